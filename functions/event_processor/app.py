@@ -1,0 +1,36 @@
+"""The events queue: read the truth back, apply it once, publish."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin import secret_store, worker
+from honnin.config import settings
+from honnin.events import EventProcessor
+from honnin.publish import Publisher
+from honnin.store import Store
+from honnin.vexora.client import VexoraClient
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Process one SQS batch; the answer names the messages that must come again."""
+    return worker.run(event, context, process=_processor().process, queue=_queue())
+
+
+@cache
+def _processor() -> EventProcessor:
+    store = Store(settings().state_table)
+    return EventProcessor(
+        store=store,
+        publisher=Publisher(settings().event_bus, store),
+        vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+@cache
+def _queue() -> worker.Queue:
+    return worker.Queue(settings().event_queue_url, settings().dead_letter_queue_url)

@@ -1,0 +1,81 @@
+"""`POST /vexora/submissions`: take a user to Vexora."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import AfterValidator
+
+from honnin import secret_store
+from honnin.config import settings
+from honnin.idempotency import Idempotency
+from honnin.merchant_api import MerchantApi, UserId, WireModel
+from honnin.publish import Publisher
+from honnin.status import VexoraStatus
+from honnin.store import Store
+from honnin.vexora import furigana
+from honnin.vexora.client import VexoraClient
+from honnin.vexora.submission import Submissions
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"\A[\x21-\x7e]{1,255}\z")]
+
+
+class SubmissionRequest(WireModel):
+    """Who to submit. The furigana goes to Vexora and is kept nowhere."""
+
+    user_id: UserId
+    username_furigana: Annotated[str, AfterValidator(furigana.normalise)]
+
+
+class SubmissionAnswer(WireModel):
+    """The submission and the status at Vexora. SUBMITTING: Vexora's answer did not come, the poll will ask."""
+
+    submission_id: str
+    user_id: str
+    status: str
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of the merchant's back end (IAM)."""
+    _idempotency().register(context)
+    return _api().resolve(event, context)
+
+
+def submit(body: SubmissionRequest, idempotency_key: IdempotencyKey = None) -> tuple[SubmissionAnswer, int]:
+    """Submit a user: 201, or 202 when Vexora did not answer in time."""
+    answer = _idempotency().once(idempotency_key, body.model_dump_json(), lambda: _submit(body))
+    made = SubmissionAnswer.model_validate(answer)
+    return made, 202 if made.status == VexoraStatus.SUBMITTING else 201
+
+
+def _submit(body: SubmissionRequest) -> dict[str, Any]:
+    status = _submissions().submit(body.user_id, body.username_furigana)
+    return {"submissionId": status.submission_id, "userId": status.user_id, "status": status.status}
+
+
+@cache
+def _api() -> MerchantApi:
+    api = MerchantApi()
+    api.resolver.post("/vexora/submissions")(submit)
+    return api
+
+
+@cache
+def _idempotency() -> Idempotency:
+    return Idempotency(settings().idempotency_table, lambda: secret_store.callback_keys()[0])
+
+
+@cache
+def _submissions() -> Submissions:
+    store = Store(settings().state_table)
+    return Submissions(
+        store=store,
+        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials),
+        publisher=Publisher(settings().event_bus, store),
+        webhook_api_url=settings().webhook_api_url,
+        callback_key=lambda: secret_store.callback_keys()[0],
+        poll_delays_s=settings().vexora_poll_delays,
+        now=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,5 @@
+"""Honnin: one truthful KYC status per user, read back from PayPay and Vexora.
+
+The package is the shared Lambda layer. Nothing in it reads the environment, builds a client or makes a
+call when it is imported; every entry point does that on first use.
+"""

@@ -1,0 +1,87 @@
+"""Typed settings out of the environment, each read once, when it is first used.
+
+Every name is set by template.yaml. A missing one raises `MissingSettingError`, which names it.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import cache, cached_property
+
+from honnin.errors import MissingSettingError
+
+
+class Settings:
+    """The settings of one function. A function that does not use a setting need not have it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def _required(self, name: str) -> str:
+        value = self._environ.get(name, "").strip()
+        if not value:
+            raise MissingSettingError(name)
+        return value
+
+    def _list(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self._required(name).split(",") if part.strip())
+
+    @cached_property
+    def state_table(self) -> str:
+        """Name of the single DynamoDB table."""
+        return self._required("STATE_TABLE")
+
+    @cached_property
+    def idempotency_table(self) -> str:
+        """Name of the Powertools Idempotency table."""
+        return self._required("IDEMPOTENCY_TABLE")
+
+    @cached_property
+    def event_queue_url(self) -> str:
+        """URL of the SQS queue that every event goes through."""
+        return self._required("EVENT_QUEUE_URL")
+
+    @cached_property
+    def dead_letter_queue_url(self) -> str:
+        """URL of the queue where the processor parks what no retry can mend."""
+        return self._required("DEAD_LETTER_QUEUE_URL")
+
+    @cached_property
+    def event_bus(self) -> str:
+        """Name of the EventBridge bus for domain events."""
+        return self._required("EVENT_BUS")
+
+    @cached_property
+    def providers_secret_arn(self) -> str:
+        """The secret with the credentials of both providers (README, "Configuration")."""
+        return self._required("PROVIDERS_SECRET_ARN")
+
+    @cached_property
+    def callback_key_secret_arn(self) -> str:
+        """The generated secret that keys the tokens in Vexora callback URLs."""
+        return self._required("CALLBACK_KEY_SECRET_ARN")
+
+    @cached_property
+    def webhook_api_url(self) -> str:
+        """Public base URL of the webhook API, without a trailing slash."""
+        return self._required("WEBHOOK_API_URL").rstrip("/")
+
+    @cached_property
+    def vexora_base_url(self) -> str:
+        """Base URL of Vexora's API, without a trailing slash."""
+        return self._required("VEXORA_BASE_URL").rstrip("/")
+
+    @cached_property
+    def vexora_source_cidrs(self) -> tuple[str, ...]:
+        """The networks that Vexora's callbacks may come from."""
+        return self._list("VEXORA_SOURCE_CIDRS")
+
+    @cached_property
+    def vexora_poll_delays(self) -> tuple[int, ...]:
+        """Seconds after the submission at which an open one is asked for, before the daily polls begin."""
+        return tuple(int(part) for part in self._list("VEXORA_POLL_DELAYS"))
+
+
+@cache
+def settings() -> Settings:
+    """The settings of the running function."""
+    return Settings(os.environ)

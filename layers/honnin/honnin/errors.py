@@ -1,0 +1,152 @@
+"""Every error that Honnin raises on purpose, in one tree. Code decides by type, never by text.
+
+::
+
+    HonninError
+    ├── ConfigurationError            our own deployment is wrong, a person must act
+    │   ├── MissingSettingError       an environment variable is not there
+    │   └── SecretIncompleteError     a secret lacks a key or still holds its placeholder
+    ├── RequestError                  the caller's mistake: a 4xx that leaves no trace
+    │   ├── InvalidFieldError         422, names the field and the rule
+    │   ├── NotFoundError             404
+    │   └── ConflictError             409, carries the present state
+    ├── ProviderError                 a provider said no, or nothing
+    │   ├── ProviderRefusedError      final for this call
+    │   └── ProviderUnavailableError  retryable: 429, 5xx, an answer that cannot be read
+    │       └── ProviderTimeoutError  no answer in time: whether it took effect is unknown
+    └── EventError
+        ├── MalformedEventError       no retry can mend it: parked
+        ├── EventNotReadyError        retryable: what it needs is still under way
+        ├── ConcurrentUpdateError     retryable: another worker was faster
+        └── PublishError              retryable: the bus did not take it
+"""
+
+from typing import ClassVar
+
+
+class HonninError(Exception):
+    """Root of the tree. `retryable` tells whether the same call may succeed later."""
+
+    retryable: ClassVar[bool] = False
+
+
+class ConfigurationError(HonninError):
+    """The deployment itself is wrong. Waiting does not help, but the work must not be lost meanwhile."""
+
+
+class MissingSettingError(ConfigurationError):
+    """The environment variable `name` is missing or empty."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the environment variable {name} is not set; template.yaml sets it")
+        self.name = name
+
+
+class SecretIncompleteError(ConfigurationError):
+    """The secret `secret_id` lacks `key`, or `key` still holds its placeholder."""
+
+    def __init__(self, secret_id: str, key: str) -> None:
+        super().__init__(
+            f"the secret {secret_id} has no usable value for {key!r}; set it with: "
+            f"aws secretsmanager put-secret-value --secret-id {secret_id} --secret-string file://providers.json"
+        )
+        self.secret_id = secret_id
+        self.key = key
+
+
+class RequestError(HonninError):
+    """The caller's mistake. `status` is the HTTP status, `title` a short constant sentence."""
+
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = "The request cannot be read"
+
+
+class InvalidFieldError(RequestError):
+    """`field` breaks `rule`. The value itself is never part of the message: it may be personal."""
+
+    status = 422
+    title = "A field is not valid"
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+        self.field = field
+        self.rule = rule
+
+
+class NotFoundError(RequestError):
+    """Nothing is known under the id that was asked for."""
+
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(RequestError):
+    """The present state does not allow the request; `state` names it, `submission_id` where there is one."""
+
+    status = 409
+    title = "The present state does not allow this"
+
+    def __init__(self, message: str, *, state: str | None = None, submission_id: str | None = None) -> None:
+        super().__init__(message)
+        self.state = state
+        self.submission_id = submission_id
+
+
+class ProviderError(HonninError):
+    """A provider's failure: `http_status` and `code` as it gave them, `request_id` for its support desk."""
+
+    def __init__(
+        self,
+        provider: str,
+        message: str,
+        *,
+        http_status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
+        self.message = message
+        self.http_status = http_status
+        self.code = code
+        self.request_id = request_id
+
+
+class ProviderRefusedError(ProviderError):
+    """The provider understood and said no. The same call will be refused again."""
+
+
+class ProviderUnavailableError(ProviderError):
+    """429, 5xx, a system error, or an answer that cannot be read. A read may be repeated later."""
+
+    retryable = True
+
+
+class ProviderTimeoutError(ProviderUnavailableError):
+    """No complete answer within the time allowed. Whether the call took effect is unknown."""
+
+
+class EventError(HonninError):
+    """Something about one event on the queue."""
+
+
+class MalformedEventError(EventError):
+    """The message is not an event of ours. No retry can mend it."""
+
+
+class EventNotReadyError(EventError):
+    """What the event depends on is still under way (a submission in flight). Later it will not be."""
+
+    retryable = True
+
+
+class ConcurrentUpdateError(EventError):
+    """Another worker changed the same user first, several times over."""
+
+    retryable = True
+
+
+class PublishError(EventError):
+    """EventBridge did not take a domain event."""
+
+    retryable = True

@@ -1,0 +1,95 @@
+"""Outbound HTTP: every call has a connect and a read time-out and one total deadline.
+
+`requests` times out per socket read only, so a peer that drips a byte a second would hold a Lambda for
+minutes. The body is therefore streamed against the deadline and against a size cap.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import requests
+
+from honnin.errors import ProviderTimeoutError, ProviderUnavailableError
+
+MAX_ANSWER_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer: HTTP status, headers (case-insensitive) and body bytes."""
+
+    status: int
+    headers: "requests.structures.CaseInsensitiveDict[str]"
+    body: bytes
+
+
+class Deadline:
+    """A point in monotonic time by which a call, with all its tries, must be over."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left; negative when it has passed."""
+        return self._end - self._clock()
+
+
+@cache
+def session() -> requests.Session:
+    """One kept-alive session per execution environment; it ignores proxies and .netrc of the environment."""
+    made = requests.Session()
+    made.trust_env = False
+    return made
+
+
+def send(
+    provider: str,
+    request: requests.Request,
+    *,
+    deadline: Deadline,
+    connect_timeout_s: float = 3.0,
+    read_timeout_s: float = 15.0,
+) -> Answer:
+    """Send one request once and read its whole answer.
+
+    A redirect is returned, never followed: a signed request must not go to another host.
+
+    Raises
+    ------
+    ProviderTimeoutError
+        No connection, no complete answer, or a connection that broke after the request may have arrived.
+    ProviderUnavailableError
+        The answer is larger than `MAX_ANSWER_BYTES`.
+    """
+    remaining = deadline.remaining_s
+    if remaining <= 0:
+        raise ProviderTimeoutError(provider, "the total deadline passed before the call")
+    prepared = session().prepare_request(request)
+    try:
+        with session().send(
+            prepared,
+            timeout=(min(connect_timeout_s, remaining), min(read_timeout_s, remaining)),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return Answer(response.status_code, response.headers, _read(provider, response, deadline))
+    # RequestException covers time-outs, resets and broken transfers alike: in each, the effect is unknown.
+    except requests.RequestException as error:
+        raise ProviderTimeoutError(provider, f"no answer ({type(error).__name__})") from None
+
+
+def _read(provider: str, response: requests.Response, deadline: Deadline) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(16 * 1024):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ProviderUnavailableError(
+                provider, "the answer is larger than 1 MiB", http_status=response.status_code
+            )
+        if deadline.remaining_s <= 0:
+            raise ProviderTimeoutError(provider, "the answer was not complete before the deadline")
+    return bytes(body)

@@ -1,0 +1,79 @@
+"""`Idempotency-Key` on the merchant API: Powertools Idempotency over a table of its own, 24 hours.
+
+What is stored is the answer (ids and a status) and a keyed fingerprint of the body. The fingerprint is an HMAC
+and not a plain hash because the body holds a name, and names are few enough to guess a plain hash.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyValidationError,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin.errors import ConflictError
+
+_KEPT_S = 24 * 60 * 60
+
+
+class Idempotency:
+    """Answers a repeated request with the first answer.
+
+    Parameters
+    ----------
+    table
+        Name of the idempotency table (partition key `id`, TTL `expiration`).
+    fingerprint_key
+        Gives the secret under which bodies are fingerprinted.
+    """
+
+    def __init__(self, table: str, fingerprint_key: Callable[[], str]) -> None:
+        self._persistence = DynamoDBPersistenceLayer(table_name=table)
+        self._config = IdempotencyConfig(
+            event_key_jmespath="key",
+            payload_validation_jmespath="fingerprint",
+            expires_after_seconds=_KEPT_S,
+            hash_function="sha256",
+        )
+        self._fingerprint_key = fingerprint_key
+
+    def register(self, context: LambdaContext) -> None:
+        """Tell how long this invocation may last, so that one that crashes frees its key again."""
+        self._config.register_lambda_context(context)
+
+    def once(self, key: str | None, body: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do `work`, or repeat its earlier answer under the same key; without a key just do it.
+
+        Raises
+        ------
+        ConflictError
+            The key came with another body before, or its first request is still under way.
+        """
+        if key is None:
+            return work()
+        request = {
+            "key": key,
+            "fingerprint": hmac.digest(self._fingerprint_key().encode(), body.encode(), "sha256").hex(),
+        }
+        once = idempotent_function(
+            _work, data_keyword_argument="request", persistence_store=self._persistence, config=self._config
+        )
+        try:
+            answer: dict[str, Any] = once(request=request, work=work)
+        except IdempotencyValidationError:
+            raise ConflictError("this Idempotency-Key came with another body before") from None
+        except IdempotencyAlreadyInProgressError:
+            raise ConflictError("the first request with this Idempotency-Key is still under way") from None
+        return answer
+
+
+def _work(*, request: dict[str, str], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG001
+    return work()

@@ -1,0 +1,170 @@
+"""What the functions behind the merchant API share: the resolver, and every error as `application/problem+json`.
+
+A problem names the field and the rule that it breaks, never the value: it may be personal.
+"""
+
+import binascii
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from honnin.errors import (
+    ConfigurationError,
+    ConflictError,
+    InvalidFieldError,
+    ProviderError,
+    RequestError,
+)
+from honnin.observability import count, logger
+
+MAX_BODY_BYTES = 64 * 1024
+
+# A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
+UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")]
+UserIdInPath = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z"), Path()]
+
+
+class WireModel(BaseModel):
+    """camelCase on the wire, snake_case in Python; an unknown field is an error."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class MerchantApi:
+    """The routes of one function. Build it once, on the first request."""
+
+    def __init__(self) -> None:
+        self.resolver = APIGatewayRestResolver(enable_validation=True)
+        self.resolver.exception_handler(RequestValidationError)(_invalid_request)
+        self.resolver.exception_handler(RequestUnsupportedContentType)(_unsupported_content_type)
+        self.resolver.exception_handler(RequestError)(_request_error)
+        self.resolver.exception_handler(ProviderError)(_provider_error)
+        self.resolver.exception_handler(ConfigurationError)(_configuration_error)
+        self.resolver.exception_handler(Exception)(_unexpected)
+        self.resolver.not_found(_no_such_route)
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one API Gateway proxy event."""
+        if refusal := _unreadable(event):
+            return refusal
+        return self.resolver.resolve(dict(event), context)
+
+
+def problem(status: int, title: str, detail: str = "", **members: Any) -> Response[str]:
+    """A problem of RFC 9457; `members` with the value None are left out."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    return Response(
+        status_code=status,
+        content_type="application/problem+json",
+        body=json.dumps({name: value for name, value in body.items() if value not in (None, "")}, ensure_ascii=False),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _unreadable(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer to a body that no handler should see: too large, not UTF-8, not JSON, nested without end."""
+    text = event.get("body") or ""
+    try:
+        body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+        if len(body) > MAX_BODY_BYTES:
+            return _proxy(413, "The body is larger than 64 KiB")
+        value = json.loads(body) if body else {}
+    except (binascii.Error, ValueError, RecursionError):
+        return _proxy(400, "The body is not JSON in UTF-8")
+    return None if isinstance(value, dict) else _proxy(400, "The body is not a JSON object")
+
+
+def _proxy(status: int, title: str) -> dict[str, Any]:
+    answer = problem(status, title)
+    return {
+        "statusCode": answer.status_code,
+        "headers": {"Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+        "body": answer.body,
+    }
+
+
+def _invalid_request(error: RequestValidationError) -> Response[str]:
+    errors = [{"field": _field(each["loc"]), "rule": _rule(each)} for each in error.errors()]
+    title = InvalidFieldError.title
+    return problem(422, title, f"{errors[0]['field']}: {errors[0]['rule']}", errors=errors)
+
+
+def _field(loc: tuple[Any, ...]) -> str:
+    # ("body", "usernameFurigana") -> usernameFurigana. An unknown field's own name is the caller's text: a key
+    # such as {"テスト ハナコ": 1} must not come back either, so only plain names are repeated.
+    names = [str(part) for part in loc[1:]] or [str(loc[0])]
+    return ".".join(name if name.isascii() and name.isidentifier() and len(name) <= 40 else "?" for name in names)
+
+
+def _rule(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is required"
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    # Pydantic's sentences name limits and patterns, not input.
+    return str(error["msg"])
+
+
+def _unsupported_content_type(_error: RequestUnsupportedContentType) -> Response[str]:
+    return problem(415, "The body must be application/json")
+
+
+def _request_error(error: RequestError) -> Response[str]:
+    members: dict[str, Any] = {}
+    if isinstance(error, InvalidFieldError):
+        members["errors"] = [{"field": error.field, "rule": error.rule}]
+    if isinstance(error, ConflictError):
+        members |= {"state": error.state, "submissionId": error.submission_id}
+    return problem(error.status, error.title, str(error), **members)
+
+
+def _provider_error(error: ProviderError) -> Response[str]:
+    logger().warning(
+        "provider call failed",
+        provider=error.provider,
+        error=type(error).__name__,
+        http_status=error.http_status,
+        code=error.code,
+        request_id=error.request_id,
+    )
+    count("ProviderCallFailed", provider=error.provider, error=type(error).__name__)
+    return problem(
+        502,
+        "The provider did not take the request",
+        error.message,
+        provider=error.provider,
+        providerCode=error.code,
+        providerRequestId=error.request_id,
+    )
+
+
+def _configuration_error(error: ConfigurationError) -> Response[str]:
+    logger().error("configuration fault", error=type(error).__name__, reason=str(error))
+    count("ConfigurationFault")
+    return problem(500, "This deployment is not configured completely", str(error))
+
+
+def _unexpected(error: Exception) -> Response[str]:
+    # The message of an unknown error could hold anything, so only its type and place are logged.
+    trace, place = error.__traceback__, ""
+    while trace:
+        place, trace = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}", trace.tb_next
+    logger().error("unexpected error", error=type(error).__name__, place=place)
+    count("UnexpectedError")
+    return problem(500, "Something went wrong here", "It has been logged; try again.")
+
+
+def _no_such_route(_error: Exception) -> Response[str]:
+    return problem(404, HTTPStatus.NOT_FOUND.phrase)

@@ -1,0 +1,32 @@
+"""Logger and metrics, and the one rule on them: ids, types, counts and codes; never a value of a person.
+
+What may be logged: user ids, submission ids, event ids, provider codes and messages, X-REQUEST-ID, statuses,
+error types, durations. What may not: names, dates of birth, phone numbers, authorization ids in clear,
+tokens, signatures, request or answer bodies, the query string of any URL. No handler logs its event.
+"""
+
+import hashlib
+from functools import cache
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+NAMESPACE = "Honnin"
+
+
+@cache
+def logger() -> Logger:
+    """The structured logger. Service name and level come from the POWERTOOLS_* variables."""
+    return Logger(use_rfc3339=True, log_uncaught_exceptions=False)
+
+
+def count(metric: str, value: int = 1, **dimensions: str) -> None:
+    """Emit one count in embedded metric format. `dimensions` hold few values each (a provider, a type)."""
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as emitted:
+        for name, text in dimensions.items():
+            emitted.add_dimension(name=name, value=text)
+
+
+def fingerprint(identifier: str) -> str:
+    """The first 12 hex digits of a SHA-256: enough to tell two ids apart in a log, not to use one."""
+    return hashlib.sha256(identifier.encode()).hexdigest()[:12]

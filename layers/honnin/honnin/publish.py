@@ -1,0 +1,75 @@
+"""Domain events to EventBridge: `KycStatusChanged`. Ids and statuses only, no personal data.
+
+The change is part of the event's record, written with the effect. It is published after that commit and then
+marked; what a crash leaves unmarked is published when the event comes again, or by the next poll. Hence at
+least once: consumers drop repeats by `eventId`.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin import webhook
+from honnin.errors import PublishError
+from honnin.observability import count, logger
+from honnin.store import Effect, EventRecord, Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "honnin"
+KYC_STATUS_CHANGED = "KycStatusChanged"
+
+
+@cache
+def _client() -> "EventBridgeClient":
+    return boto3.client("events", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+
+
+class Publisher:
+    """Puts the changes of one table on one bus."""
+
+    def __init__(self, bus: str, store: Store, client: "EventBridgeClient | None" = None) -> None:
+        self._bus = bus
+        self._store = store
+        self._given = client
+
+    def announce(self, record: EventRecord) -> None:
+        """Publish an applied event's change and mark it so; nothing when there is none or it is marked.
+
+        Raises
+        ------
+        PublishError
+            EventBridge took the call but not the entry. Errors of the call itself are botocore's.
+        """
+        if record.change and not record.published:
+            self._put(record.change)
+            self._store.mark_published(record.event_id, webhook.utc_now())
+
+    def announce_or_leave(self, effect: Effect) -> None:
+        """Publish the change of an effect that a caller of the API waits for; leave it to the poll on failure."""
+        try:
+            self.announce(EventRecord(effect.event_id, effect.at, published=False, change=effect.change))
+        except (PublishError, BotoCoreError, ClientError) as error:
+            logger().warning("change not published yet", event_id=effect.event_id, error=type(error).__name__)
+            count("PublishDelayed")
+
+    def _put(self, change: Mapping[str, str]) -> None:
+        client = self._given or _client()
+        answer = client.put_events(
+            Entries=[
+                {
+                    "EventBusName": self._bus,
+                    "Source": SOURCE,
+                    "DetailType": KYC_STATUS_CHANGED,
+                    "Detail": json.dumps({"from": None, **change}, separators=(",", ":")),
+                }
+            ]
+        )
+        if answer["FailedEntryCount"]:
+            raise PublishError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorCode')}")

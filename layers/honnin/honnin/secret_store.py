@@ -1,0 +1,67 @@
+"""The two secrets: the providers' credentials, and the generated key of the callback tokens.
+
+Powertools Parameters caches them; `refresh=True` reads past the cache (after a 401 of a provider).
+Shapes::
+
+    providers secret   {"vexora_merchant_no", "vexora_app_secret",
+                        "paypay_api_key", "paypay_api_secret", "paypay_merchant_id"}
+    callback key       {"current"} and, during a rotation, {"current", "previous"}
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from aws_lambda_powertools.utilities import parameters
+
+from honnin.config import settings
+from honnin.errors import SecretIncompleteError
+
+# What template.yaml puts into the secret at first deployment; it never counts as a value.
+PLACEHOLDER = "REPLACE_ME"
+
+_MAX_AGE_S = 300
+
+
+@dataclass(frozen=True)
+class VexoraCredentials:
+    """Merchant number (a header, not signed) and app secret (the salt of every `sign`)."""
+
+    merchant_no: str
+    app_secret: str = field(repr=False)
+
+
+def vexora_credentials(*, refresh: bool = False) -> VexoraCredentials:
+    """Vexora's credentials. Raises `SecretIncompleteError` naming the first key that is not set."""
+    arn = settings().providers_secret_arn
+    values = _read(arn, refresh=refresh)
+    return VexoraCredentials(
+        merchant_no=_value(arn, values, "vexora_merchant_no"),
+        app_secret=_value(arn, values, "vexora_app_secret"),
+    )
+
+
+def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
+    """The keys under which a callback token may have been made, the current one first."""
+    arn = settings().callback_key_secret_arn
+    values = _read(arn, refresh=refresh)
+    current = _value(arn, values, "current")
+    previous = values.get("previous", "")
+    return (current, previous) if previous else (current,)
+
+
+def _read(arn: str, *, refresh: bool) -> dict[str, str]:
+    text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise SecretIncompleteError(arn, "(a JSON object)")
+    return {str(key): value for key, value in values.items() if isinstance(value, str)}
+
+
+def _value(arn: str, values: dict[str, str], key: str) -> str:
+    value = values.get(key, "").strip()
+    if not value or value == PLACEHOLDER:
+        raise SecretIncompleteError(arn, key)
+    return value

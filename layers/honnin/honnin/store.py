@@ -1,0 +1,461 @@
+"""The DynamoDB single table (architecture.md §5): the only module that knows its keys and attributes.
+
+Every write that moves a user is one transaction: the event's own record (it fails if the record is there), the
+timeline entry, and the status with its version. Readers get frozen dataclasses, never items.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+
+from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
+from honnin.status import OPEN
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
+EVENT_KEPT = timedelta(days=400)
+
+POLL = "vexora_poll"
+PUBLISH = "publish"
+
+# A change that is still unpublished after this was left behind by a crash; the poll publishes it.
+PUBLISH_OVERDUE = timedelta(minutes=2)
+
+Item = dict[str, Any]
+
+
+class AlreadyAppliedError(HonninError):
+    """The event has taken effect before."""
+
+
+@dataclass(frozen=True)
+class UserStatus:
+    """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event."""
+
+    user_id: str
+    provider: str
+    status: str
+    version: int
+    provider_status: str | None = None
+    read_at: str | None = None
+    submission_id: str | None = None
+    submitted_at: str | None = None
+    stale_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One application at Vexora. `polls` counts the polls already asked for; `outcome` is `unclear` when the
+    provider's answer to the application never came or could not be read."""
+
+    submission_id: str
+    user_id: str
+    status: str
+    submitted_at: str
+    polls: int = 0
+    outcome: str | None = None
+    due_at: str | None = None
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to."""
+
+    at: str
+    event_id: str
+    provider: str
+    what: str
+    cause: str
+    from_status: str | None
+    to_status: str
+    detail: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event that has taken effect. `change` is what there is to publish about it, if anything."""
+
+    event_id: str
+    applied_at: str
+    published: bool
+    change: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """All that one event does, applied together or not at all.
+
+    `before` is the status as it was read before the provider was asked (None: the user is new there), `after`
+    what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status
+    and leaves the poll once that is decided. `outcome` marks that submission (`unclear`).
+    """
+
+    event_id: str
+    what: str
+    cause: str
+    at: str
+    before: UserStatus | None
+    after: UserStatus
+    detail: Mapping[str, str]
+    opens: Submission | None = None
+    outcome: str | None = None
+
+    @property
+    def change(self) -> Mapping[str, str] | None:
+        """The content of `KycStatusChanged`, or None when the status stays what it is."""
+        from_status = self.before.status if self.before else None
+        if from_status == self.after.status:
+            return None
+        told = {
+            "userId": self.after.user_id,
+            "provider": self.after.provider,
+            "from": from_status,
+            "to": self.after.status,
+            "cause": self.cause,
+            "occurredAt": self.at,
+            "eventId": self.event_id,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+@cache
+def _client() -> "DynamoDBClient":
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+    return boto3.client("dynamodb", config=config)
+
+
+class Store:
+    """The table. Give a client to use another than the function's own."""
+
+    def __init__(self, table: str, client: "DynamoDBClient | None" = None) -> None:
+        self._table = table
+        self._given = client
+
+    @property
+    def _db(self) -> "DynamoDBClient":
+        return self._given or _client()
+
+    def status(self, user_id: str, provider: str) -> UserStatus | None:
+        """The user's status at one provider, read consistently."""
+        item = self._get(f"USER#{user_id}", f"STATUS#{provider}")
+        return _user_status(item) if item else None
+
+    def statuses(self, user_id: str) -> list[UserStatus]:
+        """The user's status at every provider that knows the user."""
+        answer = self._db.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": "STATUS#"}),
+            ConsistentRead=True,
+        )
+        return [_user_status(_decode(item)) for item in answer["Items"]]
+
+    def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
+        """One page of the timeline, newest first, and the cursor of the next page (None at the end).
+
+        Raises
+        ------
+        InvalidFieldError
+            The cursor is not one that an earlier page gave.
+        """
+        answer = self._db.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": "AT#"}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **({"ExclusiveStartKey": _start_key(user_id, cursor)} if cursor else {}),  # type: ignore[arg-type]
+        )
+        entries = [_timeline_entry(_decode(item)) for item in answer["Items"]]
+        last = _decode(answer.get("LastEvaluatedKey", {}))
+        return entries, _cursor(str(last["sk"])) if last else None
+
+    def submission(self, submission_id: str) -> Submission | None:
+        """One submission, read consistently."""
+        item = self._get(f"SUBMISSION#{submission_id}", "SUBMISSION")
+        return _submission(item) if item else None
+
+    def event(self, event_id: str) -> EventRecord | None:
+        """The record of an event, if it has taken effect."""
+        item = self._get(f"EVENT#{event_id}", "EVENT")
+        return _event_record(item) if item else None
+
+    def apply(self, effect: Effect) -> None:
+        """Apply one event: its record, the timeline entry, the status and the submission, in one transaction.
+
+        Raises
+        ------
+        AlreadyAppliedError
+            The event's record is there: nothing was written.
+        ConcurrentUpdateError
+            The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
+        """
+        writes = [
+            {"Put": self._new(_event_item(effect))},
+            {"Put": self._new(_timeline_item(effect))},
+            {"Put": self._status_put(effect)},
+        ]
+        if effect.opens:
+            writes.append({"Put": self._new(_submission_item(effect.opens))})
+            if effect.before and effect.before.submission_id:
+                writes.append({"Update": self._poll_end(effect.before.submission_id)})
+        elif effect.after.submission_id:
+            writes.append({"Update": self._submission_update(effect)})
+        try:
+            self._db.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+        except self._db.exceptions.TransactionCanceledException as error:
+            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            if reasons and reasons[0] == "ConditionalCheckFailed":
+                raise AlreadyAppliedError(effect.event_id) from None
+            if {"ConditionalCheckFailed", "TransactionConflict"} & set(reasons):
+                raise ConcurrentUpdateError(f"the user of event {effect.event_id} changed meanwhile") from None
+            raise
+
+    def mark_published(self, event_id: str, at: str) -> None:
+        """Remember that the event's change is on the bus."""
+        self._db.update_item(
+            TableName=self._table,
+            Key=_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}),
+            UpdateExpression="SET published_at = :at REMOVE due_kind, due_at",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=_encode({":at": at}),
+        )
+
+    def advance_poll(self, submission: Submission, polls: int, next_due_at: str | None) -> None:
+        """Set the number of polls and the next time (UTC), or take the submission off the index with None.
+
+        Does nothing when another poll was faster or the submission has been decided meanwhile.
+        """
+        move = "SET polls = :polls, due_at = :next" if next_due_at else "SET polls = :polls REMOVE due_kind, due_at"
+        values = {":polls": polls, ":due": submission.due_at, ":next": next_due_at}
+        try:
+            self._db.update_item(
+                TableName=self._table,
+                Key=_encode({"pk": f"SUBMISSION#{submission.submission_id}", "sk": "SUBMISSION"}),
+                UpdateExpression=move,
+                ConditionExpression="due_at = :due",
+                ExpressionAttributeValues=_encode({k: v for k, v in values.items() if v is not None}),
+            )
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return
+
+    def due_submissions(self, now: str) -> Iterator[Submission]:
+        """Open submissions whose poll is due at `now` (UTC), the longest overdue first."""
+        return map(_submission, self._due(POLL, now))
+
+    def unpublished(self, now: str) -> Iterator[EventRecord]:
+        """Applied events whose change should have been on the bus by `now` (UTC)."""
+        return map(_event_record, self._due(PUBLISH, now))
+
+    def _due(self, kind: str, now: str) -> Iterator[Item]:
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="due",
+            KeyConditionExpression="due_kind = :kind AND due_at <= :now",
+            ExpressionAttributeValues=_encode({":kind": kind, ":now": now}),
+        )
+        for page in pages:
+            yield from map(_decode, page["Items"])
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self._db.get_item(TableName=self._table, Key=_encode({"pk": pk, "sk": sk}), ConsistentRead=True)
+        return _decode(answer["Item"]) if "Item" in answer else None
+
+    def _new(self, item: Item) -> Item:
+        return {
+            "TableName": self._table,
+            "Item": _encode(item),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+    def _status_put(self, effect: Effect) -> Item:
+        put = self._new(_status_item(effect.after))
+        if effect.before:
+            # The version fences: what was read from the provider began after the last applied reading ended.
+            # `read_at` says the same in time, for a table restored or repaired by hand.
+            put["ConditionExpression"] = "version = :version AND (attribute_not_exists(read_at) OR read_at <= :read_at)"
+            put["ExpressionAttributeValues"] = _encode(
+                {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
+            )
+        return put
+
+    def _poll_end(self, submission_id: str) -> Item:
+        return {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"}),
+            "UpdateExpression": "REMOVE due_kind, due_at",
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+
+    def _submission_update(self, effect: Effect) -> Item:
+        expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
+        if effect.after.status not in OPEN:
+            expression += " REMOVE due_kind, due_at"
+        values = {":status": effect.after.status, ":outcome": effect.outcome}
+        return {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"SUBMISSION#{effect.after.submission_id}", "sk": "SUBMISSION"}),
+            "UpdateExpression": expression,
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": _encode(_without_none(values)),
+        }
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as the table keeps it: UTC, ISO 8601, milliseconds, `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _event_item(effect: Effect) -> Item:
+    expires = datetime.fromisoformat(effect.at) + EVENT_KEPT
+    item: Item = {
+        "pk": f"EVENT#{effect.event_id}",
+        "sk": "EVENT",
+        "event_id": effect.event_id,
+        "user_id": effect.after.user_id,
+        "applied_at": effect.at,
+        "expires_at": int(expires.timestamp()),
+    }
+    if effect.change:
+        overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
+        item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
+    return item
+
+
+def _timeline_item(effect: Effect) -> Item:
+    return _without_none(
+        {
+            "pk": f"USER#{effect.after.user_id}",
+            "sk": f"AT#{effect.at}#{effect.event_id}",
+            "at": effect.at,
+            "event_id": effect.event_id,
+            "provider": effect.after.provider,
+            "what": effect.what,
+            "cause": effect.cause,
+            "from_status": effect.before.status if effect.before else None,
+            "to_status": effect.after.status,
+            "detail": dict(effect.detail),
+        }
+    )
+
+
+def _status_item(status: UserStatus) -> Item:
+    return _without_none(
+        {
+            "pk": f"USER#{status.user_id}",
+            "sk": f"STATUS#{status.provider}",
+            "user_id": status.user_id,
+            "provider": status.provider,
+            "status": status.status,
+            "version": status.version,
+            "provider_status": status.provider_status,
+            "read_at": status.read_at,
+            "submission_id": status.submission_id,
+            "submitted_at": status.submitted_at,
+            "stale_at": status.stale_at,
+        }
+    )
+
+
+def _submission_item(submission: Submission) -> Item:
+    return _without_none(
+        {
+            "pk": f"SUBMISSION#{submission.submission_id}",
+            "sk": "SUBMISSION",
+            "submission_id": submission.submission_id,
+            "user_id": submission.user_id,
+            "status": submission.status,
+            "submitted_at": submission.submitted_at,
+            "polls": submission.polls,
+            "outcome": submission.outcome,
+            "due_at": submission.due_at,
+            "due_kind": POLL if submission.due_at else None,
+        }
+    )
+
+
+def _user_status(item: Item) -> UserStatus:
+    return UserStatus(
+        user_id=item["user_id"],
+        provider=item["provider"],
+        status=item["status"],
+        version=int(item["version"]),
+        provider_status=item.get("provider_status"),
+        read_at=item.get("read_at"),
+        submission_id=item.get("submission_id"),
+        submitted_at=item.get("submitted_at"),
+        stale_at=item.get("stale_at"),
+    )
+
+
+def _submission(item: Item) -> Submission:
+    return Submission(
+        submission_id=item["submission_id"],
+        user_id=item["user_id"],
+        status=item["status"],
+        submitted_at=item["submitted_at"],
+        polls=int(item["polls"]),
+        outcome=item.get("outcome"),
+        due_at=item.get("due_at"),
+    )
+
+
+def _timeline_entry(item: Item) -> TimelineEntry:
+    return TimelineEntry(
+        at=item["at"],
+        event_id=item["event_id"],
+        provider=item["provider"],
+        what=item["what"],
+        cause=item["cause"],
+        from_status=item.get("from_status"),
+        to_status=item["to_status"],
+        detail=item.get("detail", {}),
+    )
+
+
+def _event_record(item: Item) -> EventRecord:
+    return EventRecord(
+        event_id=item["event_id"],
+        applied_at=item["applied_at"],
+        published="published_at" in item,
+        change=item.get("change"),
+    )
+
+
+def _cursor(sk: str) -> str:
+    return base64.urlsafe_b64encode(sk.encode()).decode().rstrip("=")
+
+
+def _start_key(user_id: str, cursor: str) -> Item:
+    try:
+        sk = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        sk = ""
+    if not sk.startswith("AT#"):
+        raise InvalidFieldError("cursor", "must be a cursor of an earlier answer")
+    return _encode({"pk": f"USER#{user_id}", "sk": sk})
+
+
+def _without_none(item: Item) -> Item:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _encode(item: Mapping[str, Any]) -> Item:
+    serializer = TypeSerializer()
+    return {name: serializer.serialize(value) for name, value in item.items()}
+
+
+def _decode(item: Mapping[str, Any]) -> Item:
+    deserializer = TypeDeserializer()
+    return {name: deserializer.deserialize(value) for name, value in item.items()}

@@ -1,0 +1,1 @@
+"""Vexora, KYC Authentication 2.0: signature, client, models."""

@@ -1,0 +1,64 @@
+"""The poll: Vexora has no recon file, so every open submission is asked for until it is decided."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from honnin.observability import count, logger
+from honnin.publish import Publisher
+from honnin.store import Store, Submission, utc_text
+from honnin.vexora import schedule
+from honnin.vexora.client import PROVIDER
+from honnin.webhook import Event
+
+# What is left when the time is up stays due, and the next run takes it.
+_MIN_LEFT_MS = 5_000
+
+
+def poll(
+    *,
+    store: Store,
+    publisher: Publisher,
+    send: Callable[[str], str],
+    delays_s: Sequence[int],
+    now: datetime,
+    left_ms: Callable[[], int],
+) -> dict[str, int]:
+    """Queue one event for each submission that is due, and publish what a crash left unpublished.
+
+    The event goes first and the next time second: a crash between the two repeats the same event id, which
+    takes effect once. Returns how many of each there were.
+
+    Raises
+    ------
+    SendError
+        SQS did not take an event. Everything from there on stays due.
+    """
+    polled = 0
+    for submission in store.due_submissions(utc_text(now)):
+        if left_ms() < _MIN_LEFT_MS:
+            break
+        send(_event(submission, now).to_json())
+        submitted_at = datetime.fromisoformat(submission.submitted_at)
+        polls, at = schedule.next_poll(submitted_at, submission.polls + 1, delays_s, now)
+        store.advance_poll(submission, polls, utc_text(at) if at else None)
+        polled += 1
+    published = 0
+    for record in store.unpublished(utc_text(now)):
+        if left_ms() < _MIN_LEFT_MS:
+            break
+        publisher.announce(record)
+        published += 1
+    logger().info("poll done", polled=polled, published=published)
+    count("SubmissionsPolled", polled, provider=PROVIDER)
+    return {"polled": polled, "published": published}
+
+
+def _event(submission: Submission, now: datetime) -> Event:
+    return Event(
+        event_id=f"poll:{submission.submission_id}:{submission.due_at}",
+        provider=PROVIDER,
+        kind="kyc_result",
+        cause="poll",
+        subject=submission.submission_id,
+        received_at=utc_text(now),
+    )

@@ -1,0 +1,217 @@
+"""Submitting a user to Vexora so that no crash, time-out or repeat ever causes a blind second application."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from honnin import webhook
+from honnin.errors import (
+    ConcurrentUpdateError,
+    ConflictError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderTimeoutError,
+)
+from honnin.publish import Publisher
+from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading, may_submit
+from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text
+from honnin.vexora import schedule
+from honnin.vexora.client import PROVIDER, VexoraClient
+
+# The submission function ends after 29 s at the latest: older than this, no call of it is under way any more.
+IN_FLIGHT = timedelta(seconds=40)
+
+
+class Submissions:
+    """Takes users to Vexora.
+
+    Parameters
+    ----------
+    callback_key
+        Gives the key of the tokens in callback URLs.
+    poll_delays_s
+        Seconds after the submission at which it is polled first.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        client: VexoraClient,
+        publisher: Publisher,
+        webhook_api_url: str,
+        callback_key: Callable[[], str],
+        poll_delays_s: Sequence[int],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._publisher = publisher
+        self._webhook_api_url = webhook_api_url
+        self._callback_key = callback_key
+        self._poll_delays_s = poll_delays_s
+        self._now = now
+
+    def submit(self, user_id: str, username_furigana: str) -> UserStatus:
+        """Apply for one user; the returned status is SUBMITTING when Vexora's answer did not come in time.
+
+        Raises
+        ------
+        ConflictError
+            The user has an open submission or is approved.
+        ProviderRefusedError
+            Vexora refused the application; the status is FAILED and a new submission is allowed.
+        ProviderUnavailableError
+            Vexora's answer does not tell whether it took the application; the poll will find out.
+        """
+        before = self._free_to_submit(user_id)
+        # Everything that can be wrong with our own deployment shows before anything is written.
+        key = self._callback_key()
+        self._client.check_configuration()
+        submission_id = str(uuid.uuid4())
+        started = self._start(user_id, before, submission_id)
+        try:
+            reading = self._client.apply(
+                user_id=user_id,
+                username_furigana=username_furigana,
+                callback_url=self._callback_url(submission_id, key),
+            )
+        except ProviderRefusedError as error:
+            self._record(started, VexoraStatus.FAILED, "submission_refused", _provider_facts(error))
+            raise
+        except ProviderTimeoutError as error:
+            return self._record(
+                started,
+                VexoraStatus.SUBMITTING,
+                "submission_unclear",
+                _provider_facts(error),
+                outcome="unclear",
+            )
+        except ProviderError as error:
+            self._record(
+                started,
+                VexoraStatus.SUBMITTING,
+                "submission_unclear",
+                _provider_facts(error),
+                outcome="unclear",
+            )
+            raise
+        status = after_reading(VexoraStatus.SUBMITTING, BY_AUTHENTICATION_STATUS[reading])
+        return self._record(started, status, "submission_accepted", {}, reading=reading)
+
+    def _free_to_submit(self, user_id: str) -> UserStatus | None:
+        """The present status, when it allows a submission; raises `ConflictError` otherwise.
+
+        A submission whose fate is unclear is asked for first: the provider may never have seen it.
+        """
+        before = self._store.status(user_id, PROVIDER)
+        if before is None or may_submit(VexoraStatus(before.status)):
+            return before
+        if before.status == VexoraStatus.SUBMITTING and self._is_unclear(before):
+            before = self._ask(before)
+            if before.status == VexoraStatus.SUBMITTING or may_submit(VexoraStatus(before.status)):
+                return before
+        raise ConflictError(
+            "the user has a submission already", state=before.status, submission_id=before.submission_id
+        )
+
+    def _is_unclear(self, before: UserStatus) -> bool:
+        submission = self._store.submission(before.submission_id or "")
+        started = datetime.fromisoformat(before.submitted_at or utc_text(self._now()))
+        return (submission is not None and submission.outcome == "unclear") or (self._now() - started > IN_FLIGHT)
+
+    def _ask(self, before: UserStatus) -> UserStatus:
+        """What Vexora knows of an unclear submission. SUBMITTING again means: it has never heard of it."""
+        try:
+            reading = self._client.query_status(before.user_id)
+        except ProviderRefusedError:
+            return before
+        except ProviderError:
+            raise ConflictError(
+                "an earlier submission is still unclear and Vexora cannot be asked now",
+                state=before.status,
+                submission_id=before.submission_id,
+            ) from None
+        status = after_reading(VexoraStatus.SUBMITTING, BY_AUTHENTICATION_STATUS[reading])
+        return self._record(before, status, "result_read", {}, reading=reading)
+
+    def _start(self, user_id: str, before: UserStatus | None, submission_id: str) -> UserStatus:
+        now = self._now()
+        _, first_poll = schedule.next_poll(now, 0, self._poll_delays_s, now)
+        after = UserStatus(
+            user_id=user_id,
+            provider=PROVIDER,
+            status=VexoraStatus.SUBMITTING,
+            version=before.version + 1 if before else 1,
+            submission_id=submission_id,
+            submitted_at=utc_text(now),
+            stale_at=utc_text(schedule.stale_at(now, self._poll_delays_s)),
+        )
+        effect = Effect(
+            event_id=f"api:{submission_id}:started",
+            what="submission_started",
+            cause="api",
+            at=utc_text(now),
+            before=before,
+            after=after,
+            detail={"submissionId": submission_id},
+            opens=Submission(
+                submission_id=submission_id,
+                user_id=user_id,
+                status=after.status,
+                submitted_at=utc_text(now),
+                due_at=utc_text(first_poll) if first_poll else None,
+            ),
+        )
+        try:
+            self._store.apply(effect)
+        except ConcurrentUpdateError:
+            raise ConflictError("another submission of this user has just started") from None
+        self._publisher.announce_or_leave(effect)
+        return after
+
+    def _record(
+        self,
+        before: UserStatus,
+        status: VexoraStatus,
+        what: str,
+        facts: Mapping[str, str],
+        *,
+        reading: str | None = None,
+        outcome: str | None = None,
+    ) -> UserStatus:
+        """Write what became of the call. If a callback was faster, its status stands and is returned."""
+        at = utc_text(self._now())
+        after = replace(
+            before,
+            status=status,
+            version=before.version + 1,
+            provider_status=reading or before.provider_status,
+            read_at=at if reading else before.read_at,
+        )
+        effect = Effect(
+            event_id=f"api:{before.submission_id}:{what}:{before.version}",
+            what=what,
+            cause="api",
+            at=at,
+            before=before,
+            after=after,
+            detail={"submissionId": before.submission_id or "", **facts},
+            outcome=outcome,
+        )
+        try:
+            self._store.apply(effect)
+        except (ConcurrentUpdateError, AlreadyAppliedError):
+            return self._store.status(before.user_id, PROVIDER) or after
+        self._publisher.announce_or_leave(effect)
+        return after
+
+    def _callback_url(self, submission_id: str, key: str) -> str:
+        token = webhook.callback_token(submission_id, key)
+        return f"{self._webhook_api_url}/webhooks/vexora/kyc-result/{submission_id}/{token}"
+
+
+def _provider_facts(error: ProviderError) -> dict[str, str]:
+    facts = {"error": type(error).__name__, "providerCode": error.code, "requestId": error.request_id}
+    return {name: value for name, value in facts.items() if value}

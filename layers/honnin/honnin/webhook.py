@@ -1,0 +1,261 @@
+"""The ack path: look at the shape, put one event on the queue, answer. Standard library only.
+
+A webhook is a hint (architecture.md §1, rule 1): nothing here decides about a user. The event envelope is
+defined here and not in `events.py` because this is where most events are first written, and because the ack
+path may load nothing but the standard library, this module and `sqs_send`.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from honnin.sqs_send import SendError
+
+MAX_BODY_BYTES = 64 * 1024
+
+_NAMESPACE = "Honnin"
+_SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What goes through the events queue: ids and statuses, never a value of a person.
+
+    `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
+    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon or api. `received_at`
+    is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
+    """
+
+    event_id: str
+    provider: str
+    kind: str
+    cause: str
+    subject: str
+    received_at: str
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The message body on the queue."""
+        return json.dumps({"v": 1, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Event":
+        """Read a message body. Raises `ValueError` when it is not one of ours."""
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or raw.pop("v", None) != 1:
+            raise ValueError("not an event of version 1")
+        try:
+            event = cls(**raw)
+        except TypeError:
+            raise ValueError("an event lacks a field or has an unknown one") from None
+        texts = (event.event_id, event.provider, event.kind, event.cause, event.subject, event.received_at)
+        if not all(isinstance(text, str) and text for text in texts) or not isinstance(event.detail, dict):
+            raise ValueError("an event has an empty field or one of the wrong type")
+        return event
+
+
+class RefusedError(Exception):
+    """The request is answered with `status` and `reason`; nothing was queued."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def acknowledge_vexora_result(
+    request: Mapping[str, Any],
+    *,
+    source_cidrs: Sequence[str],
+    callback_keys: Callable[[], Sequence[str]],
+    verify_sign: Callable[[Mapping[str, str], str], bool | None],
+    send: Callable[[str], str],
+) -> Answer:
+    """Answer one result callback of Vexora: plain `OK` once the event is on the queue.
+
+    Parameters
+    ----------
+    request
+        The API Gateway proxy event; path parameters `submissionId` and `token`.
+    callback_keys
+        Gives the keys under which `callback_token` may have made the token.
+    verify_sign
+        Says whether a `sign` fits the fields; None when it cannot be checked. Recorded, never decisive.
+    send
+        Puts a message body on the events queue.
+    """
+    try:
+        _check_source(request, source_cidrs, "vexora")
+        submission_id = _check_token(request, callback_keys)
+        body = _read_body(request)
+        fields = _read_fields(request, body)
+    except RefusedError as refused:
+        return _refuse("vexora", refused)
+    event = Event(
+        # The document gives callbacks no id. The same bytes for the same submission are the same event; should
+        # the provider ever repeat them with a new meaning, the poll finds it.
+        event_id=f"vexora:{submission_id}:{hashlib.sha256(body).hexdigest()[:32]}",
+        provider="vexora",
+        kind="kyc_result",
+        cause="webhook",
+        subject=submission_id,
+        received_at=utc_now(),
+        detail=_vexora_detail(fields, verify_sign),
+    )
+    return _queue("vexora", event, send)
+
+
+def callback_token(submission_id: str, key: str) -> str:
+    """The unguessable part of a callback URL: HMAC-SHA256 of the submission id, in hexadecimal."""
+    return hmac.digest(key.encode(), submission_id.encode(), "sha256").hex()
+
+
+def utc_now() -> str:
+    """The present time, UTC, ISO 8601 with milliseconds and `Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _check_source(request: Mapping[str, Any], cidrs: Sequence[str], provider: str) -> None:
+    # providers.md §1.4: requestContext.identity.sourceIp, never X-Forwarded-For.
+    source = str(request["requestContext"]["identity"]["sourceIp"])
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        address = None
+    if address is None or not any(address in ipaddress.ip_network(cidr) for cidr in cidrs):
+        _emit("SourceAddressRejected", provider, source_ip=source)
+        raise RefusedError(403, "this address may not call here")
+
+
+def _check_token(request: Mapping[str, Any], callback_keys: Callable[[], Sequence[str]]) -> str:
+    path = request.get("pathParameters") or {}
+    submission_id = str(path.get("submissionId", ""))
+    token = str(path.get("token", ""))
+    # Every key is compared, whatever the first result, so that the time taken tells nothing.
+    matches = [
+        hmac.compare_digest(callback_token(submission_id, key).encode(), token.encode("utf-8", "replace"))
+        for key in callback_keys()
+    ]
+    if not any(matches) or not _SUBMISSION_ID.fullmatch(submission_id):
+        _emit("CallbackTokenRejected", "vexora")
+        raise RefusedError(403, "the token does not fit this URL")
+    return submission_id
+
+
+def _read_body(request: Mapping[str, Any]) -> bytes:
+    text = request.get("body") or ""
+    if request.get("isBase64Encoded"):
+        # 4 characters carry 3 bytes: refuse before decoding what cannot fit.
+        if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
+            raise RefusedError(413, "the body is larger than 64 KiB")
+        try:
+            body = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise RefusedError(400, "the body is not valid base64") from None
+    else:
+        body = text.encode("utf-8", "surrogatepass")
+    if len(body) > MAX_BODY_BYTES:
+        raise RefusedError(413, "the body is larger than 64 KiB")
+    return body
+
+
+def _read_fields(request: Mapping[str, Any], body: bytes) -> dict[str, str]:
+    """A JSON object or a form, as its top-level text fields (numbers as text; other values left out)."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RefusedError(400, "the body is not UTF-8") from None
+    if _content_type(request) == "application/x-www-form-urlencoded":
+        pairs = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100) if text else [])
+        if not pairs:
+            raise RefusedError(400, "the body is an empty form")
+        return pairs
+    fields = _read_object(text)
+    return {
+        name: str(value)
+        for name, value in fields.items()
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    # A deeply nested body ends in RecursionError, a huge number in ValueError.
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "the body is neither JSON nor a form") from None
+    if not isinstance(value, dict):
+        raise RefusedError(400, "the body is not a JSON object")
+    return value
+
+
+def _content_type(request: Mapping[str, Any]) -> str:
+    headers = request.get("headers") or {}
+    for name, value in headers.items():
+        if name.lower() == "content-type":
+            return str(value).partition(";")[0].strip().lower()
+    return ""
+
+
+def _vexora_detail(
+    fields: Mapping[str, str], verify_sign: Callable[[Mapping[str, str], str], bool | None]
+) -> dict[str, str]:
+    detail = {"sign": "absent"}
+    if sign := fields.get("sign"):
+        checked = verify_sign(fields, sign)
+        detail["sign"] = {True: "valid", False: "invalid", None: "unchecked"}[checked]
+    if (claimed := fields.get("authenticationStatus")) in ("0", "1", "2", "3"):
+        detail["claimed"] = claimed
+    return detail
+
+
+def _queue(provider: str, event: Event, send: Callable[[str], str]) -> Answer:
+    try:
+        send(event.to_json())
+    except SendError as error:
+        # 503 makes the provider try again: that is all that can still save the event.
+        _emit("EventNotQueued", provider, event_id=event.event_id, reason=str(error))
+        return _answer(503, "try again")
+    _emit("EventQueued", provider, event_id=event.event_id)
+    return _answer(200, "OK")
+
+
+def _refuse(provider: str, refused: RefusedError) -> Answer:
+    _emit("WebhookRefused", provider, status=refused.status, reason=refused.reason)
+    return _answer(refused.status, refused.reason)
+
+
+def _answer(status: int, text: str) -> Answer:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"},
+        "body": text,
+    }
+
+
+def _emit(metric: str, provider: str, **fields: Any) -> None:
+    """One JSON line that is both the log record and, in embedded metric format, the count."""
+    definition = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": [["provider"]],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    record = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
+        metric: 1,
+        "provider": provider,
+        **fields,
+    }
+    print(json.dumps(record, ensure_ascii=True))  # noqa: T201 -- stdout is the Lambda log

@@ -1,0 +1,145 @@
+"""One batch of the events queue: which messages are done, which come again and when, which are parked.
+
+Retrying happens here and nowhere else (architecture.md §4): a retryable failure lengthens the message's
+visibility time-out; a failure that no retry can mend is parked in the dead-letter queue at its third receive.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin.errors import ConfigurationError, HonninError, MalformedEventError
+from honnin.observability import count, logger
+from honnin.webhook import Event
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# One event may race for 5 s and then ask a provider for 20 s (its total deadline): with less time than this
+# left, the next message is not begun.
+_MIN_LEFT_MS = 30_000
+
+_FIRST_DELAY_S = 5
+_LONGEST_DELAY_S = 900
+_PARK_AT_RECEIVE = 3
+
+
+@cache
+def _client() -> "SQSClient":
+    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+
+
+class NotEnoughTimeError(HonninError):
+    """The batch is near the Lambda time-out; this message was not begun."""
+
+    retryable = True
+
+
+class Queue:
+    """The events queue as its worker needs it, and the dead-letter queue beside it."""
+
+    def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+        self._given = client
+
+    @property
+    def _sqs(self) -> "SQSClient":
+        return self._given or _client()
+
+    def delay(self, record: SQSRecord, seconds: int) -> None:
+        """Let the message come again after `seconds` (0: at once)."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
+        )
+
+    def park(self, record: SQSRecord, error: Exception) -> None:
+        """Put the message into the dead-letter queue, with the error's type as the attribute `errorType`."""
+        self._sqs.send_message(
+            QueueUrl=self._dead_letter_url,
+            MessageBody=record.body,
+            MessageAttributes={"errorType": {"DataType": "String", "StringValue": type(error).__name__}},
+        )
+
+
+def run(
+    batch: Mapping[str, Any], context: LambdaContext, *, process: Callable[[Event], None], queue: Queue
+) -> PartialItemFailureResponse:
+    """Process a batch; the answer names the messages that SQS must keep."""
+    return process_partial_response(
+        event=dict(batch),
+        record_handler=partial(_one, context=context, process=process, queue=queue),
+        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+    )
+
+
+def backoff_s(receives: int, draw: Callable[[float, float], float] = random.uniform) -> int:
+    """Seconds until the next try after `receives` receives: doubling from 5 s, jittered, at most 15 min."""
+    ceiling = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(receives - 1, 10))
+    return round(draw(ceiling / 2, ceiling))
+
+
+def _one(record: SQSRecord, *, context: LambdaContext, process: Callable[[Event], None], queue: Queue) -> None:
+    if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
+        queue.delay(record, 0)
+        raise NotEnoughTimeError
+    try:
+        process(_parse(record.body))
+    except Exception as error:
+        receives = int(record.attributes.approximate_receive_count)
+        parked = not _may_be_mended(error) and receives >= _PARK_AT_RECEIVE
+        _report(record, error, receives, parked=parked)
+        if parked:
+            queue.park(record, error)
+            return
+        queue.delay(record, backoff_s(receives))
+        raise
+
+
+def _parse(body: str) -> Event:
+    try:
+        return Event.from_json(body)
+    except ValueError as error:
+        raise MalformedEventError(str(error)) from None
+
+
+def _may_be_mended(error: Exception) -> bool:
+    """Whether time or a person can mend it: providers, races, our configuration, AWS itself."""
+    if isinstance(error, HonninError):
+        return error.retryable or isinstance(error, ConfigurationError)
+    return isinstance(error, BotoCoreError | ClientError)
+
+
+def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
+    kind = type(error).__name__
+    # The traceback of an unexpected error is needed; its message could hold anything and is left out.
+    frames = [] if isinstance(error, HonninError) else _frames(error)
+    logger().error(
+        "event parked" if parked else "event comes again",
+        message_id=record.message_id,
+        error=kind,
+        reason=str(error) if isinstance(error, HonninError) else "",
+        receives=receives,
+        frames=frames,
+    )
+    count("EventParked" if parked else "EventFailed", error=kind)
+    if isinstance(error, ConfigurationError):
+        count("ConfigurationFault")
+
+
+def _frames(error: Exception) -> list[str]:
+    frames = []
+    trace = error.__traceback__
+    while trace:
+        frames.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return frames
