@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import cache, cached_property
 
-from honnin.errors import MissingSettingError
+from honnin.errors import InvalidSettingError, MissingSettingError
 
 
 class Settings:
@@ -23,7 +23,10 @@ class Settings:
         return value
 
     def _list(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self._required(name).split(",") if part.strip())
+        parts = tuple(part.strip() for part in self._required(name).split(",") if part.strip())
+        if not parts:
+            raise MissingSettingError(name)
+        return parts
 
     @cached_property
     def state_table(self) -> str:
@@ -78,7 +81,68 @@ class Settings:
     @cached_property
     def vexora_poll_delays(self) -> tuple[int, ...]:
         """Seconds after the submission at which an open one is asked for, before the daily polls begin."""
-        return tuple(int(part) for part in self._list("VEXORA_POLL_DELAYS"))
+        try:
+            delays = tuple(int(part) for part in self._list("VEXORA_POLL_DELAYS"))
+        except ValueError:
+            delays = ()
+        if not delays or delays[0] < 1 or list(delays) != sorted(set(delays)):
+            raise InvalidSettingError("VEXORA_POLL_DELAYS", "must hold whole seconds, rising, separated by commas")
+        return delays
+
+    @cached_property
+    def paypay_base_url(self) -> str:
+        """Base URL of PayPay's Open Payment API, without a trailing slash."""
+        return self._required("PAYPAY_BASE_URL").rstrip("/")
+
+    @cached_property
+    def paypay_kyc_info_path(self) -> str:
+        """URL path of "Get the user's KYC information" (not published)."""
+        return self._required("PAYPAY_KYC_INFO_PATH")
+
+    @cached_property
+    def paypay_kyc_passport_path(self) -> str:
+        """URL path of "Get the user's KYC information for KYC Passport clients" (not published)."""
+        return self._required("PAYPAY_KYC_PASSPORT_PATH")
+
+    @cached_property
+    def paypay_kyc_passport_qr_path(self) -> str:
+        """URL path of "Fetch KYC info of completed KYC Passport QR", with `{codeId}` (not published)."""
+        return self._required("PAYPAY_KYC_PASSPORT_QR_PATH")
+
+    @cached_property
+    def paypay_assume_merchant(self) -> str:
+        """Value of X-ASSUME-MERCHANT; empty: the header is not sent."""
+        return self._environ.get("PAYPAY_ASSUME_MERCHANT", "").strip()
+
+    @cached_property
+    def paypay_token_audience(self) -> str:
+        """The `aud` that a responseToken must have: our client id at PayPay."""
+        return self._required("PAYPAY_TOKEN_AUDIENCE")
+
+    @cached_property
+    def paypay_pkce_field(self) -> str:
+        """Where the PKCE challenge stands in the account-link request, as a dotted path (not published)."""
+        return self._required("PAYPAY_PKCE_FIELD")
+
+    @cached_property
+    def return_url_allowlist(self) -> tuple[str, ...]:
+        """The origins or URL prefixes that a browser may be sent back to."""
+        return self._list("RETURN_URL_ALLOWLIST")
+
+    @cached_property
+    def personal_data_bucket(self) -> str:
+        """Name of the only bucket that holds personal data."""
+        return self._required("PERSONAL_DATA_BUCKET")
+
+    @cached_property
+    def selfie_allowed_hosts(self) -> tuple[str, ...]:
+        """Hosts that a selfie may be fetched from, exact or `.suffix`."""
+        return self._list("SELFIE_ALLOWED_HOSTS")
+
+    @cached_property
+    def loopback_files(self) -> bool:
+        """Whether files may come over http from the loopback interface; the template allows it locally only."""
+        return self._environ.get("LOOPBACK_FILES", "") == "true"
 
 
 @cache

@@ -5,6 +5,7 @@
     HonninError
     ├── ConfigurationError            our own deployment is wrong, a person must act
     │   ├── MissingSettingError       an environment variable is not there
+    │   ├── InvalidSettingError       an environment variable cannot be read
     │   └── SecretIncompleteError     a secret lacks a key or still holds its placeholder
     ├── RequestError                  the caller's mistake: a 4xx that leaves no trace
     │   ├── InvalidFieldError         422, names the field and the rule
@@ -12,8 +13,17 @@
     │   └── ConflictError             409, carries the present state
     ├── ProviderError                 a provider said no, or nothing
     │   ├── ProviderRefusedError      final for this call
-    │   └── ProviderUnavailableError  retryable: 429, 5xx, an answer that cannot be read
+    │   │   ├── ProviderConfigurationError  our credentials, scopes or contract; a person must act
+    │   │   ├── UserAnswerError       an answer about the user: it becomes a status
+    │   │   ├── SessionNotFoundError  the KYC Passport QR is unknown or expired
+    │   │   └── PassportNotCompletedError   the user has not finished the KYC Passport QR
+    │   └── ProviderUnavailableError  retryable: 5xx, an answer that cannot be read
+    │       ├── RateLimitedError      429
+    │       ├── MaintenanceError      announced maintenance: try again much later
     │       └── ProviderTimeoutError  no answer in time: whether it took effect is unknown
+    ├── RemoteFileError               a file at an address that others gave us
+    │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
+    │   └── FileNotFetchedError       gone, too large, of another kind, or broken off
     └── EventError
         ├── MalformedEventError       no retry can mend it: parked
         ├── EventNotReadyError        retryable: what it needs is still under way
@@ -39,6 +49,14 @@ class MissingSettingError(ConfigurationError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the environment variable {name} is not set; template.yaml sets it")
+        self.name = name
+
+
+class InvalidSettingError(ConfigurationError):
+    """The environment variable `name` is set to something that breaks `rule`."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"the environment variable {name} {rule}; a parameter of template.yaml sets it")
         self.name = name
 
 
@@ -111,9 +129,30 @@ class ProviderError(HonninError):
         self.code = code
         self.request_id = request_id
 
+    def facts(self) -> dict[str, str]:
+        """What the timeline keeps: the kind of error, the provider's code, the X-REQUEST-ID."""
+        named = {"error": type(self).__name__, "providerCode": self.code, "requestId": self.request_id}
+        return {name: value for name, value in named.items() if value}
+
 
 class ProviderRefusedError(ProviderError):
     """The provider understood and said no. The same call will be refused again."""
+
+
+class ProviderConfigurationError(ProviderRefusedError):
+    """The provider does not accept our credentials, scopes, address or contract. Waiting does not mend it."""
+
+
+class UserAnswerError(ProviderRefusedError):
+    """`code` says something about the user (no KYC, flagged, unlinked): it becomes the user's status."""
+
+
+class SessionNotFoundError(ProviderRefusedError):
+    """The KYC Passport QR is unknown at the provider, or has expired."""
+
+
+class PassportNotCompletedError(ProviderRefusedError):
+    """The user has not started or not completed the KYC Passport QR."""
 
 
 class ProviderUnavailableError(ProviderError):
@@ -122,8 +161,28 @@ class ProviderUnavailableError(ProviderError):
     retryable = True
 
 
+class RateLimitedError(ProviderUnavailableError):
+    """Too many requests."""
+
+
+class MaintenanceError(ProviderUnavailableError):
+    """The provider announces maintenance; it lasts longer than a caller waits."""
+
+
 class ProviderTimeoutError(ProviderUnavailableError):
     """No complete answer within the time allowed. Whether the call took effect is unknown."""
+
+
+class RemoteFileError(HonninError):
+    """A file at an address that did not come from our own settings."""
+
+
+class UrlRefusedError(RemoteFileError):
+    """The address breaks a rule, so nothing was fetched. The message names the rule, never the query."""
+
+
+class FileNotFetchedError(RemoteFileError):
+    """The file is gone, too large, of another kind, or broke off."""
 
 
 class EventError(HonninError):

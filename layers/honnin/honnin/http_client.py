@@ -1,13 +1,17 @@
 """Outbound HTTP: every call has a connect and a read time-out and one total deadline.
 
-`requests` times out per socket read only, so a peer that drips a byte a second would hold a Lambda for
-minutes. The body is therefore streamed against the deadline and against a size cap.
+`requests` times out per socket read only: a name server that hangs, or a peer that drips a byte a second, would
+hold a Lambda for minutes. The exchange therefore runs in a thread of its own, and the caller waits for it until
+the deadline and no longer.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import requests
 
@@ -40,9 +44,10 @@ class Deadline:
 
 @cache
 def session() -> requests.Session:
-    """One kept-alive session per execution environment; it ignores proxies and .netrc of the environment."""
+    """One kept-alive session per execution environment: no proxy, no .netrc, no cookies."""
     made = requests.Session()
     made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return made
 
 
@@ -65,24 +70,39 @@ def send(
     ProviderUnavailableError
         The answer is larger than `MAX_ANSWER_BYTES`.
     """
-    remaining = deadline.remaining_s
-    if remaining <= 0:
+    if deadline.remaining_s <= 0:
         raise ProviderTimeoutError(provider, "the total deadline passed before the call")
     prepared = session().prepare_request(request)
+    timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
+    outcome: SimpleQueue[Answer | Exception] = SimpleQueue()
+
+    def exchange() -> None:
+        try:
+            outcome.put(_exchange(provider, prepared, timeouts))
+        except Exception as error:
+            outcome.put(error)
+
+    # A daemon: when the caller has given up, nobody waits for it any more.
+    Thread(target=exchange, daemon=True, name=f"{provider}-call").start()
     try:
-        with session().send(
-            prepared,
-            timeout=(min(connect_timeout_s, remaining), min(read_timeout_s, remaining)),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            return Answer(response.status_code, response.headers, _read(provider, response, deadline))
+        result = outcome.get(timeout=max(deadline.remaining_s, 0))
+    except Empty:
+        raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _exchange(provider: str, prepared: requests.PreparedRequest, timeouts: tuple[float, float]) -> Answer:
+    try:
+        with session().send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
+            return Answer(response.status_code, response.headers, _read(provider, response))
     # RequestException covers time-outs, resets and broken transfers alike: in each, the effect is unknown.
     except requests.RequestException as error:
         raise ProviderTimeoutError(provider, f"no answer ({type(error).__name__})") from None
 
 
-def _read(provider: str, response: requests.Response, deadline: Deadline) -> bytes:
+def _read(provider: str, response: requests.Response) -> bytes:
     body = bytearray()
     for chunk in response.iter_content(16 * 1024):
         body += chunk
@@ -90,6 +110,4 @@ def _read(provider: str, response: requests.Response, deadline: Deadline) -> byt
             raise ProviderUnavailableError(
                 provider, "the answer is larger than 1 MiB", http_status=response.status_code
             )
-        if deadline.remaining_s <= 0:
-            raise ProviderTimeoutError(provider, "the answer was not complete before the deadline")
     return bytes(body)

@@ -24,8 +24,13 @@ from honnin.errors import (
     ConfigurationError,
     ConflictError,
     InvalidFieldError,
+    MaintenanceError,
+    PassportNotCompletedError,
     ProviderError,
+    ProviderTimeoutError,
+    RateLimitedError,
     RequestError,
+    SessionNotFoundError,
 )
 from honnin.observability import count, logger
 
@@ -140,14 +145,35 @@ def _provider_error(error: ProviderError) -> Response[str]:
         request_id=error.request_id,
     )
     count("ProviderCallFailed", provider=error.provider, error=type(error).__name__)
-    return problem(
-        502,
+    status, retry_after_s = _outward(error)
+    answer = problem(
+        status,
         "The provider did not take the request",
         error.message,
         provider=error.provider,
         providerCode=error.code,
         providerRequestId=error.request_id,
     )
+    if retry_after_s:
+        answer.headers["Retry-After"] = str(retry_after_s)
+    return answer
+
+
+def _outward(error: ProviderError) -> tuple[int, int]:
+    """The HTTP status that a provider's failure has for the merchant, and after how many seconds to try again."""
+    match error:
+        case SessionNotFoundError():
+            return 404, 0
+        case PassportNotCompletedError():
+            return 409, 0
+        case RateLimitedError():
+            return 503, 5
+        case MaintenanceError():
+            return 503, 300
+        case ProviderTimeoutError():
+            return 504, 0
+        case _:
+            return 502, 0
 
 
 def _configuration_error(error: ConfigurationError) -> Response[str]:

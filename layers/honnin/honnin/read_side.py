@@ -6,25 +6,35 @@ from pydantic import Field
 
 from honnin.errors import NotFoundError
 from honnin.merchant_api import WireModel
+from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.status import OPEN
 from honnin.store import Store, TimelineEntry, UserStatus, utc_text
 
 
-class ProviderView(WireModel):
-    """A user at one provider. Times are UTC ISO 8601. `stale`: still open after the last poll."""
+class VexoraView(WireModel):
+    """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last poll."""
 
     status: str
-    provider_status: str | None = None
-    read_at: str | None = None
-    submission_id: str | None = None
-    stale: bool = False
+    provider_status: str | None
+    read_at: str | None
+    submission_id: str | None
+    stale: bool
+
+
+class PayPayView(WireModel):
+    """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user was asked for."""
+
+    status: str
+    provider_status: str | None
+    read_at: str | None
+    scopes: list[str]
 
 
 class UserView(WireModel):
     """A user at every provider that knows the user."""
 
     user_id: str
-    providers: dict[str, ProviderView]
+    providers: dict[str, VexoraView | PayPayView]
 
 
 class EntryView(WireModel):
@@ -71,14 +81,20 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
     return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
 
 
-def _provider(status: UserStatus, now: datetime) -> ProviderView:
-    waiting = status.status in OPEN and status.stale_at is not None
-    return ProviderView(
+def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
+    if status.provider == PAYPAY:
+        return PayPayView(
+            status=status.status,
+            provider_status=status.provider_status,
+            read_at=status.read_at,
+            scopes=list(status.scopes),
+        )
+    return VexoraView(
         status=status.status,
         provider_status=status.provider_status,
         read_at=status.read_at,
         submission_id=status.submission_id,
-        stale=waiting and utc_text(now) >= (status.stale_at or ""),
+        stale=status.status in OPEN and status.stale_at is not None and utc_text(now) >= status.stale_at,
     )
 
 

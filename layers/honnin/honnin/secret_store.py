@@ -30,6 +30,26 @@ class VexoraCredentials:
     app_secret: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class PayPayCredentials:
+    """API key and secret of the Open Payment API, and the merchant id."""
+
+    api_key: str
+    api_secret: str = field(repr=False)
+    merchant_id: str
+
+
+def paypay_credentials(*, refresh: bool = False) -> PayPayCredentials:
+    """PayPay's credentials. Raises `SecretIncompleteError` naming the first key that is not set."""
+    arn = settings().providers_secret_arn
+    values = _read(arn, refresh=refresh)
+    return PayPayCredentials(
+        api_key=_value(arn, values, "paypay_api_key"),
+        api_secret=_value(arn, values, "paypay_api_secret"),
+        merchant_id=_value(arn, values, "paypay_merchant_id"),
+    )
+
+
 def vexora_credentials(*, refresh: bool = False) -> VexoraCredentials:
     """Vexora's credentials. Raises `SecretIncompleteError` naming the first key that is not set."""
     arn = settings().providers_secret_arn

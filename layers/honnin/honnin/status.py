@@ -49,3 +49,59 @@ def after_reading(current: VexoraStatus, reading: VexoraStatus) -> VexoraStatus:
     if current is VexoraStatus.UNDER_REVIEW and reading is VexoraStatus.PENDING:
         return current
     return reading
+
+
+class PayPayStatus(StrEnum):
+    """A user at PayPay."""
+
+    LINK_PENDING = "LINK_PENDING"
+    LINKED = "LINKED"
+    VERIFIED = "VERIFIED"
+    NOT_COMPLETED = "NOT_COMPLETED"
+    UPDATE_REQUIRED = "UPDATE_REQUIRED"
+    RISK_FLAGGED = "RISK_FLAGGED"
+    INACTIVE = "INACTIVE"
+    EXPIRED = "EXPIRED"
+    UNLINKED = "UNLINKED"
+
+
+# Base document, "Response code list": the answers that speak about the user (providers.md §1.2).
+BY_RESULT_CODE = {
+    "KYC_NOT_COMPLETED": PayPayStatus.NOT_COMPLETED,
+    "NON_EKYC_USER": PayPayStatus.NOT_COMPLETED,
+    "UNACCEPTABLE_OP": PayPayStatus.RISK_FLAGGED,
+    "KYC_UPDATE_REQUIRED": PayPayStatus.UPDATE_REQUIRED,
+    "CANCELED_USER": PayPayStatus.INACTIVE,
+    "USER_STATE_IS_NOT_ACTIVE": PayPayStatus.INACTIVE,
+    "INVALID_USER_AUTHORIZATION_ID": PayPayStatus.UNLINKED,
+    "EXPIRED_USER_AUTHORIZATION_ID": PayPayStatus.EXPIRED,
+}
+
+
+class KycProduct(StrEnum):
+    """The three KYC reads of PayPay, as the vault names them."""
+
+    KYC_INFO = "kyc_info"
+    KYC_PASSPORT = "kyc_passport"
+    KYC_PASSPORT_QR = "kyc_passport_qr"
+
+
+_FLAGGED = frozenset({PayPayStatus.RISK_FLAGGED, PayPayStatus.UPDATE_REQUIRED})
+_WITHOUT_LINK = frozenset(
+    {PayPayStatus.LINK_PENDING, PayPayStatus.UNLINKED, PayPayStatus.EXPIRED, PayPayStatus.INACTIVE}
+)
+
+
+def after_link_request(current: PayPayStatus | None) -> PayPayStatus:
+    """A new account-link QR: pending where no usable link exists, otherwise the present link keeps its status."""
+    return PayPayStatus.LINK_PENDING if current is None or current in _WITHOUT_LINK else current
+
+
+def after_kyc_reading(current: PayPayStatus, reading: PayPayStatus, product: KycProduct) -> PayPayStatus:
+    """The status after a KYC read.
+
+    Flags are raised by the KYC Passport reads, so a clean answer of the plain KYC read does not clear them.
+    """
+    if product is KycProduct.KYC_INFO and current in _FLAGGED and reading is PayPayStatus.VERIFIED:
+        return current
+    return reading

@@ -7,7 +7,7 @@ timeline entry, and the status with its version. Readers get frozen dataclasses,
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,14 @@ class AlreadyAppliedError(HonninError):
     """The event has taken effect before."""
 
 
+class SessionUsedError(HonninError):
+    """The account-link session is gone, or an answer has used it before."""
+
+
+class LinkTakenError(HonninError):
+    """The PayPay authorization is linked to another user here."""
+
+
 @dataclass(frozen=True)
 class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event."""
@@ -51,6 +59,8 @@ class UserStatus:
     submission_id: str | None = None
     submitted_at: str | None = None
     stale_at: str | None = None
+    user_authorization_id: str | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,40 @@ class Submission:
     polls: int = 0
     outcome: str | None = None
     due_at: str | None = None
+
+
+@dataclass(frozen=True)
+class LinkSession:
+    """One account-link QR. `expires_at` and `code_expires_at` are epoch seconds; `used_token` is the SHA-256 of the
+    responseToken that used it. With `code_id` the PKCE verifier is also found by the code id."""
+
+    nonce: str = field(repr=False)
+    user_id: str
+    scopes: tuple[str, ...]
+    return_url: str
+    expires_at: int
+    code_id: str | None = None
+    code_verifier: str | None = field(default=None, repr=False)
+    code_expires_at: int = 0
+    used_token: str | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class PassportQr:
+    """Whose KYC Passport QR a code id names, and its PKCE verifier."""
+
+    user_id: str
+    code_verifier: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SessionUse:
+    """The one answer that uses up a session."""
+
+    nonce: str = field(repr=False)
+    used_token: str
+    result: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +153,9 @@ class Effect:
     detail: Mapping[str, str]
     opens: Submission | None = None
     outcome: str | None = None
+    session: LinkSession | None = None
+    uses: SessionUse | None = None
+    links: bool = False
 
     @property
     def change(self) -> Mapping[str, str] | None:
@@ -185,6 +232,23 @@ class Store:
         item = self._get(f"SUBMISSION#{submission_id}", "SUBMISSION")
         return _submission(item) if item else None
 
+    def link_session(self, nonce: str, now: int) -> LinkSession | None:
+        """An account-link session that has not expired at `now` (epoch seconds)."""
+        item = self._get(f"SESSION#{nonce}", "SESSION")
+        return _link_session(item) if item and int(item["expires_at"]) > now else None
+
+    def passport_qr(self, code_id: str, now: int) -> PassportQr | None:
+        """The KYC Passport QR of a code id, unless it has expired at `now` (epoch seconds)."""
+        item = self._get(f"CODE#{code_id}", "CODE")
+        if not item or int(item["expires_at"]) <= now:
+            return None
+        return PassportQr(user_id=item["user_id"], code_verifier=item["code_verifier"])
+
+    def linked_user(self, user_authorization_id: str) -> str | None:
+        """The user that a PayPay authorization belongs to."""
+        item = self._get(f"PAYPAY#{user_authorization_id}", "LINK")
+        return str(item["user_id"]) if item else None
+
     def event(self, event_id: str) -> EventRecord | None:
         """The record of an event, if it has taken effect."""
         item = self._get(f"EVENT#{event_id}", "EVENT")
@@ -197,29 +261,43 @@ class Store:
         ------
         AlreadyAppliedError
             The event's record is there: nothing was written.
+        SessionUsedError, LinkTakenError
+            An account-link answer came too late, or names an authorization of another user: nothing was written.
         ConcurrentUpdateError
             The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
         """
-        writes = [
-            {"Put": self._new(_event_item(effect))},
-            {"Put": self._new(_timeline_item(effect))},
-            {"Put": self._status_put(effect)},
-        ]
-        if effect.opens:
-            writes.append({"Put": self._new(_submission_item(effect.opens))})
-            if effect.before and effect.before.submission_id:
-                writes.append({"Update": self._poll_end(effect.before.submission_id)})
-        elif effect.after.submission_id:
-            writes.append({"Update": self._submission_update(effect)})
+        writes = self._writes(effect)
         try:
-            self._db.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+            self._db.transact_write_items(TransactItems=[write for write, _ in writes])  # type: ignore[misc]
         except self._db.exceptions.TransactionCanceledException as error:
-            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            if reasons and reasons[0] == "ConditionalCheckFailed":
-                raise AlreadyAppliedError(effect.event_id) from None
-            if {"ConditionalCheckFailed", "TransactionConflict"} & set(reasons):
-                raise ConcurrentUpdateError(f"the user of event {effect.event_id} changed meanwhile") from None
+            codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            for code, (_, meaning) in zip(codes, writes, strict=False):
+                if code == "ConditionalCheckFailed":
+                    raise meaning(f"event {effect.event_id}") from None
+            if "TransactionConflict" in codes:
+                raise ConcurrentUpdateError(f"event {effect.event_id}") from None
             raise
+
+    def _writes(self, effect: Effect) -> list[tuple[Item, type[HonninError]]]:
+        """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
+        writes: list[tuple[Item, type[HonninError]]] = [
+            ({"Put": self._new(_event_item(effect))}, AlreadyAppliedError),
+            ({"Put": self._new(_timeline_item(effect))}, AlreadyAppliedError),
+        ]
+        if effect.uses:
+            writes.append(({"Update": self._session_use(effect.uses)}, SessionUsedError))
+        if effect.links:
+            writes.append(({"Put": self._link_put(effect.after)}, LinkTakenError))
+        writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        if effect.opens:
+            writes.append(({"Put": self._new(_submission_item(effect.opens))}, ConcurrentUpdateError))
+            if effect.before and effect.before.submission_id:
+                writes.append(({"Update": self._poll_end(effect.before.submission_id)}, ConcurrentUpdateError))
+        elif effect.after.submission_id:
+            writes.append(({"Update": self._submission_update(effect)}, ConcurrentUpdateError))
+        if effect.session:
+            writes += [({"Put": self._new(item)}, ConcurrentUpdateError) for item in _session_items(effect.session)]
+        return writes
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Remember that the event's change is on the bus."""
@@ -287,6 +365,29 @@ class Store:
             put["ExpressionAttributeValues"] = _encode(
                 {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
             )
+        return put
+
+    def _session_use(self, use: SessionUse) -> Item:
+        return {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"SESSION#{use.nonce}", "sk": "SESSION"}),
+            "UpdateExpression": "SET used_token = :token, #result = :result",
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(used_token)",
+            "ExpressionAttributeNames": {"#result": "result"},
+            "ExpressionAttributeValues": _encode({":token": use.used_token, ":result": use.result}),
+        }
+
+    def _link_put(self, status: UserStatus) -> Item:
+        put = self._new(
+            {
+                "pk": f"PAYPAY#{status.user_authorization_id}",
+                "sk": "LINK",
+                "user_id": status.user_id,
+                "scopes": list(status.scopes),
+            }
+        )
+        put["ConditionExpression"] = "attribute_not_exists(pk) OR user_id = :user_id"
+        put["ExpressionAttributeValues"] = _encode({":user_id": status.user_id})
         return put
 
     def _poll_end(self, submission_id: str) -> Item:
@@ -364,7 +465,50 @@ def _status_item(status: UserStatus) -> Item:
             "submission_id": status.submission_id,
             "submitted_at": status.submitted_at,
             "stale_at": status.stale_at,
+            "user_authorization_id": status.user_authorization_id,
+            "scopes": list(status.scopes) or None,
         }
+    )
+
+
+def _session_items(session: LinkSession) -> list[Item]:
+    items = [
+        _without_none(
+            {
+                "pk": f"SESSION#{session.nonce}",
+                "sk": "SESSION",
+                "nonce": session.nonce,
+                "user_id": session.user_id,
+                "scopes": list(session.scopes),
+                "return_url": session.return_url,
+                "code_id": session.code_id,
+                "expires_at": session.expires_at,
+            }
+        )
+    ]
+    if session.code_id and session.code_verifier:
+        items.append(
+            {
+                "pk": f"CODE#{session.code_id}",
+                "sk": "CODE",
+                "user_id": session.user_id,
+                "code_verifier": session.code_verifier,
+                "expires_at": session.code_expires_at,
+            }
+        )
+    return items
+
+
+def _link_session(item: Item) -> LinkSession:
+    return LinkSession(
+        nonce=item["nonce"],
+        user_id=item["user_id"],
+        scopes=tuple(item["scopes"]),
+        return_url=item["return_url"],
+        expires_at=int(item["expires_at"]),
+        code_id=item.get("code_id"),
+        used_token=item.get("used_token"),
+        result=item.get("result"),
     )
 
 
@@ -396,6 +540,8 @@ def _user_status(item: Item) -> UserStatus:
         submission_id=item.get("submission_id"),
         submitted_at=item.get("submitted_at"),
         stale_at=item.get("stale_at"),
+        user_authorization_id=item.get("user_authorization_id"),
+        scopes=tuple(item.get("scopes", ())),
     )
 
 

@@ -25,7 +25,8 @@ def sign(fields: Mapping[str, str], app_secret: str) -> str:
     """The lower-case hexadecimal MD5 over `string_to_sign(fields)` and the app secret, as UTF-8."""
     salted = string_to_sign(fields) + app_secret
     # MD5 is the provider's choice (document, parameter `sign`), not ours.
-    return hashlib.md5(salted.encode("utf-8"), usedforsecurity=False).hexdigest()
+    # surrogatepass: a callback may hold a lone surrogate (JSON "\\ud800"); it must compare as different, not fail.
+    return hashlib.md5(salted.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def verify(fields: Mapping[str, str], sign: str, app_secret: str) -> bool:

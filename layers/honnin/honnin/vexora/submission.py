@@ -78,14 +78,14 @@ class Submissions:
                 callback_url=self._callback_url(submission_id, key),
             )
         except ProviderRefusedError as error:
-            self._record(started, VexoraStatus.FAILED, "submission_refused", _provider_facts(error))
+            self._record(started, VexoraStatus.FAILED, "submission_refused", error.facts())
             raise
         except ProviderTimeoutError as error:
             return self._record(
                 started,
                 VexoraStatus.SUBMITTING,
                 "submission_unclear",
-                _provider_facts(error),
+                error.facts(),
                 outcome="unclear",
             )
         except ProviderError as error:
@@ -93,7 +93,7 @@ class Submissions:
                 started,
                 VexoraStatus.SUBMITTING,
                 "submission_unclear",
-                _provider_facts(error),
+                error.facts(),
                 outcome="unclear",
             )
             raise
@@ -210,8 +210,3 @@ class Submissions:
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)
         return f"{self._webhook_api_url}/webhooks/vexora/kyc-result/{submission_id}/{token}"
-
-
-def _provider_facts(error: ProviderError) -> dict[str, str]:
-    facts = {"error": type(error).__name__, "providerCode": error.code, "requestId": error.request_id}
-    return {name: value for name, value in facts.items() if value}

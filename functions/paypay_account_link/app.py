@@ -1,0 +1,65 @@
+"""`POST /paypay/account-links` (IAM) and `GET /paypay/account-links/callback` (public): link a PayPay account."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin import secret_store
+from honnin.config import settings
+from honnin.merchant_api import MerchantApi
+from honnin.paypay import link_api, link_page
+from honnin.paypay.account_link import AccountLinks
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.link_api import AccountLinkAnswer, AccountLinkRequest
+from honnin.publish import Publisher
+from honnin.store import Store
+
+CALLBACK_PATH = "/paypay/account-links/callback"
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer the merchant's back end, or the browser that comes back from PayPay."""
+    return _api().resolve(event, context)
+
+
+def create(body: AccountLinkRequest) -> tuple[AccountLinkAnswer, int]:
+    """Create an account-link QR."""
+    request = link_api.link_request(body, settings().return_url_allowlist)
+    return link_api.answer(_links().create(request, _callback_url())), 201
+
+
+def come_back() -> Response[str]:
+    """Take the browser's `responseToken` and send it on to the merchant."""
+    token = _api().resolver.current_event.get_query_string_value("responseToken") or ""
+    return link_page.respond(lambda: _links().finish(token))
+
+
+@cache
+def _api() -> MerchantApi:
+    api = MerchantApi()
+    api.resolver.post("/paypay/account-links")(create)
+    api.resolver.get(CALLBACK_PATH)(come_back)
+    return api
+
+
+def _callback_url() -> str:
+    # A stage variable of the merchant API: this function cannot have the webhook API's address in its
+    # environment, because that API refers to this function.
+    return str(_api().resolver.current_event.raw_event["stageVariables"]["webhookApiUrl"]) + CALLBACK_PATH
+
+
+@cache
+def _links() -> AccountLinks:
+    store = Store(settings().state_table)
+    return AccountLinks(
+        store=store,
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3),
+        publisher=Publisher(settings().event_bus, store),
+        api_secret=lambda: secret_store.paypay_credentials().api_secret,
+        audience=settings().paypay_token_audience,
+        pkce_field=settings().paypay_pkce_field,
+        now=lambda: datetime.now(UTC),
+    )

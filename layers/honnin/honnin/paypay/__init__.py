@@ -1,0 +1,1 @@
+"""PayPay, Open Payment API (OPA): signature, client, account linking, KYC reads."""

@@ -1,0 +1,267 @@
+"""Linking a user's PayPay account: the QR that starts it and the redirect that ends it.
+
+The nonce ties the two together: we make it, it belongs to one user, it is used once and it expires. The same
+redirect coming twice (known to happen within a second) is answered the second time as the first.
+"""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError
+from honnin.paypay import pkce, response_token, return_url
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.outcomes import PROVIDER
+from honnin.paypay.response_token import LinkResult, ResponseToken
+from honnin.publish import Publisher
+from honnin.status import PayPayStatus, after_link_request
+from honnin.store import (
+    AlreadyAppliedError,
+    Effect,
+    LinkSession,
+    LinkTakenError,
+    SessionUse,
+    SessionUsedError,
+    Store,
+    UserStatus,
+    utc_text,
+)
+
+KYC_PASSPORT_FLOW = "KYC_PASSPORT"
+
+# How long after the QR was made its redirect is accepted.
+_SESSION_LIFE = timedelta(hours=1)
+# How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
+_CODE_LIFE = timedelta(days=7)
+
+# Another worker may change the user's status while PayPay answers; the link request itself cannot be overtaken.
+_RACES = 5
+
+
+class LinkRefusedError(HonninError):
+    """The redirect is not the answer to a session of ours. The message is fit for the user's browser."""
+
+
+@dataclass(frozen=True)
+class LinkRequest:
+    """What the merchant asks for. `fields` are the document's own optional fields, passed on as they are."""
+
+    user_id: str
+    scopes: tuple[str, ...]
+    return_url: str
+    fields: Mapping[str, Any]
+
+    @property
+    def is_kyc_passport(self) -> bool:
+        """Whether the KYC Passport flow is asked for."""
+        return self.fields.get("accountLinkFlow") == KYC_PASSPORT_FLOW
+
+
+@dataclass(frozen=True)
+class CreatedLink:
+    """The QR to show. `expires_at` (UTC) is when our side stops accepting its redirect."""
+
+    link_qr_code_url: str
+    code_id: str | None
+    expires_at: datetime
+
+
+class AccountLinks:
+    """Creates account-link QRs and takes their answers.
+
+    Parameters
+    ----------
+    api_secret
+        Gives the API secret that response tokens are signed with.
+    audience
+        Our client id: the `aud` of every token.
+    pkce_field
+        Dotted path of the PKCE challenge in the request, for example `kycPassport.codeChallenge`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        client: PayPayClient,
+        publisher: Publisher,
+        api_secret: Callable[[], str],
+        audience: str,
+        pkce_field: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._publisher = publisher
+        self._api_secret = api_secret
+        self._audience = audience
+        self._pkce_field = pkce_field
+        self._now = now
+
+    def create(self, request: LinkRequest, redirect_url: str) -> CreatedLink:
+        """Ask PayPay for a QR, then remember its session.
+
+        Raises the errors of `PayPayClient.create_account_link`; then nothing but a timeline entry is stored.
+        """
+        verifier = pkce.new_verifier() if request.is_kyc_passport else None
+        nonce = secrets.token_urlsafe(24)
+        try:
+            made = self._client.create_account_link(self._body(request, redirect_url, nonce, verifier))
+        except ProviderError as error:
+            self._note_failure(request.user_id, error)
+            raise
+        now = self._now()
+        session = LinkSession(
+            nonce=nonce,
+            user_id=request.user_id,
+            scopes=request.scopes,
+            return_url=request.return_url,
+            expires_at=int((now + _SESSION_LIFE).timestamp()),
+            code_id=made.code_id,
+            code_verifier=verifier,
+            code_expires_at=int((now + _CODE_LIFE).timestamp()),
+        )
+        detail = {"requestId": made.request_id or "", "flow": str(request.fields.get("accountLinkFlow") or "")}
+        self._remember(session, detail)
+        return CreatedLink(made.link_qr_code_url, made.code_id, now + _SESSION_LIFE)
+
+    def finish(self, token: str) -> str:
+        """Take the redirect's token; returns the URL to send the browser to.
+
+        Raises
+        ------
+        ResponseTokenError
+            The token itself is not valid. Nothing is stored.
+        LinkRefusedError
+            It answers no open session of this user, or names an account linked elsewhere. Nothing is stored.
+        """
+        answer = response_token.verify(token, api_secret=self._api_secret(), audience=self._audience, now=self._now())
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        session = self._store.link_session(answer.nonce, int(self._now().timestamp()))
+        if session is None or session.user_id != answer.reference_id:
+            raise LinkRefusedError("this link is unknown here or has expired")
+        if session.used_token is None:
+            session = self._use(session, answer, digest)
+        if session.used_token != digest:
+            raise LinkRefusedError("this link has been used already")
+        return return_url.with_result(session.return_url, session.result or answer.result)
+
+    def _body(self, request: LinkRequest, redirect_url: str, nonce: str, verifier: str | None) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            **request.fields,
+            "scopes": list(request.scopes),
+            "nonce": nonce,
+            "redirectUrl": redirect_url,
+            # providers.md §1.2: always send the merchant's user id.
+            "referenceId": request.user_id,
+        }
+        if verifier:
+            _place(body, self._pkce_field.split("."), pkce.challenge(verifier))
+        return body
+
+    def _remember(self, session: LinkSession, detail: Mapping[str, str]) -> None:
+        event_id = f"api:link:{uuid.uuid4()}"
+        for race in range(_RACES):
+            before = self._store.status(session.user_id, PROVIDER)
+            current = PayPayStatus(before.status) if before else None
+            after = replace(_moved(before, session.user_id), status=after_link_request(current))
+            effect = self._effect(event_id, "link_requested", before, after, detail, session=session)
+            try:
+                self._store.apply(effect)
+            except ConcurrentUpdateError:
+                if race == _RACES - 1:
+                    raise
+            else:
+                self._publisher.announce_or_leave(effect)
+                return
+
+    def _use(self, session: LinkSession, answer: ResponseToken, digest: str) -> LinkSession:
+        """Use the session up; returns it as it then is, by us or by the same redirect a moment before."""
+        succeeded = answer.result is LinkResult.SUCCEEDED
+        event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
+        for race in range(_RACES):
+            before = self._store.status(session.user_id, PROVIDER)
+            after = _moved(before, session.user_id)
+            if succeeded:
+                after = replace(
+                    after,
+                    status=PayPayStatus.LINKED,
+                    user_authorization_id=answer.user_authorization_id,
+                    scopes=session.scopes,
+                    provider_status=answer.result,
+                    read_at=utc_text(self._now()),
+                )
+            use = SessionUse(session.nonce, digest, answer.result)
+            what = "linked" if succeeded else f"link_{answer.result}"
+            effect = self._effect(event_id, what, before, after, {}, uses=use, links=succeeded)
+            try:
+                self._store.apply(effect)
+            except ConcurrentUpdateError:
+                if race == _RACES - 1:
+                    raise
+                continue
+            except LinkTakenError:
+                raise LinkRefusedError("this PayPay account is linked to another user here") from None
+            except (SessionUsedError, AlreadyAppliedError):
+                break
+            self._publisher.announce_or_leave(effect)
+            break
+        used = self._store.link_session(session.nonce, int(self._now().timestamp()))
+        return used or session
+
+    def _note_failure(self, user_id: str, error: ProviderError) -> None:
+        """Keep what PayPay's support asks for on the timeline, if the user is known here."""
+        before = self._store.status(user_id, PROVIDER)
+        if before is None:
+            return
+        effect = self._effect(
+            f"api:link:{uuid.uuid4()}", "link_request_failed", before, _moved(before, user_id), error.facts()
+        )
+        try:
+            self._store.apply(effect)
+        except ConcurrentUpdateError:
+            return  # the user moved meanwhile; the error itself goes to the caller and the log all the same
+
+    def _effect(
+        self,
+        event_id: str,
+        what: str,
+        before: UserStatus | None,
+        after: UserStatus,
+        detail: Mapping[str, str],
+        *,
+        session: LinkSession | None = None,
+        uses: SessionUse | None = None,
+        links: bool = False,
+    ) -> Effect:
+        return Effect(
+            event_id=event_id,
+            what=what,
+            cause="api",
+            at=utc_text(self._now()),
+            before=before,
+            after=after,
+            detail={name: value for name, value in detail.items() if value},
+            session=session,
+            uses=uses,
+            links=links,
+        )
+
+
+def _moved(before: UserStatus | None, user_id: str) -> UserStatus:
+    """The next version of a status, otherwise as it was; a new user starts with a link pending."""
+    if before is None:
+        return UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=1)
+    return replace(before, version=before.version + 1)
+
+
+def _place(body: dict[str, Any], path: list[str], value: str) -> None:
+    for name in path[:-1]:
+        inner = body.get(name)
+        body[name] = dict(inner) if isinstance(inner, dict) else {}
+        body = body[name]
+    body[path[-1]] = value

@@ -1,0 +1,243 @@
+"""One client for the calls of the base document: account linking, authorization status, unlink, the KYC reads."""
+
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+import requests
+from pydantic import ValidationError
+from requests.auth import AuthBase
+
+from honnin import http_client
+from honnin.config import Settings
+from honnin.errors import MaintenanceError, ProviderConfigurationError, ProviderUnavailableError
+from honnin.http_client import Answer, Deadline
+from honnin.paypay import outcomes, signing
+from honnin.paypay.models import AccountLink, Envelope, KycReading, UserAuthorization
+from honnin.paypay.outcomes import PROVIDER
+from honnin.secret_store import PayPayCredentials
+
+# providers.md §1.1: pick one spelling; what is signed is what is sent.
+_CONTENT_TYPE = "application/json;charset=UTF-8"
+
+# Base document, "Create Account Linking QR Code": "Timeout: 10s"; providers.md §1.2: 15 s for the others.
+_QR_TIMEOUT_S = 10.0
+_TIMEOUT_S = 15.0
+
+# API Gateway ends a call after 29 s; what we write after the answer must fit in too.
+_TOTAL_S = 24.0
+
+_PAUSE_S = 0.4
+
+
+class ReadCredentials(Protocol):
+    """Gives the credentials; with `refresh` read anew."""
+
+    def __call__(self, *, refresh: bool = False) -> PayPayCredentials:
+        """Read them."""
+
+
+@dataclass(frozen=True)
+class PayPayPaths:
+    """The three URL paths that PayPay does not publish; the last one holds `{codeId}`."""
+
+    kyc_info: str
+    kyc_passport: str
+    kyc_passport_qr: str
+
+
+class OpaAuth(AuthBase):
+    """Signs a prepared request: its path, body and content type are then exactly what goes out."""
+
+    def __init__(self, credentials: PayPayCredentials, nonce: str, epoch: int) -> None:
+        self._credentials = credentials
+        self._nonce = nonce
+        self._epoch = epoch
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set the Authorization header."""
+        body = request.body
+        request.headers["Authorization"] = signing.authorization(
+            api_key=self._credentials.api_key,
+            api_secret=self._credentials.api_secret,
+            method=str(request.method),
+            path=urlsplit(str(request.url)).path,
+            nonce=self._nonce,
+            epoch=self._epoch,
+            content_type=request.headers.get("Content-Type"),
+            body=body if isinstance(body, bytes) else None,
+        )
+        return request
+
+
+class PayPayClient:
+    """Signs and sends; every try is signed anew.
+
+    Parameters
+    ----------
+    assume_merchant
+        Value of `X-ASSUME-MERCHANT`, or empty to leave the header out.
+    tries
+        How often a retryable failure may be tried in all. The API's functions use 3; the event processor 1,
+        because its queue retries.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: ReadCredentials,
+        *,
+        paths: PayPayPaths,
+        assume_merchant: str = "",
+        tries: int = 1,
+        epoch: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._base_url = base_url
+        self._credentials = credentials
+        self._paths = paths
+        self._assume_merchant = assume_merchant
+        self._tries = tries
+        self._epoch = epoch
+        self._sleep = sleep
+
+    @classmethod
+    def from_settings(cls, settings: Settings, credentials: ReadCredentials, *, tries: int) -> "PayPayClient":
+        """The client that a function's settings describe."""
+        return cls(
+            settings.paypay_base_url,
+            credentials,
+            paths=PayPayPaths(
+                kyc_info=settings.paypay_kyc_info_path,
+                kyc_passport=settings.paypay_kyc_passport_path,
+                kyc_passport_qr=settings.paypay_kyc_passport_qr_path,
+            ),
+            assume_merchant=settings.paypay_assume_merchant,
+            tries=tries,
+        )
+
+    def create_account_link(self, request: Mapping[str, Any]) -> AccountLink:
+        """Create an account-link QR (`POST /v1/qr/sessions`). Raises the errors of `honnin.paypay.outcomes`."""
+        data, request_id = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
+        url = data.get("linkQRCodeURL")
+        if not isinstance(url, str) or not url:
+            raise ProviderUnavailableError(PROVIDER, "a success without linkQRCodeURL", request_id=request_id)
+        code_id = data.get("codeId")
+        return AccountLink(url, str(code_id) if code_id else None, request_id)
+
+    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+        """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
+        query = {"userAuthorizationId": user_authorization_id}
+        data, request_id = self._call("GET", "/v2/user/authorizations", query=query)
+        try:
+            return UserAuthorization.model_validate(data)
+        except ValidationError:
+            message = "a success without the documented authorization"
+            raise ProviderUnavailableError(PROVIDER, message, request_id=request_id) from None
+
+    def unlink(self, user_authorization_id: str) -> str | None:
+        """End an authorization (`DELETE /v2/user/authorizations/{id}`); returns the X-REQUEST-ID."""
+        _, request_id = self._call("DELETE", f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}")
+        return request_id
+
+    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+        """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None."""
+        query = {"userAuthorizationId": user_authorization_id}
+        if required_kyc_type:
+            query["requiredKycType"] = required_kyc_type
+        return KycReading(*self._call("GET", self._paths.kyc_info, query=query))
+
+    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+        """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
+        headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
+        return KycReading(*self._call("GET", self._paths.kyc_passport, headers=headers))
+
+    def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
+        """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
+        path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
+        body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
+        return KycReading(*self._call("POST", path, body=body))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> tuple[dict[str, Any], str | None]:
+        """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline."""
+        deadline = Deadline(_TOTAL_S)
+        for tried in range(1, self._tries + 1):
+            try:
+                return self._try(method, path, query, headers, body, timeout_s, deadline)
+            except MaintenanceError:
+                raise  # lasts longer than any caller waits
+            except ProviderUnavailableError:
+                pause = _PAUSE_S * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
+                if tried == self._tries or deadline.remaining_s < pause + 1:
+                    raise
+                self._sleep(pause)
+        raise AssertionError("tries is at least 1")
+
+    def _try(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        timeout_s: float,
+        deadline: Deadline,
+    ) -> tuple[dict[str, Any], str | None]:
+        def send(credentials: PayPayCredentials) -> tuple[dict[str, Any], str | None]:
+            sent = dict(headers or {})
+            if self._assume_merchant:
+                sent["X-ASSUME-MERCHANT"] = self._assume_merchant
+            if body is not None:
+                sent["Content-Type"] = _CONTENT_TYPE
+            request = requests.Request(
+                method,
+                self._base_url + path,
+                params=dict(query or {}),
+                headers=sent,
+                # Serialised once: these bytes are signed and sent.
+                data=json.dumps(body, ensure_ascii=False).encode() if body is not None else None,
+                auth=OpaAuth(credentials, secrets.token_hex(4), int(self._epoch())),
+            )
+            return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s))
+
+        credentials = self._credentials()
+        try:
+            return send(credentials)
+        except ProviderConfigurationError as error:
+            # Refused before it was looked at: the credentials may have been rotated since we cached them.
+            fresh = self._credentials(refresh=True) if error.code in (None, "UNAUTHORIZED") else credentials
+            if fresh == credentials:
+                raise
+            return send(fresh)
+
+
+def _read(answer: Answer) -> tuple[dict[str, Any], str | None]:
+    request_id = (answer.headers.get("X-REQUEST-ID") or "")[:64] or None
+    try:
+        envelope = Envelope.model_validate_json(answer.body)
+    except ValidationError:
+        envelope = None
+    info = envelope.result_info if envelope else None
+    # providers.md §1.2: any 2xx is a success.
+    if 200 <= answer.status < 300 and envelope and info:
+        return envelope.data or {}, request_id
+    raise outcomes.error(
+        http_status=answer.status,
+        code=info.code if info else None,
+        message=info.message[:200] if info else "an answer that is not the documented JSON",
+        request_id=request_id,
+    )

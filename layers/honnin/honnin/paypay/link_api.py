@@ -1,0 +1,78 @@
+"""`POST /paypay/account-links` on the wire: the merchant's request and our answer.
+
+Lengths and enums are those of the base document, "Create Account Linking QR Code".
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import segno
+from pydantic import Field, StringConstraints, model_validator
+
+from honnin.errors import InvalidFieldError
+from honnin.merchant_api import UserId, WireModel
+from honnin.paypay import return_url
+from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkRequest
+from honnin.store import utc_text
+
+# PayPay has more scopes than the document lists, so only their form is held to.
+Scope = Annotated[str, StringConstraints(pattern=r"\A[a-z_]+\z", max_length=100)]
+
+
+class AccountLinkRequest(WireModel):
+    """Whom to link, for which scopes, and where the browser goes afterwards.
+
+    `kycData` and `kycPassport` are passed through: PayPay does not publish their keys.
+    """
+
+    user_id: UserId
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=50)]
+    return_url: str
+    redirect_type: Literal["APP_DEEP_LINK", "WEB_LINK"] | None = None
+    phone_number: Annotated[str, StringConstraints(pattern=r"\A\+?[0-9-]{1,20}\z")] | None = None
+    user_agent: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    kyc_data: dict[str, Any] | None = None
+    account_link_flow: Literal["KYC_PASSPORT"] | None = None
+    kyc_passport: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _passport_belongs_to_its_flow(self) -> "AccountLinkRequest":
+        # Base document: "This field is required when accountLinkFlow is KYC_PASSPORT."
+        if self.account_link_flow == KYC_PASSPORT_FLOW and self.kyc_passport is None:
+            raise InvalidFieldError("kycPassport", "is required with accountLinkFlow KYC_PASSPORT")
+        if self.account_link_flow is None and self.kyc_passport is not None:
+            raise InvalidFieldError("kycPassport", "is allowed with accountLinkFlow KYC_PASSPORT only")
+        return self
+
+
+class AccountLinkAnswer(WireModel):
+    """The QR to show, as PayPay's URL and as a picture; `codeId` in the KYC Passport flow. `expiresAt` is UTC."""
+
+    link_qr_code_url: Annotated[str, Field(alias="linkQRCodeURL")]
+    qr_svg: str
+    code_id: str | None
+    expires_at: str
+
+
+def link_request(body: AccountLinkRequest, allowlist: Sequence[str]) -> LinkRequest:
+    """The request as the flow takes it. Raises `InvalidFieldError` for a return URL that is not allowed."""
+    passed_on = {"redirect_type", "phone_number", "user_agent", "kyc_data", "account_link_flow", "kyc_passport"}
+    return LinkRequest(
+        user_id=body.user_id,
+        scopes=tuple(body.scopes),
+        return_url=return_url.check(body.return_url, allowlist),
+        fields=body.model_dump(by_alias=True, include=passed_on, exclude_none=True),
+    )
+
+
+def answer(made: CreatedLink) -> AccountLinkAnswer:
+    """The answer, with a QR that a phone can scan."""
+    picture = segno.make_qr(made.link_qr_code_url, error="m")
+    return AccountLinkAnswer.model_validate(
+        {
+            "linkQRCodeURL": made.link_qr_code_url,
+            "qrSvg": picture.svg_inline(scale=4, border=4, light="#fff", dark="#000"),
+            "codeId": made.code_id,
+            "expiresAt": utc_text(made.expires_at),
+        }
+    )

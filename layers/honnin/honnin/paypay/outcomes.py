@@ -1,0 +1,66 @@
+"""What each result code of PayPay means for us: a typed error, grouped as in providers.md §1.2.
+
+The codes are those of the base document, "Response code list" and the tables under it. An unknown code is kept
+verbatim in the error and treated by its HTTP class.
+"""
+
+from honnin.errors import (
+    MaintenanceError,
+    PassportNotCompletedError,
+    ProviderConfigurationError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    SessionNotFoundError,
+    UserAnswerError,
+)
+
+PROVIDER = "paypay"
+
+SUCCESS = frozenset({"SUCCESS", "REQUEST_ACCEPTED"})
+
+_BY_CODE: dict[str, type[ProviderError]] = {
+    # Our request was wrong: repeating it is of no use.
+    "INVALID_REQUEST_PARAMS": ProviderRefusedError,
+    "MISSING_REQUEST_PARAMS": ProviderRefusedError,
+    "INVALID_PARAMS": ProviderRefusedError,
+    # Our deployment or contract is wrong: a person must act.
+    "UNAUTHORIZED": ProviderConfigurationError,
+    "OP_OUT_OF_SCOPE": ProviderConfigurationError,
+    "EXPECTATION_FAILED": ProviderConfigurationError,
+    # Answers about the user: they become a status.
+    "CANCELED_USER": UserAnswerError,
+    "INVALID_USER_AUTHORIZATION_ID": UserAnswerError,
+    "EXPIRED_USER_AUTHORIZATION_ID": UserAnswerError,
+    "USER_STATE_IS_NOT_ACTIVE": UserAnswerError,
+    "KYC_NOT_COMPLETED": UserAnswerError,
+    "NON_EKYC_USER": UserAnswerError,
+    "UNACCEPTABLE_OP": UserAnswerError,
+    "KYC_UPDATE_REQUIRED": UserAnswerError,
+    # Answers about one KYC Passport QR.
+    "SESSION_NOT_FOUND": SessionNotFoundError,
+    "KYC_PASSPORT_NOT_COMPLETED": PassportNotCompletedError,
+    # Try again later.
+    "RATE_LIMIT": RateLimitedError,
+    "SERVICE_ERROR": ProviderUnavailableError,
+    "INTERNAL_SERVER_ERROR": ProviderUnavailableError,
+    "MAINTENANCE_MODE": MaintenanceError,
+}
+
+
+def error(*, http_status: int, code: str | None, message: str, request_id: str | None) -> ProviderError:
+    """The typed error of an answer that is not a success."""
+    kind = _BY_CODE.get(code or "") or _by_http_class(http_status)
+    return kind(PROVIDER, message or "no message", http_status=http_status, code=code, request_id=request_id)
+
+
+def _by_http_class(http_status: int) -> type[ProviderError]:
+    if http_status == 429:
+        return RateLimitedError
+    if http_status == 401:
+        return ProviderConfigurationError
+    if 400 <= http_status < 500 and http_status != 408:
+        return ProviderRefusedError
+    # 5xx, and whatever is no HTTP API answer at all (a redirect, a 2xx that cannot be read).
+    return ProviderUnavailableError

@@ -1,0 +1,101 @@
+"""The `responseToken` that the browser brings back from PayPay: a JWT, checked before anything in it is believed.
+
+providers.md §1.3: HS256, the key is the base64-*decoded* API secret (the HMAC header uses it undecoded), `iss`
+is `paypay.ne.jp`, `aud` the client id, `exp` required, no `iat`.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import jwt
+
+from honnin.errors import ConfigurationError, HonninError
+
+ISSUER = "paypay.ne.jp"
+LEEWAY_S = 30
+
+
+class LinkResult(StrEnum):
+    """How the user answered."""
+
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    BAD_REQUEST = "bad_request"
+
+
+class ResponseTokenError(HonninError):
+    """The token is not one that PayPay made for us, now. The message says which check failed, not the token."""
+
+
+@dataclass(frozen=True)
+class ResponseToken:
+    """A checked token. `user_authorization_id` is there whenever the result is `succeeded`."""
+
+    result: LinkResult
+    nonce: str
+    reference_id: str
+    user_authorization_id: str | None = field(default=None, repr=False)
+
+
+def verify(token: str, *, api_secret: str, audience: str, now: datetime | float) -> ResponseToken:
+    """Check signature, algorithm, issuer, audience and expiry (30 s leeway), and the shape of the claims.
+
+    Parameters
+    ----------
+    now
+        An aware moment, or seconds since 1970.
+
+    Raises
+    ------
+    ResponseTokenError
+        Any check fails.
+    ConfigurationError
+        The API secret is not base64, so no token can ever be checked.
+    """
+    try:
+        claims = jwt.decode(
+            token,
+            _key(api_secret),
+            algorithms=["HS256"],  # never taken from the token
+            issuer=ISSUER,
+            audience=audience,
+            # The expiry is checked below, against the given moment.
+            options={"require": ["exp", "iss", "aud"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+        )
+    except jwt.InvalidTokenError as error:
+        raise ResponseTokenError(f"the token is not valid ({type(error).__name__})") from None
+    _check_expiry(claims["exp"], now)
+    return _read(claims)
+
+
+def _key(api_secret: str) -> bytes:
+    try:
+        return base64.b64decode(api_secret, validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigurationError("paypay_api_secret in the providers secret is not base64") from None
+
+
+def _check_expiry(exp: Any, now: datetime | float) -> None:
+    seconds = now.timestamp() if isinstance(now, datetime) else now
+    if isinstance(exp, bool) or not isinstance(exp, int | float) or exp + LEEWAY_S <= seconds:
+        raise ResponseTokenError("the token has expired")
+
+
+def _read(claims: dict[str, Any]) -> ResponseToken:
+    try:
+        result = LinkResult(str(claims.get("result")))
+    except ValueError:
+        raise ResponseTokenError("the token has an unknown result") from None
+    nonce, reference_id = claims.get("nonce"), claims.get("referenceId")
+    if not isinstance(nonce, str) or not isinstance(reference_id, str) or not nonce or not reference_id:
+        raise ResponseTokenError("the token lacks its nonce or referenceId")
+    authorization_id = claims.get("userAuthorizationId")
+    # Base document: userAuthorizationId is at most 64 characters.
+    known = isinstance(authorization_id, str) and 1 <= len(authorization_id) <= 64
+    if result is LinkResult.SUCCEEDED and not known:
+        raise ResponseTokenError("the token names no userAuthorizationId")
+    return ResponseToken(result, nonce, reference_id, authorization_id if known else None)

@@ -1,0 +1,152 @@
+"""Fetching a file from an address that others gave us, without becoming their way into our network.
+
+The rules: https, a host on our list, the default port, no credentials in the URL, no redirect followed, and
+the address that is really connected to must be public. The last rule is checked on the open socket, before a
+byte is sent, so a name that changes its answer between two look-ups gains nothing.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from honnin.errors import FileNotFetchedError, UrlRefusedError
+from honnin.http_client import Deadline
+
+_CHUNK_BYTES = 64 * 1024
+
+
+def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False) -> None:
+    """Check all that can be checked before connecting.
+
+    Parameters
+    ----------
+    allowed_hosts
+        Exact host names, or suffixes that begin with a dot (`.example.jp` allows `a.example.jp`).
+    loopback
+        Also allow plain http, any port, on 127.0.0.1: for the local stack only.
+
+    Raises
+    ------
+    UrlRefusedError
+        Names the rule that is broken.
+    """
+    if any(character <= " " or character in "\\\x7f" for character in url):
+        raise UrlRefusedError("the URL holds a space, a control character or a backslash")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UrlRefusedError("the URL cannot be read") from None
+    if parts.username is not None or parts.password is not None:
+        raise UrlRefusedError("the URL holds credentials")
+    if loopback and parts.scheme == "http" and parts.hostname == "127.0.0.1":
+        return
+    if parts.scheme != "https":
+        raise UrlRefusedError("the URL is not https")
+    if port not in (None, 443):
+        raise UrlRefusedError("the URL names another port than 443")
+    _check_host(parts, allowed_hosts)
+
+
+def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
+    host = (parts.hostname or "").lower()
+    if not host or not host.isascii():
+        raise UrlRefusedError("the URL names no plain host")
+    for allowed in (each.lower() for each in allowed_hosts):
+        if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
+            return
+    raise UrlRefusedError("the host is not on the list of allowed hosts")
+
+
+@contextmanager
+def opened(
+    url: str, *, allowed_hosts: Sequence[str], loopback: bool, deadline: Deadline, read_timeout_s: float
+) -> Iterator[requests.Response]:
+    """An open, streaming answer with status 200 from a checked URL.
+
+    Raises
+    ------
+    UrlRefusedError
+        The URL, or the address it leads to, breaks a rule.
+    FileNotFetchedError
+        No connection, or another status than 200 (a redirect included).
+    """
+    check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
+    session = requests.Session()
+    session.trust_env = False  # a proxy would make the connection for us, unchecked
+    session.mount("https://", _PublicOnly())
+    session.mount("http://", HTTPAdapter() if loopback else _PublicOnly())
+    try:
+        with session.get(
+            url,
+            stream=True,
+            allow_redirects=False,
+            timeout=(3.0, min(read_timeout_s, max(deadline.remaining_s, 0.1))),
+            headers={"Accept-Encoding": "identity"},
+        ) as response:
+            if response.status_code != 200:
+                raise FileNotFetchedError(f"the answer was HTTP {response.status_code}")
+            yield response
+    except requests.RequestException as error:
+        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
+    finally:
+        session.close()
+
+
+def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline) -> bytes:
+    """The whole body. Raises `FileNotFetchedError` over `max_bytes` or after the deadline; never truncates."""
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > max_bytes:
+            raise FileNotFetchedError(f"the file is larger than {max_bytes} bytes")
+        if deadline.remaining_s <= 0:
+            raise FileNotFetchedError("the file was not complete before the deadline")
+    return bytes(body)
+
+
+def _refuse_private(sock: socket.socket) -> None:
+    """Close the connection and raise unless it leads to a public address."""
+    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if not mapped.is_global or mapped.is_multicast:
+        sock.close()
+        raise UrlRefusedError("the host leads to an address that is not public")
+
+
+class _CheckedHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _refuse_private(sock)
+        return sock
+
+
+class _CheckedHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _refuse_private(sock)
+        return sock
+
+
+class _CheckedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _CheckedHTTPConnection
+
+
+class _CheckedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedHTTPSConnection
+
+
+class _PublicOnly(HTTPAdapter):
+    """Connects to public addresses only."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
