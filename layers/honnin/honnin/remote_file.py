@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -104,12 +105,16 @@ def opened(
 def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline) -> bytes:
     """The whole body. Raises `FileNotFetchedError` over `max_bytes` or after the deadline; never truncates."""
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > max_bytes:
-            raise FileNotFetchedError(f"the file is larger than {max_bytes} bytes")
-        if deadline.remaining_s <= 0:
-            raise FileNotFetchedError("the file was not complete before the deadline")
+    try:
+        # read1 gives what has arrived; a plain read would wait for a full chunk, whatever the deadline.
+        while chunk := response.raw.read1(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > max_bytes:
+                raise FileNotFetchedError(f"the file is larger than {max_bytes} bytes")
+            if deadline.remaining_s <= 0:
+                raise FileNotFetchedError("the file was not complete before the deadline")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
     return bytes(body)
 
 

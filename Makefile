@@ -1,0 +1,72 @@
+# Every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# Bytecode beside the sources would change what `sam build --cached` compares, and end up in the artifact.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export SAM_CLI_TELEMETRY := 0
+SAM := AWS_DEFAULT_REGION=ap-northeast-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
+PYTEST := $(BIN)/python -m pytest -q
+SOURCES := $(wildcard layers functions local sandbox tests bench)
+UV_COMPILE := uv pip compile --quiet --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
+	--universal --no-annotate
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## make .venv (tools) and .venv-emulator (what functions see), when the locks changed
+	@local/setup.sh .venv requirements/dev.txt
+	@local/setup.sh .venv-emulator requirements/emulator.txt
+
+.PHONY: run
+run: setup ## deploy the stack locally and show the main job (ONCE=1: then stop; HONNIN_PORT, HONNIN_SANDBOX_PORT)
+	@exec $(BIN)/python -m local run $(if $(filter-out 0,$(ONCE)),--once)
+
+.PHONY: build
+build: setup ## sam build for the cloud (CONFIG=prod: that section of samconfig.toml), and bytecode for the layer
+	@$(SAM) build --cached --parallel $(if $(CONFIG),--config-env $(CONFIG))
+	@$(BIN)/python -m local.bytecode
+
+.PHONY: test
+test: test-unit test-integration test-e2e ## all tests
+
+.PHONY: test-unit
+test-unit: setup ## tests without a network: units and the template
+	@$(PYTEST) -n 2 tests/unit tests/template
+
+.PHONY: test-integration
+test-integration: setup ## tests on moto
+	@$(PYTEST) -n 2 tests/integration
+
+.PHONY: test-e2e
+test-e2e: setup ## tests on the deployed local stack
+	@$(PYTEST) tests/e2e
+
+.PHONY: lint
+lint: setup ## ruff, mypy, cfn-lint, sam validate
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "ruff format would change files: run $(BIN)/ruff format $(SOURCES)" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+	@$(BIN)/cfn-lint template.yaml
+	@$(SAM) validate --lint >build/sam-validate.log 2>&1 || { cat build/sam-validate.log >&2; exit 1; }
+
+.PHONY: pr
+pr: lint test ## what the continuous integration runs
+
+.PHONY: lock
+lock: ## compile requirements/*.in and the layer's anew (needs the network)
+	@mkdir -p build && python3.13 -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@PATH="$(CURDIR)/build/uv/bin:$$PATH"; set -x; \
+	$(UV_COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt; \
+	$(UV_COMPILE) --upgrade requirements/emulator.in -o requirements/emulator.txt; \
+	$(UV_COMPILE) --upgrade -c requirements/dev.txt layers/honnin/requirements.in -o layers/honnin/requirements.txt
+
+.PHONY: clean
+clean: ## remove what was built (the virtual environments stay)
+	@rm -rf .aws-sam build .mypy_cache .pytest_cache .ruff_cache .hypothesis

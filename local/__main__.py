@@ -1,0 +1,73 @@
+"""`python -m local run`: the deployed local stack, with the main job shown on it."""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+
+from rich.console import Console
+
+from local import demo, interrupts, ports, screen, stack
+from local.errors import LocalError
+from local.paths import run_directory
+
+_NAME = "run"
+_PORTS = {"port": ("HONNIN_PORT", 4566), "sandbox_port": ("HONNIN_SANDBOX_PORT", 9100)}
+
+
+def main() -> int:
+    """Run the command; the exit code is 0 (all as expected), 1 (not), or 128 + the signal that ended it."""
+    options = _parser().parse_args()
+    terminal = screen.console()
+    interrupts.install()
+    try:
+        return _run(terminal, options)
+    except interrupts.StopRequestedError as stopped:
+        terminal.print("Stopped: everything that was started has ended.")
+        return stopped.exit_code
+    except LocalError as error:
+        print(error, file=sys.stderr)
+    except Exception as error:  # the reader gets a sentence; the traceback is kept for whoever mends it
+        report = run_directory(_NAME) / "error.log"
+        report.write_text(traceback.format_exc())
+        print(f"Something unforeseen went wrong ({type(error).__name__}): read {report}.", file=sys.stderr)
+    return 1
+
+
+def _run(terminal: Console, options: argparse.Namespace) -> int:
+    ports.require_free(options.port, what="the emulator", setting="HONNIN_PORT")
+    ports.require_free(options.sandbox_port, what="the provider sandbox", setting="HONNIN_SANDBOX_PORT")
+    steps = screen.ShownSteps(terminal)
+    with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
+        results = demo.perform(deployed, steps)
+        screen.show_results(terminal, results)
+        if not options.once:
+            screen.show_addresses(terminal, deployed)
+            terminal.print("The stack stays up. Ctrl-C stops everything.")
+            while True:
+                signal.pause()
+    return 0 if all(result.ok for result in results) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="run")
+    run = commands.add_parser("run", help="start, build, deploy, show the main job")
+    run.add_argument("--once", action="store_true", help="stop after the demo; exit 0 only if all went as expected")
+    for name, (variable, default) in _PORTS.items():
+        value = os.environ.get(variable) or str(default)
+        run.add_argument(
+            f"--{name.replace('_', '-')}", type=_port, default=value, help=f"default ${variable} or {default}"
+        )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""The main job, performed on the deployed stack: five users and what must become of each.
+
+Every status is read through the merchant API, as a merchant would; the sandbox's control API only says how
+Vexora behaves.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from local.errors import LocalError
+from local.stack import Stack
+from local.steps import Steps
+
+_DEADLINE_S = 30.0
+_POLL_S = 0.2
+_SETTLE_S = 1.0
+"""How long a status must stand still before we believe that nothing will change it."""
+
+_REVIEW_DELAY_S = 1.0
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One line of a user's timeline."""
+
+    at: str
+    what: str
+    cause: str
+    moved_from: str | None
+    moved_to: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was expected of one user, and what came."""
+
+    user_id: str
+    scene: str
+    expected: str
+    got: str
+    ok: bool
+    timeline: tuple[TimelineEntry, ...]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    user_id: str
+    furigana: str
+    title: str
+    play: Callable[[Stack, str, str], tuple[str, str]]
+
+
+def perform(stack: Stack, steps: Steps) -> list[Result]:
+    """Play all scenes in order; a failing one does not stop the others."""
+    results = []
+    for scene in _SCENES:
+        with steps.step(f"{scene.furigana} ({scene.user_id}): {scene.title}"):
+            expected, got = _played(stack, scene)
+            results.append(
+                Result(
+                    scene.user_id,
+                    scene.title,
+                    expected,
+                    got,
+                    ok=got == expected,
+                    timeline=timeline(stack, scene.user_id),
+                )
+            )
+    return results
+
+
+def status(stack: Stack, user_id: str) -> str | None:
+    """The user's Vexora status by `GET /users/{userId}`; None while the API does not know the user."""
+    answer = stack.merchant.request("GET", f"/users/{quote(user_id)}")
+    if answer.status_code == 404:
+        return None
+    body = _ok(answer.status_code, answer.text, answer.json, "GET /users/{userId}")
+    found = body["providers"].get("vexora")
+    return str(found["status"]) if found else None
+
+
+def timeline(stack: Stack, user_id: str) -> tuple[TimelineEntry, ...]:
+    """The user's timeline by `GET /users/{userId}/timeline`, newest first."""
+    answer = stack.merchant.request("GET", f"/users/{quote(user_id)}/timeline")
+    if answer.status_code == 404:
+        return ()
+    body = _ok(answer.status_code, answer.text, answer.json, "GET /users/{userId}/timeline")
+    return tuple(
+        TimelineEntry(each["at"], each["what"], each["cause"], each.get("from"), each.get("to"))
+        for each in body["entries"]
+    )
+
+
+def submit(stack: Stack, user_id: str, furigana: str) -> None:
+    """`POST /vexora/submissions`; LocalError when it is refused."""
+    answer = stack.merchant.request(
+        "POST", "/vexora/submissions", json={"userId": user_id, "usernameFurigana": furigana}
+    )
+    _ok(answer.status_code, answer.text, answer.json, "POST /vexora/submissions")
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float = _DEADLINE_S) -> bool:
+    """Whether `condition` came true within `deadline_s` seconds."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _played(stack: Stack, scene: _Scene) -> tuple[str, str]:
+    try:
+        return scene.play(stack, scene.user_id, scene.furigana)
+    except LocalError as error:
+        return "no error", str(error)
+
+
+def _decided_by_callback(review: str, final: str) -> Callable[[Stack, str, str], tuple[str, str]]:
+    def play(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+        _dial(stack, user_id, {"review": review, "review_delay_s": _REVIEW_DELAY_S})
+        submit(stack, user_id, furigana)
+        wait_for(lambda: status(stack, user_id) == final)
+        return f"{final} by webhook", _status_and_cause(stack, user_id)
+
+    return play
+
+
+def _callback_dropped(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+    _dial(stack, user_id, {"review": "approve", "review_delay_s": _REVIEW_DELAY_S, "callback": "dropped"})
+    submit(stack, user_id, furigana)
+    wait_for(lambda: _sandbox_user(stack, user_id)["status"] == "2")
+    before = status(stack, user_id)
+
+    def found_by_poll() -> bool:
+        # The schedule would do this every 10 minutes; nobody wants to watch that.
+        stack.invoke("VexoraStatusPollFunction")
+        return status(stack, user_id) == "APPROVED"
+
+    wait_for(found_by_poll)
+    return "PENDING, then APPROVED by poll", f"{before}, then {_status_and_cause(stack, user_id)}"
+
+
+def _callback_forged(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+    _dial(stack, user_id, {"review": "none"})
+    submit(stack, user_id, furigana)
+    answered = _callback(stack, user_id, {"claims": "2", "forged": True})
+    return "callback answered 403, still PENDING", f"callback answered {answered}, {_still(stack, user_id)}"
+
+
+def _callback_unconfirmed(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+    _dial(stack, user_id, {"review": "none"})
+    submit(stack, user_id, furigana)
+    asked_before = _sandbox_user(stack, user_id)["query_calls"]
+    answered = _callback(stack, user_id, {"claims": "2"})
+    asked = wait_for(lambda: bool(_sandbox_user(stack, user_id)["query_calls"] > asked_before))
+    got = f"callback answered {answered}, Vexora {'asked' if asked else 'not asked'}, {_still(stack, user_id)}"
+    return "callback answered 200, Vexora asked, still PENDING", got
+
+
+_SCENES = (
+    _Scene("hanako", "テスト ハナコ", "approved", _decided_by_callback("approve", "APPROVED")),
+    _Scene("jiro", "テスト ジロウ", "rejected", _decided_by_callback("reject", "REJECTED")),
+    _Scene("saburo", "テスト サブロウ", "callback lost, the poll (invoked now) finds it", _callback_dropped),
+    _Scene("shiro", "テスト シロウ", "forged callback claims an approval", _callback_forged),
+    _Scene("goro", "テスト ゴロウ", "callback claims what Vexora does not confirm", _callback_unconfirmed),
+)
+
+
+def _dial(stack: Stack, user_id: str, dials: dict[str, object]) -> None:
+    stack.sandbox("PUT", f"/dials/vexora/{user_id}", json=dials)
+
+
+def _sandbox_user(stack: Stack, user_id: str) -> Any:
+    return stack.sandbox("GET", f"/vexora/users/{user_id}")
+
+
+def _callback(stack: Stack, user_id: str, overrides: dict[str, object]) -> object:
+    """Have the sandbox send a callback now; the HTTP status that our webhook answered."""
+    sent = stack.sandbox("POST", f"/vexora/users/{user_id}/callback", json=overrides)
+    attempts = sent["attempts"]
+    return attempts[-1]["status"] if attempts else "nothing"
+
+
+def _still(stack: Stack, user_id: str) -> str:
+    """`still <status>`, unless an approval got into the status or the timeline."""
+    time.sleep(_SETTLE_S)
+    approved = any(entry.moved_to == "APPROVED" for entry in timeline(stack, user_id))
+    return f"{'approved, now' if approved else 'still'} {status(stack, user_id)}"
+
+
+def _status_and_cause(stack: Stack, user_id: str) -> str:
+    reached = status(stack, user_id)
+    causes = [entry.cause for entry in timeline(stack, user_id) if entry.moved_to == reached]
+    return f"{reached} by {causes[0]}" if causes else str(reached)
+
+
+def _ok(code: int, text: str, read: Callable[[], Any], what: str) -> Any:
+    if code // 100 != 2:
+        raise LocalError(f"{what} answered {code}: {text[:200]}")
+    return read()

@@ -1,0 +1,64 @@
+"""The provider sandbox as a process, and the credentials that it and the deployed stack share."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from local import environment
+from local.errors import LocalError
+from local.paths import ROOT, TOOLS, run_directory
+from local.processes import LeashedProcess
+
+CREDENTIALS = {
+    "vexora_merchant_no": "sandbox-merchant-0001",
+    "vexora_app_secret": "sandbox-vexora-app-secret",
+    "paypay_api_key": "sandbox-paypay-api-key",
+    # PayPay's secret must be decodable base64: this one says "sandbox-paypay-api-secret-32byte".
+    "paypay_api_secret": "c2FuZGJveC1wYXlwYXktYXBpLXNlY3JldC0zMmJ5dGU=",
+    "paypay_merchant_id": "100000000000000001",
+}
+"""The provider secret (architecture §10), with invented values."""
+
+_START_DEADLINE_S = 30.0
+_READY_POLL_S = 0.05
+
+
+@contextlib.contextmanager
+def running(name: str, port: int) -> Iterator[str]:
+    """The sandbox on 127.0.0.1:`port` (0: any free one); yields its base URL and stops it at the end."""
+    home = run_directory(name) / "sandbox"
+    shutil.rmtree(home, ignore_errors=True)
+    env = environment.bare(home, venv=TOOLS)
+    ready = home / "ready"
+    command = ["sandbox", "--port", str(port), "--ready-file", str(ready)]
+    command += ["--vexora-merchant-no", CREDENTIALS["vexora_merchant_no"]]
+    command += ["--vexora-app-secret", CREDENTIALS["vexora_app_secret"]]
+    process = LeashedProcess(
+        TOOLS / "bin" / "python",
+        command,
+        env=env,
+        log=run_directory(name) / "sandbox.log",
+        cwd=ROOT,
+        append_path=ROOT,
+    )
+    try:
+        with process:
+            yield _base_url(process, ready)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _base_url(process: LeashedProcess, ready: Path) -> str:
+    """What the sandbox writes into its ready file once it listens."""
+    deadline = time.monotonic() + _START_DEADLINE_S
+    while not ready.exists():
+        if process.exit_code is not None:
+            raise LocalError(f"The provider sandbox ended while starting: read {process.log}.")
+        if time.monotonic() > deadline:
+            raise LocalError(
+                f"The provider sandbox was not ready within {_START_DEADLINE_S:.0f} s: read {process.log}."
+            )
+        time.sleep(_READY_POLL_S)
+    return ready.read_text().strip().rstrip("/")

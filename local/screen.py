@@ -1,0 +1,78 @@
+"""What `make run` shows: steps with their times, the users' table, the URLs."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from local.demo import Result, TimelineEntry
+from local.stack import Stack
+
+_PLAIN_WIDTH = 120
+_SHOWN_OUTPUTS = ("MerchantApiUrl", "WebhookApiUrl", "EventQueueUrl", "DeadLetterQueueUrl", "StateTableName")
+
+
+def console() -> Console:
+    """The terminal, or plain lines of a fixed width where there is none."""
+    terminal = Console(highlight=False, emoji=False)
+    if terminal.is_terminal:
+        return terminal
+    return Console(highlight=False, emoji=False, width=_PLAIN_WIDTH, color_system=None)
+
+
+class ShownSteps:
+    """Each step with a spinner while it lasts and its duration after (Steps)."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show `title` while the context lasts."""
+        begun = time.monotonic()
+        if self._screen.is_terminal:
+            with self._screen.status(f"{title} …"):
+                yield
+            self._screen.print(f"[green]✓[/] {title} [dim]{time.monotonic() - begun:.1f} s[/]")
+        else:
+            self._screen.print(f"{title} …")
+            yield
+            self._screen.print(f"  done in {time.monotonic() - begun:.1f} s")
+
+
+def show_results(screen: Console, results: Sequence[Result]) -> None:
+    """The table: one row per user."""
+    table = Table(title="Users, as the merchant API tells it", show_lines=True, title_justify="left")
+    for heading in ("user", "expected", "got"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("timeline (UTC, newest first)", no_wrap=True)
+    for result in results:
+        mark = "[green]✓[/]" if result.ok else "[bold red]✗[/]"
+        history = "\n".join(_line(entry) for entry in result.timeline) or "none"
+        got = "as expected" if result.ok else result.got
+        table.add_row(f"{mark} {result.user_id}\n{result.scene}", result.expected, got, history)
+    screen.print(table)
+    wrong = [result.user_id for result in results if not result.ok]
+    if wrong:
+        screen.print(f"[bold red]Not as expected:[/] {', '.join(wrong)}")
+    else:
+        screen.print(f"[green]All {len(results)} users ended as expected.[/]")
+
+
+def show_addresses(screen: Console, stack: Stack) -> None:
+    """Where things are, each on a line of its own that can be copied."""
+    addresses = {"AWS endpoint (ministack)": stack.endpoint}
+    addresses |= {key: stack.outputs[key] for key in _SHOWN_OUTPUTS if key in stack.outputs}
+    addresses["Sandbox dials"] = f"{stack.sandbox_url}/_sandbox/dials/vexora"
+    addresses["Sandbox journal"] = f"{stack.sandbox_url}/_sandbox/journal"
+    addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id} {stack.merchant.access_key.secret}"
+    for name, address in addresses.items():
+        screen.print(f"{name:<26}{address}", soft_wrap=True)
+
+
+def _line(entry: TimelineEntry) -> str:
+    moved = entry.moved_to and entry.moved_to != entry.moved_from
+    move = f"{entry.moved_from or '-'} → {entry.moved_to}" if moved else f"{entry.what}, no change"
+    return f"{entry.at[11:19]} {entry.cause}: {move}"

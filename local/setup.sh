@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Makes a virtual environment hold exactly what a lock file says; does nothing when it does already.
+#   local/setup.sh <environment> <lock file>
+set -euo pipefail
+environment=$1 lock=$2
+installed=$environment/.installed # a copy of the lock file: written last, so an interrupted run is repeated
+log=build/setup.log
+
+if cmp -s "$lock" "$installed" && "$environment/bin/python" -c '' 2>/dev/null; then
+    exit 0
+fi
+# To be on the PATH is not enough: a pyenv shim may be there without the version behind it.
+if ! python3.13 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then
+    echo "Honnin needs Python 3.13, and there is no python3.13 on the PATH that runs: install it and run make again." >&2
+    exit 1
+fi
+
+mkdir -p build
+begun=$SECONDS
+printf 'Installing %s from %s (once; a minute or two) ' "$environment" "$lock"
+rm -rf "$environment"
+if ! python3.13 -m venv "$environment" >"$log" 2>&1; then
+    printf '\npython3.13 -m venv failed: read %s (Debian and Ubuntu need the package python3.13-venv).\n' "$log" >&2
+    exit 1
+fi
+# A dot per package; in the foreground, so that Ctrl-C reaches pip.
+if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+    --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }'; then
+    printf '\npip could not install %s: read %s, mend the cause (the network?) and run make again.\n' "$lock" "$log" >&2
+    exit 1
+fi
+cp "$lock" "$installed"
+printf ' done in %d s\n' $((SECONDS - begun))

@@ -1,0 +1,236 @@
+"""The deployed local stack, for the demo and for the end-to-end tests.
+
+with local.stack.running("e2e") as stack:
+    answer = stack.merchant.request("POST", "/vexora/submissions", json={...})
+    stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs["EventQueueUrl"], ...)
+"""
+
+import contextlib
+import fcntl
+import functools
+import json as jsonlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.session
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from local import deployment, emulator, environment, ports, providers
+from local.errors import LocalError
+from local.paths import run_directory
+from local.steps import QuietSteps, Steps
+
+_MERCHANT_USER = "merchant-back-end"
+_REQUEST_TIMEOUT_S = 35.0
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """A long-lived key of an IAM user."""
+
+    key_id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Merchant:
+    """The merchant's back end: an IAM user that may call the merchant API and nothing else."""
+
+    url: str
+    region: str
+    access_key: AccessKey
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call `path` (with a leading slash) of the merchant API, signed with SigV4 for `execute-api`."""
+        body = None if json is None else jsonlib.dumps(json, ensure_ascii=False).encode()
+        sent = dict(headers or {})
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        with requests.Session() as session:
+            session.trust_env = False  # neither proxies nor .netrc of the developer
+            prepared = session.prepare_request(requests.Request(method, f"{self.url}{path}", data=body, headers=sent))
+            # What is signed is what requests made of the URL.
+            signed = AWSRequest(method=method, url=prepared.url, data=body, headers=sent)
+            SigV4Auth(self._credentials(), "execute-api", self.region).add_auth(signed)
+            prepared.headers.update(dict(signed.headers.items()))
+            return session.send(prepared, timeout=_REQUEST_TIMEOUT_S, allow_redirects=False)
+
+    def _credentials(self) -> Credentials:
+        return Credentials(self.access_key.key_id, self.access_key.secret)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed local stack. `outputs` are the CloudFormation outputs of the template."""
+
+    name: str
+    region: str
+    endpoint: str
+    outputs: Mapping[str, str]
+    deployer: AccessKey
+    merchant: Merchant
+    sandbox_url: str
+
+    def client(self, service: str, access_key: AccessKey | None = None) -> Any:
+        """A boto3-like client of `service` at the emulator, as the deployer or with another key."""
+        return _client(service, self.endpoint, access_key or self.deployer)
+
+    def function_name(self, logical_id: str) -> str:
+        """The real name of the function that the template calls `logical_id`."""
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
+        )
+        name: str = found["StackResourceDetail"]["PhysicalResourceId"]
+        return name
+
+    def invoke(self, logical_id: str, event: Mapping[str, object] | None = None) -> Any:
+        """Invoke a function at once, as its schedule would, and return its result.
+
+        LocalError with the function's own error when it fails.
+        """
+        answer = self.client("lambda").invoke(
+            FunctionName=self.function_name(logical_id), Payload=jsonlib.dumps(event or {}).encode()
+        )
+        result = jsonlib.loads(answer["Payload"].read() or b"null")
+        if "FunctionError" in answer:
+            raise LocalError(
+                f"The function {logical_id} failed ({_error_of(result)}): read its log group in the emulator."
+            )
+        return result
+
+    def sandbox(self, method: str, path: str, json: object = None) -> Any:
+        """Call the sandbox's control API, `path` being below `/_sandbox`; LocalError when it refuses."""
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                method, f"{self.sandbox_url}/_sandbox{path}", json=json, timeout=_REQUEST_TIMEOUT_S
+            )
+        if not answer.ok:
+            raise LocalError(f"The sandbox refused {method} {path} ({answer.status_code}): {answer.text[:200]}")
+        return answer.json()
+
+
+@contextlib.contextmanager
+def running(
+    name: str,
+    *,
+    port: int | None = None,
+    sandbox_port: int = 0,
+    steps: Steps | None = None,
+) -> Iterator[Stack]:
+    """Start emulator and sandbox, build, deploy, fill the secret; yield the stack; stop everything.
+
+    `name` separates stacks that run side by side (logs are in build/local/<name>/). Without ports, free ones are
+    taken. LocalError, one plain sentence, when something does not work.
+    """
+    shown = steps or QuietSteps()
+    with contextlib.ExitStack() as started:
+        started.enter_context(_only_one(name))
+        with shown.step("Starting the emulator (ministack)"):
+            endpoint = started.enter_context(emulator.running(name, port or ports.free_port()))
+        with shown.step("Starting the provider sandbox"):
+            sandbox_url = started.enter_context(providers.running(name, sandbox_port))
+        deployment.build_and_deploy(name, endpoint, _parameters(endpoint, sandbox_url), shown)
+        with shown.step("Filling the provider secret, making the merchant's IAM user"):
+            stack = _described(name, endpoint, sandbox_url)
+        yield stack
+
+
+def _parameters(endpoint: str, sandbox_url: str) -> dict[str, str]:
+    """The template parameters that only this run knows."""
+    return {
+        "LocalEndpoint": endpoint,
+        "VexoraBaseUrl": f"{sandbox_url}/japan",
+    }
+
+
+def _described(name: str, endpoint: str, sandbox_url: str) -> Stack:
+    deployer = AccessKey(environment.DEPLOYER_KEY_ID, environment.DEPLOYER_SECRET)
+    found = _client("cloudformation", endpoint, deployer).describe_stacks(StackName=deployment.STACK_NAME)
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0].get("Outputs", [])}
+    _client("secretsmanager", endpoint, deployer).put_secret_value(
+        SecretId=_output(outputs, "ProvidersSecretArn"), SecretString=jsonlib.dumps(providers.CREDENTIALS)
+    )
+    url = _output(outputs, "MerchantApiUrl").rstrip("/")
+    merchant = Merchant(url, environment.REGION, _merchant_key(endpoint, deployer, url))
+    return Stack(name, environment.REGION, endpoint, outputs, deployer, merchant, sandbox_url)
+
+
+def _merchant_key(endpoint: str, deployer: AccessKey, merchant_api_url: str) -> AccessKey:
+    api_id = merchant_api_url.partition("/restapis/")[2].partition("/")[0]
+    if not api_id:
+        raise LocalError(
+            "Output MerchantApiUrl of the template is not the emulator's: is parameter LocalEndpoint used?"
+        )
+    account = _client("sts", endpoint, deployer).get_caller_identity()["Account"]
+    statement = {
+        "Effect": "Allow",
+        "Action": "execute-api:Invoke",
+        "Resource": f"arn:aws:execute-api:{environment.REGION}:{account}:{api_id}/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    iam = _client("iam", endpoint, deployer)
+    iam.create_user(UserName=_MERCHANT_USER)
+    iam.put_user_policy(
+        UserName=_MERCHANT_USER, PolicyName="call-the-merchant-api", PolicyDocument=jsonlib.dumps(policy)
+    )
+    key = iam.create_access_key(UserName=_MERCHANT_USER)["AccessKey"]
+    return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def _output(outputs: Mapping[str, str], key: str) -> str:
+    if key not in outputs:
+        raise LocalError(f"template.yaml has no output {key}, which the local stack needs: add it.")
+    return outputs[key]
+
+
+@functools.cache  # a client takes a good part of a second to make
+def _client(service: str, endpoint: str, access_key: AccessKey) -> Any:
+    # Neither a profile, a config file nor a proxy of the developer's may have a say here.
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+            "ca_bundle": (None, None, None, None),
+        }
+    )
+    return session.create_client(
+        service,
+        region_name=environment.REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key.key_id,
+        aws_secret_access_key=access_key.secret,
+        config=Config(proxies={}, retries={"total_max_attempts": 2}, read_timeout=_REQUEST_TIMEOUT_S),
+    )
+
+
+def _error_of(result: object) -> str:
+    if isinstance(result, dict):
+        return f"{result.get('errorType')}: {result.get('errorMessage')}"
+    return str(result)
+
+
+@contextlib.contextmanager
+def _only_one(name: str) -> Iterator[None]:
+    """Two stacks of one name would write the same files."""
+    with (run_directory(name) / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError(
+                f"A local stack called {name!r} is running already in this work tree: stop it first."
+            ) from None
+        yield

@@ -1,0 +1,67 @@
+"""The provider sandbox: Vexora and PayPay, simulated on this machine. Never deployed.
+
+It plays the providers' side of the conversation: it checks the merchant's requests with code written from
+the providers' documents (nothing of ``layers/honnin`` is imported), reviews the users, and sends the
+notifications. *Dials* make it misbehave in every way that a provider can.
+
+Start it (it binds 127.0.0.1 only; port 0 picks a free port)::
+
+    python -m sandbox --port 9100 --vexora-merchant-no 1027749636 --vexora-app-secret sandbox-app-secret
+
+Honnin's ``VexoraBaseUrl`` is then ``http://127.0.0.1:9100/japan``. In tests::
+
+    from sandbox.app import SandboxConfig
+    from sandbox.server import running
+
+    with running(SandboxConfig()) as box:
+        box.vexora.dials.put({"review": "reject"}, user_id="user-2")
+        ...  # box.url, box.vexora_base_url
+
+A walk through the control API (JSON under ``/_sandbox``)::
+
+    BOX=http://127.0.0.1:9100/_sandbox
+    curl -X PUT $BOX/dials/vexora -d '{"review_delay_s": 0.5}'                        # for every user
+    curl -X PUT $BOX/dials/vexora/user-2 -d '{"review": "reject"}'                    # per user wins
+    curl -X PUT $BOX/dials/vexora/user-3 -d '{"callback": "dropped"}'
+    curl -X PUT $BOX/dials/vexora/user-4 \
+         -d '{"apply_fault": {"kind": "reset", "when": "after", "times": 1}}'         # applied, answer lost
+    curl $BOX/vexora/users/user-4                                                     # calls, status
+    curl -X POST $BOX/vexora/users/user-4/review -d '{"outcome": "approve"}'          # decide now
+    curl -X POST $BOX/vexora/users/user-4/callback -d '{"claims": "2", "forged": true}'
+    curl -X POST $BOX/clock -d '{"advance_s": 3600}'                                  # due work runs at once
+    curl $BOX/journal
+    curl -X POST $BOX/reset
+
+Dials of Vexora (``null`` unsets a dial; a dial of a user wins over the one for all):
+
+=================== ============================================================= ==========
+dial                values                                                        default
+=================== ============================================================= ==========
+review              approve, reject, none (stays pending); read at the apply      approve
+review_delay_s      seconds; under review at half of it; read at the apply        2
+callback            json, form, dropped, duplicated, delayed, forged              json
+callback_delay_s    seconds between decision and callback                         0 (delayed: 60)
+callback_count      copies of the callback                                        1 (duplicated: 2)
+callback_claims     "0".."3": what the callback says, whatever was decided        the truth
+retry_scale         0 to 1: factor on the pauses between the 8 tries              1
+query_status        "0".."3": what the query says, whatever was decided           the truth
+apply_fault         a fault (see below) of kycApplyFor                            none
+query_fault         a fault of kycStatusQuery                                     none
+=================== ============================================================= ==========
+
+A callback that is not answered 200 with the plain text ``OK`` within 10 s is repeated after 2 s, 5 s, 10 s,
+30 s, 1 h, 3 h and 3 h; a forged one is not.
+
+The PayPay side, with its dials and control endpoints, is described in ``sandbox.paypay``.
+
+A fault is ``none``, a kind, or ``{"kind", "when", "times", "skip", "seconds", "code", "message", "status"}``.
+Kinds: http_500, http_429, timeout (the connection is held for ``seconds``, 60, then closed unanswered), reset (TCP RST),
+malformed (broken JSON), slow (the true answer after ``seconds``, 5), code_8000 (Vexora), any
+code of the document (PayPay), refuse (``code``, ``message`` and, for PayPay, the HTTP ``status``). ``when`` is ``before`` (the request takes no effect; default) or ``after`` (it does, only the
+answer is broken); a slow answer takes effect in both cases, before or after the wait. ``times`` is how many
+calls it hits (default: for ever); a used-up fault unsets itself. The first ``skip`` calls pass unharmed.
+
+The clock of the sandbox is the real one plus an offset. Everything that is due runs on it, and the five
+minutes of ``timestamp`` are measured on it too: after an advance of more than five minutes requests that
+carry the real time are refused, as with any clock that is off. Advance by a negative number to come back.
+"""

@@ -1,0 +1,92 @@
+"""What every simulated provider works with: one lock, one clock, one schedule, one journal, one courier."""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from flask import Blueprint, request
+
+from sandbox.clock import SandboxClock, Schedule
+from sandbox.delivery import Courier, in_thread
+from sandbox.dials import DialBoard
+from sandbox.journal import Journal
+
+CONTROL_PREFIX = "/_sandbox"
+
+
+class ControlError(Exception):
+    """A control request that cannot be carried out: an HTTP status and a plain sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def control_object() -> dict[str, object]:
+    """Return the JSON object in the current control request ({} for no body). Raises ControlError."""
+    raw = request.get_data()
+    try:
+        body = json.loads(raw) if raw.strip() else {}
+    except ValueError:
+        raise ControlError(400, "The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise ControlError(400, "The body must be a JSON object.")
+    return body
+
+
+class Provider(Protocol):
+    """One simulated provider, as the application sees it."""
+
+    @property
+    def dials(self) -> DialBoard:
+        """Its dials."""
+        ...
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the provider's own endpoints and its control endpoints under `/_sandbox`."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all users."""
+        ...
+
+
+class Core:
+    """The parts that the providers share. One lock goes round all state."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.clock = SandboxClock(self.lock)
+        self.schedule = Schedule(self.clock, self.lock)
+        self.journal = Journal(self.clock, self.lock)
+        self.courier = Courier(self.clock, self.schedule, self.journal, self.lock)
+        self._stopping = threading.Event()
+
+    def hold(self, seconds: float) -> None:
+        """Wait in real time, or until the sandbox stops."""
+        self._stopping.wait(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock; what became due by that runs."""
+        self.clock.advance(seconds)
+        self.schedule.wake()
+
+    def reset(self) -> None:
+        """Forget what waits and what was written down; return to the real time."""
+        with self.lock:
+            self.courier.reset()
+            self.schedule.clear()
+            self.journal.clear()
+            self.clock.reset()
+
+    def start(self) -> None:
+        """Run due work and deliveries in the background from now on."""
+        self.courier.spawn = in_thread
+        self.schedule.start()
+
+    def stop(self) -> None:
+        """Stop the background work and let go of held connections."""
+        self._stopping.set()
+        self.courier.reset()
+        self.schedule.stop()

@@ -1,0 +1,92 @@
+"""What came in from the merchant and what went out to it. No secrets, no bodies, no names of people."""
+
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from flask import g
+
+from sandbox.clock import SandboxClock
+
+# Enough for any test run; a sandbox that is left running for days must not grow without bound.
+MAX_ENTRIES = 10_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request: `in` is one that the merchant sent, `out` is a request of ours.
+
+    `at` is UTC ISO 8601 on the sandbox clock; `status` is None where no HTTP answer was given;
+    `signature_ok` is None where no signature was looked at.
+    """
+
+    at: str
+    direction: Literal["in", "out"]
+    method: str
+    path: str
+    status: int | None = None
+    user_id: str | None = None
+    signature_ok: bool | None = None
+    code: str | None = None
+    fault: str | None = None
+    detail: str | None = None
+
+
+@dataclass
+class RequestNotes:
+    """What the handler of the current request wants its journal entry to say."""
+
+    user_id: str | None = None
+    signature_ok: bool | None = None
+    code: str | None = None
+    fault: str | None = None
+    detail: str | None = None
+
+
+def request_notes() -> RequestNotes:
+    """Return the notes of the request being handled (one object per request)."""
+    if "sandbox_notes" not in g:
+        g.sandbox_notes = RequestNotes()
+    notes: RequestNotes = g.sandbox_notes
+    return notes
+
+
+class Journal:
+    """The entries in the order in which they were made."""
+
+    def __init__(self, clock: SandboxClock, lock: threading.RLock) -> None:
+        self._clock = clock
+        self._lock = lock
+        self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+
+    def received(self, method: str, path: str, status: int | None, notes: RequestNotes) -> None:
+        """Write down a request of the merchant; `status` is None when it got no answer."""
+        self._add(Entry(self._clock.now_iso(), "in", method, path, status, **asdict(notes)))
+
+    def sent(
+        self,
+        url: str,
+        *,
+        user_id: str | None,
+        status: int | None,
+        signature_ok: bool | None,
+        detail: str,
+        method: str = "POST",
+    ) -> None:
+        """Write down a request of ours; `url` must already be masked where it carries a token."""
+        self._add(Entry(self._clock.now_iso(), "out", method, url, status, user_id, signature_ok, detail=detail))
+
+    def entries(self) -> list[Entry]:
+        """Return a copy of the entries, oldest first."""
+        with self._lock:
+            return list(self._entries)
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        with self._lock:
+            self._entries.clear()
+
+    def _add(self, entry: Entry) -> None:
+        with self._lock:
+            self._entries.append(entry)

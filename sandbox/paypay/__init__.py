@@ -1,0 +1,74 @@
+"""PayPay, simulated from its document "Retrieve the user's KYC information 1.0".
+
+Honnin's ``PayPayBaseUrl`` is the sandbox's own URL. Every API call must be signed (OPA HMAC, the secret as its
+characters; ±2 minutes of the sandbox clock; no nonce twice; ``Content-Type`` as signed), or is UNAUTHORIZED.
+
+=====================================================  =================================================
+endpoint                                               its name in dials and counts
+=====================================================  =================================================
+POST /v1/qr/sessions                                   link
+GET /v2/user/authorizations?userAuthorizationId=       authorization
+DELETE /v2/user/authorizations/{userAuthorizationId}   unlink
+GET /v1/kyc/info (not published)                       kyc_info
+GET /v1/kyc/passport (not published)                   kyc_passport
+POST /v1/kyc/passport/qr/{codeId} (not published)      kyc_passport_qr
+=====================================================  =================================================
+
+``linkQRCodeURL`` leads to a consent page. A person presses a button there; a program sends the same form::
+
+    curl -i "$LINK_QR_CODE_URL" -d decision=allow      # or decline: 303 to redirectUrl?responseToken=…
+
+Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in the control API::
+
+    BOX=http://127.0.0.1:9100/_sandbox
+    curl -X PUT $BOX/paypay/webhooks -d '{"kyc": "http://127.0.0.1:4566/…/webhooks/paypay/kyc"}'   # null: none
+    curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # no webhook; before linking, too
+    curl -X POST $BOX/paypay/users/user-1/kyc-updated -d '{"data": {"lastName": "見本"}}'
+    curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": "UNACCEPTABLE_OP"}'                    # null: clear
+    curl -X POST $BOX/paypay/users/user-1/account -d '{"status": "canceled"}'
+    curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "expired"}'                  # no webhook
+    curl -X POST $BOX/paypay/users/user-1/notify -d '{"type": "risk"}'        # a webhook, but nothing changed
+    curl -X POST $BOX/paypay/burst -d '{"count": 50}'                         # KYC of all linked users, at once
+    curl $BOX/paypay/users/user-1         # state, links, KYC, calls per endpoint, notifications with their tries
+    curl $BOX/paypay/history              # every change: what the recon files of that day must list
+    curl -X PUT $BOX/dials/paypay/user-1 -d '{"kyc_passport_fault": {"kind": "RATE_LIMIT", "skip": 3}}'
+
+The KYC register: ``completed`` false makes the reads answer KYC_NOT_COMPLETED, ``ekyc`` false makes the KYC info
+with ``requiredKycType=EKYC`` answer NON_EKYC_USER; the keys of ``data`` are merged, null removes one. A risk flag
+is what the two KYC Passport reads answer. A reset keeps the webhook URLs.
+
+Dials of PayPay (for all or for a user; ``null`` unsets one):
+
+======================  ============================================================================  ==============
+dial                    values                                                                        default
+======================  ============================================================================  ==============
+<endpoint>_fault        a fault; its kind may be any code of the document (RATE_LIMIT, …)             none
+maintenance             on: every call is MAINTENANCE_MODE, and no webhook is sent (nor later)        off
+forbidden_scopes        scopes for which link is EXPECTATION_FAILED                                   []
+forbidden_domains       hosts of redirectUrl for which it is, too                                     []
+session_ttl_s           life of a link and of its code id, seconds                                    900
+link_result             bad_request: the response token says so, whatever was pressed                 consent
+token                   good, wrong_key (secret not decoded), alg_none, wrong_iss, wrong_aud,         good
+                        no_exp, expired, other_nonce
+token_ttl_s             life of a response token, seconds                                             300
+double_redirect         on: the sandbox requests the redirect once more, within a second              off
+validity_days           life of an authorization, read when it is granted                             365
+selfie                  image, not_found, html, too_large (11 MiB), redirect, slow                    image
+selfie_ttl_s            life of a selfieImageUrl, seconds                                             300
+selfie_slow_s           how long the slow one takes                                                   20
+webhook_drop            none, all, kyc, risk, account_status, recon: never sent                       none
+webhook_copies          1 to 20 of each notification                                                  1
+webhook_copy_id         same or new: the notification_id of the copies                                same
+webhook_delay_s         seconds between change and notification                                       0
+webhook_reorder         n: n notifications of a user are gathered, then sent, the last one first      1
+webhook_timeout_s       seconds for an answer (200)                                                   1.5
+kyc_retries             3x100ms, 10x500ms (tries in all, pause before each further one), none         3x100ms
+risk_retries            the same                                                                      3x100ms
+account_status_retries  the same                                                                      10x500ms
+recon_retries           the same                                                                      10x500ms
+======================  ============================================================================  ==============
+
+Invented, because PayPay does not publish it: the three paths, most keys of ``data``, the ``codeId`` of results
+(but for 08100017), the KYC Passport fields, which notification has which retries, and what a wrong verifier,
+a wrong merchant header or an unlinked user is answered.
+"""

@@ -1,0 +1,222 @@
+"""The control endpoints of PayPay: what happens to a user, and what the merchant is told of it."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from flask import Blueprint
+
+from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
+from sandbox.paypay.account import WEBHOOK_TYPES, WebhookUrls
+from sandbox.paypay.people import Kyc
+from sandbox.paypay.register import ACCOUNT_STATES, RISK_FLAGS, Authorization, Register, User
+from sandbox.paypay.webhooks import NOTIFICATION_TYPES, Message, Notifier, new_notification_id
+
+MAX_BURST = 1000
+
+View = Mapping[str, object]
+
+
+def control_blueprint(core: Core, register: Register, notifier: Notifier, urls: WebhookUrls) -> Blueprint:
+    """Return the endpoints under `/_sandbox/paypay`."""
+    control = Blueprint("paypay_control", "sandbox", url_prefix=f"{CONTROL_PREFIX}/paypay")
+    _add_views(control, register, urls)
+    _add_changes(control, Changes(core, register, notifier))
+    return control
+
+
+def _add_views(control: Blueprint, register: Register, urls: WebhookUrls) -> None:
+    @control.get("/webhooks")
+    def webhooks() -> View:
+        return urls.view()
+
+    @control.put("/webhooks")
+    def put_webhooks() -> View:
+        urls.put(_webhook_urls(control_object()))
+        return urls.view()
+
+    @control.get("/users")
+    def users() -> View:
+        return {"users": register.keys()}
+
+    @control.get("/users/<name>")
+    def user(name: str) -> View:
+        return register.view(name)
+
+    @control.get("/history")
+    def history() -> View:
+        return {"history": [change.view() for change in register.history()]}
+
+
+def _add_changes(control: Blueprint, changes: "Changes") -> None:
+    @control.put("/users/<name>/kyc")
+    def put_kyc(name: str) -> View:
+        return changes.put_kyc(name, control_object())
+
+    @control.post("/users/<name>/kyc-updated")
+    def kyc_updated(name: str) -> View:
+        return changes.kyc_updated(name, control_object())
+
+    @control.post("/users/<name>/risk")
+    def risk(name: str) -> View:
+        return changes.risk(name, control_object())
+
+    @control.post("/users/<name>/account")
+    def account(name: str) -> View:
+        return changes.account(name, control_object())
+
+    @control.post("/users/<name>/authorization")
+    def authorization(name: str) -> View:
+        return changes.authorization(name, control_object())
+
+    @control.post("/users/<name>/notify")
+    def notify(name: str) -> View:
+        return changes.notify(name, control_object())
+
+    @control.post("/burst")
+    def burst() -> View:
+        return changes.burst(control_object())
+
+
+class Changes:
+    """What the control API can do to users. Each raises ControlError, and then has changed nothing."""
+
+    def __init__(self, core: Core, register: Register, notifier: Notifier) -> None:
+        self._core = core
+        self._register = register
+        self._notifier = notifier
+
+    def put_kyc(self, name: str, body: Mapping[str, object]) -> View:
+        """Change a user's KYC without telling the merchant; also before the user is linked."""
+        with self._core.lock:
+            _change_kyc(self._register.user(name).kyc, body)
+            return self._register.view(name)
+
+    def kyc_updated(self, name: str, body: Mapping[str, object]) -> View:
+        """Change a user's KYC (nothing in particular without a body) and notify the merchant."""
+        with self._core.lock:
+            user, link = self._linked(name)
+            _change_kyc(user.kyc, body)
+            return self._tell(user, link, "kyc", "updated")
+
+    def risk(self, name: str, body: Mapping[str, object]) -> View:
+        """Flag a user, or clear the flag (None), and notify the merchant."""
+        flag = body.get("flag")
+        if set(body) != {"flag"} or (flag is not None and flag not in RISK_FLAGS):
+            raise ControlError(400, f'The body must be {{"flag": null or one of {", ".join(RISK_FLAGS)}}}.')
+        with self._core.lock:
+            user, link = self._linked(name)
+            user.risk_flag = None if flag is None else str(flag)
+            return self._tell(user, link, "risk", user.risk_flag)
+
+    def account(self, name: str, body: Mapping[str, object]) -> View:
+        """Change the state of a user's account and notify the merchant."""
+        status = body.get("status")
+        if set(body) != {"status"} or status not in ACCOUNT_STATES:
+            raise ControlError(400, f'The body must be {{"status": one of {", ".join(ACCOUNT_STATES)}}}.')
+        with self._core.lock:
+            user, link = self._linked(name)
+            user.account_status = str(status)
+            return self._tell(user, link, "account_status", user.account_status)
+
+    def authorization(self, name: str, body: Mapping[str, object]) -> View:
+        """Let a user's authorization expire, or be unlinked by the user; no notification is documented."""
+        state = body.get("state")
+        if set(body) != {"state"} or state not in ("expired", "unlinked"):
+            raise ControlError(400, 'The body must be {"state": "expired"} or {"state": "unlinked"}.')
+        with self._core.lock:
+            _, link = self._linked(name)
+            if state == "expired":
+                link.expire_at = self._core.clock.now()
+            else:
+                link.unlinked = True
+            return self._register.view(name)
+
+    def notify(self, name: str, body: Mapping[str, object]) -> View:
+        """Send one notification now, true or not; nothing else changes, and the user need not exist.
+
+        `type` says by which URL; `notification_type`, `notification_id`, `user_authorization_id`, `raw_body` and
+        `url` override what would be sent.
+        """
+        texts = _texts(
+            body, ("type", "notification_type", "notification_id", "user_authorization_id", "raw_body", "url")
+        )
+        kind = texts.get("type", "kyc")
+        if kind not in NOTIFICATION_TYPES:
+            raise ControlError(400, f"The type must be one of: {', '.join(NOTIFICATION_TYPES)}.")
+        user = self._register.user(name)
+        latest = user.latest()
+        message = Message(
+            texts.get("notification_id", new_notification_id()),
+            texts.get("notification_type", NOTIFICATION_TYPES[kind]),
+            texts.get("user_authorization_id", name if latest is None else latest.id),
+            texts.get("raw_body"),
+        )
+        return self._notifier.send_now(user, kind, message, texts.get("url")).view()
+
+    def burst(self, body: Mapping[str, object]) -> View:
+        """Update the KYC of many users at once: `count` notifications, spread over `users` (default: all linked)."""
+        count, names = body.get("count"), body.get("users", self._register.keys())
+        if set(body) - {"count", "users"} or not isinstance(count, int) or not 1 <= count <= MAX_BURST:
+            raise ControlError(400, f'The body must be {{"count": 1 to {MAX_BURST}, "users": [names]}}.')
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ControlError(400, "The users must be a list of names.")
+        with self._core.lock:
+            if "users" in body:
+                linked = [self._linked(name) for name in names]
+            else:
+                users = [self._register.user(name) for name in names]
+                linked = [(user, link) for user in users if (link := user.latest()) is not None]
+            if not linked:
+                raise ControlError(409, "No user has linked.")
+            made = []
+            for number in range(count):
+                user, link = linked[number % len(linked)]
+                self._register.record("kyc", link.id, "updated")
+                made += self._notifier.send(user, link.id, "kyc")
+        return {"notification_ids": [notification.id for notification in made]}
+
+    def _linked(self, name: str) -> tuple[User, Authorization]:
+        user = self._register.find(name)
+        link = None if user is None else user.latest()
+        if user is None or link is None:
+            raise ControlError(404, f"The user {name!r} has not linked.")
+        return user, link
+
+    def _tell(self, user: User, link: Authorization, kind: str, value: str | None) -> View:
+        self._register.record(kind, link.id, value)
+        self._notifier.send(user, link.id, kind)
+        return self._register.view(user.key)
+
+
+def _change_kyc(kyc: Kyc, body: Mapping[str, object]) -> None:
+    """Merge a KYC patch: `completed`, `ekyc`, and keys of `data` (None removes one)."""
+    data = body.get("data", {})
+    if set(body) - {"completed", "ekyc", "data"} or not isinstance(data, dict):
+        raise ControlError(400, 'The body may hold "completed", "ekyc" and the object "data".')
+    for name in ("completed", "ekyc"):
+        if not isinstance(body.get(name, True), bool):
+            raise ControlError(400, f"{name} must be true or false.")
+    kyc.completed = bool(body.get("completed", kyc.completed))
+    kyc.ekyc = bool(body.get("ekyc", kyc.ekyc))
+    # A new object: an answer under way must not see half of the change.
+    kyc.data = {name: value for name, value in {**kyc.data, **data}.items() if value is not None}
+
+
+def _webhook_urls(body: Mapping[str, object]) -> dict[str, str | None]:
+    urls: dict[str, str | None] = {}
+    for kind, url in body.items():
+        if kind not in WEBHOOK_TYPES:
+            raise ControlError(400, f"There is no webhook {kind!r}; there are: {', '.join(WEBHOOK_TYPES)}.")
+        if url is not None and not (isinstance(url, str) and urlsplit(url).scheme in ("http", "https")):
+            raise ControlError(400, f"The webhook {kind} must be an http or https URL, or null.")
+        urls[kind] = url
+    return urls
+
+
+def _texts(body: Mapping[str, object], known: tuple[str, ...]) -> dict[str, str]:
+    for name, value in body.items():
+        if name not in known:
+            raise ControlError(400, f"There is no override {name!r}; there are: {', '.join(known)}.")
+        if not isinstance(value, str):
+            raise ControlError(400, f"The override {name!r} must be a text.")
+    return {name: str(value) for name, value in body.items()}

@@ -1,0 +1,172 @@
+"""The PayPay side: its endpoints behind the signature check, with the faults that the dials say."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from flask import Blueprint, Response, request
+
+from sandbox import faults
+from sandbox.core import Core
+from sandbox.dials import DialBoard
+from sandbox.journal import request_notes
+from sandbox.paypay import answers
+from sandbox.paypay.account import PayPayAccount, WebhookUrls
+from sandbox.paypay.answers import RefusedError
+from sandbox.paypay.control import control_blueprint
+from sandbox.paypay.dial_table import DIALS
+from sandbox.paypay.link import Linking
+from sandbox.paypay.reads import AUTHORIZATION_ID_HEADER, Reads
+from sandbox.paypay.register import Register
+from sandbox.paypay.selfie import Selfies
+from sandbox.paypay.signature import Gate, SignatureError, SignedRequest
+from sandbox.paypay.webhooks import Notifier
+
+QR_SESSIONS_PATH = "/v1/qr/sessions"
+AUTHORIZATIONS_PATH = "/v2/user/authorizations"
+MERCHANT_HEADER = "X-ASSUME-MERCHANT"
+
+Handle = Callable[[], Response]
+
+
+class PayPayProvider:
+    """The simulated PayPay for one merchant."""
+
+    def __init__(self, core: Core, account: PayPayAccount) -> None:
+        self.register = Register(core.clock, core.lock)
+        self.dials = DialBoard(DIALS, core.lock, self.register.names)
+        self.urls = WebhookUrls(account.webhook_urls, core.lock)
+        self.notifier = Notifier(core, self.register, self.dials, self.urls)
+        self.linking = Linking(core, account, self.register, self.dials)
+        self._core = core
+        self._account = account
+        self._gate = Gate(account.api_key, account.api_secret, core.clock, core.lock)
+        self._selfies = Selfies(core, self.dials)
+        self._reads = Reads(core, self.register, self._selfies)
+
+    def reset(self) -> None:
+        """Forget all users, sessions, nonces and what is held back. The webhook URLs stay."""
+        self.register.clear()
+        self.notifier.reset()
+        self._selfies.reset()
+        self._gate.reset()
+
+    def blueprints(self) -> Sequence[Blueprint]:
+        """Return the API, the consent page, the selfies, and the control endpoints under `/_sandbox/paypay`."""
+        control = control_blueprint(self._core, self.register, self.notifier, self.urls)
+        return (self._wire(), self.linking.blueprint(), self._selfies.blueprint(), control)
+
+    def _wire(self) -> Blueprint:
+        wire = Blueprint("paypay", "sandbox")
+        paths = self._account.paths
+
+        def by_query() -> str | None:
+            return request.args.get("userAuthorizationId")
+
+        @wire.post(QR_SESSIONS_PATH)
+        def link() -> Response:
+            return self._serve("link", _in_body("referenceId"), self.linking.create)
+
+        @wire.get(AUTHORIZATIONS_PATH)
+        def authorization() -> Response:
+            return self._serve("authorization", by_query(), self._reads.authorization)
+
+        @wire.delete(f"{AUTHORIZATIONS_PATH}/<authorization_id>")
+        def unlink(authorization_id: str) -> Response:
+            return self._serve("unlink", authorization_id, lambda: self._reads.unlink(authorization_id))
+
+        @wire.get(paths.kyc_info)
+        def kyc_info() -> Response:
+            return self._serve("kyc_info", by_query(), self._reads.kyc_info)
+
+        @wire.get(paths.kyc_passport)
+        def kyc_passport() -> Response:
+            named = request.headers.get(AUTHORIZATION_ID_HEADER)
+            return self._serve("kyc_passport", named, self._reads.kyc_passport)
+
+        @wire.post(paths.kyc_passport_qr.replace("{codeId}", "<code_id>"))
+        def kyc_passport_qr(code_id: str) -> Response:
+            found = self.register.session_of_code(code_id)
+            named = found[0].key if found is not None else _in_body("userAuthorizationId")
+            return self._serve("kyc_passport_qr", named, lambda: self._reads.kyc_passport_qr(code_id))
+
+        wire.after_request(_with_request_id)
+        return wire
+
+    def _serve(self, endpoint: str, user: str | None, handle: Handle) -> Response:
+        # Counted and looked up for its dials before any check: a refused call was sent, too.
+        user = user or None
+        if user is not None:
+            self.register.count(user, endpoint)
+        request_notes().user_id = user
+
+        def answer() -> Response:
+            try:
+                return handle()
+            except RefusedError as refusal:
+                return _refusal(refusal)
+
+        if self.dials.text("maintenance", user) == "on":
+            return answers.refused("MAINTENANCE_MODE")
+        try:
+            self._authenticate()
+        except RefusedError as refusal:
+            return _refusal(refusal)
+        fault = self.dials.take_fault(f"{endpoint}_fault", user)
+        if fault is None:
+            return answer()
+        return faults.play(fault, answer, self._core.hold, _OWN_FAULTS)
+
+    def _authenticate(self) -> None:
+        """Check the signature and the merchant. Raises RefusedError."""
+        notes = request_notes()
+        signed = SignedRequest(
+            method=request.method,
+            path=_wire_path(),
+            content_type=request.headers.get("Content-Type", ""),
+            body=request.get_data(),
+        )
+        try:
+            self._gate.check(request.headers.get("Authorization"), signed)
+        except SignatureError as error:
+            notes.signature_ok = False
+            raise RefusedError("UNAUTHORIZED", str(error)) from None
+        notes.signature_ok = True
+        if request.headers.get(MERCHANT_HEADER, self._account.merchant_id) != self._account.merchant_id:
+            raise RefusedError("UNAUTHORIZED", f"the header {MERCHANT_HEADER} names another merchant")
+
+
+def _wire_path() -> str:
+    # As it came over the wire: Flask's own `path` is decoded, and the signature covers the encoded one.
+    raw = str(request.environ.get("RAW_URI") or request.path)
+    return re.sub(r"^https?://[^/]*", "", raw).partition("?")[0]
+
+
+def _in_body(name: str) -> str | None:
+    body = request.get_json(force=True, silent=True)
+    value = body.get(name) if isinstance(body, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _refusal(refusal: RefusedError) -> Response:
+    request_notes().detail = refusal.detail or None
+    return answers.refused(refusal.code)
+
+
+def _with_request_id(response: Response) -> Response:
+    response.headers[answers.REQUEST_ID_HEADER] = answers.new_request_id()
+    return response
+
+
+def _refuse(fault: faults.Fault) -> Response:
+    code = (fault.code or "A_NEW_CODE") if fault.kind == "refuse" else fault.kind
+    return answers.refused(code, status=fault.status, message=fault.message)
+
+
+def _malformed(_fault: faults.Fault) -> Response:
+    return Response('{"resultInfo": {"code": "SUCC', 200, mimetype="application/json")
+
+
+_OWN_FAULTS: Mapping[str, Callable[[faults.Fault], Response]] = {
+    **dict.fromkeys([*answers.FAILURES, "refuse"], _refuse),
+    "malformed": _malformed,
+}

@@ -1,0 +1,1 @@
+"""Vexora, simulated from its document "KYC Authentication 2.0"."""
