@@ -46,21 +46,18 @@ def send_message(queue_url: str, body: str) -> str:
     deadline = time.monotonic() + _TOTAL_S
     payload = json.dumps({"QueueUrl": queue_url, "MessageBody": body}).encode()
     reason = ""
-    for budget in (_FIRST_TRY_S, _TOTAL_S):
-        timeout = min(budget, deadline - time.monotonic())
-        if timeout <= 0:
-            break
+    for until in (deadline - _TOTAL_S + _FIRST_TRY_S, deadline):
         try:
-            status, answer = _post(payload, timeout)
+            status, answer = _post(payload, until)
             if status == 200:
                 return str(json.loads(answer)["MessageId"])
             reason = f"SQS answered {status}"
-        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             reason = type(error).__name__
     raise SendError(f"the message was not taken: {reason}")
 
 
-def _post(payload: bytes, timeout_s: float) -> tuple[int, bytes]:
+def _post(payload: bytes, until: float) -> tuple[int, bytes]:
     region = os.environ["AWS_REGION"]
     endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL") or f"https://sqs.{region}.amazonaws.com")
     key = (endpoint.scheme, endpoint.netloc)
@@ -78,11 +75,11 @@ def _post(payload: bytes, timeout_s: float) -> tuple[int, bytes]:
     kept = _connections.pop(key, None)
     if kept is not None:
         try:
-            return _exchange(key, kept, path, payload, headers, timeout_s)
+            return _exchange(key, kept, path, payload, headers, until)
         except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
             pass  # the peer closed an idle connection; SQS saw nothing, so open another
     kind = http.client.HTTPSConnection if endpoint.scheme == "https" else http.client.HTTPConnection
-    return _exchange(key, kind(endpoint.netloc, timeout=timeout_s), path, payload, headers, timeout_s)
+    return _exchange(key, kind(endpoint.netloc), path, payload, headers, until)
 
 
 def _exchange(
@@ -91,8 +88,12 @@ def _exchange(
     path: str,
     payload: bytes,
     headers: dict[str, str],
-    timeout_s: float,
+    until: float,
 ) -> tuple[int, bytes]:
+    timeout_s = until - time.monotonic()
+    if timeout_s <= 0:
+        connection.close()
+        raise TimeoutError
     try:
         connection.timeout = timeout_s
         if connection.sock is not None:

@@ -178,16 +178,23 @@ def _read_fields(request: Mapping[str, Any], body: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         raise RefusedError(400, "the body is not UTF-8") from None
     if _content_type(request) == "application/x-www-form-urlencoded":
-        pairs = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100) if text else [])
-        if not pairs:
-            raise RefusedError(400, "the body is an empty form")
-        return pairs
+        return _read_form(text)
     fields = _read_object(text)
     return {
         name: str(value)
         for name, value in fields.items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
+
+
+def _read_form(text: str) -> dict[str, str]:
+    try:
+        pairs = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise RefusedError(400, "the form has more than 100 fields") from None
+    if not pairs:
+        raise RefusedError(400, "the body is an empty form")
+    return pairs
 
 
 def _read_object(text: str) -> dict[str, Any]:

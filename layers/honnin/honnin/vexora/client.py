@@ -139,7 +139,8 @@ def _by_http_status(answer: Answer, code: str | None, message: str, request_id: 
     unclear = (
         answer.status in (408, 429)
         or answer.status >= 500
-        or (answer.status < 400 and code in (None, _SUCCESS, _SYSTEM_ERROR))
+        or code == _SYSTEM_ERROR
+        or (answer.status < 400 and code in (None, _SUCCESS))
     )
     kind = ProviderUnavailableError if unclear else ProviderRefusedError
     return kind(PROVIDER, message, http_status=answer.status, code=code, request_id=request_id)

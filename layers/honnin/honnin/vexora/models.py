@@ -15,6 +15,10 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _lenient_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
 class KycData(BaseModel):
     """`data`: the user and the authentication status, "0" to "3"."""
 
@@ -30,7 +34,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     code: Annotated[str, BeforeValidator(_code)]
-    msg: str = ""
+    msg: Annotated[str, BeforeValidator(_lenient_text)] = ""
     data: KycData | None = None
 
 
@@ -40,4 +44,4 @@ class CodeOnly(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     code: Annotated[str, BeforeValidator(_code)]
-    msg: str = ""
+    msg: Annotated[str, BeforeValidator(_lenient_text)] = ""

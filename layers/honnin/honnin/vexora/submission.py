@@ -61,7 +61,8 @@ class Submissions:
         ConflictError
             The user has an open submission or is approved.
         ProviderRefusedError
-            Vexora refused the application; the status is FAILED and a new submission is allowed.
+            Vexora refused the application; the status is FAILED (SUBMITTING if an unclear one went before), and a
+            new submission is allowed.
         ProviderUnavailableError
             Vexora's answer does not tell whether it took the application; the poll will find out.
         """
@@ -78,7 +79,12 @@ class Submissions:
                 callback_url=self._callback_url(submission_id, key),
             )
         except ProviderRefusedError as error:
-            self._record(started, VexoraStatus.FAILED, "submission_refused", error.facts())
+            # After an unclear submission the refusal may mean "this user has applied already": then only the poll
+            # can tell, so it goes on.
+            unclear = before is not None and before.status == VexoraStatus.SUBMITTING
+            status = VexoraStatus.SUBMITTING if unclear else VexoraStatus.FAILED
+            outcome = "unclear" if unclear else None
+            self._record(started, status, "submission_refused", error.facts(), outcome=outcome)
             raise
         except ProviderTimeoutError as error:
             return self._record(
