@@ -21,6 +21,9 @@ CREDENTIALS = {
 }
 """The provider secret (architecture §10), with invented values."""
 
+PAYPAY_CLIENT_ID = "a_SandboxClient1"
+"""Our client id at PayPay: the `aud` of its response tokens (parameter PayPayTokenAudience)."""
+
 _START_DEADLINE_S = 30.0
 _READY_POLL_S = 0.05
 
@@ -35,6 +38,9 @@ def running(name: str, port: int) -> Iterator[str]:
     command = ["sandbox", "--port", str(port), "--ready-file", str(ready)]
     command += ["--vexora-merchant-no", CREDENTIALS["vexora_merchant_no"]]
     command += ["--vexora-app-secret", CREDENTIALS["vexora_app_secret"]]
+    for option in ("paypay_api_key", "paypay_api_secret", "paypay_merchant_id"):
+        command += [f"--{option.replace('_', '-')}", CREDENTIALS[option]]
+    command += ["--paypay-client-id", PAYPAY_CLIENT_ID]
     process = LeashedProcess(
         TOOLS / "bin" / "python",
         command,

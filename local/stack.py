@@ -153,6 +153,10 @@ def _parameters(endpoint: str, sandbox_url: str) -> dict[str, str]:
     return {
         "LocalEndpoint": endpoint,
         "VexoraBaseUrl": f"{sandbox_url}/japan",
+        "PayPayBaseUrl": sandbox_url,
+        "PayPayTokenAudience": providers.PAYPAY_CLIENT_ID,
+        # The sandbox also has a page that plays the merchant's shop.
+        "ReturnUrlAllowlist": sandbox_url,
     }
 
 

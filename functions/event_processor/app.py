@@ -10,13 +10,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import secret_store, worker
 from honnin.config import settings
 from honnin.events import EventProcessor
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
 from honnin.store import Store
+from honnin.vault import Vault
 from honnin.vexora.client import VexoraClient
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
+    _processor().begin_batch()
     return worker.run(event, context, process=_processor().process, queue=_queue())
 
 
@@ -25,6 +29,12 @@ def _processor() -> EventProcessor:
     store = Store(settings().state_table)
     return EventProcessor(
         store=store,
+        paypay=PayPayNotifications(
+            store=store,
+            client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1),
+            vault=Vault(settings().personal_data_bucket),
+            now=lambda: datetime.now(UTC),
+        ),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials),
         now=lambda: datetime.now(UTC),

@@ -10,7 +10,7 @@ from pydantic import SerializerFunctionWrapHandler, StringConstraints, model_ser
 
 from honnin import secret_store
 from honnin.config import settings
-from honnin.merchant_api import MerchantApi, UserIdInPath, WireModel
+from honnin.merchant_api import AnswerModel, MerchantApi, UserIdInPath
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.kyc_reading import KycAnswer, KycReads
 from honnin.paypay.selfie import Selfies
@@ -21,7 +21,7 @@ from honnin.vault import Vault
 CodeIdInPath = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x7e]{1,255}\z"), Path()]
 
 
-class KycView(WireModel):
+class KycView(AnswerModel):
     """The status, when it was read (UTC), and PayPay's `data` as it came; no `kyc` when PayPay gave none."""
 
     status: str

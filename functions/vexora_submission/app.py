@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from honnin import secret_store
 from honnin.config import settings
 from honnin.idempotency import Idempotency
-from honnin.merchant_api import MerchantApi, UserId, WireModel
+from honnin.merchant_api import AnswerModel, MerchantApi, RequestModel, UserId
 from honnin.publish import Publisher
 from honnin.status import VexoraStatus
 from honnin.store import Store
@@ -22,14 +22,14 @@ from honnin.vexora.submission import Submissions
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"\A[\x21-\x7e]{1,255}\z")]
 
 
-class SubmissionRequest(WireModel):
+class SubmissionRequest(RequestModel):
     """Who to submit. The furigana goes to Vexora and is kept nowhere."""
 
     user_id: UserId
     username_furigana: Annotated[str, AfterValidator(furigana.normalise)]
 
 
-class SubmissionAnswer(WireModel):
+class SubmissionAnswer(AnswerModel):
     """The submission and the status at Vexora. SUBMITTING: Vexora's answer did not come, the poll will ask."""
 
     submission_id: str

@@ -8,26 +8,27 @@ had ended, and the last one is the newest that anybody asked for. A worker that 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from honnin.errors import (
-    ConcurrentUpdateError,
-    EventNotReadyError,
-    MalformedEventError,
-    ProviderRefusedError,
-)
+from honnin.errors import ConcurrentUpdateError, MalformedEventError
 from honnin.observability import count
+from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
-from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading
-from honnin.store import AlreadyAppliedError, Effect, Store, UserStatus, utc_text
-from honnin.vexora.client import PROVIDER as VEXORA
+from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached
 from honnin.vexora.client import VexoraClient
-from honnin.vexora.submission import IN_FLIGHT
+from honnin.vexora.result import VexoraResults
 from honnin.webhook import Event
 
 # How long a worker goes on asking anew after losing races. Then the queue gives the event another time.
 _RACING = timedelta(seconds=5)
+
+
+class Rule(Protocol):
+    """What the events of one provider do."""
+
+    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+        """Read the truth back and say what becomes of whom."""
 
 
 class EventProcessor:
@@ -40,11 +41,20 @@ class EventProcessor:
         publisher: Publisher,
         vexora: VexoraClient,
         now: Callable[[], datetime],
+        paypay: PayPayNotifications | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
-        self._vexora = vexora
         self._now = now
+        self._paypay = paypay
+        self._rules: dict[str, Rule] = {"vexora": VexoraResults(store, vexora, now)}
+        if paypay:
+            self._rules["paypay"] = paypay
+
+    def begin_batch(self) -> None:
+        """Call before each SQS batch: its events may share readings made for them, none from before."""
+        if self._paypay:
+            self._paypay.forget_readings()
 
     def process(self, event: Event) -> None:
         """Apply an event once, however often it comes, and publish what it changed.
@@ -66,62 +76,33 @@ class EventProcessor:
             self._publisher.announce(record)
 
     def _apply(self, event: Event) -> None:
-        if (event.provider, event.kind) != (VEXORA, "kyc_result"):
-            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
+        rule = self._rules.get(event.provider)
+        if rule is None:
+            raise MalformedEventError(f"no rule for {event.provider}")
         begun = self._now()
         while True:
+            effect = rule.effect(event)
             try:
-                self._store.apply(self._read_vexora(event))
+                self._write(effect)
             except AlreadyAppliedError:
-                return
+                if effect.event_id == event.event_id:
+                    return
             except ConcurrentUpdateError:
                 if self._now() - begun > _RACING:
                     raise
             else:
-                count("EventApplied", provider=event.provider, cause=event.cause)
-                return
+                if effect.event_id == event.event_id:
+                    count("EventApplied", provider=event.provider, cause=event.cause)
+                    return
 
-    def _read_vexora(self, event: Event) -> Effect:
-        """Ask Vexora for the user of the event's submission; the effect of what it says."""
-        submission = self._store.submission(event.subject)
-        before = self._store.status(submission.user_id, VEXORA) if submission else None
-        if before is None:
-            raise MalformedEventError(f"submission {event.subject} is unknown")
-        detail = {"submissionId": event.subject, **event.detail}
-        try:
-            reading = self._vexora.query_status(before.user_id)
-        except ProviderRefusedError as error:
-            # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
-            count("ReadingRefused", provider=VEXORA)
-            after = replace(before, version=before.version + 1)
-            return self._effect(event, "reading_refused", before, after, {**detail, "providerCode": error.code or ""})
-        current, said = VexoraStatus(before.status), BY_AUTHENTICATION_STATUS[reading]
-        if said is VexoraStatus.REJECTED and self._in_flight(before):
-            # It may speak of the rejected application before this one, which has not arrived yet.
-            raise EventNotReadyError(f"submission {before.submission_id} is being sent")
-        after = replace(
-            before,
-            status=after_reading(current, said),
-            version=before.version + 1,
-            provider_status=reading,
-            read_at=utc_text(self._now()),
-        )
-        return self._effect(event, "result_read", before, after, detail)
-
-    def _in_flight(self, status: UserStatus) -> bool:
-        if status.status != VexoraStatus.SUBMITTING or not status.submitted_at:
-            return False
-        submission = self._store.submission(status.submission_id or "")
-        unclear = submission is not None and submission.outcome == "unclear"
-        return not unclear and self._now() - datetime.fromisoformat(status.submitted_at) <= IN_FLIGHT
-
-    def _effect(self, event: Event, what: str, before: UserStatus, after: UserStatus, detail: dict[str, str]) -> Effect:
-        return Effect(
-            event_id=event.event_id,
-            what=what,
-            cause=event.cause,
-            at=utc_text(self._now()),
-            before=before,
-            after=after,
-            detail=detail,
-        )
+    def _write(self, effect: Effect | Unattached | Announcement) -> None:
+        if isinstance(effect, Unattached):
+            self._store.keep(effect)
+            return
+        if isinstance(effect, Announcement):
+            self._store.announce(effect)
+            return
+        self._store.apply(effect)
+        if effect.links and effect.after.user_authorization_id:
+            self._publisher.announce_or_leave(effect)
+            self._store.attach(effect.after.user_authorization_id, effect.after.user_id, effect.after.status)

@@ -11,10 +11,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -41,8 +38,14 @@ UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")
 UserIdInPath = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z"), Path()]
 
 
-class WireModel(BaseModel):
-    """camelCase on the wire, snake_case in Python; an unknown field is an error."""
+class RequestModel(BaseModel):
+    """What a caller sends: camelCase names only, an unknown one is an error."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+class AnswerModel(BaseModel):
+    """What we answer: built by its Python names, camelCase on the wire."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
@@ -53,7 +56,6 @@ class MerchantApi:
     def __init__(self) -> None:
         self.resolver = APIGatewayRestResolver(enable_validation=True)
         self.resolver.exception_handler(RequestValidationError)(_invalid_request)
-        self.resolver.exception_handler(RequestUnsupportedContentType)(_unsupported_content_type)
         self.resolver.exception_handler(RequestError)(_request_error)
         self.resolver.exception_handler(ProviderError)(_provider_error)
         self.resolver.exception_handler(ConfigurationError)(_configuration_error)
@@ -79,16 +81,25 @@ def problem(status: int, title: str, detail: str = "", **members: Any) -> Respon
 
 
 def _unreadable(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The answer to a body that no handler should see: too large, not UTF-8, not JSON, nested without end."""
+    """The answer to a body that no handler should see: of another type, too large, not JSON, nested without end."""
     text = event.get("body") or ""
+    if text and _content_type(event) not in ("", "application/json"):
+        return _proxy(415, "The body must be application/json")
     try:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
         if len(body) > MAX_BODY_BYTES:
             return _proxy(413, "The body is larger than 64 KiB")
-        value = json.loads(body) if body else {}
+        value = json.loads(body.decode()) if body else {}
     except (binascii.Error, ValueError, RecursionError):
         return _proxy(400, "The body is not JSON in UTF-8")
     return None if isinstance(value, dict) else _proxy(400, "The body is not a JSON object")
+
+
+def _content_type(event: Mapping[str, Any]) -> str:
+    for name, value in (event.get("headers") or {}).items():
+        if name.lower() == "content-type":
+            return str(value).partition(";")[0].strip().lower()
+    return ""
 
 
 def _proxy(status: int, title: str) -> dict[str, Any]:
@@ -120,10 +131,6 @@ def _rule(error: Mapping[str, Any]) -> str:
         return "is not a field of this request"
     # Pydantic's sentences name limits and patterns, not input.
     return str(error["msg"])
-
-
-def _unsupported_content_type(_error: RequestUnsupportedContentType) -> Response[str]:
-    return problem(415, "The body must be application/json")
 
 
 def _request_error(error: RequestError) -> Response[str]:

@@ -5,13 +5,13 @@ from datetime import datetime
 from pydantic import Field
 
 from honnin.errors import NotFoundError
-from honnin.merchant_api import WireModel
+from honnin.merchant_api import AnswerModel
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.status import OPEN
 from honnin.store import Store, TimelineEntry, UserStatus, utc_text
 
 
-class VexoraView(WireModel):
+class VexoraView(AnswerModel):
     """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last poll."""
 
     status: str
@@ -21,7 +21,7 @@ class VexoraView(WireModel):
     stale: bool
 
 
-class PayPayView(WireModel):
+class PayPayView(AnswerModel):
     """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user was asked for."""
 
     status: str
@@ -30,14 +30,14 @@ class PayPayView(WireModel):
     scopes: list[str]
 
 
-class UserView(WireModel):
+class UserView(AnswerModel):
     """A user at every provider that knows the user."""
 
     user_id: str
     providers: dict[str, VexoraView | PayPayView]
 
 
-class EntryView(WireModel):
+class EntryView(AnswerModel):
     """One timeline entry. `cause` is api, webhook, recon or poll; `from` is null where there was nothing."""
 
     at: str
@@ -50,7 +50,7 @@ class EntryView(WireModel):
     detail: dict[str, str]
 
 
-class TimelineView(WireModel):
+class TimelineView(AnswerModel):
     """One page, newest first. `cursor` asks for the next page; null at the end."""
 
     entries: list[EntryView]

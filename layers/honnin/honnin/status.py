@@ -105,3 +105,8 @@ def after_kyc_reading(current: PayPayStatus, reading: PayPayStatus, product: Kyc
     if product is KycProduct.KYC_INFO and current in _FLAGGED and reading is PayPayStatus.VERIFIED:
         return current
     return reading
+
+
+def after_account_reading(current: PayPayStatus, reading: PayPayStatus) -> PayPayStatus:
+    """The status after a read of the authorization alone: an active one says nothing about the user's KYC."""
+    return current if reading is PayPayStatus.LINKED and current is not PayPayStatus.LINK_PENDING else reading

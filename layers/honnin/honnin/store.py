@@ -6,7 +6,9 @@ timeline entry, and the status with its version. Readers get frozen dataclasses,
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 # An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
 EVENT_KEPT = timedelta(days=400)
+
+# Recon looks back over 7 days; the ledger outlives every resent file.
+LEDGER_KEPT = timedelta(days=40)
 
 POLL = "vexora_poll"
 PUBLISH = "publish"
@@ -136,6 +141,44 @@ class EventRecord:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A webhook's line in the ledger: this authorization was named on that JST day (`yyyy-mm-dd`)."""
+
+    ledger: str
+    day: str
+    user_authorization_id: str = field(repr=False)
+    at: str
+
+
+@dataclass(frozen=True)
+class Unattached:
+    """An event that names nobody whom we know. It waits under the authorization id until a link appears."""
+
+    event_id: str
+    provider: str
+    what: str
+    cause: str
+    at: str
+    subject: str = field(repr=False)
+    detail: Mapping[str, str]
+    heard: Heard | None = None
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A recon file that PayPay offers. `day` is its JST processing day; times are UTC; the URL holds a signature."""
+
+    event_id: str
+    file_type: str
+    file_name: str
+    day: str
+    url: str = field(repr=False)
+    requested_at: str
+    deadline: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Effect:
     """All that one event does, applied together or not at all.
 
@@ -156,6 +199,7 @@ class Effect:
     session: LinkSession | None = None
     uses: SessionUse | None = None
     links: bool = False
+    heard: Heard | None = None
 
     @property
     def change(self) -> Mapping[str, str] | None:
@@ -266,16 +310,96 @@ class Store:
         ConcurrentUpdateError
             The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
         """
-        writes = self._writes(effect)
+        self._transact(effect.event_id, self._writes(effect))
+
+    def keep(self, waiting: Unattached) -> None:
+        """Record an event of nobody we know: its record, its place to wait, its line in the ledger.
+
+        Raises
+        ------
+        AlreadyAppliedError
+            The event's record is there: nothing was written.
+        """
+        writes: list[tuple[Item, type[HonninError]]] = [
+            ({"Put": self._new(_record(waiting.event_id, waiting.at))}, AlreadyAppliedError),
+            ({"Put": self._new(_unattached_item(waiting))}, AlreadyAppliedError),
+        ]
+        if waiting.heard:
+            writes.append(({"Update": self._ledger_update(waiting.heard)}, ConcurrentUpdateError))
+        self._transact(waiting.event_id, writes)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Record an announced recon file, or the fresh URL of one that has not been fetched yet.
+
+        Raises
+        ------
+        AlreadyAppliedError
+            The event's record is there: nothing was written.
+        """
+        key = {
+            "pk": f"RECON#{announcement.file_type}",
+            "sk": f"{announcement.day}#{announcement.file_name}",
+        }
+        values = {
+            ":announced": "ANNOUNCED",
+            ":url": announcement.url,
+            ":requested": announcement.requested_at,
+            ":deadline": announcement.deadline,
+            ":day": announcement.day,
+            ":name": announcement.file_name,
+            ":type": announcement.file_type,
+        }
+        update = {
+            "TableName": self._table,
+            "Key": _encode(key),
+            "UpdateExpression": "SET #state = :announced, #url = :url, requested_at = :requested, deadline = :deadline,"
+            " #day = :day, file_name = :name, file_type = :type",
+            "ConditionExpression": "attribute_not_exists(pk) OR #state = :announced",
+            "ExpressionAttributeNames": {"#state": "state", "#url": "url", "#day": "day"},
+            "ExpressionAttributeValues": _encode(values),
+        }
+        record = {"event_id": announcement.event_id, "at": announcement.at}
+        writes: list[tuple[Item, type[HonninError]]] = [
+            ({"Put": self._new(_record(**record))}, AlreadyAppliedError),
+            ({"Update": update}, AlreadyAppliedError),
+        ]
+        self._transact(announcement.event_id, writes)
+
+    def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
+        """Move what waited under an authorization to its user's timeline; returns how many entries.
+
+        Each entry moves in one transaction, so a crash between two leaves the rest for the next call.
+        """
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}", ":sk": "AT#"}),
+            ConsistentRead=True,
+        )
+        moved = 0
+        for page in pages:
+            for item in map(_decode, page["Items"]):
+                key = _encode({"pk": item["pk"], "sk": item["sk"]})
+                entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
+                gone = {"TableName": self._table, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
+                with suppress(AlreadyAppliedError):
+                    self._transact(
+                        item["event_id"],
+                        [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._new(entry)}, AlreadyAppliedError)],
+                    )
+                    moved += 1
+        return moved
+
+    def _transact(self, event_id: str, writes: list[tuple[Item, type[HonninError]]]) -> None:
         try:
             self._db.transact_write_items(TransactItems=[write for write, _ in writes])  # type: ignore[misc]
         except self._db.exceptions.TransactionCanceledException as error:
             codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
             for code, (_, meaning) in zip(codes, writes, strict=False):
                 if code == "ConditionalCheckFailed":
-                    raise meaning(f"event {effect.event_id}") from None
+                    raise meaning(f"event {event_id}") from None
             if "TransactionConflict" in codes:
-                raise ConcurrentUpdateError(f"event {effect.event_id}") from None
+                raise ConcurrentUpdateError(f"event {event_id}") from None
             raise
 
     def _writes(self, effect: Effect) -> list[tuple[Item, type[HonninError]]]:
@@ -288,6 +412,8 @@ class Store:
             writes.append(({"Update": self._session_use(effect.uses)}, SessionUsedError))
         if effect.links:
             writes.append(({"Put": self._link_put(effect.after)}, LinkTakenError))
+        if effect.heard:
+            writes.append(({"Update": self._ledger_update(effect.heard)}, ConcurrentUpdateError))
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
         if effect.opens:
             writes.append(({"Put": self._new(_submission_item(effect.opens))}, ConcurrentUpdateError))
@@ -390,6 +516,17 @@ class Store:
         put["ExpressionAttributeValues"] = _encode({":user_id": status.user_id})
         return put
 
+    def _ledger_update(self, heard: Heard) -> Item:
+        # Sharded by the id itself, so that a day of a million users is no hot partition.
+        shard = hashlib.sha256(heard.user_authorization_id.encode()).hexdigest()[0]
+        expires = datetime.fromisoformat(heard.at) + LEDGER_KEPT
+        return {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"LEDGER#{heard.ledger}#{heard.day}#{shard}", "sk": heard.user_authorization_id}),
+            "UpdateExpression": "SET first_seen = if_not_exists(first_seen, :at), expires_at = :expires",
+            "ExpressionAttributeValues": _encode({":at": heard.at, ":expires": int(expires.timestamp())}),
+        }
+
     def _poll_end(self, submission_id: str) -> Item:
         return {
             "TableName": self._table,
@@ -419,19 +556,36 @@ def utc_text(moment: datetime) -> str:
 
 
 def _event_item(effect: Effect) -> Item:
-    expires = datetime.fromisoformat(effect.at) + EVENT_KEPT
-    item: Item = {
-        "pk": f"EVENT#{effect.event_id}",
-        "sk": "EVENT",
-        "event_id": effect.event_id,
-        "user_id": effect.after.user_id,
-        "applied_at": effect.at,
-        "expires_at": int(expires.timestamp()),
-    }
+    item: Item = {**_record(effect.event_id, effect.at), "user_id": effect.after.user_id}
     if effect.change:
         overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
         item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
     return item
+
+
+def _record(event_id: str, at: str) -> Item:
+    """The record that makes an event take effect once."""
+    expires = datetime.fromisoformat(at) + EVENT_KEPT
+    return {
+        "pk": f"EVENT#{event_id}",
+        "sk": "EVENT",
+        "event_id": event_id,
+        "applied_at": at,
+        "expires_at": int(expires.timestamp()),
+    }
+
+
+def _unattached_item(waiting: Unattached) -> Item:
+    return {
+        "pk": f"PAYPAY#{waiting.subject}",
+        "sk": f"AT#{waiting.at}#{waiting.event_id}",
+        "at": waiting.at,
+        "event_id": waiting.event_id,
+        "provider": waiting.provider,
+        "what": waiting.what,
+        "cause": waiting.cause,
+        "detail": dict(waiting.detail),
+    }
 
 
 def _timeline_item(effect: Effect) -> Item:

@@ -11,20 +11,36 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from honnin.sqs_send import SendError
+from honnin.sqs_send import SendError, send_message
 
 MAX_BODY_BYTES = 64 * 1024
 
 _NAMESPACE = "Honnin"
 _SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
+# Control characters, marks that turn the direction of text, and halves of surrogate pairs: in no id, in no log.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# Base document, "KYC Events" to "Recon File": notification_type -> the kind of our event.
+PAYPAY_KINDS = {
+    "kyc_passport.kyc_info.updated": "kyc",
+    "kyc_passport.risk.update": "risk",
+    "kyc_passport.account_status.updated": "account_status",
+    "file.created": "recon_file",
+}
+
+# Subject of a notification that names nobody.
+UNNAMED = "-"
 
 Answer = dict[str, Any]
 
@@ -117,6 +133,32 @@ def acknowledge_vexora_result(
     return _queue("vexora", event, send)
 
 
+def paypay(request: Mapping[str, Any]) -> Answer:
+    """`acknowledge_paypay` with the settings of the running function: all four PayPay webhooks are this call."""
+    return acknowledge_paypay(
+        request,
+        source_cidrs=[cidr.strip() for cidr in os.environ["PAYPAY_SOURCE_CIDRS"].split(",")],
+        send=partial(send_message, os.environ["EVENT_QUEUE_URL"]),
+    )
+
+
+def acknowledge_paypay(
+    request: Mapping[str, Any], *, source_cidrs: Sequence[str], send: Callable[[str], str]
+) -> Answer:
+    """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
+
+    What the notification is about is decided by its own `notification_type`: PayPay configures the four URLs by
+    hand, and nothing that it sends may disappear, unknown types included.
+    """
+    try:
+        _check_source(request, source_cidrs, "paypay")
+        body = _read_body(request)
+        event = _paypay_event(_read_object(_utf8(body)), body)
+    except RefusedError as refused:
+        return _refuse("paypay", refused)
+    return _queue("paypay", event, send)
+
+
 def callback_token(submission_id: str, key: str) -> str:
     """The unguessable part of a callback URL: HMAC-SHA256 of the submission id, in hexadecimal."""
     return hmac.digest(key.encode(), submission_id.encode(), "sha256").hex()
@@ -173,10 +215,7 @@ def _read_body(request: Mapping[str, Any]) -> bytes:
 
 def _read_fields(request: Mapping[str, Any], body: bytes) -> dict[str, str]:
     """A JSON object or a form, as its top-level text fields (numbers as text; other values left out)."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RefusedError(400, "the body is not UTF-8") from None
+    text = _utf8(body)
     if _content_type(request) == "application/x-www-form-urlencoded":
         return _read_form(text)
     fields = _read_object(text)
@@ -185,6 +224,13 @@ def _read_fields(request: Mapping[str, Any], body: bytes) -> dict[str, str]:
         for name, value in fields.items()
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
+
+
+def _utf8(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RefusedError(400, "the body is not UTF-8") from None
 
 
 def _read_form(text: str) -> dict[str, str]:
@@ -214,6 +260,42 @@ def _content_type(request: Mapping[str, Any]) -> str:
         if name.lower() == "content-type":
             return str(value).partition(";")[0].strip().lower()
     return ""
+
+
+def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
+    """The event of one notification (base document, "Webhook Setup" and the sections after it)."""
+    notification_type = _text(fields, "notification_type", 128)
+    kind = PAYPAY_KINDS.get(notification_type, "unrecognised")
+    # providers.md §1.4: the id names a notification; without one, the same bytes are the same notification.
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    notification_id = _text(fields, "notification_id", 128) if "notification_id" in fields else f"body-{digest}"
+    detail = {"type": notification_type}
+    if kind == "recon_file":
+        subject = _text(fields, "fileType", 128)
+        detail |= {"path": _text(fields, "path", 4096), "requestedAt": _epoch(fields)}
+    elif kind == "unrecognised":
+        # customer.authroization.* (PayPay's own spelling) names the user in camelCase.
+        names = [name for name in ("user_authorization_id", "userAuthorizationId") if name in fields]
+        subject = _text(fields, names[0], 64) if names else UNNAMED
+    else:
+        subject = _text(fields, "user_authorization_id", 64)
+    return Event(f"paypay:{kind}:{notification_id}", "paypay", kind, "webhook", subject, utc_now(), detail)
+
+
+def _text(fields: Mapping[str, Any], name: str, longest: int) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= longest or _UNPRINTABLE.search(value):
+        raise RefusedError(400, f"{name} must be a text of 1 to {longest} printable characters")
+    return value
+
+
+def _epoch(fields: Mapping[str, Any]) -> str:
+    # providers.md §1.5: a string, in seconds or milliseconds; a number is taken too.
+    value = fields.get("requestedAt")
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _EPOCH.fullmatch(text):
+        raise RefusedError(400, "requestedAt must be an epoch time in seconds or milliseconds")
+    return text
 
 
 def _vexora_detail(

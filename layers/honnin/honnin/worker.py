@@ -17,7 +17,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin.errors import ConfigurationError, HonninError, MalformedEventError
+from honnin.errors import (
+    ConfigurationError,
+    HonninError,
+    MaintenanceError,
+    MalformedEventError,
+    ProviderConfigurationError,
+)
 from honnin.observability import count, logger
 from honnin.webhook import Event
 
@@ -29,8 +35,12 @@ if TYPE_CHECKING:
 _MIN_LEFT_MS = 30_000
 
 _FIRST_DELAY_S = 5
+_FIRST_MAINTENANCE_DELAY_S = 300
 _LONGEST_DELAY_S = 900
 _PARK_AT_RECEIVE = 3
+
+# A person must act, and the events wait for that.
+_CONFIGURATION_FAULTS = (ConfigurationError, ProviderConfigurationError)
 
 
 @cache
@@ -82,9 +92,11 @@ def run(
     )
 
 
-def backoff_s(receives: int, draw: Callable[[float, float], float] = random.uniform) -> int:
-    """Seconds until the next try after `receives` receives: doubling from 5 s, jittered, at most 15 min."""
-    ceiling = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(receives - 1, 10))
+def backoff_s(
+    receives: int, *, first_s: int = _FIRST_DELAY_S, draw: Callable[[float, float], float] = random.uniform
+) -> int:
+    """Seconds until the next try after `receives` receives: doubling from `first_s`, jittered, at most 15 min."""
+    ceiling = min(_LONGEST_DELAY_S, first_s * 2 ** min(receives - 1, 10))
     return round(draw(ceiling / 2, ceiling))
 
 
@@ -101,7 +113,9 @@ def _one(record: SQSRecord, *, context: LambdaContext, process: Callable[[Event]
         if parked:
             queue.park(record, error)
             return
-        queue.delay(record, backoff_s(receives))
+        maintenance = isinstance(error, MaintenanceError)
+        first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
+        queue.delay(record, backoff_s(receives, first_s=first_s))
         raise
 
 
@@ -115,7 +129,7 @@ def _parse(body: str) -> Event:
 def _may_be_mended(error: Exception) -> bool:
     """Whether time or a person can mend it: providers, races, our configuration, AWS itself."""
     if isinstance(error, HonninError):
-        return error.retryable or isinstance(error, ConfigurationError)
+        return error.retryable or isinstance(error, _CONFIGURATION_FAULTS)
     return isinstance(error, BotoCoreError | ClientError)
 
 
@@ -132,7 +146,7 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         frames=frames,
     )
     count("EventParked" if parked else "EventFailed", error=kind)
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, _CONFIGURATION_FAULTS):
         count("ConfigurationFault")
 
 

@@ -209,6 +209,9 @@ class AccountLinks:
             except (SessionUsedError, AlreadyAppliedError):
                 break
             self._publisher.announce_or_leave(effect)
+            if succeeded and after.user_authorization_id:
+                # What PayPay told us about this account before we knew whose it is.
+                self._store.attach(after.user_authorization_id, after.user_id, after.status)
             break
         used = self._store.link_session(session.nonce, int(self._now().timestamp()))
         return used or session

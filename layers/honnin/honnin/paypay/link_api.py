@@ -10,7 +10,7 @@ import segno
 from pydantic import Field, StringConstraints, model_validator
 
 from honnin.errors import InvalidFieldError
-from honnin.merchant_api import UserId, WireModel
+from honnin.merchant_api import AnswerModel, RequestModel, UserId
 from honnin.paypay import return_url
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkRequest
 from honnin.store import utc_text
@@ -19,7 +19,7 @@ from honnin.store import utc_text
 Scope = Annotated[str, StringConstraints(pattern=r"\A[a-z_]+\z", max_length=100)]
 
 
-class AccountLinkRequest(WireModel):
+class AccountLinkRequest(RequestModel):
     """Whom to link, for which scopes, and where the browser goes afterwards.
 
     `kycData` and `kycPassport` are passed through: PayPay does not publish their keys.
@@ -45,7 +45,7 @@ class AccountLinkRequest(WireModel):
         return self
 
 
-class AccountLinkAnswer(WireModel):
+class AccountLinkAnswer(AnswerModel):
     """The QR to show, as PayPay's URL and as a picture; `codeId` in the KYC Passport flow. `expiresAt` is UTC."""
 
     link_qr_code_url: Annotated[str, Field(alias="linkQRCodeURL")]

@@ -1,0 +1,232 @@
+"""What a PayPay notification does: read the truth back from PayPay, then say what becomes of the user.
+
+A notification names an authorization and nothing else. Who that is comes from the link; without one, from PayPay's
+own record of our user id (`referenceIds`), which also heals a redirect that never came back.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from honnin import jst
+from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
+from honnin.observability import count
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.outcomes import PROVIDER
+from honnin.recon import notification as recon_notification
+from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
+from honnin.store import Announcement, Effect, Heard, Store, Unattached, UserStatus, utc_text
+from honnin.vault import Vault
+from honnin.webhook import UNNAMED, Event
+
+_USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
+
+# The kinds whose users PayPay also lists in a recon file.
+LEDGERS = ("kyc", "risk", "account_status")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What PayPay said: the status it means, its code, the vault key of the KYC object, the X-REQUEST-ID."""
+
+    product: KycProduct | None
+    status: PayPayStatus
+    code: str
+    snapshot: str = ""
+    request_id: str = ""
+
+
+class PayPayNotifications:
+    """The rule for PayPay's events; `batch` it once per SQS batch, so that a user's events share one reading."""
+
+    def __init__(self, *, store: Store, client: PayPayClient, vault: Vault, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._client = client
+        self._vault = vault
+        self._now = now
+        # (authorization, kind) -> the reading and the version that it was last written with
+        self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
+
+    def forget_readings(self) -> None:
+        """Begin a batch: a reading may serve only events that had arrived before it was made."""
+        self._shared.clear()
+
+    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+        """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
+        if event.kind == "recon_file":
+            return recon_notification.announcement(event, self._now())
+        if event.kind == "unrecognised":
+            return self._unrecognised(event)
+        if event.kind not in LEDGERS:
+            raise MalformedEventError(f"no rule for paypay/{event.kind}")
+        user_id = self._store.linked_user(event.subject)
+        if user_id is None:
+            return self._unknown(event)
+        before = self._store.status(user_id, PROVIDER)
+        if before is None:
+            raise MalformedEventError("a link without its user's status")
+        if before.user_authorization_id != event.subject:
+            # The user has linked anew since: the old authorization says nothing about the present one.
+            return self._effect(event, "other_authorization", before, before, {})
+        return self._read(event, before)
+
+    def _read(self, event: Event, before: UserStatus) -> Effect:
+        key = (event.subject, event.kind)
+        shared = self._shared.get(key)
+        try:
+            # Only while nobody else has moved the user since the reading was made.
+            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before)
+        except ProviderConfigurationError:
+            raise
+        except ProviderRefusedError as error:
+            count("ReadingRefused", provider=PROVIDER)
+            return self._effect(event, "reading_refused", before, before, error.facts())
+        after = replace(
+            before,
+            status=_after(PayPayStatus(before.status), reading),
+            provider_status=reading.code,
+            read_at=utc_text(self._now()),
+        )
+        self._shared[key] = (reading, before.version + 1)
+        facts = {
+            "product": reading.product or "",
+            "snapshot": reading.snapshot,
+            "providerCode": reading.code,
+            "requestId": reading.request_id,
+        }
+        return self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
+
+    def _ask(self, event: Event, before: UserStatus) -> Reading:
+        if event.kind == "account_status":
+            return self._ask_account(before)
+        return self._ask_kyc(before, KycProduct.KYC_PASSPORT if event.kind == "risk" else product_of(before.scopes))
+
+    def _ask_account(self, before: UserStatus) -> Reading:
+        try:
+            found = self._client.user_authorization(before.user_authorization_id or "")
+        except UserAnswerError as error:
+            return _user_answer(error, None)
+        if found.status != "ACTIVE":
+            return Reading(None, PayPayStatus.INACTIVE, found.status)
+        if found.expire_at is not None and found.expire_at <= self._now().timestamp():
+            return Reading(None, PayPayStatus.EXPIRED, "EXPIRED")
+        if PayPayStatus(before.status) in (PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED):
+            # Active again: what the user's KYC is now, only the KYC read can say.
+            return self._ask_kyc(before, product_of(before.scopes))
+        return Reading(None, PayPayStatus.LINKED, found.status)
+
+    def _ask_kyc(self, before: UserStatus, product: KycProduct) -> Reading:
+        linked = before.user_authorization_id or ""
+        try:
+            read = (
+                self._client.kyc_info(linked) if product is KycProduct.KYC_INFO else self._client.kyc_passport(linked)
+            )
+        except UserAnswerError as error:
+            return _user_answer(error, product)
+        return Reading(
+            product, PayPayStatus.VERIFIED, "SUCCESS", self._keep(before, product, read), read.request_id or ""
+        )
+
+    def _keep(self, before: UserStatus, product: KycProduct, read: KycReading) -> str:
+        return self._vault.put_snapshot(
+            provider=PROVIDER,
+            user_id=before.user_id,
+            product=product,
+            read_at=utc_text(self._now()),
+            data=read.data,
+        )
+
+    def _unknown(self, event: Event) -> Effect | Unattached:
+        """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
+        try:
+            found = self._client.user_authorization(event.subject)
+        except ProviderConfigurationError:
+            raise
+        except ProviderRefusedError as error:
+            return self._waits(event, "unknown_user", error.facts())
+        user_id = self._ours(found)
+        before = self._store.status(user_id, PROVIDER) if user_id else None
+        if not user_id or (before and before.user_authorization_id):
+            return self._waits(event, "unknown_user", {})
+        after = replace(
+            before or UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=0),
+            status=PayPayStatus.LINKED,
+            provider_status=found.status,
+            read_at=utc_text(self._now()),
+            user_authorization_id=event.subject,
+            scopes=tuple(found.scopes),
+        )
+        # The link first, as an event of its own; then this event comes again and finds it.
+        return replace(
+            self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
+            event_id=f"{event.event_id}:link",
+            links=True,
+            heard=None,
+        )
+
+    def _ours(self, found: UserAuthorization) -> str | None:
+        """Our user id, if PayPay names exactly one for an active authorization."""
+        ours = [each for each in found.reference_ids if _USER_ID.fullmatch(each)]
+        return ours[0] if len(ours) == 1 and len(found.reference_ids) == 1 and found.status == "ACTIVE" else None
+
+    def _unrecognised(self, event: Event) -> Effect | Unattached:
+        count("NotificationUnrecognised", provider=PROVIDER)
+        user_id = self._store.linked_user(event.subject) if event.subject != UNNAMED else None
+        before = self._store.status(user_id, PROVIDER) if user_id else None
+        if before is None:
+            return self._waits(event, "unrecognised_notification", {})
+        return self._effect(event, "unrecognised_notification", before, before, {})
+
+    def _waits(self, event: Event, what: str, facts: dict[str, str]) -> Unattached:
+        count("EventOfUnknownUser", provider=PROVIDER)
+        return Unattached(
+            event_id=event.event_id,
+            provider=PROVIDER,
+            what=what,
+            cause=event.cause,
+            at=utc_text(self._now()),
+            subject=event.subject,
+            detail={**event.detail, **facts},
+            heard=self._heard(event),
+        )
+
+    def _effect(
+        self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: dict[str, str]
+    ) -> Effect:
+        detail = {**event.detail, **facts}
+        return Effect(
+            event_id=event.event_id,
+            what=what,
+            cause=event.cause,
+            at=utc_text(self._now()),
+            before=before,
+            after=replace(after, version=before.version + 1 if before else 1),
+            detail={name: value for name, value in detail.items() if value},
+            heard=self._heard(event),
+        )
+
+    def _heard(self, event: Event) -> Heard | None:
+        """Only a webhook counts as heard: recon must find the same gap again, however often it compares."""
+        if event.cause != "webhook" or event.kind not in LEDGERS:
+            return None
+        received = datetime.fromisoformat(event.received_at).astimezone(UTC)
+        return Heard(event.kind, jst.day(received), event.subject, event.received_at)
+
+
+def product_of(scopes: tuple[str, ...]) -> KycProduct:
+    """The KYC read that fits what the user agreed to (base document: the scope that each read requires)."""
+    passport = {"mini_app_kyc_passport", "kyc_passport_qr"} & set(scopes)
+    return KycProduct.KYC_PASSPORT if passport else KycProduct.KYC_INFO
+
+
+def _user_answer(error: UserAnswerError, product: KycProduct | None) -> Reading:
+    code = error.code or ""
+    return Reading(product, BY_RESULT_CODE[code], code, request_id=error.request_id or "")
+
+
+def _after(current: PayPayStatus, reading: Reading) -> PayPayStatus:
+    if reading.product is None:
+        return after_account_reading(current, reading.status)
+    return after_kyc_reading(current, reading.status, reading.product)

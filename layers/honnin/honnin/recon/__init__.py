@@ -1,0 +1,1 @@
+"""Recon: PayPay's daily files, against what we heard."""
