@@ -8,7 +8,8 @@ Start it (it binds 127.0.0.1 only; port 0 picks a free port)::
 
     python -m sandbox --port 9100 --vexora-merchant-no 1027749636 --vexora-app-secret sandbox-app-secret
 
-Honnin's ``VexoraBaseUrl`` is then ``http://127.0.0.1:9100/japan``. In tests::
+Honnin's ``VexoraBaseUrl`` is then ``http://127.0.0.1:9100/japan``, its ``PayPayBaseUrl`` ``http://127.0.0.1:9100``.
+The PayPay side is described in ``sandbox.paypay``. In tests::
 
     from sandbox.app import SandboxConfig
     from sandbox.server import running
@@ -52,14 +53,13 @@ query_fault         a fault of kycStatusQuery                                   
 A callback that is not answered 200 with the plain text ``OK`` within 10 s is repeated after 2 s, 5 s, 10 s,
 30 s, 1 h, 3 h and 3 h; a forged one is not.
 
-The PayPay side, with its dials and control endpoints, is described in ``sandbox.paypay``.
-
 A fault is ``none``, a kind, or ``{"kind", "when", "times", "skip", "seconds", "code", "message", "status"}``.
-Kinds: http_500, http_429, timeout (the connection is held for ``seconds``, 60, then closed unanswered), reset (TCP RST),
-malformed (broken JSON), slow (the true answer after ``seconds``, 5), code_8000 (Vexora), any
-code of the document (PayPay), refuse (``code``, ``message`` and, for PayPay, the HTTP ``status``). ``when`` is ``before`` (the request takes no effect; default) or ``after`` (it does, only the
-answer is broken); a slow answer takes effect in both cases, before or after the wait. ``times`` is how many
-calls it hits (default: for ever); a used-up fault unsets itself. The first ``skip`` calls pass unharmed.
+Kinds: http_500, http_429, timeout (the connection is held for ``seconds``, 60, then closed unanswered), reset
+(TCP RST), malformed (broken JSON), slow (the true answer after ``seconds``, 5), refuse (``code``, ``message``
+and, for PayPay, the HTTP ``status``), code_8000 (Vexora), and every code of its document (PayPay). ``when`` is
+``before`` (the request takes no effect; default) or ``after`` (it does, only the answer is broken); a slow answer
+takes effect in both cases, before or after the wait. ``times`` is how many calls it hits (default: for ever); a
+used-up fault unsets itself. The first ``skip`` calls pass unharmed.
 
 The clock of the sandbox is the real one plus an offset. Everything that is due runs on it, and the five
 minutes of ``timestamp`` are measured on it too: after an advance of more than five minutes requests that

@@ -22,7 +22,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
 
     BOX=http://127.0.0.1:9100/_sandbox
     curl -X PUT $BOX/paypay/webhooks -d '{"kyc": "http://127.0.0.1:4566/…/webhooks/paypay/kyc"}'   # null: none
-    curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # no webhook; before linking, too
+    curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # told to nobody; before linking, too
     curl -X POST $BOX/paypay/users/user-1/kyc-updated -d '{"data": {"lastName": "見本"}}'
     curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": "UNACCEPTABLE_OP"}'                    # null: clear
     curl -X POST $BOX/paypay/users/user-1/account -d '{"status": "canceled"}'
@@ -32,6 +32,9 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl $BOX/paypay/users/user-1         # state, links, KYC, calls per endpoint, notifications with their tries
     curl $BOX/paypay/history              # every change: what the recon files of that day must list
     curl -X PUT $BOX/dials/paypay/user-1 -d '{"kyc_passport_fault": {"kind": "RATE_LIMIT", "skip": 3}}'
+
+``notify`` takes ``notification_type``, ``notification_id``, ``user_authorization_id``, ``raw_body`` and ``url``, too;
+with them anybody's forged or malformed notification can be played, also for a user that PayPay does not know.
 
 The KYC register: ``completed`` false makes the reads answer KYC_NOT_COMPLETED, ``ekyc`` false makes the KYC info
 with ``requiredKycType=EKYC`` answer NON_EKYC_USER; the keys of ``data`` are merged, null removes one. A risk flag

@@ -51,6 +51,10 @@ class PayPayAccount:
         except binascii.Error:
             raise ValueError("The PayPay api secret must be base64.") from None
 
+    def pkce_key(self) -> str:
+        """Return the key of the challenge inside `kycPassport{}`; a path from the body's root is taken, too."""
+        return self.pkce_field.removeprefix("kycPassport.")
+
     def token_key(self) -> bytes:
         """Return the key of the response token: the secret, base64-decoded."""
         return base64.b64decode(self.api_secret)

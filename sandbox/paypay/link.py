@@ -53,7 +53,7 @@ class Linking:
 
     def create(self) -> Response:
         """Answer "create account linking QR code". Raises RefusedError."""
-        link = checks.link_request(checks.json_object(request), self._account.pkce_field)
+        link = checks.link_request(checks.json_object(request), self._account.pkce_key())
         user = link.reference_id
         checks.check_contract(
             link, self._dials.value("forbidden_scopes", user), self._dials.value("forbidden_domains", user)

@@ -82,9 +82,9 @@ class Gate:
             raise SignatureError("the nonce is empty")
         now = self._clock.now()
         with self._lock:
-            # Older ones need not be known: their epoch is refused.
-            oldest = now - 2 * EPOCH_TOLERANCE_S
-            self._nonces = {known: at for known, at in self._nonces.items() if at > oldest}
+            # Older ones need not be known: their epoch is refused. They stand in the order of their use.
+            while self._nonces and self._nonces[first := next(iter(self._nonces))] <= now - 2 * EPOCH_TOLERANCE_S:
+                del self._nonces[first]
             if nonce in self._nonces:
                 raise SignatureError("the nonce was used before")
             self._nonces[nonce] = now
