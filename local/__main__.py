@@ -8,7 +8,9 @@ import traceback
 
 from rich.console import Console
 
-from local import demo, interrupts, ports, screen, stack
+from local import demo, demo_paypay, interrupts, ports, screen, stack
+from local.demo import VEXORA_SCENES
+from local.demo_paypay import PAYPAY_SCENES
 from local.errors import LocalError
 from local.paths import run_directory
 
@@ -40,10 +42,11 @@ def _run(terminal: Console, options: argparse.Namespace) -> int:
     ports.require_free(options.sandbox_port, what="the provider sandbox", setting="HONNIN_SANDBOX_PORT")
     steps = screen.ShownSteps(terminal)
     with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
-        results = demo.perform(deployed, steps)
+        results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES))
         screen.show_results(terminal, results)
         if not options.once:
             screen.show_addresses(terminal, deployed)
+            terminal.print(f"Link an account yourself, in a browser: {demo_paypay.account_link(deployed, 'you')}")
             terminal.print("The stack stays up. Ctrl-C stops everything.")
             while True:
                 signal.pause()

@@ -1,14 +1,16 @@
-"""The main job, performed on the deployed stack: five users and what must become of each.
+"""The main job, performed on the deployed stack: users at both providers and what must become of each.
 
 Every status is read through the merchant API, as a merchant would; the sandbox's control API only says how
-Vexora behaves.
+the providers behave. This module has the Vexora scenes, demo_paypay the others.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import requests
 
 from local.errors import LocalError
 from local.stack import Stack
@@ -46,18 +48,20 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
+    """One user's part: `play` does it and says what was expected and what came."""
+
     user_id: str
-    furigana: str
+    name: str
     title: str
     play: Callable[[Stack, str, str], tuple[str, str]]
 
 
-def perform(stack: Stack, steps: Steps) -> list[Result]:
-    """Play all scenes in order; a failing one does not stop the others."""
+def perform(stack: Stack, steps: Steps, scenes: Sequence[Scene]) -> list[Result]:
+    """Play the scenes in order; a failing one does not stop the others."""
     results = []
-    for scene in _SCENES:
-        with steps.step(f"{scene.furigana} ({scene.user_id}): {scene.title}"):
+    for scene in scenes:
+        with steps.step(f"{scene.name} ({scene.user_id}): {scene.title}"):
             expected, got = _played(stack, scene)
             results.append(
                 Result(
@@ -72,13 +76,13 @@ def perform(stack: Stack, steps: Steps) -> list[Result]:
     return results
 
 
-def status(stack: Stack, user_id: str) -> str | None:
-    """The user's Vexora status by `GET /users/{userId}`; None while the API does not know the user."""
+def status(stack: Stack, user_id: str, provider: str = "vexora") -> str | None:
+    """The user's status at a provider by `GET /users/{userId}`; None while the API does not know the user."""
     answer = stack.merchant.request("GET", f"/users/{quote(user_id)}")
     if answer.status_code == 404:
         return None
-    body = _ok(answer.status_code, answer.text, answer.json, "GET /users/{userId}")
-    found = body["providers"].get("vexora")
+    body = ok(answer, "GET /users/{userId}")
+    found = body["providers"].get(provider)
     return str(found["status"]) if found else None
 
 
@@ -87,7 +91,7 @@ def timeline(stack: Stack, user_id: str) -> tuple[TimelineEntry, ...]:
     answer = stack.merchant.request("GET", f"/users/{quote(user_id)}/timeline")
     if answer.status_code == 404:
         return ()
-    body = _ok(answer.status_code, answer.text, answer.json, "GET /users/{userId}/timeline")
+    body = ok(answer, "GET /users/{userId}/timeline")
     return tuple(
         TimelineEntry(each["at"], each["what"], each["cause"], each.get("from"), each.get("to"))
         for each in body["entries"]
@@ -99,7 +103,7 @@ def submit(stack: Stack, user_id: str, furigana: str) -> None:
     answer = stack.merchant.request(
         "POST", "/vexora/submissions", json={"userId": user_id, "usernameFurigana": furigana}
     )
-    _ok(answer.status_code, answer.text, answer.json, "POST /vexora/submissions")
+    ok(answer, "POST /vexora/submissions")
 
 
 def wait_for(condition: Callable[[], bool], deadline_s: float = _DEADLINE_S) -> bool:
@@ -112,9 +116,9 @@ def wait_for(condition: Callable[[], bool], deadline_s: float = _DEADLINE_S) -> 
     return True
 
 
-def _played(stack: Stack, scene: _Scene) -> tuple[str, str]:
+def _played(stack: Stack, scene: Scene) -> tuple[str, str]:
     try:
-        return scene.play(stack, scene.user_id, scene.furigana)
+        return scene.play(stack, scene.user_id, scene.name)
     except LocalError as error:
         return "no error", str(error)
 
@@ -161,12 +165,12 @@ def _callback_unconfirmed(stack: Stack, user_id: str, furigana: str) -> tuple[st
     return "callback answered 200, Vexora asked, still PENDING", got
 
 
-_SCENES = (
-    _Scene("hanako", "テスト ハナコ", "approved", _decided_by_callback("approve", "APPROVED")),
-    _Scene("jiro", "テスト ジロウ", "rejected", _decided_by_callback("reject", "REJECTED")),
-    _Scene("saburo", "テスト サブロウ", "callback lost, the poll (invoked now) finds it", _callback_dropped),
-    _Scene("shiro", "テスト シロウ", "forged callback claims an approval", _callback_forged),
-    _Scene("goro", "テスト ゴロウ", "callback claims what Vexora does not confirm", _callback_unconfirmed),
+VEXORA_SCENES = (
+    Scene("hanako", "テスト ハナコ", "approved", _decided_by_callback("approve", "APPROVED")),
+    Scene("jiro", "テスト ジロウ", "rejected", _decided_by_callback("reject", "REJECTED")),
+    Scene("saburo", "テスト サブロウ", "callback lost, the poll (invoked now) finds it", _callback_dropped),
+    Scene("shiro", "テスト シロウ", "forged callback claims an approval", _callback_forged),
+    Scene("goro", "テスト ゴロウ", "callback claims what Vexora does not confirm", _callback_unconfirmed),
 )
 
 
@@ -198,7 +202,8 @@ def _status_and_cause(stack: Stack, user_id: str) -> str:
     return f"{reached} by {causes[0]}" if causes else str(reached)
 
 
-def _ok(code: int, text: str, read: Callable[[], Any], what: str) -> Any:
-    if code // 100 != 2:
-        raise LocalError(f"{what} answered {code}: {text[:200]}")
-    return read()
+def ok(answer: requests.Response, what: str) -> Any:
+    """The answer's JSON; LocalError unless it is a success."""
+    if not answer.ok:
+        raise LocalError(f"{what} answered {answer.status_code}: {answer.text[:200]}")
+    return answer.json()

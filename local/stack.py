@@ -143,8 +143,9 @@ def running(
         with shown.step("Starting the provider sandbox"):
             sandbox_url = started.enter_context(providers.running(name, sandbox_port))
         deployment.build_and_deploy(name, endpoint, _parameters(endpoint, sandbox_url), shown)
-        with shown.step("Filling the provider secret, making the merchant's IAM user"):
+        with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
             stack = _described(name, endpoint, sandbox_url)
+            stack.sandbox("PUT", "/paypay/webhooks", json=_webhook_urls(stack.outputs))
         yield stack
 
 
@@ -158,6 +159,12 @@ def _parameters(endpoint: str, sandbox_url: str) -> dict[str, str]:
         # The sandbox also has a page that plays the merchant's shop.
         "ReturnUrlAllowlist": sandbox_url,
     }
+
+
+def _webhook_urls(outputs: Mapping[str, str]) -> dict[str, str]:
+    """What a merchant would register with PayPay."""
+    names = {"kyc": "Kyc", "risk": "Risk", "account_status": "AccountStatus", "recon": "Recon"}
+    return {kind: _output(outputs, f"PayPay{name}WebhookUrl") for kind, name in names.items()}
 
 
 def _described(name: str, endpoint: str, sandbox_url: str) -> Stack:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local import demo
+from local.demo_paypay import PAYPAY_SCENES
 from local.stack import Stack
 from local.steps import QuietSteps
 
@@ -24,7 +25,7 @@ def _submit(stack: Stack, user_id: str, **headers: str) -> Any:
 
 
 def test_every_user_of_the_demo_ends_as_expected(stack: Stack) -> None:
-    results = demo.perform(stack, QuietSteps())
+    results = demo.perform(stack, QuietSteps(), (*demo.VEXORA_SCENES, *PAYPAY_SCENES))
     assert [(each.user_id, each.got) for each in results] == [(each.user_id, each.expected) for each in results]
 
 

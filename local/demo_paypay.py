@@ -1,0 +1,75 @@
+"""The PayPay scenes of the demo: link an account, read its KYC, and hear of what happens to it afterwards."""
+
+import requests
+
+from local.demo import Scene, ok, status, timeline, wait_for
+from local.stack import Stack
+
+_SCOPES = ["mini_app_kyc_passport", "get_kyc_info"]
+
+
+def account_link(stack: Stack, user_id: str) -> str:
+    """`POST /paypay/account-links`; the address of PayPay's consent page (here the sandbox's)."""
+    body = {"userId": user_id, "scopes": _SCOPES, "returnUrl": f"{stack.sandbox_url}/shop/return"}
+    answer = stack.merchant.request("POST", "/paypay/account-links", json=body)
+    return str(ok(answer, "POST /paypay/account-links")["linkQRCodeURL"])
+
+
+def press_allow(link_url: str) -> str:
+    """Press "allow" on the consent page and follow the browser's way back; where it ends."""
+    with requests.Session() as session:
+        session.trust_env = False
+        back = session.post(link_url, data={"decision": "allow"}, timeout=30, allow_redirects=False)
+        ended = session.get(back.headers["Location"], timeout=30, allow_redirects=False)
+        return ended.headers.get("Location", f"HTTP {ended.status_code}")
+
+
+def _linked_and_verified(stack: Stack, user_id: str) -> None:
+    press_allow(account_link(stack, user_id))
+    ok(stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport"), "GET …/kyc-passport")
+
+
+def _link_and_read(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    ended = press_allow(account_link(stack, user_id))
+    linked = status(stack, user_id, "paypay")
+    answer = stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport")
+    read = ok(answer, "GET …/kyc-passport")
+    got = f"{ended.rpartition('?')[2]}, {linked}, then {read['status']} with {'KYC' if 'kyc' in read else 'nothing'}"
+    return "result=succeeded, LINKED, then VERIFIED with KYC", got
+
+
+def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    _linked_and_verified(stack, user_id)
+    seen = []
+    for path, body, final in (
+        ("kyc-updated", {"data": {"expiryDate": "2031-03-31"}}, "VERIFIED"),
+        ("risk", {"flag": "UNACCEPTABLE_OP"}, "RISK_FLAGGED"),
+        ("risk", {"flag": None}, "VERIFIED"),
+        ("account", {"status": "canceled"}, "INACTIVE"),
+    ):
+        heard = len(_by_webhook(stack, user_id))
+        stack.sandbox("POST", f"/paypay/users/{user_id}/{path}", json=body)
+        wait_for(lambda before=heard: len(_by_webhook(stack, user_id)) > before)  # type: ignore[misc]
+        seen.append(status(stack, user_id, "paypay") or "nothing")
+        if seen[-1] != final:
+            break
+    return "VERIFIED, RISK_FLAGGED, VERIFIED, INACTIVE", ", ".join(seen)
+
+
+def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    _linked_and_verified(stack, user_id)
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    heard = len(_by_webhook(stack, user_id))
+    return "still VERIFIED, nothing heard", f"still {status(stack, user_id, 'paypay')}, {heard or 'nothing'} heard"
+
+
+def _by_webhook(stack: Stack, user_id: str) -> list[str]:
+    return [entry.what for entry in timeline(stack, user_id) if entry.cause == "webhook"]
+
+
+PAYPAY_SCENES = (
+    Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
+    Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
+)
