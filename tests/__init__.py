@@ -1,0 +1,1 @@
+"""Tests of Honnin: unit, integration, template, e2e."""

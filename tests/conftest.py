@@ -1,0 +1,58 @@
+"""Fixtures for every kind of test: an AWS environment that leads nowhere, and caches emptied between tests."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+from aws_lambda_powertools.utilities import parameters
+from hypothesis import settings as hypothesis_settings
+
+from honnin import config, http_client, observability, publish, sqs_send, store, worker
+
+# The same examples on every run: a failure in CI is then a failure on every machine.
+hypothesis_settings.register_profile("honnin", derandomize=True, deadline=None, print_blob=True)
+hypothesis_settings.load_profile("honnin")
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials and a region that lead nowhere, and nothing of the developer's own AWS_* settings."""
+    for name in [each for each in os.environ if each.startswith(("AWS_", "POWERTOOLS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "test-session-token")
+    monkeypatch.setenv("AWS_REGION", "ap-northeast-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-northeast-1")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "honnin")
+
+
+@pytest.fixture
+def fresh_caches() -> Iterator[None]:
+    """Nothing that the layer keeps for the life of an execution environment outlives the test."""
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    if http_client.session.cache_info().currsize:
+        http_client.session().close()
+    for connection in sqs_send._connections.values():
+        connection.close()
+    sqs_send._connections.clear()
+    # Powertools' handler holds the stdout of the test in which it was made; the logger is made anew.
+    for service in ("honnin", "service_undefined"):
+        logging.Logger.manager.loggerDict.pop(service, None)
+    caches = (
+        config.settings,
+        http_client.session,
+        observability.logger,
+        publish._client,
+        store._client,
+        worker._client,
+    )
+    for cached in caches:
+        cached.cache_clear()
+    parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped

@@ -1,0 +1,226 @@
+"""PayPay's webhooks on the deployed stack: races, load, outages, redrive. What moto cannot show, ministack does."""
+
+import json
+import random
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from local import demo
+from local.demo_paypay import account_link, press_allow
+from local.stack import Stack
+from operations.redrive import redrive
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def linked(stack: Stack) -> tuple[str, str]:
+    """A user with a linked and verified PayPay account: merchant's id and authorization id."""
+    return _link(stack)
+
+
+def _link(stack: Stack) -> tuple[str, str]:
+    user_id = f"user.{uuid.uuid4().hex[:12]}"
+    press_allow(account_link(stack, user_id))
+    assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()["status"] == "VERIFIED"
+    return user_id, _authorization(stack, user_id)
+
+
+def _authorization(stack: Stack, user_id: str) -> str:
+    item = _item(stack, f"USER#{user_id}", "STATUS#paypay")
+    assert item is not None
+    return str(item["user_authorization_id"]["S"])
+
+
+def _item(stack: Stack, pk: str, sk: str) -> dict[str, Any] | None:
+    answer = stack.client("dynamodb").get_item(
+        TableName=stack.outputs["StateTableName"], Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+    )
+    item: dict[str, Any] | None = answer.get("Item")
+    return item
+
+
+def _notify(stack: Stack, kind: str, authorization_id: str, notification_id: str) -> int:
+    output, notification_type = {
+        "kyc": ("PayPayKycWebhookUrl", "kyc_passport.kyc_info.updated"),
+        "risk": ("PayPayRiskWebhookUrl", "kyc_passport.risk.update"),
+        "account_status": ("PayPayAccountStatusWebhookUrl", "kyc_passport.account_status.updated"),
+    }[kind]
+    body = {
+        "notification_type": notification_type,
+        "notification_id": notification_id,
+        "user_authorization_id": authorization_id,
+    }
+    return requests.post(stack.outputs[output], json=body, timeout=30).status_code
+
+
+def _sqs_event(*bodies: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": str(uuid.uuid4()),
+                "receiptHandle": "none",
+                "body": json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            }
+            for body in bodies
+        ]
+    }
+
+
+def _event(kind: str, authorization_id: str, event_id: str) -> dict[str, Any]:
+    return {
+        "v": 1,
+        "event_id": event_id,
+        "provider": "paypay",
+        "kind": kind,
+        "cause": "webhook",
+        "subject": authorization_id,
+        "received_at": "2026-11-21T12:00:00.000Z",
+        "detail": {},
+    }
+
+
+def _entries(stack: Stack, user_id: str) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = stack.merchant.request("GET", f"/users/{user_id}/timeline?limit=100{cursor}").json()
+        entries += page["entries"]
+        if page["cursor"] is None:
+            return entries
+        cursor = f"&cursor={page['cursor']}"
+
+
+def test_the_same_event_twice_at_once_takes_effect_once(stack: Stack, linked: tuple[str, str]) -> None:
+    user_id, authorization_id = linked
+    event_id = f"paypay:kyc:{uuid.uuid4()}"
+    batch = _sqs_event(_event("kyc", authorization_id, event_id))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: stack.invoke("EventProcessorFunction", batch), range(4)))
+    assert answers == [{"batchItemFailures": []}] * 4
+    assert [each["eventId"] for each in _entries(stack, user_id)].count(event_id) == 1
+
+
+def test_two_workers_on_one_user_apply_every_event_once_and_the_newest_reading_stands(
+    stack: Stack, linked: tuple[str, str]
+) -> None:
+    user_id, authorization_id = linked
+    version = int((_item(stack, f"USER#{user_id}", "STATUS#paypay") or {})["version"]["N"])
+    ids = [f"paypay:risk:{uuid.uuid4()}" for _ in range(12)]
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    batches = [_sqs_event(*(_event("risk", authorization_id, each) for each in ids[n::4])) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda batch: stack.invoke("EventProcessorFunction", batch), batches))
+    assert answers == [{"batchItemFailures": []}] * 4
+    counted = Counter(each["eventId"] for each in _entries(stack, user_id))
+    assert {each: counted[each] for each in ids} == dict.fromkeys(ids, 1)
+    after = _item(stack, f"USER#{user_id}", "STATUS#paypay") or {}
+    assert (after["status"]["S"], int(after["version"]["N"])) == ("RISK_FLAGGED", version + len(ids))
+
+
+def test_after_a_load_of_webhooks_every_id_is_applied_once(stack: Stack) -> None:
+    users = [_link(stack) for _ in range(5)]
+    draw = random.Random(20261121)
+    unique = [
+        (draw.choice(users)[1], draw.choice(["kyc", "risk", "account_status"]), str(uuid.uuid4())) for _ in range(200)
+    ]
+    sent = unique + draw.sample(unique, 50)  # 20 % duplicates
+    draw.shuffle(sent)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda each: _notify(stack, each[1], each[0], each[2]), sent))
+    # Phase one: whatever was not acknowledged, PayPay would send again; none may be silently dropped.
+    assert Counter(answers) == {200: len(sent)}
+
+    def waiting() -> int:
+        return sum(_item(stack, f"EVENT#paypay:{kind}:{each}", "EVENT") is None for _, kind, each in unique)
+
+    # Phase two: everything acknowledged is applied, exactly once.
+    assert demo.wait_for(lambda: waiting() == 0, 180), f"{waiting()} of {len(unique)} are missing"
+    counted = Counter(each["eventId"] for user_id, _ in users for each in _entries(stack, user_id))
+    assert {f"paypay:{kind}:{each}": counted[f"paypay:{kind}:{each}"] for _, kind, each in unique} == {
+        f"paypay:{kind}:{each}": 1 for _, kind, each in unique
+    }
+
+
+def test_an_outage_keeps_events_waiting_and_loses_none(stack: Stack, linked: tuple[str, str]) -> None:
+    user_id, authorization_id = linked
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"kyc_passport_fault": {"kind": "SERVICE_ERROR"}})
+    notification_id = str(uuid.uuid4())
+    before = stack.sandbox("GET", f"/paypay/users/{user_id}")
+    assert _notify(stack, "risk", authorization_id, notification_id) == 200
+
+    def asked() -> bool:
+        now: dict[str, Any] = stack.sandbox("GET", f"/paypay/users/{user_id}")
+        return bool(now["calls"] != before["calls"])
+
+    assert demo.wait_for(asked)
+    assert _item(stack, f"EVENT#paypay:risk:{notification_id}", "EVENT") is None
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"kyc_passport_fault": None})
+    key = f"EVENT#paypay:risk:{notification_id}"
+    assert demo.wait_for(lambda: _item(stack, key, "EVENT") is not None, 60)
+
+
+def test_a_redriven_event_takes_effect_once(stack: Stack, linked: tuple[str, str]) -> None:
+    user_id, authorization_id = linked
+    sqs, outputs = stack.client("sqs"), stack.outputs
+    event_id = f"paypay:kyc:{uuid.uuid4()}"
+    body = json.dumps(_event("kyc", authorization_id, event_id))
+    for _ in range(2):
+        sqs.send_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageBody=body)
+    assert redrive(sqs, outputs["DeadLetterQueueUrl"], outputs["EventQueueUrl"]).total() >= 2
+    assert demo.wait_for(lambda: _item(stack, f"EVENT#{event_id}", "EVENT") is not None, 60)
+    assert [each["eventId"] for each in _entries(stack, user_id)].count(event_id) == 1
+
+
+def test_an_event_of_nobody_waits_and_is_attached_when_the_link_appears(stack: Stack) -> None:
+    stranger = str(uuid.uuid4())
+    notification_id = str(uuid.uuid4())
+    assert _notify(stack, "kyc", stranger, notification_id) == 200
+    assert demo.wait_for(lambda: _item(stack, f"EVENT#paypay:kyc:{notification_id}", "EVENT") is not None, 60)
+    found = stack.client("dynamodb").query(
+        TableName=stack.outputs["StateTableName"],
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"PAYPAY#{stranger}"}},
+    )["Items"]
+    assert [each["what"]["S"] for each in found] == ["unknown_user"]
+
+
+def test_a_lost_redirect_heals_through_the_first_notification(stack: Stack) -> None:
+    user_id = f"user.{uuid.uuid4().hex[:12]}"
+    link = account_link(stack, user_id)
+    # The user agrees, but the browser never comes back.
+    requests.post(link, data={"decision": "allow"}, timeout=30, allow_redirects=False)
+    assert demo.status(stack, user_id, "paypay") == "LINK_PENDING"
+    stack.sandbox("POST", f"/paypay/users/{user_id}/kyc-updated", json={"data": {"expiryDate": "2032-01-31"}})
+    assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "VERIFIED", 60)
+
+
+def test_a_notification_from_a_foreign_address_is_refused(stack: Stack) -> None:
+    event = json.loads(_WEBHOOK_EVENT)
+    event["requestContext"]["identity"]["sourceIp"] = "203.0.113.9"
+    assert stack.invoke("PayPayKycWebhookFunction", event)["statusCode"] == 403
+
+
+_WEBHOOK_EVENT = json.dumps(
+    {
+        "requestContext": {"identity": {"sourceIp": "127.0.0.1"}},
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps(
+            {
+                "notification_type": "kyc_passport.kyc_info.updated",
+                "notification_id": "evt_1",
+                "user_authorization_id": "a85fe9e9-b4c9-45cf-a392-834c57d83af7",
+            }
+        ),
+        "isBase64Encoded": False,
+    }
+)

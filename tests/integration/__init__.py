@@ -1,0 +1,1 @@
+"""Tests on moto and the provider sandbox."""

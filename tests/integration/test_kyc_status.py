@@ -1,0 +1,159 @@
+"""The read side: where a user stands and how that came about, as the merchant's back end gets it."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sandbox.server import RunningSandbox
+from tests.integration.deployment import Deployment, Function, callback, sample
+
+
+@pytest.fixture
+def function(stack: Deployment) -> Function:
+    return stack.function("kyc_status")
+
+
+def submit(stack: Deployment, user_id: str = "user-0001") -> str:
+    event = sample("vexora_submission")
+    event["body"] = json.dumps({"userId": user_id, "usernameFurigana": "テスト ハナコ"})
+    submission_id: str = json.loads(stack.function("vexora_submission")(event)["body"])["submissionId"]
+    return submission_id
+
+
+def get(function: Function, path: str, user_id: str = "user-0001", **query: str) -> tuple[int, dict[str, Any]]:
+    event = sample("kyc_status")
+    event |= {
+        "path": path,
+        "resource": path.replace(user_id, "{userId}"),
+        "pathParameters": {"userId": user_id},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+    }
+    answer = function(event)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def timeline(function: Function, user_id: str = "user-0001", **query: str) -> tuple[int, dict[str, Any]]:
+    return get(function, f"/users/{user_id}/timeline", user_id, **query)
+
+
+def test_the_sample_event_gives_the_user_in_the_agreed_shape(stack: Deployment, function: Function) -> None:
+    submission_id = submit(stack)
+
+    answer = function(sample("kyc_status"))
+
+    assert answer["statusCode"] == 200
+    body = json.loads(answer["body"])
+    read_at = body["providers"]["vexora"].pop("readAt")
+    assert read_at.endswith("Z")
+    assert datetime.fromisoformat(read_at).utcoffset() is not None
+    vexora = {"status": "PENDING", "providerStatus": "0", "submissionId": submission_id, "stale": False}
+    assert body == {"userId": "user-0001", "providers": {"vexora": vexora}}
+
+
+@pytest.mark.parametrize("path", ["/users/nobody", "/users/nobody/timeline"])
+def test_an_unknown_user_is_a_404_problem(stack: Deployment, function: Function, path: str) -> None:
+    status, body = get(function, path, "nobody")
+
+    assert (status, body["status"]) == (404, 404)
+
+
+def test_an_unknown_route_is_a_404(function: Function) -> None:
+    assert get(function, "/users/user-0001/secrets")[0] == 404
+
+
+@pytest.mark.parametrize("user_id", ["a b", "ハナコ", "u" * 65, "a/b"])
+def test_a_user_id_that_can_be_none_is_refused_and_reads_nothing(function: Function, user_id: str) -> None:
+    assert get(function, f"/users/{user_id}", user_id)[0] in (404, 422)
+
+
+@pytest.mark.parametrize("user_id", ["A.b_c:d@e-9", "u" * 64])
+def test_every_allowed_user_id_is_found(stack: Deployment, function: Function, user_id: str) -> None:
+    submit(stack, user_id)
+
+    assert get(function, f"/users/{user_id}", user_id)[1]["userId"] == user_id
+
+
+def test_users_whose_ids_begin_alike_are_kept_apart(stack: Deployment, function: Function) -> None:
+    submit(stack, "user-00010")
+
+    assert get(function, "/users/user-0001")[0] == 404
+    assert timeline(function)[0] == 404
+
+
+def test_the_timeline_is_newest_first_and_chains(stack: Deployment, function: Function, box: RunningSandbox) -> None:
+    submission_id = submit(stack)
+    box.vexora.dials.put({"callback": "dropped"})
+    box.vexora.review_now("user-0001", "reject")
+    stack.function("vexora_result_webhook")(callback(submission_id, '{"authenticationStatus": "3"}'))
+    assert stack.process(stack.function("event_processor"), 120_000) == []
+
+    status, body = timeline(function)
+
+    assert (status, body["cursor"]) == (200, None)
+    entries = body["entries"]
+    assert [(each["from"], each["to"], each["cause"]) for each in entries] == [
+        ("PENDING", "REJECTED", "webhook"),
+        ("SUBMITTING", "PENDING", "api"),
+        (None, "SUBMITTING", "api"),
+    ]
+    assert [each["at"] for each in entries] == sorted((each["at"] for each in entries), reverse=True)
+    for each in entries:
+        assert {"at", "eventId", "provider", "what", "cause", "from", "to"} <= set(each)
+        assert each["at"].endswith("Z")
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(stack: Deployment, function: Function) -> None:
+    submission_id = submit(stack)
+    for number in range(5):
+        stack.function("vexora_result_webhook")(callback(submission_id, json.dumps({"n": number})))
+    assert stack.process(stack.function("event_processor"), 120_000) == []
+    everything = timeline(function)[1]["entries"]
+    assert len(everything) == 7
+
+    pages, cursor = [], ""
+    while cursor is not None:
+        _, body = timeline(function, limit="3", **({"cursor": cursor} if cursor else {}))
+        pages.append(body["entries"])
+        cursor = body["cursor"]
+
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [each for page in pages for each in page] == everything
+
+
+def test_a_cursor_does_not_show_what_is_in_the_table(stack: Deployment, function: Function) -> None:
+    submit(stack)
+
+    cursor = timeline(function, limit="1")[1]["cursor"]
+
+    assert cursor
+    assert "#" not in cursor
+    assert "user-0001" not in cursor
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"limit": "0"}, {"limit": "101"}, {"limit": "many"}, {"cursor": "!"}, {"cursor": "QUJD"}, {"cursor": "x" * 1025}],
+)
+def test_a_limit_or_cursor_that_can_be_none_is_a_422(
+    stack: Deployment, function: Function, query: dict[str, str]
+) -> None:
+    submit(stack)
+
+    status, body = timeline(function, **query)
+
+    assert status == 422
+    assert body["errors"][0]["field"] in query
+
+
+def test_a_cursor_of_one_user_shows_nothing_of_another(stack: Deployment, function: Function) -> None:
+    submit(stack, "user-0001")
+    submit(stack, "user-0002")
+    cursor = timeline(function, "user-0001", limit="1")[1]["cursor"]
+
+    status, body = timeline(function, "user-0002", cursor=cursor)
+
+    assert status in (200, 422)
+    assert all("user-0001" not in json.dumps(each) for each in body.get("entries", []))

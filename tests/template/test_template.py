@@ -1,0 +1,416 @@
+"""What architecture.md and the first issue demand of the deployed resources, held over the transformed template."""
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from honnin.config import Settings
+from local.bytecode import is_compiled
+from tests.tables import TEMPLATE, template
+from tests.template.transformed import decided, logical_id, resources, source_functions, statements, transformed
+
+ROOT = TEMPLATE.parent
+FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+# Set for Powertools and the runtime, which read them by themselves.
+FOREIGN = re.compile(r"POWERTOOLS_|AWS_|PYTHON")
+
+
+# --- functions ---
+
+
+def test_folders_are_resources() -> None:
+    assert sorted(map(logical_id, FOLDERS)) == sorted(source_functions())
+    for folder in FOLDERS:
+        assert source_functions()[logical_id(folder)]["CodeUri"].strip("/") == f"functions/{folder}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_folder_has_a_sample_event_and_a_test(folder: str) -> None:
+    assert (ROOT / "events" / f"{folder}.json").is_file()
+    assert (ROOT / "tests" / "integration" / f"test_{folder}.py").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::Lambda::Function")))
+def test_each_function_logs_into_a_group_of_its_own_with_retention(name: str) -> None:
+    functions, groups = resources("AWS::Lambda::Function"), resources("AWS::Logs::LogGroup")
+
+    logging = functions[name]["Properties"]["LoggingConfig"]
+    group = logging["LogGroup"]["Ref"]
+
+    assert group == name.removesuffix("Function") + "LogGroup"
+    assert groups[group]["Properties"]["RetentionInDays"]
+    assert groups[group]["Properties"]["KmsKeyId"]
+    assert logging["LogFormat"] == "JSON"
+
+
+def test_every_log_group_has_retention() -> None:
+    assert all(each["Properties"].get("RetentionInDays") for each in resources("AWS::Logs::LogGroup").values())
+
+
+def test_each_function_has_a_role_of_its_own() -> None:
+    functions = resources("AWS::Lambda::Function")
+    roles = [each["Properties"]["Role"]["Fn::GetAtt"][0] for each in functions.values()]
+
+    assert len(set(roles)) == len(functions)
+    assert set(roles) <= set(resources("AWS::IAM::Role"))
+
+
+def test_managed_policies_are_the_basic_ones_only() -> None:
+    allowed = re.compile(r".*/(AWSLambdaBasicExecutionRole|AWSXRayDaemonWriteAccess|AWSXrayWriteOnlyAccess"
+                         r"|AmazonAPIGatewayPushToCloudWatchLogs)$")  # fmt: skip
+    for name, role in resources("AWS::IAM::Role").items():
+        for arn in role["Properties"].get("ManagedPolicyArns", []):
+            text = arn if isinstance(arn, str) else arn["Fn::Sub"]
+            assert allowed.match(text), (name, text)
+
+
+def test_each_statement_names_one_resource_and_its_actions() -> None:
+    checked = 0
+    for role, statement in statements():
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action], (role, actions)
+        assert "NotAction" not in statement
+        assert "NotResource" not in statement
+        resource = statement["Resource"]
+        assert not isinstance(resource, list), (role, resource)
+        text = resource if isinstance(resource, str) else str(resource)
+        assert resource != "*", (role, resource)
+        assert not text.endswith("*"), (role, text)
+        checked += 1
+    assert checked > len(FOLDERS)
+
+
+def test_arm64_is_the_default_everywhere() -> None:
+    assert template()["Parameters"]["Architecture"]["Default"] == "arm64"
+    for function in resources("AWS::Lambda::Function").values():
+        assert function["Properties"]["Architectures"] == [{"Ref": "Architecture"}]
+        assert function["Properties"]["Runtime"] == "python3.13"
+    [layer] = [each for each in template()["Resources"].values() if each["Type"] == "AWS::Serverless::LayerVersion"]
+    assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
+    assert layer["Properties"]["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
+
+
+# --- environment ---
+
+
+class _Recorder(dict[str, str]):
+    """An environment in which everything is set; remembers what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return "1"
+
+    def __getitem__(self, key: str) -> str:
+        self.asked.add(key)
+        return "1"
+
+
+def _settings() -> dict[str, set[str]]:
+    """Each property of `Settings` and the variables that it reads."""
+    found = {}
+    for name, member in vars(Settings).items():
+        if not name.startswith("_"):
+            recorder = _Recorder()
+            # "1" need not be a valid value; by then what was read is noted.
+            with contextlib.suppress(Exception):
+                getattr(Settings(recorder), name)
+            assert recorder.asked, f"Settings.{name} ({member}) reads nothing"
+            found[name] = recorder.asked
+    return found
+
+
+def _read_directly() -> set[str]:
+    """What the ack path reads by itself, because it loads the standard library only."""
+    layer = (ROOT / "layers" / "honnin" / "honnin").rglob("*.py")
+    return {name for path in layer for name in re.findall(r'environ\["(\w+)"\]', path.read_text())}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_variable_is_read_by_a_setting_and_each_setting_of_the_handler_is_there(folder: str) -> None:
+    variables = source_functions()[logical_id(folder)]["Environment"]["Variables"]
+    known = {variable for asked in _settings().values() for variable in asked} | _read_directly()
+    assert {name for name in variables if not FOREIGN.match(name)} <= known
+
+    used = set(re.findall(r"settings\(\)\.(\w+)", (ROOT / "functions" / folder / "app.py").read_text()))
+    app = (ROOT / "functions" / folder / "app.py").read_text()
+    secrets = {"vexora_credentials": "providers_secret_arn", "paypay_credentials": "providers_secret_arn",
+               "callback_keys": "callback_key_secret_arn"}  # fmt: skip
+    used |= {setting for function, setting in secrets.items() if f"secret_store.{function}" in app}
+    for setting in used:
+        assert _settings()[setting] <= set(variables), f"{folder} uses {setting}"
+
+
+def test_the_common_variables_are_not_settings() -> None:
+    assert all(FOREIGN.match(name) for name in template()["Globals"]["Function"]["Environment"]["Variables"])
+
+
+def test_no_secret_is_in_an_environment_variable() -> None:
+    for name, function in source_functions().items():
+        for variable, value in function["Environment"]["Variables"].items():
+            assert "resolve:secretsmanager" not in str(value), (name, variable)
+
+
+# --- asynchronous sources and their dead letters ---
+
+
+def _dead_letter_queues() -> set[str]:
+    queues = resources("AWS::SQS::Queue")
+    redriven = {
+        each["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for each in queues.values()
+        if "RedrivePolicy" in each["Properties"]
+    }
+    direct = {
+        each["Properties"]["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0]
+        for each in resources("AWS::Lambda::Function").values()
+        if "DeadLetterConfig" in each["Properties"]
+    }
+    scheduled = {
+        each["Properties"]["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+        for each in resources("AWS::Scheduler::Schedule").values()
+    }
+    return redriven | direct | scheduled
+
+
+def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:
+    for mapping in resources("AWS::Lambda::EventSourceMapping").values():
+        queue = resources("AWS::SQS::Queue")[mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]
+        assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 200
+        assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        function = resources("AWS::Lambda::Function")[mapping["Properties"]["FunctionName"]["Ref"]]
+        assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Properties"]["Timeout"]
+
+
+def test_each_schedule_and_each_function_that_it_calls_has_a_dead_letter_queue() -> None:
+    for name, schedule in resources("AWS::Scheduler::Schedule").items():
+        target = schedule["Properties"]["Target"]
+        assert target["DeadLetterConfig"]["Arn"], name
+        function = resources("AWS::Lambda::Function")[target["Arn"]["Fn::GetAtt"][0]]
+        assert function["Properties"]["DeadLetterConfig"]["TargetArn"], name
+
+
+def test_each_dead_letter_queue_has_an_alarm_that_tells_somebody() -> None:
+    alarmed = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Properties"].get("Dimensions", [])
+        if alarm["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and dimension["Name"] == "QueueName"
+    }
+    assert _dead_letter_queues() <= alarmed
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        assert alarm["Properties"]["AlarmActions"], name
+        assert alarm["Properties"]["AlarmDescription"], name
+
+
+def test_queues_keep_messages_for_14_days_encrypted() -> None:
+    for name, queue in resources("AWS::SQS::Queue").items():
+        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 86_400, name
+        assert queue["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["StateKey", "Arn"]}, name
+
+
+# --- data ---
+
+
+def test_tables_are_encrypted_recoverable_and_forget() -> None:
+    for name, table in resources("AWS::DynamoDB::Table").items():
+        properties = table["Properties"]
+        key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Fn::GetAtt": ["StateKey", "Arn"]}}
+        assert properties["SSESpecification"] == key, name
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
+        assert properties["TimeToLiveSpecification"]["Enabled"] is True, name
+        assert properties["BillingMode"] == "PAY_PER_REQUEST", name
+
+
+def test_the_state_table_forgets_by_expires_at_and_has_the_sparse_index() -> None:
+    properties = resources("AWS::DynamoDB::Table")["StateTable"]["Properties"]
+
+    assert properties["TimeToLiveSpecification"]["AttributeName"] == "expires_at"
+    assert [index["IndexName"] for index in properties["GlobalSecondaryIndexes"]] == ["due"]
+    assert properties["DeletionProtectionEnabled"] is True
+
+
+# What can be made again from nothing, or lives for hours only.
+_DISPOSABLE = {"IdempotencyTable", "ScheduleDeadLetterQueue"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"]
+)
+def test_data_outlives_the_stack_outside_local_and_not_in_it(kind: str) -> None:
+    for name in set(resources(kind)) - _DISPOSABLE:
+        resource = resources(kind)[name]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+        assert template()["Resources"][name]["DeletionPolicy"] == {"Fn::If": ["IsLocal", "Delete", "Retain"]}, name
+
+
+def test_the_key_rotates() -> None:
+    assert all(key["Properties"]["EnableKeyRotation"] for key in resources("AWS::KMS::Key").values())
+
+
+# --- APIs ---
+
+
+def _methods(api: str) -> dict[str, Any]:
+    body = resources("AWS::ApiGateway::RestApi")[api]["Properties"]["Body"]
+    return {
+        f"{verb} {path}": method
+        for path, methods in body["paths"].items()
+        for verb, method in methods.items()
+        if verb != "options"
+    }
+
+
+# The browser of a user comes to it: it is protected by the signed `responseToken`.
+_PUBLIC = {"get /paypay/account-links/callback"}
+
+
+def test_every_method_of_the_merchant_api_is_signed() -> None:
+    methods = _methods("MerchantApi")
+
+    assert len(methods) >= 3
+    for route, method in methods.items():
+        if route not in _PUBLIC:
+            assert method["security"] == [{"AWS_IAM": []}], route
+
+
+def test_the_webhook_api_takes_callbacks_of_the_providers_addresses_only() -> None:
+    body = resources("AWS::ApiGateway::RestApi")["WebhookApi"]["Properties"]["Body"]
+    denials = [each for each in body["x-amazon-apigateway-policy"]["Statement"] if each["Effect"] == "Deny"]
+
+    conditions = {str(each["Resource"]): each["Condition"] for each in denials}
+    default = template()["Parameters"]["VexoraSourceCidrs"]["Default"].split(",")
+    assert {"NotIpAddress": {"aws:SourceIp": default}} in conditions.values()
+    assert any("/POST/webhooks/vexora/*" in resource for resource in conditions)
+    assert all(list(each) == ["NotIpAddress"] for each in conditions.values())
+
+
+def test_every_webhook_route_is_under_a_denied_prefix() -> None:
+    body = resources("AWS::ApiGateway::RestApi")["WebhookApi"]["Properties"]["Body"]
+    text = str([each for each in body["x-amazon-apigateway-policy"]["Statement"] if each["Effect"] == "Deny"])
+    for route in _methods("WebhookApi"):
+        if route in _PUBLIC:
+            continue
+        verb, path = route.split()
+        provider = path.split("/")[2]
+        assert verb == "post"
+        assert f"/POST/webhooks/{provider}/" in text, route
+
+
+@pytest.mark.parametrize("api", ["MerchantApi", "WebhookApi"])
+def test_access_logs_hold_neither_path_nor_query(api: str) -> None:
+    stages = [
+        each["Properties"]
+        for each in resources("AWS::ApiGateway::Stage").values()
+        if each["Properties"]["RestApiId"] == {"Ref": api}
+    ]
+    [stage] = stages
+
+    written = stage["AccessLogSetting"]["Format"]
+    variables = set(re.findall(r"\$context\.[\w.]+", written))
+    assert variables
+    assert not variables & {"$context.path", "$context.requestOverride.path", "$context.protocol"}
+    assert "$input" not in written
+    assert "querystring" not in written
+    assert "header" not in written
+    # Execution logs would hold whole requests.
+    assert not [each for each in stage["MethodSettings"] if each.get("DataTraceEnabled") or each.get("LoggingLevel")]
+
+
+def test_the_webhook_api_is_throttled() -> None:
+    [stage] = [
+        each["Properties"]
+        for each in resources("AWS::ApiGateway::Stage").values()
+        if each["Properties"]["RestApiId"] == {"Ref": "WebhookApi"}
+    ]
+    [settings] = [each for each in stage["MethodSettings"] if each["ResourcePath"] == "/*"]
+    assert settings["ThrottlingRateLimit"] == {"Ref": "WebhookRateLimit"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "WebhookBurstLimit"}
+
+
+# --- parameters and outputs ---
+
+
+def test_each_parameter_is_described_and_in_one_group() -> None:
+    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template()["Parameters"])
+    assert all(len(each.get("Description", "")) > 20 for each in template()["Parameters"].values())
+
+
+@pytest.mark.parametrize("name", ["Stage", "Architecture", "VexoraBaseUrl", "VexoraSourceCidrs", "AlarmEmail"])
+def test_the_stable_parameters_are_there(name: str) -> None:
+    assert name in template()["Parameters"]
+
+
+def test_stage_is_one_of_the_three() -> None:
+    assert template()["Parameters"]["Stage"]["AllowedValues"] == ["local", "dev", "prod"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MerchantApiUrl", "WebhookApiUrl", "StateTableName", "EventQueueUrl", "DeadLetterQueueUrl", "EventBusName",
+        "ProvidersSecretArn", "VexoraResultWebhookUrl",
+    ],
+)  # fmt: skip
+def test_the_stable_outputs_are_there(name: str) -> None:
+    assert template()["Outputs"][name]["Description"]
+    assert decided(template()["Outputs"][name]["Value"])
+
+
+def test_each_reference_resolves() -> None:
+    known = set(transformed()["Resources"]) | set(transformed()["Parameters"])
+    found: set[str] = set()
+
+    def collect(value: Any) -> None:
+        match value:
+            case {"Ref": str(name)}:
+                found.add(name)
+            case {"Fn::GetAtt": [str(name), *_]}:
+                found.add(name)
+            case dict():
+                for each in value.values():
+                    collect(each)
+            case list():
+                for each in value:
+                    collect(each)
+
+    collect(transformed()["Resources"])
+    collect(transformed()["Outputs"])
+    assert {name for name in found if not name.startswith("AWS::")} <= known
+
+
+def test_no_resource_name_is_hard_coded() -> None:
+    names = {"TableName", "QueueName", "FunctionName", "BucketName", "LogGroupName", "RoleName", "TopicName"}
+    for logical, resource in template()["Resources"].items():
+        for name in names & set(resource["Properties"]):
+            assert not isinstance(resource["Properties"][name], str), (logical, name)
+
+
+# --- what was built ---
+
+_LAYER = Path(ROOT, ".aws-sam", "build", "HonninLayer", "python")
+built = pytest.mark.skipif(not _LAYER.is_dir(), reason="nothing is built: run `make build`")
+
+
+@built
+def test_the_built_layer_ships_unchecked_bytecode_of_the_runtime_for_every_source() -> None:
+    sources = sorted(_LAYER.rglob("*.py"))
+    assert len(sources) > 100
+    assert [str(path.relative_to(_LAYER)) for path in sources if not is_compiled(path)] == []
+
+
+@built
+def test_the_built_layer_leaves_boto3_to_the_runtime() -> None:
+    assert (_LAYER / "honnin" / "store.py").is_file()
+    for name in ("boto3", "botocore", "s3transfer"):
+        assert not list(_LAYER.glob(f"{name}*")), name

@@ -1,0 +1,89 @@
+"""template.yaml as CloudFormation gets it: SAM's own transform, with the conditions of a cloud stage decided."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+
+from tests.tables import template
+
+REGION = "ap-northeast-1"
+# Outside the local stack: what counts in an account.
+_CONDITIONS = {"IsLocal": False, "IsDeployed": True}
+_CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+
+Resource = dict[str, Any]
+
+
+@cache
+def transformed() -> dict[str, Any]:
+    """The transformed template, every parameter at its default. Treat it as read-only."""
+    source = copy.deepcopy(template())
+    source["Transform"] = "AWS::Serverless-2016-10-31"  # the language extensions are decided here, by `decided`
+    for resource in source["Resources"].values():
+        if place := _CODE.get(resource["Type"]):
+            resource["Properties"][place] = "s3://bucket/key"  # what `sam package` would put there
+    source["Resources"] = decided(source["Resources"])
+    session = boto3.session.Session(region_name=REGION)
+    translator = Translator({}, Parser(), boto_session=session)
+    result: dict[str, Any] = translator.translate(source, _lists())
+    return result
+
+
+def _lists() -> dict[str, Any]:
+    """The defaults of list parameters as lists: SAM writes parameters into `Auth` itself, and in the cloud it gets
+    them so (serverless-application-model, issue 1696); the library alone would write one text with commas."""
+    return {
+        name: [part.strip() for part in each["Default"].split(",")]
+        for name, each in template()["Parameters"].items()
+        if each["Type"] == "CommaDelimitedList"
+    }
+
+
+def resources(kind: str) -> dict[str, Resource]:
+    """The transformed resources of one type, by logical id."""
+    found = {name: each for name, each in transformed()["Resources"].items() if each["Type"] == kind}
+    if not found:
+        raise LookupError(f"the template has no {kind}: this test would say nothing")
+    return found
+
+
+def source_functions() -> dict[str, Resource]:
+    """The functions as template.yaml writes them, with the globals put in."""
+    common = template()["Globals"]["Function"]
+    return {
+        name: {**common, **each["Properties"]}
+        for name, each in template()["Resources"].items()
+        if each["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def decided(value: Any) -> Any:
+    """`value` with each `Fn::If` over a known condition replaced by its branch."""
+    match value:
+        case {"Fn::If": [str(name), yes, no]} if name in _CONDITIONS:
+            return decided(yes if _CONDITIONS[name] else no)
+        case dict():
+            return {key: decided(each) for key, each in value.items()}
+        case list():
+            return [decided(each) for each in value]
+    return value
+
+
+def statements() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every policy statement of every role, with the role's logical id."""
+    for name, role in resources("AWS::IAM::Role").items():
+        for policy in role["Properties"].get("Policies", []):
+            written = policy["PolicyDocument"]["Statement"]
+            for statement in written if isinstance(written, list) else [written]:
+                yield name, statement
+
+
+def logical_id(folder: str) -> str:
+    """The function's resource: `paypay_kyc_webhook` is `PayPayKycWebhookFunction`."""
+    names = {"paypay": "PayPay"}
+    return "".join(names.get(part, part.title()) for part in folder.split("_")) + "Function"

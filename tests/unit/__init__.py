@@ -1,0 +1,1 @@
+"""Unit tests: no network but the loopback of a test that asks for it."""

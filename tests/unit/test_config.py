@@ -1,0 +1,74 @@
+"""Settings: read from the environment once, on first use; a missing one is named."""
+
+import re
+
+import pytest
+
+from honnin.config import Settings, settings
+from honnin.errors import ConfigurationError, MissingSettingError
+
+FULL = {
+    "STATE_TABLE": "state",
+    "IDEMPOTENCY_TABLE": "idempotency",
+    "EVENT_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/0/events",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/0/dead",
+    "EVENT_BUS": "bus",
+    "PROVIDERS_SECRET_ARN": "arn:providers",
+    "CALLBACK_KEY_SECRET_ARN": "arn:callback",
+    "WEBHOOK_API_URL": "https://webhooks.example.com/v1/",
+    "VEXORA_BASE_URL": "https://sandbox-api.vexora.com/japan/",
+    "VEXORA_SOURCE_CIDRS": "192.0.2.0/24, 198.51.100.7/32",
+    "VEXORA_POLL_DELAYS": "600,3600, 21600 ,86400",
+}
+NAMES = [name.lower() for name in FULL]
+
+
+def test_the_settings_are_read() -> None:
+    made = Settings(FULL)
+    assert {name: getattr(made, name) for name in NAMES} == {
+        "state_table": "state",
+        "idempotency_table": "idempotency",
+        "event_queue_url": "https://sqs.ap-northeast-1.amazonaws.com/0/events",
+        "dead_letter_queue_url": "https://sqs.ap-northeast-1.amazonaws.com/0/dead",
+        "event_bus": "bus",
+        "providers_secret_arn": "arn:providers",
+        "callback_key_secret_arn": "arn:callback",
+        "webhook_api_url": "https://webhooks.example.com/v1",
+        "vexora_base_url": "https://sandbox-api.vexora.com/japan",
+        "vexora_source_cidrs": ("192.0.2.0/24", "198.51.100.7/32"),
+        "vexora_poll_delays": (600, 3600, 21600, 86400),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_setting_is_named(name: str, value: str | None) -> None:
+    environ = {each: text for each, text in FULL.items() if each != name.upper()}
+    if value is not None:
+        environ[name.upper()] = value
+    with pytest.raises(MissingSettingError, match=rf"\b{re.escape(name.upper())}\b") as caught:
+        getattr(Settings(environ), name)
+    assert caught.value.name == name.upper()
+    assert isinstance(caught.value, ConfigurationError)
+
+
+def test_a_function_needs_only_the_settings_that_it_uses() -> None:
+    assert Settings({"STATE_TABLE": "state"}).state_table == "state"
+
+
+def test_a_setting_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_TABLE", "first")
+    assert settings().state_table == "first"
+    monkeypatch.setenv("STATE_TABLE", "second")
+    assert settings().state_table == "first"
+
+
+@pytest.mark.parametrize("name", ["vexora_source_cidrs", "vexora_poll_delays"])
+def test_a_list_of_nothing_counts_as_missing(name: str) -> None:
+    with pytest.raises(MissingSettingError):
+        getattr(Settings({name.upper(): " , "}), name)
+
+
+def test_a_delay_that_is_no_number_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match="VEXORA_POLL_DELAYS"):
+        _ = Settings({"VEXORA_POLL_DELAYS": "600,soon"}).vexora_poll_delays

@@ -1,0 +1,405 @@
+"""Every error of the merchant API as a problem that names the field and the rule, never the value."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import pytest
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AfterValidator
+
+from honnin.errors import (
+    ConflictError,
+    InvalidFieldError,
+    MaintenanceError,
+    MissingSettingError,
+    NotFoundError,
+    PassportNotCompletedError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    SecretIncompleteError,
+    SessionNotFoundError,
+)
+from honnin.merchant_api import MAX_BODY_BYTES, AnswerModel, MerchantApi, RequestModel, UserId, UserIdInPath
+from honnin.vexora import furigana
+from tests.fakes import FakeLambdaContext
+
+MARKED = "hanako.yamada@example.com"
+GOOD = {"userId": "user-1", "usernameFurigana": "ﾃｽﾄ ﾊﾅｺ"}
+
+
+class Thing(RequestModel):
+    """The shape of a submission."""
+
+    user_id: UserId
+    username_furigana: Annotated[str, AfterValidator(furigana.normalise)]
+
+
+class Echo(AnswerModel):
+    """What was understood."""
+
+    user_id: str
+    username_furigana: str
+
+
+class Api:
+    """A merchant API with two routes. `work` is what the handler does."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[], None] = lambda: None
+        self._api = MerchantApi()
+
+        @self._api.resolver.post("/things")
+        def create(body: Thing) -> tuple[Echo, int]:
+            self.work()
+            return Echo(user_id=body.user_id, username_furigana=body.username_furigana), 201
+
+        @self._api.resolver.get("/things/<userId>")
+        def read(userId: UserIdInPath, limit: Annotated[int, Query(ge=1, le=100)] = 50) -> dict[str, Any]:  # noqa: N803
+            self.work()
+            return {"userId": userId, "limit": limit}
+
+    def post(self, body: object, **event: Any) -> dict[str, Any]:
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        return self.call("POST", "/things", body=text, **event)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return self.call(
+            "GET",
+            path,
+            queryStringParameters=query,
+            multiValueQueryStringParameters={name: [value] for name, value in (query or {}).items()},
+        )
+
+    def call(self, method: str, path: str, **event: Any) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        request = {
+            "resource": path,
+            "path": path,
+            "httpMethod": method,
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in event.get("headers", headers).items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "pathParameters": None,
+            "requestContext": {"stage": "v1", "path": path, "httpMethod": method, "requestId": "r-1"},
+            "body": None,
+            "isBase64Encoded": False,
+            **event,
+        }
+        answer = self._api.resolve(request, FakeLambdaContext())
+        return {**answer, "json": json.loads(answer["body"])}
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+def headers(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Single and multi-value headers together, names in lower case."""
+    both = {**(answer.get("multiValueHeaders") or {}), **(answer.get("headers") or {})}
+    return {name.lower(): value[0] if isinstance(value, list) else str(value) for name, value in both.items()}
+
+
+def problem(answer: dict[str, Any], status: int) -> dict[str, Any]:
+    """The problem in the answer, after checking what is true of every one."""
+    body: dict[str, Any] = answer["json"]
+    assert answer["statusCode"] == status, body
+    assert headers(answer)["content-type"] == "application/problem+json"
+    assert headers(answer)["cache-control"] == "no-store"
+    assert (body["type"], body["status"]) == ("about:blank", status)
+    assert body["title"]
+    return body
+
+
+def fields(answer: dict[str, Any]) -> dict[str, str]:
+    """Field to rule of a 422."""
+    return {each["field"]: each["rule"] for each in problem(answer, 422)["errors"]}
+
+
+def test_a_good_request(api: Api) -> None:
+    answer = api.post(GOOD)
+    assert (answer["statusCode"], answer["json"]) == (201, {"userId": "user-1", "usernameFurigana": "テスト ハナコ"})
+
+
+def test_a_good_request_in_base64(api: Api) -> None:
+    text = base64.b64encode(json.dumps(GOOD, ensure_ascii=False).encode()).decode()
+    assert api.post(text, isBase64Encoded=True)["json"]["usernameFurigana"] == "テスト ハナコ"
+
+
+# 422: fields
+
+
+@pytest.mark.parametrize("user_id", ["a", "a" * 64, "A-Z.a_z:0@9"])
+def test_user_ids_that_are_allowed(api: Api, user_id: str) -> None:
+    assert api.post({**GOOD, "userId": user_id})["statusCode"] == 201
+
+
+@pytest.mark.parametrize(
+    "user_id", ["", "a" * 65, "ハナコ", "a b", "a/b", "a#b", "a\n", "a\x00", "\ud800", 7, None, True, [], {"a": MARKED}]
+)
+def test_another_user_id_is_422(api: Api, user_id: object) -> None:
+    answer = api.post({**GOOD, "userId": user_id})
+    assert list(fields(answer)) == ["userId"]
+    for value in (MARKED, "ハナコ", "a" * 65):
+        assert value not in answer["body"]
+
+
+@pytest.mark.parametrize("field", list(GOOD))
+def test_a_missing_field_is_required(api: Api, field: str) -> None:
+    body = {name: value for name, value in GOOD.items() if name != field}
+    assert fields(api.post(body)) == {field: "is required"}
+
+
+def test_every_broken_field_is_named(api: Api) -> None:
+    assert set(fields(api.post({}))) == set(GOOD)
+
+
+@pytest.mark.parametrize("name", ["Hanako Yamada", "花子", "", MARKED, 7, None, [MARKED], "ハナコ" * 40])
+def test_a_furigana_that_is_refused_is_named_without_its_value(api: Api, name: object) -> None:
+    answer = api.post({**GOOD, "usernameFurigana": name})
+    assert list(fields(answer)) == ["usernameFurigana"]
+    for value in ("Hanako", "花子", "ハナコ", MARKED):
+        assert value not in answer["body"]
+
+
+def test_an_unknown_field_is_named(api: Api) -> None:
+    assert fields(api.post({**GOOD, "surprise": MARKED})) == {"surprise": "is not a field of this request"}
+
+
+@pytest.mark.parametrize(
+    "name", ["テスト ハナコ", "ハナコ", MARKED, "090-1234-5678", "09012345678", "Hanako Yamada", "x" * 41]
+)
+def test_an_unknown_field_whose_name_may_be_personal_is_not_repeated(api: Api, name: str) -> None:
+    answer = api.post({**GOOD, name: 1})
+    assert fields(answer) == {"?": "is not a field of this request"}
+    assert name not in answer["body"]
+
+
+@pytest.mark.parametrize("name", ["user_id", "username_furigana"])
+def test_only_the_names_on_the_wire_are_fields(api: Api, name: str) -> None:
+    wire = {"user_id": "userId", "username_furigana": "usernameFurigana"}[name]
+    body: dict[str, object] = {each: value for each, value in GOOD.items() if each != wire}
+    assert name in fields(api.post({**body, name: GOOD[wire]}))
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "1.5", MARKED])
+def test_a_limit_out_of_range_is_422(api: Api, limit: str) -> None:
+    answer = api.get("/things/user-1", {"limit": limit})
+    assert list(fields(answer)) == ["limit"]
+    assert MARKED not in answer["body"]
+
+
+@pytest.mark.parametrize("limit", ["1", "100"])
+def test_a_limit_in_range(api: Api, limit: str) -> None:
+    assert api.get("/things/user-1", {"limit": limit})["json"] == {"userId": "user-1", "limit": int(limit)}
+
+
+def test_a_path_with_a_user_id_of_another_shape_is_no_200(api: Api) -> None:
+    answer = api.get("/things/" + "a" * 65)
+    assert answer["statusCode"] in {404, 422}
+    assert "a" * 65 not in answer["body"]
+
+
+# 400, 413, 415, 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("{", id="broken"),
+        pytest.param("[]", id="a list"),
+        pytest.param('"text"', id="a text"),
+        pytest.param("null", id="null"),
+        pytest.param("7", id="a number"),
+        pytest.param("[" * 60_000, id="nested without end"),
+        pytest.param('{"a":' * 10_000 + "1" + "}" * 10_000, id="objects nested without end"),
+        pytest.param('{"a": ' + "9" * 5_000 + "}", id="a number of 5,000 digits"),
+        pytest.param('{"a": "\ud800"}', id="a lone surrogate"),
+        pytest.param(f"{MARKED}", id="a marked text"),
+    ],
+)
+def test_what_cannot_be_read_is_400(api: Api, body: str) -> None:
+    answer = api.post(body)
+    problem(answer, 400)
+    assert MARKED not in answer["body"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"userId": "\xff"}', id="not UTF-8"),
+        pytest.param(b"{", id="broken"),
+        pytest.param(b"[]", id="a list"),
+    ],
+)
+def test_base64_that_cannot_be_read_is_400(api: Api, body: bytes) -> None:
+    problem(api.post(base64.b64encode(body).decode(), isBase64Encoded=True), 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(json.dumps(GOOD).encode("utf-16"), id="UTF-16"),
+        pytest.param(json.dumps(GOOD).encode("utf-8-sig"), id="a byte order mark"),
+        pytest.param(b'{"userId": "\xed\xa0\x80", "usernameFurigana": "x"}', id="a surrogate in bytes"),
+    ],
+)
+def test_base64_of_another_encoding_is_400(api: Api, body: bytes) -> None:
+    problem(api.post(base64.b64encode(body).decode(), isBase64Encoded=True), 400)
+
+
+def test_a_byte_order_mark_is_400(api: Api) -> None:
+    problem(api.post("\ufeff" + json.dumps(GOOD)), 400)
+
+
+def test_a_field_name_that_utf8_cannot_carry_is_not_repeated(api: Api) -> None:
+    assert "\\ud800" not in json.dumps(fields(api.post({**GOOD, "\ud800": 1})))
+
+
+def test_what_is_not_base64_is_400(api: Api) -> None:
+    problem(api.post("%%%", isBase64Encoded=True), 400)
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900])
+def test_a_value_nested_deeply_is_a_422_of_its_field(api: Api, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    assert "userId" in fields(api.post(f'{{"userId": {nested}, "usernameFurigana": "テスト"}}'))
+
+
+def test_no_body_is_a_422(api: Api) -> None:
+    problem(api.post(None), 422)
+
+
+@pytest.mark.parametrize("base64_encoded", [False, True])
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 422), (MAX_BODY_BYTES + 1, 413)])
+def test_64_kib_is_the_limit(api: Api, size: int, status: int, base64_encoded: bool) -> None:
+    body = json.dumps({**GOOD, "filler": ""})
+    body = body[:-2] + "x" * (size - len(body)) + body[-2:]
+    text = base64.b64encode(body.encode()).decode() if base64_encoded else body
+    problem(api.post(text, isBase64Encoded=base64_encoded), status)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/xml",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+    ],
+)
+def test_another_content_type_is_415(api: Api, content_type: str) -> None:
+    problem(api.post(GOOD, headers={"Content-Type": content_type}), 415)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "application/json; charset=utf-8"}, {"content-type": "application/json"}]
+)
+def test_json_under_its_other_names(api: Api, headers: dict[str, str]) -> None:
+    assert api.post(GOOD, headers=headers)["statusCode"] == 201
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("GET", "/things"), ("POST", "/things/user-1")])
+def test_an_unknown_route_is_404(api: Api, method: str, path: str) -> None:
+    problem(api.call(method, path, body="{}" if method == "POST" else None), 404)
+
+
+# Errors of the work itself
+
+
+def failing(api: Api, error: Exception) -> dict[str, Any]:
+    def work() -> None:
+        raise error
+
+    api.work = work
+    return api.post(GOOD)
+
+
+def test_not_found(api: Api) -> None:
+    assert problem(failing(api, NotFoundError("no user is known")), 404)["detail"] == "no user is known"
+
+
+def test_a_conflict_names_the_present_state(api: Api) -> None:
+    body = problem(failing(api, ConflictError("open", state="PENDING", submission_id="s-1")), 409)
+    assert (body["detail"], body["state"], body["submissionId"]) == ("open", "PENDING", "s-1")
+
+
+def test_a_conflict_without_a_state_has_no_such_member(api: Api) -> None:
+    assert not {"state", "submissionId"} & set(problem(failing(api, ConflictError("key")), 409))
+
+
+def test_an_invalid_field_found_late(api: Api) -> None:
+    assert fields(failing(api, InvalidFieldError("cursor", "must be a cursor"))) == {"cursor": "must be a cursor"}
+
+
+def test_a_refusal_is_a_502_with_the_providers_code_and_message(api: Api) -> None:
+    error = ProviderRefusedError("vexora", "user not found", http_status=200, code="4004", request_id="r-9")
+    body = problem(failing(api, error), 502)
+    assert (body["detail"], body["provider"], body["providerCode"], body["providerRequestId"]) == (
+        "user not found",
+        "vexora",
+        "4004",
+        "r-9",
+    )
+
+
+def test_an_unclear_failure_is_a_502_too(api: Api) -> None:
+    assert problem(failing(api, ProviderUnavailableError("vexora", "busy", http_status=503)), 502)["detail"] == "busy"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (SessionNotFoundError("paypay", "no"), 404, None),
+        (PassportNotCompletedError("paypay", "no"), 409, None),
+        (RateLimitedError("paypay", "busy"), 503, "5"),
+        (MaintenanceError("paypay", "closed"), 503, "300"),
+        (ProviderTimeoutError("vexora", "no answer"), 504, None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_what_a_providers_failure_is_for_the_merchant(
+    api: Api, error: ProviderError, status: int, retry_after: str | None
+) -> None:
+    answer = failing(api, error)
+    assert problem(answer, status)["provider"] == error.provider
+    assert headers(answer).get("retry-after") == retry_after
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (MissingSettingError("STATE_TABLE"), "STATE_TABLE"),
+        (SecretIncompleteError("arn", "vexora_app_secret"), "put-secret"),
+    ],
+)
+def test_a_fault_of_the_deployment_is_a_500_that_names_it(api: Api, error: Exception, named: str) -> None:
+    assert named in problem(failing(api, error), 500)["detail"]
+
+
+def test_an_unexpected_error_shows_its_message_to_nobody(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = failing(api, RuntimeError(MARKED))
+    problem(answer, 500)
+    printed = "".join(capsys.readouterr())
+    assert MARKED not in answer["body"]
+    assert MARKED not in printed
+    (record,) = [json.loads(line) for line in printed.splitlines() if "unexpected error" in line]
+    assert record["error"] == "RuntimeError"
+    assert record["place"].startswith("work:")
+
+
+@pytest.mark.parametrize(
+    "change", [{"userId": MARKED + "/"}, {"usernameFurigana": MARKED}, {MARKED: 1}, {"surprise": MARKED}]
+)
+def test_nothing_of_a_refused_request_is_logged(
+    api: Api, change: dict[str, object], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    problem(api.post({**GOOD, **change}), 422)
+    assert MARKED not in "".join(capsys.readouterr())
+    assert MARKED not in caplog.text

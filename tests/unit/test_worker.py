@@ -1,0 +1,296 @@
+"""The worker: which messages are done, which come again and when, which are parked."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honnin import worker
+from honnin.errors import (
+    ConcurrentUpdateError,
+    EventNotReadyError,
+    HonninError,
+    MaintenanceError,
+    MalformedEventError,
+    MissingSettingError,
+    ProviderRefusedError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    PublishError,
+    SecretIncompleteError,
+)
+from honnin.webhook import Event
+from tests.fakes import FakeLambdaContext, FakeQueue, FakeQueueClient
+
+MARKED = "marked-value-of-a-person"
+
+EVENT = Event("e-1", "vexora", "kyc_result", "webhook", "sub-1", "2026-04-01T03:00:00.000Z")
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "TransactWriteItems")
+
+
+def message(message_id: str, *, receives: int = 1, body: str | None = None) -> dict[str, Any]:
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt-{message_id}",
+        "body": EVENT.to_json() if body is None else body,
+        "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "1775012400000"},
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
+        "awsRegion": "ap-northeast-1",
+    }
+
+
+def run(
+    *messages: dict[str, Any],
+    process: Callable[[Event], None],
+    queue: worker.Queue,
+    remaining_ms: Sequence[int] = (60_000,),
+) -> list[str]:
+    """The ids that SQS must keep."""
+    answer = worker.run({"Records": list(messages)}, FakeLambdaContext(*remaining_ms), process=process, queue=queue)
+    return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
+
+
+def failing(error: Exception) -> Callable[[Event], None]:
+    def process(event: Event) -> None:
+        raise error
+
+    return process
+
+
+def fine(event: Event) -> None:
+    """Succeed."""
+
+
+def test_a_batch_that_succeeds_keeps_nothing() -> None:
+    seen: list[Event] = []
+    queue = FakeQueue()
+    assert run(message("a"), message("b"), process=seen.append, queue=queue) == []
+    assert seen == [EVENT, EVENT]
+    assert (queue.delays, queue.parked) == ({}, {})
+
+
+# Back-off
+
+
+@pytest.mark.parametrize(
+    ("receives", "shortest", "longest"),
+    [(1, 2, 5), (2, 5, 10), (3, 10, 20), (8, 320, 640), (9, 450, 900), (12, 450, 900), (200, 450, 900)],
+)
+def test_the_delay_doubles_from_5_s_to_15_min_with_half_of_it_jitter(
+    receives: int, shortest: int, longest: int
+) -> None:
+    assert worker.backoff_s(receives, draw=lambda low, high: low) == shortest
+    assert worker.backoff_s(receives, draw=lambda low, high: high) == longest
+
+
+@given(st.integers(1, 10_000))
+def test_every_delay_is_one_that_sqs_takes(receives: int) -> None:
+    assert 0 < worker.backoff_s(receives) <= 900
+
+
+def test_delays_are_jittered() -> None:
+    assert len({worker.backoff_s(9) for _ in range(50)}) > 10
+
+
+@pytest.mark.parametrize("receives", [1, 5, 150])
+def test_announced_maintenance_starts_at_5_min(receives: int) -> None:
+    queue = FakeQueue()
+    error = MaintenanceError("paypay", "MAINTENANCE_MODE", http_status=503)
+    assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
+    assert (150 if receives == 1 else 450) <= queue.delays["a"] <= (300 if receives == 1 else 900)
+
+
+# Retryable
+
+
+RETRYABLE = [
+    ProviderUnavailableError("vexora", "503", http_status=503),
+    ProviderTimeoutError("vexora", "no answer"),
+    ConcurrentUpdateError("changed meanwhile"),
+    EventNotReadyError("being sent"),
+    PublishError("refused"),
+    MissingSettingError("STATE_TABLE"),
+    SecretIncompleteError("arn", "vexora_app_secret"),
+    THROTTLED,
+    EndpointConnectionError(endpoint_url="https://dynamodb"),
+]
+
+
+@pytest.mark.parametrize("error", RETRYABLE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("receives", [1, 3, 150])
+def test_what_time_or_a_person_can_mend_waits_and_is_never_parked(error: Exception, receives: int) -> None:
+    queue = FakeQueue()
+    assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
+    assert queue.parked == {}
+    ceiling = min(900, 5 * 2 ** (receives - 1))
+    assert ceiling // 2 <= queue.delays["a"] <= ceiling
+
+
+# What no retry can mend
+
+
+FINAL = [
+    MalformedEventError("unknown kind"),
+    ProviderRefusedError("vexora", "no"),
+    HonninError("unknown"),
+    RuntimeError(MARKED),
+    KeyError(MARKED),
+]
+
+
+@pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("receives", [1, 2])
+def test_it_comes_again_twice(error: Exception, receives: int) -> None:
+    queue = FakeQueue()
+    assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
+    assert queue.parked == {}
+    assert 2 <= queue.delays["a"] <= 10
+
+
+@pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("receives", [3, 4, 50])
+def test_it_is_parked_at_the_third_receive_and_then_done(error: Exception, receives: int) -> None:
+    queue = FakeQueue()
+    assert run(message("a", receives=receives), process=failing(error), queue=queue) == []
+    assert queue.parked == {"a": type(error).__name__}
+    assert queue.delays == {}
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"v": 2}', "テスト"])
+def test_a_body_that_is_no_event_is_malformed_and_not_processed(body: str) -> None:
+    seen: list[Event] = []
+    queue = FakeQueue()
+    assert run(message("a", receives=3, body=body), process=seen.append, queue=queue) == []
+    assert queue.parked == {"a": "MalformedEventError"}
+    assert seen == []
+
+
+def test_a_batch_goes_on_past_a_poison_message() -> None:
+    seen: list[str] = []
+    queue = FakeQueue()
+    poison = message("b", receives=3, body="{")
+    fresh_poison = message("c", body="{")
+    kept = run(
+        message("a"), poison, fresh_poison, message("d"), process=lambda event: seen.append(event.event_id), queue=queue
+    )
+    assert kept == ["c"]
+    assert queue.parked == {"b": "MalformedEventError"}
+    assert len(seen) == 2
+
+
+def test_a_batch_of_nothing_but_failures_is_reported_not_raised() -> None:
+    kept = run(message("a"), message("b"), process=failing(THROTTLED), queue=FakeQueue())
+    assert kept == ["a", "b"]
+
+
+class BrokenQueue(FakeQueue):
+    """SQS itself fails."""
+
+    def delay(self, record: Any, seconds: int) -> None:
+        """Fail."""
+        raise THROTTLED
+
+    def park(self, record: Any, error: Exception) -> None:
+        """Fail."""
+        raise THROTTLED
+
+
+@pytest.mark.parametrize("receives", [1, 3])
+def test_a_message_is_kept_when_it_can_be_neither_delayed_nor_parked(receives: int) -> None:
+    kept = run(
+        message("a", receives=receives),
+        message("b", receives=receives),
+        process=failing(ValueError()),
+        queue=BrokenQueue(),
+    )
+    assert kept == ["a", "b"]
+
+
+# Time
+
+
+def test_what_is_left_when_the_time_is_short_comes_again_at_once() -> None:
+    seen: list[Event] = []
+    queue = FakeQueue()
+    kept = run(
+        message("a"),
+        message("b", receives=3),
+        message("c"),
+        process=seen.append,
+        queue=queue,
+        remaining_ms=(30_000, 29_999),
+    )
+    assert kept == ["b", "c"]
+    assert queue.delays == {"b": 0, "c": 0}
+    assert queue.parked == {}
+    assert len(seen) == 1
+
+
+# Calls to SQS
+
+
+def test_what_sqs_is_asked() -> None:
+    sqs = FakeQueueClient()
+    queue = worker.Queue("https://sqs/events", "https://sqs/dead", sqs.client)
+    run(message("a", receives=200), process=failing(THROTTLED), queue=queue)
+    run(message("b", receives=3, body="{"), process=fine, queue=queue)
+    (delay,) = sqs.visibilities
+    assert 450 <= delay.pop("VisibilityTimeout") <= 900
+    assert delay == {"QueueUrl": "https://sqs/events", "ReceiptHandle": "receipt-a"}
+    assert sqs.messages == [
+        {
+            "QueueUrl": "https://sqs/dead",
+            "MessageBody": "{",
+            "MessageAttributes": {"errorType": {"DataType": "String", "StringValue": "MalformedEventError"}},
+        }
+    ]
+
+
+# What is logged
+
+
+@pytest.mark.parametrize("receives", [1, 3])
+@pytest.mark.parametrize(
+    ("error", "body"),
+    [
+        pytest.param(RuntimeError(MARKED), None, id="an unexpected error's message"),
+        pytest.param(None, json.dumps({"v": 1, "name": MARKED}), id="a malformed body"),
+        pytest.param(None, MARKED, id="a body that is not JSON"),
+    ],
+)
+def test_no_value_is_logged(
+    error: Exception | None, body: str | None, receives: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(message("a", receives=receives, body=body), process=failing(error) if error else fine, queue=FakeQueue())
+    printed = "".join(capsys.readouterr())
+    assert MARKED not in printed
+    assert "receipt-a" not in printed
+    (record,) = [json.loads(line) for line in printed.splitlines() if "message_id" in line]
+    assert record["error"] == ("RuntimeError" if error else "MalformedEventError")
+    assert record["message_id"] == "a"
+    assert record["receives"] == receives
+
+
+@pytest.mark.parametrize(
+    ("error", "receives", "metrics"),
+    [
+        (THROTTLED, 1, {"EventFailed"}),
+        (RuntimeError(), 3, {"EventParked"}),
+        (MissingSettingError("STATE_TABLE"), 3, {"EventFailed", "ConfigurationFault"}),
+    ],
+)
+def test_what_is_counted(
+    error: Exception, receives: int, metrics: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(message("a", receives=receives), process=failing(error), queue=FakeQueue())
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    names = {each["Name"] for record in records for each in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert names == metrics
