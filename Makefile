@@ -45,7 +45,8 @@ test-integration: setup ## tests on moto
 	@$(PYTEST) -n 2 tests/integration
 
 .PHONY: test-e2e
-test-e2e: setup ## tests on the deployed local stack
+test-e2e: setup ## tests on the deployed local stack, some of them in a browser
+	@local/browser.sh
 	@$(PYTEST) tests/e2e
 
 .PHONY: lint

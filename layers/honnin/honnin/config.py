@@ -16,10 +16,10 @@ class Settings:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def _required(self, name: str) -> str:
+    def _required(self, name: str, parameter: str | None = None) -> str:
         value = self._environ.get(name, "").strip()
         if not value:
-            raise MissingSettingError(name)
+            raise MissingSettingError(name, parameter)
         return value
 
     def _list(self, name: str) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Settings:
     @cached_property
     def paypay_token_audience(self) -> str:
         """The `aud` that a responseToken must have: our client id at PayPay."""
-        return self._required("PAYPAY_TOKEN_AUDIENCE")
+        return self._required("PAYPAY_TOKEN_AUDIENCE", "PayPayTokenAudience")
 
     @cached_property
     def paypay_pkce_field(self) -> str:
@@ -126,8 +126,9 @@ class Settings:
 
     @cached_property
     def return_url_allowlist(self) -> tuple[str, ...]:
-        """The origins or URL prefixes that a browser may be sent back to."""
-        return self._list("RETURN_URL_ALLOWLIST")
+        """The origins or URL prefixes that a browser may be sent back to; none allows none."""
+        text = self._environ.get("RETURN_URL_ALLOWLIST", "")
+        return tuple(part.strip() for part in text.split(",") if part.strip())
 
     @cached_property
     def personal_data_bucket(self) -> str:

@@ -45,10 +45,11 @@ class ConfigurationError(HonninError):
 
 
 class MissingSettingError(ConfigurationError):
-    """The environment variable `name` is missing or empty."""
+    """The environment variable `name` is missing or empty; `parameter` of the template sets it, if given."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the environment variable {name} is not set; template.yaml sets it")
+    def __init__(self, name: str, parameter: str | None = None) -> None:
+        where = f"set the parameter {parameter} and deploy" if parameter else "template.yaml sets it"
+        super().__init__(f"the environment variable {name} is not set; {where}")
         self.name = name
 
 
@@ -128,6 +129,8 @@ class ProviderError(HonninError):
         self.http_status = http_status
         self.code = code
         self.request_id = request_id
+        # The user's status after the failure, where the caller needs it to go on.
+        self.state: str | None = None
 
     def facts(self) -> dict[str, str]:
         """What the timeline keeps: the kind of error, the provider's code, the X-REQUEST-ID."""

@@ -23,6 +23,7 @@ from honnin.errors import (
     InvalidFieldError,
     MaintenanceError,
     PassportNotCompletedError,
+    ProviderConfigurationError,
     ProviderError,
     ProviderTimeoutError,
     RateLimitedError,
@@ -152,6 +153,8 @@ def _provider_error(error: ProviderError) -> Response[str]:
         request_id=error.request_id,
     )
     count("ProviderCallFailed", provider=error.provider, error=type(error).__name__)
+    if isinstance(error, ProviderConfigurationError):
+        count("ConfigurationFault")
     status, retry_after_s = _outward(error)
     answer = problem(
         status,
@@ -160,6 +163,7 @@ def _provider_error(error: ProviderError) -> Response[str]:
         provider=error.provider,
         providerCode=error.code,
         providerRequestId=error.request_id,
+        state=error.state,
     )
     if retry_after_s:
         answer.headers["Retry-After"] = str(retry_after_s)

@@ -11,7 +11,6 @@ from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
     NotFoundError,
-    ProviderConfigurationError,
     ProviderError,
     RemoteFileError,
     UserAnswerError,
@@ -109,8 +108,6 @@ class KycReads:
             status = BY_RESULT_CODE[error.code or ""]
             return self._keep(event_id, before, product, status, error.code or "", error.facts(), None)
         except ProviderError as error:
-            if isinstance(error, ProviderConfigurationError):
-                count("ConfigurationFault")
             self._note_failure(event_id, before, product, error)
             raise
         read_at = utc_text(self._now())

@@ -81,13 +81,15 @@ class VexoraClient:
     def _call(self, path: str, fields: Mapping[str, str], user_id: str, *, multipart: bool) -> str:
         deadline = Deadline(_TOTAL_S)
         credentials = self._credentials()
-        answer = self._send(path, fields, credentials, deadline, multipart=multipart)
-        if answer.status in (401, 403):
-            # Refused before it was looked at: the credentials may have been rotated since we cached them.
+        try:
+            return _authentication_status(self._send(path, fields, credentials, deadline, multipart=multipart), user_id)
+        except ProviderRefusedError:
+            # A wrong `sign` is a refusal like any other (the codes are not published): the credentials may have been
+            # rotated since we cached them. Only then is it right to ask again: what was refused was not taken.
             fresh = self._credentials(refresh=True)
-            if fresh != credentials:
-                answer = self._send(path, fields, fresh, deadline, multipart=multipart)
-        return _authentication_status(answer, user_id)
+            if fresh == credentials:
+                raise
+        return _authentication_status(self._send(path, fields, fresh, deadline, multipart=multipart), user_id)
 
     def _send(
         self,

@@ -12,6 +12,7 @@ from honnin.errors import (
     ProviderError,
     ProviderRefusedError,
     ProviderTimeoutError,
+    ProviderUnavailableError,
 )
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading, may_submit
@@ -84,24 +85,15 @@ class Submissions:
             unclear = before is not None and before.status == VexoraStatus.SUBMITTING
             status = VexoraStatus.SUBMITTING if unclear else VexoraStatus.FAILED
             outcome = "unclear" if unclear else None
-            self._record(started, status, "submission_refused", error.facts(), outcome=outcome)
+            error.state = self._record(started, status, "submission_refused", error.facts(), outcome=outcome).status
             raise
-        except ProviderTimeoutError as error:
-            return self._record(
-                started,
-                VexoraStatus.SUBMITTING,
-                "submission_unclear",
-                error.facts(),
-                outcome="unclear",
+        except ProviderUnavailableError as error:
+            after = self._record(
+                started, VexoraStatus.SUBMITTING, "submission_unclear", error.facts(), outcome="unclear"
             )
-        except ProviderError as error:
-            self._record(
-                started,
-                VexoraStatus.SUBMITTING,
-                "submission_unclear",
-                error.facts(),
-                outcome="unclear",
-            )
+            if isinstance(error, ProviderTimeoutError):
+                return after
+            error.state = after.status
             raise
         status = after_reading(VexoraStatus.SUBMITTING, BY_AUTHENTICATION_STATUS[reading])
         return self._record(started, status, "submission_accepted", {}, reading=reading)
