@@ -13,7 +13,7 @@ if have_browser; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "No Chromium with chromedriver here, and only root on Debian gets them by itself: the browser tests are skipped."
+    echo "No Chromium with chromedriver here, and only root on Debian gets them by itself: the browser tests cannot run."
     echo "By hand, on Debian: sudo apt-get install chromium chromium-driver fonts-ipafont-gothic"
     exit 0
 fi
@@ -27,6 +27,6 @@ if { apt-get update && apt-get install --yes --no-install-recommends chromium ch
     printf 'done in %d s\n' $((SECONDS - begun))
 else
     # Ubuntu, for one, has Chromium as a snap only.
-    printf '\napt-get could not install them (read %s): the browser tests are skipped.\n' "$log"
+    printf '\napt-get could not install them (read %s): the browser tests cannot run.\n' "$log"
 fi
 exit 0

@@ -1,4 +1,4 @@
-"""The Flask application: the providers' endpoints and the control API under `/_sandbox`."""
+"""The Flask application: the providers' endpoints, the merchant's shop, the control API under `/_sandbox`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,6 +12,7 @@ from sandbox.faults import UnansweredResponse
 from sandbox.journal import request_notes
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.provider import PayPayProvider
+from sandbox.shop import shop_blueprint
 from sandbox.vexora.provider import VexoraAccount, VexoraProvider
 
 # The largest thing that a merchant sends is a form of a few hundred bytes.
@@ -35,6 +36,7 @@ class Sandbox:
         self.core = Core()
         self.vexora = VexoraProvider(self.core, config.vexora)
         self.paypay = PayPayProvider(self.core, config.paypay)
+        self.merchant_name = config.paypay.merchant_name
         self.providers: dict[str, Provider] = {"vexora": self.vexora, "paypay": self.paypay}
 
     def reset(self) -> None:
@@ -54,6 +56,7 @@ def create_app(sandbox: Sandbox) -> Flask:
     for provider in sandbox.providers.values():
         for blueprint in provider.blueprints():
             app.register_blueprint(blueprint)
+    app.register_blueprint(shop_blueprint(sandbox.merchant_name))
     _write_journal(app, sandbox.core)
     _answer_errors_in_json(app)
     return app

@@ -3,11 +3,9 @@
 Loads the standard library only: PayPay waits 1.5 s, a cold start included.
 """
 
-from typing import Any
-
 from honnin import webhook
 
 
-def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
+def lambda_handler(event: webhook.Request, context: object) -> webhook.Answer:  # noqa: ARG001
     """Answer `OK` once the notification is on the queue."""
     return webhook.paypay(event)

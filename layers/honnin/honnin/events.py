@@ -30,6 +30,9 @@ class Rule(Protocol):
     def effect(self, event: Event) -> Effect | Unattached | Announcement:
         """Read the truth back and say what becomes of whom."""
 
+    def written(self) -> None:
+        """The last effect is in the table."""
+
 
 class EventProcessor:
     """Applies events one by one. `now` gives aware UTC moments."""
@@ -85,12 +88,12 @@ class EventProcessor:
             try:
                 self._write(effect)
             except AlreadyAppliedError:
-                if effect.event_id == event.event_id:
-                    return
+                return
             except ConcurrentUpdateError:
                 if self._now() - begun > _RACING:
                     raise
             else:
+                rule.written()
                 if effect.event_id == event.event_id:
                     count("EventApplied", provider=event.provider, cause=event.cause)
                     return
@@ -103,6 +106,6 @@ class EventProcessor:
             self._store.announce(effect)
             return
         self._store.apply(effect)
-        if effect.links and effect.after.user_authorization_id:
+        if effect.links:
+            # A healed link: an effect of its own, before that of the event that led to it.
             self._publisher.announce_or_leave(effect)
-            self._store.attach(effect.after.user_authorization_id, effect.after.user_id, effect.after.status)

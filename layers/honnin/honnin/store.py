@@ -66,6 +66,7 @@ class UserStatus:
     stale_at: str | None = None
     user_authorization_id: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...] = ()
+    code_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -319,10 +320,14 @@ class Store:
         ------
         AlreadyAppliedError
             The event's record is there: nothing was written.
+        ConcurrentUpdateError
+            Meanwhile the authorization was linked to a user: nothing was written; decide anew.
         """
         writes: list[tuple[Item, type[HonninError]]] = [
             ({"Put": self._new(_record(waiting.event_id, waiting.at))}, AlreadyAppliedError),
             ({"Put": self._new(_unattached_item(waiting))}, AlreadyAppliedError),
+            # A link that appeared meanwhile: then it is somebody's after all.
+            ({"ConditionCheck": self._no_link(waiting.subject)}, ConcurrentUpdateError),
         ]
         if waiting.heard:
             writes.append(({"Update": self._ledger_update(waiting.heard)}, ConcurrentUpdateError))
@@ -516,6 +521,13 @@ class Store:
         put["ExpressionAttributeValues"] = _encode({":user_id": status.user_id})
         return put
 
+    def _no_link(self, user_authorization_id: str) -> Item:
+        return {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"PAYPAY#{user_authorization_id}", "sk": "LINK"}),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
     def _ledger_update(self, heard: Heard) -> Item:
         # Sharded by the id itself, so that a day of a million users is no hot partition.
         shard = hashlib.sha256(heard.user_authorization_id.encode()).hexdigest()[0]
@@ -621,6 +633,7 @@ def _status_item(status: UserStatus) -> Item:
             "stale_at": status.stale_at,
             "user_authorization_id": status.user_authorization_id,
             "scopes": list(status.scopes) or None,
+            "code_id": status.code_id,
         }
     )
 
@@ -696,6 +709,7 @@ def _user_status(item: Item) -> UserStatus:
         stale_at=item.get("stale_at"),
         user_authorization_id=item.get("user_authorization_id"),
         scopes=tuple(item.get("scopes", ())),
+        code_id=item.get("code_id"),
     )
 
 

@@ -148,6 +148,9 @@ class AccountLinks:
             session = self._use(session, answer, digest)
         if session.used_token != digest:
             raise LinkRefusedError("this link has been used already")
+        if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
+            # What PayPay told us about this account before we knew whose it is.
+            self._store.attach(answer.user_authorization_id, session.user_id, PayPayStatus.LINKED)
         return return_url.with_result(session.return_url, session.result or answer.result)
 
     def _body(self, request: LinkRequest, redirect_url: str, nonce: str, verifier: str | None) -> dict[str, Any]:
@@ -192,6 +195,7 @@ class AccountLinks:
                     status=PayPayStatus.LINKED,
                     user_authorization_id=answer.user_authorization_id,
                     scopes=session.scopes,
+                    code_id=session.code_id,
                     provider_status=answer.result,
                     read_at=utc_text(self._now()),
                 )
@@ -209,9 +213,6 @@ class AccountLinks:
             except (SessionUsedError, AlreadyAppliedError):
                 break
             self._publisher.announce_or_leave(effect)
-            if succeeded and after.user_authorization_id:
-                # What PayPay told us about this account before we knew whose it is.
-                self._store.attach(after.user_authorization_id, after.user_id, after.status)
             break
         used = self._store.link_session(session.nonce, int(self._now().timestamp()))
         return used or session

@@ -12,7 +12,7 @@ from honnin.paypay.response_token import ResponseTokenError
 
 _PAGE = """<!doctype html>
 <html lang="ja"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>PayPay</title>
+<title>連携 / Account linking</title>
 <body style="font-family:sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem;line-height:1.6">
 <h1 style="font-size:1.25rem">{japanese}</h1>
 <p lang="en">{english}</p>
@@ -33,7 +33,11 @@ def respond(finish: Callable[[], str]) -> Response[str]:
     except (ResponseTokenError, LinkRefusedError) as error:
         logger().warning("account link refused", error=type(error).__name__, reason=str(error))
         count("AccountLinkRefused", error=type(error).__name__)
-        return _page(400, "この連携は完了できませんでした。", "This link could not be completed. Please start again.")
+        return _page(
+            400,
+            "PayPayとの連携を完了できませんでした。お手数ですが、お店の画面からもう一度はじめてください。",
+            "Your PayPay account could not be linked. Please start again from the shop's page.",
+        )
     except ConcurrentUpdateError:
         return _page(503, "もう一度お試しください。", "Please load this page again.")
     return Response(status_code=303, headers={**_HEADERS, "Location": location}, body="")

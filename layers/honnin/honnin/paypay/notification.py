@@ -5,6 +5,7 @@ own record of our user id (`referenceIds`), which also heals a redirect that nev
 """
 
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from honnin.vault import Vault
 from honnin.webhook import UNNAMED, Event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
+
+_WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED})
 
 # The kinds whose users PayPay also lists in a recon file.
 LEDGERS = ("kyc", "risk", "account_status")
@@ -46,15 +49,25 @@ class PayPayNotifications:
         self._client = client
         self._vault = vault
         self._now = now
-        # (authorization, kind) -> the reading and the version that it was last written with
+        # (authorization, kind) -> the reading, and the version that we wrote with it and nobody has changed since
         self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
+        self._unwritten: tuple[tuple[str, str], tuple[Reading, int]] | None = None
+        self._attached: set[str] = set()
 
     def forget_readings(self) -> None:
         """Begin a batch: a reading may serve only events that had arrived before it was made."""
         self._shared.clear()
+        self._attached.clear()
+
+    def written(self) -> None:
+        """The last effect is in the table: from now on its reading may serve the next event of the user."""
+        if self._unwritten:
+            key, value = self._unwritten
+            self._shared[key] = value
 
     def effect(self, event: Event) -> Effect | Unattached | Announcement:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
+        self._unwritten = None
         if event.kind == "recon_file":
             return recon_notification.announcement(event, self._now())
         if event.kind == "unrecognised":
@@ -64,6 +77,9 @@ class PayPayNotifications:
         user_id = self._store.linked_user(event.subject)
         if user_id is None:
             return self._unknown(event)
+        if event.subject not in self._attached:
+            self._store.attach(event.subject, user_id, PayPayStatus.LINKED)
+            self._attached.add(event.subject)
         before = self._store.status(user_id, PROVIDER)
         if before is None:
             raise MalformedEventError("a link without its user's status")
@@ -83,13 +99,15 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             count("ReadingRefused", provider=PROVIDER)
             return self._effect(event, "reading_refused", before, before, error.facts())
+        if reading is None:
+            return self._effect(event, "no_read_fits_scopes", before, before, {})
         after = replace(
             before,
             status=_after(PayPayStatus(before.status), reading),
             provider_status=reading.code,
             read_at=utc_text(self._now()),
         )
-        self._shared[key] = (reading, before.version + 1)
+        self._unwritten = (key, (reading, before.version + 1))
         facts = {
             "product": reading.product or "",
             "snapshot": reading.snapshot,
@@ -98,10 +116,11 @@ class PayPayNotifications:
         }
         return self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
 
-    def _ask(self, event: Event, before: UserStatus) -> Reading:
+    def _ask(self, event: Event, before: UserStatus) -> Reading | None:
+        """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind == "account_status":
             return self._ask_account(before)
-        return self._ask_kyc(before, KycProduct.KYC_PASSPORT if event.kind == "risk" else product_of(before.scopes))
+        return self._ask_kyc(before, product_of(before, passport_only=event.kind == "risk"))
 
     def _ask_account(self, before: UserStatus) -> Reading:
         try:
@@ -112,22 +131,32 @@ class PayPayNotifications:
             return Reading(None, PayPayStatus.INACTIVE, found.status)
         if found.expire_at is not None and found.expire_at <= self._now().timestamp():
             return Reading(None, PayPayStatus.EXPIRED, "EXPIRED")
-        if PayPayStatus(before.status) in (PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED):
+        linked = Reading(None, PayPayStatus.LINKED, found.status)
+        if PayPayStatus(before.status) in _WITHOUT_ACCESS:
             # Active again: what the user's KYC is now, only the KYC read can say.
-            return self._ask_kyc(before, product_of(before.scopes))
-        return Reading(None, PayPayStatus.LINKED, found.status)
+            return self._ask_kyc(before, product_of(before)) or linked
+        return linked
 
-    def _ask_kyc(self, before: UserStatus, product: KycProduct) -> Reading:
-        linked = before.user_authorization_id or ""
+    def _ask_kyc(self, before: UserStatus, product: KycProduct | None) -> Reading | None:
         try:
-            read = (
-                self._client.kyc_info(linked) if product is KycProduct.KYC_INFO else self._client.kyc_passport(linked)
-            )
+            match product:
+                case KycProduct.KYC_INFO:
+                    read = self._client.kyc_info(before.user_authorization_id or "")
+                case KycProduct.KYC_PASSPORT:
+                    read = self._client.kyc_passport(before.user_authorization_id or "")
+                case KycProduct.KYC_PASSPORT_QR:
+                    known = self._store.passport_qr(before.code_id or "", int(self._now().timestamp()))
+                    if known is None:
+                        return None
+                    read = self._client.completed_kyc_passport_qr(
+                        before.code_id or "", known.code_verifier, before.user_authorization_id or ""
+                    )
+                case _:
+                    return None
         except UserAnswerError as error:
             return _user_answer(error, product)
-        return Reading(
-            product, PayPayStatus.VERIFIED, "SUCCESS", self._keep(before, product, read), read.request_id or ""
-        )
+        snapshot = self._keep(before, product, read)
+        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", snapshot, read.request_id or "")
 
     def _keep(self, before: UserStatus, product: KycProduct, read: KycReading) -> str:
         return self._vault.put_snapshot(
@@ -146,7 +175,7 @@ class PayPayNotifications:
             raise
         except ProviderRefusedError as error:
             return self._waits(event, "unknown_user", error.facts())
-        user_id = self._ours(found)
+        user_id = self._ours(event.subject, found)
         before = self._store.status(user_id, PROVIDER) if user_id else None
         if not user_id or (before and before.user_authorization_id):
             return self._waits(event, "unknown_user", {})
@@ -161,13 +190,15 @@ class PayPayNotifications:
         # The link first, as an event of its own; then this event comes again and finds it.
         return replace(
             self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
-            event_id=f"{event.event_id}:link",
+            event_id=f"heal:{uuid.uuid4()}",
             links=True,
             heard=None,
         )
 
-    def _ours(self, found: UserAuthorization) -> str | None:
-        """Our user id, if PayPay names exactly one for an active authorization."""
+    def _ours(self, subject: str, found: UserAuthorization) -> str | None:
+        """Our user id, if PayPay names exactly one for this very authorization, and it is active."""
+        if found.user_authorization_id not in (None, subject):
+            return None
         ours = [each for each in found.reference_ids if _USER_ID.fullmatch(each)]
         return ours[0] if len(ours) == 1 and len(found.reference_ids) == 1 and found.status == "ACTIVE" else None
 
@@ -215,10 +246,15 @@ class PayPayNotifications:
         return Heard(event.kind, jst.day(received), event.subject, event.received_at)
 
 
-def product_of(scopes: tuple[str, ...]) -> KycProduct:
+def product_of(status: UserStatus, *, passport_only: bool = False) -> KycProduct | None:
     """The KYC read that fits what the user agreed to (base document: the scope that each read requires)."""
-    passport = {"mini_app_kyc_passport", "kyc_passport_qr"} & set(scopes)
-    return KycProduct.KYC_PASSPORT if passport else KycProduct.KYC_INFO
+    if "mini_app_kyc_passport" in status.scopes:
+        return KycProduct.KYC_PASSPORT
+    if "kyc_passport_qr" in status.scopes and status.code_id:
+        return KycProduct.KYC_PASSPORT_QR
+    if "get_kyc_info" in status.scopes and not passport_only:
+        return KycProduct.KYC_INFO
+    return None
 
 
 def _user_answer(error: UserAnswerError, product: KycProduct | None) -> Reading:

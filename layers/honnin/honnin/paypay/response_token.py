@@ -6,6 +6,7 @@ is `paypay.ne.jp`, `aud` the client id, `exp` required, no `iat`.
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -56,6 +57,8 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
     ConfigurationError
         The API secret is not base64, so no token can ever be checked.
     """
+    if not token.isascii():
+        raise ResponseTokenError("the token is not valid (not ASCII)")
     try:
         claims = jwt.decode(
             token,
@@ -81,7 +84,9 @@ def _key(api_secret: str) -> bytes:
 
 def _check_expiry(exp: Any, now: datetime | float) -> None:
     seconds = now.timestamp() if isinstance(now, datetime) else now
-    if isinstance(exp, bool) or not isinstance(exp, int | float) or exp + LEEWAY_S <= seconds:
+    # JSON as Python reads it knows NaN and Infinity, which no comparison would refuse.
+    numeric = isinstance(exp, int | float) and not isinstance(exp, bool) and math.isfinite(exp)
+    if not numeric or exp + LEEWAY_S <= seconds:
         raise ResponseTokenError("the token has expired")
 
 

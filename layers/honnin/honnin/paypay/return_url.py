@@ -20,8 +20,9 @@ def check(url: str, allowlist: Sequence[str]) -> str:
     InvalidFieldError
         Names the rule, never the URL.
     """
-    if len(url) > _MAX_LENGTH or any(character <= " " or character in "\\\x7f" for character in url):
-        raise InvalidFieldError(FIELD, f"must be a URL of at most {_MAX_LENGTH} characters without spaces")
+    if len(url) > _MAX_LENGTH or any(not "!" <= character <= "~" or character == "\\" for character in url):
+        # A Location header is ASCII; anything else belongs percent-encoded.
+        raise InvalidFieldError(FIELD, f"must be an ASCII URL of at most {_MAX_LENGTH} characters without spaces")
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -29,8 +30,9 @@ def check(url: str, allowlist: Sequence[str]) -> str:
         raise InvalidFieldError(FIELD, "must be a URL") from None
     if not parts.scheme or not parts.netloc or parts.fragment or "@" in parts.netloc:
         raise InvalidFieldError(FIELD, "must be a whole URL without credentials or fragment")
-    if any(segment in (".", "..") for segment in parts.path.lower().replace("%2e", ".").split("/")):
-        raise InvalidFieldError(FIELD, "must not climb with . or .. in its path")
+    path = parts.path.lower().replace("%2e", ".")
+    if any(segment in (".", "..") for segment in path.split("/")) or "%2f" in path or "%5c" in path:
+        raise InvalidFieldError(FIELD, "must not have . or .. segments or encoded slashes in its path")
     if not any(_covers(entry, url) for entry in allowlist):
         raise InvalidFieldError(FIELD, "is not on the allow-list of this deployment (parameter ReturnUrlAllowlist)")
     return url

@@ -23,7 +23,7 @@ _NAME_PARTS = re.compile(r"kyc_passport(?:_risk|_account_status)?_.+_(\d{8})\d*_
 def announcement(event: Event, now: datetime) -> Announcement:
     """The file that an event announces. `now` is an aware moment, for a notice without a readable time."""
     requested_at = _moment(event.detail.get("requestedAt", ""), now)
-    name = unquote(urlsplit(event.detail.get("path", "")).path.rpartition("/")[2])
+    name = _file_name(event.detail.get("path", ""))
     if not _FILE_NAME.fullmatch(name):
         name = f"unnamed-{event.event_id.rpartition(':')[2][:64]}"
     return Announcement(
@@ -36,6 +36,13 @@ def announcement(event: Event, now: datetime) -> Announcement:
         deadline=utc_text(requested_at + ACQUISITION_PERIOD),
         at=utc_text(now),
     )
+
+
+def _file_name(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        return ""
 
 
 def _moment(epoch: str, now: datetime) -> datetime:

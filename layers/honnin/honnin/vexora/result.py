@@ -48,6 +48,9 @@ class VexoraResults:
         )
         return self._effect(event, "result_read", before, after, detail)
 
+    def written(self) -> None:
+        """Nothing to remember: each event asks for itself."""
+
     def _in_flight(self, status: UserStatus) -> bool:
         if status.status != VexoraStatus.SUBMITTING or not status.submitted_at:
             return False

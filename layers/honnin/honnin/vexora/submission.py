@@ -180,30 +180,36 @@ class Submissions:
         outcome: str | None = None,
     ) -> UserStatus:
         """Write what became of the call. If a callback was faster, its status stands and is returned."""
-        at = utc_text(self._now())
-        after = replace(
-            before,
-            status=status,
-            version=before.version + 1,
-            provider_status=reading or before.provider_status,
-            read_at=at if reading else before.read_at,
-        )
-        effect = Effect(
-            event_id=f"api:{before.submission_id}:{what}:{before.version}",
-            what=what,
-            cause="api",
-            at=at,
-            before=before,
-            after=after,
-            detail={"submissionId": before.submission_id or "", **facts},
-            outcome=outcome,
-        )
-        try:
-            self._store.apply(effect)
-        except (ConcurrentUpdateError, AlreadyAppliedError):
-            return self._store.status(before.user_id, PROVIDER) or after
-        self._publisher.announce_or_leave(effect)
-        return after
+        while True:
+            at = utc_text(self._now())
+            after = replace(
+                before,
+                status=status,
+                version=before.version + 1,
+                provider_status=reading or before.provider_status,
+                read_at=at if reading else before.read_at,
+            )
+            effect = Effect(
+                event_id=f"api:{before.submission_id}:{what}:{before.version}",
+                what=what,
+                cause="api",
+                at=at,
+                before=before,
+                after=after,
+                detail={"submissionId": before.submission_id or "", **facts},
+                outcome=outcome,
+            )
+            try:
+                self._store.apply(effect)
+            except (ConcurrentUpdateError, AlreadyAppliedError):
+                now = self._store.status(before.user_id, PROVIDER) or after
+                if (now.status, now.submission_id) != (VexoraStatus.SUBMITTING, before.submission_id):
+                    return now
+                # Somebody asked and learned nothing; what we know still stands.
+                before = now
+            else:
+                self._publisher.announce_or_leave(effect)
+                return after
 
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)

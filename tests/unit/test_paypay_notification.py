@@ -1,0 +1,633 @@
+"""What a PayPay notification does, with PayPay in the test's hand: readings, races, days, waits."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from honnin import worker
+from honnin.errors import (
+    ConcurrentUpdateError,
+    HonninError,
+    MaintenanceError,
+    MalformedEventError,
+    ProviderUnavailableError,
+    UserAnswerError,
+)
+from honnin.events import EventProcessor
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.notification import PayPayNotifications, product_of
+from honnin.publish import Publisher
+from honnin.status import BY_RESULT_CODE, KycProduct
+from honnin.store import Effect, Store, TimelineEntry, UserStatus, utc_text
+from honnin.vault import Vault
+from honnin.webhook import Event
+from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
+from tests.tables import create_table
+
+LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
+PASSPORT = ("mini_app_kyc_passport",)
+
+
+class FakePayPay(PayPayClient):
+    """PayPay as the test says. What is in `meanwhile` happens while a call is under way, once each."""
+
+    def __init__(self) -> None:
+        """Knows one active authorization, of the user `user-1`."""
+        self.flag: str | None = None
+        self.authorizations: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.meanwhile: list[Callable[[], object]] = []
+        self.failure: Exception | None = None
+
+    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+        """Get the KYC information."""
+        return self._kyc("kyc_info")
+
+    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+        """Get the KYC information of a KYC Passport client, or the flag."""
+        return self._kyc("kyc_passport")
+
+    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+        """Get the state of an authorization."""
+        found = self.authorizations.get(user_authorization_id)
+        self._called("authorization")
+        if found is None:
+            raise answer("INVALID_USER_AUTHORIZATION_ID")
+        return UserAuthorization.model_validate(found)
+
+    def _kyc(self, name: str) -> KycReading:
+        flag = self.flag
+        self._called(name)
+        if flag:
+            raise answer(flag)
+        return KycReading({"status": "COMPLETED"}, "OPA1")
+
+    def _called(self, name: str) -> None:
+        self.asked.append(name)
+        if len(self.asked) > 50:
+            pytest.fail("PayPay is asked without end")
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        if self.failure:
+            raise self.failure
+
+
+def answer(code: str) -> UserAnswerError:
+    return UserAnswerError("paypay", code.lower(), http_status=400, code=code, request_id="OPA2")
+
+
+class Bench:
+    """A table on moto, a fake PayPay, and as many workers as a test wants; all share one clock."""
+
+    def __init__(self) -> None:
+        self.db = boto3.client("dynamodb")
+        self.s3 = boto3.client("s3")
+        self.s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        self.store = Store(create_table(self.db, "StateTable"), self.db)
+        self.clock = FakeClock()
+        self.paypay = FakePayPay()
+        self.bus = FakeBus()
+        self.processor = self.worker()
+
+    def worker(self, paypay: FakePayPay | None = None) -> EventProcessor:
+        """A worker of its own: what it remembers, no other knows."""
+        rule = PayPayNotifications(
+            store=self.store, client=paypay or self.paypay, vault=Vault("vault", self.s3), now=self.clock
+        )
+        return EventProcessor(
+            store=self.store,
+            publisher=Publisher("bus", self.store, self.bus.client),
+            vexora=FakeVexora(),
+            now=self.clock,
+            paypay=rule,
+        )
+
+    def link(
+        self,
+        status: str = "LINKED",
+        user_id: str = "user-1",
+        linked: str = LINKED,
+        scopes: tuple[str, ...] = PASSPORT,
+    ) -> None:
+        """A user with an account linked."""
+        before = self.store.status(user_id, "paypay")
+        after = UserStatus(
+            user_id,
+            "paypay",
+            status,
+            before.version + 1 if before else 1,
+            user_authorization_id=linked,
+            scopes=scopes,
+        )
+        at = utc_text(self.clock())
+        self.store.apply(Effect(f"api:linked:{linked}:{at}", "linked", "api", at, before, after, {}, links=True))
+
+    def batch(self, *events: Event) -> None:
+        """One SQS batch through the first worker."""
+        self.processor.begin_batch()
+        for event in events:
+            self.clock.advance(seconds=1)
+            self.processor.process(event)
+
+    def status(self, user_id: str = "user-1") -> UserStatus:
+        """The user's present status."""
+        found = self.store.status(user_id, "paypay")
+        assert found is not None
+        return found
+
+    def timeline(self, user_id: str = "user-1") -> list[TimelineEntry]:
+        """The user's timeline, newest first."""
+        return self.store.timeline(user_id, 100)[0]
+
+    def keys(self, prefix: str) -> list[tuple[str, str]]:
+        """The keys of the items under that kind of partition."""
+        items = self.db.scan(TableName="StateTable")["Items"]
+        return sorted((i["pk"]["S"], i["sk"]["S"]) for i in items if i["pk"]["S"].startswith(prefix))
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with mock_aws():
+        yield Bench()
+
+
+def event(
+    notification_id: str,
+    kind: str = "kyc",
+    *,
+    subject: str = LINKED,
+    cause: str = "webhook",
+    received_at: str = "2026-04-01T03:00:00.000Z",
+    detail: Mapping[str, str] | None = None,
+) -> Event:
+    return Event(f"paypay:{kind}:{notification_id}", "paypay", kind, cause, subject, received_at, detail or {})
+
+
+# One reading for several events
+
+
+def test_events_of_one_user_in_one_batch_share_one_reading(bench: Bench) -> None:
+    bench.link()
+    bench.batch(event("1"), event("2"), event("3"))
+    assert bench.paypay.asked == ["kyc_passport"]
+    assert [entry.what for entry in bench.timeline()] == ["kyc_read"] * 3 + ["linked"]
+    assert len({entry.detail["snapshot"] for entry in bench.timeline()[:3]}) == 1
+    assert bench.status().version == 4
+
+
+def test_a_reading_does_not_outlive_its_batch(bench: Bench) -> None:
+    bench.link()
+    bench.batch(event("1"))
+    bench.paypay.flag = "UNACCEPTABLE_OP"
+    bench.batch(event("2"))
+    assert bench.status().status == "RISK_FLAGGED"
+
+
+def test_a_reading_is_not_shared_between_kinds_nor_users(bench: Bench) -> None:
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
+    bench.link()
+    bench.link(user_id="user-2", linked="other")
+    bench.batch(event("1"), event("2", "account_status"), event("3", subject="other"), event("4", "risk"))
+    assert bench.paypay.asked == ["kyc_passport", "authorization", "kyc_passport", "kyc_passport"]
+
+
+def test_a_reading_is_not_shared_after_another_worker_moved_the_user(bench: Bench) -> None:
+    bench.link()
+    bench.batch(event("1"))
+    newer = FakePayPay()
+    newer.flag = "UNACCEPTABLE_OP"
+    bench.worker(newer).process(event("x", "risk"))
+    bench.paypay.flag = "UNACCEPTABLE_OP"
+    bench.processor.process(event("2"))
+    assert bench.paypay.asked == ["kyc_passport"] * 2
+    assert bench.status().status == "RISK_FLAGGED"
+
+
+def test_a_worker_that_lost_the_race_asks_again(bench: Bench) -> None:
+    """The other worker reads and writes while our answer is on its way: ours is the older one."""
+    bench.link()
+    newer = FakePayPay()
+    newer.flag = "UNACCEPTABLE_OP"
+
+    def other_worker() -> None:
+        bench.paypay.flag = "UNACCEPTABLE_OP"
+        bench.worker(newer).process(event("x", "risk"))
+
+    bench.paypay.meanwhile = [other_worker]
+    bench.batch(event("1"))
+    assert bench.paypay.asked == ["kyc_passport"] * 2
+    assert bench.status().status == "RISK_FLAGGED"
+
+
+def test_a_reading_whose_event_another_worker_applied_is_not_shared(bench: Bench) -> None:
+    bench.link()
+    newer = FakePayPay()
+    newer.flag = "UNACCEPTABLE_OP"
+
+    def other_worker() -> None:
+        bench.paypay.flag = "UNACCEPTABLE_OP"
+        bench.worker(newer).process(event("1"))
+
+    bench.paypay.meanwhile = [other_worker]
+    bench.batch(event("1"), event("2"))
+    assert bench.paypay.asked == ["kyc_passport"] * 2
+    assert bench.status().status == "RISK_FLAGGED"
+    assert [entry.event_id for entry in bench.timeline()].count("paypay:kyc:1") == 1
+
+
+def test_a_worker_that_loses_for_five_seconds_gives_the_event_back(bench: Bench) -> None:
+    bench.link()
+    number = iter(range(100))
+
+    def other_worker() -> None:
+        bench.clock.advance(seconds=1)
+        bench.worker(FakePayPay()).process(event(f"x{next(number)}"))
+
+    bench.paypay.meanwhile = [other_worker] * 20
+    with pytest.raises(ConcurrentUpdateError):
+        bench.batch(event("1"))
+    assert len(bench.paypay.asked) < 10
+
+
+def test_an_event_applied_twice_has_one_entry(bench: Bench) -> None:
+    bench.link()
+    bench.batch(event("1"), event("1"))
+    bench.batch(event("1"))
+    assert bench.paypay.asked == ["kyc_passport"]
+    assert bench.status().version == 2
+
+
+# Whose authorization it is
+
+
+def test_an_unknown_id_is_healed_by_its_reference_id(bench: Bench) -> None:
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"], "scopes": list(PASSPORT)}}
+    bench.batch(event("1"))
+    assert bench.paypay.asked == ["authorization", "kyc_passport"]
+    assert bench.status().status == "VERIFIED"
+    assert [entry.what for entry in reversed(bench.timeline())] == ["linked", "kyc_read"]
+    assert bench.status().scopes == PASSPORT
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param({"status": "ACTIVE", "referenceIds": []}, id="none"),
+        pytest.param({"status": "ACTIVE", "referenceIds": ["user-1", "user-2"]}, id="two"),
+        pytest.param({"status": "ACTIVE", "referenceIds": ["not one of ours!"]}, id="not ours"),
+        pytest.param({"status": "ACTIVE", "referenceIds": ["user-1", "not one of ours!"]}, id="one of two not ours"),
+        pytest.param({"status": "INACTIVE", "referenceIds": ["user-1"]}, id="inactive"),
+    ],
+)
+def test_what_names_no_user_of_ours_waits(bench: Bench, authorization: dict[str, Any]) -> None:
+    bench.paypay.authorizations = {LINKED: authorization}
+    bench.batch(event("1"))
+    assert bench.store.status("user-1", "paypay") is None
+    assert len(bench.keys(f"PAYPAY#{LINKED}")) == 1
+
+
+def test_an_unknown_id_never_takes_over_a_user_who_is_linked(bench: Bench) -> None:
+    bench.link(linked="the-present-one")
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"]}}
+    before = bench.status()
+    bench.batch(event("1"))
+    assert bench.status() == before
+    assert bench.store.linked_user(LINKED) is None
+    assert len(bench.keys(f"PAYPAY#{LINKED}")) == 1
+
+
+def test_an_answer_about_another_id_links_nobody(bench: Bench) -> None:
+    found = {"userAuthorizationId": LINKED, "status": "ACTIVE", "referenceIds": ["user-1"]}
+    bench.paypay.authorizations = {LINKED.upper(): found}
+    bench.batch(event("1", subject=LINKED.upper()))
+    assert bench.store.linked_user(LINKED.upper()) is None
+
+
+def test_an_event_of_a_former_authorization_is_noted_and_asks_nothing(bench: Bench) -> None:
+    bench.link("VERIFIED")
+    bench.clock.advance(seconds=1)
+    bench.link("LINKED", linked="the-present-one")
+    bench.batch(event("1", "account_status"))
+    assert bench.paypay.asked == []
+    assert bench.status().status == "LINKED"
+    assert bench.timeline()[0].what == "other_authorization"
+
+
+def test_a_heal_whose_id_a_notification_has_taken_comes_to_an_end(bench: Bench) -> None:
+    """`<id>:link` is also what a notification may be called."""
+    bench.batch(event("1:link"))
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"], "scopes": list(PASSPORT)}}
+    bench.batch(event("1"))
+    assert bench.status().status == "VERIFIED"
+    assert {entry.event_id for entry in bench.timeline()} >= {"paypay:kyc:1", "paypay:kyc:1:link"}
+
+
+# What waits is attached once
+
+
+def test_what_waited_is_attached_when_the_link_appears(bench: Bench) -> None:
+    bench.batch(event("1"), event("2", "risk"))
+    assert bench.store.status("user-1", "paypay") is None
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"], "scopes": list(PASSPORT)}}
+    bench.batch(event("3"))
+    whats = {entry.event_id: entry.what for entry in bench.timeline()}
+    assert whats["paypay:kyc:1"] == whats["paypay:risk:2"] == "unknown_user"
+    assert bench.keys(f"PAYPAY#{LINKED}") == [(f"PAYPAY#{LINKED}", "LINK")]
+
+
+def test_a_crash_between_two_moves_leaves_the_rest_for_the_next_call(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.batch(event("1"), event("2"), event("3"))
+    bench.link()
+    moves = []
+    transact = bench.db.transact_write_items
+
+    def dies_at_the_second(**request: Any) -> Any:
+        moves.append(request)
+        if len(moves) == 2:
+            raise KeyboardInterrupt
+        return transact(**request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.db, "transact_write_items", dies_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            bench.store.attach(LINKED, "user-1", "LINKED")
+    assert bench.store.attach(LINKED, "user-1", "LINKED") == 2
+    assert bench.store.attach(LINKED, "user-1", "LINKED") == 0
+    assert sorted(entry.event_id for entry in bench.timeline()) == [
+        f"api:linked:{LINKED}:{utc_text(bench.clock())}",
+        "paypay:kyc:1",
+        "paypay:kyc:2",
+        "paypay:kyc:3",
+    ]
+
+
+def test_a_crash_before_the_first_move_is_made_good_on_redelivery(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.batch(event("1"))
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"], "scopes": list(PASSPORT)}}
+
+    def dies(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "attach", dies)
+        with pytest.raises(KeyboardInterrupt):
+            bench.batch(event("2"))
+    assert bench.store.linked_user(LINKED) == "user-1"
+    bench.batch(event("2"))
+    assert [entry.event_id for entry in bench.timeline()].count("paypay:kyc:1") == 1
+    assert bench.keys(f"PAYPAY#{LINKED}") == [(f"PAYPAY#{LINKED}", "LINK")]
+
+
+def test_an_event_that_is_kept_while_the_link_appears_is_not_left_behind(bench: Bench) -> None:
+    def links() -> None:
+        bench.link()
+        bench.store.attach(LINKED, "user-1", "LINKED")
+
+    bench.paypay.meanwhile = [links]
+    bench.batch(event("1"))
+    assert [entry.event_id for entry in bench.timeline()].count("paypay:kyc:1") == 1
+    assert bench.keys(f"PAYPAY#{LINKED}") == [(f"PAYPAY#{LINKED}", "LINK")]
+
+
+# Account status
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "after"),
+    [
+        ("VERIFIED", {"status": "ACTIVE"}, "VERIFIED"),
+        ("RISK_FLAGGED", {"status": "ACTIVE"}, "RISK_FLAGGED"),
+        ("LINKED", {"status": "ACTIVE"}, "LINKED"),
+        ("LINK_PENDING", {"status": "ACTIVE"}, "LINKED"),
+        ("VERIFIED", {"status": "INACTIVE"}, "INACTIVE"),
+        ("VERIFIED", {"status": "A_NEW_WORD"}, "INACTIVE"),
+        ("VERIFIED", {"status": "ACTIVE", "expireAt": 1775012401}, "EXPIRED"),  # the moment of the reading
+        ("VERIFIED", {"status": "ACTIVE", "expireAt": 1775012402}, "VERIFIED"),
+        ("VERIFIED", {"status": "ACTIVE", "expireAt": None}, "VERIFIED"),
+        ("INACTIVE", {"status": "ACTIVE"}, "VERIFIED"),
+        ("EXPIRED", {"status": "ACTIVE"}, "VERIFIED"),
+        ("UNLINKED", {"status": "ACTIVE"}, "VERIFIED"),
+    ],
+)
+def test_the_status_after_an_account_event(bench: Bench, before: str, found: dict[str, Any], after: str) -> None:
+    bench.link(before)
+    bench.paypay.authorizations = {LINKED: found}
+    bench.batch(event("1", "account_status"))
+    assert bench.status().status == after
+    back = before in ("INACTIVE", "EXPIRED", "UNLINKED")
+    assert bench.paypay.asked == ["authorization", "kyc_passport"][: 1 + back]
+
+
+@pytest.mark.parametrize(("code", "status"), sorted(BY_RESULT_CODE.items()))
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
+def test_each_answer_about_the_user_becomes_the_status(bench: Bench, kind: str, code: str, status: str) -> None:
+    bench.link("VERIFIED")
+    bench.paypay.failure = answer(code)
+    bench.batch(event("1", kind))
+    assert (bench.status().status, bench.status().provider_status) == (status, code)
+    newest = bench.timeline()[0]
+    assert (newest.from_status, newest.to_status, newest.cause) == ("VERIFIED", status, "webhook")
+    assert (newest.detail["providerCode"], newest.detail["requestId"]) == (code, "OPA2")
+
+
+def test_an_account_that_is_active_again_but_flagged(bench: Bench) -> None:
+    bench.link("INACTIVE")
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
+    bench.paypay.flag = "KYC_UPDATE_REQUIRED"
+    bench.batch(event("1", "account_status"))
+    assert bench.status().status == "UPDATE_REQUIRED"
+
+
+# The ledger
+
+
+@pytest.mark.parametrize(
+    ("received_at", "day"),
+    [
+        ("2026-03-31T14:59:59.999Z", "2026-03-31"),
+        ("2026-03-31T15:00:00.000Z", "2026-04-01"),
+        ("2026-04-01T14:59:59.999Z", "2026-04-01"),
+        ("2026-12-31T15:00:00.000Z", "2027-01-01"),
+        ("2028-02-28T15:00:00.000Z", "2028-02-29"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_webhook_is_in_the_ledger_of_the_jst_day_on_which_it_came(
+    bench: Bench, received_at: str, day: str, *, known: bool
+) -> None:
+    if known:
+        bench.link()
+    # It may be processed on another day.
+    bench.clock.advance(days=2)
+    bench.batch(event("1", received_at=received_at), event("2", received_at=received_at))
+    [(pk, sk)] = bench.keys("LEDGER#")
+    assert pk.rpartition("#")[0] == f"LEDGER#kyc#{day}"
+    assert sk == LINKED
+
+
+@pytest.mark.parametrize("cause", ["recon", "api"])
+def test_only_a_webhook_counts_as_heard(bench: Bench, cause: str) -> None:
+    bench.link()
+    bench.batch(event("1", cause=cause), event("2", subject="unknown", cause=cause))
+    assert bench.keys("LEDGER#") == []
+
+
+def test_each_kind_has_a_ledger_of_its_own(bench: Bench) -> None:
+    bench.link()
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
+    bench.batch(event("1"), event("2", "risk"), event("3", "account_status"), event("4", "unrecognised"))
+    assert [pk.split("#")[1] for pk, _ in bench.keys("LEDGER#")] == ["account_status", "kyc", "risk"]
+
+
+# Publishing
+
+
+def test_a_change_is_told_once_and_no_change_never(bench: Bench) -> None:
+    bench.link()
+    bench.batch(event("1"), event("2"))
+    assert len(bench.bus.entries) == 1
+
+
+def test_a_crash_between_commit_and_publish_is_made_good_on_redelivery(bench: Bench) -> None:
+    bench.link()
+    bench.bus.failures.append(RuntimeError("killed"))
+    with pytest.raises(RuntimeError, match="killed"):
+        bench.batch(event("1"))
+    assert bench.status().status == "VERIFIED"
+    assert bench.bus.entries == []
+    bench.batch(event("1"))
+    bench.batch(event("1"))
+    assert len(bench.bus.entries) == 1
+    assert bench.paypay.asked == ["kyc_passport"]
+
+
+def test_a_crash_between_publish_and_its_mark_tells_it_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.link()
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "mark_published", dies)
+        with pytest.raises(KeyboardInterrupt):
+            bench.batch(event("1"))
+    bench.batch(event("1"))
+    assert len({entry["Detail"] for entry in bench.bus.entries}) == 1
+    assert len(bench.bus.entries) == 2
+
+
+# What cannot be processed
+
+
+@pytest.mark.parametrize("kind", ["", "KYC", "kyc_result", "recon"])
+def test_an_unknown_kind_is_malformed(bench: Bench, kind: str) -> None:
+    with pytest.raises(MalformedEventError):
+        bench.batch(event("1", kind))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "code_id", "product", "for_risk"),
+    [
+        (("get_kyc_info",), None, KycProduct.KYC_INFO, None),
+        (("get_kyc_info", "kyc_foreign_status"), None, KycProduct.KYC_INFO, None),
+        (("mini_app_kyc_passport",), None, KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT),
+        (("get_kyc_info", "mini_app_kyc_passport"), "c-1", KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT),
+        (("kyc_passport_qr",), "c-1", KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_PASSPORT_QR),
+        (("kyc_passport_qr",), None, None, None),
+        (("get_kyc_info", "kyc_passport_qr"), None, KycProduct.KYC_INFO, None),
+        ((), "c-1", None, None),
+    ],
+)
+def test_the_read_that_fits_the_scopes(
+    scopes: tuple[str, ...], code_id: str | None, product: KycProduct | None, for_risk: KycProduct | None
+) -> None:
+    status = UserStatus("user-1", "paypay", "LINKED", 1, scopes=scopes, code_id=code_id)
+    assert product_of(status) is product
+    assert product_of(status, passport_only=True) is for_risk
+
+
+@pytest.mark.parametrize(("kind", "scopes"), [("risk", ("get_kyc_info",)), ("kyc", ("kyc_passport_qr",)), ("kyc", ())])
+def test_an_event_that_no_read_fits_is_noted_and_asks_nothing(bench: Bench, kind: str, scopes: tuple[str, ...]) -> None:
+    bench.link("VERIFIED", scopes=scopes)
+    bench.batch(event("1", kind))
+    assert bench.paypay.asked == []
+    assert bench.status().status == "VERIFIED"
+    assert bench.timeline()[0].what == "no_read_fits_scopes"
+
+
+@pytest.mark.parametrize("before", ["INACTIVE", "EXPIRED", "UNLINKED"])
+def test_an_account_that_is_active_again_but_whose_kyc_no_read_fits_is_linked(bench: Bench, before: str) -> None:
+    bench.link(before, scopes=())
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
+    bench.batch(event("1", "account_status"))
+    assert bench.status().status == "LINKED"
+
+
+# Outages: what the queue does, on a clock that the waits move
+
+
+def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
+    """How often one message is received until an outage is over, and how late after it (seconds) it is applied."""
+    random.seed(seed)
+    queue = FakeQueue()
+    now, receives = 0.0, 0
+
+    def process(_: Event) -> None:
+        if now < hours * 3600:
+            raise error
+
+    while True:
+        receives += 1
+        record = {
+            "messageId": "m",
+            "receiptHandle": "r",
+            "body": event("1").to_json(),
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+            "eventSource": "aws:sqs",
+        }
+        told = worker.run({"Records": [record]}, FakeLambdaContext(), process=process, queue=queue)
+        assert queue.parked == {}
+        if not told["batchItemFailures"]:
+            return receives, now - hours * 3600
+        now += queue.delays["m"]
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailableError("paypay", "500"), MaintenanceError("paypay", "maintenance")]
+)
+def test_an_outage_of_twelve_hours_ends_below_the_receives_that_the_queue_allows(error: HonninError) -> None:
+    ends = [outage(error, 12, seed) for seed in range(25)]
+    assert max(receives for receives, _ in ends) < 200
+    assert max(late for _, late in ends) <= 900
+
+
+def test_even_the_shortest_waits_outlast_twelve_hours() -> None:
+    waits = [worker.backoff_s(receives, draw=lambda low, _: low) for receives in range(1, 200)]
+    assert sum(waits) > 12 * 3600
+    # And the message is not too old: the queue keeps it for 14 days.
+    longest = [worker.backoff_s(receives, draw=lambda _, high: high) for receives in range(1, 200)]
+    assert sum(longest) < 13 * 86_400
+
+
+@given(receives=st.integers(1, 200))
+def test_maintenance_begins_with_two_and_a_half_to_five_minutes(receives: int) -> None:
+    first = worker.backoff_s(1, first_s=300)
+    later = worker.backoff_s(receives, first_s=300)
+    assert 150 <= first <= 300
+    assert 150 <= later <= 900
+
+
+def test_the_clock_of_the_bench_begins_where_the_expiry_tests_think() -> None:
+    assert FakeClock()() + timedelta(seconds=1) == datetime.fromtimestamp(1775012401, UTC)

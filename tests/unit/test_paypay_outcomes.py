@@ -1,0 +1,89 @@
+"""`honnin.paypay.outcomes`: the code tables of the base document, one line each, and codes that it does not know."""
+
+import pytest
+
+from honnin.errors import (
+    MaintenanceError,
+    PassportNotCompletedError,
+    ProviderConfigurationError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    SessionNotFoundError,
+    UserAnswerError,
+)
+from honnin.paypay import outcomes
+from honnin.status import BY_RESULT_CODE, PayPayStatus
+
+# Base document, "Response code list" and the tables under it; the last one is from providers.md §1.2.
+TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
+    (400, "INVALID_REQUEST_PARAMS", ProviderRefusedError),
+    (400, "MISSING_REQUEST_PARAMS", ProviderRefusedError),
+    (400, "INVALID_PARAMS", ProviderRefusedError),
+    (400, "CANCELED_USER", UserAnswerError),
+    (401, "UNAUTHORIZED", ProviderConfigurationError),
+    (401, "OP_OUT_OF_SCOPE", ProviderConfigurationError),
+    (401, "INVALID_USER_AUTHORIZATION_ID", UserAnswerError),
+    (401, "EXPIRED_USER_AUTHORIZATION_ID", UserAnswerError),
+    (401, "USER_STATE_IS_NOT_ACTIVE", UserAnswerError),
+    (429, "RATE_LIMIT", RateLimitedError),
+    (500, "SERVICE_ERROR", ProviderUnavailableError),
+    (500, "INTERNAL_SERVER_ERROR", ProviderUnavailableError),
+    (503, "MAINTENANCE_MODE", MaintenanceError),
+    (400, "KYC_NOT_COMPLETED", UserAnswerError),
+    (400, "NON_EKYC_USER", UserAnswerError),
+    (400, "UNACCEPTABLE_OP", UserAnswerError),
+    (400, "KYC_UPDATE_REQUIRED", UserAnswerError),
+    (404, "SESSION_NOT_FOUND", SessionNotFoundError),
+    (400, "KYC_PASSPORT_NOT_COMPLETED", PassportNotCompletedError),
+    (400, "EXPECTATION_FAILED", ProviderConfigurationError),
+)
+BY_CLASS: tuple[tuple[int, type[ProviderError]], ...] = (
+    (400, ProviderRefusedError),
+    (401, ProviderConfigurationError),
+    (403, ProviderRefusedError),
+    (404, ProviderRefusedError),
+    (408, ProviderUnavailableError),
+    (429, RateLimitedError),
+    (500, ProviderUnavailableError),
+    (502, ProviderUnavailableError),
+    (503, ProviderUnavailableError),
+    (504, ProviderUnavailableError),
+    (302, ProviderUnavailableError),
+    (200, ProviderUnavailableError),
+)
+
+
+def made(http_status: int, code: str | None) -> ProviderError:
+    return outcomes.error(http_status=http_status, code=code, message="sorry", request_id="OPA1")
+
+
+@pytest.mark.parametrize(("http_status", "code", "kind"), TABLE, ids=[code for _, code, _ in TABLE])
+def test_every_code_of_the_document_has_its_type(http_status: int, code: str, kind: type[ProviderError]) -> None:
+    error = made(http_status, code)
+
+    assert type(error) is kind
+    assert (error.http_status, error.code, error.request_id) == (http_status, code, "OPA1")
+    assert error.retryable is issubclass(kind, ProviderUnavailableError)
+
+
+@pytest.mark.parametrize(("http_status", "code", "kind"), TABLE, ids=[code for _, code, _ in TABLE])
+def test_a_known_code_wins_over_the_http_status(http_status: int, code: str, kind: type[ProviderError]) -> None:
+    assert type(made(418, code)) is kind
+
+
+@pytest.mark.parametrize("code", ["A_NEW_CODE", "unauthorized", None])
+@pytest.mark.parametrize(("http_status", "kind"), BY_CLASS)
+def test_an_unknown_code_is_kept_and_goes_by_its_http_class(
+    http_status: int, kind: type[ProviderError], code: str | None
+) -> None:
+    error = made(http_status, code)
+
+    assert type(error) is kind
+    assert error.code == code
+
+
+def test_every_answer_about_the_user_and_only_those_has_a_status() -> None:
+    assert set(BY_RESULT_CODE) == {code for _, code, kind in TABLE if kind is UserAnswerError}
+    assert PayPayStatus.VERIFIED not in BY_RESULT_CODE.values()

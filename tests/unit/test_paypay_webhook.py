@@ -1,0 +1,622 @@
+"""PayPay's ack path: who is refused with what, what is queued, what is printed, and no input that breaks it."""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from honnin import webhook
+from honnin.errors import ProviderRefusedError, UserAnswerError
+from honnin.events import EventProcessor
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.notification import PayPayNotifications
+from honnin.publish import Publisher
+from honnin.sqs_send import SendError
+from honnin.store import Effect, Store, UserStatus
+from honnin.vault import Vault
+from honnin.webhook import MAX_BODY_BYTES, Event
+from tests.fakes import FakeBus, FakeVexora, LoopbackServer, Reply
+from tests.handlers import load
+from tests.tables import create_table
+
+HANDLERS = ("paypay_kyc_webhook", "paypay_risk_webhook", "paypay_account_status_webhook", "paypay_recon_webhook")
+SOURCE = "13.112.237.64"
+USER = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
+KYC = {
+    "notification_type": "kyc_passport.kyc_info.updated",
+    "notification_id": "evt_aXnbdeFt2Ke",
+    "user_authorization_id": USER,
+}
+RECON = {
+    "notification_type": "file.created",
+    "notification_id": "0f8d7c1e-4b3a-4f5e-9c2d-1a2b3c4d5e6f",
+    "fileType": "kyc_passport_sync_recon",
+    "path": "https://recon.example.jp/kyc_passport_9_20260331_20260331.csv?signature=sample",
+    "requestedAt": "1775012400",
+}
+
+
+class Ack:
+    """Calls the ack path, and keeps what it queued."""
+
+    def __init__(self) -> None:
+        self.queued: list[str] = []
+        self.send_error: Exception | None = None
+
+    def __call__(
+        self,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        body: str | None = None,
+        source: str = SOURCE,
+        cidrs: Sequence[str] = ("192.0.2.0/24", "13.112.237.64/32"),
+        **event: Any,
+    ) -> dict[str, Any]:
+        request = {
+            "requestContext": {"identity": {"sourceIp": source}},
+            "body": body if fields is None else json.dumps(dict(fields), ensure_ascii=False),
+            **event,
+        }
+        return webhook.acknowledge_paypay(request, source_cidrs=cidrs, send=self._send)
+
+    def event(self) -> Event:
+        """The one event that was queued."""
+        (text,) = self.queued
+        return Event.from_json(text)
+
+    def _send(self, text: str) -> str:
+        if self.send_error:
+            raise self.send_error
+        self.queued.append(text)
+        return "message-1"
+
+
+@pytest.fixture
+def ack() -> Ack:
+    return Ack()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def refused(answer: Mapping[str, Any], ack: Ack, status: int = 400) -> bool:
+    return answer["statusCode"] == status and answer["body"] != "OK" and ack.queued == []
+
+
+# The answer and the event
+
+
+@pytest.mark.parametrize(
+    ("notification_type", "kind"),
+    [
+        ("kyc_passport.kyc_info.updated", "kyc"),
+        ("kyc_passport.risk.update", "risk"),
+        ("kyc_passport.account_status.updated", "account_status"),
+    ],
+)
+def test_an_event_of_a_user_is_queued_and_answered_ok(ack: Ack, notification_type: str, kind: str) -> None:
+    answer = ack(KYC | {"notification_type": notification_type})
+    assert (answer["statusCode"], answer["body"]) == (200, "OK")
+    assert answer["headers"] == {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+    event = ack.event()
+    assert event.event_id == f"paypay:{kind}:evt_aXnbdeFt2Ke"
+    assert (event.provider, event.kind, event.cause, event.subject) == ("paypay", kind, "webhook", USER)
+    assert event.detail == {"type": notification_type}
+    assert datetime.fromisoformat(event.received_at).tzinfo == UTC
+
+
+def test_a_recon_notice_is_queued_with_its_file_type_its_url_and_its_time(ack: Ack) -> None:
+    assert ack(RECON)["body"] == "OK"
+    event = ack.event()
+    assert (event.kind, event.subject) == ("recon_file", "kyc_passport_sync_recon")
+    assert event.detail == {"type": "file.created", "path": RECON["path"], "requestedAt": "1775012400"}
+
+
+def test_an_unknown_file_type_is_queued_as_well(ack: Ack) -> None:
+    assert ack(RECON | {"fileType": "payment_sync_recon"})["body"] == "OK"
+    assert ack.event().subject == "payment_sync_recon"
+
+
+@pytest.mark.parametrize("field", ["userAuthorizationId", "user_authorization_id"])
+def test_a_customer_event_is_queued_under_its_user(ack: Ack, field: str) -> None:
+    fields = {"notification_type": "customer.authroization.succeeded", "notification_id": "n-1", field: USER}
+    assert ack(fields | {"nonce": "x", "scopes": ["a"], "expiry": 1})["body"] == "OK"
+    event = ack.event()
+    assert (event.event_id, event.kind, event.subject) == ("paypay:unrecognised:n-1", "unrecognised", USER)
+    assert event.detail == {"type": "customer.authroization.succeeded"}
+
+
+def test_an_unknown_type_that_names_nobody_is_queued(ack: Ack) -> None:
+    assert ack({"notification_type": "payment.completed", "notification_id": "n-2"})["body"] == "OK"
+    assert (ack.event().kind, ack.event().subject) == ("unrecognised", webhook.UNNAMED)
+
+
+def test_without_an_id_the_same_bytes_are_the_same_event(ack: Ack) -> None:
+    fields = {name: value for name, value in KYC.items() if name != "notification_id"}
+    ack(fields)
+    ack(fields)
+    ack(fields | {"user_authorization_id": "another"})
+    digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
+    ids = [Event.from_json(text).event_id for text in ack.queued]
+    assert ids[:2] == [f"paypay:kyc:body-{digest}"] * 2
+    assert ids[2] != ids[0]
+
+
+def test_a_base64_body_is_the_same_event_as_the_plain_one(ack: Ack) -> None:
+    fields = {name: value for name, value in KYC.items() if name != "notification_id"}
+    body = json.dumps(fields)
+    ack(body=body)
+    ack(body=base64.b64encode(body.encode()).decode(), isBase64Encoded=True)
+    assert Event.from_json(ack.queued[0]).event_id == Event.from_json(ack.queued[1]).event_id
+
+
+def test_of_a_repeated_key_the_last_counts(ack: Ack) -> None:
+    ack(body=json.dumps(KYC)[:-1] + ', "user_authorization_id": "last"}')
+    assert ack.event().subject == "last"
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("source", ["203.0.113.9", "13.112.237.65", "2001:db8::1", "::ffff:13.112.237.64", "", "me"])
+def test_another_address_is_403_with_a_metric_and_the_address(
+    ack: Ack, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    assert refused(ack(KYC, source=source), ack, 403)
+    rejected, refusal = lines(capsys)
+    assert rejected["SourceAddressRejected"] == 1
+    assert rejected["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "SourceAddressRejected", "Unit": "Count"}]
+    assert (rejected["provider"], rejected["source_ip"]) == ("paypay", source)
+    assert (refusal["WebhookRefused"], refusal["status"]) == (1, 403)
+
+
+def test_x_forwarded_for_is_not_believed(ack: Ack) -> None:
+    assert refused(ack(KYC, source="203.0.113.9", headers={"X-Forwarded-For": SOURCE}), ack, 403)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize(("over", "status"), [(-1, 200), (0, 200), (1, 413)])
+def test_64_kib_are_taken_and_a_byte_more_is_not(ack: Ack, *, encoded: bool, over: int, status: int) -> None:
+    # Three bytes a letter: bytes count, not characters.
+    body = json.dumps(KYC | {"note": "本" * 1000}, ensure_ascii=False)[:-1]
+    body += " " * (MAX_BODY_BYTES + over - len(body.encode()) - 1) + "}"
+    assert len(body.encode()) == MAX_BODY_BYTES + over
+    text = base64.b64encode(body.encode()).decode() if encoded else body
+    assert ack(body=text, isBase64Encoded=encoded)["statusCode"] == status
+    assert len(ack.queued) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoded"),
+    [
+        (None, False),
+        ("", False),
+        ("{", False),
+        ("[]", False),
+        ("null", False),
+        ('"text"', False),
+        ("[" * 60_000, False),
+        ('{"a":' * 12_000, False),
+        (f'{{"a": {"1" * 60_000}}}', False),
+        ("\ufeff{}", False),
+        ("\ud800", False),
+        ("not base64!", True),
+        ("本", True),
+        (base64.b64encode(b"\xff\xfe").decode(), True),
+        (base64.b64encode(json.dumps(KYC).encode("utf-16")).decode(), True),
+        ("", True),
+    ],
+)
+def test_what_is_no_json_object_is_400(ack: Ack, body: str | None, *, encoded: bool) -> None:
+    assert refused(ack(body=body, isBase64Encoded=encoded), ack)
+
+
+@pytest.mark.parametrize(
+    ("base", "field", "longest"),
+    [
+        (KYC, "notification_type", 128),
+        (KYC, "notification_id", 128),
+        (KYC, "user_authorization_id", 64),
+        (RECON, "fileType", 128),
+        (RECON, "path", 4096),
+    ],
+)
+def test_the_length_of_each_field(ack: Ack, base: dict[str, str], field: str, longest: int) -> None:
+    for length, status in ((0, 400), (1, 200), (longest, 200), (longest + 1, 400)):
+        answer = ack(base | {field: "x" * length, **({} if field != "notification_type" else {"fileType": "t"})})
+        assert answer["statusCode"] == status, length
+        if status == 400:
+            assert answer["body"] == f"{field} must be a text of 1 to {longest} printable characters"
+    assert len(ack.queued) == 2
+
+
+@pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, ["x"], float("nan"), "a\nb", "a\u202eb", "a\u200fb"])
+@pytest.mark.parametrize(
+    ("base", "field"),
+    [
+        (KYC, "notification_type"),
+        (KYC, "notification_id"),
+        (KYC, "user_authorization_id"),
+        (RECON, "fileType"),
+        (RECON, "path"),
+    ],
+)
+def test_a_field_of_another_type_or_with_a_mark_is_400(
+    ack: Ack, base: dict[str, Any], field: str, value: object
+) -> None:
+    assert refused(ack(base | {field: value}), ack)
+
+
+@pytest.mark.parametrize("mark", ["\u061c", "\u2028", "\u2029"])
+def test_other_marks_of_direction_and_line_are_400(ack: Ack, mark: str) -> None:
+    assert refused(ack(KYC | {"notification_id": f"a{mark}b"}), ack)
+
+
+@pytest.mark.parametrize("field", ["notification_type", "user_authorization_id"])
+def test_a_missing_field_is_400_with_its_name(ack: Ack, field: str) -> None:
+    answer = ack({name: value for name, value in KYC.items() if name != field})
+    assert refused(answer, ack)
+    assert field in answer["body"]
+
+
+@pytest.mark.parametrize("field", ["fileType", "path", "requestedAt"])
+def test_a_missing_recon_field_is_400_with_its_name(ack: Ack, field: str) -> None:
+    answer = ack({name: value for name, value in RECON.items() if name != field})
+    assert refused(answer, ack)
+    assert field in answer["body"]
+
+
+@pytest.mark.parametrize("value", ["1775012400", "1775012400123", 1775012400, 1775012400123])
+def test_requested_at_is_an_epoch_as_text_or_number(ack: Ack, value: str | int) -> None:
+    assert ack(RECON | {"requestedAt": value})["body"] == "OK"
+    assert ack.event().detail["requestedAt"] == str(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "177501240", "17750124001", "1775012400.5", "-775012400", "１７７５０１２４００", "now"]
+)
+def test_another_requested_at_is_400(ack: Ack, value: str) -> None:
+    assert refused(ack(RECON | {"requestedAt": value}), ack)
+
+
+@pytest.mark.parametrize("value", [None, True, 1775012400.0, 10**30, -1775012400, [1775012400], {}])
+def test_a_requested_at_of_another_type_is_400(ack: Ack, value: object) -> None:
+    assert refused(ack(RECON | {"requestedAt": value}), ack)
+
+
+# The queue
+
+
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
+def test_no_character_that_sqs_refuses_is_queued(ack: Ack, character: str) -> None:
+    # SQS API reference, SendMessage, MessageBody: #x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF.
+    answer = ack(KYC | {"notification_id": f"evt{character}"})
+    assert answer["statusCode"] in (200, 400)
+    assert all(character not in text for text in ack.queued)
+
+
+def test_503_and_a_metric_when_the_queue_does_not_take_it(ack: Ack, capsys: pytest.CaptureFixture[str]) -> None:
+    ack.send_error = SendError("the message was not taken: TimeoutError")
+    assert ack(KYC)["statusCode"] == 503
+    [line] = lines(capsys)
+    assert (line["EventNotQueued"], line["event_id"]) == (1, "paypay:kyc:evt_aXnbdeFt2Ke")
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    ("replies", "status", "calls"),
+    [
+        pytest.param([Reply(500), Reply(200, b'{"MessageId": "m-1"}')], 200, 2, id="down once"),
+        pytest.param([Reply(503)], 503, 2, id="down"),
+        pytest.param([Reply(wait_s=5)], 503, 2, id="silent"),
+        pytest.param([Reply(instead="reset")], 503, 2, id="reset"),
+    ],
+)
+def test_sqs_down_is_one_retry_and_503_within_a_second(
+    monkeypatch: pytest.MonkeyPatch, replies: list[Reply], status: int, calls: int
+) -> None:
+    monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", f" 192.0.2.0/24 , {SOURCE}/32")
+    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    handler = load("paypay_kyc_webhook").lambda_handler
+    request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
+    with LoopbackServer(*replies) as sqs:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", sqs.url)
+        begun = time.monotonic()
+        answer = handler(request, None)
+        # 1.0 s for the queue, and some for a machine with other work.
+        assert time.monotonic() - begun < 1.2
+    assert answer["statusCode"] == status
+    assert len(sqs.received) == calls
+
+
+# What is printed
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 503])
+def test_nothing_of_the_body_is_printed_but_ids(ack: Ack, capsys: pytest.CaptureFixture[str], status: int) -> None:
+    fields: dict[str, Any] = KYC | {"name": "見本 花子", "phone": "08012345678", "nonce": "n0nce"}
+    if status == 400:
+        fields["user_authorization_id"] = "見本 花子" * 20
+    if status == 503:
+        ack.send_error = SendError("the message was not taken: TimeoutError")
+    assert ack(fields, source="203.0.113.9" if status == 403 else SOURCE)["statusCode"] == status
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for secret in (USER, "見本", "\\u898b", "08012345678", "n0nce", "kyc_info.updated"):
+        assert secret not in printed.out
+    assert ("evt_aXnbdeFt2Ke" in printed.out) == (status in (200, 503))
+
+
+def test_the_url_of_a_recon_file_is_not_printed(ack: Ack, capsys: pytest.CaptureFixture[str]) -> None:
+    ack(RECON)
+    assert "recon.example.jp" not in capsys.readouterr().out
+
+
+# Bad input: at least 2,000 generated requests over the four functions, and what they queued goes on to the table
+
+EXAMPLES = 2400
+
+_marks = st.sampled_from(
+    ["\u202e", "\u200f", "\u061c", "\x00", "\x1b[31m", "\r\n", "\u2028", "\ud800", "\udfff", "\ufeff"]
+)
+_texts = st.one_of(
+    st.text(max_size=20),
+    st.text(st.characters(codec=None), max_size=8),
+    st.builds("".join, st.lists(st.one_of(_marks, st.text(max_size=4)), max_size=4)),
+    st.builds(lambda text, times: text * times, st.sampled_from(["x", "本", "🙂", "e\u0301"]), st.integers(1, 200)),
+    st.sampled_from(["null", "-", "../../x", "' OR 1=1", "${jndi:ldap://x}", "USER#victim", "n-1:link", "%00", "本人"]),
+)
+_numbers = st.one_of(
+    st.integers(),
+    st.integers(10**9, 10**13),
+    st.sampled_from([10**400, -(10**400), float("nan"), float("inf"), float("-inf"), 1e308, 5e-324]),
+)
+_leaves = st.one_of(st.none(), st.booleans(), _numbers, _texts)
+_values = st.recursive(
+    _leaves,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_texts, inner, max_size=3)),
+    max_leaves=8,
+)
+_types = st.sampled_from(
+    [
+        *webhook.PAYPAY_KINDS,
+        *webhook.PAYPAY_KINDS,
+        "customer.authroization.succeeded",
+        "customer.authroization.failed",
+        "KYC_PASSPORT.RISK.UPDATE",
+        "kyc_passport.risk.update ",
+    ]
+)
+_ids = st.sampled_from([USER, "unknown-1", "unknown-2", USER.upper(), f" {USER}", f"{USER}\x00", f"{USER}#", "-"])
+_paths = st.sampled_from(
+    [
+        RECON["path"],
+        "file:///etc/passwd",
+        "https://a/%2e%2e%2f.csv",
+        "https://a/..",
+        "//169.254.169.254/latest",
+        "https://a/kyc_passport_9_99999999_00000000.csv",
+        "javascript:alert(1)",
+    ]
+)
+
+
+def _mostly(good: st.SearchStrategy[Any], bad: st.SearchStrategy[Any], times: int = 12) -> st.SearchStrategy[Any]:
+    """`good` so many times as often as `bad`. (`one_of` would count the branches inside both.)"""
+    return st.sampled_from([good] * times + [bad]).flatmap(lambda chosen: chosen)
+
+
+def _often(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return _mostly(good, _values)
+
+
+_fields = st.fixed_dictionaries(
+    {"notification_type": _often(_types)},
+    optional={
+        "notification_id": _often(st.text("abc012:-", min_size=1, max_size=6)),
+        "user_authorization_id": _often(_ids),
+        "userAuthorizationId": _often(_ids),
+        "fileType": _often(st.sampled_from(["kyc_passport_sync_recon", "kyc_passport_risk_sync_recon", "other"])),
+        "path": _mostly(_paths, _texts),
+        "requestedAt": _often(
+            st.sampled_from(["1775012400", "1775012400000", 1775012400, "9999999999999", "0000000000"])
+        ),
+        "extra": _values,
+    },
+)
+
+
+def _dumped(fields: dict[str, Any], *, ascii_only: bool, repeated: list[tuple[str, Any]]) -> str:
+    """The fields as JSON, some of the keys twice."""
+    text = json.dumps(fields, ensure_ascii=ascii_only)
+    for name, value in repeated:
+        text = f"{text[:-1]}, {json.dumps(name)}: {json.dumps(value, ensure_ascii=ascii_only)}}}"
+    return text
+
+
+_notifications = st.builds(
+    _dumped,
+    _fields,
+    ascii_only=st.booleans(),
+    repeated=_mostly(st.just([]), st.lists(st.tuples(st.sampled_from([*KYC, *RECON]), _values), max_size=2), 6),
+)
+_broken = st.one_of(
+    st.builds(lambda text, at: text[:at], _notifications, st.integers(0, 200)),
+    st.builds(json.dumps, _values),
+    _texts,
+    st.builds(
+        lambda opening, times: opening * times,
+        st.sampled_from(["[", '{"a":', "[[{", "1", "-", '"']),
+        st.integers(1, 70_000),
+    ),
+    st.builds(lambda digits: f'{{"requestedAt": {"9" * digits}}}', st.integers(1, 6000)),
+)
+_bodies = _mostly(_notifications, st.one_of(st.none(), _broken), 3)
+
+
+def _wrapped(text: str | None, how: str, noise: bytes) -> tuple[str | None, object]:
+    """A body as API Gateway would hand it over: plain, or base64 of bytes that need not be UTF-8."""
+    if text is None or how == "plain":
+        return text, False
+    if how == "not base64":
+        return text, True
+    data = text.encode("utf-8", "surrogatepass") + (noise if how == "noise" else b"")
+    return base64.b64encode(data).decode(), True
+
+
+_wraps = st.sampled_from(["plain", "plain", "plain", "base64", "noise", "not base64"])
+_headers = st.one_of(
+    st.none(),
+    st.just({}),
+    st.dictionaries(
+        st.one_of(_texts, st.sampled_from(["Content-Type", "X-Forwarded-For"])), st.one_of(st.none(), _texts)
+    ),
+)
+
+
+def _request(body: tuple[str | None, object], headers: object, path: object, source: str) -> dict[str, Any]:
+    return {
+        "resource": path,
+        "path": path,
+        "pathParameters": None if path is None else {"proxy": path},
+        "queryStringParameters": None if path is None else {"q": path},
+        "headers": headers,
+        "requestContext": {"identity": {"sourceIp": source}},
+        "body": body[0],
+        "isBase64Encoded": body[1],
+    }
+
+
+_requests = st.builds(
+    _request,
+    st.builds(_wrapped, _bodies, _wraps, st.binary(min_size=1, max_size=4)),
+    _headers,
+    st.one_of(st.none(), _texts, st.sampled_from(["/webhooks/paypay/kyc", "/../..", "//", "/%00"])),
+    _mostly(st.just(SOURCE), _texts),
+)
+
+
+class UnknowingPayPay(PayPayClient):
+    """PayPay with one flagged user; it knows nobody else, and refuses what is no id at all."""
+
+    def __init__(self) -> None:
+        """Needs nothing."""
+
+    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+        """Get the KYC information."""
+        return self.kyc_passport(user_authorization_id)
+
+    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+        """Get the KYC information of a KYC Passport client."""
+        if user_authorization_id != USER:
+            raise UserAnswerError("paypay", "invalid", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
+        raise UserAnswerError("paypay", "flagged", http_status=400, code="UNACCEPTABLE_OP")
+
+    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+        """Get the state of an authorization."""
+        if user_authorization_id == USER:
+            return UserAuthorization.model_validate({"status": "ACTIVE", "referenceIds": ["named"], "scopes": []})
+        if len(user_authorization_id) < 5:
+            raise ProviderRefusedError("paypay", "invalid", http_status=400, code="INVALID_REQUEST_PARAMS")
+        raise UserAnswerError("paypay", "unknown", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the functions queued; the queue refuses what SQS would refuse."""
+    taken: list[str] = []
+
+    def send(url: str, body: str) -> str:
+        if any(character in body for character in "\ufffe\uffff"):
+            raise SendError("the message was not taken: SQS answered 400")
+        taken.append(body)
+        return "m-1"
+
+    monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", f"{SOURCE}/32")
+    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    monkeypatch.setattr(webhook, "send_message", send)
+    return taken
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """A table with two users who have linked: `named`, whose id the requests use, and `bystander`."""
+    with mock_aws():
+        db = boto3.client("dynamodb")
+        store = Store(create_table(db, "StateTable"), db)
+        for user_id, linked in (("named", USER), ("bystander", "0a1b2c3d-0000-4000-8000-000000000001")):
+            after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=linked, scopes=("get_kyc_info",))
+            at = "2026-04-01T03:00:00.000Z"
+            store.apply(Effect(f"api:{user_id}", "linked", "api", at, None, after, {}, links=True))
+        yield store
+
+
+def _processed(store: Store, texts: list[str]) -> None:
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    rule = PayPayNotifications(store=store, client=UnknowingPayPay(), vault=Vault("vault", s3), now=now)
+    publisher = Publisher("bus", store, FakeBus().client)
+    processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule)
+    for text in texts:
+        processor.begin_batch()
+        processor.process(Event.from_json(text))
+
+
+@pytest.mark.timeout(300)
+def test_no_request_breaks_a_function_and_none_moves_a_user_it_does_not_name(queue: list[str], store: Store) -> None:
+    handlers: list[Callable[[Mapping[str, Any], None], dict[str, Any]]] = [
+        load(name).lambda_handler for name in HANDLERS
+    ]
+    statuses: list[int] = []
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(handler=st.sampled_from(handlers), request=_requests)
+    def send(handler: Callable[[Mapping[str, Any], None], dict[str, Any]], request: dict[str, Any]) -> None:
+        before = len(queue)
+        with redirect_stdout(StringIO()):
+            answer = handler(request, None)
+        statuses.append(answer["statusCode"])
+        assert answer["statusCode"] in (200, 400, 403, 413)
+        assert len(queue) - before == (answer["statusCode"] == 200)
+        for text in queue[before:]:
+            event = Event.from_json(text)
+            text.encode()  # no half of a surrogate pair
+            assert event.provider == "paypay"
+            assert event.cause == "webhook"
+
+    send()
+    assert len(statuses) >= 2000
+    assert statuses.count(200) >= 400
+    assert len(set(statuses)) >= 3
+
+    untouched = [store.status(user_id, "paypay") for user_id in ("bystander", "named")]
+    others = [text for text in queue if Event.from_json(text).subject != USER]
+    _processed(store, others)
+    assert [store.status(user_id, "paypay") for user_id in ("bystander", "named")] == untouched
+    assert all(len(store.timeline(user_id, 5)[0]) == 1 for user_id in ("bystander", "named"))
+
+
+def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: Store) -> None:
+    # Else the test above would show nothing.
+    request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
+    load("paypay_recon_webhook").lambda_handler(request, None)
+    _processed(store, queue)
+    status = store.status("named", "paypay")
+    assert status is not None
+    assert status.status == "RISK_FLAGGED"

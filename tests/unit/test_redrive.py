@@ -1,0 +1,178 @@
+"""Putting dead letters back: everything once, counted by what it failed of, and harmless when it is stopped."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from operations import redrive as command
+from operations.redrive import redrive
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class Queues:
+    """The dead-letter queue and the events queue, on moto."""
+
+    def __init__(self) -> None:
+        self.sqs: SQSClient = boto3.client("sqs")
+        self.dead = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        self.events = self.sqs.create_queue(QueueName="events")["QueueUrl"]
+
+    def park(self, body: str, error_type: str | None = None) -> None:
+        """A dead letter; without an error's type SQS itself moved it there."""
+        attributes: Any = {"errorType": {"DataType": "String", "StringValue": error_type}} if error_type else {}
+        self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
+
+    def count(self, url: str) -> int:
+        """How many messages a queue holds, in flight or not."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(map(int, answer.values()))
+
+    def bodies(self) -> list[str]:
+        """Everything on the events queue, which is empty afterwards."""
+        found: list[str] = []
+        while messages := self.sqs.receive_message(QueueUrl=self.events, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=self.events, ReceiptHandle=message["ReceiptHandle"])
+        return sorted(found)
+
+
+class DyingClient:
+    """An SQS client whose call number `at` of that name kills the program, before it takes effect."""
+
+    def __init__(self, client: "SQSClient", name: str, at: int) -> None:
+        self._client = client
+        self._name = name
+        self._left = at
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name != self._name:
+            return call
+
+        def dies_in_time(**request: Any) -> Any:
+            self._left -= 1
+            if not self._left:
+                raise KeyboardInterrupt
+            return call(**request)
+
+        return dies_in_time
+
+
+@pytest.fixture
+def queues() -> Iterator[Queues]:
+    with mock_aws():
+        yield Queues()
+
+
+def test_every_dead_letter_is_put_back_and_counted_by_its_error(queues: Queues) -> None:
+    for number in range(25):
+        queues.park(f"body-{number:02}", ["MalformedEventError", "KeyError", None][number % 3])
+    moved = redrive(queues.sqs, queues.dead, queues.events)
+    assert moved == {"MalformedEventError": 9, "KeyError": 8, "(received too often)": 8}
+    assert queues.count(queues.dead) == 0
+    assert queues.bodies() == [f"body-{number:02}" for number in range(25)]
+
+
+def test_the_body_stays_byte_for_byte_what_it_was(queues: Queues) -> None:
+    body = json.dumps({"v": 1, "event_id": "paypay:kyc:本人🙂", "detail": {}}, ensure_ascii=False)
+    queues.park(body, "KeyError")
+    redrive(queues.sqs, queues.dead, queues.events)
+    assert queues.bodies() == [body]
+
+
+def test_an_empty_queue_is_no_error(queues: Queues) -> None:
+    assert redrive(queues.sqs, queues.dead, queues.events) == Counter()
+
+
+def test_what_is_parked_anew_meanwhile_does_not_keep_it_going(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The events queue's worker parks each message again at once."""
+    for number in range(3):
+        queues.park(f"body-{number}", "KeyError")
+    send = queues.sqs.send_message
+
+    def sends_and_is_parked(**request: Any) -> Any:
+        if request["QueueUrl"] == queues.events:
+            queues.park(request["MessageBody"], "KeyError")
+            return {"MessageId": "m"}
+        return send(**request)
+
+    monkeypatch.setattr(queues.sqs, "send_message", sends_and_is_parked)
+    # `park` goes through the patched client as well, to the other queue.
+    assert redrive(queues.sqs, queues.dead, queues.events).total() == 3
+    assert queues.count(queues.dead) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "left", "sent"),
+    [("receive_message", 2, 2, 1), ("send_message", 2, 2, 1), ("delete_message", 1, 3, 1), ("delete_message", 3, 1, 3)],
+)
+def test_a_crash_at_any_call_loses_nothing(queues: Queues, name: str, at: int, left: int, sent: int) -> None:
+    for number in range(3):
+        queues.park(f"body-{number}")
+    client: Any = DyingClient(queues.sqs, name, at)
+    with pytest.raises(KeyboardInterrupt):
+        redrive(client, queues.dead, queues.events)
+    assert queues.count(queues.dead) == left
+    assert queues.count(queues.events) == sent
+
+
+def test_a_crash_between_send_and_delete_repeats_the_message(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_VISIBILITY_S", 0)  # a killed run's message shows up again
+    queues.park("body-1")
+    client: Any = DyingClient(queues.sqs, "delete_message", 1)
+    with pytest.raises(KeyboardInterrupt):
+        redrive(client, queues.dead, queues.events)
+    assert redrive(queues.sqs, queues.dead, queues.events).total() == 1
+    assert queues.count(queues.dead) == 0
+    assert queues.bodies() == ["body-1", "body-1"]
+
+
+# The command
+
+
+def stack(queues: Queues) -> None:
+    """A stack whose outputs name the two queues."""
+    names = {"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events}
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {name: {"Value": url} for name, url in names.items()},
+    }
+    boto3.client("cloudformation").create_stack(StackName="honnin-test", TemplateBody=json.dumps(template))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["redrive", "--stack", name])
+    return command.main()
+
+
+def test_the_command_says_what_it_put_back(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack(queues)
+    queues.park("body-1", "KeyError")
+    queues.park("body-2", "KeyError")
+    assert run(monkeypatch, "honnin-test") == 0
+    said = capsys.readouterr().out
+    assert "2 × KeyError" in said
+    assert "2 put back." in said
+    assert run(monkeypatch, "honnin-test") == 0
+    assert "There were no dead letters." in capsys.readouterr().out
+
+
+def test_a_stack_that_is_not_there_is_one_sentence_and_1(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "no-such-stack") == 1
+    said = capsys.readouterr()
+    assert "no-such-stack" in said.err
+    assert "Traceback" not in said.err
