@@ -11,7 +11,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=ap-northeast-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 PYTEST := $(BIN)/python -m pytest -q
-SOURCES := $(wildcard layers functions local sandbox tests bench)
+SOURCES := $(wildcard layers functions local sandbox operations tests bench chaos)
 UV_COMPILE := uv pip compile --quiet --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
 	--universal --no-annotate
 
@@ -49,8 +49,21 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 	@local/browser.sh
 	@$(PYTEST) tests/e2e
 
+.PHONY: redrive
+redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)
+	@$(BIN)/python -m operations.redrive --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"
+
+.PHONY: chaos
+chaos: setup ## 10,000 generated event streams with injected faults (SCHEDULES=…)
+	@$(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10000)
+
+.PHONY: bench
+bench: build ## speed and memory, as ratios; writes build/bench.json
+	@$(BIN)/python -m bench ack
+
 .PHONY: lint
 lint: setup ## ruff, mypy, cfn-lint, sam validate
+	@mkdir -p build
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "ruff format would change files: run $(BIN)/ruff format $(SOURCES)" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary $(SOURCES)

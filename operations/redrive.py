@@ -72,6 +72,9 @@ def main() -> int:
     except (BotoCoreError, ClientError) as error:
         print(f"The dead letters of {stack} could not be put back: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyError as missing:
+        print(f"{stack} has no output {missing}: is it a stack of Honnin?", file=sys.stderr)  # noqa: T201
+        return 1
     for kind, number in moved.most_common():
         screen.print(f"{number} × {kind}")
     screen.print(f"{moved.total()} put back." if moved else "There were no dead letters.")

@@ -2,12 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
+from local import deployment
 from local.stack import Merchant, Stack
 
 pytestmark = pytest.mark.e2e
@@ -59,6 +63,86 @@ def test_a_function_that_lacks_a_permission_fails(stack: Stack) -> None:
     with _without(stack, "VexoraSubmissionFunction", "dynamodb:PutItem"):
         assert submit() == 500
     assert submit() == 201
+
+
+# What each role may do, and by leaving it out, what it may not.
+_MAY: dict[str, set[str]] = {
+    "VexoraSubmissionFunction": {"read table", "publish", "read provider secret", "read callback key"},
+    "VexoraResultWebhookFunction": {"send event", "read provider secret", "read callback key"},
+    "PayPayAccountLinkFunction": {"read table", "publish", "read provider secret"},
+    "PayPayKycFunction": {"read table", "write vault", "publish", "read provider secret"},
+    "PayPayKycWebhookFunction": {"send event"},
+    "PayPayRiskWebhookFunction": {"send event"},
+    "PayPayAccountStatusWebhookFunction": {"send event"},
+    "PayPayReconWebhookFunction": {"send event"},
+    "EventProcessorFunction": {
+        "read table",
+        "write vault",
+        "publish",
+        "read provider secret",
+        "receive event",
+        "park event",
+    },
+    "VexoraStatusPollFunction": {"send event", "publish"},
+    "KycStatusFunction": set(),
+}
+
+
+def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
+    out = stack.outputs
+    bucket, table = out["PersonalDataBucketName"], out["StateTableName"]
+    callback_key = stack.client("cloudformation").describe_stack_resource(
+        StackName=deployment.STACK_NAME, LogicalResourceId="CallbackKeySecret"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    entry = {"EventBusName": out["EventBusName"], "Source": "test", "DetailType": "Probe", "Detail": "{}"}
+    key = {"pk": {"S": "PROBE"}, "sk": {"S": "PROBE"}}
+    return {
+        "read table": lambda c: c("dynamodb").get_item(TableName=table, Key=key),
+        "scan table": lambda c: c("dynamodb").scan(TableName=table, Limit=1),
+        "read vault": lambda c: c("s3").get_object(Bucket=bucket, Key="paypay/probe"),
+        "list vault": lambda c: c("s3").list_objects_v2(Bucket=bucket),
+        "write vault": lambda c: c("s3").put_object(Bucket=bucket, Key="paypay/probe", Body=b"{}"),
+        "delete from vault": lambda c: c("s3").delete_object(Bucket=bucket, Key="paypay/probe"),
+        "send event": lambda c: c("sqs").send_message(QueueUrl=out["EventQueueUrl"], MessageBody="probe"),
+        "receive event": lambda c: c("sqs").get_queue_attributes(QueueUrl=out["EventQueueUrl"]),
+        "park event": lambda c: c("sqs").send_message(QueueUrl=out["DeadLetterQueueUrl"], MessageBody="probe"),
+        "read dead letters": lambda c: c("sqs").receive_message(QueueUrl=out["DeadLetterQueueUrl"]),
+        "publish": lambda c: c("events").put_events(Entries=[entry]),
+        "read provider secret": lambda c: c("secretsmanager").get_secret_value(SecretId=out["ProvidersSecretArn"]),
+        "write provider secret": lambda c: c("secretsmanager").put_secret_value(
+            SecretId=out["ProvidersSecretArn"], SecretString="{}"
+        ),
+        "read callback key": lambda c: c("secretsmanager").get_secret_value(SecretId=callback_key),
+    }
+
+
+@pytest.mark.parametrize("logical_id", _MAY)
+def test_a_role_may_do_what_its_function_needs_and_nothing_else(stack: Stack, logical_id: str) -> None:
+    arn = stack.client("lambda").get_function_configuration(FunctionName=stack.function_name(logical_id))["Role"]
+    session = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="probe")["Credentials"]
+
+    make: Any = boto3.client  # its overloads want literal names
+
+    def client(service: str) -> Any:
+        return make(
+            service,
+            endpoint_url=stack.endpoint,
+            region_name=stack.region,
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
+        )
+
+    allowed = set()
+    for name, attempt in _attempts(stack).items():
+        try:
+            attempt(client)
+        except ClientError as error:
+            # Denied, or let through to something that is not there.
+            if error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "AuthorizationError"):
+                continue
+        allowed.add(name)
+    assert allowed == _MAY[logical_id]
 
 
 def test_a_webhook_that_cannot_queue_answers_503_so_that_the_provider_tries_again(stack: Stack) -> None:

@@ -3,11 +3,12 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from operations import redrive as command
@@ -140,14 +141,25 @@ def test_a_crash_between_send_and_delete_repeats_the_message(queues: Queues, mon
 # The command
 
 
-def stack(queues: Queues) -> None:
-    """A stack whose outputs name the two queues."""
-    names = {"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events}
-    template = {
-        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-        "Outputs": {name: {"Value": url} for name, url in names.items()},
-    }
-    boto3.client("cloudformation").create_stack(StackName="honnin-test", TemplateBody=json.dumps(template))
+class FakeCloudFormation:
+    """Knows one stack, `honnin-test`. (moto's CloudFormation wants packages that nothing else here needs.)"""
+
+    def __init__(self, outputs: Mapping[str, str]) -> None:
+        self._outputs = outputs
+
+    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
+        """The stack's outputs."""
+        if StackName != "honnin-test":
+            problem = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
+            raise ClientError({"Error": problem}, "DescribeStacks")
+        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]}]}
+
+
+@pytest.fixture(autouse=True)
+def _stack(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = FakeCloudFormation({"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events})
+    clients = {"cloudformation": stack, "sqs": queues.sqs}
+    monkeypatch.setattr(command.boto3, "client", clients.__getitem__)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
@@ -158,7 +170,6 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
 def test_the_command_says_what_it_put_back(
     queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack(queues)
     queues.park("body-1", "KeyError")
     queues.park("body-2", "KeyError")
     assert run(monkeypatch, "honnin-test") == 0

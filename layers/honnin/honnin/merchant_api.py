@@ -90,10 +90,15 @@ def _unreadable(event: Mapping[str, Any]) -> dict[str, Any] | None:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
         if len(body) > MAX_BODY_BYTES:
             return _proxy(413, "The body is larger than 64 KiB")
-        value = json.loads(body.decode()) if body else {}
+        value = json.loads(body.decode(), parse_constant=_refuse_constant) if body else {}
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text that anybody could send on
     except (binascii.Error, ValueError, RecursionError):
         return _proxy(400, "The body is not JSON in UTF-8")
     return None if isinstance(value, dict) else _proxy(400, "The body is not a JSON object")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _content_type(event: Mapping[str, Any]) -> str:

@@ -109,4 +109,5 @@ def after_kyc_reading(current: PayPayStatus, reading: PayPayStatus, product: Kyc
 
 def after_account_reading(current: PayPayStatus, reading: PayPayStatus) -> PayPayStatus:
     """The status after a read of the authorization alone: an active one says nothing about the user's KYC."""
-    return current if reading is PayPayStatus.LINKED and current is not PayPayStatus.LINK_PENDING else reading
+    keeps = reading is PayPayStatus.LINKED and current not in _WITHOUT_LINK
+    return current if keeps else reading
