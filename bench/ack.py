@@ -195,6 +195,9 @@ def _sqs(artifacts: Artifacts) -> Iterator[_Queue]:
     """The stand-in for SQS, running; LocalError when it does not start."""
     directory = artifacts.directory
     files = certificates.make(directory, artifacts.public_authorities)
+    for pinned in artifacts.layer.glob("honnin/*.pem"):
+        # Authorities that the layer brings itself, as they are, and ours (this is a copy of the layer).
+        pinned.write_bytes(pinned.read_bytes() + b"\n" + files.authority.read_bytes())
     queue = _Queue(free_port(), files.bundle)
     process = LeashedProcess(
         TOOLS / "bin" / "python",

@@ -24,6 +24,9 @@ class Certificates:
     chain: Path
     """The server's certificate with its key."""
 
+    authority: Path
+    """The certificate of our authority alone."""
+
     bundle: Path
     """What a client trusts: the usual public authorities (reading them is part of what TLS costs), and ours."""
 
@@ -52,11 +55,12 @@ def make(directory: Path, public_authorities: Path) -> Certificates:
         .sign(authority_key, hashes.SHA256())
     )
 
-    files = Certificates(directory / "server.pem", directory / "authorities.pem")
+    files = Certificates(directory / "server.pem", directory / "authority.pem", directory / "authorities.pem")
     pem = serialization.Encoding.PEM
     key = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     files.chain.touch(mode=0o600)
     files.chain.write_bytes(server.public_bytes(pem) + key)
+    files.authority.write_bytes(authority.public_bytes(pem))
     files.bundle.write_bytes(public_authorities.read_bytes() + b"\n" + authority.public_bytes(pem))
     return files
 

@@ -72,7 +72,8 @@ def _submissions() -> Submissions:
     store = Store(settings().state_table)
     return Submissions(
         store=store,
-        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials),
+        # API Gateway waits 29 s, and an unclear earlier submission is asked for first: two calls must fit.
+        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=11),
         publisher=Publisher(settings().event_bus, store),
         webhook_api_url=settings().webhook_api_url,
         callback_key=lambda: secret_store.callback_keys()[0],

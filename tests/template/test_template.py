@@ -2,13 +2,11 @@
 
 import contextlib
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from honnin.config import Settings
-from local.bytecode import is_compiled
 from tests.tables import TEMPLATE, template
 from tests.template.transformed import decided, logical_id, resources, source_functions, statements, transformed
 
@@ -76,9 +74,9 @@ def test_each_statement_names_one_resource_and_its_actions() -> None:
         assert "NotResource" not in statement
         resource = statement["Resource"]
         assert not isinstance(resource, list), (role, resource)
-        text = resource if isinstance(resource, str) else str(resource)
-        assert resource != "*", (role, resource)
-        assert not text.endswith("*"), (role, text)
+        text = resource if isinstance(resource, str) else str(resource.get("Fn::Sub", resource))
+        # A prefix of one bucket is the only place for a star.
+        assert "*" not in text or text.endswith("Bucket.Arn}/paypay/*"), (role, text)
         checked += 1
     assert checked > len(FOLDERS)
 
@@ -394,23 +392,3 @@ def test_no_resource_name_is_hard_coded() -> None:
     for logical, resource in template()["Resources"].items():
         for name in names & set(resource["Properties"]):
             assert not isinstance(resource["Properties"][name], str), (logical, name)
-
-
-# --- what was built ---
-
-_LAYER = Path(ROOT, ".aws-sam", "build", "HonninLayer", "python")
-built = pytest.mark.skipif(not _LAYER.is_dir(), reason="nothing is built: run `make build`")
-
-
-@built
-def test_the_built_layer_ships_unchecked_bytecode_of_the_runtime_for_every_source() -> None:
-    sources = sorted(_LAYER.rglob("*.py"))
-    assert len(sources) > 100
-    assert [str(path.relative_to(_LAYER)) for path in sources if not is_compiled(path)] == []
-
-
-@built
-def test_the_built_layer_leaves_boto3_to_the_runtime() -> None:
-    assert (_LAYER / "honnin" / "store.py").is_file()
-    for name in ("boto3", "botocore", "s3transfer"):
-        assert not list(_LAYER.glob(f"{name}*")), name

@@ -26,9 +26,6 @@ AUDIENCE = VECTOR["claims"]["aud"]
 NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
 EXP = int(NOW.timestamp()) + 300
 
-P1 = pytest.mark.xfail(strict=True, raises=UnicodeEncodeError)
-NOT_FINITE = [pytest.param(float(text), marks=pytest.mark.xfail(strict=True)) for text in ("nan", "inf")]
-
 
 def base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -112,7 +109,7 @@ def test_an_asymmetric_algorithm_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "a.b", "a.b.c", "a.b.c.d", "..", "日本", "\x00", "{}", "e30.e30.", pytest.param("\ud800", marks=P1)],
+    ["", "a", "a.b", "a.b.c", "a.b.c.d", "..", "日本", "\x00", "{}", "e30.e30.", "\ud800"],
 )
 def test_what_is_no_token_is_refused(text: str) -> None:
     refused(text)
@@ -144,7 +141,7 @@ def test_a_list_of_audiences_with_ours_is_taken() -> None:
     assert verify(token(aud=["a_anotherClient", AUDIENCE])).result is LinkResult.SUCCEEDED
 
 
-@pytest.mark.parametrize("exp", [None, "", "soon", str(EXP), True, [], {}, [EXP], *NOT_FINITE])
+@pytest.mark.parametrize("exp", [None, "", "soon", str(EXP), True, [], {}, [EXP], float("nan"), float("inf")])
 def test_a_missing_or_unreadable_expiry_is_refused(exp: Any) -> None:
     refused(token({"exp": exp}))
 

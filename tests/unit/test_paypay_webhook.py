@@ -297,6 +297,14 @@ def test_a_requested_at_of_another_type_is_400(ack: Ack, value: object) -> None:
     assert refused(ack(RECON | {"requestedAt": value}), ack)
 
 
+@pytest.mark.parametrize("cidrs", ["", " , ", "192.0.2.1/24", "nonsense"])
+def test_a_list_of_addresses_that_cannot_be_read_lets_nobody_in(monkeypatch: pytest.MonkeyPatch, cidrs: str) -> None:
+    monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", cidrs)
+    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
+    assert load("paypay_kyc_webhook").lambda_handler(request, None)["statusCode"] == 403
+
+
 # The queue
 
 
@@ -555,6 +563,8 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def store() -> Iterator[Store]:
     """A table with two users who have linked: `named`, whose id the requests use, and `bystander`."""
     with mock_aws():
+        location: Any = {"LocationConstraint": "ap-northeast-1"}
+        boto3.client("s3").create_bucket(Bucket="vault", CreateBucketConfiguration=location)
         db = boto3.client("dynamodb")
         store = Store(create_table(db, "StateTable"), db)
         for user_id, linked in (("named", USER), ("bystander", "0a1b2c3d-0000-4000-8000-000000000001")):
@@ -569,7 +579,6 @@ def _processed(store: Store, texts: list[str]) -> None:
         return datetime.now(UTC)
 
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     rule = PayPayNotifications(store=store, client=UnknowingPayPay(), vault=Vault("vault", s3), now=now)
     publisher = Publisher("bus", store, FakeBus().client)
     processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule)
@@ -606,10 +615,16 @@ def test_no_request_breaks_a_function_and_none_moves_a_user_it_does_not_name(que
     assert len(set(statuses)) >= 3
 
     untouched = [store.status(user_id, "paypay") for user_id in ("bystander", "named")]
-    others = [text for text in queue if Event.from_json(text).subject != USER]
-    _processed(store, others)
+    _processed(store, [text for text in queue if Event.from_json(text).subject != USER])
     assert [store.status(user_id, "paypay") for user_id in ("bystander", "named")] == untouched
     assert all(len(store.timeline(user_id, 5)[0]) == 1 for user_id in ("bystander", "named"))
+
+    # Those that name a user are hints all the same: the user becomes what PayPay says, and nobody else moves.
+    _processed(store, [text for text in queue if Event.from_json(text).subject == USER])
+    assert store.status("bystander", "paypay") == untouched[0]
+    named = store.status("named", "paypay")
+    assert named is not None
+    assert named.status in ("VERIFIED", "RISK_FLAGGED")
 
 
 def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: Store) -> None:

@@ -150,8 +150,8 @@ class FakeCloudFormation:
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
         """The stack's outputs."""
         if StackName != "honnin-test":
-            problem = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
-            raise ClientError({"Error": problem}, "DescribeStacks")
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
         return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]}]}
 
 
@@ -159,7 +159,7 @@ class FakeCloudFormation:
 def _stack(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = FakeCloudFormation({"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events})
     clients = {"cloudformation": stack, "sqs": queues.sqs}
-    monkeypatch.setattr(command.boto3, "client", clients.__getitem__)
+    monkeypatch.setattr(boto3, "client", clients.__getitem__)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
@@ -187,3 +187,12 @@ def test_a_stack_that_is_not_there_is_one_sentence_and_1(
     said = capsys.readouterr()
     assert "no-such-stack" in said.err
     assert "Traceback" not in said.err
+
+
+def test_so_is_a_stack_of_something_else(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {"cloudformation": FakeCloudFormation({"SomethingElse": "x"}), "sqs": queues.sqs}
+    monkeypatch.setattr(boto3, "client", other.__getitem__)
+    assert run(monkeypatch, "honnin-test") == 1
+    assert "honnin-test" in capsys.readouterr().err

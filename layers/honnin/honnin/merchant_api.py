@@ -5,6 +5,7 @@ A problem names the field and the rule that it breaks, never the value: it may b
 
 import binascii
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -33,6 +34,8 @@ from honnin.errors import (
 from honnin.observability import count, logger
 
 MAX_BODY_BYTES = 64 * 1024
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 # A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
 UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")]
@@ -127,7 +130,7 @@ def _field(loc: tuple[Any, ...]) -> str:
     # ("body", "usernameFurigana") -> usernameFurigana. An unknown field's own name is the caller's text: a key
     # such as {"テスト ハナコ": 1} must not come back either, so only plain names are repeated.
     names = [str(part) for part in loc[1:]] or [str(loc[0])]
-    return ".".join(name if name.isascii() and name.isidentifier() and len(name) <= 40 else "?" for name in names)
+    return ".".join(name if _PLAIN_NAME.fullmatch(name) else "?" for name in names)
 
 
 def _rule(error: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
         The cursor is not one that an earlier page gave.
     """
     entries, following = store.timeline(user_id, limit, cursor)
-    if not entries and not cursor:
+    if not entries and not store.statuses(user_id):
         raise NotFoundError("no user is known under this id")
     return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
 

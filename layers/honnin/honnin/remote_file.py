@@ -96,7 +96,8 @@ def opened(
             if response.status_code != 200:
                 raise FileNotFetchedError(f"the answer was HTTP {response.status_code}")
             yield response
-    except requests.RequestException as error:
+    # ValueError: a host label that no name can have only shows when it is encoded.
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
     finally:
         session.close()

@@ -133,6 +133,12 @@ def _may_be_mended(error: Exception) -> bool:
     return isinstance(error, BotoCoreError | ClientError)
 
 
+def _is_denied(error: Exception) -> bool:
+    """Whether AWS refused a call of ours for want of a permission."""
+    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+    return code.startswith("AccessDenied")
+
+
 def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed; its message could hold anything and is left out.
@@ -141,12 +147,13 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         "event parked" if parked else "event comes again",
         message_id=record.message_id,
         error=kind,
+        aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",
         receives=receives,
         frames=frames,
     )
     count("EventParked" if parked else "EventFailed", error=kind)
-    if isinstance(error, _CONFIGURATION_FAULTS):
+    if isinstance(error, _CONFIGURATION_FAULTS) or _is_denied(error):
         count("ConfigurationFault")
 
 

@@ -21,9 +21,6 @@ _SUCCESS = "0000"
 # providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
 _SYSTEM_ERROR = "8000"
 
-# API Gateway gives a synchronous caller 29 s; the answer must be written into the table inside that.
-_TOTAL_S = 20.0
-
 
 class ReadCredentials(Protocol):
     """Gives the credentials; with `refresh` read anew."""
@@ -33,17 +30,25 @@ class ReadCredentials(Protocol):
 
 
 class VexoraClient:
-    """Signs and sends. One try a call: whoever calls decides whether asking again is right."""
+    """Signs and sends. One try a call: whoever calls decides whether asking again is right.
+
+    Parameters
+    ----------
+    total_s
+        Seconds that one call may take in all, name resolution and a second try with fresh credentials included.
+    """
 
     def __init__(
         self,
         base_url: str,
         credentials: ReadCredentials,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        total_s: float = 20.0,
     ) -> None:
         self._base_url = base_url
         self._credentials = credentials
         self._now_ms = now_ms
+        self._total_s = total_s
 
     def check_configuration(self) -> None:
         """Raise `SecretIncompleteError` now, before anything is written, if the credentials are not set."""
@@ -79,7 +84,7 @@ class VexoraClient:
         return self._call("/v1/vexora/kycStatusQuery", {"userId": user_id}, user_id, multipart=False)
 
     def _call(self, path: str, fields: Mapping[str, str], user_id: str, *, multipart: bool) -> str:
-        deadline = Deadline(_TOTAL_S)
+        deadline = Deadline(self._total_s)
         credentials = self._credentials()
         try:
             return _authentication_status(self._send(path, fields, credentials, deadline, multipart=multipart), user_id)

@@ -101,12 +101,13 @@ class Submissions:
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
         """The present status, when it allows a submission; raises `ConflictError` otherwise.
 
-        A submission whose fate is unclear is asked for first: the provider may never have seen it.
+        A submission whose fate is unclear is asked for first. Only when Vexora does not know of it although the
+        first poll is due as well (so that no late arrival is overlooked) is another one allowed.
         """
         before = self._store.status(user_id, PROVIDER)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
-        if before.status == VexoraStatus.SUBMITTING and self._is_unclear(before):
+        if before.status == VexoraStatus.SUBMITTING and self._may_be_lost(before):
             before = self._ask(before)
             if before.status == VexoraStatus.SUBMITTING or may_submit(VexoraStatus(before.status)):
                 return before
@@ -114,10 +115,11 @@ class Submissions:
             "the user has a submission already", state=before.status, submission_id=before.submission_id
         )
 
-    def _is_unclear(self, before: UserStatus) -> bool:
+    def _may_be_lost(self, before: UserStatus) -> bool:
         submission = self._store.submission(before.submission_id or "")
-        started = datetime.fromisoformat(before.submitted_at or utc_text(self._now()))
-        return (submission is not None and submission.outcome == "unclear") or (self._now() - started > IN_FLIGHT)
+        age = self._now() - datetime.fromisoformat(before.submitted_at or utc_text(self._now()))
+        over = (submission is not None and submission.outcome == "unclear") or age > IN_FLIGHT
+        return over and age > timedelta(seconds=self._poll_delays_s[0])
 
     def _ask(self, before: UserStatus) -> UserStatus:
         """What Vexora knows of an unclear submission. SUBMITTING again means: it has never heard of it."""

@@ -1,0 +1,302 @@
+"""What must hold after every schedule.
+
+**0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
+or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. Every
+webhook kind of the ledgers has its line, and no line is there without one. Nothing is parked that time mends.
+
+**0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
+in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
+with the same words every time, and never before it is in the table.
+
+**0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
+made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
+events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
+all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
+the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
+
+- Something that asks for the KYC was heard after `changed` and `began`: the status is what the state means.
+- Else an account event was heard after both: where access is refused, the status is what that means; where it
+  is not, the status is one that the state meant at some time since the last heard question for the KYC.
+- Else the status is one that the state meant since then, or what `began` left.
+- A user without a link here has none because nothing was heard since the last change of any authorization of
+  theirs, or because PayPay did not call it active.
+- At last PayPay notifies once more of everything. Then the status is what the state means, and nothing waits
+  under an authorization that is linked.
+
+Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
+table, queue, bus or log, no authorization id in bus or log.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from chaos.paypay import PERSONAL, Authorization
+from chaos.schedule import Schedule
+from chaos.world import Heard, Injected, Parts, ViolationError, World
+from honnin import jst
+
+type Row = dict[str, Any]
+
+_LEDGERS = ("kyc", "risk", "account_status")
+_PASSPORT = "mini_app_kyc_passport"
+
+
+def run(schedule: Schedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
+    """Play a schedule and check it; returns the calls per service and the injected faults.
+
+    Raises
+    ------
+    ViolationError
+        An invariant does not hold.
+    """
+    world = World(schedule, parts)
+    tolerated = {"RuntimeError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
+    world.play(lambda at_rest: _at_rest(at_rest, tolerated), _closed)
+    return world.boundary.calls, world.boundary.injected
+
+
+def _at_rest(world: World, tolerated: set[str]) -> None:
+    rows = [_plain(item) for item in world.table.items()]
+    _check_nothing_lost(world, rows)
+    _check_parked(world, tolerated)
+    _check_nothing_twice(world, rows)
+    _check_published(world, rows)
+    _check_ledger(world, rows)
+    _check_snapshots(world, rows)
+    _check_privacy(world)
+    for user_id in world.paypay.authorizations:
+        _check_status(world, user_id, _status(rows, user_id))
+
+
+def _closed(world: World) -> None:
+    rows = [_plain(item) for item in world.table.items()]
+    _check_nothing_lost(world, rows)
+    _check_nothing_twice(world, rows)
+    _check_published(world, rows)
+    for user_id, mine in world.paypay.authorizations.items():
+        status = _status(rows, user_id)
+        linked = _linked(status, mine)
+        _hold(linked is not None or all(each.state.access() for each in mine), "diverged", f"{user_id}: never linked")
+        if status and linked:
+            told = [_exactly(status, linked)]
+            _hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
+    links = {row["pk"] for row in rows if row["sk"] == "LINK"}
+    left = [row["event_id"] for row in rows if row["pk"] in links and row["sk"].startswith("AT#")]
+    _hold(not left, "lost", f"waits under an authorization that is linked: {left}")
+
+
+# --- 0 lost ---
+
+
+def _check_nothing_lost(world: World, rows: Sequence[Row]) -> None:
+    records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
+    entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
+    missing = [heard.event_id for heard in world.heard if heard.event_id not in records]
+    _hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
+    without = {each for each in records if not each.startswith("paypay:recon_file:")} - entries
+    _hold(not without, "lost", f"records without an entry: {sorted(without)}")
+    _hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
+    announced = any(heard.kind == "recon_file" for heard in world.heard)
+    _hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
+
+
+def _check_parked(world: World, tolerated: set[str]) -> None:
+    parked = set(world.queue.parked) - tolerated
+    _hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
+
+
+def _check_ledger(world: World, rows: Sequence[Row]) -> None:
+    lines = {tuple(row["pk"].split("#")[1:3]) + (row["sk"],) for row in rows if row["pk"].startswith("LEDGER#")}
+    possible: dict[str, set[tuple[str, ...]]] = {}
+    for body in world.queue.sent:
+        event = json.loads(body)
+        if event["kind"] in _LEDGERS:
+            day = jst.day(datetime.fromisoformat(event["received_at"]))
+            possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
+    unheard = [event_id for event_id, days in possible.items() if not days & lines]
+    _hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
+    invented = lines - set().union(*possible.values())
+    _hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
+
+
+# --- 0 applied twice ---
+
+
+def _check_nothing_twice(world: World, rows: Sequence[Row]) -> None:
+    entries = Counter(row["event_id"] for row in rows if row["sk"].startswith("AT#"))
+    twice = [event_id for event_id, times in entries.items() if times > 1]
+    _hold(not twice, "twice", f"two entries each: {twice}")
+    status: dict[str, tuple[int, str | None]] = {}
+    recorded: Counter[str] = Counter()
+    for commit in world.table.journal:
+        puts = [_plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
+        records = [row["event_id"] for row in puts if row["sk"] == "EVENT" and "published_at" not in row]
+        recorded.update(records)
+        for row in puts:
+            if row["sk"] == "STATUS#paypay":
+                status[row["user_id"]] = _check_move(row, puts, records, status.get(row["user_id"], (0, None)))
+    _hold(max(recorded.values(), default=0) <= 1, "twice", f"recorded more than once: {recorded.most_common(1)}")
+
+
+def _check_move(
+    row: Row, puts: Sequence[Row], records: Sequence[str], before: tuple[int, str | None]
+) -> tuple[int, str | None]:
+    version, current = before
+    _hold(row["version"] == version + 1, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
+    told = [each for each in puts if each["sk"].startswith("AT#")]
+    apart = len(records) != 1 or [each["event_id"] for each in told] != list(records)
+    _hold(not apart, "lost", f"{row['user_id']} moved without a record and an entry in the same transaction")
+    chained = told[0].get("from_status") == current and told[0]["to_status"] == row["status"]
+    _hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {told[0]}")
+    return int(row["version"]), str(row["status"])
+
+
+def _check_published(world: World, rows: Sequence[Row]) -> None:
+    moves = {
+        row["event_id"]: row
+        for row in rows
+        if row["sk"].startswith("AT#")
+        and row["pk"].startswith("USER#")
+        and row.get("from_status") != row["to_status"]
+    }
+    published = {change["eventId"] for change in world.bus.changes}
+    _hold(set(moves) <= published, "lost", f"changes that nobody heard of: {sorted(set(moves) - published)}")
+    _hold(published <= set(moves), "broken", f"published, but no change: {sorted(published - set(moves))}")
+    _hold(not world.bus.early, "broken", f"published before it was in the table: {world.bus.early}")
+    for change in world.bus.changes:
+        row = moves[change["eventId"]]
+        said = (change["userId"], change["from"], change["to"], change["cause"], change["occurredAt"])
+        is_so = (row["pk"][5:], row.get("from_status"), row["to_status"], row["cause"], row["at"])
+        _hold(said == is_so, "broken", f"published {said}, happened {is_so}")
+    due = [row["event_id"] for row in rows if row["sk"] == "EVENT" and "due_kind" in row]
+    _hold(not due, "lost", f"published and still waiting to be published: {due}")
+
+
+# --- 0 diverged ---
+
+
+def _check_status(world: World, user_id: str, status: Row | None) -> None:
+    mine = world.paypay.authorizations[user_id]
+    linked = _linked(status, mine)
+    if status is None or linked is None:
+        _check_rightly_unlinked(world, user_id, mine)
+        return
+    began, base = _beginning(world, user_id)
+    passport = _PASSPORT in status["scopes"]
+    readable = passport or "get_kyc_info" in status["scopes"]
+    asked = [each.at for each in world.heard if each.authorization_id == linked.id and _asks_kyc(each, status)]
+    asked += [at for whose, at in world.reads if whose == user_id and readable]
+    kyc = max((at for at in asked if at >= began), default=None)
+    account = max((each.at for each in world.heard if _asks_account(each, linked) and each.at >= began), default=None)
+    state = linked.state
+    since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
+    since |= set() if kyc else {base}
+    if kyc and kyc >= linked.changed_at:
+        permitted = {state.means(passport=passport)}
+    elif account and account >= linked.changed_at:
+        refused = state.means_without_access()
+        without = {"INACTIVE", "EXPIRED", "UNLINKED", "LINK_PENDING"}
+        stands = {state.means(passport=passport)} if readable else {"LINKED"}
+        # An active answer makes a pending link a link; what the KYC is, it does not say.
+        permitted = {refused} if refused else (since - without) | stands | ({"LINKED"} & {base, "LINKED"})
+        if kyc and not refused:
+            permitted = (since - without) | stands
+    else:
+        states = linked.states_since(account or began)
+        permitted = (since | {each.means_without_access() for each in states} | {"LINKED"}) - {""}
+    said = f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
+    _hold(status["status"] in permitted, "diverged", said)
+
+
+def _check_rightly_unlinked(world: World, user_id: str, mine: Sequence[Authorization]) -> None:
+    for each in mine:
+        heard = [
+            one
+            for one in world.heard
+            if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
+        ]
+        _hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
+
+
+def _beginning(world: World, user_id: str) -> tuple[datetime, str]:
+    """When the present link, or a new QR, was last written, and the status that it left."""
+    for commit in reversed(world.table.journal):
+        for item in commit.puts:
+            row = _plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
+            pending = row.get("what") == "link_requested" and row["to_status"] == "LINK_PENDING"
+            if row.get("what") == "linked" or pending:
+                return commit.at, row["to_status"]
+    raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
+
+
+def _asks_kyc(heard: Heard, status: Row) -> bool:
+    if heard.kind == "risk":
+        return _PASSPORT in status["scopes"]
+    return heard.kind == "kyc" and bool({_PASSPORT, "get_kyc_info"} & set(status["scopes"]))
+
+
+def _asks_account(heard: Heard, linked: Authorization) -> bool:
+    return heard.authorization_id == linked.id and heard.kind == "account_status"
+
+
+def _exactly(status: Row, linked: Authorization) -> str:
+    scopes = status["scopes"]
+    if _PASSPORT in scopes or "get_kyc_info" in scopes:
+        return linked.state.means(passport=_PASSPORT in scopes)
+    return linked.state.means_without_access() or "LINKED"
+
+
+# --- the vault, and what is in no other place ---
+
+
+def _check_snapshots(world: World, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if not row["sk"].startswith("AT#") or row.get("what") != "kyc_read":
+            continue
+        detail = row["detail"]
+        verified = detail.get("providerCode") == "SUCCESS" or (row["cause"] == "api" and row["to_status"] == "VERIFIED")
+        if not verified:
+            continue
+        kept = world.bucket.objects.get(detail.get("snapshot", ""))
+        _hold(kept is not None, "lost", f"{row['event_id']} is verified without a snapshot")
+        given = world.paypay.given[detail["requestId"]]
+        _hold(json.loads(kept or b"") == given, "broken", f"the snapshot of {row['event_id']} is another answer")
+
+
+def _check_privacy(world: World) -> None:
+    table = repr([commit.puts for commit in world.table.journal])
+    queue = "".join([*world.queue.sent, *(message.body for message in world.queue.dead)])
+    bus, log = json.dumps(world.bus.changes), world.log.getvalue()
+    for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
+        _hold(PERSONAL not in text, "broken", f"a value of a person is in the {where}")
+    _hold("auth-user" not in bus + log, "broken", "an authorization id is in bus or log")
+
+
+# --- rows ---
+
+_DESERIALIZER = TypeDeserializer()
+
+
+def _plain(item: dict[str, Any]) -> Row:
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+
+def _status(rows: Sequence[Row], user_id: str) -> Row | None:
+    found = [row for row in rows if row["pk"] == f"USER#{user_id}" and row["sk"] == "STATUS#paypay"]
+    return {"scopes": [], **found[0]} if found else None
+
+
+def _linked(status: Row | None, mine: Sequence[Authorization]) -> Authorization | None:
+    """The authorization by which the user is linked here."""
+    wanted = status.get("user_authorization_id") if status else None
+    return next((each for each in mine if each.id == wanted), None)
+
+
+def _hold(holds: bool, kind: str, otherwise: str) -> None:
+    if not holds:
+        raise ViolationError(kind, otherwise)

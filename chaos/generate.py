@@ -1,0 +1,150 @@
+"""Schedules drawn by hypothesis, and the search for one that breaks an invariant."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from chaos import checks
+from chaos.schedule import (
+    CHANGES,
+    EXTRA_FAILURES,
+    FAILURES,
+    KINDS,
+    NOTICES,
+    ORDERS,
+    REDIRECTS,
+    SERVICES,
+    Change,
+    Echo,
+    Fault,
+    Link,
+    Notify,
+    Poll,
+    Read,
+    Rotate,
+    Schedule,
+    Step,
+    Wait,
+    Work,
+)
+from chaos.world import Injected, Parts, ViolationError, prepared
+
+_BEFORE_ONLY = ("throttled", "conflict", "refused", "maintenance", "unauthorized", "garbled", "unexpected")
+_AFTER_ONLY = ("repeated",)
+
+# How many calls to each service a schedule usually makes: faults beyond are never met.
+_REACH = {"dynamodb": 90, "s3": 6, "sqs": 24, "events": 8, "secrets": 4, "provider": 16}
+
+# At once, so that one run of hypothesis does not grow without end.
+_CHUNK = 250
+
+
+@dataclass
+class Tally:
+    """What has been played so far."""
+
+    schedules: int = 0
+    distinct: set[int] = field(default_factory=set)
+    calls: Counter[str] = field(default_factory=Counter)
+    injected: Injected = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest schedule found that breaks an invariant."""
+
+    schedule: Schedule
+    violation: ViolationError
+
+
+def schedules() -> st.SearchStrategy[Schedule]:
+    """Up to 16 steps of up to three users, with up to eight faults."""
+    users = st.sampled_from([0, 0, 0, 1, 1, 2])
+    links = st.builds(Link, users, st.integers(0, 3), st.sampled_from([*REDIRECTS, "once", "once"]))
+    changes = st.builds(Change, users, st.sampled_from(CHANGES), st.sampled_from([*NOTICES, "sent", "sent"]))
+    notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
+    works = st.builds(Work, st.sampled_from([10, 10, 3, 1]), st.sampled_from(ORDERS))
+    rare: st.SearchStrategy[Step] = st.one_of(
+        st.builds(Echo, st.integers(0, 9)),
+        st.builds(Read, users),
+        st.just(Rotate()),
+        st.just(Poll()),
+        st.builds(Wait, st.sampled_from([1, 60, 900])),
+    )
+    steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notices, works, works, links, rare)
+    many = st.lists(steps, min_size=3, max_size=15)
+    started = st.builds(lambda first, rest: (first, *rest), links, many)
+    return st.builds(Schedule, started, st.lists(faults(), max_size=8).map(tuple))
+
+
+def faults() -> st.SearchStrategy[Fault]:
+    """One fault at one call: more often at a service that is called more often."""
+    return st.sampled_from([*SERVICES, "dynamodb", "dynamodb", "dynamodb", "provider"]).flatmap(_faults_of)
+
+
+def _faults_of(service: str) -> st.SearchStrategy[Fault]:
+    kinds = [*FAILURES, *EXTRA_FAILURES[service], "kill", "pause", "pause"]
+    choices = [(kind, "before") for kind in kinds if kind not in _AFTER_ONLY]
+    choices += [(kind, "after") for kind in kinds if kind not in _BEFORE_ONLY]
+    return st.builds(
+        lambda call, choice, calls: Fault(service, call, choice[1], choice[0], calls),
+        st.integers(0, _REACH[service] - 1),
+        st.sampled_from(choices),
+        st.sampled_from([1, 1, 2, 3, 6]),
+    )
+
+
+def explore(
+    count: int,
+    *,
+    seed_number: int,
+    parts: Parts | None = None,
+    enough: Callable[[Tally], bool] = lambda _: False,
+    shrink: bool = True,
+) -> tuple[Tally, Failure | None]:
+    """Play `count` schedules, or fewer when one breaks an invariant or `enough` says so after a chunk."""
+    tally = Tally()
+    with prepared():
+        while tally.schedules < count and not enough(tally):
+            found = _chunk(min(_CHUNK, count - tally.schedules), seed_number + tally.schedules, tally, parts, shrink)
+            if found:
+                return tally, found
+    return tally, None
+
+
+def _chunk(count: int, seed_number: int, tally: Tally, parts: Parts | None, shrink: bool) -> Failure | None:
+    last: list[Failure] = []
+
+    def play(schedule: Schedule) -> None:
+        if not last:
+            tally.schedules += 1
+            tally.distinct.add(hash(schedule))
+        try:
+            calls, injected = checks.run(schedule, parts)
+        except ViolationError as violation:
+            last.append(Failure(schedule, violation))
+            raise
+        if not last:
+            tally.calls.update(calls)
+            tally.injected.update(injected)
+
+    test: Any = settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )(seed(seed_number)(given(schedules())(play)))
+    try:
+        test()
+    except ViolationError:
+        # Hypothesis ends by playing the smallest one again.
+        return last[-1]
+    return None

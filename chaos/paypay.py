@@ -1,0 +1,232 @@
+"""PayPay in process: users whose state changes, what a read answers at each moment, and their history.
+
+It stands in for `honnin.http_client.send`, so the client's signing, parsing and typing of errors is the real one.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from chaos.boundary import Boundary, Clock
+from honnin.errors import ProviderTimeoutError
+from honnin.http_client import Answer
+
+BASE_URL = "https://paypay.example.com"
+KYC_INFO_PATH = "/kyc/info"
+KYC_PASSPORT_PATH = "/kyc/passport"
+
+# In every value of a person, so that one is found wherever it should not be.
+PERSONAL = "PERSONAL"
+
+_FAILURES = {
+    "throttled": (429, "RATE_LIMIT"),
+    "error": (500, "SERVICE_ERROR"),
+    "maintenance": (503, "MAINTENANCE_MODE"),
+    "unauthorized": (401, "UNAUTHORIZED"),
+}
+
+_STATUS_OF = {
+    "CANCELED_USER": "INACTIVE",
+    "USER_STATE_IS_NOT_ACTIVE": "INACTIVE",
+    "INVALID_USER_AUTHORIZATION_ID": "UNLINKED",
+    "EXPIRED_USER_AUTHORIZATION_ID": "EXPIRED",
+    "UNACCEPTABLE_OP": "RISK_FLAGGED",
+    "KYC_UPDATE_REQUIRED": "UPDATE_REQUIRED",
+    "KYC_NOT_COMPLETED": "NOT_COMPLETED",
+    "SUCCESS": "VERIFIED",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides what a read under one authorization answers."""
+
+    kyc_done: bool = True
+    flag: str = ""
+    account: str = "active"
+    unlinked: bool = False
+    expired: bool = False
+
+    def access(self) -> str:
+        """The code by which any read is refused for the account or the link (order: providers.md §1.2), or empty."""
+        if self.account == "canceled":
+            return "CANCELED_USER"
+        if self.account == "inactive":
+            return "USER_STATE_IS_NOT_ACTIVE"
+        if self.unlinked:
+            return "INVALID_USER_AUTHORIZATION_ID"
+        return "EXPIRED_USER_AUTHORIZATION_ID" if self.expired else ""
+
+    def kyc(self, *, passport: bool) -> str:
+        """The code that a KYC read answers."""
+        return self.access() or (self.flag if passport else "") or ("SUCCESS" if self.kyc_done else "KYC_NOT_COMPLETED")
+
+    def means(self, *, passport: bool) -> str:
+        """The status that a KYC read means."""
+        return _STATUS_OF[self.kyc(passport=passport)]
+
+    def means_without_access(self) -> str:
+        """The status that a refused access means; empty when there is access."""
+        return _STATUS_OF[self.access()] if self.access() else ""
+
+
+@dataclass
+class Authorization:
+    """One `userAuthorizationId`, its state, and since when it has had which."""
+
+    id: str
+    user_id: str
+    scopes: tuple[str, ...]
+    state: State
+    history: list[tuple[datetime, State]] = field(default_factory=list)
+
+    @property
+    def changed_at(self) -> datetime:
+        """The moment of the last change."""
+        return self.history[-1][0]
+
+    def states_since(self, moment: datetime) -> list[State]:
+        """The state of that moment and all later ones."""
+        begun = [number for number, (at, _) in enumerate(self.history) if at <= moment]
+        return [state for _, state in self.history[begun[-1] if begun else 0 :]]
+
+
+class PayPay:
+    """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID."""
+
+    def __init__(self, boundary: Boundary, clock: Clock) -> None:
+        self.authorizations: dict[str, list[Authorization]] = {}
+        self.given: dict[str, dict[str, Any]] = {}
+        self.api_key = "key-0"
+        self.nonces: list[tuple[str, str]] = []
+        self._by_id: dict[str, Authorization] = {}
+        self._boundary = boundary
+        self._clock = clock
+        self._answers = 0
+
+    # --- the users ---
+
+    def grant(self, user_id: str, scopes: tuple[str, ...]) -> Authorization:
+        """The user agrees: a standing authorization is renewed with these scopes added, else a new one is made."""
+        mine = self.authorizations.setdefault(user_id, [])
+        last = mine[-1] if mine else None
+        if last and not last.state.unlinked and not last.state.expired:
+            last.scopes = tuple(dict.fromkeys((*last.scopes, *scopes)))
+            return last
+        before = last.state if last else State()
+        made = Authorization(
+            f"auth-{user_id}-{len(mine)}", user_id, scopes, replace(before, unlinked=False, expired=False)
+        )
+        mine.append(made)
+        self._by_id[made.id] = made
+        made.history.append((self._clock(), made.state))
+        return made
+
+    def change(self, user_id: str, **changed: Any) -> None:
+        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person."""
+        now = self._clock()
+        mine = self.authorizations[user_id]
+        for each in mine:
+            wanted = changed if each is mine[-1] else {k: v for k, v in changed.items() if k not in _OF_A_LINK}
+            state = replace(each.state, **wanted)
+            if state != each.state:
+                each.state = state
+                each.history.append((now, state))
+
+    # --- the API ---
+
+    def send(self, provider: str, request: requests.Request, **_: Any) -> Answer:
+        """In place of `honnin.http_client.send`."""
+        prepared = request.prepare()
+
+        def fail(kind: str) -> Answer:
+            if kind == "lost":
+                raise ProviderTimeoutError(provider, "no answer")
+            if kind == "garbled":
+                return Answer(200, self._headers(), b"<html>")
+            return self._envelope(*_FAILURES[kind], {})
+
+        return self._boundary.call("provider", lambda: self._answer(prepared), fail)
+
+    def _answer(self, request: requests.PreparedRequest) -> Answer:
+        if f"OPA-Auth:{self.api_key}:" not in request.headers["Authorization"]:
+            return self._envelope(401, "UNAUTHORIZED", {})
+        url = urlsplit(str(request.url))
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        match url.path:
+            case "/v1/qr/sessions":
+                return self._create_qr(json.loads(request.body or b"{}"))
+            case "/v2/user/authorizations":
+                return self._authorization(query["userAuthorizationId"])
+            case "/kyc/info":
+                return self._kyc(query["userAuthorizationId"], "get_kyc_info")
+            case "/kyc/passport":
+                return self._kyc(request.headers["X-USER-AUTHORIZATION-ID"], "mini_app_kyc_passport")
+        raise NotImplementedError(url.path)
+
+    def _create_qr(self, body: Mapping[str, Any]) -> Answer:
+        self.nonces.append((body["referenceId"], body["nonce"]))
+        return self._envelope(201, "SUCCESS", {"linkQRCodeURL": "https://qr.example.com/x"})
+
+    def _authorization(self, authorization_id: str) -> Answer:
+        known = self._by_id.get(authorization_id)
+        if known is None:
+            return self._envelope(401, "INVALID_USER_AUTHORIZATION_ID", {})
+        code = known.state.access()
+        if code in ("INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID"):
+            return self._envelope(401, code, {})
+        data = {
+            "userAuthorizationId": known.id,
+            "referenceIds": [known.user_id],
+            "status": "INACTIVE" if code else "ACTIVE",
+            "scopes": list(known.scopes),
+            "expireAt": 4_000_000_000,
+        }
+        return self._envelope(200, "SUCCESS", data)
+
+    def _kyc(self, authorization_id: str, scope: str) -> Answer:
+        known = self._by_id[authorization_id]
+        if not known.state.access() and scope not in known.scopes:
+            return self._envelope(401, "OP_OUT_OF_SCOPE", {})
+        code = known.state.kyc(passport=scope == "mini_app_kyc_passport")
+        if code != "SUCCESS":
+            return self._envelope(400, code, {})
+        answer = self._envelope(200, code, {"eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}})
+        self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
+        return answer
+
+    def _headers(self) -> "CaseInsensitiveDict[str]":
+        self._answers += 1
+        return CaseInsensitiveDict({"X-REQUEST-ID": f"OPA{self._answers}"})
+
+    def _envelope(self, status: int, code: str, data: Mapping[str, Any]) -> Answer:
+        headers = self._headers()
+        if "eKycDocument" in data:
+            # So that no two reads are alike.
+            data = {**data, "serial": f"{PERSONAL} {headers['X-REQUEST-ID']}"}
+        info = {"code": code, "message": "m", "codeId": "1"}
+        return Answer(status, headers, json.dumps({"resultInfo": info, "data": data}).encode())
+
+
+_OF_A_LINK = ("unlinked", "expired")
+
+CHANGED: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "kyc_done": ("kyc", {"kyc_done": True}),
+    "kyc_undone": ("kyc", {"kyc_done": False}),
+    "flagged": ("risk", {"flag": "UNACCEPTABLE_OP"}),
+    "update_required": ("risk", {"flag": "KYC_UPDATE_REQUIRED"}),
+    "cleared": ("risk", {"flag": ""}),
+    "active": ("account_status", {"account": "active"}),
+    "inactive": ("account_status", {"account": "inactive"}),
+    "canceled": ("account_status", {"account": "canceled"}),
+    "unlinked": ("account_status", {"unlinked": True}),
+    "expired": ("account_status", {"expired": True}),
+}
+
+type Now = Callable[[], datetime]
