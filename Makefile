@@ -58,7 +58,8 @@ chaos: setup ## 10,000 generated event streams with injected faults (SCHEDULES=â
 	@$(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10000)
 
 .PHONY: bench
-bench: build ## speed and memory, as ratios; writes build/bench.json
+bench: setup ## speed and memory, as ratios; writes build/bench.json
+	@local/setup.sh .venv-runtime requirements/runtime.txt
 	@$(BIN)/python -m bench ack
 
 .PHONY: lint
@@ -79,6 +80,7 @@ lock: ## compile requirements/*.in and the layer's anew (needs the network)
 	@PATH="$(CURDIR)/build/uv/bin:$$PATH"; set -x; \
 	$(UV_COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt; \
 	$(UV_COMPILE) --upgrade requirements/emulator.in -o requirements/emulator.txt; \
+	$(UV_COMPILE) --upgrade -c requirements/emulator.txt requirements/runtime.in -o requirements/runtime.txt; \
 	$(UV_COMPILE) --upgrade -c requirements/dev.txt layers/honnin/requirements.in -o layers/honnin/requirements.txt
 
 .PHONY: clean

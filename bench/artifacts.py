@@ -4,8 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import deployment, environment
-from local.bytecode import compile_layers
+from local import deployment
 from local.errors import LocalError
 from local.paths import ROOT, SAM_DIRECTORY, run_directory
 from local.steps import Steps
@@ -50,12 +49,8 @@ def build(functions: list[str], peers: list[str], steps: Steps) -> Artifacts:
     artifacts = Artifacts(run_directory(_NAME))
     if not artifacts.python.exists():
         raise LocalError("There is no .venv-runtime: run `make bench`, which makes it.")
-    # The steps of deployment.build_and_deploy without the deployment.
-    with deployment._build_lock():
-        with steps.step("Building the functions and the layer (sam build)"):
-            deployment._sam(_NAME, "build", deployment._build_arguments(), env=environment.sam())
-        with steps.step("Compiling the layer's bytecode"):
-            compile_layers()
+    with deployment.build_lock():
+        deployment.build(_NAME, steps)
         with steps.step("Copying what was built"):
             _copy(SAM_DIRECTORY / "build" / "HonninLayer" / "python", artifacts.layer)
             for name in functions:

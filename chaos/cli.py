@@ -19,6 +19,12 @@ def main() -> int:
     if options.replay is not None:
         return _replay(options.replay)
     begun = time.monotonic()
+    swept, failure = generate.sweep()
+    print(f"{swept.schedules:,} schedules: one life, every fault at every one of its calls")
+    _print_injected(swept.injected)
+    if failure:
+        return _verdict(failure)
+    begun = time.monotonic()
 
     def enough(tally: Tally) -> bool:
         spent = time.monotonic() - begun

@@ -55,9 +55,13 @@ class MemoryDynamoDB:
         for partition in self._items.values():
             yield from partition.values()
 
+    def find(self, pk: str, sk: str) -> Item | None:
+        """One item, past every boundary."""
+        return self._items.get(pk, {}).get(sk)
+
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: ARG002, N803
         """Read one item."""
-        found = self._find(_key(Key))
+        found = self.find(*_key(Key))
         return {"Item": found} if found is not None else {}
 
     def query(
@@ -68,23 +72,13 @@ class MemoryDynamoDB:
         ExpressionAttributeValues: Mapping[str, Any],  # noqa: N803
         IndexName: str = "",  # noqa: N803
         ConsistentRead: bool = False,  # noqa: ARG002, N803
-        ScanIndexForward: bool = True,  # noqa: N803
-        Limit: int = 0,  # noqa: N803
-        ExclusiveStartKey: Item | None = None,  # noqa: N803
     ) -> dict[str, Any]:
         """Read one partition of the table or of the index `due`, in the order of its sort key."""
         holds = _condition(KeyConditionExpression)
-        found = [item for item in self._candidates(IndexName, ExpressionAttributeValues)]
-        found = [item for item in found if holds(item, ExpressionAttributeValues)]
+        candidates = self._candidates(IndexName, ExpressionAttributeValues)
+        found = [item for item in candidates if holds(item, ExpressionAttributeValues)]
         sort_key = "due_at" if IndexName else "sk"
-        found.sort(key=lambda item: str(item[sort_key]["S"]), reverse=not ScanIndexForward)
-        if ExclusiveStartKey:
-            start = ExclusiveStartKey["sk"]["S"]
-            found = [item for item in found if (item["sk"]["S"] > start if ScanIndexForward else item["sk"]["S"] < start)]
-        if Limit and len(found) >= Limit:
-            last = found[Limit - 1]
-            return {"Items": found[:Limit], "LastEvaluatedKey": {"pk": last["pk"], "sk": last["sk"]}}
-        return {"Items": found}
+        return {"Items": sorted(found, key=lambda item: str(item[sort_key]["S"]))}
 
     def update_item(
         self,
@@ -94,7 +88,7 @@ class MemoryDynamoDB:
         **request: Any,
     ) -> dict[str, Any]:
         """Change one item if its condition holds."""
-        if not _holds(self._find(_key(Key)), request):
+        if not _holds(self.find(*_key(Key)), request):
             raise ConditionalCheckFailedException({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
         self._commit([("Update", {"Key": Key, **request})])
         return {}
@@ -105,7 +99,7 @@ class MemoryDynamoDB:
         keys = [_key(request.get("Key") or request["Item"]) for _, request in writes]
         if len(set(keys)) != len(keys):
             raise ClientError({"Error": {"Code": "ValidationException"}}, "TransactWriteItems")
-        passed = [_holds(self._find(key), request) for key, (_, request) in zip(keys, writes, strict=True)]
+        passed = [_holds(self.find(*key), request) for key, (_, request) in zip(keys, writes, strict=True)]
         if not all(passed):
             reasons = [{"Code": "None" if each else "ConditionalCheckFailed"} for each in passed]
             answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
@@ -120,9 +114,6 @@ class MemoryDynamoDB:
             return [item for item in self.items() if "due_kind" in item and "due_at" in item]
         return list(self._items.get(values[":pk"]["S"], {}).values())
 
-    def _find(self, key: tuple[str, str]) -> Item | None:
-        return self._items.get(key[0], {}).get(key[1])
-
     def _commit(self, writes: Sequence[tuple[str, Item]]) -> None:
         commit = Commit(self._now(), [], [])
         for kind, request in writes:
@@ -131,7 +122,7 @@ class MemoryDynamoDB:
                 case "Put":
                     self._put(key, dict(request["Item"]), commit)
                 case "Update":
-                    item = dict(self._find(key) or request["Key"])
+                    item = dict(self.find(*key) or request["Key"])
                     names = _frozen(request.get("ExpressionAttributeNames"))
                     _update(request["UpdateExpression"], names)(item, request.get("ExpressionAttributeValues", {}))
                     self._put(key, item, commit)

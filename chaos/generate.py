@@ -1,8 +1,9 @@
 """Schedules drawn by hypothesis, and the search for one that breaks an invariant."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -37,7 +38,7 @@ _BEFORE_ONLY = ("throttled", "conflict", "refused", "maintenance", "unauthorized
 _AFTER_ONLY = ("repeated",)
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
-_REACH = {"dynamodb": 90, "s3": 6, "sqs": 24, "events": 8, "secrets": 4, "provider": 16}
+_REACH = {"dynamodb": 60, "s3": 3, "sqs": 16, "events": 5, "secrets": 4, "provider": 10}
 
 # At once, so that one run of hypothesis does not grow without end.
 _CHUNK = 250
@@ -62,12 +63,12 @@ class Failure:
 
 
 def schedules() -> st.SearchStrategy[Schedule]:
-    """Up to 16 steps of up to three users, with up to eight faults."""
+    """Up to 21 steps of up to three users, with two to twelve faults."""
     users = st.sampled_from([0, 0, 0, 1, 1, 2])
     links = st.builds(Link, users, st.integers(0, 3), st.sampled_from([*REDIRECTS, "once", "once"]))
     changes = st.builds(Change, users, st.sampled_from(CHANGES), st.sampled_from([*NOTICES, "sent", "sent"]))
     notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
-    works = st.builds(Work, st.sampled_from([10, 10, 3, 1]), st.sampled_from(ORDERS))
+    works = st.builds(Work, st.sampled_from([10, 10, 3, 1]), st.sampled_from(ORDERS), st.sampled_from([0, 0, 20, 720]))
     rare: st.SearchStrategy[Step] = st.one_of(
         st.builds(Echo, st.integers(0, 9)),
         st.builds(Read, users),
@@ -75,10 +76,10 @@ def schedules() -> st.SearchStrategy[Schedule]:
         st.just(Poll()),
         st.builds(Wait, st.sampled_from([1, 60, 900])),
     )
-    steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notices, works, works, links, rare)
-    many = st.lists(steps, min_size=3, max_size=15)
+    steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notices, works, works, works, links, rare)
+    many = st.lists(steps, min_size=5, max_size=20)
     started = st.builds(lambda first, rest: (first, *rest), links, many)
-    return st.builds(Schedule, started, st.lists(faults(), max_size=8).map(tuple))
+    return st.builds(Schedule, started, st.lists(faults(), min_size=2, max_size=12).map(tuple))
 
 
 def faults() -> st.SearchStrategy[Fault]:
@@ -94,8 +95,59 @@ def _faults_of(service: str) -> st.SearchStrategy[Fault]:
         lambda call, choice, calls: Fault(service, call, choice[1], choice[0], calls),
         st.integers(0, _REACH[service] - 1),
         st.sampled_from(choices),
-        st.sampled_from([1, 1, 2, 3, 6]),
+        st.sampled_from([1, 1, 2, 3, 6, 12]),
     )
+
+
+# One user's whole life: linked, flagged, cleared, a lost redirect healed, an account closed and open again.
+LIFE = (
+    Link(0),
+    Change(0, "kyc_undone"),
+    Change(0, "flagged", "twice"),
+    Work(),
+    Link(1, 0, "lost"),
+    Notify(1, "unrecognised"),
+    Change(1, "kyc_undone"),
+    Notify(1, "recon"),
+    Work(order="reversed"),
+    Change(0, "cleared"),
+    Change(0, "kyc_done"),
+    Change(1, "inactive"),
+    Work(),
+    Change(1, "active"),
+    Read(0),
+    Poll(),
+    Work(),
+)
+
+
+def sweep(kinds: Sequence[str] = (), parts: Parts | None = None) -> tuple[Tally, Failure | None]:
+    """Every fault (or those `kinds`) at every single call of `LIFE`, before and after it takes effect."""
+    tally = Tally()
+    with prepared():
+        calls, _ = checks.run(Schedule(LIFE), parts)
+        for fault in _each_fault(calls, kinds):
+            schedule = Schedule(LIFE, (fault,))
+            tally.schedules += 1
+            tally.distinct.add(hash(schedule))
+            try:
+                made, injected = checks.run(schedule, parts)
+            except ViolationError as violation:
+                return tally, Failure(schedule, violation)
+            tally.calls.update(made)
+            tally.injected.update(injected)
+    return tally, None
+
+
+def _each_fault(calls: Counter[str], kinds: Sequence[str]) -> Iterator[Fault]:
+    for service in SERVICES:
+        for number, kind in product(range(calls[service]), (*FAILURES, *EXTRA_FAILURES[service])):
+            if kinds and kind not in kinds:
+                continue
+            if kind not in _AFTER_ONLY:
+                yield Fault(service, number, "before", kind)
+            if kind not in _BEFORE_ONLY:
+                yield Fault(service, number, "after", kind)
 
 
 def explore(

@@ -73,10 +73,11 @@ class Notify:
 
 @dataclass(frozen=True)
 class Work:
-    """A worker takes up to `size` of the messages that are due."""
+    """After `wait_s` seconds a worker takes up to `size` of the messages that are due."""
 
     size: int = 10
     order: str = "as sent"
+    wait_s: int = 0
 
 
 @dataclass(frozen=True)

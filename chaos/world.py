@@ -82,6 +82,7 @@ class Parts:
     store: type[Store] = Store
     notifications: type[PayPayNotifications] = PayPayNotifications
     processor: type[EventProcessor] = EventProcessor
+    table: type[MemoryDynamoDB] = MemoryDynamoDB
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,11 @@ class World:
         self._idle: list[EventProcessor] = []
         self.clock = Clock()
         self.boundary = Boundary(schedule.faults, self.clock, self._meanwhile)
-        self.table = MemoryDynamoDB(self.clock.peek)
+        self.table = self._parts.table(self.clock.peek)
         self.paypay = PayPay(self.boundary, self.clock)
         self.bucket = Bucket(self.boundary)
         self.queue = Queue(self.boundary, self.clock)
-        self.bus = Bus(self.boundary, lambda event_id: "Item" in self.table.get_item(TableName="", Key=_record(event_id)))
+        self.bus = Bus(self.boundary, lambda event_id: self.table.find(f"EVENT#{event_id}", "EVENT") is not None)
         self.heard: list[Heard] = []
         self.reads: list[tuple[str, datetime]] = []
         self.log = io.StringIO()
@@ -164,7 +165,8 @@ class World:
                 self._change(_name(user), what, notice)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
-            case Work(size, order):
+            case Work(size, order, wait_s):
+                self.clock.advance(wait_s)
                 self._work(size, order)
             case Echo(index):
                 self.queue.echo(index)
@@ -272,8 +274,8 @@ class World:
 
     def _read(self, user_id: str) -> None:
         begun = self.clock()
-        item = self.table.get_item(TableName="", Key={"pk": {"S": f"USER#{user_id}"}, "sk": {"S": "STATUS#paypay"}})
-        scopes = [each["S"] for each in item.get("Item", {}).get("scopes", {"L": []})["L"]]
+        item = self.table.find(f"USER#{user_id}", "STATUS#paypay") or {}
+        scopes = [each["S"] for each in item.get("scopes", {"L": []})["L"]]
         if not {"get_kyc_info", "mini_app_kyc_passport"} & set(scopes):
             return
         reads = KycReads(
@@ -457,10 +459,6 @@ def _forget() -> None:
 
 def _name(user: int) -> str:
     return f"user-{user}"
-
-
-def _record(event_id: str) -> dict[str, Any]:
-    return {"pk": {"S": f"EVENT#{event_id}"}, "sk": {"S": "EVENT"}}
 
 
 def _sqs_record(message: Message) -> Mapping[str, Any]:

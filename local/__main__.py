@@ -1,5 +1,10 @@
 """`python -m local run`: the deployed local stack, with the main job shown on it."""
 
+# ruff: noqa: E402
+from local import interrupts
+
+interrupts.install()  # before the imports that take a second: Ctrl-C then already ends in one line
+
 import argparse
 import os
 import signal
@@ -8,7 +13,7 @@ import traceback
 
 from rich.console import Console
 
-from local import demo, demo_paypay, interrupts, ports, screen, stack
+from local import demo, demo_paypay, ports, screen, stack
 from local.demo import VEXORA_SCENES
 from local.demo_paypay import PAYPAY_SCENES
 from local.errors import LocalError
@@ -22,7 +27,6 @@ def main() -> int:
     """Run the command; the exit code is 0 (all as expected), 1 (not), or 128 + the signal that ended it."""
     options = _parser().parse_args()
     terminal = screen.console()
-    interrupts.install()
     try:
         return _run(terminal, options)
     except interrupts.StopRequestedError as stopped:
@@ -40,6 +44,8 @@ def main() -> int:
 def _run(terminal: Console, options: argparse.Namespace) -> int:
     ports.require_free(options.port, what="the emulator", setting="HONNIN_PORT")
     ports.require_free(options.sandbox_port, what="the provider sandbox", setting="HONNIN_SANDBOX_PORT")
+    if options.port == options.sandbox_port:
+        raise LocalError("HONNIN_PORT and HONNIN_SANDBOX_PORT are the same port: choose two different ones.")
     steps = screen.ShownSteps(terminal)
     with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
         results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES))

@@ -25,18 +25,23 @@ def build_and_deploy(name: str, endpoint: str, parameters: Mapping[str, str], st
 
     LocalError with the last line that sam said, and where the rest is, when a step fails.
     """
-    with _build_lock():
-        with steps.step("Building the functions and the layer (sam build)"):
-            _sam(name, "build", _build_arguments(), env=environment.sam())
-        with steps.step("Compiling the layer's bytecode"):
-            compile_layers()
+    with build_lock():
+        build(name, steps)
         with steps.step("Deploying the stack (sam deploy --config-env local)"):
             deploying = environment.sam(endpoint=endpoint)
             _sam(name, "deploy", _deploy_arguments(parameters), env=deploying)
 
 
+def build(name: str, steps: Steps) -> None:
+    """`sam build` for this machine's architecture, and the layer's bytecode. Hold `build_lock` meanwhile."""
+    with steps.step("Building the functions and the layer (sam build)"):
+        _sam(name, "build", _build_arguments(), env=environment.sam())
+    with steps.step("Compiling the layer's bytecode"):
+        compile_layers()
+
+
 @contextlib.contextmanager
-def _build_lock() -> Iterator[None]:
+def build_lock() -> Iterator[None]:
     """One at a time: `make run` and `make test` side by side share .aws-sam."""
     path = run_directory("build") / "lock"
     with path.open("w") as lock:

@@ -128,7 +128,7 @@ def test_every_qr_has_a_nonce_of_its_own(merchant: Merchant, box: RunningSandbox
         ({"userId": "a b"}, "userId"),
         ({"scopes": ...}, "scopes"),
         ({"scopes": []}, "scopes"),
-        ({"scopes": ["Get_kyc"]}, "scopes.?"),
+        ({"scopes": ["Get_kyc"]}, "scopes.0"),
         ({"returnUrl": ...}, "returnUrl"),
         ({"returnUrl": "https://evil.example/"}, "returnUrl"),
         ({"redirectType": "QR"}, "redirectType"),

@@ -259,8 +259,8 @@ def test_broken_http_from_paypay(
     """urllib3 warns about header lines that it cannot read, and its warning quotes the URL with its query."""
     link(merchant, box, marks)
     for reply in (
-        Reply(200, b"{}", {" x": "1"}),
-        Reply(200, b"{}", {"no colon here\r\nX": "1"}),
+        Reply(200, b"{}", {" x": "1"}, close=True),
+        Reply(200, b"{}", {"no colon here\r\nX": "1"}, close=True),
         Reply(200, b"{}", {"Content-Encoding": "gzip"}),
         Reply(200, b"{}", short_by=1),
         Reply(302, b"", {"Location": "http://127.0.0.1:1/?x"}),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from honnin.errors import SecretIncompleteError
+from honnin.http_client import Deadline
 from honnin.vexora import client
 from sandbox.server import RunningSandbox
 from tests.integration.deployment import PROVIDERS, WEBHOOK_API_URL, Deployment, Function, sample
@@ -199,27 +200,39 @@ def test_no_answer_is_a_202_submitting_and_the_next_attempt_asks_first(
     second = submit()
 
     assert (first["statusCode"], first["json"]["status"]) == (202, "SUBMITTING")
-    if when == "after":
-        assert (second["statusCode"], second["json"]["state"]) == (409, "PENDING")
-        assert applies(box) == 1
-    else:
-        assert (second["statusCode"], second["json"]["status"]) == (201, "PENDING")
-        assert applies(box) == 2
-    view = box.vexora.register.view("user-0001")
-    assert (view["query_calls"], view["applications"]) == (1, 1)
+    assert second["statusCode"] == 409
+    assert second["json"]["state"] == ("PENDING" if when == "after" else "SUBMITTING")
+    assert applies(box) == 1
+    assert box.vexora.register.view("user-0001")["query_calls"] == 1
+
+
+def test_a_submission_that_never_arrived_may_be_repeated_once_the_poll_is_due_and_vexora_knows_nothing(
+    stack: Deployment, submit: Submit, box: RunningSandbox
+) -> None:
+    box.vexora.dials.put({"apply_fault": {"kind": "reset", "when": "before", "times": 1}})
+    assert submit()["statusCode"] == 202
+
+    stack.pass_time(minutes=9)
+    assert submit()["statusCode"] == 409
+    stack.pass_time(minutes=11)
+    again = submit()
+
+    assert (again["statusCode"], again["json"]["status"]) == (201, "PENDING")
+    assert applies(box) == 2
+    assert box.vexora.register.view("user-0001")["applications"] == 1
 
 
 def test_an_answer_after_the_deadline_is_a_202_and_the_poll_finds_the_truth(
     stack: Deployment, submit: Submit, box: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_TOTAL_S", 0.3)
+    monkeypatch.setattr(client, "Deadline", lambda _seconds: Deadline(0.3))
     box.vexora.dials.put({"apply_fault": {"kind": "slow", "when": "after", "seconds": 0.6, "times": 1}})
 
     answer = submit()
 
     assert (answer["statusCode"], answer["json"]["status"]) == (202, "SUBMITTING")
     stack.pass_time(minutes=11)
-    monkeypatch.setattr(client, "_TOTAL_S", 20.0)
+    monkeypatch.setattr(client, "Deadline", Deadline)
     assert stack.function("vexora_status_poll")(sample("vexora_status_poll"), 300_000)["polled"] == 1
     assert stack.process(stack.function("event_processor"), 120_000) == []
     assert status_of(stack) == "PENDING"

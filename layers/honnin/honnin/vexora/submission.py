@@ -53,6 +53,7 @@ class Submissions:
         self._callback_key = callback_key
         self._poll_delays_s = poll_delays_s
         self._now = now
+        self._first_poll = timedelta(seconds=poll_delays_s[0])
 
     def submit(self, user_id: str, username_furigana: str) -> UserStatus:
         """Apply for one user; the returned status is SUBMITTING when Vexora's answer did not come in time.
@@ -107,19 +108,23 @@ class Submissions:
         before = self._store.status(user_id, PROVIDER)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
-        if before.status == VexoraStatus.SUBMITTING and self._may_be_lost(before):
+        if before.status == VexoraStatus.SUBMITTING and self._is_unclear(before):
             before = self._ask(before)
-            if before.status == VexoraStatus.SUBMITTING or may_submit(VexoraStatus(before.status)):
+            lost = before.status == VexoraStatus.SUBMITTING and self._age(before) > self._first_poll
+            if lost or may_submit(VexoraStatus(before.status)):
                 return before
         raise ConflictError(
             "the user has a submission already", state=before.status, submission_id=before.submission_id
         )
 
-    def _may_be_lost(self, before: UserStatus) -> bool:
+    def _is_unclear(self, before: UserStatus) -> bool:
         submission = self._store.submission(before.submission_id or "")
-        age = self._now() - datetime.fromisoformat(before.submitted_at or utc_text(self._now()))
-        over = (submission is not None and submission.outcome == "unclear") or age > IN_FLIGHT
-        return over and age > timedelta(seconds=self._poll_delays_s[0])
+        unclear = submission is not None and submission.outcome == "unclear"
+        return unclear or self._age(before) > IN_FLIGHT
+
+    def _age(self, status: UserStatus) -> timedelta:
+        now = self._now()
+        return now - datetime.fromisoformat(status.submitted_at or utc_text(now))
 
     def _ask(self, before: UserStatus) -> UserStatus:
         """What Vexora knows of an unclear submission. SUBMITTING again means: it has never heard of it."""
