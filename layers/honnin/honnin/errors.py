@@ -6,6 +6,7 @@
     ├── ConfigurationError            our own deployment is wrong, a person must act
     │   ├── MissingSettingError       an environment variable is not there
     │   ├── InvalidSettingError       an environment variable cannot be read
+    │   ├── SecretUnreadableError     a secret cannot be read now, or not by us
     │   └── SecretIncompleteError     a secret lacks a key or still holds its placeholder
     ├── RequestError                  the caller's mistake: a 4xx that leaves no trace
     │   ├── InvalidFieldError         422, names the field and the rule
@@ -59,6 +60,14 @@ class InvalidSettingError(ConfigurationError):
     def __init__(self, name: str, rule: str) -> None:
         super().__init__(f"the environment variable {name} {rule}; a parameter of template.yaml sets it")
         self.name = name
+
+
+class SecretUnreadableError(ConfigurationError):
+    """Secrets Manager did not give `secret_id`: an outage, a missing permission, or a secret that is gone."""
+
+    def __init__(self, secret_id: str, reason: str) -> None:
+        super().__init__(f"the secret {secret_id} could not be read: {reason}")
+        self.secret_id = secret_id
 
 
 class SecretIncompleteError(ConfigurationError):

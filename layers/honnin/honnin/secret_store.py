@@ -12,9 +12,10 @@ import json
 from dataclasses import dataclass, field
 
 from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from honnin.config import settings
-from honnin.errors import SecretIncompleteError
+from honnin.errors import SecretIncompleteError, SecretUnreadableError
 
 # What template.yaml puts into the secret at first deployment; it never counts as a value.
 PLACEHOLDER = "REPLACE_ME"
@@ -71,7 +72,10 @@ def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
 
 
 def _read(arn: str, *, refresh: bool) -> dict[str, str]:
-    text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
+    try:
+        text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
+    except GetParameterError as error:
+        raise SecretUnreadableError(arn, type(error.__cause__ or error).__name__) from None
     try:
         values = json.loads(text)
     except ValueError:

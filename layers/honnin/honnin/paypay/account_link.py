@@ -18,7 +18,7 @@ from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER
 from honnin.paypay.response_token import LinkResult, ResponseToken
 from honnin.publish import Publisher
-from honnin.status import PayPayStatus, after_link_request
+from honnin.status import PayPayStatus, after_account_reading, after_link_request
 from honnin.store import (
     AlreadyAppliedError,
     Effect,
@@ -192,7 +192,7 @@ class AccountLinks:
             if succeeded:
                 after = replace(
                     after,
-                    status=PayPayStatus.LINKED,
+                    status=after_link(before, answer.user_authorization_id),
                     user_authorization_id=answer.user_authorization_id,
                     scopes=session.scopes,
                     code_id=session.code_id,
@@ -254,6 +254,13 @@ class AccountLinks:
             uses=uses,
             links=links,
         )
+
+
+def after_link(before: UserStatus | None, user_authorization_id: str | None) -> PayPayStatus:
+    """LINKED, unless the very same authorization is in use already: then what was read through it still stands."""
+    if before is None or before.user_authorization_id != user_authorization_id:
+        return PayPayStatus.LINKED
+    return after_account_reading(PayPayStatus(before.status), PayPayStatus.LINKED)
 
 
 def _moved(before: UserStatus | None, user_id: str) -> UserStatus:

@@ -177,7 +177,7 @@ class PayPayNotifications:
             return self._waits(event, "unknown_user", error.facts())
         user_id = self._ours(event.subject, found)
         before = self._store.status(user_id, PROVIDER) if user_id else None
-        if not user_id or (before and before.user_authorization_id):
+        if not user_id or (before and _stands(before)):
             return self._waits(event, "unknown_user", {})
         after = replace(
             before or UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=0),
@@ -244,6 +244,12 @@ class PayPayNotifications:
             return None
         received = datetime.fromisoformat(event.received_at).astimezone(UTC)
         return Heard(event.kind, jst.day(received), event.subject, event.received_at)
+
+
+def _stands(status: UserStatus) -> bool:
+    """Whether the user has an authorization that is not known to have ended."""
+    ended = PayPayStatus(status.status) in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED)
+    return status.user_authorization_id is not None and not ended
 
 
 def product_of(status: UserStatus, *, passport_only: bool = False) -> KycProduct | None:
