@@ -69,7 +69,7 @@ class GuardedDynamoDB:
                 raise TransactionCanceledException(answer, "TransactWriteItems")
             raise aws_failure("TransactWriteItems", kind)
 
-        return self._boundary.call("dynamodb", once, fail)
+        return self._boundary.call("transaction", once, fail)
 
     def get_paginator(self, operation: str) -> "_Pages":
         """Pages of `query`; here there is one, for no partition of a schedule fills a page."""
@@ -139,7 +139,8 @@ class Secrets(BaseProvider):
         self._boundary = boundary
 
     def _get(self, name: str, **sdk_options: Any) -> str:  # noqa: ARG002
-        return self._boundary.call("secrets", self._value, _raising("GetSecretValue"))
+        value: str = self._boundary.call("secrets", self._value, _raising("GetSecretValue"))
+        return value
 
     def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
         raise NotImplementedError

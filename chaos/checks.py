@@ -20,8 +20,8 @@ the user is linked here, and `began` the moment at which that link was written (
 - Else the status is one that the state meant since then, or what `began` left.
 - A user without a link here has none because nothing was heard since the last change of any authorization of
   theirs, or because PayPay did not call it active.
-- At last PayPay notifies once more of everything. Then the status is what the state means, and nothing waits
-  under an authorization that is linked.
+- At last PayPay notifies once more of everything. Then whoever has an authorization that stands is linked by it,
+  the status is what the state means, and nothing waits under an authorization that is linked.
 
 Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
 table, queue, bus or log, no authorization id in bus or log.
@@ -81,7 +81,8 @@ def _closed(world: World) -> None:
     for user_id, mine in world.paypay.authorizations.items():
         status = _status(rows, user_id)
         linked = _linked(status, mine)
-        _hold(linked is not None or all(each.state.access() for each in mine), "diverged", f"{user_id}: never linked")
+        stands = not mine[-1].state.access()
+        _hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
         if status and linked:
             told = [_exactly(status, linked)]
             _hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
@@ -111,7 +112,7 @@ def _check_parked(world: World, tolerated: set[str]) -> None:
 
 
 def _check_ledger(world: World, rows: Sequence[Row]) -> None:
-    lines = {tuple(row["pk"].split("#")[1:3]) + (row["sk"],) for row in rows if row["pk"].startswith("LEDGER#")}
+    lines = {(*row["pk"].split("#")[1:3], row["sk"]) for row in rows if row["pk"].startswith("LEDGER#")}
     possible: dict[str, set[tuple[str, ...]]] = {}
     for body in world.queue.sent:
         event = json.loads(body)
@@ -160,9 +161,7 @@ def _check_published(world: World, rows: Sequence[Row]) -> None:
     moves = {
         row["event_id"]: row
         for row in rows
-        if row["sk"].startswith("AT#")
-        and row["pk"].startswith("USER#")
-        and row.get("from_status") != row["to_status"]
+        if row["sk"].startswith("AT#") and row["pk"].startswith("USER#") and row.get("from_status") != row["to_status"]
     }
     published = {change["eventId"] for change in world.bus.changes}
     _hold(set(moves) <= published, "lost", f"changes that nobody heard of: {sorted(set(moves) - published)}")
@@ -203,13 +202,14 @@ def _check_status(world: World, user_id: str, status: Row | None) -> None:
         without = {"INACTIVE", "EXPIRED", "UNLINKED", "LINK_PENDING"}
         stands = {state.means(passport=passport)} if readable else {"LINKED"}
         # An active answer makes a pending link a link; what the KYC is, it does not say.
-        permitted = {refused} if refused else (since - without) | stands | ({"LINKED"} & {base, "LINKED"})
-        if kyc and not refused:
-            permitted = (since - without) | stands
+        stands |= set() if kyc else {"LINKED"}
+        permitted = {refused} if refused else (since - without) | stands
     else:
         states = linked.states_since(account or began)
         permitted = (since | {each.means_without_access() for each in states} | {"LINKED"}) - {""}
-    said = f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
+    said = (
+        f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
+    )
     _hold(status["status"] in permitted, "diverged", said)
 
 
@@ -229,7 +229,8 @@ def _beginning(world: World, user_id: str) -> tuple[datetime, str]:
         for item in commit.puts:
             row = _plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
             pending = row.get("what") == "link_requested" and row["to_status"] == "LINK_PENDING"
-            if row.get("what") == "linked" or pending:
+            # A repeated link of the same authorization keeps what was read through it.
+            if pending or (row.get("what") == "linked" and row["to_status"] == "LINKED"):
                 return commit.at, row["to_status"]
     raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
 

@@ -29,7 +29,7 @@ def main() -> int:
     def enough(tally: Tally) -> bool:
         spent = time.monotonic() - begun
         print(f"  {tally.schedules:,} of {options.schedules:,} schedules, {spent:.0f} s", flush=True)
-        return spent > options.minutes * 60
+        return spent > float(options.minutes) * 60
 
     tally, failure = generate.explore(options.schedules, seed_number=options.seed, enough=enough)
     _report(tally, time.monotonic() - begun, options.seed)

@@ -38,7 +38,7 @@ _BEFORE_ONLY = ("throttled", "conflict", "refused", "maintenance", "unauthorized
 _AFTER_ONLY = ("repeated",)
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
-_REACH = {"dynamodb": 60, "s3": 3, "sqs": 16, "events": 5, "secrets": 4, "provider": 10}
+_REACH = {"dynamodb": 50, "transaction": 15, "s3": 3, "sqs": 16, "events": 5, "secrets": 4, "provider": 10}
 
 # At once, so that one run of hypothesis does not grow without end.
 _CHUNK = 250
@@ -63,8 +63,24 @@ class Failure:
 
 
 def schedules() -> st.SearchStrategy[Schedule]:
-    """Up to 21 steps of up to three users, with two to twelve faults."""
-    users = st.sampled_from([0, 0, 0, 1, 1, 2])
+    """Up to 21 steps with two to twelve faults: of one user with much going on, of up to three, or a race."""
+    return st.one_of(_races(), _schedules_of(st.just(0)), _schedules_of(st.sampled_from([0, 0, 0, 1, 1, 2])))
+
+
+def _races() -> st.SearchStrategy[Schedule]:
+    """A worker pauses just before a write; meanwhile the user changes and another worker takes the notification."""
+    links = st.builds(Link, st.just(0), st.integers(0, 2))
+    changes = st.builds(Change, st.just(0), st.sampled_from(CHANGES))
+    steps = st.tuples(links, changes, st.just(Work()), changes, st.just(Work()))
+    # The first two transactions are those of the link.
+    pauses = st.builds(
+        Fault, st.just("transaction"), st.integers(2, 4), st.just("before"), st.just("pause"), st.just(2)
+    )
+    plans = st.builds(lambda pause, rest: (pause, *rest), pauses, st.lists(faults(), max_size=3))
+    return st.builds(Schedule, steps, plans)
+
+
+def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[Schedule]:
     links = st.builds(Link, users, st.integers(0, 3), st.sampled_from([*REDIRECTS, "once", "once"]))
     changes = st.builds(Change, users, st.sampled_from(CHANGES), st.sampled_from([*NOTICES, "sent", "sent"]))
     notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
@@ -84,7 +100,7 @@ def schedules() -> st.SearchStrategy[Schedule]:
 
 def faults() -> st.SearchStrategy[Fault]:
     """One fault at one call: more often at a service that is called more often."""
-    return st.sampled_from([*SERVICES, "dynamodb", "dynamodb", "dynamodb", "provider"]).flatmap(_faults_of)
+    return st.sampled_from([*SERVICES, "dynamodb", "transaction", "transaction", "provider"]).flatmap(_faults_of)
 
 
 def _faults_of(service: str) -> st.SearchStrategy[Fault]:
@@ -95,7 +111,8 @@ def _faults_of(service: str) -> st.SearchStrategy[Fault]:
         lambda call, choice, calls: Fault(service, call, choice[1], choice[0], calls),
         st.integers(0, _REACH[service] - 1),
         st.sampled_from(choices),
-        st.sampled_from([1, 1, 2, 3, 6, 12]),
+        # The calls that an outage lasts, or the steps that happen during a pause.
+        st.sampled_from([1, 1, 2, 2, 3, 12]),
     )
 
 

@@ -4,7 +4,7 @@ It stands in for `honnin.http_client.send`, so the client's signing, parsing and
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -54,14 +54,15 @@ class State:
     expired: bool = False
 
     def access(self) -> str:
-        """The code by which any read is refused for the account or the link (order: providers.md §1.2), or empty."""
-        if self.account == "canceled":
-            return "CANCELED_USER"
-        if self.account == "inactive":
-            return "USER_STATE_IS_NOT_ACTIVE"
+        """The code by which any read is refused for the link or the account, or empty.
+
+        An authorization that has ended stays so, whatever becomes of the account.
+        """
         if self.unlinked:
             return "INVALID_USER_AUTHORIZATION_ID"
-        return "EXPIRED_USER_AUTHORIZATION_ID" if self.expired else ""
+        if self.expired:
+            return "EXPIRED_USER_AUTHORIZATION_ID"
+        return {"canceled": "CANCELED_USER", "inactive": "USER_STATE_IS_NOT_ACTIVE"}.get(self.account, "")
 
     def kyc(self, *, passport: bool) -> str:
         """The code that a KYC read answers."""
@@ -228,5 +229,3 @@ CHANGED: Mapping[str, tuple[str, dict[str, Any]]] = {
     "unlinked": ("account_status", {"unlinked": True}),
     "expired": ("account_status", {"expired": True}),
 }
-
-type Now = Callable[[], datetime]

@@ -30,11 +30,13 @@ NOTICES = ("sent", "twice", "late", "lost")
 KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 ORDERS = ("as sent", "reversed", "rotated")
 
-SERVICES = ("dynamodb", "s3", "sqs", "events", "secrets", "provider")
+# `transaction` is DynamoDB as well: its writes are few among many reads, so they are numbered by themselves.
+SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
 # What may go wrong at any service, and what only at one.
 FAILURES = ("throttled", "error", "lost", "kill", "pause", "unexpected")
 EXTRA_FAILURES = {
-    "dynamodb": ("repeated", "conflict"),
+    "dynamodb": ("repeated",),
+    "transaction": ("repeated", "conflict"),
     "s3": ("repeated",),
     "sqs": (),
     "events": ("repeated", "refused"),

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities import parameters
@@ -33,6 +34,7 @@ from chaos.schedule import SCOPES, Change, Echo, Link, Notify, Poll, Read, Rotat
 from honnin import config, http_client, observability, secret_store, webhook, worker
 from honnin.events import EventProcessor
 from honnin.paypay.account_link import AccountLinks, LinkRequest
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
@@ -62,6 +64,9 @@ _DEEPEST = 3
 
 # Every schedule drains long before: more means that something never comes to rest.
 _MOST_BATCHES = 400
+
+# (service, when, kind) of each fault that was met.
+type Injected = Counter[tuple[str, str, str]]
 
 _TYPES = {kind: name for name, kind in webhook.PAYPAY_KINDS.items()}
 _ACCOUNT = PayPayAccount(client_id="chaos-client")
@@ -114,6 +119,7 @@ class World:
         self._steps = deque(schedule.steps)
         self._depth = 0
         self._serial = 0
+        self._scopes: dict[str, tuple[str, ...]] = {}
         self._late: list[Callable[[], None]] = []
         self._idle: list[EventProcessor] = []
         self.clock = Clock()
@@ -127,9 +133,12 @@ class World:
         self.reads: list[tuple[str, datetime]] = []
         self.log = io.StringIO()
         self._secret_key = self.paypay.api_key
-        self._store = self._parts.store("table", cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary)))
+        self._store = self._parts.store(
+            "StateTable", cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary))
+        )
         self._publisher = Publisher("bus", self._store, cast("EventBridgeClient", self.bus))
-        self._vault = Vault("bucket", cast("S3Client", self.bucket))
+        # No answer here names a selfie.
+        self._archive = KycArchive(Vault("bucket", cast("S3Client", self.bucket)), cast("Selfies", None))
         self._sqs = worker.Queue("events", "dead", cast("SQSClient", self.queue))
 
     def play(self, at_rest: Callable[["World"], None], closed: Callable[["World"], None]) -> None:
@@ -181,6 +190,8 @@ class World:
                 self._arrive()
 
     def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
+        # A user is asked for the same scopes every time: what PayPay does with others is not published.
+        scopes = self._scopes.setdefault(user_id, scopes)
         request = LinkRequest(user_id, scopes, "https://shop.example.com/done", {})
         if self._invoke(lambda: self._links().create(request, "https://api.example.com/back"), _API_S) is None:
             return
@@ -241,7 +252,8 @@ class World:
         request = {"requestContext": {"identity": {"sourceIp": "192.0.2.10"}}, "body": body}
         for _ in range(_TRIES):
             answer = self._invoke(
-                lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.queue.accept), _ACK_S
+                lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.queue.accept),
+                _ACK_S,
             )
             if answer and answer["statusCode"] == 200:
                 heard = (notification.event_id, notification.kind, notification.authorization_id)
@@ -270,7 +282,7 @@ class World:
         kept = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         for message in messages:
             if message.id not in kept:
-                self._ignoring_crashes(lambda message=message: self.queue.delete(message.id))  # type: ignore[misc]
+                self._ignoring_crashes(partial(self.queue.delete, message.id))
 
     def _read(self, user_id: str) -> None:
         begun = self.clock()
@@ -281,8 +293,7 @@ class World:
         reads = KycReads(
             store=self._store,
             client=self._client(),
-            vault=self._vault,
-            selfies=cast("Selfies", None),  # no answer here names one
+            archive=self._archive,
             publisher=self._publisher,
             now=self.clock,
         )
@@ -364,7 +375,7 @@ class World:
         return self._parts.processor(
             store=self._store,
             paypay=self._parts.notifications(
-                store=self._store, client=self._client(), vault=self._vault, now=self.clock
+                store=self._store, client=self._client(), archive=self._archive, now=self.clock
             ),
             publisher=self._publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
@@ -400,7 +411,7 @@ class World:
         randomness, stdout = random.getstate(), sys.stdout
         send, utc_now = http_client.send, webhook.utc_now
         random.seed(0)
-        http_client.send = self.paypay.send  # type: ignore[assignment]
+        http_client.send = self.paypay.send
         webhook.utc_now = lambda: utc_text(self.clock())
         DEFAULT_PROVIDERS["secrets"] = Secrets(self._secret, self.boundary)
         sys.stdout = _Log.redirect(self.log)
@@ -472,6 +483,3 @@ def _sqs_record(message: Message) -> Mapping[str, Any]:
         "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
         "awsRegion": "ap-northeast-1",
     }
-
-
-type Injected = Counter[tuple[str, str, str]]

@@ -3,7 +3,7 @@
 # ruff: noqa: E402
 from local import interrupts
 
-interrupts.install()  # before the imports that take a second: Ctrl-C then already ends in one line
+interrupts.end_at_once()  # until all is imported, which takes a second: there is nothing to stop yet
 
 import argparse
 import os
@@ -27,6 +27,7 @@ def main() -> int:
     """Run the command; the exit code is 0 (all as expected), 1 (not), or 128 + the signal that ended it."""
     options = _parser().parse_args()
     terminal = screen.console()
+    interrupts.install()
     try:
         return _run(terminal, options)
     except interrupts.StopRequestedError as stopped:
@@ -50,8 +51,8 @@ def _run(terminal: Console, options: argparse.Namespace) -> int:
     with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
         results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES))
         screen.show_results(terminal, results)
+        screen.show_addresses(terminal, deployed)
         if not options.once:
-            screen.show_addresses(terminal, deployed)
             terminal.print(f"Link an account yourself, in a browser: {demo_paypay.account_link(deployed, 'you')}")
             terminal.print("The stack stays up. Ctrl-C stops everything.")
             while True:

@@ -2,6 +2,7 @@
 # Makes a virtual environment hold exactly what a lock file says; does nothing when it does already.
 #   local/setup.sh <environment> <lock file>
 set -euo pipefail
+trap 'exit 130' INT TERM HUP # else an interrupted check would look like an environment that must be made anew
 environment=$1 lock=$2
 installed=$environment/.installed # a copy of the lock file: written last, so an interrupted run is repeated
 log=build/setup.log

@@ -9,6 +9,7 @@ redriving twice, or stopping in the middle, does no harm. Without this program, 
 
 import argparse
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,37 +23,39 @@ if TYPE_CHECKING:
 
 # Long enough to move one message; a message of a run that was killed shows up again after it.
 _VISIBILITY_S = 60
+_LONG_POLL_S = 5
 
 
 def redrive(sqs: "SQSClient", source_url: str, target_url: str, progress: Progress | None = None) -> Counter[str]:
-    """Move every message that is there now; returns how many there were of each `errorType`.
+    """Move every message that was there at the start; returns how many there were of each `errorType`.
 
     A message is deleted only after the events queue has taken it: a crash between the two repeats it.
     """
+    begun_ms = int(time.time() * 1000)
     moved: Counter[str] = Counter()
-    waiting = _waiting(sqs, source_url)
-    task = progress.add_task("Putting back", total=waiting) if progress else None
+    task = progress.add_task("Putting back", total=None) if progress else None
     while message := _next(sqs, source_url):
+        # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run.
+        if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
+            break
         sqs.send_message(QueueUrl=target_url, MessageBody=message["Body"])
         sqs.delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
         attribute = message.get("MessageAttributes", {}).get("errorType", {})
         moved[attribute.get("StringValue", "(received too often)")] += 1
         if progress and task is not None:
             progress.advance(task)
-        # What is parked anew meanwhile would keep this loop going for ever.
-        if moved.total() >= waiting:
-            break
     return moved
-
-
-def _waiting(sqs: "SQSClient", url: str) -> int:
-    name: Any = "ApproximateNumberOfMessages"
-    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
 
 
 def _next(sqs: "SQSClient", url: str) -> Any:
     found = sqs.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=1, VisibilityTimeout=_VISIBILITY_S, MessageAttributeNames=["All"]
+        QueueUrl=url,
+        MaxNumberOfMessages=1,
+        VisibilityTimeout=_VISIBILITY_S,
+        # A long poll asks every server of the queue; a short one often finds nothing although something is there.
+        WaitTimeSeconds=_LONG_POLL_S,
+        MessageAttributeNames=["All"],
+        AttributeNames=["SentTimestamp"],
     )
     messages = found.get("Messages", [])
     return messages[0] if messages else None

@@ -10,8 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import secret_store, worker
 from honnin.config import settings
 from honnin.events import EventProcessor
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
 from honnin.store import Store
 from honnin.vault import Vault
@@ -31,12 +33,15 @@ def _processor() -> EventProcessor:
         store=store,
         paypay=PayPayNotifications(
             store=store,
-            client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1),
-            vault=Vault(settings().personal_data_bucket),
+            client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
+            archive=KycArchive(
+                Vault(settings().personal_data_bucket),
+                Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
+            ),
             now=lambda: datetime.now(UTC),
         ),
         publisher=Publisher(settings().event_bus, store),
-        vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials),
+        vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
         now=lambda: datetime.now(UTC),
     )
 

@@ -56,7 +56,7 @@ def _links() -> AccountLinks:
     store = Store(settings().state_table)
     return AccountLinks(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3),
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
         publisher=Publisher(settings().event_bus, store),
         api_secret=lambda: secret_store.paypay_credentials().api_secret,
         audience=settings().paypay_token_audience,

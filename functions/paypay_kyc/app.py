@@ -11,6 +11,7 @@ from pydantic import SerializerFunctionWrapHandler, StringConstraints, model_ser
 from honnin import secret_store
 from honnin.config import settings
 from honnin.merchant_api import AnswerModel, MerchantApi, UserIdInPath
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.kyc_reading import KycAnswer, KycReads
 from honnin.paypay.selfie import Selfies
@@ -75,9 +76,11 @@ def _reads() -> KycReads:
     store = Store(settings().state_table)
     return KycReads(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3),
-        vault=Vault(settings().personal_data_bucket),
-        selfies=Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
+        archive=KycArchive(
+            Vault(settings().personal_data_bucket),
+            Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
+        ),
         publisher=Publisher(settings().event_bus, store),
         now=lambda: datetime.now(UTC),
     )

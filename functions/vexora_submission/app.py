@@ -78,5 +78,6 @@ def _submissions() -> Submissions:
         webhook_api_url=settings().webhook_api_url,
         callback_key=lambda: secret_store.callback_keys()[0],
         poll_delays_s=settings().vexora_poll_delays,
+        unknown_user_codes=settings().vexora_unknown_user_codes,
         now=lambda: datetime.now(UTC),
     )

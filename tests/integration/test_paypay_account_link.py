@@ -156,9 +156,7 @@ def test_a_request_that_breaks_a_rule_is_a_422_that_names_the_field(
     assert box.paypay.register.keys() == []
 
 
-@pytest.mark.parametrize(
-    "text", ['"\\ud800"', "NaN", "Infinity", pytest.param("1e999", marks=pytest.mark.xfail(strict=True))]
-)
+@pytest.mark.parametrize("text", ['"\\ud800"', "NaN", "Infinity", "1e999"])
 def test_json_that_paypay_could_not_read_is_refused_before_it_is_sent(
     merchant: Merchant, box: RunningSandbox, text: str
 ) -> None:

@@ -252,7 +252,6 @@ def test_an_unexpected_error_is_logged_without_its_words(
     assert marks.found_in(text) == []
 
 
-@pytest.mark.xfail(strict=True)  # P7
 def test_broken_http_from_paypay(
     stack: Deployment, merchant: Merchant, box: RunningSandbox, marks: Marks, output: Output
 ) -> None:

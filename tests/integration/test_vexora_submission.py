@@ -209,6 +209,8 @@ def test_no_answer_is_a_202_submitting_and_the_next_attempt_asks_first(
 def test_a_submission_that_never_arrived_may_be_repeated_once_the_poll_is_due_and_vexora_knows_nothing(
     stack: Deployment, submit: Submit, box: RunningSandbox
 ) -> None:
+    stack.parameters["VexoraUnknownUserCodes"] = "2001"
+    submit = _submit_anew(stack)
     box.vexora.dials.put({"apply_fault": {"kind": "reset", "when": "before", "times": 1}})
     assert submit()["statusCode"] == 202
 

@@ -141,7 +141,7 @@ def test_user_ids_that_are_allowed(api: Api, user_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "user_id", ["", "a" * 65, "ハナコ", "a b", "a/b", "a#b", "a\n", "a\x00", "\ud800", 7, None, True, [], {"a": MARKED}]
+    "user_id", ["", "a" * 65, "ハナコ", "a b", "a/b", "a#b", "a\n", "a\x00", 7, None, True, [], {"a": MARKED}]
 )
 def test_another_user_id_is_422(api: Api, user_id: object) -> None:
     answer = api.post({**GOOD, "userId": user_id})
@@ -259,7 +259,9 @@ def test_a_byte_order_mark_is_400(api: Api) -> None:
 
 
 def test_a_field_name_that_utf8_cannot_carry_is_not_repeated(api: Api) -> None:
-    assert "\\ud800" not in json.dumps(fields(api.post({**GOOD, "\ud800": 1})))
+    answer = api.post({**GOOD, "\ud800": 1})
+    problem(answer, 400)
+    assert "\\ud800" not in answer["body"]
 
 
 def test_what_is_not_base64_is_400(api: Api) -> None:

@@ -196,7 +196,6 @@ def test_a_connection_to_an_address_that_is_not_public_is_closed(address: str) -
     assert sock.closed
 
 
-@pytest.mark.xfail(strict=True)  # P8
 @pytest.mark.parametrize("address", ["64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"])
 def test_a_private_address_behind_nat64_is_refused(address: str) -> None:
     """RFC 6052: the last 32 bits are an IPv4 address, which a gateway on the way would unpack."""
@@ -364,7 +363,6 @@ def test_a_transfer_that_breaks_off_is_no_file(server: LoopbackServer, broken: R
         Reply(200, b"x" * 500, drip_s=0.05),
         pytest.param(
             Reply(200, b"", {"X-Long": "x" * 60}, drip_s=0.05, drips="headers"),
-            marks=pytest.mark.xfail(strict=True),  # P9
         ),
     ],
     ids=["silent", "body", "headers"],

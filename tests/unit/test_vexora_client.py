@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from honnin.errors import ProviderError, ProviderRefusedError, ProviderTimeoutError, ProviderUnavailableError
+from honnin.http_client import Deadline
 from honnin.secret_store import VexoraCredentials
 from honnin.vexora import client as client_module
 from honnin.vexora.client import VexoraClient
@@ -244,7 +245,7 @@ def test_a_reset_is_a_timeout_and_not_repeated() -> None:
 
 
 def test_silence_is_a_timeout_within_the_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_TOTAL_S", 0.2)
+    monkeypatch.setattr(client_module, "Deadline", lambda _seconds: Deadline(0.2))
     assert type(failure(Reply(wait_s=30))) is ProviderTimeoutError
 
 

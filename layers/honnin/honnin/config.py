@@ -28,6 +28,9 @@ class Settings:
             raise MissingSettingError(name)
         return parts
 
+    def _any(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self._environ.get(name, "").split(",") if part.strip())
+
     @cached_property
     def state_table(self) -> str:
         """Name of the single DynamoDB table."""
@@ -90,6 +93,11 @@ class Settings:
         return delays
 
     @cached_property
+    def vexora_unknown_user_codes(self) -> tuple[str, ...]:
+        """The codes by which Vexora says that it knows no application of a user (not published); none by default."""
+        return self._any("VEXORA_UNKNOWN_USER_CODES")
+
+    @cached_property
     def paypay_base_url(self) -> str:
         """Base URL of PayPay's Open Payment API, without a trailing slash."""
         return self._required("PAYPAY_BASE_URL").rstrip("/")
@@ -127,8 +135,7 @@ class Settings:
     @cached_property
     def return_url_allowlist(self) -> tuple[str, ...]:
         """The origins or URL prefixes that a browser may be sent back to; none allows none."""
-        text = self._environ.get("RETURN_URL_ALLOWLIST", "")
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return self._any("RETURN_URL_ALLOWLIST")
 
     @cached_property
     def personal_data_bucket(self) -> str:

@@ -5,6 +5,7 @@ hold a Lambda for minutes. The exchange therefore runs in a thread of its own, a
 the deadline and no longer.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import cast
 
 import requests
 
@@ -42,11 +44,19 @@ class Deadline:
         return self._end - self._clock()
 
 
+def new_session() -> requests.Session:
+    """A session that takes nothing from the environment (a proxy would see, and choose, where we connect)."""
+    # urllib3 warns of an answer it cannot read with the whole URL, query included: ids and signatures.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    made = requests.Session()
+    made.trust_env = False
+    return made
+
+
 @cache
 def session() -> requests.Session:
     """One kept-alive session per execution environment: no proxy, no .netrc, no cookies."""
-    made = requests.Session()
-    made.trust_env = False
+    made = new_session()
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return made
 
@@ -74,23 +84,31 @@ def send(
         raise ProviderTimeoutError(provider, "the total deadline passed before the call")
     prepared = session().prepare_request(request)
     timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
-    outcome: SimpleQueue[Answer | Exception] = SimpleQueue()
+    try:
+        return within(deadline, lambda: _exchange(provider, prepared, timeouts))
+    except TimeoutError:
+        raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
 
-    def exchange() -> None:
+
+def within[T](deadline: Deadline, work: Callable[[], T]) -> T:
+    """The result of `work`, or `TimeoutError` at the deadline, whatever it hangs on."""
+    outcome: SimpleQueue[tuple[T | None, Exception | None]] = SimpleQueue()
+
+    def run() -> None:
         try:
-            outcome.put(_exchange(provider, prepared, timeouts))
+            outcome.put((work(), None))
         except Exception as error:
-            outcome.put(error)
+            outcome.put((None, error))
 
     # A daemon: when the caller has given up, nobody waits for it any more.
-    Thread(target=exchange, daemon=True, name=f"{provider}-call").start()
+    Thread(target=run, daemon=True, name="outbound").start()
     try:
-        result = outcome.get(timeout=max(deadline.remaining_s, 0))
+        result, error = outcome.get(timeout=max(deadline.remaining_s, 0))
     except Empty:
-        raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return cast("T", result)
 
 
 def _exchange(provider: str, prepared: requests.PreparedRequest, timeouts: tuple[float, float]) -> Answer:

@@ -5,6 +5,7 @@ A problem names the field and the rule that it breaks, never the value: it may b
 
 import binascii
 import json
+import math
 import re
 from base64 import b64decode
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from honnin.errors import (
+    ConcurrentUpdateError,
     ConfigurationError,
     ConflictError,
     InvalidFieldError,
@@ -35,7 +37,7 @@ from honnin.observability import count, logger
 
 MAX_BODY_BYTES = 64 * 1024
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 # A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
 UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")]
@@ -62,6 +64,7 @@ class MerchantApi:
         self.resolver.exception_handler(RequestValidationError)(_invalid_request)
         self.resolver.exception_handler(RequestError)(_request_error)
         self.resolver.exception_handler(ProviderError)(_provider_error)
+        self.resolver.exception_handler(ConcurrentUpdateError)(_busy)
         self.resolver.exception_handler(ConfigurationError)(_configuration_error)
         self.resolver.exception_handler(Exception)(_unexpected)
         self.resolver.not_found(_no_such_route)
@@ -93,15 +96,22 @@ def _unreadable(event: Mapping[str, Any]) -> dict[str, Any] | None:
         body = b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
         if len(body) > MAX_BODY_BYTES:
             return _proxy(413, "The body is larger than 64 KiB")
-        value = json.loads(body.decode(), parse_constant=_refuse_constant) if body else {}
+        value = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite) if body else {}
         json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text that anybody could send on
     except (binascii.Error, ValueError, RecursionError):
         return _proxy(400, "The body is not JSON in UTF-8")
     return None if isinstance(value, dict) else _proxy(400, "The body is not a JSON object")
 
 
-def _refuse_constant(name: str) -> None:
+def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that no double can hold")
+    return number
 
 
 def _content_type(event: Mapping[str, Any]) -> str:
@@ -193,6 +203,12 @@ def _outward(error: ProviderError) -> tuple[int, int]:
             return 504, 0
         case _:
             return 502, 0
+
+
+def _busy(_error: ConcurrentUpdateError) -> Response[str]:
+    answer = problem(503, "The user is being changed by others at this moment", "Try again.")
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _configuration_error(error: ConfigurationError) -> Response[str]:

@@ -9,6 +9,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,9 +20,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from honnin.errors import FileNotFetchedError, UrlRefusedError
-from honnin.http_client import Deadline
+from honnin.http_client import Deadline, new_session, within
 
 _CHUNK_BYTES = 64 * 1024
+
+type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# RFC 6052: a gateway turns these into the IPv4 address in the last 32 bits.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False) -> None:
@@ -81,26 +87,33 @@ def opened(
         No connection, or another status than 200 (a redirect included).
     """
     check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
-    session = requests.Session()
-    session.trust_env = False  # a proxy would make the connection for us, unchecked
+    session = new_session()
     session.mount("https://", _PublicOnly())
     session.mount("http://", HTTPAdapter() if loopback else _PublicOnly())
     try:
-        with session.get(
-            url,
-            stream=True,
-            allow_redirects=False,
-            timeout=(3.0, min(read_timeout_s, max(deadline.remaining_s, 0.1))),
-            headers={"Accept-Encoding": "identity"},
+        with within(
+            deadline, partial(_get, session, url, min(read_timeout_s, max(deadline.remaining_s, 0.1)))
         ) as response:
             if response.status_code != 200:
                 raise FileNotFetchedError(f"the answer was HTTP {response.status_code}")
             yield response
+    except TimeoutError:
+        raise FileNotFetchedError("there was no answer before the deadline") from None
     # ValueError: a host label that no name can have only shows when it is encoded.
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
     finally:
         session.close()
+
+
+def _get(session: requests.Session, url: str, read_timeout_s: float) -> requests.Response:
+    return session.get(
+        url,
+        stream=True,
+        allow_redirects=False,
+        timeout=(3.0, read_timeout_s),
+        headers={"Accept-Encoding": "identity"},
+    )
 
 
 def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline) -> bytes:
@@ -122,10 +135,19 @@ def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline)
 def _refuse_private(sock: socket.socket) -> None:
     """Close the connection and raise unless it leads to a public address."""
     address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if not mapped.is_global or mapped.is_multicast:
+    inner = _inner_address(address)
+    if not inner.is_global or inner.is_multicast:
         sock.close()
         raise UrlRefusedError("the host leads to an address that is not public")
+
+
+def _inner_address(address: _Address) -> _Address:
+    """The IPv4 address that an IPv6 one only wraps (mapped, 6to4, NAT64), else the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 class _CheckedHTTPConnection(HTTPConnection):

@@ -111,15 +111,14 @@ def _exchange(
     headers: dict[str, str],
     until: float,
 ) -> tuple[int, bytes]:
-    timeout_s = until - time.monotonic()
-    if timeout_s <= 0:
-        connection.close()
-        raise TimeoutError
     try:
-        connection.timeout = timeout_s
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_s)
+        if connection.sock is None:
+            connection.timeout = _left(until)
+            connection.connect()
+        # A time-out counts per socket operation: each phase gets what the ones before it have left.
+        connection.sock.settimeout(_left(until))
         connection.request("POST", path, body=payload, headers=headers)
+        connection.sock.settimeout(_left(until))
         response = connection.getresponse()
         answer = response.read()
     except BaseException:
@@ -130,6 +129,14 @@ def _exchange(
     else:
         _connections[key] = connection
     return response.status, answer
+
+
+def _left(until: float) -> float:
+    """Seconds until a point in monotonic time. Raises `TimeoutError` when it has passed."""
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
 
 
 def signed_headers(

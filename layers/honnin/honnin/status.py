@@ -94,20 +94,28 @@ _WITHOUT_LINK = frozenset(
 
 def after_link_request(current: PayPayStatus | None) -> PayPayStatus:
     """A new account-link QR: pending where no usable link exists, otherwise the present link keeps its status."""
-    return PayPayStatus.LINK_PENDING if current is None or current in _WITHOUT_LINK else current
+    ended = (None, PayPayStatus.UNLINKED, PayPayStatus.EXPIRED)
+    return PayPayStatus.LINK_PENDING if current in ended else current
 
 
 def after_kyc_reading(current: PayPayStatus, reading: PayPayStatus, product: KycProduct) -> PayPayStatus:
     """The status after a KYC read.
 
-    Flags are raised by the KYC Passport reads, so a clean answer of the plain KYC read does not clear them.
+    Flags are raised by the KYC Passport reads, so what the plain read says of the KYC does not clear them.
     """
-    if product is KycProduct.KYC_INFO and current in _FLAGGED and reading is PayPayStatus.VERIFIED:
+    plain = product is KycProduct.KYC_INFO and reading in (PayPayStatus.VERIFIED, PayPayStatus.NOT_COMPLETED)
+    if plain and current in _FLAGGED:
         return current
     return reading
 
 
 def after_account_reading(current: PayPayStatus, reading: PayPayStatus) -> PayPayStatus:
-    """The status after a read of the authorization alone: an active one says nothing about the user's KYC."""
+    """The status after a read of the authorization alone.
+
+    An active one says nothing about the user's KYC. An inactive one does not say why, so it does not overwrite the
+    more exact UNLINKED or EXPIRED of another read: the order of the two must not matter.
+    """
+    if reading is PayPayStatus.INACTIVE and current in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED):
+        return current
     keeps = reading is PayPayStatus.LINKED and current not in _WITHOUT_LINK
     return current if keeps else reading

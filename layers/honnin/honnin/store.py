@@ -51,6 +51,10 @@ class LinkTakenError(HonninError):
     """The PayPay authorization is linked to another user here."""
 
 
+class _OvertakenError(HonninError):
+    """What is in the table is newer, or has moved on."""
+
+
 @dataclass(frozen=True)
 class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event."""
@@ -359,16 +363,20 @@ class Store:
             "Key": _encode(key),
             "UpdateExpression": "SET #state = :announced, #url = :url, requested_at = :requested, deadline = :deadline,"
             " #day = :day, file_name = :name, file_type = :type",
-            "ConditionExpression": "attribute_not_exists(pk) OR #state = :announced",
+            # A notice that was overtaken by a newer one brings an older address.
+            "ConditionExpression": "attribute_not_exists(pk) OR (#state = :announced AND requested_at <= :requested)",
             "ExpressionAttributeNames": {"#state": "state", "#url": "url", "#day": "day"},
             "ExpressionAttributeValues": _encode(values),
         }
         record = {"event_id": announcement.event_id, "at": announcement.at}
         writes: list[tuple[Item, type[HonninError]]] = [
             ({"Put": self._new(_record(**record))}, AlreadyAppliedError),
-            ({"Update": update}, AlreadyAppliedError),
+            ({"Update": update}, _OvertakenError),
         ]
-        self._transact(announcement.event_id, writes)
+        try:
+            self._transact(announcement.event_id, writes)
+        except _OvertakenError:
+            self._transact(announcement.event_id, writes[:1])
 
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
         """Move what waited under an authorization to its user's timeline; returns how many entries.

@@ -184,8 +184,14 @@ def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: C
         body = _read_body(request)
         event = _paypay_event(_read_object(_utf8(body)), body)
     except RefusedError as refused:
-        return _refuse("paypay", refused)
+        # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
+        return _refuse("paypay", refused if refused.status == 403 else RefusedError(400, refused.reason))
     return _queue("paypay", event, send)
+
+
+def try_again() -> Answer:
+    """503: all that can still save a notification that we cannot take now is that the provider sends it again."""
+    return _answer(503, "try again")
 
 
 def callback_token(submission_id: str, key: str) -> str:
@@ -303,18 +309,23 @@ def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
     kind = PAYPAY_KINDS.get(notification_type, "unrecognised")
     # providers.md §1.4: the id names a notification; without one, the same bytes are the same notification.
     digest = hashlib.sha256(body).hexdigest()[:32]
-    notification_id = _text(fields, "notification_id", 128) if "notification_id" in fields else f"body-{digest}"
+    given = fields.get("notification_id")
+    notification_id = _text(fields, "notification_id", 128) if given not in (None, "") else f"body-{digest}"
     detail = {"type": notification_type}
     if kind == "recon_file":
         subject = _text(fields, "fileType", 128)
         detail |= {"path": _text(fields, "path", 4096), "requestedAt": _epoch(fields)}
     elif kind == "unrecognised":
         # customer.authroization.* (PayPay's own spelling) names the user in camelCase.
-        names = [name for name in ("user_authorization_id", "userAuthorizationId") if name in fields]
-        subject = _text(fields, names[0], 64) if names else UNNAMED
+        subject = _usable(fields.get("user_authorization_id")) or _usable(fields.get("userAuthorizationId")) or UNNAMED
     else:
         subject = _text(fields, "user_authorization_id", 64)
     return Event(f"paypay:{kind}:{notification_id}", "paypay", kind, "webhook", subject, utc_now(), detail)
+
+
+def _usable(value: object) -> str | None:
+    usable = isinstance(value, str) and 1 <= len(value) <= 64 and not _UNPRINTABLE.search(value)
+    return str(value) if usable else None
 
 
 def _text(fields: Mapping[str, Any], name: str, longest: int) -> str:
@@ -349,9 +360,8 @@ def _queue(provider: str, event: Event, send: Callable[[str], str]) -> Answer:
     try:
         send(event.to_json())
     except SendError as error:
-        # 503 makes the provider try again: that is all that can still save the event.
         _emit("EventNotQueued", provider, event_id=event.event_id, reason=str(error))
-        return _answer(503, "try again")
+        return try_again()
     _emit("EventQueued", provider, event_id=event.event_id)
     return _answer(200, "OK")
 

@@ -30,9 +30,9 @@ from honnin.webhook import Event
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# One event may race for 5 s and then ask a provider for 20 s (its total deadline): with less time than this
-# left, the next message is not begun.
-_MIN_LEFT_MS = 30_000
+# One event may race for 5 s, ask a provider up to three times for 12 s each and fetch a selfie for 4 s: with less
+# time than this left, the next message is not begun.
+_MIN_LEFT_MS = 50_000
 
 _FIRST_DELAY_S = 5
 _FIRST_MAINTENANCE_DELAY_S = 300

@@ -150,7 +150,9 @@ class AccountLinks:
             raise LinkRefusedError("this link has been used already")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
             # What PayPay told us about this account before we knew whose it is.
-            self._store.attach(answer.user_authorization_id, session.user_id, PayPayStatus.LINKED)
+            now = self._store.status(session.user_id, PROVIDER)
+            status = now.status if now else PayPayStatus.LINKED
+            self._store.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
 
     def _body(self, request: LinkRequest, redirect_url: str, nonce: str, verifier: str | None) -> dict[str, Any]:
@@ -172,6 +174,9 @@ class AccountLinks:
             before = self._store.status(session.user_id, PROVIDER)
             current = PayPayStatus(before.status) if before else None
             after = replace(_moved(before, session.user_id), status=after_link_request(current))
+            if after.status is PayPayStatus.LINK_PENDING:
+                # An authorization that has ended is of no use to anybody, and would hide the new one.
+                after = replace(after, user_authorization_id=None, scopes=(), code_id=None)
             effect = self._effect(event_id, "link_requested", before, after, detail, session=session)
             try:
                 self._store.apply(effect)

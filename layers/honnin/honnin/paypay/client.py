@@ -29,10 +29,8 @@ _CONTENT_TYPE = "application/json;charset=UTF-8"
 _QR_TIMEOUT_S = 10.0
 _TIMEOUT_S = 15.0
 
-# API Gateway ends a call after 29 s; what we write after the answer must fit in too.
-_TOTAL_S = 24.0
-
 _PAUSE_S = 0.4
+_LONGEST_LINK_URL = 2000
 
 
 class ReadCredentials(Protocol):
@@ -85,6 +83,8 @@ class PayPayClient:
     tries
         How often a retryable failure may be tried in all. The API's functions use 3; the event processor 1,
         because its queue retries.
+    total_s
+        Seconds for one call with all its tries. API Gateway ends after 29 s, and the answer must be written in those.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class PayPayClient:
         paths: PayPayPaths,
         assume_merchant: str = "",
         tries: int = 1,
+        total_s: float = 24.0,
         epoch: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -103,11 +104,14 @@ class PayPayClient:
         self._paths = paths
         self._assume_merchant = assume_merchant
         self._tries = tries
+        self._total_s = total_s
         self._epoch = epoch
         self._sleep = sleep
 
     @classmethod
-    def from_settings(cls, settings: Settings, credentials: ReadCredentials, *, tries: int) -> "PayPayClient":
+    def from_settings(
+        cls, settings: Settings, credentials: ReadCredentials, *, tries: int, total_s: float
+    ) -> "PayPayClient":
         """The client that a function's settings describe."""
         return cls(
             settings.paypay_base_url,
@@ -119,14 +123,16 @@ class PayPayClient:
             ),
             assume_merchant=settings.paypay_assume_merchant,
             tries=tries,
+            total_s=total_s,
         )
 
     def create_account_link(self, request: Mapping[str, Any]) -> AccountLink:
         """Create an account-link QR (`POST /v1/qr/sessions`). Raises the errors of `honnin.paypay.outcomes`."""
         data, request_id = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
         url = data.get("linkQRCodeURL")
-        if not isinstance(url, str) or not url:
-            raise ProviderUnavailableError(PROVIDER, "a success without linkQRCodeURL", request_id=request_id)
+        # Longer than this, no QR that a phone can read would hold it.
+        if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
+            raise ProviderUnavailableError(PROVIDER, "a success without a usable linkQRCodeURL", request_id=request_id)
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id else None, request_id)
 
@@ -150,18 +156,18 @@ class PayPayClient:
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
             query["requiredKycType"] = required_kyc_type
-        return KycReading(*self._call("GET", self._paths.kyc_info, query=query))
+        return _kyc(*self._call("GET", self._paths.kyc_info, query=query))
 
     def kyc_passport(self, user_authorization_id: str) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
-        return KycReading(*self._call("GET", self._paths.kyc_passport, headers=headers))
+        return _kyc(*self._call("GET", self._paths.kyc_passport, headers=headers))
 
     def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
         body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
-        return KycReading(*self._call("POST", path, body=body))
+        return _kyc(*self._call("POST", path, body=body))
 
     def _call(
         self,
@@ -174,7 +180,7 @@ class PayPayClient:
         timeout_s: float = _TIMEOUT_S,
     ) -> tuple[dict[str, Any], str | None]:
         """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline."""
-        deadline = Deadline(_TOTAL_S)
+        deadline = Deadline(self._total_s)
         for tried in range(1, self._tries + 1):
             try:
                 return self._try(method, path, query, headers, body, timeout_s, deadline)
@@ -225,6 +231,13 @@ class PayPayClient:
             return send(fresh)
 
 
+def _kyc(data: dict[str, Any], request_id: str | None) -> KycReading:
+    # 202 REQUEST_ACCEPTED, or a success without its object, says nothing about the user.
+    if not data:
+        raise ProviderUnavailableError(PROVIDER, "a success without KYC data", request_id=request_id)
+    return KycReading(data, request_id)
+
+
 def _read(answer: Answer) -> tuple[dict[str, Any], str | None]:
     request_id = (answer.headers.get("X-REQUEST-ID") or "")[:64] or None
     try:
@@ -232,9 +245,9 @@ def _read(answer: Answer) -> tuple[dict[str, Any], str | None]:
     except ValidationError:
         envelope = None
     info = envelope.result_info if envelope else None
-    # providers.md §1.2: any 2xx is a success.
-    if 200 <= answer.status < 300 and envelope and info:
-        return envelope.data or {}, request_id
+    # providers.md §1.2: any 2xx is a success. A code that says otherwise is believed all the same.
+    if 200 <= answer.status < 300 and envelope and info and not outcomes.is_failure(info.code):
+        return envelope.data, request_id
     raise outcomes.error(
         http_status=answer.status,
         code=info.code if info else None,

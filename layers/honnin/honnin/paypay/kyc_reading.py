@@ -12,21 +12,19 @@ from honnin.errors import (
     ConflictError,
     NotFoundError,
     ProviderError,
-    RemoteFileError,
     UserAnswerError,
 )
-from honnin.observability import count
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading
 from honnin.paypay.outcomes import PROVIDER
-from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_kyc_reading
 from honnin.store import Effect, Store, UserStatus, utc_text
-from honnin.vault import Vault
 
-# Asking again after another worker moved the user meanwhile; API Gateway ends the call after 29 s.
-_RACING = timedelta(seconds=2)
+# Until when to ask again after another worker moved the user meanwhile; API Gateway ends the call after 29 s.
+_RACING = timedelta(seconds=4)
+_LAST_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,13 @@ class KycReads:
         *,
         store: Store,
         client: PayPayClient,
-        vault: Vault,
-        selfies: Selfies,
+        archive: KycArchive,
         publisher: Publisher,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._client = client
-        self._vault = vault
-        self._selfies = selfies
+        self._archive = archive
         self._publisher = publisher
         self._now = now
 
@@ -83,9 +79,12 @@ class KycReads:
             known.user_id,
             KycProduct.KYC_PASSPORT_QR,
             lambda linked: self._client.completed_kyc_passport_qr(code_id, known.code_verifier, linked),
+            code_id=code_id,
         )
 
-    def _read(self, user_id: str, product: KycProduct, ask: Callable[[str], KycReading]) -> KycAnswer:
+    def _read(
+        self, user_id: str, product: KycProduct, ask: Callable[[str], KycReading], *, code_id: str | None = None
+    ) -> KycAnswer:
         event_id = f"api:kyc:{uuid.uuid4()}"
         begun = self._now()
         while True:
@@ -95,68 +94,78 @@ class KycReads:
                     "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
                     state=before.status if before else None,
                 )
+            if code_id and before.code_id not in (None, code_id):
+                # What PayPay says of an old QR with the present authorization is not about the user's link.
+                raise ConflictError("the user has linked anew with another QR since", state=before.status)
+            said = self._ask(event_id, before, product, partial(ask, before.user_authorization_id))
+            status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
+            after = replace(before, status=status, provider_status=said.code, read_at=utc_text(self._now()))
             try:
-                return self._once(event_id, before, product, partial(ask, before.user_authorization_id))
+                return self._write(event_id, before, after, product, said)
             except ConcurrentUpdateError:
+                # What another worker read meanwhile may be newer: ask again, as long as the caller can wait.
                 if self._now() - begun > _RACING:
-                    raise
+                    return self._write_without_moving(event_id, user_id, product, said)
 
-    def _once(self, event_id: str, before: UserStatus, product: KycProduct, ask: Callable[[], KycReading]) -> KycAnswer:
+    def _ask(self, event_id: str, before: UserStatus, product: KycProduct, ask: Callable[[], KycReading]) -> "_Said":
         try:
             reading = ask()
         except UserAnswerError as error:
-            status = BY_RESULT_CODE[error.code or ""]
-            return self._keep(event_id, before, product, status, error.code or "", error.facts(), None)
+            return _Said(BY_RESULT_CODE[error.code or ""], error.code or "", error.facts(), None)
         except ProviderError as error:
             self._note_failure(event_id, before, product, error)
             raise
-        read_at = utc_text(self._now())
-        snapshot = self._vault.put_snapshot(
-            provider=PROVIDER, user_id=before.user_id, product=product, read_at=read_at, data=reading.data
-        )
-        facts = {"requestId": reading.request_id or "", "snapshot": snapshot, **self._selfie(snapshot, reading.data)}
-        return self._keep(event_id, before, product, PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data)
+        kept = self._archive.keep(before.user_id, product, self._now(), reading)
+        facts = {"requestId": reading.request_id or "", **kept}
+        return _Said(PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data)
 
-    def _selfie(self, snapshot: str, data: dict[str, Any]) -> dict[str, str]:
-        """Fetch the selfie at once, for its address expires; what the timeline says about it."""
-        url = data.get("selfieImageUrl")
-        if not isinstance(url, str) or not url:
-            return {}
-        try:
-            image, content_type = self._selfies.fetch(url)
-        except RemoteFileError as error:
-            count("SelfieNotFetched")
-            return {"selfie": "not_fetched", "selfieReason": str(error)}
-        return {"selfie": self._vault.put_selfie(snapshot, image, content_type)}
-
-    def _keep(
-        self,
-        event_id: str,
-        before: UserStatus,
-        product: KycProduct,
-        reading: PayPayStatus,
-        code: str,
-        facts: dict[str, str],
-        kyc: dict[str, Any] | None,
+    def _write(
+        self, event_id: str, before: UserStatus, after: UserStatus, product: KycProduct, said: "_Said"
     ) -> KycAnswer:
-        at = utc_text(self._now())
-        status = after_kyc_reading(PayPayStatus(before.status), reading, product)
-        after = replace(before, status=status, version=before.version + 1, provider_status=code, read_at=at)
-        effect = _effect(event_id, "kyc_read", at, before, after, {"product": product, **facts})
+        facts = {"product": str(product), **said.facts}
+        effect = _effect(event_id, "kyc_read", utc_text(self._now()), before, after, facts)
         self._store.apply(effect)
         self._publisher.announce_or_leave(effect)
-        return KycAnswer(status=status, read_at=at, kyc=kyc)
+        return KycAnswer(status=after.status, read_at=effect.at, kyc=said.kyc)
+
+    def _write_without_moving(self, event_id: str, user_id: str, product: KycProduct, said: "_Said") -> KycAnswer:
+        """Keep what was read on the timeline and answer it; the status that others read meanwhile stands."""
+        for _ in range(_LAST_TRIES):
+            now = self._store.status(user_id, PROVIDER)
+            if now is None:
+                break
+            try:
+                return self._write(event_id, now, now, product, said)
+            except ConcurrentUpdateError:
+                continue
+        raise ConcurrentUpdateError(f"event {event_id}")
 
     def _note_failure(self, event_id: str, before: UserStatus, product: KycProduct, error: ProviderError) -> None:
         """Keep the failure, with what PayPay's support asks for, on the timeline."""
-        after = replace(before, version=before.version + 1)
         facts = {"product": str(product), **error.facts()}
         try:
-            self._store.apply(_effect(event_id, "kyc_read_failed", utc_text(self._now()), before, after, facts))
+            self._store.apply(_effect(event_id, "kyc_read_failed", utc_text(self._now()), before, before, facts))
         except ConcurrentUpdateError:
             return  # the error itself goes to the caller and the log all the same
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What PayPay said: the status it means, its code, facts for the timeline, and the KYC object, if any."""
+
+    status: PayPayStatus
+    code: str
+    facts: dict[str, str]
+    kyc: dict[str, Any] | None = field(repr=False)
+
+
 def _effect(event_id: str, what: str, at: str, before: UserStatus, after: UserStatus, facts: dict[str, str]) -> Effect:
-    detail = {name: value for name, value in facts.items() if value}
-    return Effect(event_id=event_id, what=what, cause="api", at=at, before=before, after=after, detail=detail)
+    return Effect(
+        event_id=event_id,
+        what=what,
+        cause="api",
+        at=at,
+        before=before,
+        after=replace(after, version=before.version + 1),
+        detail={name: value for name, value in facts.items() if value},
+    )

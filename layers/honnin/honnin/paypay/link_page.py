@@ -5,7 +5,7 @@ from html import escape
 
 from aws_lambda_powertools.event_handler import Response
 
-from honnin.errors import ConcurrentUpdateError
+from honnin.errors import ConfigurationError
 from honnin.observability import count, logger
 from honnin.paypay.account_link import LinkRefusedError
 from honnin.paypay.response_token import ResponseTokenError
@@ -38,8 +38,15 @@ def respond(finish: Callable[[], str]) -> Response[str]:
             "PayPayとの連携を完了できませんでした。お手数ですが、お店の画面からもう一度はじめてください。",
             "Your PayPay account could not be linked. Please start again from the shop's page.",
         )
-    except ConcurrentUpdateError:
-        return _page(503, "もう一度お試しください。", "Please load this page again.")
+    except Exception as error:
+        # A browser of anybody: it learns nothing of what is wrong here.
+        logger().error("account link failed", error=type(error).__name__)
+        count("ConfigurationFault" if isinstance(error, ConfigurationError) else "AccountLinkFailed")
+        return _page(
+            503,
+            "ただいま処理できません。しばらくしてからもう一度お試しください。",
+            "Please load this page again in a moment.",
+        )
     return Response(status_code=303, headers={**_HEADERS, "Location": location}, body="")
 
 

@@ -1,20 +1,31 @@
 """What PayPay answers, read leniently: unknown and missing keys never fail (providers.md §1.2)."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
-class ResultInfo(BaseModel):
-    """`resultInfo`: the OPA code, its text, and a numeric id of the code."""
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, coerce_numbers_to_str=True)
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+class ResultInfo(BaseModel):
+    """`resultInfo`: the OPA code and its text."""
+
+    model_config = ConfigDict(extra="ignore")
 
     code: str
-    message: str = ""
-    code_id: str = ""
+    message: Annotated[str, BeforeValidator(_text)] = ""
 
 
 class Envelope(BaseModel):
@@ -23,7 +34,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
 
     result_info: ResultInfo | None = None
-    data: dict[str, Any] | None = None
+    data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
 
 
 class UserAuthorization(BaseModel):
@@ -32,9 +43,9 @@ class UserAuthorization(BaseModel):
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
 
     user_authorization_id: str | None = None
-    reference_ids: list[str] = []
+    reference_ids: Annotated[list[str], BeforeValidator(_texts)] = []
     status: str
-    scopes: list[str] = []
+    scopes: Annotated[list[str], BeforeValidator(_texts)] = []
     expire_at: int | None = None
 
 

@@ -6,20 +6,20 @@ own record of our user id (`referenceIds`), which also heals a redirect that nev
 
 import re
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from honnin import jst
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
 from honnin.observability import count
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import PROVIDER
 from honnin.recon import notification as recon_notification
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
 from honnin.store import Announcement, Effect, Heard, Store, Unattached, UserStatus, utc_text
-from honnin.vault import Vault
 from honnin.webhook import UNNAMED, Event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -32,22 +32,22 @@ LEDGERS = ("kyc", "risk", "account_status")
 
 @dataclass(frozen=True)
 class Reading:
-    """What PayPay said: the status it means, its code, the vault key of the KYC object, the X-REQUEST-ID."""
+    """What PayPay said, and when (UTC): the status it means, its code, and facts for the timeline."""
 
     product: KycProduct | None
     status: PayPayStatus
     code: str
-    snapshot: str = ""
-    request_id: str = ""
+    at: str
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class PayPayNotifications:
     """The rule for PayPay's events; `batch` it once per SQS batch, so that a user's events share one reading."""
 
-    def __init__(self, *, store: Store, client: PayPayClient, vault: Vault, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, store: Store, client: PayPayClient, archive: KycArchive, now: Callable[[], datetime]) -> None:
         self._store = store
         self._client = client
-        self._vault = vault
+        self._archive = archive
         self._now = now
         # (authorization, kind) -> the reading, and the version that we wrote with it and nobody has changed since
         self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
@@ -77,12 +77,12 @@ class PayPayNotifications:
         user_id = self._store.linked_user(event.subject)
         if user_id is None:
             return self._unknown(event)
-        if event.subject not in self._attached:
-            self._store.attach(event.subject, user_id, PayPayStatus.LINKED)
-            self._attached.add(event.subject)
         before = self._store.status(user_id, PROVIDER)
         if before is None:
             raise MalformedEventError("a link without its user's status")
+        if event.subject not in self._attached:
+            self._store.attach(event.subject, user_id, before.status)
+            self._attached.add(event.subject)
         if before.user_authorization_id != event.subject:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
@@ -105,15 +105,10 @@ class PayPayNotifications:
             before,
             status=_after(PayPayStatus(before.status), reading),
             provider_status=reading.code,
-            read_at=utc_text(self._now()),
+            read_at=reading.at,
         )
         self._unwritten = (key, (reading, before.version + 1))
-        facts = {
-            "product": reading.product or "",
-            "snapshot": reading.snapshot,
-            "providerCode": reading.code,
-            "requestId": reading.request_id,
-        }
+        facts = {"product": reading.product or "", "providerCode": reading.code, **reading.facts}
         return self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
 
     def _ask(self, event: Event, before: UserStatus) -> Reading | None:
@@ -126,12 +121,13 @@ class PayPayNotifications:
         try:
             found = self._client.user_authorization(before.user_authorization_id or "")
         except UserAnswerError as error:
-            return _user_answer(error, None)
-        if found.status != "ACTIVE":
-            return Reading(None, PayPayStatus.INACTIVE, found.status)
+            return self._user_answer(error, None)
+        at = utc_text(self._now())
         if found.expire_at is not None and found.expire_at <= self._now().timestamp():
-            return Reading(None, PayPayStatus.EXPIRED, "EXPIRED")
-        linked = Reading(None, PayPayStatus.LINKED, found.status)
+            return Reading(None, PayPayStatus.EXPIRED, "EXPIRED", at)
+        if found.status != "ACTIVE":
+            return Reading(None, PayPayStatus.INACTIVE, found.status, at)
+        linked = Reading(None, PayPayStatus.LINKED, found.status, at)
         if PayPayStatus(before.status) in _WITHOUT_ACCESS:
             # Active again: what the user's KYC is now, only the KYC read can say.
             return self._ask_kyc(before, product_of(before)) or linked
@@ -154,17 +150,14 @@ class PayPayNotifications:
                 case _:
                     return None
         except UserAnswerError as error:
-            return _user_answer(error, product)
-        snapshot = self._keep(before, product, read)
-        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", snapshot, read.request_id or "")
+            return self._user_answer(error, product)
+        kept = self._archive.keep(before.user_id, product, self._now(), read)
+        facts = {"requestId": read.request_id or "", **kept}
+        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", utc_text(self._now()), facts)
 
-    def _keep(self, before: UserStatus, product: KycProduct, read: KycReading) -> str:
-        return self._vault.put_snapshot(
-            provider=PROVIDER,
-            user_id=before.user_id,
-            product=product,
-            read_at=utc_text(self._now()),
-            data=read.data,
+    def _user_answer(self, error: UserAnswerError, product: KycProduct | None) -> Reading:
+        return Reading(
+            product, BY_RESULT_CODE[error.code or ""], error.code or "", utc_text(self._now()), error.facts()
         )
 
     def _unknown(self, event: Event) -> Effect | Unattached:
@@ -248,7 +241,7 @@ class PayPayNotifications:
 
 def _stands(status: UserStatus) -> bool:
     """Whether the user has an authorization that is not known to have ended."""
-    ended = PayPayStatus(status.status) in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED)
+    ended = PayPayStatus(status.status) in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED, PayPayStatus.LINK_PENDING)
     return status.user_authorization_id is not None and not ended
 
 
@@ -261,11 +254,6 @@ def product_of(status: UserStatus, *, passport_only: bool = False) -> KycProduct
     if "get_kyc_info" in status.scopes and not passport_only:
         return KycProduct.KYC_INFO
     return None
-
-
-def _user_answer(error: UserAnswerError, product: KycProduct | None) -> Reading:
-    code = error.code or ""
-    return Reading(product, BY_RESULT_CODE[code], code, request_id=error.request_id or "")
 
 
 def _after(current: PayPayStatus, reading: Reading) -> PayPayStatus:

@@ -18,8 +18,6 @@ from honnin.errors import (
 
 PROVIDER = "paypay"
 
-SUCCESS = frozenset({"SUCCESS", "REQUEST_ACCEPTED"})
-
 _BY_CODE: dict[str, type[ProviderError]] = {
     # Our request was wrong: repeating it is of no use.
     "INVALID_REQUEST_PARAMS": ProviderRefusedError,
@@ -51,14 +49,21 @@ _BY_CODE: dict[str, type[ProviderError]] = {
 
 def error(*, http_status: int, code: str | None, message: str, request_id: str | None) -> ProviderError:
     """The typed error of an answer that is not a success."""
-    kind = _BY_CODE.get(code or "") or _by_http_class(http_status)
+    kind = _BY_CODE.get(code or "") or _by_http_class(http_status, coded=code is not None)
     return kind(PROVIDER, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
-def _by_http_class(http_status: int) -> type[ProviderError]:
+def is_failure(code: str) -> bool:
+    """Whether a code of the document says that the call failed, whatever the HTTP status beside it."""
+    return code in _BY_CODE
+
+
+def _by_http_class(http_status: int, *, coded: bool) -> type[ProviderError]:
     if http_status == 429:
         return RateLimitedError
-    if http_status == 401:
+    # Without PayPay's envelope it was not the API that answered, but what stands before it (its allow-list of
+    # addresses), or a path that does not exist (three of ours are not published).
+    if http_status == 401 or (http_status in (403, 404, 405, 407) and not coded):
         return ProviderConfigurationError
     if 400 <= http_status < 500 and http_status != 408:
         return ProviderRefusedError

@@ -32,6 +32,14 @@ class ResponseTokenError(HonninError):
     """The token is not one that PayPay made for us, now. The message says which check failed, not the token."""
 
 
+class ResponseTokenExpiredError(ResponseTokenError):
+    """The token is PayPay's, but too old. `answer` is what it says: only an answer given before may be repeated."""
+
+    def __init__(self, answer: "ResponseToken") -> None:
+        super().__init__("the token has expired")
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class ResponseToken:
     """A checked token. `user_authorization_id` is there whenever the result is `succeeded`."""
@@ -71,8 +79,10 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
         )
     except jwt.InvalidTokenError as error:
         raise ResponseTokenError(f"the token is not valid ({type(error).__name__})") from None
-    _check_expiry(claims["exp"], now)
-    return _read(claims)
+    answer = _read(claims)
+    if _has_expired(claims["exp"], now):
+        raise ResponseTokenExpiredError(answer)
+    return answer
 
 
 def _key(api_secret: str) -> bytes:
@@ -82,12 +92,11 @@ def _key(api_secret: str) -> bytes:
         raise ConfigurationError("paypay_api_secret in the providers secret is not base64") from None
 
 
-def _check_expiry(exp: Any, now: datetime | float) -> None:
+def _has_expired(exp: Any, now: datetime | float) -> bool:
     seconds = now.timestamp() if isinstance(now, datetime) else now
     # JSON as Python reads it knows NaN and Infinity, which no comparison would refuse.
     numeric = isinstance(exp, int | float) and not isinstance(exp, bool) and math.isfinite(exp)
-    if not numeric or exp + LEEWAY_S <= seconds:
-        raise ResponseTokenError("the token has expired")
+    return not numeric or exp + LEEWAY_S <= seconds
 
 
 def _read(claims: dict[str, Any]) -> ResponseToken:

@@ -1,7 +1,7 @@
 """Where a browser may be sent back to: only addresses on the merchant's own list (no open redirect)."""
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from honnin.errors import InvalidFieldError
 
@@ -39,10 +39,11 @@ def check(url: str, allowlist: Sequence[str]) -> str:
 
 
 def with_result(url: str, result: str) -> str:
-    """The URL with `result=…` in its query, whatever was there before."""
+    """The URL with `result=…` at the end of its query; what was there before stays to the letter."""
     parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "result"]
-    return urlunsplit(parts._replace(query=urlencode([*query, ("result", result)])))
+    # Appended to the text as it is: to parse and write it anew would change other encodings and break signatures.
+    separator = "&" if parts.query else ""
+    return urlunsplit(parts._replace(query=f"{parts.query}{separator}{urlencode({'result': result})}"))
 
 
 def _covers(entry: str, url: str) -> bool:

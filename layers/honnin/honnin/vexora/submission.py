@@ -33,6 +33,8 @@ class Submissions:
         Gives the key of the tokens in callback URLs.
     poll_delays_s
         Seconds after the submission at which it is polled first.
+    unknown_user_codes
+        Vexora's codes for "no application of this user". Any other refusal says nothing about the application.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Submissions:
         callback_key: Callable[[], str],
         poll_delays_s: Sequence[int],
         now: Callable[[], datetime],
+        unknown_user_codes: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._client = client
@@ -53,6 +56,7 @@ class Submissions:
         self._callback_key = callback_key
         self._poll_delays_s = poll_delays_s
         self._now = now
+        self._unknown_user_codes = unknown_user_codes
         self._first_poll = timedelta(seconds=poll_delays_s[0])
 
     def submit(self, user_id: str, username_furigana: str) -> UserStatus:
@@ -102,8 +106,9 @@ class Submissions:
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
         """The present status, when it allows a submission; raises `ConflictError` otherwise.
 
-        A submission whose fate is unclear is asked for first. Only when Vexora does not know of it although the
-        first poll is due as well (so that no late arrival is overlooked) is another one allowed.
+        A submission whose fate is unclear is asked for first. Another one is allowed only when Vexora says, by a code
+        that is known to mean it, that it has none, and the first poll is due as well (so that no late arrival is
+        overlooked).
         """
         before = self._store.status(user_id, PROVIDER)
         if before is None or may_submit(VexoraStatus(before.status)):
@@ -130,8 +135,14 @@ class Submissions:
         """What Vexora knows of an unclear submission. SUBMITTING again means: it has never heard of it."""
         try:
             reading = self._client.query_status(before.user_id)
-        except ProviderRefusedError:
-            return before
+        except ProviderRefusedError as error:
+            if error.code in self._unknown_user_codes:
+                return before
+            raise ConflictError(
+                f"an earlier submission is still unclear: Vexora answers {error.code!r}",
+                state=before.status,
+                submission_id=before.submission_id,
+            ) from None
         except ProviderError:
             raise ConflictError(
                 "an earlier submission is still unclear and Vexora cannot be asked now",

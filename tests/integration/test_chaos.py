@@ -1,0 +1,276 @@
+"""Fault schedules for PayPay's events: 300 of the 10,000 that `make chaos` plays, and the harness held to account."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from chaos import checks, generate
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.schedule import SERVICES, Fault, Link, Notify, Read, Schedule, Work
+from chaos.world import Parts, ViolationError, prepared
+from honnin.events import EventProcessor
+from honnin.paypay.notification import PayPayNotifications
+from honnin.store import Announcement, Effect, EventRecord, Store, Unattached
+from honnin.webhook import Event
+from tests.tables import create_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_SEED = 4
+
+
+@pytest.mark.timeout(300)
+def test_300_fault_schedules_lose_nothing_apply_nothing_twice_and_do_not_diverge() -> None:
+    tally, failure = generate.explore(300, seed_number=_SEED)
+
+    assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
+    assert tally.schedules >= 300
+    assert {service for service, _, _ in tally.injected} >= set(SERVICES)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["kill", "lost"])
+def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str) -> None:
+    tally, failure = generate.sweep([kind])
+
+    assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
+    assert sum(tally.injected.values()) == tally.schedules > 200
+
+
+def test_a_bug_of_ours_parks_the_event_and_the_redriven_one_takes_effect_once() -> None:
+    works = (Work(), Work(wait_s=20), Work(wait_s=720), Work(wait_s=720))
+    schedule = Schedule((Link(0), Notify(0, "kyc"), *works), (Fault("provider", 1, "before", "unexpected", 3),))
+
+    with prepared():
+        _, injected = checks.run(schedule)
+
+    assert injected["provider", "before", "unexpected"] == 3
+
+
+def test_an_outage_of_secrets_manager_parks_nothing() -> None:
+    works = (Work(), Work(wait_s=20), Work(wait_s=720), Work(wait_s=720))
+    schedule = Schedule((Link(0), Notify(0, "kyc"), *works), (Fault("secrets", 1, "before", "error", 6),))
+
+    with prepared():
+        checks.run(schedule)
+
+
+def test_a_printed_schedule_is_the_schedule() -> None:
+    schedule = Schedule((*generate.LIFE, Read(1)), (Fault("dynamodb", 7, "after", "pause", 2),))
+
+    assert Schedule.from_json(schedule.to_json()) == schedule
+
+
+# --- the harness itself: it must find what is broken on purpose ---
+
+
+class _With:
+    """A client with another `transact_write_items`."""
+
+    def __init__(self, client: Any, transact_write_items: Callable[..., Any]) -> None:
+        self._client = client
+        self.transact_write_items = transact_write_items
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class RecordFirstStore(Store):
+    """Records the event in a transaction of its own, then what it does in a second one."""
+
+    def apply(self, effect: Effect) -> None:
+        """A crash between the two leaves a record without its effect."""
+        transact = self._db.transact_write_items
+
+        def in_two(**request: Any) -> None:
+            record, *rest = request["TransactItems"]
+            transact(TransactItems=[record])
+            try:
+                transact(TransactItems=rest)
+            except self._db.exceptions.TransactionCanceledException as error:
+                # The reasons keep their places, so that the store reads them as it always does.
+                error.response["CancellationReasons"].insert(0, {"Code": "None"})
+                raise
+
+        Store(self._table, _With(self._db, in_two)).apply(effect)  # type: ignore[arg-type]  # one call replaced
+
+
+class UnfencedStore(Store):
+    """Overwrites a status whatever its version is."""
+
+    def _status_put(self, effect: Effect) -> dict[str, Any]:
+        put = super()._status_put(effect)
+        return {name: put[name] for name in ("TableName", "Item")}
+
+
+class UnrecordedStore(Store):
+    """Does not look whether the event has taken effect before."""
+
+    def event(self, event_id: str) -> EventRecord | None:
+        """Forget it."""
+        return None
+
+    def _new(self, item: dict[str, Any]) -> dict[str, Any]:
+        put = super()._new(item)
+        if item["sk"] == "EVENT":
+            del put["ConditionExpression"]
+        return put
+
+
+class HastyNotifications(PayPayNotifications):
+    """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
+
+    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+        """Pretend at once that the effect is in the table."""
+        effect = super().effect(event)
+        self.written()
+        return effect
+
+
+class HastyProcessor(EventProcessor):
+    """Publishes a change, then writes it."""
+
+    def _write(self, effect: Effect | Unattached | Announcement) -> None:
+        if isinstance(effect, Effect) and effect.change:
+            self._publisher._put(effect.change)
+        super()._write(effect)
+
+
+class SilentProcessor(EventProcessor):
+    """Publishes only when it has applied the event itself: a crash in between is not made good."""
+
+    def process(self, event: Event) -> None:
+        """Leave alone what has taken effect."""
+        if self._store.event(event.event_id) is None:
+            super().process(event)
+
+
+class UnpolledStore(Store):
+    """Has no index of what is still to be published."""
+
+    def unpublished(self, now: str) -> Iterator[EventRecord]:
+        """Find nothing."""
+        return iter(())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("parts", "kinds"),
+    [
+        (Parts(store=RecordFirstStore), {"lost", "twice"}),
+        (Parts(store=UnfencedStore), {"twice", "diverged"}),
+        (Parts(store=UnrecordedStore), {"twice"}),
+        (Parts(notifications=HastyNotifications), {"diverged"}),
+        (Parts(processor=HastyProcessor), {"broken"}),
+        (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}),
+    ],
+    ids=[
+        "recorded before the effect",
+        "no version condition",
+        "no event record",
+        "reading reused after a lost race",
+        "published before the commit",
+        "crash before publishing not made good",
+    ],
+)
+def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[str]) -> None:
+    _, failure = generate.explore(1500, seed_number=_SEED, parts=parts, shrink=False)
+
+    assert failure is not None, "not one of 1,500 schedules shows the fault"
+    assert failure.violation.kind in kinds
+    with prepared(), pytest.raises(ViolationError):
+        checks.run(failure.schedule, parts)
+    # The same schedule holds with the real parts.
+    with prepared():
+        checks.run(failure.schedule)
+
+
+# --- the table in memory answers as moto does ---
+
+
+class Twin(MemoryDynamoDB):
+    """Makes each call on both tables and compares the answers. `last` is the newest one."""
+
+    moto: "DynamoDBClient"
+    last: "Twin"
+    compared = 0
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        super().__init__(now)
+        Twin.last = self
+        with suppress(self.moto.exceptions.ResourceNotFoundException):
+            self.moto.delete_table(TableName="StateTable")
+        create_table(self.moto, "StateTable")
+
+    def _both(self, name: str, request: dict[str, Any]) -> Any:
+        ours, our_error = _outcome(lambda: getattr(super(Twin, self), name)(**request))
+        theirs, their_error = _outcome(lambda: getattr(self.moto, name)(**request))
+        assert _told(our_error) == _told(their_error), name
+        if ours is not None and theirs is not None:
+            assert ours.get("Item") == theirs.get("Item"), request
+            assert ours.get("Items") == theirs.get("Items"), request
+        Twin.compared += 1
+        if our_error:
+            raise our_error
+        return ours
+
+    def get_item(self, **request: Any) -> Any:
+        """On both."""
+        return self._both("get_item", request)
+
+    def query(self, **request: Any) -> Any:
+        """On both."""
+        return self._both("query", request)
+
+    def update_item(self, **request: Any) -> Any:
+        """On both."""
+        return self._both("update_item", request)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        """On both."""
+        return self._both("transact_write_items", request)
+
+
+def _outcome(call: Callable[[], Any]) -> tuple[Any, ClientError | None]:
+    try:
+        return call(), None
+    except ClientError as error:
+        return None, error
+
+
+def _told(error: ClientError | None) -> object:
+    if error is None:
+        return None
+    answer: Any = error.response
+    return answer["Error"]["Code"], [reason["Code"] for reason in answer.get("CancellationReasons", [])]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("aws_environment")
+def test_the_table_in_memory_answers_every_call_as_moto_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        monkeypatch.setattr(Twin, "moto", client, raising=False)
+        _, failure = generate.explore(25, seed_number=_SEED, parts=Parts(table=Twin))
+        with prepared():
+            checks.run(Schedule(generate.LIFE), Parts(table=Twin))
+        items = [
+            item for page in client.get_paginator("scan").paginate(TableName="StateTable") for item in page["Items"]
+        ]
+    assert failure is None
+    assert Twin.compared > 500
+    assert _sorted(items) == _sorted(list(Twin.last.items()))
+
+
+def _sorted(items: list[Any]) -> list[dict[str, Any]]:
+    deserializer = TypeDeserializer()
+    plain = [{name: deserializer.deserialize(value) for name, value in item.items()} for item in items]
+    return sorted(plain, key=lambda item: (item["pk"], item["sk"]))
