@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chaos.boundary import Boundary, Clock
+from chaos.boundary import Boundary, Clock, InjectedBugError
 from chaos.dynamodb import MemoryDynamoDB, TransactionCanceledException
 from honnin.sqs_send import SendError
 
@@ -201,7 +201,7 @@ class Queue:
         """What Lambda's poller does with a message that is done."""
         try:
             self._boundary.call("sqs", lambda: self._remove(message_id), _raising("DeleteMessage"))
-        except (ClientError, ReadTimeoutError, RuntimeError):
+        except (ClientError, ReadTimeoutError, InjectedBugError):
             return  # then it comes again
 
     def next_due(self) -> datetime | None:

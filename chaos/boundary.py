@@ -19,6 +19,10 @@ class Crash(BaseException):
     """The execution environment is gone in the middle of something. Nothing of Honnin's may catch it."""
 
 
+class InjectedBugError(Exception):
+    """A bug of ours, for which the code under test has no name."""
+
+
 class Clock:
     """Aware UTC; every look takes a millisecond, so that no two moments are the same."""
 
@@ -104,7 +108,7 @@ class Boundary:
                 self._check_time()
                 return ""
             case "unexpected":
-                raise RuntimeError("a bug of ours")
+                raise InjectedBugError
             case "lost":
                 self._clock.advance(_LOST_S.get(service, _LOST_AT_AWS_S))
         return fault.kind

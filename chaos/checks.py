@@ -55,7 +55,7 @@ def run(schedule: Schedule, parts: Parts | None = None) -> tuple[Counter[str], I
         An invariant does not hold.
     """
     world = World(schedule, parts)
-    tolerated = {"RuntimeError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
+    tolerated = {"InjectedBugError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
     world.play(lambda at_rest: _at_rest(at_rest, tolerated), _closed)
     return world.boundary.calls, world.boundary.injected
 

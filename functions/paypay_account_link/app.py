@@ -51,6 +51,10 @@ def _callback_url() -> str:
     return str(_api().resolver.current_event.raw_event["stageVariables"]["webhookApiUrl"]) + CALLBACK_PATH
 
 
+def _api_secret(*, refresh: bool = False) -> str:
+    return secret_store.paypay_credentials(refresh=refresh).api_secret
+
+
 @cache
 def _links() -> AccountLinks:
     store = Store(settings().state_table)
@@ -58,7 +62,7 @@ def _links() -> AccountLinks:
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
         publisher=Publisher(settings().event_bus, store),
-        api_secret=lambda: secret_store.paypay_credentials().api_secret,
+        api_secret=_api_secret,
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
         now=lambda: datetime.now(UTC),

@@ -42,10 +42,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def get_kyc(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
-    requiredKycType: Annotated[Literal["EKYC"] | None, Query()] = None,  # noqa: N803 -- PayPay's name
+    requiredKycType: Annotated[Literal["EKYC", ""] | None, Query()] = None,  # noqa: N803 -- PayPay's name
 ) -> KycView:
     """Retrieve the user's KYC information."""
-    return _view(_reads().kyc_info(userId, requiredKycType))
+    return _view(_reads().kyc_info(userId, requiredKycType or None))
 
 
 def get_kyc_passport(userId: UserIdInPath) -> KycView:  # noqa: N803 -- the name on the wire
@@ -76,7 +76,7 @@ def _reads() -> KycReads:
     store = Store(settings().state_table)
     return KycReads(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),
         archive=KycArchive(
             Vault(settings().personal_data_bucket),
             Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),

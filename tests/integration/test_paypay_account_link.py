@@ -396,7 +396,9 @@ def test_a_renewed_link_of_the_same_user_is_taken(stack: Deployment, merchant: M
 
     status = stack.store.status("user-0001", "paypay")
     assert status is not None
-    assert (status.status, status.scopes) == ("LINKED", ("get_kyc_info",))
+    # The same authorization keeps what it had and gains what is new.
+    assert status.status == "LINKED"
+    assert status.scopes == ("get_kyc_info", "mini_app_kyc_passport", "kyc_passport_qr")
 
 
 def test_a_new_qr_does_not_take_a_verified_status_away(stack: Deployment, merchant: Merchant) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from honnin import http_client
+from honnin.http_client import Deadline
 from honnin.paypay import client as paypay_client
 from honnin.paypay import selfie as paypay_selfie
 from sandbox.paypay.selfie import png
@@ -140,13 +141,15 @@ def test_the_snapshot_is_what_paypay_gave_at_the_documented_key(
     assert vault_keys(stack)[0] == key
 
 
-def test_a_missing_status_or_an_empty_object_is_read_all_the_same(
+def test_a_missing_status_is_read_all_the_same_but_an_empty_object_verifies_nobody(
     stack: Deployment, read: Read, box: RunningSandbox
 ) -> None:
-    box.paypay.register.user("user-0001").kyc.data.clear()
-    answer = read()
+    data = box.paypay.register.user("user-0001").kyc.data
+    data.pop("status", None)
+    assert (read()["statusCode"], status_of(stack)) == (200, "VERIFIED")
 
-    assert (answer["statusCode"], answer["json"]["status"]) == (200, "VERIFIED")
+    data.clear()
+    assert read()["statusCode"] == 502
 
 
 def test_personal_data_is_in_the_vault_only(stack: Deployment, read: Read, box: RunningSandbox) -> None:
@@ -460,7 +463,7 @@ def test_the_total_deadline_is_a_504_without_a_further_try(
     merchant: Merchant, box: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merchant.link()
-    monkeypatch.setattr(paypay_client, "_TOTAL_S", 0.5)
+    monkeypatch.setattr(paypay_client, "Deadline", lambda _seconds: Deadline(0.5))
     box.paypay.dials.put({"kyc_info_fault": {"kind": "slow", "seconds": 1.5}})
 
     assert merchant.kyc()["statusCode"] == 504

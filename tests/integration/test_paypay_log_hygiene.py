@@ -143,7 +143,7 @@ def test_what_is_searched_is_what_is_written(merchant: Merchant, box: RunningSan
     """The net holds: logs, metrics and prints of a refusal are all in it."""
     merchant.come_back("https://x/?responseToken=x")
     print("printed")
-    logging.getLogger("urllib3").warning("of a library")
+    logging.getLogger("botocore").warning("of a library")
 
     text = output.read()
     for expected in ("account link refused", "AccountLinkRefused", "printed", "of a library"):

@@ -115,6 +115,7 @@ def test_an_application_whose_answer_was_lost_is_resolved_with_one_apply(
 def test_an_application_that_never_arrived_stays_open_and_may_be_sent_again(
     stack: Deployment, poll: Function, box: RunningSandbox
 ) -> None:
+    stack.parameters["VexoraUnknownUserCodes"] = "2001"
     box.vexora.dials.put({"apply_fault": {"kind": "reset", "when": "before", "times": 1}})
     first = submit(stack)
     stack.pass_time(seconds=601)

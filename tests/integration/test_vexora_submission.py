@@ -23,6 +23,10 @@ def function(stack: Deployment) -> Function:
 
 @pytest.fixture
 def submit(function: Function) -> Submit:
+    return submitter(function)
+
+
+def submitter(function: Function) -> Submit:
     """Submit a user; the answer with its body read."""
 
     def call(body: object = None, *, key: str | None = None, user_id: str = "user-0001") -> dict[str, Any]:
@@ -207,10 +211,10 @@ def test_no_answer_is_a_202_submitting_and_the_next_attempt_asks_first(
 
 
 def test_a_submission_that_never_arrived_may_be_repeated_once_the_poll_is_due_and_vexora_knows_nothing(
-    stack: Deployment, submit: Submit, box: RunningSandbox
+    stack: Deployment, box: RunningSandbox
 ) -> None:
     stack.parameters["VexoraUnknownUserCodes"] = "2001"
-    submit = _submit_anew(stack)
+    submit = submitter(stack.function("vexora_submission"))
     box.vexora.dials.put({"apply_fault": {"kind": "reset", "when": "before", "times": 1}})
     assert submit()["statusCode"] == 202
 
@@ -222,6 +226,24 @@ def test_a_submission_that_never_arrived_may_be_repeated_once_the_poll_is_due_an
     assert (again["statusCode"], again["json"]["status"]) == (201, "PENDING")
     assert applies(box) == 2
     assert box.vexora.register.view("user-0001")["applications"] == 1
+
+
+def test_a_refused_question_never_leads_to_a_second_application(
+    stack: Deployment, submit: Submit, box: RunningSandbox
+) -> None:
+    box.vexora.dials.put(
+        {
+            "apply_fault": {"kind": "reset", "when": "after", "times": 1},
+            "query_fault": {"kind": "refuse", "code": "1234", "message": "sign error"},
+        }
+    )
+    assert submit()["statusCode"] == 202
+
+    stack.pass_time(days=2)
+
+    answer = submit()
+    assert (answer["statusCode"], answer["json"]["state"]) == (409, "SUBMITTING")
+    assert applies(box) == 1
 
 
 def test_an_answer_after_the_deadline_is_a_202_and_the_poll_finds_the_truth(

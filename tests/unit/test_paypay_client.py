@@ -20,6 +20,7 @@ from honnin.errors import (
     RateLimitedError,
     UserAnswerError,
 )
+from honnin.http_client import Deadline
 from honnin.paypay import client
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.models import AccountLink, KycReading
@@ -248,10 +249,19 @@ def test_the_data_comes_back_as_it_came(world: World) -> None:
     assert world.client().kyc_info("u").data == data
 
 
-def test_a_success_without_data_is_an_empty_object(world: World) -> None:
-    answers(world, reply("SUCCESS", 200, None))
+@pytest.mark.parametrize("code", ["SUCCESS", "REQUEST_ACCEPTED", "A_NEW_CODE"])
+def test_a_success_without_data_says_nothing_about_the_user(world: World, code: str) -> None:
+    answers(world, reply(code, 202, None))
 
-    assert world.client().kyc_info("u").data == {}
+    with pytest.raises(ProviderUnavailableError):
+        world.client().kyc_info("u")
+
+
+def test_a_code_of_the_document_is_believed_whatever_the_http_status(world: World) -> None:
+    answers(world, reply("UNACCEPTABLE_OP", 200, {"status": "x"}))
+
+    with pytest.raises(UserAnswerError):
+        world.client().kyc_passport("u")
 
 
 @pytest.mark.parametrize(
@@ -400,7 +410,7 @@ def test_what_no_repeat_can_mend_is_asked_once(world: World, answer: Reply, kind
 def test_a_silent_peer_ends_at_the_total_deadline_and_is_not_asked_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_TOTAL_S", 0.5)
+    monkeypatch.setattr(client, "Deadline", lambda _seconds: Deadline(0.5))
     answers(world, Reply(wait_s=20))
     begun = time.monotonic()
     with pytest.raises(ProviderTimeoutError):
@@ -411,7 +421,7 @@ def test_a_silent_peer_ends_at_the_total_deadline_and_is_not_asked_again(
 
 
 def test_no_further_try_begins_without_time_for_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_TOTAL_S", 1.1)
+    monkeypatch.setattr(client, "Deadline", lambda _seconds: Deadline(1.1))
     answers(world, reply("SERVICE_ERROR", 500))
     with pytest.raises(ProviderUnavailableError):
         world.client(tries=3).kyc_info("u")

@@ -21,9 +21,11 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.events import EventProcessor
+from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications, product_of
+from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
 from honnin.status import BY_RESULT_CODE, KycProduct
 from honnin.store import Effect, Store, TimelineEntry, UserStatus, utc_text
@@ -100,7 +102,10 @@ class Bench:
     def worker(self, paypay: FakePayPay | None = None) -> EventProcessor:
         """A worker of its own: what it remembers, no other knows."""
         rule = PayPayNotifications(
-            store=self.store, client=paypay or self.paypay, vault=Vault("vault", self.s3), now=self.clock
+            store=self.store,
+            client=paypay or self.paypay,
+            archive=KycArchive(Vault("vault", self.s3), Selfies(())),
+            now=self.clock,
         )
         return EventProcessor(
             store=self.store,

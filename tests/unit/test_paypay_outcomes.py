@@ -42,8 +42,7 @@ TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
 BY_CLASS: tuple[tuple[int, type[ProviderError]], ...] = (
     (400, ProviderRefusedError),
     (401, ProviderConfigurationError),
-    (403, ProviderRefusedError),
-    (404, ProviderRefusedError),
+    (409, ProviderRefusedError),
     (408, ProviderUnavailableError),
     (429, RateLimitedError),
     (500, ProviderUnavailableError),

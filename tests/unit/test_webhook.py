@@ -407,7 +407,7 @@ def test_what_happened_is_one_embedded_metric_a_line(
         (definition,) = record["_aws"]["CloudWatchMetrics"]
         (metric,) = definition["Metrics"]
         assert definition["Namespace"] == "Honnin"
-        assert definition["Dimensions"] == [["provider"]]
+        assert definition["Dimensions"] == [["provider", "service"]]
         assert record[metric["Name"]] == 1
         assert record["provider"] == "vexora"
         found.append(metric["Name"])

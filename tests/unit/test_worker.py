@@ -226,7 +226,7 @@ def test_what_is_left_when_the_time_is_short_comes_again_at_once() -> None:
         message("c"),
         process=seen.append,
         queue=queue,
-        remaining_ms=(30_000, 29_999),
+        remaining_ms=(50_000, 49_999),
     )
     assert kept == ["b", "c"]
     assert queue.delays == {"b": 0, "c": 0}

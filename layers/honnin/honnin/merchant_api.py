@@ -73,7 +73,9 @@ class MerchantApi:
         """Answer one API Gateway proxy event."""
         if refusal := _unreadable(event):
             return refusal
-        return self.resolver.resolve(dict(event), context)
+        answer = self.resolver.resolve(dict(event), context)
+        answer.setdefault("multiValueHeaders", {}).setdefault("Cache-Control", ["no-store"])
+        return answer
 
 
 def problem(status: int, title: str, detail: str = "", **members: Any) -> Response[str]:
@@ -140,7 +142,8 @@ def _field(loc: tuple[Any, ...]) -> str:
     # ("body", "usernameFurigana") -> usernameFurigana. An unknown field's own name is the caller's text: a key
     # such as {"テスト ハナコ": 1} must not come back either, so only plain names are repeated.
     names = [str(part) for part in loc[1:]] or [str(loc[0])]
-    return ".".join(name if _PLAIN_NAME.fullmatch(name) else "?" for name in names)
+    indexes = {str(part) for part in loc if isinstance(part, int)}
+    return ".".join(name if _PLAIN_NAME.fullmatch(name) or name in indexes else "?" for name in names)
 
 
 def _rule(error: Mapping[str, Any]) -> str:

@@ -657,6 +657,7 @@ def _session_items(session: LinkSession) -> list[Item]:
                 "scopes": list(session.scopes),
                 "return_url": session.return_url,
                 "code_id": session.code_id,
+                "code_verifier": session.code_verifier,
                 "expires_at": session.expires_at,
             }
         )

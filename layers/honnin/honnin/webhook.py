@@ -383,13 +383,15 @@ def _emit(metric: str, provider: str, **fields: Any) -> None:
     """One JSON line that is both the log record and, in embedded metric format, the count."""
     definition = {
         "Namespace": _NAMESPACE,
-        "Dimensions": [["provider"]],
+        "Dimensions": [["provider", "service"]],
         "Metrics": [{"Name": metric, "Unit": "Count"}],
     }
     record = {
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
         metric: 1,
         "provider": provider,
+        # The stack's name: two stacks in one account must not raise each other's alarms.
+        "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "honnin"),
         **fields,
     }
     print(json.dumps(record, ensure_ascii=True))  # noqa: T201 -- stdout is the Lambda log

@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError
+from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER
-from honnin.paypay.response_token import LinkResult, ResponseToken
+from honnin.paypay.response_token import LinkResult, ResponseToken, ResponseTokenError, ResponseTokenExpiredError
 from honnin.publish import Publisher
 from honnin.status import PayPayStatus, after_account_reading, after_link_request
 from honnin.store import (
@@ -40,6 +41,13 @@ _CODE_LIFE = timedelta(days=7)
 
 # Another worker may change the user's status while PayPay answers; the link request itself cannot be overtaken.
 _RACES = 5
+
+
+class ReadApiSecret(Protocol):
+    """Gives the API secret; with `refresh` read anew."""
+
+    def __call__(self, *, refresh: bool = False) -> str:
+        """Read it."""
 
 
 class LinkRefusedError(HonninError):
@@ -89,7 +97,7 @@ class AccountLinks:
         store: Store,
         client: PayPayClient,
         publisher: Publisher,
-        api_secret: Callable[[], str],
+        api_secret: ReadApiSecret,
         audience: str,
         pkce_field: str,
         now: Callable[[], datetime],
@@ -114,6 +122,8 @@ class AccountLinks:
         except ProviderError as error:
             self._note_failure(request.user_id, error)
             raise
+        if verifier and not made.code_id:
+            count("PassportQrWithoutCodeId")  # the completion call cannot be made by code id
         now = self._now()
         session = LinkSession(
             nonce=nonce,
@@ -139,11 +149,13 @@ class AccountLinks:
         LinkRefusedError
             It answers no open session of this user, or names an account linked elsewhere. Nothing is stored.
         """
-        answer = response_token.verify(token, api_secret=self._api_secret(), audience=self._audience, now=self._now())
+        answer, expired = self._verified(token)
         digest = hashlib.sha256(token.encode()).hexdigest()
         session = self._store.link_session(answer.nonce, int(self._now().timestamp()))
         if session is None or session.user_id != answer.reference_id:
             raise LinkRefusedError("this link is unknown here or has expired")
+        if expired and session.used_token != digest:
+            raise expired
         if session.used_token is None:
             session = self._use(session, answer, digest)
         if session.used_token != digest:
@@ -154,6 +166,22 @@ class AccountLinks:
             status = now.status if now else PayPayStatus.LINKED
             self._store.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
+
+    def _verified(self, token: str) -> tuple[ResponseToken, ResponseTokenError | None]:
+        """What a token of PayPay's says, and the error that it has expired, if so.
+
+        A token that does not verify is tried once more with the secret read anew: it may have been rotated.
+        """
+        for refresh in (False, True):
+            try:
+                secret = self._api_secret(refresh=refresh)
+                return response_token.verify(token, api_secret=secret, audience=self._audience, now=self._now()), None
+            except ResponseTokenExpiredError as expired:
+                return expired.answer, expired
+            except ResponseTokenError:
+                if refresh:
+                    raise
+        raise AssertionError("unreachable")
 
     def _body(self, request: LinkRequest, redirect_url: str, nonce: str, verifier: str | None) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -199,7 +227,7 @@ class AccountLinks:
                     after,
                     status=after_link(before, answer.user_authorization_id),
                     user_authorization_id=answer.user_authorization_id,
-                    scopes=session.scopes,
+                    scopes=_scopes(before, session, answer),
                     code_id=session.code_id,
                     provider_status=answer.result,
                     read_at=utc_text(self._now()),
@@ -266,6 +294,13 @@ def after_link(before: UserStatus | None, user_authorization_id: str | None) -> 
     if before is None or before.user_authorization_id != user_authorization_id:
         return PayPayStatus.LINKED
     return after_account_reading(PayPayStatus(before.status), PayPayStatus.LINKED)
+
+
+def _scopes(before: UserStatus | None, session: LinkSession, answer: ResponseToken) -> tuple[str, ...]:
+    """What the user has agreed to: an authorization that is linked again keeps what it had and gains the new ones."""
+    same = before is not None and before.user_authorization_id == answer.user_authorization_id
+    had = before.scopes if before and same else ()
+    return tuple(dict.fromkeys((*had, *session.scopes)))
 
 
 def _moved(before: UserStatus | None, user_id: str) -> UserStatus:

@@ -11,6 +11,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _code(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
@@ -24,7 +28,7 @@ class ResultInfo(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    code: str
+    code: Annotated[str, BeforeValidator(_code)]
     message: Annotated[str, BeforeValidator(_text)] = ""
 
 
