@@ -1,9 +1,14 @@
 """The PayPay scenes of the demo: link an account, read its KYC, and hear of what happens to it afterwards."""
 
+import time
+
 import requests
 
 from local.demo import Scene, ok, status, timeline, wait_for
 from local.stack import Stack
+
+# A webhook that is delivered has taken effect long before.
+_LONG_ENOUGH_S = 3.0
 
 _SCOPES = ["mini_app_kyc_passport", "get_kyc_info"]
 
@@ -60,6 +65,7 @@ def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
     stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    time.sleep(_LONG_ENOUGH_S)
     heard = len(_by_webhook(stack, user_id))
     return "still VERIFIED, nothing heard", f"still {status(stack, user_id, 'paypay')}, {heard or 'nothing'} heard"
 

@@ -72,6 +72,10 @@ def _add_changes(control: Blueprint, changes: "Changes") -> None:
     def notify(name: str) -> View:
         return changes.notify(name, control_object())
 
+    @control.post("/recon-notice")
+    def recon_notice() -> View:
+        return changes.recon_notice(control_object())
+
     @control.post("/burst")
     def burst() -> View:
         return changes.burst(control_object())
@@ -152,6 +156,16 @@ class Changes:
             texts.get("raw_body"),
         )
         return self._notifier.send_now(user, kind, message, texts.get("url")).view()
+
+    def recon_notice(self, body: Mapping[str, object]) -> View:
+        """Announce a recon file (`fileType`, `path`; `requestedAt` in epoch seconds, now by default)."""
+        texts = _texts(body, ("fileType", "path", "requestedAt"))
+        if not {"fileType", "path"} <= texts.keys():
+            raise ControlError(400, 'The body must be {"fileType": …, "path": …, "requestedAt": optional}.')
+        requested_at = texts.get("requestedAt", str(int(self._core.clock.now())))
+        # Recon files are nobody's in particular: their notices are kept under a name of their own.
+        user = self._register.user("recon")
+        return self._notifier.announce(user, texts["fileType"], texts["path"], requested_at).view()
 
     def burst(self, body: Mapping[str, object]) -> View:
         """Update the KYC of many users at once: `count` notifications, spread over `users` (default: all linked)."""

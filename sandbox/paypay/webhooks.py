@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -72,6 +73,20 @@ class Notifier:
             made.append(notification)
             self._dispatch(user, notification)
         return made
+
+    def announce(self, user: User, file_type: str, path: str, requested_at: str) -> Notification:
+        """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it."""
+        fields = {
+            "notification_type": "file.created",
+            "notification_id": str(uuid.uuid4()),
+            "fileType": file_type,
+            "path": path,
+            "requestedAt": requested_at,
+        }
+        message = Message(fields["notification_id"], fields["notification_type"], "", json.dumps(fields))
+        notification = self._notification(user, "recon", message)
+        self._dispatch(user, notification)
+        return notification
 
     def send_now(self, user: User, kind: str, message: Message, url: str | None = None) -> Notification:
         """Send one message at once, in this thread and without repeats, whatever the dials say."""

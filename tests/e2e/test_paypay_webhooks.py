@@ -182,16 +182,31 @@ def test_a_redriven_event_takes_effect_once(stack: Stack, linked: tuple[str, str
 
 
 def test_an_event_of_nobody_waits_and_is_attached_when_the_link_appears(stack: Stack) -> None:
-    stranger = str(uuid.uuid4())
+    user_id = f"user.{uuid.uuid4().hex[:12]}"
+    # The user agrees, but the browser is slow to come back; meanwhile PayPay cannot say whose authorization it is.
+    back = requests.post(
+        account_link(stack, user_id), data={"decision": "allow"}, timeout=30, allow_redirects=False
+    ).headers["Location"]
+    (link,) = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"]
+    authorization_id = link["id"]
+    fault = {"kind": "INVALID_USER_AUTHORIZATION_ID", "times": 1}
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"authorization_fault": fault})
     notification_id = str(uuid.uuid4())
-    assert _notify(stack, "kyc", stranger, notification_id) == 200
-    assert demo.wait_for(lambda: _item(stack, f"EVENT#paypay:kyc:{notification_id}", "EVENT") is not None, 60)
-    found = stack.client("dynamodb").query(
+    assert _notify(stack, "kyc", authorization_id, notification_id) == 200
+    event_id = f"paypay:kyc:{notification_id}"
+    assert demo.wait_for(lambda: _item(stack, f"EVENT#{event_id}", "EVENT") is not None, 60)
+    waiting = stack.client("dynamodb").query(
         TableName=stack.outputs["StateTableName"],
         KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": f"PAYPAY#{stranger}"}},
+        ExpressionAttributeValues={":pk": {"S": f"PAYPAY#{authorization_id}"}},
     )["Items"]
-    assert [each["what"]["S"] for each in found] == ["unknown_user"]
+    assert [each["what"]["S"] for each in waiting] == ["unknown_user"]
+
+    assert requests.get(back, timeout=30, allow_redirects=False).status_code == 303
+
+    entries = _entries(stack, user_id)
+    assert [each["what"] for each in entries if each["eventId"] == event_id] == ["unknown_user"]
+    assert demo.status(stack, user_id, "paypay") == "LINKED"
 
 
 def test_a_lost_redirect_heals_through_the_first_notification(stack: Stack) -> None:
@@ -202,6 +217,30 @@ def test_a_lost_redirect_heals_through_the_first_notification(stack: Stack) -> N
     assert demo.status(stack, user_id, "paypay") == "LINK_PENDING"
     stack.sandbox("POST", f"/paypay/users/{user_id}/kyc-updated", json={"data": {"expiryDate": "2032-01-31"}})
     assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "VERIFIED", 60)
+
+
+def test_a_recon_notice_is_recorded_as_announced(stack: Stack) -> None:
+    name = f"kyc_passport_100000000000000001_20261120_20261120{uuid.uuid4().hex[:6]}.csv"
+    notice = {
+        "fileType": "kyc_passport_sync_recon",
+        "path": f"https://files.example.jp/{name}?signature=x",
+        "requestedAt": "1795215600",
+    }
+    stack.sandbox("POST", "/paypay/recon-notice", json=notice)
+    pk = "RECON#kyc_passport_sync_recon"
+
+    def found() -> list[dict[str, Any]]:
+        answer = stack.client("dynamodb").query(
+            TableName=stack.outputs["StateTableName"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+        )
+        return [each for each in answer["Items"] if each["file_name"]["S"] == name]
+
+    assert demo.wait_for(lambda: bool(found()), 60)
+    (item,) = found()
+    assert item["state"]["S"] == "ANNOUNCED"
+    assert item["deadline"]["S"] == "2026-11-21T01:00:00.000Z"  # requestedAt and two hours
 
 
 def test_a_notification_from_a_foreign_address_is_refused(stack: Stack) -> None:

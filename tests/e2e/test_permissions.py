@@ -19,7 +19,16 @@ pytestmark = pytest.mark.e2e
 
 def test_an_unsigned_call_to_the_merchant_api_is_refused(stack: Stack) -> None:
     url = stack.outputs["MerchantApiUrl"]
-    for method, path in (("POST", "/vexora/submissions"), ("GET", "/users/x"), ("GET", "/users/x/timeline")):
+    routes = [
+        ("POST", "/vexora/submissions"),
+        ("GET", "/users/x"),
+        ("GET", "/users/x/timeline"),
+        ("POST", "/paypay/account-links"),
+        ("GET", "/paypay/users/x/kyc"),
+        ("GET", "/paypay/users/x/kyc-passport"),
+        ("POST", "/paypay/kyc-passport-qr/x"),
+    ]
+    for method, path in routes:
         assert requests.request(method, url + path, json={}, timeout=10).status_code == 403, path
 
 
