@@ -319,7 +319,6 @@ def test_a_broken_connection_is_not_kept(peer: LoopbackServer) -> None:
 
 
 @loopback
-@pytest.mark.xfail(strict=True, reason="the time-out is per socket read, so a dripping answer is not bounded")
 def test_a_dripping_answer_ends_inside_one_second(peer: LoopbackServer) -> None:
     failure(peer, Reply(200, TAKEN.body, drip_s=0.05))
 

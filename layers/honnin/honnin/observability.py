@@ -5,7 +5,6 @@ error types, durations. What may not: names, dates of birth, phone numbers, auth
 tokens, signatures, request or answer bodies, the query string of any URL. No handler logs its event.
 """
 
-import hashlib
 from functools import cache
 
 from aws_lambda_powertools import Logger
@@ -25,8 +24,3 @@ def count(metric: str, value: int = 1, **dimensions: str) -> None:
     with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as emitted:
         for name, text in dimensions.items():
             emitted.add_dimension(name=name, value=text)
-
-
-def fingerprint(identifier: str) -> str:
-    """The first 12 hex digits of a SHA-256: enough to tell two ids apart in a log, not to use one."""
-    return hashlib.sha256(identifier.encode()).hexdigest()[:12]

@@ -9,16 +9,25 @@ Signature: AWS General Reference, "Signature Version 4 signing process": canonic
 derived key, each cited at its line below.
 """
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from urllib.parse import quote, urlsplit
+
+TYPE_CHECKING = False  # as in webhook.py: typing itself would cost a cold ack 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+    from typing import Any
 
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 _TARGET = "AmazonSQS.SendMessage"
@@ -115,10 +124,10 @@ def _exchange(
         if connection.sock is None:
             connection.timeout = _left(until)
             connection.connect()
-        # A time-out counts per socket operation: each phase gets what the ones before it have left.
+        # A time-out counts per socket operation: each one gets what those before it have left.
         connection.sock.settimeout(_left(until))
         connection.request("POST", path, body=payload, headers=headers)
-        connection.sock.settimeout(_left(until))
+        connection.response_class = partial(_response, until)  # type: ignore[assignment]
         response = connection.getresponse()
         answer = response.read()
     except BaseException:
@@ -129,6 +138,34 @@ def _exchange(
     else:
         _connections[key] = connection
     return response.status, answer
+
+
+class _Timed(io.RawIOBase):
+    """A socket's bytes, each read with the time that is left: an answer that drips must end in time as well."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock = sock
+        self._bytes = sock.makefile("rb", buffering=0)
+        self._until = until
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What `HTTPResponse` asks its socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        self._sock.settimeout(_left(self._until))
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        self._bytes.close()
+        super().close()
+
+
+def _response(until: float, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
+    return http.client.HTTPResponse(_Timed(sock, until), **options)  # type: ignore[arg-type]
 
 
 def _left(until: float) -> float:
