@@ -11,7 +11,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=ap-northeast-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 PYTEST := $(BIN)/python -m pytest -q
-SOURCES := $(wildcard layers functions local sandbox operations tests bench chaos)
+SOURCES := $(wildcard layers functions cli local sandbox operations tests bench chaos)
 UV_COMPILE := uv pip compile --quiet --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
 	--universal --no-annotate
 
@@ -20,8 +20,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## make .venv (tools) and .venv-emulator (what functions see), when the locks changed
-	@local/setup.sh .venv requirements/dev.txt
+setup: ## make .venv (tools, honninctl) and .venv-emulator (what functions see), when the locks changed
+	@local/setup.sh .venv requirements/dev.txt cli
 	@local/setup.sh .venv-emulator requirements/emulator.txt
 
 .PHONY: run
@@ -48,6 +48,10 @@ test-integration: setup ## tests on moto
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 	@local/browser.sh
 	@$(PYTEST) tests/e2e
+
+.PHONY: openapi
+openapi: setup ## write docs/openapi.json anew, from the code
+	@$(BIN)/python -m operations.openapi
 
 .PHONY: redrive
 redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)

@@ -1,13 +1,32 @@
 #!/usr/bin/env bash
-# Makes a virtual environment hold exactly what a lock file says; does nothing when it does already.
-#   local/setup.sh <environment> <lock file>
+# Makes a virtual environment hold exactly what a lock file says, and a package of ours if one is named; does nothing
+# when it does already.
+#   local/setup.sh <environment> <lock file> [<directory of our package>]
 set -euo pipefail
 trap 'exit 130' INT TERM HUP # else an interrupted check would look like an environment that must be made anew
-environment=$1 lock=$2
+environment=$1 lock=$2 package=${3:-}
 installed=$environment/.installed # a copy of the lock file: written last, so an interrupted run is repeated
 log=build/setup.log
 
+# Our own package needs no network and no lock: what it uses is in the lock file already. It is installed as a link to
+# its sources, so only another work tree or a change of its pyproject.toml asks for it again.
+install_package() {
+    [ -n "$package" ] || return 0
+    local linked=$environment/.installed-package
+    if cmp -s <(pwd && cat "$package/pyproject.toml") "$linked"; then
+        return 0
+    fi
+    mkdir -p build
+    if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --no-index \
+        --no-deps --no-build-isolation --editable "$package" >"$log" 2>&1; then
+        echo "pip could not install ./$package: read $log, mend the cause and run make again." >&2
+        exit 1
+    fi
+    (pwd && cat "$package/pyproject.toml") >"$linked"
+}
+
 if cmp -s "$lock" "$installed" && "$environment/bin/python" -c '' 2>/dev/null; then
+    install_package
     exit 0
 fi
 # To be on the PATH is not enough: a pyenv shim may be there without the version behind it.
@@ -32,3 +51,4 @@ if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-i
 fi
 cp "$lock" "$installed"
 printf ' done in %d s\n' $((SECONDS - begun))
+install_package

@@ -63,5 +63,6 @@ used-up fault unsets itself. The first ``skip`` calls pass unharmed.
 
 The clock of the sandbox is the real one plus an offset. Everything that is due runs on it, and the five
 minutes of ``timestamp`` are measured on it too: after an advance of more than five minutes requests that
-carry the real time are refused, as with any clock that is off. Advance by a negative number to come back.
+carry the real time are refused, as with any clock that is off. Advance by a negative number to come back: what is
+due runs before that, and what still waits keeps its pause.
 """

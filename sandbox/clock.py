@@ -71,6 +71,12 @@ class Schedule:
         with self._changed:
             return len(self._waiting)
 
+    def shift(self, seconds: float) -> None:
+        """Move everything that waits by `seconds`."""
+        with self._changed:
+            self._waiting = [(moment + seconds, order, action) for moment, order, action in self._waiting]
+            heapq.heapify(self._waiting)
+
     def clear(self) -> None:
         """Forget everything that waits."""
         with self._changed:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flask import Blueprint, request
@@ -62,14 +62,31 @@ class Core:
         self.journal = Journal(self.clock, self.lock)
         self.courier = Courier(self.clock, self.schedule, self.journal, self.lock)
         self._stopping = threading.Event()
+        # Called after the clock was set back, by those who planned by the time of day.
+        self.when_set_back: list[Callable[[], None]] = []
+
+    def is_stopping(self) -> bool:
+        """Tell whether the sandbox is being stopped, so that what has no end of its own must end."""
+        return self._stopping.is_set()
 
     def hold(self, seconds: float) -> None:
         """Wait in real time, or until the sandbox stops."""
         self._stopping.wait(seconds)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock; what became due by that runs."""
-        self.clock.advance(seconds)
+        """Move the clock; what became due by that runs.
+
+        When it is set back, what is due runs first, and what waits keeps its pause: a notification that is
+        just being repeated must not wait for a day because the clock went back by one.
+        """
+        if seconds < 0:
+            self.schedule.run_due()
+        with self.lock:
+            self.clock.advance(seconds)
+            if seconds < 0:
+                self.schedule.shift(seconds)
+                for call in self.when_set_back:
+                    call()
         self.schedule.wake()
 
     def reset(self) -> None:

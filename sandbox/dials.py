@@ -130,6 +130,11 @@ class DialBoard:
         value = self.value(name, user_id)
         return None if value is None else float(str(value))
 
+    def words(self, name: str, user_id: str | None = None) -> tuple[str, ...]:
+        """Return a dial that holds a list of words."""
+        value = self.value(name, user_id)
+        return tuple(str(word) for word in value) if isinstance(value, list) else ()
+
     def take_fault(self, name: str, user_id: str | None = None) -> Fault | None:
         """Return the fault that the current call must suffer, and count it against its `times`."""
         with self._lock:

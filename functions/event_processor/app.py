@@ -15,6 +15,7 @@ from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
+from honnin.recon.notification import ReconFiles
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.client import VexoraClient
@@ -23,7 +24,9 @@ from honnin.vexora.client import VexoraClient
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
-    return worker.run(event, context, process=_processor().process, queue=_queue())
+    answer = worker.run(event, context, process=_processor().process, queue=_queue())
+    _processor().end_batch()
+    return answer
 
 
 @cache
@@ -37,6 +40,9 @@ def _processor() -> EventProcessor:
             archive=KycArchive(
                 Vault(settings().personal_data_bucket),
                 Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
+            ),
+            recon_files=ReconFiles(
+                settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files
             ),
             now=lambda: datetime.now(UTC),
         ),

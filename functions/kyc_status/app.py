@@ -1,4 +1,4 @@
-"""`GET /users/{userId}` and `GET /users/{userId}/timeline`: where a user stands, and how that came about."""
+"""The read side: where a user stands, how that came about, and what recon found on a day."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -9,8 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import read_side
 from honnin.config import settings
-from honnin.merchant_api import MerchantApi, UserIdInPath
-from honnin.read_side import TimelineView, UserView
+from honnin.merchant_api import DayInPath, MerchantApi, UserIdInPath, answers
+from honnin.read_side import ReconReportView, TimelineView, UserView
 from honnin.store import Store
 
 
@@ -22,8 +22,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 @cache
 def _api() -> MerchantApi:
     api = MerchantApi()
-    api.resolver.get("/users/<userId>")(get_user)
-    api.resolver.get("/users/<userId>/timeline")(get_timeline)
+    api.resolver.get("/users/<userId>", responses=answers(200, 404))(get_user)
+    api.resolver.get("/users/<userId>/timeline", responses=answers(200, 404))(get_timeline)
+    api.resolver.get("/recon/reports/<date>", responses=answers(200, 404))(get_recon_report)
     return api
 
 
@@ -39,8 +40,13 @@ def get_user(userId: UserIdInPath) -> UserView:  # noqa: N803 -- the name on the
 
 def get_timeline(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=1024)] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Entries of one page")] = 50,
+    cursor: Annotated[str | None, Query(max_length=1024, description="`cursor` of the page before")] = None,
 ) -> TimelineView:
     """A user's timeline, newest first, paged."""
     return read_side.timeline(_store(), userId, limit, cursor)
+
+
+def get_recon_report(date: DayInPath) -> ReconReportView:
+    """The recon files of a JST day: what they held, who was missed, and what the repairs have led to by now."""
+    return read_side.recon_report(_store(), date)

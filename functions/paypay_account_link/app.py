@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store
 from honnin.config import settings
-from honnin.merchant_api import MerchantApi
+from honnin.merchant_api import MerchantApi, answers
 from honnin.paypay import link_api, link_page
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.client import PayPayClient
@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return _api().resolve(event, context)
 
 
-def create(body: AccountLinkRequest) -> tuple[AccountLinkAnswer, int]:
+def create_account_link(body: AccountLinkRequest) -> tuple[AccountLinkAnswer, int]:
     """Create an account-link QR."""
     request = link_api.link_request(body, settings().return_url_allowlist)
     return link_api.answer(_links().create(request, _callback_url())), 201
@@ -40,8 +40,9 @@ def come_back() -> Response[str]:
 @cache
 def _api() -> MerchantApi:
     api = MerchantApi()
-    api.resolver.post("/paypay/account-links")(create)
-    api.resolver.get(CALLBACK_PATH)(come_back)
+    api.resolver.post("/paypay/account-links", responses=answers(201, 502, 503, 504))(create_account_link)
+    # Of the webhook API, for a browser: `operations.openapi` describes it by hand.
+    api.resolver.get(CALLBACK_PATH, include_in_schema=False)(come_back)
     return api
 
 

@@ -2,39 +2,20 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AfterValidator
 
 from honnin import secret_store
 from honnin.config import settings
 from honnin.idempotency import Idempotency
-from honnin.merchant_api import AnswerModel, MerchantApi, RequestModel, UserId
+from honnin.merchant_api import MerchantApi, answers
 from honnin.publish import Publisher
 from honnin.status import VexoraStatus
 from honnin.store import Store
-from honnin.vexora import furigana
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.submission import Submissions
-
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"\A[\x21-\x7e]{1,255}\z")]
-
-
-class SubmissionRequest(RequestModel):
-    """Who to submit. The furigana goes to Vexora and is kept nowhere."""
-
-    user_id: UserId
-    username_furigana: Annotated[str, AfterValidator(furigana.normalise)]
-
-
-class SubmissionAnswer(AnswerModel):
-    """The submission and the status at Vexora. SUBMITTING: Vexora's answer did not come, the poll will ask."""
-
-    submission_id: str
-    user_id: str
-    status: str
+from honnin.vexora.submission_api import IdempotencyKey, SubmissionAnswer, SubmissionRequest
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -43,7 +24,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return _api().resolve(event, context)
 
 
-def submit(body: SubmissionRequest, idempotency_key: IdempotencyKey = None) -> tuple[SubmissionAnswer, int]:
+def submit_to_vexora(body: SubmissionRequest, idempotency_key: IdempotencyKey = None) -> tuple[SubmissionAnswer, int]:
     """Submit a user: 201, or 202 when Vexora did not answer in time."""
     answer = _idempotency().once(idempotency_key, body.model_dump_json(), lambda: _submit(body))
     made = SubmissionAnswer.model_validate(answer)
@@ -58,7 +39,7 @@ def _submit(body: SubmissionRequest) -> dict[str, Any]:
 @cache
 def _api() -> MerchantApi:
     api = MerchantApi()
-    api.resolver.post("/vexora/submissions")(submit)
+    api.resolver.post("/vexora/submissions", responses=answers(201, 202, 409, 502, 503))(submit_to_vexora)
     return api
 
 

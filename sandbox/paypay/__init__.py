@@ -41,7 +41,27 @@ The KYC register: ``completed`` false makes the reads answer KYC_NOT_COMPLETED, 
 with ``requiredKycType=EKYC`` answer NON_EKYC_USER; the keys of ``data`` are merged, null removes one. A risk flag
 is what the two KYC Passport reads answer. A reset keeps the webhook URLs.
 
-Dials of PayPay (for all or for a user; ``null`` unsets one):
+Recon files. A night makes the three files of a Japanese day from that history (the users whose KYC was updated, who
+became flagged, whose account status was updated; once each), announces them by the recon webhook with ``requestedAt``
+of the sandbox clock, and serves them at ``/paypay/recon/<name>?expires=…&signature=…``: unknown names are 404, a
+URL that is over 403. ``Range`` and ``If-Range`` are honoured. A night replaces bytes that were put by hand::
+
+    curl -X POST $BOX/paypay/recon-night                         # yesterday, all three
+    curl -X POST $BOX/paypay/recon-night -d '{"day": "2026-03-31", "types": ["kyc_passport_sync_recon"]}'
+    curl -X POST $BOX/paypay/recon-nightly -d '{"at": "03:00"}'  # by itself, at that time in Japan; null: no longer
+    curl $BOX/paypay/recon-files
+    curl -X POST $BOX/paypay/recon-files/$NAME/resend            # a new URL and notification id; 410 after 7 days
+    curl -X PUT $BOX/paypay/recon-files/$NAME -d '{"text": "not a file"}'              # or {"base64": …}
+    curl -X PUT $BOX/paypay/recon-files/$NAME \
+         -d '{"rows": 10000000, "fileType": "kyc_passport_sync_recon", "day": "2026-03-31"}'   # announced by resend
+
+``rows`` lists ``sandbox.paypay.recon.generated_id(0)`` and so on; it is never held as a whole. ``fileType`` and
+``day`` are needed for a file that no night has made. To play this day's night now, move the clock on by a day, play
+it, and move the clock back: the URLs stay good, and the nightly one is planned anew from where the clock then
+stands. A clock that moves over several nights plays each of them.
+
+Dials of PayPay (for all or for a user; ``null`` unsets one). Those of recon files, from ``recon_url_ttl_s`` on, are
+set for all, for a ``fileType`` or for a file's name (it wins); those of the recon webhook for all or for ``recon``:
 
 ======================  ============================================================================  ==============
 dial                    values                                                                        default
@@ -70,9 +90,28 @@ kyc_retries             3x100ms, 10x500ms (tries in all, pause before each furth
 risk_retries            the same                                                                      3x100ms
 account_status_retries  the same                                                                      10x500ms
 recon_retries           the same                                                                      10x500ms
+recon_url_ttl_s         life of a file's URL, seconds, read when it is announced                      7200
+recon_notice            of a night's file: sent, late, missing, wrong_type (names another fileType),  sent
+                        wrong_name (the URL names a day long past); a resend is always true
+recon_notice_delay_s    how long a late notice takes; its URL and requestedAt are from before         3600
+recon_format            list of no_header, bom, quoted, lf, blank_last_line; read when it is made     []
+recon_transfer          whole, or a word or list of words out of                                      whole
+                        slow (recon_bytes_per_s), no_range (Range is ignored), chunked (no
+                        Content-Length), changed (other bytes and ETag from the second request on),
+                        and one failure: broken (the connection ends after recon_break_at bytes),
+                        stall (silence there, then the end), short_length (Content-Length is the
+                        file's, the body goes on for ever), endless (no Content-Length), gzip (4 GiB of
+                        zeros), redirect (to the metadata address), forbidden (403), gone (410),
+                        not_found (404), error (500)
+recon_times             how many downloads of a file fail (since it was announced, its content put    for ever
+                        or these dials changed); then whole, with slow and the like as before
+recon_break_at          bytes of each answer's body before broken or stall                            half of it
+recon_bytes_per_s       speed of a slow one                                                           1000
+recon_stall_s           silence of a stall, seconds                                                   60
 ======================  ============================================================================  ==============
 
 Invented, because PayPay does not publish it: the three paths, most keys of ``data``, the ``codeId`` of results
 (but for 08100017), the KYC Passport fields, which notification has which retries, and what a wrong verifier,
-a wrong merchant header or an unlinked user is answered.
+a wrong merchant header or an unlinked user is answered; of recon files the form of ``<from>`` and ``<to>``
+(yyyymmdd, both the day), the header row, and what a URL that is over is answered.
 """

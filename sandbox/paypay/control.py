@@ -1,26 +1,34 @@
 """The control endpoints of PayPay: what happens to a user, and what the merchant is told of it."""
 
+import base64
+import binascii
 from collections.abc import Mapping
+from datetime import date, time
 from urllib.parse import urlsplit
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
 from sandbox.paypay.account import WEBHOOK_TYPES, WebhookUrls
 from sandbox.paypay.people import Kyc
+from sandbox.paypay.recon import RECON_TYPES, ReconFiles
 from sandbox.paypay.register import ACCOUNT_STATES, RISK_FLAGS, Authorization, Register, User
 from sandbox.paypay.webhooks import NOTIFICATION_TYPES, Message, Notifier, new_notification_id
 
 MAX_BURST = 1000
+MAX_RECON_ROWS = 100_000_000
 
 View = Mapping[str, object]
 
 
-def control_blueprint(core: Core, register: Register, notifier: Notifier, urls: WebhookUrls) -> Blueprint:
+def control_blueprint(
+    core: Core, register: Register, notifier: Notifier, urls: WebhookUrls, recon: ReconFiles
+) -> Blueprint:
     """Return the endpoints under `/_sandbox/paypay`."""
     control = Blueprint("paypay_control", "sandbox", url_prefix=f"{CONTROL_PREFIX}/paypay")
     _add_views(control, register, urls)
     _add_changes(control, Changes(core, register, notifier))
+    _add_recon(control, recon)
     return control
 
 
@@ -79,6 +87,31 @@ def _add_changes(control: Blueprint, changes: "Changes") -> None:
     @control.post("/burst")
     def burst() -> View:
         return changes.burst(control_object())
+
+
+def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
+    @control.post("/recon-night")
+    def recon_night() -> View:
+        day, file_types = _night(control_object())
+        return {"files": recon.night(day, file_types, request.url_root)}
+
+    @control.get("/recon-files")
+    def recon_files() -> View:
+        return {"files": recon.views()}
+
+    @control.put("/recon-files/<name>")
+    def put_recon_file(name: str) -> View:
+        body = control_object()
+        content = _recon_content(body)
+        return recon.put(name, content, _file_type(body.get("fileType")), _day(body.get("day")))
+
+    @control.post("/recon-files/<name>/resend")
+    def resend(name: str) -> View:
+        return recon.resend(name, request.url_root)
+
+    @control.post("/recon-nightly")
+    def recon_nightly() -> View:
+        return recon.put_nightly(_time_of_day(control_object()), request.url_root)
 
 
 class Changes:
@@ -234,3 +267,59 @@ def _texts(body: Mapping[str, object], known: tuple[str, ...]) -> dict[str, str]
         if not isinstance(value, str):
             raise ControlError(400, f"The override {name!r} must be a text.")
     return {name: str(value) for name, value in body.items()}
+
+
+def _night(body: Mapping[str, object]) -> tuple[date | None, list[str]]:
+    types = body.get("types", list(RECON_TYPES))
+    if set(body) - {"day", "types"} or not isinstance(types, list):
+        raise ControlError(400, 'The body may hold "day" (yyyy-mm-dd) and the list "types".')
+    return _day(body.get("day")), [name for each in types if (name := _file_type(each)) is not None]
+
+
+def _recon_content(body: Mapping[str, object]) -> bytes | int:
+    """Return the bytes, or how many generated rows, a recon file shall hold."""
+    known = set(body) - {"fileType", "day"}
+    text, encoded, rows = body.get("text"), body.get("base64"), body.get("rows")
+    if known == {"text"} and isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    if known == {"base64"} and isinstance(encoded, str):
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            raise ControlError(400, "The base64 cannot be decoded.") from None
+    if known == {"rows"} and isinstance(rows, int) and not isinstance(rows, bool) and 0 <= rows <= MAX_RECON_ROWS:
+        return rows
+    raise ControlError(
+        400,
+        f'The body must hold one of "text", "base64" and "rows" (0 to {MAX_RECON_ROWS}), beside "fileType" and "day".',
+    )
+
+
+def _file_type(value: object) -> str | None:
+    if value is not None and value not in RECON_TYPES:
+        raise ControlError(400, f"The file type must be one of: {', '.join(RECON_TYPES)}.")
+    return None if value is None else str(value)
+
+
+def _day(value: object) -> date | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ControlError(400, "The day must be yyyy-mm-dd.") from None
+
+
+def _time_of_day(body: Mapping[str, object]) -> time | None:
+    value = body.get("at", "")
+    if set(body) == {"at"} and value is None:
+        return None
+    try:
+        if set(body) != {"at"} or not isinstance(value, str):
+            raise ValueError
+        at = time.fromisoformat(value)
+        if at.tzinfo is not None:
+            raise ValueError
+        return at
+    except ValueError:
+        raise ControlError(400, 'The body must be {"at": "hh:mm" in Japan, or null}.') from None

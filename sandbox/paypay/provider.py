@@ -16,6 +16,7 @@ from sandbox.paypay.control import control_blueprint
 from sandbox.paypay.dial_table import DIALS
 from sandbox.paypay.link import Linking
 from sandbox.paypay.reads import AUTHORIZATION_ID_HEADER, Reads
+from sandbox.paypay.recon import ReconFiles, recon_names
 from sandbox.paypay.register import Register
 from sandbox.paypay.selfie import Selfies
 from sandbox.paypay.signature import Gate, SignatureError, SignedRequest
@@ -33,9 +34,10 @@ class PayPayProvider:
 
     def __init__(self, core: Core, account: PayPayAccount) -> None:
         self.register = Register(core.clock, core.lock)
-        self.dials = DialBoard(DIALS, core.lock, self.register.names)
+        self.dials = DialBoard(DIALS, core.lock, self._dial_names)
         self.urls = WebhookUrls(account.webhook_urls, core.lock)
         self.notifier = Notifier(core, self.register, self.dials, self.urls)
+        self.recon = ReconFiles(core, account, self.register, self.dials, self.notifier)
         self.linking = Linking(core, account, self.register, self.dials)
         self._core = core
         self._account = account
@@ -44,16 +46,23 @@ class PayPayProvider:
         self._reads = Reads(core, self.register, self._selfies)
 
     def reset(self) -> None:
-        """Forget all users, sessions, nonces and what is held back. The webhook URLs stay."""
+        """Forget all users, sessions, nonces, recon files and what is held back. The webhook URLs stay."""
         self.register.clear()
         self.notifier.reset()
+        self.recon.reset()
         self._selfies.reset()
         self._gate.reset()
 
     def blueprints(self) -> Sequence[Blueprint]:
-        """Return the API, the consent page, the selfies, and the control endpoints under `/_sandbox/paypay`."""
-        control = control_blueprint(self._core, self.register, self.notifier, self.urls)
-        return (self._wire(), self.linking.blueprint(), self._selfies.blueprint(), control)
+        """Return the API, the pages and files for URLs, and the control endpoints under `/_sandbox/paypay`."""
+        control = control_blueprint(self._core, self.register, self.notifier, self.urls, self.recon)
+        pages = (self.linking.blueprint(), self._selfies.blueprint(), self.recon.blueprint())
+        return (self._wire(), *pages, control)
+
+    def _dial_names(self, name: str) -> Sequence[str]:
+        """Return every name of a user or of a recon file under which its dials may have been set."""
+        own, *others = recon_names(name)
+        return [*self.register.names(own), *others]
 
     def _wire(self) -> Blueprint:
         wire = Blueprint("paypay", "sandbox")

@@ -74,8 +74,11 @@ class Notifier:
             self._dispatch(user, notification)
         return made
 
-    def announce(self, user: User, file_type: str, path: str, requested_at: str) -> Notification:
-        """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it."""
+    def announce(self, user: User, file_type: str, path: str, requested_at: str, delay_s: float = 0.0) -> Notification:
+        """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it.
+
+        `requested_at` is in epoch seconds; `delay_s` is how much later the notice is sent.
+        """
         fields = {
             "notification_type": "file.created",
             "notification_id": str(uuid.uuid4()),
@@ -85,7 +88,7 @@ class Notifier:
         }
         message = Message(fields["notification_id"], fields["notification_type"], "", json.dumps(fields))
         notification = self._notification(user, "recon", message)
-        self._dispatch(user, notification)
+        self._dispatch(user, notification, delay_s)
         return notification
 
     def send_now(self, user: User, kind: str, message: Message, url: str | None = None) -> Notification:
@@ -97,12 +100,12 @@ class Notifier:
             notification.delivery.state = "dropped"
         return notification
 
-    def _dispatch(self, user: User, notification: Notification) -> None:
+    def _dispatch(self, user: User, notification: Notification, later_s: float = 0.0) -> None:
         drop = self._dials.text("webhook_drop", user.key)
         if drop in ("all", notification.kind) or not notification.delivery.url:
             notification.delivery.state = "dropped"
             return
-        delay_s = self._dials.number("webhook_delay_s", user.key) or 0.0
+        delay_s = later_s + (self._dials.number("webhook_delay_s", user.key) or 0.0)
         for place, ready in enumerate(self._in_order(user, notification)):
             self._core.courier.send(ready.delivery, delay_s + place * ORDER_GAP_S)
 

@@ -17,6 +17,7 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 
 from honnin import config, vault
+from honnin.recon import arrival, bucket, repair, resend
 from honnin.store import Store
 from honnin.webhook import callback_token
 from sandbox.paypay.account import PayPayAccount
@@ -133,7 +134,8 @@ class Deployment:
         self.events = boto3.client("events")
         self.secrets = boto3.client("secretsmanager")
         self.s3 = boto3.client("s3")
-        vault._client.cache_clear()
+        for module in (vault, bucket, repair, resend, arrival):
+            module._client.cache_clear()
         self.parameters = PARAMETERS | {"PayPayBaseUrl": vexora_base_url.removesuffix("/japan")}
         self.stand_in = SqsStandIn(self.sqs)
         self._names = self._make(vexora_base_url)
@@ -150,8 +152,13 @@ class Deployment:
         self.s3.create_bucket(
             Bucket="personal-data", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"}
         )
+        self.s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        compare_queue = self.sqs.create_queue(QueueName="CompareQueue")["QueueUrl"]
         return {
             "PersonalDataBucket": "personal-data",
+            "ReconBucket": "recon",
+            "CompareQueue": compare_queue,
+            "AlarmTopic": self._alarm_topic(),
             "StateTable": create_table(self.dynamodb, "StateTable"),
             "IdempotencyTable": create_table(self.dynamodb, "IdempotencyTable"),
             "DeadLetterQueue": dead,
@@ -166,6 +173,15 @@ class Deployment:
 
     def _secret(self, name: str, values: Mapping[str, str]) -> str:
         return self.secrets.create_secret(Name=name, SecretString=json.dumps(values))["ARN"]
+
+    def _alarm_topic(self) -> str:
+        """The topic, with a queue that gets whatever is published."""
+        sns = boto3.client("sns")
+        topic = sns.create_topic(Name="AlarmTopic")["TopicArn"]
+        self._letters_url = self.sqs.create_queue(QueueName="Letters")["QueueUrl"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self._letters_url, AttributeNames=["QueueArn"])
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
+        return topic
 
     def _tap(self, bus: str) -> None:
         """A queue that gets whatever comes over the bus."""
@@ -233,14 +249,21 @@ class Deployment:
         """Put a body on the events queue."""
         self.sqs.send_message(QueueUrl=self._names["EventQueue"], MessageBody=body)
 
+    def letters(self) -> list[dict[str, str]]:
+        """What has been published on the alarm topic since the last call: `Subject` and `Message`."""
+        return [json.loads(message["Body"]) for message in self._drain(self._letters_url)]
+
+    def _drain(self, url: str) -> list[Any]:
+        messages: list[Any] = []
+        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                messages.append(message)
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
     def published(self) -> list[dict[str, Any]]:
         """Everything that has come over the bus since the last call."""
-        messages: list[dict[str, Any]] = []
-        while batch := self.sqs.receive_message(QueueUrl=self._tap_url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                messages.append(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=self._tap_url, ReceiptHandle=message["ReceiptHandle"])
-        return messages
+        return [json.loads(message["Body"]) for message in self._drain(self._tap_url)]
 
     def put_providers_secret(self, values: Mapping[str, str]) -> None:
         """Set the providers' credentials."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache, cached_property
 
 from honnin.errors import InvalidSettingError, MissingSettingError
+from honnin.recon.file_types import FILE_TYPES
 
 
 class Settings:
@@ -146,6 +147,57 @@ class Settings:
     def selfie_allowed_hosts(self) -> tuple[str, ...]:
         """Hosts that a selfie may be fetched from, exact or `.suffix`."""
         return self._list("SELFIE_ALLOWED_HOSTS")
+
+    @cached_property
+    def recon_bucket(self) -> str:
+        """Name of the bucket with the recon files and their reports."""
+        return self._required("RECON_BUCKET")
+
+    @cached_property
+    def recon_allowed_hosts(self) -> tuple[str, ...]:
+        """Hosts that recon files may be fetched from, exact or `.suffix` (not published)."""
+        return self._list("RECON_ALLOWED_HOSTS")
+
+    @cached_property
+    def recon_file_types(self) -> tuple[str, ...]:
+        """The file types that PayPay delivers to us, out of `recon.file_types.FILE_TYPES`."""
+        names = self._list("RECON_FILE_TYPES")
+        if not set(names) <= FILE_TYPES.keys():
+            raise InvalidSettingError("RECON_FILE_TYPES", f"must hold some of: {', '.join(FILE_TYPES)}")
+        return names
+
+    @cached_property
+    def recon_max_bytes(self) -> int:
+        """The largest recon file that is fetched, in bytes."""
+        value = self._required("RECON_MAX_BYTES")
+        if not value.isdecimal() or int(value) < 1:
+            raise InvalidSettingError("RECON_MAX_BYTES", "must be a whole number of bytes")
+        return int(value)
+
+    @cached_property
+    def recon_recheck_all(self) -> bool:
+        """Whether users whose webhook was heard are read again, too."""
+        return self._environ.get("RECON_RECHECK", "") == "all"
+
+    @cached_property
+    def recon_empty_day_announced(self) -> bool:
+        """Whether PayPay announces a file for a day on which nothing happened (not published)."""
+        return self._environ.get("RECON_EMPTY_DAY_ANNOUNCED", "true") == "true"
+
+    @cached_property
+    def compare_queue_url(self) -> str:
+        """URL of the queue that S3 tells of new recon files."""
+        return self._required("COMPARE_QUEUE_URL")
+
+    @cached_property
+    def alarm_topic_arn(self) -> str:
+        """The SNS topic that people are told through."""
+        return self._required("ALARM_TOPIC_ARN")
+
+    @cached_property
+    def paypay_client_id(self) -> str:
+        """Our client id at PayPay, for letters to its support; empty where it is not set."""
+        return self._environ.get("PAYPAY_TOKEN_AUDIENCE", "").strip()
 
     @cached_property
     def loopback_files(self) -> bool:

@@ -24,7 +24,12 @@
     │       └── ProviderTimeoutError  no answer in time: whether it took effect is unknown
     ├── RemoteFileError               a file at an address that others gave us
     │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
-    │   └── FileNotFetchedError       gone, too large, of another kind, or broken off
+    │   │   └── ReconUrlRefusedError  the address of a recon file does
+    │   └── FileNotFetchedError       too large, of another kind, or broken off
+    │       ├── FileGoneError         403, 404 or 410: the address is not good any more
+    │       └── FileTooLargeError     larger than the cap
+    ├── ReconError
+    │   └── InvalidReconFileError     a recon file that cannot be believed: it repairs nothing
     └── EventError
         ├── MalformedEventError       no retry can mend it: parked
         ├── EventNotReadyError        retryable: what it needs is still under way
@@ -193,8 +198,28 @@ class UrlRefusedError(RemoteFileError):
     """The address breaks a rule, so nothing was fetched. The message names the rule, never the query."""
 
 
+class ReconUrlRefusedError(UrlRefusedError):
+    """The address of a recon file breaks a rule."""
+
+
 class FileNotFetchedError(RemoteFileError):
     """The file is gone, too large, of another kind, or broke off."""
+
+
+class FileGoneError(FileNotFetchedError):
+    """403, 404 or 410: the address is not good any more; only a new one helps."""
+
+
+class FileTooLargeError(FileNotFetchedError):
+    """The file is larger than the cap. Nothing of it was kept."""
+
+
+class ReconError(HonninError):
+    """Something about a recon file."""
+
+
+class InvalidReconFileError(ReconError):
+    """The file cannot be believed (not text, too many bad rows, another day or type): it repairs nothing."""
 
 
 class EventError(HonninError):

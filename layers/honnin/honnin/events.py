@@ -14,8 +14,9 @@ from typing import Protocol
 from honnin.errors import ConcurrentUpdateError, MalformedEventError
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.publish import Publisher
-from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached
+from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached, utc_text
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
 from honnin.webhook import Event
@@ -50,14 +51,21 @@ class EventProcessor:
         self._publisher = publisher
         self._now = now
         self._paypay = paypay
+        self._request_id: str | None = None
         self._rules: dict[str, Rule] = {"vexora": VexoraResults(store, vexora, now)}
         if paypay:
             self._rules["paypay"] = paypay
 
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
+        self._request_id = None
         if self._paypay:
             self._paypay.forget_readings()
+
+    def end_batch(self) -> None:
+        """Call after each SQS batch: keeps PayPay's last X-REQUEST-ID, which its support asks for."""
+        if self._request_id:
+            self._store.note_request_id(PAYPAY, self._request_id, utc_text(self._now()))
 
     def process(self, event: Event) -> None:
         """Apply an event once, however often it comes, and publish what it changed.
@@ -106,6 +114,8 @@ class EventProcessor:
             self._store.announce(effect)
             return
         self._store.apply(effect)
+        if effect.after.provider == PAYPAY:
+            self._request_id = effect.detail.get("requestId") or self._request_id
         if effect.links:
             # A healed link: an effect of its own, before that of the event that led to it.
             self._publisher.announce_or_leave(effect)

@@ -15,8 +15,9 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from honnin.errors import (
@@ -41,7 +42,20 @@ _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 # A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
 UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")]
-UserIdInPath = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z"), Path()]
+UserIdInPath = Annotated[
+    str,
+    StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z"),
+    Path(description="The merchant's own id of the user", examples=["user-0001"]),
+]
+
+DayInPath = Annotated[
+    str,
+    StringConstraints(pattern=r"\A\d{4}-\d{2}-\d{2}\z"),
+    Path(description="A day in Japan, yyyy-mm-dd", examples=["2026-03-31"]),
+]
+
+# UTC, ISO 8601 with milliseconds and `Z`, as `store.utc_text` writes it.
+UtcTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class RequestModel(BaseModel):
@@ -76,6 +90,14 @@ class MerchantApi:
         answer = self.resolver.resolve(dict(event), context)
         answer.setdefault("multiValueHeaders", {}).setdefault("Cache-Control", ["no-store"])
         return answer
+
+
+def answers(*statuses: int) -> dict[int, OpenAPIResponse]:
+    """What one route answers, for `responses=` of the resolver and so for docs/openapi.json: its 2xx, its own problems.
+
+    The problems that every route has (400, 422, 500, …) are added by `operations.openapi`.
+    """
+    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}
 
 
 def problem(status: int, title: str, detail: str = "", **members: Any) -> Response[str]:

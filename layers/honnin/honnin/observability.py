@@ -24,3 +24,8 @@ def count(metric: str, value: int = 1, **dimensions: str) -> None:
     with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as emitted:
         for name, text in dimensions.items():
             emitted.add_dimension(name=name, value=text)
+
+
+def loggable(event_id: str) -> str:
+    """An event id as it may be logged: recon's ends with an authorization id, which may not."""
+    return event_id.rpartition(":")[0] + ":…" if event_id.startswith("recon:") else event_id

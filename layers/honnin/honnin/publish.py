@@ -1,6 +1,6 @@
-"""Domain events to EventBridge: `KycStatusChanged`. Ids and statuses only, no personal data.
+"""Domain events to EventBridge: `KycStatusChanged`, `ReconCompleted`. Ids, statuses and counts, no personal data.
 
-The change is part of the event's record, written with the effect. It is published after that commit and then
+A change is part of the event's record, written with the effect. It is published after that commit and then
 marked; what a crash leaves unmarked is published when the event comes again, or by the next poll. Hence at
 least once: consumers drop repeats by `eventId`.
 """
@@ -8,7 +8,7 @@ least once: consumers drop repeats by `eventId`.
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import webhook
 from honnin.errors import PublishError
-from honnin.observability import count, logger
+from honnin.observability import count, loggable, logger
 from honnin.store import Effect, EventRecord, Store
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SOURCE = "honnin"
 KYC_STATUS_CHANGED = "KycStatusChanged"
+RECON_COMPLETED = "ReconCompleted"
 
 
 @cache
@@ -48,7 +49,7 @@ class Publisher:
             EventBridge took the call but not the entry. Errors of the call itself are botocore's.
         """
         if record.change and not record.published:
-            self._put(record.change)
+            self._put(KYC_STATUS_CHANGED, {"from": None, **record.change})
             self._store.mark_published(record.event_id, webhook.utc_now())
 
     def announce_or_leave(self, effect: Effect) -> None:
@@ -56,18 +57,22 @@ class Publisher:
         try:
             self.announce(EventRecord(effect.event_id, effect.at, published=False, change=effect.change))
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("change not published yet", event_id=effect.event_id, error=type(error).__name__)
+            logger().warning("change not published yet", event_id=loggable(effect.event_id), error=type(error).__name__)
             count("PublishDelayed")
 
-    def _put(self, change: Mapping[str, str]) -> None:
+    def recon_completed(self, detail: Mapping[str, Any]) -> None:
+        """Publish that a recon file was compared. Raises as `announce`."""
+        self._put(RECON_COMPLETED, detail)
+
+    def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         client = self._given or _client()
         answer = client.put_events(
             Entries=[
                 {
                     "EventBusName": self._bus,
                     "Source": SOURCE,
-                    "DetailType": KYC_STATUS_CHANGED,
-                    "Detail": json.dumps({"from": None, **change}, separators=(",", ":")),
+                    "DetailType": detail_type,
+                    "Detail": json.dumps(detail, separators=(",", ":")),
                 }
             ]
         )

@@ -1,22 +1,105 @@
-"""What the merchant's read side answers: a user's statuses and timeline, in the shapes of architecture.md §10."""
+(
+    """What the merchant's read side answers: a user's statuses and timeline (in the shapes of architecture.md §10), and
+the recon reports.
+"""
+    ""
+)
 
-from datetime import datetime
+from datetime import date, datetime
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
-from honnin.errors import NotFoundError
-from honnin.merchant_api import AnswerModel
+from honnin.errors import InvalidFieldError, NotFoundError
+from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
-from honnin.status import OPEN
-from honnin.store import Store, TimelineEntry, UserStatus, utc_text
+from honnin.recon import report
+from honnin.recon.file_types import FILE_TYPES
+from honnin.status import OPEN, PayPayStatus, VexoraStatus
+from honnin.store import ReconFile, Store, TimelineEntry, UserStatus, utc_text
+
+# Examples of docs/openapi.json.
+_USER: JsonDict = {
+    "userId": "user-0001",
+    "providers": {
+        "vexora": {
+            "status": "APPROVED",
+            "providerStatus": "2",
+            "readAt": "2026-04-01T03:00:00.000Z",
+            "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
+            "stale": False,
+        },
+        "paypay": {
+            "status": "VERIFIED",
+            "providerStatus": "SUCCESS",
+            "readAt": "2026-04-01T03:05:00.000Z",
+            "scopes": ["get_kyc_info"],
+        },
+    },
+}
+_ENTRY: JsonDict = {
+    "at": "2026-04-01T03:00:00.000Z",
+    "eventId": "vexora:5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11:8d3f1c0a9b7e6d5c4b3a291807f6e5d4",
+    "provider": "vexora",
+    "what": "result_read",
+    "cause": "webhook",
+    "from": "PENDING",
+    "to": "APPROVED",
+    "detail": {"sign": "absent", "claimed": "2"},
+}
+_REPORT: JsonDict = {
+    "date": "2026-03-31",
+    "files": [
+        {
+            "fileType": "kyc_passport_risk_sync_recon",
+            "day": "2026-03-31",
+            "fileName": "kyc_passport_risk_a_exampleClient_20260331_20260331.csv",
+            "revisionOf": None,
+            "state": "COMPARED",
+            "reason": None,
+            "requestedAt": "2026-03-31T18:00:00.000Z",
+            "deadline": "2026-03-31T20:00:00.000Z",
+            "storedAt": "2026-03-31T18:04:10.000Z",
+            "comparedAt": "2026-03-31T18:04:12.000Z",
+            "compareMs": 310,
+            "sha256": "8d7c4e4e1c0f2d1b5a6978e0f3c2b1a0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4",
+            "bytes": 135,
+            "counts": {
+                "rows": 3,
+                "matched": 2,
+                "missed": 1,
+                "extra": 0,
+                "extraFirstHour": 0,
+                "duplicates": 0,
+                "unknownUsers": 0,
+                "rechecked": 0,
+                "badRows": 0,
+            },
+            "badRows": [],
+            "missed": [
+                {
+                    "userAuthorizationId": "a85fe9e9-b4c9-45cf-a392-834c57d83af7",
+                    "userId": "user-0001",
+                    "outcome": "kyc_read",
+                    "from": "VERIFIED",
+                    "to": "RISK_FLAGGED",
+                    "appliedAt": "2026-03-31T18:04:15.000Z",
+                }
+            ],
+            "repairs": {"applied": 1, "changed": 1, "waiting": 0},
+            "reportKey": "reports/kyc_passport_risk_sync_recon/2026/03/31/"
+            "kyc_passport_risk_a_exampleClient_20260331_20260331.csv/report.json",
+        }
+    ],
+}
 
 
 class VexoraView(AnswerModel):
     """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last poll."""
 
-    status: str
+    status: VexoraStatus
     provider_status: str | None
-    read_at: str | None
+    read_at: UtcTime | None
     submission_id: str | None
     stale: bool
 
@@ -24,14 +107,16 @@ class VexoraView(AnswerModel):
 class PayPayView(AnswerModel):
     """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user was asked for."""
 
-    status: str
+    status: PayPayStatus
     provider_status: str | None
-    read_at: str | None
+    read_at: UtcTime | None
     scopes: list[str]
 
 
 class UserView(AnswerModel):
-    """A user at every provider that knows the user."""
+    """A user at every provider that knows the user, by the provider's name: `vexora`, `paypay`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
 
     user_id: str
     providers: dict[str, VexoraView | PayPayView]
@@ -40,7 +125,7 @@ class UserView(AnswerModel):
 class EntryView(AnswerModel):
     """One timeline entry. `cause` is api, webhook, recon or poll; `from` is null where there was nothing."""
 
-    at: str
+    at: UtcTime
     event_id: str
     provider: str
     what: str
@@ -53,8 +138,115 @@ class EntryView(AnswerModel):
 class TimelineView(AnswerModel):
     """One page, newest first. `cursor` asks for the next page; null at the end."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"entries": [_ENTRY], "cursor": None}]})
+
     entries: list[EntryView]
     cursor: str | None
+
+
+class ReconCounts(AnswerModel):
+    """What a comparison found. `missed` were never heard and are read again; `extra` were heard and are not in the
+    file; `extraFirstHour` of these came so soon after midnight that they may belong to the day before; `rechecked` were
+    heard and are read again all the same (ReconRecheck=all)."""
+
+    rows: int
+    matched: int
+    missed: int
+    extra: int
+    extra_first_hour: int
+    duplicates: int
+    unknown_users: int
+    rechecked: int
+    bad_rows: int
+
+
+class BadRowView(AnswerModel):
+    """A row that is no id: its line in the file, from 1, and why."""
+
+    line: int
+    reason: str
+
+
+class RepairsView(AnswerModel):
+    """What the repairs of the users shown have led to: `applied`, of these `changed` a status, still `waiting`."""
+
+    applied: int
+    changed: int
+    waiting: int
+
+
+class MissedView(AnswerModel):
+    """A user whose webhook never came. `outcome` is `waiting`, or what the repair did (`kyc_read`, …)."""
+
+    user_authorization_id: str
+    user_id: str | None
+    outcome: str
+    from_status: str | None = Field(alias="from")
+    to_status: str | None = Field(alias="to")
+    applied_at: UtcTime | None
+
+
+class ReconFileView(AnswerModel):
+    """One recon file. `counts` is null until it was compared. `missed` shows up to 20 users of each of the ledger's 16
+    shards; all of them are in the bucket's object `reportKey`. Times are UTC, `day` is JST."""
+
+    file_type: str
+    day: str
+    file_name: str
+    revision_of: str | None
+    state: str
+    reason: str | None
+    requested_at: UtcTime | None
+    deadline: UtcTime | None
+    stored_at: UtcTime | None
+    compared_at: UtcTime | None
+    compare_ms: int | None
+    sha256: str | None
+    size: int | None = Field(alias="bytes")
+    counts: ReconCounts | None
+    bad_rows: list[BadRowView]
+    missed: list[MissedView]
+    repairs: RepairsView
+    report_key: str | None
+
+
+class ReconReportView(AnswerModel):
+    """The recon files of one JST day, by type. `state` MISSING stands for a file that was never announced."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REPORT]})
+
+    date: str
+    files: list[ReconFileView]
+
+
+def recon_report(store: Store, day: str) -> ReconReportView:
+    """What is known of the recon files of a JST day (`yyyy-mm-dd`), with what the repairs have led to by now.
+
+    Raises
+    ------
+    InvalidFieldError
+        `day` is not a day.
+    NotFoundError
+        No file of that day is known, nor that one is missing.
+    """
+    try:
+        valid = date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidFieldError("date", "must be a day as yyyy-mm-dd")
+    found = {file_type: store.recon_files(file_type, day, day) for file_type in FILE_TYPES}
+    files = [each for named in found.values() for each in report.telling(named)]
+    if not files:
+        raise NotFoundError("no recon file of this day is known")
+    return ReconReportView(date=day, files=[_recon_file(store, each) for each in files])
+
+
+def _recon_file(store: Store, file: ReconFile) -> ReconFileView:
+    missed = list(report.outcomes(store, file, file.missed_sample))
+    return ReconFileView.model_validate(
+        report.facts(file) | {"missed": missed, "repairs": report.tally(missed), "reportKey": report.key(file)}
+    )
 
 
 def user(store: Store, user_id: str, now: datetime) -> UserView:
@@ -84,13 +276,13 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
 def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
     if status.provider == PAYPAY:
         return PayPayView(
-            status=status.status,
+            status=PayPayStatus(status.status),
             provider_status=status.provider_status,
             read_at=status.read_at,
             scopes=list(status.scopes),
         )
     return VexoraView(
-        status=status.status,
+        status=VexoraStatus(status.status),
         provider_status=status.provider_status,
         read_at=status.read_at,
         submission_id=status.submission_id,

@@ -1,13 +1,13 @@
 """Fetching a file from an address that others gave us, without becoming their way into our network.
 
-The rules: https, a host on our list, the default port, no credentials in the URL, no redirect followed, and
-the address that is really connected to must be public. The last rule is checked on the open socket, before a
-byte is sent, so a name that changes its answer between two look-ups gains nothing.
+The rules: https, a host on our list that is a name and no address, the default port, no credentials in the URL, no
+redirect followed, and the address that is really connected to must be public. The last rule is checked on the open
+socket, before a byte is sent, so a name that changes its answer between two look-ups gains nothing.
 """
 
 import ipaddress
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from honnin.errors import FileNotFetchedError, UrlRefusedError
+from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError, UrlRefusedError
 from honnin.http_client import Deadline, new_session, within
 
 _CHUNK_BYTES = 64 * 1024
@@ -67,24 +67,47 @@ def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
     host = (parts.hostname or "").lower()
     if not host or not host.isascii():
         raise UrlRefusedError("the URL names no plain host")
+    if _is_address(host):
+        raise UrlRefusedError("the host is an address and not a name")
     for allowed in (each.lower() for each in allowed_hosts):
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
             return
     raise UrlRefusedError("the host is not on the list of allowed hosts")
 
 
+def _is_address(host: str) -> bool:
+    """Whether a host is an IP address, in any notation that a resolver takes (decimal, hexadecimal, short forms)."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            socket.inet_aton(host)
+        except OSError:
+            return False
+    return True
+
+
 @contextmanager
 def opened(
-    url: str, *, allowed_hosts: Sequence[str], loopback: bool, deadline: Deadline, read_timeout_s: float
+    url: str,
+    *,
+    allowed_hosts: Sequence[str],
+    loopback: bool,
+    deadline: Deadline,
+    read_timeout_s: float,
+    headers: Mapping[str, str] | None = None,
+    accepted: Container[int] = (200,),
 ) -> Iterator[requests.Response]:
-    """An open, streaming answer with status 200 from a checked URL.
+    """An open, streaming answer with an `accepted` status from a checked URL.
 
     Raises
     ------
     UrlRefusedError
         The URL, or the address it leads to, breaks a rule.
+    FileGoneError
+        403, 404 or 410.
     FileNotFetchedError
-        No connection, or another status than 200 (a redirect included).
+        No connection, or another status that is not `accepted` (a redirect included).
     """
     check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
     session = new_session()
@@ -92,10 +115,12 @@ def opened(
     session.mount("http://", HTTPAdapter() if loopback else _PublicOnly())
     try:
         with within(
-            deadline, partial(_get, session, url, min(read_timeout_s, max(deadline.remaining_s, 0.1)))
+            deadline, partial(_get, session, url, min(read_timeout_s, max(deadline.remaining_s, 0.1)), headers or {})
         ) as response:
-            if response.status_code != 200:
-                raise FileNotFetchedError(f"the answer was HTTP {response.status_code}")
+            if response.status_code not in accepted:
+                gone = response.status_code in (403, 404, 410)
+                kind = FileGoneError if gone else FileNotFetchedError
+                raise kind(f"the answer was HTTP {response.status_code}")
             yield response
     except TimeoutError:
         raise FileNotFetchedError("there was no answer before the deadline") from None
@@ -106,29 +131,35 @@ def opened(
         session.close()
 
 
-def _get(session: requests.Session, url: str, read_timeout_s: float) -> requests.Response:
+def _get(session: requests.Session, url: str, read_timeout_s: float, headers: Mapping[str, str]) -> requests.Response:
     return session.get(
         url,
         stream=True,
         allow_redirects=False,
         timeout=(3.0, read_timeout_s),
-        headers={"Accept-Encoding": "identity"},
+        headers={"Accept-Encoding": "identity", **headers},
     )
+
+
+def pieces(response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
+    """The body as it arrives, never decoded. Raises `FileNotFetchedError` when it breaks off or at the deadline."""
+    try:
+        # read1 gives what has arrived; a plain read would wait for a full chunk, whatever the deadline.
+        while chunk := response.raw.read1(_CHUNK_BYTES):
+            yield chunk
+            if deadline.remaining_s <= 0:
+                raise FileNotFetchedError("the file was not complete before the deadline")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
 
 
 def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline) -> bytes:
     """The whole body. Raises `FileNotFetchedError` over `max_bytes` or after the deadline; never truncates."""
     body = bytearray()
-    try:
-        # read1 gives what has arrived; a plain read would wait for a full chunk, whatever the deadline.
-        while chunk := response.raw.read1(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > max_bytes:
-                raise FileNotFetchedError(f"the file is larger than {max_bytes} bytes")
-            if deadline.remaining_s <= 0:
-                raise FileNotFetchedError("the file was not complete before the deadline")
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
+    for piece in pieces(response, deadline):
+        body += piece
+        if len(body) > max_bytes:
+            raise FileTooLargeError(f"the file is larger than {max_bytes} bytes")
     return bytes(body)
 
 

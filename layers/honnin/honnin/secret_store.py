@@ -52,6 +52,15 @@ def paypay_credentials(*, refresh: bool = False) -> PayPayCredentials:
     )
 
 
+def paypay_merchant_id() -> str:
+    """Our merchant id at PayPay, for letters to its support; empty where it is not set.
+
+    Raises `SecretUnreadableError` when the secret cannot be read.
+    """
+    value = _read(settings().providers_secret_arn, refresh=False).get("paypay_merchant_id", "").strip()
+    return "" if value == PLACEHOLDER else value
+
+
 def vexora_credentials(*, refresh: bool = False) -> VexoraCredentials:
     """Vexora's credentials. Raises `SecretIncompleteError` naming the first key that is not set."""
     arn = settings().providers_secret_arn

@@ -7,11 +7,12 @@ timeline entry, and the status with its version. Readers get frozen dataclasses,
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,6 +20,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
 from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
+from honnin.observability import loggable
 from honnin.status import OPEN
 
 if TYPE_CHECKING:
@@ -32,6 +34,16 @@ LEDGER_KEPT = timedelta(days=40)
 
 POLL = "vexora_poll"
 PUBLISH = "publish"
+FETCH = "recon_fetch"
+
+# What a recon file carries while there is something to fetch. The URL holds a signature and goes first of all.
+_FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
+
+# The ledger of a day has this many partitions, by the first hexadecimal digit of the id's SHA-256.
+SHARDS = "0123456789abcdef"
+
+# BatchGetItem takes no more.
+_MOST_KEYS = 100
 
 # A change that is still unpublished after this was left behind by a crash; the poll publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
@@ -137,22 +149,32 @@ class TimelineEntry:
 
 @dataclass(frozen=True)
 class EventRecord:
-    """An event that has taken effect. `change` is what there is to publish about it, if anything."""
+    """An event that has taken effect: what it did, to whom, and the status after it.
+
+    `change` is what there is to publish about it, if anything.
+    """
 
     event_id: str
     applied_at: str
     published: bool
     change: Mapping[str, str] | None
+    user_id: str | None = None
+    what: str | None = None
+    to_status: str | None = None
 
 
 @dataclass(frozen=True)
 class Heard:
-    """A webhook's line in the ledger: this authorization was named on that JST day (`yyyy-mm-dd`)."""
+    """A webhook's line in the ledger: this authorization was named on that JST day (`yyyy-mm-dd`).
+
+    `late_for` is the day before, when the webhook came so soon after midnight that it may have been meant for that.
+    """
 
     ledger: str
     day: str
     user_authorization_id: str = field(repr=False)
     at: str
+    late_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +193,10 @@ class Unattached:
 
 @dataclass(frozen=True)
 class Announcement:
-    """A recon file that PayPay offers. `day` is its JST processing day; times are UTC; the URL holds a signature."""
+    """A recon file that PayPay offers. `day` is its JST processing day; times are UTC; the URL holds a signature.
+
+    `state` is ANNOUNCED, or REFUSED or IGNORED with the reason and without a URL; `name_says` is what the name holds.
+    """
 
     event_id: str
     file_type: str
@@ -180,7 +205,50 @@ class Announcement:
     url: str = field(repr=False)
     requested_at: str
     deadline: str
+    received_at: str
     at: str
+    state: str = "ANNOUNCED"
+    reason: str = ""
+    name_says: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReconFile:
+    """A recon file and what became of it. Times are UTC, `day` is JST.
+
+    `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or REFUSED (the URL), EXPIRED (not fetched in
+    time), TOO_LARGE, INVALID (not to be believed), IGNORED (a type that we do not take), MISSING (never announced; it
+    has no name). `url` is there while there is something to fetch: also for a stored file that was announced again.
+    """
+
+    file_type: str
+    day: str
+    name: str
+    state: str
+    url: str | None = field(default=None, repr=False)
+    requested_at: str | None = None
+    deadline: str | None = None
+    received_at: str | None = None
+    reason: str | None = None
+    name_says: Mapping[str, str] = field(default_factory=dict)
+    stored_at: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    revision_of: str | None = None
+    compared_at: str | None = None
+    reported_at: str | None = None
+    shards_done: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    compare_ms: int | None = None
+    bad_sample: tuple[Mapping[str, Any], ...] = ()
+    missed_sample: tuple[str, ...] = field(default=(), repr=False)
+    extra_sample: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is a file in the bucket."""
+        return self.state in ("STORED", "COMPARED", "INVALID")
 
 
 @dataclass(frozen=True)
@@ -328,55 +396,270 @@ class Store:
             Meanwhile the authorization was linked to a user: nothing was written; decide anew.
         """
         writes: list[tuple[Item, type[HonninError]]] = [
-            ({"Put": self._new(_record(waiting.event_id, waiting.at))}, AlreadyAppliedError),
+            ({"Put": self._new({**_record(waiting.event_id, waiting.at), "what": waiting.what})}, AlreadyAppliedError),
             ({"Put": self._new(_unattached_item(waiting))}, AlreadyAppliedError),
             # A link that appeared meanwhile: then it is somebody's after all.
             ({"ConditionCheck": self._no_link(waiting.subject)}, ConcurrentUpdateError),
         ]
         if waiting.heard:
-            writes.append(({"Update": self._ledger_update(waiting.heard)}, ConcurrentUpdateError))
+            writes += self._ledger_writes(waiting.heard)
         self._transact(waiting.event_id, writes)
 
     def announce(self, announcement: Announcement) -> None:
-        """Record an announced recon file, or the fresh URL of one that has not been fetched yet.
+        """Record an announced recon file, or the fresh URL of one that was announced before.
+
+        What is stored stays stored: a renewed notice only sets what there is to fetch. A notice that is refused or
+        ignored never takes the place of a good one.
 
         Raises
         ------
         AlreadyAppliedError
             The event's record is there: nothing was written.
         """
-        key = {
-            "pk": f"RECON#{announcement.file_type}",
-            "sk": f"{announcement.day}#{announcement.file_name}",
+        first = ({"Put": self._new(_record(announcement.event_id, announcement.at))}, AlreadyAppliedError)
+        for update in self._announcement_updates(announcement):
+            with suppress(_OvertakenError):
+                self._transact(announcement.event_id, [first, ({"Update": update}, _OvertakenError)])
+                return
+        # Overtaken by a newer notice: only the event is recorded.
+        self._transact(announcement.event_id, [first])
+
+    def _announcement_updates(self, announcement: Announcement) -> list[Item]:
+        """The ways to record a notice; the first one whose condition holds is the right one."""
+        said = {
+            "day": announcement.day,
+            "file_name": announcement.file_name,
+            "file_type": announcement.file_type,
+            "name_says": dict(announcement.name_says),
+            "requested_at": announcement.requested_at,
+            "deadline": announcement.deadline,
+            "received_at": announcement.received_at,
         }
-        values = {
-            ":announced": "ANNOUNCED",
-            ":url": announcement.url,
-            ":requested": announcement.requested_at,
-            ":deadline": announcement.deadline,
-            ":day": announcement.day,
-            ":name": announcement.file_name,
-            ":type": announcement.file_type,
-        }
-        update = {
+        key = _recon_key(announcement.file_type, announcement.day, announcement.file_name)
+        if announcement.state != "ANNOUNCED":
+            said |= {"state": announcement.state, "reason": announcement.reason}
+            return [self._set(key, said, "attribute_not_exists(pk) OR #state = :state")]
+        # The newest notice has the newest URL; when it came to us, we know better than the notice itself.
+        newer = "(attribute_not_exists(received_at) OR received_at <= :received_at)"
+        said |= {"url": announcement.url, "due_kind": FETCH, "due_at": announcement.deadline}
+        stored = {"stored": "STORED", "compared": "COMPARED", "invalid": "INVALID"}
+        is_stored = "#state IN (:stored, :compared, :invalid)"
+        return [
+            self._set(
+                key,
+                said | {"state": "ANNOUNCED"},
+                f"attribute_not_exists(pk) OR (NOT {is_stored} AND {newer})",
+                known=stored,
+                remove=("reason",),
+            ),
+            # The same notice, sent again under another id, is no reason to fetch a stored file again.
+            self._set(key, said, f"{is_stored} AND {newer} AND requested_at < :requested_at", known=stored),
+        ]
+
+    def recon_file(self, file_type: str, day: str, name: str) -> ReconFile | None:
+        """One recon file."""
+        key = _recon_key(file_type, day, name)
+        item = self._get(key["pk"], key["sk"])
+        return _recon_file(item) if item else None
+
+    def recon_files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
+        """The files of a type whose JST days lie within the two, by day and name."""
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            # "~" comes after every character of a file name.
+            ExpressionAttributeValues=_encode(
+                {":pk": f"RECON#{file_type}", ":first": f"{first_day}#", ":last": f"{last_day}#~"}
+            ),
+            ConsistentRead=True,
+        )
+        return [_recon_file(_decode(item)) for page in pages for item in page["Items"]]
+
+    def recon_files_to_fetch(self) -> list[ReconFile]:
+        """Every announced file that is not fetched yet, the oldest deadline first."""
+        return [_recon_file(item) for item in self._due(FETCH, "9999")]
+
+    def claim_recon_file(self, file: ReconFile, now: str, until: str) -> bool:
+        """Take a file for fetching until then (UTC); False while another worker has it, or when it is done."""
+        return self._update_recon(
+            file,
+            {"claimed_until": until},
+            "attribute_exists(#url) AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
+            known={"now": now},
+            names=("url",),
+        )
+
+    def release_recon_file(self, file: ReconFile, until: str, reason: str) -> None:
+        """Give a file back that is still claimed until then; it stays to be fetched."""
+        self._update_recon(
+            file, {"reason": reason}, "claimed_until = :ours", known={"ours": until}, remove=("claimed_until",)
+        )
+
+    def end_recon_fetch(self, file: ReconFile, state: str, reason: str) -> bool:
+        """Stop fetching under this URL. A file that is stored keeps its state; another gets `state`.
+
+        False when a newer notice came meanwhile: then that one counts, and nothing was written.
+        """
+        said = {"reason": reason} if file.is_stored else {"state": state, "reason": reason}
+        return self._update_recon(
+            file, said, "received_at = :received", known={"received": file.received_at}, remove=_FETCH_ATTRIBUTES
+        )
+
+    def recon_file_stored(self, file: ReconFile, *, name: str, sha256: str, size: int, at: str) -> None:
+        """Record that a file was stored under `name`: its own, or that of a revision beside it.
+
+        The comparison may have been faster: then only the facts are added, and its state stays.
+        """
+        said = {"sha256": sha256, "size": size, "stored_at": at, "file_type": file.file_type, "day": file.day}
+        said |= {"file_name": name, "requested_at": file.requested_at, "name_says": dict(file.name_says)}
+        if name != file.name:
+            said["revision_of"] = file.name
+        key = _recon_key(file.file_type, file.day, name)
+        begun = self._try(
+            self._set(
+                key,
+                said | {"state": "STORED"},
+                "NOT #state IN (:compared, :invalid)",
+                known={"compared": "COMPARED", "invalid": "INVALID"},
+            )
+        )
+        if not begun:
+            self._try(self._set(key, said, "attribute_exists(pk)"))
+        self._update_recon(
+            file,
+            {"fetched_at": at},
+            "received_at = :received",
+            known={"received": file.received_at},
+            remove=(*_FETCH_ATTRIBUTES, "reason"),
+        )
+
+    def recon_shard_done(self, file: ReconFile, shard: str) -> None:
+        """Remember that a shard of the ledger was compared and its missed users are on the queue."""
+        self._db.update_item(
+            TableName=self._table,
+            Key=_encode(_recon_key(file.file_type, file.day, file.name)),
+            UpdateExpression="ADD shards_done :shard",
+            ExpressionAttributeValues=_encode({":shard": {shard}}),
+        )
+
+    def end_recon_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
+        """Record how a comparison ended: COMPARED or INVALID, and what it found."""
+        self._try(
+            self._set(
+                _recon_key(file.file_type, file.day, file.name),
+                {**facts, "state": state, "file_type": file.file_type, "day": file.day, "file_name": file.name},
+                "",
+            )
+        )
+
+    def recon_reported(self, file: ReconFile, at: str, repairs: Mapping[str, int]) -> None:
+        """Remember that the report was written, and what the repairs had led to by then."""
+        self._update_recon(file, {"reported_at": at, "repairs": dict(repairs)}, "attribute_exists(pk)")
+
+    def recon_missing(self, file_type: str, day: str, at: str) -> None:
+        """Remember that no file of that day was announced, so that the hole is looked for again."""
+        key = _recon_key(file_type, day, "")
+        said = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
+        self._try(self._set(key, said, "attribute_not_exists(pk)"))
+
+    def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
+        """The authorizations that webhooks named on a JST day, in one shard, page by page (up to 1 MB each).
+
+        The shard `late-<hex>` holds those that came within the hour after that day.
+        """
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=_encode({":pk": f"LEDGER#{ledger}#{day}#{shard}"}),
+            # The id alone: a ledger of ten million lines has to be read within one run.
+            ProjectionExpression="sk",
+        )
+        for page in pages:
+            yield [item["sk"]["S"] for item in page["Items"]]
+
+    def events(self, event_ids: Sequence[str]) -> dict[str, EventRecord]:
+        """The records of those events that have taken effect."""
+        items = self._batch({"pk": f"EVENT#{event_id}", "sk": "EVENT"} for event_id in event_ids)
+        return {item["event_id"]: _event_record(item) for item in items}
+
+    def linked_users(self, user_authorization_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these PayPay authorizations belong to a user, and to whom."""
+        items = self._batch({"pk": f"PAYPAY#{each}", "sk": "LINK"} for each in user_authorization_ids)
+        return {item["pk"].removeprefix("PAYPAY#"): item["user_id"] for item in items}
+
+    def statuses_of(self, user_ids: Sequence[str], provider: str) -> dict[str, UserStatus]:
+        """The status of many users at one provider."""
+        items = self._batch({"pk": f"USER#{each}", "sk": f"STATUS#{provider}"} for each in dict.fromkeys(user_ids))
+        return {item["user_id"]: _user_status(item) for item in items}
+
+    def note_request_id(self, provider: str, request_id: str, at: str) -> None:
+        """Keep the last X-REQUEST-ID of a provider, for a letter to its support."""
+        self._db.put_item(
+            TableName=self._table,
+            Item=_encode({"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST", "request_id": request_id, "at": at}),
+        )
+
+    def last_request_id(self, provider: str) -> str | None:
+        """The last X-REQUEST-ID that was kept."""
+        item = self._get(f"PROVIDER#{provider}", "LAST_REQUEST")
+        return str(item["request_id"]) if item else None
+
+    def _batch(self, keys: Iterable[Item]) -> Iterator[Item]:
+        """The items under many keys, those that exist, in no order; 100 a call."""
+        for some in batched(keys, _MOST_KEYS, strict=False):
+            wanted: Any = {self._table: {"Keys": [_encode(key) for key in some]}}
+            while wanted:
+                answer = self._db.batch_get_item(RequestItems=wanted)
+                yield from map(_decode, answer["Responses"].get(self._table, []))
+                # What did not fit, or was throttled; boto3 backs off between throttled calls itself.
+                wanted = answer.get("UnprocessedKeys")
+
+    def _update_recon(
+        self,
+        file: ReconFile,
+        said: Mapping[str, Any],
+        condition: str,
+        *,
+        known: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> bool:
+        key = _recon_key(file.file_type, file.day, file.name)
+        return self._try(self._set(key, said, condition, known=known, remove=remove, names=names))
+
+    def _set(
+        self,
+        key: Item,
+        said: Mapping[str, Any],
+        condition: str,
+        *,
+        known: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> Item:
+        """An update that sets each attribute of `said`; the condition may name them, and what is `known`."""
+        given = _without_none(dict(said))
+        values = {f":{name}": value for name, value in {**given, **(known or {})}.items()}
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
+        if remove:
+            update += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        used = {*given, *remove, *names} | ({"state"} if "#state" in condition else set())
+        return {
             "TableName": self._table,
             "Key": _encode(key),
-            "UpdateExpression": "SET #state = :announced, #url = :url, requested_at = :requested, deadline = :deadline,"
-            " #day = :day, file_name = :name, file_type = :type",
-            # A notice that was overtaken by a newer one brings an older address.
-            "ConditionExpression": "attribute_not_exists(pk) OR (#state = :announced AND requested_at <= :requested)",
-            "ExpressionAttributeNames": {"#state": "state", "#url": "url", "#day": "day"},
+            "UpdateExpression": update,
+            **({"ConditionExpression": condition} if condition else {}),
+            "ExpressionAttributeNames": {f"#{name}": name for name in used},
             "ExpressionAttributeValues": _encode(values),
         }
-        record = {"event_id": announcement.event_id, "at": announcement.at}
-        writes: list[tuple[Item, type[HonninError]]] = [
-            ({"Put": self._new(_record(**record))}, AlreadyAppliedError),
-            ({"Update": update}, _OvertakenError),
-        ]
+
+    def _try(self, update: Item) -> bool:
+        """Make an update, unless its condition does not hold."""
         try:
-            self._transact(announcement.event_id, writes)
-        except _OvertakenError:
-            self._transact(announcement.event_id, writes[:1])
+            self._db.update_item(**update)
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
         """Move what waited under an authorization to its user's timeline; returns how many entries.
@@ -412,7 +695,7 @@ class Store:
                 if code == "ConditionalCheckFailed":
                     raise meaning(f"event {event_id}") from None
             if "TransactionConflict" in codes:
-                raise ConcurrentUpdateError(f"event {event_id}") from None
+                raise ConcurrentUpdateError(f"event {loggable(event_id)}") from None
             raise
 
     def _writes(self, effect: Effect) -> list[tuple[Item, type[HonninError]]]:
@@ -426,7 +709,7 @@ class Store:
         if effect.links:
             writes.append(({"Put": self._link_put(effect.after)}, LinkTakenError))
         if effect.heard:
-            writes.append(({"Update": self._ledger_update(effect.heard)}, ConcurrentUpdateError))
+            writes += self._ledger_writes(effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
         if effect.opens:
             writes.append(({"Put": self._new(_submission_item(effect.opens))}, ConcurrentUpdateError))
@@ -469,6 +752,16 @@ class Store:
     def due_submissions(self, now: str) -> Iterator[Submission]:
         """Open submissions whose poll is due at `now` (UTC), the longest overdue first."""
         return map(_submission, self._due(POLL, now))
+
+    def all_submissions(self) -> Iterator[Submission]:
+        """Every submission, decided or not, in no order. Reads the whole table: for an operator's rare question."""
+        pages = self._db.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="begins_with(pk, :pk)",
+            ExpressionAttributeValues=_encode({":pk": "SUBMISSION#"}),
+        )
+        for page in pages:
+            yield from map(_submission, map(_decode, page["Items"]))
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Applied events whose change should have been on the bus by `now` (UTC)."""
@@ -536,13 +829,16 @@ class Store:
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
-    def _ledger_update(self, heard: Heard) -> Item:
-        # Sharded by the id itself, so that a day of a million users is no hot partition.
-        shard = hashlib.sha256(heard.user_authorization_id.encode()).hexdigest()[0]
+    def _ledger_writes(self, heard: Heard) -> list[tuple[Item, type[HonninError]]]:
+        shard = ledger_shard(heard.user_authorization_id.encode())
+        lines = [(heard.day, shard)] + ([(heard.late_for, f"late-{shard}")] if heard.late_for else [])
+        return [({"Update": self._ledger_update(heard, *line)}, ConcurrentUpdateError) for line in lines]
+
+    def _ledger_update(self, heard: Heard, day: str, shard: str) -> Item:
         expires = datetime.fromisoformat(heard.at) + LEDGER_KEPT
         return {
             "TableName": self._table,
-            "Key": _encode({"pk": f"LEDGER#{heard.ledger}#{heard.day}#{shard}", "sk": heard.user_authorization_id}),
+            "Key": _encode({"pk": f"LEDGER#{heard.ledger}#{day}#{shard}", "sk": heard.user_authorization_id}),
             "UpdateExpression": "SET first_seen = if_not_exists(first_seen, :at), expires_at = :expires",
             "ExpressionAttributeValues": _encode({":at": heard.at, ":expires": int(expires.timestamp())}),
         }
@@ -570,6 +866,11 @@ class Store:
         }
 
 
+def ledger_shard(user_authorization_id: bytes) -> str:
+    """The ledger's shard of an id, 0 to f: by the id itself, so that a day of a million users is no hot partition."""
+    return hashlib.sha256(user_authorization_id).hexdigest()[0]
+
+
 def utc_text(moment: datetime) -> str:
     """A moment as the table keeps it: UTC, ISO 8601, milliseconds, `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -577,6 +878,7 @@ def utc_text(moment: datetime) -> str:
 
 def _event_item(effect: Effect) -> Item:
     item: Item = {**_record(effect.event_id, effect.at), "user_id": effect.after.user_id}
+    item |= {"what": effect.what, "to_status": effect.after.status}
     if effect.change:
         overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
         item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
@@ -753,6 +1055,41 @@ def _event_record(item: Item) -> EventRecord:
         applied_at=item["applied_at"],
         published="published_at" in item,
         change=item.get("change"),
+        user_id=item.get("user_id"),
+        what=item.get("what"),
+        to_status=item.get("to_status"),
+    )
+
+
+def _recon_key(file_type: str, day: str, name: str) -> Item:
+    return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
+
+
+def _recon_file(item: Item) -> ReconFile:
+    return ReconFile(
+        file_type=item["file_type"],
+        day=item["day"],
+        name=item["file_name"],
+        state=item["state"],
+        url=item.get("url"),
+        requested_at=item.get("requested_at"),
+        deadline=item.get("deadline"),
+        received_at=item.get("received_at"),
+        reason=item.get("reason"),
+        name_says=item.get("name_says", {}),
+        stored_at=item.get("stored_at"),
+        sha256=item.get("sha256"),
+        size=int(item["size"]) if "size" in item else None,
+        revision_of=item.get("revision_of"),
+        compared_at=item.get("compared_at"),
+        reported_at=item.get("reported_at"),
+        shards_done=frozenset(item.get("shards_done", ())),
+        counts={name: int(value) for name, value in item.get("counts", {}).items()},
+        repairs={name: int(value) for name, value in item.get("repairs", {}).items()},
+        compare_ms=int(item["compare_ms"]) if "compare_ms" in item else None,
+        bad_sample=tuple(item.get("bad_sample", ())),
+        missed_sample=tuple(item.get("missed_sample", ())),
+        extra_sample=tuple(item.get("extra_sample", ())),
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import segno
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from honnin.errors import InvalidFieldError
-from honnin.merchant_api import AnswerModel, RequestModel, UserId
+from honnin.merchant_api import AnswerModel, RequestModel, UserId, UtcTime
 from honnin.paypay import return_url
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkRequest
 from honnin.store import utc_text
@@ -18,12 +19,35 @@ from honnin.store import utc_text
 # PayPay has more scopes than the document lists, so only their form is held to.
 Scope = Annotated[str, StringConstraints(pattern=r"\A[a-z_]+\z", max_length=100)]
 
+# Examples of docs/openapi.json.
+_PLAIN_LINK: JsonDict = {
+    "userId": "user-0001",
+    "scopes": ["get_kyc_info"],
+    "returnUrl": "https://shop.example.jp/kyc/done",
+}
+_PASSPORT_LINK: JsonDict = {
+    **_PLAIN_LINK,
+    "scopes": ["kyc_passport_qr"],
+    "redirectType": "WEB_LINK",
+    "accountLinkFlow": KYC_PASSPORT_FLOW,
+    "kycPassport": {},
+}
+_ANSWER: JsonDict = {
+    "linkQRCodeURL": "https://paypay.example.jp/link/0001",
+    "qrSvg": "<svg>…</svg>",
+    "codeId": None,
+    "expiresAt": "2026-04-01T04:00:00.000Z",
+}
+
 
 class AccountLinkRequest(RequestModel):
     """Whom to link, for which scopes, and where the browser goes afterwards.
 
-    `kycData` and `kycPassport` are passed through: PayPay does not publish their keys.
+    `kycData` and `kycPassport` are passed through: PayPay does not publish their keys. `kycPassport` is required with
+    `accountLinkFlow` KYC_PASSPORT, and allowed with it only. `returnUrl` must be on the deployment's allow-list.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PLAIN_LINK, _PASSPORT_LINK]})
 
     user_id: UserId
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=50)]
@@ -48,10 +72,12 @@ class AccountLinkRequest(RequestModel):
 class AccountLinkAnswer(AnswerModel):
     """The QR to show, as PayPay's URL and as a picture; `codeId` in the KYC Passport flow. `expiresAt` is UTC."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
+
     link_qr_code_url: Annotated[str, Field(alias="linkQRCodeURL")]
     qr_svg: str
     code_id: str | None
-    expires_at: str
+    expires_at: UtcTime
 
 
 def link_request(body: AccountLinkRequest, allowlist: Sequence[str]) -> LinkRequest:

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from honnin import jst
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
@@ -17,7 +17,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import PROVIDER
-from honnin.recon import notification as recon_notification
+from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
 from honnin.store import Announcement, Effect, Heard, Store, Unattached, UserStatus, utc_text
 from honnin.webhook import UNNAMED, Event
@@ -25,6 +25,9 @@ from honnin.webhook import UNNAMED, Event
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 _WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED})
+
+# A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
+_STILL_COUNTS = timedelta(hours=1)
 
 # The kinds whose users PayPay also lists in a recon file.
 LEDGERS = ("kyc", "risk", "account_status")
@@ -44,8 +47,17 @@ class Reading:
 class PayPayNotifications:
     """The rule for PayPay's events; `batch` it once per SQS batch, so that a user's events share one reading."""
 
-    def __init__(self, *, store: Store, client: PayPayClient, archive: KycArchive, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        client: PayPayClient,
+        archive: KycArchive,
+        recon_files: ReconFiles,
+        now: Callable[[], datetime],
+    ) -> None:
         self._store = store
+        self._recon_files = recon_files
         self._client = client
         self._archive = archive
         self._now = now
@@ -69,7 +81,7 @@ class PayPayNotifications:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
         self._unwritten = None
         if event.kind == "recon_file":
-            return recon_notification.announcement(event, self._now())
+            return self._recon_files.announcement(event, self._now())
         if event.kind == "unrecognised":
             return self._unrecognised(event)
         if event.kind not in LEDGERS:
@@ -236,7 +248,9 @@ class PayPayNotifications:
         if event.cause != "webhook" or event.kind not in LEDGERS:
             return None
         received = datetime.fromisoformat(event.received_at).astimezone(UTC)
-        return Heard(event.kind, jst.day(received), event.subject, event.received_at)
+        day, an_hour_ago = jst.day(received), jst.day(received - _STILL_COUNTS)
+        late_for = an_hour_ago if an_hour_ago != day else None
+        return Heard(event.kind, day, event.subject, event.received_at, late_for)
 
 
 def _stands(status: UserStatus) -> bool:

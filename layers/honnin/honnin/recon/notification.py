@@ -1,48 +1,91 @@
 """A recon file notification: what was announced, until when it can be fetched (base document, "Recon File").
 
-The URL came in an unsigned message. It is only recorded here; nothing fetches it without checking it first.
+The URL came in an unsigned message. It is only checked and recorded here; `download` fetches it, and checks it again.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from honnin import jst
+from honnin.errors import ReconUrlRefusedError
+from honnin.observability import count, logger
+from honnin.recon.download import check_url
+from honnin.recon.file_types import FILE_TYPES, NameParts, read_name
 from honnin.store import Announcement, utc_text
 from honnin.webhook import Event
 
 # Base document: "File acquisition period: 2 hours".
 ACQUISITION_PERIOD = timedelta(hours=2)
 
-# Base document, "File Name": kyc_passport[_risk|_account_status]_<id>_<from>_<to>.csv; the format of <from> and
-# <to> is not published, so only their first eight digits are read as a day, where they are one.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_NAME_PARTS = re.compile(r"kyc_passport(?:_risk|_account_status)?_.+_(\d{8})\d*_(\d{8})\d*\.csv")
 
 
-def announcement(event: Event, now: datetime) -> Announcement:
-    """The file that an event announces. `now` is an aware moment, for a notice without a readable time."""
-    requested_at = _moment(event.detail.get("requestedAt", ""), now)
-    name = _file_name(event.detail.get("path", ""))
-    if not _FILE_NAME.fullmatch(name):
-        name = f"unnamed-{event.event_id.rpartition(':')[2][:64]}"
-    return Announcement(
-        event_id=event.event_id,
-        file_type=event.subject,
-        file_name=name,
-        day=_day(name, requested_at),
-        url=event.detail.get("path", ""),
-        requested_at=utc_text(requested_at),
-        deadline=utc_text(requested_at + ACQUISITION_PERIOD),
-        at=utc_text(now),
-    )
+@dataclass(frozen=True)
+class ReconFiles:
+    """Which files are fetched, and from where: the file types that PayPay delivers to us, and the allowed hosts.
+
+    `loopback` opens http to 127.0.0.1, for the local stack only.
+    """
+
+    file_types: Sequence[str]
+    allowed_hosts: Sequence[str]
+    loopback: bool = False
+
+    def announcement(self, event: Event, now: datetime) -> Announcement:
+        """The file that an event announces, with the state that it begins in.
+
+        ANNOUNCED is to be fetched. REFUSED has a URL that breaks a rule, which is kept out of the table. IGNORED is of
+        a type that we do not take (unknown, or not in `ReconFileTypes`). `now` is an aware moment.
+        """
+        url = event.detail.get("path", "")
+        requested_at = _moment(event.detail.get("requestedAt", ""), now)
+        name = file_name(url) or f"unnamed-{event.event_id.rpartition(':')[2][:64]}"
+        parts = read_name(name)
+        state, reason = self._verdict(event.subject, url)
+        return Announcement(
+            event_id=event.event_id,
+            file_type=event.subject,
+            file_name=name,
+            day=_day(parts, requested_at),
+            url=url if state == "ANNOUNCED" else "",
+            requested_at=utc_text(requested_at),
+            deadline=utc_text(requested_at + ACQUISITION_PERIOD),
+            received_at=event.received_at,
+            at=utc_text(now),
+            state=state,
+            reason=reason,
+            name_says={
+                "owner_id": parts.owner_id,
+                "first_day": parts.first_day,
+                "last_day": parts.last_day,
+            }
+            if parts
+            else {},
+        )
+
+    def _verdict(self, file_type: str, url: str) -> tuple[str, str]:
+        if file_type not in FILE_TYPES or file_type not in self.file_types:
+            count("ReconFileIgnored")
+            return "IGNORED", "this file type is not among ReconFileTypes"
+        try:
+            check_url(url, allowed_hosts=self.allowed_hosts, loopback=self.loopback)
+        except ReconUrlRefusedError as refused:
+            count("ReconFileRefused")
+            logger().error("recon file refused", file_type=file_type, reason=str(refused))
+            return "REFUSED", str(refused)
+        return "ANNOUNCED", ""
 
 
-def _file_name(url: str) -> str:
+def file_name(url: str) -> str:
+    """The file name at the end of a URL's path, or an empty text where there is none that can be a file's name."""
     try:
-        return unquote(urlsplit(url).path.rpartition("/")[2])
+        name = unquote(urlsplit(url).path.rpartition("/")[2])
     except ValueError:
         return ""
+    return name if _FILE_NAME.fullmatch(name) else ""
 
 
 def _moment(epoch: str, now: datetime) -> datetime:
@@ -52,11 +95,6 @@ def _moment(epoch: str, now: datetime) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _day(name: str, requested_at: datetime) -> str:
+def _day(parts: NameParts | None, requested_at: datetime) -> str:
     """The JST processing day: from the name, else the day before the notice."""
-    if found := _NAME_PARTS.fullmatch(name):
-        try:
-            return datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=jst.JST).date().isoformat()
-        except ValueError:
-            pass
-    return jst.day(requested_at - timedelta(days=1))
+    return parts.first_day if parts else jst.day(requested_at - timedelta(days=1))

@@ -1,0 +1,144 @@
+"""How a function becomes a command: the options that all share, the deployment it works on, and how it ends."""
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from honninctl.deployment import Deployment, Where
+from honninctl.failures import CommandError, ExitCode, explained, show_traceback
+from honninctl.screen import Screen
+
+_CONNECTION = "Which stack"
+_DEBUG = "HONNIN_DEBUG"
+
+# Typer binds an annotation to one option, so a group and its commands share these.
+StackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", metavar="NAME", help="CloudFormation stack (env HONNIN_STACK).", rich_help_panel=_CONNECTION
+    ),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help="AWS endpoint of the local stack (env HONNIN_ENDPOINT).",
+        rich_help_panel=_CONNECTION,
+    ),
+]
+RegionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--region", metavar="REGION", help="AWS region; default: yours, or Tokyo.", rich_help_panel=_CONNECTION
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_CONNECTION),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and nothing else on stdout.")]
+RevealOption = Annotated[
+    bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data; mind who looks on.")
+]
+
+
+@dataclass(frozen=True)
+class Cli:
+    """What a command works with."""
+
+    deployment: Deployment
+    screen: Screen
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was typed before the command's name."""
+
+    where: Where = field(default_factory=Where)
+    as_json: bool = False
+
+
+def connection(
+    ctx: typer.Context,
+    stack: StackOption = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take the shared options before the name of a command, too."""
+    above = ctx.obj if isinstance(ctx.obj, Given) else Given()
+    typed = Where(stack, endpoint, region, profile)
+    ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
+
+
+def command(app: typer.Typer, name: str, *, example: str, hidden: bool = False) -> Callable[[Any], Any]:
+    """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
+
+    The function returns None or an `ExitCode`.
+    """
+
+    def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        @wraps(function)
+        def run(
+            ctx: typer.Context,
+            *,
+            stack: str | None,
+            endpoint: str | None,
+            region: str | None,
+            profile: str | None,
+            json: bool,
+            **own: Any,
+        ) -> None:
+            above = ctx.obj if isinstance(ctx.obj, Given) else Given()
+            where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
+            cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
+            raise typer.Exit(_ended(cli, lambda: function(cli, **own)))
+
+        _describe(run, function)
+        app.command(name, epilog=f"Example: {example}", hidden=hidden)(run)
+        return function
+
+    return register
+
+
+def _describe(run: Callable[..., Any], function: Callable[..., Any]) -> None:
+    """Give the wrapper the parameters of the function and of `connection`, which Typer reads off the signature."""
+    own = list(inspect.signature(function).parameters.values())[1:]
+    context, *shared = inspect.signature(connection).parameters.values()
+    parameters = [
+        context.replace(kind=inspect.Parameter.KEYWORD_ONLY),
+        *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def _environment() -> Where:
+    # Region, profile and keys are botocore's to read.
+    return Where(
+        stack=os.environ.get("HONNIN_STACK"),
+        endpoint=os.environ.get("HONNIN_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL"),
+    )
+
+
+def _ended(cli: Cli, call: Callable[[], ExitCode | None]) -> int:
+    try:
+        return call() or ExitCode.OK
+    except KeyboardInterrupt:
+        cli.screen.note("Interrupted.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        raise  # `… | head`: Typer ends quietly
+    except Exception as error:
+        told: CommandError = explained(error)
+        if os.environ.get(_DEBUG):
+            show_traceback(error)
+        cli.screen.note(f"honninctl: {told}")
+        return told.exit_code

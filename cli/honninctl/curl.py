@@ -1,0 +1,227 @@
+"""A curl command line, read as the HTTP request that curl would send. Nothing is sent."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from honninctl.failures import UsageError
+
+# curl's options, by what they do to what a signature covers. Those of the first line take no value.
+_FLAGS = (
+    "-s --silent -S --show-error -v --verbose -i --include -k --insecure -L --location --compressed -f --fail "
+    "--fail-with-body -# --progress-bar --http1.1 --http2 -4 -6 -N --no-buffer -g --globoff"
+)
+_WITHOUT_EFFECT = (
+    "-o --output -m --max-time --connect-timeout --retry -x --proxy -w --write-out --resolve --cacert -b --cookie "
+    "-c --cookie-jar -A --user-agent -e --referer -u --user"
+)
+_BODY = "-d --data --data-ascii --data-raw --data-binary --data-urlencode --json"
+_FORM = "-F --form --form-string"
+_REQUEST = "-X --request -H --header --url"
+_SHORT_WITH_VALUE = "XHdFAoemxwbcu"
+
+_ANSI_QUOTED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a form or of a JSON object, as text. `is_file`: the contents of a file, which no `sign` covers."""
+
+    name: str
+    value: str
+    origin: str
+    is_file: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What curl would send. `path` is as on the wire, without the query; header names are in lower case."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    form: tuple[Field, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The URL's path only, as it would be sent."""
+        return urlsplit(self.url).path or "/"
+
+    @property
+    def query(self) -> str:
+        """The URL's query, which no signature of the two providers covers."""
+        return urlsplit(self.url).query
+
+    def fields(self) -> tuple[Field, ...]:
+        """The top-level fields of the body: of a multipart form, a JSON object or a URL-encoded form.
+
+        Raises `UsageError` when the body is none of them.
+        """
+        if self.form:
+            return self.form
+        if "x-www-form-urlencoded" in self.headers.get("content-type", "") and not self.body.lstrip().startswith(b"{"):
+            pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
+            return tuple(Field(name, value, f"form field {name}") for name, value in pairs)
+        return _json_fields(self.body)
+
+
+@dataclass
+class _Draft:
+    method: str = ""
+    url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: list[bytes] = field(default_factory=list)
+    form: list[Field] = field(default_factory=list)
+    is_json: bool = False
+
+
+def parse(text: str, read_file: Callable[[str], bytes] = lambda name: Path(name).read_bytes()) -> Request:
+    """Read a command line as a shell and then curl would.
+
+    Raises
+    ------
+    UsageError
+        It is no curl command, or has an option whose effect on the request is not known here.
+    """
+    words = _words(text)
+    if not words or Path(words[0]).name != "curl":
+        raise UsageError("this is not a curl command line: it must begin with curl")
+    draft = _Draft()
+    for option, value in _options(words[1:]):
+        _take(draft, option, value, read_file)
+    if not draft.url:
+        raise UsageError("the curl command line has no URL")
+    return _finished(draft)
+
+
+def _words(text: str) -> list[str]:
+    # Browsers copy as `curl … $'…'`, which shlex does not know.
+    plain = _ANSI_QUOTED.sub(lambda found: shlex.quote(_unescaped(found[1])), text.strip())
+    # A continued line of a shell; shlex would keep the newline.
+    plain = re.sub(r"\\\r?\n", " ", plain)
+    try:
+        return shlex.split(plain)
+    except ValueError as error:
+        raise UsageError(f"the curl command line cannot be read: {error}") from None
+
+
+def _unescaped(text: str) -> str:
+    def one(found: re.Match[str]) -> str:
+        escape = found[1]
+        if escape[0] in "ux" and len(escape) > 1:
+            return chr(int(escape[1:], 16))
+        return _ESCAPED.get(escape, escape)
+
+    return _ESCAPE.sub(one, text)
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each option with its value (empty for a flag); an address comes as the option `--url`."""
+    left = iter(words)
+    for word in left:
+        if not word.startswith("-") or word == "-":
+            yield "--url", word
+        elif word.startswith("--"):
+            name, equals, value = word.partition("=")
+            yield name, value if equals else (next(left, "") if _takes_value(name) else "")
+        else:
+            yield from _short_options(word, left)
+
+
+def _short_options(word: str, left: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for place, letter in enumerate(word[1:], start=1):
+        if letter in _SHORT_WITH_VALUE:
+            yield f"-{letter}", word[place + 1 :] or next(left, "")
+            return
+        yield f"-{letter}", ""
+
+
+def _takes_value(name: str) -> bool:
+    return any(_is(name, options) for options in (_WITHOUT_EFFECT, _BODY, _FORM, _REQUEST))
+
+
+def _is(name: str, options: str) -> bool:
+    return name in options.split()
+
+
+def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], bytes]) -> None:
+    if option in ("-X", "--request"):
+        draft.method = value.upper()
+    elif option in ("-H", "--header"):
+        name, _, text = value.partition(":")
+        draft.headers[name.strip().lower()] = text.strip()
+    elif option == "--url":
+        if draft.url:
+            raise UsageError(f"the curl command line has two URLs, {draft.url} and {value}")
+        draft.url = value if "://" in value else f"http://{value}"
+    elif _is(option, _BODY):
+        draft.is_json = draft.is_json or option == "--json"
+        draft.body.append(_data(option, value, read_file))
+    elif _is(option, _FORM):
+        draft.form.append(_form_field(option, value))
+    elif option in ("-I", "--head"):
+        draft.method = draft.method or "HEAD"
+    elif not _is(option, _FLAGS) and not _is(option, _WITHOUT_EFFECT):
+        raise UsageError(f"curl's option {option} is not understood here: leave it out, or give the values themselves")
+
+
+def _data(option: str, value: str, read_file: Callable[[str], bytes]) -> bytes:
+    if option == "--data-urlencode":
+        name, equals, text = value.partition("=")
+        return f"{name}={quote(text, safe='')}".encode() if equals and name else quote(text or value, safe="").encode()
+    if option == "--data-raw" or not value.startswith("@"):
+        return value.encode()
+    try:
+        content = read_file(value[1:])
+    except OSError as error:
+        raise UsageError(f"the file {value[1:]} of the curl command line cannot be read: {error.strerror}") from None
+    # curl: --data drops line ends and NULs from a file; --data-binary and --json keep every byte.
+    return content if option in ("--data-binary", "--json") else re.sub(rb"[\r\n\x00]", b"", content)
+
+
+def _form_field(option: str, value: str) -> Field:
+    name, equals, text = value.partition("=")
+    if not equals:
+        raise UsageError(f"the form field {name!r} has no value: write -F name=value")
+    if option != "--form-string" and text[:1] in ("@", "<"):
+        return Field(name, "", f"form field {name}", is_file=True)
+    if option != "--form-string":
+        # -F takes attributes after a semicolon: name=value;type=text/plain.
+        text = re.sub(r";\s*(type|filename|encoder)=.*$", "", text)
+        text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    return Field(name, text, f"form field {name}")
+
+
+def _finished(draft: _Draft) -> Request:
+    if draft.form and draft.body:
+        raise UsageError("the curl command line has both a form (-F) and a body (-d)")
+    separator = b"" if draft.is_json else b"&"
+    body = separator.join(draft.body)
+    if draft.is_json:
+        draft.headers.setdefault("content-type", "application/json")
+    elif draft.body:
+        draft.headers.setdefault("content-type", "application/x-www-form-urlencoded")
+    method = draft.method or ("POST" if draft.body or draft.form else "GET")
+    return Request(method, draft.url, draft.headers, body, tuple(draft.form))
+
+
+def _json_fields(body: bytes) -> tuple[Field, ...]:
+    try:
+        value = json.loads(body, parse_float=str, parse_int=str)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UsageError("the body is neither a form nor a JSON object")
+    fields = []
+    for name, each in value.items():
+        if isinstance(each, dict | list | bool):
+            raise UsageError(f"the field {name} is not a text or a number, which Vexora's rule does not speak of")
+        fields.append(Field(name, "" if each is None else each, f"JSON field {name}"))
+    return tuple(fields)

@@ -1,0 +1,198 @@
+"""One deployed stack, as an operator reaches it: outputs, parameters, clients. Nothing is asked before it is needed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, error_code
+
+if TYPE_CHECKING:
+    import botocore.session
+    from botocore.awsrequest import AWSResponse
+
+    from honnin.store import Store
+
+# Everything of Honnin is in Tokyo, where both providers are (samconfig.toml); --region says otherwise.
+DEFAULT_REGION = "ap-northeast-1"
+
+_CONNECT_TIMEOUT_S = 5
+# API Gateway ends a request after 29 s.
+_READ_TIMEOUT_S = 35
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which stack, as it was typed: `None` is for whatever was not."""
+
+    stack: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+    def or_else(self, other: "Where") -> "Where":
+        """Its own values, and those of `other` for what it leaves open."""
+        return Where(
+            self.stack or other.stack,
+            self.endpoint or other.endpoint,
+            self.region or other.region,
+            self.profile or other.profile,
+        )
+
+
+class Deployment:
+    """A stack of Honnin, with the caller's own AWS credentials (profile, environment, role: botocore's chain)."""
+
+    def __init__(self, where: Where) -> None:
+        self._where = where
+
+    @property
+    def has_name(self) -> bool:
+        """Whether a stack was named at all."""
+        return bool(self._where.stack)
+
+    @property
+    def name(self) -> str:
+        """The stack's name. Raises `UsageError` when none was given."""
+        if not self._where.stack:
+            raise UsageError("say which stack: --stack honnin-prod, or HONNIN_STACK")
+        return self._where.stack
+
+    @cached_property
+    def region(self) -> str:
+        """--region, else that of the environment or profile, else Tokyo."""
+        return self._where.region or self._session.get_config_variable("region") or DEFAULT_REGION
+
+    @cached_property
+    def _session(self) -> "botocore.session.Session":
+        import botocore.session
+
+        return botocore.session.Session(profile=self._where.profile)
+
+    @cache  # noqa: B019 -- one deployment lives as long as the program
+    def client(self, service: str) -> Any:
+        """The client of an AWS service."""
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            # A stack on this machine is never behind a proxy.
+            proxies={} if self._where.endpoint else None,
+        )
+        return self._session.create_client(
+            service, region_name=self.region, endpoint_url=self._where.endpoint, config=config
+        )
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """CloudFormation's description of the stack. Raises `NotFoundError` when there is none of that name."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except ClientError as error:
+            if error_code(error) == "ValidationError":
+                raise NotFoundError(f"there is no stack {self.name!r} in {self.region} for these credentials") from None
+            raise
+        found: Mapping[str, Any] = answer["Stacks"][0]
+        return found
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of the template."""
+        return {each["OutputKey"]: each["OutputValue"] for each in self.description.get("Outputs", [])}
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters that the stack was deployed with."""
+        given = self.description.get("Parameters", [])
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in given}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the stack of `make run`."""
+        return self.parameters.get("Stage") == "local"
+
+    def output(self, key: str) -> str:
+        """One output. Raises `NotFoundError` for a stack that is not Honnin's, or of a version without it."""
+        if key not in self.outputs:
+            raise NotFoundError(f"{self.name} has no output {key}: is it a stack of Honnin, and up to date?")
+        return self.outputs[key]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of one of the template's resources."""
+        answer = self.client("cloudformation").describe_stack_resource(
+            StackName=self.name, LogicalResourceId=logical_id
+        )
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
+    @cached_property
+    def store(self) -> "Store":
+        """The state table."""
+        from honnin.store import Store
+
+        return Store(self.output("StateTableName"), self.client("dynamodb"))
+
+    def provider_secret(self) -> Mapping[str, str]:
+        """The providers' credentials. Raises `CommandError` when the secret is no JSON object."""
+        answer = self.client("secretsmanager").get_secret_value(SecretId=self.output("ProvidersSecretArn"))
+        try:
+            values = json.loads(answer["SecretString"])
+        except (KeyError, ValueError):
+            values = None
+        if not isinstance(values, dict):
+            raise CommandError('the provider secret is not a JSON object; set it anew (README, "Deploying")')
+        return {str(name): str(value) for name, value in values.items()}
+
+    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Call the merchant API, signed for `execute-api` with the caller's credentials; returns its JSON.
+
+        `path` is percent-encoded and begins with a slash. A problem of the API becomes the error of the same
+        meaning: 403 `NoAccessError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise NoAccessError("no AWS credentials found; sign in, or choose others with --profile")
+        url = self.output("MerchantApiUrl").rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        request = AWSRequest(method=method, url=url, headers={"Accept": "application/json"})
+        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self.region).add_auth(request)
+        return _meaning(send(request, use_proxies=not self._where.endpoint))
+
+
+def send(request: Any, *, use_proxies: bool, timeout_s: int = _READ_TIMEOUT_S) -> "AWSResponse":
+    """Send one `AWSRequest` as it is: no redirect is followed."""
+    from botocore.httpsession import URLLib3Session
+    from botocore.utils import get_environ_proxies
+
+    proxies = get_environ_proxies(request.url) if use_proxies else {}
+    http = URLLib3Session(timeout=timeout_s, proxies=proxies)
+    try:
+        return http.send(request.prepare())
+    finally:
+        http.close()
+
+
+def _meaning(answer: "AWSResponse") -> dict[str, Any]:
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        body = None
+    if 200 <= answer.status_code < 300 and isinstance(body, dict):
+        return body
+    problem = body if isinstance(body, dict) else {}
+    said = problem.get("detail") or problem.get("title") or problem.get("message") or problem.get("Message") or ""
+    message = f"the merchant API answered {answer.status_code}" + (f": {said}" if said else "")
+    if "Missing Authentication Token" in said:
+        # So API Gateway names a path that it does not know.
+        raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
+    if answer.status_code in (401, 403):
+        raise NoAccessError(f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn")
+    kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}
+    raise kinds.get(answer.status_code, CommandError)(message)

@@ -1,0 +1,364 @@
+"""What may be wrong with a deployment: each check says ok, warn or fail, and what to do. Nothing is changed."""
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+
+from honninctl import dead_letters, egress
+from honninctl.deployment import Deployment, send
+from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
+
+# providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
+_CLOCK_FAILS_S = 120
+_CLOCK_WARNS_S = 30
+_PROVIDER_TIMEOUT_S = 10
+
+# The provider secret (architecture.md §10), by provider.
+_SECRET_KEYS = {
+    "Vexora": ("vexora_merchant_no", "vexora_app_secret"),
+    "PayPay": ("paypay_api_key", "paypay_api_secret"),
+}
+_OPTIONAL_SECRET_KEYS = ("paypay_merchant_id",)
+
+# How template.yaml's descriptions say that a value is ours to find out: the provider does not publish it.
+_UNCONFIRMED = re.compile(r"not published|confirm|\bask\b|until it is set|refuses every", re.IGNORECASE)
+_CONFIRM_GROUP = re.compile(r"\(confirm each", re.IGNORECASE)
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `advice` says what to do; empty where there is nothing to do."""
+
+    topic: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+type _Examination = Callable[[], Iterator[Check]]
+
+
+def examine(
+    deployment: Deployment, told_addresses: Sequence[str], done: Callable[[int], None] = lambda _: None
+) -> Iterator[Check]:
+    """Run all checks in order; `done` is called after each topic.
+
+    Raises
+    ------
+    NoAccessError, NotFoundError, UsageError
+        Nothing can be checked: no credentials, no such stack, or none was named.
+    """
+    topics: dict[str, _Examination] = {
+        "credentials": lambda: _credentials(deployment),
+        "stack": lambda: _stack(deployment),
+        "secret": lambda: _secret(deployment),
+        "clock": lambda: _clocks(deployment),
+        "egress": lambda: _egress(deployment, told_addresses),
+        "table": lambda: _table(deployment),
+        "queues": lambda: _queues(deployment),
+        "buckets": lambda: _buckets(deployment),
+        "bus": lambda: _bus(deployment),
+        "webhooks": lambda: _webhook_urls(deployment),
+        "parameters": lambda: _parameters(deployment),
+    }
+    for topic, examination in topics.items():
+        yield from _guarded(topic, examination)
+        done(1)
+
+
+TOPICS = 11
+
+
+def _guarded(topic: str, examination: _Examination) -> Iterator[Check]:
+    """The checks of a topic; an error becomes a failed check, but for one that leaves nothing to check."""
+    try:
+        yield from examination()
+    except Exception as error:
+        told = explained(error)
+        if topic in ("credentials", "stack") and isinstance(told, NoAccessError | NotFoundError | UsageError):
+            raise told from None
+        advice = "give your credentials that permission" if isinstance(told, NoAccessError) else "mend that first"
+        yield Check(topic, Verdict.FAIL, str(told), advice)
+
+
+def _credentials(deployment: Deployment) -> Iterator[Check]:
+    who = deployment.client("sts").get_caller_identity()
+    yield Check("credentials", Verdict.OK, f"{who['Arn']} in {deployment.region}")
+
+
+def _stack(deployment: Deployment) -> Iterator[Check]:
+    status = str(deployment.description["StackStatus"])
+    if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        yield Check("stack", Verdict.OK, f"{deployment.name} is {status}")
+    elif status.endswith("_IN_PROGRESS"):
+        yield Check("stack", Verdict.WARN, f"{deployment.name} is {status}", "wait until it is deployed")
+    else:
+        yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
+    if not deployment.is_local and not deployment.parameters.get("AlarmEmail"):
+        yield Check("stack", Verdict.WARN, "AlarmEmail is empty: nobody is told of an alarm", "set it and deploy")
+
+
+def _secret(deployment: Deployment) -> Iterator[Check]:
+    from honnin.secret_store import PLACEHOLDER
+
+    values = deployment.provider_secret()
+    for provider, keys in _SECRET_KEYS.items():
+        missing = [key for key in keys if values.get(key, "").strip() in ("", PLACEHOLDER)]
+        wrong = [key for key in keys if not values.get(key, "").isascii()]
+        if len(missing) == len(keys):
+            yield Check("secret", Verdict.WARN, f"{provider} is not set up", f"fine if you do not use {provider}")
+        elif missing or wrong:
+            found = f"no usable value for {', '.join(missing + wrong)}"
+            yield Check("secret", Verdict.FAIL, found, 'set it with put-secret-value (README, "Deploying")')
+        else:
+            yield Check("secret", Verdict.OK, f"{provider}: complete")
+    yield from _secret_details(values, PLACEHOLDER)
+
+
+def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Check]:
+    secret = values.get("paypay_api_secret", "").strip()
+    if secret and secret != placeholder and not _is_base64(secret):
+        # providers.md §1.3: the key of the responseToken is the base64-decoded API secret.
+        found = "paypay_api_secret is not base64, so no responseToken can be checked"
+        yield Check("secret", Verdict.FAIL, found, "copy it anew from PayPay, without blanks or quotes")
+    for key in _OPTIONAL_SECRET_KEYS:
+        if values.get(key, "").strip() in ("", placeholder):
+            advice = "set it if you want ready-made requests to PayPay's support"
+            yield Check("secret", Verdict.WARN, f"{key} is not set", advice)
+    known = {*_OPTIONAL_SECRET_KEYS, *(key for keys in _SECRET_KEYS.values() for key in keys)}
+    if unknown := sorted(set(values) - known):
+        yield Check(
+            "secret", Verdict.WARN, f"unknown: {', '.join(unknown)}", "a slip of the keyboard? Nothing reads it"
+        )
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _clocks(deployment: Deployment) -> Iterator[Check]:
+    """Both clocks against each provider's: this machine's (you sign with it by hand) and AWS's (functions sign)."""
+    aws_off = _aws_clock_offset(deployment)
+    for provider in ("PayPay", "Vexora"):
+        url = deployment.parameters.get(f"{provider}BaseUrl", "")
+        try:
+            off = _clock_offset(deployment, url)
+        except CommandError as error:
+            advice = "from here only? The functions may reach it all the same: see the alarms"
+            yield Check("clock", Verdict.WARN, f"{provider}: {error}", advice)
+            continue
+        yield _clock(f"this machine and {provider}", off, "set this machine's clock; signatures made here would fail")
+        if aws_off is not None:
+            yield _clock(f"AWS and {provider}", off - aws_off, f"ask {provider}: the functions' signatures may fail")
+
+
+def _clock(which: str, off_s: float, advice: str) -> Check:
+    verdict = Verdict.OK
+    if abs(off_s) > _CLOCK_WARNS_S:
+        verdict = Verdict.FAIL if abs(off_s) > _CLOCK_FAILS_S else Verdict.WARN
+    # A Date header has whole seconds only.
+    found = f"{which}: {'less than 2' if abs(off_s) < 2 else format(abs(off_s), '.0f')} s apart"
+    return Check("clock", verdict, found, "" if verdict is Verdict.OK else advice)
+
+
+def _aws_clock_offset(deployment: Deployment) -> float | None:
+    begun = time.time()
+    answer = deployment.client("sts").get_caller_identity()
+    return _offset(answer["ResponseMetadata"]["HTTPHeaders"].get("date"), begun, time.time())
+
+
+def _clock_offset(deployment: Deployment, url: str) -> float:
+    """Seconds that this machine is ahead of the server. Any answer has the header, a refusal as well."""
+    from botocore.awsrequest import AWSRequest
+
+    begun = time.time()
+    try:
+        answer = send(
+            AWSRequest(method="HEAD", url=url), use_proxies=not deployment.is_local, timeout_s=_PROVIDER_TIMEOUT_S
+        )
+    except Exception as error:
+        raise CommandError(f"{url} does not answer ({type(error).__name__})") from None
+    off = _offset(answer.headers.get("Date"), begun, time.time())
+    if off is None:
+        raise CommandError(f"{url} tells no time (no Date header)")
+    return off
+
+
+def _offset(date: str | None, begun: float, ended: float) -> float | None:
+    if not date:
+        return None
+    try:
+        theirs = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    # The header's second began up to a second before it was written.
+    return (begun + ended) / 2 - (theirs.timestamp() + 0.5)
+
+
+def _egress(deployment: Deployment, told: Sequence[str]) -> Iterator[Check]:
+    if deployment.is_local:
+        yield Check("egress", Verdict.OK, "local: the sandbox keeps no list of callers")
+        return
+    found = egress.find(deployment)
+    if not found.in_vpc:
+        advice = (
+            "PayPay takes calls from registered addresses only: deploy into a VPC with a NAT gateway, and tell PayPay"
+        )
+        yield Check("egress", Verdict.WARN, "the functions have no fixed address (no VPC)", advice)
+        return
+    if found.unclear:
+        subnets = ", ".join(found.unclear)
+        advice = "give it a default route to a NAT gateway, or ask your network team for its public address"
+        yield Check("egress", Verdict.FAIL, f"no NAT gateway behind {subnets}", advice)
+    yield from _compared(found.addresses, told)
+
+
+def _compared(ours: Sequence[str], told: Sequence[str]) -> Iterator[Check]:
+    if not told:
+        if ours:
+            advice = "tell PayPay, then check with --told-ip"
+            yield Check("egress", Verdict.WARN, f"the functions call from {', '.join(ours)}", advice)
+        return
+    if unregistered := sorted(set(ours) - set(told)):
+        found = f"the functions call from {', '.join(unregistered)}, which PayPay was not told"
+        yield Check("egress", Verdict.FAIL, found, "tell PayPay; until then its API refuses those calls")
+    elif ours:
+        yield Check("egress", Verdict.OK, f"PayPay was told {', '.join(ours)}")
+    if unused := sorted(set(told) - set(ours)):
+        advice = "have PayPay take it off the list, unless something else of yours calls from it"
+        yield Check("egress", Verdict.WARN, f"PayPay was told {', '.join(unused)}, which is not ours", advice)
+
+
+def _table(deployment: Deployment) -> Iterator[Check]:
+    name = deployment.output("StateTableName")
+    status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
+    verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
+    yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
+
+
+def _queues(deployment: Deployment) -> Iterator[Check]:
+    url = deployment.output("EventQueueUrl")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    waiting = sum(int(answer["Attributes"][each]) for each in names)
+    yield Check("queues", Verdict.OK, f"events queue: {waiting} waiting")
+    parked = dead_letters.count(deployment)
+    if parked:
+        yield Check("queues", Verdict.WARN, f"{parked} dead letters", "honninctl deadletters list")
+    else:
+        yield Check("queues", Verdict.OK, "no dead letters")
+
+
+def _buckets(deployment: Deployment) -> Iterator[Check]:
+    for key in sorted(each for each in deployment.outputs if each.endswith("BucketName")):
+        name = deployment.output(key)
+        deployment.client("s3").head_bucket(Bucket=name)
+        yield Check("buckets", Verdict.OK, f"{key.removesuffix('BucketName')}: {name}")
+
+
+def _bus(deployment: Deployment) -> Iterator[Check]:
+    name = deployment.output("EventBusName")
+    deployment.client("events").describe_event_bus(Name=name)
+    yield Check("bus", Verdict.OK, name)
+
+
+def _webhook_urls(deployment: Deployment) -> Iterator[Check]:
+    """What PayPay's onboarding form asks for. Whether it is registered, only PayPay knows."""
+    urls = {
+        key.removesuffix("WebhookUrl").removeprefix("PayPay"): value
+        for key, value in sorted(deployment.outputs.items())
+        if key.startswith("PayPay") and key.endswith("WebhookUrl")
+    }
+    urls["redirect"] = deployment.output("WebhookApiUrl").rstrip("/") + "/paypay/account-links/callback"
+    for name, url in urls.items():
+        if url.startswith("https://") or deployment.is_local:
+            yield Check("webhooks", Verdict.OK, f"PayPay {name}: {url}", "registered with PayPay?")
+        else:
+            yield Check(
+                "webhooks", Verdict.FAIL, f"PayPay {name}: {url}", "it is not https: deploy outside Stage=local"
+            )
+
+
+def _parameters(deployment: Deployment) -> Iterator[Check]:
+    """Parameters of facts that the providers do not publish and that still have the template's value."""
+    open_ones = unconfirmed(deployment)
+    for name, value in open_ones.items():
+        shown = value if len(value) <= 60 else f"{value[:57]}…"
+        yield Check("parameters", Verdict.WARN, f"{name} still is {shown or 'empty'}", _confirm(name))
+    if not open_ones:
+        yield Check("parameters", Verdict.OK, "all that the providers do not publish has been set")
+
+
+def _confirm(name: str) -> str:
+    provider = next((each for each in ("Vexora", "PayPay") if name.startswith(each)), None)
+    return f"ask {provider}, set it and deploy" if provider else "choose it, set it and deploy"
+
+
+def unconfirmed(deployment: Deployment) -> dict[str, str]:
+    """Parameter -> value, of those that the template asks to confirm and that are at their default.
+
+    The template itself says which: by a description (not published, confirm, ask), or by the label of their group.
+    """
+    summary = deployment.client("cloudformation").get_template_summary(StackName=deployment.name)
+    grouped = _grouped_to_confirm(summary.get("Metadata"))
+    found = {}
+    for each in summary["Parameters"]:
+        name, default = each["ParameterKey"], each.get("DefaultValue")
+        asks = name in grouped or _UNCONFIRMED.search(each.get("Description", ""))
+        value = deployment.parameters.get(name, default or "")
+        if asks and default is not None and _list(value) == _list(default):
+            found[name] = value
+    return dict(sorted(found.items()))
+
+
+def _grouped_to_confirm(metadata: str | None) -> set[str]:
+    import json
+
+    try:
+        groups = json.loads(metadata or "{}")["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    except (ValueError, KeyError, TypeError):
+        return set()
+    return {
+        name for group in groups if _CONFIRM_GROUP.search(group["Label"]["default"]) for name in group["Parameters"]
+    }
+
+
+def _list(value: str) -> list[str]:
+    """A parameter's value, as a list is compared: white space around commas does not count."""
+    return [part.strip() for part in value.split(",")]
+
+
+def report(checks: Sequence[Check], now: datetime) -> dict[str, Any]:
+    """For scripts: `{"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [...]}`."""
+    return {
+        "checkedAt": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "summary": {each.value: sum(check.verdict is each for check in checks) for each in Verdict},
+        "checks": [
+            {"topic": each.topic, "verdict": each.verdict.value, "found": each.found, "advice": each.advice}
+            for each in checks
+        ],
+    }
+
+
+def by_topic(checks: Sequence[Check]) -> list[tuple[str, list[Check]]]:
+    """The checks, grouped as they came."""
+    return [(topic, list(group)) for topic, group in groupby(checks, key=lambda each: each.topic)]

@@ -1,0 +1,59 @@
+"""`doctor`."""
+
+import ipaddress
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from honninctl import doctor as examination
+from honninctl.command import Cli, command
+from honninctl.doctor import Verdict
+from honninctl.failures import ExitCode, UsageError
+
+_MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
+_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "doctor", example="honninctl doctor --told-ip 203.0.113.10 --told-ip 203.0.113.11")(doctor)
+
+
+def doctor(
+    cli: Cli,
+    told_ip: Annotated[
+        list[str] | None,
+        typer.Option("--told-ip", metavar="IP", help="An address that PayPay was told to accept; repeat it."),
+    ] = None,
+) -> ExitCode:
+    """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, unconfirmed parameters.
+
+    Changes nothing. Each line is ok, warn or FAIL, with what to do.
+    JSON: {"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [{"topic", "verdict", "found", "advice"}]}.
+    Exit code 1 when a line is FAIL; 3 and 4 when nothing could be checked.
+    """
+    told = [_address(each) for each in told_ip or ()]
+    with cli.screen.progress("Examining", examination.TOPICS) as done:
+        checks = list(examination.examine(cli.deployment, told, done))
+    if cli.screen.as_json:
+        cli.screen.json(examination.report(checks, datetime.now(UTC)))
+    else:
+        _show(cli, checks)
+    return ExitCode.FINDING if any(each.verdict is Verdict.FAIL for each in checks) else ExitCode.OK
+
+
+def _show(cli: Cli, checks: list[examination.Check]) -> None:
+    for each in checks:
+        cli.screen.line(f"{_MARKS[each.verdict]}  {each.topic:<12}{each.found}", _STYLES[each.verdict])
+        if each.advice:
+            cli.screen.line(f"{'':<18}→ {each.advice}")
+    counts = examination.report(checks, datetime.now(UTC))["summary"]
+    cli.screen.line(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed.")
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise UsageError(f"--told-ip {text!r} is not an address") from None

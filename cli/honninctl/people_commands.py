@@ -1,0 +1,216 @@
+"""`status`, `timeline`, `submissions`, `export`, `erase`."""
+
+import sys
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Annotated, Any
+
+import typer
+
+from honninctl import people
+from honninctl.command import Cli, RevealOption, command
+from honninctl.failures import ExitCode, UsageError
+
+UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
+
+# A key of the personal-data bucket would fill the line; --json has it whole.
+_LONGEST_DETAIL = 40
+
+_STATUS_STYLES = {
+    "APPROVED": "green",
+    "VERIFIED": "green",
+    "LINKED": "cyan",
+    "REJECTED": "red",
+    "FAILED": "red",
+    "RISK_FLAGGED": "bold red",
+    "INACTIVE": "red",
+    "EXPIRED": "yellow",
+    "UNLINKED": "yellow",
+    "NOT_COMPLETED": "yellow",
+    "UPDATE_REQUIRED": "yellow",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "status", example="honninctl status user-100")(status)
+    command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
+    command(app, "submissions", example="honninctl submissions --open")(submissions)
+    command(app, "export", example="honninctl export user-100 --reveal >user-100.json")(export)
+    command(app, "erase", example="honninctl erase user-100 --unlink")(erase)
+
+
+def status(cli: Cli, user: UserArgument) -> None:
+    """Where a user stands at each provider.
+
+    JSON: the answer of GET /users/{userId}. Exit code 3 when no provider knows the user.
+    """
+    found = people.status(cli.deployment, user)
+    if cli.screen.as_json:
+        cli.screen.json(found)
+        return
+    rows = [
+        (name, _styled(each["status"]), each["providerStatus"], each["readAt"], _remark(each))
+        for name, each in sorted(found["providers"].items())
+    ]
+    cli.screen.table(("provider", "status", "provider's word", "read at (UTC)", ""), rows, title=user)
+
+
+def timeline(
+    cli: Cli,
+    user: UserArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many entries.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="All entries, however many.")] = False,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where an earlier --json ended.")] = None,
+    reveal: RevealOption = False,
+) -> None:
+    """What happened to a user, newest first.
+
+    On a terminal it goes on page by page as you ask for more.
+    JSON: {"entries": [...], "cursor"} as GET /users/{userId}/timeline answers; with --all the cursor is null.
+    """
+    if cli.screen.as_json:
+        cli.screen.json(_timeline_json(cli, user, None if everything else limit, cursor, reveal=reveal))
+        return
+    if cursor:
+        raise UsageError("--cursor goes with --json")
+    if everything or not (cli.screen.console.is_terminal and sys.stdin.isatty()):
+        entries = list(people.timeline(cli.deployment, user, limit=None if everything else limit, reveal=reveal))
+        _show_entries(cli, entries)
+        return
+    _page_through(cli, user, limit, reveal=reveal)
+
+
+def submissions(
+    cli: Cli,
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that are not decided.")] = False,
+    whole_table: Annotated[
+        bool,
+        typer.Option("--whole-table", help="With --open: also those that are no longer polled; reads the whole table."),
+    ] = False,
+) -> None:
+    """The submissions at Vexora, oldest first.
+
+    --open reads the index of what is still polled. Without it, or with --whole-table, the whole table is read,
+    which takes a while and costs read units.
+    JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
+    """
+    reads_all = whole_table or not only_open
+    with cli.screen.progress("Reading the table" if reads_all else "Reading the index") as seen:
+        found = people.submissions(cli.deployment, only_open=only_open, whole_table=reads_all, seen=seen)
+    if cli.screen.as_json:
+        cli.screen.json({"submissions": found})
+        return
+    rows = [
+        (
+            each["userId"],
+            _styled(each["status"]),
+            each["submittedAt"],
+            each["polls"],
+            each["nextPollAt"],
+            each["outcome"],
+        )
+        for each in found
+    ]
+    cli.screen.table(("user", "status", "submitted (UTC)", "polls", "next poll (UTC)", ""), rows)
+    cli.screen.line(f"{len(found)} submission{'' if len(found) == 1 else 's'}.")
+
+
+def export(cli: Cli, user: UserArgument, reveal: RevealOption = False) -> None:
+    """Everything that is held on a user, as JSON (always).
+
+    Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
+    JSON: {"userId", "exportedAt", "revealed", "statuses", "link", "submissions", "timeline", "personalData"}.
+    """
+    with cli.screen.progress("Reading the stored objects") as seen:
+        found = people.export(cli.deployment, user, reveal=reveal, now=datetime.now(UTC), seen=seen)
+    cli.screen.json(found)
+
+
+def erase(
+    cli: Cli,
+    user: UserArgument,
+    unlink: Annotated[bool, typer.Option("--unlink", help="Also end the authorization at PayPay.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> ExitCode | None:
+    """Erase a user's personal data, for good. Shows the certificate; keep it.
+
+    Asks you to type the user's id, unless --yes. Repeating it does no harm.
+    JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
+    """
+    if not yes and not _confirmed(cli, user, unlink=unlink):
+        cli.screen.note("That is not the id: nothing was erased.")
+        return ExitCode.FINDING
+    certificate = people.erase(cli.deployment, user, unlink=unlink)
+    if cli.screen.as_json:
+        cli.screen.json(certificate)
+        return None
+    cli.screen.line(f"The personal data of {user} was erased. The certificate:", "green")
+    cli.screen.json(certificate)
+    return None
+
+
+def _confirmed(cli: Cli, user: str, *, unlink: bool) -> bool:
+    link = " and ends the authorization at PayPay" if unlink else ""
+    warning = f"This erases all personal data of {user} in {cli.deployment.name}{link}. It cannot be undone."
+    return cli.screen.ask(f"{warning}\nType the user's id to go on: ") == user
+
+
+def _timeline_json(cli: Cli, user: str, limit: int | None, cursor: str | None, *, reveal: bool) -> dict[str, Any]:
+    if limit is None:
+        return {"entries": list(people.timeline(cli.deployment, user, reveal=reveal)), "cursor": None}
+    entries: list[dict[str, Any]] = []
+    while len(entries) < limit:
+        size = min(limit - len(entries), people.LARGEST_PAGE)
+        page = people.timeline_page(cli.deployment, user, limit=size, cursor=cursor, reveal=reveal)
+        entries += page["entries"]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    return {"entries": entries, "cursor": cursor}
+
+
+def _page_through(cli: Cli, user: str, limit: int, *, reveal: bool) -> None:
+    entries = people.timeline(cli.deployment, user, reveal=reveal)
+    while page := list(islice(entries, limit)):
+        _show_entries(cli, page)
+        following = next(entries, None)
+        if following is None or cli.screen.ask("Enter for older entries, q to stop: ").strip().lower() == "q":
+            return
+        entries = chain([following], entries)
+
+
+def _show_entries(cli: Cli, entries: list[dict[str, Any]]) -> None:
+    rows = [
+        (each["at"], each["provider"], each["cause"], each["what"], _move(each), _details(each["detail"]))
+        for each in entries
+    ]
+    cli.screen.table(("at (UTC)", "provider", "cause", "what", "status", "details"), rows)
+
+
+def _move(entry: dict[str, Any]) -> str:
+    if entry["from"] == entry["to"]:
+        return f"{entry['to']} (unchanged)"
+    return f"{entry['from'] or '–'} → {entry['to']}"
+
+
+def _details(detail: dict[str, str]) -> str:
+    return "  ".join(f"{name}={_short(value)}" for name, value in sorted(detail.items()))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
+
+
+def _remark(provider: dict[str, Any]) -> str:
+    if provider.get("stale"):
+        return "still open after the last poll: ask Vexora"
+    if provider.get("submissionId"):
+        return f"submission {provider['submissionId']}"
+    return "scopes " + ", ".join(provider["scopes"]) if provider.get("scopes") else ""
+
+
+def _styled(status: str) -> Any:
+    from rich.text import Text
+
+    return Text(status, style=_STATUS_STYLES.get(status, ""))

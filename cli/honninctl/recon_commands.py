@@ -1,0 +1,218 @@
+"""`recon DAY` and `recon calendar`."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from honninctl import recon
+from honninctl.command import Cli, RevealOption, command, connection
+from honninctl.failures import ExitCode, UsageError
+from honninctl.recon import CalendarDay, DayState
+
+_DAY_WORD = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|yesterday")
+_DAY_COMMAND = "DAY"
+_MOST_DAYS = 366
+_MISSED_SHOWN = 20
+
+_STYLES = {
+    DayState.COMPARED: "green",
+    DayState.REPAIRED: "cyan",
+    DayState.REPAIRING: "bold cyan",
+    DayState.LATE: "yellow",
+    DayState.MISSING: "bold red",
+    DayState.INVALID: "bold red",
+    DayState.EXPIRED: "red",
+    DayState.REFUSED: "red",
+    DayState.TOO_LARGE: "red",
+    DayState.STORED: "blue",
+    DayState.ANNOUNCED: "blue",
+    DayState.DUE: "dim",
+    DayState.NONE: "dim",
+}
+_LEGEND = {
+    DayState.COMPARED: "nobody was missed",
+    DayState.REPAIRED: "so many users were missed, and have been read again",
+    DayState.REPAIRING: "so many are still waiting to be read",
+    DayState.LATE: "compared after 10:15 of the next day",
+    DayState.MISSING: "never announced: ask PayPay to resend it",
+    DayState.INVALID: "not to be believed; repaired nothing",
+    DayState.EXPIRED: "announced, and not fetched within its two hours",
+    DayState.REFUSED: "its address broke a rule",
+    DayState.TOO_LARGE: "over the size limit",
+    DayState.STORED: "fetched, being compared",
+    DayState.ANNOUNCED: "to be fetched",
+    DayState.DUE: "may come until 10:15",
+    DayState.NONE: "nothing known",
+}
+
+
+class _DayGroup(TyperGroup):
+    """`recon 2026-11-20` means the command for a day, with that day."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A day in the place of a command's name is the day command's argument."""
+        if args and _DAY_WORD.fullmatch(args[0]):
+            args = [_DAY_COMMAND, *args]
+        return super().resolve_command(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(
+        cls=_DayGroup,
+        no_args_is_help=True,
+        help="PayPay's daily files: `recon 2026-11-20` for a day, `recon calendar` for a month. Days are Japan's.",
+    )
+    group.callback()(connection)
+    command(group, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
+    command(group, "calendar", example="honninctl recon calendar --days 7")(calendar)
+    app.add_typer(group, name="recon")
+
+
+def day(
+    cli: Cli,
+    word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compare the stored files anew: what would be repaired? Changes nothing.")
+    ] = False,
+    reveal: RevealOption = False,
+) -> ExitCode:
+    """The report of one day, all file types: counts, who was missed, what the repair led to.
+
+    JSON: {"day", "files": [...]}, see cli/README.md.
+    Exit code 1 when a file has not been compared, a repair is waiting, or (--dry-run) something would be repaired;
+    3 when nothing is known of the day.
+    """
+    when = _day(word, datetime.now(UTC))
+    if dry_run:
+        with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
+            found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)
+    else:
+        found = recon.report(cli.deployment, when, reveal=reveal)
+    if cli.screen.as_json:
+        cli.screen.json(found)
+    else:
+        for each in found["files"]:
+            _show_file(cli, each, dry_run=dry_run)
+    clean = _nothing_to_repair if dry_run else _is_settled
+    return ExitCode.OK if all(map(clean, found["files"])) else ExitCode.FINDING
+
+
+def calendar(
+    cli: Cli,
+    days: Annotated[int, typer.Option("--days", min=1, max=_MOST_DAYS, help="How many days, up to yesterday.")] = 30,
+) -> ExitCode:
+    """The last days × the file types: compared, repaired, late, missing.
+
+    JSON: {"days": [{"day", "fileType", "state", "late", "missed", "repaired", "waiting", "reason"}]}, newest first.
+    Exit code 1 when one of the last 7 days, which PayPay can still resend, has a hole.
+    """
+    found = recon.calendar(cli.deployment, days, datetime.now(UTC))
+    if cli.screen.as_json:
+        cli.screen.json({"days": [each.as_json() for each in found]})
+    else:
+        _show_calendar(cli, found)
+    recent = sorted({each.day for each in found}, reverse=True)[: recon.RESEND_DAYS]
+    holes = [each for each in found if each.day in recent and each.state in recon.HOLES]
+    return ExitCode.FINDING if holes else ExitCode.OK
+
+
+def _day(word: str, now: datetime) -> str:
+    from honnin import jst
+
+    if word == "yesterday":
+        return (date.fromisoformat(jst.day(now)) - timedelta(days=1)).isoformat()
+    try:
+        return datetime.strptime(word, "%Y-%m-%d").replace(tzinfo=jst.JST).date().isoformat()
+    except ValueError:
+        raise UsageError(f"{word!r} is not a day: write it as 2026-11-20") from None
+
+
+def _nothing_to_repair(file: dict[str, Any]) -> bool:
+    return bool(file["valid"]) and not file["wouldRepair"]
+
+
+def _is_settled(file: dict[str, Any]) -> bool:
+    return file["state"] in ("COMPARED", "IGNORED") and not file.get("repairs", {}).get("waiting")
+
+
+def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
+    screen = cli.screen
+    screen.line(f"{file['fileType']}  {file['day']}", "bold")
+    screen.line(f"  state       {file['state']}" + (f": {file['reason']}" if file.get("reason") else ""))
+    if file.get("fileName"):
+        screen.line(f"  file        {file['fileName']}")
+    for label, key in (("announced", "requestedAt"), ("stored", "storedAt"), ("compared", "comparedAt")):
+        if file.get(key):
+            screen.line(f"  {label:<12}{file[key]}")
+    if file.get("counts"):
+        screen.line("  counts      " + "  ".join(f"{name} {number}" for name, number in file["counts"].items()))
+    if dry_run:
+        _show_dry_run(cli, file)
+    else:
+        _show_missed(cli, file)
+    screen.line("")
+
+
+def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
+    if not file["valid"]:
+        cli.screen.line("  The file is not valid: nothing would be repaired from it.", "bold red")
+        return
+    would = file["wouldRepair"]
+    cli.screen.line(f"  {len(would)} would be repaired; {file['alreadyRepaired']} have been already.", "bold")
+    _show_some(cli, would, ("userAuthorizationId", "userId"))
+
+
+def _show_missed(cli: Cli, file: dict[str, Any]) -> None:
+    if "missed" not in file:
+        return
+    repairs = file["repairs"]
+    cli.screen.line(
+        f"  {len(file['missed'])} missed; repaired {repairs['applied']}, of which {repairs['changed']} changed a"
+        f" status; {repairs['waiting']} waiting.",
+        "bold",
+    )
+    _show_some(cli, file["missed"], ("userAuthorizationId", "userId", "outcome", "from", "to", "appliedAt"))
+
+
+def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    if not rows:
+        return
+    cli.screen.table(names, [[each[name] for name in names] for each in rows[:_MISSED_SHOWN]])
+    if len(rows) > _MISSED_SHOWN:
+        cli.screen.line(f"  … and {len(rows) - _MISSED_SHOWN} more: --json gives all.")
+
+
+def _show_calendar(cli: Cli, found: Sequence[CalendarDay]) -> None:
+    kinds = list(dict.fromkeys(each.file_type for each in found))
+    by_place = {(each.day, each.file_type): each for each in found}
+    rows = [
+        [each, *(_cell(by_place[each, kind]) for kind in kinds)] for each in dict.fromkeys(each.day for each in found)
+    ]
+    cli.screen.table(("day (JST)", *map(_heading, kinds)), rows, title="Recon")
+    for state in DayState:
+        if any(each.state is state for each in found):
+            cli.screen.line(f"  {state.value:<12}{_LEGEND[state]}", _STYLES[state])
+
+
+def _heading(file_type: str) -> str:
+    from honnin.recon.file_types import FILE_TYPES
+
+    return FILE_TYPES[file_type].kind.replace("_", " ")
+
+
+def _cell(each: CalendarDay) -> Any:
+    from rich.text import Text
+
+    text = each.state.value
+    if each.state is DayState.REPAIRED:
+        text += f" {each.repaired}"
+    elif each.state is DayState.REPAIRING:
+        text += f" {each.waiting} of {each.missed}"
+    if each.late and each.state is not DayState.LATE:
+        text += ", late"
+    return Text(text, style=_STYLES[each.state])

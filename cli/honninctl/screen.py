@@ -1,0 +1,101 @@
+"""What a command shows: JSON for scripts, and only JSON, or tables and lines for people. Notes go to stderr."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from honninctl.failures import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Where there is no terminal: lines of a fixed width, so that a pipe always gets the same, and a row stays one line.
+_PLAIN_WIDTH = 240
+
+
+class Screen:
+    """One command's output. Rich is loaded when the first line for a person is printed."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    @cached_property
+    def console(self) -> "Console":
+        """Where people read the result."""
+        return _console(stderr=False)
+
+    @cached_property
+    def _notes(self) -> "Console":
+        return _console(stderr=True)
+
+    def json(self, value: object) -> None:
+        """The result for a script: one JSON document on stdout."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def line(self, text: str, style: str | None = None) -> None:
+        """One line for a person; never wrapped, so that what it holds can be copied."""
+        self.console.print(text, style=style, soft_wrap=True, markup=False)
+
+    def note(self, text: str) -> None:
+        """A remark beside the result, on stderr."""
+        self._notes.print(text, soft_wrap=True, markup=False)
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+        """Rows of texts; None shows as a dash. A cell may be a rich renderable."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in headings:
+            shown.add_column(heading, overflow="fold")
+        for row in rows:
+            shown.add_row(*(_cell(each, Text) for each in row))
+        self.console.print(shown)
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """A bar on stderr while the context lasts; call what it yields with each number of things done."""
+        if not self._notes.is_terminal:
+            yield lambda _done: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._notes, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.advance(task, done)
+
+    def confirmed(self, question: str) -> bool:
+        """Whether a person answers the question with yes. Raises `UsageError` where nobody can be asked."""
+        return self.ask(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def ask(self, question: str) -> str:
+        """What a person types after the question, which goes to stderr.
+
+        Raises `UsageError` where nobody can be asked.
+        """
+        if not sys.stdin.isatty():
+            raise UsageError("nobody can be asked here: add --yes")
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        return sys.stdin.readline().rstrip("\n")
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    terminal = Console(stderr=stderr, highlight=False, emoji=False)
+    if terminal.is_terminal:
+        return terminal
+    return Console(stderr=stderr, highlight=False, emoji=False, width=_PLAIN_WIDTH, color_system=None)
+
+
+def _cell(value: object, text: Callable[[str], Any]) -> Any:
+    if value is None:
+        return "–"
+    # As Text, so that a bracket in a value is no markup.
+    return text(value) if isinstance(value, str) else value if hasattr(value, "__rich_console__") else text(str(value))

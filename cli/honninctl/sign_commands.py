@@ -1,0 +1,248 @@
+"""`sign vexora` and `sign paypay`."""
+
+import getpass
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from honninctl import curl, sign
+from honninctl.command import Cli, command, connection
+from honninctl.curl import Field
+from honninctl.failures import CommandError, ExitCode, UsageError
+from honninctl.sign import Explanation, OpaRequest
+
+SecretFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE",
+        help="File with the secret alone, or with the JSON of the provider secret.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+PromptOption = Annotated[bool, typer.Option("--prompt", help="Ask for the secret, without echo.")]
+CurlArgument = Annotated[
+    str | None, typer.Argument(metavar="[CURL]", help="A whole curl command line, quoted; - reads it from stdin.")
+]
+
+# providers.md §1.1: 8 characters recommended.
+_NONCE_BYTES = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Explain a provider's signature: the string to sign byte by byte, and the result.\n\n"
+        "The secret comes from the stack's provider secret, --secret-file or --prompt; it is never shown. "
+        "What you give is shown back as it is. Nothing is sent.",
+    )
+    group.callback()(connection)
+    command(
+        group,
+        "vexora",
+        example="honninctl sign vexora --field userId=user-100 --field timestamp=1774925553256 --prompt",
+    )(sign_vexora)
+    command(
+        group,
+        "paypay",
+        example="pbpaste | honninctl sign paypay - --secret-file ./secret.txt",
+    )(sign_paypay)
+    app.add_typer(group, name="sign")
+
+
+def sign_vexora(
+    cli: Cli,
+    line: CurlArgument = None,
+    fields: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A field of the request; repeat it.")
+    ] = None,
+    secret_file: SecretFileOption = None,
+    prompt: PromptOption = False,
+) -> ExitCode:
+    """Explain Vexora's `sign`: of a curl command line, or of fields.
+
+    JSON: see cli/README.md. Exit code 1 when the request holds a `sign` that is not the right one.
+    """
+    if bool(line) == bool(fields):
+        raise UsageError("give either a curl command line (- for stdin) or --field NAME=VALUE")
+    found = curl.parse(_line(line)).fields() if line else tuple(map(_field, fields or ()))
+    explanation = sign.vexora(found, _secret(cli, "vexora_app_secret", secret_file, prompt=prompt))
+    return _shown(cli, explanation)
+
+
+def sign_paypay(
+    cli: Cli,
+    line: CurlArgument = None,
+    method: Annotated[str, typer.Option("--method", help="HTTP method.")] = "GET",
+    url: Annotated[str | None, typer.Option("--url", "--path", metavar="URL", help="The URL, or its path.")] = None,
+    content_type: Annotated[str | None, typer.Option("--content-type", help="As in the header, byte for byte.")] = None,
+    body: Annotated[str | None, typer.Option("--body", help="The body as it is sent.")] = None,
+    body_file: Annotated[
+        Path | None, typer.Option("--body-file", help="A file with the body.", exists=True, dir_okay=False)
+    ] = None,
+    nonce: Annotated[str | None, typer.Option("--nonce", help="Default: a new one.")] = None,
+    epoch: Annotated[str | None, typer.Option("--epoch", help="Seconds since 1970. Default: now.")] = None,
+    api_key: Annotated[str | None, typer.Option("--api-key", help="Default: that of the provider secret.")] = None,
+    secret_file: SecretFileOption = None,
+    prompt: PromptOption = False,
+) -> ExitCode:
+    """Explain PayPay's OPA HMAC: of a curl command line, or of values.
+
+    Nonce, epoch and API key are taken from the command line's own Authorization header where there is one.
+    JSON: see cli/README.md. Exit code 1 when the request holds a header that is not the right one.
+    """
+    if bool(line) == bool(url):
+        raise UsageError("give either a curl command line (- for stdin) or --url, with --method, --body and so on")
+    if body is not None and body_file is not None:
+        raise UsageError("give --body or --body-file, not both")
+    if line:
+        request = _from_curl(curl.parse(_line(line)))
+    else:
+        sent = body_file.read_bytes() if body_file else (body or "").encode()
+        request = (method, _path(str(url)), content_type, sent, None)
+    key = api_key or _api_key(cli, request[4], secret_file, prompt=prompt)
+    secret = _secret(cli, "paypay_api_secret", secret_file, prompt=prompt)
+    opa = _opa_request(request, key, nonce, epoch)
+    try:
+        return _shown(cli, sign.paypay(opa, secret))
+    except ValueError as error:
+        raise UsageError(f"{error}: give --content-type") from None
+
+
+# Method, path, content type, body, and the Authorization header that the request carries.
+type _Raw = tuple[str, str, str | None, bytes, str | None]
+
+
+def _from_curl(request: curl.Request) -> _Raw:
+    if request.form:
+        raise UsageError("PayPay's API takes JSON bodies: a form (-F) has no fixed bytes to sign")
+    headers = request.headers
+    return request.method, request.path, headers.get("content-type"), request.body, headers.get("authorization")
+
+
+def _opa_request(raw: _Raw, api_key: str, nonce: str | None, epoch: str | None) -> OpaRequest:
+    method, path, content_type, body, authorization = raw
+    carried = sign.opa_header(authorization) if authorization else None
+    chosen: dict[str, Any] = {}
+    if nonce:
+        chosen |= {"nonce": nonce, "nonce_origin": "as given"}
+    elif carried:
+        chosen |= {"nonce": carried.nonce, "nonce_origin": "from the Authorization header"}
+    if epoch:
+        chosen |= {"epoch": epoch, "epoch_origin": "as given"}
+    elif carried:
+        chosen |= {"epoch": carried.epoch, "epoch_origin": "from the Authorization header"}
+    return OpaRequest(
+        method=method,
+        path=path,
+        api_key=api_key,
+        content_type=content_type,
+        body=body,
+        given=authorization,
+        **{"nonce": secrets.token_hex(_NONCE_BYTES), "epoch": str(int(time.time())), **chosen},
+    )
+
+
+def _api_key(cli: Cli, authorization: str | None, secret_file: Path | None, *, prompt: bool) -> str:
+    carried = sign.opa_header(authorization) if authorization else None
+    if carried:
+        return carried.api_key
+    if prompt:
+        raise UsageError("with --prompt give the API key, too: --api-key")
+    return _secret(cli, "paypay_api_key", secret_file, prompt=False, alone=False)
+
+
+def _path(url: str) -> str:
+    path = urlsplit(url).path
+    if not path.startswith("/"):
+        raise UsageError("--url must be a URL, or a path that begins with a slash")
+    return path
+
+
+def _line(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
+
+
+def _field(text: str) -> Field:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--field {text!r} is not of the form NAME=VALUE")
+    return Field(name, value, f"--field {name}")
+
+
+def _secret(cli: Cli, key: str, file: Path | None, *, prompt: bool, alone: bool = True) -> str:
+    """One value of the provider secret: from a file, a person or the stack, never from the command line.
+
+    `alone`: a file may hold this value and nothing else.
+    """
+    if file:
+        return _of_file(file, key, alone=alone)
+    if prompt:
+        return getpass.getpass(f"{key}: ", stream=sys.stderr)
+    if not cli.deployment.has_name:
+        raise UsageError("where is the secret? Name a stack (--stack), a file (--secret-file), or add --prompt")
+    return _usable(cli.deployment.provider_secret(), key, "the stack's provider secret")
+
+
+def _of_file(file: Path, key: str, *, alone: bool) -> str:
+    text = file.read_text(encoding="utf-8").strip()
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if isinstance(values, dict):
+        return _usable(values, key, str(file))
+    if not alone:
+        raise UsageError(f"{file} holds the secret only: give the API key with --api-key")
+    return text
+
+
+def _usable(values: Any, key: str, where: str) -> str:
+    from honnin.secret_store import PLACEHOLDER
+
+    value = str(values.get(key, "")).strip()
+    if not value or value == PLACEHOLDER:
+        raise CommandError(f"{where} has no value for {key}")
+    return value
+
+
+def _shown(cli: Cli, explanation: Explanation) -> ExitCode:
+    if cli.screen.as_json:
+        cli.screen.json(explanation.as_json())
+    else:
+        _explain(cli, explanation)
+    return ExitCode.FINDING if explanation.matches is False else ExitCode.OK
+
+
+def _explain(cli: Cli, explanation: Explanation) -> None:
+    screen = cli.screen
+    rows = [(number, sign.escaped(part.text), part.origin) for number, part in enumerate(explanation.parts, start=1)]
+    if explanation.secret_follows:
+        rows.append((len(rows) + 1, sign.NOT_SHOWN, "the secret, appended; not shown"))
+    screen.table(("", "bytes, escaped", "where from"), rows, title="The string to sign, part by part")
+    for name, reason in explanation.left_out.items():
+        screen.line(f"not signed: {name} ({reason})", "dim")
+    data = explanation.string_to_sign.encode("utf-8", "surrogatepass")
+    screen.line(f"\nIn one piece, {len(data)} bytes" + (" before the secret:" if explanation.secret_follows else ":"))
+    for offset, digits, text in sign.hex_rows(data):
+        screen.line(f"  {offset}  {digits:<47}  {text}")
+    screen.line("")
+    for name, value in explanation.results.items():
+        screen.line(f"{name:<14}{value}", "bold")
+    for remark in explanation.remarks:
+        screen.line(f"! {remark}", "yellow")
+    if explanation.matches is not None:
+        screen.line(
+            "The signature in the request is right."
+            if explanation.matches
+            else "The signature in the request is WRONG.",
+            "green" if explanation.matches else "bold red",
+        )

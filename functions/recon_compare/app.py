@@ -1,0 +1,43 @@
+"""A recon file has arrived in the bucket: compare it with what we heard, queue who was missed, write the report."""
+
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin.config import settings
+from honnin.publish import Publisher
+from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon.bucket import ReconBucket
+from honnin.recon.compare import Comparison
+from honnin.recon.repair import Repairs
+from honnin.recon.resend import ResendAlarm, letterhead
+from honnin.store import Store
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Take the messages of the compare queue; the answer names those that must come again."""
+    return _arrivals().run(event, context.get_remaining_time_in_millis)
+
+
+@cache
+def _arrivals() -> Arrivals:
+    store = Store(settings().state_table)
+    bucket = ReconBucket(settings().recon_bucket)
+    return Arrivals(
+        store=store,
+        bucket=bucket,
+        comparison=Comparison(
+            store=store,
+            bucket=bucket,
+            repairs=Repairs(settings().event_queue_url),
+            now=lambda: datetime.now(UTC),
+            recheck_all=settings().recon_recheck_all,
+        ),
+        publisher=Publisher(settings().event_bus, store),
+        alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
+        queue=CompareQueue(settings().compare_queue_url),
+        now=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,158 @@
+"""What happens when a recon file has arrived in the bucket: it is compared, reported, and announced on the bus.
+
+The compare queue carries two kinds of message: S3's notification of a new object, and our own reminder to write a
+report again, because repairs were still under way.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.config import Config
+
+from honnin import worker
+from honnin.errors import HonninError, InvalidReconFileError
+from honnin.observability import count, logger
+from honnin.publish import Publisher
+from honnin.recon import report
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.recon.compare import Comparison, NotEnoughTimeError
+from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.resend import ResendAlarm
+from honnin.store import ReconFile, Store, utc_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# Seconds until a report with waiting repairs is written again: soon at first, then every 15 minutes (SQS's longest).
+_REMINDERS_S = (15, 60, 300)
+_LAST_REMINDER_S = 900
+# About as long as the events queue tries (architecture.md §4).
+_REMIND_FOR = timedelta(days=3)
+
+
+@cache
+def _client() -> "SQSClient":
+    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+
+
+class CompareQueue:
+    """The queue that S3 tells of new files, as its worker needs it."""
+
+    def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
+        self._url = url
+        self._given = client
+
+    def again(self, record: SQSRecord, delay_s: int) -> None:
+        """Let the message come again after so many seconds, instead of after its visibility time-out."""
+        client = self._given or _client()
+        client.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=delay_s
+        )
+
+    def remind(self, key: str, reminders: int) -> None:
+        """Ask for the report of the file under `key` to be written again, later the more often it was asked for."""
+        delay_s = _REMINDERS_S[reminders] if reminders < len(_REMINDERS_S) else _LAST_REMINDER_S
+        body = json.dumps({"report": key, "reminders": reminders + 1})
+        client = self._given or _client()
+        client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Takes the messages of the compare queue. `now` gives aware UTC moments."""
+
+    store: Store
+    bucket: ReconBucket
+    comparison: Comparison
+    publisher: Publisher
+    alarm: ResendAlarm
+    queue: CompareQueue
+    now: Callable[[], datetime]
+
+    def run(self, batch: Mapping[str, Any], left_ms: Callable[[], int]) -> PartialItemFailureResponse:
+        """Process a batch; the answer names the messages that SQS must keep."""
+        return process_partial_response(
+            event=dict(batch),
+            record_handler=lambda record: self._one(record, left_ms),
+            processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        )
+
+    def _one(self, record: SQSRecord, left_ms: Callable[[], int]) -> None:
+        try:
+            body = json.loads(record.body)
+            if "report" in body:
+                self._report_again(body["report"], int(body["reminders"]))
+            # S3 also sends a test event when the notification is set up; that has no records.
+            for each in body.get("Records", []):
+                self._arrived(unquote_plus(each["s3"]["object"]["key"]), left_ms)
+        except NotEnoughTimeError:
+            self.queue.again(record, 0)
+            raise
+        except Exception as error:
+            # The type is enough; a message of AWS could hold anything.
+            reason = str(error) if isinstance(error, HonninError) else ""
+            logger().error("recon comparison failed", extra={"error": type(error).__name__, "reason": reason})
+            count("ReconCompareFailed")
+            self.queue.again(record, worker.backoff_s(int(record.attributes.approximate_receive_count)))
+            raise
+
+    def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
+        file = self._file(key)
+        if file is None or file.state == "INVALID" or file.reported_at:
+            return
+        if file.state != "COMPARED":
+            try:
+                file = self.comparison.run(file, left_ms)
+            except InvalidReconFileError as error:
+                self._invalid(file, str(error))
+                return
+        self._report(file, reminders=0)
+        self.publisher.recon_completed(_completed(file))
+
+    def _file(self, key: str) -> ReconFile | None:
+        """The file of an object; one that nobody announced was put there by a person, and is compared too."""
+        found = FileId.from_key(key)
+        if found is None or found.file_type not in FILE_TYPES:
+            logger().warning("an object that is no recon file", extra={"key": key})
+            return None
+        known = self.store.recon_file(found.file_type, found.day, found.name)
+        return known or ReconFile(found.file_type, found.day, found.name, "STORED")
+
+    def _invalid(self, file: ReconFile, reason: str) -> None:
+        facts = {"reason": reason, "compared_at": utc_text(self.now())}
+        self.store.end_recon_comparison(file, "INVALID", facts)
+        logger().error("recon file invalid", extra={"file_type": file.file_type, "day": file.day, "reason": reason})
+        count("ReconFileInvalid")
+        self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
+
+    def _report_again(self, key: str, reminders: int) -> None:
+        file = self._file(key)
+        if file and file.state == "COMPARED":
+            self._report(file, reminders)
+
+    def _report(self, file: ReconFile, reminders: int) -> None:
+        repairs = report.write(self.store, self.bucket, file, self.now())
+        age = self.now() - datetime.fromisoformat(file.compared_at or "")
+        if repairs["waiting"] and age < _REMIND_FOR:
+            self.queue.remind(FileId(file.file_type, file.day, file.name).key, reminders)
+
+
+def _completed(file: ReconFile) -> dict[str, Any]:
+    return {
+        "fileType": file.file_type,
+        "day": file.day,
+        "fileName": file.name,
+        "comparedAt": file.compared_at,
+        "sha256": file.sha256,
+        "counts": dict(file.counts),
+        "reportKey": FileId(file.file_type, file.day, file.name).report_key,
+    }

@@ -1,0 +1,242 @@
+"""The recon bucket: the files as PayPay gave them, and what the comparison found. The only module that knows its keys.
+
+``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once; its arrival starts the comparison.
+``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds one object per compared shard, and ``report.json``.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from honnin.errors import ReconError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+FILES = "recon/"
+
+_READ_BYTES = 256 * 1024
+# S3 takes at most 10,000 parts, and none but the last below 5 MiB.
+_LEAST_PART_BYTES = 8 * 1024 * 1024
+_MOST_PARTS = 10_000
+_FILE_KEY = re.compile(rf"{FILES}([A-Za-z0-9_]+)/(\d{{4}})/(\d{{2}})/(\d{{2}})/([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+@cache
+def _client() -> "S3Client":
+    return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=30, retries={"mode": "standard"}))
+
+
+@dataclass(frozen=True)
+class FileId:
+    """Which file: its type, its JST processing day (`yyyy-mm-dd`) and its name."""
+
+    file_type: str
+    day: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Where the file is kept."""
+        return f"{FILES}{self.file_type}/{self.day.replace('-', '/')}/{self.name}"
+
+    @property
+    def report_key(self) -> str:
+        """Where its report is kept."""
+        return f"{self._results}/report.json"
+
+    def shard_key(self, shard: str) -> str:
+        """Where the comparison with one shard of the ledger is kept."""
+        return f"{self._results}/shard-{shard}.json"
+
+    @property
+    def _results(self) -> str:
+        return f"reports/{self.file_type}/{self.day.replace('-', '/')}/{self.name}"
+
+    @classmethod
+    def from_key(cls, key: str) -> "FileId | None":
+        """The file of an object key; None when the key is not a file's."""
+        found = _FILE_KEY.fullmatch(key)
+        return cls(found[1], f"{found[2]}-{found[3]}-{found[4]}", found[5]) if found else None
+
+
+class ReconBucket:
+    """One recon bucket. Errors of S3 are botocore's."""
+
+    def __init__(self, name: str, client: "S3Client | None" = None) -> None:
+        self._name = name
+        self._given = client
+
+    @property
+    def _s3(self) -> "S3Client":
+        return self._given or _client()
+
+    def has(self, file: FileId) -> bool:
+        """Whether the file is stored."""
+        try:
+            self._s3.head_object(Bucket=self._name, Key=file.key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return False
+            raise
+        return True
+
+    def read(self, file: FileId) -> Iterator[bytes]:
+        """The file's bytes, in pieces."""
+        body = self._s3.get_object(Bucket=self._name, Key=file.key)["Body"]
+        with body:
+            while piece := body.read(_READ_BYTES):
+                yield piece
+
+    def measure(self, file: FileId) -> tuple[str, int]:
+        """The SHA-256 (hexadecimal) and the size in bytes of a stored file, read whole in bounded memory."""
+        digest, size = hashlib.sha256(), 0
+        for piece in self.read(file):
+            digest.update(piece)
+            size += len(piece)
+        return digest.hexdigest(), size
+
+    def writer(self, file: FileId, largest: int) -> "FileWriter":
+        """Begin to write a file of at most `largest` bytes."""
+        return FileWriter(self._s3, self._name, file.key, max(_LEAST_PART_BYTES, -(-largest // _MOST_PARTS)))
+
+    def put_result(self, file: FileId, shard: str, result: dict[str, Any]) -> bool:
+        """Keep what a shard's comparison found; False when another run has, and nothing was written."""
+        try:
+            self._s3.put_object(
+                Bucket=self._name,
+                Key=file.shard_key(shard),
+                Body=json.dumps(result, separators=(",", ":")).encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                return False
+            raise
+        return True
+
+    def result(self, file: FileId, shard: str) -> dict[str, Any] | None:
+        """What a shard's comparison found, or None when it has not been made."""
+        return self._json(file.shard_key(shard))
+
+    def put_report(self, file: FileId, report: IO[bytes]) -> None:
+        """Write the report anew, from an open file, in bounded memory."""
+        self._s3.upload_fileobj(report, self._name, file.report_key, ExtraArgs={"ContentType": "application/json"})
+
+    def report(self, file: FileId) -> dict[str, Any] | None:
+        """The report as it was last written."""
+        return self._json(file.report_key)
+
+    def _json(self, key: str) -> dict[str, Any] | None:
+        try:
+            answer = self._s3.get_object(Bucket=self._name, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return None
+        with answer["Body"] as body:
+            found: dict[str, Any] = json.loads(body.read())
+        return found
+
+
+class AlreadyStoredError(ReconError):
+    """There is an object under the key; nothing was written."""
+
+
+class FileWriter:
+    """Writes one object, once: as a multipart upload when it is larger than a part, in the memory of one part.
+
+    Nothing is to be seen under the key before `finish`. What is not finished must be given up with `abort`, else its
+    parts would be kept (and paid for) until the bucket's life cycle ends them.
+    """
+
+    def __init__(self, s3: "S3Client", bucket: str, key: str, part_bytes: int) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._key = key
+        self._part_bytes = part_bytes
+        self._digest = hashlib.sha256()
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._upload_id: str | None = None
+        self._parts: list[Any] = []
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all bytes so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Take some bytes."""
+        self._digest.update(data)
+        self._pieces.append(data)
+        self._held += len(data)
+        self.size += len(data)
+        if self._held >= self._part_bytes:
+            self._flush()
+
+    def finish(self) -> None:
+        """Make the object appear. Raises `AlreadyStoredError` when there is one: nothing is ever overwritten."""
+        try:
+            if self._upload_id is None:
+                self._s3.put_object(
+                    Bucket=self._bucket,
+                    Key=self._key,
+                    Body=self._take(),
+                    ContentType="text/csv; charset=utf-8",
+                    IfNoneMatch="*",
+                )
+                return
+            if self._held:
+                self._flush()
+            self._s3.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=self._key,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            # 412: there is one. 409: another writer is finishing at this moment.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                self.abort()
+                raise AlreadyStoredError from None
+            raise
+
+    def abort(self) -> None:
+        """Give up what was written."""
+        if self._upload_id is not None:
+            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
+        self._upload_id = None
+        self._take()
+
+    def _flush(self) -> None:
+        if self._upload_id is None:
+            made = self._s3.create_multipart_upload(
+                Bucket=self._bucket, Key=self._key, ContentType="text/csv; charset=utf-8"
+            )
+            self._upload_id = made["UploadId"]
+        number = len(self._parts) + 1
+        answer = self._s3.upload_part(
+            Bucket=self._bucket,
+            Key=self._key,
+            UploadId=self._upload_id,
+            PartNumber=number,
+            Body=self._take(),
+        )
+        self._parts.append({"ETag": answer["ETag"], "PartNumber": number})
+
+    def _take(self) -> bytes:
+        """What is held, and hold it no longer: a part is in memory once while it is sent."""
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        return taken

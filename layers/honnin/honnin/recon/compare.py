@@ -1,0 +1,287 @@
+"""A recon file against what we heard: who is in the file and was never named by a webhook is put on the events queue.
+
+The file is dealt out by the ledger's own sixteen shards first, onto the disk, so that memory holds a sixteenth of it;
+then each shard of the ledger is read once, whole. What a shard's comparison found is written down before any of its
+events goes out: killed anywhere, the next run finds it, sends the same events again (each takes effect once), and goes
+on with the first shard that is not done.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from honnin import jst
+from honnin.errors import EventNotReadyError, InvalidReconFileError
+from honnin.observability import count, logger
+from honnin.paypay.outcomes import PROVIDER
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.recon.file_types import FILE_TYPES, read_name
+from honnin.recon.repair import Repairs
+from honnin.recon.rows import LONGEST_ID, BadRow, Rows
+from honnin.store import SHARDS, ReconFile, Store, ledger_shard, utc_text
+
+# A shard is not begun with less time than this.
+_MIN_LEFT_MS = 60_000
+
+# PayPay can send a notification again for a week (base document, "File retention period"); one day more for midnight.
+_OLDEST_DAYS = 8
+
+_SAMPLE = 20
+
+
+class NotEnoughTimeError(EventNotReadyError):
+    """The function is near its time-out. What is done is kept; the next run goes on from there."""
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What the comparison with one shard of the ledger found. `missed`, `recheck` and `extra_sample` hold ids."""
+
+    rows: int
+    matched: int
+    extra: int
+    extra_first_hour: int
+    duplicates: int
+    unknown_users: int
+    missed: list[str] = field(default_factory=list, repr=False)
+    recheck: list[str] = field(default_factory=list, repr=False)
+    extra_sample: list[str] = field(default_factory=list, repr=False)
+
+    def counts(self) -> dict[str, int]:
+        """The figures of the report."""
+        return {
+            "rows": self.rows,
+            "matched": self.matched,
+            "missed": len(self.missed),
+            "extra": self.extra,
+            "extraFirstHour": self.extra_first_hour,
+            "duplicates": self.duplicates,
+            "unknownUsers": self.unknown_users,
+            "rechecked": len(self.recheck),
+        }
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """A file dealt out by shard, and what its rows were like."""
+
+    directory: Path
+    sha256: str
+    size: int
+    bad: int
+    bad_sample: list[BadRow]
+
+
+class Comparison:
+    """Compares one file. `recheck_all` also reads users again whose webhook was heard (parameter ReconRecheck)."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bucket: ReconBucket,
+        repairs: Repairs,
+        now: Callable[[], datetime],
+        recheck_all: bool = False,
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._repairs = repairs
+        self._now = now
+        self._recheck_all = recheck_all
+
+    def run(self, file: ReconFile, left_ms: Callable[[], int]) -> ReconFile:
+        """Compare the file, or what earlier runs left of it, and put its missed users on the queue.
+
+        Returns the file as it now is in the table: COMPARED, with its counts.
+
+        Raises
+        ------
+        InvalidReconFileError
+            The file cannot be believed. Nothing was queued.
+        NotEnoughTimeError
+            Some shards are done; run it again.
+        """
+        check_name(file)
+        begun = self._now()
+        with TemporaryDirectory(prefix="recon-") as directory:
+            dealt = deal(self._bucket.read(_id(file)), Path(directory))
+            for shard in SHARDS:
+                if shard not in file.shards_done:
+                    if left_ms() < _MIN_LEFT_MS:
+                        raise NotEnoughTimeError(f"{file.name}: the rest of its shards comes in the next run")
+                    self._shard(file, shard, dealt)
+        return self._end(file, dealt, begun)
+
+    def _shard(self, file: ReconFile, shard: str, dealt: Dealt) -> None:
+        result = self.stored_result(file, shard)
+        if result is None:
+            result = compare_shard(self._store, file, shard, dealt, recheck_all=self._recheck_all)
+            if not self._bucket.put_result(_id(file), shard, asdict(result)):
+                # Another run was faster, and its events are under way: what it found is what counts.
+                result = self.stored_result(file, shard) or result
+        self._repairs.send(file, [*result.missed, *result.recheck], self._now())
+        self._store.recon_shard_done(file, shard)
+
+    def stored_result(self, file: ReconFile, shard: str) -> ShardResult | None:
+        """What an earlier run found in a shard."""
+        found = self._bucket.result(_id(file), shard)
+        return ShardResult(**found) if found else None
+
+    def _end(self, file: ReconFile, dealt: Dealt, begun: datetime) -> ReconFile:
+        counts: Counter[str] = Counter(badRows=dealt.bad)
+        missed: list[str] = []
+        extra: list[str] = []
+        for shard in SHARDS:
+            if found := self.stored_result(file, shard):
+                counts.update(found.counts())
+                missed += found.missed[:_SAMPLE]
+                extra += found.extra_sample
+        facts: dict[str, Any] = {
+            "counts": dict(counts),
+            "compared_at": utc_text(self._now()),
+            "compare_ms": int((self._now() - begun).total_seconds() * 1000),
+            "sha256": dealt.sha256,
+            "size": dealt.size,
+            "bad_sample": [asdict(each) for each in dealt.bad_sample],
+            "missed_sample": missed,
+            "extra_sample": extra[:_SAMPLE],
+        }
+        self._store.end_recon_comparison(file, "COMPARED", facts)
+        logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
+        kind = FILE_TYPES[file.file_type].kind
+        count("ReconCompared", kind=kind)
+        if counts["missed"]:
+            count("ReconMissed", counts["missed"], kind=kind)
+        compared = self._store.recon_file(file.file_type, file.day, file.name)
+        return compared or file
+
+
+def check_name(file: ReconFile) -> None:
+    """Raise `InvalidReconFileError` when the name says another type or day than the notice.
+
+    The notice's own day is that of `requestedAt`, and a file may be as old as PayPay keeps it: it can be sent again.
+    """
+    says = read_name(file.revision_of or file.name)
+    if says is None:
+        return
+    if says.file_type != file.file_type:
+        raise InvalidReconFileError(f"its name says {says.file_type}")
+    first, last = date.fromisoformat(says.first_day), date.fromisoformat(says.last_day)
+    # Nobody knows whether <to> is the day itself or the midnight that ends it.
+    if first.isoformat() != file.day or not timedelta(0) <= last - first <= timedelta(days=1):
+        raise InvalidReconFileError(f"its name says the days {first} to {last}")
+    if file.requested_at:
+        requested = date.fromisoformat(jst.day(datetime.fromisoformat(file.requested_at)))
+        if not timedelta(0) <= requested - first <= timedelta(days=_OLDEST_DAYS):
+            raise InvalidReconFileError(f"its name says {first}, and it was announced on {requested} (JST)")
+
+
+def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
+    """Check every row and deal the ids out into one file per shard of the ledger.
+
+    Raises
+    ------
+    InvalidReconFileError
+        Not text, or more than 1 % of the rows are bad.
+    """
+    digest = hashlib.sha256()
+    size = 0
+
+    def measured() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+
+    rows = Rows(measured())
+    with ExitStack() as opened:
+        piles = {shard: opened.enter_context((directory / shard).open("wb")) for shard in SHARDS}
+        for ids in rows:
+            sorted_out: dict[str, list[bytes]] = {shard: [] for shard in SHARDS}
+            for each in ids:
+                sorted_out[ledger_shard(each)].append(each)
+            for shard, pile in piles.items():
+                if sorted_out[shard]:
+                    pile.write(b"\n".join(sorted_out[shard]) + b"\n")
+    rows.check()
+    return Dealt(directory, digest.hexdigest(), size, rows.bad, rows.sample)
+
+
+def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, recheck_all: bool = False) -> ShardResult:
+    """Compare one shard of a dealt file with the ledger. Reads the ledger's shard once, and writes nothing."""
+    kind = FILE_TYPES[file.file_type].kind
+    listed, rows = _listed(dealt.directory / shard)
+    missed = set(listed)
+    matched = extra = 0
+    extras: list[str] = []
+    first_hour = _heard_late(store, kind, _day_before(file.day), shard)
+    in_first_hour = 0
+    for page in store.heard(kind, file.day, shard):
+        for each in page:
+            if each in listed:
+                matched += each in missed
+                missed.discard(each)
+            else:
+                extra += 1
+                in_first_hour += each in first_hour
+                if len(extras) < _SAMPLE:
+                    extras.append(each)
+    # Heard within the hour after midnight: counts for this day where the file names it, and is no extra otherwise.
+    late = _heard_late(store, kind, file.day, shard) & missed
+    matched += len(late)
+    missed -= late
+    names = sorted(missed)
+    known = store.linked_users(names)
+    return ShardResult(
+        rows=rows,
+        matched=matched,
+        extra=extra,
+        extra_first_hour=in_first_hour,
+        duplicates=rows - len(listed),
+        unknown_users=len(names) - len(known),
+        missed=names,
+        recheck=_read_before(store, sorted(listed - missed), _end_of(file.day)) if recheck_all else [],
+        extra_sample=extras,
+    )
+
+
+def _listed(pile: Path) -> tuple[set[str], int]:
+    ids: set[str] = set()
+    rows = 0
+    with pile.open(encoding="ascii") as lines:
+        while batch := lines.readlines(LONGEST_ID * 1024):
+            rows += len(batch)
+            ids.update(map(str.rstrip, batch))
+    return ids, rows
+
+
+def _heard_late(store: Store, kind: str, day: str, shard: str) -> set[str]:
+    return {each for page in store.heard(kind, day, f"late-{shard}") for each in page}
+
+
+def _read_before(store: Store, ids: list[str], moment: str) -> list[str]:
+    """Those whose user's last reading is older than a moment (UTC): a second change may hide behind one webhook."""
+    users = store.linked_users(ids)
+    statuses = store.statuses_of(list(users.values()), PROVIDER)
+    return [each for each, user in users.items() if user in statuses and (statuses[user].read_at or "") < moment]
+
+
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+
+
+def _end_of(day: str) -> str:
+    midnight = datetime.fromisoformat(day).replace(tzinfo=jst.JST) + timedelta(days=1)
+    return utc_text(midnight)
+
+
+def _id(file: ReconFile) -> FileId:
+    return FileId(file.file_type, file.day, file.name)

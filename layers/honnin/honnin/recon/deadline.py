@@ -1,0 +1,93 @@
+"""Every morning: is there a compared file for each day that PayPay can still send? Where not, a person is told.
+
+Base document: notifications come between 1:30 and 10:00 JST, and files are kept for a week.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from honnin import jst
+from honnin.observability import count, logger
+from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.resend import ResendAlarm
+from honnin.store import SHARDS, ReconFile, Store, utc_text
+
+LOOK_BACK_DAYS = 7
+
+_NEVER_ANNOUNCED = "never announced"
+_REASONS = {
+    "ANNOUNCED": "announced, but not fetched yet",
+    "STORED": "stored, but not compared yet: look at the compare queue and its dead letters",
+    "REFUSED": "refused",
+    "EXPIRED": "not fetched in time",
+    "TOO_LARGE": "too large",
+    "INVALID": "not valid",
+}
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A JST day without a compared file, and why."""
+
+    day: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeadlineCheck:
+    """The check. `empty_day_announced`: whether PayPay announces a file for a day on which nothing happened."""
+
+    store: Store
+    alarm: ResendAlarm
+    file_types: Sequence[str]
+    empty_day_announced: bool
+
+    def run(self, now: datetime) -> dict[str, list[str]]:
+        """Look at yesterday and the six days before it (JST); one alarm for each file type with a hole.
+
+        Returns the days with a hole, by file type.
+        """
+        holes = {file_type: self.holes(file_type, now) for file_type in self.file_types}
+        for file_type, found in holes.items():
+            for hole in found:
+                self.store.recon_missing(file_type, hole.day, utc_text(now))
+            if found:
+                reasons = "; ".join(f"{hole.day}: {hole.reason}" for hole in found)
+                logger().error("recon files missing", extra={"file_type": file_type, "reason": reasons})
+                count("ReconFileMissing", len(found), fileType=file_type)
+                self.alarm.send(file_type, [hole.day for hole in found], reasons)
+        return {file_type: [hole.day for hole in found] for file_type, found in holes.items()}
+
+    def holes(self, file_type: str, now: datetime) -> list[Hole]:
+        """The days of a file type for which no file was compared.
+
+        A day before yesterday counts if something is known of it or of a day before it, an earlier alarm included:
+        a stack that was deployed yesterday misses nothing older.
+        """
+        today = date.fromisoformat(jst.day(now))
+        days = [(today - timedelta(days=back)).isoformat() for back in range(LOOK_BACK_DAYS, 0, -1)]
+        files = self.store.recon_files(file_type, days[0], days[-1])
+        first_known = min((file.day for file in files), default=days[-1])
+        found = []
+        for day in days:
+            reason = self._fault(file_type, day, [each for each in files if each.day == day])
+            if reason and day >= first_known:
+                found.append(Hole(day, reason))
+        return found
+
+    def _fault(self, file_type: str, day: str, files: Sequence[ReconFile]) -> str | None:
+        """Why a day has no compared file; None when it has one."""
+        if any(each.state == "COMPARED" for each in files):
+            return None
+        seen = [each for each in files if each.state in _REASONS]
+        if seen:
+            last = max(seen, key=lambda each: each.received_at or each.stored_at or "")
+            return f"{_REASONS[last.state]} ({last.reason})" if last.reason else _REASONS[last.state]
+        if self.empty_day_announced or self._heard_anybody(file_type, day):
+            return _NEVER_ANNOUNCED
+        return None
+
+    def _heard_anybody(self, file_type: str, day: str) -> bool:
+        kind = FILE_TYPES[file_type].kind
+        return any(page for shard in SHARDS for page in self.store.heard(kind, day, shard))

@@ -1,0 +1,72 @@
+"""Repairing what a webhook failed to tell: each missed user becomes an event, on the queue that live events take."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from itertools import batched
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from honnin.errors import ReconError
+from honnin.paypay.outcomes import PROVIDER
+from honnin.recon.file_types import FILE_TYPES
+from honnin.store import ReconFile, utc_text
+from honnin.webhook import Event
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# SendMessageBatch takes no more.
+_MOST_MESSAGES = 10
+
+
+class NotQueuedError(ReconError):
+    """SQS did not take every event of a batch."""
+
+    retryable = True
+
+
+@cache
+def _client() -> "SQSClient":
+    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+
+
+def event_id(file: ReconFile, user_authorization_id: str) -> str:
+    """The id of a repair. It names file type, day and user, so that it takes effect once, however often it is sent."""
+    return f"recon:{file.file_type}:{file.day}:{user_authorization_id}"
+
+
+class Repairs:
+    """Puts repairs on the events queue."""
+
+    def __init__(self, queue_url: str, client: "SQSClient | None" = None) -> None:
+        self._queue_url = queue_url
+        self._given = client
+
+    def send(self, file: ReconFile, user_authorization_ids: Iterable[str], now: datetime) -> None:
+        """Queue one event for each id. Raises `NotQueuedError` when one was not taken; sending all again is safe."""
+        client = self._given or _client()
+        for some in batched(user_authorization_ids, _MOST_MESSAGES, strict=False):
+            answer = client.send_message_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(number), "MessageBody": _event(file, each, now).to_json()}
+                    for number, each in enumerate(some)
+                ],
+            )
+            if failed := answer.get("Failed"):
+                raise NotQueuedError(f"SQS refused {len(failed)} of {len(some)} events: {failed[0].get('Code')}")
+
+
+def _event(file: ReconFile, user_authorization_id: str, now: datetime) -> Event:
+    return Event(
+        event_id=event_id(file, user_authorization_id),
+        provider=PROVIDER,
+        kind=FILE_TYPES[file.file_type].kind,
+        cause="recon",
+        subject=user_authorization_id,
+        received_at=utc_text(now),
+        detail={"file": file.name, "day": file.day},
+    )

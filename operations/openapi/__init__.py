@@ -1,0 +1,1 @@
+"""docs/openapi.json, made from the code: `make openapi`."""

@@ -1,0 +1,264 @@
+"""docs/openapi.json: up to date, valid, complete against template.yaml, and true about what the code answers."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from honnin import webhook
+from honnin.errors import (
+    ConflictError,
+    InvalidFieldError,
+    MaintenanceError,
+    NotFoundError,
+    ProviderConfigurationError,
+    ProviderError,
+    ProviderTimeoutError,
+)
+from honnin.merchant_api import MerchantApi
+from operations.openapi import document, merchant, problems, webhooks
+from tests.fakes import FakeLambdaContext
+from tests.template.transformed import source_functions
+
+DOCUMENT = document.document()
+OPERATIONS = [each for path in DOCUMENT["paths"].values() for method, each in path.items() if method != "servers"]
+
+type Json = dict[str, Any]
+
+
+def _operation_id(operation: Json) -> str:
+    return str(operation["operationId"])
+
+
+def _resolved(value: Json) -> Json:
+    reference = value.get("$ref")
+    if reference is None:
+        return value
+    _, _, kind, name = reference.split("/")
+    found: Json = DOCUMENT["components"][kind][name]
+    return found
+
+
+def _validator(schema: Json) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def _contents(operation: Json) -> Iterator[tuple[str, Json]]:
+    """Every body of an operation: where it stands, and its media type object."""
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"request {media_type}", content
+    for status, response in operation["responses"].items():
+        for media_type, content in _resolved(response).get("content", {}).items():
+            yield f"{status} {media_type}", content
+
+
+# --- the file ---
+
+
+def test_the_file_is_what_the_code_says() -> None:
+    assert document.PLACE.read_text(encoding="utf-8") == document.text(), "stale: run make openapi and commit the file"
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(json.loads(document.text())).validate()
+
+
+def test_every_route_of_the_template_is_described_and_no_other() -> None:
+    deployed = {
+        (event["Properties"]["Method"].lower(), event["Properties"]["Path"]): event["Properties"]["RestApiId"]["Ref"]
+        for function in source_functions().values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    described = {
+        (method, path): "MerchantApi" if operation["security"] else "WebhookApi"
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if method != "servers"
+    }
+    assert described == deployed
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [each["operationId"] for each in OPERATIONS]
+    assert len(ids) == len(set(ids))
+
+
+def test_patterns_are_those_of_json_schema() -> None:
+    assert '"pattern": "^' in document.text()
+    assert r"\\A" not in document.text()
+    assert r"\\z" not in document.text()
+
+
+# --- the operations ---
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_operation_id)
+def test_every_request_and_answer_has_an_example_that_fits_its_schema(operation: Json) -> None:
+    for where, content in _contents(operation):
+        schema = content["schema"]
+        examples = [content["example"]] if "example" in content else _resolved(schema).get("examples", [])
+        assert examples, f"{where} has none: give the model json_schema_extra={{'examples': […]}}"
+        for example in examples:
+            _validator(schema).validate(example)
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each["security"]], ids=_operation_id)
+def test_every_failure_of_the_merchant_api_is_a_problem_or_of_api_gateway(operation: Json) -> None:
+    for status, response in operation["responses"].items():
+        if status >= "400":
+            kinds = set(_resolved(response)["content"])
+            assert kinds
+            assert kinds <= {"application/problem+json", "application/json"}
+            assert "application/problem+json" in kinds or int(status) in problems._GATEWAY
+
+
+def test_a_route_that_declares_nothing_is_found_with_every_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new_one").mkdir()
+    (tmp_path / "new_one" / "app.py").write_text(
+        '''
+from honnin.merchant_api import AnswerModel, MerchantApi, UserIdInPath
+
+class Erased(AnswerModel):
+    """What was erased."""
+    objects: int
+
+def erase_it(userId: UserIdInPath) -> Erased:
+    """Erase it."""
+    return Erased(objects=1)
+
+def _api() -> MerchantApi:
+    api = MerchantApi()
+    api.resolver.delete("/users/<userId>/it")(erase_it)
+    return api
+''',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(merchant, "_FUNCTIONS", tmp_path)
+    paths, schemas = merchant.described()
+    found = paths["/users/{userId}/it"]["delete"]
+    assert (found["operationId"], found["summary"], found["tags"]) == ("eraseIt", "Erase it.", ["Users"])
+    assert {"200", "404", "409", "422", "500", "503"} <= found["responses"].keys()
+    assert "Erased" in schemas
+
+
+# --- the problems are those of the code ---
+
+
+def _furigana() -> InvalidFieldError:
+    [error] = problems.PROBLEMS[422][1]["errors"]
+    return InvalidFieldError(error["field"], error["rule"])
+
+
+def _paypay_error(kind: type[ProviderError]) -> ProviderError:
+    """The failure of PayPay that the example of its status describes."""
+    statuses: dict[type[ProviderError], int] = {
+        ProviderConfigurationError: 502,
+        MaintenanceError: 503,
+        ProviderTimeoutError: 504,
+    }
+    status = statuses[kind]
+    example = problems.PROBLEMS[status][1]
+    code, request_id = example.get("providerCode"), example.get("providerRequestId")
+    return kind("paypay", example["detail"], code=code, request_id=request_id)
+
+
+RAISED: dict[int, Callable[[], Exception]] = {
+    404: lambda: NotFoundError("no user is known under this id"),
+    409: lambda: ConflictError(
+        "the user has a submission already", state="PENDING", submission_id="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
+    ),
+    422: _furigana,
+    500: lambda: RuntimeError("anything"),
+    502: lambda: _paypay_error(ProviderConfigurationError),
+    503: lambda: _paypay_error(MaintenanceError),
+    504: lambda: _paypay_error(ProviderTimeoutError),
+}
+SENT: dict[int, Json] = {
+    400: {"body": "{"},
+    413: {"body": json.dumps({"text": "x" * 64 * 1024})},
+    415: {"body": "{}", "headers": {"Content-Type": "text/plain"}},
+}
+
+
+@pytest.mark.parametrize("status", problems.PROBLEMS)
+def test_the_example_of_a_problem_is_what_the_code_answers(status: int) -> None:
+    api = MerchantApi()
+
+    @api.resolver.post("/things")
+    def fail() -> None:
+        raise RAISED[status]()
+
+    event = {
+        "resource": "/things",
+        "path": "/things",
+        "httpMethod": "POST",
+        "headers": {},
+        "queryStringParameters": None,
+        "pathParameters": None,
+        "requestContext": {"requestId": "1", "stage": "v1"},
+        "body": None,
+        "isBase64Encoded": False,
+    }
+    answer = api.resolve(event | SENT.get(status, {}), FakeLambdaContext())
+    assert answer["statusCode"] == status
+    assert json.loads(answer["body"]) == problems.PROBLEMS[status][1]
+    if status == 503:
+        assert "Retry-After" in answer["multiValueHeaders"]
+
+
+# --- the webhooks are those of the code ---
+
+
+def _acknowledged(body: Json) -> int:
+    request = {"requestContext": {"identity": {"sourceIp": "127.0.0.1"}}, "body": json.dumps(body), "headers": {}}
+    answer = webhook.acknowledge_paypay(request, source_cidrs=["127.0.0.1/32"], send=lambda _body: "1")
+    return int(answer["statusCode"])
+
+
+@pytest.mark.parametrize("kind", sorted(webhooks.examples()))
+def test_paypays_examples_are_acknowledged(kind: str) -> None:
+    assert _acknowledged(webhooks.examples()[kind]) == 200
+
+
+def _limits() -> Iterator[Any]:
+    """An example of PayPay's with one field at its limit, and just over it."""
+    kinds = {"PayPayUserEvent": "kyc", "PayPayReconFile": "recon_file"}
+    for name, kind in kinds.items():
+        for field, schema in webhooks.schemas()[name]["properties"].items():
+            [text, *_] = schema.get("anyOf", [schema])
+            if "maxLength" in text:
+                yield pytest.param(name, kind, field, text["maxLength"], id=f"{name}-{field}")
+
+
+@pytest.mark.parametrize(("name", "kind", "field", "longest"), list(_limits()))
+def test_the_code_and_the_document_have_the_same_limits(name: str, kind: str, field: str, longest: int) -> None:
+    validator = _validator({"$ref": f"#/components/schemas/{name}"})
+    for length, good in ((1, True), (longest, True), (longest + 1, False)):
+        body = webhooks.examples()[kind] | {field: "x" * length}
+        assert (_acknowledged(body) == 200) is good
+        assert validator.is_valid(body) is good
+
+
+@pytest.mark.parametrize("field", ["notification_type", "user_authorization_id", "fileType", "path", "requestedAt"])
+def test_the_code_and_the_document_require_the_same_fields(field: str) -> None:
+    kind = "kyc" if field == "user_authorization_id" else "recon_file"
+    body = {name: value for name, value in webhooks.examples()[kind].items() if name != field}
+    assert _acknowledged(body) == 400
+    assert not _validator({"$ref": "#/components/schemas/PayPayNotification"}).is_valid(body)
+
+
+@pytest.mark.parametrize(
+    "requested_at", ["1775012400", 1775012400, "1775012400000", 1775012400000, "177501240", "x", 1]
+)
+def test_the_code_and_the_document_take_the_same_times(requested_at: object) -> None:
+    body = webhooks.examples()["recon_file"] | {"requestedAt": requested_at}
+    valid = _validator({"$ref": "#/components/schemas/PayPayReconFile"}).is_valid(body)
+    assert valid is (_acknowledged(body) == 200)

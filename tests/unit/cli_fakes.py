@@ -1,0 +1,81 @@
+"""A deployment for the tests of honninctl: moto behind most clients, scripted answers of CloudFormation and the API."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner, Result
+
+from honninctl import app
+from honninctl.deployment import Deployment, Where
+from tests.tables import create_table
+
+API = "https://api.example.jp/v1"
+
+
+def client_error(code: str, operation: str = "DescribeStacks", message: str = "no") -> ClientError:
+    """An AWS service's error."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+class Service:
+    """A client whose operations are what the test puts into `answers`: a value, an error, or a function of the call."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation not in self.answers:
+            raise AttributeError(operation)
+
+        def call(**request: Any) -> Any:
+            self.calls.append((operation, request))
+            answer = self.answers[operation]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(**request) if callable(answer) else answer
+
+        return call
+
+
+class FakeDeployment(Deployment):
+    """`services` stand in for clients by name; the other clients are moto's. `api` answers calls of the merchant API,
+    first come first served; what was asked is in `asked`."""
+
+    def __init__(self, outputs: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
+        super().__init__(Where(stack="honnin-test", region="ap-northeast-1"))
+        self.given = {
+            "StackStatus": "UPDATE_COMPLETE",
+            "Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in {"MerchantApiUrl": API, **outputs}.items()],
+            "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in (parameters or {}).items()],
+        }
+        self.services: dict[str, Any] = {"cloudformation": Service(describe_stacks={"Stacks": [self.given]})}
+        self.api: deque[dict[str, Any] | Exception] = deque()
+        self.asked: list[tuple[str, str, Mapping[str, str]]] = []
+
+    def client(self, service: str) -> Any:
+        """The scripted one, or moto's."""
+        return self.services.get(service) or boto3.client(service)  # type: ignore[call-overload]
+
+    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The next of the scripted answers."""
+        self.asked.append((method, path, dict(query or {})))
+        answer = self.api.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def state_table() -> str:
+    """The state table on moto; returns its name."""
+    return create_table(boto3.client("dynamodb"), "StateTable")
+
+
+def run(*arguments: str, given: str | None = None, env: Mapping[str, str] | None = None) -> Result:
+    """Run honninctl in this process. Nothing on the terminal's side: stdin is `given`, no colours."""
+    return CliRunner().invoke(
+        app.program(), list(arguments), input=given, env={"HONNIN_STACK": "honnin-test", **(env or {})}
+    )
