@@ -65,6 +65,7 @@ chaos: setup ## 10,000 generated event streams with injected faults (SCHEDULES=â
 bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@local/setup.sh .venv-runtime requirements/runtime.txt
 	@$(BIN)/python -m bench ack
+	@$(BIN)/python -m bench recon
 
 .PHONY: lint
 lint: setup ## ruff, mypy, cfn-lint, sam validate

@@ -1,10 +1,17 @@
-"""What an acknowledgement costs: `make bench`, or `python -m bench ack`.
+"""What Honnin costs in time and memory: `make bench`; or a part alone, `python -m bench ack`, `python -m bench recon`.
 
-The built artifacts (`sam build`, the layer with its bytecode) run under the real Lambda runtime interface client
-(`awslambdaric`) and the runtime interface emulator that aws-sam-cli carries (`aws-lambda-rie`), without Docker. The
-interpreter is that of `.venv-runtime`, which holds what the Lambda runtime holds: the client and boto3. SQS is a
-stand-in on the loopback address (`sqs_stand_in`), over TLS with a certificate bundle of the usual size, that answers
-at once: so nothing but the function's own work is timed, and the hardest case for a comparison.
+Both parts run the built artifacts (`sam build`, the layer with its bytecode) with the interpreter of `.venv-runtime`,
+which holds what the Lambda runtime holds: the runtime interface client and boto3 (and polars, a peer that nothing else
+imports). Figures go to `build/bench.json`: `{"figures": [{"name", "value", "unit", "target", "at_least", "holds"}]}`;
+those of other parts that are there already stay. A missed target is said loudly, and is no failure of the run (exit
+code 0).
+
+ack: what an acknowledgement costs
+==================================
+They run under the real Lambda runtime interface client (`awslambdaric`) and the runtime interface emulator that
+aws-sam-cli carries (`aws-lambda-rie`), without Docker. SQS is a stand-in on the loopback address (`sqs_stand_in`),
+over TLS with a certificate bundle of the usual size, that answers at once: so nothing but the function's own work is
+timed, and the hardest case for a comparison.
 
 Contestants, all in one run:
 
@@ -27,6 +34,20 @@ Cold starts are interleaved (A B C A B C …) and warm invokes come in interleav
 a machine that slows down hits all alike; medians are shown. After the run the stand-in must have taken exactly one
 message per invoke, or the run is void. Unlike in Lambda, the share of a CPU that the memory size buys is not enforced.
 
-Figures go to `build/bench.json` as well: `{"figures": [{"name", "value", "unit", "target", "holds"}]}`; figures of
-other parts that are there already stay. A missed target is said loudly, and is no failure of the run (exit code 0).
+recon: what reading, downloading and comparing recon files cost
+================================================================
+Every measured run is a process of its own, with what the function has imported in Lambda; its peak RSS is its `VmHWM`.
+Rows have 36 characters (the sandbox's generated ids, which depend on the row number alone).
+
+- read: `honnin.recon.rows`, which checks every row, in turn with peers that check nothing: `csv.reader`,
+  `csv.DictReader`, Powertools' streaming `CsvTransform`, polars; and polars with the same rule as a regular expression.
+  Ratios are of pairs, one right after the other; their median and their span are shown.
+- download: the real `Downloads`, from the sandbox into the S3 of ministack (multipart), 38 MB and 380 MB. The stored
+  bytes must be those that the sandbox says.
+- compare: the real `Comparison` with the real boto3, a file of n rows with a ledger of n lines, one in a thousand
+  missed. At 10,000 rows on ministack; from there to ten million on a stand-in (`recon_stand_in`), because no local
+  stack holds such a table. The two must agree to the last id, and in every run exactly the missed users must be found
+  and queued, each once, or the run is void. The stand-in answers without delay: what AWS takes to answer comes on top,
+  once per call, and the calls, pages, items and read units are counted.
+- nothing heard: the worst day, on which every row is missed.
 """

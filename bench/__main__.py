@@ -1,4 +1,4 @@
-"""`python -m bench ack`: what an acknowledgement costs."""
+"""`python -m bench ack`: what an acknowledgement costs. `python -m bench recon`: what recon costs."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import ack, artifacts, figures, rie
+from bench import ack, artifacts, figures, recon, recon_table, rie
 from bench.contestants import ALL, OURS, PEERS
 from bench.figures import Figure
 from local import interrupts, screen
@@ -23,7 +23,7 @@ def main() -> int:
     terminal = screen.console()
     interrupts.install()
     try:
-        _ack(terminal, options)
+        options.part(terminal, options)
     except interrupts.StopRequestedError as stopped:
         return stopped.exit_code
     except LocalError as error:
@@ -40,6 +40,17 @@ def _ack(terminal: Console, options: argparse.Namespace) -> None:
     found = ack.figures(summaries)
     figures.write(found)
     terminal.print(_table(summaries, options.cold, options.warm))
+    _show_targets(terminal, found)
+    terminal.print(f"All figures are in {figures.PATH}.", soft_wrap=True)
+
+
+def _recon(terminal: Console, options: argparse.Namespace) -> None:
+    steps = screen.ShownSteps(terminal)
+    built = artifacts.build(list(recon.FUNCTIONS), [], steps)
+    findings = recon.run(built, steps, options.largest)
+    found = recon.figures(findings)
+    figures.write(found)
+    recon_table.show(terminal, findings)
     _show_targets(terminal, found)
     terminal.print(f"All figures are in {figures.PATH}.", soft_wrap=True)
 
@@ -73,15 +84,15 @@ def _table(summaries: dict[str, ack.Summary], cold: int, warm: int) -> Table:
 
 
 def _show_targets(terminal: Console, found: list[Figure]) -> None:
-    """The ratios, for the worst of our functions; a missed one is loud."""
+    """The ratios, and whatever has a target; a missed one is loud."""
     for figure in found:
-        if figure.unit != "ratio":
-            continue
-        if figure.target is None:
-            terminal.print(f"  {figure.name:<28} {figure.value:.3f}")
-        else:
+        unit = "" if figure.unit == "ratio" else f" {figure.unit}"
+        if figure.target is not None:
             verdict = "[green]✓ holds[/]" if figure.holds else "[bold red]✗ TARGET MISSED[/]"
-            terminal.print(f"  {figure.name:<28} {figure.value:.3f} (at most {figure.target:g}) {verdict}")
+            bound = "at least" if figure.at_least else "at most"
+            terminal.print(f"  {figure.name:<38} {figure.value:.3f}{unit} ({bound} {figure.target:g}) {verdict}")
+        elif figure.unit in ("ratio", "times as fast"):
+            terminal.print(f"  {figure.name:<38} {figure.value:.3f}{unit}")
     missed = [figure.name for figure in found if figure.holds is False]
     if missed:
         terminal.print(f"[bold red]{len(missed)} TARGET(S) MISSED: {', '.join(missed)}[/]")
@@ -89,10 +100,16 @@ def _show_targets(terminal: Console, found: list[Figure]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="ack")
+    commands = parser.add_subparsers(required=True, metavar="ack|recon")
     part = commands.add_parser("ack", help="the PayPay webhook functions against their peers")
     part.add_argument("--cold", type=int, default=_LEAST_COLD, help=f"cold starts of each (default {_LEAST_COLD})")
     part.add_argument("--warm", type=int, default=_LEAST_WARM, help=f"warm invokes of each (default {_LEAST_WARM})")
+    part.set_defaults(part=_ack)
+    part = commands.add_parser("recon", help="recon files: reading, downloading, comparing")
+    part.add_argument(
+        "--largest", type=int, default=recon.SIZES[-1], choices=recon.SIZES, help="rows of the largest file"
+    )
+    part.set_defaults(part=_recon)
     return parser
 
 

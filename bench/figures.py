@@ -12,17 +12,20 @@ PATH = ROOT / "build" / "bench.json"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. `target` is the most that `value` may be; None where there is nothing to hold."""
+    """One measured value. `target` is the most that `value` may be (with `at_least`: the least); None without one."""
 
     name: str
     value: float
     unit: str
     target: float | None = None
+    at_least: bool = False
 
     @property
     def holds(self) -> bool | None:
         """Whether the target is kept; None without one."""
-        return None if self.target is None else self.value <= self.target
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def write(figures: Sequence[Figure], path: Path = PATH) -> None:

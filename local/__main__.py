@@ -13,9 +13,10 @@ import traceback
 
 from rich.console import Console
 
-from local import demo, demo_paypay, ports, screen, stack
+from local import demo, demo_paypay, demo_recon, ports, screen, stack
 from local.demo import VEXORA_SCENES
 from local.demo_paypay import PAYPAY_SCENES
+from local.demo_recon import RECON_SCENES
 from local.errors import LocalError
 from local.paths import run_directory
 
@@ -49,8 +50,9 @@ def _run(terminal: Console, options: argparse.Namespace) -> int:
         raise LocalError("HONNIN_PORT and HONNIN_SANDBOX_PORT are the same port: choose two different ones.")
     steps = screen.ShownSteps(terminal)
     with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
-        results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES))
+        results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES, *RECON_SCENES))
         screen.show_results(terminal, results)
+        screen.show_recon(terminal, demo_recon.reports(deployed))
         screen.show_addresses(terminal, deployed)
         if not options.once:
             terminal.print(f"Link an account yourself, in a browser: {demo_paypay.account_link(deployed, 'you')}")

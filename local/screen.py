@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +12,14 @@ from local.demo import Result, TimelineEntry
 from local.stack import Stack
 
 _PLAIN_WIDTH = 120
-_SHOWN_OUTPUTS = ("MerchantApiUrl", "WebhookApiUrl", "EventQueueUrl", "DeadLetterQueueUrl", "StateTableName")
+_SHOWN_OUTPUTS = (
+    "MerchantApiUrl",
+    "WebhookApiUrl",
+    "EventQueueUrl",
+    "DeadLetterQueueUrl",
+    "StateTableName",
+    "ReconBucketName",
+)
 
 
 def console() -> Console:
@@ -58,7 +66,22 @@ def show_results(screen: Console, results: Sequence[Result]) -> None:
     if wrong:
         screen.print(f"[bold red]Not as expected:[/] {', '.join(wrong)}")
     else:
-        screen.print(f"[green]All {len(results)} users ended as expected.[/]")
+        screen.print(f"[green]All {len(results)} scenes ended as expected.[/]")
+
+
+def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
+    """The recon report: one row per file, and who was missed."""
+    table = Table(title="Recon: PayPay's daily files against what we heard", title_justify="left")
+    table.add_column("file", overflow="fold")
+    for heading in ("state", "rows", "matched", "missed", "repaired"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("who was missed, and what the repair led to", overflow="fold")
+    for file in files:
+        counts = file["counts"] or {}
+        shown = [f"{counts.get(name, '-')}" for name in ("rows", "matched", "missed")]
+        missed = "\n".join(f"{each['userId']}: {each['from']} → {each['to']}" for each in file["missed"]) or "nobody"
+        table.add_row(file["fileName"], file["state"], *shown, str(file["repairs"]["applied"]), missed)
+    screen.print(table)
 
 
 def show_addresses(screen: Console, stack: Stack) -> None:

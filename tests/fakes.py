@@ -1,5 +1,6 @@
 """Fakes of what lies outside: clock, Lambda context, Vexora, EventBridge, SQS. No test needs a mock beside them."""
 
+import hashlib
 import os
 import socket
 import socketserver
@@ -9,8 +10,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+import boto3
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -21,10 +24,28 @@ from honnin.secret_store import VexoraCredentials
 from honnin.vexora.client import VexoraClient
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 START = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
+
+
+# Making a client takes longer than most tests, and moto's state is not in it: one for all tests of a process.
+
+
+@cache
+def dynamodb() -> "DynamoDBClient":
+    """A client for moto's DynamoDB."""
+    return boto3.client("dynamodb")
+
+
+@cache
+def s3() -> "S3Client":
+    """A client for moto's S3."""
+    return boto3.client("s3")
 
 
 class FakeClock:
@@ -186,6 +207,25 @@ class FakeQueue(worker.Queue):
         self.parked[record.message_id] = type(error).__name__
 
 
+class FakeTopic:
+    """The SNS client as far as `ResendAlarm` uses it. `failures` are taken first."""
+
+    def __init__(self) -> None:
+        self.letters: list[Mapping[str, str]] = []
+        self.failures: deque[Exception] = deque()
+
+    def publish(self, **request: str) -> None:
+        """Keep the letter, or fail as the test said."""
+        if self.failures:
+            raise self.failures.popleft()
+        self.letters.append(request)
+
+    @property
+    def client(self) -> "SNSClient":
+        """Itself, under the type that `ResendAlarm` takes."""
+        return cast("SNSClient", self)
+
+
 @dataclass
 class FakeCredentials:
     """Reads Vexora credentials: `cached`, or `stored` once a caller asks to refresh."""
@@ -235,7 +275,8 @@ class Reply:
 
     `wait_s` passes before the answer; `drip_s` between two bytes of what `drips` names (headers or body); with
     `instead` the connection is reset or closed unanswered; `close` ends it after the answer, `short_by` bytes
-    before the announced length.
+    before the announced length. `framing` says how the end of the body is told: by `Content-Length` (`says_length`
+    where it lies), in chunks, or by closing. With `forever` the body is repeated until the peer has had enough.
     """
 
     status: int = 200
@@ -247,6 +288,9 @@ class Reply:
     instead: Literal["", "reset", "close"] = ""
     close: bool = False
     short_by: int = 0
+    framing: Literal["length", "chunked", "close"] = "length"
+    says_length: int | None = None
+    forever: bool = False
 
 
 class LoopbackServer:
@@ -269,8 +313,8 @@ class LoopbackServer:
         """How many connections were opened."""
         return self._server.connections
 
-    def next_reply(self) -> Reply:
-        """The reply for the request that has just come."""
+    def reply_to(self, request: Received) -> Reply:
+        """The reply for a request that has just come."""
         return self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
 
     def __enter__(self) -> Self:
@@ -282,6 +326,43 @@ class LoopbackServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+class FileServer(LoopbackServer):
+    """Serves one file under every path, with `Range` and `If-Range` as RFC 9110 has them.
+
+    `versions` are its bytes, one a request, the last one stays; `breaks` are the bytes after which the next answers
+    break off. `validator` is the header that names the bytes (ETag or Last-Modified), empty for none.
+    """
+
+    def __init__(self, *versions: bytes, breaks: Sequence[int] = (), validator: str = "ETag") -> None:
+        super().__init__()
+        self.versions = deque(versions)
+        self.breaks = deque(breaks)
+        self.validator = validator
+        self.takes_ranges = True
+        self.framing: Literal["length", "chunked"] = "length"
+
+    def reply_to(self, request: Received) -> Reply:
+        """The file, or the rest of it that was asked for."""
+        content = self.versions.popleft() if len(self.versions) > 1 else self.versions[0]
+        name = self._name(content)
+        headers = {self.validator: name} if self.validator else {}
+        status, start = 200, 0
+        asked = request.headers.get("range", "")
+        if self.takes_ranges and asked and request.headers.get("if-range", name) == name:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                return Reply(416, b"", headers | {"Content-Range": f"bytes */{len(content)}"})
+            status, headers["Content-Range"] = 206, f"bytes {start}-{len(content) - 1}/{len(content)}"
+        body = content[start:]
+        short_by = len(body) - self.breaks.popleft() if self.breaks else 0
+        return Reply(status, body, headers, short_by=short_by, framing=self.framing)
+
+    def _name(self, content: bytes) -> str:
+        if self.validator == "Last-Modified":
+            return f"Wed, 01 Apr 2026 03:00:{sum(content) % 60:02} GMT"
+        return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -308,7 +389,7 @@ class _Handler(socketserver.StreamRequestHandler):
         number = self.server.connections
         while (request := self._read(number)) is not None:
             self.server.owner.received.append(request)
-            if not self._reply(self.server.owner.next_reply()):
+            if not self._reply(self.server.owner.reply_to(request)):
                 return
 
     def _read(self, number: int) -> Received | None:
@@ -333,12 +414,28 @@ class _Handler(socketserver.StreamRequestHandler):
                 os.close(self.connection.detach())
             return False
         lines = [f"HTTP/1.1 {reply.status} X", *(f"{name}: {value}" for name, value in reply.headers.items())]
-        lines.append(f"Content-Length: {len(reply.body)}")
+        lines.append(self._framing(reply))
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         self._write(head, reply.drip_s if reply.drips == "headers" else 0)
         body = reply.body[: len(reply.body) - reply.short_by]
-        self._write(body, reply.drip_s if reply.drips == "body" else 0)
-        return not reply.close and not reply.short_by
+        while True:
+            self._write(self._framed(body, reply), reply.drip_s if reply.drips == "body" else 0)
+            if not reply.forever or self.server.owner.stopping.is_set():
+                break
+        if reply.framing == "chunked" and not reply.short_by:
+            self._write(b"0\r\n\r\n", 0)
+        return reply.framing != "close" and not reply.close and not reply.short_by
+
+    def _framing(self, reply: Reply) -> str:
+        match reply.framing:
+            case "chunked":
+                return "Transfer-Encoding: chunked"
+            case "close":
+                return "Connection: close"
+        return f"Content-Length: {len(reply.body) if reply.says_length is None else reply.says_length}"
+
+    def _framed(self, body: bytes, reply: Reply) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(body), body) if reply.framing == "chunked" and body else body
 
     def _write(self, data: bytes, pause_s: float) -> None:
         if not pause_s:

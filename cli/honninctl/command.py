@@ -78,7 +78,7 @@ def connection(
     ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
 
 
-def command(app: typer.Typer, name: str, *, example: str, hidden: bool = False) -> Callable[[Any], Any]:
+def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 
     The function returns None or an `ExitCode`.
@@ -102,7 +102,7 @@ def command(app: typer.Typer, name: str, *, example: str, hidden: bool = False) 
             raise typer.Exit(_ended(cli, lambda: function(cli, **own)))
 
         _describe(run, function)
-        app.command(name, epilog=f"Example: {example}", hidden=hidden)(run)
+        app.command(name, epilog=f"Example: {example}")(run)
         return function
 
     return register

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -47,6 +47,7 @@ class Deployment:
 
     def __init__(self, where: Where) -> None:
         self._where = where
+        self._clients: dict[str, Any] = {}
 
     @property
     def has_name(self) -> bool:
@@ -71,9 +72,13 @@ class Deployment:
 
         return botocore.session.Session(profile=self._where.profile)
 
-    @cache  # noqa: B019 -- one deployment lives as long as the program
     def client(self, service: str) -> Any:
         """The client of an AWS service."""
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
         from botocore.config import Config
 
         config = Config(

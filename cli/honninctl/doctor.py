@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from itertools import groupby
 from typing import Any
 
 from honninctl import dead_letters, egress
@@ -30,6 +29,8 @@ _OPTIONAL_SECRET_KEYS = ("paypay_merchant_id",)
 
 # How template.yaml's descriptions say that a value is ours to find out: the provider does not publish it.
 _UNCONFIRMED = re.compile(r"not published|confirm|\bask\b|until it is set|refuses every", re.IGNORECASE)
+_PROVIDER = re.compile("PayPay|Vexora")
+_LONGEST_VALUE = 60
 _CONFIRM_GROUP = re.compile(r"\(confirm each", re.IGNORECASE)
 
 
@@ -49,6 +50,15 @@ class Check:
     verdict: Verdict
     found: str
     advice: str = ""
+
+
+@dataclass(frozen=True)
+class Unconfirmed:
+    """A parameter still at its default, and the provider who knows the right value (None: a matter of choice)."""
+
+    name: str
+    value: str
+    provider: str | None
 
 
 type _Examination = Callable[[], Iterator[Check]]
@@ -301,33 +311,30 @@ def _webhook_urls(deployment: Deployment) -> Iterator[Check]:
 def _parameters(deployment: Deployment) -> Iterator[Check]:
     """Parameters of facts that the providers do not publish and that still have the template's value."""
     open_ones = unconfirmed(deployment)
-    for name, value in open_ones.items():
-        shown = value if len(value) <= 60 else f"{value[:57]}…"
-        yield Check("parameters", Verdict.WARN, f"{name} still is {shown or 'empty'}", _confirm(name))
+    for each in open_ones:
+        shown = each.value if len(each.value) <= _LONGEST_VALUE else f"{each.value[: _LONGEST_VALUE - 1]}…"
+        advice = f"ask {each.provider}, set it and deploy" if each.provider else "choose it, set it and deploy"
+        yield Check("parameters", Verdict.WARN, f"{each.name} still is {shown or 'empty'}", advice)
     if not open_ones:
         yield Check("parameters", Verdict.OK, "all that the providers do not publish has been set")
 
 
-def _confirm(name: str) -> str:
-    provider = next((each for each in ("Vexora", "PayPay") if name.startswith(each)), None)
-    return f"ask {provider}, set it and deploy" if provider else "choose it, set it and deploy"
-
-
-def unconfirmed(deployment: Deployment) -> dict[str, str]:
-    """Parameter -> value, of those that the template asks to confirm and that are at their default.
+def unconfirmed(deployment: Deployment) -> list[Unconfirmed]:
+    """The parameters that the template asks to confirm and that are at their default, by name.
 
     The template itself says which: by a description (not published, confirm, ask), or by the label of their group.
     """
     summary = deployment.client("cloudformation").get_template_summary(StackName=deployment.name)
     grouped = _grouped_to_confirm(summary.get("Metadata"))
-    found = {}
+    found = []
     for each in summary["Parameters"]:
-        name, default = each["ParameterKey"], each.get("DefaultValue")
-        asks = name in grouped or _UNCONFIRMED.search(each.get("Description", ""))
+        name, default, description = each["ParameterKey"], each.get("DefaultValue"), each.get("Description", "")
+        asks = name in grouped or _UNCONFIRMED.search(description)
         value = deployment.parameters.get(name, default or "")
         if asks and default is not None and _list(value) == _list(default):
-            found[name] = value
-    return dict(sorted(found.items()))
+            provider = _PROVIDER.search(f"{name} {description}")
+            found.append(Unconfirmed(name, value, provider[0] if provider else None))
+    return sorted(found, key=lambda each: each.name)
 
 
 def _grouped_to_confirm(metadata: str | None) -> set[str]:
@@ -357,8 +364,3 @@ def report(checks: Sequence[Check], now: datetime) -> dict[str, Any]:
             for each in checks
         ],
     }
-
-
-def by_topic(checks: Sequence[Check]) -> list[tuple[str, list[Check]]]:
-    """The checks, grouped as they came."""
-    return [(topic, list(group)) for topic, group in groupby(checks, key=lambda each: each.topic)]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from honninctl import masking
 from honninctl.deployment import Deployment
-from honninctl.failures import NotFoundError
+from honninctl.failures import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from honnin.store import Submission, UserStatus
@@ -24,7 +24,7 @@ _END_OF_TIME = "9999-12-31T23:59:59.999Z"
 
 def status(deployment: Deployment, user_id: str) -> dict[str, Any]:
     """`GET /users/{userId}`: the user's status at each provider. `NotFoundError` for a user nobody knows."""
-    return deployment.merchant("GET", f"/users/{quote(user_id, safe='')}")
+    return deployment.merchant("GET", _path(user_id))
 
 
 def timeline_page(
@@ -32,7 +32,7 @@ def timeline_page(
 ) -> dict[str, Any]:
     """`GET /users/{userId}/timeline`: `{"entries", "cursor"}`, newest first; `cursor` is null on the last page."""
     query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-    page = deployment.merchant("GET", f"/users/{quote(user_id, safe='')}/timeline", query)
+    page = deployment.merchant("GET", f"{_path(user_id)}/timeline", query)
     entries = [masking.timeline_entry(each, reveal=reveal) for each in page["entries"]]
     return {"entries": entries, "cursor": page["cursor"]}
 
@@ -107,7 +107,14 @@ def export(
 def erase(deployment: Deployment, user_id: str, *, unlink: bool) -> dict[str, Any]:
     """`DELETE /users/{userId}/personal-data`; returns the certificate. Repeating it does no harm."""
     query = {"unlink": "true"} if unlink else None
-    return deployment.merchant("DELETE", f"/users/{quote(user_id, safe='')}/personal-data", query)
+    return deployment.merchant("DELETE", f"{_path(user_id)}/personal-data", query)
+
+
+def _path(user_id: str) -> str:
+    if user_id in ("", ".", ".."):
+        # On the way to the API these would be taken for steps in the path.
+        raise UsageError(f"{user_id!r} is no user id")
+    return f"/users/{quote(user_id, safe='')}"
 
 
 def _whole_timeline(deployment: Deployment, user_id: str) -> list[dict[str, Any]]:

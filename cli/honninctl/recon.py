@@ -83,15 +83,20 @@ def file_types(deployment: Deployment) -> list[str]:
 def report(deployment: Deployment, day: str, *, reveal: bool) -> dict[str, Any]:
     """What is known of a day's files: `{"day", "files": [...]}` (shape: cli/README.md).
 
-    A compared file has its report: counts, who was missed, and what each repair has led to by now. A file type of
-    which nothing is known has the state NONE. Raises `NotFoundError` when nothing is known of the day at all.
+    A compared file has its report: counts, all who were missed (the merchant API gives a sample), and what each repair
+    has led to by now. A file type of which nothing is known has the state NONE.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing is known of the day at all.
     """
+    from honnin.recon.report import telling
+
     bucket = _bucket(deployment)
     files = []
     for file_type in file_types(deployment):
-        known = deployment.store.recon_files(file_type, day, day)
-        # That nothing had been announced at the deadline says nothing any more once a file is there.
-        told = [each for each in known if each.state != "MISSING"] or known
+        told = telling(deployment.store.recon_files(file_type, day, day))
         files += [_reported(deployment, bucket, each, reveal=reveal) for each in told]
         if not told:
             files.append({"fileType": file_type, "day": day, "state": "NONE"})
@@ -205,17 +210,9 @@ def _reported(deployment: Deployment, bucket: "ReconBucket", file: "ReconFile", 
     return {
         **facts,
         "reportedAt": file.reported_at,
-        "repairs": _repairs(missed),
+        "repairs": dict(reports.tally(missed)),
         "missed": [_masked(each, reveal=reveal) for each in missed],
     }
-
-
-def _repairs(missed: Sequence[dict[str, Any]]) -> dict[str, int]:
-    from honnin.recon.report import WAITING
-
-    applied = [each for each in missed if each["outcome"] != WAITING]
-    changed = sum(each["from"] != each["to"] for each in applied)
-    return {"applied": len(applied), "changed": changed, "waiting": len(missed) - len(applied)}
 
 
 def _compared_anew(

@@ -50,8 +50,9 @@ class Screen:
         from rich.text import Text
 
         shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in headings:
-            shown.add_column(heading, overflow="fold")
+        for number, heading in enumerate(headings):
+            # The first column says which row it is: in a narrow terminal the others give way.
+            shown.add_column(heading, overflow="fold", no_wrap=not number)
         for row in rows:
             shown.add_row(*(_cell(each, Text) for each in row))
         self.console.print(shown)

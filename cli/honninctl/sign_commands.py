@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
     command(
         group,
         "paypay",
-        example="pbpaste | honninctl sign paypay - --secret-file ./secret.txt",
+        example="honninctl sign paypay - --secret-file secret.txt <curl.txt",
     )(sign_paypay)
     app.add_typer(group, name="sign")
 

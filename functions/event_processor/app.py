@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store, worker
 from honnin.config import settings
+from honnin.erasure import ErasureSweep
 from honnin.events import EventProcessor
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
@@ -31,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 @cache
 def _processor() -> EventProcessor:
-    store = Store(settings().state_table)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return EventProcessor(
         store=store,
         paypay=PayPayNotifications(
@@ -46,6 +47,7 @@ def _processor() -> EventProcessor:
             ),
             now=lambda: datetime.now(UTC),
         ),
+        sweep=ErasureSweep(store, Vault(settings().personal_data_bucket)),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
         now=lambda: datetime.now(UTC),

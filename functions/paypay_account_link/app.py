@@ -58,7 +58,7 @@ def _api_secret(*, refresh: bool = False) -> str:
 
 @cache
 def _links() -> AccountLinks:
-    store = Store(settings().state_table)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return AccountLinks(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),

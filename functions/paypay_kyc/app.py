@@ -55,7 +55,7 @@ def _api() -> MerchantApi:
 
 @cache
 def _reads() -> KycReads:
-    store = Store(settings().state_table)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return KycReads(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),

@@ -50,7 +50,7 @@ def _idempotency() -> Idempotency:
 
 @cache
 def _submissions() -> Submissions:
-    store = Store(settings().state_table)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return Submissions(
         store=store,
         # API Gateway waits 29 s, and an unclear earlier submission is asked for first: two calls must fit.

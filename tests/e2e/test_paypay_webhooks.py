@@ -223,7 +223,7 @@ def test_a_recon_notice_is_recorded_as_announced(stack: Stack) -> None:
     name = f"kyc_passport_100000000000000001_20261120_20261120{uuid.uuid4().hex[:6]}.csv"
     notice = {
         "fileType": "kyc_passport_sync_recon",
-        "path": f"https://files.example.jp/{name}?signature=x",
+        "path": f"https://files.paypay.ne.jp/{name}?signature=x",
         "requestedAt": "1795215600",
     }
     stack.sandbox("POST", "/paypay/recon-notice", json=notice)

@@ -23,6 +23,7 @@ def test_an_unsigned_call_to_the_merchant_api_is_refused(stack: Stack) -> None:
         ("POST", "/vexora/submissions"),
         ("GET", "/users/x"),
         ("GET", "/users/x/timeline"),
+        ("GET", "/recon/reports/2026-03-31"),
         ("POST", "/paypay/account-links"),
         ("GET", "/paypay/users/x/kyc"),
         ("GET", "/paypay/users/x/kyc-passport"),
@@ -93,13 +94,32 @@ _MAY: dict[str, set[str]] = {
         "park event",
     },
     "VexoraStatusPollFunction": {"send event", "publish"},
+    "ReconDownloadFunction": {
+        "read table",
+        "read provider secret",
+        "read recon file",
+        "write recon file",
+        "list recon",
+        "tell people",
+    },
+    "ReconCompareFunction": {
+        "read table",
+        "send event",
+        "publish",
+        "read provider secret",
+        "read recon file",
+        "write report",
+        "list recon",
+        "tell people",
+    },
+    "ReconDeadlineFunction": {"read table", "read provider secret", "tell people"},
     "KycStatusFunction": set(),
 }
 
 
 def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
     out = stack.outputs
-    bucket, table = out["PersonalDataBucketName"], out["StateTableName"]
+    bucket, recon, table = out["PersonalDataBucketName"], out["ReconBucketName"], out["StateTableName"]
     callback_key = stack.client("cloudformation").describe_stack_resource(
         StackName=deployment.STACK_NAME, LogicalResourceId="CallbackKeySecret"
     )["StackResourceDetail"]["PhysicalResourceId"]
@@ -112,6 +132,13 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         "list vault": lambda c: c("s3").list_objects_v2(Bucket=bucket),
         "write vault": lambda c: c("s3").put_object(Bucket=bucket, Key="paypay/probe", Body=b"{}"),
         "delete from vault": lambda c: c("s3").delete_object(Bucket=bucket, Key="paypay/probe"),
+        "read recon file": lambda c: c("s3").get_object(Bucket=recon, Key="recon/probe"),
+        # Not with a key that the comparison would take up.
+        "write recon file": lambda c: c("s3").put_object(Bucket=recon, Key="recon/probe", Body=b""),
+        "write report": lambda c: c("s3").put_object(Bucket=recon, Key="reports/probe", Body=b"{}"),
+        "delete recon file": lambda c: c("s3").delete_object(Bucket=recon, Key="recon/probe"),
+        "list recon": lambda c: c("s3").list_objects_v2(Bucket=recon, MaxKeys=1),
+        "tell people": lambda c: c("sns").publish(TopicArn=out["AlarmTopicArn"], Message="probe"),
         "send event": lambda c: c("sqs").send_message(QueueUrl=out["EventQueueUrl"], MessageBody="probe"),
         "receive event": lambda c: c("sqs").get_queue_attributes(QueueUrl=out["EventQueueUrl"]),
         "park event": lambda c: c("sqs").send_message(QueueUrl=out["DeadLetterQueueUrl"], MessageBody="probe"),

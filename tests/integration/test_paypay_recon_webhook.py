@@ -13,6 +13,8 @@ URL = f"https://recon.example.jp/files/{NAME}?signature=sample"
 
 @pytest.fixture
 def webhook(stack: Deployment) -> Function:
+    # The hosts that the samples name.
+    stack.parameters["ReconAllowedHosts"] = "recon.example.jp, .files.example.jp"
     return stack.function("paypay_recon_webhook")
 
 
@@ -81,37 +83,96 @@ def test_a_notice_about_a_fetched_file_changes_nothing(stack: Deployment, webhoo
     assert "url" not in file
 
 
+def test_a_renewed_notice_about_a_fetched_file_lets_it_be_looked_at_again(stack: Deployment, webhook: Function) -> None:
+    processor = stack.function("event_processor")
+    webhook(notice())
+    stack.process(processor)
+    [found] = stack.store.recon_files_to_fetch()
+    stack.store.recon_file_stored(found, name=NAME, sha256="ab", size=3, at="2026-04-01T03:05:00.000Z")
+    webhook(notice(notification_id="second", requestedAt="1775016000"))
+    assert stack.process(processor) == []
+    [file] = announced(stack)
+    assert (file["state"], file["sha256"], file["url"]) == ("STORED", "ab", URL)
+
+
 @pytest.mark.parametrize(
-    ("path", "requested_at", "day"),
+    ("name", "requested_at", "day"),
     [
-        ("https://a.jp/kyc_passport_risk_9_20260228_20260228.csv", "1775012400", "2026-02-28"),
-        ("https://a.jp/kyc_passport_account_status_9_20260331000000_20260331235959.csv", "1775012400", "2026-03-31"),
+        ("kyc_passport_risk_9_20260228_20260228.csv", "1775012400", "2026-02-28"),
+        (
+            "kyc_passport_account_status_9_20260331000000_20260331235959.csv",
+            "1775012400",
+            "2026-03-31",
+        ),
         # No day in the name: the day before the request, as Japan counts. 14:59:59Z and 15:00:00Z of 31 March.
-        ("https://a.jp/other.csv", "1774969199", "2026-03-30"),
-        ("https://a.jp/other.csv", "1774969200", "2026-03-31"),
-        ("https://a.jp/kyc_passport_9_20269999_20269999.csv", "1774969200", "2026-03-31"),
+        ("other.csv", "1774969199", "2026-03-30"),
+        ("other.csv", "1774969200", "2026-03-31"),
+        ("kyc_passport_9_20269999_20269999.csv", "1774969200", "2026-03-31"),
     ],
 )
-def test_the_day_of_a_file(stack: Deployment, webhook: Function, path: str, requested_at: str, day: str) -> None:
-    webhook(notice(path=path, requestedAt=requested_at))
+def test_the_day_of_a_file(stack: Deployment, webhook: Function, name: str, requested_at: str, day: str) -> None:
+    webhook(notice(path=f"https://a.files.example.jp/{name}", requestedAt=requested_at))
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
     assert file["day"] == day
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["https://a.jp/", "https://a.jp/a%2Fb.csv", "https://a.jp/..", "nothing", "https://[::1", "https://a℀b.jp/x.csv"],
-)
+@pytest.mark.parametrize("path", ["/", "/a%2Fb.csv", "/..", "/%2e%2e%2f%2e%2e%2fx.csv"])
 def test_a_path_without_a_usable_name_is_announced_all_the_same(
     stack: Deployment, webhook: Function, path: str
+) -> None:
+    url = f"https://recon.example.jp{path}"
+    assert webhook(notice(path=url, notification_id="n-1"))["statusCode"] == 200
+    assert stack.process(stack.function("event_processor")) == []
+    [file] = announced(stack)
+    assert (file["url"], file["state"], file["file_name"]) == (url, "ANNOUNCED", "unnamed-n-1")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nothing", "not https"),
+        (f"http://recon.example.jp/{NAME}", "not https"),
+        ("https://[::1", "cannot be read"),
+        (f"https://a℀b.files.example.jp/{NAME}", "cannot be read"),
+        (f"https://evilfiles.example.jp/{NAME}", "not on the list"),
+        (f"https://user@recon.example.jp/{NAME}", "credentials"),
+        (f"https://recon.example.jp:8443/{NAME}", "another port"),
+        (f"https://169.254.169.254/{NAME}", "an address"),
+    ],
+)
+def test_a_url_that_breaks_a_rule_is_acknowledged_and_recorded_as_refused(
+    stack: Deployment, webhook: Function, capsys: pytest.CaptureFixture[str], path: str, reason: str
 ) -> None:
     assert webhook(notice(path=path, notification_id="n-1"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
-    assert (file["url"], file["state"]) == (path, "ANNOUNCED")
-    if path != "nothing":
-        assert file["file_name"] == "unnamed-n-1"
+    assert file["state"] == "REFUSED"
+    assert reason in file["reason"]
+    assert not {"url", "due_kind", "due_at"} & file.keys()
+    assert '"ReconFileRefused":[1.0]' in capsys.readouterr().out
+
+
+def test_a_refused_notice_does_not_take_the_place_of_a_good_one(stack: Deployment, webhook: Function) -> None:
+    processor = stack.function("event_processor")
+    webhook(notice())
+    stack.process(processor)
+    before = announced(stack)
+    webhook(notice(notification_id="second", path=URL.replace("https", "http"), requestedAt="1775016000"))
+    assert stack.process(processor) == []
+    assert announced(stack) == before
+
+
+@pytest.mark.parametrize("file_type", ["another_file_type", "kyc_passport_risk_sync_recon"])
+def test_a_type_that_is_not_enabled_is_acknowledged_and_ignored(
+    stack: Deployment, webhook: Function, file_type: str
+) -> None:
+    stack.parameters["ReconFileTypes"] = "kyc_passport_sync_recon"
+    assert webhook(notice(fileType=file_type))["statusCode"] == 200
+    assert stack.process(stack.function("event_processor")) == []
+    [file] = announced(stack)
+    assert (file["pk"], file["state"]) == (f"RECON#{file_type}", "IGNORED")
+    assert "url" not in file
 
 
 @pytest.mark.parametrize("field", ["fileType", "path", "requestedAt"])

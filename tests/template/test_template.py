@@ -8,12 +8,20 @@ import pytest
 
 from honnin.config import Settings
 from tests.tables import TEMPLATE, template
-from tests.template.transformed import decided, logical_id, resources, source_functions, statements, transformed
+from tests.template.transformed import (
+    decided,
+    invoked,
+    logical_id,
+    resources,
+    source_functions,
+    statements,
+    transformed,
+)
 
 ROOT = TEMPLATE.parent
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
-# Set for Powertools and the runtime, which read them by themselves.
-FOREIGN = re.compile(r"POWERTOOLS_|AWS_|PYTHON")
+# Set for Powertools and the runtime, which read them by themselves. PUBLISHED_WITH: see test_deployment.py.
+FOREIGN = re.compile(r"POWERTOOLS_|AWS_|PYTHON|PUBLISHED_WITH$")
 
 
 # --- functions ---
@@ -57,8 +65,10 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 
 def test_managed_policies_are_the_basic_ones_only() -> None:
+    # Of the one for VPCs, test_deployment.py says who has it and that the function itself gains nothing by it.
     allowed = re.compile(r".*/(AWSLambdaBasicExecutionRole|AWSXRayDaemonWriteAccess|AWSXrayWriteOnlyAccess"
-                         r"|AmazonAPIGatewayPushToCloudWatchLogs)$")  # fmt: skip
+                         r"|AmazonAPIGatewayPushToCloudWatchLogs|AWSLambdaVPCAccessExecutionRole"
+                         r"|AWSCodeDeployRoleForLambdaLimited)$")  # fmt: skip
     for name, role in resources("AWS::IAM::Role").items():
         for arn in role["Properties"].get("ManagedPolicyArns", []):
             text = arn if isinstance(arn, str) else arn["Fn::Sub"]
@@ -72,6 +82,8 @@ def test_each_statement_names_one_resource_and_its_actions() -> None:
         assert not [action for action in actions if "*" in action], (role, actions)
         assert "NotAction" not in statement
         assert "NotResource" not in statement
+        if statement["Effect"] == "Deny":
+            continue
         resource = statement["Resource"]
         assert not isinstance(resource, list), (role, resource)
         text = resource if isinstance(resource, str) else str(resource.get("Fn::Sub", resource))
@@ -182,7 +194,7 @@ def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:
         queue = resources("AWS::SQS::Queue")[mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]
         assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 20
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        function = resources("AWS::Lambda::Function")[mapping["Properties"]["FunctionName"]["Ref"]]
+        function = resources("AWS::Lambda::Function")[invoked(mapping["Properties"]["FunctionName"])]
         # Six times, as AWS advises for batches; a comparison is alone in its batch, and should go on soon when killed.
         times = 6 if mapping["Properties"]["BatchSize"] > 1 else 1
         assert queue["Properties"]["VisibilityTimeout"] > times * function["Properties"]["Timeout"] - 1
@@ -210,9 +222,11 @@ def test_each_dead_letter_queue_has_an_alarm_that_tells_somebody() -> None:
         assert alarm["Properties"]["AlarmDescription"], name
 
 
-def test_queues_keep_messages_for_14_days_encrypted() -> None:
+def test_queues_keep_messages_for_14_days_or_as_long_as_the_parameter_says_encrypted() -> None:
+    parameter = {"Fn::FindInMap": ["Days", {"Ref": "DeadLetterRetentionDays"}, "Seconds"]}
     for name, queue in resources("AWS::SQS::Queue").items():
-        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 86_400, name
+        expected = parameter if name in _dead_letter_queues() else 14 * 86_400
+        assert queue["Properties"]["MessageRetentionPeriod"] == expected, name
         assert queue["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["StateKey", "Arn"]}, name
 
 

@@ -20,17 +20,23 @@ Resource = dict[str, Any]
 
 
 @cache
-def transformed() -> dict[str, Any]:
-    """The transformed template, every parameter at its default. Treat it as read-only."""
-    source = copy.deepcopy(template())
+def transformed(*parameters: tuple[str, str]) -> dict[str, Any]:
+    """The transformed template, every parameter at its default but those given. Treat it as read-only."""
+    return transform(template(), *parameters)
+
+
+def transform(written: Mapping[str, Any], *parameters: tuple[str, str]) -> dict[str, Any]:
+    """`written` as SAM transforms it; code that is not in S3 yet is where `sam package` would put it."""
+    source = copy.deepcopy(dict(written))
     source["Transform"] = "AWS::Serverless-2016-10-31"  # the language extensions are decided here, by `decided`
     for resource in source["Resources"].values():
-        if place := _CODE.get(resource["Type"]):
-            resource["Properties"][place] = "s3://bucket/key"  # what `sam package` would put there
+        place = _CODE.get(resource["Type"])
+        if place and not resource["Properties"][place].startswith("s3://"):
+            resource["Properties"][place] = "s3://bucket/key"
     source["Resources"] = decided(source["Resources"])
     session = boto3.session.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
-    result: dict[str, Any] = translator.translate(source, _lists())
+    result: dict[str, Any] = translator.translate(source, _lists() | dict(parameters))
     return result
 
 
@@ -44,9 +50,9 @@ def _lists() -> dict[str, Any]:
     }
 
 
-def resources(kind: str) -> dict[str, Resource]:
+def resources(kind: str, *parameters: tuple[str, str]) -> dict[str, Resource]:
     """The transformed resources of one type, by logical id."""
-    found = {name: each for name, each in transformed()["Resources"].items() if each["Type"] == kind}
+    found = {name: each for name, each in transformed(*parameters)["Resources"].items() if each["Type"] == kind}
     if not found:
         raise LookupError(f"the template has no {kind}: this test would say nothing")
     return found
@@ -72,6 +78,13 @@ def decided(value: Any) -> Any:
         case list():
             return [decided(each) for each in value]
     return value
+
+
+def invoked(reference: Mapping[str, str]) -> str:
+    """The logical id of the function that `{"Ref": …}` names, itself or by its alias."""
+    name = reference["Ref"]
+    alias = resources("AWS::Lambda::Alias").get(name)
+    return alias["Properties"]["FunctionName"]["Ref"] if alias else name
 
 
 def statements() -> Iterator[tuple[str, Mapping[str, Any]]]:

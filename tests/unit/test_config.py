@@ -5,7 +5,7 @@ import re
 import pytest
 
 from honnin.config import Settings, settings
-from honnin.errors import ConfigurationError, MissingSettingError
+from honnin.errors import ConfigurationError, InvalidSettingError, MissingSettingError
 
 FULL = {
     "STATE_TABLE": "state",
@@ -72,3 +72,66 @@ def test_a_list_of_nothing_counts_as_missing(name: str) -> None:
 def test_a_delay_that_is_no_number_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="VEXORA_POLL_DELAYS"):
         _ = Settings({"VEXORA_POLL_DELAYS": "600,soon"}).vexora_poll_delays
+
+
+RECON = {
+    "RECON_BUCKET": "recon",
+    "RECON_ALLOWED_HOSTS": " recon.paypay.ne.jp , .files.paypay.ne.jp",
+    "RECON_FILE_TYPES": "kyc_passport_risk_sync_recon, kyc_passport_sync_recon",
+    "RECON_MAX_BYTES": "2147483648",
+    "COMPARE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/0/compare",
+    "ALARM_TOPIC_ARN": "arn:aws:sns:ap-northeast-1:0:alarms",
+}
+
+
+def test_the_settings_of_recon_are_read() -> None:
+    made = Settings(RECON)
+    assert {name: getattr(made, name.lower()) for name in RECON} == RECON | {
+        "RECON_ALLOWED_HOSTS": ("recon.paypay.ne.jp", ".files.paypay.ne.jp"),
+        "RECON_FILE_TYPES": ("kyc_passport_risk_sync_recon", "kyc_passport_sync_recon"),
+        "RECON_MAX_BYTES": 2**31,
+    }
+
+
+@pytest.mark.parametrize("name", list(RECON))
+def test_a_missing_setting_of_recon_is_named(name: str) -> None:
+    with pytest.raises(MissingSettingError, match=rf"\b{name}\b"):
+        getattr(Settings({each: value for each, value in RECON.items() if each != name}), name.lower())
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "2 GiB", "1e9", "²"])
+def test_a_largest_size_that_is_no_number_of_bytes_is_a_configuration_error(value: str) -> None:
+    with pytest.raises(InvalidSettingError, match="RECON_MAX_BYTES"):
+        _ = Settings({"RECON_MAX_BYTES": value}).recon_max_bytes
+
+
+@pytest.mark.parametrize("value", ["another", "kyc_passport_sync_recon,another", "KYC_PASSPORT_SYNC_RECON"])
+def test_an_unknown_file_type_is_a_configuration_error(value: str) -> None:
+    with pytest.raises(InvalidSettingError, match="kyc_passport_risk_sync_recon"):
+        _ = Settings({"RECON_FILE_TYPES": value}).recon_file_types
+
+
+@pytest.mark.parametrize(
+    ("value", "recheck", "empty_day", "loopback"),
+    [
+        (None, False, True, False),
+        ("", False, False, False),
+        ("all", True, False, False),
+        ("missed", False, False, False),
+        ("true", False, True, True),
+        ("false", False, False, False),
+    ],
+)
+def test_a_switch_is_on_for_one_word_only(*, value: str | None, recheck: bool, empty_day: bool, loopback: bool) -> None:
+    names = ("RECON_RECHECK", "RECON_EMPTY_DAY_ANNOUNCED", "LOOPBACK_FILES")
+    made = Settings({} if value is None else dict.fromkeys(names, value))
+    assert (made.recon_recheck_all, made.recon_empty_day_announced, made.loopback_files) == (
+        recheck,
+        empty_day,
+        loopback,
+    )
+
+
+@pytest.mark.parametrize(("environ", "client_id"), [({}, ""), ({"PAYPAY_TOKEN_AUDIENCE": " client-7 "}, "client-7")])
+def test_the_client_id_may_be_missing(environ: dict[str, str], client_id: str) -> None:
+    assert Settings(environ).paypay_client_id == client_id

@@ -27,8 +27,9 @@ from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications, product_of
 from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
+from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct
-from honnin.store import Effect, Store, TimelineEntry, UserStatus, utc_text
+from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard, utc_text
 from honnin.vault import Vault
 from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
@@ -105,6 +106,7 @@ class Bench:
             store=self.store,
             client=paypay or self.paypay,
             archive=KycArchive(Vault("vault", self.s3), Selfies(())),
+            recon_files=ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)),
             now=self.clock,
         )
         return EventProcessor(
@@ -477,9 +479,34 @@ def test_a_webhook_is_in_the_ledger_of_the_jst_day_on_which_it_came(
     # It may be processed on another day.
     bench.clock.advance(days=2)
     bench.batch(event("1", received_at=received_at), event("2", received_at=received_at))
-    [(pk, sk)] = bench.keys("LEDGER#")
-    assert pk.rpartition("#")[0] == f"LEDGER#kyc#{day}"
-    assert sk == LINKED
+    shard = ledger_shard(LINKED.encode())
+    assert (f"LEDGER#kyc#{day}#{shard}", LINKED) in bench.keys("LEDGER#")
+    assert [key for key in bench.keys("LEDGER#") if "#late-" not in key[0]] == [(f"LEDGER#kyc#{day}#{shard}", LINKED)]
+
+
+@pytest.mark.parametrize(
+    ("received_at", "late_for"),
+    [
+        ("2026-03-31T14:59:59.999Z", None),
+        ("2026-03-31T15:00:00.000Z", "2026-03-31"),
+        ("2026-03-31T15:59:59.999Z", "2026-03-31"),
+        ("2026-03-31T16:00:00.000Z", None),
+        ("2026-12-31T15:30:00.000Z", "2026-12-31"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_within_the_hour_after_midnight_it_may_have_been_meant_for_the_day_before(
+    bench: Bench, received_at: str, late_for: str | None, *, known: bool
+) -> None:
+    """Beside the line of its own day, a line that the comparison of the day before reads, too."""
+    if known:
+        bench.link()
+    bench.clock.advance(days=2)
+    bench.batch(event("1", received_at=received_at), event("2", received_at=received_at))
+    late = [key for key in bench.keys("LEDGER#") if "#late-" in key[0]]
+    shard = ledger_shard(LINKED.encode())
+    assert late == ([(f"LEDGER#kyc#{late_for}#late-{shard}", LINKED)] if late_for else [])
+    assert len(bench.keys("LEDGER#")) == 1 + len(late)
 
 
 @pytest.mark.parametrize("cause", ["recon", "api"])
@@ -531,6 +558,25 @@ def test_a_crash_between_publish_and_its_mark_tells_it_twice(bench: Bench, monke
     bench.batch(event("1"))
     assert len({entry["Detail"] for entry in bench.bus.entries}) == 1
     assert len(bench.bus.entries) == 2
+
+
+# A recon file's notice
+
+
+def test_a_notice_of_a_recon_file_is_announced_and_asks_paypay_nothing(bench: Bench) -> None:
+    url = "https://recon.paypay.ne.jp/kyc_passport_9_20260331_20260331.csv?signature=s"
+    told = {"path": url, "requestedAt": "1775012400"}
+    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
+    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
+    [file] = bench.store.recon_files_to_fetch()
+    assert (file.file_type, file.day, file.url, file.state) == (
+        "kyc_passport_sync_recon",
+        "2026-03-31",
+        url,
+        "ANNOUNCED",
+    )
+    assert bench.paypay.asked == []
+    assert bench.bus.entries == []
 
 
 # What cannot be processed

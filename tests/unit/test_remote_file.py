@@ -1,14 +1,15 @@
 """`honnin.remote_file`: every rule with its hostile case. Nothing leaves the machine: names lead to loopback."""
 
+import gzip
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from honnin import remote_file
-from honnin.errors import FileNotFetchedError, RemoteFileError, UrlRefusedError
+from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError, RemoteFileError, UrlRefusedError
 from honnin.http_client import Deadline
 from tests.fakes import LoopbackServer, Reply
 
@@ -141,6 +142,56 @@ def test_without_the_switch_loopback_is_refused() -> None:
         fetch("http://127.0.0.1:9/x")
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "8.8.8.8",
+        "2130706433",
+        "017700000001",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "127.0.0.01",
+        "127.1",
+        "127.0.1",
+        "1",
+        "[::1]",
+        "[::]",
+        "[::7f00:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b::169.254.169.254]",
+        "[2002:7f00:1::1]",
+        "[fe80::1%eth0]",
+        "[fe80::1%25eth0]",
+        "[2001:4860:4860::8888]",
+    ],
+)
+def test_an_address_is_refused_even_where_the_list_names_it(host: str) -> None:
+    """Only a name has a certificate that says whose it is."""
+    with pytest.raises(UrlRefusedError, match="an address and not a name"):
+        remote_file.check_url(f"https://{host}/x", allowed_hosts=(host.strip("[]").lower(),))
+
+
+@pytest.mark.parametrize("host", ["evilpaypay.ne.jp", "paypay.ne.jp", "paypay.ne.jp.evil.example"])
+def test_a_look_alike_is_not_under_the_suffix(host: str) -> None:
+    with pytest.raises(UrlRefusedError):
+        remote_file.check_url(f"https://{host}/x", allowed_hosts=(".paypay.ne.jp",))
+
+
+@pytest.mark.parametrize("host", ["recon.paypay.ne.jp", "a.b.paypay.ne.jp", "evilpaypay.paypay.ne.jp"])
+def test_what_is_under_the_suffix_is_allowed(host: str) -> None:
+    remote_file.check_url(f"https://{host}/x", allowed_hosts=(".paypay.ne.jp",))
+
+
+def test_an_exact_name_on_the_list_is_no_suffix() -> None:
+    for host in ("a.paypay.ne.jp", "xpaypay.ne.jp"):
+        with pytest.raises(UrlRefusedError, match="not on the list"):
+            remote_file.check_url(f"https://{host}/x", allowed_hosts=("paypay.ne.jp",))
+
+
 # --- where the name leads ---
 
 
@@ -208,6 +259,25 @@ def test_a_private_address_inside_a_translated_one_is_refused(address: str) -> N
     """6to4 (RFC 3056) carries an IPv4 address; a gateway on the way would unpack it."""
     with pytest.raises(UrlRefusedError):
         remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
+
+
+@pytest.mark.xfail(strict=True, reason="bugs5: reserved IPv6 addresses count as public")
+@pytest.mark.parametrize("address", ["::7f00:1", "::a9fe:a9fe", "::ffff:0:7f00:1", "fec0::1", "4000::1", "5f00::1"])
+def test_a_reserved_address_is_refused(address: str) -> None:
+    """IPv4-compatible (RFC 4291) and -translated (RFC 2765) ones hold an IPv4 address; fec0::/10 was site-local."""
+    with pytest.raises(UrlRefusedError):
+        remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
+
+
+def test_each_connection_is_checked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that leads to a public address first and to a private one when the transfer is resumed."""
+    peers = [FakeSocket("8.8.8.8"), FakeSocket("169.254.169.254")]
+    monkeypatch.setattr("urllib3.util.connection.create_connection", lambda *_, **__: peers.pop(0))
+    second = peers[1]
+    assert remote_file._CheckedHTTPSConnection("files.paypay.ne.jp")._new_conn() is not None
+    with pytest.raises(UrlRefusedError, match="not public"):
+        remote_file._CheckedHTTPSConnection("files.paypay.ne.jp")._new_conn()
+    assert second.closed
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "52.68.128.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"])
@@ -329,6 +399,60 @@ def test_a_redirect_is_not_followed(server: LoopbackServer, status: int) -> None
         fetch(server.url + "/x", loopback=True)
 
     assert [request.path for request in server.received] == ["/x"]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_other_statuses_may_be_accepted_and_headers_sent(server: LoopbackServer) -> None:
+    server.replies[0] = Reply(206, b"tent")
+    deadline = Deadline(3)
+    with remote_file.opened(
+        server.url,
+        allowed_hosts=(),
+        loopback=True,
+        deadline=deadline,
+        read_timeout_s=3,
+        headers={"Range": "bytes=3-"},
+        accepted=(200, 206),
+    ) as response:
+        assert response.status_code == 206
+        assert b"".join(remote_file.pieces(response, deadline)) == b"tent"
+    headers = server.received[0].headers
+    assert (headers["range"], headers["accept-encoding"]) == ("bytes=3-", "identity")
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_file_that_is_gone_is_told_from_one_that_did_not_come(server: LoopbackServer, status: int) -> None:
+    server.replies[0] = Reply(status, b"")
+    with pytest.raises(FileGoneError, match=str(status)):
+        fetch(server.url, loopback=True)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("reply", [Reply(401), Reply(302), Reply(500), Reply(instead="close")])
+def test_any_other_failure_is_no_sign_that_it_is_gone(server: LoopbackServer, reply: Reply) -> None:
+    server.replies[0] = reply
+    with pytest.raises(FileNotFetchedError) as caught:
+        fetch(server.url, loopback=True)
+    assert type(caught.value) is FileNotFetchedError
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_body_is_never_decoded(server: LoopbackServer) -> None:
+    """A gzip bomb stays as small as it came."""
+    packed = gzip.compress(bytes(1_000_000))
+    server.replies[0] = Reply(200, packed, {"Content-Encoding": "gzip"})
+    assert fetch(server.url, loopback=True, max_bytes=2000) == packed
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+def test_a_body_without_end_is_given_up_at_the_limit(
+    server: LoopbackServer, framing: Literal["length", "chunked", "close"]
+) -> None:
+    server.replies[0] = Reply(200, b"x" * 100, framing=framing, says_length=3 * 2**30, forever=True)
+    with pytest.raises(FileTooLargeError, match="larger than 1000"):
+        fetch(server.url, loopback=True)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

@@ -38,6 +38,14 @@ class Settings:
         return self._required("STATE_TABLE")
 
     @cached_property
+    def timeline_retention_days(self) -> int:
+        """Days that timeline entries are kept; 0 keeps them for ever."""
+        value = self._environ.get("TIMELINE_RETENTION_DAYS", "").strip() or "0"
+        if not value.isdecimal():
+            raise InvalidSettingError("TIMELINE_RETENTION_DAYS", "must be a whole number of days")
+        return int(value)
+
+    @cached_property
     def idempotency_table(self) -> str:
         """Name of the Powertools Idempotency table."""
         return self._required("IDEMPOTENCY_TABLE")

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from honnin import erasure
+from honnin.erasure import ErasureSweep
 from honnin.errors import ConcurrentUpdateError, MalformedEventError
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.publish import Publisher
-from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached, utc_text
+from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, utc_text
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
 from honnin.webhook import Event
@@ -28,7 +30,7 @@ _RACING = timedelta(seconds=5)
 class Rule(Protocol):
     """What the events of one provider do."""
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
         """Read the truth back and say what becomes of whom."""
 
     def written(self) -> None:
@@ -46,6 +48,7 @@ class EventProcessor:
         vexora: VexoraClient,
         now: Callable[[], datetime],
         paypay: PayPayNotifications | None = None,
+        sweep: ErasureSweep | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -53,6 +56,8 @@ class EventProcessor:
         self._paypay = paypay
         self._request_id: str | None = None
         self._rules: dict[str, Rule] = {"vexora": VexoraResults(store, vexora, now)}
+        if sweep:
+            self._rules[erasure.PROVIDER] = sweep
         if paypay:
             self._rules["paypay"] = paypay
 
@@ -93,6 +98,9 @@ class EventProcessor:
         begun = self._now()
         while True:
             effect = rule.effect(event)
+            if isinstance(effect, Dropped):
+                count("EventDropped", provider=event.provider, what=effect.what)
+                return
             try:
                 self._write(effect)
             except AlreadyAppliedError:

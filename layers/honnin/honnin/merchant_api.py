@@ -40,11 +40,14 @@ MAX_BODY_BYTES = 64 * 1024
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
+_USER_ID = StringConstraints(pattern=r"\A(?:[A-Za-z0-9._:@-]*[A-Za-z0-9_:@-][A-Za-z0-9._:@-]*|\.{3,})\z", max_length=64)
+
 # A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
-UserId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z")]
+# A lone dot or two would be steps of a path.
+UserId = Annotated[str, _USER_ID]
 UserIdInPath = Annotated[
     str,
-    StringConstraints(pattern=r"\A[A-Za-z0-9._:@-]{1,64}\z"),
+    _USER_ID,
     Path(description="The merchant's own id of the user", examples=["user-0001"]),
 ]
 

@@ -16,7 +16,7 @@ from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.recon import report
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import OPEN, PayPayStatus, VexoraStatus
-from honnin.store import ReconFile, Store, TimelineEntry, UserStatus, utc_text
+from honnin.store import Certificate, ReconFile, Store, TimelineEntry, UserStatus, utc_text
 
 # Examples of docs/openapi.json.
 _USER: JsonDict = {
@@ -47,6 +47,13 @@ _ENTRY: JsonDict = {
     "to": "APPROVED",
     "detail": {"sign": "absent", "claimed": "2"},
 }
+_CERTIFICATE: JsonDict = {
+    "certificateId": "3f1c6a52-9d7e-4b0a-8c2f-5e6d7c8b9a01",
+    "userId": "user-0001",
+    "begunAt": "2026-04-02T03:00:00.000Z",
+    "completedAt": "2026-04-02T03:00:00.240Z",
+    "erased": {"vaultObjects": 2, "links": 1, "statuses": 1, "timelineEntries": 4, "unlinkedAtPayPay": 1},
+}
 _REPORT: JsonDict = {
     "date": "2026-03-31",
     "files": [
@@ -72,6 +79,7 @@ _REPORT: JsonDict = {
                 "extraFirstHour": 0,
                 "duplicates": 0,
                 "unknownUsers": 0,
+                "erasedUsers": 0,
                 "rechecked": 0,
                 "badRows": 0,
             },
@@ -145,9 +153,12 @@ class TimelineView(AnswerModel):
 
 
 class ReconCounts(AnswerModel):
-    """What a comparison found. `missed` were never heard and are read again; `extra` were heard and are not in the
-    file; `extraFirstHour` of these came so soon after midnight that they may belong to the day before; `rechecked` were
-    heard and are read again all the same (ReconRecheck=all)."""
+    """What a comparison found.
+
+    `missed` were never heard and are read again; `extra` were heard and are not in the file; `extraFirstHour` of these
+    came so soon after midnight that they may belong to the day before; `rechecked` were heard and are read again all
+    the same (ReconRecheck=all); `erasedUsers` were erased here and are left alone.
+    """
 
     rows: int
     matched: int
@@ -156,6 +167,7 @@ class ReconCounts(AnswerModel):
     extra_first_hour: int
     duplicates: int
     unknown_users: int
+    erased_users: int
     rechecked: int
     bad_rows: int
 
@@ -217,6 +229,31 @@ class ReconReportView(AnswerModel):
 
     date: str
     files: list[ReconFileView]
+
+
+class CertificateView(AnswerModel):
+    """That a user was erased. `erased` says how many of what: versions of objects in the vault, links, waiting events,
+    submissions, statuses, timeline entries that lost their details; `unlinkedAtPayPay` is 1 where that was asked for.
+    Times are UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
+
+    certificate_id: str
+    user_id: str
+    begun_at: UtcTime
+    completed_at: UtcTime
+    erased: dict[str, int]
+
+
+def certificate(found: Certificate) -> CertificateView:
+    """The certificate of a completed erasure, as the API answers it."""
+    return CertificateView(
+        certificate_id=found.certificate_id,
+        user_id=found.user_id,
+        begun_at=found.begun_at,
+        completed_at=found.completed_at or found.begun_at,
+        erased=dict(found.counts),
+    )
 
 
 def recon_report(store: Store, day: str) -> ReconReportView:

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import batched
@@ -42,8 +42,12 @@ _FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
 # The ledger of a day has this many partitions, by the first hexadecimal digit of the id's SHA-256.
 SHARDS = "0123456789abcdef"
 
-# BatchGetItem takes no more.
+# The kinds of webhooks whose users PayPay also lists in a recon file: each has a ledger.
+LEDGERS = ("kyc", "risk", "account_status")
+
+# BatchGetItem and BatchWriteItem take no more.
 _MOST_KEYS = 100
+_MOST_WRITES = 25
 
 # A change that is still unpublished after this was left behind by a crash; the poll publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
@@ -69,7 +73,11 @@ class _OvertakenError(HonninError):
 
 @dataclass(frozen=True)
 class UserStatus:
-    """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event."""
+    """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
+
+    `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
+    PayPay was last asked for the KYC, and for the state of the account.
+    """
 
     user_id: str
     provider: str
@@ -83,12 +91,15 @@ class UserStatus:
     user_authorization_id: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...] = ()
     code_id: str | None = None
+    kyc_read_at: str | None = None
+    account_read_at: str | None = None
+    former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class Submission:
     """One application at Vexora. `polls` counts the polls already asked for; `outcome` is `unclear` when the
-    provider's answer to the application never came or could not be read."""
+    provider's answer to the application never came or could not be read. An erased one has no user."""
 
     submission_id: str
     user_id: str
@@ -161,6 +172,41 @@ class EventRecord:
     user_id: str | None = None
     what: str | None = None
     to_status: str | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An event that does nothing, and leaves no record: it names somebody who was erased, or it was work of ours."""
+
+    event_id: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What the table holds of a user that identifies him or her at a provider. `entries` are keys of the timeline."""
+
+    user_id: str
+    statuses: tuple[UserStatus, ...]
+    authorization_ids: tuple[str, ...] = field(repr=False)
+    submission_ids: tuple[str, ...]
+    entries: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is erased: no status is left, and no entry has a detail."""
+        return not self.statuses and not any(each["detail"] for each in self.entries)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """That a user was erased: how many of what, and from when to when (UTC)."""
+
+    certificate_id: str
+    user_id: str
+    begun_at: str
+    completed_at: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -237,6 +283,7 @@ class ReconFile:
     revision_of: str | None = None
     compared_at: str | None = None
     reported_at: str | None = None
+    completed_at: str | None = None
     shards_done: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
@@ -299,10 +346,14 @@ def _client() -> "DynamoDBClient":
 
 
 class Store:
-    """The table. Give a client to use another than the function's own."""
+    """The table. Give a client to use another than the function's own.
 
-    def __init__(self, table: str, client: "DynamoDBClient | None" = None) -> None:
+    `timeline_days` is how long timeline entries are kept (0: for ever).
+    """
+
+    def __init__(self, table: str, client: "DynamoDBClient | None" = None, *, timeline_days: int = 0) -> None:
         self._table = table
+        self._timeline_days = timeline_days
         self._given = client
 
     @property
@@ -397,7 +448,7 @@ class Store:
         """
         writes: list[tuple[Item, type[HonninError]]] = [
             ({"Put": self._new({**_record(waiting.event_id, waiting.at), "what": waiting.what})}, AlreadyAppliedError),
-            ({"Put": self._new(_unattached_item(waiting))}, AlreadyAppliedError),
+            ({"Put": self._new(self._expiring(_unattached_item(waiting)))}, AlreadyAppliedError),
             # A link that appeared meanwhile: then it is somebody's after all.
             ({"ConditionCheck": self._no_link(waiting.subject)}, ConcurrentUpdateError),
         ]
@@ -535,12 +586,13 @@ class Store:
 
     def recon_shard_done(self, file: ReconFile, shard: str) -> None:
         """Remember that a shard of the ledger was compared and its missed users are on the queue."""
-        self._db.update_item(
-            TableName=self._table,
-            Key=_encode(_recon_key(file.file_type, file.day, file.name)),
-            UpdateExpression="ADD shards_done :shard",
-            ExpressionAttributeValues=_encode({":shard": {shard}}),
-        )
+        # The comparison may be faster than the record that the file is stored; a file put in by hand has none at all.
+        said = {"file_type": file.file_type, "day": file.day, "file_name": file.name}
+        update = self._set(_recon_key(file.file_type, file.day, file.name), said, "")
+        update["UpdateExpression"] += ", #state = if_not_exists(#state, :state) ADD shards_done :shard"
+        update["ExpressionAttributeNames"]["#state"] = "state"
+        update["ExpressionAttributeValues"] |= _encode({":state": "STORED", ":shard": {shard}})
+        self._db.update_item(**update)
 
     def end_recon_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
         """Record how a comparison ended: COMPARED or INVALID, and what it found."""
@@ -552,9 +604,13 @@ class Store:
             )
         )
 
-    def recon_reported(self, file: ReconFile, at: str, repairs: Mapping[str, int]) -> None:
-        """Remember that the report was written, and what the repairs had led to by then."""
-        self._update_recon(file, {"reported_at": at, "repairs": dict(repairs)}, "attribute_exists(pk)")
+    def recon_reported(self, file: ReconFile, at: str, repairs: Mapping[str, int], *, completed: bool = False) -> None:
+        """Remember that the report was written, and what the repairs had led to by then.
+
+        `completed`: everything was done that follows a comparison; there is no need to do it again.
+        """
+        said = {"reported_at": at, "repairs": dict(repairs), "completed_at": at if completed else None}
+        self._update_recon(file, said, "attribute_exists(pk)")
 
     def recon_missing(self, file_type: str, day: str, at: str) -> None:
         """Remember that no file of that day was announced, so that the hole is looked for again."""
@@ -591,6 +647,158 @@ class Store:
         """The status of many users at one provider."""
         items = self._batch({"pk": f"USER#{each}", "sk": f"STATUS#{provider}"} for each in dict.fromkeys(user_ids))
         return {item["user_id"]: _user_status(item) for item in items}
+
+    def is_erased(self, user_authorization_id: str) -> bool:
+        """Whether the user of a PayPay authorization was erased."""
+        key = _erased_key(user_authorization_id)
+        return self._get(key["pk"], key["sk"]) is not None
+
+    def erased(self, user_authorization_ids: Sequence[str]) -> set[str]:
+        """Those of whom the user was erased."""
+        marks = {_erased_key(each)["pk"]: each for each in user_authorization_ids}
+        return {marks[item["pk"]] for item in self._batch({"pk": pk, "sk": "ERASED"} for pk in marks)}
+
+    def footprint(self, user_id: str) -> Footprint:
+        """What there is of a user."""
+        statuses = self.statuses(user_id)
+        entries = [_decode(item) for page in self._of_user(user_id, "AT#") for item in page["Items"]]
+        submissions = {each.submission_id for each in statuses} | {_submission_of(each) for each in entries}
+        authorizations = [each.user_authorization_id for each in statuses]
+        for status in statuses:
+            authorizations += status.former_authorization_ids
+        return Footprint(
+            user_id=user_id,
+            statuses=tuple(statuses),
+            authorization_ids=tuple(dict.fromkeys(each for each in authorizations if each)),
+            submission_ids=tuple(sorted(each for each in submissions if each)),
+            entries=tuple(entries),
+        )
+
+    def certificate(self, user_id: str) -> Certificate | None:
+        """The certificate of the user's last erasure, finished or not."""
+        found = [_decode(item) for page in self._of_user(user_id, "ERASURE#") for item in page["Items"]]
+        return _certificate(found[-1]) if found else None
+
+    def begin_erasure(self, certificate: Certificate) -> None:
+        """Keep that an erasure has begun, so that another run completes it."""
+        said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id}
+        self._try(self._set(_certificate_key(certificate), said, ""))
+
+    def count_erased(self, certificate: Certificate, counts: Mapping[str, int]) -> None:
+        """Add to what the certificate says was erased."""
+        counted = {name: number for name, number in counts.items() if number}
+        if counted:
+            self._db.update_item(
+                TableName=self._table,
+                Key=_encode(_certificate_key(certificate)),
+                UpdateExpression="ADD " + ", ".join(f"#{name} :{name}" for name in counted),
+                ExpressionAttributeNames={f"#{name}": f"n_{name}" for name in counted},
+                ExpressionAttributeValues=_encode({f":{name}": number for name, number in counted.items()}),
+            )
+
+    def end_erasure(self, certificate: Certificate, at: str) -> Certificate:
+        """Put the tombstone on the timeline and complete the certificate."""
+        tombstone = TimelineEntry(
+            at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED", detail={}
+        )
+        entry = {"pk": f"USER#{certificate.user_id}", "sk": f"AT#{at}#{tombstone.event_id}", **asdict(tombstone)}
+        self._db.put_item(TableName=self._table, Item=_encode(self._expiring(_without_none(entry))))
+        self._try(self._set(_certificate_key(certificate), {"completed_at": at}, ""))
+        return self.certificate(certificate.user_id) or certificate
+
+    def forget(self, footprint: Footprint, certificate: Certificate) -> bool:
+        """Erase a footprint; False when a worker has moved the user meanwhile, and it must be taken anew.
+
+        The marks go first: from then on no event touches the user. The statuses go last: they are what the rest is
+        found by, should this break off, and their version is what a worker that is at work runs against.
+        """
+        for each in footprint.authorization_ids:
+            self._db.put_item(TableName=self._table, Item=_encode(_erased_key(each) | {"at": certificate.begun_at}))
+            self.count_erased(certificate, self._forget_authorization(each, certificate.begun_at))
+        for submission_id in footprint.submission_ids:
+            self._forget_submission(submission_id, certificate.begun_at)
+        redacted = sum(self._redact(entry, footprint.authorization_ids) for entry in footprint.entries)
+        self.count_erased(certificate, {"timelineEntries": redacted, "submissions": len(footprint.submission_ids)})
+        return all(self._forget_status(status, certificate) for status in footprint.statuses)
+
+    def _forget_authorization(self, user_authorization_id: str, at: str) -> dict[str, int]:
+        """Delete the link, what waits under the authorization, and its lines in the ledger."""
+        waiting = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}"}),
+        )
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for page in waiting for item in page["Items"]]
+        links = sum(key["sk"]["S"] == "LINK" for key in keys)
+        shard = ledger_shard(user_authorization_id.encode())
+        first = datetime.fromisoformat(at) - LEDGER_KEPT - timedelta(days=1)
+        days = [(first + timedelta(days=number)).date().isoformat() for number in range(LEDGER_KEPT.days + 3)]
+        keys += [
+            _encode({"pk": f"LEDGER#{ledger}#{day}#{each}", "sk": user_authorization_id})
+            for ledger in LEDGERS
+            for day in days
+            for each in (shard, f"late-{shard}")
+        ]
+        self._delete(keys)
+        return {"links": links, "waitingEvents": len(keys) - links - len(LEDGERS) * len(days) * 2}
+
+    def _forget_submission(self, submission_id: str, at: str) -> None:
+        self._try(
+            self._set(
+                {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"},
+                {"erased_at": at, "user_id": ""},
+                "attribute_exists(pk)",
+                remove=("due_kind", "due_at"),
+            )
+        )
+
+    def _redact(self, entry: Mapping[str, Any], authorization_ids: Sequence[str]) -> bool:
+        """Take the details off a timeline entry, and an authorization id out of its name; whether there was any."""
+        named = [each for each in authorization_ids if each in entry["event_id"]]
+        if not entry["detail"] and not named:
+            return False
+        event_id = str(entry["event_id"])
+        for each in named:
+            event_id = event_id.replace(each, "erased")
+        plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
+        self._db.put_item(TableName=self._table, Item=_encode(plain))
+        if named:
+            self._delete(
+                [
+                    _encode({"pk": entry["pk"], "sk": entry["sk"]}),
+                    _encode({"pk": f"EVENT#{entry['event_id']}", "sk": "EVENT"}),
+                ]
+            )
+        return True
+
+    def _forget_status(self, status: UserStatus, certificate: Certificate) -> bool:
+        try:
+            self._db.delete_item(
+                TableName=self._table,
+                Key=_encode({"pk": f"USER#{status.user_id}", "sk": f"STATUS#{status.provider}"}),
+                ConditionExpression="version = :version",
+                ExpressionAttributeValues=_encode({":version": status.version}),
+            )
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return False
+        if status.code_id:
+            self._delete([_encode({"pk": f"CODE#{status.code_id}", "sk": "CODE"})])
+        self.count_erased(certificate, {"statuses": 1})
+        return True
+
+    def _delete(self, keys: Sequence[Item]) -> None:
+        for some in batched(keys, _MOST_WRITES, strict=False):
+            wanted: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in some]}
+            while wanted:
+                wanted = self._db.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
+
+    def _of_user(self, user_id: str, prefix: str) -> Iterable[Any]:
+        return self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": prefix}),
+            ConsistentRead=True,
+        )
 
     def note_request_id(self, provider: str, request_id: str, at: str) -> None:
         """Keep the last X-REQUEST-ID of a provider, for a letter to its support."""
@@ -693,7 +901,7 @@ class Store:
             codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
             for code, (_, meaning) in zip(codes, writes, strict=False):
                 if code == "ConditionalCheckFailed":
-                    raise meaning(f"event {event_id}") from None
+                    raise meaning(f"event {loggable(event_id)}") from None
             if "TransactionConflict" in codes:
                 raise ConcurrentUpdateError(f"event {loggable(event_id)}") from None
             raise
@@ -702,12 +910,15 @@ class Store:
         """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
         writes: list[tuple[Item, type[HonninError]]] = [
             ({"Put": self._new(_event_item(effect))}, AlreadyAppliedError),
-            ({"Put": self._new(_timeline_item(effect))}, AlreadyAppliedError),
+            ({"Put": self._new(self._expiring(_timeline_item(effect)))}, AlreadyAppliedError),
         ]
         if effect.uses:
             writes.append(({"Update": self._session_use(effect.uses)}, SessionUsedError))
         if effect.links:
             writes.append(({"Put": self._link_put(effect.after)}, LinkTakenError))
+            # A user who was erased and links again has come back.
+            key = _encode(_erased_key(effect.after.user_authorization_id or ""))
+            writes.append(({"Delete": {"TableName": self._table, "Key": key}}, ConcurrentUpdateError))
         if effect.heard:
             writes += self._ledger_writes(effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
@@ -781,6 +992,13 @@ class Store:
         answer = self._db.get_item(TableName=self._table, Key=_encode({"pk": pk, "sk": sk}), ConsistentRead=True)
         return _decode(answer["Item"]) if "Item" in answer else None
 
+    def _expiring(self, entry: Item) -> Item:
+        """A timeline entry with the end of its time, if it has one."""
+        if not self._timeline_days:
+            return entry
+        expires = datetime.fromisoformat(entry["at"]) + timedelta(days=self._timeline_days)
+        return {**entry, "expires_at": int(expires.timestamp())}
+
     def _new(self, item: Item) -> Item:
         return {
             "TableName": self._table,
@@ -789,7 +1007,7 @@ class Store:
         }
 
     def _status_put(self, effect: Effect) -> Item:
-        put = self._new(_status_item(effect.after))
+        put = self._new(_status_item(_with_former(effect)))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
             # `read_at` says the same in time, for a table restored or repaired by hand.
@@ -944,6 +1162,9 @@ def _status_item(status: UserStatus) -> Item:
             "user_authorization_id": status.user_authorization_id,
             "scopes": list(status.scopes) or None,
             "code_id": status.code_id,
+            "kyc_read_at": status.kyc_read_at,
+            "account_read_at": status.account_read_at,
+            "former_authorization_ids": list(status.former_authorization_ids) or None,
         }
     )
 
@@ -1021,6 +1242,9 @@ def _user_status(item: Item) -> UserStatus:
         user_authorization_id=item.get("user_authorization_id"),
         scopes=tuple(item.get("scopes", ())),
         code_id=item.get("code_id"),
+        kyc_read_at=item.get("kyc_read_at"),
+        account_read_at=item.get("account_read_at"),
+        former_authorization_ids=tuple(item.get("former_authorization_ids", ())),
     )
 
 
@@ -1061,6 +1285,39 @@ def _event_record(item: Item) -> EventRecord:
     )
 
 
+def _with_former(effect: Effect) -> UserStatus:
+    """The status to write: it remembers the authorizations that the user had before, so that they can be erased."""
+    old = effect.before.user_authorization_id if effect.before else None
+    if not old or old == effect.after.user_authorization_id:
+        return effect.after
+    return replace(effect.after, former_authorization_ids=(*effect.after.former_authorization_ids, old))
+
+
+def _submission_of(entry: Item) -> str | None:
+    """The Vexora submission that an entry is about: its events name it in their second part."""
+    parts = str(entry["event_id"]).split(":")
+    return parts[1] if entry["provider"] == "vexora" and len(parts) > 2 else None
+
+
+def _erased_key(user_authorization_id: str) -> Item:
+    # Its hash only: an authorization id is random, so nobody gets from the one to the other.
+    return {"pk": f"ERASED#{hashlib.sha256(user_authorization_id.encode()).hexdigest()}", "sk": "ERASED"}
+
+
+def _certificate_key(certificate: Certificate) -> Item:
+    return {"pk": f"USER#{certificate.user_id}", "sk": f"ERASURE#{certificate.begun_at}"}
+
+
+def _certificate(item: Item) -> Certificate:
+    return Certificate(
+        certificate_id=item["certificate_id"],
+        user_id=item["user_id"],
+        begun_at=item["sk"].removeprefix("ERASURE#"),
+        completed_at=item.get("completed_at"),
+        counts={name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")},
+    )
+
+
 def _recon_key(file_type: str, day: str, name: str) -> Item:
     return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
 
@@ -1083,6 +1340,7 @@ def _recon_file(item: Item) -> ReconFile:
         revision_of=item.get("revision_of"),
         compared_at=item.get("compared_at"),
         reported_at=item.get("reported_at"),
+        completed_at=item.get("completed_at"),
         shards_done=frozenset(item.get("shards_done", ())),
         counts={name: int(value) for name, value in item.get("counts", {}).items()},
         repairs={name: int(value) for name, value in item.get("repairs", {}).items()},

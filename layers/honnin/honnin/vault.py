@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from honnin.errors import HonninError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# Whose objects there can be: the first part of each key. Vexora gives no personal data back.
+_PROVIDERS = ("paypay",)
+
+
+class VaultError(HonninError):
+    """S3 did not do all that the vault asked for."""
+
+    retryable = True
 
 
 @cache
@@ -46,6 +58,30 @@ class Vault:
         key = f"{snapshot_key.removesuffix('.json')}.selfie.{extension}"
         self._put(key, image, content_type)
         return key
+
+    def erase(self, user_id: str) -> int:
+        """Delete every version of every object of a user, of all providers; returns how many versions there were.
+
+        Raises
+        ------
+        VaultError
+            S3 refused some of them. What is left is found by the next call.
+        """
+        return sum(self._erase(f"{provider}/{user_id}/") for provider in _PROVIDERS)
+
+    def _erase(self, prefix: str) -> int:
+        client = self._given or _client()
+        erased = 0
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            # A page has at most 1,000 versions, which is also what one call deletes.
+            if found:
+                versions: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+                answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
+                if errors := answer.get("Errors"):
+                    raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
+                erased += len(found)
+        return erased
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
         client = self._given or _client()

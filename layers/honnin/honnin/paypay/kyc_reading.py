@@ -99,7 +99,8 @@ class KycReads:
                 raise ConflictError("the user has linked anew with another QR since", state=before.status)
             said = self._ask(event_id, before, product, partial(ask, before.user_authorization_id))
             status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
-            after = replace(before, status=status, provider_status=said.code, read_at=utc_text(self._now()))
+            at = utc_text(self._now())
+            after = replace(before, status=status, provider_status=said.code, read_at=at, kyc_read_at=at)
             try:
                 return self._write(event_id, before, after, product, said)
             except ConcurrentUpdateError:
@@ -126,7 +127,7 @@ class KycReads:
         effect = _effect(event_id, "kyc_read", utc_text(self._now()), before, after, facts)
         self._store.apply(effect)
         self._publisher.announce_or_leave(effect)
-        return KycAnswer(status=after.status, read_at=effect.at, kyc=said.kyc)
+        return KycAnswer(status=after.status, read_at=after.read_at or effect.at, kyc=said.kyc)
 
     def _write_without_moving(self, event_id: str, user_id: str, product: KycProduct, said: "_Said") -> KycAnswer:
         """Keep what was read on the timeline and answer it; the status that others read meanwhile stands."""

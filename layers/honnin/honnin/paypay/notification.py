@@ -19,7 +19,7 @@ from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
-from honnin.store import Announcement, Effect, Heard, Store, Unattached, UserStatus, utc_text
+from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus, utc_text
 from honnin.webhook import UNNAMED, Event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -28,9 +28,6 @@ _WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPay
 
 # A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
 _STILL_COUNTS = timedelta(hours=1)
-
-# The kinds whose users PayPay also lists in a recon file.
-LEDGERS = ("kyc", "risk", "account_status")
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,13 @@ class PayPayNotifications:
             key, value = self._unwritten
             self._shared[key] = value
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
         self._unwritten = None
         if event.kind == "recon_file":
             return self._recon_files.announcement(event, self._now())
+        if self._store.is_erased(event.subject):
+            return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
             return self._unrecognised(event)
         if event.kind not in LEDGERS:
@@ -118,6 +117,8 @@ class PayPayNotifications:
             status=_after(PayPayStatus(before.status), reading),
             provider_status=reading.code,
             read_at=reading.at,
+            kyc_read_at=reading.at if reading.product else before.kyc_read_at,
+            account_read_at=before.account_read_at if reading.product else reading.at,
         )
         self._unwritten = (key, (reading, before.version + 1))
         facts = {"product": reading.product or "", "providerCode": reading.code, **reading.facts}

@@ -107,7 +107,7 @@ class Arrivals:
 
     def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
         file = self._file(key)
-        if file is None or file.state == "INVALID" or file.reported_at:
+        if file is None or file.state == "INVALID" or file.completed_at:
             return
         if file.state != "COMPARED":
             try:
@@ -115,8 +115,10 @@ class Arrivals:
             except InvalidReconFileError as error:
                 self._invalid(file, str(error))
                 return
-        self._report(file, reminders=0)
+        repairs = self._report(file, reminders=0)
         self.publisher.recon_completed(_completed(file))
+        # Last of all: a run that dies before this begins again with the report.
+        self.store.recon_reported(file, utc_text(self.now()), repairs, completed=True)
 
     def _file(self, key: str) -> ReconFile | None:
         """The file of an object; one that nobody announced was put there by a person, and is compared too."""
@@ -137,13 +139,15 @@ class Arrivals:
     def _report_again(self, key: str, reminders: int) -> None:
         file = self._file(key)
         if file and file.state == "COMPARED":
-            self._report(file, reminders)
+            repairs = self._report(file, reminders)
+            self.store.recon_reported(file, utc_text(self.now()), repairs)
 
-    def _report(self, file: ReconFile, reminders: int) -> None:
+    def _report(self, file: ReconFile, reminders: int) -> Mapping[str, int]:
         repairs = report.write(self.store, self.bucket, file, self.now())
         age = self.now() - datetime.fromisoformat(file.compared_at or "")
         if repairs["waiting"] and age < _REMIND_FOR:
             self.queue.remind(FileId(file.file_type, file.day, file.name).key, reminders)
+        return repairs
 
 
 def _completed(file: ReconFile) -> dict[str, Any]:

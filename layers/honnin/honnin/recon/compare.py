@@ -24,7 +24,7 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, read_name
 from honnin.recon.repair import Repairs
 from honnin.recon.rows import LONGEST_ID, BadRow, Rows
-from honnin.store import SHARDS, ReconFile, Store, ledger_shard, utc_text
+from honnin.store import SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
 
 # A shard is not begun with less time than this.
 _MIN_LEFT_MS = 60_000
@@ -49,6 +49,7 @@ class ShardResult:
     extra_first_hour: int
     duplicates: int
     unknown_users: int
+    erased_users: int = 0
     missed: list[str] = field(default_factory=list, repr=False)
     recheck: list[str] = field(default_factory=list, repr=False)
     extra_sample: list[str] = field(default_factory=list, repr=False)
@@ -63,6 +64,7 @@ class ShardResult:
             "extraFirstHour": self.extra_first_hour,
             "duplicates": self.duplicates,
             "unknownUsers": self.unknown_users,
+            "erasedUsers": self.erased_users,
             "rechecked": len(self.recheck),
         }
 
@@ -238,7 +240,9 @@ def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, re
     late = _heard_late(store, kind, file.day, shard) & missed
     matched += len(late)
     missed -= late
-    names = sorted(missed)
+    # Who was erased stays so: nobody is read again for being in a file.
+    erased = store.erased(sorted(missed))
+    names = sorted(missed - erased)
     known = store.linked_users(names)
     return ShardResult(
         rows=rows,
@@ -247,8 +251,9 @@ def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, re
         extra_first_hour=in_first_hour,
         duplicates=rows - len(listed),
         unknown_users=len(names) - len(known),
+        erased_users=len(erased),
         missed=names,
-        recheck=_read_before(store, sorted(listed - missed), _end_of(file.day)) if recheck_all else [],
+        recheck=_read_before(store, sorted(listed - missed), kind, _end_of(file.day)) if recheck_all else [],
         extra_sample=extras,
     )
 
@@ -267,11 +272,19 @@ def _heard_late(store: Store, kind: str, day: str, shard: str) -> set[str]:
     return {each for page in store.heard(kind, day, f"late-{shard}") for each in page}
 
 
-def _read_before(store: Store, ids: list[str], moment: str) -> list[str]:
-    """Those whose user's last reading is older than a moment (UTC): a second change may hide behind one webhook."""
+def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[str]:
+    """Those of whom the file's kind of fact was last read before a moment (UTC).
+
+    A second change may hide behind one webhook; a reading of another kind says nothing about it.
+    """
     users = store.linked_users(ids)
     statuses = store.statuses_of(list(users.values()), PROVIDER)
-    return [each for each, user in users.items() if user in statuses and (statuses[user].read_at or "") < moment]
+    read_at = {user: _last_read(status, kind) for user, status in statuses.items()}
+    return [each for each, user in users.items() if user in read_at and read_at[user] < moment]
+
+
+def _last_read(status: UserStatus, kind: str) -> str:
+    return (status.account_read_at if kind == "account_status" else status.kyc_read_at) or ""
 
 
 def _day_before(day: str) -> str:

@@ -166,7 +166,7 @@ class Downloads:
 
     def _stored(self, file: ReconFile, name: str, sha256: str, size: int) -> None:
         self._store.recon_file_stored(file, name=name, sha256=sha256, size=size, at=utc_text(self._now()))
-        logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size, "sha256": sha256})
+        logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size})
         count("ReconFileStored")
 
     def _known_hashes(self, file: ReconFile) -> set[str]:

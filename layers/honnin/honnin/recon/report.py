@@ -22,12 +22,11 @@ def write(store: Store, bucket: ReconBucket, file: ReconFile, now: datetime) -> 
     Returns how many repairs are `applied`, how many of these `changed` a status, and how many are still `waiting`.
     The report is streamed through a temporary file: all missed users are in it, be they ten or ten million.
     """
-    at = utc_text(now)
     with tempfile.TemporaryFile() as draft:
-        repairs = _write_missed(draft, facts(file) | {"reportedAt": at}, _outcomes(store, bucket, file))
+        # Without our user ids: who was erased must not be found by an old report.
+        repairs = _write_missed(draft, facts(file) | {"reportedAt": utc_text(now)}, _outcomes(store, bucket, file))
         draft.seek(0)
         bucket.put_report(_id(file), draft)
-    store.recon_reported(file, at, repairs)
     return repairs
 
 
@@ -104,6 +103,7 @@ def _write_missed(draft: IO[bytes], head: dict[str, Any], missed: Iterable[dict[
     draft.write(opening.removesuffix("}").encode() + b',"missed":[')
     repairs: Counter[str] = Counter()
     for number, each in enumerate(missed):
+        del each["userId"]
         repairs.update(tally([each]))
         draft.write((b",\n" if number else b"\n") + json.dumps(each, separators=(",", ":")).encode())
     repairs.update(tally([]))

@@ -53,7 +53,9 @@ class Rows:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
         self._line = 0
-        self._blank_lines: list[int] = []
+        # A run of blank lines that may be the end: the first one's line, and how many.
+        self._blank_from = 0
+        self._blank = 0
         self.good = 0
         self.bad = 0
         self.sample: list[BadRow] = []
@@ -61,7 +63,7 @@ class Rows:
     def __iter__(self) -> Iterator[list[bytes]]:
         for block in _whole_lines(self._chunks):
             rest = block if self._line else self._without_header(block)
-            ids = _all_plain(rest) if rest and not self._blank_lines else None
+            ids = _all_plain(rest) if rest and not self._blank else None
             if ids is None:
                 ids = list(self._one_by_one(rest))
             else:
@@ -84,20 +86,27 @@ class Rows:
     def _one_by_one(self, block: bytes) -> Iterator[bytes]:
         for raw in block.split(b"\n")[:-1]:
             self._line += 1
+            if len(raw) > _LONGEST_LINE:
+                raise InvalidReconFileError("the file is not text: a line is longer than 64 KiB")
             row = raw.removesuffix(b"\r")
             if not row:
                 # Blank lines at the end are no rows; those before another row are bad ones.
-                self._blank_lines.append(self._line)
+                self._blank_from = self._blank_from if self._blank else self._line
+                self._blank += 1
                 continue
-            for line in self._blank_lines:
-                self._refuse(line, "the row is empty")
-            self._blank_lines.clear()
+            self._refuse_blank_lines()
             quoted = len(row) >= 2 and row.startswith(b'"') and row.endswith(b'"')
             value = row[1:-1] if quoted else row
             if reason := _fault(value):
                 self._refuse(self._line, reason)
             else:
                 yield value
+
+    def _refuse_blank_lines(self) -> None:
+        for line in range(self._blank_from, self._blank_from + min(self._blank, _SAMPLE)):
+            self._refuse(line, "the row is empty")
+        self.bad += max(0, self._blank - _SAMPLE)
+        self._blank = 0
 
     def _refuse(self, line: int, reason: str) -> None:
         self.bad += 1

@@ -7,7 +7,7 @@ from datetime import datetime
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.observability import count
 from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading
-from honnin.store import Effect, Store, UserStatus, utc_text
+from honnin.store import Dropped, Effect, Store, UserStatus, utc_text
 from honnin.vexora.client import PROVIDER, VexoraClient
 from honnin.vexora.submission import IN_FLIGHT
 from honnin.webhook import Event
@@ -21,11 +21,13 @@ class VexoraResults:
         self._client = client
         self._now = now
 
-    def effect(self, event: Event) -> Effect:
+    def effect(self, event: Event) -> Effect | Dropped:
         """The effect of what Vexora says now about the user of the event's submission."""
         if event.kind != "kyc_result":
             raise MalformedEventError(f"no rule for vexora/{event.kind}")
         submission = self._store.submission(event.subject)
+        if submission and not submission.user_id:
+            return Dropped(event.event_id, "erased")
         before = self._store.status(submission.user_id, PROVIDER) if submission else None
         if before is None:
             raise MalformedEventError(f"submission {event.subject} is unknown")

@@ -1,0 +1,281 @@
+"""What a stack costs, computed from `prices.toml`, the template and the quantities below: `make costs`.
+
+Writes docs/costs.md; a test fails when that page is older than what it is made of. What can be counted in the template
+(alarms, keys, secrets, memory sizes, routes) is counted there; what only traffic decides is an assumption, written out
+in `webhook` and `user` and printed beside each line.
+"""
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+_ROOT = Path(__file__).resolve().parent.parent
+PLACE = _ROOT / "docs" / "costs.md"
+
+MILLION = 1_000_000
+_HOURS = 730  # of a month, as AWS counts
+_SECONDS = _HOURS * 3600
+_DAYS = _HOURS / 24
+# Lambda keeps five long polls of 20 s open on each queue, messages or not.
+_IDLE_POLLS = 5 * _SECONDS / 20
+
+
+@dataclass(frozen=True)
+class Price:
+    """`usd` for `per` units."""
+
+    usd: float
+    per: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """So many units at one price, and where the number comes from."""
+
+    price: str
+    quantity: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The price list of one region."""
+
+    region: str
+    region_name: str
+    known: str
+    prices: dict[str, Price]
+
+    def usd(self, line: Line) -> float:
+        """What a line costs."""
+        price = self.prices[line.price]
+        return line.quantity * price.usd / price.per
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the template has of what is paid for by the month."""
+
+    keys: int
+    secrets: int
+    alarmed_metrics: int
+    own_metrics: int
+    route_metrics: int
+    polled_queues: int
+    warm_gb: float
+    processor_gb: float
+    ack_gb: float
+    merchant_gb: float
+
+
+def prices() -> Prices:
+    """The price list."""
+    raw = tomllib.loads((_ROOT / "operations" / "prices.toml").read_text(encoding="utf-8"))
+    return Prices(
+        raw["region"],
+        raw["region_name"],
+        raw["known"],
+        {name: Price(float(each["usd"]), float(each["per"]), each["unit"]) for name, each in raw["prices"].items()},
+    )
+
+
+def counted() -> Counted:
+    """Counts over template.yaml and operations/dashboard.json."""
+    template = yaml_parse((_ROOT / "template.yaml").read_text(encoding="utf-8"))
+    resources: list[dict[str, Any]] = list(template["Resources"].values())
+    functions = {
+        name: each["Properties"]
+        for name, each in template["Resources"].items()
+        if each["Type"] == "AWS::Serverless::Function"
+    }
+    common_mb: int = template["Globals"]["Function"]["MemorySize"]
+
+    def gb(name: str) -> float:
+        return float(functions[name].get("MemorySize", common_mb)) / 1024
+
+    return Counted(
+        keys=_of_type(resources, "AWS::KMS::Key"),
+        secrets=_of_type(resources, "AWS::SecretsManager::Secret"),
+        alarmed_metrics=sum(_metrics(each) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"),
+        own_metrics=_own_metrics(),
+        # 4XXError, 5XXError, Count, Latency and IntegrationLatency of each route.
+        route_metrics=5 * sum(_routes(each) for each in functions.values()),
+        polled_queues=_of_type(resources, "AWS::Lambda::EventSourceMapping"),
+        warm_gb=sum(gb(name) for name, each in functions.items() if "ProvisionedConcurrencyConfig" in each),
+        processor_gb=gb("EventProcessorFunction"),
+        ack_gb=gb("PayPayKycWebhookFunction"),
+        merchant_gb=gb("PayPayKycFunction"),
+    )
+
+
+def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
+    return sum(each["Type"] == kind for each in resources)
+
+
+def _metrics(alarm: dict[str, Any]) -> int:
+    """How many metrics an alarm is charged for."""
+    return sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
+
+
+def _routes(function: dict[str, Any]) -> int:
+    return sum(each["Type"] == "Api" for each in function.get("Events", {}).values())
+
+
+def _own_metrics() -> int:
+    """The series of ours on the dashboard: about what a working stack emits."""
+    dashboard = json.loads((_ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
+    metrics = [each for widget in dashboard["widgets"] for each in widget["properties"]["metrics"]]
+    return sum(each[0] == "Honnin" for each in metrics)
+
+
+def idle(stack: Counted) -> list[Line]:
+    """A month of a stack without traffic."""
+    poll, download, deadline = _HOURS * 6, _HOURS * 12, _DAYS
+    runs = poll + download + deadline
+    return [
+        Line("kms_key", stack.keys, "keys in the template"),
+        Line("secret", stack.secrets, "secrets in the template"),
+        Line("cloudwatch_alarm_metric", stack.alarmed_metrics, "metrics that the alarms look at"),
+        Line("cloudwatch_metric", stack.own_metrics, "series of our own on the dashboard, each once it is counted"),
+        Line("cloudwatch_metric", stack.route_metrics, "five per route (MetricsEnabled), each once it is called"),
+        Line("cloudwatch_dashboard", 1, "one dashboard"),
+        Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
+        Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "data keys, used again for 5 minutes each"),
+        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily"),
+        Line("lambda_request", runs, "the same runs"),
+        Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
+        Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
+        Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
+    ]
+
+
+def webhook(stack: Counted) -> list[Line]:
+    """One PayPay notification on its whole way: acknowledged, read back, applied, published."""
+    return [
+        Line("api_gateway_rest_request", 1, "the notification"),
+        Line("lambda_request", 2, "acknowledged and processed, one at a time"),
+        Line("lambda_arm64_gb_second", 0.02 * stack.ack_gb, "acknowledgement, 20 ms"),
+        Line("lambda_arm64_gb_second", 0.6 * stack.processor_gb, "processing, 0.6 s with the call to the provider"),
+        Line("sqs_request", 3, "sent, received, deleted"),
+        Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of what is to publish, the mark"),
+        Line("dynamodb_read", 6, "event, link, status, before and after"),
+        Line("dynamodb_storage", 2e-6, "2 kB, the first month"),
+        Line("dynamodb_backup", 2e-6, "2 kB, the first month"),
+        Line("s3_put", 1, "the answer, in the personal-data bucket"),
+        Line("s3_storage", 10e-6, "10 kB, the first month"),
+        Line("eventbridge_event", 1, "KycStatusChanged"),
+        Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
+        Line("logs_stored", 6e-6, "6 kB, the first month"),
+        Line("xray_trace", 2, "at most; one a second and 5 % of the rest are traced"),
+    ]
+
+
+def user(stack: Counted) -> list[Line]:
+    """One user who links PayPay and is verified: QR, redirect, one notification, three looks at the status."""
+    calls = 5
+    return [
+        *webhook(stack),
+        Line("api_gateway_rest_request", calls, "QR, redirect, three status reads"),
+        Line("lambda_request", calls, "the same"),
+        Line(
+            "lambda_arm64_gb_second", 1.2 * stack.merchant_gb, "0.5 s for the QR, 0.4 s for the redirect, 0.1 s a read"
+        ),
+        Line("dynamodb_write", 16, "session, code, link, status and timeline of the link"),
+        Line("dynamodb_read", 9, "sessions and status reads"),
+        Line("dynamodb_storage", 3e-6, "3 kB, the first month"),
+        Line("dynamodb_backup", 3e-6, "3 kB, the first month"),
+        Line("eventbridge_event", 1, "KycStatusChanged to LINKED"),
+        Line("logs_ingested", 10e-6, "10 kB"),
+        Line("logs_stored", 10e-6, "10 kB, the first month"),
+        Line("xray_trace", calls, "at most"),
+    ]
+
+
+def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
+    """What is off by default, a month each."""
+    return [
+        (
+            "`WebhookProvisionedConcurrency=1`: one warm instance of each webhook function",
+            [Line("lambda_arm64_warm_gb_second", stack.warm_gb * _SECONDS, "memory of the webhook functions")],
+        ),
+        (
+            "Fixed egress: two NAT gateways with an address each (docs/deploying.md)",
+            [
+                Line("nat_gateway_hour", 2 * _HOURS, "two availability zones"),
+                Line("public_ipv4_hour", 2 * _HOURS, "two addresses"),
+                Line("nat_gateway_data", 10, "10 GB, about a million calls of 10 kB"),
+            ],
+        ),
+    ]
+
+
+def page() -> str:
+    """docs/costs.md."""
+    list_, stack = prices(), counted()
+    parts = [
+        "# What it costs",
+        "",
+        "<!-- Written by `make costs`, from operations/prices.toml and operations/costs.py: change those. -->",
+        "",
+        f"US dollars without tax, region {list_.region} ({list_.region_name}). "
+        f"**List prices as known in {list_.known}: check them**, correct `operations/prices.toml`, run `make costs`. "
+        "No free tier, no discount, first tier throughout, arm64.",
+        "",
+        *_summary(list_, stack),
+        "",
+        "PayPay's and Vexora's own fees, support plans, data transfer out and the mails of the alarms are not in it. "
+        "Storage goes on month by month for as long as the retention parameters say.",
+    ]
+    scaled = [
+        ("Idle, a month", idle(stack), 1.0),
+        ("One million PayPay webhooks", webhook(stack), MILLION),
+        ("One million PayPay users", user(stack), MILLION),
+    ]
+    for title, lines, times in [*scaled, *((title, lines, 1.0) for title, lines in extras(stack))]:
+        parts += ["", f"## {title}", "", *_table(list_, lines, times)]
+    return "\n".join([*parts, ""])
+
+
+def _summary(list_: Prices, stack: Counted) -> list[str]:
+    rows = [
+        ("A stack without traffic, a month", _total(list_, idle(stack))),
+        ("One million PayPay webhooks, on top", MILLION * _total(list_, webhook(stack))),
+        (
+            "One million PayPay users (a link, a webhook, three status reads each), on top",
+            MILLION * _total(list_, user(stack)),
+        ),
+    ]
+    rows += [(f"Optional, a month. {title}", _total(list_, lines)) for title, lines in extras(stack)]
+    return ["| what | USD |", "|---|---:|", *(f"| {title} | {usd:,.2f} |" for title, usd in rows)]
+
+
+def _total(list_: Prices, lines: Sequence[Line]) -> float:
+    return sum(list_.usd(each) for each in lines)
+
+
+def _table(list_: Prices, lines: Sequence[Line], times: float) -> list[str]:
+    rows = ["| item | quantity | price | USD | why so many |", "|---|---:|---:|---:|---|"]
+    for line in lines:
+        price = list_.prices[line.price]
+        name = line.price.replace("_", " ")
+        per = f"{price.usd:.10f}".rstrip("0").rstrip(".") + (f" / {price.per:,.0f}" if price.per != 1 else "")
+        quantity = f"{line.quantity * times:,.0f} {price.unit}"
+        rows.append(f"| {name} | {quantity} | {per} | {list_.usd(line) * times:,.2f} | {line.why} |")
+    return [*rows, f"| **total** | | | **{_total(list_, lines) * times:,.2f}** | |"]
+
+
+def main() -> int:
+    """Write the page."""
+    PLACE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""Recon on the deployed stack, with the Scheduler really firing: the night's files find what webhooks did not tell."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from local import demo
+from local.demo_paypay import account_link, press_allow
+from local.demo_recon import ahead, is_settled, play_night, report
+from local.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+_RISK = "kyc_passport_risk_sync_recon"
+# Locally the schedule fires every minute.
+_FIRED_S = 110
+
+
+def _link(stack: Stack) -> str:
+    user_id = f"recon.{uuid.uuid4().hex[:12]}"
+    press_allow(account_link(stack, user_id))
+    assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()["status"] == "VERIFIED"
+    return user_id
+
+
+def _lose(stack: Stack, user_id: str, kind: str) -> None:
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": kind})
+
+
+def _by_recon(stack: Stack, user_id: str) -> list[tuple[str, str | None]]:
+    return [(entry.what, entry.moved_to) for entry in demo.timeline(stack, user_id) if entry.cause == "recon"]
+
+
+def _items(stack: Stack, file_type: str) -> list[dict[str, Any]]:
+    answer = stack.client("dynamodb").query(
+        TableName=stack.outputs["StateTableName"],
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"RECON#{file_type}"}},
+        ConsistentRead=True,
+    )
+    items: list[dict[str, Any]] = answer["Items"]
+    return items
+
+
+@pytest.fixture
+def letters(stack: Stack) -> Iterator[Callable[[], list[dict[str, str]]]]:
+    """What a subscriber of the alarm topic gets."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    queue = sqs.create_queue(QueueName=f"letters-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [allowed | {"Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    subscribed = sns.subscribe(TopicArn=stack.outputs["AlarmTopicArn"], Protocol="sqs", Endpoint=arn)
+
+    def received() -> list[dict[str, str]]:
+        found = []
+        while batch := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    yield received
+    sns.unsubscribe(SubscriptionArn=subscribed["SubscriptionArn"])
+
+
+def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) -> None:
+    told, flagged, closed, updated = (_link(stack) for _ in range(4))
+    _lose(stack, flagged, "risk")
+    _lose(stack, closed, "account_status")
+    _lose(stack, updated, "kyc")
+    stack.sandbox("POST", f"/paypay/users/{told}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    assert demo.wait_for(lambda: demo.status(stack, told, "paypay") == "RISK_FLAGGED")
+    stack.sandbox("POST", f"/paypay/users/{flagged}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    stack.sandbox("POST", f"/paypay/users/{closed}/account", json={"status": "canceled"})
+    stack.sandbox("POST", f"/paypay/users/{updated}/kyc-updated", json={})
+    day = play_night(stack)
+
+    # Nobody invokes anything: the Scheduler does.
+    assert demo.wait_for(lambda: is_settled(report(stack, day)), _FIRED_S), report(stack, day)
+
+    assert demo.wait_for(lambda: demo.status(stack, closed, "paypay") == "INACTIVE")
+    assert _by_recon(stack, flagged) == [("kyc_read", "RISK_FLAGGED")]
+    assert _by_recon(stack, closed) == [("account_read", "INACTIVE")]
+    assert _by_recon(stack, updated) == [("kyc_read", "VERIFIED")]
+    assert _by_recon(stack, told) == []
+    named = {each["userId"]: each for file in report(stack, day) for each in file["missed"]}
+    assert (named[flagged]["from"], named[flagged]["to"]) == ("VERIFIED", "RISK_FLAGGED")
+    assert told not in named
+
+    for file in report(stack, day):
+        assert stack.client("s3").head_object(Bucket=stack.outputs["ReconBucketName"], Key=file["reportKey"])
+        whole = stack.client("s3").get_object(Bucket=stack.outputs["ReconBucketName"], Key=file["reportKey"])
+        assert json.loads(whole["Body"].read())["counts"] == file["counts"]
+    assert all("url" not in item for item in _items(stack, _RISK) if item["state"]["S"] == "COMPARED")
+
+
+def test_a_resent_file_with_other_rows_is_a_revision_and_the_same_one_nothing(stack: Stack) -> None:
+    user_id = _link(stack)
+    _lose(stack, user_id, "risk")
+    # Some days ahead, where no other test has files; its notice comes the morning after.
+    day = (_today() + timedelta(days=4)).isoformat()
+    name = _name(day)
+
+    def states() -> list[tuple[str, str]]:
+        stack.invoke("ReconDownloadFunction")
+        return [(each["fileName"], each["state"]) for each in report(stack, day) if name in each["fileName"]]
+
+    def put_and_send(text: str) -> None:
+        _put(stack, name, day, text)
+        with ahead(stack, days=5):
+            stack.sandbox("POST", f"/paypay/recon-files/{name}/resend", json={})
+        assert demo.wait_for(lambda: bool(_urls(stack, name)))
+
+    put_and_send("userAuthorizationId\r\n")
+    assert demo.wait_for(lambda: states() == [(name, "COMPARED")]), states()
+    put_and_send("userAuthorizationId\r\n")
+    assert demo.wait_for(lambda: states() == [(name, "COMPARED")] and not _urls(stack, name))
+    authorization = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"][-1]["id"]
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    put_and_send(f"userAuthorizationId\r\n{authorization}\r\n")
+    assert demo.wait_for(lambda: [state for _, state in states()] == ["COMPARED", "COMPARED"]), states()
+    assert demo.wait_for(lambda: _by_recon(stack, user_id) == [("kyc_read", "RISK_FLAGGED")])
+
+
+def _more(received: list[dict[str, str]], letters: Callable[[], list[dict[str, str]]]) -> int:
+    received += letters()
+    return len(received)
+
+
+def _today() -> date:
+    return datetime.now(timezone(timedelta(hours=9))).date()
+
+
+def _name(day: str) -> str:
+    compact = day.replace("-", "")
+    return f"kyc_passport_risk_a_client-{uuid.uuid4().hex[:6]}_{compact}_{compact}.csv"
+
+
+def _put(stack: Stack, name: str, day: str, text: str) -> None:
+    stack.sandbox("PUT", f"/paypay/recon-files/{name}", json={"fileType": _RISK, "day": day, "text": text})
+
+
+def _urls(stack: Stack, name: str) -> list[str]:
+    return [item["url"]["S"] for item in _items(stack, _RISK) if name in item["sk"]["S"] and "url" in item]
+
+
+def test_a_notice_that_points_elsewhere_is_refused_and_never_fetched(stack: Stack) -> None:
+    with_metadata = "http://169.254.169.254/latest/meta-data/kyc_passport_risk_x_20261103_20261103.csv"
+    elsewhere = "https://recon.example.jp/kyc_passport_risk_y_20261103_20261103.csv"
+    for path in (with_metadata, elsewhere):
+        body = {"fileType": _RISK, "path": path}
+        stack.sandbox("POST", "/paypay/recon-notice", json=body)
+
+    assert demo.wait_for(lambda: len(report(stack, "2026-11-03")) == 2)
+
+    stack.invoke("ReconDownloadFunction")
+    assert {each["state"] for each in report(stack, "2026-11-03")} == {"REFUSED"}
+    assert not [item for item in _items(stack, _RISK) if "169.254" in str(item)]
+
+
+def test_an_expired_file_is_asked_for_and_heals_when_it_is_sent_again(
+    stack: Stack, letters: Callable[[], list[dict[str, str]]]
+) -> None:
+    day = (_today() - timedelta(days=1)).isoformat()
+    name = _name(day)
+    _put(stack, name, day, "userAuthorizationId\r\n")
+    stack.sandbox("PUT", f"/dials/paypay/{name}", json={"recon_transfer": "forbidden"})
+    stack.sandbox("POST", f"/paypay/recon-files/{name}/resend", json={})
+
+    def state() -> str:
+        stack.invoke("ReconDownloadFunction")
+        return "".join(each["state"] for each in report(stack, day) if each["fileName"] == name)
+
+    assert demo.wait_for(lambda: state() == "EXPIRED")
+    received: list[dict[str, str]] = []
+    assert demo.wait_for(lambda: _more(received, letters) >= 1, 15)
+    [letter] = [each["Message"] for each in received if day in each["Message"]]
+    assert "リコンファイル通知の再送のお願い" in letter
+    assert "HTTP 403" in letter
+    stack.sandbox("PUT", f"/dials/paypay/{name}", json={"recon_transfer": "whole"})
+    stack.sandbox("POST", f"/paypay/recon-files/{name}/resend", json={})
+    assert demo.wait_for(lambda: state() == "COMPARED")
+
+
+def test_two_downloads_at_once_store_a_file_once(stack: Stack) -> None:
+    with ahead(stack, days=1):
+        files = stack.sandbox("POST", "/paypay/recon-night", json={"types": ["kyc_passport_sync_recon"]})["files"]
+    day, name = str(files[0]["day"]), str(files[0]["name"])
+
+    assert demo.wait_for(lambda: any("url" in item for item in _items(stack, "kyc_passport_sync_recon")))
+    with ThreadPoolExecutor(2) as both:
+        runs = [both.submit(stack.invoke, "ReconDownloadFunction") for _ in range(2)]
+        outcomes = [each.result() for each in runs]
+
+    assert demo.wait_for(lambda: all("url" not in item for item in _items(stack, "kyc_passport_sync_recon")))
+    assert sum(each.get(kind, 0) for each in outcomes for kind in ("stored", "revision", "unchanged")) <= 1
+    assert [each for each in report(stack, day) if each["fileName"] == name]
+
+
+def test_the_deadline_tells_what_is_missing_once_for_each_type(
+    stack: Stack, letters: Callable[[], list[dict[str, str]]]
+) -> None:
+    missing = stack.invoke("ReconDeadlineFunction")
+
+    received: list[dict[str, str]] = []
+    assert demo.wait_for(lambda: _more(received, letters) >= len(missing), 15)
+    assert {each["Subject"] for each in received} == {f"Honnin: recon file missing: {kind}" for kind in missing}
+    for file_type, days in missing.items():
+        [letter] = [each["Message"] for each in received if each["Subject"].endswith(f": {file_type}")]
+        assert all(day in letter for day in days)

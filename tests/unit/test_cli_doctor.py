@@ -1,0 +1,346 @@
+"""`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from honninctl import command, doctor, egress
+from honninctl.doctor import Check, Unconfirmed, Verdict
+from honninctl.failures import NotFoundError
+from tests.fakes import LoopbackServer, Reply
+from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
+
+SECRET = {
+    "vexora_merchant_no": "1",
+    "vexora_app_secret": "a",
+    "paypay_api_key": "k",
+    "paypay_api_secret": "c2VjcmV0",
+    "paypay_merchant_id": "m",
+}
+OUTPUTS = {
+    "StateTableName": "state",
+    "PersonalDataBucketName": "vault",
+    "ReconBucketName": "recon",
+    "EventQueueUrl": "https://sqs/events",
+    "DeadLetterQueueUrl": "https://sqs/dead",
+    "EventBusName": "bus",
+    "ProvidersSecretArn": "arn:secret",
+    "WebhookApiUrl": "https://hooks.example.jp/v1",
+    "PayPayKycWebhookUrl": "https://hooks.example.jp/v1/webhooks/paypay/kyc",
+}
+PARAMETERS = {
+    "Stage": "prod",
+    "AlarmEmail": "ops@example.jp",
+    "PayPayKycInfoPath": "/v2/kyc",
+    "VexoraSourceCidrs": "a, b",
+}
+SUMMARY = [
+    {"ParameterKey": "PayPayKycInfoPath", "DefaultValue": "/v1/kyc/info", "Description": "Not published; a guess."},
+    {"ParameterKey": "VexoraSourceCidrs", "DefaultValue": "0.0.0.0/0", "Description": "Not published; ask."},
+    {"ParameterKey": "LogRetentionDays", "DefaultValue": "90", "Description": "Days that logs are kept."},
+]
+
+
+def _queue(**request: Any) -> dict[str, Any]:
+    return {"Attributes": dict.fromkeys(request["AttributeNames"], "0")}
+
+
+@pytest.fixture
+def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    """A production stack with nothing wrong but for the clocks, which `_on_time` answers."""
+    made = FakeDeployment(OUTPUTS, PARAMETERS)
+    cloudformation = made.services["cloudformation"]
+    cloudformation.answers |= {
+        "get_template_summary": {"Parameters": SUMMARY},
+        "describe_stack_resource": {"StackResourceDetail": {"PhysicalResourceId": "kyc-function"}},
+    }
+    made.services |= {
+        "sts": Service(get_caller_identity=lambda: {"Arn": "arn:me", "ResponseMetadata": {"HTTPHeaders": {}}}),
+        "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
+        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}),
+        "sqs": Service(get_queue_attributes=_queue),
+        "s3": Service(head_bucket={}),
+        "events": Service(describe_event_bus={}),
+        "lambda": Service(get_function_configuration={"VpcConfig": {"SubnetIds": ["s-1", "s-2"], "VpcId": "v"}}),
+        "ec2": Service(describe_route_tables=_routes, describe_nat_gateways=_gateways),
+    }
+    monkeypatch.setattr(command, "Deployment", lambda _where: made)
+    monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
+    return made
+
+
+def _routes(**request: Any) -> dict[str, Any]:
+    """Subnet s-1 has a table of its own, the others take the main one."""
+    [condition] = request["Filters"]
+    if condition["Name"] == "vpc-id":
+        main = {"Associations": [{"Main": True}], "Routes": [_default_route("nat-main")]}
+        return {"RouteTables": [{"Associations": [{"Main": False}], "Routes": []}, main]}
+    own = {"s-1": "nat-1"}.get(condition["Values"][0])
+    return {"RouteTables": [{"Associations": [], "Routes": [_default_route(own)]}] if own else []}
+
+
+def _default_route(gateway: str) -> dict[str, str]:
+    return {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": gateway}
+
+
+def _gateways(**request: Any) -> dict[str, Any]:
+    addresses = {"nat-1": "203.0.113.10", "nat-main": "203.0.113.11"}
+    return {
+        "NatGateways": [
+            {"NatGatewayId": each, "NatGatewayAddresses": [{"PublicIp": addresses[each]}]}
+            for each in request["NatGatewayIds"]
+        ]
+    }
+
+
+def _checks(deployment: FakeDeployment, topic: str, *told: str) -> list[Check]:
+    return [each for each in doctor.examine(deployment, told) if each.topic == topic]
+
+
+def _verdicts(checks: list[Check]) -> list[tuple[Verdict, str]]:
+    return [(each.verdict, each.found) for each in checks]
+
+
+def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> None:
+    ended = run("doctor", "--told-ip", "203.0.113.10", "--told-ip", "203.0.113.11", "--json")
+    said = json.loads(ended.stdout)
+    assert ended.exit_code == 0
+    assert [each for each in said["checks"] if each["verdict"] != "ok"] == []
+    assert said["summary"] == {"ok": len(said["checks"]), "warn": 0, "fail": 0}
+    assert {each["topic"] for each in said["checks"]} == {
+        *("credentials", "stack", "secret", "clock", "egress", "table", "queues", "buckets", "bus", "webhooks"),
+        "parameters",
+    }
+
+
+def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None:
+    deployment.services["s3"] = Service(head_bucket=client_error("403", "HeadBucket"))
+    ended = run("doctor", "--told-ip", "203.0.113.10")
+    assert ended.exit_code == 1
+    assert "FAIL  buckets" in ended.stdout
+    assert "→ give your credentials that permission" in ended.stdout
+    assert "FAIL  egress" in ended.stdout
+
+
+def test_without_credentials_nothing_is_checked(deployment: FakeDeployment) -> None:
+    deployment.services["sts"] = Service(get_caller_identity=client_error("ExpiredToken", "GetCallerIdentity"))
+    assert run("doctor", "--json").exit_code == 4
+
+
+def test_without_a_stack_nothing_is_checked(deployment: FakeDeployment) -> None:
+    deployment.services["cloudformation"].answers["describe_stacks"] = client_error("ValidationError")
+    with pytest.raises(NotFoundError):
+        list(doctor.examine(deployment, ()))
+    assert run("doctor").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [("CREATE_COMPLETE", "ok"), ("UPDATE_IN_PROGRESS", "warn"), ("UPDATE_ROLLBACK_FAILED", "fail")],
+)
+def test_the_stacks_status(deployment: FakeDeployment, status: str, verdict: str) -> None:
+    deployment.given["StackStatus"] = status
+    assert [each.verdict for each in _checks(deployment, "stack")] == [verdict]
+
+
+def test_an_alarm_that_nobody_hears_is_a_warning(deployment: FakeDeployment) -> None:
+    deployment.given["Parameters"] = [{"ParameterKey": "AlarmEmail", "ParameterValue": ""}]
+    assert Verdict.WARN in [each.verdict for each in _checks(deployment, "stack")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"vexora_app_secret": "REPLACE_ME"}, (Verdict.FAIL, "no usable value for vexora_app_secret")),
+        ({"vexora_app_secret": " "}, (Verdict.FAIL, "no usable value for vexora_app_secret")),
+        ({"vexora_app_secret": "１"}, (Verdict.FAIL, "no usable value for vexora_app_secret")),
+        ({"vexora_app_secret": "REPLACE_ME", "vexora_merchant_no": ""}, (Verdict.WARN, "Vexora is not set up")),
+        ({"paypay_api_secret": "not base64!"}, (Verdict.FAIL, "paypay_api_secret is not base64")),
+        ({"paypay_merchant_id": "REPLACE_ME"}, (Verdict.WARN, "paypay_merchant_id is not set")),
+        ({"paypay_apikey": "x"}, (Verdict.WARN, "unknown: paypay_apikey")),
+    ],
+)
+def test_the_secret(deployment: FakeDeployment, changes: dict[str, str], expected: tuple[Verdict, str]) -> None:
+    deployment.services["secretsmanager"] = Service(
+        get_secret_value={"SecretString": json.dumps({**SECRET, **changes})}
+    )
+    found = [each for each in _verdicts(_checks(deployment, "secret")) if each[0] is not Verdict.OK]
+    assert [(verdict, text[: len(expected[1])]) for verdict, text in found] == [expected]
+    shown = run("doctor", "--json").stdout
+    for value in changes.values():
+        assert value.strip() in ("", "x", "REPLACE_ME") or value not in shown
+
+
+def test_a_secret_that_is_no_json_fails(deployment: FakeDeployment) -> None:
+    deployment.services["secretsmanager"] = Service(get_secret_value={"SecretString": "vexora: x"})
+    assert [each.verdict for each in _checks(deployment, "secret")] == [Verdict.FAIL]
+
+
+# Clocks
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(("off_s", "verdict"), [(0, "ok"), (-20, "ok"), (60, "warn"), (-100, "warn"), (180, "fail")])
+def test_this_machines_clock_against_the_providers(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, off_s: int, verdict: str
+) -> None:
+    monkeypatch.undo()
+    theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=off_s), usegmt=True)
+    with LoopbackServer(Reply(404, b"{}", {"Date": theirs})) as provider:
+        deployment.given["Parameters"] = [
+            {"ParameterKey": f"{name}BaseUrl", "ParameterValue": provider.url} for name in ("PayPay", "Vexora")
+        ] + [{"ParameterKey": "Stage", "ParameterValue": "local"}]
+        checks = list(doctor._clocks(deployment))
+    assert [each.verdict for each in checks] == [verdict, verdict]
+    assert provider.received[0].method == "HEAD"
+
+
+def test_awss_clock_is_what_the_functions_sign_with(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine is right with AWS and three minutes behind the provider: so are the functions."""
+    date = format_datetime(datetime.now(UTC), usegmt=True)
+    deployment.services["sts"] = Service(
+        get_caller_identity=lambda: {"Arn": "a", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+    )
+    monkeypatch.setattr(doctor, "_clock_offset", lambda *_: -180.0)
+    checks = _checks(deployment, "clock")
+    assert [each.verdict for each in checks] == [Verdict.FAIL] * 4
+    assert [each.found.startswith("AWS") for each in checks] == [False, True, False, True]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_provider_that_does_not_answer_is_a_warning(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with LoopbackServer(Reply(instead="reset")) as provider:
+        deployment.given["Parameters"] = [
+            {"ParameterKey": "PayPayBaseUrl", "ParameterValue": provider.url},
+            {"ParameterKey": "VexoraBaseUrl", "ParameterValue": provider.url},
+            {"ParameterKey": "Stage", "ParameterValue": "local"},
+        ]
+        assert [each.verdict for each in doctor._clocks(deployment)] == [Verdict.WARN, Verdict.WARN]
+
+
+# Egress
+
+
+def test_the_addresses_of_all_subnets_are_found(deployment: FakeDeployment) -> None:
+    assert egress.find(deployment) == egress.Egress(in_vpc=True, addresses=("203.0.113.10", "203.0.113.11"))
+
+
+@pytest.mark.parametrize(
+    ("told", "verdicts"),
+    [
+        ((), [Verdict.WARN]),
+        (("203.0.113.10", "203.0.113.11"), [Verdict.OK]),
+        (("203.0.113.10",), [Verdict.FAIL]),
+        (("203.0.113.10", "203.0.113.11", "198.51.100.1"), [Verdict.OK, Verdict.WARN]),
+    ],
+)
+def test_our_addresses_against_what_paypay_was_told(
+    deployment: FakeDeployment, told: tuple[str, ...], verdicts: list[Verdict]
+) -> None:
+    assert [each.verdict for each in _checks(deployment, "egress", *told)] == verdicts
+
+
+def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> None:
+    deployment.services["ec2"].answers["describe_route_tables"] = {"RouteTables": []}
+    checks = _checks(deployment, "egress")
+    assert [each.verdict for each in checks] == [Verdict.FAIL]
+    assert "s-1, s-2" in checks[0].found
+
+
+def test_without_a_vpc_there_is_no_fixed_address(deployment: FakeDeployment) -> None:
+    deployment.services["lambda"] = Service(get_function_configuration={})
+    assert [each.verdict for each in _checks(deployment, "egress")] == [Verdict.WARN]
+
+
+def test_a_told_ip_must_be_one(deployment: FakeDeployment) -> None:
+    assert run("doctor", "--told-ip", "api.example.jp").exit_code == 2
+
+
+# Resources, URLs, parameters
+
+
+def test_dead_letters_are_a_warning(deployment: FakeDeployment) -> None:
+    def attributes(**request: Any) -> dict[str, Any]:
+        return {"Attributes": dict.fromkeys(request["AttributeNames"], "2" if "dead" in request["QueueUrl"] else "0")}
+
+    deployment.services["sqs"] = Service(get_queue_attributes=attributes)
+    assert _verdicts(_checks(deployment, "queues"))[1] == (Verdict.WARN, "4 dead letters")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "topic"),
+    [
+        ("dynamodb", "describe_table", "table"),
+        ("sqs", "get_queue_attributes", "queues"),
+        ("s3", "head_bucket", "buckets"),
+        ("events", "describe_event_bus", "bus"),
+        ("lambda", "get_function_configuration", "egress"),
+        ("secretsmanager", "get_secret_value", "secret"),
+    ],
+)
+def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
+    deployment: FakeDeployment, service: str, operation: str, topic: str
+) -> None:
+    deployment.services[service] = Service(**{operation: client_error("AccessDeniedException", operation)})
+    checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
+    assert {each.topic for each in checks if each.verdict is Verdict.FAIL} == {topic}
+    assert checks[-1].topic == "parameters"
+
+
+def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: FakeDeployment) -> None:
+    deployment.given["Outputs"] = [
+        {"OutputKey": key, "OutputValue": value.replace("https://hooks", "http://hooks")}
+        for key, value in OUTPUTS.items()
+    ]
+    assert [each.verdict for each in _checks(deployment, "webhooks")] == [Verdict.FAIL, Verdict.FAIL]
+    deployment.given["Parameters"] = [{"ParameterKey": "Stage", "ParameterValue": "local"}]
+    deployment.__dict__.pop("parameters")
+    assert [each.verdict for each in _checks(deployment, "webhooks")] == [Verdict.OK, Verdict.OK]
+
+
+def test_a_parameter_at_its_unconfirmed_default_is_a_warning(deployment: FakeDeployment) -> None:
+    deployment.given["Parameters"] = [
+        {"ParameterKey": "VexoraSourceCidrs", "ParameterValue": "0.0.0.0/0"},
+        {"ParameterKey": "PayPayKycInfoPath", "ParameterValue": "/v2/kyc"},
+        {"ParameterKey": "LogRetentionDays", "ParameterValue": "90"},
+    ]
+    assert doctor.unconfirmed(deployment) == [Unconfirmed("VexoraSourceCidrs", "0.0.0.0/0", "Vexora")]
+    [check] = _checks(deployment, "parameters")
+    assert (check.verdict, check.advice) == (Verdict.WARN, "ask Vexora, set it and deploy")
+
+
+def test_the_label_of_a_group_asks_for_confirmation_too(deployment: FakeDeployment) -> None:
+    groups = [
+        {"Label": {"default": "PayPay (confirm each with your contact there)"}, "Parameters": ["LogRetentionDays"]},
+        {"Label": {"default": "Limits"}, "Parameters": ["Other"]},
+    ]
+    deployment.services["cloudformation"].answers["get_template_summary"] = {
+        "Parameters": SUMMARY,
+        "Metadata": json.dumps({"AWS::CloudFormation::Interface": {"ParameterGroups": groups}}),
+    }
+    assert doctor.unconfirmed(deployment) == [Unconfirmed("LogRetentionDays", "90", None)]
+
+
+def test_the_templates_own_words_mark_what_providers_do_not_publish() -> None:
+    """Against template.yaml itself: architecture.md's list of unpublished facts, and nothing of our own choosing."""
+    from tests.tables import template
+
+    marked = {
+        name
+        for name, each in template()["Parameters"].items()
+        if doctor._UNCONFIRMED.search(each.get("Description", ""))
+    }
+    assert marked >= {
+        *("VexoraBaseUrl", "VexoraSourceCidrs", "VexoraUnknownUserCodes", "PayPayKycInfoPath", "PayPayKycPassportPath"),
+        *("PayPayKycPassportQrPath", "PayPayAssumeMerchant", "PayPayTokenAudience", "PayPayPkceField"),
+        *("PayPaySourceCidrs", "SelfieAllowedHosts"),
+    }
+    assert marked & {"Stage", "Architecture", "AlarmEmail", "LogRetentionDays", "ProcessorConcurrency"} == set()

@@ -1,0 +1,308 @@
+"""`recon DAY`, `--dry-run` and `recon calendar`: read-only, masked, and in words that need no colour."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from honnin import jst
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.store import Effect, Heard, ReconFile, Store, UserStatus
+from honninctl import command, recon
+from honninctl.recon import CalendarDay, DayState
+from tests.unit.cli_fakes import FakeDeployment, run, state_table
+
+TYPE = "kyc_passport_sync_recon"
+OTHERS = ("kyc_passport_risk_sync_recon", "kyc_passport_account_status_sync_recon")
+DAY = "2026-11-20"
+FILE = FileId(TYPE, DAY, "kyc_passport_1_20261120_20261120.csv")
+USERS = {f"user-{number}": f"a85fe9e9-b4c9-45cf-a392-00000000000{number}" for number in range(4)}
+NOON = "2026-11-20T03:00:00.000Z"
+NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+
+
+class Recon:
+    """A table and a bucket. Four users are linked; webhooks named the first two on the day."""
+
+    def __init__(self) -> None:
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        self.s3 = s3
+        self.store = Store(state_table(), boto3.client("dynamodb"))
+        self.bucket = ReconBucket("recon", s3)
+        self.deployment = FakeDeployment({"StateTableName": "StateTable", "ReconBucketName": "recon"})
+        for number, (user_id, authorization) in enumerate(USERS.items()):
+            heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
+            after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=authorization)
+            effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True, heard=heard)
+            self.store.apply(effect)
+
+    def put(self, *rows: str, name: str = FILE.name) -> FileId:
+        """Store a file with these rows, and record it as stored."""
+        file = FileId(TYPE, DAY, name)
+        body = "".join(f"{row}\n" for row in ("userAuthorizationId", *rows)).encode()
+        self.s3.put_object(Bucket="recon", Key=file.key, Body=body)
+        known = ReconFile(TYPE, DAY, name, "ANNOUNCED")
+        self.store.recon_file_stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
+        return file
+
+    def compared(self, missed: list[str], *, at: str = "2026-11-21T00:10:00.000Z", **repairs: int) -> None:
+        """Record that the stored file was compared, with its report."""
+        file = self.store.recon_file(TYPE, DAY, FILE.name)
+        assert file is not None
+        facts = {"counts": {"missed": len(missed), "rows": 4}, "compared_at": at}
+        self.store.end_recon_comparison(file, "COMPARED", facts)
+        if repairs:
+            self.store.recon_reported(file, at, repairs)
+        report = {"missed": [{"userAuthorizationId": each} for each in missed]}
+        self.s3.put_object(Bucket="recon", Key=FILE.report_key, Body=json.dumps(report).encode())
+
+    def repaired(self, user_id: str, status: str) -> None:
+        """Apply the repair of a missed user."""
+        before = self.store.status(user_id, "paypay")
+        event_id = f"recon:{TYPE}:{DAY}:{USERS[user_id]}"
+        after = UserStatus(user_id, "paypay", status, 2, user_authorization_id=USERS[user_id])
+        self.store.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
+
+    def everything(self) -> str:
+        """All that is in table and bucket, to see that nothing is written."""
+        items = boto3.client("dynamodb").scan(TableName="StateTable")["Items"]
+        objects = self.s3.list_objects_v2(Bucket="recon").get("Contents", [])
+        return json.dumps([items, [(each["Key"], each["ETag"]) for each in objects]], sort_keys=True, default=str)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recon]:
+    with mock_aws():
+        made = Recon()
+        monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
+        yield made
+
+
+def _json(*arguments: str, code: int) -> dict[str, Any]:
+    ended = run("recon", *arguments, "--json")
+    assert ended.exit_code == code, ended.output
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+# --dry-run
+
+
+def test_dry_run_names_who_would_be_repaired_and_writes_nothing(world: Recon) -> None:
+    world.put(*USERS.values())
+    before = world.everything()
+    [found] = _json(DAY, "--dry-run", "--reveal", code=1)["files"]
+    assert found["counts"] | {"rows": 4, "matched": 2, "missed": 2, "extra": 0} == found["counts"]
+    assert sorted(found["wouldRepair"], key=lambda each: each["userId"]) == [
+        {"userAuthorizationId": USERS[name], "userId": name} for name in ("user-2", "user-3")
+    ]
+    assert (found["valid"], found["alreadyRepaired"]) == (True, 0)
+    assert world.everything() == before
+
+
+def test_dry_run_leaves_out_who_was_repaired_before(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.repaired("user-2", "RISK_FLAGGED")
+    [found] = _json(DAY, "--dry-run", code=1)["files"]
+    assert found["alreadyRepaired"] == 1
+    assert [each["userId"] for each in found["wouldRepair"]] == ["user-3"]
+    world.repaired("user-3", "VERIFIED")
+    [found] = _json(DAY, "--dry-run", code=0)["files"]
+    assert (found["alreadyRepaired"], found["wouldRepair"]) == (2, [])
+
+
+def test_dry_run_masks_without_reveal(world: Recon) -> None:
+    world.put(*USERS.values())
+    for option in ([], ["--json"]):
+        shown = run("recon", DAY, "--dry-run", *option).output
+        assert "user-3" in shown
+        assert USERS["user-3"] not in shown
+
+
+def test_dry_run_of_a_file_that_is_not_valid_would_repair_nothing(world: Recon) -> None:
+    world.put("こんにちは", *USERS.values())
+    [found] = _json(DAY, "--dry-run", code=1)["files"]
+    assert (found["valid"], found["wouldRepair"], found["counts"]) == (False, [], None)
+    assert "not valid" in run("recon", DAY, "--dry-run").stdout
+
+
+def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
+    world.store.recon_missing(TYPE, DAY, NOON)
+    assert run("recon", DAY, "--dry-run", "--json").exit_code == 3
+
+
+# The report
+
+
+def test_the_report_says_what_each_repair_has_led_to_by_now(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.compared([USERS["user-2"], USERS["user-3"]])
+    world.repaired("user-2", "RISK_FLAGGED")
+    found = _json(DAY, "--reveal", code=1)["files"]
+    assert [each["state"] for each in found] == ["COMPARED", "NONE", "NONE"]
+    assert found[0]["repairs"] == {"applied": 1, "changed": 1, "waiting": 1}
+    by_user = {each["userAuthorizationId"]: each for each in found[0]["missed"]}
+    assert by_user[USERS["user-2"]] == {
+        "userAuthorizationId": USERS["user-2"],
+        "userId": "user-2",
+        "outcome": "kyc_read",
+        "from": "VERIFIED",
+        "to": "RISK_FLAGGED",
+        "appliedAt": NOON,
+    }
+    assert by_user[USERS["user-3"]]["outcome"] == "waiting"
+    shown = run("recon", DAY).output
+    assert USERS["user-2"] not in shown
+    assert "2 missed; repaired 1, of which 1 changed a status; 1 waiting." in shown
+
+
+def test_a_settled_day_is_0(world: Recon) -> None:
+    world.deployment.given["Parameters"] = [{"ParameterKey": "ReconFileTypes", "ParameterValue": TYPE}]
+    world.put(*USERS.values())
+    world.compared([USERS["user-2"]])
+    world.repaired("user-2", "RISK_FLAGGED")
+    [found] = _json(DAY, code=0)["files"]
+    assert found["repairs"] == {"applied": 1, "changed": 1, "waiting": 0}
+
+
+def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Recon) -> None:
+    world.store.recon_missing(TYPE, DAY, NOON)
+    assert _json(DAY, code=1)["files"][0]["state"] == "MISSING"
+    world.put(*USERS.values())
+    world.compared([])
+    assert [each["state"] for each in _json(DAY, code=1)["files"]] == ["COMPARED", "NONE", "NONE"]
+
+
+def test_a_day_of_which_nothing_is_known_is_3(world: Recon) -> None:
+    assert run("recon", DAY, "--json").exit_code == 3
+
+
+@pytest.mark.parametrize("word", ["2026-11-31", "2026-13-01"])
+def test_what_is_no_day_is_wrong_usage(world: Recon, word: str) -> None:
+    assert run("recon", word).exit_code == 2
+
+
+def test_another_word_is_no_command() -> None:
+    assert run("recon", "kalender").exit_code == 2
+
+
+def test_yesterday_is_japans(world: Recon) -> None:
+    ended = run("recon", "yesterday")
+    yesterday = date.fromisoformat(jst.day(datetime.now(UTC))) - timedelta(days=1)
+    assert yesterday.isoformat() in ended.stderr
+
+
+# The calendar
+
+
+def _file(state: str, **facts: Any) -> ReconFile:
+    return ReconFile(TYPE, DAY, "name", state, **facts)
+
+
+IN_TIME = "2026-11-21T01:14:59.999Z"  # 10:15 in Japan is 01:15 UTC
+TOO_LATE = "2026-11-21T01:15:00.001Z"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([], DayState.NONE),
+        ([_file("MISSING")], DayState.MISSING),
+        ([_file("ANNOUNCED")], DayState.ANNOUNCED),
+        ([_file("STORED"), _file("MISSING")], DayState.STORED),
+        ([_file("INVALID", received_at="b"), _file("ANNOUNCED", received_at="a")], DayState.INVALID),
+        ([_file("EXPIRED")], DayState.EXPIRED),
+        ([_file("REFUSED")], DayState.REFUSED),
+        ([_file("TOO_LARGE")], DayState.TOO_LARGE),
+        ([_file("IGNORED")], DayState.NONE),
+        ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
+        ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
+        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2}, repairs={"applied": 2})], DayState.REPAIRED),
+        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2}, repairs={"applied": 1})], DayState.REPAIRING),
+        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2})], DayState.REPAIRING),
+        ([_file("COMPARED", compared_at=IN_TIME), _file("INVALID")], DayState.COMPARED),
+    ],
+)
+def test_what_becomes_of_a_day(files: list[ReconFile], expected: DayState) -> None:
+    assert recon.calendar_day(DAY, TYPE, files, NOW).state is expected
+
+
+def test_a_day_is_due_until_the_deadline() -> None:
+    before = datetime(2026, 11, 21, 1, 14, tzinfo=UTC)
+    assert recon.calendar_day(DAY, TYPE, [], before).state is DayState.DUE
+
+
+def test_revisions_count_together_and_lateness_is_the_first_ones() -> None:
+    files = [
+        _file("COMPARED", compared_at=IN_TIME, counts={"missed": 1}, repairs={"applied": 1}),
+        _file("COMPARED", compared_at=TOO_LATE, counts={"missed": 2}, repairs={"applied": 1}),
+    ]
+    assert recon.calendar_day(DAY, TYPE, files, NOW) == CalendarDay(
+        DAY, TYPE, DayState.REPAIRING, missed=3, repaired=2, waiting=1
+    )
+
+
+def test_the_calendar_has_every_day_and_type_newest_first(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.compared([USERS["user-2"]], applied=1, changed=1, waiting=0)
+    found = recon.calendar(world.deployment, 30, NOW)
+    assert len(found) == 90
+    assert [each.day for each in found[:4]] == [DAY, DAY, DAY, "2026-11-19"]
+    assert [each.file_type for each in found[:3]] == [TYPE, *OTHERS]
+    assert (found[0].state, found[0].repaired, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
+
+
+def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [
+        CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, missed=3, repaired=3),
+        CalendarDay(DAY, OTHERS[0], DayState.REPAIRING, missed=3, waiting=2),
+        CalendarDay(DAY, OTHERS[1], DayState.MISSING, reason="never announced"),
+    ]
+    monkeypatch.setattr(recon, "calendar", lambda *_: days)
+    ended = run("recon", "calendar")
+    assert ended.exit_code == 1
+    assert "\x1b" not in ended.stdout
+    for text in ("repaired 3, late", "repairing 2 of 3", "missing", "ask PayPay to resend", "account status"):
+        assert text in ended.stdout
+    assert _json("calendar", code=1)["days"][2] == {
+        "day": DAY,
+        "fileType": OTHERS[1],
+        "state": "missing",
+        "late": False,
+        "missed": 0,
+        "repaired": 0,
+        "waiting": 0,
+        "reason": "never announced",
+    }
+
+
+def test_a_hole_that_paypay_cannot_fill_any_more_is_no_finding(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = date.fromisoformat(DAY)
+    days = [
+        CalendarDay(
+            (first - timedelta(days=back)).isoformat(), TYPE, DayState.MISSING if back == 7 else DayState.COMPARED
+        )
+        for back in range(10)
+    ]
+    monkeypatch.setattr(recon, "calendar", lambda *_: days)
+    assert run("recon", "calendar").exit_code == 0
+
+
+def test_every_state_has_its_colour_and_legend() -> None:
+    from honninctl import recon_commands
+
+    assert set(recon_commands._STYLES) == set(recon_commands._LEGEND) == set(DayState)
+
+
+def test_the_deadline_is_the_schedules() -> None:
+    """The time that the calendar calls late is the one at which template.yaml looks for holes."""
+    from tests.tables import template
+
+    [schedule] = template()["Resources"]["ReconDeadlineFunction"]["Properties"]["Events"].values()
+    assert schedule["Properties"]["ScheduleExpression"] == f"cron({recon._DEADLINE:%-M %-H} * * ? *)"
+    assert schedule["Properties"]["ScheduleExpressionTimezone"] == "Asia/Tokyo"
