@@ -57,6 +57,14 @@ openapi: setup ## write docs/openapi.json anew, from the code
 redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)
 	@$(BIN)/python -m operations.redrive --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"
 
+.PHONY: delete-stack
+delete-stack: setup ## delete a stack, and say what is kept and how to remove that (STACK=honnin-dev, your AWS credentials)
+	@$(BIN)/python -m operations.delete_stack --stack "$(or $(STACK),$(error say which stack: make delete-stack STACK=honnin-dev))"
+
+.PHONY: costs
+costs: setup ## write docs/costs.md anew
+	@$(BIN)/python -m operations.costs
+
 .PHONY: chaos
 chaos: setup ## 10,000 generated event streams with injected faults (SCHEDULES=…)
 	@$(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10000)

@@ -170,7 +170,7 @@ def _download_figures(downloads: Sequence[Download]) -> list[Figure]:
     ]
     if len(downloads) > 1:
         ratio = largest.measured.peak_rss_mib / downloads[0].measured.peak_rss_mib
-        found.append(Figure("recon.download_rss_for_10_times_the_file", ratio, "ratio", 1.1))
+        found.append(Figure("recon.download_rss_for_10_times_the_file", ratio, "ratio"))
     return found
 
 

@@ -57,7 +57,7 @@ def _growth(growth: list[recon.Growth]) -> Table:
     before: recon.Growth | None = None
     for each in growth:
         table.add_row(
-            f"{each.rows:,}",
+            recon.short(each.rows),
             f"{each.parse.wall_s:.3f}" + _times(each.parse.wall_s, before.parse.wall_s if before else None),
             f"{each.parse.peak_rss_mib:.0f}",
             f"{each.wall_s:.2f}" + _times(each.wall_s, before.wall_s if before else None),

@@ -1,8 +1,9 @@
 """Whatever webhooks are lost, whatever comes twice and wherever it crashes: recon ends in PayPay's truth, once each.
 
 A world of three linked users: the sandbox's own register, webhooks and recon files; Honnin's own acknowledgement,
-processor, download, comparison and report; the table is moto's. Every call to AWS and to PayPay passes a `Moments`
-before and after it, where a schedule may crash the caller or let something else happen meanwhile.
+processor, download, comparison and report; the table is in memory, and moto's for some schedules. Every call to AWS
+and to PayPay passes a `Moments` before and after it, where a schedule may crash the caller or let something else
+happen meanwhile.
 """
 
 import io
@@ -41,7 +42,7 @@ from honnin.publish import Publisher
 from honnin.recon import compare, deadline, repair, report
 from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.recon.compare import Comparison, Dealt
+from honnin.recon.compare import Comparison
 from honnin.recon.download import Downloads, Source
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles
@@ -49,7 +50,7 @@ from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
 from honnin.status import BY_RESULT_CODE
-from honnin.store import Effect, ReconFile, Store, UserStatus, ledger_shard, utc_text
+from honnin.store import Announcement, Effect, ReconFile, Store, UserStatus, ledger_shard, utc_text
 from honnin.vault import Vault
 from honnin.webhook import Event
 from sandbox.app import Sandbox, SandboxConfig, create_app
@@ -58,7 +59,7 @@ from sandbox.delivery import UndeliveredError
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.register import Change as Happened
 from tests.integration.deployment import sqs_record
-from tests.integration.simulation import Crash, ViolationError
+from tests.integration.simulation import Crash, MemoryTable, ViolationError
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -365,8 +366,9 @@ class Told:
 class World:
     """One schedule's world over a table of its own."""
 
-    def __init__(self, bench: "Bench", schedule: Schedule, parts: Parts) -> None:
+    def __init__(self, bench: "Bench", table: Any, schedule: Schedule, parts: Parts) -> None:
         self._bench = bench
+        self._table = table
         self._schedule = schedule
         self._parts = parts
         self._sandbox = bench.sandbox
@@ -388,7 +390,7 @@ class World:
 
     def _make(self) -> None:
         clock, guard = self.clock, self._guarded
-        self.store = self._parts.store(TABLE, cast("DynamoDBClient", guard(self._bench.dynamodb)))
+        self.store = self._parts.store(TABLE, cast("DynamoDBClient", guard(self._table)))
         publisher = Publisher("bus", self.store, cast("EventBridgeClient", guard(self.bus)))
         s3 = cast("S3Client", guard(self.objects))
         bucket = _Bucket(self, s3)
@@ -644,7 +646,7 @@ class World:
     # --- invariants ---
 
     def _check(self) -> None:
-        items = self._bench.items()
+        items = self._items()
         entries = Counter(item["event_id"] for item in items if item["sk"].startswith("AT#"))
         repairs = Counter({name: number for name, number in entries.items() if name.startswith("recon:")})
         _hold(set(repairs.values()) <= {1}, f"a repair took effect twice: {repairs}")
@@ -658,6 +660,15 @@ class World:
                 status = self.store.status(user_id, "paypay")
                 truth = self._truth(user_id)
                 _hold(status is not None and status.status == truth, f"{user_id} is {status}, the truth is {truth}")
+
+    def _items(self) -> list[dict[str, Any]]:
+        """Every item of the table, texts only."""
+        pages = self._table.get_paginator("scan").paginate(TableName=TABLE)
+        return [
+            {name: value["S"] for name, value in item.items() if "S" in value}
+            for page in pages
+            for item in page["Items"]
+        ]
 
     def _check_file(self, file_type: str, day: str, repairs: Mapping[str, int]) -> set[str]:
         """Check the comparisons of one file; returns whose lost change hides behind a webhook that was heard."""
@@ -776,29 +787,27 @@ class Bench:
         self.sandbox = Sandbox(SandboxConfig(paypay=ACCOUNT))
         self.http: FlaskClient = create_app(self.sandbox).test_client()
 
-    def items(self) -> list[dict[str, Any]]:
-        """Every item of the table, texts only."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
-        return [
-            {name: value["S"] for name, value in item.items() if "S" in value}
-            for page in pages
-            for item in page["Items"]
-        ]
-
     def run(self, schedule: Schedule, parts: Parts | None = None) -> int:
         """Play one schedule on a fresh table; returns the moments passed. Raises `ViolationError`."""
+        return self._run(MemoryTable(), schedule, parts or Parts())
+
+    def run_on_moto(self, schedule: Schedule) -> int:
+        """As `run`, on a fresh table of moto's."""
         create_table(self.dynamodb, TABLE)
         try:
-            world = World(self, schedule, parts or Parts())
-            with pytest.MonkeyPatch.context() as patch:
-                # 16 shards of which 13 are empty would be most of the time.
-                shards = _Shards(world)
-                for module in (compare, report, deadline):
-                    patch.setattr(module, "SHARDS", shards)
-                world.play()
-            return world.moments.passed
+            return self._run(self.dynamodb, schedule, Parts())
         finally:
             self.dynamodb.delete_table(TableName=TABLE)
+
+    def _run(self, table: Any, schedule: Schedule, parts: Parts) -> int:
+        world = World(self, table, schedule, parts)
+        with pytest.MonkeyPatch.context() as patch:
+            # 16 shards of which 13 are empty would be most of the time.
+            shards = _Shards(world)
+            for module in (compare, report, deadline):
+                patch.setattr(module, "SHARDS", shards)
+            world.play()
+        return world.moments.passed
 
 
 class _Shards:
@@ -816,7 +825,7 @@ class _Shards:
 EXAMPLES = settings(
     phases=(Phase.explicit, Phase.generate),
     database=None,
-    max_examples=60,
+    max_examples=250,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -878,10 +887,111 @@ LOST_TWICE = Schedule(
 )
 
 
+RECHECKED = Schedule((Change(0, "not_completed"), Process(), Change(0, "verified", "lost")), recheck_all=True)
+
+
 @pytest.mark.timeout(400)
 @EXAMPLES
 @given(schedule=schedules)
 @example(schedule=LOST_TWICE)
-@example(schedule=Schedule((Change(0, "not_completed"), Process(), Change(0, "verified", "lost")), recheck_all=True))
+@example(schedule=RECHECKED)
 def test_any_schedule_ends_in_paypays_truth_and_each_missed_event_counts_once(bench: Bench, schedule: Schedule) -> None:
     bench.run(schedule)
+
+
+@pytest.mark.timeout(400)
+@settings(EXAMPLES, max_examples=6)
+@given(schedule=schedules)
+@example(schedule=LOST_TWICE)
+@example(schedule=RECHECKED)
+def test_some_schedules_on_moto(bench: Bench, schedule: Schedule) -> None:
+    bench.run_on_moto(schedule)
+
+
+@pytest.mark.timeout(400)
+def test_a_crash_at_any_single_moment_of_a_night_heals(bench: Bench) -> None:
+    moments = bench.run(LOST_TWICE)
+
+    assert moments > 150, "the night has fewer calls than it is made of"
+    for moment in range(moments):
+        bench.run(Schedule(LOST_TWICE.steps, interruptions={moment: None}))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("meanwhile", [Compare(), Download(), Process(6), Change(0, "flagged", "lost")])
+def test_another_worker_at_any_single_moment_of_a_night_does_no_harm(bench: Bench, meanwhile: Step) -> None:
+    moments = bench.run(LOST_TWICE)
+
+    # Before each call; the moment after it is the moment before the next.
+    for moment in range(0, moments, 2):
+        bench.run(Schedule(LOST_TWICE.steps, interruptions={moment: meanwhile}))
+
+
+# --- the harness itself: it must find what is broken on purpose ---
+
+
+class DoneBeforeSentComparison(Comparison):
+    """Notes that a shard is done before its repairs are on the queue: a crash between the two loses them."""
+
+    def _shard(self, file: ReconFile, shard: str, dealt: Any) -> None:
+        self._store.recon_shard_done(file, shard)
+        super()._shard(file, shard, dealt)
+
+
+class DeafStore(Store):
+    """Does not hear what came within the hour after midnight."""
+
+    def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
+        """The lines of the day alone."""
+        return iter([]) if shard.startswith("late-") else super().heard(ledger, day, shard)
+
+
+class ForgetfulArrivals(Arrivals):
+    """Takes a file whose comparison has ended for one that has been told of."""
+
+    def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
+        file = self._file(key)
+        if file is None or file.state != "COMPARED":
+            super()._arrived(key, left_ms)
+
+
+class StubbornStore(Store):
+    """Keeps the first notice of a file, though its URL has expired and a new one came."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Only the first one counts."""
+        known = self.recon_file(announcement.file_type, announcement.day, announcement.file_name)
+        if known is None:
+            super().announce(announcement)
+
+
+_SERIAL = itertools.count()
+
+
+def id_of_a_run(file: ReconFile, user_authorization_id: str) -> str:
+    """A repair's id that is another one each time it is sent."""
+    return f"recon:{file.file_type}:{file.day}:{user_authorization_id}:{next(_SERIAL)}"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        Parts(comparison=DoneBeforeSentComparison),
+        Parts(store=DeafStore),
+        Parts(arrivals=ForgetfulArrivals),
+        Parts(store=StubbornStore),
+        Parts(event_id=id_of_a_run),
+    ],
+    ids=["done before sent", "deaf after midnight", "event forgotten", "first notice only", "another id each time"],
+)
+def test_the_harness_finds_what_is_broken_on_purpose(bench: Bench, parts: Parts) -> None:
+    def violates(schedule: Schedule) -> bool:
+        try:
+            bench.run(schedule, parts)
+        except ViolationError:
+            return True
+        return False
+
+    # NoSuchExample would be raised if no schedule showed the fault; the smallest is of no interest.
+    find(schedules, violates, settings=EXAMPLES)

@@ -261,7 +261,6 @@ def test_a_private_address_inside_a_translated_one_is_refused(address: str) -> N
         remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(strict=True, reason="bugs5: reserved IPv6 addresses count as public")
 @pytest.mark.parametrize("address", ["::7f00:1", "::a9fe:a9fe", "::ffff:0:7f00:1", "fec0::1", "4000::1", "5f00::1"])
 def test_a_reserved_address_is_refused(address: str) -> None:
     """IPv4-compatible (RFC 4291) and -translated (RFC 2765) ones hold an IPv4 address; fec0::/10 was site-local."""

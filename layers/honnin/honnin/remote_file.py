@@ -167,7 +167,8 @@ def _refuse_private(sock: socket.socket) -> None:
     """Close the connection and raise unless it leads to a public address."""
     address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
     inner = _inner_address(address)
-    if not inner.is_global or inner.is_multicast:
+    # Python counts some reserved IPv6 blocks as global: IPv4-compatible and -translated addresses, site-local ones.
+    if not inner.is_global or inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
         sock.close()
         raise UrlRefusedError("the host leads to an address that is not public")
 

@@ -503,8 +503,9 @@ class Store:
                 known=stored,
                 remove=("reason",),
             ),
-            # The same notice, sent again under another id, is no reason to fetch a stored file again.
-            self._set(key, said, f"{is_stored} AND {newer} AND requested_at < :requested_at", known=stored),
+            # The same notice, sent again under another id, is no reason to fetch a stored file again. Whether it is
+            # older cannot be told from what it says of itself: a forged one could say the year 2286.
+            self._set(key, said, f"{is_stored} AND {newer} AND requested_at <> :requested_at", known=stored),
         ]
 
     def recon_file(self, file_type: str, day: str, name: str) -> ReconFile | None:

@@ -204,15 +204,17 @@ class FileWriter:
                 MultipartUpload={"Parts": self._parts},
                 IfNoneMatch="*",
             )
+            self._upload_id = None
         except ClientError as error:
             # 412: there is one. 409: another writer is finishing at this moment.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
-                self.abort()
                 raise AlreadyStoredError from None
             raise
+        finally:
+            self.abort()
 
     def abort(self) -> None:
-        """Give up what was written."""
+        """Give up what was written; nothing once it is finished."""
         if self._upload_id is not None:
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
         self._upload_id = None

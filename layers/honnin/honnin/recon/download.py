@@ -222,10 +222,9 @@ class Transfer:
     def _receive(self, deadline: Deadline) -> None:
         """Take what one connection gives: the rest of the file where that can be, else the file anew."""
         headers = {}
-        if self._writer.size and (self._validator or self._total):
-            headers = {"Range": f"bytes={self._writer.size}-"}
-            if self._validator:
-                headers["If-Range"] = self._validator
+        # Without a name for these bytes nobody can tell whether the rest belongs to them (RFC 9110 §15.3.7.3).
+        if self._writer.size and self._validator:
+            headers = {"Range": f"bytes={self._writer.size}-", "If-Range": self._validator}
         with remote_file.opened(
             self._url,
             allowed_hosts=self._source.allowed_hosts,
@@ -246,12 +245,16 @@ class Transfer:
 
     def _continues(self, response: requests.Response) -> bool:
         """Whether the answer is the rest of the very file that we hold the beginning of."""
-        if response.status_code != 206:
+        if response.status_code != 206 or not self._writer.size:
             return False
         unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
         span, _, total = extent.partition("/")
-        begins_where_we_are = unit == "bytes" and span.startswith(f"{self._writer.size}-")
-        return begins_where_we_are and (self._total is None or total == str(self._total))
+        if unit != "bytes" or not span.startswith(f"{self._writer.size}-") or not total.isdecimal():
+            return False
+        if _validator(response) not in (None, self._validator) or int(total) != (self._total or int(total)):
+            return False
+        self._total = int(total)
+        return True
 
     def _restart(self, response: requests.Response) -> None:
         if self._writer.size:
@@ -265,6 +268,8 @@ class Transfer:
         self._validator = _validator(response)
         length = response.headers.get("Content-Length", "")
         self._total = int(length) if length.isdecimal() else None
+        if self._total is None and response.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            raise FileNotFetchedError("the answer does not say where the file ends")
         if self._total is not None and self._total > self._source.max_bytes:
             raise FileTooLargeError(f"the file is larger than {self._source.max_bytes} bytes")
 

@@ -30,8 +30,8 @@ FILE_TYPES = {
 }
 
 # Base document, "File Name": <prefix><id>_<from>_<to>.csv. The format of <from> and <to> is not published: what begins
-# like a date, with or without dashes, is read as that day.
-_DAY = r"(\d{4}-?\d{2}-?\d{2})[0-9T:.+-]*"
+# like a date of this century, with or without dashes, is read as that day (an epoch time is none).
+_DAY = r"(20\d{2}-?\d{2}-?\d{2})[0-9T:.+-]*"
 _NAME = re.compile(rf"kyc_passport_(risk_|account_status_)?(.+?)_{_DAY}_{_DAY}\.csv", re.IGNORECASE)
 
 

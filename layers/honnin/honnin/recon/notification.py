@@ -3,6 +3,7 @@
 The URL came in an unsigned message. It is only checked and recorded here; `download` fetches it, and checks it again.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class ReconFiles:
         """
         url = event.detail.get("path", "")
         requested_at = _moment(event.detail.get("requestedAt", ""), now)
-        name = file_name(url) or f"unnamed-{event.event_id.rpartition(':')[2][:64]}"
+        # An id of PayPay's may hold any character; its hash may stand in a key.
+        name = file_name(url) or f"unnamed-{hashlib.sha256(event.event_id.encode()).hexdigest()[:32]}"
         parts = read_name(name)
         state, reason = self._verdict(event.subject, url)
         return Announcement(

@@ -1,0 +1,99 @@
+"""Change the key of the callback tokens without refusing one callback: `make rotate-callback-key STACK=honnin-prod`.
+
+Functions keep the secret for five minutes. So the new key is made known first, as one that is accepted, and used only
+when every function knows it; the old one stays accepted, because Vexora holds URLs that were made under it:
+
+    {"current": old}                      before
+    {"current": old, "previous": new}     both are accepted, URLs are made under the old one; six minutes
+    {"current": new, "previous": old}     both are accepted, URLs are made under the new one
+
+When no submission made under the old key is open any more (after 30 days the poll has given up), `--drop-previous`
+leaves {"current": new}.
+"""
+
+import argparse
+import json
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+# Longer than `honnin.secret_store` keeps a secret.
+WAIT_S = 360
+_SECRET = "CallbackKeySecret"  # noqa: S105 -- its logical id
+
+
+class RotationError(Exception):
+    """The key cannot be changed now; the message says why."""
+
+
+def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[float], None] = time.sleep) -> None:
+    """Change the key in the two steps above, with `wait` between them.
+
+    Stopped in the middle it has done no harm: drop the previous key and begin again. RotationError when a previous
+    key is there already.
+    """
+    keys = _read(client, secret_id)
+    if keys.get("previous"):
+        raise RotationError(
+            "a previous key is still accepted, and a third one would end it. "
+            "When no submission made under it is open, run this with --drop-previous, then again."
+        )
+    old, new = keys["current"], secrets.token_hex(32)
+    _write(client, secret_id, {"current": old, "previous": new})
+    wait(WAIT_S)
+    _write(client, secret_id, {"current": new, "previous": old})
+
+
+def drop_previous(client: "SecretsManagerClient", secret_id: str) -> None:
+    """Accept the current key only."""
+    _write(client, secret_id, {"current": _read(client, secret_id)["current"]})
+
+
+def _read(client: "SecretsManagerClient", secret_id: str) -> dict[str, str]:
+    keys: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+    if not keys.get("current"):
+        raise RotationError("the secret has no current key")
+    return keys
+
+
+def _write(client: "SecretsManagerClient", secret_id: str, keys: dict[str, str]) -> None:
+    client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(keys))
+
+
+def main() -> int:
+    """The command; 0 when it is done, 1 with one sentence when it is not. No key is ever printed."""
+    parser = argparse.ArgumentParser(prog="python -m operations.rotate_callback_key", description=__doc__)
+    parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-prod")
+    parser.add_argument("--drop-previous", action="store_true", help="accept the current key only, from now on")
+    arguments = parser.parse_args()
+    screen = Console()
+    try:
+        found = boto3.client("cloudformation").describe_stack_resource(
+            StackName=arguments.stack, LogicalResourceId=_SECRET
+        )
+        secret_id = found["StackResourceDetail"]["PhysicalResourceId"]
+        client = boto3.client("secretsmanager")
+        if arguments.drop_previous:
+            drop_previous(client, secret_id)
+            screen.print("Only the current key is accepted.")
+            return 0
+        with screen.status(f"The new key becomes known to every function; {WAIT_S // 60} minutes …"):
+            rotate(client, secret_id)
+    except (BotoCoreError, ClientError, RotationError) as error:
+        print(f"The callback key of {arguments.stack} was not changed: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    screen.print("The new key is in use; the old one is accepted until --drop-previous.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
