@@ -61,6 +61,10 @@ redrive: setup ## put a stack's dead letters back on its events queue (STACK=hon
 delete-stack: setup ## delete a stack, and say what is kept and how to remove that (STACK=honnin-dev, your AWS credentials)
 	@$(BIN)/python -m operations.delete_stack --stack "$(or $(STACK),$(error say which stack: make delete-stack STACK=honnin-dev))"
 
+.PHONY: rotate-callback-key
+rotate-callback-key: setup ## a new key for callback URLs, the old one still accepted (STACK=…; DROP=1: then drop the old one)
+	@$(BIN)/python -m operations.rotate_callback_key --stack "$(or $(STACK),$(error say which stack: make rotate-callback-key STACK=honnin-prod))" $(if $(DROP),--drop-previous)
+
 .PHONY: costs
 costs: setup ## write docs/costs.md anew
 	@$(BIN)/python -m operations.costs

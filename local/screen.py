@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from local import deployment
 from local.demo import Result, TimelineEntry
 from local.stack import Stack
 
@@ -93,6 +94,20 @@ def show_addresses(screen: Console, stack: Stack) -> None:
     addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id} {stack.merchant.access_key.secret}"
     for name, address in addresses.items():
         screen.print(f"{name:<26}{address}", soft_wrap=True)
+    screen.print("Look at it with honninctl (honninctl --help; honninctl console):")
+    screen.print(f"  {_honninctl(stack)} recon calendar", soft_wrap=True)
+
+
+def _honninctl(stack: Stack) -> str:
+    """How the operator's CLI is called against this stack."""
+    variables = {
+        "HONNIN_STACK": deployment.STACK_NAME,
+        "HONNIN_ENDPOINT": stack.endpoint,
+        "AWS_REGION": stack.region,
+        "AWS_ACCESS_KEY_ID": stack.deployer.key_id,
+        "AWS_SECRET_ACCESS_KEY": stack.deployer.secret,
+    }
+    return " ".join([*(f"{name}={value}" for name, value in variables.items()), ".venv/bin/honninctl"])
 
 
 def _line(entry: TimelineEntry) -> str:

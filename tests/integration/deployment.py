@@ -393,8 +393,16 @@ class ReconDay:
     def link(self, user_authorization_id: str, user_id: str, read_at: str = "") -> None:
         """Link an authorization to a user whose last reading was at that time (UTC), noon by default."""
         read_at = read_at or self.at("12:00:00")
-        times = dict.fromkeys(("read_at", "kyc_read_at", "account_read_at"), read_at)
-        status = UserStatus(user_id, "paypay", "LINKED", 1, user_authorization_id=user_authorization_id, **times)
+        status = UserStatus(
+            user_id,
+            "paypay",
+            "LINKED",
+            1,
+            read_at=read_at,
+            kyc_read_at=read_at,
+            account_read_at=read_at,
+            user_authorization_id=user_authorization_id,
+        )
         effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
         self._stack.store.apply(effect)
 

@@ -6,6 +6,7 @@ moto's. The provider keeps its users in the sandbox's own register. Every call t
 """
 
 import contextlib
+import io
 import itertools
 import json
 import operator
@@ -653,7 +654,7 @@ _CONDITIONS = (
     (re.compile(r"([#\w]+) IN \(([^)]*)\)"), r"is_in('\1', '\2')"),
     (re.compile(r"(attribute_(?:not_)?exists)\(([#\w]+)\)"), r"\1('\2')"),
     (re.compile(r"begins_with\(([#\w]+), (:\w+)\)"), r"begins_with('\1', '\2')"),
-    (re.compile(r"(?<!')([#\w]+) (=|<=|<|>=|>) (:\w+)"), r"compare('\1', '\2', '\3')"),
+    (re.compile(r"(?<!')([#\w]+) (=|<>|<=|<|>=|>) (:\w+)"), r"compare('\1', '\2', '\3')"),
     (re.compile(r"\b(AND|OR|NOT)\b"), lambda word: word[1].lower()),
 )
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -681,6 +682,8 @@ def _holds(item: Mapping[str, Any] | None, request: Mapping[str, Any], kind: str
         return (item or {}).get(names.get(name, name))
 
     def compare(name: str, sign: str, value: str) -> bool:
+        if sign == "<>":
+            return not compare(name, "=", value)
         left, right = attribute(name), values[value]
         return left is not None and left.keys() == right.keys() and _COMPARISONS[sign](_plain(left), _plain(right))
 
@@ -718,3 +721,47 @@ def _updated(item: Mapping[str, Any] | None, request: Mapping[str, Any]) -> dict
             else:
                 made[name] = values[rest.removeprefix("= ")]
     return made
+
+
+# --- a bucket ---
+
+
+class NoSuchKeyError(ClientError):
+    """S3 has no such object."""
+
+
+class MemoryBucket:
+    """S3 in memory, as far as the layer uses it; a new file in the recon bucket is told to `told`."""
+
+    exceptions = SimpleNamespace(NoSuchKey=NoSuchKeyError)
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self.content: dict[str, bytes] = {}
+        self._told = told
+
+    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str = "", **_: object) -> None:  # noqa: N803
+        """Keep an object, or refuse as S3 does."""
+        if IfNoneMatch and Key in self.content:
+            raise ClientError({"Error": {}, "ResponseMetadata": _http(412)}, "PutObject")
+        self.content[Key] = Body
+        if Key.startswith("recon/"):
+            self._told(Key)
+
+    def get_object(self, *, Key: str, **_: object) -> dict[str, io.BytesIO]:  # noqa: N803
+        """One object."""
+        if Key not in self.content:
+            raise NoSuchKeyError({"Error": {}, "ResponseMetadata": _http(404)}, "GetObject")
+        return {"Body": io.BytesIO(self.content[Key])}
+
+    def head_object(self, *, Key: str, **_: object) -> None:  # noqa: N803
+        """Whether there is such an object."""
+        if Key not in self.content:
+            raise ClientError({"Error": {}, "ResponseMetadata": _http(404)}, "HeadObject")
+
+    def upload_fileobj(self, source: Any, _bucket: str, key: str, **_: object) -> None:
+        """Keep an object from an open file."""
+        self.content[key] = source.read()
+
+
+def _http(code: int) -> Any:
+    return {"HTTPStatusCode": code}

@@ -6,7 +6,6 @@ and to PayPay passes a `Moments` before and after it, where a schedule may crash
 happen meanwhile.
 """
 
-import io
 import itertools
 import json
 from collections import Counter
@@ -24,7 +23,6 @@ import boto3
 import pytest
 import requests
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
@@ -59,7 +57,7 @@ from sandbox.delivery import UndeliveredError
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.register import Change as Happened
 from tests.integration.deployment import sqs_record
-from tests.integration.simulation import Crash, MemoryTable, ViolationError
+from tests.integration.simulation import Crash, MemoryBucket, MemoryTable, ViolationError
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -244,51 +242,6 @@ class Guarded:
             yield page
 
 
-class NoSuchKeyError(ClientError):
-    """S3 has no such object."""
-
-
-class Body(io.BytesIO):
-    """The body of an S3 object."""
-
-
-class Objects:
-    """S3 in memory, as far as the layer uses it; a new file in the recon bucket is told to `told`."""
-
-    exceptions = SimpleNamespace(NoSuchKey=NoSuchKeyError)
-
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self.content: dict[str, bytes] = {}
-        self._told = told
-
-    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str = "", **_: object) -> None:  # noqa: N803
-        """Keep an object, or refuse as S3 does."""
-        if IfNoneMatch and Key in self.content:
-            raise ClientError({"Error": {}, "ResponseMetadata": _status(412)}, "PutObject")
-        self.content[Key] = Body
-        if Key.startswith("recon/"):
-            self._told(Key)
-
-    def get_object(self, *, Key: str, **_: object) -> dict[str, Body]:  # noqa: N803
-        """One object."""
-        if Key not in self.content:
-            raise NoSuchKeyError({"Error": {}, "ResponseMetadata": _status(404)}, "GetObject")
-        return {"Body": Body(self.content[Key])}
-
-    def head_object(self, *, Key: str, **_: object) -> None:  # noqa: N803
-        """Whether there is such an object."""
-        if Key not in self.content:
-            raise ClientError({"Error": {}, "ResponseMetadata": _status(404)}, "HeadObject")
-
-    def upload_fileobj(self, source: Any, _bucket: str, key: str, **_: object) -> None:
-        """Keep an object from an open file."""
-        self.content[key] = source.read()
-
-
-def _status(code: int) -> Any:
-    return {"HTTPStatusCode": code}
-
-
 class Mailbox:
     """SQS and SNS as the layer's clients use them: messages end in the lists of the world."""
 
@@ -379,7 +332,7 @@ class World:
         self.to_compare: list[str] = []
         self.letters: list[str] = []
         self.bus = Bus()
-        self.objects = Objects(self._tell)
+        self.objects = MemoryBucket(self._tell)
         self.changes: list[Told] = []
         # When webhooks were applied, and how the comparisons began, by a running number.
         self._order = itertools.count()

@@ -18,7 +18,6 @@ def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     ("event_id", "logged"),
     [
         (f"recon:kyc_passport_sync_recon:2026-03-31:{LINKED}", "recon:kyc_passport_sync_recon:2026-03-31:…"),
-        (f"recon:{LINKED}", "recon:…"),
         ("paypay:kyc:evt_aXnbdeFt2Ke", "paypay:kyc:evt_aXnbdeFt2Ke"),
         ("vexora:5f0c9c1e:8d3f1c0a", "vexora:5f0c9c1e:8d3f1c0a"),
         ("heal:0001", "heal:0001"),
@@ -29,9 +28,11 @@ def test_a_recon_events_id_is_logged_without_the_authorization(event_id: str, lo
     assert loggable(event_id) == logged
 
 
-def test_an_authorization_id_with_a_colon_leaves_no_part_of_its_end() -> None:
-    # `:` is among the characters of ids: the last part at least is gone.
-    assert "secret" not in loggable("recon:kyc_passport_sync_recon:2026-03-31:secret")
+@pytest.mark.xfail(strict=True, reason="bugs5: loggable keeps the beginning of an id with a colon")
+def test_nothing_is_logged_of_an_authorization_id_with_a_colon() -> None:
+    logged = loggable("recon:kyc_passport_sync_recon:2026-03-31:left:right")
+
+    assert logged == "recon:kyc_passport_sync_recon:2026-03-31:…"
 
 
 def test_a_count_is_a_metric_in_embedded_format(capsys: pytest.CaptureFixture[str]) -> None:

@@ -285,6 +285,7 @@ class ReconFile:
     reported_at: str | None = None
     completed_at: str | None = None
     shards_done: frozenset[str] = frozenset()
+    sent: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
     compare_ms: int | None = None
@@ -594,6 +595,11 @@ class Store:
         update["ExpressionAttributeNames"]["#state"] = "state"
         update["ExpressionAttributeValues"] |= _encode({":state": "STORED", ":shard": {shard}})
         self._db.update_item(**update)
+
+    def recon_shard_sent(self, file: ReconFile, shard: str, number: int) -> None:
+        """Remember how many events of a shard are on the queue."""
+        said = {"file_type": file.file_type, "day": file.day, "file_name": file.name, f"sent_{shard}": number}
+        self._try(self._set(_recon_key(file.file_type, file.day, file.name), said, ""))
 
     def end_recon_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
         """Record how a comparison ended: COMPARED or INVALID, and what it found."""
@@ -1328,7 +1334,7 @@ def _recon_file(item: Item) -> ReconFile:
         file_type=item["file_type"],
         day=item["day"],
         name=item["file_name"],
-        state=item["state"],
+        state=item.get("state", "STORED"),
         url=item.get("url"),
         requested_at=item.get("requested_at"),
         deadline=item.get("deadline"),
@@ -1343,6 +1349,7 @@ def _recon_file(item: Item) -> ReconFile:
         reported_at=item.get("reported_at"),
         completed_at=item.get("completed_at"),
         shards_done=frozenset(item.get("shards_done", ())),
+        sent={shard: int(item[f"sent_{shard}"]) for shard in SHARDS if f"sent_{shard}" in item},
         counts={name: int(value) for name, value in item.get("counts", {}).items()},
         repairs={name: int(value) for name, value in item.get("repairs", {}).items()},
         compare_ms=int(item["compare_ms"]) if "compare_ms" in item else None,

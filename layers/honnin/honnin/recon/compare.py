@@ -29,6 +29,9 @@ from honnin.store import SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc
 # A shard is not begun with less time than this.
 _MIN_LEFT_MS = 60_000
 
+# After so many events of a shard it is written down how far the sending has got.
+_SENT_AT_ONCE = 5_000
+
 # PayPay can send a notification again for a week (base document, "File retention period"); one day more for midnight.
 _OLDEST_DAYS = 8
 
@@ -118,18 +121,27 @@ class Comparison:
                 if shard not in file.shards_done:
                     if left_ms() < _MIN_LEFT_MS:
                         raise NotEnoughTimeError(f"{file.name}: the rest of its shards comes in the next run")
-                    self._shard(file, shard, dealt)
+                    self._shard(file, shard, dealt, left_ms)
         return self._end(file, dealt, begun)
 
-    def _shard(self, file: ReconFile, shard: str, dealt: Dealt) -> None:
+    def _shard(self, file: ReconFile, shard: str, dealt: Dealt, left_ms: Callable[[], int]) -> None:
         result = self.stored_result(file, shard)
         if result is None:
             result = compare_shard(self._store, file, shard, dealt, recheck_all=self._recheck_all)
             if not self._bucket.put_result(_id(file), shard, asdict(result)):
                 # Another run was faster, and its events are under way: what it found is what counts.
                 result = self.stored_result(file, shard) or result
-        self._repairs.send(file, [*result.missed, *result.recheck], self._now())
+        self._send(file, shard, [*result.missed, *result.recheck], left_ms)
         self._store.recon_shard_done(file, shard)
+
+    def _send(self, file: ReconFile, shard: str, ids: list[str], left_ms: Callable[[], int]) -> None:
+        """Queue a shard's events, from where an earlier run had got to: a whole day may have been missed."""
+        for start in range(file.sent.get(shard, 0), len(ids), _SENT_AT_ONCE):
+            if start and left_ms() < _MIN_LEFT_MS:
+                raise NotEnoughTimeError(f"{file.name}: the rest of its events goes out in the next run")
+            self._repairs.send(file, ids[start : start + _SENT_AT_ONCE], self._now())
+            if start + _SENT_AT_ONCE < len(ids):
+                self._store.recon_shard_sent(file, shard, start + _SENT_AT_ONCE)
 
     def stored_result(self, file: ReconFile, shard: str) -> ShardResult | None:
         """What an earlier run found in a shard."""

@@ -1,0 +1,132 @@
+"""The recon calendar as a picture: a month's cells for each file type, and what a day's file comes to in a sentence."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from honninctl import recon
+from honninctl.recon import CalendarDay, DayState
+
+
+class Look(StrEnum):
+    """The colour of a cell."""
+
+    GOOD = "good"
+    MENDED = "mended"
+    WORK = "work"
+    LATE = "late"
+    HOLE = "hole"
+    QUIET = "quiet"
+
+
+# Each state has a symbol as well: a cell is read without its colour.
+LOOKS = {
+    DayState.COMPARED: (Look.GOOD, "check"),
+    DayState.REPAIRED: (Look.MENDED, "mend"),
+    DayState.REPAIRING: (Look.WORK, "glass"),
+    DayState.LATE: (Look.LATE, "clock"),
+    DayState.MISSING: (Look.HOLE, "cross"),
+    DayState.INVALID: (Look.HOLE, "alert"),
+    DayState.EXPIRED: (Look.HOLE, "gone"),
+    DayState.REFUSED: (Look.HOLE, "bar"),
+    DayState.TOO_LARGE: (Look.HOLE, "big"),
+    DayState.STORED: (Look.WORK, "box"),
+    DayState.ANNOUNCED: (Look.WORK, "bell"),
+    DayState.DUE: (Look.QUIET, "dots"),
+    DayState.NONE: (Look.QUIET, "dash"),
+}
+
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One day of one file type. `first` marks the cell that has to name its month."""
+
+    day: CalendarDay
+    number: int
+    month: int
+    first: bool
+
+    @property
+    def look(self) -> Look:
+        """Its colour."""
+        return LOOKS[self.day.state][0]
+
+    @property
+    def symbol(self) -> str:
+        """Its symbol's name."""
+        return LOOKS[self.day.state][1]
+
+    @property
+    def figure(self) -> int | None:
+        """The number to show: users repaired, or still waiting."""
+        if self.day.state is DayState.REPAIRED:
+            return self.day.repaired
+        return self.day.waiting if self.day.state is DayState.REPAIRING else None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One file type: weeks of seven cells from Sunday to Saturday (None: outside the days asked for)."""
+
+    file_type: str
+    weeks: list[list[Cell | None]]
+
+
+def sheets(days: Sequence[CalendarDay]) -> list[Sheet]:
+    """A sheet for each file type, oldest day first; `days` in any order."""
+    kinds = dict.fromkeys(each.file_type for each in days)
+    return [Sheet(kind, _weeks([each for each in days if each.file_type == kind])) for kind in kinds]
+
+
+def states(days: Sequence[CalendarDay]) -> list[DayState]:
+    """The states that occur, in the order of the legend."""
+    return [state for state in DayState if any(each.state is state for each in days)]
+
+
+def holes(days: Sequence[CalendarDay]) -> list[CalendarDay]:
+    """What is missing of the last days, for which PayPay can still send a file again."""
+    recent = sorted({each.day for each in days}, reverse=True)[: recon.RESEND_DAYS]
+    return [each for each in days if each.day in recent and each.state in recon.HOLES]
+
+
+def state_of(file: Mapping[str, Any]) -> DayState:
+    """What became of one file of a day's report."""
+    if file["state"] == "IGNORED":
+        return DayState.NONE
+    if file["state"] != "COMPARED":
+        return DayState[file["state"]]
+    if file["missed"]:
+        return DayState.REPAIRING if file["repairs"]["waiting"] else DayState.REPAIRED
+    late = datetime.fromisoformat(file["comparedAt"]) > recon.deadline(file["day"]) if file["comparedAt"] else False
+    return DayState.LATE if late else DayState.COMPARED
+
+
+def outcomes(missed: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str | None, int]]:
+    """What the repairs led to: each move (from, to) with how many users made it, the most frequent first.
+
+    A repair that waits has no move yet and is not among them.
+    """
+    moves = Counter((each["from"], each["to"]) for each in missed if each["outcome"] != "waiting")
+    return [(before, after, number) for (before, after), number in moves.most_common()]
+
+
+def neighbours(day: str, yesterday: str) -> tuple[str, str | None]:
+    """The day before `day`, and the day after it where that is not in the future."""
+    when = date.fromisoformat(day)
+    after = (when + timedelta(days=1)).isoformat()
+    return (when - timedelta(days=1)).isoformat(), after if after <= yesterday else None
+
+
+def _weeks(days: Sequence[CalendarDay]) -> list[list[Cell | None]]:
+    ordered = sorted(days, key=lambda each: each.day)
+    cells: list[Cell | None] = [None] * (date.fromisoformat(ordered[0].day).isoweekday() % _WEEK)
+    for position, each in enumerate(ordered):
+        when = date.fromisoformat(each.day)
+        cells.append(Cell(each, when.day, when.month, first=not position or when.day == 1))
+    cells += [None] * (-len(cells) % _WEEK)
+    return [cells[start : start + _WEEK] for start in range(0, len(cells), _WEEK)]

@@ -1,0 +1,263 @@
+"""The compare queue's messages: how long until each comes again, and for how long the report is written anew."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from honnin.publish import Publisher
+from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.recon.compare import Comparison, NotEnoughTimeError
+from honnin.recon.repair import Repairs
+from honnin.recon.resend import Letterhead, ResendAlarm
+from honnin.store import ReconFile, Store, utc_text
+from tests.fakes import FakeBus, FakeQueueClient, FakeTopic
+from tests.integration.simulation import MemoryBucket, MemoryTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+FILE = FileId("kyc_passport_sync_recon", "2026-03-31", "a.csv")
+LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
+MINUTE = 60
+
+
+class Desk:
+    """The arrivals of one bucket, over a table, a bucket and queues in memory."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 31, 18, 5, tzinfo=UTC)
+        self.queue, self.events, self.bus, self.topic = FakeQueueClient(), _Events(), FakeBus(), FakeTopic()
+        self.objects = MemoryBucket(lambda _key: None)
+        self.store = Store("table", cast("DynamoDBClient", MemoryTable()))
+        bucket = ReconBucket("recon", cast("S3Client", self.objects))
+        self.arrivals = Arrivals(
+            store=self.store,
+            bucket=bucket,
+            comparison=Comparison(
+                store=self.store,
+                bucket=bucket,
+                repairs=Repairs("events", cast("SQSClient", self.events)),
+                now=lambda: self.now,
+            ),
+            publisher=Publisher("bus", self.store, self.bus.client),
+            alarm=ResendAlarm("topic", lambda: Letterhead("", "", None), self.topic.client),
+            queue=CompareQueue("compare", self.queue.client),
+            now=lambda: self.now,
+        )
+
+    def put(self, content: str = f"{LINKED}\n") -> None:
+        """Put the file into the bucket."""
+        self.objects.put_object(Key=FILE.key, Body=content.encode())
+
+    def take(self, body: object, receives: int = 1, left_ms: int = 900_000) -> bool:
+        """Take one message; whether it is done."""
+        record = {
+            "messageId": "m",
+            "receiptHandle": "receipt",
+            "body": body if isinstance(body, str) else json.dumps(body),
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:compare",
+            "awsRegion": "ap-northeast-1",
+        }
+        return not self.arrivals.run({"Records": [record]}, lambda: left_ms)["batchItemFailures"]
+
+    def arrive(self, key: str = FILE.key, **how: int) -> bool:
+        """Take S3's notification of an object."""
+        return self.take({"Records": [{"s3": {"object": {"key": key}}}]}, **how)
+
+    def remind(self) -> bool:
+        """Take the last reminder that was sent."""
+        return self.take(self.queue.messages[-1]["MessageBody"])
+
+    @property
+    def delays(self) -> list[int]:
+        """The seconds of every reminder so far."""
+        return [each["DelaySeconds"] for each in self.queue.messages]
+
+    def file(self) -> ReconFile:
+        """The file in the table."""
+        found = self.store.recon_file(FILE.file_type, FILE.day, FILE.name)
+        assert found is not None
+        return found
+
+
+class _Events:
+    """The events queue, which takes everything."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        self.sent += [json.loads(each["MessageBody"])["subject"] for each in request["Entries"]]
+        return {}
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_file_is_compared_reported_and_told_of(desk: Desk) -> None:
+    desk.put()
+
+    assert desk.arrive()
+
+    assert (desk.file().state, desk.events.sent) == ("COMPARED", [LINKED])
+    assert FILE.report_key in desk.objects.content
+    assert [each["DetailType"] for each in desk.bus.entries] == ["ReconCompleted"]
+
+
+def test_a_key_comes_url_encoded_as_s3_sends_it(desk: Desk) -> None:
+    desk.put()
+
+    assert desk.arrive(FILE.key.replace("_", "%5F"))
+
+    assert desk.file().state == "COMPARED"
+
+
+def test_the_report_is_asked_for_again_later_and_later_while_repairs_wait(desk: Desk) -> None:
+    desk.put()
+    desk.arrive()
+
+    for _ in range(6):
+        desk.now += timedelta(minutes=15)
+        assert desk.remind()
+
+    assert desk.delays == [15, MINUTE, 5 * MINUTE, 15 * MINUTE, 15 * MINUTE, 15 * MINUTE, 15 * MINUTE]
+    assert [json.loads(each["MessageBody"])["reminders"] for each in desk.queue.messages] == [1, 2, 3, 4, 5, 6, 7]
+    # SQS takes no longer delay.
+    assert max(desk.delays) <= 900
+    assert len(desk.bus.entries) == 1
+    assert desk.events.sent == [LINKED]
+
+
+def test_nobody_is_reminded_of_a_file_that_missed_nobody(desk: Desk) -> None:
+    desk.put("userAuthorizationId\n")
+
+    desk.arrive()
+
+    assert desk.delays == []
+
+
+def test_the_reminders_end_with_the_last_repair(desk: Desk) -> None:
+    desk.put()
+    desk.arrive()
+    event_id = f"recon:{FILE.file_type}:{FILE.day}:{LINKED}"
+    desk.store._db.put_item(
+        TableName="table",
+        Item={
+            name: {"S": value}
+            for name, value in {
+                "pk": f"EVENT#{event_id}",
+                "sk": "EVENT",
+                "event_id": event_id,
+                "applied_at": utc_text(desk.now),
+                "what": "kyc_read",
+                "to_status": "VERIFIED",
+                "user_id": "user-0001",
+            }.items()
+        },
+    )
+
+    assert desk.remind()
+
+    assert desk.delays == [15]
+    assert desk.file().repairs == {"applied": 1, "changed": 0, "waiting": 0}
+    report = json.loads(desk.objects.content[FILE.report_key])
+    assert report["missed"][0]["outcome"] == "kyc_read"
+
+
+@pytest.mark.parametrize(("age", "goes_on"), [(timedelta(days=3, seconds=-1), True), (timedelta(days=3), False)])
+def test_the_reminders_end_when_the_events_queue_has_given_up(desk: Desk, age: timedelta, goes_on: bool) -> None:
+    desk.put()
+    desk.arrive()
+    desk.now += age
+
+    assert desk.remind()
+
+    assert len(desk.delays) == 1 + goes_on
+
+
+def test_a_reminder_of_a_file_that_nobody_knows_is_done(desk: Desk) -> None:
+    assert desk.take({"report": FILE.key, "reminders": 1})
+    assert desk.take({"report": "nothing", "reminders": 1})
+
+    assert desk.objects.content == {}
+    assert desk.delays == []
+
+
+def test_with_too_little_time_the_message_comes_again_at_once(desk: Desk) -> None:
+    desk.put()
+
+    assert not desk.arrive(left_ms=59_999)
+
+    [asked] = desk.queue.visibilities
+    assert (asked["QueueUrl"], asked["ReceiptHandle"], asked["VisibilityTimeout"]) == ("compare", "receipt", 0)
+    assert issubclass(NotEnoughTimeError, Exception)
+    assert desk.file().state == "STORED" if desk.store.recon_file(FILE.file_type, FILE.day, FILE.name) else True
+
+
+@pytest.mark.parametrize(("receives", "least", "most"), [(1, 2, 60), (2, 5, 120), (20, 450, 900)])
+def test_after_a_failure_the_message_comes_again_later_and_later(
+    desk: Desk, receives: int, least: int, most: int
+) -> None:
+    # There is no such object.
+    assert not desk.arrive(receives=receives)
+
+    [asked] = desk.queue.visibilities
+    assert least <= asked["VisibilityTimeout"] <= most
+
+
+def test_a_failure_is_logged_by_its_type_alone(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.bus.failures.append(RuntimeError(f"https://recon.example.jp/?signature=x {LINKED}"))
+    desk.put()
+
+    assert not desk.arrive()
+
+    printed = capsys.readouterr().out
+    assert "RuntimeError" in printed
+    assert "ReconCompareFailed" in printed
+    assert LINKED not in printed
+    assert "signature" not in printed
+
+
+def test_a_refused_reconcompleted_is_sent_again(desk: Desk) -> None:
+    desk.bus.failures.append("ThrottlingException")
+    desk.put()
+    assert not desk.arrive()
+
+    assert desk.arrive(receives=2)
+    assert desk.arrive(receives=3)
+
+    assert [each["DetailType"] for each in desk.bus.entries] == ["ReconCompleted"]
+
+
+def test_an_invalid_file_is_a_letter_and_no_repair(desk: Desk) -> None:
+    desk.put(f"{LINKED},x\n")
+
+    assert desk.arrive()
+
+    file = desk.file()
+    assert (file.state, file.reason) == ("INVALID", "1 of 1 rows are no ids")
+    [letter] = desk.topic.letters
+    assert letter["Subject"] == "Honnin: recon file missing: kyc_passport_sync_recon"
+    assert "the file is not valid: 1 of 1 rows are no ids" in letter["Message"]
+    assert (desk.events.sent, list(desk.bus.entries), desk.delays) == ([], [], [])
+
+
+def test_no_day_that_is_none_stops_the_queue_for_long(desk: Desk) -> None:
+    # A person put it there; the message ends among the dead letters.
+    key = replace(FILE, day="2026-13-45").key
+    desk.objects.put_object(Key=key, Body=f"{LINKED}\n".encode())
+
+    assert not desk.arrive(key)
+
+    assert desk.events.sent == []
