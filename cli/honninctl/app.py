@@ -6,6 +6,7 @@ import typer
 
 from honninctl import dead_letter_commands, doctor_command, people_commands, recon_commands, sign_commands
 from honninctl.command import connection
+from honninctl.console import command as console_command
 
 _HELP = """Honnin for the people who run it.
 
@@ -32,7 +33,14 @@ def program() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(connection)
-    for module in (people_commands, recon_commands, dead_letter_commands, sign_commands, doctor_command):
+    for module in (
+        people_commands,
+        recon_commands,
+        dead_letter_commands,
+        sign_commands,
+        doctor_command,
+        console_command,
+    ):
         module.register(app)
     return app
 

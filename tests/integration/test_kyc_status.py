@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, callback, sample
+from tests.integration.deployment import Deployment, Function, ReconDay, callback, sample
 
 
 @pytest.fixture
@@ -157,3 +157,88 @@ def test_a_cursor_of_one_user_shows_nothing_of_another(stack: Deployment, functi
 
     assert status in (200, 422)
     assert all("user-0001" not in json.dumps(each) for each in body.get("entries", []))
+
+
+# GET /recon/reports/{date}
+
+
+def report(function: Function, day: str) -> tuple[int, dict[str, Any]]:
+    event = sample("kyc_status") | {
+        "path": f"/recon/reports/{day}",
+        "resource": "/recon/reports/{date}",
+        "pathParameters": {"date": day},
+    }
+    answer = function(event)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
+
+
+def test_a_day_of_which_no_file_is_known_is_a_404(stack: Deployment, function: Function) -> None:
+    ReconDay(stack).announce()
+
+    assert report(function, "2026-03-30")[0] == 404
+    assert report(function, "2026-03-31")[0] == 200
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "20260331", "2026-3-31", "yesterday", "2026-03-31T00:00", "2026-W14-2"])
+def test_a_day_that_is_none_is_a_422(function: Function, day: str) -> None:
+    status, body = report(function, day)
+
+    assert status == 422
+    assert body["errors"][0]["field"] == "date"
+
+
+def test_a_compared_file_is_shown_with_what_its_repairs_have_led_to_by_now(
+    stack: Deployment, function: Function
+) -> None:
+    recon = ReconDay(stack)
+    recon.heard("heard")
+    recon.arrive(recon.listing("heard", LINKED))
+    recon.compare()
+    _, before = report(function, recon.day)
+    assert stack.process(stack.function("event_processor"), 120_000) == []
+
+    status, after = report(function, recon.day)
+
+    assert (status, after["date"]) == (200, "2026-03-31")
+    [waiting], [file] = before["files"], after["files"]
+    assert (waiting["missed"][0]["outcome"], waiting["repairs"]["waiting"]) == ("waiting", 1)
+    assert file["repairs"] == {"applied": 1, "changed": 0, "waiting": 0}
+    [missed] = file["missed"]
+    assert (missed["userAuthorizationId"], missed["outcome"], missed["userId"]) == (LINKED, "unknown_user", None)
+    assert (file["state"], file["counts"]["missed"], file["counts"]["matched"]) == ("COMPARED", 1, 1)
+    assert file["reportKey"] == recon.file_id().report_key
+    stack.s3.head_object(Bucket="recon", Key=file["reportKey"])
+
+
+def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, function: Function) -> None:
+    announced, invalid = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
+    announced.announce()
+    invalid.arrive("no, id\n")
+    invalid.compare()
+    missing = "kyc_passport_account_status_sync_recon"
+    stack.store.recon_missing(missing, announced.day, announced.at("10:15:00", days=1))
+
+    status, body = report(function, announced.day)
+
+    assert status == 200
+    states = {each["fileType"]: each["state"] for each in body["files"]}
+    assert states == {announced.type.name: "ANNOUNCED", invalid.type.name: "INVALID", missing: "MISSING"}
+    assert [each["reportKey"] for each in body["files"]] == [None] * 3
+    assert [each["counts"] for each in body["files"]] == [None] * 3
+    [reason] = [each["reason"] for each in body["files"] if each["state"] == "INVALID"]
+    assert reason == "1 of 1 rows are no ids"
+    assert "https" not in json.dumps(body)
+    assert "signature" not in json.dumps(body)
+
+
+def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, function: Function) -> None:
+    recon = ReconDay(stack)
+    stack.store.recon_missing(recon.type.name, recon.day, recon.at("10:15:00", days=1))
+    recon.announce()
+
+    _, body = report(function, recon.day)
+
+    assert [each["state"] for each in body["files"]] == ["ANNOUNCED"]

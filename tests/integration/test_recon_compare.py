@@ -80,6 +80,7 @@ def counts(recon: ReconDay, **expected: int) -> bool:
         **dict.fromkeys(
             ("rows", "matched", "missed", "extra", "extraFirstHour", "duplicates", "unknownUsers", "rechecked"), 0
         ),
+        "erasedUsers": 0,
         "badRows": 0,
         **expected,
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from http import HTTPStatus
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -31,6 +30,8 @@ _ENTRIES = 30
 _MOST_ENTRIES = 500
 _MISSED_SHOWN = 50
 _LETTERS_SHOWN = 50
+# What a file that was not compared, or not even announced, has none of.
+_EMPTY_FILE: Mapping[str, Any] = {"missed": (), "counts": None, "reason": None}
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Pages:
         if found.trouble and not unknown:
             return painter.trouble(found.trouble)
         files = [
-            {**each, "found": month.state_of(each), "outcomes": month.outcomes(each.get("missed", []))}
+            {**_EMPTY_FILE, **each, "found": month.state_of(each), "outcomes": month.outcomes(each.get("missed", []))}
             for each in (found.value["files"] if found.value else [])
         ]
         return painter.paint(
@@ -213,7 +214,10 @@ class _Painter:
                 t=wording,
                 link=partial(_link, f"{self._asked.base}/{wording.language}"),
                 asset=partial(_link, self._asked.base),
-                languages=[(each, _link(f"{self._asked.base}/{each}", *self._steps, **self._asked.fields)) for each in LANGUAGES],
+                languages=[
+                    (each, _link(f"{self._asked.base}/{each}", *self._steps, **self._asked.fields))
+                    for each in LANGUAGES
+                ],
                 stack=self._deployment.name,
                 region=self._deployment.region,
                 now=utc_text(self.now),

@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: ConsoleServer
     timeout = _IDLE_S
 
-    def do_GET(self) -> None:  # noqa: N802 -- the base class's name
+    def do_GET(self) -> None:
         """Answer one request, or refuse it."""
         refusal = _refusal(self.server, self.headers, self.path)
         if refusal:

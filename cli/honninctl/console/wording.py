@@ -72,6 +72,13 @@ class Wording:
         """A number with its thousands apart."""
         return f"{value:,}"
 
+    def rough(self, value: int) -> str:
+        """A number where there is room for three letters: 1204 is `1k`."""
+        for size, letter in ((10**6, "M"), (10**3, "k")):
+            if value >= size:
+                return f"{value // size}{letter}"
+        return str(value)
+
 
 def jst_day(utc: str) -> str:
     """The day in Japan (`yyyy-mm-dd`) of a UTC time (ISO 8601)."""

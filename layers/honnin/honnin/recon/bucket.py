@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
@@ -216,7 +217,9 @@ class FileWriter:
     def abort(self) -> None:
         """Give up what was written; nothing once it is finished."""
         if self._upload_id is not None:
-            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
+            # S3 may have completed an upload and still have answered with an error.
+            with suppress(self._s3.exceptions.NoSuchUpload):
+                self._s3.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
         self._upload_id = None
         self._take()
 

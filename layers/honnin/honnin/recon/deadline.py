@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from honnin import jst
 from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES
@@ -46,18 +48,28 @@ class DeadlineCheck:
     def run(self, now: datetime) -> dict[str, list[str]]:
         """Look at yesterday and the six days before it (JST); one alarm for each file type with a hole.
 
-        Returns the days with a hole, by file type.
+        Returns the days with a hole, by file type. Raises botocore's error when SNS did not take an alarm, at the end.
         """
         holes = {file_type: self.holes(file_type, now) for file_type in self.file_types}
+        untold: Exception | None = None
         for file_type, found in holes.items():
             for hole in found:
                 self.store.recon_missing(file_type, hole.day, utc_text(now))
-            if found:
-                reasons = "; ".join(f"{hole.day}: {hole.reason}" for hole in found)
-                logger().error("recon files missing", extra={"file_type": file_type, "reason": reasons})
-                count("ReconFileMissing", len(found), fileType=file_type)
-                self.alarm.send(file_type, [hole.day for hole in found], reasons)
+            try:
+                self._tell(file_type, found)
+            except (BotoCoreError, ClientError) as error:
+                # The other types are told all the same; the Scheduler repeats the run.
+                untold = error
+        if untold:
+            raise untold
         return {file_type: [hole.day for hole in found] for file_type, found in holes.items()}
+
+    def _tell(self, file_type: str, found: Sequence[Hole]) -> None:
+        if found:
+            reasons = "; ".join(f"{hole.day}: {hole.reason}" for hole in found)
+            logger().error("recon files missing", extra={"file_type": file_type, "reason": reasons})
+            count("ReconFileMissing", len(found), fileType=file_type)
+            self.alarm.send(file_type, [hole.day for hole in found], reasons)
 
     def holes(self, file_type: str, now: datetime) -> list[Hole]:
         """The days of a file type for which no file was compared.

@@ -134,8 +134,11 @@ class Downloads:
     def _end(self, file: ReconFile, state: str, reason: str) -> str:
         if self._store.end_recon_fetch(file, state, reason):
             logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
-            count("ReconFileRefused" if state == "REFUSED" else "ReconFileLost")
-            if state != "REFUSED":
+            # A file that is stored already lacks nothing when its second address leads nowhere.
+            if state == "REFUSED":
+                count("ReconFileRefused")
+            elif not file.is_stored:
+                count("ReconFileLost")
                 self._alarm.send(file.file_type, [file.day], reason)
         return state.lower()
 
