@@ -24,6 +24,7 @@ def test_an_unsigned_call_to_the_merchant_api_is_refused(stack: Stack) -> None:
         ("GET", "/users/x"),
         ("GET", "/users/x/timeline"),
         ("GET", "/recon/reports/2026-03-31"),
+        ("DELETE", "/users/x/personal-data"),
         ("POST", "/paypay/account-links"),
         ("GET", "/paypay/users/x/kyc"),
         ("GET", "/paypay/users/x/kyc-passport"),
@@ -88,6 +89,7 @@ _MAY: dict[str, set[str]] = {
     "EventProcessorFunction": {
         "read table",
         "write vault",
+        "delete from vault",
         "publish",
         "read provider secret",
         "receive event",
@@ -113,7 +115,7 @@ _MAY: dict[str, set[str]] = {
         "tell people",
     },
     "ReconDeadlineFunction": {"read table", "read provider secret", "tell people"},
-    "KycStatusFunction": set(),
+    "KycStatusFunction": {"read table", "send event", "read provider secret", "delete from vault"},
 }
 
 

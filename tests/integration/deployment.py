@@ -16,7 +16,7 @@ import pytest
 import requests
 from boto3.dynamodb.types import TypeDeserializer
 
-from honnin import config, vault
+from honnin import config, erasure, vault
 from honnin.recon import arrival, bucket, repair, resend
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
@@ -136,7 +136,7 @@ class Deployment:
         self.events = boto3.client("events")
         self.secrets = boto3.client("secretsmanager")
         self.s3 = boto3.client("s3")
-        for module in (vault, bucket, repair, resend, arrival):
+        for module in (vault, bucket, repair, resend, arrival, erasure):
             module._client.cache_clear()
         self.parameters = PARAMETERS | {"PayPayBaseUrl": vexora_base_url.removesuffix("/japan")}
         self.stand_in = SqsStandIn(self.sqs)
@@ -154,6 +154,7 @@ class Deployment:
         self.s3.create_bucket(
             Bucket="personal-data", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"}
         )
+        self.s3.put_bucket_versioning(Bucket="personal-data", VersioningConfiguration={"Status": "Enabled"})
         self.s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
         compare_queue = self.sqs.create_queue(QueueName="CompareQueue")["QueueUrl"]
         return {

@@ -731,7 +731,7 @@ class NoSuchKeyError(ClientError):
 
 
 class MemoryBucket:
-    """S3 in memory, as far as the layer uses it; a new file in the recon bucket is told to `told`."""
+    """S3 in memory, as far as the layer uses it; each new key is told to `told`."""
 
     exceptions = SimpleNamespace(NoSuchKey=NoSuchKeyError)
 
@@ -744,8 +744,7 @@ class MemoryBucket:
         if IfNoneMatch and Key in self.content:
             raise ClientError({"Error": {}, "ResponseMetadata": _http(412)}, "PutObject")
         self.content[Key] = Body
-        if Key.startswith("recon/"):
-            self._told(Key)
+        self._told(Key)
 
     def get_object(self, *, Key: str, **_: object) -> dict[str, io.BytesIO]:  # noqa: N803
         """One object."""

@@ -1,8 +1,9 @@
 """Erasing a user's personal data, and keeping it erased.
 
 What goes: every version of the user's objects in the vault, the PayPay link, and in the table whatever identifies the
-user at a provider (authorization, submission and code ids, ledger lines, waiting events, details of the timeline).
-What stays: the timeline's dates and statuses under the merchant's own id, a tombstone, and the certificate.
+user at a provider (authorization and code ids, ledger lines, waiting events, details of the timeline).
+What stays: the timeline's dates and statuses under the merchant's own id (its event ids name our own submission ids,
+which lead to nobody any more), a tombstone, and the certificate.
 
 An erased authorization is remembered by its hash alone, so that events that come later are dropped unread. A worker
 that was reading the user at that moment may still put an object into the vault: a quarter of an hour later the vault
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from honnin.errors import ConcurrentUpdateError, NotFoundError, UserAnswerError
+from honnin.errors import ConcurrentUpdateError, MalformedEventError, NotFoundError, UserAnswerError
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
@@ -117,7 +118,7 @@ class Erasure:
 
     def _sweep(self, certificate: Certificate) -> Event:
         return Event(
-            event_id=f"erase:{certificate.certificate_id}",
+            event_id=_sweep_id(certificate),
             provider=PROVIDER,
             kind=SWEEP,
             cause="api",
@@ -134,7 +135,13 @@ class ErasureSweep:
         self._vault = vault
 
     def effect(self, event: Event) -> Dropped:
-        """Sweep, unless the user has come back meanwhile: then the objects are the new ones."""
+        """Sweep, unless the user has come back meanwhile: then the objects are the new ones.
+
+        Many may write to the queue, so the event alone is no reason: it must name the user's own certificate.
+        """
+        certificate = self._store.certificate(event.subject)
+        if certificate is None or event.event_id != _sweep_id(certificate):
+            raise MalformedEventError("a sweep without an erasure")
         if not self._store.statuses(event.subject):
             swept = self._vault.erase(event.subject)
             if swept:
@@ -143,6 +150,10 @@ class ErasureSweep:
 
     def written(self) -> None:
         """Nothing to remember."""
+
+
+def _sweep_id(certificate: Certificate) -> str:
+    return f"erase:{certificate.certificate_id}"
 
 
 def sweep_later(queue_url: str, event: Event) -> None:

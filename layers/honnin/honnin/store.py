@@ -32,6 +32,9 @@ EVENT_KEPT = timedelta(days=400)
 # Recon looks back over 7 days; the ledger outlives every resent file.
 LEDGER_KEPT = timedelta(days=40)
 
+# What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
+RECON_KEPT = timedelta(days=400)
+
 POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
@@ -486,6 +489,7 @@ class Store:
             "requested_at": announcement.requested_at,
             "deadline": announcement.deadline,
             "received_at": announcement.received_at,
+            "expires_at": _recon_end(announcement.day),
         }
         key = _recon_key(announcement.file_type, announcement.day, announcement.file_name)
         if announcement.state != "ANNOUNCED":
@@ -563,8 +567,8 @@ class Store:
 
         The comparison may have been faster: then only the facts are added, and its state stays.
         """
-        said = {"sha256": sha256, "size": size, "stored_at": at, "file_type": file.file_type, "day": file.day}
-        said |= {"file_name": name, "requested_at": file.requested_at, "name_says": dict(file.name_says)}
+        said = {"sha256": sha256, "size": size, "stored_at": at, **_recon_names(replace(file, name=name))}
+        said |= {"requested_at": file.requested_at, "name_says": dict(file.name_says)}
         if name != file.name:
             said["revision_of"] = file.name
         key = _recon_key(file.file_type, file.day, name)
@@ -589,7 +593,7 @@ class Store:
     def recon_shard_done(self, file: ReconFile, shard: str) -> None:
         """Remember that a shard of the ledger was compared and its missed users are on the queue."""
         # The comparison may be faster than the record that the file is stored; a file put in by hand has none at all.
-        said = {"file_type": file.file_type, "day": file.day, "file_name": file.name}
+        said = _recon_names(file)
         update = self._set(_recon_key(file.file_type, file.day, file.name), said, "")
         update["UpdateExpression"] += ", #state = if_not_exists(#state, :state) ADD shards_done :shard"
         update["ExpressionAttributeNames"]["#state"] = "state"
@@ -598,7 +602,7 @@ class Store:
 
     def recon_shard_sent(self, file: ReconFile, shard: str, number: int) -> None:
         """Remember how many events of a shard are on the queue."""
-        said = {"file_type": file.file_type, "day": file.day, "file_name": file.name, f"sent_{shard}": number}
+        said = {**_recon_names(file), f"sent_{shard}": number}
         self._try(self._set(_recon_key(file.file_type, file.day, file.name), said, ""))
 
     def end_recon_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
@@ -606,7 +610,7 @@ class Store:
         self._try(
             self._set(
                 _recon_key(file.file_type, file.day, file.name),
-                {**facts, "state": state, "file_type": file.file_type, "day": file.day, "file_name": file.name},
+                {**facts, **_recon_names(file), "state": state},
                 "",
             )
         )
@@ -622,7 +626,8 @@ class Store:
     def recon_missing(self, file_type: str, day: str, at: str) -> None:
         """Remember that no file of that day was announced, so that the hole is looked for again."""
         key = _recon_key(file_type, day, "")
-        said = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
+        said: Item = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
+        said |= {"expires_at": _recon_end(day)}
         self._try(self._set(key, said, "attribute_not_exists(pk)"))
 
     def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
@@ -1327,6 +1332,20 @@ def _certificate(item: Item) -> Certificate:
 
 def _recon_key(file_type: str, day: str, name: str) -> Item:
     return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
+
+
+def _recon_end(day: str) -> int:
+    """When a recon file's item goes, as its report does: epoch seconds."""
+    return int((datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT).timestamp())
+
+
+def _recon_names(file: ReconFile) -> Item:
+    return {
+        "file_type": file.file_type,
+        "day": file.day,
+        "file_name": file.name,
+        "expires_at": _recon_end(file.day),
+    }
 
 
 def _recon_file(item: Item) -> ReconFile:

@@ -1,0 +1,304 @@
+"""The console in a browser, on the deployed stack: what a person in Tokyo sees after a night of recon."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from local import demo, environment
+from local.demo_paypay import account_link, press_allow
+from local.demo_recon import is_settled, play_night, report
+from local.deployment import STACK_NAME
+from local.paths import TOOLS
+from local.stack import Stack
+from tests.e2e import browser
+from tests.e2e.browser import Browser
+from tests.e2e.test_cli import honninctl
+
+pytestmark = pytest.mark.e2e
+
+KYC, RISK, ACCOUNT = (
+    "kyc_passport_sync_recon",
+    "kyc_passport_risk_sync_recon",
+    "kyc_passport_account_status_sync_recon",
+)
+WIDE, PHONE = (1120, 900), (390, 844)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What happened: `day` is the JST day of the files, `user_id` the user whose risk notification was lost,
+    `authorization` the id that no page may show, and `event_id` a dead letter about it."""
+
+    day: str
+    yesterday: str
+    user_id: str
+    authorization: str
+    event_id: str
+
+
+def _day(back: int) -> str:
+    return (datetime.now(ZoneInfo("Asia/Tokyo")).date() - timedelta(days=back)).isoformat()
+
+
+@pytest.fixture(scope="module")
+def night(stack: Stack) -> Iterator[Night]:
+    """A month of earlier days, a lost notification that the files of two days name, and a dead letter."""
+    seeded = _seed_month(stack)
+    user_id = f"user.{uuid.uuid4().hex[:8]}"
+    press_allow(account_link(stack, user_id))
+    assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()["status"] == "VERIFIED"
+    [link] = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"]
+    authorization = str(link["id"])
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    day = play_night(stack)
+
+    def settled() -> bool:
+        stack.invoke("ReconDownloadFunction")  # its schedule would
+        return is_settled(report(stack, day))
+
+    assert demo.wait_for(settled, 90), report(stack, day)
+    # The calendar ends with yesterday; its file names the user as well.
+    yesterday = _day(1)
+    _announce(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
+
+    def repaired() -> bool:
+        stack.invoke("ReconDownloadFunction")
+        found = [each for each in report(stack, yesterday) if each["fileType"] == RISK]
+        return bool(found) and found[0]["repairs"]["applied"] == 1
+
+    assert demo.wait_for(repaired, 90), report(stack, yesterday)
+    event_id = _dead_letter(stack, authorization)
+    yield Night(day, yesterday, user_id, authorization, event_id)
+    assert honninctl(stack, "deadletters", "redrive", "--yes").code == 0
+    for key in seeded:
+        stack.client("dynamodb").delete_item(TableName=stack.outputs["StateTableName"], Key=key)
+
+
+def _seed_month(stack: Stack) -> list[dict[str, Any]]:
+    """Days on which this stack did not run yet: what recon had left in the table then. Returns the keys."""
+    keys = []
+    for back in range(2, 31):
+        for position, file_type in enumerate((KYC, RISK, ACCOUNT)):
+            day = _day(back)
+            facts = _of_old(back, position, day)
+            item = {"pk": f"RECON#{file_type}", "sk": f"{day}#{facts.get('file_name', '')}", "file_type": file_type}
+            texts = {name: {"S": value} for name, value in {**item, **facts, "day": day}.items() if name != "missed"}
+            missed = facts.get("missed", "0")
+            tallies = {
+                "counts": {"M": {"rows": {"N": "40"}, "matched": {"N": "40"}, "missed": {"N": missed}}},
+                "repairs": {"M": {"applied": {"N": missed}}},
+            }
+            tallied = tallies if facts["state"] == "COMPARED" else {}
+            stack.client("dynamodb").put_item(TableName=stack.outputs["StateTableName"], Item={**texts, **tallied})
+            keys.append({"pk": texts["pk"], "sk": texts["sk"]})
+    return keys
+
+
+def _of_old(back: int, position: int, day: str) -> dict[str, str]:
+    name = {"file_name": f"console-{day}-{position}.csv"}
+    in_time = f"{(date.fromisoformat(day)).isoformat()}T18:20:00.000Z"
+    match (back, position):
+        case (3, 2):
+            return {**name, "state": "INVALID", "reason": "not text in UTF-8"}
+        case (11, 0):
+            return {"file_name": "-", "state": "MISSING"}
+        case (17, 1):
+            return {**name, "state": "EXPIRED", "reason": "HTTP 403"}
+        case (14, 0):
+            late = f"{(date.fromisoformat(day) + timedelta(days=1)).isoformat()}T03:00:00.000Z"
+            return {**name, "state": "COMPARED", "compared_at": late}
+        case (5, 0) | (8, 1) | (12, 2) | (19, 0) | (20, 1) | (26, 0):
+            return {**name, "state": "COMPARED", "compared_at": in_time, "missed": str(1 + back % 4)}
+        case _:
+            return {**name, "state": "COMPARED", "compared_at": in_time}
+
+
+def _announce(stack: Stack, day: str, text: str) -> None:
+    compact = day.replace("-", "")
+    name = f"kyc_passport_risk_a_client-{uuid.uuid4().hex[:6]}_{compact}_{compact}.csv"
+    stack.sandbox("PUT", f"/paypay/recon-files/{name}", json={"fileType": RISK, "day": day, "text": text})
+    stack.sandbox("POST", f"/paypay/recon-files/{name}/resend", json={})
+
+
+def _dead_letter(stack: Stack, authorization: str) -> str:
+    event = {
+        "v": 1,
+        "event_id": f"paypay:kyc:{uuid.uuid4()}",
+        "provider": "paypay",
+        "kind": "kyc",
+        "cause": "webhook",
+        "subject": authorization,
+        "received_at": "2026-11-21T12:00:00.000Z",
+        "detail": {},
+    }
+    stack.client("sqs").send_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"],
+        MessageBody=json.dumps(event),
+        MessageAttributes={"errorType": {"DataType": "String", "StringValue": "KeyError"}},
+    )
+    return str(event["event_id"])
+
+
+@pytest.fixture(scope="module")
+def console(stack: Stack) -> Iterator[str]:
+    """The address of a console that an operator has started; at the end, Ctrl-C."""
+    program = subprocess.Popen(
+        [TOOLS / "bin" / "honninctl", "console", "--port", "0", "--no-browser"],
+        env={
+            "PATH": os.defpath,
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "HONNIN_STACK": STACK_NAME,
+            "HONNIN_ENDPOINT": stack.endpoint,
+            "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert STACK_NAME in program.stdout.readline()
+    url = program.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", url)
+    yield url
+    program.send_signal(signal.SIGINT)
+    rest, complaints = program.communicate(timeout=20)
+    assert (program.returncode, rest, complaints) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser.running() as started:
+        yield started
+
+
+def _size(chromium: Browser, size: tuple[int, int]) -> None:
+    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+    chromium.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def _shot(chromium: Browser, name: str, width: int = WIDE[0]) -> None:
+    """A picture of the whole page."""
+    _size(chromium, (width, chromium.driver.execute_script("return document.documentElement.scrollHeight")))
+    chromium.screenshot(name)
+    _size(chromium, WIDE)
+
+
+def _look_up(chromium: Browser, url: str, user_id: str) -> None:
+    chromium.open(url)
+    field = chromium.driver.find_element(By.ID, "id")
+    field.clear()
+    field.send_keys(user_id)
+    chromium.press("form button", until="user?id=")
+
+
+def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, console: str, chromium: Browser) -> None:
+    _size(chromium, WIDE)
+    _look_up(chromium, f"{console}en/", night.user_id)
+    verdict = chromium.text(".verdict")
+    assert verdict.startswith("No. PayPay flags a risk on")
+    assert "The notification was lost." in verdict
+    entries = chromium.driver.find_elements(By.CSS_SELECTOR, ".timeline li")
+    assert [each.find_element(By.CSS_SELECTOR, ".what").text for each in entries][-3:] == [
+        "Identity read",
+        "Account linked",
+        "Link requested",
+    ]
+    assert any("verified → risk flagged" in each.text and "found by the daily file" in each.text for each in entries)
+    _shot(chromium, "console-user")
+    chromium.driver.find_element(By.CSS_SELECTOR, ".languages a[lang=ja]").click()
+    assert chromium.text(".verdict").startswith("いいえ。PayPay が")
+    _shot(chromium, "console-user-ja")
+
+
+def test_the_calendar_leads_to_the_day_and_to_who_was_missed(night: Night, console: str, chromium: Browser) -> None:
+    _size(chromium, WIDE)
+    chromium.open(f"{console}en/")
+    sheets = chromium.driver.find_elements(By.CSS_SELECTOR, ".sheet")
+    assert [len(each.find_elements(By.CSS_SELECTOR, "a.cell")) for each in sheets] == [30, 30, 30]
+    assert "Something needs a person." in chromium.text("main")
+    _shot(chromium, "console-recon")
+    chromium.press(f'a.cell[href$="{night.yesterday}#{RISK}"]', until=night.yesterday)
+    assert "all have been read again" in chromium.text(f"#{RISK} .says")
+    assert night.user_id in chromium.text(f"#{RISK} tbody")
+    chromium.open(f"{console}en/recon/{night.day}")
+    assert "verified → risk flagged" in chromium.text(f"#{RISK} tbody")
+    _shot(chromium, "console-day")
+    chromium.driver.find_element(By.LINK_TEXT, night.user_id).click()
+    assert chromium.text("h1") == night.user_id
+
+
+def test_a_dead_letter_says_what_to_do(night: Night, console: str, chromium: Browser) -> None:
+    _size(chromium, WIDE)
+    chromium.open(f"{console}en/")
+    chromium.press("#letters ~ p a", until="dead-letters")
+    assert night.event_id in chromium.text("main")
+    assert "KeyError" in chromium.text("main h2")
+    assert "honninctl deadletters redrive" in chromium.text("main")
+    _shot(chromium, "console-dead-letters")
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
+    night: Night, console: str, chromium: Browser, language: str
+) -> None:
+    before = len(chromium.traffic())
+    for path in ("", f"user?id={night.user_id}", f"recon/{night.day}", "dead-letters", "user?id=nobody-0"):
+        _size(chromium, PHONE)
+        chromium.open(f"{console}{language}/{path}")
+        assert chromium.driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0], path
+        assert night.authorization not in chromium.source
+        assert "テスト" not in chromium.source  # the sandbox's people are all called so
+        # By keyboard: first of all, past the header.
+        chromium.driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+        assert chromium.driver.switch_to.active_element.get_attribute("class") == "skip"
+        if path in ("", f"user?id={night.user_id}"):
+            _shot(chromium, f"console-phone-{'user' if path else 'overview'}-{language}", PHONE[0])
+    sent = [each["params"] for each in chromium.traffic()[before:] if each["method"] == "Network.requestWillBeSent"]
+    assert {urlsplit(each["request"]["url"]).netloc for each in sent} == {urlsplit(console).netloc}
+    complaints = [each["message"] for each in chromium.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+    assert not [each for each in complaints if "Content Security Policy" in each]
+
+
+def test_an_unknown_user_and_a_foreign_name_get_nothing(stack: Stack, console: str, chromium: Browser) -> None:
+    _look_up(chromium, f"{console}en/", "nobody-0")
+    assert chromium.status == 404
+    assert "Nobody is known under this id" in chromium.text("main")
+    chromium.open(console.replace("127.0.0.1", "localhost"))
+    assert chromium.status == 421
+    chromium.open(console[:-2])
+    assert chromium.text() == "There is nothing here."
+
+
+def test_the_terminals_calendar_shows_the_same(stack: Stack, night: Night, chromium: Browser) -> None:
+    """The picture for the README: what a terminal shows, as HTML."""
+    ended = honninctl(stack, "recon", "calendar", FORCE_COLOR="1", COLUMNS="90")
+    assert ended.code == 1  # a hole that PayPay can still fill
+    shown = Text.from_ansi(ended.stdout)
+    assert re.search(rf"{night.yesterday}.*repaired 1", shown.plain)
+    recorder = Console(record=True, width=90, file=io.StringIO())
+    recorder.print(shown)
+    style = "margin:0;padding:20px;background:#16181b;color:#e8e6e1;font:14px/1.45 'DejaVu Sans Mono',monospace"
+    page = recorder.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
+    chromium.open("about:blank")
+    chromium.driver.execute_script("document.body.style.margin = 0; document.body.innerHTML = arguments[0]", page)
+    _shot(chromium, "cli-recon-calendar", 820)

@@ -1,0 +1,871 @@
+"""The console: who is let in, what is escaped and masked, what it says, and that it says so in both languages."""
+
+import http.client
+import json
+import re
+import socket
+import string
+import threading
+import webbrowser
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from moto import mock_aws
+
+from honnin import errors
+from honnin.status import PayPayStatus, VexoraStatus
+from honninctl import command, dead_letters, people, recon
+from honninctl.console import advice, month, pages, verdict, wording
+from honninctl.console import command as console_command
+from honninctl.console.pages import Asked, Page, Pages
+from honninctl.console.server import ConsoleServer, listen
+from honninctl.console.verdict import Tone
+from honninctl.console.wording import LANGUAGES, Wording, preferred
+from honninctl.failures import NoAccessError, NotFoundError, UsageError
+from honninctl.recon import CalendarDay, DayState
+from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
+from tests.unit.test_cli_recon import DAY, TYPE, USERS, Recon
+
+NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
+AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
+CSS = (Path(pages.__file__).parent / "console.css").read_text()
+
+
+def _entry(what: str, to: str, *, before: str | None = None, **more: Any) -> dict[str, Any]:
+    entry = {
+        "at": "2026-11-20T03:00:00.000Z",
+        "eventId": "paypay:kyc:1",
+        "provider": "paypay",
+        "what": what,
+        "cause": "webhook",
+        "from": before,
+        "to": to,
+        "detail": {},
+    }
+    return {**entry, **more}
+
+
+def _at_paypay(status: str, **more: Any) -> dict[str, Any]:
+    facts = {"status": status, "providerStatus": "SUCCESS", "readAt": "2026-11-21T03:00:00.000Z", "scopes": []}
+    return {"userId": "user-1", "providers": {"paypay": {**facts, **more}}}
+
+
+def _get(deployment: FakeDeployment, *steps: str, language: str = "en", **fields: str) -> Page:
+    return Pages(deployment, lambda: NOW).page(Asked("/token", (language, *steps), fields, ""))
+
+
+def _text(page: Page) -> str:
+    """What a person reads."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.body.decode())).split())
+
+
+@pytest.fixture
+def deployment() -> FakeDeployment:
+    return FakeDeployment({"DeadLetterQueueUrl": "https://sqs.example/dead"})
+
+
+# Who is let in
+
+
+@pytest.fixture
+def server(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsoleServer]:
+    monkeypatch.setattr(recon, "calendar", lambda *_: [])
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    with listen(Pages(deployment, lambda: NOW), 0) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield listening
+        listening.shutdown()
+        thread.join()
+
+
+def _ask(
+    server: ConsoleServer, path: str, *headers: tuple[str, str], method: str = "GET", host: str | None = None
+) -> tuple[http.client.HTTPResponse, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    if host != "":
+        connection.putheader("Host", server.host if host is None else host)
+    for name, value in headers:
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer, body
+
+
+local_only = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+@local_only
+def test_it_listens_on_loopback_and_its_address_holds_a_secret(server: ConsoleServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+    assert len(server.token) >= 32
+    assert _ask(server, f"/{server.token}/en/")[0].status == 200
+    other = listen(Pages(FakeDeployment({})), 0)
+    other.server_close()
+    assert other.token != server.token
+
+
+@local_only
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:{port}",
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "",
+        "[::1]:{port}",
+    ],
+)
+def test_another_host_name_is_refused(server: ConsoleServer, host: str) -> None:
+    given = host.format(port=server.server_address[1])
+    answer, body = _ask(server, f"/{server.token}/en/", host=given)
+    assert answer.status == 421
+    assert "Honnin" not in body
+
+
+@local_only
+def test_two_host_headers_are_refused(server: ConsoleServer) -> None:
+    assert _ask(server, f"/{server.token}/en/", ("Host", "evil.example"))[0].status == 421
+
+
+@local_only
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Origin", "https://evil.example")],
+        [("Origin", "null")],
+        [("Origin", "http://127.0.0.1:1")],
+        [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", "iframe")],
+        [("Sec-Fetch-Site", "same-site"), ("Sec-Fetch-Dest", "script")],
+        [("Sec-Fetch-Site", "cross-site")],
+    ],
+)
+def test_another_site_is_refused(server: ConsoleServer, headers: list[tuple[str, str]]) -> None:
+    answer, body = _ask(server, f"/{server.token}/en/", *headers)
+    assert answer.status == 403
+    assert "Honnin" not in body
+
+
+@local_only
+def test_its_own_pages_and_the_browser_itself_are_let_in(server: ConsoleServer) -> None:
+    own = ("Origin", f"http://{server.host}")
+    opened = (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", "document"))
+    for headers in ((own,), opened, (("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Dest", "style"))):
+        assert _ask(server, f"/{server.token}/en/", *headers)[0].status == 200
+
+
+@local_only
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/favicon.ico", "/en/", "/{other}/en/", "/{token}", "/%E6/en/", "/é/en/", "//{token}/en/", "x/{token}/en/"],
+)
+def test_without_the_token_there_is_nothing(server: ConsoleServer, path: str) -> None:
+    given = path.format(token=server.token, other=server.token[:-1] + "_").encode().decode("latin-1")
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as raw:
+        raw.sendall(f"GET {given} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode("latin-1"))
+        answer = b"".join(iter(lambda: raw.recv(65536), b"")).decode()
+    if path == "//{token}/en/":
+        # The base class folds leading slashes: the same page, with its token.
+        assert answer.startswith("HTTP/1.0 200")
+        return
+    assert answer.startswith("HTTP/1.0 404")
+    assert answer.endswith("There is nothing here.\n")
+    assert server.token not in answer
+
+
+@local_only
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "PROPFIND", "CONNECT"]
+)
+def test_it_can_only_be_read(server: ConsoleServer, deployment: FakeDeployment, method: str) -> None:
+    answer, body = _ask(server, f"/{server.token}/en/user?id=user-1", method=method)
+    assert (answer.status, answer.getheader("Allow")) == (405, "GET")
+    assert server.token not in body
+    assert deployment.asked == []
+
+
+@local_only
+def test_every_answer_forbids_scripts_frames_and_keeping(server: ConsoleServer) -> None:
+    for path in (f"/{server.token}/en/", f"/{server.token}/console.css", "/", f"/{server.token}/xx/"):
+        answer, _ = _ask(server, path)
+        policy = answer.getheader("Content-Security-Policy") or ""
+        assert policy.startswith("default-src 'none'; style-src 'self';")
+        assert "frame-ancestors 'none'" in policy
+        assert "script" not in policy
+        assert "unsafe" not in policy
+        assert answer.getheader("Referrer-Policy") == "no-referrer"
+        assert answer.getheader("Cache-Control") == "no-store"
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
+        assert answer.getheader("Server") == "honninctl"
+
+
+@local_only
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/{token}/xx/", 404),
+        ("/{token}/en/nothing", 404),
+        ("/{token}/en/recon", 404),
+        ("/{token}/../etc/passwd", 404),
+        ("/{token}/templates/layout.html", 404),
+        ("/{token}/%2e%2e/pages.py", 404),
+        ("/{token}/en/recon/2026-02-30", 400),
+        ("/{token}/en/recon/0001-01-01", 400),
+        ("/{token}/en/recon/9999-12-31", 400),
+        ("/{token}/en/user", 400),
+        ("/{token}/en/user?id=%20", 400),
+        ("/{token}/en/?" + "&".join(f"a{number}=1" for number in range(20)), 400),
+    ],
+)
+def test_what_is_not_there_or_cannot_be_meant(server: ConsoleServer, path: str, status: int) -> None:
+    assert _ask(server, path.format(token=server.token))[0].status == status
+
+
+@local_only
+@pytest.mark.parametrize(("wanted", "language"), [("ja,en;q=0.8", "ja"), ("en-GB", "en"), ("", "en"), ("fr", "en")])
+def test_the_first_page_is_in_the_browsers_language(server: ConsoleServer, wanted: str, language: str) -> None:
+    answer, _ = _ask(server, f"/{server.token}/", ("Accept-Language", wanted))
+    assert (answer.status, answer.getheader("Location")) == (303, f"/{server.token}/{language}/")
+    _, body = _ask(server, f"/{server.token}/{language}/")
+    assert f'<html lang="{language}">' in body
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("en;q=0.5, ja;q=0.9", "ja"), ("ja;q=0, en", "en"), ("de, ja-JP;q=x, JA", "ja"), ("*", "en"), (";q=", "en")],
+)
+def test_a_language_is_chosen_by_its_weight(header: str, language: str) -> None:
+    assert preferred(header) == language
+
+
+def test_a_port_that_is_taken_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*_: object) -> None:
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr("socketserver.TCPServer.server_bind", taken)
+    with pytest.raises(UsageError, match="--port 0"):
+        listen(Pages(FakeDeployment({})), 8700)
+
+
+# What is escaped
+
+
+class _Tags(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page.body.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def _assert_harmless(page: Page, *, shown: bool = True) -> None:
+    tags = _Tags(page).found
+    assert {tag for tag, _ in tags} & {"script", "img", "iframe", "object", "style", "base"} == set()
+    assert not [attrs for _, attrs in tags if any(name.startswith("on") or name == "style" for name in attrs)]
+    assert not [attrs for _, attrs in tags if (attrs.get("href") or "#").startswith(("javascript:", "//", "http"))]
+    assert HOSTILE.encode() not in page.body
+    assert b"49" not in page.body.replace(b"2649", b"") or b"{{7*7}}" in page.body
+    if shown:
+        assert HOSTILE in unescape(page.body.decode())
+
+
+def _hostile(value: Any) -> Any:
+    """The same shape with a hostile text for every text that nothing is decided by."""
+    kept = {"at", "readAt", "sentAt", "appliedAt", "requestedAt", "deadline", "storedAt", "comparedAt", "state", "day"}
+    if isinstance(value, dict):
+        return {
+            HOSTILE if name.startswith("x-") else name: each if name in kept else _hostile(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_hostile(each) for each in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_users_page_escapes_everything(deployment: FakeDeployment, language: str) -> None:
+    providers = {HOSTILE: _hostile(_at_paypay("VERIFIED", submissionId="s", scopes=["a"])["providers"]["paypay"])}
+    deployment.api.append({"userId": HOSTILE, "providers": providers})
+    entry = _hostile(_entry("kyc_read", "VERIFIED", before="LINKED", detail={"x-name": "value"}))
+    deployment.api.append({"entries": [entry, {**entry, "to": "<b>"}], "cursor": None})
+    page = _get(deployment, "user", language=language, id=HOSTILE)
+    assert page.status == 200
+    _assert_harmless(page)
+    asked = [unquote(path) for _, path, _ in deployment.asked]
+    assert asked == [f"/users/{HOSTILE}", f"/users/{HOSTILE}/timeline"]
+
+
+def test_a_refused_id_and_what_was_said_of_it_are_escaped(deployment: FakeDeployment) -> None:
+    deployment.api.append(UsageError(f"the merchant API answered 422: {HOSTILE}"))
+    page = _get(deployment, "user", id=HOSTILE)
+    assert page.status == 400
+    _assert_harmless(page)
+
+
+def test_the_switch_of_languages_keeps_what_was_asked_and_adds_no_address(deployment: FakeDeployment) -> None:
+    page = _get(deployment, "//evil.example", id=HOSTILE)
+    assert page.status == 404
+    _assert_harmless(page, shown=False)
+    switch = [attrs["href"] for tag, attrs in _Tags(page).found if tag == "a" and attrs.get("hreflang") == "ja"]
+    assert urlsplit(switch[0] or "").path == "/token/ja/%2F%2Fevil.example"
+
+
+def _file(**more: Any) -> dict[str, Any]:
+    file = {
+        "fileType": TYPE,
+        "day": DAY,
+        "fileName": "a.csv",
+        "revisionOf": "b.csv",
+        "state": "COMPARED",
+        "reason": "why",
+        "requestedAt": "2026-11-21T00:00:00.000Z",
+        "deadline": "2026-11-21T02:00:00.000Z",
+        "storedAt": "2026-11-21T00:01:00.000Z",
+        "comparedAt": "2026-11-21T00:02:00.000Z",
+        "compareMs": 1,
+        "sha256": "0",
+        "bytes": 1,
+        "counts": {"rows": 3, "matched": 2, "missed": 1},
+        "badRows": [{"line": 1, "reason": "too long"}],
+        "repairs": {"applied": 1, "changed": 1, "waiting": 0},
+        "missed": [
+            {
+                "userAuthorizationId": "a…b",
+                "userId": "user-1",
+                "outcome": "kyc_read",
+                "from": "VERIFIED",
+                "to": "RISK_FLAGGED",
+                "appliedAt": "2026-11-21T00:03:00.000Z",
+            }
+        ],
+    }
+    return {**file, **more}
+
+
+def test_a_days_page_escapes_everything(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_hostile(_file())]})
+    page = _get(deployment, "recon", DAY)
+    assert page.status == 200
+    _assert_harmless(page)
+
+
+def test_the_dead_letters_are_escaped(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = {"event_id": "e", "provider": "p", "kind": "k", "cause": "c", "subject": "s"}
+    letter = {"messageId": "m", "sentAt": "2026-11-21T00:00:00.000Z", "errorType": "E", "bodyBytes": 1, "event": event}
+    found = [_hostile(letter), _hostile({**letter, "event": None})]
+    monkeypatch.setattr(dead_letters, "letters", lambda _: found)
+    page = _get(deployment, "dead-letters")
+    assert page.status == 200
+    _assert_harmless(page)
+
+
+def test_the_templates_escape_by_rule() -> None:
+    assert pages._templates().autoescape is True
+    for template in (Path(pages.__file__).parent / "templates").glob("*.html"):
+        text = template.read_text()
+        assert "|safe" not in text.replace(" ", "")
+        assert "autoescape" not in text
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://", text), template
+
+
+# What is masked
+
+
+def test_a_timeline_shows_an_authorization_by_its_ends_and_a_url_without_its_query(deployment: FakeDeployment) -> None:
+    deployment.api.append(_at_paypay("VERIFIED"))
+    event_id = f"recon:{TYPE}:{DAY}:{AUTHORIZATION}"
+    detail = {"path": "https://h.example/a.csv?signature=topsecret"}
+    deployment.api.append(
+        {"entries": [_entry("kyc_read", "VERIFIED", eventId=event_id, detail=detail)], "cursor": None}
+    )
+    page = _get(deployment, "user", id="user-1")
+    assert AUTHORIZATION not in page.body.decode()
+    assert "topsecret" not in page.body.decode()
+    assert "a85f…3af7" in _text(page)
+
+
+def test_a_days_report_shows_authorizations_by_their_ends() -> None:
+    with mock_aws():
+        world = Recon()
+        world.put(*USERS.values())
+        world.compared([USERS["user-2"], USERS["user-3"]])
+        world.repaired("user-2", "RISK_FLAGGED")
+        page = _get(world.deployment, "recon", DAY)
+    assert page.status == 200
+    shown = _text(page)
+    assert "2 had been missed: 1 have been read again, 1 still wait." in shown
+    assert "user-2 a85f…0002 Identity read verified → became risk flagged" in shown
+    assert not [each for each in USERS.values() if each in page.body.decode()]
+
+
+def test_a_dead_letter_shows_its_subject_by_its_ends(deployment: FakeDeployment) -> None:
+    event = {
+        "v": 1,
+        "event_id": "paypay:kyc:1",
+        "provider": "paypay",
+        "kind": "kyc",
+        "cause": "webhook",
+        "subject": AUTHORIZATION,
+        "received_at": "2026-11-21T12:00:00.000Z",
+        "detail": {},
+    }
+    message = {
+        "MessageId": "m-1",
+        "ReceiptHandle": "h-1",
+        "Body": json.dumps(event),
+        "Attributes": {"SentTimestamp": "1795305600000"},
+        "MessageAttributes": {"errorType": {"StringValue": "KeyError"}},
+    }
+    not_ours = {**message, "MessageId": "m-2", "Body": "テスト ハナコ", "MessageAttributes": {}}
+    sqs = Service(receive_message={"Messages": [message, not_ours]}, change_message_visibility_batch={})
+    deployment.services["sqs"] = sqs
+    page = _get(deployment, "dead-letters")
+    shown = _text(page)
+    assert AUTHORIZATION not in page.body.decode()
+    assert "a85f…3af7" in shown
+    assert "ハナコ" not in shown
+    assert "most likely a mistake in the program" in shown
+    assert "The queue has tried for about two days" in shown
+
+
+# Is this user verified, since when, how do we know
+
+
+def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
+    deployment.api.append(_at_paypay("VERIFIED"))
+    entries = [
+        _entry("kyc_read", "VERIFIED", before="VERIFIED", at="2026-11-21T03:00:00.000Z"),
+        _entry("kyc_read", "VERIFIED", before="LINKED", at="2026-11-20T15:30:00.000Z", cause="recon"),
+        _entry("linked", "LINKED", at="2026-11-19T03:00:00.000Z"),
+    ]
+    deployment.api.append({"entries": entries, "cursor": None})
+    shown = _text(_get(deployment, "user", id="user-1"))
+    assert (
+        "Yes. user-1 is verified at PayPay. PayPay, since Sat 21 November 2026 00:30: The notification was lost."
+        in shown
+    )
+    deployment.api.append(_at_paypay("RISK_FLAGGED"))
+    deployment.api.append({"entries": [], "cursor": None})
+    assert "いいえ。PayPay が user-1 にリスクがあるとしています。" in _text(
+        _get(deployment, "user", language="ja", id="user-1")
+    )
+
+
+def _standing(provider: str, status: str) -> verdict.Standing:
+    [found] = verdict.standings({provider: {"status": status}}, [])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("vexora", "paypay", "expected"),
+    [
+        ("APPROVED", "VERIFIED", (Tone.GOOD, ["paypay", "vexora"])),
+        ("APPROVED", "RISK_FLAGGED", (Tone.RISK, ["paypay"])),
+        ("APPROVED", "INACTIVE", (Tone.GOOD, ["vexora"])),
+        ("REJECTED", "LINKED", (Tone.WAIT, ["paypay"])),
+        ("REJECTED", "EXPIRED", (Tone.BAD, ["paypay", "vexora"])),
+    ],
+)
+def test_a_risk_outweighs_an_approval(vexora: str, paypay: str, expected: tuple[Tone, list[str]]) -> None:
+    assert verdict.headline([_standing("paypay", paypay), _standing("vexora", vexora)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([], None),
+        ([("VERIFIED", "VERIFIED", "3")], None),
+        ([("VERIFIED", "VERIFIED", "3"), ("LINKED", "VERIFIED", "2"), (None, "LINKED", "1")], "2"),
+        ([(None, "VERIFIED", "1")], "1"),
+        # The status has moved on since the timeline was read, or the other way round.
+        ([("VERIFIED", "RISK_FLAGGED", "2"), ("LINKED", "VERIFIED", "1")], None),
+    ],
+)
+def test_since_when_is_the_last_move_into_the_status(
+    entries: list[tuple[str | None, str, str]], expected: str | None
+) -> None:
+    found = verdict.beginning("VERIFIED", [{"from": before, "to": to, "at": at} for before, to, at in entries])
+    assert (found["at"] if found else None) == expected
+
+
+def test_a_timeline_that_does_not_reach_back_says_so(deployment: FakeDeployment) -> None:
+    deployment.api.append(_at_paypay("VERIFIED", readAt=None))
+    deployment.api.append({"entries": [_entry("kyc_read", "VERIFIED", before="VERIFIED")], "cursor": None})
+    shown = _text(_get(deployment, "user", id="user-1"))
+    assert "Longer than the latest 500 timeline entries reach back" in shown
+    assert "Last read at the provider Not yet" in shown
+
+
+def test_an_erased_user_has_a_timeline_and_no_status(deployment: FakeDeployment) -> None:
+    deployment.api.append(NotFoundError("no user is known under this id"))
+    tombstone = _entry("erased", "ERASED", provider="honnin", cause="api")
+    deployment.api.append({"entries": [tombstone], "cursor": None})
+    page = _get(deployment, "user", id="user-1")
+    assert page.status == 200
+    assert "The personal data of user-1 was erased on Fri 20 November 2026 12:00." in _text(page)
+
+
+def test_more_of_a_timeline_is_a_link_and_ends(deployment: FakeDeployment) -> None:
+    for entries, shown, more in (
+        ("", 30, True),
+        ("90", 90, True),
+        ("9999", 100, False),
+        ("-1", 30, True),
+        ("²", 30, True),
+    ):
+        deployment.api.append(_at_paypay("VERIFIED"))
+        deployment.api.append({"entries": [_entry("kyc_read", "VERIFIED")] * 100, "cursor": None})
+        page = _get(deployment, "user", id="user-1", entries=entries)
+        assert page.body.decode().count("<details>") == shown
+        assert ("Show older entries" in _text(page)) is more
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (NoAccessError("the merchant API answered 403"), 403, "does not let your credentials"),
+        (client_error("ExpiredToken"), 403, "does not let your credentials"),
+        (EndpointConnectionError(endpoint_url="http://x"), 504, "AWS does not answer"),
+        (client_error("ThrottlingException"), 502, "could not answer"),
+        (UsageError("422"), 400, "cannot be an id"),
+    ],
+    ids=repr,
+)
+def test_trouble_is_a_plain_sentence(deployment: FakeDeployment, error: Exception, status: int, says: str) -> None:
+    deployment.api.append(error)
+    page = _get(deployment, "user", id="user-1")
+    assert page.status == status
+    assert says in _text(page)
+
+
+def test_an_unknown_user_is_404_in_a_sentence(deployment: FakeDeployment) -> None:
+    deployment.api.extend([NotFoundError("x"), NotFoundError("x")])
+    page = _get(deployment, "user", id="nobody")
+    assert page.status == 404
+    assert "Nobody is known under this id" in _text(page)
+
+
+def test_an_unexpected_error_shows_no_value(deployment: FakeDeployment) -> None:
+    deployment.api.append(ValueError("テスト ハナコ"))
+    page = _get(deployment, "user", id="user-1")
+    assert page.status == 502
+    assert "ValueError" in _text(page)
+    assert "ハナコ" not in _text(page)
+
+
+def test_one_part_that_fails_leaves_the_other(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recon, "calendar", lambda *_: [CalendarDay(DAY, TYPE, DayState.COMPARED)])
+    deployment.services["sqs"] = Service(get_queue_attributes=client_error("AccessDenied", "GetQueueAttributes"))
+    page = _get(deployment, "")
+    assert page.status == 200
+    assert "GetQueueAttributes" in _text(page)
+    assert f"/recon/{DAY}#{TYPE}" in page.body.decode()
+    assert "Nothing needs a person" not in _text(page)
+
+
+def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise NotFoundError("x")
+
+    monkeypatch.setattr(recon, "report", unknown)
+    page = _get(deployment, "recon", "2026-11-21")
+    assert page.status == 404
+    assert "Nothing is known of this day" in _text(page)
+    assert "Fri 20 November 2026" in _text(page)
+    assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
+
+
+@pytest.mark.parametrize("state", [each for each in DayState if each not in (DayState.COMPARED, DayState.NONE)])
+def test_a_file_that_was_not_compared_says_why_and_what_to_do(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
+) -> None:
+    if state in (DayState.REPAIRED, DayState.REPAIRING, DayState.LATE, DayState.DUE):
+        pytest.skip("a state of a cell, not of a file")
+    bare = {"fileType": TYPE, "day": DAY, "state": state.name}
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [bare]})
+    shown = _text(_get(deployment, "recon", DAY))
+    assert Wording("en")(f"legend.{state.name}") in shown
+    assert ("PayPay to send" in shown or "Ask PayPay" in shown) is (state in recon.HOLES)
+
+
+# The calendar
+
+
+def _month(**states: DayState) -> list[CalendarDay]:
+    days = [f"2026-11-{number:02}" for number in range(1, 22)]
+    return [CalendarDay(day, TYPE, states.get(f"d{day[-2:]}", DayState.COMPARED)) for day in reversed(days)]
+
+
+def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
+    [sheet] = month.sheets(_month()[:18])  # from Wednesday the 4th
+    assert [[cell.number if cell else None for cell in week] for week in sheet.weeks] == [
+        [None, None, None, 4, 5, 6, 7],
+        [8, 9, 10, 11, 12, 13, 14],
+        [15, 16, 17, 18, 19, 20, 21],
+    ]
+    assert [cell.first for cell in sheet.weeks[0] if cell] == [True, False, False, False]
+
+
+def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
+    found = month.holes(_month(d14=DayState.MISSING, d15=DayState.INVALID, d20=DayState.LATE))
+    assert [each.day for each in found] == ["2026-11-15"]
+
+
+def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recon, "calendar", lambda *_: _month(d20=DayState.MISSING))
+    monkeypatch.setattr(dead_letters, "count", lambda _: 2)
+    shown = _text(_get(deployment, ""))
+    assert "Something needs a person." in shown
+    assert "missing or unusable: 1." in shown
+    assert "Events parked as dead letters: 2." in shown
+    monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    assert "Nothing needs a person" in _text(_get(deployment, ""))
+
+
+def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, missed=1204, repaired=1204)
+    monkeypatch.setattr(recon, "calendar", lambda *_: [day])
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    page = _get(deployment, "")
+    assert "Fri 20 November 2026: repaired (1,204 users), after 10:15" in _text(page)
+    assert '<span class="figure">1k</span>' in page.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, DayState.REPAIRED),
+        ({"repairs": {"applied": 0, "changed": 0, "waiting": 1}}, DayState.REPAIRING),
+        ({"missed": []}, DayState.COMPARED),
+        ({"missed": [], "comparedAt": "2026-11-21T01:15:00.001Z"}, DayState.LATE),
+        ({"state": "NONE"}, DayState.NONE),
+        ({"state": "IGNORED"}, DayState.NONE),
+        ({"state": "TOO_LARGE"}, DayState.TOO_LARGE),
+    ],
+)
+def test_what_a_file_comes_to(more: dict[str, Any], expected: DayState) -> None:
+    assert month.state_of(_file(**more)) is expected
+
+
+# What lies behind a dead letter
+
+
+@pytest.mark.parametrize(
+    ("error_type", "expected"),
+    [
+        (dead_letters.RECEIVED_TOO_OFTEN, advice.Cause.TRIED_OUT),
+        ("MalformedEventError", advice.Cause.MALFORMED),
+        ("ProviderRefusedError", advice.Cause.PROVIDER),
+        ("SecretIncompleteError", advice.Cause.OURS),
+        ("ProviderConfigurationError", advice.Cause.OURS),
+        ("InvalidReconFileError", advice.Cause.PROGRAM),
+        ("KeyError", advice.Cause.PROGRAM),
+        ("__name__", advice.Cause.PROGRAM),
+        ("ClassVar", advice.Cause.PROGRAM),
+    ],
+)
+def test_an_error_type_has_its_cause(error_type: str, expected: advice.Cause) -> None:
+    assert advice.cause(error_type) is expected
+    assert hasattr(errors, error_type) or expected in (advice.Cause.TRIED_OUT, advice.Cause.PROGRAM)
+
+
+# Two languages, one set of texts
+
+
+def _places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_texts_with_the_same_places() -> None:
+    japanese, english = wording.texts("ja"), wording.texts("en")
+    assert japanese.keys() == english.keys()
+    for name, text in english.items():
+        if name != "day":
+            assert _places(japanese[name]) == _places(text), name
+        assert japanese[name].strip(), name
+
+
+def test_every_status_state_and_cause_has_its_texts() -> None:
+    names = wording.texts("en").keys()
+    wanted = {f"status.{each}" for each in (*VexoraStatus, *PayPayStatus)}
+    wanted |= {f"standing.vexora_{each}" for each in VexoraStatus}
+    wanted |= {f"standing.paypay_{each}" for each in PayPayStatus}
+    wanted |= {f"{table}.{each.name}" for each in DayState for table in ("state", "legend")}
+    wanted |= {f"day_page.todo_{each.name}" for each in recon.HOLES}
+    wanted |= {f"advice.{each}{end}" for each in advice.Cause for end in ("", "_todo")}
+    wanted |= {f"verdict.{each}" for each in Tone}
+    assert wanted <= names
+    assert set(month.LOOKS) == set(DayState)
+
+
+def test_every_text_is_used_somewhere() -> None:
+    """A text that nothing names is one that nobody keeps true."""
+    here = Path(pages.__file__).parent
+    sources = "".join(each.read_text() for each in (*here.glob("*.py"), *here.glob("templates/*.html")))
+    tables = set(re.findall(r"['\"](\w+)\.['\"] ?~|f['\"](\w+)\.\{", sources))
+    by_table = {name for pair in tables for name in pair if name}
+    for name in wording.texts("en"):
+        table = name.partition(".")[0]
+        assert f"'{name}'" in sources or f'"{name}"' in sources or table in by_table or "todo_" in name, name
+
+
+# The look
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_has_contrast(scheme: int) -> None:
+    """WCAG 2.2 AA: 4.5 to 1."""
+    block = re.findall(r":root \{(.+?)\}", CSS, re.DOTALL)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    pairs = [(f"{each}-paper", f"{each}-ink") for each in (*month.Look, "quiet")]
+    pairs += [(paper, ink) for paper in ("page", "paper") for ink in ("ink", "quiet", "link")]
+    for paper, ink in pairs:
+        assert _contrast(colours[paper], colours[ink]) >= 4.5, (paper, ink)
+    assert _contrast(colours["seal"], "#ffffff") >= 4.5
+
+
+def test_every_look_and_symbol_is_drawn() -> None:
+    parts = (Path(pages.__file__).parent / "templates" / "parts.html").read_text()
+    drawn = set(re.findall(r'<symbol id="(\w+)"', parts))
+    for look, symbol in month.LOOKS.values():
+        assert symbol in drawn
+        assert f".{look} {{" in CSS or f".{look}," in CSS or f", .{look}" in CSS
+    assert len({symbol for _, symbol in month.LOOKS.values()}) == len(DayState)  # each is told apart without colour
+    assert "url(" not in CSS
+    assert "@import" not in CSS
+
+
+def test_tables_have_headers_and_pages_one_heading(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()]})
+    monkeypatch.setattr(recon, "calendar", lambda *_: _month())
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    for steps in (("",), ("recon", DAY)):
+        tags = _Tags(_get(deployment, *steps)).found
+        names = [tag for tag, _ in tags]
+        assert names.count("h1") == names.count("main") == 1
+        assert names.count("th") >= 5
+        assert all(attrs.get("scope") for tag, attrs in tags if tag == "th")
+        ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+        assert len(ids) == len(set(ids))
+        used = [attrs["href"] for tag, attrs in tags if tag == "use"]
+        assert {str(each).lstrip("#") for each in used} <= set(ids)
+
+
+# The command
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, deployment: FakeDeployment) -> None:
+    """The command's server ends at once, as by Ctrl-C."""
+
+    def interrupted(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "Deployment", lambda _where: deployment)
+    monkeypatch.setattr(ConsoleServer, "serve_forever", interrupted)
+
+
+def test_the_help_teaches() -> None:
+    shown = run("console", "--help", env={"COLUMNS": "200"}).stdout
+    for text in ("Example: honninctl console", "--port", "--no-browser", "127.0.0.1", "Ctrl-C", "JSON", "--stack"):
+        assert text in shown
+
+
+@local_only
+@pytest.mark.usefixtures("started")
+def test_ctrl_c_is_a_good_end() -> None:
+    ended = run("console", "--no-browser")
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/$", ended.stdout.strip())
+    url = json.loads(run("console", "--no-browser", "--json").stdout)["url"]
+    assert url.startswith("http://127.0.0.1:")
+
+
+@local_only
+@pytest.mark.usefixtures("started")
+def test_the_browser_is_led_to_the_page_without_the_token_in_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str, int]] = []
+    opened = threading.Event()
+
+    def browse(url: str) -> bool:
+        path = Path(urlsplit(url).path)
+        seen.append((url, path.read_text(), path.parent.stat().st_mode & 0o777))
+        opened.set()
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+    monkeypatch.setattr(ConsoleServer, "serve_forever", lambda _: opened.wait(10))
+    ended = run("console", "--json")
+    url = json.loads(ended.stdout)["url"]
+    [(given, text, mode)] = seen
+    assert given.startswith("file:///")
+    assert url not in given
+    assert f"url={url}" in text
+    assert mode == 0o700
+    assert not Path(urlsplit(given).path).exists()
+
+
+@pytest.mark.usefixtures("started")
+def test_a_stack_that_is_not_there_starts_nothing(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment.services["cloudformation"] = Service(describe_stacks=client_error("ValidationError"))
+    monkeypatch.setattr("honninctl.console.server.listen", lambda *_: pytest.fail("started"))
+    ended = run("console", "--no-browser")
+    assert (ended.exit_code, ended.stdout) == (3, "")
+
+
+def test_registering_the_command_loads_neither_the_templates_nor_the_server() -> None:
+    import subprocess
+    import sys
+
+    probe = "import sys; from honninctl import app; app.program(); print('jinja2' in sys.modules, 'http.server' in sys.modules)"
+    paths = [str(Path(console_command.__file__).parents[2]), str(Path(errors.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", probe], env={"PYTHONPATH": ":".join(paths)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_people_ask_for_no_reveal(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every function that could reveal is called so that it does not."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(people, "status", lambda *_: _at_paypay("VERIFIED"))
+    monkeypatch.setattr(people, "timeline", lambda *_, **given: asked.update(timeline=given) or iter([]))
+    monkeypatch.setattr(recon, "report", lambda *_, **given: asked.update(report=given) or {"files": []})
+    monkeypatch.setattr(dead_letters, "letters", lambda *_, **given: asked.update(letters=given) or [])
+    for steps, fields in ((("user",), {"id": "user-1"}), (("recon", DAY), {}), (("dead-letters",), {})):
+        assert _get(deployment, *steps, **fields).status == 200
+    assert asked.keys() == {"timeline", "report", "letters"}
+    assert not any(given.get("reveal") for given in asked.values())
