@@ -9,6 +9,9 @@ from local.stack import Stack
 
 _DAY_S = 86_400
 
+# Three files are announced, fetched, compared and repaired meanwhile; on a busy machine that takes its time.
+_NIGHT_S = 180.0
+
 
 @contextmanager
 def ahead(stack: Stack, days: int) -> Iterator[None]:
@@ -57,7 +60,7 @@ def _found_by_recon(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
         stack.invoke("ReconDownloadFunction")
         return is_settled(report(stack, day)) and status(stack, user_id, "paypay") != before
 
-    wait_for(repaired)
+    wait_for(repaired, _NIGHT_S)
     missed = [each for file in report(stack, day) for each in file["missed"] if each["userId"] == user_id]
     causes = [entry.cause for entry in timeline(stack, user_id) if entry.moved_to == "RISK_FLAGGED"]
     got = f"{before}, then {status(stack, user_id, 'paypay')} by {'/'.join(causes)}, {len(missed)} x in the report"

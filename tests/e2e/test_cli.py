@@ -286,12 +286,43 @@ def _version(stack: Stack, user_id: str) -> str:
     return str(item["version"]["N"])
 
 
-# `erase` needs DELETE /users/{userId}/personal-data, which issue 6 adds: until then the stack does not know the call.
-# TO COMPLETE once it is there: the certificate, what `export` still finds, --unlink.
 def test_erase_asks_before_it_calls(stack: Stack) -> None:
     user_id, _ = _linked(stack)
     assert honninctl(stack, "erase", user_id).code == 2  # nobody to ask
     assert ok(stack, "status", user_id)["providers"]["paypay"]["status"] == "VERIFIED"
+
+
+def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack) -> None:
+    """With --unlink the authorization ends at PayPay as well; a second time the same certificate is shown."""
+    user_id, authorization = _linked(stack)
+    assert ok(stack, "export", user_id)["personalData"]
+    certificate = ok(stack, "erase", user_id, "--yes", "--unlink")
+    assert certificate["userId"] == user_id
+    erased = certificate["erased"]
+    assert erased["vaultObjects"] >= 1
+    assert (erased["links"], erased["statuses"], erased["unlinkedAtPayPay"]) == (1, 1, 1)
+    assert _is_unlinked(stack, user_id)
+    assert honninctl(stack, "status", user_id).code == 3
+    left = honninctl(stack, "export", user_id, "--reveal")
+    assert left.code == 0, left.stderr
+    assert authorization not in left.stdout
+    assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])
+    assert [each["what"] for each in left.json["timeline"]] == ["erased", "kyc_read", "linked", "link_requested"]
+    assert not any(each["detail"] for each in left.json["timeline"])
+    again = honninctl(stack, "erase", user_id, "--yes")
+    assert certificate["certificateId"] in again.stdout
+
+
+def test_erase_without_unlink_leaves_paypays_side_alone(stack: Stack) -> None:
+    user_id, _ = _linked(stack)
+    assert "unlinkedAtPayPay" not in ok(stack, "erase", user_id, "--yes")["erased"]
+    assert not _is_unlinked(stack, user_id)
+    assert honninctl(stack, "erase", "nobody-0", "--yes").code == 3
+
+
+def _is_unlinked(stack: Stack, user_id: str) -> bool:
+    [link] = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"]
+    return bool(link["unlinked"])
 
 
 @pytest.mark.parametrize(

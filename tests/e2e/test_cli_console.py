@@ -1,5 +1,6 @@
 """The console in a browser, on the deployed stack: what a person in Tokyo sees after a night of recon."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,7 +8,7 @@ import re
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,11 +16,14 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from honninctl import masking
 from local import demo, environment
 from local.demo_paypay import account_link, press_allow
 from local.demo_recon import is_settled, play_night, report
@@ -30,7 +34,8 @@ from tests.e2e import browser
 from tests.e2e.browser import Browser
 from tests.e2e.test_cli import honninctl
 
-pytestmark = pytest.mark.e2e
+# The first test waits for the stack, a night of recon and a browser.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 KYC, RISK, ACCOUNT = (
     "kyc_passport_sync_recon",
@@ -38,6 +43,7 @@ KYC, RISK, ACCOUNT = (
     "kyc_passport_account_status_sync_recon",
 )
 WIDE, PHONE = (1120, 900), (390, 844)
+_NIGHT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -67,28 +73,31 @@ def night(stack: Stack) -> Iterator[Night]:
     authorization = str(link["id"])
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
     stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
-    day = play_night(stack)
-
-    def settled() -> bool:
-        stack.invoke("ReconDownloadFunction")  # its schedule would
-        return is_settled(report(stack, day))
-
-    assert demo.wait_for(settled, 90), report(stack, day)
-    # The calendar ends with yesterday; its file names the user as well.
+    # The calendar ends with yesterday. One file first: on a slow machine three cold starts at once take longer than
+    # PayPay waits, and its retries begin as many again.
     yesterday = _day(1)
     _announce(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
-
-    def repaired() -> bool:
-        stack.invoke("ReconDownloadFunction")
-        found = [each for each in report(stack, yesterday) if each["fileType"] == RISK]
-        return bool(found) and found[0]["repairs"]["applied"] == 1
-
-    assert demo.wait_for(repaired, 90), report(stack, yesterday)
+    _fetch_until(stack, yesterday, lambda files: any(each["repairs"]["applied"] == 1 for each in files))
+    day = play_night(stack)
+    _fetch_until(stack, day, is_settled)
     event_id = _dead_letter(stack, authorization)
     yield Night(day, yesterday, user_id, authorization, event_id)
     assert honninctl(stack, "deadletters", "redrive", "--yes").code == 0
     for key in seeded:
         stack.client("dynamodb").delete_item(TableName=stack.outputs["StateTableName"], Key=key)
+
+
+def _fetch_until(stack: Stack, day: str, is_done: Callable[[list[dict[str, Any]]], bool]) -> None:
+    """Have the announced files fetched, as the schedule would, until the day's report is what it should be."""
+
+    def done() -> bool:
+        with contextlib.suppress(requests.Timeout):  # a busy machine: ask again
+            if is_done(report(stack, day)):
+                return True
+            stack.invoke("ReconDownloadFunction")
+        return False
+
+    assert demo.wait_for(done, _NIGHT_S), report(stack, day)
 
 
 def _seed_month(stack: Stack) -> list[dict[str, Any]]:
@@ -203,6 +212,11 @@ def _shot(chromium: Browser, name: str, width: int = WIDE[0]) -> None:
     _size(chromium, WIDE)
 
 
+def _words(text: str) -> str:
+    """Without line ends, which are the layout's."""
+    return " ".join(text.split())
+
+
 def _look_up(chromium: Browser, url: str, user_id: str) -> None:
     chromium.open(url)
     field = chromium.driver.find_element(By.ID, "id")
@@ -223,7 +237,8 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
         "Account linked",
         "Link requested",
     ]
-    assert any("verified → risk flagged" in each.text and "found by the daily file" in each.text for each in entries)
+    by_recon = [_words(each.text) for each in entries if "found by the daily file" in each.text]
+    assert any(re.search("verified → (became )?risk flagged", each) for each in by_recon)
     _shot(chromium, "console-user")
     chromium.driver.find_element(By.CSS_SELECTOR, ".languages a[lang=ja]").click()
     assert chromium.text(".verdict").startswith("いいえ。PayPay が")
@@ -239,10 +254,12 @@ def test_the_calendar_leads_to_the_day_and_to_who_was_missed(night: Night, conso
     _shot(chromium, "console-recon")
     chromium.press(f'a.cell[href$="{night.yesterday}#{RISK}"]', until=night.yesterday)
     assert "all have been read again" in chromium.text(f"#{RISK} .says")
-    assert night.user_id in chromium.text(f"#{RISK} tbody")
-    chromium.open(f"{console}en/recon/{night.day}")
-    assert "verified → risk flagged" in chromium.text(f"#{RISK} tbody")
+    assert re.search("verified → (became )?risk flagged", _words(chromium.text(f"#{RISK} tbody")))
     _shot(chromium, "console-day")
+    chromium.open(f"{console}en/recon/{night.day}")
+    assert f"{night.user_id} {masking.masked(night.authorization)} Identity read" in _words(
+        chromium.text(f"#{RISK} tbody")
+    )
     chromium.driver.find_element(By.LINK_TEXT, night.user_id).click()
     assert chromium.text("h1") == night.user_id
 
@@ -268,11 +285,11 @@ def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
         assert chromium.driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0], path
         assert night.authorization not in chromium.source
         assert "テスト" not in chromium.source  # the sandbox's people are all called so
+        if path in ("", f"user?id={night.user_id}"):
+            _shot(chromium, f"console-phone-{'user' if path else 'overview'}-{language}", PHONE[0])
         # By keyboard: first of all, past the header.
         chromium.driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
         assert chromium.driver.switch_to.active_element.get_attribute("class") == "skip"
-        if path in ("", f"user?id={night.user_id}"):
-            _shot(chromium, f"console-phone-{'user' if path else 'overview'}-{language}", PHONE[0])
     sent = [each["params"] for each in chromium.traffic()[before:] if each["method"] == "Network.requestWillBeSent"]
     assert {urlsplit(each["request"]["url"]).netloc for each in sent} == {urlsplit(console).netloc}
     complaints = [each["message"] for each in chromium.driver.get_log("browser")]  # type: ignore[no-untyped-call]
@@ -298,7 +315,10 @@ def test_the_terminals_calendar_shows_the_same(stack: Stack, night: Night, chrom
     recorder = Console(record=True, width=90, file=io.StringIO())
     recorder.print(shown)
     style = "margin:0;padding:20px;background:#16181b;color:#e8e6e1;font:14px/1.45 'DejaVu Sans Mono',monospace"
-    page = recorder.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
+    page = recorder.export_html(
+        theme=SVG_EXPORT_THEME, inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>'
+    )
     chromium.open("about:blank")
+    _size(chromium, (640, 100))
     chromium.driver.execute_script("document.body.style.margin = 0; document.body.innerHTML = arguments[0]", page)
-    _shot(chromium, "cli-recon-calendar", 820)
+    _shot(chromium, "cli-recon-calendar", 640)

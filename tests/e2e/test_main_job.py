@@ -24,6 +24,7 @@ def _submit(stack: Stack, user_id: str, **headers: str) -> Any:
     return stack.merchant.request("POST", "/vexora/submissions", json=body, headers=headers)
 
 
+@pytest.mark.timeout(400)
 def test_every_user_of_the_demo_ends_as_expected(stack: Stack) -> None:
     results = demo.perform(stack, QuietSteps(), (*demo.VEXORA_SCENES, *PAYPAY_SCENES))
     assert [(each.user_id, each.got) for each in results] == [(each.user_id, each.expected) for each in results]

@@ -652,8 +652,11 @@ def test_only_missed_users_are_looked_up_and_a_hundred_a_call(recon: ReconDay, c
     links = [key for key in calls.keys_asked if key.startswith("PAYPAY#")]
     assert sorted(links) == sorted(f"PAYPAY#{each}" for each in missed)
     shards = {ledger_shard(each.encode()) for each in missed}
-    # Once for the links, once for the records of the repairs: as many calls as shards with a missed user.
-    assert calls.counts["BatchGetItem"] == 2 * len(shards)
+    # Links, marks of erased users, records of the repairs: a few look-ups, each one call for a shard's missed users.
+    look_ups, others = divmod(len(calls.keys_asked), len(missed))
+    assert (look_ups in (3, 4), others) == (True, 0)
+    assert calls.counts["BatchGetItem"] == look_ups * len(shards)
+    assert not [key for key in calls.keys_asked if any(each in key for each in heard)]
 
 
 def test_repairs_are_queued_ten_a_call(recon: ReconDay, calls: Calls) -> None:
@@ -895,6 +898,24 @@ def test_an_old_authorization_of_a_user_who_has_linked_anew_changes_nothing(
     after = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
     assert (after.status, after.user_authorization_id) == (before.status, before.user_authorization_id)
     assert stack.store.timeline("user-0001", 1)[0][0].what == "other_authorization"
+
+
+def test_an_erased_user_is_not_read_again_for_being_in_a_file(
+    stack: Deployment, recon: ReconDay, box: RunningSandbox
+) -> None:
+    Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
+    linked = (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
+    path = "/users/user-0001/personal-data"
+    request = sample("kyc_status") | {"httpMethod": "DELETE", "path": path, "resource": path}
+    assert stack.function("kyc_status")(request)["statusCode"] == 200
+    stack.drain("EventQueue")
+    recon.arrive(recon.listing(linked, A))
+
+    assert recon.compare() == []
+
+    assert recon.repaired() == [A]
+    assert counts(recon, rows=2, missed=1, unknownUsers=1, erasedUsers=1)
+    assert linked not in json.dumps(recon.report())
 
 
 # What is told

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from moto import mock_aws
 
-from honnin.vault import Vault
+from honnin.vault import Vault, VaultError
+from tests.fakes import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,3 +87,56 @@ def test_a_selfie_lies_beside_its_snapshot(vault: Vault, bucket: FakeBucket, con
         "Body": b"\x89PNG",
         "ContentType": content_type,
     }
+
+
+@pytest.fixture
+def versioned(aws_environment: None) -> Iterator["S3Client"]:
+    """A versioned bucket on moto."""
+    with mock_aws():
+        client = s3()
+        client.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        client.put_bucket_versioning(Bucket="vault", VersioningConfiguration={"Status": "Enabled"})
+        yield client
+
+
+def versions(client: "S3Client") -> list[str]:
+    """The keys of all versions and delete markers, each as often as it has some."""
+    found = client.list_object_versions(Bucket="vault")
+    return [str(each["Key"]) for each in (*found.get("Versions", []), *found.get("DeleteMarkers", []))]
+
+
+def test_erasing_takes_every_version_and_delete_marker_of_the_user_and_counts_them(versioned: "S3Client") -> None:
+    for body in (b"1", b"2"):
+        versioned.put_object(Bucket="vault", Key="paypay/user-1/kyc_info/a.json", Body=body)
+    versioned.put_object(Bucket="vault", Key="paypay/user-1/kyc_info/a.selfie.png", Body=b"3")
+    versioned.delete_object(Bucket="vault", Key="paypay/user-1/kyc_info/a.json")
+    vault = Vault("vault", versioned)
+
+    assert vault.erase("user-1") == 4
+    assert versions(versioned) == []
+    assert vault.erase("user-1") == 0
+
+
+@pytest.mark.parametrize("neighbour", ["user-10", "user-", "user-1.", "xuser-1", "USER-1"])
+def test_erasing_leaves_users_whose_ids_are_like_it(versioned: "S3Client", neighbour: str) -> None:
+    versioned.put_object(Bucket="vault", Key=f"paypay/{neighbour}/kyc_info/a.json", Body=b"1")
+
+    assert Vault("vault", versioned).erase("user-1") == 0
+    assert versions(versioned) == [f"paypay/{neighbour}/kyc_info/a.json"]
+
+
+def test_what_s3_refuses_to_delete_is_an_error_that_may_be_repeated(
+    versioned: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versioned.put_object(Bucket="vault", Key="paypay/user-1/kyc_info/a.json", Body=b"1")
+
+    def refused(**_: object) -> dict[str, Any]:
+        return {"Errors": [{"Key": "paypay/user-1/kyc_info/a.json", "Code": "SlowDown"}]}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(versioned, "delete_objects", refused)
+        with pytest.raises(VaultError, match="SlowDown") as raised:
+            Vault("vault", versioned).erase("user-1")
+    assert raised.value.retryable
+    assert "user-1" not in str(raised.value)
+    assert Vault("vault", versioned).erase("user-1") == 1

@@ -76,6 +76,9 @@ def plain(status: HTTPStatus, sentence: str) -> Page:
     return Page(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")
 
 
+_NO_PAGE = Trouble("trouble.no_page", "", HTTPStatus.NOT_FOUND)
+
+
 class Pages:
     """The pages of one stack. `now` is the clock."""
 
@@ -91,7 +94,10 @@ class Pages:
             case ("",):
                 return Page(HTTPStatus.SEE_OTHER, location=f"{asked.base}/{preferred(asked.languages)}/")
             case (language, *rest) if language in LANGUAGES:
-                return self._in_language(asked, _Painter(asked, self._deployment, self._now()), rest)
+                painter = _Painter(asked, self._deployment, self._now())
+                page = _asking(lambda: self._in_language(asked, painter, rest))
+                # Something that no page reckoned with; its own sentence is better than a connection that breaks off.
+                return page.value or painter.trouble(page.trouble or _NO_PAGE)
             case _:
                 return plain(HTTPStatus.NOT_FOUND, "There is nothing here.")
 
@@ -106,7 +112,7 @@ class Pages:
             case ["dead-letters"]:
                 return self._letters(painter)
             case _:
-                return painter.trouble(Trouble("trouble.no_page", "", HTTPStatus.NOT_FOUND))
+                return painter.trouble(_NO_PAGE)
 
     def _overview(self, painter: "_Painter") -> Page:
         days = _asking(lambda: recon.calendar(self._deployment, _DAYS, painter.now))
@@ -247,7 +253,7 @@ def _templates() -> jinja2.Environment:
     )
 
 
-def _link(base: str, *steps: str, **fields: object) -> str:
+def _link(base: str, /, *steps: str, **fields: object) -> str:
     path = "/".join((base, *(quote(each, safe="") for each in steps)))
     return path + (f"?{urlencode(fields)}" if fields else "")
 

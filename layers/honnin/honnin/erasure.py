@@ -11,19 +11,22 @@ is swept once more.
 """
 
 import uuid
-from collections.abc import Callable
-from datetime import datetime
-from functools import cache
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from honnin import jst
 from honnin.errors import ConcurrentUpdateError, MalformedEventError, NotFoundError, UserAnswerError
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
-from honnin.store import Certificate, Dropped, Footprint, Store, utc_text
+from honnin.recon import repair
+from honnin.recon.file_types import FILE_TYPES
+from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
 from honnin.vault import Vault
 from honnin.webhook import Event
 
@@ -78,7 +81,7 @@ class Erasure:
             The user is being read again and again at this moment; repeat it.
         """
         footprint = self._store.footprint(user_id)
-        known = self._store.certificate(user_id)
+        known = next(reversed(self._store.certificates(user_id)), None)
         if known and known.completed_at and footprint.is_empty:
             return known
         if known is None and footprint.is_empty and not footprint.entries:
@@ -87,7 +90,7 @@ class Erasure:
         begun = known if known and not known.completed_at else None
         certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
         self._store.begin_erasure(certificate)
-        if unlinked:
+        if unlinked and not certificate.counts.get("unlinkedAtPayPay"):
             self._store.count_erased(certificate, {"unlinkedAtPayPay": 1})
         self._forget(footprint, certificate)
         self._store.count_erased(certificate, {"vaultObjects": self._vault.erase(user_id)})
@@ -100,7 +103,7 @@ class Erasure:
     def _forget(self, footprint: Footprint, certificate: Certificate) -> None:
         """Empty the table of the user; anew when a worker has moved the user in between."""
         for _ in range(_ROUNDS):
-            if self._store.forget(footprint, certificate):
+            if self._store.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at)):
                 return
             footprint = self._store.footprint(footprint.user_id)
         raise ConcurrentUpdateError("the user is being read at this moment")
@@ -139,10 +142,9 @@ class ErasureSweep:
 
         Many may write to the queue, so the event alone is no reason: it must name the user's own certificate.
         """
-        certificate = self._store.certificate(event.subject)
-        if certificate is None or event.event_id != _sweep_id(certificate):
+        if event.event_id not in map(_sweep_id, self._store.certificates(event.subject)):
             raise MalformedEventError("a sweep without an erasure")
-        if not self._store.statuses(event.subject):
+        if self._store.status(event.subject, PAYPAY) is None:
             swept = self._vault.erase(event.subject)
             if swept:
                 count("ErasureSwept", swept)
@@ -154,6 +156,15 @@ class ErasureSweep:
 
 def _sweep_id(certificate: Certificate) -> str:
     return f"erase:{certificate.certificate_id}"
+
+
+def _repair_ids(user_authorization_id: str, *, until: str) -> Iterator[str]:
+    """The ids of all repairs that recon can have made of a user, as long as events are remembered."""
+    last = date.fromisoformat(jst.day(datetime.fromisoformat(until)))
+    for back in range(EVENT_KEPT.days + 1):
+        day = (last - timedelta(days=back)).isoformat()
+        for file_type in FILE_TYPES:
+            yield repair.event_id(ReconFile(file_type, day, "", ""), user_authorization_id)
 
 
 def sweep_later(queue_url: str, event: Event) -> None:

@@ -37,7 +37,8 @@
         └── PublishError              retryable: the bus did not take it
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class HonninError(Exception):
@@ -219,7 +220,14 @@ class ReconError(HonninError):
 
 
 class InvalidReconFileError(ReconError):
-    """The file cannot be believed (not text, too many bad rows, another day or type): it repairs nothing."""
+    """The file cannot be believed (not text, too many bad rows, another day or type): it repairs nothing.
+
+    `sample` holds some of its bad rows: `line` and `reason`.
+    """
+
+    def __init__(self, message: str, sample: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.sample = list(sample)
 
 
 class EventError(HonninError):

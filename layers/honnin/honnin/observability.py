@@ -28,4 +28,4 @@ def count(metric: str, value: int = 1, **dimensions: str) -> None:
 
 def loggable(event_id: str) -> str:
     """An event id as it may be logged: recon's ends with an authorization id, which may not."""
-    return event_id.rpartition(":")[0] + ":…" if event_id.startswith("recon:") else event_id
+    return ":".join(event_id.split(":")[:3]) + ":…" if event_id.startswith("recon:") else event_id

@@ -1,9 +1,6 @@
-(
-    """What the merchant's read side answers: a user's statuses and timeline (in the shapes of architecture.md §10), and
-the recon reports.
+"""What the merchant's read side answers: a user's statuses and timeline (in the shapes of architecture.md §10), the
+recon reports, and the certificate of an erasure.
 """
-    ""
-)
 
 from datetime import date, datetime
 
@@ -180,7 +177,7 @@ class BadRowView(AnswerModel):
 
 
 class RepairsView(AnswerModel):
-    """What the repairs of the users shown have led to: `applied`, of these `changed` a status, still `waiting`."""
+    """What the repairs of the missed users have led to: `applied`, of these `changed` a status, still `waiting`."""
 
     applied: int
     changed: int
@@ -281,8 +278,11 @@ def recon_report(store: Store, day: str) -> ReconReportView:
 
 def _recon_file(store: Store, file: ReconFile) -> ReconFileView:
     missed = list(report.outcomes(store, file, file.missed_sample))
+    # Of all missed users: counted now where all are shown, else as the report last counted them.
+    all_shown = len(missed) == file.counts.get("missed", 0)
+    repairs = report.tally(missed) if all_shown or not file.repairs else file.repairs
     return ReconFileView.model_validate(
-        report.facts(file) | {"missed": missed, "repairs": report.tally(missed), "reportKey": report.key(file)}
+        report.facts(file) | {"missed": missed, "repairs": repairs, "reportKey": report.key(file)}
     )
 
 

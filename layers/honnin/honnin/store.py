@@ -7,7 +7,9 @@ timeline entry, and the status with its version. Readers get frozen dataclasses,
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -97,6 +99,7 @@ class UserStatus:
     kyc_read_at: str | None = None
     account_read_at: str | None = None
     former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
+    former_submission_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -286,6 +289,7 @@ class ReconFile:
     revision_of: str | None = None
     compared_at: str | None = None
     reported_at: str | None = None
+    reminders: int = 0
     completed_at: str | None = None
     shards_done: frozenset[str] = frozenset()
     sent: Mapping[str, int] = field(default_factory=dict)
@@ -448,13 +452,17 @@ class Store:
         AlreadyAppliedError
             The event's record is there: nothing was written.
         ConcurrentUpdateError
-            Meanwhile the authorization was linked to a user: nothing was written; decide anew.
+            Meanwhile the authorization was linked to a user, or its user erased: nothing was written; decide anew.
         """
         writes: list[tuple[Item, type[HonninError]]] = [
             ({"Put": self._new({**_record(waiting.event_id, waiting.at), "what": waiting.what})}, AlreadyAppliedError),
             ({"Put": self._new(self._expiring(_unattached_item(waiting)))}, AlreadyAppliedError),
-            # A link that appeared meanwhile: then it is somebody's after all.
-            ({"ConditionCheck": self._no_link(waiting.subject)}, ConcurrentUpdateError),
+            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
+            (
+                {"ConditionCheck": self._absent({"pk": f"PAYPAY#{waiting.subject}", "sk": "LINK"})},
+                ConcurrentUpdateError,
+            ),
+            ({"ConditionCheck": self._absent(_erased_key(waiting.subject))}, ConcurrentUpdateError),
         ]
         if waiting.heard:
             writes += self._ledger_writes(waiting.heard)
@@ -498,16 +506,19 @@ class Store:
         # The newest notice has the newest URL; when it came to us, we know better than the notice itself.
         newer = "(attribute_not_exists(received_at) OR received_at <= :received_at)"
         said |= {"url": announcement.url, "due_kind": FETCH, "due_at": announcement.deadline}
-        stored = {"stored": "STORED", "compared": "COMPARED", "invalid": "INVALID"}
-        is_stored = "#state IN (:stored, :compared, :invalid)"
+        stored = {"stored": "STORED", "compared": "COMPARED"}
+        is_stored = "#state IN (:stored, :compared)"
+        invalid = {"invalid": "INVALID"}
         return [
             self._set(
                 key,
                 said | {"state": "ANNOUNCED"},
-                f"attribute_not_exists(pk) OR (NOT {is_stored} AND {newer})",
-                known=stored,
+                f"attribute_not_exists(pk) OR (NOT {is_stored} AND #state <> :invalid AND {newer})",
+                known=stored | invalid,
                 remove=("reason",),
             ),
+            # What cannot be believed is fetched again by any notice.
+            self._set(key, said, f"#state = :invalid AND {newer}", known=invalid),
             # The same notice, sent again under another id, is no reason to fetch a stored file again. Whether it is
             # older cannot be told from what it says of itself: a forged one could say the year 2286.
             self._set(key, said, f"{is_stored} AND {newer} AND requested_at <> :requested_at", known=stored),
@@ -615,12 +626,16 @@ class Store:
             )
         )
 
-    def recon_reported(self, file: ReconFile, at: str, repairs: Mapping[str, int], *, completed: bool = False) -> None:
+    def recon_reported(
+        self, file: ReconFile, at: str, repairs: Mapping[str, int], *, completed: bool = False, reminders: int = 0
+    ) -> None:
         """Remember that the report was written, and what the repairs had led to by then.
 
-        `completed`: everything was done that follows a comparison; there is no need to do it again.
+        `completed`: everything was done that follows a comparison; there is no need to do it again. `reminders` is how
+        many reminders have been answered.
         """
-        said = {"reported_at": at, "repairs": dict(repairs), "completed_at": at if completed else None}
+        said: Item = {"reported_at": at, "repairs": dict(repairs), "reminders": reminders or None}
+        said["completed_at"] = at if completed else None
         self._update_recon(file, said, "attribute_exists(pk)")
 
     def recon_missing(self, file_type: str, day: str, at: str) -> None:
@@ -660,6 +675,10 @@ class Store:
         items = self._batch({"pk": f"USER#{each}", "sk": f"STATUS#{provider}"} for each in dict.fromkeys(user_ids))
         return {item["user_id"]: _user_status(item) for item in items}
 
+    def mark_erased(self, user_authorization_id: str, at: str) -> None:
+        """Remember that the user of an authorization was erased: its events are dropped from now on."""
+        self._db.put_item(TableName=self._table, Item=_encode(_erased_key(user_authorization_id) | {"at": at}))
+
     def is_erased(self, user_authorization_id: str) -> bool:
         """Whether the user of a PayPay authorization was erased."""
         key = _erased_key(user_authorization_id)
@@ -678,6 +697,7 @@ class Store:
         authorizations = [each.user_authorization_id for each in statuses]
         for status in statuses:
             authorizations += status.former_authorization_ids
+            submissions |= set(status.former_submission_ids)
         return Footprint(
             user_id=user_id,
             statuses=tuple(statuses),
@@ -686,10 +706,9 @@ class Store:
             entries=tuple(entries),
         )
 
-    def certificate(self, user_id: str) -> Certificate | None:
-        """The certificate of the user's last erasure, finished or not."""
-        found = [_decode(item) for page in self._of_user(user_id, "ERASURE#") for item in page["Items"]]
-        return _certificate(found[-1]) if found else None
+    def certificates(self, user_id: str) -> list[Certificate]:
+        """The certificates of the user's erasures, finished or not, the oldest first."""
+        return [_certificate(_decode(item)) for page in self._of_user(user_id, "ERASURE#") for item in page["Items"]]
 
     def begin_erasure(self, certificate: Certificate) -> None:
         """Keep that an erasure has begun, so that another run completes it."""
@@ -716,21 +735,22 @@ class Store:
         entry = {"pk": f"USER#{certificate.user_id}", "sk": f"AT#{at}#{tombstone.event_id}", **asdict(tombstone)}
         self._db.put_item(TableName=self._table, Item=_encode(self._expiring(_without_none(entry))))
         self._try(self._set(_certificate_key(certificate), {"completed_at": at}, ""))
-        return self.certificate(certificate.user_id) or certificate
+        return self.certificates(certificate.user_id)[-1]
 
-    def forget(self, footprint: Footprint, certificate: Certificate) -> bool:
+    def forget(self, footprint: Footprint, certificate: Certificate, event_ids: Callable[[str], Iterable[str]]) -> bool:
         """Erase a footprint; False when a worker has moved the user meanwhile, and it must be taken anew.
 
         The marks go first: from then on no event touches the user. The statuses go last: they are what the rest is
         found by, should this break off, and their version is what a worker that is at work runs against.
+        `event_ids` gives the ids of all events that may name an authorization.
         """
         for each in footprint.authorization_ids:
-            self._db.put_item(TableName=self._table, Item=_encode(_erased_key(each) | {"at": certificate.begun_at}))
+            self.mark_erased(each, certificate.begun_at)
+            self._delete([_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}) for event_id in event_ids(each)])
             self.count_erased(certificate, self._forget_authorization(each, certificate.begun_at))
-        for submission_id in footprint.submission_ids:
-            self._forget_submission(submission_id, certificate.begun_at)
+        submissions = sum(self._forget_submission(each, certificate.begun_at) for each in footprint.submission_ids)
         redacted = sum(self._redact(entry, footprint.authorization_ids) for entry in footprint.entries)
-        self.count_erased(certificate, {"timelineEntries": redacted, "submissions": len(footprint.submission_ids)})
+        self.count_erased(certificate, {"timelineEntries": redacted, "submissions": submissions})
         return all(self._forget_status(status, certificate) for status in footprint.statuses)
 
     def _forget_authorization(self, user_authorization_id: str, at: str) -> dict[str, int]:
@@ -754,12 +774,12 @@ class Store:
         self._delete(keys)
         return {"links": links, "waitingEvents": len(keys) - links - len(LEDGERS) * len(days) * 2}
 
-    def _forget_submission(self, submission_id: str, at: str) -> None:
-        self._try(
+    def _forget_submission(self, submission_id: str, at: str) -> bool:
+        return self._try(
             self._set(
                 {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"},
                 {"erased_at": at, "user_id": ""},
-                "attribute_exists(pk)",
+                "attribute_exists(pk) AND attribute_not_exists(erased_at)",
                 remove=("due_kind", "due_at"),
             )
         )
@@ -803,6 +823,7 @@ class Store:
             wanted: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in some]}
             while wanted:
                 wanted = self._db.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
+                _pause_if(wanted)
 
     def _of_user(self, user_id: str, prefix: str) -> Iterable[Any]:
         return self._db.get_paginator("query").paginate(
@@ -831,8 +852,9 @@ class Store:
             while wanted:
                 answer = self._db.batch_get_item(RequestItems=wanted)
                 yield from map(_decode, answer["Responses"].get(self._table, []))
-                # What did not fit, or was throttled; boto3 backs off between throttled calls itself.
+                # What did not fit, or was throttled.
                 wanted = answer.get("UnprocessedKeys")
+                _pause_if(wanted)
 
     def _update_recon(
         self,
@@ -1052,12 +1074,8 @@ class Store:
         put["ExpressionAttributeValues"] = _encode({":user_id": status.user_id})
         return put
 
-    def _no_link(self, user_authorization_id: str) -> Item:
-        return {
-            "TableName": self._table,
-            "Key": _encode({"pk": f"PAYPAY#{user_authorization_id}", "sk": "LINK"}),
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
+    def _absent(self, key: Item) -> Item:
+        return {"TableName": self._table, "Key": _encode(key), "ConditionExpression": "attribute_not_exists(pk)"}
 
     def _ledger_writes(self, heard: Heard) -> list[tuple[Item, type[HonninError]]]:
         shard = ledger_shard(heard.user_authorization_id.encode())
@@ -1094,6 +1112,12 @@ class Store:
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": _encode(_without_none(values)),
         }
+
+
+def _pause_if(wanted: object) -> None:
+    # boto3 takes a half-done batch for a success and does not back off by itself.
+    if wanted:
+        time.sleep(random.uniform(0.05, 0.5))
 
 
 def ledger_shard(user_authorization_id: bytes) -> str:
@@ -1177,6 +1201,7 @@ def _status_item(status: UserStatus) -> Item:
             "kyc_read_at": status.kyc_read_at,
             "account_read_at": status.account_read_at,
             "former_authorization_ids": list(status.former_authorization_ids) or None,
+            "former_submission_ids": list(status.former_submission_ids) or None,
         }
     )
 
@@ -1257,6 +1282,7 @@ def _user_status(item: Item) -> UserStatus:
         kyc_read_at=item.get("kyc_read_at"),
         account_read_at=item.get("account_read_at"),
         former_authorization_ids=tuple(item.get("former_authorization_ids", ())),
+        former_submission_ids=tuple(item.get("former_submission_ids", ())),
     )
 
 
@@ -1298,11 +1324,15 @@ def _event_record(item: Item) -> EventRecord:
 
 
 def _with_former(effect: Effect) -> UserStatus:
-    """The status to write: it remembers the authorizations that the user had before, so that they can be erased."""
-    old = effect.before.user_authorization_id if effect.before else None
-    if not old or old == effect.after.user_authorization_id:
-        return effect.after
-    return replace(effect.after, former_authorization_ids=(*effect.after.former_authorization_ids, old))
+    """The status to write: it remembers what the user had at the provider before, so that it can be erased."""
+    before, after = effect.before, effect.after
+    if before and before.user_authorization_id not in (None, after.user_authorization_id):
+        former = dict.fromkeys((*after.former_authorization_ids, before.user_authorization_id))
+        after = replace(after, former_authorization_ids=tuple(each for each in former if each))
+    if before and before.submission_id not in (None, after.submission_id):
+        former = dict.fromkeys((*after.former_submission_ids, before.submission_id))
+        after = replace(after, former_submission_ids=tuple(each for each in former if each))
+    return after
 
 
 def _submission_of(entry: Item) -> str | None:
@@ -1366,6 +1396,7 @@ def _recon_file(item: Item) -> ReconFile:
         revision_of=item.get("revision_of"),
         compared_at=item.get("compared_at"),
         reported_at=item.get("reported_at"),
+        reminders=int(item.get("reminders", 0)),
         completed_at=item.get("completed_at"),
         shards_done=frozenset(item.get("shards_done", ())),
         sent={shard: int(item[f"sent_{shard}"]) for shard in SHARDS if f"sent_{shard}" in item},

@@ -315,6 +315,9 @@ def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
     if kind == "recon_file":
         subject = _text(fields, "fileType", 128)
         detail |= {"path": _text(fields, "path", 4096), "requestedAt": _epoch(fields)}
+        # PayPay can send the notification of a file again for a week; nothing says that it gets a new id then.
+        renewal = hashlib.sha256(f"{detail['path']}\n{detail['requestedAt']}".encode()).hexdigest()[:16]
+        notification_id += f":{renewal}"
     elif kind == "unrecognised":
         # customer.authroization.* (PayPay's own spelling) names the user in camelCase.
         subject = _usable(fields.get("user_authorization_id")) or _usable(fields.get("userAuthorizationId")) or UNNAMED

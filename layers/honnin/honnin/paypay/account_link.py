@@ -221,6 +221,9 @@ class AccountLinks:
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
         for race in range(_RACES):
             before = self._store.status(session.user_id, PROVIDER)
+            if before is None:
+                # Asking for the link made a status: without one, the user was erased since.
+                raise LinkRefusedError("this link is no longer valid")
             after = _moved(before, session.user_id)
             if succeeded:
                 after = replace(

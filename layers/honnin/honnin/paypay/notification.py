@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from honnin import jst
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
@@ -25,6 +25,9 @@ from honnin.webhook import UNNAMED, Event
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 _WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED})
+
+# PayPay keeps recon files for a week (base document, "File retention period").
+_SENT_AGAIN_FOR = timedelta(days=8)
 
 # A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
 _STILL_COUNTS = timedelta(hours=1)
@@ -78,7 +81,7 @@ class PayPayNotifications:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
         self._unwritten = None
         if event.kind == "recon_file":
-            return self._recon_files.announcement(event, self._now())
+            return self._recon_file(event)
         if self._store.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
@@ -98,6 +101,16 @@ class PayPayNotifications:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before)
+
+    def _recon_file(self, event: Event) -> Announcement:
+        """The announced file; one whose name says no day, sent again, is still the file of its first day."""
+        found = self._recon_files.announcement(event, self._now())
+        if found.name_says or found.state != "ANNOUNCED":
+            return found
+        first = (date.fromisoformat(found.day) - _SENT_AGAIN_FOR).isoformat()
+        known = self._store.recon_files(found.file_type, first, found.day)
+        days = [each.day for each in known if each.name == found.file_name]
+        return replace(found, day=days[0]) if days else found
 
     def _read(self, event: Event, before: UserStatus) -> Effect:
         key = (event.subject, event.kind)
@@ -173,7 +186,7 @@ class PayPayNotifications:
             product, BY_RESULT_CODE[error.code or ""], error.code or "", utc_text(self._now()), error.facts()
         )
 
-    def _unknown(self, event: Event) -> Effect | Unattached:
+    def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
         """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
         try:
             found = self._client.user_authorization(event.subject)
@@ -185,6 +198,10 @@ class PayPayNotifications:
         before = self._store.status(user_id, PROVIDER) if user_id else None
         if not user_id or (before and _stands(before)):
             return self._waits(event, "unknown_user", {})
+        if before is None and self._store.certificates(user_id):
+            # Erased, and has not asked for a new link since.
+            self._store.mark_erased(event.subject, utc_text(self._now()))
+            return Dropped(event.event_id, "erased")
         after = replace(
             before or UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=0),
             status=PayPayStatus.LINKED,

@@ -24,7 +24,7 @@ from honnin.observability import count, logger
 from honnin.publish import Publisher
 from honnin.recon import report
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.recon.compare import Comparison, NotEnoughTimeError
+from honnin.recon.compare import Comparison
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.resend import ResendAlarm
 from honnin.store import ReconFile, Store, utc_text
@@ -94,7 +94,7 @@ class Arrivals:
             # S3 also sends a test event when the notification is set up; that has no records.
             for each in body.get("Records", []):
                 self._arrived(unquote_plus(each["s3"]["object"]["key"]), left_ms)
-        except NotEnoughTimeError:
+        except worker.NotEnoughTimeError:
             self.queue.again(record, 0)
             raise
         except Exception as error:
@@ -113,7 +113,7 @@ class Arrivals:
             try:
                 file = self.comparison.run(file, left_ms)
             except InvalidReconFileError as error:
-                self._invalid(file, str(error))
+                self._invalid(file, error)
                 return
         repairs = self._report(file, reminders=0)
         self.publisher.recon_completed(_completed(file))
@@ -129,24 +129,27 @@ class Arrivals:
         known = self.store.recon_file(found.file_type, found.day, found.name)
         return known or ReconFile(found.file_type, found.day, found.name, "STORED")
 
-    def _invalid(self, file: ReconFile, reason: str) -> None:
-        facts = {"reason": reason, "compared_at": utc_text(self.now())}
-        self.store.end_recon_comparison(file, "INVALID", facts)
+    def _invalid(self, file: ReconFile, error: InvalidReconFileError) -> None:
+        reason = str(error)
         logger().error("recon file invalid", extra={"file_type": file.file_type, "day": file.day, "reason": reason})
         count("ReconFileInvalid")
+        # Before the state: told twice is better than never.
         self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
+        facts = {"reason": reason, "compared_at": utc_text(self.now()), "bad_sample": error.sample}
+        self.store.end_recon_comparison(file, "INVALID", facts)
 
     def _report_again(self, key: str, reminders: int) -> None:
         file = self._file(key)
-        if file and file.state == "COMPARED":
+        # A reminder that has come before was answered with the next one: otherwise repeats would multiply.
+        if file and file.state == "COMPARED" and reminders >= file.reminders:
             repairs = self._report(file, reminders)
-            self.store.recon_reported(file, utc_text(self.now()), repairs)
+            self.store.recon_reported(file, utc_text(self.now()), repairs, reminders=reminders + 1)
 
     def _report(self, file: ReconFile, reminders: int) -> Mapping[str, int]:
         repairs = report.write(self.store, self.bucket, file, self.now())
         age = self.now() - datetime.fromisoformat(file.compared_at or "")
         if repairs["waiting"] and age < _REMIND_FOR:
-            self.queue.remind(FileId(file.file_type, file.day, file.name).key, reminders)
+            self.queue.remind(FileId.of(file).key, reminders)
         return repairs
 
 
@@ -158,5 +161,5 @@ def _completed(file: ReconFile) -> dict[str, Any]:
         "comparedAt": file.compared_at,
         "sha256": file.sha256,
         "counts": dict(file.counts),
-        "reportKey": FileId(file.file_type, file.day, file.name).report_key,
+        "reportKey": FileId.of(file).report_key,
     }

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from honnin.errors import ReconError
+from honnin.store import ReconFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,6 +44,11 @@ class FileId:
     file_type: str
     day: str
     name: str
+
+    @classmethod
+    def of(cls, file: ReconFile) -> "FileId":
+        """The file of an item in the table."""
+        return cls(file.file_type, file.day, file.name)
 
     @property
     def key(self) -> str:
@@ -120,7 +126,8 @@ class ReconBucket:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+            # Not 409, another writer at this very moment: it may fail yet.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
                 return False
             raise
         return True

@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from honnin import jst
-from honnin.errors import EventNotReadyError, InvalidReconFileError
+from honnin.errors import InvalidReconFileError, ReconError
 from honnin.observability import count, logger
 from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.bucket import FileId, ReconBucket
@@ -25,6 +26,7 @@ from honnin.recon.file_types import FILE_TYPES, read_name
 from honnin.recon.repair import Repairs
 from honnin.recon.rows import LONGEST_ID, BadRow, Rows
 from honnin.store import SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
+from honnin.worker import NotEnoughTimeError
 
 # A shard is not begun with less time than this.
 _MIN_LEFT_MS = 60_000
@@ -37,9 +39,7 @@ _OLDEST_DAYS = 8
 
 _SAMPLE = 20
 
-
-class NotEnoughTimeError(EventNotReadyError):
-    """The function is near its time-out. What is done is kept; the next run goes on from there."""
+_DIRECTORY = "recon-dealt-"
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,9 @@ class Comparison:
         """
         check_name(file)
         begun = self._now()
-        with TemporaryDirectory(prefix="recon-") as directory:
-            dealt = deal(self._bucket.read(_id(file)), Path(directory))
+        _clear_away()
+        with TemporaryDirectory(prefix=_DIRECTORY) as directory:
+            dealt = deal(self._bucket.read(FileId.of(file)), Path(directory))
             for shard in SHARDS:
                 if shard not in file.shards_done:
                     if left_ms() < _MIN_LEFT_MS:
@@ -128,7 +129,7 @@ class Comparison:
         result = self.stored_result(file, shard)
         if result is None:
             result = compare_shard(self._store, file, shard, dealt, recheck_all=self._recheck_all)
-            if not self._bucket.put_result(_id(file), shard, asdict(result)):
+            if not self._bucket.put_result(FileId.of(file), shard, asdict(result)):
                 # Another run was faster, and its events are under way: what it found is what counts.
                 result = self.stored_result(file, shard) or result
         self._send(file, shard, [*result.missed, *result.recheck], left_ms)
@@ -145,7 +146,7 @@ class Comparison:
 
     def stored_result(self, file: ReconFile, shard: str) -> ShardResult | None:
         """What an earlier run found in a shard."""
-        found = self._bucket.result(_id(file), shard)
+        found = self._bucket.result(FileId.of(file), shard)
         return ShardResult(**found) if found else None
 
     def _end(self, file: ReconFile, dealt: Dealt, begun: datetime) -> ReconFile:
@@ -153,10 +154,12 @@ class Comparison:
         missed: list[str] = []
         extra: list[str] = []
         for shard in SHARDS:
-            if found := self.stored_result(file, shard):
-                counts.update(found.counts())
-                missed += found.missed[:_SAMPLE]
-                extra += found.extra_sample
+            found = self.stored_result(file, shard)
+            if found is None:
+                raise ReconError(f"{file.name}: the result of shard {shard} is gone")
+            counts.update(found.counts())
+            missed += found.missed[:_SAMPLE]
+            extra += found.extra_sample
         facts: dict[str, Any] = {
             "counts": dict(counts),
             "compared_at": utc_text(self._now()),
@@ -175,6 +178,12 @@ class Comparison:
             count("ReconMissed", counts["missed"], kind=kind)
         compared = self._store.recon_file(file.file_type, file.day, file.name)
         return compared or file
+
+
+def _clear_away() -> None:
+    """Delete what a run left on the disk that was killed: an execution environment keeps it, and runs one at a time."""
+    for left in Path(gettempdir()).glob(f"{_DIRECTORY}*"):
+        rmtree(left, ignore_errors=True)
 
 
 def check_name(file: ReconFile) -> None:
@@ -306,7 +315,3 @@ def _day_before(day: str) -> str:
 def _end_of(day: str) -> str:
     midnight = datetime.fromisoformat(day).replace(tzinfo=jst.JST) + timedelta(days=1)
     return utc_text(midnight)
-
-
-def _id(file: ReconFile) -> FileId:
-    return FileId(file.file_type, file.day, file.name)

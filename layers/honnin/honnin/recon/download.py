@@ -106,7 +106,7 @@ class Downloads:
         until = utc_text(now + timedelta(seconds=deadline.remaining_s))
         if not self._store.claim_recon_file(file, utc_text(now), until):
             return "claimed_elsewhere"
-        reason = "an error of ours"
+        reason = ""
         try:
             return self._fetch(file, deadline)
         except UrlRefusedError as error:
@@ -132,18 +132,19 @@ class Downloads:
         return self._now() >= min(ends[0], ends[1] + timedelta(hours=2))
 
     def _end(self, file: ReconFile, state: str, reason: str) -> str:
-        if self._store.end_recon_fetch(file, state, reason):
-            logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
-            # A file that is stored already lacks nothing when its second address leads nowhere.
-            if state == "REFUSED":
-                count("ReconFileRefused")
-            elif not file.is_stored:
-                count("ReconFileLost")
-                self._alarm.send(file.file_type, [file.day], reason)
+        logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
+        if state == "REFUSED":
+            count("ReconFileRefused")
+        elif file.state not in ("STORED", "COMPARED"):
+            # A file that is stored lacks nothing when its second address leads nowhere. The letter goes before the
+            # state: told twice is better than never.
+            count("ReconFileLost")
+            self._alarm.send(file.file_type, [file.day], reason)
+        self._store.end_recon_fetch(file, state, reason)
         return state.lower()
 
     def _fetch(self, file: ReconFile, deadline: Deadline) -> str:
-        base = FileId(file.file_type, file.day, file.name)
+        base = FileId.of(file)
         if not file.is_stored and self._bucket.has(base):
             return self._adopt(file, base)
         known = self._known_hashes(file)

@@ -13,6 +13,8 @@ from honnin.recon.repair import event_id
 from honnin.store import SHARDS, EventRecord, ReconFile, Store, utc_text
 
 WAITING = "waiting"
+# The user was erased before the repair came; nobody waits for it.
+ERASED = "erased"
 _AT_ONCE = 1000
 
 
@@ -26,7 +28,7 @@ def write(store: Store, bucket: ReconBucket, file: ReconFile, now: datetime) -> 
         # Without our user ids: who was erased must not be found by an old report.
         repairs = _write_missed(draft, facts(file) | {"reportedAt": utc_text(now)}, _outcomes(store, bucket, file))
         draft.seek(0)
-        bucket.put_report(_id(file), draft)
+        bucket.put_report(FileId.of(file), draft)
     return repairs
 
 
@@ -55,8 +57,9 @@ def outcomes(store: Store, file: ReconFile, user_authorization_ids: Iterable[str
     """What the repair of each missed user led to, by the records of its events."""
     for some in batched(user_authorization_ids, _AT_ONCE, strict=False):
         records = store.events([event_id(file, each) for each in some])
+        erased = store.erased([each for each in some if event_id(file, each) not in records])
         for each in some:
-            yield _outcome(each, records.get(event_id(file, each)))
+            yield _outcome(each, records.get(event_id(file, each)), ERASED if each in erased else WAITING)
 
 
 def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
@@ -67,25 +70,27 @@ def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
 
 def key(file: ReconFile) -> str | None:
     """Where in the recon bucket the whole report is; None until the file was compared."""
-    return _id(file).report_key if file.state == "COMPARED" else None
+    return FileId.of(file).report_key if file.state == "COMPARED" else None
 
 
 def tally(missed: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """How many repairs are `applied`, how many of these `changed` a status, how many still `waiting`."""
     repairs: Counter[str] = Counter(applied=0, changed=0, waiting=0)
     for each in missed:
-        waits = each["outcome"] == WAITING
-        repairs["waiting" if waits else "applied"] += 1
-        repairs["changed"] += not waits and each["from"] != each["to"]
+        if each["outcome"] == WAITING:
+            repairs["waiting"] += 1
+        elif each["outcome"] != ERASED:
+            repairs["applied"] += 1
+            repairs["changed"] += each["from"] != each["to"]
     return repairs
 
 
-def _outcome(user_authorization_id: str, record: EventRecord | None) -> dict[str, Any]:
+def _outcome(user_authorization_id: str, record: EventRecord | None, otherwise: str) -> dict[str, Any]:
     found = record or EventRecord("", "", published=False, change=None)
     return {
         "userAuthorizationId": user_authorization_id,
         "userId": found.user_id,
-        "outcome": (found.what or "applied") if record else WAITING,
+        "outcome": (found.what or "applied") if record else otherwise,
         "from": (found.change or {}).get("from") if found.change else found.to_status,
         "to": found.to_status,
         "appliedAt": found.applied_at or None,
@@ -94,7 +99,7 @@ def _outcome(user_authorization_id: str, record: EventRecord | None) -> dict[str
 
 def _outcomes(store: Store, bucket: ReconBucket, file: ReconFile) -> Iterator[dict[str, Any]]:
     for shard in SHARDS:
-        result = bucket.result(_id(file), shard) or {}
+        result = bucket.result(FileId.of(file), shard) or {}
         yield from outcomes(store, file, result.get("missed", []))
 
 
@@ -109,7 +114,3 @@ def _write_missed(draft: IO[bytes], head: dict[str, Any], missed: Iterable[dict[
     repairs.update(tally([]))
     draft.write(b'\n],"repairs":' + json.dumps(repairs, separators=(",", ":")).encode() + b"}\n")
     return repairs
-
-
-def _id(file: ReconFile) -> FileId:
-    return FileId(file.file_type, file.day, file.name)

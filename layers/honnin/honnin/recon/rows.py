@@ -8,7 +8,7 @@ characters of ids are taken out must be its newlines and nothing else. Only a bl
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from honnin.errors import InvalidReconFileError
 
@@ -23,6 +23,8 @@ _ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 64 * 1024
 _SAMPLE = 20
+# With so many, a file need not be read to its end to be judged.
+_TOO_MANY_BAD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,15 @@ class Rows:
             else:
                 self._line += len(ids)
             self.good += len(ids)
+            if self.bad > _TOO_MANY_BAD:
+                self.check()
             yield ids
 
     def check(self) -> None:
         """Raise `InvalidReconFileError` when more than 1 % of the rows are bad."""
         if self.bad * 100 > (self.good + self.bad) * MOST_BAD_PERCENT:
-            raise InvalidReconFileError(f"{self.bad} of {self.good + self.bad} rows are no ids")
+            sample = [asdict(each) for each in self.sample]
+            raise InvalidReconFileError(f"{self.bad} of {self.good + self.bad} rows are no ids", sample)
 
     def _without_header(self, block: bytes) -> bytes:
         first, newline, rest = block.removeprefix(_BOM).partition(b"\n")

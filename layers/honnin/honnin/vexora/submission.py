@@ -220,7 +220,9 @@ class Submissions:
             try:
                 self._store.apply(effect)
             except (ConcurrentUpdateError, AlreadyAppliedError):
-                now = self._store.status(before.user_id, PROVIDER) or after
+                now = self._store.status(before.user_id, PROVIDER)
+                if now is None:
+                    return after  # the user was erased meanwhile
                 if (now.status, now.submission_id) != (VexoraStatus.SUBMITTING, before.submission_id):
                     return now
                 # Somebody asked and learned nothing; what we know still stands.

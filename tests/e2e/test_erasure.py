@@ -1,0 +1,243 @@
+"""Erasure on the deployed stack: afterwards nothing that was the user's is found anywhere, however one looks."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from local import demo
+from local.demo_paypay import account_link, press_allow
+from local.stack import Merchant, Stack
+from tests.e2e.test_cli import honninctl, ok
+from tests.e2e.test_permissions import _without
+
+pytestmark = pytest.mark.e2e
+
+FURIGANA = "ケシジルシ ヨミガナヌヲ"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user with a past at both providers, what PayPay calls him or her, and values that nobody else has."""
+
+    user_id: str
+    authorizations: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def live(stack: Stack) -> Person:
+    """Link, be read, be told of, link anew, submit."""
+    user_id, mark = f"erased.{uuid.uuid4().hex[:12]}", uuid.uuid4().hex[:10]
+    names = {"lastName": f"ケシ印{mark}", "firstName": f"名{mark}", "lastNameKana": f"カナ{mark}"}
+    address = {"postalCode": f"000-{mark}", "street": f"八丁目{mark}"}
+    data = {**names, "birthday": f"1908-08-08-{mark}", "address": address}
+    stack.sandbox("PUT", f"/paypay/users/{user_id}/kyc", json={"data": data})
+    stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "approve", "review_delay_s": 0.1})
+    body = {"userId": user_id, "usernameFurigana": FURIGANA}
+    assert stack.merchant.request("POST", "/vexora/submissions", json=body).status_code == 201
+    for _ in range(2):
+        press_allow(account_link(stack, user_id))
+        read = stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()
+        assert read["kyc"]["lastName"] == names["lastName"]
+        heard = len(_heard(stack, user_id))
+        stack.sandbox("POST", f"/paypay/users/{user_id}/kyc-updated", json={})
+        stack.sandbox("POST", f"/paypay/users/{user_id}/account", json={"status": "active"})
+        assert demo.wait_for(lambda heard=heard: len(_heard(stack, user_id)) >= heard + 2)  # type: ignore[misc]
+        stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
+    press_allow(account_link(stack, user_id))
+    assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc").status_code == 200
+    assert demo.wait_for(lambda: demo.status(stack, user_id) == "APPROVED")
+    links = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"]
+    assert len(links) == 3
+    return Person(user_id, tuple(each["id"] for each in links), (mark, FURIGANA))
+
+
+def _heard(stack: Stack, user_id: str) -> list[str]:
+    found = [each for each in demo.timeline(stack, user_id) if each.cause == "webhook"]
+    return [each.what for each in found if each.what in ("kyc_read", "account_read")]
+
+
+@pytest.fixture
+def person(stack: Stack) -> Person:
+    return live(stack)
+
+
+def erase(stack: Stack, user_id: str, query: str = "") -> requests.Response:
+    """`DELETE /users/{userId}/personal-data`."""
+    return stack.merchant.request("DELETE", f"/users/{user_id}/personal-data{query}")
+
+
+# Everything there is, as pairs of a place and what stands there
+
+
+def tables(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Every item of every table."""
+    db = stack.client("dynamodb")
+    for name in db.list_tables()["TableNames"]:
+        for page in db.get_paginator("scan").paginate(TableName=name):
+            for item in page["Items"]:
+                yield f"table {name} {item.get('pk')} {item.get('sk')}", str(item)
+
+
+def buckets(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Every version of every object, with its name, and every delete marker."""
+    s3 = stack.client("s3")
+    for bucket in s3.list_buckets()["Buckets"]:
+        name = bucket["Name"]
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+            for each in page.get("DeleteMarkers", []):
+                yield f"bucket {name} {each['Key']} (delete marker)", each["Key"]
+            for each in page.get("Versions", []):
+                # What SAM uploads to deploy is no data of anybody's, and large.
+                if each["Key"].startswith(("recon/", "reports/", "results/", "paypay/")) or each["Size"] < 65_536:
+                    found = s3.get_object(Bucket=name, Key=each["Key"], VersionId=each["VersionId"])
+                    yield (
+                        f"bucket {name} {each['Key']}",
+                        f"{each['Key']} {found['Body'].read().decode('utf-8', 'replace')}",
+                    )
+
+
+def queues(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Every message that can be received."""
+    sqs = stack.client("sqs")
+    for url in sqs.list_queues().get("QueueUrls", []):
+        for _ in range(100):
+            batch = sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2, MessageAttributeNames=["All"]
+            ).get("Messages", [])
+            if not batch:
+                break
+            for message in batch:
+                yield f"queue {url}", f"{message['Body']} {message.get('MessageAttributes')}"
+
+
+def logs(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Every record of every log group."""
+    client = stack.client("logs")
+    for page in client.get_paginator("describe_log_groups").paginate():
+        for group in page["logGroups"]:
+            name = group["logGroupName"]
+            for records in client.get_paginator("filter_log_events").paginate(logGroupName=name):
+                for record in records["events"]:
+                    yield f"log {name}", record["message"]
+
+
+def holding(found: Iterator[tuple[str, str]], marks: tuple[str, ...]) -> list[str]:
+    """The places where one of the marks stands, as itself or as JSON escapes it."""
+    spelled = {*marks, *(json.dumps(each)[1:-1] for each in marks)}
+    return [place for place, text in found if any(mark in text for mark in spelled)]
+
+
+def assert_gone(stack: Stack, person: Person) -> None:
+    """Nothing of the person is found anywhere, and no authorization id in the tables or the logs."""
+    assert holding(tables(stack), (*person.values, *person.authorizations)) == []
+    assert holding(buckets(stack), (*person.values, person.user_id)) == []
+    assert holding(queues(stack), person.values) == []
+    assert holding(logs(stack), (*person.values, *person.authorizations)) == []
+
+
+def test_only_who_may_call_the_api_may_erase(stack: Stack) -> None:
+    user_id = f"erased.{uuid.uuid4().hex[:12]}"
+    press_allow(account_link(stack, user_id))
+    url = f"{stack.outputs['MerchantApiUrl'].rstrip('/')}/users/{user_id}/personal-data"
+    assert requests.delete(url, timeout=10).status_code == 403
+    iam, name = stack.client("iam"), f"stranger-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    stranger = Merchant(
+        stack.merchant.url, stack.region, type(stack.deployer)(key["AccessKeyId"], key["SecretAccessKey"])
+    )
+    assert stranger.request("DELETE", f"/users/{user_id}/personal-data").status_code == 403
+    assert stack.merchant.request("GET", f"/users/{user_id}").status_code == 200
+
+
+def test_after_erasure_a_scan_of_everything_finds_nothing_of_the_user(stack: Stack, person: Person) -> None:
+    assert holding(buckets(stack), person.values), "the net holds: the vault is in it"
+    assert holding(tables(stack), person.authorizations), "and so are the tables"
+    assert holding(logs(stack), ("EventQueued",))
+    other = live(stack)
+
+    answer = erase(stack, person.user_id, "?unlink=true")
+
+    assert answer.status_code == 200
+    certificate = answer.json()
+    assert certificate["erased"]["unlinkedAtPayPay"] == 1
+    assert certificate["erased"]["statuses"] == 2
+    assert certificate["erased"]["vaultObjects"] >= 3
+    assert_gone(stack, person)
+    links = stack.sandbox("GET", f"/paypay/users/{person.user_id}")["authorizations"]
+    assert [each["status"] for each in links].count("ACTIVE") == 0, links
+    assert stack.merchant.request("GET", f"/users/{person.user_id}").status_code == 404
+    assert demo.timeline(stack, person.user_id)[-1].what == "erased"
+    assert erase(stack, person.user_id, "?unlink=true").json() == certificate
+    # Another user is as before.
+    read = stack.merchant.request("GET", f"/paypay/users/{other.user_id}/kyc-passport").json()
+    assert read["status"] == "VERIFIED"
+    assert holding(buckets(stack), other.values)
+
+
+def test_what_comes_later_brings_nothing_back(stack: Stack, person: Person) -> None:
+    assert erase(stack, person.user_id).status_code == 200
+
+    # PayPay still holds the authorization to be good, and names our user for it.
+    for authorization in person.authorizations:
+        for kind in ("kyc", "risk", "account_status"):
+            told = {"type": kind, "user_authorization_id": authorization}
+            stack.sandbox("POST", f"/paypay/users/{person.user_id}/notify", json=told)
+    stack.sandbox("POST", f"/vexora/users/{person.user_id}/callback", json={"claims": "3"})
+    idle = stack.client("sqs")
+
+    def queue_is_empty() -> bool:
+        counts = idle.get_queue_attributes(QueueUrl=stack.outputs["EventQueueUrl"], AttributeNames=["All"])[
+            "Attributes"
+        ]
+        return all(int(counts[name]) == 0 for name in counts if name.endswith(("Messages", "MessagesNotVisible")))
+
+    assert demo.wait_for(queue_is_empty, 60)
+    assert_gone(stack, person)
+    assert stack.merchant.request("GET", f"/users/{person.user_id}").status_code == 404
+
+
+def test_honninctl_erases_and_unlinks(stack: Stack, person: Person) -> None:
+    certificate = ok(stack, "erase", person.user_id, "--yes", "--unlink")
+
+    assert certificate["userId"] == person.user_id
+    assert certificate["completedAt"]
+    assert certificate["erased"]["unlinkedAtPayPay"] == 1
+    assert_gone(stack, person)
+    assert ok(stack, "erase", person.user_id, "--yes", "--unlink") == certificate
+    assert honninctl(stack, "erase", f"never-{uuid.uuid4().hex[:8]}", "--yes", "--json").code == 3
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the next page is asked for by a version that was deleted: ministack stops there"
+)
+def test_more_versions_than_one_page_holds(stack: Stack, person: Person) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["PersonalDataBucketName"]
+    for number in range(1_010):
+        s3.put_object(Bucket=bucket, Key=f"paypay/{person.user_id}/kyc_info/{number % 2}.json", Body=b"{}")
+
+    assert erase(stack, person.user_id).status_code == 200
+
+    assert holding(buckets(stack), (person.user_id,)) == []
+
+
+@pytest.mark.parametrize(
+    "action", ["s3:ListBucketVersions", "s3:DeleteObject", "dynamodb:BatchWriteItem", "sqs:SendMessage"]
+)
+def test_without_a_permission_it_fails_and_with_it_it_is_completed(stack: Stack, action: str) -> None:
+    user_id = f"erased.{uuid.uuid4().hex[:12]}"
+    press_allow(account_link(stack, user_id))
+    assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").status_code == 200
+
+    with _without(stack, "KycStatusFunction", action):
+        assert erase(stack, user_id).status_code >= 500
+
+    certificate: dict[str, Any] = erase(stack, user_id).json()
+    assert certificate["completedAt"]
+    assert certificate["erased"]["vaultObjects"] == 1
+    assert holding(buckets(stack), (user_id,)) == []
