@@ -41,6 +41,7 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
+from honnin.recon.notification import ReconFiles
 from honnin.store import Store, utc_text
 from honnin.vault import Vault
 from honnin.vexora.poll import poll
@@ -378,7 +379,11 @@ class World:
         return self._parts.processor(
             store=self._store,
             paypay=self._parts.notifications(
-                store=self._store, client=self._client(), archive=self._archive, now=self.clock
+                store=self._store,
+                client=self._client(),
+                archive=self._archive,
+                recon_files=ReconFiles((), ()),  # no event here is about a file
+                now=self.clock,
             ),
             publisher=self._publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's

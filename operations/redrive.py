@@ -35,9 +35,10 @@ def redrive(sqs: "SQSClient", source_url: str, target_url: str, progress: Progre
     moved: Counter[str] = Counter()
     task = progress.add_task("Putting back", total=None) if progress else None
     while message := _next(sqs, source_url):
-        # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run.
+        # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
+        # order: older ones may come behind it.
         if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
-            break
+            continue
         sqs.send_message(QueueUrl=target_url, MessageBody=message["Body"])
         sqs.delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
         attribute = message.get("MessageAttributes", {}).get("errorType", {})

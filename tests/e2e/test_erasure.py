@@ -170,9 +170,9 @@ def test_after_erasure_a_scan_of_everything_finds_nothing_of_the_user(stack: Sta
     assert certificate["erased"]["vaultObjects"] >= 3
     assert_gone(stack, person)
     links = stack.sandbox("GET", f"/paypay/users/{person.user_id}")["authorizations"]
-    assert [each["status"] for each in links].count("ACTIVE") == 0, links
+    assert all(each["unlinked"] for each in links)
     assert stack.merchant.request("GET", f"/users/{person.user_id}").status_code == 404
-    assert demo.timeline(stack, person.user_id)[-1].what == "erased"
+    assert demo.timeline(stack, person.user_id)[0].what == "erased"
     assert erase(stack, person.user_id, "?unlink=true").json() == certificate
     # Another user is as before.
     read = stack.merchant.request("GET", f"/paypay/users/{other.user_id}/kyc-passport").json()
@@ -213,9 +213,6 @@ def test_honninctl_erases_and_unlinks(stack: Stack, person: Person) -> None:
     assert honninctl(stack, "erase", f"never-{uuid.uuid4().hex[:8]}", "--yes", "--json").code == 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the next page is asked for by a version that was deleted: ministack stops there"
-)
 def test_more_versions_than_one_page_holds(stack: Stack, person: Person) -> None:
     s3, bucket = stack.client("s3"), stack.outputs["PersonalDataBucketName"]
     for number in range(1_010):

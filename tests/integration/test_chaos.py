@@ -17,6 +17,7 @@ from chaos.schedule import SERVICES, Fault, Link, Notify, Read, Schedule, Work
 from chaos.world import Parts, ViolationError, prepared
 from honnin.events import EventProcessor
 from honnin.paypay.notification import PayPayNotifications
+from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Effect, EventRecord, Store, Unattached
 from honnin.webhook import Event
 from tests.tables import create_table
@@ -154,7 +155,7 @@ class HastyProcessor(EventProcessor):
 
     def _write(self, effect: Effect | Unattached | Announcement) -> None:
         if isinstance(effect, Effect) and effect.change:
-            self._publisher._put(effect.change)
+            self._publisher._put(KYC_STATUS_CHANGED, effect.change)
         super()._write(effect)
 
 

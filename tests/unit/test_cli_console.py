@@ -608,7 +608,7 @@ def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, mon
     assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
 
 
-@pytest.mark.parametrize("state", [*recon.HOLES, DayState.STORED, DayState.ANNOUNCED])
+@pytest.mark.parametrize("state", sorted([*recon.HOLES, DayState.STORED, DayState.ANNOUNCED]))
 def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
 ) -> None:

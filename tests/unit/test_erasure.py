@@ -439,16 +439,6 @@ def test_who_was_never_known_is_not_found_and_nothing_is_written(world: World) -
     assert (world.items(), world.later) == ([], [])
 
 
-@pytest.mark.xfail(strict=True, reason="sessions are found by their nonce alone, and nothing lists them for a user")
-def test_sessions_and_qr_codes_that_were_never_answered_go_too(world: World) -> None:
-    world.link(FORMER, code_id="code-of-a-former-qr")
-    world.link(LINKED, code_id=CODE)
-
-    world.erase()
-
-    assert world.naming("code-of-a-former-qr", VERIFIER, "nonce-") == []
-
-
 def test_the_records_of_recon_events_that_waited_go_too(world: World) -> None:
     world.wait_unattached(MISSED)
     world.link()
@@ -468,7 +458,6 @@ def test_records_whose_timeline_entries_have_expired_go_too(world: World) -> Non
     assert world.naming(LINKED) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the write after `Submissions._start` loses `former_submission_ids`")
 def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_parked(world: World) -> None:
     first = world.submit()
     world.vexora.statuses[USER] = "3"
@@ -634,7 +623,6 @@ def test_crashes_one_after_the_other(short: None) -> None:
     _crashes()
 
 
-@pytest.mark.xfail(strict=True, reason="the status, by which the QR's code is found, is deleted before it")
 def test_a_crash_does_not_keep_the_verifier_of_a_qr(short: None) -> None:
     # From before the status to after the code.
     for moment in range(MOMENTS - 26, MOMENTS - 16):

@@ -28,7 +28,6 @@ def test_a_recon_events_id_is_logged_without_the_authorization(event_id: str, lo
     assert loggable(event_id) == logged
 
 
-@pytest.mark.xfail(strict=True, reason="bugs5: loggable keeps the beginning of an id with a colon")
 def test_nothing_is_logged_of_an_authorization_id_with_a_colon() -> None:
     logged = loggable("recon:kyc_passport_sync_recon:2026-03-31:left:right")
 

@@ -25,6 +25,7 @@ from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
+from honnin.recon.notification import ReconFiles
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store, UserStatus
 from honnin.vault import Vault
@@ -587,7 +588,11 @@ def _processed(store: Store, texts: list[str]) -> None:
 
     s3 = boto3.client("s3")
     rule = PayPayNotifications(
-        store=store, client=UnknowingPayPay(), archive=KycArchive(Vault("vault", s3), Selfies(())), now=now
+        store=store,
+        client=UnknowingPayPay(),
+        archive=KycArchive(Vault("vault", s3), Selfies(())),
+        recon_files=ReconFiles((), ()),
+        now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
     processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule)

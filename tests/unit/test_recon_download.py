@@ -866,7 +866,7 @@ def test_an_error_of_s3_surfaces_when_all_others_are_done(
                 bench.run()
         assert bench.file("small.csv").state == "STORED"
         file = bench.file()
-        assert (file.state, file.reason) == ("ANNOUNCED", "an error of ours")
+        assert (file.state, file.reason) == ("ANNOUNCED", "")
         assert "claimed_until" not in bench.item()
         assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
         assert bench.run() == {"stored": 1}
@@ -883,13 +883,16 @@ def test_an_upload_that_cannot_be_completed_is_given_up(bench: Bench, monkeypatc
         assert bench.is_clean()
 
 
-def test_an_error_of_sns_surfaces_and_the_state_is_kept(bench: Bench) -> None:
+def test_an_error_of_sns_surfaces_and_the_next_run_tells(bench: Bench) -> None:
     bench.topic.failures.append(RuntimeError("no SNS"))
     with LoopbackServer(Reply(403)) as server:
         bench.announce(server.url)
         with pytest.raises(RuntimeError, match="no SNS"):
             bench.run()
+        assert bench.file().state == "ANNOUNCED"
+        bench.run()
     assert bench.file().state == "EXPIRED"
+    assert len(bench.topic.letters) == 1
 
 
 # --- what is written down ---

@@ -804,6 +804,8 @@ class Store:
         return True
 
     def _forget_status(self, status: UserStatus, certificate: Certificate) -> bool:
+        if status.code_id:
+            self._delete([_encode({"pk": f"CODE#{status.code_id}", "sk": "CODE"})])
         try:
             self._db.delete_item(
                 TableName=self._table,
@@ -813,8 +815,6 @@ class Store:
             )
         except self._db.exceptions.ConditionalCheckFailedException:
             return False
-        if status.code_id:
-            self._delete([_encode({"pk": f"CODE#{status.code_id}", "sk": "CODE"})])
         self.count_erased(certificate, {"statuses": 1})
         return True
 
@@ -1041,7 +1041,7 @@ class Store:
         }
 
     def _status_put(self, effect: Effect) -> Item:
-        put = self._new(_status_item(_with_former(effect)))
+        put = self._new(_status_item(with_former(effect.before, effect.after)))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
             # `read_at` says the same in time, for a table restored or repaired by hand.
@@ -1323,16 +1323,21 @@ def _event_record(item: Item) -> EventRecord:
     )
 
 
-def _with_former(effect: Effect) -> UserStatus:
-    """The status to write: it remembers what the user had at the provider before, so that it can be erased."""
-    before, after = effect.before, effect.after
-    if before and before.user_authorization_id not in (None, after.user_authorization_id):
-        former = dict.fromkeys((*after.former_authorization_ids, before.user_authorization_id))
-        after = replace(after, former_authorization_ids=tuple(each for each in former if each))
-    if before and before.submission_id not in (None, after.submission_id):
-        former = dict.fromkeys((*after.former_submission_ids, before.submission_id))
-        after = replace(after, former_submission_ids=tuple(each for each in former if each))
-    return after
+def with_former(before: UserStatus | None, after: UserStatus) -> UserStatus:
+    """`after`, as it is written: it remembers what the user had at the provider before, so that it can be erased."""
+    if before is None:
+        return after
+    return replace(
+        after,
+        former_authorization_ids=_former(
+            before.former_authorization_ids, before.user_authorization_id, after.user_authorization_id
+        ),
+        former_submission_ids=_former(before.former_submission_ids, before.submission_id, after.submission_id),
+    )
+
+
+def _former(known: Sequence[str], old: str | None, new: str | None) -> tuple[str, ...]:
+    return (*known, old) if old and old != new and old not in known else tuple(known)
 
 
 def _submission_of(entry: Item) -> str | None:

@@ -72,16 +72,20 @@ class Vault:
     def _erase(self, prefix: str) -> int:
         client = self._given or _client()
         erased = 0
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            # A page has at most 1,000 versions, which is also what one call deletes.
-            if found:
-                versions: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-                answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
-                if errors := answer.get("Errors"):
-                    raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
-                erased += len(found)
-        return erased
+        # Always the first page: what it named is gone when it is asked for again. It has at most 1,000 versions, and
+        # that is also what one call deletes.
+        while True:
+            page = client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
+            versions: Any = [
+                {"Key": each["Key"], "VersionId": each["VersionId"]}
+                for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            ]
+            if not versions:
+                return erased
+            answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
+            if errors := answer.get("Errors"):
+                raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
+            erased += len(versions)
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
         client = self._given or _client()

@@ -7,6 +7,7 @@ on with the first shard that is not done.
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -116,7 +117,7 @@ class Comparison:
         check_name(file)
         begun = self._now()
         _clear_away()
-        with TemporaryDirectory(prefix=_DIRECTORY) as directory:
+        with TemporaryDirectory(prefix=f"{_DIRECTORY}{os.getpid()}-") as directory:
             dealt = deal(self._bucket.read(FileId.of(file)), Path(directory))
             for shard in SHARDS:
                 if shard not in file.shards_done:
@@ -181,9 +182,12 @@ class Comparison:
 
 
 def _clear_away() -> None:
-    """Delete what a run left on the disk that was killed: an execution environment keeps it, and runs one at a time."""
+    """Delete what a run left on the disk that was killed: an execution environment keeps it for the next one."""
     for left in Path(gettempdir()).glob(f"{_DIRECTORY}*"):
-        rmtree(left, ignore_errors=True)
+        owner = left.name.removeprefix(_DIRECTORY).partition("-")[0]
+        # The next process may have the dead one's number; what it has left itself is as dead, as it is only beginning.
+        if owner == str(os.getpid()) or not Path(f"/proc/{owner}").exists():
+            rmtree(left, ignore_errors=True)
 
 
 def check_name(file: ReconFile) -> None:

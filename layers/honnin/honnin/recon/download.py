@@ -132,6 +132,9 @@ class Downloads:
         return self._now() >= min(ends[0], ends[1] + timedelta(hours=2))
 
     def _end(self, file: ReconFile, state: str, reason: str) -> str:
+        newest = self._store.recon_file(file.file_type, file.day, file.name)
+        if newest and newest.received_at != file.received_at:
+            return "renewed"  # a newer notice came meanwhile: that one counts
         logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
         if state == "REFUSED":
             count("ReconFileRefused")

@@ -16,7 +16,7 @@ from honnin.errors import (
 )
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading, may_submit
-from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text
+from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text, with_former
 from honnin.vexora import schedule
 from honnin.vexora.client import PROVIDER, VexoraClient
 
@@ -164,6 +164,7 @@ class Submissions:
             submitted_at=utc_text(now),
             stale_at=utc_text(schedule.stale_at(now, self._poll_delays_s)),
         )
+        after = with_former(before, after)
         effect = Effect(
             event_id=f"api:{submission_id}:started",
             what="submission_started",
