@@ -18,7 +18,7 @@ from chaos.world import Parts, ViolationError, prepared
 from honnin.events import EventProcessor
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import KYC_STATUS_CHANGED
-from honnin.store import Announcement, Effect, EventRecord, Store, Unattached
+from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.webhook import Event
 from tests.tables import create_table
 
@@ -143,7 +143,7 @@ class UnrecordedStore(Store):
 class HastyNotifications(PayPayNotifications):
     """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement:
+    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
         """Pretend at once that the effect is in the table."""
         effect = super().effect(event)
         self.written()
