@@ -83,10 +83,11 @@ def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) 
     stack.sandbox("POST", f"/paypay/users/{updated}/kyc-updated", json={})
     day = play_night(stack)
 
-    # Nobody invokes anything: the Scheduler does.
-    assert demo.wait_for(lambda: is_settled(report(stack, day)), _FIRED_S), report(stack, day)
+    # Nobody invokes anything: the Scheduler does. (Another test may have had a night of this day before.)
+    lost = (flagged, closed, updated)
+    assert demo.wait_for(lambda: all(_by_recon(stack, each) for each in lost), _FIRED_S), report(stack, day)
+    assert demo.wait_for(lambda: is_settled(report(stack, day))), report(stack, day)
 
-    assert demo.wait_for(lambda: demo.status(stack, closed, "paypay") == "INACTIVE")
     assert _by_recon(stack, flagged) == [("kyc_read", "RISK_FLAGGED")]
     assert _by_recon(stack, closed) == [("account_read", "INACTIVE")]
     assert _by_recon(stack, updated) == [("kyc_read", "VERIFIED")]
