@@ -8,7 +8,7 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 from hypothesis import settings as hypothesis_settings
 
-from honnin import config, http_client, observability, publish, sqs_send, store, worker
+from honnin import aws, config, http_client, observability, sqs_send
 
 # The same examples on every run: a failure in CI is then a failure on every machine.
 hypothesis_settings.register_profile("honnin", derandomize=True, deadline=None, print_blob=True)
@@ -49,10 +49,8 @@ def _forget() -> None:
         config.settings,
         http_client.session,
         observability.logger,
-        publish._client,
-        store._client,
-        worker._client,
     )
     for cached in caches:
         cached.cache_clear()
+    aws.forget()
     parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped

@@ -25,7 +25,7 @@ from honnin.vexora.client import VexoraClient
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
-    answer = worker.run(event, context, process=_processor().process, queue=_queue())
+    answer = worker.run(event, context, process=_processor().process, queue=_queue(event))
     _processor().end_batch()
     return answer
 
@@ -54,6 +54,6 @@ def _processor() -> EventProcessor:
     )
 
 
-@cache
-def _queue() -> worker.Queue:
-    return worker.Queue(settings().event_queue_url, settings().dead_letter_queue_url)
+def _queue(batch: dict[str, Any]) -> worker.Queue:
+    url = worker.queue_of(batch, (settings().event_queue_url, settings().recon_notice_queue_url))
+    return worker.Queue(url, settings().dead_letter_queue_url)

@@ -16,8 +16,7 @@ import pytest
 import requests
 from boto3.dynamodb.types import TypeDeserializer
 
-from honnin import config, erasure, vault
-from honnin.recon import arrival, bucket, repair, resend
+from honnin import aws, config
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import Announcement, Effect, Heard, ReconFile, Store, Unattached, UserStatus, utc_text
@@ -136,8 +135,7 @@ class Deployment:
         self.events = boto3.client("events")
         self.secrets = boto3.client("secretsmanager")
         self.s3 = boto3.client("s3")
-        for module in (vault, bucket, repair, resend, arrival, erasure):
-            module._client.cache_clear()
+        aws.forget()
         self.parameters = PARAMETERS | {"PayPayBaseUrl": vexora_base_url.removesuffix("/japan")}
         self.stand_in = SqsStandIn(self.sqs)
         self._names = self._make(vexora_base_url)
@@ -149,6 +147,7 @@ class Deployment:
     def _make(self, vexora_base_url: str) -> dict[str, str]:
         dead = self.sqs.create_queue(QueueName="DeadLetterQueue")["QueueUrl"]
         queue = self.sqs.create_queue(QueueName="EventQueue")["QueueUrl"]
+        notices = self.sqs.create_queue(QueueName="ReconNoticeQueue")["QueueUrl"]
         self.events.create_event_bus(Name="EventBus")
         self._tap("EventBus")
         self.s3.create_bucket(
@@ -166,6 +165,7 @@ class Deployment:
             "IdempotencyTable": create_table(self.dynamodb, "IdempotencyTable"),
             "DeadLetterQueue": dead,
             "EventQueue": queue,
+            "ReconNoticeQueue": notices,
             "EventBus": "EventBus",
             "ProvidersSecret.Id": self._secret("ProvidersSecret", PROVIDERS),
             "CallbackKeySecret.Id": self._secret("CallbackKeySecret", {"current": CALLBACK_KEY}),
@@ -275,15 +275,16 @@ class Deployment:
         self.secrets.put_secret_value(SecretId="ProvidersSecret", SecretString=json.dumps(values))
 
     def process(self, processor: Function, *remaining_ms: int) -> list[str]:
-        """Let the processor take what is on the queue; returns the ids that it reports as failed."""
-        return self.work(processor, "EventQueue", *remaining_ms)
+        """Let the processor take what is on its two queues; returns the ids that it reports as failed."""
+        queues = ("ReconNoticeQueue", "EventQueue")
+        return [failed for queue in queues for failed in self.work(processor, queue, *remaining_ms)]
 
     def work(self, function: Function, queue: str, *remaining_ms: int) -> list[str]:
         """Let a queue's worker take one batch; returns the ids that it reports as failed."""
         messages = self.receive(queue, visibility_s=720)
         if not messages:
             return []
-        answer = function({"Records": [sqs_record(message) for message in messages]}, *remaining_ms)
+        answer = function({"Records": [sqs_record(message, queue) for message in messages]}, *remaining_ms)
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for message in messages:
             if message["MessageId"] not in failed:
@@ -485,13 +486,14 @@ def sample(name: str) -> dict[str, Any]:
     return event
 
 
-def sqs_record(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A received message in the form in which Lambda gets it."""
+def sqs_record(message: Mapping[str, Any], queue: str = "EventQueue") -> dict[str, Any]:
+    """A message received from a queue in the form in which Lambda gets it."""
     record = dict(sample("event_processor")["Records"][0])
     return record | {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
+        "eventSourceARN": f"arn:aws:sqs:ap-northeast-1:123456789012:{queue}",
         "attributes": record["attributes"]
         | {"ApproximateReceiveCount": message["Attributes"]["ApproximateReceiveCount"]},
     }

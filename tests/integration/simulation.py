@@ -3,6 +3,8 @@
 `events`, `store`, `publish`, `webhook`, `vexora.submission` and `vexora.poll` are the real ones, the table is
 moto's. The provider keeps its users in the sandbox's own register. Every call that leaves the process passes a
 `Boundary` before and after it, where a schedule may crash the caller or let something else happen meanwhile.
+
+Its parts serve the world of recon as well (test_recon_property.py).
 """
 
 import contextlib
@@ -36,7 +38,7 @@ from honnin.errors import (
 from honnin.events import EventProcessor
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus
-from honnin.store import Store
+from honnin.store import Effect, Store
 from honnin.vexora import signing
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.poll import poll
@@ -139,25 +141,28 @@ class Schedule:
 
 
 class Clock:
-    """Aware UTC; every look at it takes a millisecond, so that no two moments are the same."""
+    """Aware UTC; every look at it takes a millisecond, so that no two moments are the same. `now` looks for free."""
 
-    def __init__(self) -> None:
-        self._now = START
+    def __init__(self, start: datetime) -> None:
+        self.now = start
 
     def __call__(self) -> datetime:
         """The present moment."""
-        self._now += timedelta(milliseconds=1)
-        return self._now
+        self.now += timedelta(milliseconds=1)
+        return self.now
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
-        self._now += timedelta(seconds=seconds)
+        self.now += timedelta(seconds=seconds)
 
 
-class Boundary:
-    """Counts the moments just before and just after each call out of the process."""
+class Boundary[S]:
+    """Counts the moments just before and just after each call out of the process.
 
-    def __init__(self, interruptions: Mapping[int, Step | None], interlude: Callable[[Step], None]) -> None:
+    At the n-th of them the caller crashes (None), or that step is played by `interlude` meanwhile.
+    """
+
+    def __init__(self, interruptions: Mapping[int, S | None], interlude: Callable[[S], None]) -> None:
         self._interruptions = interruptions
         self._interlude = interlude
         self._busy = False
@@ -190,7 +195,7 @@ class Boundary:
 class Guarded:
     """Any AWS client with a boundary around each of its operations."""
 
-    def __init__(self, client: object, boundary: Boundary) -> None:
+    def __init__(self, client: object, boundary: Boundary[Any]) -> None:
         self._client = client
         self._boundary = boundary
 
@@ -199,9 +204,9 @@ class Guarded:
         if name in ("exceptions", "get_paginator"):
             return attribute
 
-        def call(**request: Any) -> Any:
+        def call(*arguments: Any, **request: Any) -> Any:
             with self._boundary.around():
-                return attribute(**request)
+                return attribute(*arguments, **request)
 
         return call
 
@@ -225,7 +230,7 @@ class Provider(VexoraClient):
     the caller), `settled` (the caller of that apply was told), `query`.
     """
 
-    def __init__(self, boundary: Boundary, clock: Clock, lock: threading.RLock) -> None:
+    def __init__(self, boundary: Boundary[Step], clock: Clock, lock: threading.RLock) -> None:
         self.register = Register(lock)
         self.log: dict[str, list[tuple[str, int]]] = defaultdict(list)
         self._calls = itertools.count()
@@ -300,8 +305,8 @@ class World:
     def __init__(self, client: "DynamoDBClient", schedule: Schedule, parts: Parts, lock: threading.RLock) -> None:
         self._schedule = schedule
         self._client = client
-        self.clock = Clock()
-        self.boundary = Boundary(schedule.interruptions, self._step)
+        self.clock = Clock(START)
+        self.boundary: Boundary[Step] = Boundary(schedule.interruptions, self._step)
         self.provider = Provider(self.boundary, self.clock, lock)
         self.bus = Bus()
         self.queue: list[str] = []
@@ -559,6 +564,48 @@ def _name(user: int) -> str:
 def _hold(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ViolationError(otherwise)
+
+
+# --- stores that are broken on purpose: a harness that does not find them is none ---
+
+
+class _With:
+    """A client with another `transact_write_items`."""
+
+    def __init__(self, client: object, transact_write_items: Callable[..., None]) -> None:
+        self._client = client
+        self.transact_write_items = transact_write_items
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class RecordFirstStore(Store):
+    """Writes the event's record in a transaction of its own, and what the event does in a second one."""
+
+    def apply(self, effect: Effect) -> None:
+        """A crash between the two leaves a record without its effect."""
+        transact = self._db.transact_write_items
+
+        def in_two(**request: Any) -> None:
+            record, *rest = request["TransactItems"]
+            transact(TransactItems=[record])
+            try:
+                transact(TransactItems=rest)
+            except self._db.exceptions.TransactionCanceledException as error:
+                # The reasons keep their places, so that the store reads them as it always does.
+                error.response["CancellationReasons"].insert(0, {"Code": "None"})
+                raise
+
+        Store(self._table, cast("DynamoDBClient", _With(self._db, in_two))).apply(effect)
+
+
+class UnfencedStore(Store):
+    """Overwrites a status whatever its version is."""
+
+    def _status_put(self, effect: Effect) -> dict[str, Any]:
+        put = super()._status_put(effect)
+        return {name: put[name] for name in ("TableName", "Item")}
 
 
 # --- a faster table ---

@@ -20,6 +20,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.webhook import Event
+from tests.integration.simulation import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -74,45 +75,6 @@ def test_a_printed_schedule_is_the_schedule() -> None:
 
 
 # --- the harness itself: it must find what is broken on purpose ---
-
-
-class _With:
-    """A client with another `transact_write_items`."""
-
-    def __init__(self, client: Any, transact_write_items: Callable[..., Any]) -> None:
-        self._client = client
-        self.transact_write_items = transact_write_items
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-class RecordFirstStore(Store):
-    """Records the event in a transaction of its own, then what it does in a second one."""
-
-    def apply(self, effect: Effect) -> None:
-        """A crash between the two leaves a record without its effect."""
-        transact = self._db.transact_write_items
-
-        def in_two(**request: Any) -> None:
-            record, *rest = request["TransactItems"]
-            transact(TransactItems=[record])
-            try:
-                transact(TransactItems=rest)
-            except self._db.exceptions.TransactionCanceledException as error:
-                # The reasons keep their places, so that the store reads them as it always does.
-                error.response["CancellationReasons"].insert(0, {"Code": "None"})
-                raise
-
-        Store(self._table, _With(self._db, in_two)).apply(effect)  # type: ignore[arg-type]  # one call replaced
-
-
-class UnfencedStore(Store):
-    """Overwrites a status whatever its version is."""
-
-    def _status_put(self, effect: Effect) -> dict[str, Any]:
-        put = super()._status_put(effect)
-        return {name: put[name] for name in ("TableName", "Item")}
 
 
 class UndatedStore(Store):

@@ -1,15 +1,17 @@
 """`DELETE /users/{userId}/personal-data`, through the functions as the template deploys them, and what follows it."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from honnin import erasure, vault
+from honnin import aws, erasure
 from honnin.recon import report
+from honnin.store import utc_text
 from sandbox.paypay.register import Authorization
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, header, sample
+from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, header, sample, utc_now
 
 USER = "user-0001"
 NAME, KANA, BIRTHDAY, CITY = "ケシ印姓", "ケシジルシ", "1908-08-08", "ケシ印町八丁目"
@@ -144,9 +146,9 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     assert (found.user_id, found.due_at) == ("", None)
     assert certificate["userId"] == USER
     assert certificate["erased"]["vaultObjects"] == len(stored) + 1
-    assert certificate["erased"]["unlinkedAtPayPay"] == 1
+    assert certificate["erased"]["unlinkedAtPayPay"] == 2
     assert certificate["erased"]["links"] == 2
-    assert shop.unlink_calls() == 1
+    assert shop.unlink_calls() == 2
     printed = "".join(capfd.readouterr())
     assert "user erased" in printed
     assert not [each for each in (*authorizations, *PERSONAL) if each in printed]
@@ -162,7 +164,34 @@ def test_the_second_call_gives_the_same_certificate_and_writes_nothing(shop: Sho
     assert shop.erase() == first
 
     assert stack.items() == before
-    assert shop.unlink_calls() == 1
+    assert shop.unlink_calls() == 2
+
+
+def test_unlinking_too_late_is_a_409_that_says_why(shop: Shop, stack: Deployment) -> None:
+    shop.live()
+    certificate = shop.erase()
+    before = stack.items()
+
+    status, problem = shop.erase(unlink="true")
+
+    assert (status, problem["status"]) == (409, 409)
+    assert "without unlink" in problem["detail"]
+    assert (stack.items(), shop.unlink_calls()) == (before, 0)
+    assert shop.erase() == certificate
+
+
+def test_two_at_once_are_a_certificate_and_a_503_with_retry_after(shop: Shop, stack: Deployment) -> None:
+    shop.live()
+    now = utc_now()
+    assert stack.store.claim_erasure(USER, utc_text(now), utc_text(now + timedelta(seconds=20)))
+    before = stack.items()
+
+    status, problem = shop.erase()
+
+    assert (status, problem["status"]) == (503, 503)
+    assert stack.items() == before
+    stack.store.release_erasure(USER, utc_text(now + timedelta(seconds=20)))
+    assert shop.erase()[0] == 200
 
 
 @pytest.mark.parametrize("unlink", ["true", "false"])
@@ -188,7 +217,7 @@ def test_what_the_user_has_ended_at_paypay_is_erased_all_the_same(shop: Shop, en
         shop.authorization(present).expire_at = 0
 
     assert shop.erase(unlink="true")[0] == 200
-    assert shop.unlink_calls() == 1
+    assert shop.unlink_calls() == 2
     assert shop.versions() == []
 
 
@@ -239,7 +268,7 @@ def test_what_s3_did_not_delete_is_deleted_by_the_repeat(
 ) -> None:
     shop.live()
     stored = len(shop.versions())
-    client = vault._client()
+    client = aws.s3()
 
     def refused(**_: object) -> dict[str, Any]:
         return {"Errors": [{"Key": f"paypay/{USER}/x", "Code": "InternalError"}]}
@@ -290,22 +319,24 @@ def test_the_sweep_waits_until_no_reading_from_before_can_be_under_way(shop: Sho
     assert stack.receive() == []
 
 
-def test_the_sweep_empties_the_vault_and_leaves_no_trace(
+def test_the_sweep_empties_the_vault_and_is_counted_in_the_certificate(
     shop: Shop, stack: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasure, "_SWEEP_AFTER_S", 0)
     shop.live()
-    shop.erase()
-    # A worker that read the user before, and wrote after.
-    stack.s3.put_object(Bucket="personal-data", Key=f"paypay/{USER}/kyc_info/late.json", Body=NAME.encode())
+    certificate = shop.erase()[1]
+    # A worker that looked the user up before, and wrote after.
+    key = f"paypay/{USER}/kyc_info/{certificate['completedAt']}-{'0' * 64}.json"
+    stack.s3.put_object(Bucket="personal-data", Key=key, Body=NAME.encode())
     before = stack.items()
 
     assert stack.process(shop.processor, 120_000) == []
 
     assert shop.versions() == []
-    assert [item for item in stack.items() if item["sk"] != "LAST_REQUEST"] == [
-        item for item in before if item["sk"] != "LAST_REQUEST"
-    ]
+    certificate["erased"]["vaultObjects"] += 1
+    assert shop.erase()[1] == certificate
+    others = [item for item in before if item["sk"] != "LAST_REQUEST" and not item["sk"].startswith("ERASURE#")]
+    assert [item for item in stack.items() if item in others] == others
     assert stack.receive("DeadLetterQueue") == []
 
 

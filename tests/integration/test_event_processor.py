@@ -60,7 +60,9 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
         Effect(f"api:{SAMPLE_ID}:started", "submission_started", "api", now, None, after, {}, opens=opened)
     )
 
-    assert processor(sample("event_processor"), 120_000) == {"batchItemFailures": []}
+    [record] = sample("event_processor")["Records"]
+    here = record | {"eventSourceARN": "arn:aws:sqs:ap-northeast-1:123456789012:EventQueue"}
+    assert processor({"Records": [here]}, 120_000) == {"batchItemFailures": []}
 
     status = status_of(stack)
     assert (status.status, status.provider_status, status.version) == ("APPROVED", "2", 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -17,10 +17,12 @@ from tests.integration.simulation import (
     Forge,
     Parts,
     Poll,
+    RecordFirstStore,
     Review,
     Schedule,
     Step,
     Submit,
+    UnfencedStore,
     ViolationError,
     Wait,
     run,
@@ -135,35 +137,6 @@ def test_an_application_that_arrives_after_the_question_whether_it_did_is_not_lo
 # --- the harness itself: it must find what is broken on purpose ---
 
 
-class RecordFirstStore(Store):
-    """Writes the event's record by itself, and what the event does in a second call."""
-
-    def apply(self, effect: Effect) -> None:
-        """A crash between the two leaves a record without its effect."""
-        transact = self._db.transact_write_items
-
-        def in_two(**request: Any) -> None:
-            record, *rest = request["TransactItems"]
-            transact(TransactItems=[record])
-            try:
-                transact(TransactItems=rest)
-            except self._db.exceptions.TransactionCanceledException as error:
-                # The reasons keep their places, so that the store reads them as it always does.
-                error.response["CancellationReasons"].insert(0, {"Code": "None"})
-                raise
-
-        broken = _With(self._db, in_two)
-        Store(self._table, broken).apply(effect)  # type: ignore[arg-type]  # a client with one operation replaced
-
-
-class UnfencedStore(Store):
-    """Overwrites a status whatever its version is."""
-
-    def _status_put(self, effect: Effect) -> dict[str, Any]:
-        put = super()._status_put(effect)
-        return {name: put[name] for name in ("TableName", "Item")}
-
-
 class ForgetfulStore(Store):
     """Marks a change as published before it is."""
 
@@ -178,17 +151,6 @@ class BlindSubmissions(Submissions):
 
     def _ask(self, before: UserStatus) -> UserStatus:
         return replace(before)
-
-
-class _With:
-    """A client with another `transact_write_items`."""
-
-    def __init__(self, client: object, transact_write_items: object) -> None:
-        self._client = client
-        self.transact_write_items = transact_write_items
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
 
 
 @pytest.mark.timeout(400)

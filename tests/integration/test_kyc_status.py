@@ -1,13 +1,15 @@
 """The read side: where a user stands and how that came about, as the merchant's back end gets it."""
 
+import itertools
 import json
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from honnin.store import ledger_shard
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, ReconDay, callback, sample
+from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, sample
 
 
 @pytest.fixture
@@ -242,3 +244,47 @@ def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, func
     _, body = report(function, recon.day)
 
     assert [each["state"] for each in body["files"]] == ["ANNOUNCED"]
+
+
+def test_the_repairs_of_more_users_than_are_shown_are_those_of_the_last_report(
+    stack: Deployment, function: Function
+) -> None:
+    recon, processor = ReconDay(stack), stack.function("event_processor")
+    # One more in a shard of the ledger than is shown of it.
+    names = map("user-{}".format, itertools.count())
+    missed = list(itertools.islice((each for each in names if ledger_shard(each.encode()) == "7"), 21))
+    recon.arrive(recon.listing(*missed))
+    recon.compare()
+    while stack.receive():
+        assert stack.process(processor, 120_000) == []
+    _, before = report(function, recon.day)
+
+    stack.send(json.dumps({"report": recon.file_id().key, "reminders": 1}), "CompareQueue")
+    assert recon.compare() == []
+    _, after = report(function, recon.day)
+
+    [reported], [anew] = before["files"], after["files"]
+    assert (reported["counts"]["missed"], len(reported["missed"])) == (21, 20)
+    assert reported["repairs"] == {"applied": 0, "changed": 0, "waiting": 21}
+    assert anew["repairs"] == {"applied": 21, "changed": 0, "waiting": 0}
+
+
+def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(stack: Deployment, function: Function) -> None:
+    Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
+    status = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    linked = status.user_authorization_id or ""
+    recon = ReconDay(stack)
+    recon.arrive(recon.listing(linked, LINKED))
+    recon.compare()
+    path = "/users/user-0001/personal-data"
+    request = sample("kyc_status") | {"httpMethod": "DELETE", "path": path, "resource": path}
+    assert function(request)["statusCode"] == 200
+
+    _, body = report(function, recon.day)
+
+    [file] = body["files"]
+    assert {each["userAuthorizationId"]: each["outcome"] for each in file["missed"]} == {
+        linked: "erased",
+        LINKED: "waiting",
+    }
+    assert file["repairs"] == {"applied": 0, "changed": 0, "waiting": 1}

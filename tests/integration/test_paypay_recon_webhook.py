@@ -32,7 +32,7 @@ def test_the_sample_event_is_acknowledged_and_queued(stack: Deployment, webhook:
     answer = webhook(sample("paypay_recon_webhook"))
 
     assert (answer["statusCode"], answer["body"]) == (200, "OK")
-    [message] = stack.receive()
+    [message] = stack.receive("ReconNoticeQueue")
     event = json.loads(message["Body"])
     assert (event["kind"], event["subject"]) == ("recon_file", "kyc_passport_sync_recon")
     assert event["detail"]["path"] == URL
@@ -185,7 +185,7 @@ def test_without_a_field_it_is_400(stack: Deployment, webhook: Function, field: 
     answer = webhook(event | {"body": json.dumps(body)})
     assert answer["statusCode"] == 400
     assert field in answer["body"]
-    assert stack.receive() == []
+    assert stack.receive("ReconNoticeQueue") == []
 
 
 def test_a_recon_notice_leaves_no_line_in_a_ledger(stack: Deployment, webhook: Function) -> None:

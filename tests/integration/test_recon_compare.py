@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from honnin import jst, publish, store
-from honnin.recon import arrival, bucket, repair
+from honnin import aws, jst
+from honnin.recon import bucket
 from honnin.recon.compare import check_name
 from honnin.store import SHARDS, ledger_shard
 from sandbox.server import RunningSandbox
@@ -53,7 +53,7 @@ class Calls:
         self.counts: Counter[str] = Counter()
         self.keys_asked: list[str] = []
         self._failing: dict[str, int] = {}
-        for client in (store._client(), bucket._client(), repair._client(), arrival._client(), publish._client()):
+        for client in (aws.dynamodb(), aws.s3(read_timeout_s=30), aws.sqs(), aws.events()):
             client.meta.events.register("provide-client-params", self._count)
 
     def fail(self, operation: str, call: int = 1) -> None:
@@ -627,7 +627,7 @@ def test_reads_grow_with_the_pages_of_the_ledger_and_not_with_the_rows(
         if params["ExpressionAttributeValues"][":pk"]["S"].startswith("LEDGER#"):
             params["Limit"] = page
 
-    store._client().meta.events.register("provide-client-params.dynamodb.Query", small_pages)
+    aws.dynamodb().meta.events.register("provide-client-params.dynamodb.Query", small_pages)
     queries: list[int] = []
     for number, rows in enumerate((heard[:10], heard, heard * 50)):
         before = calls.counts["Query"]

@@ -2,7 +2,7 @@
 
 A world of three linked users: the sandbox's own register, webhooks and recon files; Honnin's own acknowledgement,
 processor, download, comparison and report; the table is in memory, and moto's for some schedules. Every call to AWS
-and to PayPay passes a `Moments` before and after it, where a schedule may crash the caller or let something else
+and to PayPay passes a `Boundary` before and after it, where a schedule may crash the caller or let something else
 happen meanwhile.
 """
 
@@ -57,7 +57,15 @@ from sandbox.delivery import UndeliveredError
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.register import Change as Happened
 from tests.integration.deployment import sqs_record
-from tests.integration.simulation import Crash, MemoryBucket, MemoryTable, ViolationError
+from tests.integration.simulation import (
+    Boundary,
+    Clock,
+    Crash,
+    Guarded,
+    MemoryBucket,
+    MemoryTable,
+    ViolationError,
+)
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -165,77 +173,21 @@ NOTICES: Mapping[str, dict[str, object]] = {
 # --- the world ---
 
 
-class Clock:
-    """Aware UTC; every look at it takes a millisecond, so that no two moments are the same."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        """The present moment."""
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-
-class Moments:
-    """Counts the moments just before and just after each call out of the process."""
-
-    def __init__(self, interruptions: Mapping[int, Step | None], interlude: Callable[[Step], None]) -> None:
-        self._interruptions = interruptions
-        self._interlude = interlude
-        self._busy = False
-        self.off = False
-        self.passed = 0
-
-    @contextmanager
-    def around(self) -> Iterator[None]:
-        """Surround one call."""
-        self._pass()
-        yield
-        self._pass()
-
-    def _pass(self) -> None:
-        if self._busy or self.off:
-            return
-        number, self.passed = self.passed, self.passed + 1
-        if number not in self._interruptions:
-            return
-        step = self._interruptions[number]
-        if step is None:
-            raise Crash
-        self._busy = True
-        try:
-            self._interlude(step)
-        finally:
-            self._busy = False
-
-
-class Guarded:
-    """An AWS client with a moment before and after each of its operations, and each page."""
-
-    def __init__(self, client: Any, moments: Moments) -> None:
-        self._client = client
-        self._moments = moments
+class Paged(Guarded):
+    """An AWS client with a moment before and after each page as well."""
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._client, name)
-        if name == "exceptions":
+        attribute = super().__getattr__(name)
+        if name != "get_paginator":
             return attribute
-        if name == "get_paginator":
-            return lambda operation: SimpleNamespace(
-                paginate=lambda **request: self._pages(attribute(operation).paginate(**request))
-            )
-
-        def call(*arguments: Any, **request: Any) -> Any:
-            with self._moments.around():
-                return attribute(*arguments, **request)
-
-        return call
+        return lambda operation: SimpleNamespace(
+            paginate=lambda **request: self._pages(attribute(operation).paginate(**request))
+        )
 
     def _pages(self, pages: Any) -> Iterator[Any]:
         each = iter(pages)
         while True:
-            with self._moments.around():
+            with self._boundary.around():
                 page = next(each, None)
             if page is None:
                 return
@@ -325,8 +277,8 @@ class World:
         self._schedule = schedule
         self._parts = parts
         self._sandbox = bench.sandbox
-        self.clock = Clock()
-        self.moments = Moments(schedule.interruptions, self._step)
+        self.clock = Clock(START)
+        self.boundary: Boundary[Step] = Boundary(schedule.interruptions, self._step)
         self.events: list[str] = []
         self.sent: set[str] = set()
         self.to_compare: list[str] = []
@@ -391,7 +343,7 @@ class World:
         )
 
     def _guarded(self, client: object) -> object:
-        return Guarded(client, self.moments)
+        return Paged(client, self.boundary)
 
     # --- playing ---
 
@@ -436,9 +388,9 @@ class World:
         after = UserStatus(
             user_id, "paypay", "VERIFIED", 1, read_at=at, kyc_read_at=at, user_authorization_id=linked, scopes=scopes
         )
-        self.moments.off = True
+        self.boundary.off = True
         self.store.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
-        self.moments.off = False
+        self.boundary.off = False
 
     def shards(self) -> str:
         """The shards of the ledger that these users are in; the others stay empty and cost only time."""
@@ -470,7 +422,7 @@ class World:
         path, body = CHANGES[what]
         if what == "cleared":
             # No recon file lists who is cleared: this notice must arrive, or nobody can know.
-            notice, self.moments.off = "sent", True
+            notice, self.boundary.off = "sent", True
         self._sandbox.paypay.dials.reset()
         self._sandbox.paypay.dials.put(NOTICES[notice])
         before = len(register.user(user).notifications)
@@ -482,10 +434,10 @@ class World:
         try:
             self._sandbox.core.schedule.run_due()
         finally:
-            self.moments.off = self.moments.off and what != "cleared"
+            self.boundary.off = self.boundary.off and what != "cleared"
 
     def _pass_time(self, seconds: float) -> None:
-        self.clock.now += timedelta(seconds=seconds)
+        self.clock.advance(seconds)
         self._sandbox.core.schedule.run_due()
 
     def _process(self, count: int, *, again: bool) -> None:
@@ -545,14 +497,14 @@ class World:
         return MerchantAnswer(answer["statusCode"], answer["body"])
 
     def _accept(self, body: str) -> str:
-        with self.moments.around():
+        with self.boundary.around():
             self.events.append(body)
             self.sent.add(Event.from_json(body).event_id)
         return "id"
 
     def _http(self, provider: str, request: requests.Request, **_: object) -> Answer:
         prepared = request.prepare()
-        with self.moments.around():
+        with self.boundary.around():
             answer = self._bench.http.open(
                 urlsplit(str(prepared.url))._replace(scheme="", netloc="").geturl(),
                 method=prepared.method,
@@ -573,7 +525,7 @@ class World:
 
     def _come_to_rest(self) -> None:
         """Nothing crashes any more; each night is played once more, the last one included."""
-        self.moments.off = True
+        self.boundary.off = True
         self._pass_time(7200)
         self._drain()
         last = self.clock.now.astimezone(jst.JST).date()
@@ -747,7 +699,7 @@ class Bench:
             for module in (compare, report, deadline):
                 patch.setattr(module, "SHARDS", shards)
             world.play()
-        return world.moments.passed
+        return world.boundary.passed
 
 
 class _Shards:

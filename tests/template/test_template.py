@@ -189,23 +189,31 @@ def _dead_letter_queues() -> set[str]:
     return redriven | direct | scheduled
 
 
+# How often a message is tried: events for about two days, a recon file for one (architecture.md §4).
+_TRIES = {"EventQueue": 200, "ReconNoticeQueue": 200, "CompareQueue": 100}
+
+
 def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:
+    tries = {}
     for mapping in resources("AWS::Lambda::EventSourceMapping").values():
-        queue = resources("AWS::SQS::Queue")[mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]]
-        assert queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 20
+        name = mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]
+        queue = resources("AWS::SQS::Queue")[name]["Properties"]
+        tries[name] = queue["RedrivePolicy"]["maxReceiveCount"]
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         function = resources("AWS::Lambda::Function")[invoked(mapping["Properties"]["FunctionName"])]
+        timeout = function["Properties"]["Timeout"]
         # Six times, as AWS advises for batches; a comparison is alone in its batch, and should go on soon when killed.
-        times = 6 if mapping["Properties"]["BatchSize"] > 1 else 1
-        assert queue["Properties"]["VisibilityTimeout"] > times * function["Properties"]["Timeout"] - 1
+        assert queue["VisibilityTimeout"] == (6 * timeout if mapping["Properties"]["BatchSize"] > 1 else timeout + 60)
+    assert tries == _TRIES
 
 
 def test_each_schedule_and_each_function_that_it_calls_has_a_dead_letter_queue() -> None:
     for name, schedule in resources("AWS::Scheduler::Schedule").items():
         target = schedule["Properties"]["Target"]
-        assert target["DeadLetterConfig"]["Arn"], name
         function = resources("AWS::Lambda::Function")[target["Arn"]["Fn::GetAtt"][0]]
-        assert function["Properties"]["DeadLetterConfig"]["TargetArn"], name
+        own = "ReconDownloadDeadLetterQueue" if "ReconDownload" in name else "ScheduleDeadLetterQueue"
+        assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": [own, "Arn"]}, name
+        assert function["Properties"]["DeadLetterConfig"]["TargetArn"] == {"Fn::GetAtt": [own, "Arn"]}, name
 
 
 def test_each_dead_letter_queue_has_an_alarm_that_tells_somebody() -> None:
@@ -252,7 +260,7 @@ def test_the_state_table_forgets_by_expires_at_and_has_the_sparse_index() -> Non
 
 
 # What can be made again from nothing, or lives for hours only.
-_DISPOSABLE = {"IdempotencyTable", "ScheduleDeadLetterQueue"}
+_DISPOSABLE = {"IdempotencyTable", "ScheduleDeadLetterQueue", "ReconDownloadDeadLetterQueue"}
 
 
 @pytest.mark.parametrize(

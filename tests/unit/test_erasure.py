@@ -18,10 +18,13 @@ import honnin.store
 from honnin.erasure import Erasure, ErasureSweep
 from honnin.errors import (
     ConcurrentUpdateError,
+    ConflictError,
+    EventNotReadyError,
     HonninError,
     NotFoundError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    UserAnswerError,
 )
 from honnin.events import EventProcessor
 from honnin.paypay.archive import KycArchive
@@ -61,6 +64,7 @@ class Moments:
     def __init__(self, *clients: Any) -> None:
         self._clients = clients
         self.passed = 0
+        self.dead = False
         self.at: dict[int, Callable[[], object]] = {}
         for client in clients:
             client.meta.events.register("before-call", self._pass)
@@ -68,7 +72,7 @@ class Moments:
 
     def from_now(self, at: Mapping[int, Callable[[], object]] | None = None) -> None:
         """Begin to count anew."""
-        self.passed, self.at = 0, dict(at or {})
+        self.passed, self.at, self.dead = 0, dict(at or {}), False
 
     def off(self) -> None:
         """Let go of the clients."""
@@ -76,7 +80,14 @@ class Moments:
             client.meta.events.unregister("before-call", self._pass)
             client.meta.events.unregister("after-call", self._pass)
 
+    def die(self) -> None:
+        """The execution environment ends here: until the next count, no call comes through."""
+        self.dead = True
+        raise Crash
+
     def _pass(self, **_: object) -> None:
+        if self.dead:
+            raise Crash
         number, self.passed = self.passed, self.passed + 1
         # What happens meanwhile makes calls of its own, which nothing interrupts.
         if (happens := self.at.pop(number, None)) is not None:
@@ -384,7 +395,7 @@ def test_the_certificate_says_what_and_how_much(world: World) -> None:
     assert certificate.completed_at is not None
     assert certificate.begun_at < certificate.completed_at
     assert certificate.counts == {
-        "unlinkedAtPayPay": 1,
+        "unlinkedAtPayPay": 2,
         "links": 2,
         "waitingEvents": 1,
         "submissions": 2,
@@ -550,16 +561,85 @@ def test_while_paypay_is_down_nothing_is_erased_and_the_repeat_works(world: Worl
 
     assert (world.items(), world.kept(), world.later) == (before, kept, [])
     world.paypay.failure = None
-    assert world.erase(unlink=True).counts["unlinkedAtPayPay"] == 1
-    assert world.paypay.unlinked == [LINKED]
+    assert world.erase(unlink=True).counts["unlinkedAtPayPay"] == 2
+    assert world.paypay.unlinked == [LINKED, FORMER]
     assert world.naming(LINKED) == []
 
 
+def test_an_answer_that_does_not_say_that_it_is_over_erases_nothing(world: World) -> None:
+    lived(world)
+    before, kept = world.items(), world.kept()
+    world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
+
+    with pytest.raises(UserAnswerError):
+        world.erase(unlink=True)
+
+    assert (world.items(), world.kept(), world.later) == (before, kept, [])
+
+
+def test_unlinking_after_an_erasure_without_it_is_refused_and_not_passed_over(world: World) -> None:
+    lived(world)
+    certificate = world.erase()
+
+    with pytest.raises(ConflictError):
+        world.erase(unlink=True)
+
+    assert world.paypay.asked.count("unlink") == 0
+    assert world.erase() == certificate
+
+
+def test_unlinking_when_only_vexora_came_back_is_refused_too(world: World) -> None:
+    lived(world)
+    world.erase()
+    world.submit()
+
+    with pytest.raises(ConflictError):
+        world.erase(unlink=True)
+
+    assert world.store.status(USER, "vexora") is not None
+    assert world.erase().completed_at
+
+
+def test_unlinking_somebody_who_was_never_linked_repeats_the_certificate(world: World) -> None:
+    world.submit()
+    assert world.erase(unlink=True) == world.erase(unlink=True)
+
+
+# One at a time
+
+
+def test_a_second_call_meanwhile_is_told_to_come_again_and_makes_no_second_certificate(world: World) -> None:
+    lived(world)
+    refused: list[Exception] = []
+
+    def second() -> None:
+        with pytest.raises(ConcurrentUpdateError) as caught:
+            world.erase()
+        refused.append(caught.value)
+
+    world.moments.from_now({6: second, 40: second})
+    certificate = world.erase()
+
+    assert len(refused) == 2
+    assert world.store.certificates(USER) == [certificate]
+    assert world.erase() == certificate
+
+
+def test_the_claim_of_a_run_that_died_ends_by_itself(world: World) -> None:
+    lived(world)
+    world.moments.from_now({20: world.moments.die})
+    with suppress(Crash):
+        world.erase()
+    world.moments.from_now()
+
+    with pytest.raises(ConcurrentUpdateError):
+        world.erase()
+    world.clock.advance(seconds=31)
+
+    assert_complete(world, world.erase())
+
+
 # Crashes
-
-
-def crash() -> None:
-    raise Crash
 
 
 @dataclass(frozen=True)
@@ -578,9 +658,11 @@ def erased_in_spite_of(*crashes: int) -> Ending:
         try:
             lived(world)
             for moment in crashes:
-                world.moments.from_now({moment: crash})
+                world.moments.from_now({moment: world.moments.die})
                 with suppress(Crash):
                     world.erase(unlink=True)
+                # The claim of the run that died is over by then.
+                world.clock.advance(seconds=31)
             world.moments.from_now()
             certificate = world.erase(unlink=True)
             moments = world.moments.passed
@@ -600,8 +682,9 @@ def assert_complete(world: World, certificate: Certificate) -> None:
     assert not any(each["detail"] for each in world.timeline())
     assert certificate.completed_at
     assert world.store.certificates(USER) == [certificate]
-    tombstones = {each["event_id"] for each in world.timeline() if each["what"] == "erased"}
-    assert tombstones == {f"erase:{certificate.certificate_id}"}
+    tombstones = [each["event_id"] for each in world.timeline() if each["what"] == "erased"]
+    assert tombstones == [f"erase:{certificate.certificate_id}"]
+    assert world.naming("claimed_until") == []
 
 
 @pytest.mark.parametrize("moment", range(0, MOMENTS, 7))
@@ -867,6 +950,67 @@ def test_who_comes_back_at_vexora_alone_is_swept_at_paypay_all_the_same(world: W
     world.sweep()
 
     assert world.kept() == []
+
+
+def test_what_an_overtaken_worker_kept_is_swept_although_the_user_came_back_at_once(world: World) -> None:
+    world.link()
+    world.paypay.meanwhile.append(world.erase)
+    world.process(event("in-flight"))
+    [(overtaken, _)] = world.kept()
+    world.link()
+    world.process(event("after"))
+    [new] = [key for key, _ in world.kept() if key != overtaken]
+
+    world.sweep()
+
+    assert [key for key, _ in world.kept()] == [new]
+
+
+def test_what_a_user_who_came_back_gave_later_needs_no_timeline_to_stay(world: World) -> None:
+    lived(world)
+    world.erase()
+    world.clock.advance(seconds=121)
+    world.link()
+    world.process(event("after"))
+    expire_timeline(world)
+    new = world.kept()
+
+    world.sweep()
+
+    assert world.kept() == new != []
+
+
+def test_repeating_the_call_sweeps_at_once_and_counts_it(world: World) -> None:
+    world.link()
+    world.paypay.meanwhile.append(world.erase)
+    world.process(event("in-flight"))
+    assert len(world.kept()) == 1
+
+    certificate = world.erase()
+
+    assert world.kept() == []
+    assert certificate.counts["vaultObjects"] == 1
+    assert world.store.certificates(USER) == [certificate]
+
+
+def test_the_sweep_of_an_erasure_that_broke_off_waits_for_its_completion(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "end_erasure", lambda *_: world.moments.die())
+        with suppress(Crash):
+            world.erase()
+    world.moments.from_now()
+    [sweep] = world.later
+
+    with pytest.raises(EventNotReadyError):
+        world.processor.process(sweep)
+
+    world.clock.advance(seconds=31)
+    certificate = world.erase()
+    world.process(sweep)
+    assert_complete(world, certificate)
 
 
 # How long the timeline is kept

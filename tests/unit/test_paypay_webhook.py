@@ -128,6 +128,31 @@ def test_a_recon_notice_is_queued_with_its_file_type_its_url_and_its_time(ack: A
     assert event.detail == {"type": "file.created", "path": RECON["path"], "requestedAt": "1775012400"}
 
 
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ({}, True),
+        # What else PayPay may add says nothing about the file.
+        ({"note": "again"}, True),
+        # Seconds as a number are the seconds as a text.
+        ({"requestedAt": 1775012400}, True),
+        ({"path": f"{RECON['path']}-renewed"}, False),
+        ({"requestedAt": "1775016000"}, False),
+        ({"notification_id": "1f8d7c1e-4b3a-4f5e-9c2d-1a2b3c4d5e6f"}, False),
+    ],
+    ids=["same", "more fields", "number", "another url", "another time", "another id"],
+)
+def test_a_recon_notices_event_is_that_of_its_id_its_url_and_its_time(
+    ack: Ack, other: dict[str, object], *, is_same: bool
+) -> None:
+    for fields in (RECON, RECON | other):
+        assert ack(fields)["body"] == "OK"
+
+    first, second = (Event.from_json(text).event_id for text in ack.queued)
+    assert first.startswith(f"paypay:recon_file:{RECON['notification_id']}:")
+    assert (first == second) == is_same
+
+
 def test_an_unknown_file_type_is_queued_as_well(ack: Ack) -> None:
     assert ack(RECON | {"fileType": "payment_sync_recon"})["body"] == "OK"
     assert ack.event().subject == "payment_sync_recon"
@@ -582,7 +607,7 @@ def store() -> Iterator[Store]:
         yield store
 
 
-def _processed(store: Store, texts: list[str]) -> None:
+def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = None) -> None:
     def now() -> datetime:
         return datetime.now(UTC)
 
@@ -591,7 +616,7 @@ def _processed(store: Store, texts: list[str]) -> None:
         store=store,
         client=UnknowingPayPay(),
         archive=KycArchive(Vault("vault", s3), Selfies(())),
-        recon_files=ReconFiles((), ()),
+        recon_files=recon_files or ReconFiles((), ()),
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
@@ -649,3 +674,22 @@ def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: S
     status = store.status("named", "paypay")
     assert status is not None
     assert status.status == "RISK_FLAGGED"
+
+
+def test_an_expired_file_that_is_sent_again_under_the_same_id_is_announced_with_its_new_url(
+    ack: Ack, store: Store
+) -> None:
+    files = ReconFiles((RECON["fileType"],), ("recon.example.jp",))
+    key = (RECON["fileType"], "2026-03-31", "kyc_passport_9_20260331_20260331.csv")
+    ack(RECON)
+    _processed(store, ack.queued, files)
+    file = store.recon_file(*key)
+    assert file is not None
+    assert store.end_recon_fetch(file, "EXPIRED", "the answer was HTTP 403")
+    renewed = RECON | {"path": RECON["path"].replace("sample", "renewed"), "requestedAt": "1775098800"}
+
+    ack(renewed)
+    _processed(store, ack.queued, files)
+
+    [waiting] = store.recon_files_to_fetch()
+    assert (waiting.state, waiting.url, waiting.name) == ("ANNOUNCED", renewed["path"], file.name)

@@ -34,7 +34,8 @@ class Desk:
         self.now = datetime(2026, 3, 31, 18, 5, tzinfo=UTC)
         self.queue, self.events, self.bus, self.topic = FakeQueueClient(), _Events(), FakeBus(), FakeTopic()
         self.objects = MemoryBucket(lambda _key: None)
-        self.store = Store("table", cast("DynamoDBClient", MemoryTable()))
+        self.table = MemoryTable()
+        self.store = Store("table", cast("DynamoDBClient", self.table))
         bucket = ReconBucket("recon", cast("S3Client", self.objects))
         self.arrivals = Arrivals(
             store=self.store,
@@ -76,6 +77,18 @@ class Desk:
     def remind(self) -> bool:
         """Take the last reminder that was sent."""
         return self.take(self.queue.messages[-1]["MessageBody"])
+
+    def rounds(self, number: int, *, deliveries: int = 1) -> list[int]:
+        """Take every reminder that waits, each so many times, in so many rounds; how many wait after each."""
+        left = []
+        for _ in range(number):
+            self.now += timedelta(minutes=15)
+            waiting, self.queue.messages = self.queue.messages, []
+            # The newest first: SQS keeps no order.
+            for message in reversed(waiting * deliveries):
+                assert self.take(message["MessageBody"])
+            left.append(len(self.queue.messages))
+        return left
 
     @property
     def delays(self) -> list[int]:
@@ -186,6 +199,54 @@ def test_the_reminders_end_when_the_events_queue_has_given_up(desk: Desk, age: t
     assert len(desk.delays) == 1 + goes_on
 
 
+def test_a_reminder_that_comes_twice_is_answered_once(desk: Desk) -> None:
+    desk.put()
+    desk.arrive()
+
+    assert desk.rounds(4, deliveries=2) == [1, 1, 1, 1]
+
+
+def test_a_file_that_is_told_of_again_after_a_failure_has_one_chain_of_reminders(desk: Desk) -> None:
+    desk.bus.failures += ["ThrottlingException", "ThrottlingException"]
+    desk.put()
+    assert not desk.arrive()
+    assert not desk.arrive(receives=2)
+    assert desk.arrive(receives=3)
+    # Each run has asked for the report, lest none does.
+    assert [json.loads(each["MessageBody"])["reminders"] for each in desk.queue.messages] == [1, 1, 1]
+
+    assert desk.rounds(4) == [1, 1, 1, 1]
+
+
+def test_a_file_that_is_told_of_again_long_after_begins_no_second_chain(desk: Desk) -> None:
+    desk.bus.failures.append("ThrottlingException")
+    desk.put()
+    assert not desk.arrive()
+    assert desk.rounds(3) == [1, 1, 1]
+
+    assert desk.arrive(receives=2)
+
+    assert desk.rounds(2) == [1, 1]
+
+
+def test_a_reminder_whose_answer_was_not_written_down_does_not_multiply(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(**_: object) -> None:
+        raise ConnectionResetError("the test cut the connection")
+
+    desk.put()
+    desk.arrive()
+    [first] = desk.queue.messages
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.table, "update_item", breaks)
+        assert not desk.take(first["MessageBody"])
+
+    # The reminder comes again, and has been answered already: that answer waits beside it.
+    assert len(desk.queue.messages) == 2
+    assert desk.rounds(4)[-1] == 1
+
+
 def test_a_reminder_of_a_file_that_nobody_knows_is_done(desk: Desk) -> None:
     assert desk.take({"report": FILE.key, "reminders": 1})
     assert desk.take({"report": "nothing", "reminders": 1})
@@ -252,6 +313,30 @@ def test_an_invalid_file_is_a_letter_and_no_repair(desk: Desk) -> None:
     assert letter["Subject"] == "Honnin: recon file missing: kyc_passport_sync_recon"
     assert "the file is not valid: 1 of 1 rows are no ids" in letter["Message"]
     assert (desk.events.sent, list(desk.bus.entries), desk.delays) == ([], [], [])
+
+
+def test_an_invalid_file_keeps_what_its_bad_rows_were_like(desk: Desk) -> None:
+    desk.put(f"userAuthorizationId\n{LINKED}\n\n{LINKED},x\n")
+
+    desk.arrive()
+
+    assert desk.file().bad_sample == (
+        {"line": 3, "reason": "the row is empty"},
+        {"line": 4, "reason": "the row has more than one column"},
+    )
+
+
+def test_a_letter_that_does_not_go_out_leaves_the_file_to_be_told_of(desk: Desk) -> None:
+    desk.topic.failures.append(ConnectionResetError("no SNS"))
+    desk.put(f"{LINKED},x\n")
+
+    assert not desk.arrive()
+    assert desk.store.recon_file(FILE.file_type, FILE.day, FILE.name) is None
+    assert desk.arrive(receives=2)
+    assert desk.arrive(receives=3)
+
+    assert desk.file().state == "INVALID"
+    assert len(desk.topic.letters) == 1
 
 
 def test_no_day_that_is_none_stops_the_queue_for_long(desk: Desk) -> None:

@@ -251,9 +251,18 @@ def test_a_report_is_written_anew(bucket: ReconBucket) -> None:
     assert bucket.report(FILE) == {"rows": 2}
 
 
-def test_the_error_of_a_shard_is_not_taken_for_a_result(
+def test_a_shards_result_that_is_there_is_no_error(
     s3: "S3Client", bucket: ReconBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "put_object", broken(503))
+    monkeypatch.setattr(s3, "put_object", broken(412, "PreconditionFailed"))
+    assert not bucket.put_result(FILE, "a", {})
+
+
+# 409: another writer is at it, who may fail yet; taken for done, the result would be nowhere.
+@pytest.mark.parametrize("status", [403, 409, 503])
+def test_the_error_of_a_shard_is_not_taken_for_a_result(
+    s3: "S3Client", bucket: ReconBucket, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(s3, "put_object", broken(status))
     with pytest.raises(ClientError):
         bucket.put_result(FILE, "a", {})

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from honnin.recon.deadline import LOOK_BACK_DAYS, DeadlineCheck, Hole
-from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.deadline import DeadlineCheck, Hole
+from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, Heard, ReconFile, Store, Unattached
 from tests import fakes
@@ -181,7 +181,7 @@ def test_a_day_after_the_first_known_one_counts(office: Office) -> None:
 
 
 def test_it_looks_back_over_seven_days_and_no_further(office: Office) -> None:
-    assert LOOK_BACK_DAYS == 7
+    assert KEPT_DAYS == 7
     for back in (8, 7, 1):
         office.announced(days_ago(back))
     for back in (2, 3, 4, 5, 6):

@@ -684,6 +684,78 @@ def test_a_revision_that_does_not_come_leaves_the_stored_file_alone(bench: Bench
     assert bench.content() == ROWS
 
 
+@pytest.mark.parametrize(("state", "letters"), [("STORED", 0), ("COMPARED", 0), ("INVALID", 1)])
+def test_only_for_a_file_that_is_not_to_be_believed_a_dead_renewal_is_a_letter(
+    bench: Bench, state: str, letters: int
+) -> None:
+    """Nothing is lacking of a good file that is stored."""
+    renewed(bench, ROWS)
+    if state != "STORED":
+        bench.store.end_recon_comparison(bench.file(), state, {})
+    bench.clock.advance(seconds=60)
+
+    with LoopbackServer(Reply(403)) as server:
+        assert bench.fetch(server) == {"expired": 1}
+
+    assert [each["Subject"] for each in bench.topic.letters] == [f"Honnin: recon file missing: {KYC}"] * letters
+    assert (bench.file().state, bench.file().url) == (state, None)
+
+
+def by_hand(bench: Bench, state: str) -> None:
+    """A person put the file into the bucket, and its comparison began (STORED) or ended so: no hash is noted."""
+    writer = bench.bucket.writer(FILE, len(ROWS))
+    writer.write(ROWS)
+    writer.finish()
+    file = ReconFile(KYC, DAY, NAME, "STORED")
+    if state == "STORED":
+        bench.store.recon_shard_done(file, "0")
+    else:
+        bench.store.end_recon_comparison(file, state, {})
+
+
+@pytest.mark.parametrize("state", ["STORED", "INVALID"])
+def test_other_bytes_than_those_that_a_person_put_there_are_a_revision(bench: Bench, state: str) -> None:
+    by_hand(bench, state)
+    assert bench.file().sha256 is None
+
+    assert renewed(bench, OTHER) == {"revision": 1}
+
+    revision = f"{NAME}.rev-20260401T030100000Z"
+    assert (bench.content(), bench.content(revision)) == (ROWS, OTHER)
+    assert (bench.file().state, bench.file(revision).state) == (state, "STORED")
+    assert bench.file(revision).revision_of == NAME
+    assert bench.store.recon_files_to_fetch() == []
+
+
+@pytest.mark.parametrize("state", ["STORED", "INVALID"])
+def test_the_bytes_that_a_person_put_there_are_not_stored_again(bench: Bench, state: str) -> None:
+    by_hand(bench, state)
+
+    assert renewed(bench, ROWS) == {"unchanged": 1}
+
+    assert (bench.keys(), bench.file().state, bench.file().url) == ([FILE.key], state, None)
+
+
+def test_a_file_that_was_invalid_before_its_worker_could_say_that_it_is_stored_keeps_the_new_bytes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(self: Store, file: ReconFile, **_: object) -> None:
+        # S3 told of the file before.
+        self.end_recon_comparison(file, "INVALID", {})
+        raise Killed
+
+    with FileServer(ROWS) as server, monkeypatch.context() as patch:
+        patch.setattr(Store, "recon_file_stored", dies)
+        bench.announce(server.url)
+        with pytest.raises(Killed):
+            bench.run()
+
+    assert renewed(bench, OTHER) == {"revision": 1}
+
+    assert bench.content() == ROWS
+    assert bench.content(f"{NAME}.rev-20260401T030100000Z") == OTHER
+
+
 def test_a_revision_that_is_too_large_leaves_the_stored_file_alone(bench: Bench) -> None:
     renewed(bench, ROWS)
     bench.source = Source((), max_bytes=len(ROWS), loopback=True)

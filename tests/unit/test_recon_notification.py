@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from honnin.paypay.notification import PayPayNotifications
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, file_name
@@ -18,6 +19,10 @@ from honnin.webhook import Event
 from tests import fakes
 from tests.fakes import START, FakeClock
 from tests.tables import create_table
+
+if TYPE_CHECKING:
+    from honnin.paypay.archive import KycArchive
+    from honnin.paypay.client import PayPayClient
 
 KYC = "kyc_passport_sync_recon"
 RISK = "kyc_passport_risk_sync_recon"
@@ -272,6 +277,11 @@ class Table:
     def stored(self, sha256: str = "ab") -> None:
         self.store.recon_file_stored(self.file(), name=NAME, sha256=sha256, size=3, at="2026-04-01T03:05:00.000Z")
 
+    def ended(self, state: str) -> None:
+        """The stored file's comparison has ended so; STORED: it has not."""
+        if state != "STORED":
+            self.store.end_recon_comparison(self.file(), state, {"counts": {"rows": 3}})
+
 
 @pytest.fixture
 def table() -> Iterator[Table]:
@@ -344,11 +354,42 @@ def test_a_renewed_notice_about_a_stored_file_only_gives_it_something_to_fetch(t
     assert [each.name for each in table.store.recon_files_to_fetch()] == [NAME]
 
 
-def test_the_same_notice_under_another_id_does_not_fetch_a_stored_file_again(table: Table) -> None:
+@pytest.mark.parametrize("state", ["STORED", "COMPARED"])
+def test_the_same_notice_under_another_id_does_not_fetch_a_stored_file_again(table: Table, state: str) -> None:
     table.announce()
     table.stored()
-    table.announce(0)
-    assert table.file().state == "STORED"
+    table.ended(state)
+    table.announce(0, path=FRESH)
+    assert table.file().state == state
+    assert table.store.recon_files_to_fetch() == []
+
+
+@pytest.mark.parametrize("state", ["STORED", "COMPARED"])
+@pytest.mark.parametrize("requested_at", ["1775016000", "1775008800"], ids=["later", "earlier"])
+def test_a_notice_of_another_request_fetches_a_stored_file_again(table: Table, state: str, requested_at: str) -> None:
+    """What it says of its own time decides nothing else: the one that came last counts."""
+    table.announce()
+    table.stored()
+    table.ended(state)
+    table.announce(1, requested_at=requested_at, path=FRESH)
+    [file] = table.store.recon_files_to_fetch()
+    assert (file.state, file.url) == (state, FRESH)
+
+
+def test_what_cannot_be_believed_is_fetched_again_by_the_same_notice_too(table: Table) -> None:
+    table.announce()
+    table.stored()
+    table.ended("INVALID")
+    table.announce(0, path=FRESH)
+    [file] = table.store.recon_files_to_fetch()
+    assert (file.state, file.url) == ("INVALID", FRESH)
+
+
+def test_what_cannot_be_believed_is_not_fetched_again_by_an_older_notice(table: Table) -> None:
+    table.announce(60)
+    table.stored()
+    table.ended("INVALID")
+    table.announce(0, path=FRESH)
     assert table.store.recon_files_to_fetch() == []
 
 
@@ -414,3 +455,70 @@ def test_files_are_found_by_type_and_day(table: Table) -> None:
         ("2026-03-31", "zzz"),
     ]
     assert table.store.recon_files(RISK, "2026-03-30", "2026-03-31") == []
+
+
+# --- a file whose name says no day ---
+
+
+def sent(table: Table, store: Store | None = None, *, days: int = 0, **fields: Any) -> Announcement:
+    """What the processor makes of a notice that was asked for so many days after the first; it is recorded too."""
+    rule = PayPayNotifications(
+        store=store or table.store,
+        client=cast("PayPayClient", None),
+        archive=cast("KycArchive", None),
+        recon_files=FILES,
+        now=table.clock,
+    )
+    seconds = int(START.timestamp()) + days * 86_400
+    came = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    notice = event(f"day-{days}", requested_at=str(seconds), received_at=came, **fields)
+    effect = rule.effect(notice)
+    assert isinstance(effect, Announcement)
+    table.store.announce(effect)
+    return effect
+
+
+@pytest.mark.parametrize("days", [1, 7, 8])
+def test_a_file_without_a_day_in_its_name_that_is_sent_again_stays_that_of_its_first_day(
+    table: Table, days: int
+) -> None:
+    url = f"{HOST}/other.csv?signature=secret"
+    assert sent(table, path=url).day == "2026-03-31"
+
+    assert sent(table, days=days, path=f"{url}-fresh").day == "2026-03-31"
+
+    [file] = table.store.recon_files_to_fetch()
+    assert (file.day, file.name, file.url) == ("2026-03-31", "other.csv", f"{url}-fresh")
+
+
+def test_after_paypays_week_a_name_without_a_day_is_another_file(table: Table) -> None:
+    sent(table, path=f"{HOST}/other.csv")
+    assert sent(table, days=9, path=f"{HOST}/other.csv").day == "2026-04-09"
+
+
+@pytest.mark.parametrize("fields", [{"path": f"{HOST}/another.csv"}, {"path": f"{HOST}/other.csv", "file_type": RISK}])
+def test_another_name_or_type_without_a_day_is_another_file(table: Table, fields: dict[str, Any]) -> None:
+    sent(table, path=f"{HOST}/other.csv")
+    assert sent(table, days=1, **fields).day == "2026-04-01"
+
+
+class UnreadStore(Store):
+    """A table that may not be asked for its files."""
+
+    def recon_files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
+        """Whoever comes here has no reason to."""
+        raise AssertionError("the table was read")
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"path": "https://evil.example/other.csv"}, "REFUSED"),
+        ({"path": f"{HOST}/other.csv", "file_type": "another_file_type"}, "IGNORED"),
+        ({"path": URL}, "ANNOUNCED"),
+    ],
+    ids=["refused", "ignored", "name says its day"],
+)
+def test_the_first_day_is_looked_for_only_where_it_counts(table: Table, fields: dict[str, Any], state: str) -> None:
+    """Anybody may send a notice that is refused: it costs no reading of the table."""
+    assert sent(table, UnreadStore("StateTable", table.db), **fields).state == state

@@ -125,6 +125,18 @@ def test_each_repair_says_what_it_led_to(shelf: Shelf) -> None:
     assert found["repairs"] == {"applied": 4, "changed": 2, "waiting": 1}
 
 
+def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(shelf: Shelf) -> None:
+    shelf.missed("0", ["erased", "read-and-erased", "waits"])
+    shelf.applied("read-and-erased", what="kyc_read", to_status="VERIFIED")
+    for each in ("erased", "read-and-erased"):
+        shelf.store.mark_erased(each, "2026-03-31T18:05:40.000Z")
+
+    found = shelf.written()
+
+    assert [each["outcome"] for each in found["missed"]] == ["erased", "kyc_read", "waiting"]
+    assert found["repairs"] == {"applied": 1, "changed": 0, "waiting": 1}
+
+
 def test_the_report_is_written_anew(shelf: Shelf) -> None:
     shelf.missed("7", ["a"])
     assert shelf.written()["repairs"]["waiting"] == 1

@@ -234,6 +234,41 @@ def test_more_than_one_percent_is_not(good: int, bad: int) -> None:
         made.check()
 
 
+class Pieces:
+    """A file of so many equal pieces; `taken` counts those that were asked for."""
+
+    def __init__(self, piece: str, count: int) -> None:
+        self._piece = piece.encode()
+        self._count = count
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(self._count):
+            self.taken += 1
+            yield self._piece
+
+
+def test_past_many_bad_rows_a_mostly_bad_file_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_TOO_MANY_BAD", 100)
+    pieces = Pieces(file_of(10, 40), 1000)
+
+    with pytest.raises(InvalidReconFileError, match="120 of 150 rows are no ids"):
+        list(Rows(pieces))
+
+    assert pieces.taken == 3
+
+
+def test_past_many_bad_rows_a_mostly_good_file_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_TOO_MANY_BAD", 100)
+    pieces = Pieces(file_of(990, 10), 30)
+
+    made = Rows(pieces)
+    assert sum(map(len, made)) == 29_700
+    made.check()
+
+    assert (pieces.taken, made.good, made.bad) == (30, 29_700, 300)
+
+
 def test_blank_lines_inside_count_for_the_limit() -> None:
     made = Reading(f"{A}\n\n" + f"{A}\n" * 97)
 

@@ -294,3 +294,21 @@ def test_what_is_counted(
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     names = {each["Name"] for record in records for each in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert names == metrics
+
+
+QUEUES = ("https://sqs.example/1/events", "https://sqs.example/1/notices")
+
+
+def _from(*names: str) -> dict[str, Any]:
+    return {"Records": [{"eventSourceARN": f"arn:aws:sqs:ap-northeast-1:1:{name}"} for name in names]}
+
+
+@pytest.mark.parametrize("url", QUEUES)
+def test_the_batchs_own_queue_is_found_by_its_name(url: str) -> None:
+    assert worker.queue_of(_from(*[url.rpartition("/")[2]] * 2), QUEUES) == url
+
+
+@pytest.mark.parametrize("names", [("others",), ("events", "notices"), ("xevents",), ()])
+def test_a_batch_of_another_queue_is_not_guessed_at(names: tuple[str, ...]) -> None:
+    with pytest.raises(MalformedEventError):
+        worker.queue_of(_from(*names), QUEUES)

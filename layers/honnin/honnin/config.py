@@ -61,6 +61,11 @@ class Settings:
         return self._required("DEAD_LETTER_QUEUE_URL")
 
     @cached_property
+    def recon_notice_queue_url(self) -> str:
+        """URL of the queue with PayPay's notices of recon files."""
+        return self._required("RECON_NOTICE_QUEUE_URL")
+
+    @cached_property
     def event_bus(self) -> str:
         """Name of the EventBridge bus for domain events."""
         return self._required("EVENT_BUS")

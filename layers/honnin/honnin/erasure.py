@@ -6,24 +6,29 @@ What stays: the timeline's dates and statuses under the merchant's own id (its e
 which lead to nobody any more), a tombstone, and the certificate.
 
 An erased authorization is remembered by its hash alone, so that events that come later are dropped unread. A worker
-that was reading the user at that moment may still put an object into the vault: a quarter of an hour later the vault
-is swept once more.
+that was reading the user at that moment may still put an object into the vault: a quarter of an hour later what was
+read until shortly after the erasure is swept once more.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
-from honnin import jst
-from honnin.errors import ConcurrentUpdateError, MalformedEventError, NotFoundError, UserAnswerError
+from honnin import aws, jst
+from honnin.errors import (
+    ConcurrentUpdateError,
+    ConflictError,
+    EventNotReadyError,
+    MalformedEventError,
+    NotFoundError,
+    UserAnswerError,
+)
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.recon import repair
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
@@ -31,7 +36,7 @@ from honnin.vault import Vault
 from honnin.webhook import Event
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+    pass
 
 PROVIDER = "honnin"
 SWEEP = "erasure_sweep"
@@ -39,13 +44,19 @@ SWEEP = "erasure_sweep"
 # Longer than any function runs that reads a user; SQS's longest delay.
 _SWEEP_AFTER_S = 900
 
+# Who looked a user up before an erasure has asked PayPay by then: the processor's time-out (template.yaml).
+_STILL_READS = timedelta(minutes=2)
+
+# One erasure of a user at a time; one that died is completed by a call after this (kyc_status runs 29 s at most).
+_LONGEST_RUN = timedelta(seconds=30)
+
 # A user who is being read at the moment is tried again.
 _ROUNDS = 5
 
+# What PayPay answers about an authorization that is over (base document, result codes).
+_ENDED = frozenset({"INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID", "CANCELED_USER"})
 
-@cache
-def _client() -> "SQSClient":
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+_UNLINKED = "unlinkedAtPayPay"
 
 
 class Erasure:
@@ -69,29 +80,44 @@ class Erasure:
     def erase(self, user_id: str, *, unlink: bool) -> Certificate:
         """Erase what identifies a user; the certificate says what, how much and when.
 
-        Repeating it changes nothing, and gives the same certificate. A run that broke off is completed by the next.
+        Repeating it gives the same certificate, and takes what a worker may have put into the vault meanwhile. A run
+        that broke off is completed by the next.
 
         Raises
         ------
         NotFoundError
             Nothing was ever known under this id.
+        ConflictError
+            `unlink` came too late: the user was erased without it, and the authorization is not known here any more.
         ProviderError
-            PayPay did not unlink. Nothing was erased yet; repeat it, or leave the unlinking out.
+            PayPay did not unlink, or (`ProviderTimeoutError`) did not say whether it did. Nothing was erased yet;
+            repeat it, or leave the unlinking out.
         ConcurrentUpdateError
-            The user is being read again and again at this moment; repeat it.
+            The user is being read, or erased, at this very moment; repeat it.
         """
+        now = self._now()
+        if not self._store.claim_erasure(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
+            raise ConcurrentUpdateError("the user is being erased at this moment")
+        try:
+            return self._erase(user_id, unlink=unlink)
+        finally:
+            self._store.release_erasure(user_id, claim)
+
+    def _erase(self, user_id: str, *, unlink: bool) -> Certificate:
         footprint = self._store.footprint(user_id)
         known = next(reversed(self._store.certificates(user_id)), None)
-        if known and known.completed_at and footprint.is_empty:
-            return known
         if known is None and footprint.is_empty and not footprint.entries:
             raise NotFoundError("no user is known under this id")
-        unlinked = self._unlink(footprint) if unlink else False
+        if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
+            raise ConflictError("the user was erased without unlink, and the authorization is not known here any more")
+        if known and known.completed_at and footprint.is_empty:
+            return _swept(known, self._store, self._vault)
+        unlinked = self._unlink(footprint) if unlink else 0
         begun = known if known and not known.completed_at else None
         certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
         self._store.begin_erasure(certificate)
-        if unlinked and not certificate.counts.get("unlinkedAtPayPay"):
-            self._store.count_erased(certificate, {"unlinkedAtPayPay": 1})
+        if not certificate.counts.get(_UNLINKED):
+            self._store.count_erased(certificate, {_UNLINKED: unlinked})
         self._forget(footprint, certificate)
         self._store.count_erased(certificate, {"vaultObjects": self._vault.erase(user_id)})
         self._sweep_later(self._sweep(certificate))
@@ -108,16 +134,16 @@ class Erasure:
             footprint = self._store.footprint(footprint.user_id)
         raise ConcurrentUpdateError("the user is being read at this moment")
 
-    def _unlink(self, footprint: Footprint) -> bool:
-        """End the present authorization at PayPay; one that PayPay has ended itself is as good."""
-        for status in footprint.statuses:
-            if status.provider == PAYPAY and status.user_authorization_id:
-                try:
-                    self._paypay().unlink(status.user_authorization_id)
-                except UserAnswerError as error:
-                    logger().info("nothing to unlink", extra={"provider_code": error.code})
-                return True
-        return False
+    def _unlink(self, footprint: Footprint) -> int:
+        """End every authorization that the user has had at PayPay; one that PayPay has ended itself is as good."""
+        for each in footprint.authorization_ids:
+            try:
+                self._paypay().unlink(each)
+            except UserAnswerError as error:
+                if error.code not in _ENDED:
+                    raise
+                logger().info("nothing to unlink", extra={"provider_code": error.code})
+        return len(footprint.authorization_ids)
 
     def _sweep(self, certificate: Certificate) -> Event:
         return Event(
@@ -138,20 +164,46 @@ class ErasureSweep:
         self._vault = vault
 
     def effect(self, event: Event) -> Dropped:
-        """Sweep, unless the user has come back meanwhile: then the objects are the new ones.
+        """Sweep. Many may write to the queue, so the event alone is no reason: it must name the user's certificate.
 
-        Many may write to the queue, so the event alone is no reason: it must name the user's own certificate.
+        Raises
+        ------
+        MalformedEventError
+            There is no such erasure.
+        EventNotReadyError
+            The erasure broke off. Somebody has to repeat it, and this event waits for that.
         """
-        if event.event_id not in map(_sweep_id, self._store.certificates(event.subject)):
+        own = [each for each in self._store.certificates(event.subject) if _sweep_id(each) == event.event_id]
+        if not own:
             raise MalformedEventError("a sweep without an erasure")
-        if self._store.status(event.subject, PAYPAY) is None:
-            swept = self._vault.erase(event.subject)
-            if swept:
-                count("ErasureSwept", swept)
+        if not own[0].completed_at:
+            raise EventNotReadyError("the erasure broke off; repeat it")
+        _swept(own[0], self._store, self._vault)
         return Dropped(event.event_id, "swept")
 
     def written(self) -> None:
         """Nothing to remember."""
+
+
+def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
+    """Take what was read until shortly after an erasure, and came to nothing.
+
+    What a user who came back has given since stays: the timeline names it, and not what an overtaken worker kept.
+    """
+    until = datetime.fromisoformat(certificate.completed_at or "") + _STILL_READS
+    entries = store.footprint(certificate.user_id).entries
+    named = {value for each in entries for name, value in each["detail"].items() if name in ("snapshot", "selfie")}
+    if not (number := vault.erase(certificate.user_id, utc_text(until), named)):
+        return certificate
+    count("ErasureSwept", number)
+    swept = {"vaultObjects": number}
+    store.count_erased(certificate, swept)
+    return replace(certificate, counts=Counter(certificate.counts) + Counter(swept))
+
+
+def _is_linked_still(certificate: Certificate) -> bool:
+    """Whether an erasure left an authorization standing at PayPay."""
+    return bool(certificate.counts.get("links")) and not certificate.counts.get(_UNLINKED)
 
 
 def _sweep_id(certificate: Certificate) -> str:
@@ -169,4 +221,4 @@ def _repair_ids(user_authorization_id: str, *, until: str) -> Iterator[str]:
 
 def sweep_later(queue_url: str, event: Event) -> None:
     """Put the sweep on the events queue, to be taken up when no reading from before can be under way any more."""
-    _client().send_message(QueueUrl=queue_url, MessageBody=event.to_json(), DelaySeconds=_SWEEP_AFTER_S)
+    aws.sqs().send_message(QueueUrl=queue_url, MessageBody=event.to_json(), DelaySeconds=_SWEEP_AFTER_S)

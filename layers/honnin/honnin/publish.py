@@ -7,14 +7,11 @@ least once: consumers drop repeats by `eventId`.
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin import webhook
+from honnin import aws, webhook
 from honnin.errors import PublishError
 from honnin.observability import count, loggable, logger
 from honnin.store import Effect, EventRecord, Store
@@ -25,11 +22,6 @@ if TYPE_CHECKING:
 SOURCE = "honnin"
 KYC_STATUS_CHANGED = "KycStatusChanged"
 RECON_COMPLETED = "ReconCompleted"
-
-
-@cache
-def _client() -> "EventBridgeClient":
-    return boto3.client("events", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
 
 
 class Publisher:
@@ -65,7 +57,7 @@ class Publisher:
         self._put(RECON_COMPLETED, detail)
 
     def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        client = self._given or _client()
+        client = self._given or aws.events()
         answer = client.put_events(
             Entries=[
                 {

@@ -13,14 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
 
+from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
 from honnin.observability import loggable
 from honnin.status import OPEN
@@ -135,10 +133,12 @@ class LinkSession:
 
 @dataclass(frozen=True)
 class PassportQr:
-    """Whose KYC Passport QR a code id names, and its PKCE verifier."""
+    """Whose KYC Passport QR a code id names, its PKCE verifier, and its end (epoch seconds)."""
 
+    code_id: str
     user_id: str
     code_verifier: str = field(repr=False)
+    expires_at: int
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,23 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """An item of any kind as a restore sees it: what it is, and whom it names.
+
+    `kind` is status, timeline, certificate, link or waiting; otherwise the family of its key (submission, session,
+    code, event, ledger, erased, recon, provider, user). `authorizations` are the SHA-256 of the PayPay authorizations
+    that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch seconds.
+    """
+
+    kind: str
+    user_id: str | None
+    authorizations: frozenset[str]
+    completed_at: str | None
+    expires_at: int | None
+    item: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Heard:
     """A webhook's line in the ledger: this authorization was named on that JST day (`yyyy-mm-dd`).
 
@@ -227,6 +244,16 @@ class Heard:
     user_authorization_id: str = field(repr=False)
     at: str
     late_for: str | None = None
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    """That an authorization was named on a JST day; a shard `late-…` is that of the hour after the day."""
+
+    ledger: str
+    day: str
+    shard: str
+    first_seen: str
 
 
 @dataclass(frozen=True)
@@ -347,12 +374,6 @@ class Effect:
         return {name: value for name, value in told.items() if value is not None}
 
 
-@cache
-def _client() -> "DynamoDBClient":
-    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
-    return boto3.client("dynamodb", config=config)
-
-
 class Store:
     """The table. Give a client to use another than the function's own.
 
@@ -366,7 +387,7 @@ class Store:
 
     @property
     def _db(self) -> "DynamoDBClient":
-        return self._given or _client()
+        return self._given or aws.dynamodb()
 
     def status(self, user_id: str, provider: str) -> UserStatus | None:
         """The user's status at one provider, read consistently."""
@@ -418,7 +439,7 @@ class Store:
         item = self._get(f"CODE#{code_id}", "CODE")
         if not item or int(item["expires_at"]) <= now:
             return None
-        return PassportQr(user_id=item["user_id"], code_verifier=item["code_verifier"])
+        return _passport_qr(item)
 
     def linked_user(self, user_authorization_id: str) -> str | None:
         """The user that a PayPay authorization belongs to."""
@@ -706,9 +727,62 @@ class Store:
             entries=tuple(entries),
         )
 
+    def waiting(self, user_authorization_id: str) -> list[Unattached]:
+        """The events that wait under an authorization until a link appears, the oldest first."""
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}", ":sk": "AT#"}),
+            ConsistentRead=True,
+        )
+        return [_unattached(_decode(item)) for page in pages for item in page["Items"]]
+
+    def ledger_lines(self, user_authorization_id: str, until: str) -> list[LedgerLine]:
+        """An authorization's lines in the ledgers, as far back as they are kept from that moment (UTC)."""
+        items = self._batch(_ledger_keys(user_authorization_id, until))
+        named = [(*str(item["pk"]).split("#"), item["first_seen"]) for item in items]
+        lines = [LedgerLine(ledger, day, shard, first_seen) for _, ledger, day, shard, first_seen in named]
+        return sorted(lines, key=lambda line: (line.day, line.ledger, line.shard))
+
+    def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
+        """The user's account-link sessions and KYC Passport QRs, expired or not, in no order.
+
+        They are kept under their nonce and code: this reads the whole table, for an operator's rare question.
+        """
+        pages = self._db.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="user_id = :user AND sk IN (:session, :code)",
+            ExpressionAttributeValues=_encode({":user": user_id, ":session": "SESSION", ":code": "CODE"}),
+        )
+        for page in pages:
+            for item in map(_decode, page["Items"]):
+                yield _link_session(item) if item["sk"] == "SESSION" else _passport_qr(item)
+
     def certificates(self, user_id: str) -> list[Certificate]:
         """The certificates of the user's erasures, finished or not, the oldest first."""
         return [_certificate(_decode(item)) for page in self._of_user(user_id, "ERASURE#") for item in page["Items"]]
+
+    def claim_erasure(self, user_id: str, now: str, until: str) -> bool:
+        """Take a user for erasing until then (UTC); False while another run has the user."""
+        expires = {"claimed_until": until, "expires_at": int(datetime.fromisoformat(until).timestamp())}
+        return self._try(
+            self._set(
+                _erasing_key(user_id),
+                expires,
+                "attribute_not_exists(pk) OR claimed_until < :now",
+                known={"now": now},
+            )
+        )
+
+    def release_erasure(self, user_id: str, until: str) -> None:
+        """Give a user back that is still claimed until then."""
+        with suppress(self._db.exceptions.ConditionalCheckFailedException):
+            self._db.delete_item(
+                TableName=self._table,
+                Key=_encode(_erasing_key(user_id)),
+                ConditionExpression="claimed_until = :ours",
+                ExpressionAttributeValues=_encode({":ours": until}),
+            )
 
     def begin_erasure(self, certificate: Certificate) -> None:
         """Keep that an erasure has begun, so that another run completes it."""
@@ -728,13 +802,21 @@ class Store:
             )
 
     def end_erasure(self, certificate: Certificate, at: str) -> Certificate:
-        """Put the tombstone on the timeline and complete the certificate."""
+        """Put the tombstone on the timeline and complete the certificate, both or neither."""
         tombstone = TimelineEntry(
             at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED", detail={}
         )
         entry = {"pk": f"USER#{certificate.user_id}", "sk": f"AT#{at}#{tombstone.event_id}", **asdict(tombstone)}
-        self._db.put_item(TableName=self._table, Item=_encode(self._expiring(_without_none(entry))))
-        self._try(self._set(_certificate_key(certificate), {"completed_at": at}, ""))
+        completed = self._set(_certificate_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
+        # Another run may have completed it, when this one took longer than its claim.
+        with suppress(AlreadyAppliedError):
+            self._transact(
+                tombstone.event_id,
+                [
+                    ({"Update": completed}, AlreadyAppliedError),
+                    ({"Put": self._new(self._expiring(_without_none(entry)))}, AlreadyAppliedError),
+                ],
+            )
         return self.certificates(certificate.user_id)[-1]
 
     def forget(self, footprint: Footprint, certificate: Certificate, event_ids: Callable[[str], Iterable[str]]) -> bool:
@@ -762,17 +844,8 @@ class Store:
         )
         keys = [{"pk": item["pk"], "sk": item["sk"]} for page in waiting for item in page["Items"]]
         links = sum(key["sk"]["S"] == "LINK" for key in keys)
-        shard = ledger_shard(user_authorization_id.encode())
-        first = datetime.fromisoformat(at) - LEDGER_KEPT - timedelta(days=1)
-        days = [(first + timedelta(days=number)).date().isoformat() for number in range(LEDGER_KEPT.days + 3)]
-        keys += [
-            _encode({"pk": f"LEDGER#{ledger}#{day}#{each}", "sk": user_authorization_id})
-            for ledger in LEDGERS
-            for day in days
-            for each in (shard, f"late-{shard}")
-        ]
-        self._delete(keys)
-        return {"links": links, "waitingEvents": len(keys) - links - len(LEDGERS) * len(days) * 2}
+        self._delete([*keys, *map(_encode, _ledger_keys(user_authorization_id, at))])
+        return {"links": links, "waitingEvents": len(keys) - links}
 
     def _forget_submission(self, submission_id: str, at: str) -> bool:
         return self._try(
@@ -1008,6 +1081,27 @@ class Store:
         for page in pages:
             yield from map(_submission, map(_decode, page["Items"]))
 
+    def everything(self) -> Iterator[Stored]:
+        """Every item of the table, in no order, for a restore: it reads the whole table."""
+        for page in self._db.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
+            yield from map(_stored, page["Items"])
+
+    def missing(self, stored: Sequence[Stored]) -> list[Stored]:
+        """Those items of another table whose key is not in this one."""
+        keys = [_decode({name: each.item[name] for name in ("pk", "sk")}) for each in stored]
+        there = {(item["pk"], item["sk"]) for item in self._batch(keys)}
+        return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
+
+    def put_back(self, stored: Stored) -> bool:
+        """Write an item of another table as it is; False where this table has one under its key, which stays."""
+        try:
+            self._db.put_item(
+                TableName=self._table, Item=dict(stored.item), ConditionExpression="attribute_not_exists(pk)"
+            )
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Applied events whose change should have been on the bus by `now` (UTC)."""
         return map(_event_record, self._due(PUBLISH, now))
@@ -1125,6 +1219,19 @@ def ledger_shard(user_authorization_id: bytes) -> str:
     return hashlib.sha256(user_authorization_id).hexdigest()[0]
 
 
+def _ledger_keys(user_authorization_id: str, until: str) -> list[Item]:
+    """Where lines of an authorization can be that are kept until then (UTC)."""
+    shard = ledger_shard(user_authorization_id.encode())
+    first = datetime.fromisoformat(until) - LEDGER_KEPT - timedelta(days=1)
+    days = [(first + timedelta(days=number)).date().isoformat() for number in range(LEDGER_KEPT.days + 3)]
+    return [
+        {"pk": f"LEDGER#{ledger}#{day}#{each}", "sk": user_authorization_id}
+        for ledger in LEDGERS
+        for day in days
+        for each in (shard, f"late-{shard}")
+    ]
+
+
 def utc_text(moment: datetime) -> str:
     """A moment as the table keeps it: UTC, ISO 8601, milliseconds, `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -1162,6 +1269,18 @@ def _unattached_item(waiting: Unattached) -> Item:
         "cause": waiting.cause,
         "detail": dict(waiting.detail),
     }
+
+
+def _unattached(item: Item) -> Unattached:
+    return Unattached(
+        event_id=item["event_id"],
+        provider=item["provider"],
+        what=item["what"],
+        cause=item["cause"],
+        at=item["at"],
+        subject=item["pk"].removeprefix("PAYPAY#"),
+        detail=item.get("detail", {}),
+    )
 
 
 def _timeline_item(effect: Effect) -> Item:
@@ -1245,6 +1364,15 @@ def _link_session(item: Item) -> LinkSession:
         code_id=item.get("code_id"),
         used_token=item.get("used_token"),
         result=item.get("result"),
+    )
+
+
+def _passport_qr(item: Item) -> PassportQr:
+    return PassportQr(
+        code_id=item["pk"].removeprefix("CODE#"),
+        user_id=item["user_id"],
+        code_verifier=item["code_verifier"],
+        expires_at=int(item["expires_at"]),
     )
 
 
@@ -1348,7 +1476,11 @@ def _submission_of(entry: Item) -> str | None:
 
 def _erased_key(user_authorization_id: str) -> Item:
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.
-    return {"pk": f"ERASED#{hashlib.sha256(user_authorization_id.encode()).hexdigest()}", "sk": "ERASED"}
+    return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
+
+
+def _erasing_key(user_id: str) -> Item:
+    return {"pk": f"USER#{user_id}", "sk": "ERASING"}
 
 
 def _certificate_key(certificate: Certificate) -> Item:
@@ -1363,6 +1495,53 @@ def _certificate(item: Item) -> Certificate:
         completed_at=item.get("completed_at"),
         counts={name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")},
     )
+
+
+# What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.
+_KINDS = {
+    ("USER", "STATUS"): "status",
+    ("USER", "AT"): "timeline",
+    ("USER", "ERASURE"): "certificate",
+    ("PAYPAY", "LINK"): "link",
+    ("PAYPAY", "AT"): "waiting",
+}
+
+# What of an item tells whom it names; the rest of it a restore passes on unread.
+_NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id", "former_authorization_ids")
+
+
+def _stored(item: Mapping[str, Any]) -> Stored:
+    known = _decode({name: item[name] for name in (*_NAMING, "completed_at", "expires_at") if name in item})
+    family, _, name = str(known["pk"]).partition("#")
+    return Stored(
+        kind=_KINDS.get((family, str(known["sk"]).partition("#")[0]), family.lower()),
+        # A blanked submission has the empty text.
+        user_id=name if family == "USER" else known.get("user_id") or None,
+        authorizations=_named_authorizations(family, name, known),
+        completed_at=known.get("completed_at"),
+        expires_at=int(known["expires_at"]) if "expires_at" in known else None,
+        item=item,
+    )
+
+
+def _named_authorizations(family: str, name: str, known: Item) -> frozenset[str]:
+    if family == "ERASED":
+        return frozenset({name})
+    named = [known.get("user_authorization_id"), *known.get("former_authorization_ids", ())]
+    if family == "PAYPAY":
+        named.append(name)
+    if family == "LEDGER":
+        named.append(known["sk"])
+    if family == "EVENT":
+        # The id of a repair by recon ends with the authorization, which may have colons of its own.
+        parts = name.split(":")
+        named += [":".join(parts[start:]) for start in range(1, len(parts))]
+    return frozenset(authorization_hash(each) for each in named if each)
+
+
+def authorization_hash(user_authorization_id: str) -> str:
+    """What an erased authorization is remembered by: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(user_authorization_id.encode()).hexdigest()
 
 
 def _recon_key(file_type: str, day: str, name: str) -> Item:

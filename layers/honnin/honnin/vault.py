@@ -5,13 +5,11 @@ Keys: `paypay/<userId>/<product>/<read_at>-<sha256>.json`, and a selfie beside i
 
 import hashlib
 import json
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Collection, Mapping
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
+from honnin import aws
 from honnin.errors import HonninError
 
 if TYPE_CHECKING:
@@ -21,16 +19,14 @@ if TYPE_CHECKING:
 # Whose objects there can be: the first part of each key. Vexora gives no personal data back.
 _PROVIDERS = ("paypay",)
 
+# DeleteObjects takes no more.
+_MOST_DELETED = 1000
+
 
 class VaultError(HonninError):
     """S3 did not do all that the vault asked for."""
 
     retryable = True
-
-
-@cache
-def _client() -> "S3Client":
-    return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
 
 
 class Vault:
@@ -59,34 +55,43 @@ class Vault:
         self._put(key, image, content_type)
         return key
 
-    def erase(self, user_id: str) -> int:
+    def erase(self, user_id: str, read_until: str = "", keep: Collection[str] = ()) -> int:
         """Delete every version of every object of a user, of all providers; returns how many versions there were.
+
+        With `read_until` (UTC, as in the keys) what was read from the provider after it stays. `keep` holds keys that
+        stay in any case.
 
         Raises
         ------
         VaultError
             S3 refused some of them. What is left is found by the next call.
         """
-        return sum(self._erase(f"{provider}/{user_id}/") for provider in _PROVIDERS)
+        return sum(self._erase(f"{provider}/{user_id}/", read_until, keep) for provider in _PROVIDERS)
 
-    def _erase(self, prefix: str) -> int:
-        client = self._given or _client()
-        erased = 0
-        # Always the first page: what it named is gone when it is asked for again. It has at most 1,000 versions, and
-        # that is also what one call deletes.
-        while True:
-            page = client.list_object_versions(Bucket=self._bucket, Prefix=prefix)
-            versions: Any = [
-                {"Key": each["Key"], "VersionId": each["VersionId"]}
-                for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            ]
-            if not versions:
-                return erased
+    def _erase(self, prefix: str, read_until: str, keep: Collection[str]) -> int:
+        client = self._given or aws.s3()
+        found: list[Any] = []
+        # All are listed before the first is deleted, so that the pages do not move under us.
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
+            found += [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        old = [
+            each
+            for each in found
+            if each["Key"] not in keep and (not read_until or _read_at(each["Key"]) <= read_until)
+        ]
+        for some in batched(old, _MOST_DELETED, strict=False):
+            versions: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in some]
             answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
             if errors := answer.get("Errors"):
                 raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
-            erased += len(versions)
+        return len(old)
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
-        client = self._given or _client()
+        client = self._given or aws.s3()
         client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def _read_at(key: str) -> str:
+    """The moment in a key; an object that was not put here by us counts as older than all."""
+    moment, marker, _ = key.rpartition("/")[2].partition("Z-")
+    return f"{moment}Z" if marker else ""

@@ -1,22 +1,21 @@
-"""One batch of the events queue: which messages are done, which come again and when, which are parked.
+"""One batch of events from a queue: which messages are done, which come again and when, which are parked.
 
 Retrying happens here and nowhere else (architecture.md §4): a retryable failure lengthens the message's
 visibility time-out; a failure that no retry can mend is parked in the dead-letter queue at its third receive.
 """
 
 import random
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from honnin import aws
 from honnin.errors import (
     ConfigurationError,
     HonninError,
@@ -43,19 +42,29 @@ _PARK_AT_RECEIVE = 3
 _CONFIGURATION_FAULTS = (ConfigurationError, ProviderConfigurationError)
 
 
-@cache
-def _client() -> "SQSClient":
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
-
-
 class NotEnoughTimeError(HonninError):
     """The batch is near the Lambda time-out; this message was not begun."""
 
     retryable = True
 
 
+def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
+    """Which of the queues the batch came from: SQS names it by its ARN, and is spoken to by its URL.
+
+    Raises
+    ------
+    MalformedEventError
+        It came from none of them.
+    """
+    arns = {record["eventSourceARN"] for record in batch["Records"]}
+    for url in urls:
+        if {arn.rpartition(":")[2] for arn in arns} == {url.rpartition("/")[2]}:
+            return url
+    raise MalformedEventError("the batch came from a queue that is none of ours")
+
+
 class Queue:
-    """The events queue as its worker needs it, and the dead-letter queue beside it."""
+    """A queue with events as its worker needs it, and the dead-letter queue beside it."""
 
     def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
         self._url = url
@@ -64,7 +73,7 @@ class Queue:
 
     @property
     def _sqs(self) -> "SQSClient":
-        return self._given or _client()
+        return self._given or aws.sqs()
 
     def delay(self, record: SQSRecord, seconds: int) -> None:
         """Let the message come again after `seconds` (0: at once)."""

@@ -17,6 +17,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import PROVIDER
+from honnin.recon.file_types import SENT_AGAIN_FOR
 from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
 from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus, utc_text
@@ -25,9 +26,6 @@ from honnin.webhook import UNNAMED, Event
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 _WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED})
-
-# PayPay keeps recon files for a week (base document, "File retention period").
-_SENT_AGAIN_FOR = timedelta(days=8)
 
 # A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
 _STILL_COUNTS = timedelta(hours=1)
@@ -107,7 +105,7 @@ class PayPayNotifications:
         found = self._recon_files.announcement(event, self._now())
         if found.name_says or found.state != "ANNOUNCED":
             return found
-        first = (date.fromisoformat(found.day) - _SENT_AGAIN_FOR).isoformat()
+        first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
         known = self._store.recon_files(found.file_type, first, found.day)
         days = [each.day for each in known if each.name == found.file_name]
         return replace(found, day=days[0]) if days else found

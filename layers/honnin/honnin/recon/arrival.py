@@ -8,17 +8,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 
-from honnin import worker
+from honnin import aws, worker
 from honnin.errors import HonninError, InvalidReconFileError
 from honnin.observability import count, logger
 from honnin.publish import Publisher
@@ -39,11 +36,6 @@ _LAST_REMINDER_S = 900
 _REMIND_FOR = timedelta(days=3)
 
 
-@cache
-def _client() -> "SQSClient":
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
-
-
 class CompareQueue:
     """The queue that S3 tells of new files, as its worker needs it."""
 
@@ -53,7 +45,7 @@ class CompareQueue:
 
     def again(self, record: SQSRecord, delay_s: int) -> None:
         """Let the message come again after so many seconds, instead of after its visibility time-out."""
-        client = self._given or _client()
+        client = self._given or aws.sqs()
         client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=delay_s
         )
@@ -62,7 +54,7 @@ class CompareQueue:
         """Ask for the report of the file under `key` to be written again, later the more often it was asked for."""
         delay_s = _REMINDERS_S[reminders] if reminders < len(_REMINDERS_S) else _LAST_REMINDER_S
         body = json.dumps({"report": key, "reminders": reminders + 1})
-        client = self._given or _client()
+        client = self._given or aws.sqs()
         client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
 
 

@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from honnin import aws
 from honnin.errors import ReconError
 from honnin.store import ReconFile
 
@@ -26,15 +24,12 @@ if TYPE_CHECKING:
 FILES = "recon/"
 
 _READ_BYTES = 256 * 1024
+# A part has 8 MiB and more.
+_READ_TIMEOUT_S = 30
 # S3 takes at most 10,000 parts, and none but the last below 5 MiB.
 _LEAST_PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
 _FILE_KEY = re.compile(rf"{FILES}([A-Za-z0-9_]+)/(\d{{4}})/(\d{{2}})/(\d{{2}})/([A-Za-z0-9][A-Za-z0-9._-]*)")
-
-
-@cache
-def _client() -> "S3Client":
-    return boto3.client("s3", config=Config(connect_timeout=2, read_timeout=30, retries={"mode": "standard"}))
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class ReconBucket:
 
     @property
     def _s3(self) -> "S3Client":
-        return self._given or _client()
+        return self._given or aws.s3(read_timeout_s=_READ_TIMEOUT_S)
 
     def has(self, file: FileId) -> bool:
         """Whether the file is stored."""

@@ -23,7 +23,7 @@ from honnin.errors import InvalidReconFileError, ReconError
 from honnin.observability import count, logger
 from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.recon.file_types import FILE_TYPES, read_name
+from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
 from honnin.recon.repair import Repairs
 from honnin.recon.rows import LONGEST_ID, BadRow, Rows
 from honnin.store import SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
@@ -34,9 +34,6 @@ _MIN_LEFT_MS = 60_000
 
 # After so many events of a shard it is written down how far the sending has got.
 _SENT_AT_ONCE = 5_000
-
-# PayPay can send a notification again for a week (base document, "File retention period"); one day more for midnight.
-_OLDEST_DAYS = 8
 
 _SAMPLE = 20
 
@@ -206,7 +203,7 @@ def check_name(file: ReconFile) -> None:
         raise InvalidReconFileError(f"its name says the days {first} to {last}")
     if file.requested_at:
         requested = date.fromisoformat(jst.day(datetime.fromisoformat(file.requested_at)))
-        if not timedelta(0) <= requested - first <= timedelta(days=_OLDEST_DAYS):
+        if not timedelta(0) <= requested - first <= SENT_AGAIN_FOR:
             raise InvalidReconFileError(f"its name says {first}, and it was announced on {requested} (JST)")
 
 

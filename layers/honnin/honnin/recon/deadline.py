@@ -11,11 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import jst
 from honnin.observability import count, logger
-from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import ResendAlarm
 from honnin.store import SHARDS, ReconFile, Store, utc_text
-
-LOOK_BACK_DAYS = 7
 
 _NEVER_ANNOUNCED = "never announced"
 _REASONS = {
@@ -78,7 +76,7 @@ class DeadlineCheck:
         a stack that was deployed yesterday misses nothing older.
         """
         today = date.fromisoformat(jst.day(now))
-        days = [(today - timedelta(days=back)).isoformat() for back in range(LOOK_BACK_DAYS, 0, -1)]
+        days = [(today - timedelta(days=back)).isoformat() for back in range(KEPT_DAYS, 0, -1)]
         files = self.store.recon_files(file_type, days[0], days[-1])
         first_known = min((file.day for file in files), default=days[-1])
         found = []

@@ -150,7 +150,7 @@ class Downloads:
         base = FileId.of(file)
         if not file.is_stored and self._bucket.has(base):
             return self._adopt(file, base)
-        known = self._known_hashes(file)
+        known = self._known_hashes(file, base)
         # Only its hash tells whether a file is a revision, but its place must be known before the first byte.
         name = f"{file.name}.rev-{_compact(file.received_at or '')}" if known else file.name
         writer = self._transfer(file, FileId(file.file_type, file.day, name), deadline)
@@ -176,13 +176,16 @@ class Downloads:
         logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size})
         count("ReconFileStored")
 
-    def _known_hashes(self, file: ReconFile) -> set[str]:
+    def _known_hashes(self, file: ReconFile, base: FileId) -> set[str]:
         """The hashes of what is stored under this name, revisions included; none for a file that is not stored."""
         if not file.is_stored:
             return set()
         files = self._store.recon_files(file.file_type, file.day, file.day)
-        same = [each for each in files if file.name in (each.name, each.revision_of)]
-        return {each.sha256 for each in same if each.sha256}
+        known = {each.sha256 for each in files if file.name in (each.name, each.revision_of) and each.sha256}
+        # The comparison may have been faster than the record of the download, and a person's file has none.
+        if file.sha256 or not self._bucket.has(base):
+            return known
+        return known | {self._bucket.measure(base)[0]}
 
     def _transfer(self, file: ReconFile, target: FileId, deadline: Deadline) -> FileWriter:
         transfer = Transfer(self._source, file.url or "", lambda: self._bucket.writer(target, self._source.max_bytes))

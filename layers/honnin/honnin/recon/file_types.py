@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from honnin import jst
 
@@ -33,6 +33,13 @@ FILE_TYPES = {
 # like a date of this century, with or without dashes, is read as that day (an epoch time is none).
 _DAY = r"(20\d{2}-?\d{2}-?\d{2})[0-9T:.+-]*"
 _NAME = re.compile(rf"kyc_passport_(risk_|account_status_)?(.+?)_{_DAY}_{_DAY}\.csv", re.IGNORECASE)
+
+
+# PayPay keeps a file for a week, and can announce it again as long (base document, "File retention period").
+KEPT_DAYS = 7
+
+# How long after its day a file or its notice may come; one day more for midnight.
+SENT_AGAIN_FOR = timedelta(days=KEPT_DAYS + 1)
 
 
 @dataclass(frozen=True)

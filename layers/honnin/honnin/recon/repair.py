@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
+from honnin import aws
 from honnin.errors import ReconError
 from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.file_types import FILE_TYPES
@@ -28,11 +25,6 @@ class NotQueuedError(ReconError):
     retryable = True
 
 
-@cache
-def _client() -> "SQSClient":
-    return boto3.client("sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
-
-
 def event_id(file: ReconFile, user_authorization_id: str) -> str:
     """The id of a repair. It names file type, day and user, so that it takes effect once, however often it is sent."""
     return f"recon:{file.file_type}:{file.day}:{user_authorization_id}"
@@ -47,7 +39,7 @@ class Repairs:
 
     def send(self, file: ReconFile, user_authorization_ids: Iterable[str], now: datetime) -> None:
         """Queue one event for each id. Raises `NotQueuedError` when one was not taken; sending all again is safe."""
-        client = self._given or _client()
+        client = self._given or aws.sqs()
         for some in batched(user_authorization_ids, _MOST_MESSAGES, strict=False):
             answer = client.send_message_batch(
                 QueueUrl=self._queue_url,

@@ -5,13 +5,9 @@ PayPay keeps a file for a week and sends its notification again on request (base
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
-from honnin import secret_store
+from honnin import aws, secret_store
 from honnin.config import settings
 from honnin.errors import ConfigurationError
 from honnin.paypay.outcomes import PROVIDER
@@ -71,11 +67,6 @@ _TO_FILL_IN = {"merchant_id": "<your merchant id>", "client_id": "<your client i
 _NO_REQUEST_ID = "-"
 
 
-@cache
-def _client() -> "SNSClient":
-    return boto3.client("sns", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
-
-
 @dataclass(frozen=True)
 class Letterhead:
     """What identifies us to PayPay: ids that may be empty, and the X-REQUEST-ID of our last call, if there was one."""
@@ -98,7 +89,7 @@ class ResendAlarm:
 
     def send(self, file_type: str, days: Sequence[str], reason: str) -> None:
         """Publish one letter about the files of these JST days (`yyyy-mm-dd`). Errors of SNS are botocore's."""
-        client = self._given or _client()
+        client = self._given or aws.sns()
         client.publish(
             TopicArn=self._topic_arn,
             # SNS takes ASCII only here, at most 100 characters.

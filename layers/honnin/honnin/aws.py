@@ -1,0 +1,61 @@
+"""The AWS clients: each is built when it is first used, once for an execution environment.
+
+Every call has a time-out. botocore itself repeats a failed one (standard mode: three attempts), and nobody above it
+does.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def _config(read_timeout_s: int = 5) -> Config:
+    return Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"mode": "standard"})
+
+
+@cache
+def dynamodb() -> "DynamoDBClient":
+    """DynamoDB."""
+    return boto3.client("dynamodb", config=_config())
+
+
+@cache
+def events() -> "EventBridgeClient":
+    """EventBridge."""
+    return boto3.client("events", config=_config())
+
+
+@cache
+def s3(*, read_timeout_s: int = 5) -> "S3Client":
+    """S3; a part of a large file takes more time."""
+    return boto3.client("s3", config=_config(read_timeout_s))
+
+
+@cache
+def sns() -> "SNSClient":
+    """SNS."""
+    return boto3.client("sns", config=_config())
+
+
+@cache
+def sqs() -> "SQSClient":
+    """SQS."""
+    return boto3.client("sqs", config=_config())
+
+
+_ALL = (dynamodb, events, s3, sns, sqs)
+
+
+def forget() -> None:
+    """Let every client be built anew: for tests, whose AWS ends with each of them."""
+    for each in _ALL:
+        each.cache_clear()

@@ -1,0 +1,371 @@
+"""Bringing deleted items back from a restored table: what is lost comes back, what was deleted on purpose does not."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from honnin.store import Certificate, Effect, Heard, LinkSession, Store, Submission, Unattached, UserStatus, utc_text
+from operations import bring_back as command
+from operations.bring_back import Outcome, bring_back, live_facts
+from tests.tables import create_table, template
+
+SINCE = datetime.fromisoformat("2026-11-20T03:00:00Z")
+BEFORE = utc_text(SINCE - timedelta(days=2))
+AFTER = utc_text(SINCE + timedelta(hours=5))
+NOW = int((SINCE + timedelta(days=1)).timestamp())
+DAY = "2026-11-18"
+
+Key = tuple[str, str]
+
+
+class Tables:
+    """A live table, and the table that is restored beside it: what the live one was at `SINCE`."""
+
+    def __init__(self) -> None:
+        self.db = boto3.client("dynamodb")
+        self.names = {"live": create_table(self.db, "StateTable"), "restored": "restored"}
+        schema = template()["Resources"]["StateTable"]["Properties"]
+        wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+        self.db.create_table(TableName="restored", **{name: schema[name] for name in wanted})
+        self.live, self.restored = (Store(name, self.db) for name in self.names.values())
+
+    def restore(self) -> None:
+        """What the live table is at this moment is what the other one was restored to."""
+        for item in self._scan("live"):
+            self.db.put_item(TableName="restored", Item=item)
+
+    def lose(self, *keys: Key) -> None:
+        """An accident: these items are gone."""
+        for pk, sk in keys:
+            self.db.delete_item(TableName=self.names["live"], Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+    def lose_everything(self) -> None:
+        """The same for all of them."""
+        self.lose(*self.named_keys())
+
+    def named_keys(self, table: str = "live") -> list[Key]:
+        """The keys of a table."""
+        return sorted((item["pk"]["S"], item["sk"]["S"]) for item in self._scan(table))
+
+    def items(self, table: str = "live") -> dict[Key, Any]:
+        """All items of a table."""
+        return {(item["pk"]["S"], item["sk"]["S"]): item for item in self._scan(table)}
+
+    def bring_back(self, *, dry_run: bool = False, also_erased: tuple[str, ...] = ()) -> Outcome:
+        """What the command does."""
+        read: list[int] = []
+        facts = live_facts(self.restored, self.live, utc_text(SINCE), also_erased, read.append)
+        return bring_back(self.restored, self.live, facts, now=NOW, dry_run=dry_run, advance=read.append)
+
+    def link(self, user_id: str, authorization: str, at: str = BEFORE, before: UserStatus | None = None) -> None:
+        """A link, as `GET /paypay/account-links/callback` makes it."""
+        after = UserStatus(
+            user_id,
+            "paypay",
+            "LINKED",
+            version=(before.version if before else 0) + 1,
+            read_at=at,
+            user_authorization_id=authorization,
+            scopes=("get_kyc_info",),
+        )
+        event_id = f"link:{user_id}:{at}"
+        self.live.apply(Effect(event_id, "linked", "api", at, before, after, {}, links=True))
+        self.live.attach(authorization, user_id, "LINKED")
+
+    def hear(self, user_id: str, authorization: str, event_id: str, at: str = BEFORE) -> None:
+        """A webhook about a linked user, with its line in the ledger."""
+        before = self.live.status(user_id, "paypay")
+        assert before is not None
+        after = UserStatus(**{**vars(before), "version": before.version + 1, "read_at": at, "status": "VERIFIED"})
+        heard = Heard("kyc", DAY, authorization, at)
+        self.live.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}, heard=heard))
+
+    def wait(self, authorization: str, event_id: str, at: str = BEFORE) -> None:
+        """An event about an authorization that is nobody's yet."""
+        heard = Heard("risk", DAY, authorization, at)
+        self.live.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, authorization, {"id": "2"}, heard))
+
+    def erase(self, user_id: str, at: str = AFTER, *, completed: bool = True) -> None:
+        """An erasure, as far as the table goes."""
+        certificate = Certificate(f"certificate-{user_id}", user_id, at)
+        self.live.begin_erasure(certificate)
+        assert self.live.forget(self.live.footprint(user_id), certificate, lambda _: [])
+        if completed:
+            self.live.end_erasure(certificate, at)
+
+    def _scan(self, table: str) -> list[Any]:
+        return list(self.db.scan(TableName=self.names[table], ConsistentRead=True)["Items"])
+
+
+@pytest.fixture
+def tables() -> Iterator[Tables]:
+    with mock_aws():
+        yield Tables()
+
+
+def _naming(tables: Tables, text: str) -> list[Key]:
+    """Keys of live items in which a text stands anywhere."""
+    return [key for key, item in tables.items().items() if text in str(item)]
+
+
+def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1")
+    tables.wait("auth-nobody", "paypay:risk:evt-2")
+    tables.live.note_request_id("paypay", "OPA1", BEFORE)
+    tables.live.recon_missing("kyc_passport_sync_recon", DAY, BEFORE)
+    tables.restore()
+    lost = tables.items()
+    tables.lose_everything()
+
+    outcome = tables.bring_back()
+
+    assert tables.items() == lost
+    assert outcome.left_out == Counter()
+    assert outcome.brought == Counter(status=1, timeline=2, link=1, waiting=1, event=3, ledger=2, provider=1, recon=1)
+
+
+def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.restore()
+    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1", AFTER)
+    newer = tables.items()
+
+    assert tables.bring_back().brought == Counter()
+    assert tables.items() == newer
+
+
+def test_a_second_run_does_nothing(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.restore()
+    tables.lose(("PAYPAY#auth-1", "LINK"))
+    assert tables.bring_back().brought == Counter(link=1)
+
+    after = tables.items()
+    assert tables.bring_back().brought == Counter()
+    assert tables.items() == after
+
+
+def test_a_dry_run_counts_and_writes_nothing(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.restore()
+    tables.lose(("PAYPAY#auth-1", "LINK"), ("USER#user-1", "STATUS#paypay"))
+    before = tables.items()
+
+    assert tables.bring_back(dry_run=True).brought == Counter(link=1, status=1)
+    assert tables.items() == before
+
+
+@pytest.mark.parametrize("completed", [True, False], ids=["completed", "broken off"])
+def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: bool) -> None:
+    """Waiting items, ledger lines and records of repairs name an authorization and no user: they stay away too."""
+    authorizations = ("auth-former", "auth-present")
+    tables.wait("auth-former", f"recon:kyc_passport_risk_sync_recon:{DAY}:auth-former")
+    tables.link("user-1", "auth-former")
+    tables.link("user-1", "auth-present", BEFORE[:-2] + "1Z", tables.live.status("user-1", "paypay"))
+    tables.hear("user-1", "auth-present", "paypay:kyc:evt-1", BEFORE[:-2] + "2Z")
+    # What a crash left behind: it was attached to the user's timeline, but for this one.
+    tables.restore()
+    stray = {
+        "pk": {"S": "PAYPAY#auth-former"},
+        "sk": {"S": f"AT#{BEFORE}#paypay:kyc:evt-0"},
+        "event_id": {"S": "paypay:kyc:evt-0"},
+    }
+    tables.db.put_item(TableName="restored", Item=stray)
+    named = [key for key in tables.named_keys("restored") if any(each in str(key) for each in authorizations)]
+    assert {pk.partition("#")[0] for pk, _ in named} == {"PAYPAY", "LEDGER", "EVENT", "USER"}
+    tables.erase("user-1", completed=completed)
+    erased = tables.named_keys()
+
+    outcome = tables.bring_back()
+
+    assert [key for each in authorizations for key in _naming(tables, each)] == []
+    assert tables.live.statuses("user-1") == []
+    assert tables.named_keys() == erased
+    assert set(outcome.left_out) == {"of users erased since"}
+
+
+def test_the_certificates_of_a_user_who_was_erased_again_come_back(tables: Tables) -> None:
+    tables.link("user-1", "auth-1", utc_text(SINCE - timedelta(days=9)))
+    tables.erase("user-1", utc_text(SINCE - timedelta(days=8)))
+    tables.link("user-1", "auth-2")
+    tables.restore()
+    tables.erase("user-1")
+    [first] = [key for key in tables.named_keys("restored") if key[1].startswith("ERASURE#")]
+    tables.lose(first)
+
+    assert tables.bring_back().brought == Counter(certificate=1)
+    assert len(tables.live.certificates("user-1")) == 2
+
+
+def test_an_erasure_before_the_moment_keeps_nobody_away_who_came_back(tables: Tables) -> None:
+    tables.link("user-1", "auth-1", utc_text(SINCE - timedelta(days=9)))
+    tables.erase("user-1", utc_text(SINCE - timedelta(days=8)))
+    tables.link("user-1", "auth-2")
+    tables.restore()
+    tables.lose(("USER#user-1", "STATUS#paypay"), ("PAYPAY#auth-2", "LINK"))
+
+    assert tables.bring_back().brought == Counter(status=1, link=1)
+
+
+def test_a_mark_comes_back_unless_its_authorization_is_linked_again(tables: Tables) -> None:
+    for user_id, authorization in (("user-1", "auth-1"), ("user-2", "auth-2")):
+        tables.link(user_id, authorization, utc_text(SINCE - timedelta(days=9)))
+        tables.erase(user_id, utc_text(SINCE - timedelta(days=8)))
+    tables.restore()
+    tables.link("user-1", "auth-1", AFTER)  # which takes the mark away
+    assert not tables.live.is_erased("auth-1")
+    [lost] = [key for key in tables.named_keys() if key[0].startswith("ERASED#")]
+    tables.lose(lost)
+
+    outcome = tables.bring_back()
+
+    assert (tables.live.is_erased("auth-1"), tables.live.is_erased("auth-2")) == (False, True)
+    assert outcome.brought == Counter(erased=1)
+    assert outcome.left_out == Counter({"of authorizations linked since": 1})
+
+
+def test_a_mark_stays_away_as_long_as_a_status_names_the_authorization(tables: Tables) -> None:
+    tables.link("user-1", "auth-1", utc_text(SINCE - timedelta(days=9)))
+    tables.erase("user-1", utc_text(SINCE - timedelta(days=8)))
+    tables.restore()
+    tables.link("user-1", "auth-1", AFTER)
+    tables.lose(("PAYPAY#auth-1", "LINK"))
+
+    tables.bring_back()
+
+    assert not tables.live.is_erased("auth-1")
+
+
+def test_what_waited_for_a_link_stays_on_the_timeline_alone(tables: Tables) -> None:
+    tables.wait("auth-1", "paypay:kyc:evt-1")
+    tables.wait("auth-2", "paypay:kyc:evt-2")
+    tables.restore()
+    tables.link("user-1", "auth-1", AFTER)
+    tables.lose(("PAYPAY#auth-2", f"AT#{BEFORE}#paypay:kyc:evt-2"))
+
+    outcome = tables.bring_back()
+
+    assert _naming(tables, "evt-1") == [
+        ("EVENT#paypay:kyc:evt-1", "EVENT"),
+        ("USER#user-1", f"AT#{BEFORE}#paypay:kyc:evt-1"),
+    ]
+    assert outcome.brought == Counter(waiting=1)
+    assert outcome.left_out == Counter({"of authorizations linked since": 1})
+
+
+def test_what_has_expired_since_stays_away(tables: Tables) -> None:
+    ends = int(SINCE.timestamp()) + 3600
+    session = LinkSession("nonce-1", "user-1", ("get_kyc_info",), "https://shop.example.jp/kyc", ends)
+    after = UserStatus("user-1", "paypay", "LINK_PENDING", version=1)
+    tables.live.apply(Effect("qr:1", "link_requested", "api", BEFORE, None, after, {}, session=session))
+    tables.restore()
+    tables.lose(("SESSION#nonce-1", "SESSION"))
+
+    outcome = tables.bring_back()
+
+    assert outcome.left_out == Counter({"expired since": 1})
+    assert outcome.brought == Counter()
+
+
+def test_a_submission_without_its_user_comes_back_and_one_of_an_erased_user_does_not(tables: Tables) -> None:
+    for user_id, number in (("user-1", "s-1"), ("user-2", "s-2")):
+        opens = Submission(number, user_id, "PENDING", BEFORE)
+        after = UserStatus(user_id, "vexora", "PENDING", version=1, submission_id=number, submitted_at=BEFORE)
+        tables.live.apply(Effect(f"vexora:{number}:a", "submitted", "api", BEFORE, None, after, {}, opens=opens))
+    tables.erase("user-1", utc_text(SINCE - timedelta(days=1)))
+    tables.restore()
+    tables.erase("user-2")
+    tables.lose(("SUBMISSION#s-1", "SUBMISSION"), ("SUBMISSION#s-2", "SUBMISSION"))
+
+    assert tables.bring_back().brought == Counter(submission=1)
+    assert tables.live.submission("s-1") == Submission("s-1", "", "PENDING", BEFORE)
+
+
+def test_a_user_of_whom_only_a_certificate_outside_tells_is_left_out_by_name(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.link("user-2", "auth-2")
+    tables.restore()
+    tables.lose_everything()
+
+    tables.bring_back(also_erased=("user-1",))
+
+    assert _naming(tables, "auth-1") == []
+    assert _naming(tables, "user-1") == []
+    assert tables.live.linked_user("auth-2") == "user-2"
+
+
+# --- the command ---
+
+
+@pytest.fixture
+def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    """The tables, and a CloudFormation stack that names the live one."""
+    template_body = '{"Resources": {}, "Outputs": {"StateTableName": {"Value": "StateTable"}}}'
+    topic = '{"T": {"Type": "AWS::SNS::Topic"}}'
+    boto3.client("cloudformation").create_stack(
+        StackName="honnin-prod", TemplateBody=template_body.replace("{}", topic, 1)
+    )
+    return tables
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["bring_back", "--stack", "honnin-prod", *arguments])
+    return command.main()
+
+
+def test_the_command_says_what_it_would_do_then_does_it(
+    stack: Tables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.link("user-1", "auth-1")
+    stack.link("user-2", "auth-2")
+    stack.restore()
+    stack.erase("user-2")
+    stack.lose(("PAYPAY#auth-1", "LINK"))
+    given = ("--from", "restored", "--since", "2026-11-20T12:00:00+09:00")
+
+    assert _run(monkeypatch, *given, "--dry-run") == 0
+    assert "1 items would be brought back; 1 users were erased since." in capsys.readouterr().out
+    assert stack.live.linked_user("auth-1") is None
+    assert _run(monkeypatch, *given) == 0
+    said = capsys.readouterr().out
+    assert "1 × link" in said
+    assert "left out: of users erased since" in said
+    assert "auth-" not in said
+    assert stack.live.linked_user("auth-1") == "user-1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--from", "StateTable"), "the live table itself"),
+        (("--from", "no-such-table"), "ResourceNotFoundException"),
+        (("--from", "restored", "--stack", "honnin-dev"), "honnin-dev"),
+    ],
+)
+def test_a_wrong_table_or_stack_is_one_sentence(
+    stack: Tables,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    word: str,
+) -> None:
+    assert _run(monkeypatch, "--since", "2026-11-20T03:00:00Z", *arguments) == 1
+    error = capsys.readouterr().err
+    assert word in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-20T03:00:00"])
+def test_a_moment_without_its_offset_is_wrong_usage(
+    stack: Tables, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _run(monkeypatch, "--from", "restored", "--since", moment)
+    assert ended.value.code == 2
