@@ -55,7 +55,14 @@ openapi: setup ## write docs/openapi.json anew, from the code
 
 .PHONY: redrive
 redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)
-	@$(BIN)/python -m operations.redrive --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"
+	@$(BIN)/honninctl deadletters redrive --queue events --yes --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"
+
+.PHONY: bring-back
+bring-back: setup ## bring deleted items back from a restored table (STACK=…, FROM=<table>, SINCE=<moment>; DRY_RUN=1; ERASED=<user>)
+	@$(BIN)/python -m operations.bring_back --stack "$(or $(STACK),$(error say which stack: make bring-back STACK=honnin-prod))" \
+		--from "$(or $(FROM),$(error say from which restored table: FROM=honnin-prod-restored))" \
+		--since "$(or $(SINCE),$(error say the moment it was restored to: SINCE=2026-11-20T03:00:00Z))" \
+		$(if $(filter-out 0,$(DRY_RUN)),--dry-run) $(foreach user,$(ERASED),--erased "$(user)")
 
 .PHONY: delete-stack
 delete-stack: setup ## delete a stack, and say what is kept and how to remove that (STACK=honnin-dev, your AWS credentials)

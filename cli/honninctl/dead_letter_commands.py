@@ -1,100 +1,216 @@
 """`deadletters list`, `show`, `redrive`."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from honninctl import dead_letters
+from honninctl import dead_letters, redrive
 from honninctl.command import Cli, RevealOption, command, connection
-from honninctl.failures import ExitCode
+from honninctl.dead_letters import RUNS, Places, Queue
+from honninctl.failures import ExitCode, UsageError
+
+QueueOption = Annotated[
+    Queue | None,
+    typer.Option(
+        "--queue",
+        help="One queue only: events, compare (recon files that were not compared), schedule or recon-download "
+        "(runs that failed).",
+    ),
+]
+
+# Why a failed run is not put back, and what is left to a person.
+_RUN_ADVICE: Mapping[Queue, str] = {
+    Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
+    "10 minutes; the check for missing files comes at 10:15 only. Once the cause is mended, do not wait for it:",
+    Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is announced. A file can "
+    "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
+}
+_TO_DISCARD = (
+    "  Then delete the letters, which are of no more use: honninctl deadletters redrive --queue {queue} --discard"
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Events that no retry could mend, and putting them back.")
+    group = typer.Typer(no_args_is_help=True, help="What no retry could mend, in four queues, and putting it back.")
     group.callback()(connection)
-    command(group, "list", example="honninctl deadletters list")(list_letters)
+    command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(group, "redrive", example="honninctl deadletters redrive --yes")(redrive)
+    command(group, "redrive", example="honninctl deadletters redrive --queue events --yes")(redrive_letters)
     app.add_typer(group, name="deadletters")
 
 
-def list_letters(cli: Cli, reveal: RevealOption = False) -> ExitCode:
-    """What is parked, and of what it failed. Reading takes nothing away.
+def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = False) -> ExitCode:
+    """What is parked in each queue, and of what it failed. Reading takes nothing away.
 
-    JSON: {"total", "byErrorType": {...}, "deadLetters": [{"messageId", "sentAt", "errorType", "bodyBytes", "event"}]}.
-    Exit code 1 when there are any.
+    JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
+    "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}]}. Exit code 1 when there are any.
     """
-    with cli.screen.progress("Reading the queue", _about(cli)) as seen:
-        found = dead_letters.letters(cli.deployment, reveal=reveal, seen=seen)
-    by_type = Counter(each["errorType"] for each in found)
+    places = _places(cli, queue)
+    with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
+        found = dead_letters.letters(cli.deployment, places, reveal=reveal, seen=seen)
     if cli.screen.as_json:
-        cli.screen.json({"total": len(found), "byErrorType": dict(by_type.most_common()), "deadLetters": found})
+        cli.screen.json(
+            {
+                "total": len(found),
+                "byErrorType": dict(Counter(each["errorType"] for each in found).most_common()),
+                "byQueue": {each: sum(letter["queue"] == each for letter in found) for each in places.urls},
+                "notLookedAt": list(places.unknown),
+                "deadLetters": found,
+            }
+        )
     elif not found:
         cli.screen.line("There are no dead letters.", "green")
     else:
-        rows = [
-            (each["sentAt"], each["errorType"], (each["event"] or {}).get("event_id"), each["messageId"])
-            for each in found
-        ]
-        cli.screen.table(("parked at (UTC)", "error", "event", "message"), rows)
-        _show_counts(cli, by_type)
-        cli.screen.line("Mend the cause, then: honninctl deadletters redrive")
+        _show_list(cli, found)
     return ExitCode.FINDING if found else ExitCode.OK
 
 
 def show(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="ID", help="A message id or an event id.")],
+    queue: QueueOption = None,
     reveal: RevealOption = False,
 ) -> None:
     """One dead letter, with its event. Exit code 3 when none is parked under that id.
 
     JSON: one element of the list.
     """
-    found = dead_letters.letter(cli.deployment, name, reveal=reveal)
+    found = dead_letters.letter(cli.deployment, _places(cli, queue), name, reveal=reveal)
     if cli.screen.as_json:
         cli.screen.json(found)
         return
-    event = found["event"]
-    for key in ("messageId", "sentAt", "errorType", "bodyBytes"):
-        cli.screen.line(f"{key:<14}{found[key]}")
-    if event is None:
-        cli.screen.line("The body is not an event of Honnin's." + ("" if reveal else " --reveal shows it."), "yellow")
-        if reveal:
-            cli.screen.line(found["body"])
-        return
-    for key, value in event.items():
+    for key in ("queue", "messageId", "sentAt", "errorType", "error", "bodyBytes", "file", "function"):
+        if found.get(key) is not None:
+            cli.screen.line(f"{key:<14}{found[key]}")
+    if dead_letters.about(found) is None:
+        cli.screen.line("The body is none of Honnin's." + ("" if reveal else " --reveal shows it."), "yellow")
+    if "body" in found:
+        cli.screen.line(found["body"])
+    for key, value in (found["event"] or {}).items():
         shown = "  ".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else value
         cli.screen.line(f"  {key:<14}{shown}")
 
 
-def redrive(
+def redrive_letters(
     cli: Cli,
+    queue: QueueOption = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Delete the letters of failed runs (schedule, recon-download).")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> ExitCode | None:
-    """Put every dead letter back on the events queue. An event takes effect once, so twice does no harm.
+) -> ExitCode:
+    """Put events and recon files back on the queues that they came from. They take effect once: twice does no harm.
 
-    JSON: {"total", "byErrorType": {...}}. Exit code 1 when you did not confirm.
+    Failed runs (schedule, recon-download) cannot be put back: it says what makes up for them, and --discard deletes
+    what lies there at that moment.
+    JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "discarded": {...}, "left": {...}, "notLookedAt": [...]}.
+    Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
-    if not yes and not cli.screen.confirmed(f"Put about {_about(cli)} dead letters back?"):
-        cli.screen.note("Nothing was moved.")
+    if discard and queue and queue not in RUNS:
+        raise UsageError(f"--discard is for failed runs; what is parked in {queue} is put back")
+    places = _places(cli, queue)
+    moved = _put_back(cli, places, yes=yes)
+    if moved is None:
         return ExitCode.FINDING
-    with cli.screen.progress("Putting back", _about(cli)) as moved_on:
-        moved = dead_letters.redrive(cli.deployment, moved_on)
+    gone, left = _runs(cli, places, discard=discard, yes=yes)
     if cli.screen.as_json:
-        cli.screen.json({"total": moved.total(), "byErrorType": dict(moved.most_common())})
+        total = sum(moved.values(), Counter[str]())
+        cli.screen.json(
+            {
+                "total": total.total(),
+                "byErrorType": dict(total.most_common()),
+                "byQueue": {each: found.total() for each, found in moved.items()},
+                "discarded": gone,
+                "left": left,
+                "notLookedAt": list(places.unknown),
+            }
+        )
+    return ExitCode.FINDING if left and (discard or queue) else ExitCode.OK
+
+
+def _put_back(cli: Cli, places: Places, *, yes: bool) -> dict[Queue, Counter[str]] | None:
+    """What was put back, by queue; None when the person would not."""
+    wanted = Places({each: url for each, url in places.urls.items() if each not in RUNS})
+    if not wanted.urls:
+        return {}
+    number = _total(cli, wanted)
+    if not yes and not cli.screen.confirmed(f"Put about {number} dead letters back ({', '.join(wanted.urls)})?"):
+        cli.screen.note("Nothing was moved.")
         return None
-    _show_counts(cli, moved)
-    cli.screen.line(f"{moved.total()} put back." if moved else "There were no dead letters.", "green")
-    return None
+    with cli.screen.progress("Putting back", number) as moved_on:
+        moved = {each: redrive.put_back(cli.deployment, each, url, moved_on) for each, url in wanted.urls.items()}
+    if not cli.screen.as_json:
+        for each, found in moved.items():
+            _show_counts(cli, each, found)
+        total = sum(found.total() for found in moved.values())
+        cli.screen.line(f"{total} put back." if total else "There were no dead letters to put back.", "green")
+    return moved
 
 
-def _about(cli: Cli) -> int:
-    return dead_letters.count(cli.deployment)
+def _runs(cli: Cli, places: Places, *, discard: bool, yes: bool) -> tuple[dict[Queue, int], dict[Queue, int]]:
+    """Say what makes up for failed runs, and with `discard` delete their letters: how many are gone, how many left."""
+    gone: dict[Queue, int] = {}
+    left: dict[Queue, int] = {}
+    runs = Places({each: url for each, url in places.urls.items() if each in RUNS})
+    found = dead_letters.letters(cli.deployment, runs)
+    for queue, url in runs.urls.items():
+        letters = [each for each in found if each["queue"] == queue]
+        if not letters:
+            continue
+        _show_runs(cli, queue, letters)
+        if not discard:
+            left[queue] = len(letters)
+            cli.screen.advice(_TO_DISCARD.format(queue=queue))
+        elif yes or cli.screen.confirmed(f"Delete the letters of about {len(letters)} failed runs ({queue})?"):
+            gone[queue] = redrive.discard(cli.deployment, url).total()
+            cli.screen.advice(f"{gone[queue]} deleted ({queue}).")
+        else:
+            left[queue] = len(letters)
+            cli.screen.note("Nothing was deleted.")
+    return gone, left
 
 
-def _show_counts(cli: Cli, counts: Counter[str]) -> None:
+def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (each["queue"], each["sentAt"], each["errorType"], dead_letters.about(each), each["messageId"])
+        for each in found
+    ]
+    cli.screen.table(("queue", "parked at (UTC)", "error", "about", "message"), rows)
+    for queue in Queue:
+        letters = [each for each in found if each["queue"] == queue]
+        _show_counts(cli, queue, Counter(each["errorType"] for each in letters))
+        if letters and queue in RUNS:
+            _show_runs(cli, queue, letters)
+            cli.screen.advice(_TO_DISCARD.format(queue=queue))
+        elif letters:
+            cli.screen.advice(
+                f"{queue}: mend the cause, then put them back: honninctl deadletters redrive --queue {queue}"
+            )
+
+
+def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
+    cli.screen.advice(f"{queue}: {_RUN_ADVICE[queue]}")
+    for each in redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters)):
+        cli.screen.advice(f"  {each}")
+
+
+def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:
     for kind, number in counts.most_common():
-        cli.screen.line(f"{number} × {kind}")
+        cli.screen.line(f"{queue}: {number} × {kind}")
+
+
+def _places(cli: Cli, queue: Queue | None) -> Places:
+    places = dead_letters.find(cli.deployment, queue)
+    for each in places.unknown:
+        name = dead_letters.OUTPUTS[each]
+        cli.screen.note(
+            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the present version."
+        )
+    return places
+
+
+def _total(cli: Cli, places: Places) -> int:
+    return sum(dead_letters.counts(cli.deployment, places).values())

@@ -1,20 +1,23 @@
-"""The dead letters: what is parked, and putting it back. Bodies carry ids only; PayPay's are masked all the same."""
+"""The four dead-letter queues: what is parked in each. Bodies carry ids only; PayPay's are masked all the same."""
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from enum import StrEnum
+from typing import Any
+from urllib.parse import unquote_plus
 
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-# What the queue itself moved there has no error's type (operations.redrive says the same).
+# What a queue itself moved there has no error's type.
 RECEIVED_TOO_OFTEN = "(received too often)"
+# Lambda says what failed in words only, which may hold anything.
+RUN_FAILED = "(the run failed)"
 
 _BATCH = 10
 # While the list is read, each message is hidden from the next receive; then all are shown again. What a killed run
@@ -24,66 +27,129 @@ _HIDDEN_S = 120
 _LONG_POLL_S = 2
 
 
+class Queue(StrEnum):
+    """The dead-letter queues, as `--queue` names them."""
+
+    EVENTS = "events"
+    COMPARE = "compare"
+    SCHEDULE = "schedule"
+    RECON_DOWNLOAD = "recon-download"
+
+
+# The outputs of template.yaml that say where each is.
+OUTPUTS = {
+    Queue.EVENTS: "DeadLetterQueueUrl",
+    Queue.COMPARE: "CompareDeadLetterQueueUrl",
+    Queue.SCHEDULE: "ScheduleDeadLetterQueueUrl",
+    Queue.RECON_DOWNLOAD: "ReconDownloadDeadLetterQueueUrl",
+}
+
+# Whose failed runs lie there, by logical id. A stack of an older version parked recon_download's with the schedule's.
+RUNS: Mapping[Queue, tuple[str, ...]] = {
+    Queue.SCHEDULE: ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction"),
+    Queue.RECON_DOWNLOAD: ("ReconDownloadFunction",),
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """The URL of each queue, and those that the stack's outputs do not name: its version is older than this program."""
+
+    urls: Mapping[Queue, str]
+    unknown: tuple[Queue, ...] = ()
+
+
+def find(deployment: Deployment, only: Queue | None = None) -> Places:
+    """Where the queues are, or one of them.
+
+    Raises `NotFoundError` when the one that was asked for, or the events' own, is not among the stack's outputs.
+    """
+    if only:
+        return Places({only: deployment.output(OUTPUTS[only])})
+    deployment.output(OUTPUTS[Queue.EVENTS])
+    urls = {each: deployment.outputs[name] for each, name in OUTPUTS.items() if name in deployment.outputs}
+    return Places(urls, tuple(each for each in Queue if each not in urls))
+
+
 def letters(
-    deployment: Deployment, *, reveal: bool = False, seen: Callable[[int], None] = lambda _: None
+    deployment: Deployment, places: Places, *, reveal: bool = False, seen: Callable[[int], None] = lambda _: None
 ) -> list[dict[str, Any]]:
     """All parked messages, the oldest first; they stay parked. `seen` is called with each number read.
 
-    Each is `{"messageId", "sentAt", "errorType", "bodyBytes", "event"}`; `event` is the envelope, or null for a body
-    that is not one of ours (its text only with `reveal`, as `body`).
+    Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}`. `event` is the
+    envelope, `file` the key of a recon file, `function` whose run failed; null for what it is not. With `reveal` also
+    `body`, for what is none of ours, and `error`, for what Lambda or the Scheduler said of a run.
     """
-    found = []
-    for message in _messages(deployment, seen):
-        found.append(_letter(message, reveal=reveal))
+    found = [_letter(queue, message, reveal=reveal) for queue, message in _messages(deployment, places, seen)]
     return sorted(found, key=lambda each: str(each["sentAt"]))
 
 
-def letter(deployment: Deployment, name: str, *, reveal: bool) -> dict[str, Any]:
+def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -> dict[str, Any]:
     """The parked message of that message id or event id. Raises `NotFoundError` when none is parked under it."""
-    for message in _messages(deployment, lambda _: None):
+    for queue, message in _messages(deployment, places, lambda _: None):
         event = _event(message["Body"]) or {}
         if name in (message["MessageId"], event.get("event_id")):
-            return _letter(message, reveal=reveal)
+            return _letter(queue, message, reveal=reveal)
     raise NotFoundError(f"no dead letter has the message id or event id {name}")
 
 
+def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:
+    """About how many messages are parked in each queue (SQS counts roughly)."""
+    return {queue: waiting(deployment, url) for queue, url in places.urls.items()}
+
+
 def count(deployment: Deployment) -> int:
-    """About how many messages are parked (SQS counts roughly)."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = deployment.output("DeadLetterQueueUrl")
+    """About how many messages are parked in all queues."""
+    return sum(counts(deployment, find(deployment)).values())
+
+
+def waiting(deployment: Deployment, url: str) -> int:
+    """About how many messages a queue holds: those that wait, are worked on, or are to come later."""
+    names = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
     answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
-    return sum(int(answer["Attributes"][each]) for each in names)
+    return sum(int(answer["Attributes"].get(each, 0)) for each in names)
 
 
-def redrive(deployment: Deployment, moved: Callable[[int], None] = lambda _: None) -> Counter[str]:
-    """Put every dead letter back on the events queue; how many there were of each `errorType`.
-
-    `moved` is called with each number put back.
-    """
-    from operations import redrive as mover
-
-    urls = (deployment.output("DeadLetterQueueUrl"), deployment.output("EventQueueUrl"))
-    return mover.redrive(deployment.client("sqs"), *urls, cast("Progress", _Progress(moved)))
+def error_type(message: Mapping[str, Any]) -> str:
+    """Why a message is parked: what Honnin's processor, the Scheduler or Lambda wrote beside it, or did not."""
+    attributes = message.get("MessageAttributes", {})
+    for name in ("errorType", "ERROR_CODE"):
+        if name in attributes:
+            return str(attributes[name]["StringValue"])
+    return RUN_FAILED if "ErrorMessage" in attributes else RECEIVED_TOO_OFTEN
 
 
-class _Progress:
-    """As much of rich's Progress as the mover uses."""
-
-    def __init__(self, moved: Callable[[int], None]) -> None:
-        self._moved = moved
-
-    def add_task(self, description: str, total: float | None = None) -> "TaskID":  # noqa: ARG002 -- rich's signature
-        return cast("TaskID", 0)
-
-    def advance(self, task: "TaskID", number: float = 1) -> None:  # noqa: ARG002 -- rich's signature
-        self._moved(int(number))
+def about(letter: Mapping[str, Any]) -> str | None:
+    """What a letter is about, in one text: an event's id, a recon file's key, or a function."""
+    event = letter["event"] or {}
+    found = event.get("event_id") or letter["file"] or letter["function"]
+    return str(found) if found else None
 
 
-def _messages(deployment: Deployment, seen: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-    sqs, url = deployment.client("sqs"), deployment.output("DeadLetterQueueUrl")
-    hidden: dict[str, str] = {}
+def _messages(
+    deployment: Deployment, places: Places, seen: Callable[[int], None]
+) -> Iterable[tuple[Queue, dict[str, Any]]]:
+    """What lies in all queues: read side by side, for each takes as long as its last poll."""
+    sqs, stop = deployment.client("sqs"), threading.Event()
+    with ThreadPoolExecutor(max_workers=len(Queue)) as readers:
+        try:
+            read = list(readers.map(lambda url: _in_queue(sqs, url, seen, stop), places.urls.values()))
+        except BaseException:
+            # Ctrl-C reaches this thread only; the readers show what they have hidden again, and end.
+            stop.set()
+            raise
+    return [(queue, message) for queue, found in zip(places.urls, read, strict=True) for message in found]
+
+
+def _in_queue(sqs: Any, url: str, seen: Callable[[int], None], stop: threading.Event) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    handles: dict[str, str] = {}
     try:
-        while True:
+        while not stop.is_set():
             answer = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=_BATCH,
@@ -92,14 +158,16 @@ def _messages(deployment: Deployment, seen: Callable[[int], None]) -> Iterator[d
                 MessageAttributeNames=["All"],
                 AttributeNames=["SentTimestamp"],
             )
-            fresh = [each for each in answer.get("Messages", []) if each["MessageId"] not in hidden]
-            hidden |= {each["MessageId"]: each["ReceiptHandle"] for each in answer.get("Messages", [])}
+            messages = answer.get("Messages", [])
+            fresh = {each["MessageId"]: each for each in messages if each["MessageId"] not in found}
+            handles |= {each["MessageId"]: each["ReceiptHandle"] for each in messages}
             if not fresh:
-                return
+                break
+            found |= fresh
             seen(len(fresh))
-            yield from fresh
+        return list(found.values())
     finally:
-        _show_again(sqs, url, list(hidden.values()))
+        _show_again(sqs, url, list(handles.values()))
 
 
 def _show_again(sqs: Any, url: str, handles: list[str]) -> None:
@@ -111,18 +179,24 @@ def _show_again(sqs: Any, url: str, handles: list[str]) -> None:
         sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
 
 
-def _letter(message: dict[str, Any], *, reveal: bool) -> dict[str, Any]:
+def _letter(queue: Queue, message: dict[str, Any], *, reveal: bool) -> dict[str, Any]:
     sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
-    error_type = message.get("MessageAttributes", {}).get("errorType", {}).get("StringValue")
     event = _event(message["Body"])
     found = {
+        "queue": str(queue),
         "messageId": message["MessageId"],
         "sentAt": sent.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "errorType": error_type or RECEIVED_TOO_OFTEN,
+        "errorType": error_type(message),
         "bodyBytes": len(message["Body"].encode()),
         "event": _shown(event, reveal=reveal) if event else None,
+        "file": _file(message["Body"]) if queue is Queue.COMPARE else None,
+        "function": _function(queue, message) if queue in RUNS else None,
     }
-    return found | ({"body": message["Body"]} if reveal and event is None else {})
+    if reveal and about(found) is None:
+        found["body"] = message["Body"]
+    if reveal and queue in RUNS:
+        found["error"] = _said(message)
+    return found
 
 
 def _event(body: str) -> dict[str, Any] | None:
@@ -135,6 +209,39 @@ def _event(body: str) -> dict[str, Any] | None:
         return None
     event: dict[str, Any] = json.loads(body)
     return event
+
+
+def _file(body: str) -> str | None:
+    """The key of the recon file that a message of the compare queue is about (`honnin.recon.arrival`), if it is."""
+    from honnin.recon.bucket import FileId
+
+    try:
+        said = json.loads(body)
+        key = said["report"] if "report" in said else unquote_plus(said["Records"][0]["s3"]["object"]["key"])
+        return key if FileId.from_key(key) else None
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:
+    """The logical id of the function whose run failed. Its schedule's name holds it: in the payload, or beside it."""
+    candidates = RUNS[queue]
+    if len(candidates) == 1:
+        return candidates[0]
+    attributes = message.get("MessageAttributes", {})
+    told = [
+        message["Body"],
+        *(attributes.get(name, {}).get("StringValue", "") for name in ("SCHEDULE_ARN", "TARGET_ARN")),
+    ]
+    return next((each for each in candidates if any(each in text for text in told)), None)
+
+
+def _said(message: Mapping[str, Any]) -> str | None:
+    attributes = message.get("MessageAttributes", {})
+    for name in ("ERROR_MESSAGE", "ErrorMessage"):
+        if name in attributes:
+            return str(attributes[name]["StringValue"])
+    return None
 
 
 def _shown(event: dict[str, Any], *, reveal: bool) -> dict[str, Any]:

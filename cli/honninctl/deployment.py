@@ -125,8 +125,14 @@ class Deployment:
     def output(self, key: str) -> str:
         """One output. Raises `NotFoundError` for a stack that is not Honnin's, or of a version without it."""
         if key not in self.outputs:
-            raise NotFoundError(f"{self.name} has no output {key}: is it a stack of Honnin, and up to date?")
+            raise NotFoundError(f"{self.name} has no output {key}: it is no stack of Honnin, or of an older version")
         return self.outputs[key]
+
+    @property
+    def aws_options(self) -> list[str]:
+        """What the AWS CLI has to be told to reach the same stack."""
+        told = {"region": self.region, "profile": self._where.profile, "endpoint-url": self._where.endpoint}
+        return [f"--{name} {value}" for name, value in told.items() if value]
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""

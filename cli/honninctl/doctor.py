@@ -31,6 +31,11 @@ _OPTIONAL_SECRET_KEYS = ("paypay_merchant_id",)
 _UNCONFIRMED = re.compile(r"not published|confirm|\bask\b|until it is set|refuses every", re.IGNORECASE)
 _PROVIDER = re.compile("PayPay|Vexora")
 _LONGEST_VALUE = 60
+
+_OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
+
+# What is worked off, by output.
+_QUEUES = {"events": "EventQueueUrl", "recon notices": "ReconNoticeQueueUrl", "recon files": "CompareQueueUrl"}
 _CONFIRM_GROUP = re.compile(r"\(confirm each", re.IGNORECASE)
 
 
@@ -80,7 +85,7 @@ def examine(
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
         "egress": lambda: _egress(deployment, told_addresses),
-        "table": lambda: _table(deployment),
+        "table": lambda: _tables(deployment),
         "queues": lambda: _queues(deployment),
         "buckets": lambda: _buckets(deployment),
         "bus": lambda: _bus(deployment),
@@ -258,24 +263,41 @@ def _compared(ours: Sequence[str], told: Sequence[str]) -> Iterator[Check]:
         yield Check("egress", Verdict.WARN, f"PayPay was told {', '.join(unused)}, which is not ours", advice)
 
 
-def _table(deployment: Deployment) -> Iterator[Check]:
-    name = deployment.output("StateTableName")
-    status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
-    verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
-    yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
+def _tables(deployment: Deployment) -> Iterator[Check]:
+    for key in ("StateTableName", "IdempotencyTableName"):
+        name = deployment.outputs.get(key)
+        if name is None:
+            yield _without(deployment, "table", key)
+            continue
+        status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
+        verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
+        yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
-    url = deployment.output("EventQueueUrl")
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
-    waiting = sum(int(answer["Attributes"][each]) for each in names)
-    yield Check("queues", Verdict.OK, f"events queue: {waiting} waiting")
-    parked = dead_letters.count(deployment)
-    if parked:
-        yield Check("queues", Verdict.WARN, f"{parked} dead letters", "honninctl deadletters list")
-    else:
-        yield Check("queues", Verdict.OK, "no dead letters")
+    for what, key in _QUEUES.items():
+        url = deployment.outputs.get(key)
+        if url is None:
+            yield _without(deployment, "queues", key)
+        else:
+            yield Check("queues", Verdict.OK, f"{what}: {dead_letters.waiting(deployment, url)} waiting")
+    for queue, key in dead_letters.OUTPUTS.items():
+        url = deployment.outputs.get(key)
+        if url is None:
+            yield _without(deployment, "queues", key)
+        elif parked := dead_letters.waiting(deployment, url):
+            advice = f"honninctl deadletters list --queue {queue}"
+            yield Check("queues", Verdict.WARN, f"dead letters, {queue}: {parked}", advice)
+        else:
+            yield Check("queues", Verdict.OK, f"dead letters, {queue}: none")
+
+
+def _without(deployment: Deployment, topic: str, key: str) -> Check:
+    """A stack of an older version says nothing of what came later; but some outputs every version has."""
+    found = f"not looked at: {deployment.name} has no output {key}"
+    if key in _OF_EVERY_VERSION:
+        return Check(topic, Verdict.FAIL, found, "is it a stack of Honnin?")
+    return Check(topic, Verdict.WARN, found, "the stack is of an older version: deploy the present one")
 
 
 def _buckets(deployment: Deployment) -> Iterator[Check]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from honninctl import export as exports
 from honninctl import people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
@@ -86,13 +87,17 @@ def submissions(
     only_open: Annotated[bool, typer.Option("--open", help="Only those that are not decided.")] = False,
     whole_table: Annotated[
         bool,
-        typer.Option("--whole-table", help="With --open: also those that are no longer polled; reads the whole table."),
+        typer.Option(
+            "--whole-table",
+            help="With --open: also stale ones, which are open but no longer polled; reads the whole table.",
+        ),
     ] = False,
 ) -> None:
     """The submissions at Vexora, oldest first.
 
-    --open reads the index of what is still polled. Without it, or with --whole-table, the whole table is read,
-    which takes a while and costs read units.
+    --open reads the index of what is still polled. A stale submission (still open after the last poll: ask Vexora) is
+    no longer on it: --open --whole-table finds those too. The whole table is also read without --open, which takes a
+    while and costs read units.
     JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
     """
     reads_all = whole_table or not only_open
@@ -114,17 +119,32 @@ def submissions(
     ]
     cli.screen.table(("user", "status", "submitted (UTC)", "polls", "next poll (UTC)", ""), rows)
     cli.screen.line(f"{len(found)} submission{'' if len(found) == 1 else 's'}.")
+    if not reads_all:
+        cli.screen.line("Stale ones (open, but no longer polled) are not among them: --open --whole-table finds them.")
 
 
-def export(cli: Cli, user: UserArgument, reveal: RevealOption = False) -> None:
+def export(
+    cli: Cli,
+    user: UserArgument,
+    whole_table: Annotated[
+        bool,
+        typer.Option("--whole-table", help="Also the sessions of QRs (an hour, seven days); reads the whole table."),
+    ] = False,
+    reveal: RevealOption = False,
+) -> None:
     """Everything that is held on a user, as JSON (always).
 
     Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
-    JSON: {"userId", "exportedAt", "revealed", "statuses", "link", "submissions", "timeline", "personalData"}.
+    JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
+    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
     """
     with cli.screen.progress("Reading the stored objects") as seen:
-        found = people.export(cli.deployment, user, reveal=reveal, now=datetime.now(UTC), seen=seen)
+        found = exports.export(
+            cli.deployment, user, reveal=reveal, whole_table=whole_table, now=datetime.now(UTC), seen=seen
+        )
     cli.screen.json(found)
+    if not whole_table:
+        cli.screen.note("Sessions of QRs that are still open are found with --whole-table only.")
 
 
 def erase(

@@ -39,6 +39,10 @@ class Screen:
         """One line for a person; never wrapped, so that what it holds can be copied."""
         self.console.print(text, style=style, soft_wrap=True, markup=False)
 
+    def advice(self, text: str) -> None:
+        """A line beside the result that a person needs: with --json on stderr."""
+        (self.note if self.as_json else self.line)(text)
+
     def note(self, text: str) -> None:
         """A remark beside the result, on stderr."""
         self._notes.print(text, soft_wrap=True, markup=False)

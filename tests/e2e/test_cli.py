@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from local.demo_paypay import account_link, press_allow
 from local.deployment import STACK_NAME
 from local.paths import ROOT, TOOLS
 from local.stack import Stack
+from tests.e2e import dead_letters
 
 pytestmark = pytest.mark.e2e
 
@@ -109,6 +111,7 @@ def test_open_submissions(stack: Stack) -> None:
     for arguments in (["--open"], ["--open", "--whole-table"], []):
         found = ok(stack, "submissions", *arguments)["submissions"]
         assert [each["status"] for each in found if each["userId"] == user_id] == ["PENDING"]
+    assert "--open --whole-table finds them" in honninctl(stack, "submissions", "--open").stdout
 
 
 def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, verified: tuple[str, str]) -> None:
@@ -122,38 +125,50 @@ def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, 
     snapshots = [each for each in masked.json["personalData"] if each["key"].endswith(".json")]
     assert snapshots
     assert all(each["size"] > 0 and "content" not in each for each in masked.json["personalData"])
-    revealed = honninctl(stack, "export", user_id, "--reveal").json
+    assert {each["eventId"] for each in masked.json["eventRecords"]} == {
+        each["eventId"] for each in masked.json["timeline"]
+    }
+    assert masked.json["qrs"] == []  # a plain link; its session is found in the whole table
+    revealed = honninctl(stack, "export", user_id, "--reveal", "--whole-table").json
     assert revealed["link"]["userAuthorizationId"] == authorization
+    assert [(each["kind"], each["userId"]) for each in revealed["qrs"]] == [("session", user_id)]
     assert all(each["content"] for each in revealed["personalData"])
 
 
 def test_dead_letters_are_listed_shown_and_put_back(stack: Stack, verified: tuple[str, str]) -> None:
     _, authorization = verified
-    event_id = f"paypay:kyc:{uuid.uuid4()}"
-    event = {
-        "v": 1,
-        "event_id": event_id,
-        "provider": "paypay",
-        "kind": "kyc",
-        "cause": "webhook",
-        "subject": authorization,
-        "received_at": "2026-11-21T12:00:00.000Z",
-        "detail": {},
-    }
-    stack.client("sqs").send_message(
-        QueueUrl=stack.outputs["DeadLetterQueueUrl"],
-        MessageBody=json.dumps(event),
-        MessageAttributes={"errorType": {"DataType": "String", "StringValue": "KeyError"}},
-    )
+    event_id = dead_letters.park_event(stack, authorization)
+    key = dead_letters.park_file(stack)
     listed = honninctl(stack, "deadletters", "list", "--json")
     assert listed.code == 1
     assert authorization not in listed.stdout
-    [found] = [each for each in listed.json["deadLetters"] if (each["event"] or {}).get("event_id") == event_id]
-    assert found["errorType"] == "KeyError"
+    letters = listed.json["deadLetters"]
+    [found] = [each for each in letters if (each["event"] or {}).get("event_id") == event_id]
+    assert (found["queue"], found["errorType"]) == ("events", "KeyError")
+    assert [each["queue"] for each in letters if each["file"] == key] == ["compare"]
     assert ok(stack, "deadletters", "show", event_id)["messageId"] == found["messageId"]
     assert honninctl(stack, "deadletters", "redrive").code == 2  # nobody to ask
-    assert ok(stack, "deadletters", "redrive", "--yes")["byErrorType"]["KeyError"] >= 1
+    moved = ok(stack, "deadletters", "redrive", "--yes")
+    assert moved["byErrorType"]["KeyError"] >= 1
+    assert moved["byQueue"]["compare"] >= 1
     assert honninctl(stack, "deadletters", "show", event_id).code == 3
+    left = honninctl(stack, "deadletters", "list", "--queue", "compare", "--json")
+    assert key not in left.stdout
+
+
+def test_failed_runs_are_made_up_for_by_the_command_that_is_said_and_then_discarded(stack: Stack) -> None:
+    dead_letters.park_runs(stack)
+    listed = honninctl(stack, "deadletters", "list")
+    assert listed.code == 1
+    said = re.findall("aws lambda invoke --function-name ([^ ]+) ", listed.stdout)
+    assert {stack.outputs["ReconDeadlineFunctionName"], stack.outputs["ReconDownloadFunctionName"]} <= {*said}
+    assert honninctl(stack, "deadletters", "redrive", "--queue", "schedule", "--yes").code == 1
+    assert honninctl(stack, "deadletters", "redrive", "--queue", "events", "--discard", "--yes").code == 2
+    gone = ok(stack, "deadletters", "redrive", "--queue", "schedule", "--discard", "--yes")
+    assert gone["discarded"]["schedule"] >= 1
+    assert ok(stack, "deadletters", "redrive", "--queue", "recon-download", "--discard", "--yes")["left"] == {}
+    for queue in ("schedule", "recon-download"):
+        assert ok(stack, "deadletters", "list", "--queue", queue)["total"] == 0
 
 
 def test_sign_explains_the_very_signatures_that_the_sandbox_accepts(stack: Stack) -> None:
@@ -182,6 +197,9 @@ def test_sign_explains_the_very_signatures_that_the_sandbox_accepts(stack: Stack
 def test_doctor_finds_the_local_stack_in_order(stack: Stack) -> None:
     report = ok(stack, "doctor")
     assert report["summary"]["fail"] == 0
+    assert not [each for each in report["checks"] if "not looked at" in each["found"]]
+    queues = [each["found"].partition(":")[0] for each in report["checks"] if each["topic"] == "queues"]
+    assert len(queues) == 7
     topics = {each["topic"] for each in report["checks"]}
     assert topics >= {"credentials", "secret", "clock", "table", "queues", "buckets", "webhooks", "parameters"}
     unconfirmed = [each["found"] for each in report["checks"] if each["topic"] == "parameters"]
@@ -307,6 +325,7 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     assert left.code == 0, left.stderr
     assert authorization not in left.stdout
     assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])
+    assert [each["certificateId"] for each in left.json["erasures"]] == [certificate["certificateId"]]
     assert [each["what"] for each in left.json["timeline"]] == ["erased", "kyc_read", "linked", "link_requested"]
     assert not any(each["detail"] for each in left.json["timeline"])
     again = honninctl(stack, "erase", user_id, "--yes")

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import requests
 
 from local import demo
 from local.demo_paypay import account_link, press_allow
+from local.demo_recon import play_night
 from local.stack import Merchant, Stack
 from tests.e2e.test_cli import honninctl, ok
 from tests.e2e.test_permissions import _without
@@ -132,9 +134,23 @@ def holding(found: Iterator[tuple[str, str]], marks: tuple[str, ...]) -> list[st
     return [place for place, text in found if any(mark in text for mark in spelled)]
 
 
+def missed_and_repaired(stack: Stack, person: Person) -> None:
+    """A night: the person's risk notification was lost, and the file repairs it."""
+    stack.sandbox("PUT", f"/dials/paypay/{person.user_id}", json={"webhook_drop": "risk"})
+    stack.sandbox("POST", f"/paypay/users/{person.user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    play_night(stack)
+    stack.invoke("ReconDownloadFunction")
+    assert demo.wait_for(lambda: "recon" in {each.cause for each in demo.timeline(stack, person.user_id)}, 60)
+
+
 def assert_gone(stack: Stack, person: Person) -> None:
-    """Nothing of the person is found anywhere, and no authorization id in the tables or the logs."""
-    assert holding(tables(stack), (*person.values, *person.authorizations)) == []
+    """Nothing of the person is found anywhere, and no authorization id in the tables or the logs.
+
+    But for the samples of missed ids in a recon file's item: nothing leads from there to the user (docs/security.md).
+    """
+    assert holding(tables(stack), person.values) == []
+    named = holding(tables(stack), person.authorizations)
+    assert [place for place in named if " RECON#" not in place] == []
     assert holding(buckets(stack), (*person.values, person.user_id)) == []
     assert holding(queues(stack), person.values) == []
     assert holding(logs(stack), (*person.values, *person.authorizations)) == []
@@ -160,12 +176,13 @@ def test_after_erasure_a_scan_of_everything_finds_nothing_of_the_user(stack: Sta
     assert holding(tables(stack), person.authorizations), "and so are the tables"
     assert holding(logs(stack), ("EventQueued",))
     other = live(stack)
+    missed_and_repaired(stack, person)
 
     answer = erase(stack, person.user_id, "?unlink=true")
 
     assert answer.status_code == 200
     certificate = answer.json()
-    assert certificate["erased"]["unlinkedAtPayPay"] == 1
+    assert certificate["erased"]["unlinkedAtPayPay"] == 3
     assert certificate["erased"]["statuses"] == 2
     assert certificate["erased"]["vaultObjects"] >= 3
     assert_gone(stack, person)
@@ -178,6 +195,29 @@ def test_after_erasure_a_scan_of_everything_finds_nothing_of_the_user(stack: Sta
     read = stack.merchant.request("GET", f"/paypay/users/{other.user_id}/kyc-passport").json()
     assert read["status"] == "VERIFIED"
     assert holding(buckets(stack), other.values)
+
+
+def test_unlinking_after_an_erasure_without_it_is_a_409(stack: Stack, person: Person) -> None:
+    certificate = erase(stack, person.user_id).json()
+
+    refused = erase(stack, person.user_id, "?unlink=true")
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (409, "application/problem+json")
+    assert erase(stack, person.user_id).json() == certificate
+    links = stack.sandbox("GET", f"/paypay/users/{person.user_id}")["authorizations"]
+    assert not links[-1]["unlinked"], "PayPay was not asked"
+
+
+def test_two_calls_at_once_make_one_certificate(stack: Stack, person: Person) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: erase(stack, person.user_id), range(4)))
+
+    assert {each.status_code for each in answers} <= {200, 503}
+    assert all(each.headers["Retry-After"] for each in answers if each.status_code == 503)
+    certificates = [each.json() for each in answers if each.status_code == 200]
+    assert len({each["certificateId"] for each in certificates}) == 1
+    assert erase(stack, person.user_id).json() == certificates[0]
+    assert_gone(stack, person)
 
 
 def test_what_comes_later_brings_nothing_back(stack: Stack, person: Person) -> None:
@@ -207,7 +247,7 @@ def test_honninctl_erases_and_unlinks(stack: Stack, person: Person) -> None:
 
     assert certificate["userId"] == person.user_id
     assert certificate["completedAt"]
-    assert certificate["erased"]["unlinkedAtPayPay"] == 1
+    assert certificate["erased"]["unlinkedAtPayPay"] == 3
     assert_gone(stack, person)
     assert ok(stack, "erase", person.user_id, "--yes", "--unlink") == certificate
     assert honninctl(stack, "erase", f"never-{uuid.uuid4().hex[:8]}", "--yes", "--json").code == 3

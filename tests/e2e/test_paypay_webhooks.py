@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
+from honninctl.redrive import move
 from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.stack import Stack
-from operations.redrive import redrive
 
 pytestmark = pytest.mark.e2e
 
@@ -176,7 +176,7 @@ def test_a_redriven_event_takes_effect_once(stack: Stack, linked: tuple[str, str
     body = json.dumps(_event("kyc", authorization_id, event_id))
     for _ in range(2):
         sqs.send_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageBody=body)
-    assert redrive(sqs, outputs["DeadLetterQueueUrl"], outputs["EventQueueUrl"]).total() >= 2
+    assert move(sqs, outputs["DeadLetterQueueUrl"], outputs["EventQueueUrl"]).total() >= 2
     assert demo.wait_for(lambda: _item(stack, f"EVENT#{event_id}", "EVENT") is not None, 60)
     assert [each["eventId"] for each in _entries(stack, user_id)].count(event_id) == 1
 

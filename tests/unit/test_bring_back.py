@@ -141,6 +141,19 @@ def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
     assert tables.items() == newer
 
 
+def test_what_comes_while_it_is_running_is_not_touched(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    tables.restore()
+    [link] = [each for each in tables.restored.everything() if each.kind == "link"]
+    tables.lose(("PAYPAY#auth-1", "LINK"))
+    assert tables.live.missing([link]) == [link]
+    newer = {**link.item, "scopes": {"L": [{"S": "kyc_passport_qr"}]}}
+    tables.db.put_item(TableName="StateTable", Item=newer)
+
+    assert not tables.live.put_back(link)
+    assert tables.items()["PAYPAY#auth-1", "LINK"] == newer
+
+
 def test_a_second_run_does_nothing(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
     tables.restore()
@@ -188,6 +201,23 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     assert [key for each in authorizations for key in _naming(tables, each)] == []
     assert tables.live.statuses("user-1") == []
     assert tables.named_keys() == erased
+    assert set(outcome.left_out) == {"of users erased since"}
+
+
+def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_same_again(tables: Tables) -> None:
+    """The mark of the authorization is gone by then; the certificate and the restored table still tell."""
+    tables.link("user-1", "auth-1")
+    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1")
+    tables.restore()
+    tables.erase("user-1")
+    tables.link("user-1", "auth-1", utc_text(SINCE + timedelta(hours=6)))
+    assert not tables.live.is_erased("auth-1")
+    back = tables.items()
+
+    outcome = tables.bring_back()
+
+    assert tables.items() == back
+    assert [key for key in tables.named_keys("restored") if key[0].startswith("LEDGER#")]
     assert set(outcome.left_out) == {"of users erased since"}
 
 

@@ -30,6 +30,7 @@ from honninctl.console.pages import Asked, Page, Pages
 from honninctl.console.server import ConsoleServer, listen
 from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
+from honninctl.dead_letters import RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
 from honninctl.recon import CalendarDay, DayState
 from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
@@ -373,9 +374,21 @@ def test_a_days_page_escapes_everything(deployment: FakeDeployment, monkeypatch:
 
 def test_the_dead_letters_are_escaped(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     event = {"event_id": "e", "provider": "p", "kind": "k", "cause": "c", "subject": "s"}
-    letter = {"messageId": "m", "sentAt": "2026-11-21T00:00:00.000Z", "errorType": "E", "bodyBytes": 1, "event": event}
-    found = [_hostile(letter), _hostile({**letter, "event": None})]
-    monkeypatch.setattr(dead_letters, "letters", lambda _: found)
+    letter = {
+        "messageId": "m",
+        "sentAt": "2026-11-21T00:00:00.000Z",
+        "errorType": "E",
+        "bodyBytes": 1,
+        "event": event,
+        "file": "f",
+        "function": "g",
+    }
+    found = [
+        {**_hostile(each), "queue": queue}
+        for queue in Queue
+        for each in (letter, {**letter, "event": None, "file": None})
+    ]
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: found)
     page = _get(deployment, "dead-letters")
     assert page.status == 200
     _assert_harmless(page)
@@ -648,7 +661,7 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
     shown = _text(_get(deployment, ""))
     assert "Something needs a person." in shown
     assert "missing or unusable: 1." in shown
-    assert "Events parked as dead letters: 2." in shown
+    assert "Parked as dead letters: 2." in shown
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     assert "Nothing needs a person" in _text(_get(deployment, ""))
@@ -701,6 +714,51 @@ def test_an_error_type_has_its_cause(error_type: str, expected: advice.Cause) ->
     assert hasattr(errors, error_type) or expected in (advice.Cause.TRIED_OUT, advice.Cause.PROGRAM)
 
 
+def _letter(queue: Queue, **more: Any) -> dict[str, Any]:
+    letter = {"messageId": "m-1", "sentAt": "2026-11-21T00:00:00.000Z", "errorType": "E", "bodyBytes": 1}
+    return {**letter, "queue": str(queue), "event": None, "file": None, "function": None, **more}
+
+
+def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = FakeDeployment(
+        {
+            **dict.fromkeys(dead_letters.OUTPUTS.values(), "https://sqs.example/q"),
+            "ReconDeadlineFunctionName": "fn-1",
+        }
+    )
+    found = [
+        _letter(Queue.EVENTS, errorType="KeyError"),
+        _letter(Queue.COMPARE, file="recon/t/2026/11/20/a.csv"),
+        _letter(Queue.SCHEDULE, function="ReconDeadlineFunction"),
+        _letter(Queue.RECON_DOWNLOAD, function="ReconDownloadFunction"),
+    ]
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: found)
+    shown = _text(_get(deployment, "dead-letters"))
+    for text in (
+        *(
+            "Parked: 4.",
+            "honninctl deadletters redrive --queue events",
+            "honninctl deadletters redrive --queue compare",
+        ),
+        *("recon/t/2026/11/20/a.csv", "Check for missing recon files (10:15)", "There is nothing to put back"),
+        "aws lambda invoke --function-name fn-1 --region ap-northeast-1 run.json && cat run.json",
+        *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),
+    ):
+        assert text in shown
+    assert "older version" not in shown
+    assert "redrive --queue schedule " not in shown.replace("redrive --queue schedule --discard", "")
+
+
+def test_a_queue_that_an_older_stack_does_not_name_is_said(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: [])
+    shown = _text(_get(deployment, "dead-letters"))
+    assert "Failed runs of the recon download: not looked at. The stack is of an older version" in shown
+    assert shown.count("not looked at") == 3
+    assert "Nothing is parked." in shown
+
+
 # Two languages, one set of texts
 
 
@@ -724,7 +782,11 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"standing.paypay_{each}" for each in PayPayStatus}
     wanted |= {f"{table}.{each.name}" for each in DayState for table in ("state", "legend")}
     wanted |= {f"day_page.todo_{each.name}" for each in recon.HOLES}
-    wanted |= {f"advice.{each}{end}" for each in advice.Cause for end in ("", "_todo")}
+    wanted |= {f"advice.{each}" for each in advice.Cause}
+    # What to do about a failed run depends on its queue.
+    wanted |= {f"advice.{each}_todo" for each in advice.Cause if each is not advice.Cause.RUN}
+    wanted |= {f"queue.{each}" for each in Queue} | {f"runs.{each}" for each in RUNS}
+    wanted |= {f"run.{each}" for functions in RUNS.values() for each in functions}
     wanted |= {f"verdict.{each}" for each in Tone}
     assert wanted <= names
     assert set(month.LOOKS) == set(DayState)

@@ -1,4 +1,5 @@
-"""`deadletters`: the list takes nothing away, ids are masked, redrive is operations.redrive's."""
+"""`deadletters`: all four queues are looked into, the list takes nothing away, ids are masked, what cannot be put
+back is said."""
 
 import json
 from collections.abc import Iterator
@@ -9,32 +10,49 @@ import pytest
 from moto import mock_aws
 
 from honninctl import command, dead_letters
-from operations import redrive as mover
+from honninctl import redrive as mover
+from honninctl.dead_letters import OUTPUTS, Queue
 from tests.unit.cli_fakes import FakeDeployment, run
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 
 class Parked:
-    """The two queues."""
+    """The four dead-letter queues, and the two that letters are put back on."""
 
     def __init__(self) -> None:
         self.sqs = boto3.client("sqs")
-        self.dead = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
-        self.events = self.sqs.create_queue(QueueName="events")["QueueUrl"]
-        self.deployment = FakeDeployment({"DeadLetterQueueUrl": self.dead, "EventQueueUrl": self.events})
+        self.dead = {queue: self._made(f"dead-{queue}") for queue in Queue}
+        self.events, self.compare = self._made("events"), self._made("compare")
+        functions = ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction")
+        self.deployment = FakeDeployment(
+            {
+                **{OUTPUTS[queue]: url for queue, url in self.dead.items()},
+                "EventQueueUrl": self.events,
+                "CompareQueueUrl": self.compare,
+                **{f"{each}Name": f"honnin-test-{each}-1X" for each in functions},
+            }
+        )
 
-    def park(self, body: str, error_type: str | None = None) -> str:
-        """Park a body; returns its message id."""
-        attributes: Any = {"errorType": {"DataType": "String", "StringValue": error_type}} if error_type else {}
-        return self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)["MessageId"]
+    def _made(self, name: str) -> str:
+        return self.sqs.create_queue(QueueName=name)["QueueUrl"]
 
-    def visible(self) -> int:
+    def park(self, body: str, error_type: str | None = None, queue: Queue = Queue.EVENTS, **attributes: str) -> str:
+        """Park a body, with attributes beside it; returns its message id."""
+        texts = attributes | ({"errorType": error_type} if error_type else {})
+        beside: Any = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
+        return self.sqs.send_message(QueueUrl=self.dead[queue], MessageBody=body, MessageAttributes=beside)["MessageId"]
+
+    def visible(self, queue: Queue = Queue.EVENTS) -> int:
         """How many messages somebody else could receive at once."""
-        found: set[str] = set()
-        while messages := self.sqs.receive_message(QueueUrl=self.dead, MaxNumberOfMessages=10).get("Messages"):
-            found |= {each["MessageId"] for each in messages}
-        return len(found)
+        return len(self.bodies(self.dead[queue]))
+
+    def bodies(self, url: str) -> list[str]:
+        """The messages of a queue, which are hidden afterwards."""
+        found: dict[str, str] = {}
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            found |= {each["MessageId"]: each["Body"] for each in messages}
+        return sorted(found.values())
 
 
 def event(**changes: Any) -> str:
@@ -74,7 +92,13 @@ def test_the_list_is_whole_counted_by_error_and_takes_nothing_away(parked: Parke
 
 def test_no_dead_letters_is_0(parked: Parked) -> None:
     assert run("deadletters", "list").exit_code == 0
-    assert json.loads(run("deadletters", "list", "--json").stdout) == {"total": 0, "byErrorType": {}, "deadLetters": []}
+    assert json.loads(run("deadletters", "list", "--json").stdout) == {
+        "total": 0,
+        "byErrorType": {},
+        "byQueue": {"events": 0, "compare": 0, "schedule": 0, "recon-download": 0},
+        "notLookedAt": [],
+        "deadLetters": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,9 +155,185 @@ def test_redrive_moves_everything_and_counts_it(parked: Parked) -> None:
     bodies = [event(event_id=f"e{number}") for number in range(3)]
     for body in bodies:
         parked.park(body, "KeyError")
+    parked.park(ARRIVED, queue=Queue.COMPARE)
     ended = run("deadletters", "redrive", "--yes", "--json")
-    assert (ended.exit_code, json.loads(ended.stdout)) == (0, {"total": 3, "byErrorType": {"KeyError": 3}})
-    assert parked.visible() == 0
-    received = parked.sqs.receive_message(QueueUrl=parked.events, MaxNumberOfMessages=10)["Messages"]
-    assert sorted(each["Body"] for each in received) == bodies
-    assert "There were no dead letters." in run("deadletters", "redrive", "--yes").stdout
+    assert (ended.exit_code, json.loads(ended.stdout)) == (
+        0,
+        {
+            "total": 4,
+            "byErrorType": {"KeyError": 3, "(received too often)": 1},
+            "byQueue": {"events": 3, "compare": 1},
+            "discarded": {},
+            "left": {},
+            "notLookedAt": [],
+        },
+    )
+    assert (parked.visible(), parked.visible(Queue.COMPARE)) == (0, 0)
+    assert parked.bodies(parked.events) == bodies
+    assert parked.bodies(parked.compare) == [ARRIVED]
+    assert "There were no dead letters to put back." in run("deadletters", "redrive", "--yes").stdout
+
+
+def test_redrive_of_one_queue_leaves_the_others(parked: Parked) -> None:
+    parked.park(event(), "KeyError")
+    parked.park(ARRIVED, queue=Queue.COMPARE)
+    found = json.loads(run("deadletters", "redrive", "--queue", "compare", "--yes", "--json").stdout)
+    assert found["byQueue"] == {"compare": 1}
+    assert (parked.visible(), parked.visible(Queue.COMPARE)) == (1, 0)
+
+
+# Every queue
+
+KEY = "recon/kyc_passport_sync_recon/2026/11/20/a_20261120_20261120.csv"
+ARRIVED = json.dumps({"Records": [{"s3": {"object": {"key": KEY.replace("=", "%3D")}}}]})
+SCHEDULE = "arn:aws:scheduler:ap-northeast-1:1:schedule/default/honnin-test-ReconDeadlineFunctionAtQuarterPastTen-5Z"
+RUN = json.dumps({"source": "aws.scheduler", "detail": "{}", "resources": [SCHEDULE]})
+
+
+def test_the_list_looks_into_every_queue_and_says_which(parked: Parked) -> None:
+    """One of each kind: an event, a file, a run that Lambda gave up, and one that the Scheduler could not begin."""
+    parked.park(event(), "KeyError")
+    parked.park(ARRIVED, queue=Queue.COMPARE)
+    parked.park(json.dumps({"report": KEY, "reminders": 3}), queue=Queue.COMPARE)
+    parked.park(RUN, queue=Queue.SCHEDULE, RequestID="r", ErrorCode="200", ErrorMessage="for テスト ハナコ")
+    scheduler = {"ERROR_CODE": "AWS.Scheduler.AccessDenied", "SCHEDULE_ARN": SCHEDULE, "ERROR_MESSAGE": "not allowed"}
+    parked.park("{}", queue=Queue.RECON_DOWNLOAD, **scheduler)
+    listed = run("deadletters", "list", "--json")
+    found = json.loads(listed.stdout)
+    said = sorted((each["queue"], each["errorType"], each["file"] or each["function"]) for each in found["deadLetters"])
+    assert said == [
+        ("compare", "(received too often)", KEY),
+        ("compare", "(received too often)", KEY),
+        ("events", "KeyError", None),
+        ("recon-download", "AWS.Scheduler.AccessDenied", "ReconDownloadFunction"),
+        ("schedule", "(the run failed)", "ReconDeadlineFunction"),
+    ]
+    assert found["byQueue"] == {"events": 1, "compare": 2, "schedule": 1, "recon-download": 1}
+    assert "ハナコ" not in listed.output
+    assert "ハナコ" not in run("deadletters", "list").output
+    [schedule] = json.loads(run("deadletters", "list", "--queue", "schedule", "--json", "--reveal").stdout)[
+        "deadLetters"
+    ]
+    assert schedule["error"] == "for テスト ハナコ"
+    assert [parked.visible(each) for each in Queue] == [1, 2, 1, 1]
+
+
+def test_a_body_on_the_compare_queue_that_is_no_file_is_not_shown(parked: Parked) -> None:
+    parked.park(json.dumps({"report": "テスト ハナコ", "reminders": 1}), queue=Queue.COMPARE)
+    parked.park("[]", queue=Queue.COMPARE)
+    parked.park('"x"', queue=Queue.SCHEDULE)
+    ended = run("deadletters", "list", "--json")
+    assert [(each["file"], each["function"]) for each in json.loads(ended.stdout)["deadLetters"]] == [(None, None)] * 3
+    assert "ハナコ" not in ended.output
+
+
+def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked) -> None:
+    parked.park(event(), "KeyError")
+    parked.park(ARRIVED, queue=Queue.COMPARE)
+    parked.park(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
+    shown = run("deadletters", "list").stdout
+    assert shown.splitlines()[1].split()[0] == "queue"
+    for text in (
+        "events: 1 × KeyError",
+        "honninctl deadletters redrive --queue events",
+        "honninctl deadletters redrive --queue compare",
+        "schedule: Nothing to put back",
+        # Of the function whose run it was, and of no other.
+        "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --region ap-northeast-1 run.json",
+        "honninctl deadletters redrive --queue schedule --discard",
+    ):
+        assert text in shown
+    assert "recon-download" not in shown
+    assert shown.count("aws lambda invoke") == 1
+
+
+def test_a_run_of_an_unknown_function_names_all_that_it_can_be(parked: Parked) -> None:
+    parked.park("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
+    shown = run("deadletters", "list").stdout
+    assert shown.count("aws lambda invoke") == 3
+
+
+def test_failed_runs_are_not_put_back_but_said(parked: Parked) -> None:
+    parked.park(event(), "KeyError")
+    parked.park(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
+    ended = run("deadletters", "redrive", "--yes", "--json")
+    found = json.loads(ended.stdout)
+    assert (ended.exit_code, found["total"], found["left"], found["discarded"]) == (0, 1, {"schedule": 1}, {})
+    assert "aws lambda invoke" in ended.stderr
+    alone = run("deadletters", "redrive", "--queue", "schedule", "--yes")
+    assert alone.exit_code == 1
+    assert "--queue schedule --discard" in alone.stdout
+    assert parked.visible(Queue.SCHEDULE) == 1
+
+
+def test_discard_asks_and_deletes_failed_runs_only(parked: Parked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for queue in Queue:
+        parked.park(event(), "KeyError", queue)
+    assert run("deadletters", "redrive", "--discard", "--queue", "events").exit_code == 2
+    assert run("deadletters", "redrive", "--discard", "--queue", "schedule").exit_code == 2  # nobody can be asked
+    asked: list[str] = []
+
+    def no(_screen: Any, question: str) -> str:
+        asked.append(question)
+        return "n"
+
+    monkeypatch.setattr("honninctl.screen.Screen.ask", no)
+    assert run("deadletters", "redrive", "--discard", "--queue", "schedule").exit_code == 1
+    assert "Delete the letters of about 1 failed runs (schedule)?" in asked[0]
+    assert [parked.visible(each) for each in Queue] == [1, 1, 1, 1]
+
+
+def test_discard_deletes_what_was_there(parked: Parked) -> None:
+    for queue in Queue:
+        parked.park(event(), "KeyError", queue)
+    ended = run("deadletters", "redrive", "--discard", "--yes", "--json")
+    found = json.loads(ended.stdout)
+    assert (ended.exit_code, found["discarded"]) == (0, {"schedule": 1, "recon-download": 1})
+    assert found["byQueue"] == {"events": 1, "compare": 1}
+    assert [parked.visible(each) for each in Queue] == [0, 0, 0, 0]
+
+
+def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(parked: Parked) -> None:
+    parked.park(event(), "KeyError")
+    outputs: Any = parked.deployment.given["Outputs"]
+    parked.deployment.given["Outputs"] = [each for each in outputs if "ReconDownloadDead" not in each["OutputKey"]]
+    ended = run("deadletters", "list", "--json")
+    assert (ended.exit_code, json.loads(ended.stdout)["total"]) == (1, 1)
+    assert json.loads(ended.stdout)["notLookedAt"] == ["recon-download"]
+    assert ended.stderr == (
+        "Not looked at: recon-download. honnin-test has no output ReconDownloadDeadLetterQueueUrl; "
+        "deploy the present version.\n"
+    )
+    asked = run("deadletters", "list", "--queue", "recon-download")
+    assert (asked.exit_code, asked.stdout) == (3, "")
+    assert "ReconDownloadDeadLetterQueueUrl" in asked.stderr
+    assert run("deadletters", "redrive", "--yes", "--json").exit_code == 0
+
+
+def test_the_queues_are_those_of_the_template() -> None:
+    """Every dead-letter queue of the template has its output, and is looked into."""
+    from tests.tables import template
+
+    resources, outputs = template()["Resources"], template()["Outputs"]
+    queues = {name for name, each in resources.items() if each["Type"] == "AWS::SQS::Queue" and "DeadLetter" in name}
+    named = {value["Value"]["Ref"] for key, value in outputs.items() if key in OUTPUTS.values()}
+    assert named == queues
+    assert {f"{each}Name" for functions in dead_letters.RUNS.values() for each in functions} <= outputs.keys()
+    assert set(mover.SOURCES.values()) <= outputs.keys()
+
+
+def test_interrupted_while_it_reads_everything_is_shown_again(parked: Parked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for queue in Queue:
+        for _ in range(12):
+            parked.park(event(), "KeyError", queue)
+
+    def interrupted(_number: int) -> None:
+        raise KeyboardInterrupt
+
+    places = dead_letters.find(parked.deployment)
+    with pytest.raises(KeyboardInterrupt):
+        dead_letters.letters(parked.deployment, places, seen=interrupted)
+    assert [parked.visible(each) for each in Queue] == [12, 12, 12, 12]
+    monkeypatch.setattr(dead_letters, "_messages", lambda *_: interrupted(1))
+    ended = run("deadletters", "list", "--json")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (130, "", "Interrupted.\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from honninctl import command, doctor, egress
+from honninctl import command, dead_letters, doctor, egress
 from honninctl.doctor import Check, Unconfirmed, Verdict
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
@@ -24,8 +24,14 @@ OUTPUTS = {
     "StateTableName": "state",
     "PersonalDataBucketName": "vault",
     "ReconBucketName": "recon",
+    "IdempotencyTableName": "idempotency",
     "EventQueueUrl": "https://sqs/events",
+    "ReconNoticeQueueUrl": "https://sqs/notices",
+    "CompareQueueUrl": "https://sqs/compare",
     "DeadLetterQueueUrl": "https://sqs/dead",
+    "CompareDeadLetterQueueUrl": "https://sqs/dead-compare",
+    "ScheduleDeadLetterQueueUrl": "https://sqs/dead-schedule",
+    "ReconDownloadDeadLetterQueueUrl": "https://sqs/dead-download",
     "EventBusName": "bus",
     "ProvidersSecretArn": "arn:secret",
     "WebhookApiUrl": "https://hooks.example.jp/v1",
@@ -267,12 +273,65 @@ def test_a_told_ip_must_be_one(deployment: FakeDeployment) -> None:
 # Resources, URLs, parameters
 
 
-def test_dead_letters_are_a_warning(deployment: FakeDeployment) -> None:
+def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeDeployment) -> None:
+    visible = {"https://sqs/notices": 7, "https://sqs/dead-schedule": 2}
+
     def attributes(**request: Any) -> dict[str, Any]:
-        return {"Attributes": dict.fromkeys(request["AttributeNames"], "2" if "dead" in request["QueueUrl"] else "0")}
+        counts = {"ApproximateNumberOfMessages": str(visible.get(request["QueueUrl"], 0))}
+        return {"Attributes": dict.fromkeys(request["AttributeNames"], "0") | counts}
 
     deployment.services["sqs"] = Service(get_queue_attributes=attributes)
-    assert _verdicts(_checks(deployment, "queues"))[1] == (Verdict.WARN, "4 dead letters")
+    checks = _checks(deployment, "queues")
+    assert _verdicts(checks) == [
+        (Verdict.OK, "events: 0 waiting"),
+        (Verdict.OK, "recon notices: 7 waiting"),
+        (Verdict.OK, "recon files: 0 waiting"),
+        (Verdict.OK, "dead letters, events: none"),
+        (Verdict.OK, "dead letters, compare: none"),
+        (Verdict.WARN, "dead letters, schedule: 2"),
+        (Verdict.OK, "dead letters, recon-download: none"),
+    ]
+    assert checks[5].advice == "honninctl deadletters list --queue schedule"
+
+
+def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
+    def describe(TableName: str) -> dict[str, Any]:  # noqa: N803
+        return {"Table": {"TableStatus": "ACTIVE" if TableName == "state" else "DELETING"}}
+
+    deployment.services["dynamodb"] = Service(describe_table=describe)
+    assert _verdicts(_checks(deployment, "table")) == [
+        (Verdict.OK, "state is ACTIVE"),
+        (Verdict.FAIL, "idempotency is DELETING"),
+    ]
+
+
+def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(deployment: FakeDeployment) -> None:
+    newer = ("IdempotencyTableName", "ReconNoticeQueueUrl", "ReconDownloadDeadLetterQueueUrl")
+    deployment.given["Outputs"] = [
+        {"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items() if key not in newer
+    ]
+    checks = [*_checks(deployment, "table"), *_checks(deployment, "queues")]
+    told = [each for each in checks if each.verdict is not Verdict.OK]
+    assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
+    assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
+    assert len(checks) == 2 + 7
+
+
+def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> None:
+    deployment.given["Outputs"] = []
+    failed = {each.found.split()[-1] for each in doctor.examine(deployment, ()) if "no output" in each.found}
+    assert failed >= {"StateTableName", "EventQueueUrl", "DeadLetterQueueUrl"}
+
+
+def test_what_is_looked_at_is_all_that_the_template_has() -> None:
+    """Every queue and table of the template has an output that a check reads."""
+    from tests.tables import template
+
+    outputs = template()["Outputs"]
+    read = {"StateTableName", "IdempotencyTableName", *doctor._QUEUES.values(), *dead_letters.OUTPUTS.values()}
+    named = {outputs[key]["Value"]["Ref"] for key in read}
+    kinds = ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
+    assert named == {name for name, each in template()["Resources"].items() if each["Type"] in kinds}
 
 
 @pytest.mark.parametrize(

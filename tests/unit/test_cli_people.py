@@ -1,17 +1,32 @@
 """`status`, `timeline`, `submissions`, `export`, `erase`: what is shown, what is masked, what is asked."""
 
+import inspect
 import io
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
+from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
-from honnin.store import Effect, Store, Submission, UserStatus
+from honnin import store as store_module
+from honnin.store import (
+    Certificate,
+    Effect,
+    Heard,
+    LinkSession,
+    Store,
+    Submission,
+    Unattached,
+    UserStatus,
+    authorization_hash,
+)
 from honnin.vault import Vault
 from honninctl import command
 from honninctl.failures import NotFoundError
@@ -194,7 +209,11 @@ def test_the_shape_of_a_submission(merchant: Merchant) -> None:
         "nextPollAt": AT,
         "outcome": None,
     }
-    assert "1 submission." in run("submissions", "--open").stdout
+    shown = run("submissions", "--open").stdout
+    assert "1 submission." in shown
+    assert "Stale ones" in shown
+    assert "--whole-table" in shown
+    assert "Stale ones" not in run("submissions", "--open", "--whole-table").stdout
 
 
 # export
@@ -213,14 +232,8 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     assert ended.exit_code == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert list(found) == [
-        "userId",
-        "exportedAt",
-        "revealed",
-        "statuses",
-        "link",
-        "submissions",
-        "timeline",
-        "personalData",
+        *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
+        *("timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]
@@ -247,6 +260,134 @@ def test_export_with_reveal_holds_ids_and_contents(merchant: Merchant) -> None:
     ]
     assert found["statuses"][0]["userAuthorizationId"] == AUTHORIZATION
     assert found["timeline"][0]["eventId"] == REPAIR
+
+
+def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
+    """Write one item of every kind that names user u, through the store; the authorizations, present and former.
+
+    u was erased, came back, applied twice at Vexora and linked two PayPay accounts one after the other.
+    """
+    store, former, present = merchant.store, AUTHORIZATION, "b96fe9e9-b4c9-45cf-a392-834c57d83af8"
+    certificate = Certificate("certificate-1", "u", "2026-03-01T00:00:00.000Z")
+    store.begin_erasure(certificate)
+    store.end_erasure(certificate, "2026-03-01T00:00:01.000Z")
+    vexora: UserStatus | None = None
+    for version, name in enumerate(("sub-former", "sub-present"), start=1):
+        after = UserStatus("u", "vexora", "PENDING", version, submission_id=name, submitted_at=AT)
+        opens = Submission(name, "u", "PENDING", AT, due_at=AT)
+        store.apply(Effect(f"vexora:{name}:start", "submission_started", "api", AT, vexora, after, {}, opens=opens))
+        vexora = store.status("u", "vexora")
+    session = LinkSession(
+        *("nonce-of-a-session-24-long", "u", ("get_kyc_info",), "https://shop.example/back?cart=secret-cart"),
+        expires_at=1_900_000_000,
+        code_id="code-1",
+        code_verifier="verifier-1",
+        code_expires_at=1_900_000_000,
+    )
+    paypay: UserStatus | None = None
+    for version, name in enumerate((former, present), start=1):
+        after = UserStatus("u", "paypay", "LINKED", version, user_authorization_id=name, code_id=f"code-{version}")
+        heard = Heard("kyc", "2026-11-20", name, "2026-11-20T03:00:00.000Z", late_for="2026-11-19")
+        kept = Unattached(
+            f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}
+        )
+        store.keep(kept)
+        more: Any = {"links": True, "heard": heard, "session": session if version == 1 else None}
+        store.apply(Effect(f"{REPAIR[: -len(former)]}{name}", "linked", "recon", AT, paypay, after, {}, **more))
+        paypay = store.status("u", "paypay")
+    return former, present
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text inside a value of the table."""
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list | set) else ():
+        yield from _texts(each)
+    if isinstance(value, str):
+        yield value
+
+
+# Secrets of ours, and what the index needs.
+_NOT_SHOWN = {"code_verifier", "used_token", "due_kind", "due_at"}
+# Families of keys that name nobody: files, providers, and the hashes of erased authorizations.
+_OF_NOBODY = {"RECON", "PROVIDER", "ERASED"}
+
+
+def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Merchant) -> None:
+    """Every text of every item that the store wrote about the user; which kinds there are, its own source says."""
+    ids = _of_every_kind(merchant)
+    merchant.submit("other")
+    hashes = {authorization_hash(each) for each in ids}
+    about = [each for each in merchant.store.everything() if each.user_id == "u" or each.authorizations & hashes]
+    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(store_module))) - {"AT", "STATUS", "ERASURE"}
+    decoded = [_decoded(each.item) for each in about]
+    assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
+    # "user" is the lock of an erasure that is going on: the user's id and a time, for seconds.
+    kinds = {*store_module._KINDS.values(), "submission", "session", "code", "event", "ledger"}
+    assert {each.kind for each in about} == kinds
+    ended = run("export", "u", "--reveal", "--whole-table")
+    found = json.loads(ended.stdout)
+    written = Counter(each.kind for each in about)
+    assert {"status": len(found["statuses"]), "timeline": len(found["timeline"])}.items() <= written.items()
+    assert {"waiting": len(found["waitingEvents"]), "ledger": len(found["ledgerLines"])}.items() <= written.items()
+    assert {"certificate": len(found["erasures"]), "submission": len(found["submissions"])}.items() <= written.items()
+    assert len([found["link"], *found["formerLinks"]]) == written["link"]
+    assert Counter(each["kind"] for each in found["qrs"]).items() <= written.items()
+    events = {each["pk"].removeprefix("EVENT#") for each in decoded if each["sk"] == "EVENT"}
+    assert {each["eventId"] for each in found["eventRecords"]} == events | {"early:1", "early:2"}
+    shown = set(_texts(found))
+    for item in decoded:
+        told = {name: value for name, value in item.items() if name not in {"pk", "sk", *_NOT_SHOWN}}
+        named = item["pk"].split("#")[1:] if item["pk"].startswith("LEDGER") else [item["pk"].partition("#")[2]]
+        missing = {*_texts(told), *named} - shown
+        assert not missing, (item["pk"], item["sk"])
+    assert "sub-other" not in shown
+    assert "verifier-1" not in ended.stdout
+
+
+def test_of_all_that_nothing_is_unmasked_without_reveal(merchant: Merchant) -> None:
+    former, present = _of_every_kind(merchant)
+    ended = run("export", "u", "--whole-table")
+    found = json.loads(ended.stdout)
+    for secret in (former, present, "nonce-of-a-session-24-long", "secret-cart", "verifier-1"):
+        assert secret not in ended.output
+    status = next(each for each in found["statuses"] if each["provider"] == "paypay")
+    assert (status["userAuthorizationId"], status["formerUserAuthorizationIds"]) == ("b96f…3af8", ["a85f…3af7"])
+    assert found["link"] == {"userAuthorizationId": "b96f…3af8", "userId": "u"}
+    assert found["formerLinks"] == [{"userAuthorizationId": "a85f…3af7", "userId": "u"}]
+    assert [each["userAuthorizationId"] for each in found["waitingEvents"]] == ["b96f…3af8", "a85f…3af7"]
+    assert {each["eventId"] for each in found["timeline"]} >= {f"{REPAIR[:-36]}a85f…3af7", f"{REPAIR[:-36]}b96f…3af8"}
+
+
+def test_without_the_whole_table_the_code_in_use_is_there_and_the_rest_is_said(merchant: Merchant) -> None:
+    _of_every_kind(merchant)
+    ended = run("export", "u")
+    assert json.loads(ended.stdout)["qrs"] == []  # the status names code-2, which no session has
+    assert "--whole-table" in ended.stderr
+    store = merchant.store
+    before = store.status("u", "paypay")
+    assert before is not None
+    after = replace(before, code_id="code-1", version=before.version + 1)
+    store.apply(Effect("again", "linked", "api", AT, before, after, {}))
+    [code] = json.loads(run("export", "u").stdout)["qrs"]
+    assert (code["kind"], code["codeId"]) == ("code", "code-1")
+
+
+def test_export_of_an_erased_user_is_the_certificate_and_the_tombstone(merchant: Merchant) -> None:
+    certificate = Certificate("certificate-1", "u", AT)
+    merchant.store.begin_erasure(certificate)
+    merchant.store.count_erased(certificate, {"statuses": 2})
+    merchant.store.end_erasure(certificate, AT)
+    found = json.loads(run("export", "u").stdout)
+    assert found["erasures"] == [
+        {"certificateId": "certificate-1", "userId": "u", "begunAt": AT, "completedAt": AT, "erased": {"statuses": 2}}
+    ]
+    assert [each["what"] for each in found["timeline"]] == ["erased"]
+    assert (found["statuses"], found["link"], found["personalData"]) == ([], None, [])
+
+
+def _decoded(item: Any) -> dict[str, Any]:
+    deserializer = TypeDeserializer()
+    return {name: deserializer.deserialize(value) for name, value in item.items()}
 
 
 def test_export_of_nobody_is_3(merchant: Merchant) -> None:

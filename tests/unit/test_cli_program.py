@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ProfileNotFound
+from typer.main import get_command
 
 from honninctl import app, command, failures, masking, people
 from honninctl.deployment import Deployment, Where
@@ -88,8 +89,16 @@ def test_every_command_teaches_with_an_example_and_speaks_json(path: list[str]) 
     assert "Example: honninctl" in shown.stdout
     for option in ("--json", "--stack", "--endpoint", "--region"):
         assert option in shown.stdout
-    # The docstring is shown whole, brackets and all.
+    # The docstring is shown whole: what stands in brackets could be taken for markup.
     assert "JSON" in shown.stdout
+    assert "".join(_docstring(path).split()) in "".join(shown.stdout.split())
+
+
+def _docstring(path: list[str]) -> str:
+    found: Any = get_command(app.program())
+    for name in path:
+        found = found.commands[name]
+    return str(found.help)
 
 
 def _seen(monkeypatch: pytest.MonkeyPatch, *arguments: str, env: dict[str, str] | None = None) -> Where:

@@ -1,21 +1,28 @@
 """Putting dead letters back: everything once, counted by what it failed of, and harmless when it is stopped."""
 
 import json
-import sys
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from operations import redrive as command
-from operations.redrive import redrive
+from honninctl import command
+from honninctl import redrive as mover
+from honninctl.app import program
+from honninctl.failures import NotFoundError
+from honninctl.redrive import move
+from tests.tables import TEMPLATE
+from tests.unit.cli_fakes import FakeDeployment
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+MAKEFILE = TEMPLATE.parent / "Makefile"
 
 
 class Queues:
@@ -70,7 +77,8 @@ class DyingClient:
 
 
 @pytest.fixture
-def queues() -> Iterator[Queues]:
+def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queues]:
+    monkeypatch.setattr(mover, "_LONG_POLL_S", 0)
     with mock_aws():
         yield Queues()
 
@@ -78,7 +86,7 @@ def queues() -> Iterator[Queues]:
 def test_every_dead_letter_is_put_back_and_counted_by_its_error(queues: Queues) -> None:
     for number in range(25):
         queues.park(f"body-{number:02}", ["MalformedEventError", "KeyError", None][number % 3])
-    moved = redrive(queues.sqs, queues.dead, queues.events)
+    moved = move(queues.sqs, queues.dead, queues.events)
     assert moved == {"MalformedEventError": 9, "KeyError": 8, "(received too often)": 8}
     assert queues.count(queues.dead) == 0
     assert queues.bodies() == [f"body-{number:02}" for number in range(25)]
@@ -87,12 +95,12 @@ def test_every_dead_letter_is_put_back_and_counted_by_its_error(queues: Queues) 
 def test_the_body_stays_byte_for_byte_what_it_was(queues: Queues) -> None:
     body = json.dumps({"v": 1, "event_id": "paypay:kyc:本人🙂", "detail": {}}, ensure_ascii=False)
     queues.park(body, "KeyError")
-    redrive(queues.sqs, queues.dead, queues.events)
+    move(queues.sqs, queues.dead, queues.events)
     assert queues.bodies() == [body]
 
 
 def test_an_empty_queue_is_no_error(queues: Queues) -> None:
-    assert redrive(queues.sqs, queues.dead, queues.events) == Counter()
+    assert move(queues.sqs, queues.dead, queues.events) == Counter()
 
 
 def test_what_is_parked_anew_meanwhile_does_not_keep_it_going(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +117,7 @@ def test_what_is_parked_anew_meanwhile_does_not_keep_it_going(queues: Queues, mo
 
     monkeypatch.setattr(queues.sqs, "send_message", sends_and_is_parked)
     # `park` goes through the patched client as well, to the other queue.
-    assert redrive(queues.sqs, queues.dead, queues.events).total() == 3
+    assert move(queues.sqs, queues.dead, queues.events).total() == 3
     assert queues.count(queues.dead) == 3
 
 
@@ -122,77 +130,76 @@ def test_a_crash_at_any_call_loses_nothing(queues: Queues, name: str, at: int, l
         queues.park(f"body-{number}")
     client: Any = DyingClient(queues.sqs, name, at)
     with pytest.raises(KeyboardInterrupt):
-        redrive(client, queues.dead, queues.events)
+        move(client, queues.dead, queues.events)
     assert queues.count(queues.dead) == left
     assert queues.count(queues.events) == sent
 
 
 def test_a_crash_between_send_and_delete_repeats_the_message(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_VISIBILITY_S", 0)  # a killed run's message shows up again
+    monkeypatch.setattr(mover, "_VISIBILITY_S", 0)  # a killed run's message shows up again
     queues.park("body-1")
     client: Any = DyingClient(queues.sqs, "delete_message", 1)
     with pytest.raises(KeyboardInterrupt):
-        redrive(client, queues.dead, queues.events)
-    assert redrive(queues.sqs, queues.dead, queues.events).total() == 1
+        move(client, queues.dead, queues.events)
+    assert move(queues.sqs, queues.dead, queues.events).total() == 1
     assert queues.count(queues.dead) == 0
     assert queues.bodies() == ["body-1", "body-1"]
 
 
-# The command
+def test_without_a_target_they_are_deleted_and_what_came_meanwhile_stays(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues.park("body-1", "KeyError")
+    queues.park("body-2")
+    delete = queues.sqs.delete_message
+
+    def deletes_and_another_comes(**request: Any) -> Any:
+        queues.park("body-3")
+        return delete(**request)
+
+    monkeypatch.setattr(queues.sqs, "delete_message", deletes_and_another_comes)
+    assert move(queues.sqs, queues.dead, None) == {"KeyError": 1, "(received too often)": 1}
+    assert queues.count(queues.dead) == 2
+    assert queues.count(queues.events) == 0
 
 
-class FakeCloudFormation:
-    """Knows one stack, `honnin-test`. (moto's CloudFormation wants packages that nothing else here needs.)"""
-
-    def __init__(self, outputs: Mapping[str, str]) -> None:
-        self._outputs = outputs
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
-        """The stack's outputs."""
-        if StackName != "honnin-test":
-            message = f"Stack with id {StackName} does not exist"
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]}]}
+# The command, as `make redrive` calls it
 
 
-@pytest.fixture(autouse=True)
-def _stack(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = FakeCloudFormation({"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events})
-    clients = {"cloudformation": stack, "sqs": queues.sqs}
-    monkeypatch.setattr(boto3, "client", clients.__getitem__)
+@pytest.fixture
+def deployment(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    made = FakeDeployment({"DeadLetterQueueUrl": queues.dead, "EventQueueUrl": queues.events})
+    monkeypatch.setattr(command, "Deployment", lambda _where: made)
+    return made
 
 
-def run(monkeypatch: pytest.MonkeyPatch, name: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["redrive", "--stack", name])
-    return command.main()
+def _make_redrive() -> int | str | None:
+    recipe = re.search(r"^redrive:.*\n\t@\$\(BIN\)/honninctl (.*) --stack", MAKEFILE.read_text(), re.MULTILINE)
+    assert recipe
+    with pytest.raises(SystemExit) as ended:
+        program()([*recipe[1].split(), "--stack", "honnin-test"], prog_name="honninctl")
+    return ended.value.code
 
 
-def test_the_command_says_what_it_put_back(
-    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_make_redrive_says_what_it_put_back_and_asks_nothing(
+    queues: Queues, deployment: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queues.park("body-1", "KeyError")
     queues.park("body-2", "KeyError")
-    assert run(monkeypatch, "honnin-test") == 0
+    assert _make_redrive() == 0
     said = capsys.readouterr().out
     assert "2 × KeyError" in said
     assert "2 put back." in said
-    assert run(monkeypatch, "honnin-test") == 0
-    assert "There were no dead letters." in capsys.readouterr().out
+    assert queues.bodies() == ["body-1", "body-2"]
+    assert _make_redrive() == 0
+    assert "There were no dead letters" in capsys.readouterr().out
 
 
-def test_a_stack_that_is_not_there_is_one_sentence_and_1(
-    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_stack_that_is_not_there_or_is_no_stack_of_honnin_is_one_sentence_and_3(
+    deployment: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "no-such-stack") == 1
+    deployment.given["Outputs"] = []
+    assert _make_redrive() == NotFoundError.exit_code
     said = capsys.readouterr()
-    assert "no-such-stack" in said.err
+    assert "honnin-test has no output DeadLetterQueueUrl" in said.err
     assert "Traceback" not in said.err
-
-
-def test_so_is_a_stack_of_something_else(
-    queues: Queues, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = {"cloudformation": FakeCloudFormation({"SomethingElse": "x"}), "sqs": queues.sqs}
-    monkeypatch.setattr(boto3, "client", other.__getitem__)
-    assert run(monkeypatch, "honnin-test") == 1
-    assert "honnin-test" in capsys.readouterr().err

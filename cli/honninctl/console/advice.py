@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from honninctl.dead_letters import RECEIVED_TOO_OFTEN
+from honninctl import redrive
+from honninctl.dead_letters import RECEIVED_TOO_OFTEN, RUNS, Queue
+from honninctl.deployment import Deployment
 
 
 class Cause(StrEnum):
@@ -16,6 +19,21 @@ class Cause(StrEnum):
     PROVIDER = "provider"
     OURS = "ours"
     PROGRAM = "program"
+    FILE = "file"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class QueueFound:
+    """What lies in one queue: its letters by `errorType`, the most frequent first, with what lies behind each kind.
+
+    `is_runs`: failed runs, which nothing puts back; `commands` do by hand what they did not.
+    """
+
+    queue: Queue
+    is_runs: bool
+    groups: Sequence[tuple[str, Cause, Sequence[Mapping[str, Any]]]]
+    commands: Sequence[str]
 
 
 def cause(error_type: str) -> Cause:
@@ -34,9 +52,29 @@ def cause(error_type: str) -> Cause:
     return Cause.PROVIDER if issubclass(kind, errors.ProviderError) else Cause.PROGRAM
 
 
-def by_type(letters: Sequence[Mapping[str, Any]]) -> list[tuple[str, Cause, list[Mapping[str, Any]]]]:
-    """The letters of each `errorType`, the most frequent first, with what lies behind it."""
+def by_queue(deployment: Deployment, letters: Sequence[Mapping[str, Any]]) -> list[QueueFound]:
+    """The letters of each queue that holds any."""
+    found = []
+    for queue in Queue:
+        held = [each for each in letters if each["queue"] == queue]
+        if held:
+            functions = [each["function"] for each in held]
+            commands = redrive.make_up(deployment, queue, functions) if queue in RUNS else []
+            found.append(QueueFound(queue, queue in RUNS, _by_type(queue, held), commands))
+    return found
+
+
+def _by_type(
+    queue: Queue, letters: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, Cause, Sequence[Mapping[str, Any]]]]:
     counts = Counter(str(each["errorType"]) for each in letters)
     return [
-        (name, cause(name), [each for each in letters if each["errorType"] == name]) for name, _ in counts.most_common()
+        (name, _behind(queue, name), [each for each in letters if each["errorType"] == name])
+        for name, _ in counts.most_common()
     ]
+
+
+def _behind(queue: Queue, error_type: str) -> Cause:
+    if queue is Queue.COMPARE:
+        return Cause.FILE
+    return Cause.RUN if queue in RUNS else cause(error_type)

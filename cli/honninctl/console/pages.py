@@ -187,13 +187,21 @@ class Pages:
         )
 
     def _letters(self, painter: "_Painter") -> Page:
-        found = _asking(lambda: dead_letters.letters(self._deployment))
-        if found.trouble:
-            return painter.trouble(found.trouble)
-        letters = found.value or []
+        found = _asking(self._parked)
+        if found.value is None:
+            return painter.trouble(found.trouble or _NO_PAGE)
+        places, letters = found.value
         return painter.paint(
-            "dead_letters.html", total=len(letters), groups=advice.by_type(letters), letters_shown=_LETTERS_SHOWN
+            "dead_letters.html",
+            total=len(letters),
+            queues=advice.by_queue(self._deployment, letters),
+            unknown=places.unknown,
+            letters_shown=_LETTERS_SHOWN,
         )
+
+    def _parked(self) -> tuple[dead_letters.Places, list[dict[str, Any]]]:
+        places = dead_letters.find(self._deployment)
+        return places, dead_letters.letters(self._deployment, places)
 
 
 class _Painter:

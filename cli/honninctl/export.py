@@ -1,0 +1,261 @@
+"""Everything that is held on a user, in the table and in the personal-data bucket, for whoever has to disclose it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from honninctl import masking
+from honninctl.deployment import Deployment
+from honninctl.failures import NotFoundError
+from honninctl.people import submission_json
+
+if TYPE_CHECKING:
+    from honnin.store import (
+        Certificate,
+        EventRecord,
+        Footprint,
+        LedgerLine,
+        LinkSession,
+        PassportQr,
+        Store,
+        Unattached,
+        UserStatus,
+    )
+
+_PAYPAY = "paypay"
+
+
+def export(
+    deployment: Deployment,
+    user_id: str,
+    *,
+    reveal: bool,
+    whole_table: bool,
+    now: datetime,
+    seen: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Everything that is held on a user and can be found by the user's id (shape: cli/README.md).
+
+    With `reveal` also the objects' contents, and nothing masked. With `whole_table` also the sessions of QRs, which
+    are kept under other names. `seen` is called with each number of vault objects read.
+
+    Raises
+    ------
+    NotFoundError
+        Neither the table nor the bucket knows the user.
+    """
+    footprint = deployment.store.footprint(user_id)
+    objects = _vault_objects(deployment, user_id)
+    held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
+    if not objects and not any(held.values()):
+        raise NotFoundError(f"nothing is held on {user_id}")
+    if reveal:
+        for each in objects:
+            each["content"] = _content(deployment, each)
+            seen(1)
+    found = {
+        "userId": user_id,
+        "exportedAt": _utc(now),
+        "revealed": reveal,
+        "wholeTable": whole_table,
+        **held,
+        "personalData": objects,
+    }
+    # Whatever holds such an id, where nobody thought of it as well.
+    return found if reveal else _masked(found, footprint.authorization_ids)
+
+
+def _of_table(
+    store: "Store", footprint: "Footprint", *, now: datetime, whole_table: bool, reveal: bool
+) -> dict[str, Any]:
+    """What the table holds; unmasked, but for what only `reveal` shows at all."""
+    ids = footprint.authorization_ids
+    waiting = [each for name in ids for each in store.waiting(name)]
+    named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
+    records = store.events(named)
+    links = [{"userAuthorizationId": name, "userId": user} for name, user in store.linked_users(ids).items()]
+    current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
+    submissions = filter(None, map(store.submission, footprint.submission_ids))
+    until = now.astimezone(UTC).isoformat()
+    return {
+        "statuses": [_status(each) for each in footprint.statuses],
+        "link": next((each for each in links if each["userAuthorizationId"] in current), None),
+        "formerLinks": [each for each in links if each["userAuthorizationId"] not in current],
+        "submissions": sorted(map(submission_json, submissions), key=lambda each: str(each["submittedAt"])),
+        "timeline": [_entry(each) for each in reversed(footprint.entries)],
+        "waitingEvents": [_waiting(each) for each in waiting],
+        "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
+        "ledgerLines": [_line(name, each) for name in ids for each in store.ledger_lines(name, until)],
+        "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, now, whole_table=whole_table)],
+        "erasures": [_erasure(each) for each in store.certificates(footprint.user_id)],
+    }
+
+
+def _status(status: "UserStatus") -> dict[str, Any]:
+    return {
+        "provider": status.provider,
+        "status": status.status,
+        "providerStatus": status.provider_status,
+        "readAt": status.read_at,
+        "kycReadAt": status.kyc_read_at,
+        "accountReadAt": status.account_read_at,
+        "version": status.version,
+        "submissionId": status.submission_id,
+        "formerSubmissionIds": list(status.former_submission_ids),
+        "submittedAt": status.submitted_at,
+        "staleAt": status.stale_at,
+        "userAuthorizationId": status.user_authorization_id,
+        "formerUserAuthorizationIds": list(status.former_authorization_ids),
+        "scopes": list(status.scopes),
+        "codeId": status.code_id,
+    }
+
+
+def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": entry["at"],
+        "eventId": entry["event_id"],
+        "provider": entry["provider"],
+        "what": entry["what"],
+        "cause": entry["cause"],
+        "from": entry.get("from_status"),
+        "to": entry["to_status"],
+        "detail": dict(entry.get("detail", {})),
+    }
+
+
+def _waiting(event: "Unattached") -> dict[str, Any]:
+    return {
+        "userAuthorizationId": event.subject,
+        "at": event.at,
+        "eventId": event.event_id,
+        "provider": event.provider,
+        "what": event.what,
+        "cause": event.cause,
+        "detail": dict(event.detail),
+    }
+
+
+def _record(record: "EventRecord") -> dict[str, Any]:
+    return {
+        "eventId": record.event_id,
+        "appliedAt": record.applied_at,
+        "userId": record.user_id,
+        "what": record.what,
+        "to": record.to_status,
+        "published": record.published,
+        "change": dict(record.change) if record.change else None,
+    }
+
+
+def _line(user_authorization_id: str, line: "LedgerLine") -> dict[str, Any]:
+    return {
+        "userAuthorizationId": user_authorization_id,
+        "ledger": line.ledger,
+        "day": line.day,
+        "shard": line.shard,
+        "firstSeen": line.first_seen,
+    }
+
+
+def _erasure(certificate: "Certificate") -> dict[str, Any]:
+    return {
+        "certificateId": certificate.certificate_id,
+        "userId": certificate.user_id,
+        "begunAt": certificate.begun_at,
+        "completedAt": certificate.completed_at,
+        "erased": dict(certificate.counts),
+    }
+
+
+def _qrs(
+    store: "Store", footprint: "Footprint", now: datetime, *, whole_table: bool
+) -> Iterator["LinkSession | PassportQr"]:
+    """The QRs of a user: the codes that the statuses name, or whatever the whole table holds."""
+    if whole_table:
+        yield from store.qrs_of(footprint.user_id)
+        return
+    for status in footprint.statuses:
+        code = store.passport_qr(status.code_id, int(now.timestamp())) if status.code_id else None
+        if code:
+            yield code
+
+
+def _qr(qr: "LinkSession | PassportQr", *, reveal: bool) -> dict[str, Any]:
+    """A session or a code. PKCE verifiers are secrets of Honnin's and say nothing of the user: they are left out."""
+    from honnin.store import PassportQr
+
+    if isinstance(qr, PassportQr):
+        return {"kind": "code", "userId": qr.user_id, "codeId": qr.code_id, "expiresAt": _epoch(qr.expires_at)}
+    return {
+        "kind": "session",
+        "userId": qr.user_id,
+        # Whoever has the nonce may end the linking in the user's place.
+        "nonce": qr.nonce if reveal else masking.masked(qr.nonce),
+        "codeId": qr.code_id,
+        "scopes": list(qr.scopes),
+        "returnUrl": qr.return_url if reveal else masking.url(qr.return_url),
+        "result": qr.result,
+        "expiresAt": _epoch(qr.expires_at),
+    }
+
+
+def _masked(value: Any, authorization_ids: Sequence[str]) -> Any:
+    """The same, with every authorization id by its ends."""
+    if isinstance(value, dict):
+        return {name: _masked(each, authorization_ids) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each, authorization_ids) for each in value]
+    if isinstance(value, str):
+        value = masking.event_id(value, reveal=False)
+        for each in authorization_ids:
+            value = value.replace(each, masking.masked(each))
+    return value
+
+
+def _vault_objects(deployment: Deployment, user_id: str) -> list[dict[str, Any]]:
+    """Every version of the user's objects in the personal-data bucket (keys: `honnin.vault`), and its delete marks."""
+    pages = (
+        deployment.client("s3")
+        .get_paginator("list_object_versions")
+        .paginate(Bucket=deployment.output("PersonalDataBucketName"), Prefix=f"{_PAYPAY}/{user_id}/")
+    )
+    found = [each for page in pages for each in _versions(page)]
+    return sorted(found, key=lambda each: (each["key"], each["lastModified"]))
+
+
+def _versions(page: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for kind in ("Versions", "DeleteMarkers"):
+        for each in page.get(kind, []):
+            yield {
+                "key": each["Key"],
+                "versionId": each["VersionId"],
+                "latest": each["IsLatest"],
+                "lastModified": each["LastModified"].astimezone(UTC).isoformat().replace("+00:00", "Z"),
+                "size": each.get("Size"),
+                "deleted": kind == "DeleteMarkers",
+            }
+
+
+def _content(deployment: Deployment, each: dict[str, Any]) -> Any:
+    """An object's JSON as it is; anything else (a selfie) in base64; None for a delete mark."""
+    import base64
+    import json
+
+    if each["deleted"]:
+        return None
+    answer = deployment.client("s3").get_object(
+        Bucket=deployment.output("PersonalDataBucketName"), Key=each["key"], VersionId=each["versionId"]
+    )
+    body = answer["Body"].read()
+    if each["key"].endswith(".json"):
+        return json.loads(body)
+    return {"contentType": answer["ContentType"], "base64": base64.b64encode(body).decode()}
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _epoch(seconds: int) -> str:
+    return _utc(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,80 @@
+"""Putting dead letters back, and deleting those that nothing can be done with any more.
+
+What had taken effect before takes none again, so redriving twice, or stopping in the middle, does no harm.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from honninctl.dead_letters import RUNS, Queue, error_type
+from honninctl.deployment import Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# Where the letters of a queue came from, by output. Failed runs (RUNS) came from no queue.
+SOURCES = {Queue.EVENTS: "EventQueueUrl", Queue.COMPARE: "CompareQueueUrl"}
+
+# Long enough to move one message; a message of a run that was killed shows up again after it.
+_VISIBILITY_S = 60
+_LONG_POLL_S = 5
+
+
+def put_back(
+    deployment: Deployment, queue: Queue, url: str, moved: Callable[[int], None] = lambda _: None
+) -> Counter[str]:
+    """Put the letters of a queue back where they came from; how many there were of each `errorType`."""
+    return move(deployment.client("sqs"), url, deployment.output(SOURCES[queue]), moved)
+
+
+def discard(deployment: Deployment, url: str, gone: Callable[[int], None] = lambda _: None) -> Counter[str]:
+    """Delete the letters of a queue; how many there were of each `errorType`."""
+    return move(deployment.client("sqs"), url, None, gone)
+
+
+def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None]) -> list[str]:
+    """The commands that do by hand what failed runs did not: of those functions, of all where one is not known."""
+    named = list(functions)
+    wanted = [each for each in RUNS[queue] if each in named or (None in named and f"{each}Name" in deployment.outputs)]
+    names = [deployment.outputs.get(f"{each}Name", f"<{each}>") for each in wanted]
+    options = "".join(f" {each}" for each in deployment.aws_options)
+    return [f"aws lambda invoke --function-name {name}{options} run.json && cat run.json" for name in names]
+
+
+def move(
+    sqs: "SQSClient", source_url: str, target_url: str | None, moved: Callable[[int], None] = lambda _: None
+) -> Counter[str]:
+    """Move every message that was there at the start, or delete it where there is no target.
+
+    Returns how many there were of each `errorType`; `moved` is called with each number done. A message is deleted only
+    after the target has taken it: a crash between the two repeats it.
+    """
+    begun_ms = int(time.time() * 1000)
+    done: Counter[str] = Counter()
+    while message := _next(sqs, source_url):
+        # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
+        # order: older ones may come behind it.
+        if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
+            continue
+        if target_url:
+            sqs.send_message(QueueUrl=target_url, MessageBody=message["Body"])
+        sqs.delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
+        done[error_type(message)] += 1
+        moved(1)
+    return done
+
+
+def _next(sqs: "SQSClient", url: str) -> Any:
+    found = sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=1,
+        VisibilityTimeout=_VISIBILITY_S,
+        # A long poll asks every server of the queue; a short one often finds nothing although something is there.
+        WaitTimeSeconds=_LONG_POLL_S,
+        MessageAttributeNames=["All"],
+        AttributeNames=["SentTimestamp"],
+    )
+    messages = found.get("Messages", [])
+    return messages[0] if messages else None

@@ -1,0 +1,50 @@
+"""Dead letters on the deployed stack, as those who park them do: Honnin's processor, SQS itself, Lambda."""
+
+import json
+import uuid
+
+from local.stack import Stack
+
+
+def park_event(stack: Stack, authorization: str) -> str:
+    """Park a KYC notification about that authorization, as the processor parks one; returns its event id."""
+    event = {
+        "v": 1,
+        "event_id": f"paypay:kyc:{uuid.uuid4()}",
+        "provider": "paypay",
+        "kind": "kyc",
+        "cause": "webhook",
+        "subject": authorization,
+        "received_at": "2026-11-21T12:00:00.000Z",
+        "detail": {},
+    }
+    _park(stack, "DeadLetterQueueUrl", json.dumps(event), errorType="KeyError")
+    return str(event["event_id"])
+
+
+def park_file(stack: Stack) -> str:
+    """Park the arrival of a recon file that is not in the bucket, as SQS does after the last receive; returns its key.
+
+    Its type is none of ours: put back, it is looked at once and does nothing.
+    """
+    key = f"recon/of_no_type/2026/11/20/{uuid.uuid4().hex}_20261120_20261120.csv"
+    _park(stack, "CompareDeadLetterQueueUrl", json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
+    return key
+
+
+def park_runs(stack: Stack) -> None:
+    """Park a failed run of the deadline check and one of the download, as Lambda does after its last try."""
+    schedule = (
+        "arn:aws:scheduler:ap-northeast-1:000000000000:schedule/default/x-ReconDeadlineFunctionAtQuarterPastTen-1"
+    )
+    body = json.dumps({"source": "aws.scheduler", "detail": "{}", "resources": [schedule]})
+    _park(stack, "ScheduleDeadLetterQueueUrl", body, RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
+    _park(stack, "ReconDownloadDeadLetterQueueUrl", "{}", RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
+
+
+def _park(stack: Stack, output: str, body: str, **attributes: str) -> None:
+    stack.client("sqs").send_message(
+        QueueUrl=stack.outputs[output],
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
