@@ -144,13 +144,8 @@ def missed_and_repaired(stack: Stack, person: Person) -> None:
 
 
 def assert_gone(stack: Stack, person: Person) -> None:
-    """Nothing of the person is found anywhere, and no authorization id in the tables or the logs.
-
-    But for the samples of missed ids in a recon file's item: nothing leads from there to the user (docs/security.md).
-    """
-    assert holding(tables(stack), person.values) == []
-    named = holding(tables(stack), person.authorizations)
-    assert [place for place in named if " RECON#" not in place] == []
+    """Nothing of the person is found anywhere, and no authorization id in the tables or the logs."""
+    assert holding(tables(stack), (*person.values, *person.authorizations)) == []
     assert holding(buckets(stack), (*person.values, person.user_id)) == []
     assert holding(queues(stack), person.values) == []
     assert holding(logs(stack), (*person.values, *person.authorizations)) == []

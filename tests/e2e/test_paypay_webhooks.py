@@ -59,7 +59,8 @@ def _notify(stack: Stack, kind: str, authorization_id: str, notification_id: str
     return requests.post(stack.outputs[output], json=body, timeout=30).status_code
 
 
-def _sqs_event(*bodies: dict[str, Any]) -> dict[str, Any]:
+def _sqs_event(stack: Stack, *bodies: dict[str, Any]) -> dict[str, Any]:
+    name = stack.outputs["EventQueueUrl"].rpartition("/")[2]
     return {
         "Records": [
             {
@@ -69,6 +70,7 @@ def _sqs_event(*bodies: dict[str, Any]) -> dict[str, Any]:
                 "attributes": {"ApproximateReceiveCount": "1"},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:{stack.region}:000000000000:{name}",
             }
             for body in bodies
         ]
@@ -102,7 +104,7 @@ def _entries(stack: Stack, user_id: str) -> list[dict[str, Any]]:
 def test_the_same_event_twice_at_once_takes_effect_once(stack: Stack, linked: tuple[str, str]) -> None:
     user_id, authorization_id = linked
     event_id = f"paypay:kyc:{uuid.uuid4()}"
-    batch = _sqs_event(_event("kyc", authorization_id, event_id))
+    batch = _sqs_event(stack, _event("kyc", authorization_id, event_id))
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: stack.invoke("EventProcessorFunction", batch), range(4)))
     assert answers == [{"batchItemFailures": []}] * 4
@@ -117,7 +119,7 @@ def test_two_workers_on_one_user_apply_every_event_once_and_the_newest_reading_s
     ids = [f"paypay:risk:{uuid.uuid4()}" for _ in range(12)]
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
     stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
-    batches = [_sqs_event(*(_event("risk", authorization_id, each) for each in ids[n::4])) for n in range(4)]
+    batches = [_sqs_event(stack, *(_event("risk", authorization_id, each) for each in ids[n::4])) for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda batch: stack.invoke("EventProcessorFunction", batch), batches))
     assert answers == [{"batchItemFailures": []}] * 4

@@ -1,10 +1,10 @@
 """The documents: links lead somewhere, commands exist, parameters are the template's, both languages say the same."""
 
+import json
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,91 +14,28 @@ import typer
 from typer.core import TyperGroup
 
 from honninctl.app import program
-from tests.tables import TEMPLATE, template
+from tests import documents
+from tests.documents import DOCUMENTS, README, ROOT, Block, commands, prose, shell_blocks, text
+from tests.tables import template
+from tests.template.transformed import transformed
 
-ROOT = TEMPLATE.parent
-NEEDS_AWS = "<!-- needs an AWS account -->"
-# A page may say it once for all its blocks; what it runs of ours must exist all the same.
-PAGE_NEEDS_AWS = re.compile(r"[Ee]very command (here|on this page) needs an AWS account")
-SHELL = {"bash", "sh"}
 # `honninctl recon` takes a day in the place of a command.
 DAY_WORD = re.compile(r"DAY|yesterday|X|\$DAY|\d{4}-\d{2}-\d{2}")
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cli" / "README.md"])
 PAIRS = [
     pytest.param(english, english.with_suffix(".ja.md"), id=english.stem)
     for english in DOCUMENTS
     if english.with_suffix(".ja.md").exists()
 ]
 
-# What else a document may run here, and the test that runs it. A command is a line with its continuations.
-# The tests send the same requests with their own client, as the emulator's port is theirs.
-_JOB, _RECON = "tests/e2e/test_main_job.py", "tests/e2e/test_recon.py"
-_CLI, _OPENAPI = "tests/e2e/test_cli.py", "tests/e2e/test_openapi.py"
-RUN_BY: dict[str, str] = {
-    r"(MERCHANT_API|MERCHANT_KEY|CONSENT)=\S+": f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r"api\(\) \{ curl .*--aws-sigv4 .*\}": f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r"box\(\) \{ curl .*_sandbox.*\}": f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r"sleep \d+": f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r'api "\$MERCHANT_API/vexora/submissions" .*Idempotency-Key.*': (
-        f"{_JOB}::test_idempotency_key_repeats_the_answer_and_refuses_another_body"
-    ),
-    r'api "\$MERCHANT_API/users/[a-z0-9-]+(/timeline\?limit=2)?"': f"{_JOB}::test_the_read_side_has_the_stable_shapes",
-    r'curl -sSL -o /dev/null -d decision=allow "\$CONSENT"': f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r'api "\$MERCHANT_API/paypay/users/you/kyc-passport"': f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r"box /paypay/users/\w+/risk -d .*": f"{_JOB}::test_every_user_of_the_demo_ends_as_expected",
-    r"box /dials/paypay/\w+ -X PUT -d .*webhook_drop.*": f"{_CLI}::test_recon_of_a_day_with_a_lost_webhook",
-    r"box /(clock|paypay/recon-night) -d .*": (
-        f"{_RECON}::test_the_scheduled_night_finds_and_repairs_every_lost_webhook"
-    ),
-    r'api "\$MERCHANT_API/recon/reports/.*"': (
-        f"{_RECON}::test_the_scheduled_night_finds_and_repairs_every_lost_webhook"
-    ),
-    r'api -X DELETE "\$MERCHANT_API/users/you/personal-data"': (
-        f"{_OPENAPI}::test_calls_about_something_that_is_there_succeed_as_documented"
-    ),
-    r"curl -sS -X PUT \S+/_sandbox/dials/vexora/\S+ -d .*": f"{_JOB}::test_the_read_side_has_the_stable_shapes",
-    r"export( (HONNIN|AWS)_[A-Z_]+=\S+)+": f"{_CLI}::test_status_and_timeline",
-}
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: the page, the line of its fence (from 1), its language, its text, whether it is marked."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    marked: bool
-
-    def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
-
-
-@cache
-def _text(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-@cache
-def _blocks(page: Path) -> list[Block]:
-    found = []
-    fence = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
-    for each in fence.finditer(_text(page)):
-        before = _text(page)[: each.start()]
-        marked = before.rstrip().endswith(NEEDS_AWS)
-        found.append(Block(page, before.count("\n") + 1, each["language"], each["text"], marked))
-    return found
-
-
-def _prose(page: Path) -> str:
-    """The page without its fenced blocks, so that no comment of a script passes for a heading."""
-    return re.sub(r"^ *```.*?^ *```$", "", _text(page), flags=re.MULTILINE | re.DOTALL)
+# Targets that a block without a mark may name: whoever runs the tests has run them. Others need a stack.
+GATE = {"setup", "run", "test", "test-unit", "pr"}
+# A session names the stack that it talks to.
+SETS_NAMES = re.compile(r"export( (HONNIN|AWS)_[A-Z_]+=\S+)+")
 
 
 def _headings(page: Path) -> list[tuple[int, str]]:
-    return [(len(each[1]), each[2]) for each in re.finditer(r"^(#{1,6}) (.+)$", _prose(page), re.MULTILINE)]
+    return [(len(each[1]), each[2]) for each in re.finditer(r"^(#{1,6}) (.+)$", prose(page), re.MULTILINE)]
 
 
 # --- links ---
@@ -112,13 +49,11 @@ def _slug(heading: str) -> str:
 
 @cache
 def _anchors(page: Path) -> set[str]:
-    return {_slug(heading) for _, heading in _headings(page)} | set(
-        re.findall(r'<a (?:id|name)="([^"]+)"', _text(page))
-    )
+    return {_slug(heading) for _, heading in _headings(page)} | set(re.findall(r'<a (?:id|name)="([^"]+)"', text(page)))
 
 
 def _links(page: Path) -> Iterator[str]:
-    without_code = re.sub(r"`[^`\n]*`", "", _prose(page))
+    without_code = re.sub(r"`[^`\n]*`", "", prose(page))
     yield from re.findall(r"\]\(([^)\s]+)\)", without_code)
     yield from re.findall(r"^\[[^\]]+\]: (\S+)$", without_code, re.MULTILINE)
 
@@ -137,23 +72,6 @@ def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
 
 
 # --- commands ---
-
-
-def _commands(text: str) -> Iterator[str]:
-    """The command lines of a script: continuations joined, comments and the bodies of functions left in one piece."""
-    pending = ""
-    for line in text.splitlines():
-        stripped = line.strip()
-        if not pending and (not stripped or stripped.startswith("#")):
-            continue
-        pending = f"{pending} {stripped}".strip()
-        if stripped.endswith("\\"):
-            pending = pending.removesuffix("\\").rstrip()
-        elif not re.search(r"\{[^}]*$", pending) or "}" in stripped:
-            yield re.sub(r"\s{2,}# .*$", "", pending)
-            pending = ""
-    if pending:
-        yield pending
 
 
 @cache
@@ -231,29 +149,39 @@ def _pieces(command: str) -> list[str]:
     return [each.strip() for each in re.split(r"&&|\|\|", command)] if _ours(command) else [command]
 
 
-SHELL_BLOCKS = [
-    pytest.param(block, id=str(block)) for page in DOCUMENTS for block in _blocks(page) if block.language in SHELL
-]
+SHELL_BLOCKS = [pytest.param(block, id=str(block)) for block in shell_blocks()]
+# tests/e2e/test_documented_commands.py runs them; those of the other language are the same, byte for byte.
+SESSION = {block.text for block in documents.session()}
 
 
 @pytest.mark.parametrize("block", SHELL_BLOCKS)
-def test_each_command_exists_is_run_by_a_test_or_is_marked(block: Block) -> None:
-    marked = block.marked or bool(PAGE_NEEDS_AWS.search(_text(block.page)))
+def test_each_command_is_run_or_its_block_is_marked(block: Block) -> None:
+    """Run by tests/e2e/test_documented_commands.py, or by whoever runs the tests. Ours exist, with these options."""
+    is_run = block.text in SESSION and block.page.stem.partition(".")[0] == README.stem
     wrong = []
-    for command in _commands(block.text):
-        for piece in _pieces(command):
+    for command in commands(block.text):
+        for piece in _pieces(command.script):
             if _ours(piece):
                 if reason := _unknown(re.sub(r"\s[<>|].*$", "", piece)):
                     wrong.append(f"{piece}: {reason}")
-            elif not marked and not any(re.fullmatch(pattern, piece) for pattern in RUN_BY):
+                elif piece.startswith("make ") and not block.needs_aws and not set(piece.split()[1:]) <= GATE:
+                    wrong.append(f"{piece}: it works on a stack, and the block is not marked")
+            elif not block.needs_aws and not is_run and not SETS_NAMES.fullmatch(piece):
                 wrong.append(f"{piece}: run by no test, and the block is not marked")
     assert wrong == []
+
+
+def test_no_block_with_the_aws_cli_is_without_its_mark() -> None:
+    calls = re.compile(r"(^|[(|;&]|\bdo)\s*(aws|sam|\.venv/bin/sam) ", re.MULTILINE)
+    blocks = [each for each in shell_blocks() if calls.search(each.text)]
+    assert len(blocks) > 20
+    assert [str(each) for each in blocks if not each.needs_aws] == []
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_running_text_exist(page: Path) -> None:
     wrong = []
-    for code in re.findall(r"`((?:make|honninctl) [^`\n]+)`", _prose(page)):
+    for code in re.findall(r"`((?:make|honninctl) [^`\n]+)`", prose(page)):
         # What stands for something (USER, <name>, …) is an argument; "name · name" lists are cut at the first.
         command = re.sub(r"<[^>]*>|…", "X", re.sub(r"[\[\]]", "", code)).split("|")[0]
         if reason := _unknown(command):
@@ -261,21 +189,123 @@ def test_commands_in_running_text_exist(page: Path) -> None:
     assert wrong == []
 
 
-def test_the_tests_that_run_commands_are_there_and_each_pattern_is_of_use() -> None:
-    for named in RUN_BY.values():
-        path, _, name = named.partition("::")
-        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), named
-    said = [command for page in DOCUMENTS for each in _blocks(page) for command in _commands(each.text)]
-    assert [pattern for pattern in RUN_BY if not any(re.fullmatch(pattern, each) for each in said)] == []
-
-
 def test_shell_blocks_are_shell() -> None:
-    for page in DOCUMENTS:
-        for block in _blocks(page):
-            if block.language in SHELL:
-                script = re.sub(r"<[^>\n]*>", "X", block.text)
-                done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
-                assert done.returncode == 0, f"{block}: {done.stderr}"
+    for block in shell_blocks():
+        script = re.sub(r"<[^>\n]*>", "X", block.text)
+        done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{block}: {done.stderr}"
+
+
+# --- names of what is deployed ---
+
+
+def _asked_for(function: str, said: str) -> set[str]:
+    """What `id X` or `out X` asks for in a text; of a loop over names, each name."""
+    found: set[str] = set()
+    for name in re.findall(rf"\$\({function} \"?(\$?\w+)\"?\)|`{function} (\w+)`", said):
+        word = name[0] or name[1]
+        if not word.startswith("$"):
+            found.add(word)
+            continue
+        loops = re.findall(rf"for {word[1:]} in ([^;]+);", said)
+        found |= {each for loop in loops for each in loop.split()}
+    # A parameter of the function itself is no name.
+    return {each for each in found if not each.isdigit()}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_the_commands_ask_cloudformation_for_is_there(page: Path) -> None:
+    assert _asked_for("id", text(page)) - set(transformed()["Resources"]) == set()
+    assert _asked_for("out", text(page)) - set(template()["Outputs"]) == set()
+
+
+def test_names_are_found_in_commands_loops_and_running_text() -> None:
+    said = 'x "$(id A)" "$(arn "$(id "B")")" `out C`; for name in D E; do y "$(out $name)"; done; logs "$(id "$1")"'
+    assert (_asked_for("id", said), _asked_for("out", said)) == ({"A", "B"}, {"C", "D", "E"})
+
+
+RUNBOOKS = [pytest.param(ROOT / "docs" / name, id=name) for name in ("runbook.md", "runbook.ja.md")]
+
+
+def _queries(page: Path) -> list[str]:
+    """Queries for Logs Insights: blocks of text, and code in running text, that begin with `filter`."""
+    in_blocks = [each.text for each in documents.blocks(page) if each.language == "text"]
+    in_text = [each for each in re.findall(r"`([^`\n]+)`", prose(page)) if each.startswith("filter ")]
+    return [*in_blocks, *in_text]
+
+
+@cache
+def _code() -> str:
+    """All that is deployed."""
+    places = [*(ROOT / "layers" / "honnin" / "honnin").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+    return "\n".join(each.read_text(encoding="utf-8") for each in places)
+
+
+@pytest.mark.parametrize("page", RUNBOOKS)
+def test_queries_ask_for_messages_and_metrics_that_the_code_writes(page: Path) -> None:
+    queries = "\n".join(_queries(page))
+    messages = set(re.findall(r'message = "([^"]+)"', queries))
+    for several in re.findall(r"message in \[([^\]]+)\]", queries):
+        messages |= set(re.findall(r'"([^"]+)"', several))
+    metrics = set(re.findall(r"\b([A-Z]\w+) = 1\b", queries))
+    assert (len(messages) > 8, len(metrics) > 1) == (True, True)
+    assert [each for each in sorted(messages) if f'"{each}"' not in _code()] == []
+    assert [each for each in sorted(metrics) if f'"{each}"' not in _code()] == []
+
+
+@pytest.mark.parametrize("page", RUNBOOKS)
+def test_access_log_queries_ask_for_fields_of_the_access_logs(page: Path) -> None:
+    asked = {
+        word
+        for query in _queries(page)
+        if "status" in query and "record." not in query
+        for word in re.findall(r"\b(status|route|ip|integrationStatus|requestId|userAgent)\b", query)
+        if "message" not in query
+    }
+    written: set[str] = set()
+    for each in transformed()["Resources"].values():
+        if each["Type"] == "AWS::ApiGateway::Stage":
+            written |= set(json.loads(each["Properties"]["AccessLogSetting"]["Format"]))
+    assert asked >= {"status", "route", "ip"}
+    assert asked <= written
+
+
+@pytest.mark.parametrize("page", RUNBOOKS)
+def test_log_groups_alarms_and_queues_that_are_named_are_there(page: Path) -> None:
+    named = set(re.findall(r"`(\w+(?:LogGroup|Alarm|Queue|Function))`", text(page)))
+    assert len(named) > 30
+    assert named - set(transformed()["Resources"]) == set()
+
+
+def test_widgets_that_are_named_are_on_the_dashboard() -> None:
+    dashboard = (ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8")
+    lines = [line for line in prose(ROOT / "docs" / "runbook.md").splitlines() if re.search(r"[Ww]idgets? \"", line)]
+    named = {each for line in lines for each in re.findall(r"\"([A-Z][^\"]+)\"", re.split(r"[Ww]idgets? ", line)[1])}
+    assert len(named) > 4
+    assert [each for each in sorted(named) if f'"title": "{each}"' not in dashboard] == []
+
+
+def _tests_named(page: Path) -> Iterator[tuple[str, str]]:
+    """Each test that a page names, with its file; `::test_x` is one of the file that was named before."""
+    path = ""
+    for named, test in re.findall(r"`(tests/[\w/]+\.py)?(?:::(test_\w+))?`", prose(page)):
+        path = named or path
+        if named or test:
+            yield path, test
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_are_named_are_there(page: Path) -> None:
+    wrong = []
+    for path, test in _tests_named(page):
+        file = ROOT / path
+        if not file.is_file() or (test and f"def {test}(" not in file.read_text(encoding="utf-8")):
+            wrong.append(f"{path}::{test}")
+    assert wrong == []
+
+
+def test_the_threat_model_names_its_tests() -> None:
+    assert len([test for _, test in _tests_named(ROOT / "docs" / "security.md") if test]) > 40
 
 
 # --- the READMEs and the template ---
@@ -283,7 +313,7 @@ def test_shell_blocks_are_shell() -> None:
 
 def _section(page: Path, number: int) -> str:
     """The text under the n-th heading of the second level, its subsections included."""
-    return re.split(r"^## ", _prose(page), flags=re.MULTILINE)[number]
+    return re.split(r"^## ", prose(page), flags=re.MULTILINE)[number]
 
 
 def _tables(text: str) -> list[list[list[str]]]:
@@ -348,7 +378,7 @@ def test_both_languages_have_the_same_code(english: Path, japanese: Path) -> Non
     def code(page: Path) -> list[tuple[str, str | int, bool]]:
         return [
             (each.language, each.text.count("\n") if each.language == "mermaid" else each.text, each.marked)
-            for each in _blocks(page)
+            for each in documents.blocks(page)
         ]
 
     assert code(english) == code(japanese)
@@ -361,7 +391,7 @@ def test_both_languages_have_the_same_tables(english: Path, japanese: Path) -> N
     def shape(page: Path) -> list[list[tuple[int, list[str]]]]:
         return [
             [(len(row), sorted(set(re.findall(r"`([^`]+)`", " ".join(row))))) for row in table]
-            for table in _tables(_prose(page))
+            for table in _tables(prose(page))
         ]
 
     for number, (one, other) in enumerate(zip(shape(english), shape(japanese), strict=True)):

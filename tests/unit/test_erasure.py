@@ -1,7 +1,7 @@
 """Erasure of a user: what goes, what stays, and that crashes, races and late events bring nothing back."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
-from honnin.store import Certificate, Effect, Heard, LinkSession, Store, Unattached, UserStatus, utc_text
+from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus, utc_text
 from honnin.vault import Vault
 from honnin.vexora.submission import Submissions
 from honnin.webhook import Event
@@ -51,7 +51,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 84
+MOMENTS = 90
 
 
 class Crash(BaseException):
@@ -467,6 +467,50 @@ def test_records_whose_timeline_entries_have_expired_go_too(world: World) -> Non
     world.erase()
 
     assert world.naming(LINKED) == []
+
+
+def compared(world: World, day: str, missed: list[str], extra: list[str]) -> ReconFile:
+    """A recon file whose comparison found these."""
+    file = ReconFile("kyc_passport_risk_sync_recon", day, f"kyc_passport_risk_1_{day}.csv", "STORED")
+    facts = {"missed_sample": missed, "extra_sample": extra, "counts": {"missed": len(missed)}}
+    world.store.end_recon_comparison(file, "COMPARED", facts)
+    return file
+
+
+def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World) -> None:
+    world.link(FORMER)
+    world.link()
+    first = compared(world, "2026-03-01", [NEIGHBOUR, LINKED, "auth-x"], [FORMER])
+    second = compared(world, "2026-03-30", [NEIGHBOUR], [LINKED, "auth-y"])
+    third = compared(world, "2026-03-31", [NEIGHBOUR], ["auth-y"])
+
+    world.erase()
+
+    assert world.naming(LINKED, FORMER) == []
+    found = [world.store.recon_file(each.file_type, each.day, each.name) for each in (first, second, third)]
+    assert [(each.missed_sample, each.extra_sample, each.counts) for each in found if each] == [
+        ((NEIGHBOUR, "auth-x"), (), {"missed": 3}),
+        ((NEIGHBOUR,), ("auth-y",), {"missed": 1}),
+        ((NEIGHBOUR,), ("auth-y",), {"missed": 1}),
+    ]
+
+
+def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> None:
+    world.link()
+    compared(world, "2026-03-30", [LINKED, "auth-x"], [])
+    taken = world.store._forget_sample
+
+    def overtaken(item: dict[str, Any], authorization_ids: Collection[str]) -> bool:
+        world.store._forget_sample = taken  # type: ignore[method-assign]
+        compared(world, "2026-03-30", [LINKED, "auth-x", "auth-z"], [])
+        return taken(item, authorization_ids)
+
+    world.store._forget_sample = overtaken  # type: ignore[method-assign]
+    world.erase()
+
+    assert world.naming(LINKED) == []
+    [file] = world.store.recon_files("kyc_passport_risk_sync_recon", "2026-03-30", "2026-03-30")
+    assert file.missed_sample == ("auth-x", "auth-z")
 
 
 def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_parked(world: World) -> None:

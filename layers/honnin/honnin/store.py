@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
 from honnin.observability import loggable
+from honnin.recon.file_types import FILE_TYPES
 from honnin.status import OPEN
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ SHARDS = "0123456789abcdef"
 
 # The kinds of webhooks whose users PayPay also lists in a recon file: each has a ledger.
 LEDGERS = ("kyc", "risk", "account_status")
+
+# What a recon file's item shows of the ids that a comparison found.
+_SAMPLES = ("missed_sample", "extra_sample")
 
 # BatchGetItem and BatchWriteItem take no more.
 _MOST_KEYS = 100
@@ -830,6 +834,8 @@ class Store:
             self.mark_erased(each, certificate.begun_at)
             self._delete([_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}) for event_id in event_ids(each)])
             self.count_erased(certificate, self._forget_authorization(each, certificate.begun_at))
+        if not all(self._forget_samples(file_type, footprint.authorization_ids) for file_type in FILE_TYPES):
+            return False
         submissions = sum(self._forget_submission(each, certificate.begun_at) for each in footprint.submission_ids)
         redacted = sum(self._redact(entry, footprint.authorization_ids) for entry in footprint.entries)
         self.count_erased(certificate, {"timelineEntries": redacted, "submissions": submissions})
@@ -846,6 +852,27 @@ class Store:
         links = sum(key["sk"]["S"] == "LINK" for key in keys)
         self._delete([*keys, *map(_encode, _ledger_keys(user_authorization_id, at))])
         return {"links": links, "waitingEvents": len(keys) - links}
+
+    def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
+        """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
+        if not authorization_ids:
+            return True
+        named = {f":id{number}": each for number, each in enumerate(authorization_ids)}
+        pages = self._db.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression=" OR ".join(f"contains({sample}, {name})" for name in named for sample in _SAMPLES),
+            ExpressionAttributeValues=_encode({":pk": f"RECON#{file_type}", **named}),
+        )
+        items = [_decode(item) for page in pages for item in page["Items"]]
+        return all(self._forget_sample(item, set(authorization_ids)) for item in items)
+
+    def _forget_sample(self, item: Item, authorization_ids: Collection[str]) -> bool:
+        shown = {name: item[name] for name in _SAMPLES if name in item}
+        left = {name: [each for each in shown[name] if each not in authorization_ids] for name in shown}
+        unchanged = " AND ".join(f"{name} = :old_{name}" for name in shown)
+        known = {f"old_{name}": value for name, value in shown.items()}
+        return self._try(self._set({"pk": item["pk"], "sk": item["sk"]}, left, unchanged, known=known))
 
     def _forget_submission(self, submission_id: str, at: str) -> bool:
         return self._try(

@@ -1,0 +1,224 @@
+"""Bring back what was deleted from the state table, out of one that was restored beside it: `make bring-back`.
+
+    make bring-back STACK=honnin-prod FROM=honnin-prod-restored SINCE=2026-11-20T03:00:00Z [DRY_RUN=1]
+
+`SINCE` is the moment that the other table was restored to. Items that the live table does not have are copied; what
+is there, and so at least as new, is not touched. Running it twice, or stopping in the middle, does no harm.
+
+A restored table also holds what was deleted on purpose. These are left out:
+
+- whatever names a user who was erased since, or a PayPay authorization of one: it stays erased;
+- the mark of an erased authorization that is linked again since: its events would be dropped;
+- what waited for a link that has been made since: it was moved to the user's timeline then;
+- what has expired since.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import Progress
+
+from honnin.store import Store, Stored, authorization_hash, utc_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# One BatchGetItem.
+_AT_ONCE = 100
+
+# A link that is made takes away what these are.
+_UNTIL_LINKED = ("erased", "waiting")
+
+Advance = Callable[[int], object]
+
+
+class BringBackError(Exception):
+    """Nothing can be brought back; the message says why."""
+
+
+@dataclass(frozen=True)
+class LiveFacts:
+    """What the live table says that the restored one could not know.
+
+    `erased_users`: those erased since. `erased` and `linked` are SHA-256 of PayPay authorizations: those of erased
+    users, and those that belong to a user now.
+    """
+
+    erased_users: frozenset[str]
+    erased: frozenset[str] = field(repr=False)
+    linked: frozenset[str] = field(repr=False)
+
+
+@dataclass
+class Outcome:
+    """What was done: items brought back by kind, items left out by reason."""
+
+    brought: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[str], advance: Advance) -> LiveFacts:
+    """Read both tables for what must not come back.
+
+    `since` is UTC as the table writes it. `also_erased` are users whose certificates the live table has lost.
+    """
+    # What a link may have ended is little; the links themselves are as many as there are users.
+    ended_by_link: set[str] = set()
+    for each in _watched(restored.everything(), advance):
+        if each.kind in _UNTIL_LINKED:
+            ended_by_link |= each.authorizations
+    users: set[str] = set(also_erased)
+    erased: set[str] = set()
+    linked: set[str] = set()
+    for each in _watched(live.everything(), advance):
+        if each.kind == "certificate" and (each.completed_at is None or each.completed_at >= since):
+            users.add(str(each.user_id))
+        elif each.kind == "erased":
+            erased |= each.authorizations
+        elif each.kind in ("link", "status"):
+            linked |= each.authorizations & ended_by_link
+    for user_id in users:
+        erased |= {authorization_hash(each) for each in restored.footprint(user_id).authorization_ids}
+    return LiveFacts(frozenset(users), frozenset(erased), frozenset(linked))
+
+
+def bring_back(
+    restored: Store, live: Store, facts: LiveFacts, *, now: int, dry_run: bool = False, advance: Advance
+) -> Outcome:
+    """Copy what the live table does not have, and leave out what must not come back.
+
+    `now` is in epoch seconds. With `dry_run` nothing is written, and the outcome is what would be done.
+    """
+    outcome = Outcome()
+    for some in batched(_watched(restored.everything(), advance), _AT_ONCE, strict=False):
+        for each in live.missing(some):
+            reason = why_left_out(each, facts, now)
+            if reason:
+                outcome.left_out[reason] += 1
+            elif dry_run or live.put_back(each):
+                outcome.brought[each.kind] += 1
+    return outcome
+
+
+def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
+    """Why an item must not come back; None where it may."""
+    if stored.expires_at is not None and stored.expires_at <= now:
+        return "expired since"
+    if stored.kind == "certificate":
+        return None  # it proves the erasure, and names nobody at a provider
+    if stored.user_id in facts.erased_users:
+        return "of users erased since"
+    if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
+        return "of authorizations linked since"
+    # The mark itself belongs to an erased authorization. What has a user was decided by the user.
+    if stored.kind != "erased" and stored.user_id is None and stored.authorizations & facts.erased:
+        return "of users erased since"
+    return None
+
+
+def _watched(items: Iterable[Stored], advance: Advance) -> Iterator[Stored]:
+    for each in items:
+        advance(1)
+        yield each
+
+
+def _stores(stack: str, restored: str) -> tuple[Store, Store, int | None]:
+    """The restored and the live table, and about how many items there are to read in all (None: not known).
+
+    Raises
+    ------
+    BringBackError
+        There is no such table, or it is the live one.
+    """
+    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    if "StateTableName" not in outputs:
+        raise BringBackError("it has no output StateTableName: is it a stack of Honnin?")
+    live = outputs["StateTableName"]
+    if restored == live:
+        raise BringBackError(f"{restored} is the live table itself: name the one that was restored beside it")
+    db: DynamoDBClient = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "max_attempts": 10}))
+    # DynamoDB counts every six hours only; a table that was just restored may count as empty.
+    counts = [db.describe_table(TableName=name)["Table"].get("ItemCount", 0) for name in (restored, live)]
+    total = 2 * counts[0] + counts[1] if all(counts) else None
+    return Store(restored, db), Store(live, db), total
+
+
+def _moment(text: str) -> str:
+    """A moment with its offset, as the table writes it."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without its offset from UTC")
+    return utc_text(moment)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m operations.bring_back",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-prod")
+    parser.add_argument("--from", required=True, dest="restored", help="name of the table that was restored beside it")
+    parser.add_argument(
+        "--since", required=True, type=_moment, help="the moment it was restored to, for example 2026-11-20T03:00:00Z"
+    )
+    parser.add_argument(
+        "--erased",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="leave this user out as well: a certificate kept outside says that the user was erased since (repeatable)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="write nothing, and say what would be done")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """The command; 0 when it is done, 1 with one sentence when it could not be, 2 for wrong usage, 130 interrupted."""
+    arguments = _arguments()
+    screen = Console(highlight=False)
+    try:
+        restored, live, total = _stores(arguments.stack, arguments.restored)
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("Items read", total=total)
+
+            def advance(number: int) -> None:
+                progress.advance(task, number)
+
+            facts = live_facts(restored, live, arguments.since, arguments.erased, advance)
+            outcome = bring_back(
+                restored, live, facts, now=int(time.time()), dry_run=arguments.dry_run, advance=advance
+            )
+    except (BotoCoreError, ClientError, BringBackError) as error:
+        print(f"Nothing more can be brought back to {arguments.stack}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. Run it again: it goes on where it was.", file=sys.stderr)  # noqa: T201
+        return 130
+    _print(screen, outcome, facts, dry_run=arguments.dry_run)
+    return 0
+
+
+def _print(screen: Console, outcome: Outcome, facts: LiveFacts, *, dry_run: bool) -> None:
+    for kind, number in sorted(outcome.brought.items()):
+        screen.print(f"{number} × {kind}")
+    done = "would be brought back" if dry_run else "brought back"
+    screen.print(f"{outcome.brought.total()} items {done}; {len(facts.erased_users)} users were erased since.")
+    for reason, number in sorted(outcome.left_out.items()):
+        screen.print(f"{number} left out: {reason}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
