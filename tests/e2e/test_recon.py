@@ -1,6 +1,7 @@
 """Recon on the deployed stack, with the Scheduler really firing: the night's files find what webhooks did not tell."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,8 @@ def test_a_resent_file_with_other_rows_is_a_revision_and_the_same_one_nothing(st
         return [(each["fileName"], each["state"]) for each in report(stack, day) if name in each["fileName"]]
 
     def put_and_send(text: str) -> None:
+        # A notice is known by its URL and its second.
+        time.sleep(1)
         _put(stack, name, day, text)
         before = _received(stack, name)
         with ahead(stack, days=5):
