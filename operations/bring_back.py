@@ -106,7 +106,7 @@ def bring_back(
             reason = why_left_out(each, facts, now)
             if reason:
                 outcome.left_out[reason] += 1
-            elif dry_run or live.put_back(each):
+            elif dry_run or live.put_back(each, facts.erased):
                 outcome.brought[each.kind] += 1
     return outcome
 

@@ -29,7 +29,7 @@ REMOVAL: Mapping[str, Sequence[str]] = {
     "AWS::SQS::Queue": ("aws sqs delete-queue --queue-url {id}",),
     "AWS::S3::Bucket": (
         "aws s3api delete-objects --bucket {id} --delete"
-        ' "$(aws s3api list-object-versions --bucket {id} --max-items 1000 --output json'
+        ' "$(aws s3api list-object-versions --bucket {id} --max-items 250 --output json'
         " --query '{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\""
         "    # again and again, until it says that Objects is empty",
         "aws s3api delete-bucket --bucket {id}",

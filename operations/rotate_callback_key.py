@@ -91,6 +91,13 @@ def main() -> int:
     except (BotoCoreError, ClientError, RotationError) as error:
         print(f"The callback key of {arguments.stack} was not changed: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            "Stopped while waiting: the old key is still in use, and nothing was made under the new one. "
+            "Run it with --drop-previous now, then again.",
+            file=sys.stderr,
+        )
+        return 130
     screen.print("The new key is in use; the old one is accepted until --drop-previous.")
     return 0
 

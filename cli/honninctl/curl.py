@@ -24,6 +24,8 @@ _FORM = "-F --form --form-string"
 _REQUEST = "-X --request -H --header --url"
 _SHORT_WITH_VALUE = "XHdFAoemxwbcu"
 
+_FORM_QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_DOT_SEGMENT = re.compile(r"/(\.|%2e){1,2}(/|$)", re.IGNORECASE)
 _ANSI_QUOTED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
@@ -80,6 +82,7 @@ class _Draft:
     body: list[bytes] = field(default_factory=list)
     form: list[Field] = field(default_factory=list)
     is_json: bool = False
+    path_as_is: bool = False
 
 
 def parse(text: str, read_file: Callable[[str], bytes] = lambda name: Path(name).read_bytes()) -> Request:
@@ -98,6 +101,9 @@ def parse(text: str, read_file: Callable[[str], bytes] = lambda name: Path(name)
         _take(draft, option, value, read_file)
     if not draft.url:
         raise UsageError("the curl command line has no URL")
+    if not draft.path_as_is and _DOT_SEGMENT.search(urlsplit(draft.url).path):
+        # Which of them it resolves (/%2e%2e/ as well?) depends on curl's version.
+        raise UsageError("curl resolves /./ and /../ before it sends: write the path as it is sent, or --path-as-is")
     return _finished(draft)
 
 
@@ -165,7 +171,9 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
         draft.is_json = draft.is_json or option == "--json"
         draft.body.append(_data(option, value, read_file))
     elif _is(option, _FORM):
-        draft.form.append(_form_field(option, value))
+        draft.form.append(_form_field(option, value, read_file))
+    elif option == "--path-as-is":
+        draft.path_as_is = True
     elif option in ("-I", "--head"):
         draft.method = draft.method or "HEAD"
     elif not _is(option, _FLAGS) and not _is(option, _WITHOUT_EFFECT):
@@ -178,25 +186,45 @@ def _data(option: str, value: str, read_file: Callable[[str], bytes]) -> bytes:
         return f"{name}={quote(text, safe='')}".encode() if equals and name else quote(text or value, safe="").encode()
     if option == "--data-raw" or not value.startswith("@"):
         return value.encode()
-    try:
-        content = read_file(value[1:])
-    except OSError as error:
-        raise UsageError(f"the file {value[1:]} of the curl command line cannot be read: {error.strerror}") from None
+    content = _read(value[1:], read_file)
     # curl: --data drops line ends and NULs from a file; --data-binary and --json keep every byte.
     return content if option in ("--data-binary", "--json") else re.sub(rb"[\r\n\x00]", b"", content)
 
 
-def _form_field(option: str, value: str) -> Field:
+def _form_field(option: str, value: str, read_file: Callable[[str], bytes]) -> Field:
+    """A field of -F as curl takes it apart (its man page, "-F")."""
     name, equals, text = value.partition("=")
     if not equals:
         raise UsageError(f"the form field {name!r} has no value: write -F name=value")
-    if option != "--form-string" and text[:1] in ("@", "<"):
-        return Field(name, "", f"form field {name}", is_file=True)
-    if option != "--form-string":
-        # -F takes attributes after a semicolon: name=value;type=text/plain.
-        text = re.sub(r";\s*(type|filename|encoder)=.*$", "", text)
-        text = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-    return Field(name, text, f"form field {name}")
+    origin = f"form field {name}"
+    if option == "--form-string":
+        return Field(name, text, origin)
+    if text.startswith("@"):
+        return Field(name, "", origin, is_file=True)
+    if text.startswith("("):
+        raise UsageError(f"the form field {name!r} is a multipart of its own, which Vexora's rule does not speak of")
+    if text.startswith("<"):
+        # Sent as a text, not as a file.
+        content = _read(_form_word(text[1:]), read_file)
+        try:
+            return Field(name, content.decode(), f"{origin}, from the file {_form_word(text[1:])}")
+        except UnicodeDecodeError:
+            raise UsageError(f"the file of the form field {name!r} is no text in UTF-8") from None
+    return Field(name, _form_word(text), origin)
+
+
+def _form_word(text: str) -> str:
+    """What stands before the attributes (`;type=text/plain`) of a form field: in quotes, or up to a semicolon."""
+    if quoted := _FORM_QUOTED.match(text):
+        return re.sub(r'\\([\\"])', r"\1", quoted[1])
+    return text.partition(";")[0].strip()
+
+
+def _read(name: str, read_file: Callable[[str], bytes]) -> bytes:
+    try:
+        return read_file(name)
+    except OSError as error:
+        raise UsageError(f"the file {name} of the curl command line cannot be read: {error.strerror}") from None
 
 
 def _finished(draft: _Draft) -> Request:

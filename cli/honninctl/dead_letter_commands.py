@@ -28,7 +28,8 @@ _RUN_ADVICE: Mapping[Queue, str] = {
     "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
 }
 _TO_DISCARD = (
-    "  Then delete the letters, which are of no more use: honninctl deadletters redrive --queue {queue} --discard"
+    "  run.json must not hold errorType: the command ends well after a failed run, too. Then delete the letters, which "
+    "are of no more use: honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
@@ -142,12 +143,22 @@ def _put_back(cli: Cli, places: Places, *, yes: bool) -> dict[Queue, Counter[str
         return None
     with cli.screen.progress("Putting back", number) as moved_on:
         moved = {each: redrive.put_back(cli.deployment, each, url, moved_on) for each, url in wanted.urls.items()}
+    stayed = _stayed(cli, wanted)
     if not cli.screen.as_json:
         for each, found in moved.items():
             _show_counts(cli, each, found)
         total = sum(found.total() for found in moved.values())
-        cli.screen.line(f"{total} put back." if total else "There were no dead letters to put back.", "green")
+        none = "Nothing was put back." if stayed else "There were no dead letters to put back."
+        cli.screen.line(f"{total} put back." if total else none, "green" if total or not stayed else "yellow")
     return moved
+
+
+def _stayed(cli: Cli, places: Places) -> bool:
+    """Whether letters are left, which is said: without it, nothing to move would look like nothing there."""
+    left = {queue: number for queue, number in dead_letters.counts(cli.deployment, places).items() if number}
+    for queue, number in left.items():
+        cli.screen.note(f"{queue}: about {number} stay: parked meanwhile, or hidden by another reader for two minutes.")
+    return bool(left)
 
 
 def _runs(cli: Cli, places: Places, *, discard: bool, yes: bool) -> tuple[dict[Queue, int], dict[Queue, int]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from honninctl import dead_letters, egress
@@ -100,8 +101,11 @@ def examine(
 TOPICS = 11
 
 
-def _guarded(topic: str, examination: _Examination) -> Iterator[Check]:
-    """The checks of a topic; an error becomes a failed check, but for one that leaves nothing to check."""
+def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[Check]:
+    """The checks of a topic, or of one thing (`what`) of it; an error becomes a failed check.
+
+    But for one that leaves nothing to check, which is raised.
+    """
     try:
         yield from examination()
     except Exception as error:
@@ -109,7 +113,7 @@ def _guarded(topic: str, examination: _Examination) -> Iterator[Check]:
         if topic in ("credentials", "stack") and isinstance(told, NoAccessError | NotFoundError | UsageError):
             raise told from None
         advice = "give your credentials that permission" if isinstance(told, NoAccessError) else "mend that first"
-        yield Check(topic, Verdict.FAIL, str(told), advice)
+        yield Check(topic, Verdict.FAIL, f"{what}: {told}" if what else str(told), advice)
 
 
 def _credentials(deployment: Deployment) -> Iterator[Check]:
@@ -235,19 +239,28 @@ def _egress(deployment: Deployment, told: Sequence[str]) -> Iterator[Check]:
         return
     found = egress.find(deployment)
     if not found.in_vpc:
-        advice = (
-            "PayPay takes calls from registered addresses only: deploy into a VPC with a NAT gateway, and tell PayPay"
-        )
-        yield Check("egress", Verdict.WARN, "the functions have no fixed address (no VPC)", advice)
+        yield _without_vpc(told)
         return
     if found.unclear:
         subnets = ", ".join(found.unclear)
-        advice = "give it a default route to a NAT gateway, or ask your network team for its public address"
-        yield Check("egress", Verdict.FAIL, f"no NAT gateway behind {subnets}", advice)
-    yield from _compared(found.addresses, told)
+        advice = (
+            "if another way leads out (Transit Gateway, firewall, NAT instance), ask your network team for its public "
+            "address and see that PayPay was told it; if none does, add a default route to a NAT gateway"
+        )
+        yield Check("egress", Verdict.FAIL, f"no NAT gateway behind {subnets}: its address is not known here", advice)
+    yield from _compared(found.addresses, told, whole=not found.unclear)
 
 
-def _compared(ours: Sequence[str], told: Sequence[str]) -> Iterator[Check]:
+def _without_vpc(told: Sequence[str]) -> Check:
+    advice = "PayPay takes calls from registered addresses only: deploy into a VPC with a NAT gateway, and tell PayPay"
+    found = "the functions have no fixed address (no VPC)"
+    if told:
+        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(told)}", advice)
+    return Check("egress", Verdict.WARN, found, advice)
+
+
+def _compared(ours: Sequence[str], told: Sequence[str], *, whole: bool) -> Iterator[Check]:
+    """Our addresses against those that PayPay was told. Not `whole`: there are more of ours than are known here."""
     if not told:
         if ours:
             advice = "tell PayPay, then check with --told-ip"
@@ -259,8 +272,13 @@ def _compared(ours: Sequence[str], told: Sequence[str]) -> Iterator[Check]:
     elif ours:
         yield Check("egress", Verdict.OK, f"PayPay was told {', '.join(ours)}")
     if unused := sorted(set(told) - set(ours)):
-        advice = "have PayPay take it off the list, unless something else of yours calls from it"
-        yield Check("egress", Verdict.WARN, f"PayPay was told {', '.join(unused)}, which is not ours", advice)
+        found = f"PayPay was told {', '.join(unused)}"
+        if whole:
+            advice = "have PayPay take it off the list, unless something else of yours calls from it"
+            yield Check("egress", Verdict.WARN, f"{found}, which is not ours", advice)
+        else:
+            advice = "leave it on the list until your network team says"
+            yield Check("egress", Verdict.WARN, f"{found}, which may be ours or not", advice)
 
 
 def _tables(deployment: Deployment) -> Iterator[Check]:
@@ -268,28 +286,37 @@ def _tables(deployment: Deployment) -> Iterator[Check]:
         name = deployment.outputs.get(key)
         if name is None:
             yield _without(deployment, "table", key)
-            continue
-        status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
-        verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
-        yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
+        else:
+            yield from _guarded("table", partial(_table, deployment, name), name)
+
+
+def _table(deployment: Deployment, name: str) -> Iterator[Check]:
+    status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
+    verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
+    yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
-    for what, key in _QUEUES.items():
+    parking = {f"dead letters, {queue}": key for queue, key in dead_letters.OUTPUTS.items()}
+    for what, key in {**_QUEUES, **parking}.items():
         url = deployment.outputs.get(key)
         if url is None:
             yield _without(deployment, "queues", key)
         else:
-            yield Check("queues", Verdict.OK, f"{what}: {dead_letters.waiting(deployment, url)} waiting")
-    for queue, key in dead_letters.OUTPUTS.items():
-        url = deployment.outputs.get(key)
-        if url is None:
-            yield _without(deployment, "queues", key)
-        elif parked := dead_letters.waiting(deployment, url):
-            advice = f"honninctl deadletters list --queue {queue}"
-            yield Check("queues", Verdict.WARN, f"dead letters, {queue}: {parked}", advice)
-        else:
-            yield Check("queues", Verdict.OK, f"dead letters, {queue}: none")
+            look = _parked if what in parking else _waiting
+            yield from _guarded("queues", partial(look, deployment, what, url), what)
+
+
+def _waiting(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
+    yield Check("queues", Verdict.OK, f"{what}: {dead_letters.waiting(deployment, url)} waiting")
+
+
+def _parked(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
+    if parked := dead_letters.waiting(deployment, url):
+        advice = f"honninctl deadletters list --queue {what.rpartition(' ')[2]}"
+        yield Check("queues", Verdict.WARN, f"{what}: {parked}", advice)
+    else:
+        yield Check("queues", Verdict.OK, f"{what}: none")
 
 
 def _without(deployment: Deployment, topic: str, key: str) -> Check:
@@ -302,9 +329,13 @@ def _without(deployment: Deployment, topic: str, key: str) -> Check:
 
 def _buckets(deployment: Deployment) -> Iterator[Check]:
     for key in sorted(each for each in deployment.outputs if each.endswith("BucketName")):
-        name = deployment.output(key)
-        deployment.client("s3").head_bucket(Bucket=name)
-        yield Check("buckets", Verdict.OK, f"{key.removesuffix('BucketName')}: {name}")
+        what = f"{key.removesuffix('BucketName')}: {deployment.output(key)}"
+        yield from _guarded("buckets", partial(_bucket, deployment, what, deployment.output(key)), what)
+
+
+def _bucket(deployment: Deployment, what: str, name: str) -> Iterator[Check]:
+    deployment.client("s3").head_bucket(Bucket=name)
+    yield Check("buckets", Verdict.OK, what)
 
 
 def _bus(deployment: Deployment) -> Iterator[Check]:

@@ -195,7 +195,10 @@ def _page_through(cli: Cli, user: str, limit: int, *, reveal: bool) -> None:
     while page := list(islice(entries, limit)):
         _show_entries(cli, page)
         following = next(entries, None)
-        if following is None or cli.screen.ask("Enter for older entries, q to stop: ").strip().lower() == "q":
+        if following is None:
+            return
+        answer = cli.screen.ask("Enter for older entries, q to stop: ")
+        if answer is None or answer.strip().lower() == "q":
             return
         entries = chain([following], entries)
 

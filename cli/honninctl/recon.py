@@ -155,12 +155,14 @@ def calendar_day(day: str, file_type: str, files: Sequence["ReconFile"], now: da
         return _without_comparison(day, file_type, files, now)
     counts: Counter[str] = Counter()
     for each in compared:
-        counts.update(missed=int(each.counts.get("missed", 0)))
-        counts.update({name: int(number) for name, number in each.repairs.items()})
+        missed = int(each.counts.get("missed", 0))
+        # Who was erased meanwhile is neither applied nor waiting. Until the first report, everybody waits.
+        repairs = each.repairs or {"waiting": missed}
+        counts.update(missed=missed, applied=int(repairs.get("applied", 0)), waiting=int(repairs.get("waiting", 0)))
     late = min(each.compared_at or "" for each in compared) > _utc(deadline(day))
     state = DayState.LATE if late else DayState.COMPARED
     if counts["missed"]:
-        state = DayState.REPAIRED if counts["applied"] >= counts["missed"] else DayState.REPAIRING
+        state = DayState.REPAIRING if counts["waiting"] else DayState.REPAIRED
     return CalendarDay(
         day,
         file_type,
@@ -168,7 +170,7 @@ def calendar_day(day: str, file_type: str, files: Sequence["ReconFile"], now: da
         late=late,
         missed=counts["missed"],
         repaired=counts["applied"],
-        waiting=max(0, counts["missed"] - counts["applied"]),
+        waiting=counts["waiting"],
     )
 
 
@@ -182,7 +184,9 @@ def deadline(day: str) -> datetime:
 def _without_comparison(day: str, file_type: str, files: Sequence["ReconFile"], now: datetime) -> CalendarDay:
     told = [each for each in files if each.state not in ("MISSING", "IGNORED")]
     if told:
-        last = max(told, key=lambda each: each.received_at or each.stored_at or "")
+        # A file that is still under way decides; another name that was refused meanwhile does not hide it.
+        under_way = [each for each in told if each.state in ("ANNOUNCED", "STORED")]
+        last = max(under_way or told, key=lambda each: each.received_at or each.stored_at or "")
         return CalendarDay(day, file_type, DayState[last.state], reason=last.reason)
     if any(each.state == "MISSING" for each in files):
         return CalendarDay(day, file_type, DayState.MISSING, reason="never announced")

@@ -35,7 +35,7 @@ _STYLES = {
 }
 _LEGEND = {
     DayState.COMPARED: "nobody was missed",
-    DayState.REPAIRED: "so many users were missed, and have been read again",
+    DayState.REPAIRED: "so many missed users have been read again; nobody waits",
     DayState.REPAIRING: "so many are still waiting to be read",
     DayState.LATE: "compared after 10:15 of the next day",
     DayState.MISSING: "never announced: ask PayPay to resend it",

@@ -6,6 +6,7 @@ What had taken effect before takes none again, so redriving twice, or stopping i
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from honninctl.dead_letters import RUNS, Queue, error_type
@@ -40,7 +41,9 @@ def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None
     wanted = [each for each in RUNS[queue] if each in named or (None in named and f"{each}Name" in deployment.outputs)]
     names = [deployment.outputs.get(f"{each}Name", f"<{each}>") for each in wanted]
     options = "".join(f" {each}" for each in deployment.aws_options)
-    return [f"aws lambda invoke --function-name {name}{options} run.json && cat run.json" for name in names]
+    # A run takes up to 15 minutes. By default the AWS CLI gives up after one, and calls the function a second time.
+    patient = "--cli-read-timeout 0"
+    return [f"aws lambda invoke --function-name {name} {patient}{options} run.json && cat run.json" for name in names]
 
 
 def move(
@@ -51,7 +54,7 @@ def move(
     Returns how many there were of each `errorType`; `moved` is called with each number done. A message is deleted only
     after the target has taken it: a crash between the two repeats it.
     """
-    begun_ms = int(time.time() * 1000)
+    begun_ms = _now_ms(sqs, source_url)
     done: Counter[str] = Counter()
     while message := _next(sqs, source_url):
         # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
@@ -64,6 +67,16 @@ def move(
         done[error_type(message)] += 1
         moved(1)
     return done
+
+
+def _now_ms(sqs: "SQSClient", url: str) -> int:
+    """The time by the queue's clock, which dates the letters: with this machine's, letters would be taken for new."""
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    here = time.time()
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    # Whole seconds only. Where this machine's clock is within that second, it knows the rest of it.
+    there = parsedate_to_datetime(date).timestamp() if date else here
+    return int((here if there <= here < there + 1 else there + 1) * 1000)
 
 
 def _next(sqs: "SQSClient", url: str) -> Any:

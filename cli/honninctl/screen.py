@@ -76,10 +76,10 @@ class Screen:
 
     def confirmed(self, question: str) -> bool:
         """Whether a person answers the question with yes. Raises `UsageError` where nobody can be asked."""
-        return self.ask(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        return (self.ask(f"{question} [y/N] ") or "").strip().lower() in ("y", "yes")
 
-    def ask(self, question: str) -> str:
-        """What a person types after the question, which goes to stderr.
+    def ask(self, question: str) -> str | None:
+        """What a person types after the question, which goes to stderr; None for Ctrl-D, the end of the input.
 
         Raises `UsageError` where nobody can be asked.
         """
@@ -87,7 +87,12 @@ class Screen:
             raise UsageError("nobody can be asked here: add --yes")
         sys.stderr.write(question)
         sys.stderr.flush()
-        return sys.stdin.readline().rstrip("\n")
+        line = sys.stdin.readline()
+        if not line:
+            # The person's cursor still stands behind the question.
+            sys.stderr.write("\n")
+            return None
+        return line.rstrip("\n")
 
 
 def _console(*, stderr: bool) -> "Console":

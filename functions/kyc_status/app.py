@@ -41,7 +41,7 @@ def _erasure() -> Erasure:
     return Erasure(
         store=_store(),
         vault=Vault(settings().personal_data_bucket),
-        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=15),
+        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=12),
         sweep_later=partial(sweep_later, settings().event_queue_url),
         now=lambda: datetime.now(UTC),
     )

@@ -77,6 +77,8 @@ def night(stack: Stack) -> Iterator[Night]:
     yesterday = _day(1)
     _announce(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
     _fetch_until(stack, yesterday, lambda files: any(each["repairs"]["applied"] == 1 for each in files))
+    # At 10:15 somebody would have been told of the two files that never came.
+    stack.invoke("ReconDeadlineFunction")
     day = play_night(stack)
     _fetch_until(stack, day, is_settled)
     event_id = dead_letters.park_event(stack, authorization)
@@ -84,7 +86,8 @@ def night(stack: Stack) -> Iterator[Night]:
     dead_letters.park_runs(stack)
     yield Night(day, yesterday, user_id, authorization, event_id)
     assert honninctl(stack, "deadletters", "redrive", "--discard", "--yes").code == 0
-    for key in seeded:
+    missing = [{"pk": {"S": f"RECON#{each}"}, "sk": {"S": f"{yesterday}#"}} for each in (KYC, ACCOUNT)]
+    for key in (*seeded, *missing):
         stack.client("dynamodb").delete_item(TableName=stack.outputs["StateTableName"], Key=key)
 
 
@@ -113,7 +116,7 @@ def _seed_month(stack: Stack) -> list[dict[str, Any]]:
             missed = facts.get("missed", "0")
             tallies = {
                 "counts": {"M": {"rows": {"N": "40"}, "matched": {"N": "40"}, "missed": {"N": missed}}},
-                "repairs": {"M": {"applied": {"N": missed}}},
+                "repairs": {"M": {"applied": {"N": missed}, "changed": {"N": "0"}, "waiting": {"N": "0"}}},
             }
             tallied = tallies if facts["state"] == "COMPARED" else {}
             stack.client("dynamodb").put_item(TableName=stack.outputs["StateTableName"], Item={**texts, **tallied})
@@ -239,6 +242,9 @@ def test_the_calendar_leads_to_the_day_and_to_who_was_missed(night: Night, conso
     sheets = chromium.driver.find_elements(By.CSS_SELECTOR, ".sheet")
     assert [len(each.find_elements(By.CSS_SELECTOR, "a.cell")) for each in sheets] == [30, 30, 30]
     assert "Something needs a person." in chromium.text("main")
+    for file_type in (KYC, ACCOUNT):
+        cell = chromium.driver.find_element(By.CSS_SELECTOR, f'a.cell[href$="{night.yesterday}#{file_type}"]')
+        assert str(cell.get_attribute("title")).endswith(": missing")
     _shot(chromium, "console-recon")
     chromium.press(f'a.cell[href$="{night.yesterday}#{RISK}"]', until=night.yesterday)
     assert "all have been read again" in chromium.text(f"#{RISK} .says")

@@ -170,6 +170,11 @@ def test_after_erasure_a_scan_of_everything_finds_nothing_of_the_user(stack: Sta
     assert holding(buckets(stack), person.values), "the net holds: the vault is in it"
     assert holding(tables(stack), person.authorizations), "and so are the tables"
     assert holding(logs(stack), ("EventQueued",))
+    sqs = stack.client("sqs")
+    planted = sqs.create_queue(QueueName=f"planted-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    sqs.send_message(QueueUrl=planted, MessageBody=json.dumps(person.values))
+    assert holding(queues(stack), person.values), "and the queues"
+    sqs.delete_queue(QueueUrl=planted)
     other = live(stack)
     missed_and_repaired(stack, person)
 

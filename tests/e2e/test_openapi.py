@@ -24,8 +24,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from honnin import webhook
-from local import deployment
+from local import demo, deployment
 from local.demo_paypay import account_link, press_allow
+from local.demo_recon import is_settled, play_night, report
 from local.stack import Merchant, Stack
 from operations.openapi.document import PLACE
 
@@ -65,7 +66,7 @@ def _parameters(path: str) -> set[str]:
 
 EXAMPLES = list(_examples())
 # What the fixture `api` makes. A deletion comes last: it takes away what the others ask for.
-KNOWN = {"userId", "codeId", "submissionId", "token"}
+KNOWN = {"userId", "codeId", "submissionId", "token", "date"}
 ABOUT_KNOWN = sorted(
     (each for each in OPERATIONS if set() < _parameters(str(each.values[1])) <= KNOWN),
     key=lambda each: each.values[0] == "delete",
@@ -124,11 +125,30 @@ def api(stack: Stack) -> Iterator[Api]:
         "codeId": linked["codeId"],
         "submissionId": submission_id,
         "token": webhook.callback_token(submission_id, _callback_key(stack)),
+        "date": _day_with_a_repair(stack),
     }
     with requests.Session() as merchant, requests.Session() as public:
         merchant.trust_env = public.trust_env = False
         merchant.auth = _SigV4(stack.merchant)
         yield Api(stack, merchant, public, known)
+
+
+def _day_with_a_repair(stack: Stack) -> str:
+    """A JST day whose files are compared and found a lost webhook: its report has all that a report can have."""
+    missed = f"user.{uuid.uuid4().hex[:12]}"
+    press_allow(account_link(stack, missed))
+    stack.merchant.request("GET", f"/paypay/users/{missed}/kyc-passport")
+    stack.sandbox("PUT", f"/dials/paypay/{missed}", json={"webhook_drop": "risk"})
+    stack.sandbox("POST", f"/paypay/users/{missed}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    day = play_night(stack)
+
+    def shown() -> bool:
+        stack.invoke("ReconDownloadFunction")
+        found = report(stack, day)
+        return is_settled(found) and missed in {each["userId"] for file in found for each in file["missed"]}
+
+    assert demo.wait_for(shown, 120)
+    return day
 
 
 def _return_url(stack: Stack) -> str:

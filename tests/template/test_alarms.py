@@ -39,7 +39,7 @@ def _counted() -> dict[str, set[frozenset[str]]]:
     found: dict[str, set[frozenset[str]]] = {}
     for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("count", "_emit"):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("count", "measure_s", "_emit"):
                 for name in _names(node.args[0]):
                     found.setdefault(name, set()).add(_dimensions(node, node.func.id) | {"service"})
     return found

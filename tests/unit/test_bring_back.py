@@ -10,7 +10,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from honnin.store import Certificate, Effect, Heard, LinkSession, Store, Submission, Unattached, UserStatus, utc_text
+from honnin.store import (
+    Certificate,
+    Effect,
+    Heard,
+    LinkSession,
+    ReconFile,
+    Store,
+    Submission,
+    Unattached,
+    UserStatus,
+    utc_text,
+)
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.tables import create_table, template
@@ -202,6 +213,23 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     assert tables.live.statuses("user-1") == []
     assert tables.named_keys() == erased
     assert set(outcome.left_out) == {"of users erased since"}
+
+
+def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(tables: Tables) -> None:
+    tables.link("user-1", "auth-1")
+    file = ReconFile("kyc_passport_sync_recon", DAY, "kyc_passport_1.csv", "STORED")
+    facts = {"missed_sample": ["auth-1", "auth-2"], "extra_sample": ["auth-3", "auth-1"], "counts": {"missed": 2}}
+    tables.live.end_recon_comparison(file, "COMPARED", facts)
+    tables.restore()
+    tables.erase("user-1")
+    tables.lose((f"RECON#{file.file_type}", f"{DAY}#{file.name}"))
+
+    assert tables.bring_back().brought == Counter(recon=1)
+
+    assert _naming(tables, "auth-1") == []
+    back = tables.live.recon_file(file.file_type, DAY, file.name)
+    assert back is not None
+    assert (back.missed_sample, back.extra_sample, back.counts) == (("auth-2",), ("auth-3",), {"missed": 2})
 
 
 def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_same_again(tables: Tables) -> None:

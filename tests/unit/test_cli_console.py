@@ -621,6 +621,19 @@ def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, mon
     assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
 
 
+def test_a_missed_user_who_was_erased_was_not_read_again(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased = {**_file()["missed"][0], "userId": None, "outcome": "erased", "from": None, "to": ""}
+    file = _file(missed=[erased], repairs={"applied": 0, "changed": 0, "waiting": 0})
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [file]})
+    shown = _text(_get(deployment, "recon", DAY))
+    assert "Missed: 1; read again: 0; erased since: the others." in shown
+    assert "Personal data erased" in shown
+    assert "no user known" not in shown
+    assert month.state_of(file) is DayState.REPAIRED
+
+
 @pytest.mark.parametrize("state", sorted([*recon.HOLES, DayState.STORED, DayState.ANNOUNCED]))
 def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
@@ -741,12 +754,28 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
             "honninctl deadletters redrive --queue compare",
         ),
         *("recon/t/2026/11/20/a.csv", "Check for missing recon files (10:15)", "There is nothing to put back"),
-        "aws lambda invoke --function-name fn-1 --region ap-northeast-1 run.json && cat run.json",
+        "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
+        "run.json must not hold errorType",
         *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),
     ):
         assert text in shown
     assert "older version" not in shown
+    assert "14 days" not in shown  # the stack's own parameter says how long
     assert "redrive --queue schedule " not in shown.replace("redrive --queue schedule --discard", "")
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_malformed_event_has_two_ways_out(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    """It is none of ours, or its submission was lost with a restore (runbook): then it is put back once it is there."""
+    deployment = FakeDeployment(dict.fromkeys(dead_letters.OUTPUTS.values(), "https://sqs.example/q"))
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: [_letter(Queue.EVENTS, errorType="MalformedEventError")])
+    shown = _text(_get(deployment, "dead-letters", language=language))
+    for text in {"en": ("none of Honnin's", "restore", "put back once"), "ja": ("リストア", "キューに戻して")}[
+        language
+    ]:
+        assert text in shown
+    assert "honninctl deadletters redrive --queue events" in shown
+    assert "14" not in shown.partition("2026")[0]
 
 
 def test_a_queue_that_an_older_stack_does_not_name_is_said(
@@ -773,6 +802,26 @@ def test_both_languages_have_the_same_texts_with_the_same_places() -> None:
         if name != "day":
             assert _places(japanese[name]) == _places(text), name
         assert japanese[name].strip(), name
+
+
+# What the glossary of the Japanese documents does not use: each of them has one word, in the README as here.
+_OTHER_WORDS = (
+    "リコン",
+    "ユーザー",
+    "提供者",
+    "日次ファイル",
+    "プロバイダ",
+    "ブラウザ",
+    "パラメータ",
+    "ローテート",
+    "掃除",
+)
+
+
+def test_the_japanese_texts_use_the_words_of_the_documents() -> None:
+    for name, text in wording.texts("ja").items():
+        used = [each for each in _OTHER_WORDS if re.search(f"{each}(?!ー)", text)]
+        assert not used, (name, used)
 
 
 def test_every_status_state_and_cause_has_its_texts() -> None:

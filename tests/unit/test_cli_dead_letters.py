@@ -174,6 +174,16 @@ def test_redrive_moves_everything_and_counts_it(parked: Parked) -> None:
     assert "There were no dead letters to put back." in run("deadletters", "redrive", "--yes").stdout
 
 
+def test_what_another_reader_hides_is_not_called_nothing(parked: Parked) -> None:
+    parked.park(event())
+    assert parked.visible() == 1  # and is hidden now
+    ended = run("deadletters", "redrive", "--yes")
+    assert "Nothing was put back." in ended.stdout
+    assert "There were no" not in ended.stdout
+    assert "events: about 1 stay" in ended.stderr
+    assert json.loads(run("deadletters", "redrive", "--yes", "--json").stdout)["total"] == 0
+
+
 def test_redrive_of_one_queue_leaves_the_others(parked: Parked) -> None:
     parked.park(event(), "KeyError")
     parked.park(ARRIVED, queue=Queue.COMPARE)
@@ -239,7 +249,9 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked
         "honninctl deadletters redrive --queue compare",
         "schedule: Nothing to put back",
         # Of the function whose run it was, and of no other.
-        "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --region ap-northeast-1 run.json",
+        "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --cli-read-timeout 0 --region "
+        "ap-northeast-1 run.json",
+        "run.json must not hold errorType",
         "honninctl deadletters redrive --queue schedule --discard",
     ):
         assert text in shown

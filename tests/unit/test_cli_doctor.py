@@ -1,6 +1,7 @@
 """`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,6 +12,7 @@ from honninctl import command, dead_letters, doctor, egress
 from honninctl.doctor import Check, Unconfirmed, Verdict
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
+from tests.tables import TEMPLATE
 from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
 
 SECRET = {
@@ -261,9 +263,42 @@ def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> Non
     assert "s-1, s-2" in checks[0].found
 
 
+def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deployment: FakeDeployment) -> None:
+    """The way out is a Transit Gateway: what PayPay was told may well be its address."""
+    deployment.services["ec2"].answers["describe_route_tables"] = {
+        "RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1"}]}]
+    }
+    missing, told = _checks(deployment, "egress", "203.0.113.10")
+    assert (missing.verdict, told.verdict) == (Verdict.FAIL, Verdict.WARN)
+    assert "Transit Gateway" in missing.advice
+    assert "not ours" not in told.found
+    assert "take it off" not in missing.advice + told.advice
+    assert "leave it on the list" in told.advice
+
+
+def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
+    def routes(**request: Any) -> dict[str, Any]:
+        [condition] = request["Filters"]
+        return _routes(**request) if condition["Values"] == ["s-1"] else {"RouteTables": []}
+
+    deployment.services["ec2"].answers["describe_route_tables"] = routes
+    assert _verdicts(_checks(deployment, "egress", "203.0.113.10", "198.51.100.1")) == [
+        (Verdict.FAIL, "no NAT gateway behind s-2: its address is not known here"),
+        (Verdict.OK, "PayPay was told 203.0.113.10"),
+        (Verdict.WARN, "PayPay was told 198.51.100.1, which may be ours or not"),
+    ]
+
+
 def test_without_a_vpc_there_is_no_fixed_address(deployment: FakeDeployment) -> None:
     deployment.services["lambda"] = Service(get_function_configuration={})
     assert [each.verdict for each in _checks(deployment, "egress")] == [Verdict.WARN]
+
+
+def test_without_a_vpc_what_paypay_was_told_cannot_be_right(deployment: FakeDeployment) -> None:
+    deployment.services["lambda"] = Service(get_function_configuration={})
+    [check] = _checks(deployment, "egress", "203.0.113.10")
+    assert check.verdict is Verdict.FAIL
+    assert "do not call from 203.0.113.10" in check.found
 
 
 def test_a_told_ip_must_be_one(deployment: FakeDeployment) -> None:
@@ -303,6 +338,57 @@ def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
         (Verdict.OK, "state is ACTIVE"),
         (Verdict.FAIL, "idempotency is DELETING"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "refused", "topic", "count"),
+    [
+        ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 7),
+        ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 7),
+        ("s3", "head_bucket", "vault", "buckets", 2),
+        ("dynamodb", "describe_table", "state", "table", 2),
+    ],
+)
+def test_one_that_is_refused_does_not_hide_the_others(
+    deployment: FakeDeployment, service: str, operation: str, refused: str, topic: str, count: int
+) -> None:
+    works = deployment.services[service].answers[operation]
+
+    def answer(**request: Any) -> Any:
+        if refused in request.values():
+            raise client_error("AccessDenied", operation)
+        return works(**request) if callable(works) else works
+
+    deployment.services[service].answers[operation] = answer
+    checks = _checks(deployment, topic)
+    assert len(checks) == count
+    [failed] = [each for each in checks if each.verdict is not Verdict.OK]
+    assert (failed.verdict, failed.advice) == (Verdict.FAIL, "give your credentials that permission")
+    names = {"https://sqs/events": "events: ", "https://sqs/dead": "dead letters, events: ", "vault": "PersonalData: "}
+    assert failed.found.startswith(names.get(refused, refused))
+
+
+# No permission is needed to ask who one is; HeadBucket asks for the right to list.
+_ACTIONS = {"sts:GetCallerIdentity": None, "s3:HeadBucket": "s3:ListBucket"}
+_SERVICES = {"cloudformation", "secretsmanager", "dynamodb", "sqs", "s3", "events", "lambda", "ec2", "sts"}
+
+
+def test_the_readme_names_every_permission_that_it_needs(deployment: FakeDeployment) -> None:
+    list(doctor.examine(deployment, ()))
+    asked = {
+        f"{name}:{''.join(word.capitalize() for word in operation.split('_'))}"
+        for name, service in deployment.services.items()
+        for operation, _ in service.calls
+    }
+    assert {each.partition(":")[0] for each in asked} == _SERVICES
+    text = (TEMPLATE.parent / "cli" / "README.md").read_text()
+    [row] = re.findall(r"^\| `doctor` \| (`cloudformation:.*)\|$", text, re.MULTILINE)
+    named = {"cloudformation:DescribeStacks"}  # for every command
+    last = ""
+    for service, action in re.findall(r"`(?:([a-z0-9]+):)?([A-Z]\w+)`", row):
+        named.add(f"{service or last}:{action}")
+        last = service or last
+    assert {_ACTIONS.get(each, each) for each in asked} - {None} == named - {"kms:Decrypt"}
 
 
 def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(deployment: FakeDeployment) -> None:

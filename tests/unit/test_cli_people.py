@@ -154,16 +154,23 @@ def test_timeline_for_people_stops_at_the_limit_where_nobody_can_be_asked(mercha
     assert [query for _, _, query in merchant.deployment.asked] == [{"limit": "2"}]
 
 
-def test_on_a_terminal_the_timeline_goes_on_until_q(
-    merchant: Merchant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+class _Terminal(io.StringIO):
+    """What a person types; at its end, Ctrl-D."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("typed", ["\nq\n", "\n"], ids=["q", "Ctrl-D"])
+def test_on_a_terminal_the_timeline_goes_on_until_q_or_ctrl_d(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str
 ) -> None:
     from honninctl.command import Cli
     from honninctl.people_commands import _page_through
     from honninctl.screen import Screen
 
     merchant.deployment.api.append(_page(5, None))
-    answers = iter(["", "q"])
-    monkeypatch.setattr(Screen, "ask", lambda *_: next(answers))
+    monkeypatch.setattr(sys, "stdin", _Terminal(typed))
     _page_through(Cli(merchant.deployment, Screen(as_json=False)), "u", 2, reveal=False)
     shown = capsys.readouterr().out
     # Two pages of two; the fifth was not asked for, and none came twice.

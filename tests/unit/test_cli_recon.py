@@ -208,6 +208,12 @@ IN_TIME = "2026-11-21T01:14:59.999Z"  # 10:15 in Japan is 01:15 UTC
 TOO_LATE = "2026-11-21T01:15:00.001Z"
 
 
+def _compared(missed: int, *, at: str = IN_TIME, **repairs: int) -> ReconFile:
+    """A compared file; without repairs it has no report yet. With them all three stand there (report.tally)."""
+    tally = {"changed": 0, **repairs} if repairs else {}
+    return _file("COMPARED", compared_at=at, counts={"missed": missed}, repairs=tally)
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -215,16 +221,24 @@ TOO_LATE = "2026-11-21T01:15:00.001Z"
         ([_file("MISSING")], DayState.MISSING),
         ([_file("ANNOUNCED")], DayState.ANNOUNCED),
         ([_file("STORED"), _file("MISSING")], DayState.STORED),
-        ([_file("INVALID", received_at="b"), _file("ANNOUNCED", received_at="a")], DayState.INVALID),
+        ([_file("INVALID", received_at="b"), _file("EXPIRED", received_at="a")], DayState.INVALID),
+        # A second name, refused or bad, does not hide the file that is under way.
+        ([_file("STORED", received_at="a"), _file("REFUSED", received_at="b")], DayState.STORED),
+        ([_file("ANNOUNCED", received_at="a"), _file("INVALID", received_at="b")], DayState.ANNOUNCED),
+        ([_file("ANNOUNCED", received_at="b"), _file("STORED", received_at="a")], DayState.ANNOUNCED),
         ([_file("EXPIRED")], DayState.EXPIRED),
         ([_file("REFUSED")], DayState.REFUSED),
         ([_file("TOO_LARGE")], DayState.TOO_LARGE),
         ([_file("IGNORED")], DayState.NONE),
         ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
-        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2}, repairs={"applied": 2})], DayState.REPAIRED),
-        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2}, repairs={"applied": 1})], DayState.REPAIRING),
-        ([_file("COMPARED", compared_at=IN_TIME, counts={"missed": 2})], DayState.REPAIRING),
+        ([_compared(2, applied=2, waiting=0)], DayState.REPAIRED),
+        ([_compared(2, applied=1, waiting=1)], DayState.REPAIRING),
+        # One was erased before the repair came: neither applied nor waited for.
+        ([_compared(2, applied=1, waiting=0)], DayState.REPAIRED),
+        ([_compared(1, applied=0, waiting=0)], DayState.REPAIRED),
+        # Not reported yet.
+        ([_compared(2)], DayState.REPAIRING),
         ([_file("COMPARED", compared_at=IN_TIME), _file("INVALID")], DayState.COMPARED),
     ],
 )
@@ -239,11 +253,12 @@ def test_a_day_is_due_until_the_deadline() -> None:
 
 def test_revisions_count_together_and_lateness_is_the_first_ones() -> None:
     files = [
-        _file("COMPARED", compared_at=IN_TIME, counts={"missed": 1}, repairs={"applied": 1}),
-        _file("COMPARED", compared_at=TOO_LATE, counts={"missed": 2}, repairs={"applied": 1}),
+        _compared(1, applied=1, waiting=0),
+        _compared(2, at=TOO_LATE, applied=1, waiting=1),
+        _compared(4, at=TOO_LATE),
     ]
     assert recon.calendar_day(DAY, TYPE, files, NOW) == CalendarDay(
-        DAY, TYPE, DayState.REPAIRING, missed=3, repaired=2, waiting=1
+        DAY, TYPE, DayState.REPAIRING, missed=7, repaired=2, waiting=5
     )
 
 
@@ -255,6 +270,21 @@ def test_the_calendar_has_every_day_and_type_newest_first(world: Recon) -> None:
     assert [each.day for each in found[:4]] == [DAY, DAY, DAY, "2026-11-19"]
     assert [each.file_type for each in found[:3]] == [TYPE, *OTHERS]
     assert (found[0].state, found[0].repaired, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
+
+
+def test_an_erased_user_is_waited_for_neither_in_the_calendar_nor_in_the_report(world: Recon) -> None:
+    """What the stored report of a real file says, with one of the missed erased before the repair came."""
+    from honnin.recon import report as reports
+
+    world.put(*USERS.values())
+    world.compared([USERS["user-2"]])
+    world.store.mark_erased(USERS["user-2"], NOON)
+    file = world.store.recon_file(TYPE, DAY, FILE.name)
+    assert file is not None
+    repairs = reports.tally(reports.outcomes(world.store, file, [USERS["user-2"]]))
+    world.store.recon_reported(file, NOON, repairs)
+    found = recon.calendar(world.deployment, 1, NOW)[0]
+    assert (found.state, found.missed, found.repaired, found.waiting) == (DayState.REPAIRED, 1, 0, 0)
 
 
 def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:

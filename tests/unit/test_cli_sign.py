@@ -2,6 +2,7 @@
 shown nowhere."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,62 @@ def test_several_data_are_joined_and_make_a_form() -> None:
 def test_short_options_may_stand_together_with_their_value() -> None:
     request = curl.parse("curl -sXPUT -HX-A:1 --request=PATCH -u me:pw https://h/p")
     assert (request.method, request.headers) == ("PATCH", {"x-a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("a", "a"),
+        ("a;type=text/plain", "a"),
+        ("a; charset=b", "a"),
+        ('"a;type=x"', "a;type=x"),
+        ('"a;b";type=text/plain', "a;b"),
+        (r'"a\"b\\c"', 'a"b\\c'),
+        ('"a', '"a'),
+        ("<note.txt", "text of a\nfile"),
+        ("<note.txt;type=text/plain", "text of a\nfile"),
+        ('<"odd;name.txt"', "odd"),
+    ],
+)
+def test_a_form_field_is_taken_apart_as_curl_does(given: str, value: str) -> None:
+    files = {"note.txt": b"text of a\nfile", "odd;name.txt": b"odd"}
+    [found] = curl.parse(f"curl https://h -F {shlex.quote(f'v={given}')}", files.__getitem__).fields()
+    assert (found.name, found.value, found.is_file) == ("v", value, False)
+
+
+def test_a_text_that_is_read_from_a_file_is_signed(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("n")
+    fields = curl.parse(f"curl https://x -F timestamp=1 -F 'note=<{tmp_path}/note.txt'").fields()
+    explained = sign.vexora(fields, "s")
+    assert explained.string_to_sign == "note=ntimestamp=1"
+    assert explained.left_out == {}
+    with pytest.raises(UsageError, match="cannot be read"):
+        curl.parse(f"curl https://x -F 'note=<{tmp_path}/gone'")
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(UsageError, match="no text"):
+        curl.parse(f"curl https://x -F 'note=<{tmp_path}/photo.jpg'")
+
+
+def test_form_string_takes_everything_as_it_is() -> None:
+    [found] = curl.parse("curl https://h --form-string 'v=\"a\";type=x'").fields()
+    assert found.value == '"a";type=x'
+
+
+def test_a_form_in_a_form_is_refused() -> None:
+    with pytest.raises(UsageError, match="multipart"):
+        curl.parse("curl https://h -F 'v=(;type=multipart/alternative'")
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/a/./b", "/a/..", "/a/%2e%2E/b", "/."])
+def test_a_path_that_curl_would_change_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="write the path as it is sent"):
+        curl.parse(f"curl https://h{path}?x=1")
+    assert curl.parse(f"curl --path-as-is https://h{path}").path == path
+
+
+@pytest.mark.parametrize("path", ["/a/b..c/.well-known/d.", "/a/.../b"])
+def test_other_dots_stay(path: str) -> None:
+    assert curl.parse(f"curl 'https://h{path}?x=/../'").path == path
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:

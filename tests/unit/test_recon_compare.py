@@ -157,6 +157,23 @@ def test_without_the_result_of_a_shard_nothing_is_counted(bench: Bench, shard: s
     assert bench.file().counts == {}
 
 
+# An erasure between two runs
+
+
+def test_who_was_erased_between_two_runs_is_not_shown(bench: Bench) -> None:
+    missed = ids(64)
+    bench.put(*missed)
+    with pytest.raises(NotEnoughTimeError):
+        bench.run(*[ENOUGH] * 15, TOO_LITTLE)
+    [erased, *_] = [each for each in missed if ledger_shard(each.encode()) == "0"]
+    bench.store.mark_erased(erased, "2026-03-31T18:05:00.000Z")
+
+    file = bench.run()
+
+    assert set(file.missed_sample) == {*missed} - {erased}
+    assert file.counts["missed"] == 64
+
+
 # Too little time inside a shard
 
 

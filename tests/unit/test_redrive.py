@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -161,6 +163,27 @@ def test_without_a_target_they_are_deleted_and_what_came_meanwhile_stays(
     assert move(queues.sqs, queues.dead, None) == {"KeyError": 1, "(received too often)": 1}
     assert queues.count(queues.dead) == 2
     assert queues.count(queues.events) == 0
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_a_letters_age_is_by_the_queues_clock(queues: Queues, monkeypatch: pytest.MonkeyPatch, off_s: int) -> None:
+    """This machine's clock is an hour wrong; a letter is parked anew while it moves the others."""
+    queues.park("body-1")
+    queues.park("body-2")
+    real, delete = time.time, queues.sqs.delete_message
+    monkeypatch.setattr(mover, "time", SimpleNamespace(time=lambda: real() + off_s))
+    parked: list[str] = []
+
+    def deletes_and_another_comes(**request: Any) -> Any:
+        if not parked:
+            time.sleep(1.1)  # the queue tells its time in whole seconds
+            parked.append("again")
+            queues.park("body-3")
+        return delete(**request)
+
+    monkeypatch.setattr(queues.sqs, "delete_message", deletes_and_another_comes)
+    assert move(queues.sqs, queues.dead, queues.events).total() == 2
+    assert queues.count(queues.dead) == 1
 
 
 # The command, as `make redrive` calls it

@@ -282,9 +282,11 @@ def test_no_value_is_logged(
 @pytest.mark.parametrize(
     ("error", "receives", "metrics"),
     [
-        (THROTTLED, 1, {"EventFailed"}),
-        (RuntimeError(), 3, {"EventParked"}),
-        (MissingSettingError("STATE_TABLE"), 3, {"EventFailed", "ConfigurationFault"}),
+        (THROTTLED, 1, {"EventFailed", "EventAge"}),
+        (ProviderTimeoutError("paypay", "no answer"), 1, {"EventFailed", "EventAge"}),
+        (RuntimeError(), 1, {"EventFailed", "EventAge", "UnexpectedError"}),
+        (RuntimeError(), 3, {"EventParked", "EventAge", "UnexpectedError"}),
+        (MissingSettingError("STATE_TABLE"), 3, {"EventFailed", "EventAge", "ConfigurationFault"}),
     ],
 )
 def test_what_is_counted(

@@ -109,9 +109,9 @@ def state_of(file: Mapping[str, Any]) -> DayState:
 def outcomes(missed: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str | None, int]]:
     """What the repairs led to: each move (from, to) with how many users made it, the most frequent first.
 
-    A repair that waits has no move yet and is not among them.
+    A repair that waits has no move yet, one of an erased user never will; neither is among them.
     """
-    moves = Counter((each["from"], each["to"]) for each in missed if each["outcome"] != "waiting")
+    moves = Counter((each["from"], each["to"]) for each in missed if each["outcome"] not in ("waiting", "erased"))
     return [(before, after, number) for (before, after), number in moves.most_common()]
 
 

@@ -25,10 +25,13 @@ from honnin.errors import (
     EventNotReadyError,
     MalformedEventError,
     NotFoundError,
+    ProviderTimeoutError,
     UserAnswerError,
 )
+from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
+from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.recon import repair
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
@@ -57,6 +60,9 @@ _ROUNDS = 5
 _ENDED = frozenset({"INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID", "CANCELED_USER"})
 
 _UNLINKED = "unlinkedAtPayPay"
+
+# No further authorization is begun with after this: the rest of kyc_status's 29 s is for the erasing.
+_UNLINK_S = 8.0
 
 
 class Erasure:
@@ -119,7 +125,9 @@ class Erasure:
         if not certificate.counts.get(_UNLINKED):
             self._store.count_erased(certificate, {_UNLINKED: unlinked})
         self._forget(footprint, certificate)
-        self._store.count_erased(certificate, {"vaultObjects": self._vault.erase(user_id)})
+        self._vault.erase(
+            user_id, erased=lambda number: self._store.count_erased(certificate, {"vaultObjects": number})
+        )
         self._sweep_later(self._sweep(certificate))
         completed = self._store.end_erasure(certificate, utc_text(self._now()))
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})
@@ -129,14 +137,22 @@ class Erasure:
     def _forget(self, footprint: Footprint, certificate: Certificate) -> None:
         """Empty the table of the user; anew when a worker has moved the user in between."""
         for _ in range(_ROUNDS):
-            if self._store.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at)):
-                return
+            known = footprint.authorization_ids
+            done = self._store.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at))
             footprint = self._store.footprint(footprint.user_id)
+            # What waited may have been attached behind our back, when nothing names its authorization any more.
+            if done and footprint.is_empty:
+                return
+            ids = dict.fromkeys((*known, *footprint.authorization_ids))
+            footprint = replace(footprint, authorization_ids=tuple(ids))
         raise ConcurrentUpdateError("the user is being read at this moment")
 
     def _unlink(self, footprint: Footprint) -> int:
         """End every authorization that the user has had at PayPay; one that PayPay has ended itself is as good."""
+        begin = Deadline(_UNLINK_S)
         for each in footprint.authorization_ids:
+            if begin.remaining_s <= 0:
+                raise ProviderTimeoutError(PAYPAY, "unlinking takes too long; repeat it, what has ended stays ended")
             try:
                 self._paypay().unlink(each)
             except UserAnswerError as error:

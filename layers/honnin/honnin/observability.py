@@ -5,6 +5,7 @@ error types, durations. What may not: names, dates of birth, phone numbers, auth
 tokens, signatures, request or answer bodies, the query string of any URL. No handler logs its event.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 from aws_lambda_powertools import Logger
@@ -21,7 +22,16 @@ def logger() -> Logger:
 
 def count(metric: str, value: int = 1, **dimensions: str) -> None:
     """Emit one count in embedded metric format. `dimensions` hold few values each (a provider, a type)."""
-    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=NAMESPACE) as emitted:
+    _emit(metric, MetricUnit.Count, value, dimensions)
+
+
+def measure_s(metric: str, seconds: float, **dimensions: str) -> None:
+    """Emit one duration in seconds, as `count` does a count."""
+    _emit(metric, MetricUnit.Seconds, seconds, dimensions)
+
+
+def _emit(metric: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str]) -> None:
+    with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as emitted:
         for name, text in dimensions.items():
             emitted.add_dimension(name=name, value=text)
 

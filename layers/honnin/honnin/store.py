@@ -702,7 +702,7 @@ class Store:
 
     def mark_erased(self, user_authorization_id: str, at: str) -> None:
         """Remember that the user of an authorization was erased: its events are dropped from now on."""
-        self._db.put_item(TableName=self._table, Item=_encode(_erased_key(user_authorization_id) | {"at": at}))
+        self._try(self._set(_erased_key(user_authorization_id), {"at": at}, ""))
 
     def is_erased(self, user_authorization_id: str) -> bool:
         """Whether the user of a PayPay authorization was erased."""
@@ -797,13 +797,16 @@ class Store:
         """Add to what the certificate says was erased."""
         counted = {name: number for name, number in counts.items() if number}
         if counted:
-            self._db.update_item(
-                TableName=self._table,
-                Key=_encode(_certificate_key(certificate)),
-                UpdateExpression="ADD " + ", ".join(f"#{name} :{name}" for name in counted),
-                ExpressionAttributeNames={f"#{name}": f"n_{name}" for name in counted},
-                ExpressionAttributeValues=_encode({f":{name}": number for name, number in counted.items()}),
-            )
+            self._try(self._adding(certificate, counted))
+
+    def _adding(self, certificate: Certificate, counts: Mapping[str, int]) -> Item:
+        return {
+            "TableName": self._table,
+            "Key": _encode(_certificate_key(certificate)),
+            "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in counts),
+            "ExpressionAttributeNames": {f"#{name}": f"n_{name}" for name in counts},
+            "ExpressionAttributeValues": _encode({f":{name}": number for name, number in counts.items()}),
+        }
 
     def end_erasure(self, certificate: Certificate, at: str) -> Certificate:
         """Put the tombstone on the timeline and complete the certificate, both or neither."""
@@ -833,25 +836,38 @@ class Store:
         for each in footprint.authorization_ids:
             self.mark_erased(each, certificate.begun_at)
             self._delete([_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}) for event_id in event_ids(each)])
-            self.count_erased(certificate, self._forget_authorization(each, certificate.begun_at))
+            self._forget_authorization(each, certificate)
         if not all(self._forget_samples(file_type, footprint.authorization_ids) for file_type in FILE_TYPES):
             return False
-        submissions = sum(self._forget_submission(each, certificate.begun_at) for each in footprint.submission_ids)
-        redacted = sum(self._redact(entry, footprint.authorization_ids) for entry in footprint.entries)
-        self.count_erased(certificate, {"timelineEntries": redacted, "submissions": submissions})
+        for submission_id in footprint.submission_ids:
+            self._forget_submission(submission_id, certificate)
+        for entry in footprint.entries:
+            self._redact(entry, footprint.authorization_ids, certificate)
         return all(self._forget_status(status, certificate) for status in footprint.statuses)
 
-    def _forget_authorization(self, user_authorization_id: str, at: str) -> dict[str, int]:
+    def _counted(self, certificate: Certificate, what: str, *writes: Item) -> bool:
+        """Make writes and count one in the certificate, all or nothing; False where a condition does not hold.
+
+        Together, because a run may break off anywhere and the certificate must be right all the same.
+        """
+        counted = {"Update": self._adding(certificate, {what: 1})}
+        try:
+            self._transact(certificate.certificate_id, [(each, _OvertakenError) for each in (*writes, counted)])
+        except _OvertakenError:
+            return False
+        return True
+
+    def _forget_authorization(self, user_authorization_id: str, certificate: Certificate) -> None:
         """Delete the link, what waits under the authorization, and its lines in the ledger."""
-        waiting = self._db.get_paginator("query").paginate(
+        found = self._db.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}"}),
         )
-        keys = [{"pk": item["pk"], "sk": item["sk"]} for page in waiting for item in page["Items"]]
-        links = sum(key["sk"]["S"] == "LINK" for key in keys)
-        self._delete([*keys, *map(_encode, _ledger_keys(user_authorization_id, at))])
-        return {"links": links, "waitingEvents": len(keys) - links}
+        for key in [{"pk": item["pk"], "sk": item["sk"]} for page in found for item in page["Items"]]:
+            gone = {"TableName": self._table, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
+            self._counted(certificate, "links" if key["sk"]["S"] == "LINK" else "waitingEvents", {"Delete": gone})
+        self._delete([*map(_encode, _ledger_keys(user_authorization_id, certificate.begun_at))])
 
     def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
         """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
@@ -874,49 +890,39 @@ class Store:
         known = {f"old_{name}": value for name, value in shown.items()}
         return self._try(self._set({"pk": item["pk"], "sk": item["sk"]}, left, unchanged, known=known))
 
-    def _forget_submission(self, submission_id: str, at: str) -> bool:
-        return self._try(
-            self._set(
-                {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"},
-                {"erased_at": at, "user_id": ""},
-                "attribute_exists(pk) AND attribute_not_exists(erased_at)",
-                remove=("due_kind", "due_at"),
-            )
+    def _forget_submission(self, submission_id: str, certificate: Certificate) -> None:
+        blanked = self._set(
+            {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"},
+            {"erased_at": certificate.begun_at, "user_id": ""},
+            "attribute_exists(pk) AND attribute_not_exists(erased_at)",
+            remove=("due_kind", "due_at"),
         )
+        self._counted(certificate, "submissions", {"Update": blanked})
 
-    def _redact(self, entry: Mapping[str, Any], authorization_ids: Sequence[str]) -> bool:
-        """Take the details off a timeline entry, and an authorization id out of its name; whether there was any."""
+    def _redact(self, entry: Mapping[str, Any], authorization_ids: Sequence[str], certificate: Certificate) -> None:
+        """Take the details off a timeline entry, and an authorization id out of its name, where there is any."""
         named = [each for each in authorization_ids if each in entry["event_id"]]
         if not entry["detail"] and not named:
-            return False
+            return
         event_id = str(entry["event_id"])
         for each in named:
             event_id = event_id.replace(each, "erased")
         plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
-        self._db.put_item(TableName=self._table, Item=_encode(plain))
-        if named:
-            self._delete(
-                [
-                    _encode({"pk": entry["pk"], "sk": entry["sk"]}),
-                    _encode({"pk": f"EVENT#{entry['event_id']}", "sk": "EVENT"}),
-                ]
-            )
-        return True
+        writes: list[Item] = [{"Put": {"TableName": self._table, "Item": _encode(plain)}}]
+        old = [{"pk": entry["pk"], "sk": entry["sk"]}, {"pk": f"EVENT#{entry['event_id']}", "sk": "EVENT"}]
+        writes += [{"Delete": {"TableName": self._table, "Key": _encode(key)}} for key in (old if named else ())]
+        self._counted(certificate, "timelineEntries", *writes)
 
     def _forget_status(self, status: UserStatus, certificate: Certificate) -> bool:
         if status.code_id:
             self._delete([_encode({"pk": f"CODE#{status.code_id}", "sk": "CODE"})])
-        try:
-            self._db.delete_item(
-                TableName=self._table,
-                Key=_encode({"pk": f"USER#{status.user_id}", "sk": f"STATUS#{status.provider}"}),
-                ConditionExpression="version = :version",
-                ExpressionAttributeValues=_encode({":version": status.version}),
-            )
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return False
-        self.count_erased(certificate, {"statuses": 1})
-        return True
+        gone = {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"USER#{status.user_id}", "sk": f"STATUS#{status.provider}"}),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": _encode({":version": status.version}),
+        }
+        return self._counted(certificate, "statuses", {"Delete": gone})
 
     def _delete(self, keys: Sequence[Item]) -> None:
         for some in batched(keys, _MOST_WRITES, strict=False):
@@ -996,11 +1002,19 @@ class Store:
         }
 
     def _try(self, update: Item) -> bool:
-        """Make an update, unless its condition does not hold."""
+        """Make an update, unless its condition does not hold.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            A transaction has the item at this moment. botocore does not repeat that.
+        """
         try:
             self._db.update_item(**update)
         except self._db.exceptions.ConditionalCheckFailedException:
             return False
+        except self._db.exceptions.TransactionConflictException:
+            raise ConcurrentUpdateError("a transaction has the item at this moment") from None
         return True
 
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
@@ -1119,12 +1133,17 @@ class Store:
         there = {(item["pk"], item["sk"]) for item in self._batch(keys)}
         return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
 
-    def put_back(self, stored: Stored) -> bool:
-        """Write an item of another table as it is; False where this table has one under its key, which stays."""
+    def put_back(self, stored: Stored, erased: Collection[str] = ()) -> bool:
+        """Write an item of another table as it is; False where this table has one under its key, which stays.
+
+        What a recon file shows loses the authorizations whose SHA-256 is in `erased`.
+        """
+        item = dict(stored.item)
+        for name in _SAMPLES:
+            if name in item:
+                item[name] = {"L": [each for each in item[name]["L"] if authorization_hash(each["S"]) not in erased]}
         try:
-            self._db.put_item(
-                TableName=self._table, Item=dict(stored.item), ConditionExpression="attribute_not_exists(pk)"
-            )
+            self._db.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
         except self._db.exceptions.ConditionalCheckFailedException:
             return False
         return True

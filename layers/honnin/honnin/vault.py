@@ -5,7 +5,7 @@ Keys: `paypay/<userId>/<product>/<read_at>-<sha256>.json`, and a selfie beside i
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -55,20 +55,26 @@ class Vault:
         self._put(key, image, content_type)
         return key
 
-    def erase(self, user_id: str, read_until: str = "", keep: Collection[str] = ()) -> int:
+    def erase(
+        self,
+        user_id: str,
+        read_until: str = "",
+        keep: Collection[str] = (),
+        erased: Callable[[int], None] = lambda _: None,
+    ) -> int:
         """Delete every version of every object of a user, of all providers; returns how many versions there were.
 
         With `read_until` (UTC, as in the keys) what was read from the provider after it stays. `keep` holds keys that
-        stay in any case.
+        stay in any case. `erased` is told of each batch that is gone.
 
         Raises
         ------
         VaultError
             S3 refused some of them. What is left is found by the next call.
         """
-        return sum(self._erase(f"{provider}/{user_id}/", read_until, keep) for provider in _PROVIDERS)
+        return sum(self._erase(f"{provider}/{user_id}/", read_until, keep, erased) for provider in _PROVIDERS)
 
-    def _erase(self, prefix: str, read_until: str, keep: Collection[str]) -> int:
+    def _erase(self, prefix: str, read_until: str, keep: Collection[str], erased: Callable[[int], None]) -> int:
         client = self._given or aws.s3()
         found: list[Any] = []
         # All are listed before the first is deleted, so that the pages do not move under us.
@@ -83,7 +89,9 @@ class Vault:
             versions: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in some]
             answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
             if errors := answer.get("Errors"):
+                erased(len(versions) - len(errors))
                 raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
+            erased(len(versions))
         return len(old)
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:

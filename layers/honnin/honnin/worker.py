@@ -5,6 +5,7 @@ visibility time-out; a failure that no retry can mend is parked in the dead-lett
 """
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from honnin.errors import (
     MalformedEventError,
     ProviderConfigurationError,
 )
-from honnin.observability import count, logger
+from honnin.observability import count, logger, measure_s
 from honnin.webhook import Event
 
 if TYPE_CHECKING:
@@ -162,6 +163,11 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         frames=frames,
     )
     count("EventParked" if parked else "EventFailed", error=kind)
+    # SQS leaves a message out of ApproximateAgeOfOldestMessage from its third receive on: just those that fail.
+    sent_s = int(record.attributes.sent_timestamp) / 1000
+    measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])
+    if not isinstance(error, HonninError | BotoCoreError | ClientError):
+        count("UnexpectedError")
     if isinstance(error, _CONFIGURATION_FAULTS) or _is_denied(error):
         count("ConfigurationFault")
 

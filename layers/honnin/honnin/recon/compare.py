@@ -158,6 +158,8 @@ class Comparison:
             counts.update(found.counts())
             missed += found.missed[:_SAMPLE]
             extra += found.extra_sample
+        # A shard may have been compared before a user was erased.
+        erased = self._store.erased([*missed, *extra])
         facts: dict[str, Any] = {
             "counts": dict(counts),
             "compared_at": utc_text(self._now()),
@@ -165,8 +167,8 @@ class Comparison:
             "sha256": dealt.sha256,
             "size": dealt.size,
             "bad_sample": [asdict(each) for each in dealt.bad_sample],
-            "missed_sample": missed,
-            "extra_sample": extra[:_SAMPLE],
+            "missed_sample": [each for each in missed if each not in erased],
+            "extra_sample": [each for each in extra if each not in erased][:_SAMPLE],
         }
         self._store.end_recon_comparison(file, "COMPARED", facts)
         logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
