@@ -489,7 +489,7 @@ def _sqs_record(message: Message) -> Mapping[str, Any]:
         "messageId": message.id,
         "receiptHandle": message.id,
         "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "attributes": {"ApproximateReceiveCount": str(message.receives), "SentTimestamp": "1775012400000"},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",

@@ -28,7 +28,7 @@ _RUN_ADVICE: Mapping[Queue, str] = {
     "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
 }
 _TO_DISCARD = (
-    "  run.json must not hold errorType: the command ends well after a failed run, too. Then delete the letters, which "
+    "  run.json must not hold errorType: the command succeeds even when the run failed. Then delete the letters, which "
     "are of no more use: honninctl deadletters redrive --queue {queue} --discard"
 )
 

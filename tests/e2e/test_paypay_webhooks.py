@@ -67,7 +67,7 @@ def _sqs_event(stack: Stack, *bodies: dict[str, Any]) -> dict[str, Any]:
                 "messageId": str(uuid.uuid4()),
                 "receiptHandle": "none",
                 "body": json.dumps(body),
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1775012400000"},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": f"arn:aws:sqs:{stack.region}:000000000000:{name}",

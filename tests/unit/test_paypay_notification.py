@@ -645,8 +645,9 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
             "messageId": "m",
             "receiptHandle": "r",
             "body": event("1").to_json(),
-            "attributes": {"ApproximateReceiveCount": str(receives)},
+            "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "1775012400000"},
             "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
         }
         told = worker.run({"Records": [record]}, FakeLambdaContext(), process=process, queue=queue)
         assert queue.parked == {}

@@ -134,6 +134,13 @@ def test_a_file_that_was_refused_at_once_is_a_hole(office: Office) -> None:
     assert office.holes() == [Hole(YESTERDAY, "refused (the URL is not https)")]
 
 
+def test_another_name_that_was_refused_later_does_not_hide_a_file_under_way(office: Office) -> None:
+    office.announced()
+    later = f"{YESTERDAY}T19:00:00.000Z"
+    office.announced(file_name="other.csv", state="REFUSED", reason="not https", url="", received_at=later)
+    assert office.holes() == [Hole(YESTERDAY, "announced, but not fetched yet")]
+
+
 def test_an_ignored_notice_is_no_file(office: Office) -> None:
     office.announced(state="IGNORED", reason="this file type is not among ReconFileTypes", url="")
     assert office.holes() == [Hole(YESTERDAY, "never announced")]

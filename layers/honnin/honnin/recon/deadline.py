@@ -92,7 +92,9 @@ class DeadlineCheck:
             return None
         seen = [each for each in files if each.state in _REASONS]
         if seen:
-            last = max(seen, key=lambda each: each.received_at or each.stored_at or "")
+            # A file that is still under way is the reason, not another name that was refused meanwhile.
+            under_way = [each for each in seen if each.state in ("ANNOUNCED", "STORED")]
+            last = max(under_way or seen, key=lambda each: each.received_at or each.stored_at or "")
             return f"{_REASONS[last.state]} ({last.reason})" if last.reason else _REASONS[last.state]
         if self.empty_day_announced or self._heard_anybody(file_type, day):
             return _NEVER_ANNOUNCED
