@@ -70,7 +70,7 @@ delete-stack: setup ## delete a stack, and say what is kept and how to remove th
 
 .PHONY: rotate-callback-key
 rotate-callback-key: setup ## a new key for callback URLs, the old one still accepted (STACK=…; DROP=1: then drop the old one)
-	@$(BIN)/python -m operations.rotate_callback_key --stack "$(or $(STACK),$(error say which stack: make rotate-callback-key STACK=honnin-prod))" $(if $(DROP),--drop-previous)
+	@$(BIN)/python -m operations.rotate_callback_key --stack "$(or $(STACK),$(error say which stack: make rotate-callback-key STACK=honnin-prod))" $(if $(filter-out 0,$(DROP)),--drop-previous)
 
 .PHONY: costs
 costs: setup ## write docs/costs.md anew

@@ -134,6 +134,31 @@ def session() -> Iterator[Block]:
             yield block
 
 
+# Targets that no test runs, and why. CONTRIBUTING.md says the same.
+_GATE = "continuous integration runs it, or what it does, before and around the tests"
+NOT_RUN = {
+    **dict.fromkeys(("setup", "run", "build", "lint", "pr"), _GATE),
+    **dict.fromkeys(("test", "test-unit", "test-integration", "test-e2e"), _GATE),
+    "rotate-callback-key": "it waits for six minutes (tests/integration/test_callback_key_rotation.py has its steps)",
+    **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
+    "lock": "it needs the network, and changes the locks",
+    "clean": "it would remove what the tests stand on",
+}
+# Targets that write these files of the tree anew (`help` writes none): run, and they must change nothing.
+WRITES = {"help": (), "openapi": ("docs/openapi.json",), "costs": ("docs/costs.md",)}
+
+
+@cache
+def targets() -> frozenset[str]:
+    """The targets of the Makefile."""
+    return frozenset(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def target_of(form: str) -> str:
+    """The target that a `make …` names."""
+    return next(word for word in form.split()[1:] if "=" not in word and not word.startswith("-"))
+
+
 def make_forms() -> list[str]:
     """Every `make … STACK=…` that a document has: the targets that work on a deployed stack."""
     found: dict[str, None] = {}

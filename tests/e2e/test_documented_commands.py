@@ -1,7 +1,7 @@
 """The documents' own commands, run: the README's session as it stands, and each form of honninctl and of `make`.
 
-Not run here: what starts the stack or the tests (`make run`, `make test` and the like: the gate is that run), and
-commands of the AWS CLI, whose blocks are marked (tests/template/test_docs.py looks at the names in them).
+Not run here: the targets of `documents.NOT_RUN` (what starts the stack or the tests, above all: the gate is that run),
+and commands of the AWS CLI, whose blocks are marked (tests/template/test_docs.py looks at the names in them).
 """
 
 import os
@@ -301,28 +301,39 @@ def _console(stack: Stack, words: list[str]) -> Ended:
 
 # --- make ---
 
-# What of a target's form is not run, and why.
-_NOT_RUN = {
-    'make rotate-callback-key STACK="$STACK"': "it waits for six minutes (tests/integration covers its steps)",
-}
-
 
 @pytest.mark.timeout(300)
 def test_each_target_that_works_on_a_stack_runs_against_the_local_one(stack: Stack) -> None:
     """With `AWS_ENDPOINT_URL`, and nothing to ask: what deletes the stack then deletes nothing."""
     user_id = _new_user(stack)
     authorization = _restored_table_with_a_lost_link(stack, user_id)
-    forms = documents.make_forms()
-    assert set(_NOT_RUN) <= set(forms)
+    forms = [each for each in documents.make_forms() if documents.target_of(each) not in documents.NOT_RUN]
+    assert {documents.target_of(each) for each in forms} == {"redrive", "bring-back", "delete-stack"}
     wrong = []
     for form in forms:
-        if form not in _NOT_RUN:
-            ended = _make(stack, form)
-            refused = "delete-stack" in form
-            if ended.code != (2 if refused else 0) or (refused and "Nothing was deleted" not in ended.stdout):
-                wrong.append(f"{form}\n{ended}")
+        ended = _make(stack, form)
+        refused = "delete-stack" in form
+        if ended.code != (2 if refused else 0) or (refused and "Nothing was deleted" not in ended.stdout):
+            wrong.append(f"{form}\n{ended}")
     assert not wrong, "\n".join(wrong)
     assert _linked_user(stack, authorization) == user_id
+
+
+@pytest.mark.parametrize("target", sorted(documents.WRITES))
+def test_each_target_that_writes_a_file_of_the_tree_changes_nothing(stack: Stack, target: str) -> None:
+    """Those files are up to date (tests/template holds them so), and the target writes them as they are."""
+    places = [ROOT / each for each in documents.WRITES[target]]
+    before = [each.read_bytes() for each in places]
+    changed: list[str] = []
+    try:
+        ended = _make(stack, f"make {target}")
+    finally:
+        for place, content in zip(places, before, strict=True):
+            if place.read_bytes() != content:
+                changed.append(place.name)
+                place.write_bytes(content)
+    assert ended.code == 0, ended
+    assert changed == []
 
 
 def _restored_table_with_a_lost_link(stack: Stack, user_id: str) -> str:

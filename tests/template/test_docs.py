@@ -1,9 +1,11 @@
 """The documents: links lead somewhere, commands exist, parameters are the template's, both languages say the same."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -74,18 +76,13 @@ def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
 # --- commands ---
 
 
-@cache
-def _targets() -> set[str]:
-    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-
-
 def _unknown(command: str) -> str | None:
     """Why a command of ours does not exist; None where it does."""
     words = shlex.split(command, comments=True)
     if words[0] == "make":
         # `make -n` would also run; the names are enough. NAME=value is a variable.
         wanted = {word for word in words[1:] if "=" not in word and not word.startswith("-")}
-        return f"no make target {wanted - _targets()}" if wanted - _targets() else None
+        return f"no make target {wanted - documents.targets()}" if wanted - documents.targets() else None
     return _unknown_honninctl(words[1:])
 
 
@@ -189,6 +186,103 @@ def test_commands_in_running_text_exist(page: Path) -> None:
     assert wrong == []
 
 
+def test_each_make_target_is_run_or_said_not_to_be() -> None:
+    """Run by tests/e2e/test_documented_commands.py, or in the table of CONTRIBUTING.md with the reason."""
+    on_a_stack = {documents.target_of(each) for each in documents.make_forms()}
+    assert on_a_stack | set(documents.WRITES) | set(documents.NOT_RUN) == documents.targets()
+    assert not set(documents.WRITES) & set(documents.NOT_RUN)
+    rows = _tables(text(ROOT / "CONTRIBUTING.md"))[-1][1:]
+    said = {target for row in rows for target in re.findall(r"`make ([a-z0-9-]+)`", row[0]) if row[1]}
+    assert said == set(documents.NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("run ONCE", "--once"),
+        ("bring-back STACK=x FROM=y SINCE=z DRY_RUN", "--dry-run"),
+        ("rotate-callback-key STACK=x DROP", "--drop-previous"),
+    ],
+)
+def test_a_switch_of_make_is_off_at_0(command: str, flag: str) -> None:
+    def shown(value: str) -> str:
+        words = shlex.split(f"make -n {command}={value}")
+        done = subprocess.run(words, cwd=ROOT, env={"PATH": os.defpath}, text=True, capture_output=True, check=True)
+        return done.stdout
+
+    assert [flag in shown(value) for value in ("1", "0", "")] == [True, False, False]
+
+
+def _function(name: str, page: Path) -> str:
+    """A shell function that a page defines."""
+    found = [each.script for block in shell_blocks(page) for each in commands(block.text)]
+    [definition] = {each for each in found if each.startswith(f"{name}() ")}
+    return definition
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ('{"files": 2}', 0),
+        ("null", 0),
+        ('{"errorMessage": "no", "errorType": "KeyError"}', 1),
+        ('{"errorMessage": "Task timed out after 900.00 seconds"}', 1),
+    ],
+)
+def test_a_run_by_hand_fails_when_the_function_does(tmp_path: Path, answer: str, code: int) -> None:
+    """`run` of the runbook: invoked once, without the time-out of the AWS CLI; what it answered is shown."""
+    stand_in = 'out() { echo "the-$1"; }; aws() { echo "$AWS_MAX_ATTEMPTS $*" >called; echo "$ANSWER" >"${@: -1}"; }'
+    script = f"{stand_in}\n{_function('run', ROOT / 'docs' / 'runbook.md')}\nrun Poll"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": os.defpath, "ANSWER": answer},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, answer + "\n")
+    called = (tmp_path / "called").read_text()
+    assert called == "1 lambda invoke --cli-read-timeout 0 --function-name the-Poll run.json\n"
+
+
+def test_await_gives_up(tmp_path: Path) -> None:
+    """`await` of the README's session, where what is waited for never comes."""
+    stand_in = "sleep() { :; }; api() { echo x >>asked; echo PENDING; }; MERCHANT_API=http://127.0.0.1:1"
+    script = f"{stand_in}\n{_function('await', README)}\nawait users/u PENDING && echo came; await users/u APPROVED"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "came\n")
+    assert "no APPROVED in users/u" in done.stderr
+    assert (tmp_path / "asked").read_text().count("x") == 91
+
+
+def test_a_call_to_this_machine_goes_around_any_proxy() -> None:
+    calls = [each.script for block in documents.session() for each in commands(block.text)]
+    calls = [each for each in calls if re.search(r"\bcurl ", each)]
+    assert len(calls) > 3
+    assert [each for each in calls if not re.search(r"curl -\w+ --noproxy '\*' ", each)] == []
+
+
+# In zsh these are the shell's own, joined to PATH, FPATH and so on: setting one breaks every command after it.
+ZSH = re.compile(r"^\s*(path|cdpath|fpath|manpath|mailpath|status|options)=", re.MULTILINE)
+
+
+def test_no_block_sets_a_name_that_zsh_keeps_for_itself() -> None:
+    assert [str(each) for each in shell_blocks() if ZSH.search(each.text)] == []
+
+
+def test_no_block_calls_a_function_with_the_aws_clis_time_out() -> None:
+    """It gives up after a minute and calls again: two runs at once."""
+    calls = [line for page in DOCUMENTS for line in text(page).splitlines() if "aws lambda invoke --" in line]
+    assert calls
+    assert [each for each in calls if "--cli-read-timeout 0" not in each] == []
+
+
+def test_no_block_waits_with_the_waiter_of_a_table() -> None:
+    """It gives up after 500 seconds, and a restore often takes longer."""
+    assert [str(each) for each in shell_blocks() if "dynamodb wait" in each.text] == []
+
+
 def test_shell_blocks_are_shell() -> None:
     for block in shell_blocks():
         script = re.sub(r"<[^>\n]*>", "X", block.text)
@@ -216,7 +310,9 @@ def _asked_for(function: str, said: str) -> set[str]:
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_the_commands_ask_cloudformation_for_is_there(page: Path) -> None:
     assert _asked_for("id", text(page)) - set(transformed()["Resources"]) == set()
-    assert _asked_for("out", text(page)) - set(template()["Outputs"]) == set()
+    run = set(re.findall(r"^ *run (\w+)|`run (\w+)`", text(page), re.MULTILINE))
+    asked = _asked_for("out", text(page)) | {each for pair in run for each in pair if each}
+    assert asked - set(template()["Outputs"]) == set()
 
 
 def test_names_are_found_in_commands_loops_and_running_text() -> None:
@@ -275,6 +371,24 @@ def test_log_groups_alarms_and_queues_that_are_named_are_there(page: Path) -> No
     named = set(re.findall(r"`(\w+(?:LogGroup|Alarm|Queue|Function))`", text(page)))
     assert len(named) > 30
     assert named - set(transformed()["Resources"]) == set()
+
+
+LABELS = {"runbook.md": ("means", "look at", "do", "meanwhile", "over when")}
+LABELS["runbook.ja.md"] = ("意味", "見るもの", "すること", "その間", "終わりの目安")
+
+
+@pytest.mark.parametrize("page", RUNBOOKS)
+def test_each_alarm_says_what_it_means_what_to_look_at_and_what_to_do(page: Path) -> None:
+    alarms = [each for each, it in transformed()["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"]
+    sections = dict(re.findall(r"^## (\w+Alarm)[:：](.*?)(?=^## |\Z)", prose(page), re.DOTALL | re.MULTILINE))
+    assert set(sections) == set(alarms)
+    wrong = {}
+    for alarm, section in sections.items():
+        bold = ", ".join(re.findall(r"^- \*\*([^*]+?)[.。]\*\*", section, re.MULTILINE)).lower()
+        said = re.split(r"[,、] ?", bold)
+        if missing := [each for each in LABELS[page.name] if each not in said]:
+            wrong[alarm] = missing
+    assert wrong == {}
 
 
 def test_widgets_that_are_named_are_on_the_dashboard() -> None:
@@ -405,3 +519,47 @@ def test_both_languages_link_to_the_same_pages(english: Path, japanese: Path) ->
         return sorted(target for target in targets if target != english.name)
 
     assert pages(english) == pages(japanese)
+
+
+# One word for one thing on all that an operator reads side by side, in Japanese; beside each form what to write.
+OTHER_WORDS = {
+    r"リコン(?!ファイル（突合ファイル）)": "突合",  # that once only in letters to PayPay, which says so itself
+    r"比較": "照合",
+    r"ユーザー?": "利用者",
+    r"プロバイダ(?!ー)": "プロバイダー",
+    r"お知らせ|案内": "通知",
+    r"ブラウザ(?!ー)": "ブラウザー",
+    r"交換(?!業)|(鍵|キー|認証情報)[のを]更新": "ローテーション",
+    r"終わらせ|認可を(終了|終え)": "失効",
+    r"掃除": "もう一度削除",
+    r"知られていな": "記録はない",
+    r"(メモ|リカバ)リ(?!ー)": "メモリー、リカバリー",
+}
+
+
+def _japanese() -> Iterator[tuple[str, str]]:
+    """Where, and what an operator reads there."""
+    for page in (*ROOT.glob("*.ja.md"), *(ROOT / "docs").glob("*.ja.md"), ROOT / "docs" / "onboarding.md"):
+        for number, line in enumerate(text(page).splitlines(), 1):
+            yield f"{page.name}:{number}", line
+    console = tomllib.loads((ROOT / "cli/honninctl/console/texts/ja.toml").read_text(encoding="utf-8"))
+    for name, value in console.items():
+        for key, said in (value if isinstance(value, dict) else {"": value}).items():
+            yield f"ja.toml [{name}] {key}", said
+
+
+def test_the_japanese_of_documents_and_console_has_one_word_for_one_thing() -> None:
+    lines = list(_japanese())
+    assert len(lines) > 1000
+    wrong = [
+        f"{where}: {found[0]}, not {right}"
+        for where, line in lines
+        for form, right in OTHER_WORDS.items()
+        if (found := re.search(form, line))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("line", ["リコンの結果", "ユーザ ID", "ブラウザで開く", "鍵の交換", "キーを更新する"])
+def test_another_word_is_seen(line: str) -> None:
+    assert [form for form in OTHER_WORDS if re.search(form, line)]
