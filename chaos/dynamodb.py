@@ -29,6 +29,10 @@ class ConditionalCheckFailedException(ClientError):  # noqa: N818 -- botocore's 
     """The condition of a single write does not hold."""
 
 
+class TransactionConflictException(ClientError):  # noqa: N818 -- botocore's name
+    """Never raised: here, calls come one after the other."""
+
+
 class Commit(NamedTuple):
     """One write or transaction that took effect: when, and the items put and keys deleted by it."""
 
@@ -43,6 +47,7 @@ class MemoryDynamoDB:
     exceptions = SimpleNamespace(
         TransactionCanceledException=TransactionCanceledException,
         ConditionalCheckFailedException=ConditionalCheckFailedException,
+        TransactionConflictException=TransactionConflictException,
     )
 
     def __init__(self, now: Callable[[], datetime]) -> None:

@@ -615,6 +615,10 @@ class _CanceledError(ClientError):
     """A condition of a transaction does not hold."""
 
 
+class _ConflictError(ClientError):
+    """Never raised: here, calls come one after the other."""
+
+
 class _ConditionError(ClientError):
     """The condition of a single write does not hold."""
 
@@ -626,7 +630,9 @@ class MemoryTable:
     """
 
     exceptions = SimpleNamespace(
-        TransactionCanceledException=_CanceledError, ConditionalCheckFailedException=_ConditionError
+        TransactionCanceledException=_CanceledError,
+        ConditionalCheckFailedException=_ConditionError,
+        TransactionConflictException=_ConflictError,
     )
 
     def __init__(self) -> None:

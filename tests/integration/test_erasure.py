@@ -270,8 +270,8 @@ def test_what_s3_did_not_delete_is_deleted_by_the_repeat(
     stored = len(shop.versions())
     client = aws.s3()
 
-    def refused(**_: object) -> dict[str, Any]:
-        return {"Errors": [{"Key": f"paypay/{USER}/x", "Code": "InternalError"}]}
+    def refused(**request: Any) -> dict[str, Any]:
+        return {"Errors": [{**each, "Code": "InternalError"} for each in request["Delete"]["Objects"]]}
 
     with monkeypatch.context() as patched:
         patched.setattr(client, "delete_objects", refused)

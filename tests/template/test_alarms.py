@@ -26,6 +26,9 @@ VALUES = {
     "fileType": set(FILE_TYPES),
 }
 
+# What emits a metric, named by its first argument.
+_EMITTING = ("count", "measure_s", "_emit")
+
 type Metric = tuple[str, str, Mapping[str, Any]]
 """Namespace, name, dimensions."""
 
@@ -39,7 +42,7 @@ def _counted() -> dict[str, set[frozenset[str]]]:
     found: dict[str, set[frozenset[str]]] = {}
     for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("count", "measure_s", "_emit"):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _EMITTING:
                 for name in _names(node.args[0]):
                     found.setdefault(name, set()).add(_dimensions(node, node.func.id) | {"service"})
     return found

@@ -229,7 +229,11 @@ def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(
     assert _naming(tables, "auth-1") == []
     back = tables.live.recon_file(file.file_type, DAY, file.name)
     assert back is not None
-    assert (back.missed_sample, back.extra_sample, back.counts) == (("auth-2",), ("auth-3",), {"missed": 2})
+    assert (back.missed_sample, back.extra_sample, back.counts) == (
+        ("erased", "auth-2"),
+        ("auth-3", "erased"),
+        {"missed": 2},
+    )
 
 
 def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_same_again(tables: Tables) -> None:

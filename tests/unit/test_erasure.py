@@ -490,8 +490,8 @@ def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World
     assert world.naming(LINKED, FORMER) == []
     found = [world.store.recon_file(each.file_type, each.day, each.name) for each in (first, second, third)]
     assert [(each.missed_sample, each.extra_sample, each.counts) for each in found if each] == [
-        ((NEIGHBOUR, "auth-x"), (), {"missed": 3}),
-        ((NEIGHBOUR,), ("auth-y",), {"missed": 1}),
+        ((NEIGHBOUR, "erased", "auth-x"), ("erased",), {"missed": 3}),
+        ((NEIGHBOUR,), ("erased", "auth-y"), {"missed": 1}),
         ((NEIGHBOUR,), ("auth-y",), {"missed": 1}),
     ]
 
@@ -511,7 +511,7 @@ def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> N
 
     assert world.naming(LINKED) == []
     [file] = world.store.recon_files("kyc_passport_risk_sync_recon", "2026-03-30", "2026-03-30")
-    assert file.missed_sample == ("auth-x", "auth-z")
+    assert file.missed_sample == ("erased", "auth-x", "auth-z")
 
 
 def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_parked(world: World) -> None:

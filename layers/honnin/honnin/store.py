@@ -49,8 +49,9 @@ SHARDS = "0123456789abcdef"
 # The kinds of webhooks whose users PayPay also lists in a recon file: each has a ledger.
 LEDGERS = ("kyc", "risk", "account_status")
 
-# What a recon file's item shows of the ids that a comparison found.
+# What a recon file's item shows of the ids that a comparison found; this stands there for an erased one.
 _SAMPLES = ("missed_sample", "extra_sample")
+ERASED_ID = "erased"
 
 # BatchGetItem and BatchWriteItem take no more.
 _MOST_KEYS = 100
@@ -885,7 +886,7 @@ class Store:
 
     def _forget_sample(self, item: Item, authorization_ids: Collection[str]) -> bool:
         shown = {name: item[name] for name in _SAMPLES if name in item}
-        left = {name: [each for each in shown[name] if each not in authorization_ids] for name in shown}
+        left = {name: [ERASED_ID if each in authorization_ids else each for each in ids] for name, ids in shown.items()}
         unchanged = " AND ".join(f"{name} = :old_{name}" for name in shown)
         known = {f"old_{name}": value for name, value in shown.items()}
         return self._try(self._set({"pk": item["pk"], "sk": item["sk"]}, left, unchanged, known=known))
@@ -1141,7 +1142,9 @@ class Store:
         item = dict(stored.item)
         for name in _SAMPLES:
             if name in item:
-                item[name] = {"L": [each for each in item[name]["L"] if authorization_hash(each["S"]) not in erased]}
+                names = [each["S"] for each in item[name]["L"]]
+                names = [ERASED_ID if authorization_hash(each) in erased else each for each in names]
+                item[name] = {"L": [{"S": each} for each in names]}
         try:
             self._db.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
         except self._db.exceptions.ConditionalCheckFailedException:

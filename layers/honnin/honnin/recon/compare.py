@@ -26,7 +26,7 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
 from honnin.recon.repair import Repairs
 from honnin.recon.rows import LONGEST_ID, BadRow, Rows
-from honnin.store import SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
+from honnin.store import ERASED_ID, SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
 from honnin.worker import NotEnoughTimeError
 
 # A shard is not begun with less time than this.
@@ -159,6 +159,7 @@ class Comparison:
             missed += found.missed[:_SAMPLE]
             extra += found.extra_sample
         # A shard may have been compared before a user was erased.
+        extra = extra[:_SAMPLE]
         erased = self._store.erased([*missed, *extra])
         facts: dict[str, Any] = {
             "counts": dict(counts),
@@ -167,8 +168,8 @@ class Comparison:
             "sha256": dealt.sha256,
             "size": dealt.size,
             "bad_sample": [asdict(each) for each in dealt.bad_sample],
-            "missed_sample": [each for each in missed if each not in erased],
-            "extra_sample": [each for each in extra if each not in erased][:_SAMPLE],
+            "missed_sample": [ERASED_ID if each in erased else each for each in missed],
+            "extra_sample": [ERASED_ID if each in erased else each for each in extra],
         }
         self._store.end_recon_comparison(file, "COMPARED", facts)
         logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})

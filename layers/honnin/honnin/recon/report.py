@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.repair import event_id
-from honnin.store import SHARDS, EventRecord, ReconFile, Store, utc_text
+from honnin.store import ERASED_ID, SHARDS, EventRecord, ReconFile, Store, utc_text
 
 WAITING = "waiting"
 # The user was erased before the repair came; nobody waits for it.
@@ -56,8 +56,9 @@ def facts(file: ReconFile) -> dict[str, Any]:
 def outcomes(store: Store, file: ReconFile, user_authorization_ids: Iterable[str]) -> Iterator[dict[str, Any]]:
     """What the repair of each missed user led to, by the records of its events."""
     for some in batched(user_authorization_ids, _AT_ONCE, strict=False):
-        records = store.events([event_id(file, each) for each in some])
-        erased = store.erased([each for each in some if event_id(file, each) not in records])
+        known = [each for each in some if each != ERASED_ID]
+        records = store.events([event_id(file, each) for each in known])
+        erased = {ERASED_ID, *store.erased([each for each in known if event_id(file, each) not in records])}
         for each in some:
             yield _outcome(each, records.get(event_id(file, each)), ERASED if each in erased else WAITING)
 
