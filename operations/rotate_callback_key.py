@@ -38,8 +38,8 @@ class RotationError(Exception):
 def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[float], None] = time.sleep) -> None:
     """Change the key in the two steps above, with `wait` between them.
 
-    Stopped in the middle it has done no harm: drop the previous key and begin again. RotationError when a previous
-    key is there already.
+    Stopped in the middle it has done no harm: drop the previous key and begin again. RotationError when it was stopped
+    while it waited, or a previous key is there already.
     """
     keys = _read(client, secret_id)
     if keys.get("previous"):
@@ -49,7 +49,13 @@ def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[fl
         )
     old, new = keys["current"], secrets.token_hex(32)
     _write(client, secret_id, {"current": old, "previous": new})
-    wait(WAIT_S)
+    try:
+        wait(WAIT_S)
+    except KeyboardInterrupt:
+        raise RotationError(
+            "stopped while waiting. The old key is still in use, and nothing was made under the new one: "
+            "run this with --drop-previous now, then again."
+        ) from None
     _write(client, secret_id, {"current": new, "previous": old})
 
 
@@ -92,11 +98,7 @@ def main() -> int:
         print(f"The callback key of {arguments.stack} was not changed: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
-        print(  # noqa: T201
-            "Stopped while waiting: the old key is still in use, and nothing was made under the new one. "
-            "Run it with --drop-previous now, then again.",
-            file=sys.stderr,
-        )
+        print("Stopped. Look at the secret: is `current` still the key from before?", file=sys.stderr)  # noqa: T201
         return 130
     screen.print("The new key is in use; the old one is accepted until --drop-previous.")
     return 0

@@ -72,7 +72,7 @@ def _of_table(
     ids = footprint.authorization_ids
     waiting = [each for name in ids for each in store.waiting(name)]
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
-    records = store.events(named)
+    records = store.events(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.linked_users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
     submissions = filter(None, map(store.submission, footprint.submission_ids))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from botocore.exceptions import ClientError, ConnectTimeoutError
 from pydantic import AfterValidator
 
 from honnin.errors import (
@@ -25,6 +26,7 @@ from honnin.errors import (
     SessionNotFoundError,
 )
 from honnin.merchant_api import MAX_BODY_BYTES, AnswerModel, MerchantApi, RequestModel, UserId, UserIdInPath
+from honnin.vault import VaultError
 from honnin.vexora import furigana
 from tests.fakes import FakeLambdaContext
 
@@ -394,6 +396,29 @@ def test_an_unexpected_error_shows_its_message_to_nobody(api: Api, capsys: pytes
     (record,) = [json.loads(line) for line in printed.splitlines() if "unexpected error" in line]
     assert record["error"] == "RuntimeError"
     assert record["place"].startswith("work:")
+
+
+def _refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, "GetItem")
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (RuntimeError(), {"UnexpectedError"}),
+        (_refused("ThrottlingException"), set()),
+        (ConnectTimeoutError(endpoint_url="https://dynamodb"), set()),
+        (VaultError("S3 did not delete 1 versions: InternalError"), set()),
+        (_refused("AccessDeniedException"), {"ConfigurationFault"}),
+    ],
+)
+def test_only_a_mistake_of_ours_is_counted_as_unexpected(
+    api: Api, capsys: pytest.CaptureFixture[str], error: Exception, counted: set[str]
+) -> None:
+    problem(failing(api, error), 500)
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    metrics = [each["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for each in printed if "_aws" in each]
+    assert set(metrics) == counted
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,23 @@ def test_who_was_erased_between_two_runs_is_not_shown(bench: Bench) -> None:
     assert len(file.missed_sample) == file.counts["missed"] == 64
 
 
+def test_who_is_erased_while_the_samples_are_written_is_not_shown_either(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The erasure looks at the samples when there are none yet; its mark is there by then."""
+    missed = ids(4)
+    bench.put(*missed)
+    end = bench.store.end_recon_comparison
+
+    def erased_first(*arguments: Any) -> None:
+        bench.store.mark_erased(missed[0], "2026-03-31T18:05:00.000Z")
+        end(*arguments)
+
+    monkeypatch.setattr(bench.store, "end_recon_comparison", erased_first)
+
+    assert sorted(bench.run().missed_sample) == sorted(["erased", *missed[1:]])
+
+
 # Too little time inside a shard
 
 

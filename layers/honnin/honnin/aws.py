@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,6 +51,12 @@ def sns() -> "SNSClient":
 def sqs() -> "SQSClient":
     """SQS."""
     return boto3.client("sqs", config=_config())
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether AWS refused a call of ours for want of a permission."""
+    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+    return code.startswith("AccessDenied")
 
 
 _ALL = (dynamodb, events, s3, sns, sqs)

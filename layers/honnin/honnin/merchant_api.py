@@ -17,13 +17,16 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from honnin import aws
 from honnin.errors import (
     ConcurrentUpdateError,
     ConfigurationError,
     ConflictError,
+    HonninError,
     InvalidFieldError,
     MaintenanceError,
     PassportNotCompletedError,
@@ -250,8 +253,12 @@ def _unexpected(error: Exception) -> Response[str]:
     trace, place = error.__traceback__, ""
     while trace:
         place, trace = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}", trace.tb_next
-    logger().error("unexpected error", error=type(error).__name__, place=place)
-    count("UnexpectedError")
+    unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
+    logger().error("unexpected error", error=type(error).__name__, place=place, unexpected=unexpected)
+    if aws.is_denied(error):
+        count("ConfigurationFault")
+    elif unexpected:
+        count("UnexpectedError")
     return problem(500, "Something went wrong here", "It has been logged; try again.")
 
 

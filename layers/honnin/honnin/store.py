@@ -57,6 +57,11 @@ ERASED_ID = "erased"
 _MOST_KEYS = 100
 _MOST_WRITES = 25
 
+# A filter has 4 KB at most, and some 70 characters for each authorization; a transaction has 100 writes, and three for
+# each entry of a timeline.
+_MOST_NAMED = 40
+_MOST_REDACTED = 30
+
 # A change that is still unpublished after this was left behind by a crash; the poll publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
 
@@ -713,7 +718,8 @@ class Store:
     def erased(self, user_authorization_ids: Sequence[str]) -> set[str]:
         """Those of whom the user was erased."""
         marks = {_erased_key(each)["pk"]: each for each in user_authorization_ids}
-        return {marks[item["pk"]] for item in self._batch({"pk": pk, "sk": "ERASED"} for pk in marks)}
+        keys = ({"pk": pk, "sk": "ERASED"} for pk in marks)
+        return {marks[item["pk"]] for item in self._batch(keys, consistent=True)}
 
     def footprint(self, user_id: str) -> Footprint:
         """What there is of a user."""
@@ -836,22 +842,21 @@ class Store:
         """
         for each in footprint.authorization_ids:
             self.mark_erased(each, certificate.begun_at)
-            self._delete([_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}) for event_id in event_ids(each)])
+            self._delete_those_there([{"pk": f"EVENT#{event_id}", "sk": "EVENT"} for event_id in event_ids(each)])
             self._forget_authorization(each, certificate)
         if not all(self._forget_samples(file_type, footprint.authorization_ids) for file_type in FILE_TYPES):
             return False
         for submission_id in footprint.submission_ids:
             self._forget_submission(submission_id, certificate)
-        for entry in footprint.entries:
-            self._redact(entry, footprint.authorization_ids, certificate)
+        self._redact(footprint, certificate)
         return all(self._forget_status(status, certificate) for status in footprint.statuses)
 
-    def _counted(self, certificate: Certificate, what: str, *writes: Item) -> bool:
-        """Make writes and count one in the certificate, all or nothing; False where a condition does not hold.
+    def _counted(self, certificate: Certificate, what: str, *writes: Item, number: int = 1) -> bool:
+        """Make writes and count them in the certificate, all or nothing; False where a condition does not hold.
 
         Together, because a run may break off anywhere and the certificate must be right all the same.
         """
-        counted = {"Update": self._adding(certificate, {what: 1})}
+        counted = {"Update": self._adding(certificate, {what: number})}
         try:
             self._transact(certificate.certificate_id, [(each, _OvertakenError) for each in (*writes, counted)])
         except _OvertakenError:
@@ -868,21 +873,23 @@ class Store:
         for key in [{"pk": item["pk"], "sk": item["sk"]} for page in found for item in page["Items"]]:
             gone = {"TableName": self._table, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
             self._counted(certificate, "links" if key["sk"]["S"] == "LINK" else "waitingEvents", {"Delete": gone})
-        self._delete([*map(_encode, _ledger_keys(user_authorization_id, certificate.begun_at))])
+        self._delete_those_there(_ledger_keys(user_authorization_id, certificate.begun_at))
 
     def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
         """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
-        if not authorization_ids:
-            return True
-        named = {f":id{number}": each for number, each in enumerate(authorization_ids)}
-        pages = self._db.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            FilterExpression=" OR ".join(f"contains({sample}, {name})" for name in named for sample in _SAMPLES),
-            ExpressionAttributeValues=_encode({":pk": f"RECON#{file_type}", **named}),
-        )
-        items = [_decode(item) for page in pages for item in page["Items"]]
-        return all(self._forget_sample(item, set(authorization_ids)) for item in items)
+        done = True
+        for some in batched(authorization_ids, _MOST_NAMED, strict=False):
+            named = {f":id{number}": each for number, each in enumerate(some)}
+            pages = self._db.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                FilterExpression=" OR ".join(f"contains({sample}, {name})" for name in named for sample in _SAMPLES),
+                ExpressionAttributeValues=_encode({":pk": f"RECON#{file_type}", **named}),
+                ConsistentRead=True,
+            )
+            for item in [_decode(item) for page in pages for item in page["Items"]]:
+                done &= self._forget_sample(item, some)
+        return done
 
     def _forget_sample(self, item: Item, authorization_ids: Collection[str]) -> bool:
         shown = {name: item[name] for name in _SAMPLES if name in item}
@@ -900,19 +907,27 @@ class Store:
         )
         self._counted(certificate, "submissions", {"Update": blanked})
 
-    def _redact(self, entry: Mapping[str, Any], authorization_ids: Sequence[str], certificate: Certificate) -> None:
-        """Take the details off a timeline entry, and an authorization id out of its name, where there is any."""
-        named = [each for each in authorization_ids if each in entry["event_id"]]
-        if not entry["detail"] and not named:
-            return
+    def _redact(self, footprint: Footprint, certificate: Certificate) -> None:
+        """Take the details off the timeline, and authorization ids out of the names of its entries."""
+        writes = [self._redacting(entry, footprint.authorization_ids) for entry in footprint.entries]
+        for some in batched(filter(None, writes), _MOST_REDACTED, strict=False):
+            together = [each for entry in some for each in entry]
+            self._counted(certificate, "timelineEntries", *together, number=len(some))
+
+    def _redacting(self, entry: Mapping[str, Any], authorization_ids: Sequence[str]) -> list[Item]:
+        """The writes that an entry takes, three at most; none where there is nothing to take off."""
         event_id = str(entry["event_id"])
-        for each in named:
-            event_id = event_id.replace(each, "erased")
+        # Numbered: one file may have named two authorizations of the user at the same moment.
+        for number, each in enumerate(authorization_ids, 1):
+            event_id = event_id.replace(each, f"{ERASED_ID}-{number}")
+        named = event_id != entry["event_id"]
+        if not entry["detail"] and not named:
+            return []
         plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
         writes: list[Item] = [{"Put": {"TableName": self._table, "Item": _encode(plain)}}]
         old = [{"pk": entry["pk"], "sk": entry["sk"]}, {"pk": f"EVENT#{entry['event_id']}", "sk": "EVENT"}]
         writes += [{"Delete": {"TableName": self._table, "Key": _encode(key)}} for key in (old if named else ())]
-        self._counted(certificate, "timelineEntries", *writes)
+        return writes
 
     def _forget_status(self, status: UserStatus, certificate: Certificate) -> bool:
         if status.code_id:
@@ -924,6 +939,10 @@ class Store:
             "ExpressionAttributeValues": _encode({":version": status.version}),
         }
         return self._counted(certificate, "statuses", {"Delete": gone})
+
+    def _delete_those_there(self, keys: Sequence[Item]) -> None:
+        """Delete items of which few exist: to look for a hundred takes one call, to delete them would take four."""
+        self._delete([_encode({"pk": each["pk"], "sk": each["sk"]}) for each in self._batch(keys, consistent=True)])
 
     def _delete(self, keys: Sequence[Item]) -> None:
         for some in batched(keys, _MOST_WRITES, strict=False):
@@ -952,10 +971,11 @@ class Store:
         item = self._get(f"PROVIDER#{provider}", "LAST_REQUEST")
         return str(item["request_id"]) if item else None
 
-    def _batch(self, keys: Iterable[Item]) -> Iterator[Item]:
-        """The items under many keys, those that exist, in no order; 100 a call."""
-        for some in batched(keys, _MOST_KEYS, strict=False):
-            wanted: Any = {self._table: {"Keys": [_encode(key) for key in some]}}
+    def _batch(self, keys: Iterable[Item], *, consistent: bool = False) -> Iterator[Item]:
+        """The items under many keys, those that exist, each once, in no order; 100 a call."""
+        unique = {(key["pk"], key["sk"]): key for key in keys}
+        for some in batched(unique.values(), _MOST_KEYS, strict=False):
+            wanted: Any = {self._table: {"Keys": [_encode(key) for key in some], "ConsistentRead": consistent}}
             while wanted:
                 answer = self._db.batch_get_item(RequestItems=wanted)
                 yield from map(_decode, answer["Responses"].get(self._table, []))

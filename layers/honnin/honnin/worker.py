@@ -143,16 +143,11 @@ def _may_be_mended(error: Exception) -> bool:
     return isinstance(error, BotoCoreError | ClientError)
 
 
-def _is_denied(error: Exception) -> bool:
-    """Whether AWS refused a call of ours for want of a permission."""
-    code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
-    return code.startswith("AccessDenied")
-
-
 def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed; its message could hold anything and is left out.
     frames = [] if isinstance(error, HonninError) else _frames(error)
+    unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
     logger().error(
         "event parked" if parked else "event comes again",
         message_id=record.message_id,
@@ -160,15 +155,16 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",
         receives=receives,
+        unexpected=unexpected,
         frames=frames,
     )
     count("EventParked" if parked else "EventFailed", error=kind)
     # SQS leaves a message out of ApproximateAgeOfOldestMessage from its third receive on: just those that fail.
     sent_s = int(record.attributes.sent_timestamp) / 1000
     measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])
-    if not isinstance(error, HonninError | BotoCoreError | ClientError):
+    if unexpected:
         count("UnexpectedError")
-    if isinstance(error, _CONFIGURATION_FAULTS) or _is_denied(error):
+    if isinstance(error, _CONFIGURATION_FAULTS) or aws.is_denied(error):
         count("ConfigurationFault")
 
 

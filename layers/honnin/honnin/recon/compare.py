@@ -158,9 +158,6 @@ class Comparison:
             counts.update(found.counts())
             missed += found.missed[:_SAMPLE]
             extra += found.extra_sample
-        # A shard may have been compared before a user was erased.
-        extra = extra[:_SAMPLE]
-        erased = self._store.erased([*missed, *extra])
         facts: dict[str, Any] = {
             "counts": dict(counts),
             "compared_at": utc_text(self._now()),
@@ -168,10 +165,16 @@ class Comparison:
             "sha256": dealt.sha256,
             "size": dealt.size,
             "bad_sample": [asdict(each) for each in dealt.bad_sample],
-            "missed_sample": [ERASED_ID if each in erased else each for each in missed],
-            "extra_sample": [ERASED_ID if each in erased else each for each in extra],
         }
-        self._store.end_recon_comparison(file, "COMPARED", facts)
+        extra = extra[:_SAMPLE]
+        erased: set[str] | None = None
+        # A shard may have been compared before a user was erased. Looked up before and after the write: an erasure that
+        # finds no samples yet has set its marks by then.
+        while erased != (marked := self._store.erased([*missed, *extra])):
+            erased = marked
+            facts["missed_sample"] = [ERASED_ID if each in erased else each for each in missed]
+            facts["extra_sample"] = [ERASED_ID if each in erased else each for each in extra]
+            self._store.end_recon_comparison(file, "COMPARED", facts)
         logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
         kind = FILE_TYPES[file.file_type].kind
         count("ReconCompared", kind=kind)
