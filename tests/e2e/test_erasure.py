@@ -264,7 +264,7 @@ def test_more_versions_than_one_page_holds(stack: Stack, person: Person) -> None
 
 
 @pytest.mark.parametrize(
-    "action", ["s3:ListBucketVersions", "s3:DeleteObject", "dynamodb:BatchWriteItem", "sqs:SendMessage"]
+    "action", ["s3:ListBucketVersions", "s3:DeleteObject", "dynamodb:BatchGetItem", "sqs:SendMessage"]
 )
 def test_without_a_permission_it_fails_and_with_it_it_is_completed(stack: Stack, action: str) -> None:
     user_id = f"erased.{uuid.uuid4().hex[:12]}"
