@@ -53,7 +53,7 @@ class Calls:
         self.counts: Counter[str] = Counter()
         self.keys_asked: list[str] = []
         self._failing: dict[str, int] = {}
-        for client in (aws.dynamodb(), aws.s3(read_timeout_s=30), aws.sqs(), aws.events()):
+        for client in (aws.dynamodb(), aws.s3(read_timeout_s=bucket._READ_TIMEOUT_S), aws.sqs(), aws.events()):
             client.meta.events.register("provide-client-params", self._count)
 
     def fail(self, operation: str, call: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The AWS clients: each is built when it is first used, once for an execution environment.
+"""The AWS clients, and what AWS means by a refusal. A client is built when first used, once for an environment.
 
 Every call has a time-out. botocore itself repeats a failed one (standard mode: three attempts), and nobody above it
 does.

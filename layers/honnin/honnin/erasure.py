@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from honnin import aws, jst
 from honnin.errors import (
@@ -37,9 +36,6 @@ from honnin.recon.file_types import FILE_TYPES
 from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
 from honnin.vault import Vault
 from honnin.webhook import Event
-
-if TYPE_CHECKING:
-    pass
 
 PROVIDER = "honnin"
 SWEEP = "erasure_sweep"

@@ -49,7 +49,7 @@ SHARDS = "0123456789abcdef"
 # The kinds of webhooks whose users PayPay also lists in a recon file: each has a ledger.
 LEDGERS = ("kyc", "risk", "account_status")
 
-# What a recon file's item shows of the ids that a comparison found; this stands there for an erased one.
+# Some of the ids that a comparison found, in the recon file's item; ERASED_ID stands there for an erased one.
 _SAMPLES = ("missed_sample", "extra_sample")
 ERASED_ID = "erased"
 
