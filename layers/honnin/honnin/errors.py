@@ -18,10 +18,12 @@
     │   │   ├── UserAnswerError       an answer about the user: it becomes a status
     │   │   ├── SessionNotFoundError  the KYC Passport QR is unknown or expired
     │   │   └── PassportNotCompletedError   the user has not finished the KYC Passport QR
-    │   └── ProviderUnavailableError  retryable: 5xx, an answer that cannot be read
+    │   └── ProviderUnavailableError  retryable: 5xx, a system error
     │       ├── RateLimitedError      429
     │       ├── MaintenanceError      announced maintenance: try again much later
-    │       └── ProviderTimeoutError  no answer in time: whether it took effect is unknown
+    │       ├── NotSentError          not sent: the request was never written, so it took no effect
+    │       ├── NotUnderstoodError    not understood: an answer that we cannot read, or that contradicts itself
+    │       └── ProviderTimeoutError  no answer: whether the request took effect is unknown
     ├── RemoteFileError               a file at an address that others gave us
     │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
     │   │   └── ReconUrlRefusedError  the address of a recon file does
@@ -174,7 +176,7 @@ class PassportNotCompletedError(ProviderRefusedError):
 
 
 class ProviderUnavailableError(ProviderError):
-    """429, 5xx, a system error, or an answer that cannot be read. A read may be repeated later."""
+    """429, 5xx, a system error, or no answer that can be used. A read may be repeated later."""
 
     retryable = True
 
@@ -187,8 +189,16 @@ class MaintenanceError(ProviderUnavailableError):
     """The provider announces maintenance; it lasts longer than a caller waits."""
 
 
+class NotSentError(ProviderUnavailableError):
+    """The connection had not begun to write the request: it certainly took no effect, and may be made again."""
+
+
+class NotUnderstoodError(ProviderUnavailableError):
+    """An answer came, but it cannot be read, lacks what the document promises, or contradicts itself."""
+
+
 class ProviderTimeoutError(ProviderUnavailableError):
-    """No complete answer within the time allowed. Whether the call took effect is unknown."""
+    """No complete answer, though the request may have been written. Whether the call took effect is unknown."""
 
 
 class RemoteFileError(HonninError):

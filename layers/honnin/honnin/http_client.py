@@ -68,15 +68,24 @@ def send(
     deadline: Deadline,
     connect_timeout_s: float = 3.0,
     read_timeout_s: float = 15.0,
+    fresh: bool = False,
 ) -> Answer:
     """Send one request once and read its whole answer.
 
     A redirect is returned, never followed: a signed request must not go to another host.
 
+    Parameters
+    ----------
+    fresh
+        For a call that must not be repeated: it goes out on a connection of its own, never on a kept-alive one.
+        A call without it may be repeated once when a kept-alive connection turns out to be dead.
+
     Raises
     ------
+    NotSentError
+        The connection had not begun to write the request.
     ProviderTimeoutError
-        No connection, no complete answer, or a connection that broke after the request may have arrived.
+        No complete answer, though the request may have been written.
     ProviderUnavailableError
         The answer is larger than `MAX_ANSWER_BYTES`.
     """
