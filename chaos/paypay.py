@@ -4,7 +4,7 @@ It stands in for `honnin.http_client.send`, so the client's signing, parsing and
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -142,9 +142,9 @@ class PayPay:
 
     # --- the API ---
 
-    def send(self, provider: str, request: requests.Request, **_: Any) -> Answer:
+    def send(self, provider: str, make_request: Callable[[], requests.Request], **_: Any) -> Answer:
         """In place of `honnin.http_client.send`."""
-        prepared = request.prepare()
+        prepared = make_request().prepare()
 
         def fail(kind: str) -> Answer:
             if kind == "lost":

@@ -502,8 +502,8 @@ class World:
             self.sent.add(Event.from_json(body).event_id)
         return "id"
 
-    def _http(self, provider: str, request: requests.Request, **_: object) -> Answer:
-        prepared = request.prepare()
+    def _http(self, provider: str, make_request: Callable[[], requests.Request], **_: object) -> Answer:
+        prepared = make_request().prepare()
         with self.boundary.around():
             answer = self._bench.http.open(
                 urlsplit(str(prepared.url))._replace(scheme="", netloc="").geturl(),

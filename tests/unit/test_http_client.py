@@ -7,17 +7,24 @@ import pytest
 import requests
 
 from honnin import http_client
-from honnin.errors import ProviderTimeoutError, ProviderUnavailableError
+from honnin.errors import NotSentError, ProviderTimeoutError, ProviderUnavailableError
 from honnin.http_client import MAX_ANSWER_BYTES, Answer, Deadline
 from tests.fakes import FakeClock, LoopbackServer, Reply
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
-def send(peer: LoopbackServer | str, *, total_s: float = 5.0, read_timeout_s: float = 5.0) -> Answer:
+def send(
+    peer: LoopbackServer | str, *, total_s: float = 5.0, read_timeout_s: float = 5.0, fresh: bool = False
+) -> Answer:
     url = peer if isinstance(peer, str) else peer.url
-    request = requests.Request("POST", f"{url}/japan/call", data=b"body", headers={"merchantNo": "1"})
-    return http_client.send("vexora", request, deadline=Deadline(total_s), read_timeout_s=read_timeout_s)
+
+    def make_request() -> requests.Request:
+        return requests.Request("POST", f"{url}/japan/call", data=b"body", headers={"merchantNo": "1"})
+
+    return http_client.send(
+        "vexora", make_request, deadline=Deadline(total_s), read_timeout_s=read_timeout_s, fresh=fresh
+    )
 
 
 def test_an_answer_is_read_whole() -> None:
@@ -43,10 +50,10 @@ def test_a_redirect_is_returned_and_not_followed(status: int) -> None:
         assert elsewhere.received == []
 
 
-def test_a_connection_that_is_refused_is_a_timeout() -> None:
+def test_a_connection_that_is_refused_is_not_sent() -> None:
     with LoopbackServer() as peer:
         url = peer.url
-    with pytest.raises(ProviderTimeoutError, match="ConnectionError"):
+    with pytest.raises(NotSentError, match="ConnectionError"):
         send(url)
 
 
@@ -101,8 +108,8 @@ def test_nothing_is_sent_after_the_deadline() -> None:
     deadline = Deadline(1.0, clock.monotonic)
     clock.advance(seconds=1)
     with LoopbackServer() as peer:
-        with pytest.raises(ProviderTimeoutError, match="before the call"):
-            http_client.send("vexora", requests.Request("POST", peer.url), deadline=deadline)
+        with pytest.raises(NotSentError, match="before the call"):
+            http_client.send("vexora", lambda: requests.Request("POST", peer.url), deadline=deadline)
         assert peer.connections == 0
 
 

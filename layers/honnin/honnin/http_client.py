@@ -1,25 +1,40 @@
-"""Outbound HTTP: every call has a connect and a read time-out and one total deadline.
+"""Outbound HTTP: every call has a connect and a read time-out and one total deadline, and says what became of it.
 
 `requests` times out per socket read only: a name server that hangs, or a peer that drips a byte a second, would
 hold a Lambda for minutes. The exchange therefore runs in a thread of its own, and the caller waits for it until
 the deadline and no longer.
+
+*Not sent* and *no answer* are told apart by a flag that our own connection sets just before it writes, never by the
+type of an exception. The same flag keeps a call that was given up from being written later, by a thread that was
+still connecting (Lambda freezes an environment after the answer and may thaw it hours later).
 """
 
 import logging
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import cast
+from threading import Lock, Thread
+from typing import Any, cast
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from honnin.errors import ProviderTimeoutError, ProviderUnavailableError
+from honnin.errors import NotSentError, ProviderError, ProviderTimeoutError, ProviderUnavailableError
 
 MAX_ANSWER_BYTES = 1024 * 1024
+
+# A kept-alive connection that has not been written to for so long is not used again. NAT gateways forget one after
+# 350 s (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html) and only answer the next
+# packet with a reset, so nothing shows that it is dead; servers close theirs after 5 s to 75 s.
+IDLE_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -44,66 +59,187 @@ class Deadline:
         return self._end - self._clock()
 
 
+class _Call:
+    """One call, shared by the thread that makes it and the caller who may give it up.
+
+    The lock makes *begun to write* and *given up* exclude each other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._given_up = False
+        self._socket: socket.socket | None = None
+        self.begun = False
+        self.reused = False
+
+    def begin(self, sock: socket.socket, *, reused: bool) -> None:
+        """The connection is about to write. Raises `ConnectionAbortedError` when the call was given up."""
+        with self._lock:
+            if self._given_up:
+                raise ConnectionAbortedError("the call was given up")
+            self._socket = sock
+            # A request is written in pieces; only the first tells what kind of connection it met.
+            self.reused = self.reused if self.begun else reused
+            self.begun = True
+
+    def give_up(self) -> None:
+        """From now on nothing is written. What had begun is cut off."""
+        with self._lock:
+            self._given_up = True
+            if self._socket is None:
+                return
+        with suppress(OSError):  # closed already
+            # Of the TCP connection: SSLSocket's own method would first go over to plain text.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+# Set in the thread that makes the call; a connection that is written to outside `within` has none.
+_present: ContextVar[_Call | None] = ContextVar("_present", default=None)
+
+
+class Connection(HTTPConnection):
+    """Tells the present call that writing begins, and counts as dropped when it has been idle for too long."""
+
+    _written_at: tuple[float, float] | None = None
+
+    def send(self, data: Any) -> None:
+        """Connect, which is not yet writing; then write, unless the call was given up."""
+        if self.sock is None:
+            self.connect()
+        if call := _present.get():
+            call.begin(self.sock, reused=self._written_at is not None)
+        self._written_at = _clocks()
+        super().send(data)
+
+    @property
+    def is_connected(self) -> bool:
+        """Asked by urllib3 before it takes a kept-alive connection from its pool."""
+        return super().is_connected and not self._is_idle()
+
+    def close(self) -> None:
+        """Close; urllib3 may connect the same object anew."""
+        self._written_at = None
+        super().close()
+
+    def _is_idle(self) -> bool:
+        if self._written_at is None:
+            return False
+        # The larger counts: the monotonic clock may stand still while the environment is frozen, and the wall
+        # clock may be set back.
+        return max(abs(now - then) for now, then in zip(_clocks(), self._written_at, strict=True)) >= IDLE_S
+
+
+def _clocks() -> tuple[float, float]:
+    return time.monotonic(), time.time()
+
+
+class SecureConnection(Connection, HTTPSConnection):
+    """The same over TLS; the handshake is part of connecting."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Uses our connections."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
 def new_session() -> requests.Session:
     """A session that takes nothing from the environment (a proxy would see, and choose, where we connect)."""
     # urllib3 warns of an answer it cannot read with the whole URL, query included: ids and signatures.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()
     made.trust_env = False
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    made.mount("https://", _Adapter())
+    made.mount("http://", _Adapter())
     return made
 
 
 @cache
 def session() -> requests.Session:
     """One kept-alive session per execution environment: no proxy, no .netrc, no cookies."""
-    made = new_session()
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return made
+    return new_session()
+
+
+class _DeadConnectionError(ProviderTimeoutError):
+    """A kept-alive connection turned out to be dead: nothing came back, and no time-out ended it."""
 
 
 def send(
     provider: str,
-    request: requests.Request,
+    make_request: Callable[[], requests.Request],
     *,
     deadline: Deadline,
     connect_timeout_s: float = 3.0,
     read_timeout_s: float = 15.0,
     fresh: bool = False,
 ) -> Answer:
-    """Send one request once and read its whole answer.
+    """Send one request and read its whole answer.
 
     A redirect is returned, never followed: a signed request must not go to another host.
 
     Parameters
     ----------
+    make_request
+        Makes the request, with a signature of its own each time. It is called once for each time that the request
+        is sent: once, or twice when a kept-alive connection was dead.
     fresh
-        For a call that must not be repeated: it goes out on a connection of its own, never on a kept-alive one.
-        A call without it may be repeated once when a kept-alive connection turns out to be dead.
+        For a call that must not be repeated: it goes out once, on a connection of its own, never on a kept-alive
+        one. Without it the call may be sent a second time when a kept-alive connection turns out to be dead.
 
     Raises
     ------
     NotSentError
-        The connection had not begun to write the request.
+        The connection had not begun to write the request, and never will: it took no effect.
     ProviderTimeoutError
         No complete answer, though the request may have been written.
     ProviderUnavailableError
         The answer is larger than `MAX_ANSWER_BYTES`.
     """
-    if deadline.remaining_s <= 0:
-        raise ProviderTimeoutError(provider, "the total deadline passed before the call")
-    prepared = session().prepare_request(request)
-    timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
+
+    def once(*, fresh: bool) -> Answer:
+        if deadline.remaining_s <= 0:
+            raise NotSentError(provider, "the total deadline passed before the call")
+        request = make_request()
+        timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
+        call = _Call()
+        try:
+            return within(deadline, lambda: _exchange(provider, request, timeouts, call, fresh=fresh), call)
+        except TimeoutError:
+            if not call.begun:
+                raise NotSentError(provider, "given up before it was sent") from None
+            raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
+
     try:
-        return within(deadline, lambda: _exchange(provider, prepared, timeouts))
-    except TimeoutError:
-        raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
+        return once(fresh=fresh)
+    except _DeadConnectionError as dead:
+        try:
+            return once(fresh=True)
+        except NotSentError:
+            # The second was not sent; the first may have arrived.
+            raise ProviderTimeoutError(provider, dead.message) from None
 
 
-def within[T](deadline: Deadline, work: Callable[[], T]) -> T:
-    """The result of `work`, or `TimeoutError` at the deadline, whatever it hangs on."""
+def within[T](deadline: Deadline, work: Callable[[], T], call: _Call | None = None) -> T:
+    """The result of `work`, or `TimeoutError` at the deadline, whatever it hangs on.
+
+    After the deadline no connection of this module writes anything for it any more.
+    """
     outcome: SimpleQueue[tuple[T | None, Exception | None]] = SimpleQueue()
+    shared = call or _Call()
 
     def run() -> None:
+        _present.set(shared)
         try:
             outcome.put((work(), None))
         except Exception as error:
@@ -114,19 +250,36 @@ def within[T](deadline: Deadline, work: Callable[[], T]) -> T:
     try:
         result, error = outcome.get(timeout=max(deadline.remaining_s, 0))
     except Empty:
+        shared.give_up()
         raise TimeoutError from None
     if error is not None:
         raise error
     return cast("T", result)
 
 
-def _exchange(provider: str, prepared: requests.PreparedRequest, timeouts: tuple[float, float]) -> Answer:
+def _exchange(
+    provider: str, request: requests.Request, timeouts: tuple[float, float], call: _Call, *, fresh: bool
+) -> Answer:
+    used = new_session() if fresh else session()
+    answered = False
     try:
-        with session().send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
+        prepared = used.prepare_request(request)
+        with used.send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
+            answered = True
             return Answer(response.status_code, response.headers, _read(provider, response))
-    # RequestException covers time-outs, resets and broken transfers alike: in each, the effect is unknown.
-    except requests.RequestException as error:
-        raise ProviderTimeoutError(provider, f"no answer ({type(error).__name__})") from None
+    except ProviderError:
+        raise
+    except Exception as error:
+        # Time-outs, resets, broken transfers, names that cannot be encoded: what happened is in the flag, not here.
+        text = f"no answer ({type(error).__name__})"
+        if not call.begun:
+            raise NotSentError(provider, f"not sent ({type(error).__name__})") from None
+        if call.reused and not answered and not isinstance(error, requests.Timeout):
+            raise _DeadConnectionError(provider, text) from None
+        raise ProviderTimeoutError(provider, text) from None
+    finally:
+        if fresh:
+            used.close()
 
 
 def _read(provider: str, response: requests.Response) -> bytes:

@@ -209,16 +209,15 @@ class PayPayClient:
                 sent["X-ASSUME-MERCHANT"] = self._assume_merchant
             if body is not None:
                 sent["Content-Type"] = _CONTENT_TYPE
-            request = requests.Request(
-                method,
-                self._base_url + path,
-                params=dict(query or {}),
-                headers=sent,
-                # Serialised once: these bytes are signed and sent.
-                data=json.dumps(body, ensure_ascii=False).encode() if body is not None else None,
-                auth=OpaAuth(credentials, secrets.token_hex(4), int(self._epoch())),
-            )
-            return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s))
+            # Serialised once: these bytes are signed and sent.
+            data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
+
+            def make_request() -> requests.Request:
+                auth = OpaAuth(credentials, secrets.token_hex(4), int(self._epoch()))
+                url = self._base_url + path
+                return requests.Request(method, url, params=dict(query or {}), headers=sent, data=data, auth=auth)
+
+            return _read(http_client.send(PROVIDER, make_request, deadline=deadline, read_timeout_s=timeout_s))
 
         credentials = self._credentials()
         try:

@@ -105,17 +105,20 @@ class VexoraClient:
         *,
         multipart: bool,
     ) -> Answer:
-        # `timestamp` is signed, so every try is signed anew.
-        signed = {**fields, "timestamp": str(self._now_ms())}
-        signed["sign"] = signing.sign(signed, credentials.app_secret)
-        request = requests.Request(
-            "POST",
-            self._base_url + path,
-            headers={"merchantNo": credentials.merchant_no, "Accept": "application/json"},
-            files={name: (None, value) for name, value in signed.items()} if multipart else None,
-            json=None if multipart else signed,
-        )
-        return http_client.send(PROVIDER, request, deadline=deadline)
+        def make_request() -> requests.Request:
+            # `timestamp` is signed, so every try is signed anew.
+            signed = {**fields, "timestamp": str(self._now_ms())}
+            signed["sign"] = signing.sign(signed, credentials.app_secret)
+            return requests.Request(
+                "POST",
+                self._base_url + path,
+                headers={"merchantNo": credentials.merchant_no, "Accept": "application/json"},
+                files={name: (None, value) for name, value in signed.items()} if multipart else None,
+                json=None if multipart else signed,
+            )
+
+        # An application must not be made twice: it never meets a kept-alive connection that may be dead.
+        return http_client.send(PROVIDER, make_request, deadline=deadline, fresh=multipart)
 
 
 def _authentication_status(answer: Answer, user_id: str) -> str:
