@@ -154,7 +154,7 @@ class Erasure:
             except UserAnswerError as error:
                 if error.code not in _ENDED:
                     raise
-                logger().info("nothing to unlink", extra={"provider_code": error.code})
+                logger().info("nothing to unlink", extra=error.logged())
         return len(footprint.authorization_ids)
 
     def _sweep(self, certificate: Certificate) -> Event:

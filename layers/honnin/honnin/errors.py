@@ -129,7 +129,11 @@ class ConflictError(RequestError):
 
 
 class ProviderError(HonninError):
-    """A provider's failure: `http_status` and `code` as it gave them, `request_id` for its support desk."""
+    """A provider's failure: `http_status` and `code` as it gave them, `request_id` for its support desk.
+
+    `message` may be the provider's own text, which may repeat a name or an authorization id. It is for the merchant
+    only; `str()` of the error, which ends up in logs, holds a message only where no answer came, since it is ours.
+    """
 
     def __init__(
         self,
@@ -140,7 +144,8 @@ class ProviderError(HonninError):
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(f"{provider}: {message}")
+        answered = f"HTTP {http_status}, code {code}, X-REQUEST-ID {request_id}"
+        super().__init__(f"{provider}: {message if http_status is None else answered}")
         self.provider = provider
         self.message = message
         self.http_status = http_status
@@ -148,6 +153,16 @@ class ProviderError(HonninError):
         self.request_id = request_id
         # The user's status after the failure, where the caller needs it to go on.
         self.state: str | None = None
+
+    def logged(self) -> dict[str, Any]:
+        """What a log line says of it: never the message."""
+        return {
+            "provider": self.provider,
+            "error": type(self).__name__,
+            "http_status": self.http_status,
+            "code": self.code,
+            "request_id": self.request_id,
+        }
 
     def facts(self) -> dict[str, str]:
         """What the timeline keeps: the kind of error, the provider's code, the X-REQUEST-ID."""

@@ -45,6 +45,12 @@ class Answer:
     headers: "requests.structures.CaseInsensitiveDict[str]"
     body: bytes
 
+    @property
+    def request_id(self) -> str | None:
+        """X-REQUEST-ID, which the provider's support asks for: at most 64 printable characters of it."""
+        given = self.headers.get("X-REQUEST-ID") or ""
+        return "".join(each for each in given if " " < each <= "~")[:64] or None
+
 
 class Deadline:
     """A point in monotonic time by which a call, with all its tries, must be over."""

@@ -193,14 +193,7 @@ def _request_error(error: RequestError) -> Response[str]:
 
 
 def _provider_error(error: ProviderError) -> Response[str]:
-    logger().warning(
-        "provider call failed",
-        provider=error.provider,
-        error=type(error).__name__,
-        http_status=error.http_status,
-        code=error.code,
-        request_id=error.request_id,
-    )
+    logger().warning("provider call failed", **error.logged())
     count("ProviderCallFailed", provider=error.provider, error=type(error).__name__)
     if isinstance(error, ProviderConfigurationError):
         count("ConfigurationFault")

@@ -1,8 +1,9 @@
 """Logger and metrics, and the one rule on them: ids, types, counts and codes; never a value of a person.
 
-What may be logged: user ids, submission ids, event ids, provider codes and messages, X-REQUEST-ID, statuses,
-error types, durations. What may not: names, dates of birth, phone numbers, authorization ids in clear,
-tokens, signatures, request or answer bodies, the query string of any URL. No handler logs its event.
+What may be logged: user ids, submission ids, event ids, provider codes, X-REQUEST-ID, statuses, error types,
+durations. What may not: names, dates of birth, phone numbers, authorization ids in clear, tokens, signatures,
+request or answer bodies, a provider's message (it may repeat any of these), the query string of any URL. No handler
+logs its event.
 """
 
 from collections.abc import Mapping

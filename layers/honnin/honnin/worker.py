@@ -23,6 +23,7 @@ from honnin.errors import (
     MaintenanceError,
     MalformedEventError,
     ProviderConfigurationError,
+    ProviderError,
 )
 from honnin.observability import count, logger, measure_s
 from honnin.webhook import Event
@@ -151,9 +152,9 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
     logger().error(
         "event parked" if parked else "event comes again",
         message_id=record.message_id,
-        error=kind,
         aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",
+        **(error.logged() if isinstance(error, ProviderError) else {"error": kind}),
         receives=receives,
         unexpected=unexpected,
         frames=frames,

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +16,19 @@ from requests.auth import AuthBase
 
 from honnin import http_client
 from honnin.config import Settings
-from honnin.errors import MaintenanceError, ProviderConfigurationError, ProviderUnavailableError
+from honnin.errors import (
+    MaintenanceError,
+    NotSentError,
+    NotUnderstoodError,
+    PassportNotCompletedError,
+    ProviderConfigurationError,
+    ProviderError,
+    ProviderUnavailableError,
+    SessionNotFoundError,
+    UserAnswerError,
+)
 from honnin.http_client import Answer, Deadline
+from honnin.observability import logger
 from honnin.paypay import outcomes, signing
 from honnin.paypay.models import AccountLink, Envelope, KycReading, UserAuthorization
 from honnin.paypay.outcomes import PROVIDER
@@ -31,6 +43,9 @@ _TIMEOUT_S = 15.0
 
 _PAUSE_S = 0.4
 _LONGEST_LINK_URL = 2000
+
+# What PayPay says about the user or a QR is no failure of the call.
+_ANSWERS = (UserAnswerError, SessionNotFoundError, PassportNotCompletedError)
 
 
 class ReadCredentials(Protocol):
@@ -127,14 +142,17 @@ class PayPayClient:
         )
 
     def create_account_link(self, request: Mapping[str, Any]) -> AccountLink:
-        """Create an account-link QR (`POST /v1/qr/sessions`). Raises the errors of `honnin.paypay.outcomes`."""
+        """Create an account-link QR (`POST /v1/qr/sessions`). Raises the errors of `honnin.paypay.outcomes`.
+
+        It may be repeated: a QR that nobody was shown is never scanned, and expires.
+        """
         data, request_id = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
         url = data.get("linkQRCodeURL")
         # Longer than this, no QR that a phone can read would hold it.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
-            raise ProviderUnavailableError(PROVIDER, "a success without a usable linkQRCodeURL", request_id=request_id)
+            raise NotUnderstoodError(PROVIDER, "a success without a usable linkQRCodeURL", request_id=request_id)
         code_id = data.get("codeId")
-        return AccountLink(url, str(code_id) if code_id else None, request_id)
+        return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 
     def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
         """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
@@ -144,10 +162,13 @@ class PayPayClient:
             return UserAuthorization.model_validate(data)
         except ValidationError:
             message = "a success without the documented authorization"
-            raise ProviderUnavailableError(PROVIDER, message, request_id=request_id) from None
+            raise NotUnderstoodError(PROVIDER, message, request_id=request_id) from None
 
     def unlink(self, user_authorization_id: str) -> str | None:
-        """End an authorization (`DELETE /v2/user/authorizations/{id}`); returns the X-REQUEST-ID."""
+        """End an authorization (`DELETE /v2/user/authorizations/{id}`); returns the X-REQUEST-ID.
+
+        It may be repeated: the second answer is that there is no such authorization, a `UserAnswerError`.
+        """
         _, request_id = self._call("DELETE", f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}")
         return request_id
 
@@ -180,44 +201,47 @@ class PayPayClient:
         timeout_s: float = _TIMEOUT_S,
     ) -> tuple[dict[str, Any], str | None]:
         """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline."""
+        sent = dict(headers or {})
+        if self._assume_merchant:
+            sent["X-ASSUME-MERCHANT"] = self._assume_merchant
+        if body is not None:
+            sent["Content-Type"] = _CONTENT_TYPE
+        # Serialised once: these bytes are signed and sent.
+        data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
+
+        def make_request(credentials: PayPayCredentials) -> requests.Request:
+            auth = OpaAuth(credentials, secrets.token_hex(4), int(self._epoch()))
+            url = self._base_url + path
+            return requests.Request(method, url, params=dict(query or {}), headers=sent, data=data, auth=auth)
+
         deadline = Deadline(self._total_s)
+        unclear: ProviderUnavailableError | None = None
         for tried in range(1, self._tries + 1):
             try:
-                return self._try(method, path, query, headers, body, timeout_s, deadline)
+                return self._try(make_request, timeout_s, deadline)
             except MaintenanceError:
                 raise  # lasts longer than any caller waits
-            except ProviderUnavailableError:
+            except ProviderUnavailableError as error:
+                # A last try that was not sent does not undo the ones before it.
+                unclear = unclear if isinstance(error, NotSentError) else error
                 pause = _PAUSE_S * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
                 if tried == self._tries or deadline.remaining_s < pause + 1:
-                    raise
+                    raise unclear or error from None
                 self._sleep(pause)
         raise AssertionError("tries is at least 1")
 
     def _try(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        body: Mapping[str, Any] | None,
-        timeout_s: float,
-        deadline: Deadline,
+        self, make_request: Callable[[PayPayCredentials], requests.Request], timeout_s: float, deadline: Deadline
     ) -> tuple[dict[str, Any], str | None]:
         def send(credentials: PayPayCredentials) -> tuple[dict[str, Any], str | None]:
-            sent = dict(headers or {})
-            if self._assume_merchant:
-                sent["X-ASSUME-MERCHANT"] = self._assume_merchant
-            if body is not None:
-                sent["Content-Type"] = _CONTENT_TYPE
-            # Serialised once: these bytes are signed and sent.
-            data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
-
-            def make_request() -> requests.Request:
-                auth = OpaAuth(credentials, secrets.token_hex(4), int(self._epoch()))
-                url = self._base_url + path
-                return requests.Request(method, url, params=dict(query or {}), headers=sent, data=data, auth=auth)
-
-            return _read(http_client.send(PROVIDER, make_request, deadline=deadline, read_timeout_s=timeout_s))
+            request = partial(make_request, credentials)
+            try:
+                return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s))
+            except ProviderError as error:
+                # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
+                if not isinstance(error, _ANSWERS):
+                    logger().warning("PayPay call failed", **error.logged())
+                raise
 
         credentials = self._credentials()
         try:
@@ -231,25 +255,15 @@ class PayPayClient:
 
 
 def _kyc(data: dict[str, Any], request_id: str | None) -> KycReading:
-    # 202 REQUEST_ACCEPTED, or a success without its object, says nothing about the user.
+    # A success without its object says nothing about the user.
     if not data:
-        raise ProviderUnavailableError(PROVIDER, "a success without KYC data", request_id=request_id)
+        raise NotUnderstoodError(PROVIDER, "a success without KYC data", request_id=request_id)
     return KycReading(data, request_id)
 
 
 def _read(answer: Answer) -> tuple[dict[str, Any], str | None]:
-    request_id = (answer.headers.get("X-REQUEST-ID") or "")[:64] or None
-    try:
-        envelope = Envelope.model_validate_json(answer.body)
-    except ValidationError:
-        envelope = None
-    info = envelope.result_info if envelope else None
-    # providers.md §1.2: any 2xx is a success. A code that says otherwise is believed all the same.
-    if 200 <= answer.status < 300 and envelope and info and not outcomes.is_failure(info.code):
-        return envelope.data, request_id
-    raise outcomes.error(
-        http_status=answer.status,
-        code=info.code if info else None,
-        message=info.message[:200] if info else "an answer that is not the documented JSON",
-        request_id=request_id,
-    )
+    said = Envelope.of(answer.body)
+    if outcomes.is_success(answer.status, said.code):
+        return said.data, answer.request_id
+    message = said.message if said.code else "an answer that is not the documented JSON"
+    raise outcomes.error(http_status=answer.status, code=said.code, message=message, request_id=answer.request_id)

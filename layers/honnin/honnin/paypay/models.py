@@ -1,44 +1,72 @@
 """What PayPay answers, read leniently: unknown and missing keys never fail (providers.md §1.2)."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from honnin import json_text
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+# What a result code looks like; anything else in its place is a text, which must not get into logs and timelines.
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+# In the year 5138: a larger number is in milliseconds.
+_LATEST_S = 99_999_999_999
 
 
-def _code(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _text(value: Any) -> str | None:
+    """A text or a number as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip() or None
 
 
 def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
+def _epoch_s(value: Any) -> int | None:
+    """Epoch seconds from a number or digits, in seconds or milliseconds; None for what is no such time."""
+    try:
+        number = int(_text(value) or 0)
+    except ValueError:
+        return None
+    number = number // 1000 if number > _LATEST_S else number
+    return number if 0 < number <= _LATEST_S else None
+
+
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class ResultInfo(BaseModel):
-    """`resultInfo`: the OPA code and its text."""
+@dataclass(frozen=True)
+class Envelope:
+    """The envelope of every answer: `{"resultInfo": {"code", "message", "codeId"}, "data": {…}}`.
 
-    model_config = ConfigDict(extra="ignore")
+    `code` is None where there is none that can be read, `data` is empty where there is no object.
+    """
 
-    code: Annotated[str, BeforeValidator(_code)]
-    message: Annotated[str, BeforeValidator(_text)] = ""
+    code: str | None
+    message: str
+    data: dict[str, Any] = field(repr=False)
 
-
-class Envelope(BaseModel):
-    """The envelope of every answer: `{"resultInfo": {…}, "data": {…}}`."""
-
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
-
-    result_info: ResultInfo | None = None
-    data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
+    @classmethod
+    def of(cls, body: bytes) -> "Envelope":
+        """Read an answer's body, whatever it is."""
+        try:
+            outer = _object(json_text.read(body))
+        except ValueError:
+            outer = {}
+        info = _object(outer.get("resultInfo"))
+        code = _text(info.get("code")) or ""
+        message = info.get("message")
+        return cls(
+            code=code if _CODE.fullmatch(code) else None,
+            message=message[:200] if isinstance(message, str) else "",
+            data=_object(outer.get("data")),
+        )
 
 
 class UserAuthorization(BaseModel):
@@ -46,11 +74,11 @@ class UserAuthorization(BaseModel):
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
 
-    user_authorization_id: str | None = None
+    user_authorization_id: Annotated[str | None, BeforeValidator(_text)] = None
     reference_ids: Annotated[list[str], BeforeValidator(_texts)] = []
     status: str
     scopes: Annotated[list[str], BeforeValidator(_texts)] = []
-    expire_at: int | None = None
+    expire_at: Annotated[int | None, BeforeValidator(_epoch_s)] = None
 
 
 @dataclass(frozen=True)

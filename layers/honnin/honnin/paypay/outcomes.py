@@ -1,11 +1,12 @@
 """What each result code of PayPay means for us: a typed error, grouped as in providers.md §1.2.
 
 The codes are those of the base document, "Response code list" and the tables under it. An unknown code is kept
-verbatim in the error and treated by its HTTP class.
+verbatim in the error and treated by its HTTP class; on an HTTP success it is not understood.
 """
 
 from honnin.errors import (
     MaintenanceError,
+    NotUnderstoodError,
     PassportNotCompletedError,
     ProviderConfigurationError,
     ProviderError,
@@ -17,6 +18,8 @@ from honnin.errors import (
 )
 
 PROVIDER = "paypay"
+
+_ACCEPTED = 202
 
 _BY_CODE: dict[str, type[ProviderError]] = {
     # Our request was wrong: repeating it is of no use.
@@ -39,7 +42,8 @@ _BY_CODE: dict[str, type[ProviderError]] = {
     # Answers about one KYC Passport QR.
     "SESSION_NOT_FOUND": SessionNotFoundError,
     "KYC_PASSPORT_NOT_COMPLETED": PassportNotCompletedError,
-    # Try again later.
+    # Try again later. REQUEST_ACCEPTED (202) only says that something will be done.
+    "REQUEST_ACCEPTED": ProviderUnavailableError,
     "RATE_LIMIT": RateLimitedError,
     "SERVICE_ERROR": ProviderUnavailableError,
     "INTERNAL_SERVER_ERROR": ProviderUnavailableError,
@@ -53,9 +57,9 @@ def error(*, http_status: int, code: str | None, message: str, request_id: str |
     return kind(PROVIDER, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
-def is_failure(code: str) -> bool:
-    """Whether a code of the document says that the call failed, whatever the HTTP status beside it."""
-    return code in _BY_CODE
+def is_success(http_status: int, code: str | None) -> bool:
+    """Whether an answer says that the call was done: 202 means wait (providers.md §1.2)."""
+    return 200 <= http_status < 300 and http_status != _ACCEPTED and code == "SUCCESS"
 
 
 def _by_http_class(http_status: int, *, coded: bool) -> type[ProviderError]:
@@ -67,5 +71,7 @@ def _by_http_class(http_status: int, *, coded: bool) -> type[ProviderError]:
         return ProviderConfigurationError
     if 400 <= http_status < 500 and http_status != 408:
         return ProviderRefusedError
-    # 5xx, and whatever is no HTTP API answer at all (a redirect, a 2xx that cannot be read).
-    return ProviderUnavailableError
+    if http_status >= 500 or http_status in (408, _ACCEPTED):
+        return ProviderUnavailableError
+    # A redirect, a success that cannot be read or has a code of no table.
+    return NotUnderstoodError

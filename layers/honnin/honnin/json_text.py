@@ -1,0 +1,90 @@
+"""Reading JSON that others wrote: what can be read is read, and nothing that comes out breaks anything later.
+
+RFC 8259 lets a parser ignore a byte order mark (§8.1), and leaves open what a name given twice means (§4). A text
+that is damaged (another encoding, a character cut in half, half a surrogate pair) must not hide the code beside it.
+Standard library only.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+# Halves of a surrogate pair: they cannot be encoded again, so a log line or a table row would fail because of one.
+_HALF = re.compile("[\ud800-\udfff]")
+
+_TOO_DEEP = "nested too deeply"
+_MOST_LEVELS = 100
+
+
+def read(body: bytes) -> Any:
+    """The value that a JSON text holds.
+
+    A byte order mark is ignored and UTF-16 and UTF-32 are recognised. What is not text becomes U+FFFD. NaN and the
+    infinities are null; a number that Python cannot hold stays its digits. A name that an object gives twice with
+    two values says nothing: it is left out.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, or nested too deeply.
+    """
+    try:
+        return _cleaned(_parsed(body))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _parsed(body: bytes) -> Any:
+    encoding = json.detect_encoding(body)
+    try:
+        return _parse(body.decode(encoding, "replace"))
+    except ValueError:
+        if encoding.startswith("utf-8"):
+            # The second byte of a Shift_JIS character may be a backslash (表 is 95 5C), which would escape the
+            # quotation mark after it.
+            return _parse(body.decode("cp932", "replace"))
+        raise
+
+
+def _parse(text: str) -> Any:
+    return json.loads(
+        text.lstrip("\ufeff"),
+        strict=False,  # a line break in a message text
+        object_pairs_hook=_object,
+        parse_constant=lambda _: None,
+        parse_int=_integer,
+        parse_float=_float,
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    unclear = set()
+    for name, value in pairs:
+        if name in made and repr(made[name]) != repr(value):
+            unclear.add(name)
+        made[name] = value
+    return {name: value for name, value in made.items() if name not in unclear}
+
+
+def _integer(digits: str) -> int | str:
+    # Python refuses more than 4,300 digits, with a ValueError.
+    return int(digits) if len(digits) <= 400 else digits
+
+
+def _float(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
+
+
+def _cleaned(value: Any, levels: int = _MOST_LEVELS) -> Any:
+    if levels == 0:
+        raise ValueError(_TOO_DEEP)
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_cleaned(each, levels - 1) for each in value]
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(each, levels - 1) for name, each in value.items()}
+    return value
