@@ -24,7 +24,8 @@ the user is linked here, and `began` the moment at which that link was written (
   the status is what the state means, and nothing waits under an authorization that is linked.
 
 Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
-table, queue, bus or log, no authorization id in bus or log.
+table, queue, bus or log, no authorization id in bus or log. What a caller was told was not sent, PayPay never took,
+then or later; and no signature reached it twice.
 """
 
 import json
@@ -35,6 +36,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from chaos.connections import Connections
 from chaos.paypay import PERSONAL, Authorization
 from chaos.schedule import Schedule
 from chaos.world import Heard, Injected, Parts, ViolationError, World
@@ -69,6 +71,7 @@ def _at_rest(world: World, tolerated: set[str]) -> None:
     _check_ledger(world, rows)
     _check_snapshots(world, rows)
     _check_privacy(world)
+    _check_connections(world.connections)
     for user_id in world.paypay.authorizations:
         _check_status(world, user_id, _status(rows, user_id))
 
@@ -280,6 +283,14 @@ def _check_privacy(world: World) -> None:
     for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
         _hold(PERSONAL not in text, "broken", f"a value of a person is in the {where}")
     _hold("auth-user" not in bus + log, "broken", "an authorization id is in bus or log")
+
+
+def _check_connections(connections: Connections) -> None:
+    taken = [each.number for each in connections.taken]
+    late = set(connections.unsent) & set(taken)
+    _hold(not late, "broken", f"told as not sent, but PayPay took it: requests {sorted(late)}")
+    signatures = Counter(each.signature for each in connections.taken)
+    _hold(len(signatures) == len(taken), "broken", "a signature was sent twice")
 
 
 # --- rows ---

@@ -34,7 +34,17 @@ from chaos.schedule import (
 )
 from chaos.world import Injected, Parts, ViolationError, prepared
 
-_BEFORE_ONLY = ("throttled", "conflict", "refused", "maintenance", "unauthorized", "garbled", "unexpected")
+_BEFORE_ONLY = (
+    "throttled",
+    "conflict",
+    "refused",
+    "maintenance",
+    "unauthorized",
+    "garbled",
+    "unexpected",
+    "unsent",
+    "hanging",
+)
 _AFTER_ONLY = ("repeated",)
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.

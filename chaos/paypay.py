@@ -1,10 +1,10 @@
 """PayPay in process: users whose state changes, what a read answers at each moment, and their history.
 
-It stands in for `honnin.http_client.send`, so the client's signing, parsing and typing of errors is the real one.
+It stands behind `chaos.connections`, so the client's signing, parsing and typing of errors is the real one.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from chaos.boundary import Boundary, Clock
-from honnin.errors import ProviderTimeoutError
+from chaos.boundary import Clock
 from honnin.http_client import Answer
 
 BASE_URL = "https://paypay.example.com"
@@ -101,13 +100,12 @@ class Authorization:
 class PayPay:
     """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID."""
 
-    def __init__(self, boundary: Boundary, clock: Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.authorizations: dict[str, list[Authorization]] = {}
         self.given: dict[str, dict[str, Any]] = {}
         self.api_key = "key-0"
         self.nonces: list[tuple[str, str]] = []
         self._by_id: dict[str, Authorization] = {}
-        self._boundary = boundary
         self._clock = clock
         self._answers = 0
 
@@ -142,20 +140,14 @@ class PayPay:
 
     # --- the API ---
 
-    def send(self, provider: str, make_request: Callable[[], requests.Request], **_: Any) -> Answer:
-        """In place of `honnin.http_client.send`."""
-        prepared = make_request().prepare()
+    def fail(self, kind: str) -> Answer:
+        """An answer that is a failure."""
+        if kind == "garbled":
+            return Answer(200, self._headers(), b"<html>")
+        return self._envelope(*_FAILURES[kind], {})
 
-        def fail(kind: str) -> Answer:
-            if kind == "lost":
-                raise ProviderTimeoutError(provider, "no answer")
-            if kind == "garbled":
-                return Answer(200, self._headers(), b"<html>")
-            return self._envelope(*_FAILURES[kind], {})
-
-        return self._boundary.call("provider", lambda: self._answer(prepared), fail)
-
-    def _answer(self, request: requests.PreparedRequest) -> Answer:
+    def answer(self, request: requests.PreparedRequest) -> Answer:
+        """What PayPay does with a request."""
         if f"OPA-Auth:{self.api_key}:" not in request.headers["Authorization"]:
             return self._envelope(401, "UNAUTHORIZED", {})
         url = urlsplit(str(request.url))

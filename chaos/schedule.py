@@ -41,7 +41,7 @@ EXTRA_FAILURES = {
     "sqs": (),
     "events": ("repeated", "refused"),
     "secrets": (),
-    "provider": ("maintenance", "unauthorized", "garbled"),
+    "provider": ("maintenance", "unauthorized", "garbled", "unsent", "hanging", "dead"),
 }
 
 
@@ -122,8 +122,9 @@ class Fault:
 
     `kind`: throttled, error (a 5xx), lost (no answer: before, it never arrived; after, it took effect), repeated
     (the SDK sent it twice), conflict (a transaction met another), refused (an entry of the batch), maintenance,
-    unauthorized, garbled (no JSON), unexpected (a bug of ours), kill (the environment is gone), pause (`calls`
-    steps of the schedule happen meanwhile).
+    unauthorized, garbled (no JSON), unsent (no connection), hanging (the caller gives up while it connects, and it
+    goes on later), dead (a kept-alive connection: written to, then reset), unexpected (a bug of ours), kill (the
+    environment is gone), pause (`calls` steps of the schedule happen meanwhile).
     """
 
     service: str

@@ -1,7 +1,7 @@
 """One schedule's world: PayPay, the merchant, the queue and its workers around Honnin's own code.
 
 Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotifications`, `Store`, `Publisher`,
-`Vault`, `PayPayClient` down to the HTTP exchange, `secret_store` with Powertools' cache, `AccountLinks`,
+`Vault`, `PayPayClient` and `http_client` down to the connection, `secret_store` with Powertools' cache, `AccountLinks`,
 `KycReads`, and the poll. Simulated: DynamoDB, S3, SQS, EventBridge, Secrets Manager and PayPay.
 
 Workers overlap without threads: at a boundary of the plan one pauses, the next steps of the schedule happen
@@ -29,10 +29,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chaos.aws import Bucket, Bus, GuardedDynamoDB, Message, Queue, Secrets
 from chaos.boundary import Boundary, Clock, Crash, InjectedBugError
+from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, Authorization, PayPay
 from chaos.schedule import SCOPES, Change, Echo, Link, Notify, Poll, Read, Rotate, Schedule, Step, Wait, Work
-from honnin import config, http_client, observability, secret_store, webhook, worker
+from honnin import config, observability, secret_store, webhook, worker
 from honnin.errors import HonninError
 from honnin.events import EventProcessor
 from honnin.paypay.account_link import AccountLinks, LinkRequest
@@ -131,7 +132,8 @@ class World:
         self.clock = Clock()
         self.boundary = Boundary(schedule.faults, self.clock, self._meanwhile)
         self.table = self._parts.table(self.clock.peek)
-        self.paypay = PayPay(self.boundary, self.clock)
+        self.paypay = PayPay(self.clock)
+        self.connections = Connections(self.boundary, self.clock, self.paypay.answer, self.paypay.fail)
         self.bucket = Bucket(self.boundary)
         self.queue = Queue(self.boundary, self.clock)
         self.bus = Bus(self.boundary, lambda event_id: self.table.find(f"EVENT#{event_id}", "EVENT") is not None)
@@ -267,6 +269,7 @@ class World:
                 return
 
     def _arrive(self) -> None:
+        self.connections.thaw()
         while self._late:
             self._late.pop()()
 
@@ -417,16 +420,16 @@ class World:
     def _installed(self) -> Iterator[None]:
         """This world's clock, HTTP exchange, secrets and log, in place of the process's own."""
         randomness, stdout = random.getstate(), sys.stdout
-        send, utc_now = http_client.send, webhook.utc_now
+        utc_now = webhook.utc_now
         random.seed(0)
-        http_client.send = self.paypay.send
         webhook.utc_now = lambda: utc_text(self.clock())
         DEFAULT_PROVIDERS["secrets"] = Secrets(self._secret, self.boundary)
         sys.stdout = _Log.redirect(self.log)
         try:
-            yield
+            with self.connections.installed():
+                yield
         finally:
-            sys.stdout, http_client.send, webhook.utc_now = stdout, send, utc_now
+            sys.stdout, webhook.utc_now = stdout, utc_now
             random.setstate(randomness)
             DEFAULT_PROVIDERS.clear()
 

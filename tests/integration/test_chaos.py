@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +16,8 @@ from chaos import checks, generate
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.schedule import SERVICES, Fault, Link, Notify, Read, Schedule, Work
 from chaos.world import Parts, ViolationError, prepared
+from honnin import http_client
+from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.events import EventProcessor
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import KYC_STATUS_CHANGED
@@ -168,6 +171,57 @@ def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[st
     # The same schedule holds with the real parts.
     with prepared():
         checks.run(failure.schedule)
+
+
+def _no_answer_is_not_sent(patch: pytest.MonkeyPatch) -> None:
+    exchange = http_client._exchange
+
+    def broken(*arguments: Any, **named: Any) -> Any:
+        try:
+            return exchange(*arguments, **named)
+        except ProviderTimeoutError as error:
+            raise NotSentError(error.provider, error.message) from None
+
+    patch.setattr(http_client, "_exchange", broken)
+
+
+def _given_up_and_sent_later(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(http_client._Call, "give_up", lambda _: None)
+
+
+def _sent_again_with_the_old_signature(patch: pytest.MonkeyPatch) -> None:
+    send = http_client.send
+    patch.setattr(http_client, "send", lambda provider, make, **named: send(provider, cache(make), **named))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("kind", "break_it"),
+    [
+        ("lost", _no_answer_is_not_sent),
+        ("hanging", _given_up_and_sent_later),
+        ("dead", _sent_again_with_the_old_signature),
+    ],
+)
+def test_the_harness_finds_connections_that_are_broken_on_purpose(
+    monkeypatch: pytest.MonkeyPatch, kind: str, break_it: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    break_it(monkeypatch)
+    _, failure = generate.sweep([kind])
+
+    assert failure is not None
+    assert failure.violation.kind == "broken"
+    monkeypatch.undo()
+    with prepared():
+        checks.run(failure.schedule)
+
+
+@pytest.mark.parametrize("kind", ["unsent", "hanging", "dead"])
+def test_a_connection_that_fails_at_any_call_of_a_whole_life_heals(kind: str) -> None:
+    tally, failure = generate.sweep([kind])
+
+    assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
+    assert tally.schedules >= 10
 
 
 # --- the table in memory answers as moto does ---

@@ -68,7 +68,7 @@ def test_an_incomplete_secret_names_the_key_and_the_command() -> None:
 
 def test_a_provider_error_keeps_what_its_support_desk_asks_for() -> None:
     error = errors.ProviderRefusedError("vexora", "user not found", http_status=200, code="4004", request_id="r-1")
-    assert str(error) == "vexora: user not found"
+    assert str(error) == "vexora: HTTP 200, code 4004, X-REQUEST-ID r-1"
     assert (error.provider, error.message, error.http_status, error.code, error.request_id) == (
         "vexora",
         "user not found",
@@ -76,6 +76,26 @@ def test_a_provider_error_keeps_what_its_support_desk_asks_for() -> None:
         "4004",
         "r-1",
     )
+
+
+@pytest.mark.parametrize("kind", [errors.ProviderRefusedError, errors.UserAnswerError, errors.NotUnderstoodError])
+def test_what_a_provider_said_is_in_nothing_that_may_be_logged(kind: type[errors.ProviderError]) -> None:
+    error = kind(
+        "paypay", "the name [架空 花子] is not valid", http_status=400, code="INVALID_PARAMS", request_id="r-1"
+    )
+
+    assert "架空" not in f"{error} {error!r} {error.args} {error.facts()} {error.logged()}"
+    assert error.logged() == {
+        "provider": "paypay",
+        "error": kind.__name__,
+        "http_status": 400,
+        "code": "INVALID_PARAMS",
+        "request_id": "r-1",
+    }
+
+
+def test_why_no_answer_came_is_our_own_text() -> None:
+    assert str(errors.NotSentError("paypay", "not sent (SSLError)")) == "paypay: not sent (SSLError)"
 
 
 def test_a_conflict_carries_the_present_state() -> None:

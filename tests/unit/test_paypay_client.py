@@ -12,6 +12,8 @@ import pytest
 from honnin import http_client
 from honnin.errors import (
     MaintenanceError,
+    NotSentError,
+    NotUnderstoodError,
     ProviderConfigurationError,
     ProviderError,
     ProviderRefusedError,
@@ -235,11 +237,141 @@ def test_each_call_has_its_own_time_out_inside_the_total(
 # --- answers ---
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
-def test_any_2xx_is_a_success(world: World, status: int) -> None:
-    answers(world, reply("REQUEST_ACCEPTED", status, {"status": "COMPLETED"}))
+@pytest.mark.parametrize("status", [200, 201, 203])
+def test_a_2xx_with_success_is_a_success(world: World, status: int) -> None:
+    answers(world, reply("SUCCESS", status, {"status": "COMPLETED"}))
 
     assert world.client().kyc_info("u").data == {"status": "COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("REQUEST_ACCEPTED", 202), ("REQUEST_ACCEPTED", 200), ("SUCCESS", 202), ("A_NEW_CODE", 202)]
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda paypay: paypay.kyc_info("u"),
+        lambda paypay: paypay.unlink("u"),
+        lambda paypay: paypay.user_authorization("u"),
+        lambda paypay: paypay.create_account_link({}),
+    ],
+    ids=["kyc_info", "unlink", "authorization", "link"],
+)
+def test_what_was_only_accepted_is_not_done(
+    world: World, call: Callable[[PayPayClient], object], code: str, status: int
+) -> None:
+    answers(world, reply(code, status, {"status": "ACTIVE", "linkQRCodeURL": "https://qr.example/1"}))
+
+    with pytest.raises(ProviderUnavailableError):
+        call(world.client())
+
+
+@pytest.mark.parametrize("code", ["A_NEW_CODE", 4711, "success", "KYC ok", None, True, ["SUCCESS"], {}, "", "x" * 65])
+def test_a_success_with_a_code_of_no_table_is_not_understood(world: World, code: Any) -> None:
+    answers(world, reply(code, 200, {"status": "COMPLETED"}))
+
+    with pytest.raises(NotUnderstoodError):
+        world.client().kyc_info("u")
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 1, True, [{"status": "COMPLETED"}], {}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda paypay: paypay.kyc_info("u"),
+        lambda paypay: paypay.kyc_passport("u"),
+        lambda paypay: paypay.completed_kyc_passport_qr("c", "v", "u"),
+        lambda paypay: paypay.user_authorization("u"),
+        lambda paypay: paypay.create_account_link({}),
+    ],
+    ids=["kyc_info", "kyc_passport", "kyc_passport_qr", "authorization", "link"],
+)
+def test_data_of_another_type_is_not_understood(
+    world: World, call: Callable[[PayPayClient], object], data: object
+) -> None:
+    answers(world, reply("SUCCESS", 200, data))
+
+    with pytest.raises(NotUnderstoodError):
+        call(world.client())
+
+
+@pytest.mark.parametrize("data", [None, [], "text", {}])
+def test_an_unlink_needs_no_data(world: World, data: object) -> None:
+    answers(world, reply("SUCCESS", 200, data))
+
+    assert world.client().unlink("u") == REQUEST_ID
+
+
+@pytest.mark.parametrize(
+    ("code_id", "kept"), [("c", "c"), (17, "17"), (None, None), ("", None), ({"a": 1}, None), (["c"], None)]
+)
+def test_a_code_id_is_a_text(world: World, code_id: object, kept: str | None) -> None:
+    answers(world, success({"linkQRCodeURL": "https://qr.example/1", "codeId": code_id}))
+
+    assert world.client().create_account_link({}).code_id == kept
+
+
+@pytest.mark.parametrize(
+    ("expire_at", "read"),
+    [
+        (1_774_925_553, 1_774_925_553),
+        ("1774925553", 1_774_925_553),
+        (1_774_925_553_123, 1_774_925_553),
+        (None, None),
+        ("never", None),
+        (0, None),
+        (-1, None),
+        (10**40, None),
+        (True, None),
+        ({}, None),
+    ],
+)
+def test_an_expiry_that_is_no_time_does_not_spoil_the_reading(
+    world: World, expire_at: object, read: int | None
+) -> None:
+    answers(world, success({"status": "ACTIVE", "userAuthorizationId": 7, "scopes": None, "expireAt": expire_at}))
+    found = world.client().user_authorization("u")
+
+    assert (found.status, found.user_authorization_id, found.scopes, found.expire_at) == ("ACTIVE", "7", [], read)
+
+
+_UNCLEAN = [
+    pytest.param("\ufeff%s".encode(), b"ok", id="BOM"),
+    pytest.param(b"%s", "認証".encode("shift_jis"), id="Shift_JIS"),
+    pytest.param(b"%s", "表".encode("shift_jis"), id="Shift_JIS with a backslash"),
+    pytest.param(b"%s", "成".encode()[:-1], id="cut in a character"),
+    pytest.param(b"%s", b"\\ud800", id="half a pair"),
+    pytest.param(b"%s", b"a\nb", id="a line break"),
+]
+
+
+@pytest.mark.parametrize(("form", "message"), _UNCLEAN)
+def test_what_decides_is_read_beside_a_message_that_is_not_clean(world: World, form: bytes, message: bytes) -> None:
+    def answer(status: int, code: bytes) -> Reply:
+        body = b'{"resultInfo":{"message":"' + message + b'","code":"' + code + b'"},"data":{"name":"\\udc00x"}}'
+        return Reply(status, form.replace(b"%s", body), {"X-REQUEST-ID": REQUEST_ID})
+
+    answers(world, answer(200, b"SUCCESS"), answer(400, b"KYC_UPDATE_REQUIRED"))
+    read = world.client().kyc_info("u")
+    assert json.dumps(read.data, ensure_ascii=False).encode()
+    assert read.data == {"name": "\ufffdx"}
+    with pytest.raises(UserAnswerError) as caught:
+        world.client().kyc_info("u")
+    assert caught.value.code == "KYC_UPDATE_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resultInfo":{"code":"SUCCESS","code":"CANCELED_USER"},"data":{"status":"x"}}',
+        b'{"resultInfo":{"code":"SUCCESS"},"data":{"status":"x"},"data":{"status":"y"}}',
+        b'{"resultInfo":{"code":"SUCCESS"},"resultInfo":{"code":"CANCELED_USER"},"data":{"status":"x"}}',
+    ],
+)
+def test_an_answer_that_contradicts_itself_is_not_understood(world: World, body: bytes) -> None:
+    answers(world, Reply(200, body))
+    with pytest.raises(NotUnderstoodError):
+        world.client().kyc_info("u")
 
 
 def test_the_data_comes_back_as_it_came(world: World) -> None:
@@ -247,14 +379,6 @@ def test_the_data_comes_back_as_it_came(world: World) -> None:
     answers(world, success(data))
 
     assert world.client().kyc_info("u").data == data
-
-
-@pytest.mark.parametrize("code", ["SUCCESS", "REQUEST_ACCEPTED", "A_NEW_CODE"])
-def test_a_success_without_data_says_nothing_about_the_user(world: World, code: str) -> None:
-    answers(world, reply(code, 202, None))
-
-    with pytest.raises(ProviderUnavailableError):
-        world.client().kyc_info("u")
 
 
 def test_a_code_of_the_document_is_believed_whatever_the_http_status(world: World) -> None:
@@ -280,7 +404,7 @@ def test_a_success_that_is_not_the_documented_json_is_retryable(world: World, bo
 @pytest.mark.parametrize("data", [{}, {"linkQRCodeURL": ""}, {"linkQRCodeURL": None}, {"linkQRCodeURL": 1}])
 def test_a_success_without_the_qr_url_is_retryable(world: World, data: object) -> None:
     answers(world, success(data))
-    with pytest.raises(ProviderUnavailableError, match="linkQRCodeURL"):
+    with pytest.raises(NotUnderstoodError, match="linkQRCodeURL"):
         world.client().create_account_link({})
 
 
@@ -338,7 +462,7 @@ RETRYABLE = [
     (Reply(504, b"Gateway Timeout"), ProviderUnavailableError),
     (Reply(instead="reset"), ProviderTimeoutError),
     (Reply(instead="close"), ProviderTimeoutError),
-    (Reply(200, b'{"resultInfo": {"code": "SUCC'), ProviderUnavailableError),
+    (Reply(200, b'{"resultInfo": {"code": "SUCC'), NotUnderstoodError),
 ]
 RETRYABLE_IDS = ["service_error", "internal", "rate_limit", "502", "503", "504", "reset", "closed", "malformed"]
 
@@ -375,6 +499,45 @@ def test_every_try_is_signed_anew(world: World) -> None:
     assert [len({part[index] for part in parts}) for index in range(3)] == [3, 3, 3]
     assert [int(epoch) for _, _, epoch in parts] == [1_774_925_554, 1_774_925_555, 1_774_925_556]
     assert all(len(nonce) == 8 and nonce.isalnum() for _, nonce, _ in parts)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda paypay: paypay.kyc_info("u"),
+        lambda paypay: paypay.unlink("u"),
+        lambda paypay: paypay.completed_kyc_passport_qr("c", "v", "u"),
+    ],
+    ids=["kyc_info", "unlink", "kyc_passport_qr"],
+)
+@pytest.mark.parametrize("death", ["reset", "close"])
+def test_one_dead_connection_is_survived_by_a_request_signed_anew(
+    world: World, call: Callable[[PayPayClient], object], death: Any
+) -> None:
+    answers(world, success(), Reply(instead=death), success())
+    world.client().kyc_info("first")
+    call(world.client())
+
+    dead, sent_again = world.server.received[1:]
+    assert (dead.connection, sent_again.connection) == (1, 2)
+    assert is_signed(dead)
+    assert is_signed(sent_again)
+    assert not set(signature_parts(dead)) & set(signature_parts(sent_again))
+
+
+def test_a_last_try_that_was_not_sent_does_not_undo_the_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(world, Reply(instead="reset"))
+
+    def unknown(*_: object, **__: object) -> object:
+        raise OSError("no such name")
+
+    paypay = world.client(tries=2)
+    monkeypatch.setattr(paypay, "_sleep", lambda _: monkeypatch.setattr("socket.getaddrinfo", unknown))
+    with pytest.raises(ProviderTimeoutError):
+        paypay.create_account_link({})
+
+    with pytest.raises(NotSentError):
+        paypay.create_account_link({})
 
 
 def test_one_try_means_one_call(world: World) -> None:
@@ -468,6 +631,22 @@ def test_other_refusals_do_not_read_the_secret_again(world: World, code: str) ->
         world.client(tries=3).kyc_info("u")
 
     assert (world.credentials.refreshes, len(world.server.received)) == (0, 1)
+
+
+def test_every_failure_is_logged_with_its_request_id_and_without_its_text(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"{AUTHORIZATION_ID} of 架空 花子 is not ready"
+    body = json.dumps({"resultInfo": {"code": "SERVICE_ERROR", "message": said}}, ensure_ascii=False).encode()
+    answers(world, Reply(500, body, {"x-ReQuEsT-iD": "OPA77\t" + "7" * 90}), success())
+    world.client(tries=2).kyc_info(AUTHORIZATION_ID)
+    out = capsys.readouterr().out
+    (line,) = [json.loads(each) for each in out.splitlines()]
+
+    assert (line["http_status"], line["code"]) == (500, "SERVICE_ERROR")
+    assert line["request_id"] == "OPA77" + "7" * 59
+    assert AUTHORIZATION_ID not in out
+    assert "架空" not in out
 
 
 def test_no_error_repeats_an_id_a_secret_or_a_signature(world: World) -> None:

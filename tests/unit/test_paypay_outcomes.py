@@ -4,6 +4,7 @@ import pytest
 
 from honnin.errors import (
     MaintenanceError,
+    NotUnderstoodError,
     PassportNotCompletedError,
     ProviderConfigurationError,
     ProviderError,
@@ -31,6 +32,7 @@ TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
     (500, "SERVICE_ERROR", ProviderUnavailableError),
     (500, "INTERNAL_SERVER_ERROR", ProviderUnavailableError),
     (503, "MAINTENANCE_MODE", MaintenanceError),
+    (202, "REQUEST_ACCEPTED", ProviderUnavailableError),
     (400, "KYC_NOT_COMPLETED", UserAnswerError),
     (400, "NON_EKYC_USER", UserAnswerError),
     (400, "UNACCEPTABLE_OP", UserAnswerError),
@@ -49,8 +51,10 @@ BY_CLASS: tuple[tuple[int, type[ProviderError]], ...] = (
     (502, ProviderUnavailableError),
     (503, ProviderUnavailableError),
     (504, ProviderUnavailableError),
-    (302, ProviderUnavailableError),
-    (200, ProviderUnavailableError),
+    (302, NotUnderstoodError),
+    (200, NotUnderstoodError),
+    (204, NotUnderstoodError),
+    (202, ProviderUnavailableError),
 )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -375,6 +376,25 @@ def test_a_proxy_of_the_environment_is_not_used(looked_up: list[str], monkeypatc
         fetch("https://files.paypay.ne.jp/x")
 
     assert looked_up == ["files.paypay.ne.jp"]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_what_was_given_up_is_not_asked_for_later(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    thawed, real = threading.Event(), socket.getaddrinfo
+
+    def hangs(*args: Any, **named: Any) -> Any:
+        thawed.wait(5)
+        return real(*args, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    with pytest.raises(FileNotFetchedError, match="deadline"):
+        fetch(server.url + "/x", loopback=True, seconds=0.2)
+    thawed.set()
+    for thread in threading.enumerate():
+        if thread.name == "outbound":
+            thread.join(5)
+
+    assert server.received == []
 
 
 # --- the transfer ---

@@ -279,6 +279,17 @@ def test_no_value_is_logged(
     assert record["receives"] == receives
 
 
+def test_a_providers_failure_is_logged_by_status_code_and_request_id(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ProviderUnavailableError("paypay", MARKED, http_status=503, code="SERVICE_ERROR", request_id="OPA1")
+    run(message("a"), process=failing(error), queue=FakeQueue())
+    printed = "".join(capsys.readouterr())
+    (record,) = [json.loads(line) for line in printed.splitlines() if "message_id" in line]
+
+    assert MARKED not in printed
+    said = [record[name] for name in ("provider", "error", "http_status", "code", "request_id")]
+    assert said == ["paypay", "ProviderUnavailableError", 503, "SERVICE_ERROR", "OPA1"]
+
+
 @pytest.mark.parametrize(
     ("error", "receives", "metrics"),
     [

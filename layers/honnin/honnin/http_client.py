@@ -12,22 +12,24 @@ still connecting (Lambda freezes an environment after the answer and may thaw it
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from honnin.errors import NotSentError, ProviderError, ProviderTimeoutError, ProviderUnavailableError
+from honnin.errors import NotSentError, ProviderTimeoutError, ProviderUnavailableError
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -151,12 +153,15 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = SecureConnection
 
 
-class _Adapter(HTTPAdapter):
+class Adapter(HTTPAdapter):
     """Uses our connections."""
 
+    pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": _Pool, "https": _SecurePool}
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Requests makes its pools here."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = dict(self.pools)
 
 
 def new_session() -> requests.Session:
@@ -166,8 +171,8 @@ def new_session() -> requests.Session:
     made = requests.Session()
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    made.mount("https://", _Adapter())
-    made.mount("http://", _Adapter())
+    made.mount("https://", Adapter())
+    made.mount("http://", Adapter())
     return made
 
 
@@ -214,9 +219,9 @@ def send(
     """
 
     def once(*, fresh: bool) -> Answer:
+        request = make_request()
         if deadline.remaining_s <= 0:
             raise NotSentError(provider, "the total deadline passed before the call")
-        request = make_request()
         timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
         call = _Call()
         try:
@@ -273,10 +278,8 @@ def _exchange(
         with used.send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
             answered = True
             return Answer(response.status_code, response.headers, _read(provider, response))
-    except ProviderError:
-        raise
-    except Exception as error:
-        # Time-outs, resets, broken transfers, names that cannot be encoded: what happened is in the flag, not here.
+    # Time-outs, resets, broken transfers, names that cannot be encoded: whether it was sent says the flag, not these.
+    except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         text = f"no answer ({type(error).__name__})"
         if not call.begun:
             raise NotSentError(provider, f"not sent ({type(error).__name__})") from None

@@ -10,17 +10,15 @@ import socket
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError, UrlRefusedError
-from honnin.http_client import Deadline, new_session, within
+from honnin.http_client import Adapter, Connection, Deadline, SecureConnection, new_session, within
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -112,7 +110,8 @@ def opened(
     check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
     session = new_session()
     session.mount("https://", _PublicOnly())
-    session.mount("http://", HTTPAdapter() if loopback else _PublicOnly())
+    if not loopback:
+        session.mount("http://", _PublicOnly())
     try:
         with within(
             deadline, partial(_get, session, url, min(read_timeout_s, max(deadline.remaining_s, 0.1)), headers or {})
@@ -182,18 +181,15 @@ def _inner_address(address: _Address) -> _Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-class _CheckedHTTPConnection(HTTPConnection):
+class _CheckedHTTPConnection(Connection):
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
         _refuse_private(sock)
         return sock
 
 
-class _CheckedHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        _refuse_private(sock)
-        return sock
+class _CheckedHTTPSConnection(_CheckedHTTPConnection, SecureConnection):
+    """The same over TLS."""
 
 
 class _CheckedHTTPPool(HTTPConnectionPool):
@@ -204,9 +200,7 @@ class _CheckedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _CheckedHTTPSConnection
 
 
-class _PublicOnly(HTTPAdapter):
+class _PublicOnly(Adapter):
     """Connects to public addresses only."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
+    pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
