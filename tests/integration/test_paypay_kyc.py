@@ -472,11 +472,11 @@ def test_the_total_deadline_is_a_504_without_a_further_try(
     assert calls(box, "kyc_info") == 1
 
 
-def test_nobody_at_paypays_address_is_a_504(stack: Deployment, merchant: Merchant) -> None:
+def test_nobody_at_paypays_address_is_a_503_since_nothing_was_sent(stack: Deployment, merchant: Merchant) -> None:
     merchant.link()
     stack.parameters["PayPayBaseUrl"] = "http://127.0.0.1:1"
 
-    assert Merchant(stack).kyc()["statusCode"] == 504
+    assert Merchant(stack).kyc()["statusCode"] == 503
 
 
 # --- who is asked about ---
