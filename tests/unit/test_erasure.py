@@ -120,13 +120,13 @@ class Vexora(FakeVexora):
         super().__init__()
         self.meanwhile: list[Callable[[], object]] = []
 
-    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> str:
+    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
         """Take the application."""
         if self.meanwhile:
             self.meanwhile.pop(0)()
         return super().apply(user_id=user_id, username_furigana=username_furigana, callback_url=callback_url)
 
-    def query_status(self, user_id: str) -> str:
+    def query_status(self, user_id: str) -> Reading:
         """Answer with the user's status."""
         if self.meanwhile:
             self.meanwhile.pop(0)()
