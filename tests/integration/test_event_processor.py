@@ -238,8 +238,12 @@ def test_an_unexpected_error_is_parked_with_its_type_and_its_text_is_not_logged(
     monkeypatch.setattr("honnin.vexora.client.VexoraClient.query_status", fail)
     [message] = stack.receive(visibility_s=0)
     record = sqs_record(message)
-    record["attributes"]["ApproximateReceiveCount"] = "3"
+    # After a long outage: the receives of it do not count.
+    record["attributes"]["ApproximateReceiveCount"] = "21"
 
+    for _ in range(2):
+        assert len(processor({"Records": [record]}, 120_000)["batchItemFailures"]) == 1
+    assert stack.receive("DeadLetterQueue") == []
     assert processor({"Records": [record]}, 120_000) == {"batchItemFailures": []}
 
     [parked] = stack.receive("DeadLetterQueue")

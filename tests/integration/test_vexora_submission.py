@@ -265,9 +265,7 @@ def test_an_answer_after_the_deadline_is_a_202_and_the_poll_finds_the_truth(
 
 
 @pytest.mark.parametrize("kind", ["http_500", "http_429", "malformed", "code_8000"])
-def test_an_unclear_failure_stays_submitting(
-    stack: Deployment, submit: Submit, box: RunningSandbox, kind: str
-) -> None:
+def test_an_unclear_failure_stays_submitting(stack: Deployment, submit: Submit, box: RunningSandbox, kind: str) -> None:
     box.vexora.dials.put({"apply_fault": {"kind": kind, "times": 1}})
 
     answer = submit()

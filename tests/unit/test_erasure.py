@@ -35,6 +35,7 @@ from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus, utc_text
 from honnin.vault import Vault
+from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
 from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb, s3

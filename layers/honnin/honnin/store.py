@@ -36,6 +36,9 @@ LEDGER_KEPT = timedelta(days=40)
 # What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
 RECON_KEPT = timedelta(days=400)
 
+# A message stays in its queue for 14 days at most (template.yaml); its failures are counted a little longer.
+FAILURE_KEPT = timedelta(days=15)
+
 POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
@@ -1114,6 +1117,17 @@ class Store:
         if effect.session:
             writes += [({"Put": self._new(item)}, ConcurrentUpdateError) for item in _session_items(effect.session)]
         return writes
+
+    def count_failure(self, message_id: str, kind: str) -> int:
+        """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
+        answer = self._db.update_item(
+            TableName=self._table,
+            Key=_encode({"pk": f"FAILURE#{message_id}", "sk": kind}),
+            UpdateExpression="SET expires_at = :end ADD failures :one",
+            ExpressionAttributeValues=_encode({":one": 1, ":end": int((datetime.now(UTC) + FAILURE_KEPT).timestamp())}),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(_decode(answer["Attributes"])["failures"])
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Remember that the event's change is on the bus."""

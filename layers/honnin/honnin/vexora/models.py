@@ -7,9 +7,11 @@ An answer whose fields contradict each other is no answer: nothing of it may be 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from honnin import json_text
 
 STATUSES = ("0", "1", "2", "3")
 REJECTED = "3"
@@ -94,11 +96,15 @@ def read(body: bytes) -> Envelope:
     Raises
     ------
     ContradictionError
-        A field that decides is there twice with two values, or `success` is neither true nor false.
+        A field is there twice with two values, or `success` is neither true nor false.
     ValueError
         They are not JSON. JSON that is no object has no fields.
     """
-    answer = _object(body)
+    try:
+        value = json_text.read(body, names_once=True)
+    except json_text.GivenTwiceError:
+        raise ContradictionError("a name is given twice, with two values") from None
+    answer = value if isinstance(value, dict) else {}
     data = answer.get("data")
     envelope = Envelope(
         code=_code(answer.get("code")),
@@ -111,36 +117,6 @@ def read(body: bytes) -> Envelope:
     if outer is not None and outer != _text((envelope.data or {}).get("authenticationStatus")):
         raise ContradictionError("two different values of authenticationStatus")
     return envelope
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(_decoded(body), object_pairs_hook=_once)
-    except RecursionError:
-        raise ValueError("nested without end") from None
-    return value if isinstance(value, dict) else {}
-
-
-def _decoded(body: bytes) -> str:
-    """The body as text: in Unicode, with or without a byte order mark, or else in Shift_JIS.
-
-    What decides is ASCII in all of them, so a message in a wrong encoding does not make the answer unreadable.
-    """
-    for encoding in (json.detect_encoding(body), "cp932"):
-        try:
-            return body.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return body.decode("utf-8-sig", "replace")
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in read and read[name] != value:
-            raise ContradictionError("a field is there twice, with two values")
-        read[name] = value
-    return read
 
 
 def _text(value: Any) -> str | None:
