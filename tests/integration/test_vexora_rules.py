@@ -135,7 +135,7 @@ class World:
 
 
 @pytest.fixture
-def world(aws_environment: None) -> Iterator[World]:  # noqa: ARG001
+def world(aws_environment: None) -> Iterator[World]:
     with mock_aws():
         yield World()
 
