@@ -362,6 +362,18 @@ def test_the_ledger_is_emptied_back_to_its_oldest_day(world: World, monkeypatch:
     assert world.naming(LINKED) == []
 
 
+def test_the_reason_of_a_rejection_is_erased(world: World) -> None:
+    submission_id = world.submit()
+    world.vexora.next_query.append(Reading("3", "marked reason"))
+    world.process(result(submission_id))
+    everything = repr(list(world.store.everything()) + [each.item for each in world.store.everything()])
+    assert everything.count("marked reason") >= 2
+
+    world.erase()
+
+    assert "marked reason" not in repr([each.item for each in world.store.everything()])
+
+
 def test_dates_and_statuses_stay_and_details_do_not(world: World) -> None:
     lived(world)
     before = world.timeline()
