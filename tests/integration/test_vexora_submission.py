@@ -291,6 +291,39 @@ def test_a_refusal_is_a_502_with_code_and_message_and_a_new_submission_is_allowe
     assert submit()["statusCode"] == 201
 
 
+def test_a_user_who_was_approved_at_vexora_before_us_is_approved_though_the_application_is_refused(
+    stack: Deployment, submit: Submit, box: RunningSandbox
+) -> None:
+    application = box.vexora.register.apply("user-0001", "https://elsewhere.example.com/x/y")
+    box.vexora.register.decide(application, "approve")
+
+    answer = submit()
+
+    assert (answer["statusCode"], answer["json"]["state"]) == (502, "APPROVED")
+    assert status_of(stack) == "APPROVED"
+    assert list(stack.store.due_submissions("9999")) == []
+    assert submit()["statusCode"] == 409
+
+
+def test_nothing_sent_leaves_no_open_submission_and_the_same_call_succeeds_later(
+    stack: Deployment, submit: Submit, box: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as down:
+        # Nobody listens there.
+        real = client.VexoraClient.__init__
+
+        def elsewhere(self: client.VexoraClient, _base_url: str, *rest: Any, **fields: Any) -> None:
+            real(self, "http://127.0.0.1:9/japan", *rest, **fields)
+
+        down.setattr(client.VexoraClient, "__init__", elsewhere)
+        answers = [submit(key="order-1") for _ in range(2)]
+
+    assert {answer["statusCode"] for answer in answers} <= {502, 503}
+    assert [answer["json"]["state"] for answer in answers] == ["FAILED", "FAILED"]
+    assert status_of(stack) == "FAILED"
+    assert list(stack.store.due_submissions("9999")) == []
+
+
 # --- bad input leaves no trace ---
 
 BAD = {
