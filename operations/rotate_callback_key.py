@@ -7,8 +7,8 @@ when every function knows it; the old one stays accepted, because Vexora holds U
     {"current": old, "previous": new}     both are accepted, URLs are made under the old one; six minutes
     {"current": new, "previous": old}     both are accepted, URLs are made under the new one
 
-When no submission made under the old key is open any more (after 30 days the poll has given up), `--drop-previous`
-leaves {"current": new}.
+When hardly a submission made under the old key is open any more (after 31 days; what is, the poll asks for weekly),
+`--drop-previous` leaves {"current": new}.
 """
 
 import argparse

@@ -22,6 +22,7 @@ from honnin import worker
 from honnin.errors import ProviderRefusedError
 from honnin.secret_store import VexoraCredentials
 from honnin.vexora.client import VexoraClient
+from honnin.vexora.models import Reading
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -111,7 +112,7 @@ class FakeVexora(VexoraClient):
     def __init__(self, statuses: Mapping[str, str] | None = None) -> None:
         self.statuses = dict(statuses or {})
         self.next_apply: deque[str | Exception] = deque()
-        self.next_query: deque[str | Exception] = deque()
+        self.next_query: deque[str | Reading | Exception] = deque()
         self.apply_takes_effect = False
         self.configuration_error: Exception | None = None
         self.applied: list[Applied] = []
@@ -122,7 +123,7 @@ class FakeVexora(VexoraClient):
         if self.configuration_error:
             raise self.configuration_error
 
-    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> str:
+    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
         """Take the application, or do what `next_apply` says."""
         self.applied.append(Applied(user_id, username_furigana, callback_url))
         scripted = self.next_apply.popleft() if self.next_apply else "0"
@@ -131,19 +132,19 @@ class FakeVexora(VexoraClient):
                 self.statuses[user_id] = "0"
             raise scripted
         self.statuses[user_id] = scripted
-        return scripted
+        return Reading(scripted)
 
-    def query_status(self, user_id: str) -> str:
+    def query_status(self, user_id: str) -> Reading:
         """Answer with the user's status, or do what `next_query` says; a user nobody knows is refused."""
         self.queried.append(user_id)
         if self.next_query:
             scripted = self.next_query.popleft()
             if isinstance(scripted, Exception):
                 raise scripted
-            return scripted
+            return scripted if isinstance(scripted, Reading) else Reading(scripted)
         if user_id not in self.statuses:
             raise ProviderRefusedError("vexora", "user not found", http_status=200, code="4004")
-        return self.statuses[user_id]
+        return Reading(self.statuses[user_id])
 
 
 class FakeBus:

@@ -25,14 +25,21 @@ from honnin.vexora.client import VexoraClient
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
-    answer = worker.run(event, context, process=_processor().process, queue=_queue(event))
+    answer = worker.run(
+        event, context, process=_processor().process, queue=_queue(event), count_failure=_store().count_failure
+    )
     _processor().end_batch()
     return answer
 
 
 @cache
+def _store() -> Store:
+    return Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+
+
+@cache
 def _processor() -> EventProcessor:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    store = _store()
     return EventProcessor(
         store=store,
         paypay=PayPayNotifications(

@@ -53,8 +53,9 @@ def _submissions() -> Submissions:
     store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return Submissions(
         store=store,
-        # API Gateway waits 29 s, and an unclear earlier submission is asked for first: two calls must fit.
-        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=11),
+        # API Gateway waits 29 s. An open earlier submission is asked for first, and so is the user after a refusal:
+        # three calls must fit.
+        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=8.5),
         publisher=Publisher(settings().event_bus, store),
         webhook_api_url=settings().webhook_api_url,
         callback_key=lambda: secret_store.callback_keys()[0],

@@ -41,6 +41,7 @@ from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus
 from honnin.store import Effect, Store
 from honnin.vexora import signing
 from honnin.vexora.client import VexoraClient
+from honnin.vexora.models import Reading
 from honnin.vexora.poll import poll
 from honnin.vexora.submission import Submissions
 from honnin.webhook import Event
@@ -243,7 +244,7 @@ class Provider(VexoraClient):
     def check_configuration(self) -> None:
         """Nothing is missing."""
 
-    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> str:
+    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
         """Take the application, unless the fault says otherwise."""
         fault, self.apply_fault = self.apply_fault, ""
         call = next(self._calls)
@@ -260,7 +261,7 @@ class Provider(VexoraClient):
         if not fault or fault.startswith("refused"):
             self.log[user_id].append(("settled", call))
         self._fail(fault)
-        return "0"
+        return Reading("0")
 
     def arrive(self) -> None:
         """What was late arrives; the provider refuses what it refuses, and nobody hears of it."""
@@ -268,7 +269,7 @@ class Provider(VexoraClient):
             with contextlib.suppress(RefusedError):
                 self.register.apply(*self._on_their_way.pop(0))
 
-    def query_status(self, user_id: str) -> str:
+    def query_status(self, user_id: str) -> Reading:
         """What the register knows; a user whom it does not know is refused."""
         fault, self.query_fault = self.query_fault, ""
         with self._boundary.around():
@@ -278,7 +279,7 @@ class Provider(VexoraClient):
                 fault = "refused 2001"
             reading = application.status.value if application else ""
         self._fail(fault)
-        return reading
+        return Reading(reading)
 
     def _fail(self, fault: str) -> None:
         if fault in ("lost", "late", "unanswered", "timeout"):

@@ -1,7 +1,6 @@
 """Whatever comes in whatever order, and wherever it crashes: the end is the provider's truth, told once."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import boto3
@@ -10,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, find, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from honnin.store import Effect, Store, UserStatus
+from honnin.store import Effect, Store, Submission, UserStatus
 from honnin.vexora.submission import Submissions
 from tests.integration.simulation import (
     Deliver,
@@ -149,8 +148,8 @@ class ForgetfulStore(Store):
 class BlindSubmissions(Submissions):
     """Takes an unclear submission for one that never arrived."""
 
-    def _ask(self, before: UserStatus) -> UserStatus:
-        return replace(before)
+    def _ask(self, before: UserStatus, submission: Submission | None) -> UserStatus | None:
+        return None
 
 
 @pytest.mark.timeout(400)

@@ -12,8 +12,9 @@ from tests.integration.deployment import Deployment, Function, sample
 
 HOUR = 3600
 DAY = 24 * HOUR
-# The issue: at 10 min, 1 h, 6 h, 24 h, then daily for 30 days.
-TIMES_S = [600, HOUR, 6 * HOUR, DAY, *(DAY * (1 + day) for day in range(1, 31))]
+# The issue: at 10 min, 1 h, 6 h, 24 h, then daily for 30 days, then weekly.
+LAST_DAILY_S = 31 * DAY
+TIMES_S = [600, HOUR, 6 * HOUR, *(DAY * day for day in range(1, 32)), *(LAST_DAILY_S + 7 * DAY * n for n in (1, 2, 3))]
 
 
 @pytest.fixture
@@ -65,12 +66,15 @@ def test_a_lost_callback_is_made_good_by_the_poll(stack: Deployment, poll: Funct
     assert run(poll)["polled"] == 0, "a decided submission is polled no more"
 
 
-def test_the_times_of_the_issue_then_stale_and_no_further_poll(stack: Deployment, poll: Function) -> None:
+def test_the_times_of_the_issue_and_no_end(stack: Deployment, poll: Function) -> None:
     submission_id = submit(stack)
     submitted = stack.store.submission(submission_id)
     assert submitted is not None
     found = []
-    while (current := stack.store.submission(submission_id)) and current.due_at:
+    for _ in TIMES_S:
+        current = stack.store.submission(submission_id)
+        assert current is not None
+        assert current.due_at is not None
         due = datetime.fromisoformat(current.due_at) - datetime.fromisoformat(submitted.submitted_at)
         found.append(due.total_seconds())
         stack.pass_time(seconds=due.total_seconds() + 1)
@@ -78,12 +82,27 @@ def test_the_times_of_the_issue_then_stale_and_no_further_poll(stack: Deployment
         assert run(poll)["polled"] == 0, "once a time"
 
     assert found == TIMES_S
-    stack.pass_time(seconds=TIMES_S[-1] - 60)
+    stack.pass_time(seconds=LAST_DAILY_S - 60)
     assert (read(stack)["status"], read(stack)["stale"]) == ("PENDING", False)
-    stack.pass_time(seconds=TIMES_S[-1] + 60)
+    stack.pass_time(seconds=LAST_DAILY_S + 60)
     assert (read(stack)["status"], read(stack)["stale"]) == ("PENDING", True)
     stack.pass_time(days=400)
-    assert run(poll)["polled"] == 0
+    assert run(poll)["polled"] == 1
+
+
+def test_an_approval_after_two_months_is_found(stack: Deployment, poll: Function, box: RunningSandbox) -> None:
+    submit(stack)
+    stack.pass_time(days=40)
+    assert run(poll)["polled"] == 1
+    assert stack.process(stack.function("event_processor"), 120_000) == []
+    box.vexora.dials.put({"callback": "dropped"})
+    box.vexora.review_now("user-0001", "approve")
+    stack.pass_time(days=60)
+
+    assert run(poll)["polled"] == 1
+    assert stack.process(stack.function("event_processor"), 120_000) == []
+
+    assert (read(stack)["status"], read(stack)["stale"]) == ("APPROVED", False)
 
 
 def test_missed_runs_are_made_up_for_by_one_poll(stack: Deployment, poll: Function) -> None:

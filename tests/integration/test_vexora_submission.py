@@ -9,6 +9,7 @@ import pytest
 from honnin.errors import SecretIncompleteError
 from honnin.http_client import Deadline
 from honnin.vexora import client
+from honnin.vexora.models import Reading
 from sandbox.server import RunningSandbox
 from tests.integration.deployment import PROVIDERS, WEBHOOK_API_URL, Deployment, Function, sample
 
@@ -179,7 +180,7 @@ def test_a_second_submission_while_the_first_call_is_under_way_is_a_409(
 ) -> None:
     real, answers = client.VexoraClient.apply, []
 
-    def meanwhile(self: client.VexoraClient, **fields: str) -> str:
+    def meanwhile(self: client.VexoraClient, **fields: str) -> Reading:
         monkeypatch.setattr(client.VexoraClient, "apply", real)
         answers.append(submit())
         return real(self, **fields)
@@ -264,14 +265,12 @@ def test_an_answer_after_the_deadline_is_a_202_and_the_poll_finds_the_truth(
 
 
 @pytest.mark.parametrize("kind", ["http_500", "http_429", "malformed", "code_8000"])
-def test_an_unclear_failure_is_a_502_that_stays_submitting(
-    stack: Deployment, submit: Submit, box: RunningSandbox, kind: str
-) -> None:
+def test_an_unclear_failure_stays_submitting(stack: Deployment, submit: Submit, box: RunningSandbox, kind: str) -> None:
     box.vexora.dials.put({"apply_fault": {"kind": kind, "times": 1}})
 
     answer = submit()
 
-    assert answer["statusCode"] == 502
+    assert answer["statusCode"] == (503 if kind == "http_429" else 502)
     assert answer["json"]["provider"] == "vexora"
     assert status_of(stack) == "SUBMITTING"
     assert applies(box) == 1
@@ -290,6 +289,39 @@ def test_a_refusal_is_a_502_with_code_and_message_and_a_new_submission_is_allowe
     assert (refused["json"]["providerCode"], refused["json"]["detail"]) == ("2042", "name not accepted")
     assert status_of(stack) == "FAILED"
     assert submit()["statusCode"] == 201
+
+
+def test_a_user_who_was_approved_at_vexora_before_us_is_approved_though_the_application_is_refused(
+    stack: Deployment, submit: Submit, box: RunningSandbox
+) -> None:
+    application = box.vexora.register.apply("user-0001", "https://elsewhere.example.com/x/y")
+    box.vexora.register.decide(application, "approve")
+
+    answer = submit()
+
+    assert (answer["statusCode"], answer["json"]["state"]) == (502, "APPROVED")
+    assert status_of(stack) == "APPROVED"
+    assert list(stack.store.due_submissions("9999")) == []
+    assert submit()["statusCode"] == 409
+
+
+def test_nothing_sent_leaves_no_open_submission_and_the_same_call_succeeds_later(
+    stack: Deployment, submit: Submit, box: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as down:
+        # Nobody listens there.
+        real = client.VexoraClient.__init__
+
+        def elsewhere(self: client.VexoraClient, _base_url: str, *rest: Any, **fields: Any) -> None:
+            real(self, "http://127.0.0.1:9/japan", *rest, **fields)
+
+        down.setattr(client.VexoraClient, "__init__", elsewhere)
+        answers = [submit(key="order-1") for _ in range(2)]
+
+    assert {answer["statusCode"] for answer in answers} <= {502, 503}
+    assert [answer["json"]["state"] for answer in answers] == ["FAILED", "FAILED"]
+    assert status_of(stack) == "FAILED"
+    assert list(stack.store.due_submissions("9999")) == []
 
 
 # --- bad input leaves no trace ---

@@ -35,6 +35,7 @@ from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus, utc_text
 from honnin.vault import Vault
+from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
 from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb, s3
@@ -120,13 +121,13 @@ class Vexora(FakeVexora):
         super().__init__()
         self.meanwhile: list[Callable[[], object]] = []
 
-    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> str:
+    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
         """Take the application."""
         if self.meanwhile:
             self.meanwhile.pop(0)()
         return super().apply(user_id=user_id, username_furigana=username_furigana, callback_url=callback_url)
 
-    def query_status(self, user_id: str) -> str:
+    def query_status(self, user_id: str) -> Reading:
         """Answer with the user's status."""
         if self.meanwhile:
             self.meanwhile.pop(0)()
@@ -359,6 +360,18 @@ def test_the_ledger_is_emptied_back_to_its_oldest_day(world: World, monkeypatch:
     world.erase()
 
     assert world.naming(LINKED) == []
+
+
+def test_the_reason_of_a_rejection_is_erased(world: World) -> None:
+    submission_id = world.submit()
+    world.vexora.next_query.append(Reading("3", "marked reason"))
+    world.process(result(submission_id))
+    everything = repr(list(world.store.everything()) + [each.item for each in world.store.everything()])
+    assert everything.count("marked reason") >= 2
+
+    world.erase()
+
+    assert "marked reason" not in repr([each.item for each in world.store.everything()])
 
 
 def test_dates_and_statuses_stay_and_details_do_not(world: World) -> None:

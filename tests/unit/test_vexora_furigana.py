@@ -13,7 +13,8 @@ EMPTY = "must not be empty"
 LENGTH = "must be at most 100 characters long"
 LETTERS = "must be katakana, digits, ・, ー and spaces only"
 MOJIBAKE = "is text in a wrong encoding (mojibake); send UTF-8"
-RULES = {EMPTY, LENGTH, LETTERS, MOJIBAKE}
+NO_LETTER = "must hold at least one katakana letter"
+RULES = {EMPTY, LENGTH, LETTERS, NO_LETTER, MOJIBAKE}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,10 @@ def refusal(text: str) -> InvalidFieldError:
         pytest.param("テスト。", LETTERS, id="full stop"),
         pytest.param("テスト٣", LETTERS, id="Arabic-Indic digit"),
         pytest.param("テスト\ud800", LETTERS, id="lone surrogate"),
-        pytest.param("ㇰ", LETTERS, id="small katakana of Ainu, outside the range"),
+        pytest.param("014", NO_LETTER, id="digits only"),
+        pytest.param("・・", NO_LETTER, id="dots only"),
+        pytest.param("ー", NO_LETTER, id="a long mark only"),
+        pytest.param("ヽヾ ー・1", NO_LETTER, id="marks only"),
     ],
 )
 def test_it_is_refused_with_the_rule_that_it_breaks(given_text: str, rule: str) -> None:
@@ -165,10 +169,109 @@ def outcome(text: str) -> str | InvalidFieldError:
 def test_either_the_output_is_right_for_good_or_the_error_holds_no_value(text: str) -> None:
     result = outcome(text)
     if isinstance(result, InvalidFieldError):
-        # One of five constant sentences: nothing of the value can be in it.
+        # One of six constant sentences: nothing of the value can be in it.
         assert result.rule in RULES
         assert result.args == (f"usernameFurigana: {result.rule}",)
     else:
-        assert re.fullmatch(r"[ァ-ヺヽヾー・0-9 ]{1,100}", result)
-        assert re.search("[ァ-ヺ]", result)
+        assert re.fullmatch(r"[ァ-ヺㇰ-ㇿヽヾー・0-9 ]{1,100}", result)
+        assert re.search("[ァ-ヺㇰ-ㇿ]", result)
         assert normalise(result) == result
+
+
+def misread(name: str, written_in: str, read_as: str) -> str:
+    return name.encode(written_in).decode(read_as, "replace")
+
+
+# Real names of people, as merchants' databases hold them; invented people.
+REAL = {
+    "サトウ ハナコ": "サトウ ハナコ",
+    "サトウ　ハナコ": "サトウ ハナコ",
+    "サトウ\u00a0ハナコ": "サトウ ハナコ",
+    "サトウ\u3000\u3000ハナコ": "サトウ  ハナコ",
+    "サトウ  ハナコ": "サトウ  ハナコ",
+    " サトウハナコ ": "サトウハナコ",
+    "さとう はなこ": "サトウ ハナコ",
+    "ｻﾄｳ ﾊﾅｺ": "サトウ ハナコ",
+    "ﾜﾀﾅﾍﾞ ｼﾞｭﾝｲﾁ": "ワタナベ ジュンイチ",
+    "ﾊﾟｸ ﾁｪﾖﾝ": "パク チェヨン",
+    "ｼｬﾙﾙ･ﾄﾞ･ｺﾞｰﾙ": "シャルル・ド・ゴール",
+    "シャルル・ド・ゴール": "シャルル・ド・ゴール",
+    "アン ・ マリー": "アン ・ マリー",
+    "ヴァン・デル・ベルク ヤン": "ヴァン・デル・ベルク ヤン",
+    "ゔぃくとりあ": "ヴィクトリア",
+    "う\u3099ぃくとりあ": "ヴィクトリア",
+    "わ\u3099いおりん": "ヷイオリン",
+    "ゐ\u3099 ゑ\u3099 を\u3099": "ヸ ヹ ヺ",
+    "ワ\u3099": "ヷ",
+    "ヱツコ ヰ": "ヱツコ ヰ",
+    "ヲサム": "ヲサム",
+    "シヅヱ ツヅキ": "シヅヱ ツヅキ",
+    "オオノ ユウコ": "オオノ ユウコ",
+    "オーノ ユーコ": "オーノ ユーコ",
+    "ーノ": "ーノ",
+    "ミスヾ": "ミスヾ",
+    "ｶﾈｺ ﾐｽｽﾞ": "カネコ ミスズ",
+    "アシㇼ レラ": "アシㇼ レラ",
+    "ㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿ": "ㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿ",
+    "タロウ 2セイ": "タロウ 2セイ",
+    "テスト０１４": "テスト014",
+    "テスト014": "テスト014",
+    "ア": "ア",
+}
+BROKEN = {
+    "EUC-JP read as Shift_JIS, with a space": "･ﾆ･ｹ･ﾈ ･ﾏ･ﾊ･ｳ",
+    "EUC-JP read as Shift_JIS, one part of two": "テスト ･ﾏ･ﾊ･ｳ",
+    "EUC-JP read as Shift_JIS, with digits": misread("テスト014", "euc_jp", "cp932"),
+    "EUC-JP read as Shift_JIS, a digit between": misread("テスト1ハナコ", "euc_jp", "cp932"),
+    "EUC-JP read as Shift_JIS, made full-width": "・テ・ケ・ネ ・ハ・ナ・コ",
+    "EUC-JP read as Shift_JIS, cut": "･ﾆ･ｹ･",
+    "EUC-JP read as Shift_JIS, hiragana": misread("てすと", "euc_jp", "cp932"),
+    "EUC-JP read as Shift_JIS, ideographic space": misread("テスト　ハナコ", "euc_jp", "cp932"),
+    "EUC-JP read as latin-1": misread("テスト", "euc_jp", "latin-1"),
+    "UTF-16LE read as Shift_JIS": misread("テスト", "utf-16-le", "cp932"),
+    "UTF-16BE read as Shift_JIS": misread("テスト", "utf-16-be", "cp932"),
+    "UTF-16LE read as Shift_JIS, made full-width": "ニ0ケ0ネ0",
+    "UTF-8 read as latin-1": misread("テスト ハナコ", "utf-8", "latin-1"),
+    "UTF-8 read as cp1252": misread("ナカタ", "utf-8", "cp1252"),
+    "UTF-8 read as cp874, the document's example": "ใƒ†ใ‚นใƒˆ014",
+    "UTF-8 read as Shift_JIS": misread("テスト", "utf-8", "cp932"),
+    "UTF-8 read as EUC-JP": misread("テスト", "utf-8", "euc_jp"),
+    "half-width UTF-8 read as Shift_JIS": misread("ﾃｽﾄ", "utf-8", "cp932"),
+    "Shift_JIS read as latin-1": misread("テスト", "cp932", "latin-1"),
+    "Shift_JIS read as UTF-8": misread("テスト", "cp932", "utf-8"),
+    "half-width Shift_JIS read as latin-1": misread("ﾃｽﾄ", "cp932", "latin-1"),
+    "UTF-7": "テスト".encode("utf-7").decode("ascii"),
+    "ISO-2022-JP": "テスト".encode("iso2022_jp").decode("ascii"),
+    "percent-encoded": "%E3%83%86",
+    "an HTML entity": "&#12486;",
+    "an escape": "\\u30c6",
+    "question marks": "??? ???",
+    "replacement characters": "テス\ufffd",
+    "kanji": "佐藤 花子",
+    "Latin": "Sato Hanako",
+    "a hyphen for a long mark": "オ-ノ",
+    "a dash for a long mark": "オ―ノ",
+    "an emoji": "ハナコ😀",
+    "a zero-width space": "サトウ\u200bハナコ",
+    "a tab": "サトウ\tハナコ",
+    "a small tsu and a full stop": "ハナコッ。",
+    "digits only": "014",
+    "dots only": "・・",
+    "a long mark only": "ー",
+    "a half-width long mark only": "ｰ",
+    "a sound mark on nothing": "゛ハナコ",
+}
+
+
+def test_the_table_has_at_least_60_names() -> None:
+    assert len(REAL) + len(BROKEN) >= 60
+
+
+@pytest.mark.parametrize(("name", "expected"), REAL.items())
+def test_a_real_name_of_the_table_passes(name: str, expected: str) -> None:
+    assert normalise(name) == expected
+
+
+@pytest.mark.parametrize("name", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_name_of_the_table_is_refused(name: str) -> None:
+    assert refusal(name).rule in RULES - {EMPTY}

@@ -1,6 +1,7 @@
 """The worker: which messages are done, which come again and when, which are parked."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,9 +53,16 @@ def run(
     process: Callable[[Event], None],
     queue: worker.Queue,
     remaining_ms: Sequence[int] = (60_000,),
+    count_failure: worker.CountFailure | None = None,
 ) -> list[str]:
     """The ids that SQS must keep."""
-    answer = worker.run({"Records": list(messages)}, FakeLambdaContext(*remaining_ms), process=process, queue=queue)
+    answer = worker.run(
+        {"Records": list(messages)},
+        FakeLambdaContext(*remaining_ms),
+        process=process,
+        queue=queue,
+        count_failure=count_failure,
+    )
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
@@ -157,11 +165,56 @@ def test_it_comes_again_twice(error: Exception, receives: int) -> None:
 
 @pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("receives", [3, 4, 50])
-def test_it_is_parked_at_the_third_receive_and_then_done(error: Exception, receives: int) -> None:
+def test_without_a_count_it_is_parked_at_the_third_receive_and_then_done(error: Exception, receives: int) -> None:
     queue = FakeQueue()
     assert run(message("a", receives=receives), process=failing(error), queue=queue) == []
     assert queue.parked == {"a": type(error).__name__}
     assert queue.delays == {}
+
+
+class Failures:
+    """`Store.count_failure` in memory."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, message_id: str, kind: str) -> int:
+        """Count one more."""
+        self.counts[message_id, kind] += 1
+        return self.counts[message_id, kind]
+
+
+@pytest.mark.parametrize("final", FINAL, ids=lambda error: type(error).__name__)
+def test_an_outage_of_20_receives_does_not_use_up_the_tries_of_a_final_error(final: Exception) -> None:
+    queue, failures = FakeQueue(), Failures()
+    errors = [*[ProviderUnavailableError("vexora", "503")] * 19, THROTTLED, final, final, final]
+    kept = [
+        run(message("a", receives=receives), process=failing(error), queue=queue, count_failure=failures)
+        for receives, error in enumerate(errors, 1)
+    ]
+    assert kept == [["a"]] * 22 + [[]]
+    assert queue.parked == {"a": type(final).__name__}
+    assert failures.counts.total() == 3, "an outage is not counted"
+
+
+def test_failures_of_two_kinds_are_two_counts_and_so_are_two_messages() -> None:
+    queue, failures = FakeQueue(), Failures()
+    for error in (KeyError(), RuntimeError(), KeyError(), RuntimeError()):
+        for message_id in ("a", "b"):
+            run(message(message_id, receives=9), process=failing(error), queue=queue, count_failure=failures)
+    assert queue.parked == {}
+    run(message("b", receives=9), process=failing(KeyError()), queue=queue, count_failure=failures)
+    assert queue.parked == {"b": "KeyError"}
+
+
+@pytest.mark.parametrize("error", [THROTTLED, EndpointConnectionError(endpoint_url="https://dynamodb")])
+def test_a_failure_that_cannot_be_counted_parks_nothing(error: Exception) -> None:
+    def broken(_message_id: str, _kind: str) -> int:
+        raise error
+
+    queue = FakeQueue()
+    assert run(message("a", receives=50), process=failing(KeyError()), queue=queue, count_failure=broken) == ["a"]
+    assert queue.parked == {}
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"v": 2}', "テスト"])

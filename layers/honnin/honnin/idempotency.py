@@ -15,6 +15,8 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyAlreadyInProgressError,
+    IdempotencyInconsistentStateError,
+    IdempotencyPersistenceLayerError,
     IdempotencyValidationError,
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -56,6 +58,9 @@ class Idempotency:
         ------
         ConflictError
             The key came with another body before, or its first request is still under way.
+        botocore's ClientError, BotoCoreError
+            The table cannot be read or written now, so nothing was done. After the work, its outcome counts: a table
+            that does not take it only means that a repeat may find the first request under way.
         """
         if key is None:
             return work()
@@ -63,16 +68,44 @@ class Idempotency:
             "key": key,
             "fingerprint": hmac.digest(self._fingerprint_key().encode(), body.encode(), "sha256").hex(),
         }
+        outcome = _Outcome(work)
         once = idempotent_function(
             _work, data_keyword_argument="request", persistence_store=self._persistence, config=self._config
         )
         try:
-            answer: dict[str, Any] = once(request=request, work=work)
+            answer: dict[str, Any] = once(request=request, work=outcome)
         except IdempotencyValidationError:
             raise ConflictError("this Idempotency-Key came with another body before") from None
-        except IdempotencyAlreadyInProgressError:
+        except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
             raise ConflictError("the first request with this Idempotency-Key is still under way") from None
+        except IdempotencyPersistenceLayerError as error:
+            # Powertools wraps what boto3 raises; AWS's errors are AWS's errors to whoever decides by type.
+            return outcome.result(or_raise=error.__cause__ or error)
         return answer
+
+
+class _Outcome:
+    """Work, and what came of it."""
+
+    def __init__(self, work: Callable[[], dict[str, Any]]) -> None:
+        self._work = work
+        self._answer: dict[str, Any] | None = None
+        self._error: Exception | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Do it."""
+        try:
+            self._answer = self._work()
+        except Exception as error:
+            self._error = error
+            raise
+        return self._answer
+
+    def result(self, *, or_raise: BaseException) -> dict[str, Any]:
+        """The answer of the work or its error; another error where it was not done."""
+        if self._answer is None:
+            raise self._error or or_raise
+        return self._answer
 
 
 def _work(*, request: dict[str, str], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG001

@@ -8,6 +8,7 @@ Standard library only.
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 # Halves of a surrogate pair: they cannot be encoded again, so a log line or a table row would fail because of one.
@@ -17,41 +18,47 @@ _TOO_DEEP = "nested too deeply"
 _MOST_LEVELS = 100
 
 
-def read(body: bytes) -> Any:
+class GivenTwiceError(ValueError):
+    """A name is given twice in one object, with two values."""
+
+
+def read(body: bytes, *, names_once: bool = False) -> Any:
     """The value that a JSON text holds.
 
     A byte order mark is ignored and UTF-16 and UTF-32 are recognised. What is not text becomes U+FFFD. NaN and the
     infinities are null; a number that Python cannot hold stays its digits. A name that an object gives twice with
-    two values says nothing: it is left out.
+    two values says nothing: it is left out, or with `names_once` an error.
 
     Raises
     ------
+    GivenTwiceError
+        A name is given twice with two values, and `names_once` is set.
     ValueError
         It is no JSON, or nested too deeply.
     """
     try:
-        return _cleaned(_parsed(body))
+        return _cleaned(_parsed(body, _object_once if names_once else _object))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(body: bytes, make: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
     encoding = json.detect_encoding(body)
     try:
-        return _parse(body.decode(encoding, "replace"))
+        return _parse(body.decode(encoding, "replace"), make)
     except ValueError:
         if encoding.startswith("utf-8"):
             # The second byte of a Shift_JIS character may be a backslash (表 is 95 5C), which would escape the
             # quotation mark after it.
-            return _parse(body.decode("cp932", "replace"))
+            return _parse(body.decode("cp932", "replace"), make)
         raise
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, make: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
     return json.loads(
         text.lstrip("\ufeff"),
         strict=False,  # a line break in a message text
-        object_pairs_hook=_object,
+        object_pairs_hook=make,
         parse_constant=lambda _: None,
         parse_int=_integer,
         parse_float=_float,
@@ -66,6 +73,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             unclear.add(name)
         made[name] = value
     return {name: value for name, value in made.items() if name not in unclear}
+
+
+def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = _object(pairs)
+    if len(made) < len({name for name, _ in pairs}):
+        raise GivenTwiceError("a name is given twice, with two values")
+    return made
 
 
 def _integer(digits: str) -> int | str:

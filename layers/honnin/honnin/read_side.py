@@ -25,6 +25,7 @@ _USER: JsonDict = {
             "readAt": "2026-04-01T03:00:00.000Z",
             "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
             "stale": False,
+            "reason": None,
         },
         "paypay": {
             "status": "VERIFIED",
@@ -100,13 +101,15 @@ _REPORT: JsonDict = {
 
 
 class VexoraView(AnswerModel):
-    """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last poll."""
+    """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last daily poll. `reason`: why the user
+    was rejected, in Vexora's words (at most 200 characters, possibly personal); null where there is none."""
 
     status: VexoraStatus
     provider_status: str | None
     read_at: UtcTime | None
     submission_id: str | None
     stale: bool
+    reason: str | None
 
 
 class PayPayView(AnswerModel):
@@ -324,6 +327,7 @@ def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
         read_at=status.read_at,
         submission_id=status.submission_id,
         stale=status.status in OPEN and status.stale_at is not None and utc_text(now) >= status.stale_at,
+        reason=status.reason,
     )
 
 

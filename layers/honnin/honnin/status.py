@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class VexoraStatus(StrEnum):
-    """A user at Vexora. `FAILED` is ours: Vexora refused the application itself, a new one may be sent."""
+    """A user at Vexora. `FAILED` is ours: the first application certainly was not taken, a new one may be sent."""
 
     SUBMITTING = "SUBMITTING"
     FAILED = "FAILED"

@@ -36,6 +36,9 @@ LEDGER_KEPT = timedelta(days=40)
 # What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
 RECON_KEPT = timedelta(days=400)
 
+# A message stays in its queue for 14 days at most (template.yaml); its failures are counted a little longer.
+FAILURE_KEPT = timedelta(days=15)
+
 POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
@@ -89,7 +92,8 @@ class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
 
     `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
-    PayPay was last asked for the KYC, and for the state of the account.
+    PayPay was last asked for the KYC, and for the state of the account. `reason` is why Vexora rejected the user, in
+    its own words: possibly personal, so it goes nowhere but to the merchant.
     """
 
     user_id: str
@@ -108,12 +112,16 @@ class UserStatus:
     account_read_at: str | None = None
     former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
     former_submission_ids: tuple[str, ...] = ()
+    reason: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One application at Vexora. `polls` counts the polls already asked for; `outcome` is `unclear` when the
-    provider's answer to the application never came or could not be read. An erased one has no user."""
+    """One application at Vexora. `polls` counts the polls already asked for. An erased one has no user.
+
+    `outcome` is `unclear` when the provider's answer to the application never came or could not be read, and
+    `refused` when the provider refused it and could not be asked what it knows of the user.
+    """
 
     submission_id: str
     user_id: str
@@ -122,6 +130,10 @@ class Submission:
     polls: int = 0
     outcome: str | None = None
     due_at: str | None = None
+
+    def awaits_first_poll(self, now: str) -> bool:
+        """Whether its first poll lies ahead: until then the application may still be on its way."""
+        return self.polls == 0 and self.due_at is not None and now < self.due_at
 
 
 @dataclass(frozen=True)
@@ -348,8 +360,10 @@ class Effect:
     """All that one event does, applied together or not at all.
 
     `before` is the status as it was read before the provider was asked (None: the user is new there), `after`
-    what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status
-    and leaves the poll once that is decided. `outcome` marks that submission (`unclear`).
+    what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
+    while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
+    (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
+    more, and `after` is written as it is, without remembering it.
     """
 
     event_id: str
@@ -361,6 +375,7 @@ class Effect:
     detail: Mapping[str, str]
     opens: Submission | None = None
     outcome: str | None = None
+    withdraws: str | None = None
     session: LinkSession | None = None
     uses: SessionUse | None = None
     links: bool = False
@@ -1097,9 +1112,22 @@ class Store:
                 writes.append(({"Update": self._poll_end(effect.before.submission_id)}, ConcurrentUpdateError))
         elif effect.after.submission_id:
             writes.append(({"Update": self._submission_update(effect)}, ConcurrentUpdateError))
+        if effect.withdraws:
+            writes.append(({"Update": self._withdrawal(effect)}, ConcurrentUpdateError))
         if effect.session:
             writes += [({"Put": self._new(item)}, ConcurrentUpdateError) for item in _session_items(effect.session)]
         return writes
+
+    def count_failure(self, message_id: str, kind: str) -> int:
+        """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
+        answer = self._db.update_item(
+            TableName=self._table,
+            Key=_encode({"pk": f"FAILURE#{message_id}", "sk": kind}),
+            UpdateExpression="SET expires_at = :end ADD failures :one",
+            ExpressionAttributeValues=_encode({":one": 1, ":end": int((datetime.now(UTC) + FAILURE_KEPT).timestamp())}),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(_decode(answer["Attributes"])["failures"])
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Remember that the event's change is on the bus."""
@@ -1111,20 +1139,19 @@ class Store:
             ExpressionAttributeValues=_encode({":at": at}),
         )
 
-    def advance_poll(self, submission: Submission, polls: int, next_due_at: str | None) -> None:
-        """Set the number of polls and the next time (UTC), or take the submission off the index with None.
+    def advance_poll(self, submission: Submission, polls: int, next_due_at: str) -> None:
+        """Set the number of polls and the next time (UTC).
 
         Does nothing when another poll was faster or the submission has been decided meanwhile.
         """
-        move = "SET polls = :polls, due_at = :next" if next_due_at else "SET polls = :polls REMOVE due_kind, due_at"
         values = {":polls": polls, ":due": submission.due_at, ":next": next_due_at}
         try:
             self._db.update_item(
                 TableName=self._table,
                 Key=_encode({"pk": f"SUBMISSION#{submission.submission_id}", "sk": "SUBMISSION"}),
-                UpdateExpression=move,
+                UpdateExpression="SET polls = :polls, due_at = :next",
                 ConditionExpression="due_at = :due",
-                ExpressionAttributeValues=_encode({k: v for k, v in values.items() if v is not None}),
+                ExpressionAttributeValues=_encode(values),
             )
         except self._db.exceptions.ConditionalCheckFailedException:
             return
@@ -1204,7 +1231,8 @@ class Store:
         }
 
     def _status_put(self, effect: Effect) -> Item:
-        put = self._new(_status_item(with_former(effect.before, effect.after)))
+        after = effect.after if effect.withdraws else with_former(effect.before, effect.after)
+        put = self._new(_status_item(after))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
             # `read_at` says the same in time, for a table restored or repaired by hand.
@@ -1262,11 +1290,21 @@ class Store:
             "ConditionExpression": "attribute_exists(pk)",
         }
 
+    def _withdrawal(self, effect: Effect) -> Item:
+        # Without a user it is nothing that an erasure would have to find.
+        key = {"pk": f"SUBMISSION#{effect.withdraws}", "sk": "SUBMISSION"}
+        said = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": effect.at}
+        return self._set(key, said, "attribute_exists(pk)", remove=("due_kind", "due_at"))
+
     def _submission_update(self, effect: Effect) -> Item:
         expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
+        values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
         if effect.after.status not in OPEN:
             expression += " REMOVE due_kind, due_at"
-        values = {":status": effect.after.status, ":outcome": effect.outcome}
+        elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
+            # Open again, so back on the poll: the next run asks, and sets the time after that.
+            expression += ", due_kind = :poll, due_at = :now"
+            values |= {":poll": POLL, ":now": effect.at}
         return {
             "TableName": self._table,
             "Key": _encode({"pk": f"SUBMISSION#{effect.after.submission_id}", "sk": "SUBMISSION"}),
@@ -1390,6 +1428,7 @@ def _status_item(status: UserStatus) -> Item:
             "account_read_at": status.account_read_at,
             "former_authorization_ids": list(status.former_authorization_ids) or None,
             "former_submission_ids": list(status.former_submission_ids) or None,
+            "reason": status.reason,
         }
     )
 
@@ -1480,6 +1519,7 @@ def _user_status(item: Item) -> UserStatus:
         account_read_at=item.get("account_read_at"),
         former_authorization_ids=tuple(item.get("former_authorization_ids", ())),
         former_submission_ids=tuple(item.get("former_submission_ids", ())),
+        reason=item.get("reason"),
     )
 
 

@@ -32,6 +32,9 @@ _EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
 # So are U+FFFE and U+FFFF, which SQS refuses in a message.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
+# A text that was not UTF-8 where it came from, or holds half a surrogate pair: not as it was signed.
+_BROKEN = re.compile(r"[\ufffd\ud800-\udfff]")
+
 # Base document, "KYC Events" to "Recon File": notification_type -> the kind of our event.
 PAYPAY_KINDS = {
     "kyc_passport.kyc_info.updated": "kyc",
@@ -132,6 +135,9 @@ def acknowledge_vexora_result(
 ) -> Answer:
     """Answer one result callback of Vexora: plain `OK` once the event is on the queue.
 
+    Whoever has the token is queued, whatever the body holds, up to `MAX_BODY_BYTES`: what a callback looks like is not
+    published (providers.md §2), and nothing of it is believed.
+
     Parameters
     ----------
     request
@@ -139,7 +145,8 @@ def acknowledge_vexora_result(
     callback_keys
         Gives the keys under which `callback_token` may have made the token.
     verify_sign
-        Says whether a `sign` fits the fields; None when it cannot be checked. Recorded, never decisive.
+        Says whether a `sign` fits the fields; None when it cannot be checked. Recorded as `valid`, `invalid`,
+        `unchecked`, `unreadable` or `absent`, never decisive.
     send
         Puts a message body on the events queue.
     """
@@ -147,19 +154,19 @@ def acknowledge_vexora_result(
         _check_source(request, source_cidrs, "vexora")
         submission_id = _check_token(request, callback_keys)
         body = _read_body(request)
-        fields = _read_fields(request, body)
     except RefusedError as refused:
-        return _refuse("vexora", refused)
+        if refused.status != 400:
+            return _refuse("vexora", refused)
+        body = b""
     event = Event(
-        # The document gives callbacks no id. The same bytes for the same submission are the same event; should
-        # the provider ever repeat them with a new meaning, the poll finds it.
-        event_id=f"vexora:{submission_id}:{hashlib.sha256(body).hexdigest()[:32]}",
+        # The document gives callbacks no id, and two with the same bytes may mean two decisions.
+        event_id=f"vexora:{submission_id}:{os.urandom(16).hex()}",
         provider="vexora",
         kind="kyc_result",
         cause="webhook",
         subject=submission_id,
         received_at=utc_now(),
-        detail=_vexora_detail(fields, verify_sign),
+        detail=_vexora_detail(body, verify_sign),
     )
     return _queue("vexora", event, send)
 
@@ -254,34 +261,11 @@ def _read_body(request: Request) -> bytes:
     return body
 
 
-def _read_fields(request: Request, body: bytes) -> dict[str, str]:
-    """A JSON object or a form, as its top-level text fields (numbers as text; other values left out)."""
-    text = _utf8(body)
-    if _content_type(request) == "application/x-www-form-urlencoded":
-        return _read_form(text)
-    fields = _read_object(text)
-    return {
-        name: str(value)
-        for name, value in fields.items()
-        if isinstance(value, str | int) and not isinstance(value, bool)
-    }
-
-
 def _utf8(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
         raise RefusedError(400, "the body is not UTF-8") from None
-
-
-def _read_form(text: str) -> dict[str, str]:
-    try:
-        pairs = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        raise RefusedError(400, "the form has more than 100 fields") from None
-    if not pairs:
-        raise RefusedError(400, "the body is an empty form")
-    return pairs
 
 
 def _read_object(text: str) -> dict[str, Any]:
@@ -293,14 +277,6 @@ def _read_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RefusedError(400, "the body is not a JSON object")
     return value
-
-
-def _content_type(request: Request) -> str:
-    headers = request.get("headers") or {}
-    for name, value in headers.items():
-        if name.lower() == "content-type":
-            return str(value).partition(";")[0].strip().lower()
-    return ""
 
 
 def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
@@ -347,16 +323,63 @@ def _epoch(fields: Mapping[str, Any]) -> str:
     return text
 
 
-def _vexora_detail(
-    fields: Mapping[str, str], verify_sign: Callable[[Mapping[str, str], str], bool | None]
-) -> dict[str, str]:
+def _vexora_detail(body: bytes, verify_sign: Callable[[Mapping[str, str], str], bool | None]) -> dict[str, str]:
+    try:
+        given = _vexora_fields(body)
+    # A body that is not what it looks like; nested without end; more fields than anybody sends.
+    except (ValueError, RecursionError):
+        return {"sign": "unreadable"}
+    fields = {name: value for name, value in given if isinstance(value, str)}
     detail = {"sign": "absent"}
-    if sign := fields.get("sign"):
-        checked = verify_sign(fields, sign)
-        detail["sign"] = {True: "valid", False: "invalid", None: "unchecked"}[checked]
+    if fields.get("sign"):
+        detail["sign"] = _sign_state(given, fields, verify_sign)
     if (claimed := fields.get("authenticationStatus")) in ("0", "1", "2", "3"):
         detail["claimed"] = claimed
     return detail
+
+
+def _sign_state(
+    given: Sequence[tuple[str, Any]],
+    fields: Mapping[str, str],
+    verify_sign: Callable[[Mapping[str, str], str], bool | None],
+) -> str:
+    # How anything but a text or a whole number is signed is not published; nor is a text that lost bytes on its way.
+    as_signed = len(fields) == len(given) and not any(_BROKEN.search(each) for pair in fields.items() for each in pair)
+    if not as_signed:
+        return "unchecked"
+    # Documented as lower case; the same digits in upper case prove the same.
+    checked = verify_sign(fields, fields["sign"].lower())
+    return {True: "valid", False: "invalid", None: "unchecked"}[checked]
+
+
+def _vexora_fields(body: bytes) -> list[tuple[str, Any]]:
+    """The fields of a callback by what it looks like, not by its Content-Type: a JSON object, multipart, or a form.
+
+    Texts and whole numbers are texts, just as they were sent. Raises `ValueError` when it is none of these.
+    """
+    text = body.decode("utf-8-sig").strip()
+    if text.startswith("{"):
+        # Pairs, because a name that is there twice must be seen.
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list, parse_int=str)
+        return pairs
+    if text.startswith("--"):
+        return _multipart(text)
+    if text[:1] in ("<", "[", '"') or "=" not in text:
+        raise ValueError("neither JSON nor a form")
+    return list(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+
+
+def _multipart(text: str) -> list[tuple[str, Any]]:
+    """The fields of a multipart/form-data body, files left out; its first line is the boundary."""
+    fields: list[tuple[str, Any]] = []
+    for part in text.split(text.splitlines()[0].rstrip())[1:]:
+        head, *content = re.split(r"\r?\n\r?\n", part, maxsplit=1)
+        name = re.search(r"""[; ]name="?([^";\r\n]+)""", head)
+        if name and content and "filename" not in head:
+            fields.append((name[1], re.sub(r"\r?\n\Z", "", content[0])))
+    if not fields:
+        raise ValueError("no field")
+    return fields
 
 
 def _queue(provider: str, event: Event, send: Callable[[str], str]) -> Answer:

@@ -1,7 +1,8 @@
 """One batch of events from a queue: which messages are done, which come again and when, which are parked.
 
 Retrying happens here and nowhere else (architecture.md §4): a retryable failure lengthens the message's
-visibility time-out; a failure that no retry can mend is parked in the dead-letter queue at its third receive.
+visibility time-out; what no retry can mend is parked in the dead-letter queue at the third failure *of that kind*.
+SQS counts receives of any cause, so an outage before would leave such a message no second try.
 """
 
 import random
@@ -38,7 +39,10 @@ _MIN_LEFT_MS = 50_000
 _FIRST_DELAY_S = 5
 _FIRST_MAINTENANCE_DELAY_S = 300
 _LONGEST_DELAY_S = 900
-_PARK_AT_RECEIVE = 3
+_PARK_AT_FAILURE = 3
+
+# Counts one more failure of a message by its kind (the error's type), and says how many there were.
+type CountFailure = Callable[[str, str], int]
 
 # A person must act, and the events wait for that.
 _CONFIGURATION_FAULTS = (ConfigurationError, ProviderConfigurationError)
@@ -93,12 +97,21 @@ class Queue:
 
 
 def run(
-    batch: Mapping[str, Any], context: LambdaContext, *, process: Callable[[Event], None], queue: Queue
+    batch: Mapping[str, Any],
+    context: LambdaContext,
+    *,
+    process: Callable[[Event], None],
+    queue: Queue,
+    count_failure: CountFailure | None = None,
 ) -> PartialItemFailureResponse:
-    """Process a batch; the answer names the messages that SQS must keep."""
+    """Process a batch; the answer names the messages that SQS must keep.
+
+    `count_failure` is asked only about what no retry can mend: `Store.count_failure`, since a message seldom comes back
+    to the same environment. Without it every receive counts, whatever its cause.
+    """
     return process_partial_response(
         event=dict(batch),
-        record_handler=partial(_one, context=context, process=process, queue=queue),
+        record_handler=partial(_one, context=context, process=process, queue=queue, count_failure=count_failure),
         processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
     )
 
@@ -111,7 +124,14 @@ def backoff_s(
     return round(draw(ceiling / 2, ceiling))
 
 
-def _one(record: SQSRecord, *, context: LambdaContext, process: Callable[[Event], None], queue: Queue) -> None:
+def _one(
+    record: SQSRecord,
+    *,
+    context: LambdaContext,
+    process: Callable[[Event], None],
+    queue: Queue,
+    count_failure: CountFailure | None,
+) -> None:
     if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
         queue.delay(record, 0)
         raise NotEnoughTimeError
@@ -119,7 +139,7 @@ def _one(record: SQSRecord, *, context: LambdaContext, process: Callable[[Event]
         process(_parse(record.body))
     except Exception as error:
         receives = int(record.attributes.approximate_receive_count)
-        parked = not _may_be_mended(error) and receives >= _PARK_AT_RECEIVE
+        parked = not _may_be_mended(error) and _is_third(record, error, count_failure)
         _report(record, error, receives, parked=parked)
         if parked:
             queue.park(record, error)
@@ -128,6 +148,16 @@ def _one(record: SQSRecord, *, context: LambdaContext, process: Callable[[Event]
         first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
         queue.delay(record, backoff_s(receives, first_s=first_s))
         raise
+
+
+def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
+    if count_failure is None:
+        return int(record.attributes.approximate_receive_count) >= _PARK_AT_FAILURE
+    try:
+        return count_failure(record.message_id, type(error).__name__) >= _PARK_AT_FAILURE
+    except (BotoCoreError, ClientError):
+        # Not counted, so not parked: the message comes again, and is counted then.
+        return False
 
 
 def _parse(body: str) -> Event:

@@ -5,19 +5,23 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import requests
-from pydantic import ValidationError
 
 from honnin import http_client
-from honnin.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError
+from honnin.errors import (
+    NotUnderstoodError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+)
 from honnin.http_client import Answer, Deadline
+from honnin.observability import count
 from honnin.secret_store import VexoraCredentials
-from honnin.vexora import signing
-from honnin.vexora.models import CodeOnly, Envelope
+from honnin.vexora import models, signing
+from honnin.vexora.models import Reading
 
 PROVIDER = "vexora"
 
-# Document, "Response Result": "When the value is 0000, it only indicates that this API request succeeded".
-_SUCCESS = "0000"
 # providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
 _SYSTEM_ERROR = "8000"
 
@@ -54,15 +58,18 @@ class VexoraClient:
         """Raise `SecretIncompleteError` now, before anything is written, if the credentials are not set."""
         self._credentials()
 
-    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> str:
-        """Submit a user (`POST /v1/vexora/kycApplyFor`, multipart) and return `authenticationStatus`, "0" to "3".
+    def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
+        """Submit a user (`POST /v1/vexora/kycApplyFor`, multipart) and return what Vexora made of it.
 
         Raises
         ------
         ProviderRefusedError
             The application was refused: it is not at the provider.
-        ProviderTimeoutError, ProviderUnavailableError
-            Whether the application arrived is not known. Never apply again blindly; ask `query_status`.
+        NotSentError
+            The application was never written to the wire: it may be made again.
+        ProviderUnavailableError
+            Anything else (no answer, 429, one that makes no sense): whether the application arrived is not known.
+            Never apply again blindly; ask `query_status`.
         """
         fields = {
             "userId": user_id,
@@ -71,30 +78,30 @@ class VexoraClient:
         }
         return self._call("/v1/vexora/kycApplyFor", fields, user_id, multipart=True)
 
-    def query_status(self, user_id: str) -> str:
-        """Ask for a user (`POST /v1/vexora/kycStatusQuery`, JSON); returns `authenticationStatus`, "0" to "3".
+    def query_status(self, user_id: str) -> Reading:
+        """Ask for a user (`POST /v1/vexora/kycStatusQuery`, JSON).
 
         Raises
         ------
         ProviderRefusedError
             Vexora answered with a failing code (an unknown user, a wrong signature).
-        ProviderTimeoutError, ProviderUnavailableError
+        ProviderUnavailableError
             Ask again later; the call changes nothing.
         """
         return self._call("/v1/vexora/kycStatusQuery", {"userId": user_id}, user_id, multipart=False)
 
-    def _call(self, path: str, fields: Mapping[str, str], user_id: str, *, multipart: bool) -> str:
+    def _call(self, path: str, fields: Mapping[str, str], user_id: str, *, multipart: bool) -> Reading:
         deadline = Deadline(self._total_s)
         credentials = self._credentials()
         try:
-            return _authentication_status(self._send(path, fields, credentials, deadline, multipart=multipart), user_id)
+            return _reading(self._send(path, fields, credentials, deadline, multipart=multipart), user_id)
         except ProviderRefusedError:
             # A wrong `sign` is a refusal like any other (the codes are not published): the credentials may have been
             # rotated since we cached them. Only then is it right to ask again: what was refused was not taken.
             fresh = self._credentials(refresh=True)
             if fresh == credentials:
                 raise
-        return _authentication_status(self._send(path, fields, fresh, deadline, multipart=multipart), user_id)
+        return _reading(self._send(path, fields, fresh, deadline, multipart=multipart), user_id)
 
     def _send(
         self,
@@ -121,36 +128,38 @@ class VexoraClient:
         return http_client.send(PROVIDER, make_request, deadline=deadline, fresh=multipart)
 
 
-def _authentication_status(answer: Answer, user_id: str) -> str:
-    request_id = answer.headers.get("X-REQUEST-ID")
+def _reading(answer: Answer, user_id: str) -> Reading:
+    """What a complete answer says, or the error that it is."""
+    if answer.status == 429:
+        raise _failure(RateLimitedError, answer, None, "too many requests")
     try:
-        outcome = CodeOnly.model_validate_json(answer.body)
-    except ValidationError:
-        raise _by_http_status(answer, None, "an answer that is not the documented JSON", request_id) from None
-    if not 200 <= answer.status < 300 or outcome.code != _SUCCESS:
-        raise _by_http_status(answer, outcome.code, outcome.msg[:200] or "no message", request_id)
-    try:
-        data = Envelope.model_validate_json(answer.body).data
-    except ValidationError:
-        data = None
-    if data is None or data.user_id != user_id or data.authentication_status not in ("0", "1", "2", "3"):
-        raise ProviderUnavailableError(
-            PROVIDER,
-            "a success without a documented authenticationStatus for this user",
-            http_status=answer.status,
-            code=outcome.code,
-            request_id=request_id,
-        )
-    return data.authentication_status
+        envelope = models.read(answer.body)
+        if 200 <= answer.status < 300 and envelope.code == models.SUCCESS:
+            envelope.check_success()
+        elif envelope.code not in (None, models.SUCCESS):
+            envelope.check_failure()
+    except models.ContradictionError as contradiction:
+        raise _failure(NotUnderstoodError, answer, None, f"a contradiction: {contradiction}") from None
+    except ValueError:
+        raise _by_http_status(answer, None, "an answer that is not the documented JSON") from None
+    if not 200 <= answer.status < 300 or envelope.code != models.SUCCESS:
+        raise _by_http_status(answer, envelope.code, envelope.message or "no message")
+    if envelope.status is None:
+        raise _failure(NotUnderstoodError, answer, envelope.code, "a success without a documented authenticationStatus")
+    if envelope.user_id not in (None, user_id):
+        # In the document's own example the answered userId differs from the one that was sent.
+        count("AnsweredUserDiffers", provider=PROVIDER)
+    return Reading(envelope.status, envelope.reason, answer.request_id)
 
 
-def _by_http_status(answer: Answer, code: str | None, message: str, request_id: str | None) -> ProviderError:
-    """An unclear failure (429, 5xx, system error, unreadable 2xx) or a refusal (4xx, a failing code)."""
-    unclear = (
-        answer.status in (408, 429)
-        or answer.status >= 500
-        or code == _SYSTEM_ERROR
-        or (answer.status < 400 and code in (None, _SUCCESS))
-    )
-    kind = ProviderUnavailableError if unclear else ProviderRefusedError
-    return kind(PROVIDER, message, http_status=answer.status, code=code, request_id=request_id)
+def _by_http_status(answer: Answer, code: str | None, message: str) -> ProviderError:
+    """What an answer is that holds no reading: it makes no sense, something failed there, or it is a refusal."""
+    if code == models.SUCCESS or (answer.status < 400 and code is None) or 300 <= answer.status < 400:
+        return _failure(NotUnderstoodError, answer, code, message)
+    if answer.status == 408 or answer.status >= 500 or code == _SYSTEM_ERROR:
+        return _failure(ProviderUnavailableError, answer, code, message)
+    return _failure(ProviderRefusedError, answer, code, message)
+
+
+def _failure[E: ProviderError](kind: type[E], answer: Answer, code: str | None, message: str) -> E:
+    return kind(PROVIDER, message, http_status=answer.status, code=code, request_id=answer.request_id)

@@ -11,12 +11,18 @@ from honnin.errors import InvalidFieldError
 
 FIELD = "usernameFurigana"
 MAX_LENGTH = 100
+_MOJIBAKE = "is text in a wrong encoding (mojibake); send UTF-8"
 
-# ァ to ヺ, the iteration marks ヽ ヾ, the long mark ー, the middle dot ・, ASCII digits, one kind of space.
-_ALLOWED = re.compile(r"[ァ-ヺヽヾー・0-9 ]+")
-_KATAKANA = re.compile(r"[ァ-ヺ]")
-_KANA = re.compile(r"[ぁ-ゖァ-ヺー]+")
-_HALF_WIDTH = re.compile(r"[｡-ﾟ]+")
+# ァ to ヺ, the small letters ㇰ to ㇿ of Ainu, the iteration marks ヽ ヾ, the long mark ー, the middle dot ・, ASCII
+# digits, one kind of space.
+_ALLOWED = re.compile(r"[ァ-ヺㇰ-ㇿヽヾー・0-9 ]+")
+_KATAKANA = re.compile(r"[ァ-ヺㇰ-ㇿ]")
+
+# EUC-JP read as Shift_JIS: every katakana becomes a half-width middle dot and a half-width letter, ASCII stays.
+_EUC_JP_RUN = re.compile(r"(?=.*[^･・])(?:[･・].)+[･・]?")
+_RUN = re.compile(r"[｡-ﾟ・ァ-ヺ]+")
+# UTF-16 read as Shift_JIS: every katakana becomes a half-width letter and the digit 0, in this order or the other.
+_UTF_16 = re.compile(r"(?:[｡-ﾟァ-ヺ]0){2}|(?:0[｡-ﾟァ-ヺ]){2}")
 
 # Hiragana ぁ to ゖ and the marks ゝ ゞ lie 0x60 below their katakana.
 _TO_KATAKANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
@@ -34,24 +40,32 @@ def normalise(text: str) -> str:
         Names the rule that is broken, never the value.
     """
     if _is_mojibake(text):
-        raise InvalidFieldError(FIELD, "is text in a wrong encoding (mojibake); send UTF-8")
-    plain = unicodedata.normalize("NFKC", text).translate(_TO_KATAKANA).strip(" ")
+        raise InvalidFieldError(FIELD, _MOJIBAKE)
+    mapped = unicodedata.normalize("NFKC", text).translate(_TO_KATAKANA)
+    # Once more: わ with a sound mark is two characters, ヷ is one.
+    plain = unicodedata.normalize("NFKC", mapped).strip(" ")
+    if _is_older_mojibake(plain):
+        raise InvalidFieldError(FIELD, _MOJIBAKE)
     if not plain:
         raise InvalidFieldError(FIELD, "must not be empty")
     if len(plain) > MAX_LENGTH:
         raise InvalidFieldError(FIELD, f"must be at most {MAX_LENGTH} characters long")
     if not _ALLOWED.fullmatch(plain):
         raise InvalidFieldError(FIELD, "must be katakana, digits, ・, ー and spaces only")
+    if not _KATAKANA.search(plain):
+        raise InvalidFieldError(FIELD, "must hold at least one katakana letter")
     return plain
 
 
 def _is_mojibake(text: str) -> bool:
     if "\ufffd" in text:
         return True
-    if any(_is_kana(_reread(text, encoding, "utf-8")) for encoding in _WRONG_ENCODINGS):
-        return True
-    # EUC-JP read as Shift JIS gives nothing but half-width katakana, which would pass as a name.
-    return bool(_HALF_WIDTH.fullmatch(text)) and bool(_KANA.fullmatch(_reread(text, "cp932", "euc_jp")))
+    return _is_older_mojibake(text) or any(_is_kana(_reread(text, each, "utf-8")) for each in _WRONG_ENCODINGS)
+
+
+def _is_older_mojibake(text: str) -> bool:
+    """Whether a part of it would pass as katakana although it is EUC-JP or UTF-16 that was read as Shift_JIS."""
+    return bool(_UTF_16.search(text)) or any(_EUC_JP_RUN.fullmatch(run) for run in _RUN.findall(text))
 
 
 def _is_kana(text: str) -> bool:

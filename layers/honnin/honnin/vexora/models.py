@@ -1,47 +1,158 @@
-"""What Vexora answers, read leniently: numbers or strings, unknown keys, missing extras (providers.md §2)."""
+"""What Vexora answers, read leniently in type and strictly in meaning (KYC Authentication 2.0, "Response Result").
 
-from typing import Annotated, Any
+`code` and `success` speak about the call, `data.authenticationStatus` about the user. `timestamp` says when, and
+`msg` and `data.message` say it in words. Every field may come as another JSON type, or not at all (providers.md §2).
+An answer whose fields contradict each other is no answer: nothing of it may be believed.
+"""
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic.alias_generators import to_camel
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from honnin import json_text
+
+STATUSES = ("0", "1", "2", "3")
+REJECTED = "3"
+APPROVED = "2"
+SUCCESS = "0000"
+MAX_REASON = 200
+
+_TRUE = frozenset({"true", "1", "1.0", "yes", "y", "ok", "success"})
+_FALSE = frozenset({"false", "0", "0.0", "no", "n", "fail", "failed", "failure", "error"})
+# "When the value is success, it only indicates that this API request succeeded": any other text is only a text, but
+# these say that the call failed.
+_FAILED_MESSAGES = frozenset({"fail", "failed", "failure", "error", "system error"})
+# What stands in a text field in place of nothing.
+_NOTHING = frozenset({"", "null", "none", "nil", "undefined", "-", "n/a"})
+# Control characters, marks that turn the direction of text, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 
-def _code(value: Any) -> Any:
+class ContradictionError(Exception):
+    """Two fields of an answer do not fit together; the message names them and holds no value."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What Vexora says about a user: `status` is `authenticationStatus`, "0" to "3".
+
+    `reason` is why the user was rejected, in Vexora's words: at most 200 characters, possibly personal.
+    """
+
+    status: str
+    reason: str | None = field(default=None, repr=False)
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An answer's documented fields. `code` is None where there is none; `data` holds what is no object as None."""
+
+    code: str | None
+    message: str
+    success: bool | None
+    data: Mapping[str, Any] | None
+
+    @property
+    def user_id(self) -> str | None:
+        """Whom the answer names, if anybody: the published answer to the query names nobody."""
+        return _text((self.data or {}).get("userId"))
+
+    @property
+    def status(self) -> str | None:
+        """`authenticationStatus`, if it is a documented one."""
+        status = _text((self.data or {}).get("authenticationStatus"))
+        return status if status in STATUSES else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the user was rejected: `failReason` (the query's word) before `message` (the application's)."""
+        if self.status != REJECTED or self.data is None:
+            return None
+        return _words(self.data.get("failReason")) or _words(self.data.get("message"))
+
+    def check_success(self) -> None:
+        """Raise `ContradictionError` unless everything in an answer with code 0000 fits together."""
+        if self.success is False:
+            raise ContradictionError("code 0000, but success is false")
+        if self.message.casefold() in _FAILED_MESSAGES:
+            raise ContradictionError("code 0000, but msg says that the call failed")
+        if self.status == APPROVED and self.data is not None and _words(self.data.get("failReason")):
+            raise ContradictionError("approved, but with a failReason")
+
+    def check_failure(self) -> None:
+        """Raise `ContradictionError` unless everything in an answer with a failing code fits together."""
+        if self.success is True:
+            raise ContradictionError("a failing code, but success is true")
+        if self.success is None and self.message.casefold() == "success":
+            raise ContradictionError("a failing code, but msg is success")
+
+
+def read(body: bytes) -> Envelope:
+    """Read an answer's bytes.
+
+    Raises
+    ------
+    ContradictionError
+        A field is there twice with two values, or `success` is neither true nor false.
+    ValueError
+        They are not JSON. JSON that is no object has no fields.
+    """
+    try:
+        value = json_text.read(body, names_once=True)
+    except json_text.GivenTwiceError:
+        raise ContradictionError("a name is given twice, with two values") from None
+    answer = value if isinstance(value, dict) else {}
+    data = answer.get("data")
+    envelope = Envelope(
+        code=_code(answer.get("code")),
+        message=_words(answer.get("msg")) or "",
+        success=_boolean(answer.get("success")),
+        data=data if isinstance(data, dict) else None,
+    )
+    # Not documented at this level; where it is, it must not say something else.
+    outer = _text(answer.get("authenticationStatus"))
+    if outer is not None and outer != _text((envelope.data or {}).get("authenticationStatus")):
+        raise ContradictionError("two different values of authenticationStatus")
+    return envelope
+
+
+def _text(value: Any) -> str | None:
+    """A text or a whole number as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, str | int) else None
+
+
+def _code(value: Any) -> str | None:
     # The document shows "0000"; a JSON number would have lost its leading zeros.
-    return f"{value:04d}" if isinstance(value, int) and not isinstance(value, bool) else value
+    code = _words(_text(value))
+    padded = code is not None and (not isinstance(value, str) or not code.strip("0"))
+    return code.zfill(4) if code and padded else code
 
 
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _boolean(value: Any) -> bool | None:
+    """`success`, however it is spelt; None where it is not there."""
+    if value is None:
+        return None
+    word = str(value).strip().casefold() if isinstance(value, str | int | float) else "?"
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    if word in _NOTHING:
+        return None
+    raise ContradictionError("success is neither true nor false")
 
 
-def _lenient_text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-class KycData(BaseModel):
-    """`data`: the user and the authentication status, "0" to "3"."""
-
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
-
-    user_id: Annotated[str, BeforeValidator(_text)]
-    authentication_status: Annotated[str, BeforeValidator(_text)]
-
-
-class Envelope(BaseModel):
-    """The envelope of every answer. `code` "0000" says only that the call arrived, nothing about the user."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    code: Annotated[str, BeforeValidator(_code)]
-    msg: Annotated[str, BeforeValidator(_lenient_text)] = ""
-    data: KycData | None = None
-
-
-class CodeOnly(BaseModel):
-    """A failing answer: its `data` may be absent, null or of another shape."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    code: Annotated[str, BeforeValidator(_code)]
-    msg: Annotated[str, BeforeValidator(_lenient_text)] = ""
+def _words(value: Any) -> str | None:
+    """A text for people, of any JSON type: printable, in one line, at most `MAX_REASON` characters."""
+    if value is None or isinstance(value, bool) or value in ([], {}):
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(_UNPRINTABLE.sub(" ", text[: 10 * MAX_REASON]).split())
+    return None if text.casefold() in _NOTHING else text[:MAX_REASON]

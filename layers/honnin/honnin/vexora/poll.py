@@ -40,7 +40,7 @@ def poll(
         send(_event(submission, now).to_json())
         submitted_at = datetime.fromisoformat(submission.submitted_at)
         polls, at = schedule.next_poll(submitted_at, submission.polls + 1, delays_s, now)
-        store.advance_poll(submission, polls, utc_text(at) if at else None)
+        store.advance_poll(submission, polls, utc_text(at))
         polled += 1
     published = 0
     for record in store.unpublished(utc_text(now)):

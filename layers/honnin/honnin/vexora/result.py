@@ -6,10 +6,11 @@ from datetime import datetime
 
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.observability import count
-from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading
-from honnin.store import Dropped, Effect, Store, UserStatus, utc_text
+from honnin.status import VexoraStatus
+from honnin.store import Dropped, Effect, Store, Submission, UserStatus, utc_text
 from honnin.vexora.client import PROVIDER, VexoraClient
-from honnin.vexora.submission import IN_FLIGHT
+from honnin.vexora.models import REJECTED
+from honnin.vexora.submission import IN_FLIGHT, applied, proves_nothing, told_reason
 from honnin.webhook import Event
 
 
@@ -35,30 +36,30 @@ class VexoraResults:
         try:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
-            # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
-            count("ReadingRefused", provider=PROVIDER)
-            return self._effect(event, "reading_refused", before, before, {**detail, **error.facts()})
-        current, said = VexoraStatus(before.status), BY_AUTHENTICATION_STATUS[reading]
-        if said is VexoraStatus.REJECTED and self._in_flight(before):
+            return self._refused(event, before, {**detail, **error.facts()})
+        current = self._store.submission(before.submission_id or "")
+        now = self._now()
+        if reading.status == REJECTED and _in_flight(before, current, now):
             # It may speak of the rejected application before this one, which has not arrived yet.
             raise EventNotReadyError(f"submission {before.submission_id} is being sent")
-        after = replace(
-            before,
-            status=after_reading(current, said),
-            provider_status=reading,
-            read_at=utc_text(self._now()),
-        )
-        return self._effect(event, "result_read", before, after, detail)
+        if proves_nothing(before, current, reading, utc_text(now)):
+            # This hint is used up; the submission stays on the poll, which asks again when it is due.
+            return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
+        after = applied(reading, before, utc_text(now))
+        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)})
+
+    def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
+        current = self._store.submission(before.submission_id or "")
+        if before.status == VexoraStatus.SUBMITTING and current and current.outcome == "refused":
+            # Vexora had refused the application, and now says that it knows nothing of the user either.
+            failed = replace(before, status=VexoraStatus.FAILED)
+            return self._effect(event, "submission_refused", before, failed, detail)
+        # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
+        count("ReadingRefused", provider=PROVIDER)
+        return self._effect(event, "reading_refused", before, before, detail)
 
     def written(self) -> None:
         """Nothing to remember: each event asks for itself."""
-
-    def _in_flight(self, status: UserStatus) -> bool:
-        if status.status != VexoraStatus.SUBMITTING or not status.submitted_at:
-            return False
-        submission = self._store.submission(status.submission_id or "")
-        unclear = submission is not None and submission.outcome == "unclear"
-        return not unclear and self._now() - datetime.fromisoformat(status.submitted_at) <= IN_FLIGHT
 
     def _effect(self, event: Event, what: str, before: UserStatus, after: UserStatus, detail: dict[str, str]) -> Effect:
         return Effect(
@@ -70,3 +71,10 @@ class VexoraResults:
             after=replace(after, version=before.version + 1),
             detail=detail,
         )
+
+
+def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:
+    """Whether the function that sends the application may still be at it."""
+    if status.status != VexoraStatus.SUBMITTING or not status.submitted_at or (submission and submission.outcome):
+        return False
+    return now - datetime.fromisoformat(status.submitted_at) <= IN_FLIGHT

@@ -4,21 +4,24 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from honnin import webhook
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
+    NotSentError,
     ProviderError,
     ProviderRefusedError,
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
 from honnin.publish import Publisher
-from honnin.status import BY_AUTHENTICATION_STATUS, VexoraStatus, after_reading, may_submit
+from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
 from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text, with_former
 from honnin.vexora import schedule
 from honnin.vexora.client import PROVIDER, VexoraClient
+from honnin.vexora.models import Reading
 
 # The submission function ends after 29 s at the latest: older than this, no call of it is under way any more.
 IN_FLIGHT = timedelta(seconds=40)
@@ -66,9 +69,12 @@ class Submissions:
         ------
         ConflictError
             The user has an open submission or is approved.
+        NotSentError
+            The application never left: the user is what he or she was before (FAILED if that was nothing), and the
+            same call may be made again.
         ProviderRefusedError
-            Vexora refused the application; the status is FAILED (SUBMITTING if an unclear one went before), and a
-            new submission is allowed.
+            Vexora refused the application. Vexora was then asked what it knows of the user, and `state` says what the
+            user is now: FAILED if nothing, SUBMITTING if that is unclear.
         ProviderUnavailableError
             Vexora's answer does not tell whether it took the application; the poll will find out.
         """
@@ -84,73 +90,98 @@ class Submissions:
                 username_furigana=username_furigana,
                 callback_url=self._callback_url(submission_id, key),
             )
+        except NotSentError as error:
+            error.state = self._not_sent(before, started, error).status
+            raise
         except ProviderRefusedError as error:
-            # After an unclear submission the refusal may mean "this user has applied already": then only the poll
-            # can tell, so it goes on.
-            unclear = before is not None and before.status == VexoraStatus.SUBMITTING
-            status = VexoraStatus.SUBMITTING if unclear else VexoraStatus.FAILED
-            outcome = "unclear" if unclear else None
-            error.state = self._record(started, status, "submission_refused", error.facts(), outcome=outcome).status
+            error.state = self._refused(before, started, error).status
             raise
         except ProviderUnavailableError as error:
-            after = self._record(
-                started, VexoraStatus.SUBMITTING, "submission_unclear", error.facts(), outcome="unclear"
-            )
+            after = self._record(started, "submission_unclear", _unchanged, error.facts(), outcome="unclear")
             if isinstance(error, ProviderTimeoutError):
                 return after
             error.state = after.status
             raise
-        status = after_reading(VexoraStatus.SUBMITTING, BY_AUTHENTICATION_STATUS[reading])
-        return self._record(started, status, "submission_accepted", {}, reading=reading)
+        return self._record(started, "submission_accepted", partial(applied, reading))
+
+    def _not_sent(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
+        """The user is what he or she was before; FAILED if that was nothing."""
+        what = "submission_not_sent"
+        if before is None:
+            return self._record(started, what, _failed, error.facts())
+
+        def back(now: UserStatus, _at: str) -> UserStatus:
+            return replace(before, read_at=now.read_at or before.read_at)
+
+        return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
+
+    def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
+        """What a user is whose application was refused: whatever Vexora knows of the user, else FAILED."""
+        what = "submission_refused"
+        if before is not None and before.status == VexoraStatus.SUBMITTING:
+            # The refusal may mean "this user has applied already": then only the poll can tell, so it goes on.
+            return self._record(started, what, _unchanged, error.facts(), outcome="unclear")
+        try:
+            # The user may have been approved there before us; a repeated application is refused elsewhere as well
+            # (providers.md §2, "repeats elsewhere").
+            reading = self._client.query_status(started.user_id)
+        except ProviderRefusedError:
+            return self._record(started, what, _failed, error.facts())
+        except ProviderError:
+            return self._record(started, what, _unchanged, error.facts(), outcome="refused")
+        return self._record(started, what, partial(applied, reading), error.facts())
 
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
         """The present status, when it allows a submission; raises `ConflictError` otherwise.
 
-        A submission whose fate is unclear is asked for first. Another one is allowed only when Vexora says, by a code
-        that is known to mean it, that it has none, and the first poll is due as well (so that no late arrival is
-        overlooked).
+        A submission whose fate is unclear, or that is open for a month, is asked for first. Another one is allowed when
+        Vexora has decided it, or when Vexora says, by a code that is known to mean it, that it has none, and the first
+        poll is due as well (so that no late arrival is overlooked).
         """
         before = self._store.status(user_id, PROVIDER)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
-        if before.status == VexoraStatus.SUBMITTING and self._is_unclear(before):
-            before = self._ask(before)
-            lost = before.status == VexoraStatus.SUBMITTING and self._age(before) > self._first_poll
-            if lost or may_submit(VexoraStatus(before.status)):
+        submission = self._store.submission(before.submission_id or "")
+        if self._is_to_be_asked(before, submission):
+            asked = self._ask(before, submission)
+            if asked is None and self._age(before) > self._first_poll:
+                return before
+            before = asked or before
+            if may_submit(VexoraStatus(before.status)):
                 return before
         raise ConflictError(
-            "the user has a submission already", state=before.status, submission_id=before.submission_id
+            f"the user has a submission already, of {before.submitted_at}",
+            state=before.status,
+            submission_id=before.submission_id,
         )
 
-    def _is_unclear(self, before: UserStatus) -> bool:
-        submission = self._store.submission(before.submission_id or "")
-        unclear = submission is not None and submission.outcome == "unclear"
-        return unclear or self._age(before) > IN_FLIGHT
+    def _is_to_be_asked(self, before: UserStatus, submission: Submission | None) -> bool:
+        if before.status not in OPEN:
+            return False
+        if before.stale_at is not None and before.stale_at <= utc_text(self._now()):
+            return True
+        unclear = submission is not None and submission.outcome is not None
+        return before.status == VexoraStatus.SUBMITTING and (unclear or self._age(before) > IN_FLIGHT)
 
     def _age(self, status: UserStatus) -> timedelta:
         now = self._now()
         return now - datetime.fromisoformat(status.submitted_at or utc_text(now))
 
-    def _ask(self, before: UserStatus) -> UserStatus:
-        """What Vexora knows of an unclear submission. SUBMITTING again means: it has never heard of it."""
+    def _ask(self, before: UserStatus, submission: Submission | None) -> UserStatus | None:
+        """What Vexora knows of an open submission; None: it has never heard of the user."""
         try:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
+            if before.status == VexoraStatus.SUBMITTING and submission and submission.outcome == "refused":
+                return self._record(before, "submission_refused", _failed, error.facts())
             if error.code in self._unknown_user_codes:
-                return before
-            raise ConflictError(
-                f"an earlier submission is still unclear: Vexora answers {error.code!r}",
-                state=before.status,
-                submission_id=before.submission_id,
-            ) from None
+                return None
+            raise _still_unclear(before, f"Vexora answers {error.code!r}") from None
         except ProviderError:
-            raise ConflictError(
-                "an earlier submission is still unclear and Vexora cannot be asked now",
-                state=before.status,
-                submission_id=before.submission_id,
-            ) from None
-        status = after_reading(VexoraStatus.SUBMITTING, BY_AUTHENTICATION_STATUS[reading])
-        return self._record(before, status, "result_read", {}, reading=reading)
+            raise _still_unclear(before, "Vexora cannot be asked now") from None
+        if proves_nothing(before, submission, reading, utc_text(self._now())):
+            return before
+        return self._record(before, "result_read", partial(applied, reading))
 
     def _start(self, user_id: str, before: UserStatus | None, submission_id: str) -> UserStatus:
         now = self._now()
@@ -191,23 +222,17 @@ class Submissions:
     def _record(
         self,
         before: UserStatus,
-        status: VexoraStatus,
         what: str,
-        facts: Mapping[str, str],
+        becomes: Callable[[UserStatus, str], UserStatus],
+        facts: Mapping[str, str] | None = None,
         *,
-        reading: str | None = None,
         outcome: str | None = None,
+        withdraws: str | None = None,
     ) -> UserStatus:
         """Write what became of the call. If a callback was faster, its status stands and is returned."""
         while True:
             at = utc_text(self._now())
-            after = replace(
-                before,
-                status=status,
-                version=before.version + 1,
-                provider_status=reading or before.provider_status,
-                read_at=at if reading else before.read_at,
-            )
+            after = replace(becomes(before, at), version=before.version + 1)
             effect = Effect(
                 event_id=f"api:{before.submission_id}:{what}:{before.version}",
                 what=what,
@@ -215,8 +240,9 @@ class Submissions:
                 at=at,
                 before=before,
                 after=after,
-                detail={"submissionId": before.submission_id or "", **facts},
+                detail={"submissionId": before.submission_id or "", **(facts or {}), **told_reason(before, after)},
                 outcome=outcome,
+                withdraws=withdraws,
             )
             try:
                 self._store.apply(effect)
@@ -224,7 +250,7 @@ class Submissions:
                 now = self._store.status(before.user_id, PROVIDER)
                 if now is None:
                     return after  # the user was erased meanwhile
-                if (now.status, now.submission_id) != (VexoraStatus.SUBMITTING, before.submission_id):
+                if (now.status, now.submission_id) != (before.status, before.submission_id):
                     return now
                 # Somebody asked and learned nothing; what we know still stands.
                 before = now
@@ -235,3 +261,43 @@ class Submissions:
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)
         return f"{self._webhook_api_url}/webhooks/vexora/kyc-result/{submission_id}/{token}"
+
+
+def applied(reading: Reading, before: UserStatus, at: str) -> UserStatus:
+    """The user after a reading that was asked for after `before` had been read; `at` is UTC."""
+    status = after_reading(VexoraStatus(before.status), BY_AUTHENTICATION_STATUS[reading.status])
+    reason = (reading.reason or before.reason) if status is VexoraStatus.REJECTED else None
+    return replace(before, status=status, provider_status=reading.status, read_at=at, reason=reason)
+
+
+def proves_nothing(status: UserStatus, submission: Submission | None, reading: Reading, now: str) -> bool:
+    """Whether a rejection may be that of an application before this one.
+
+    An answer about the user is not an answer about this submission: until the first poll is due, an application
+    whose answer we do not have may still be on its way, and Vexora speaks of what it had before. Where Vexora refused
+    the application there is nothing on its way. `now` is UTC.
+    """
+    if status.status != VexoraStatus.SUBMITTING or submission is None or submission.outcome == "refused":
+        return False
+    return BY_AUTHENTICATION_STATUS[reading.status] is VexoraStatus.REJECTED and submission.awaits_first_poll(now)
+
+
+def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
+    """What the timeline entry tells of a rejection, where there is something new to tell."""
+    return {"reason": after.reason} if after.reason and after.reason != before.reason else {}
+
+
+def _unchanged(now: UserStatus, _at: str) -> UserStatus:
+    return now
+
+
+def _failed(now: UserStatus, _at: str) -> UserStatus:
+    return replace(now, status=VexoraStatus.FAILED)
+
+
+def _still_unclear(status: UserStatus, why: str) -> ConflictError:
+    return ConflictError(
+        f"an earlier submission, of {status.submitted_at}, is still unclear: {why}",
+        state=status.status,
+        submission_id=status.submission_id,
+    )
