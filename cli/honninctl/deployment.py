@@ -172,10 +172,8 @@ class Deployment:
             if error_code(error) == "ValidationError":
                 raise NotFoundError(f"there is no stack {self.name!r} in {self.region} for these credentials") from None
             raise
-        found: list[Mapping[str, Any]] = answer.get("Stacks") or []
-        if not found:
-            raise UnreachableError("what answers is not AWS: look at --endpoint, HONNIN_ENDPOINT and AWS_ENDPOINT_URL")
-        return found[0]
+        found: Mapping[str, Any] = answer["Stacks"][0]
+        return found
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:

@@ -176,6 +176,8 @@ def explained(error: Exception) -> CommandError:
     kinds = {each.__name__ for each in type(error).__mro__}
     if "ClientError" in kinds:
         return _of_service(error)
+    if _is_of_parser(error):
+        kinds.add("ResponseParserError")
     for names, kind, sentence in _SENTENCES:
         if not kinds.isdisjoint(names):
             return kind(f"{sentence.format(where=_host(error))} ({type(error).__name__})")
@@ -212,6 +214,12 @@ def _of_service(error: Exception) -> CommandError:
     if told := refusal(code):
         return NoAccessError(f"AWS refuses {operation} ({code}): {told}")
     return CommandError(f"AWS refused {operation} ({code})")
+
+
+def _is_of_parser(error: Exception) -> bool:
+    """Whether botocore stumbled over an answer: over what another server says, it does so with any error."""
+    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(modules) and modules[-1] == "botocore.parsers"
 
 
 def _host(error: Exception) -> str:

@@ -33,7 +33,7 @@ def _all_errors() -> list[Exception]:
     ]
     found = []
     for kind in (*kinds, ResponseParserError, ValueError, OSError, KeyError, RuntimeError):
-        error = kind.__new__(kind)
+        error: Exception = kind.__new__(kind)  # type: ignore[call-overload]
         Exception.__init__(error, f"Invalid header value b'{SECRET}\\n'")
         error.__dict__ |= {
             "kwargs": {"error": SECRET, "endpoint_url": f"https://u:{SECRET}@h/{SECRET}?{SECRET}", "profile": SECRET},

@@ -177,7 +177,8 @@ def test_it_waits_until_the_last_outcome(merchant: Merchant) -> None:
     merchant.link("u-1")
     asked = reread.ask(merchant.deployment, "u-1")
     merchant.paypay_says("kyc_read", "VERIFIED", "SUCCESS")
-    left, clock, done = list(merchant.queued), iter(range(100)), []
+    left, clock = list(merchant.queued), iter(range(100))
+    done: list[int] = []
 
     def sleep(_: float) -> None:
         merchant.work(left.pop())
