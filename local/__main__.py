@@ -13,6 +13,7 @@ import traceback
 
 from rich.console import Console
 
+from honninctl import streams
 from local import demo, demo_paypay, demo_recon, ports, screen, stack
 from local.demo import VEXORA_SCENES
 from local.demo_paypay import PAYPAY_SCENES
@@ -26,6 +27,7 @@ _PORTS = {"port": ("HONNIN_PORT", 4566), "sandbox_port": ("HONNIN_SANDBOX_PORT",
 
 def main() -> int:
     """Run the command; the exit code is 0 (all as expected), 1 (not), or 128 + the signal that ended it."""
+    streams.prepare()
     options = _parser().parse_args()
     terminal = screen.console()
     interrupts.install()

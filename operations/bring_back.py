@@ -14,6 +14,7 @@ A restored table also holds what was deleted on purpose. These are left out:
 """
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -23,13 +24,13 @@ from datetime import datetime
 from itertools import batched
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress
 
 from honnin.store import Store, Stored, authorization_hash, utc_text
+from honninctl import streams
+from honninctl.deployment import Deployment, Where
+from honninctl.failures import CommandError, explained
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,7 +44,7 @@ _UNTIL_LINKED = ("erased", "waiting")
 Advance = Callable[[int], object]
 
 
-class BringBackError(Exception):
+class BringBackError(CommandError):
     """Nothing can be brought back; the message says why."""
 
 
@@ -141,14 +142,12 @@ def _stores(stack: str, restored: str) -> tuple[Store, Store, int | None]:
     BringBackError
         There is no such table, or it is the live one.
     """
-    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-    if "StateTableName" not in outputs:
-        raise BringBackError("it has no output StateTableName: is it a stack of Honnin?")
-    live = outputs["StateTableName"]
+    # A table read whole is throttled now and then.
+    deployment = Deployment(Where(stack, os.environ.get("AWS_ENDPOINT_URL")), attempts=11)
+    live = deployment.output("StateTableName")
     if restored == live:
         raise BringBackError(f"{restored} is the live table itself: name the one that was restored beside it")
-    db: DynamoDBClient = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "max_attempts": 10}))
+    db: DynamoDBClient = deployment.client("dynamodb")
     # DynamoDB counts every six hours only; a table that was just restored may count as empty.
     counts = [db.describe_table(TableName=name)["Table"].get("ItemCount", 0) for name in (restored, live)]
     total = 2 * counts[0] + counts[1] if all(counts) else None
@@ -188,6 +187,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """The command; 0 when it is done, 1 with one sentence when it could not be, 2 for wrong usage, 130 interrupted."""
     arguments = _arguments()
+    streams.prepare()
     screen = Console(highlight=False)
     try:
         restored, live, total = _stores(arguments.stack, arguments.restored)
@@ -201,8 +201,8 @@ def main() -> int:
             outcome = bring_back(
                 restored, live, facts, now=int(time.time()), dry_run=arguments.dry_run, advance=advance
             )
-    except (BotoCoreError, ClientError, BringBackError) as error:
-        print(f"Nothing more can be brought back to {arguments.stack}: {error}", file=sys.stderr)  # noqa: T201
+    except Exception as error:
+        print(f"Nothing more can be brought back to {arguments.stack}: {explained(error)}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         print("Interrupted. Run it again: it goes on where it was.", file=sys.stderr)  # noqa: T201

@@ -5,16 +5,20 @@ the command that removes it for good; it runs none of those. Then it asks for th
 """
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import WaiterError
 from rich.console import Console
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+from honninctl import streams
+from honninctl.deployment import Deployment, Where
+from honninctl.failures import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -66,17 +70,19 @@ def main() -> int:
     parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-dev")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     arguments = parser.parse_args()
+    streams.prepare()
     try:
         return _run(arguments.stack, ask=not arguments.yes)
-    except (BotoCoreError, ClientError) as error:
-        print(f"{arguments.stack} could not be deleted: {error}", file=sys.stderr)  # noqa: T201
+    except Exception as error:
+        print(f"{arguments.stack} could not be deleted: {explained(error)}", file=sys.stderr)  # noqa: T201
         return 1
 
 
 def _run(stack: str, *, ask: bool) -> int:
-    cloudformation = boto3.client("cloudformation")
+    deployment = Deployment(Where(stack, os.environ.get("AWS_ENDPOINT_URL")))
+    cloudformation = deployment.client("cloudformation")
     resources = deployed(cloudformation, stack)
-    waiting = waiting_messages(boto3.client("sqs"), resources)
+    waiting = waiting_messages(deployment.client("sqs"), resources)
     screen = Console(soft_wrap=True, highlight=False, markup=False)
     screen.print("\n".join(explanation(stack, resources, waiting)))
     if ask and not _confirmed(stack):

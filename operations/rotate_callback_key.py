@@ -13,15 +13,18 @@ When hardly a submission made under the old key is open any more (after 31 days;
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+
+from honninctl import streams
+from honninctl.deployment import Deployment, Where
+from honninctl.failures import CommandError, explained
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -31,7 +34,7 @@ WAIT_S = 360
 _SECRET = "CallbackKeySecret"  # noqa: S105 -- its logical id
 
 
-class RotationError(Exception):
+class RotationError(CommandError):
     """The key cannot be changed now; the message says why."""
 
 
@@ -81,21 +84,20 @@ def main() -> int:
     parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-prod")
     parser.add_argument("--drop-previous", action="store_true", help="accept the current key only, from now on")
     arguments = parser.parse_args()
+    streams.prepare()
     screen = Console()
     try:
-        found = boto3.client("cloudformation").describe_stack_resource(
-            StackName=arguments.stack, LogicalResourceId=_SECRET
-        )
-        secret_id = found["StackResourceDetail"]["PhysicalResourceId"]
-        client = boto3.client("secretsmanager")
+        deployment = Deployment(Where(arguments.stack, os.environ.get("AWS_ENDPOINT_URL")))
+        secret_id = deployment.resource(_SECRET)
+        client = deployment.client("secretsmanager")
         if arguments.drop_previous:
             drop_previous(client, secret_id)
             screen.print("Only the current key is accepted.")
             return 0
         with screen.status(f"The new key becomes known to every function; {WAIT_S // 60} minutes …"):
             rotate(client, secret_id)
-    except (BotoCoreError, ClientError, RotationError) as error:
-        print(f"The callback key of {arguments.stack} was not changed: {error}", file=sys.stderr)  # noqa: T201
+    except Exception as error:
+        print(f"The callback key of {arguments.stack} was not changed: {explained(error)}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         print("Stopped. Look at the secret: is `current` still the key from before?", file=sys.stderr)  # noqa: T201

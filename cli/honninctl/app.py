@@ -4,9 +4,18 @@ import sys
 
 import typer
 
-from honninctl import dead_letter_commands, doctor_command, people_commands, recon_commands, sign_commands
+from honninctl import (
+    dead_letter_commands,
+    doctor_command,
+    people_commands,
+    recon_commands,
+    reread_command,
+    sign_commands,
+    streams,
+)
 from honninctl.command import connection
 from honninctl.console import command as console_command
+from honninctl.failures import ExitCode
 
 _HELP = """Honnin for the people who run it.
 
@@ -15,8 +24,9 @@ Works on a deployed stack (--stack or HONNIN_STACK) with your own AWS credential
 """
 
 _EPILOG = (
-    "Exit codes: 0 all right; 1 something was found, or failed; 2 wrong usage; 3 not found; "
-    "4 no credentials or no permission; 5 AWS does not answer; 130 interrupted."
+    "Exit codes: 0 all right; 1 something was found, or failed; 2 wrong usage, or a setting that cannot be meant; "
+    "3 not found; 4 no usable credentials or no permission; 5 AWS does not answer; 130 interrupted; "
+    "141 nobody reads the output any more."
 )
 
 
@@ -35,6 +45,7 @@ def program() -> typer.Typer:
     app.callback()(connection)
     for module in (
         people_commands,
+        reread_command,
         recon_commands,
         dead_letter_commands,
         sign_commands,
@@ -49,4 +60,11 @@ def main() -> None:
     """The console script."""
     # From here on the layer's modules are imported: bytecode beside them would get into the next deployment.
     sys.dont_write_bytecode = True
-    program()(prog_name="honninctl")
+    has_stdout = sys.stdout is not None
+    streams.prepare()
+    if not has_stdout:
+        # Nothing is done either: an erasure's certificate would be lost.
+        sys.stderr.write("honninctl: standard output is closed; send it to /dev/null if you do not need it\n")
+        sys.exit(ExitCode.USAGE)
+    with streams.flushed():
+        program()(prog_name="honninctl")

@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import wraps
@@ -10,11 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from honninctl.deployment import Deployment, Where
-from honninctl.failures import CommandError, ExitCode, explained, show_traceback
+from honninctl.failures import CommandError, ExitCode, UsageError, explained, show_traceback
 from honninctl.screen import Screen
 
 _CONNECTION = "Which stack"
 _DEBUG = "HONNIN_DEBUG"
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 
 # Typer binds an annotation to one option, so a group and its commands share these.
 StackOption = Annotated[
@@ -99,7 +102,9 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             above = ctx.obj if isinstance(ctx.obj, Given) else Given()
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
             cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
-            raise typer.Exit(_ended(cli, lambda: function(cli, **own)))
+            raise typer.Exit(
+                _ended(cli, lambda: function(cli, **{name: _as_typed(value) for name, value in own.items()}))
+            )
 
         _describe(run, function)
         app.command(name, epilog=f"Example: {example}")(run)
@@ -130,15 +135,34 @@ def _environment() -> Where:
 
 def _ended(cli: Cli, call: Callable[[], ExitCode | None]) -> int:
     try:
-        return call() or ExitCode.OK
+        code = call() or ExitCode.OK
+        # What is still to be written may fail, too: a full disk, a reader who has gone.
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         cli.screen.note("Interrupted.")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        raise  # `… | head`: Typer ends quietly
+        # `… | head`: not worth a word.
+        return ExitCode.NOBODY_READS
     except Exception as error:
         told: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        cli.screen.note(f"honninctl: {told}")
+        cli.screen.note(f"honninctl: {' '.join(str(told).split())}")
         return told.exit_code
+
+
+def _as_typed(value: Any) -> Any:
+    """An argument as text. Where the locale cannot hold it (LC_ALL=C), Python hands its bytes over as half characters.
+
+    Raises `UsageError` when it is not UTF-8 either.
+    """
+    if isinstance(value, list):
+        return [_as_typed(each) for each in value]
+    if not isinstance(value, str) or not _HALF_CHARACTER.search(value):
+        return value
+    try:
+        return os.fsencode(value).decode()
+    except UnicodeError:
+        raise UsageError("an argument is not text: neither in this terminal's encoding nor in UTF-8") from None

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from honninctl.failures import UsageError
 
@@ -24,6 +24,7 @@ _FORM = "-F --form --form-string"
 _REQUEST = "-X --request -H --header --url"
 _SHORT_WITH_VALUE = "XHdFAoemxwbcu"
 
+_NAME = re.compile(r"-[^\s-]|--[a-z0-9.-]{1,40}")
 _FORM_QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _DOT_SEGMENT = re.compile(r"/(\.|%2e){1,2}(/|$)", re.IGNORECASE)
 _ANSI_QUOTED = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
@@ -54,12 +55,12 @@ class Request:
     @property
     def path(self) -> str:
         """The URL's path only, as it would be sent."""
-        return urlsplit(self.url).path or "/"
+        return split(self.url).path or "/"
 
     @property
     def query(self) -> str:
         """The URL's query, which no signature of the two providers covers."""
-        return urlsplit(self.url).query
+        return split(self.url).query
 
     def fields(self) -> tuple[Field, ...]:
         """The top-level fields of the body: of a multipart form, a JSON object or a URL-encoded form.
@@ -69,7 +70,10 @@ class Request:
         if self.form:
             return self.form
         if "x-www-form-urlencoded" in self.headers.get("content-type", "") and not self.body.lstrip().startswith(b"{"):
-            pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
+            try:
+                pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
+            except UnicodeDecodeError:
+                raise UsageError("the form of the curl command line is no text in UTF-8") from None
             return tuple(Field(name, value, f"form field {name}") for name, value in pairs)
         return _json_fields(self.body)
 
@@ -101,10 +105,18 @@ def parse(text: str, read_file: Callable[[str], bytes] = lambda name: Path(name)
         _take(draft, option, value, read_file)
     if not draft.url:
         raise UsageError("the curl command line has no URL")
-    if not draft.path_as_is and _DOT_SEGMENT.search(urlsplit(draft.url).path):
+    if not draft.path_as_is and _DOT_SEGMENT.search(split(draft.url).path):
         # Which of them it resolves (/%2e%2e/ as well?) depends on curl's version.
         raise UsageError("curl resolves /./ and /../ before it sends: write the path as it is sent, or --path-as-is")
     return _finished(draft)
+
+
+def split(url: str) -> SplitResult:
+    """A URL in its parts. Raises `UsageError` when it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise UsageError("that URL cannot be read") from None
 
 
 def _words(text: str) -> list[str]:
@@ -125,7 +137,8 @@ def _unescaped(text: str) -> str:
             return chr(int(escape[1:], 16))
         return _ESCAPED.get(escape, escape)
 
-    return _ESCAPE.sub(one, text)
+    # A letter beyond U+FFFF comes as two escapes, a surrogate pair.
+    return _ESCAPE.sub(one, text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -165,7 +178,8 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
         draft.headers[name.strip().lower()] = text.strip()
     elif option == "--url":
         if draft.url:
-            raise UsageError(f"the curl command line has two URLs, {draft.url} and {value}")
+            # Not repeated: an Authorization header whose quotes are missing comes here in pieces.
+            raise UsageError("the curl command line has two URLs, or a header or body without quotes")
         draft.url = value if "://" in value else f"http://{value}"
     elif _is(option, _BODY):
         draft.is_json = draft.is_json or option == "--json"
@@ -177,7 +191,8 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
     elif option in ("-I", "--head"):
         draft.method = draft.method or "HEAD"
     elif not _is(option, _FLAGS) and not _is(option, _WITHOUT_EFFECT):
-        raise UsageError(f"curl's option {option} is not understood here: leave it out, or give the values themselves")
+        name = option if _NAME.fullmatch(option) else "an option"
+        raise UsageError(f"curl's option {name} is not understood here: leave it out, or give the values themselves")
 
 
 def _data(option: str, value: str, read_file: Callable[[str], bytes]) -> bytes:

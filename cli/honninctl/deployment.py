@@ -1,17 +1,28 @@
 """One deployed stack, as an operator reaches it: outputs, parameters, clients. Nothing is asked before it is needed."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, error_code
+from honninctl.failures import (
+    CommandError,
+    NoAccessError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+    error_code,
+    explained,
+    refusal,
+)
 
 if TYPE_CHECKING:
     import botocore.session
     from botocore.awsrequest import AWSResponse
+    from botocore.credentials import ReadOnlyCredentials
 
     from honnin.store import Store
 
@@ -21,6 +32,14 @@ DEFAULT_REGION = "ap-northeast-1"
 _CONNECT_TIMEOUT_S = 5
 # API Gateway ends a request after 29 s.
 _READ_TIMEOUT_S = 35
+
+# CloudFormation's own rule for a stack's name, or its ARN; and botocore's for a region and for a host.
+_STACK = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,127}|arn:[a-zA-Z0-9-]+:cloudformation:[a-zA-Z0-9:/-]{1,250}")
+_LABEL = r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)"
+_REGION = re.compile(_LABEL)
+_HOST = re.compile(rf"({_LABEL}\.)*{_LABEL}|[0-9a-f:.]+:[0-9a-f:.]*")
+# Access keys, secret keys and session tokens have no other characters; a line break may have been copied along.
+_CREDENTIAL = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -43,10 +62,14 @@ class Where:
 
 
 class Deployment:
-    """A stack of Honnin, with the caller's own AWS credentials (profile, environment, role: botocore's chain)."""
+    """A stack of Honnin, with the caller's own AWS credentials (profile, environment, role: botocore's chain).
 
-    def __init__(self, where: Where) -> None:
+    Each call of AWS is made up to `attempts` times.
+    """
+
+    def __init__(self, where: Where, *, attempts: int = 3) -> None:
         self._where = where
+        self._attempts = attempts
         self._clients: dict[str, Any] = {}
 
     @property
@@ -56,15 +79,54 @@ class Deployment:
 
     @property
     def name(self) -> str:
-        """The stack's name. Raises `UsageError` when none was given."""
+        """The stack's name. Raises `UsageError` when none was given, or one that no stack can have."""
         if not self._where.stack:
             raise UsageError("say which stack: --stack honnin-prod, or HONNIN_STACK")
+        if not _STACK.fullmatch(self._where.stack):
+            raise UsageError(f"{self._where.stack!r} is no name of a stack (--stack, HONNIN_STACK)")
         return self._where.stack
 
     @cached_property
     def region(self) -> str:
-        """--region, else that of the environment or profile, else Tokyo."""
-        return self._where.region or self._session.get_config_variable("region") or DEFAULT_REGION
+        """--region, else that of the environment or profile, else Tokyo. Raises `UsageError` for what is none."""
+        region = self._where.region or self._session.get_config_variable("region") or DEFAULT_REGION
+        if not _REGION.fullmatch(region):
+            raise UsageError(f"{region!r} is no name of an AWS region (--region, AWS_DEFAULT_REGION)")
+        return str(region)
+
+    @cached_property
+    def endpoint(self) -> str | None:
+        """The AWS endpoint of the local stack, or None. Raises `UsageError` for what is no address of a server."""
+        return _endpoint(self._where.endpoint) if self._where.endpoint else None
+
+    def _credentials(self) -> "ReadOnlyCredentials":
+        """The caller's own, of botocore's chain. Raises `NoAccessError` where there are none that can be sent."""
+        try:
+            found = self._session.get_credentials()
+            credentials = found.get_frozen_credentials() if found else None
+        except Exception as error:
+            # A credential_process may fail in any way, and its output may hold the credentials.
+            told = explained(error)
+            if isinstance(told, NoAccessError | UnreachableError):
+                raise told from None
+            raise NoAccessError(
+                f"your AWS credentials cannot be had ({type(error).__name__}): look at your profile, and at its "
+                "credential_process, role or sign-in"
+            ) from None
+        if credentials is None:
+            raise NoAccessError("no AWS credentials found; sign in, or choose others with --profile")
+        for what, value in (
+            ("access key", credentials.access_key),
+            ("secret key", credentials.secret_key),
+            ("session token", credentials.token),
+        ):
+            # An HTTP client would refuse it in words that repeat it.
+            if value and not _CREDENTIAL.fullmatch(value):
+                raise NoAccessError(
+                    f"the {what} of your AWS credentials holds a line break, a blank or another character that none "
+                    "has: copy it anew"
+                )
+        return credentials
 
     @cached_property
     def _session(self) -> "botocore.session.Session":
@@ -84,13 +146,20 @@ class Deployment:
         config = Config(
             connect_timeout=_CONNECT_TIMEOUT_S,
             read_timeout=_READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
             # A stack on this machine is never behind a proxy.
-            proxies={} if self._where.endpoint else None,
+            proxies={} if self.endpoint else None,
         )
-        return self._session.create_client(
-            service, region_name=self.region, endpoint_url=self._where.endpoint, config=config
-        )
+        self._credentials()
+        try:
+            return self._session.create_client(
+                service, region_name=self.region, endpoint_url=self.endpoint, config=config
+            )
+        except ValueError:
+            # Region and endpoint are looked at above: it is a variable that only botocore reads.
+            raise UsageError(
+                "an AWS setting of yours cannot be meant: look at the variables AWS_… and at ~/.aws/config"
+            ) from None
 
     @cached_property
     def description(self) -> Mapping[str, Any]:
@@ -131,7 +200,7 @@ class Deployment:
     @property
     def aws_options(self) -> list[str]:
         """What the AWS CLI has to be told to reach the same stack."""
-        told = {"region": self.region, "profile": self._where.profile, "endpoint-url": self._where.endpoint}
+        told = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
         return [f"--{name} {value}" for name, value in told.items() if value]
 
     def resource(self, logical_id: str) -> str:
@@ -168,13 +237,10 @@ class Deployment:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise NoAccessError("no AWS credentials found; sign in, or choose others with --profile")
         url = self.output("MerchantApiUrl").rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         request = AWSRequest(method=method, url=url, headers={"Accept": "application/json"})
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self.region).add_auth(request)
-        return _meaning(send(request, use_proxies=not self._where.endpoint))
+        SigV4Auth(self._credentials(), "execute-api", self.region).add_auth(request)
+        return _meaning(send(request, use_proxies=not self.endpoint))
 
 
 def send(request: Any, *, use_proxies: bool, timeout_s: int = _READ_TIMEOUT_S) -> "AWSResponse":
@@ -190,6 +256,28 @@ def send(request: Any, *, use_proxies: bool, timeout_s: int = _READ_TIMEOUT_S) -
         http.close()
 
 
+def _endpoint(url: str) -> str:
+    """The URL of a server, and nothing more. The sentence does not repeat it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    is_server = (
+        url.isascii()
+        and parts.scheme in ("http", "https")
+        and _HOST.fullmatch(parts.hostname or "")
+        and port != 0
+        and url.rstrip("/").lower() == f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+    )
+    if not is_server:
+        raise UsageError(
+            "the AWS endpoint (--endpoint, HONNIN_ENDPOINT, AWS_ENDPOINT_URL) is no address of a server: write scheme, "
+            "host and port only, such as http://127.0.0.1:4566"
+        )
+    return url
+
+
 def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     try:
         body = json.loads(answer.content)
@@ -198,12 +286,20 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     if 200 <= answer.status_code < 300 and isinstance(body, dict):
         return body
     problem = body if isinstance(body, dict) else {}
-    said = problem.get("detail") or problem.get("title") or problem.get("message") or problem.get("Message") or ""
-    message = f"the merchant API answered {answer.status_code}" + (f": {said}" if said else "")
-    if "Missing Authentication Token" in said:
+    message = f"the merchant API answered {answer.status_code}"
+    # API Gateway names the kind of its own refusals here. The text of one repeats the request, its token included.
+    kind = str(answer.headers.get("x-amzn-ErrorType", "")).partition(":")[0]
+    if kind == "MissingAuthenticationTokenException" or problem.get("message") == "Missing Authentication Token":
         # So API Gateway names a path that it does not know.
         raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
     if answer.status_code in (401, 403):
-        raise NoAccessError(f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn")
+        told = refusal(kind.removesuffix("Exception")) or refusal(kind)
+        raise NoAccessError(
+            f"{message} ({told})"
+            if told and "allow" not in told
+            else f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn"
+        )
+    # Problems of Honnin's own; their texts name a field and a rule, never a value.
+    said = problem.get("detail") or problem.get("title") or ""
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}
-    raise kinds.get(answer.status_code, CommandError)(message)
+    raise kinds.get(answer.status_code, CommandError)(f"{message}: {said}" if said else message)

@@ -3,11 +3,15 @@
 botocore is not imported here: an error of its kind can only come once somebody else has loaded it.
 """
 
+import os
+import re
 import sys
 import traceback
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 _PACKAGE = Path(__file__).parent
 
@@ -22,6 +26,7 @@ class ExitCode(IntEnum):
     NO_ACCESS = 4
     UNREACHABLE = 5
     INTERRUPTED = 130
+    NOBODY_READS = 141
 
 
 class CommandError(Exception):
@@ -54,52 +59,130 @@ class UnreachableError(CommandError):
     exit_code = ExitCode.UNREACHABLE
 
 
-# Codes of AWS services that say who the caller is, or what the caller may not do.
-_DENIED_CODES = frozenset(
-    {
-        "403",  # HeadBucket's answer has no body, hence no better code
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "KMS.AccessDeniedException",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    }
-)
-# What botocore raises before it has found, or renewed, the caller's credentials.
-_CREDENTIAL_ERRORS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "CredentialRetrievalError",
-    "ProfileNotFound",
-    "InvalidConfigError",
-    "SSOError",
-    "TokenRetrievalError",
-    "UnauthorizedSSOTokenError",
+# Codes of AWS services that say who the caller is, or what the caller may not do; and what a person does about it.
+_SIGN_IN = "your AWS session has ended: sign in again"
+_SIGNATURE = "the signature is wrong or of another time: look at the secret key and at this machine's clock"
+_NOT_ALLOWED = "your credentials do not allow it"
+_REFUSALS: Mapping[str, str] = {
+    "403": _NOT_ALLOWED,  # HeadBucket's answer has no body, hence no better code
+    "AccessDenied": _NOT_ALLOWED,
+    "AccessDeniedException": _NOT_ALLOWED,
+    "AuthFailure": _NOT_ALLOWED,
+    "AuthorizationError": _NOT_ALLOWED,
+    "AuthorizationErrorException": _NOT_ALLOWED,
+    "ExpiredToken": _SIGN_IN,
+    "ExpiredTokenException": _SIGN_IN,
+    "ForbiddenException": _NOT_ALLOWED,
+    "IncompleteSignature": _SIGNATURE,
+    "IncompleteSignatureException": _SIGNATURE,
+    "InvalidAccessKeyId": "AWS does not know the access key",
+    "InvalidClientTokenId": "AWS does not know the access key",
+    "InvalidSignatureException": _SIGNATURE,
+    "InvalidToken": _SIGN_IN,
+    "KMS.AccessDeniedException": _NOT_ALLOWED,
+    "MissingAuthenticationToken": "there is no signature",
+    "NotAuthorized": _NOT_ALLOWED,
+    "OptInRequired": "the account does not use this service",
+    "RequestExpired": _SIGNATURE,
+    "RequestInTheFuture": _SIGNATURE,
+    "RequestTimeTooSkewed": _SIGNATURE,
+    "SignatureDoesNotMatch": _SIGNATURE,
+    "TokenRefreshRequired": _SIGN_IN,
+    "UnauthorizedOperation": _NOT_ALLOWED,
+    "UnrecognizedClientException": "AWS does not know the access key",
+}
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
+
+# Errors of botocore (and of what it is made of) by the names of their classes: the first line that fits counts.
+_SENTENCES: Sequence[tuple[Collection[str], type[CommandError], str]] = (
+    (
+        {"ProfileNotFound"},
+        NoAccessError,
+        "the AWS profile that was chosen (--profile, AWS_PROFILE) is not in your AWS configuration",
+    ),
+    (
+        {"ConfigParseError", "ConfigNotFound", "InvalidConfigError"},
+        NoAccessError,
+        "your AWS configuration cannot be read: look at ~/.aws/config and ~/.aws/credentials",
+    ),
+    (
+        {"SSOError", "TokenRetrievalError", "NoAuthTokenError", "LoginError", "PendingAuthorizationExpiredError"},
+        NoAccessError,
+        "your sign-in to AWS has ended: sign in again (aws sso login)",
+    ),
+    (
+        {
+            "CredentialRetrievalError",
+            "InvalidIMDSEndpointError",
+            "MetadataRetrievalError",
+            "NoCredentialsError",
+            "PartialCredentialsError",
+            "RefreshWithMFAUnsupportedError",
+            "UnknownCredentialError",
+        },
+        NoAccessError,
+        "no usable AWS credentials; sign in, or choose others with --profile",
+    ),
+    (
+        {"InvalidRegionError", "NoRegionError", "UnknownRegionError", "UnknownEndpointError"},
+        UsageError,
+        "AWS has no such region: look at --region, AWS_DEFAULT_REGION and your profile",
+    ),
+    (
+        {"ProxyConnectionError", "InvalidProxiesConfigError"},
+        UnreachableError,
+        "the proxy lets no call to AWS through: look at HTTPS_PROXY and NO_PROXY",
+    ),
+    (
+        {"SSLError"},
+        UnreachableError,
+        "no trusted connection{where}: look at AWS_CA_BUNDLE (is the file there?), and at a proxy in between",
+    ),
+    (
+        {"ResponseParserError"},
+        UnreachableError,
+        "what answers is not AWS: look at --endpoint, HONNIN_ENDPOINT and AWS_ENDPOINT_URL",
+    ),
+    (
+        {
+            "ConnectionError",
+            "ConnectionClosedError",
+            "ReadTimeoutError",
+            "ResponseStreamingError",
+            "IncompleteReadError",
+        },
+        UnreachableError,
+        "AWS does not answer{where}: look at the network, the region and the endpoint",
+    ),
+    (
+        # Not a subclass of it: the HTTP client would not even send the request.
+        {"HTTPClientError"},
+        NoAccessError,
+        "the call cannot be sent as it is: look at the AWS credentials (a line break in them?) and at HTTPS_PROXY",
+    ),
+    ({"BotoCoreError"}, CommandError, "AWS cannot be asked"),
 )
 
 
 def explained(error: Exception) -> CommandError:
-    """The error of the tree above that says the same in plain words."""
+    """The error of the tree above that says the same in plain words.
+
+    The text of a foreign error is never part of them. An HTTP client repeats the header that it cannot send, and AWS
+    the request whose signature is wrong: an Authorization header, a session token. What is said comes from the
+    error's type, an AWS error's code, and the host that was called.
+    """
     if isinstance(error, CommandError):
         return error
     kinds = {each.__name__ for each in type(error).__mro__}
     if "ClientError" in kinds:
         return _of_service(error)
-    if kinds & set(_CREDENTIAL_ERRORS):
-        return NoAccessError(f"no usable AWS credentials ({error}); sign in, or choose others with --profile")
-    if "HTTPClientError" in kinds or "ConnectionError" in kinds:
-        return UnreachableError(f"AWS does not answer: {error}")
-    if "BotoCoreError" in kinds:
-        return CommandError(f"AWS cannot be asked: {error}")
+    if _is_of_parser(error):
+        kinds.add("ResponseParserError")
+    for names, kind, sentence in _SENTENCES:
+        if not kinds.isdisjoint(names):
+            return kind(f"{sentence.format(where=_host(error))} ({type(error).__name__})")
+    if isinstance(error, OSError) and error.errno:
+        return CommandError(f"the operating system refuses at {_place(error)}: {os.strerror(error.errno)}")
     return CommandError(f"an unexpected {type(error).__name__} at {_place(error)}; HONNIN_DEBUG=1 shows where from")
 
 
@@ -107,12 +190,18 @@ def error_code(error: Exception) -> str:
     """The code of an AWS service's error, or the empty text."""
     response = getattr(error, "response", None)
     details = response.get("Error", {}) if isinstance(response, dict) else {}
-    return str(details.get("Code", ""))
+    code = str(details.get("Code", ""))
+    return code if _CODE.fullmatch(code) else ""
 
 
 def is_denied(error: Exception) -> bool:
     """Whether AWS does not know the caller, or does not let the caller do this."""
-    return error_code(error) in _DENIED_CODES
+    return error_code(error) in _REFUSALS
+
+
+def refusal(code: str) -> str | None:
+    """What a code of AWS that refuses the caller asks a person to do; None for any other code."""
+    return _REFUSALS.get(code)
 
 
 def show_traceback(error: Exception) -> None:
@@ -121,10 +210,27 @@ def show_traceback(error: Exception) -> None:
 
 
 def _of_service(error: Exception) -> CommandError:
-    operation = getattr(error, "operation_name", "a call")
-    if is_denied(error):
-        return NoAccessError(f"AWS refuses {operation} ({error_code(error)}): your credentials do not allow it")
-    return CommandError(f"AWS refused {operation}: {error}")
+    operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
+    if told := refusal(code):
+        return NoAccessError(f"AWS refuses {operation} ({code}): {told}")
+    return CommandError(f"AWS refused {operation} ({code})")
+
+
+def _is_of_parser(error: Exception) -> bool:
+    """Whether botocore stumbled over an answer: over what another server says, it does so with any error."""
+    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(modules) and modules[-1] == "botocore.parsers"
+
+
+def _host(error: Exception) -> str:
+    """The host that was called, of the URL that botocore's errors carry: its path and query may name a user."""
+    facts = getattr(error, "kwargs", {})
+    url = facts.get("endpoint_url") if isinstance(facts, dict) else None
+    try:
+        host = urlsplit(str(url or "")).hostname
+    except ValueError:
+        return ""
+    return f" at {host}" if host else ""
 
 
 def _place(error: Exception) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from honninctl import streams
 from honninctl.failures import UsageError
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Screen:
         return _console(stderr=True)
 
     def json(self, value: object) -> None:
-        """The result for a script: one JSON document on stdout."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        """The result for a script: one JSON document on stdout, without loss in any encoding."""
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+        sys.stdout.write((text if streams.shows(text) else json.dumps(value, indent=2)) + "\n")
 
     def line(self, text: str, style: str | None = None) -> None:
         """One line for a person; never wrapped, so that what it holds can be copied."""
@@ -98,10 +100,15 @@ class Screen:
 def _console(*, stderr: bool) -> "Console":
     from rich.console import Console
 
-    terminal = Console(stderr=stderr, highlight=False, emoji=False)
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `honninctl.command`; rich would end the program with an exit code of its own."""
+            raise  # noqa: PLE0704 -- rich calls this where it has caught BrokenPipeError
+
+    terminal = Quiet(stderr=stderr, highlight=False, emoji=False)
     if terminal.is_terminal:
         return terminal
-    return Console(stderr=stderr, highlight=False, emoji=False, width=_PLAIN_WIDTH, color_system=None)
+    return Quiet(stderr=stderr, highlight=False, emoji=False, width=_PLAIN_WIDTH, color_system=None)
 
 
 def _cell(value: object, text: Callable[[str], Any]) -> Any:

@@ -1,13 +1,14 @@
 """`sign vexora` and `sign paypay`."""
 
+import contextlib
 import getpass
 import json
+import locale
 import secrets
 import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -106,15 +107,14 @@ def sign_paypay(
     if line:
         request = _from_curl(curl.parse(_line(line)))
     else:
-        sent = body_file.read_bytes() if body_file else (body or "").encode()
+        sent = _bytes(body_file) if body_file else (body or "").encode()
         request = (method, _path(str(url)), content_type, sent, None)
     key = api_key or _api_key(cli, request[4], secret_file, prompt=prompt)
     secret = _secret(cli, "paypay_api_secret", secret_file, prompt=prompt)
     opa = _opa_request(request, key, nonce, epoch)
-    try:
-        return _shown(cli, sign.paypay(opa, secret))
-    except ValueError as error:
-        raise UsageError(f"{error}: give --content-type") from None
+    if opa.body and not opa.content_type:
+        raise UsageError("a body is signed together with its content type: give --content-type")
+    return _shown(cli, sign.paypay(opa, secret))
 
 
 # Method, path, content type, body, and the Authorization header that the request carries.
@@ -161,14 +161,22 @@ def _api_key(cli: Cli, authorization: str | None, secret_file: Path | None, *, p
 
 
 def _path(url: str) -> str:
-    path = urlsplit(url).path
+    path = curl.split(url).path
     if not path.startswith("/"):
         raise UsageError("--url must be a URL, or a path that begins with a slash")
     return path
 
 
 def _line(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+    return _text(sys.stdin.buffer.read(), "stdin") if text == "-" else text
+
+
+def _text(data: bytes, where: str) -> str:
+    """Bytes as text: UTF-8 (Windows puts a mark before it), else what this terminal writes."""
+    for encoding in ("utf-8-sig", locale.getpreferredencoding(do_setlocale=False)):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding)
+    raise UsageError(f"{where} is not text: neither UTF-8 nor this terminal's encoding")
 
 
 def _field(text: str) -> Field:
@@ -192,8 +200,15 @@ def _secret(cli: Cli, key: str, file: Path | None, *, prompt: bool, alone: bool 
     return _usable(cli.deployment.provider_secret(), key, "the stack's provider secret")
 
 
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
 def _of_file(file: Path, key: str, *, alone: bool) -> str:
-    text = file.read_text(encoding="utf-8").strip()
+    text = _text(_bytes(file), str(file)).strip()
     try:
         values = json.loads(text)
     except ValueError:

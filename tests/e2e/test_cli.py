@@ -114,6 +114,30 @@ def test_open_submissions(stack: Stack) -> None:
     assert "--open --whole-table finds them" in honninctl(stack, "submissions", "--open").stdout
 
 
+def test_reread_asks_both_providers_and_tells_what_has_changed(stack: Stack) -> None:
+    """The callback of the approval and the webhook of the flag were lost, and neither poll nor recon has come yet."""
+    user_id, authorization = _linked(stack)
+    stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "none", "callback": "dropped"})
+    demo.submit(stack, user_id, "テスト ハナコ")
+    unchanged = ok(stack, "reread", user_id)["readings"]
+    assert {(each["provider"], each["from"] == each["to"]) for each in unchanged} == {
+        ("vexora", True),
+        ("paypay", True),
+    }
+    stack.sandbox("POST", f"/vexora/users/{user_id}/review", json={"outcome": "approve"})
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    ended = honninctl(stack, "reread", user_id)
+    assert ended.code == 0, ended.stderr
+    assert "Vexora, result: PENDING → APPROVED" in ended.stdout
+    assert "PayPay, KYC: VERIFIED → RISK_FLAGGED" in ended.stdout
+    entries = ok(stack, "timeline", user_id)["entries"]
+    assert {each["cause"] for each in entries if each["to"] in ("APPROVED", "RISK_FLAGGED")} == {"operator"}
+    assert authorization not in ended.stdout + json.dumps(entries)
+    assert ok(stack, "reread", user_id, "--no-wait")["waited"] is False
+    assert honninctl(stack, "reread", _user()).code == 3
+
+
 def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, verified: tuple[str, str]) -> None:
     user_id, authorization = verified
     masked = honninctl(stack, "export", user_id)

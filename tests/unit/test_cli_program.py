@@ -23,6 +23,7 @@ COMMANDS = (
     ["submissions"],
     ["export"],
     ["erase"],
+    ["reread"],
     ["doctor"],
     ["recon", "DAY"],
     ["recon", "calendar"],

@@ -60,8 +60,8 @@ class Event:
     """What goes through the events queue: ids and statuses, never a value of a person.
 
     `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
-    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon or api. `received_at`
-    is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
+    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, operator or api.
+    `received_at` is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
 
     A plain class: importing `dataclasses` alone would cost a cold ack 10 ms.
     """

@@ -1,0 +1,121 @@
+"""Having a user read again at every provider that knows them: one event for each question, on the events queue.
+
+The event takes the path of a webhook: the processor asks the provider over a signed call and applies the answer. So
+nothing that an operator says decides about a user, and repeating it does no harm.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from honninctl.deployment import Deployment
+from honninctl.failures import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from honnin.store import TimelineEntry, UserStatus
+
+_VEXORA, _PAYPAY = "vexora", "paypay"
+# The questions to each provider, as kinds of events: PayPay is asked for the authorization and for the KYC.
+_KINDS: Mapping[str, Sequence[str]] = {_VEXORA: ("kyc_result",), _PAYPAY: ("account_status", "kyc")}
+
+_PAUSE_S = 0.5
+# The newest entries of a user; among them are those of questions that were asked just now.
+_ENTRIES = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """One reading that was asked for, with the status before it. `entry` is what it led to, None while it is open."""
+
+    event_id: str
+    provider: str
+    kind: str
+    before: str
+    entry: "TimelineEntry | None" = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the provider has answered the question itself."""
+        return self.entry is not None and self.entry.what.endswith("_read")
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: `what`, `from`, `to` and `providerCode` are null while the outcome is open."""
+        entry = self.entry
+        return {
+            "provider": self.provider,
+            "kind": self.kind,
+            "eventId": self.event_id,
+            "what": entry.what if entry else None,
+            "from": entry.from_status if entry else None,
+            "to": entry.to_status if entry else None,
+            "providerCode": entry.detail.get("providerCode") if entry else None,
+        }
+
+
+def ask(deployment: Deployment, user_id: str) -> list[Question]:
+    """Queue a reading of the user for each provider that knows them.
+
+    Raises
+    ------
+    NotFoundError
+        No provider knows the user, or the user was erased.
+    UsageError
+        There is nothing to read yet: the user has not agreed at PayPay.
+    """
+    statuses = deployment.store.statuses(user_id)
+    if not statuses:
+        erased = bool(deployment.store.certificates(user_id))
+        raise NotFoundError(
+            f"{user_id} was erased: nobody is left to be read" if erased else f"no provider knows a user {user_id}"
+        )
+    asked = list(_questions(statuses))
+    if not asked:
+        raise UsageError(f"{user_id} has not agreed at PayPay yet: there is nothing to be read")
+    queue_url = deployment.output("EventQueueUrl")
+    for _, body in asked:
+        deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+    return [question for question, _ in asked]
+
+
+def outcomes(
+    deployment: Deployment,
+    user_id: str,
+    asked: Sequence[Question],
+    *,
+    timeout_s: float,
+    done: Callable[[int], None] = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Question]:
+    """The questions with what they led to, as far as that is known within `timeout_s` seconds.
+
+    `done` is called with each number of questions that got their outcome.
+    """
+    until = monotonic() + timeout_s
+    found: dict[str, TimelineEntry] = {}
+    while True:
+        entries, _ = deployment.store.timeline(user_id, _ENTRIES)
+        known = len(found)
+        ids = {each.event_id for each in asked}
+        found |= {each.event_id: each for each in entries if each.event_id in ids}
+        done(len(found) - known)
+        if len(found) == len(asked) or monotonic() >= until:
+            return [replace(each, entry=found.get(each.event_id)) for each in asked]
+        sleep(_PAUSE_S)
+
+
+def _questions(statuses: "Sequence[UserStatus]") -> "Iterator[tuple[Question, str]]":
+    """Each question, with the body of its message."""
+    from honnin.webhook import Event
+
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for status in statuses:
+        subject = status.submission_id if status.provider == _VEXORA else status.user_authorization_id
+        for kind in _KINDS.get(status.provider, ()) if subject else ():
+            # Unlike recon's, it names no authorization: an event's id is logged.
+            question = Question(f"operator:{uuid.uuid4()}", status.provider, kind, status.status)
+            event = Event(question.event_id, status.provider, kind, "operator", subject or "", now)
+            yield question, event.to_json()
