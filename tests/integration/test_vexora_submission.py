@@ -10,7 +10,7 @@ from honnin.errors import SecretIncompleteError
 from honnin.http_client import Deadline
 from honnin.vexora import client
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PROVIDERS, WEBHOOK_API_URL, Deployment, Function, sample
+from tests.integration.deployment import PROVIDERS, Deployment, Function, sample
 
 NAME = "テスト ハナコ"
 Submit = Callable[..., dict[str, Any]]
@@ -59,7 +59,8 @@ def test_the_sample_event_takes_a_user_to_pending(stack: Deployment, function: F
     assert (body["userId"], body["status"]) == ("user-0001", "PENDING")
     view = box.vexora.register.view("user-0001")
     assert (view["apply_calls"], view["applications"], view["status"]) == (1, 1, "0")
-    assert str(view["callback_url"]).startswith(f"{WEBHOOK_API_URL}/webhooks/vexora/kyc-result/{body['submissionId']}/")
+    base = sample("vexora_submission")["stageVariables"]["webhookApiUrl"]
+    assert str(view["callback_url"]).startswith(f"{base}/webhooks/vexora/kyc-result/{body['submissionId']}/")
     assert status_of(stack) == "PENDING"
 
 

@@ -81,11 +81,6 @@ class Settings:
         return self._required("CALLBACK_KEY_SECRET_ARN")
 
     @cached_property
-    def webhook_api_url(self) -> str:
-        """Public base URL of the webhook API, without a trailing slash."""
-        return self._required("WEBHOOK_API_URL").rstrip("/")
-
-    @cached_property
     def vexora_base_url(self) -> str:
         """Base URL of Vexora's API, without a trailing slash."""
         return self._required("VEXORA_BASE_URL").rstrip("/")

@@ -29,6 +29,8 @@ class Submissions:
 
     Parameters
     ----------
+    webhook_api_url
+        Gives the base URL that callbacks come to (it arrives with each request).
     callback_key
         Gives the key of the tokens in callback URLs.
     poll_delays_s
@@ -43,7 +45,7 @@ class Submissions:
         store: Store,
         client: VexoraClient,
         publisher: Publisher,
-        webhook_api_url: str,
+        webhook_api_url: Callable[[], str],
         callback_key: Callable[[], str],
         poll_delays_s: Sequence[int],
         now: Callable[[], datetime],
@@ -77,12 +79,13 @@ class Submissions:
         key = self._callback_key()
         self._client.check_configuration()
         submission_id = str(uuid.uuid4())
+        callback_url = self._callback_url(submission_id, key)
         started = self._start(user_id, before, submission_id)
         try:
             reading = self._client.apply(
                 user_id=user_id,
                 username_furigana=username_furigana,
-                callback_url=self._callback_url(submission_id, key),
+                callback_url=callback_url,
             )
         except ProviderRefusedError as error:
             # After an unclear submission the refusal may mean "this user has applied already": then only the poll
@@ -234,4 +237,4 @@ class Submissions:
 
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)
-        return f"{self._webhook_api_url}/webhooks/vexora/kyc-result/{submission_id}/{token}"
+        return f"{self._webhook_api_url()}/webhooks/vexora/kyc-result/{submission_id}/{token}"
