@@ -394,3 +394,14 @@ def test_a_missing_secret_value_names_its_key_and_the_command_and_writes_nothing
 
 def _arn(stack: Deployment) -> str:
     return str(stack.secrets.describe_secret(SecretId="ProvidersSecret")["ARN"])
+
+
+@pytest.mark.parametrize("variables", [None, {}, {"webhookApiUrl": ""}])
+def test_without_the_stage_variable_nothing_is_begun(
+    stack: Deployment, function: Function, box: RunningSandbox, variables: object
+) -> None:
+    answer = function(sample("vexora_submission") | {"stageVariables": variables})
+
+    assert answer["statusCode"] == 500
+    assert "webhookApiUrl" in json.loads(answer["body"])["detail"]
+    assert (applies(box), status_of(stack)) == (0, "")

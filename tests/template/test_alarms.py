@@ -59,7 +59,8 @@ def _names(argument: ast.expr) -> Iterator[str]:
 
 def _dimensions(call: ast.Call, function: str) -> frozenset[str]:
     if function == "_emit":
-        return frozenset({"provider"})
+        without = isinstance(call.args[1], ast.Constant) and call.args[1].value is None
+        return frozenset() if without else frozenset({"provider"})
     return frozenset(each.arg for each in call.keywords if each.arg and each.arg != "value")
 
 

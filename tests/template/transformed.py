@@ -27,17 +27,23 @@ def transformed(*parameters: tuple[str, str]) -> dict[str, Any]:
 
 def transform(written: Mapping[str, Any], *parameters: tuple[str, str]) -> dict[str, Any]:
     """`written` as SAM transforms it; code that is not in S3 yet is where `sam package` would put it."""
-    source = copy.deepcopy(dict(written))
-    source["Transform"] = "AWS::Serverless-2016-10-31"  # the language extensions are decided here, by `decided`
-    for resource in source["Resources"].values():
-        place = _CODE.get(resource["Type"])
-        if place and not resource["Properties"][place].startswith("s3://"):
-            resource["Properties"][place] = "s3://bucket/key"
+    source = packaged(written)
     source["Resources"] = decided(source["Resources"])
     session = boto3.session.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
     result: dict[str, Any] = translator.translate(source, _lists() | dict(parameters))
     return result
+
+
+def packaged(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `written` with its code in S3, and for SAM alone: the language extensions are decided by the tests."""
+    source = copy.deepcopy(dict(written))
+    source["Transform"] = "AWS::Serverless-2016-10-31"
+    for resource in source["Resources"].values():
+        place = _CODE.get(resource["Type"])
+        if place and not resource["Properties"][place].startswith("s3://"):
+            resource["Properties"][place] = "s3://bucket/key"
+    return source
 
 
 def _lists() -> dict[str, Any]:
