@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import pytest
-from samcli.cli.types import CfnParameterOverridesType
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 from samtranslator.model.preferences.deployment_preference_collection import (  # type: ignore[import-untyped]
     CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST,
 )
