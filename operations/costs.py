@@ -24,6 +24,8 @@ _SECONDS = _HOURS * 3600
 _DAYS = _HOURS / 24
 # Lambda keeps five long polls of 20 s open on each queue, messages or not.
 _IDLE_POLLS = 5 * _SECONDS / 20
+# What a user calls: QR, redirect, three status reads.
+_CALLS = 5
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Counted:
     secrets: int
     alarmed_metrics: int
     own_metrics: int
-    route_metrics: int
+    filtered_metrics: int
     polled_queues: int
     warm_gb: float
     processor_gb: float
@@ -105,8 +107,14 @@ def counted() -> Counted:
         secrets=_of_type(resources, "AWS::SecretsManager::Secret"),
         alarmed_metrics=sum(_metrics(each) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"),
         own_metrics=_own_metrics(),
-        # 4XXError, 5XXError, Count, Latency and IntegrationLatency of each route.
-        route_metrics=5 * sum(_routes(each) for each in functions.values()),
+        filtered_metrics=len(
+            {
+                transformation["MetricName"]
+                for each in resources
+                if each["Type"] == "AWS::Logs::MetricFilter"
+                for transformation in each["Properties"]["MetricTransformations"]
+            }
+        ),
         polled_queues=_of_type(resources, "AWS::Lambda::EventSourceMapping"),
         warm_gb=sum(gb(name) for name, each in functions.items() if "ProvisionedConcurrencyConfig" in each),
         processor_gb=gb("EventProcessorFunction"),
@@ -124,10 +132,6 @@ def _metrics(alarm: dict[str, Any]) -> int:
     return sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
 
 
-def _routes(function: dict[str, Any]) -> int:
-    return sum(each["Type"] == "Api" for each in function.get("Events", {}).values())
-
-
 def _own_metrics() -> int:
     """The series of ours on the dashboard: about what a working stack emits."""
     dashboard = json.loads((_ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
@@ -140,11 +144,13 @@ def idle(stack: Counted) -> list[Line]:
     poll, download, deadline = _HOURS * 6, _HOURS * 12, _DAYS
     runs = poll + download + deadline
     return [
-        Line("kms_key", stack.keys, "keys in the template"),
+        Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
         Line("cloudwatch_alarm_metric", stack.alarmed_metrics, "metrics that the alarms look at"),
         Line("cloudwatch_metric", stack.own_metrics, "series of our own on the dashboard, each once it is counted"),
-        Line("cloudwatch_metric", stack.route_metrics, "five per route (MetricsEnabled), each once it is called"),
+        Line(
+            "cloudwatch_metric", stack.filtered_metrics, "metric filters on the access logs, each once it finds a line"
+        ),
         Line("cloudwatch_dashboard", 1, "one dashboard"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "data keys, used again for 5 minutes each"),
@@ -173,17 +179,15 @@ def webhook(stack: Counted) -> list[Line]:
         Line("eventbridge_event", 1, "KycStatusChanged"),
         Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
         Line("logs_stored", 6e-6, "6 kB, the first month"),
-        Line("xray_trace", 2, "at most; one a second and 5 % of the rest are traced"),
     ]
 
 
 def user(stack: Counted) -> list[Line]:
     """One user who links PayPay and is verified: QR, redirect, one notification, three looks at the status."""
-    calls = 5
     return [
         *webhook(stack),
-        Line("api_gateway_rest_request", calls, "QR, redirect, three status reads"),
-        Line("lambda_request", calls, "the same"),
+        Line("api_gateway_rest_request", _CALLS, "QR, redirect, three status reads"),
+        Line("lambda_request", _CALLS, "the same"),
         Line(
             "lambda_arm64_gb_second", 1.2 * stack.merchant_gb, "0.5 s for the QR, 0.4 s for the redirect, 0.1 s a read"
         ),
@@ -194,19 +198,38 @@ def user(stack: Counted) -> list[Line]:
         Line("eventbridge_event", 1, "KycStatusChanged to LINKED"),
         Line("logs_ingested", 10e-6, "10 kB"),
         Line("logs_stored", 10e-6, "10 kB, the first month"),
-        Line("xray_trace", calls, "at most"),
     ]
 
 
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
-    """What is off by default, a month each."""
+    """What comes later or is off by default; each title says for what."""
     return [
         (
-            "`WebhookProvisionedConcurrency=1`: one warm instance of each webhook function",
+            "Key rotation, a month: from the third year on (half of it in the second)",
+            [
+                Line(
+                    "kms_key",
+                    2 * stack.keys,
+                    "one more for each of the first two yearly rotations of a key, then no more",
+                )
+            ],
+        ),
+        (
+            "`Tracing=Active`: X-Ray, at most, for one million PayPay users",
+            [
+                Line(
+                    "xray_trace",
+                    MILLION * (_CALLS + 2),
+                    "each call and event; one a second and 5 % of the rest are traced, so fewer where many come",
+                )
+            ],
+        ),
+        (
+            "`WebhookProvisionedConcurrency=1`, a month: one warm instance of each webhook function",
             [Line("lambda_arm64_warm_gb_second", stack.warm_gb * _SECONDS, "memory of the webhook functions")],
         ),
         (
-            "Fixed egress: two NAT gateways with an address each (docs/deploying.md)",
+            "Fixed egress, a month: two NAT gateways with an address each (docs/deploying.md)",
             [
                 Line("nat_gateway_hour", 2 * _HOURS, "two availability zones"),
                 Line("public_ipv4_hour", 2 * _HOURS, "two addresses"),
@@ -252,7 +275,7 @@ def _summary(list_: Prices, stack: Counted) -> list[str]:
             MILLION * _total(list_, user(stack)),
         ),
     ]
-    rows += [(f"Optional, a month. {title}", _total(list_, lines)) for title, lines in extras(stack)]
+    rows += [(f"On top. {title}", _total(list_, lines)) for title, lines in extras(stack)]
     return ["| what | USD |", "|---|---:|", *(f"| {title} | {usd:,.2f} |" for title, usd in rows)]
 
 

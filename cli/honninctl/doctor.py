@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from honninctl import dead_letters, egress
+from honninctl import concurrency, dead_letters, egress
 from honninctl.deployment import Deployment, send
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
 
@@ -91,6 +91,7 @@ def examine(
         "buckets": lambda: _buckets(deployment),
         "bus": lambda: _bus(deployment),
         "webhooks": lambda: _webhook_urls(deployment),
+        "concurrency": lambda: _concurrency(deployment),
         "parameters": lambda: _parameters(deployment),
     }
     for topic, examination in topics.items():
@@ -98,7 +99,7 @@ def examine(
         done(1)
 
 
-TOPICS = 11
+TOPICS = 12
 
 
 def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[Check]:
@@ -361,6 +362,17 @@ def _webhook_urls(deployment: Deployment) -> Iterator[Check]:
             yield Check(
                 "webhooks", Verdict.FAIL, f"PayPay {name}: {url}", "it is not https: deploy outside Stage=local"
             )
+
+
+def _concurrency(deployment: Deployment) -> Iterator[Check]:
+    """The account's limit of Lambda against what this stack asks for; other applications of the account use it, too."""
+    settings = deployment.client("lambda").get_account_settings()
+    limits = concurrency.Limits.of(settings["AccountLimit"], deployment.parameters)
+    found = list(concurrency.shortages(limits))
+    for each in found:
+        yield Check("concurrency", Verdict.FAIL if each.refuses else Verdict.WARN, each.found, each.advice)
+    if not found:
+        yield Check("concurrency", Verdict.OK, concurrency.in_order(limits))
 
 
 def _parameters(deployment: Deployment) -> Iterator[Check]:

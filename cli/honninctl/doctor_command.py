@@ -27,7 +27,7 @@ def doctor(
         typer.Option("--told-ip", metavar="IP", help="An address that PayPay was told to accept; repeat it."),
     ] = None,
 ) -> ExitCode:
-    """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, unconfirmed parameters.
+    """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, concurrency, parameters.
 
     Changes nothing. Each line is ok, warn or FAIL, with what to do.
     JSON: {"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [{"topic", "verdict", "found", "advice"}]}.

@@ -28,7 +28,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def create_account_link(body: AccountLinkRequest) -> tuple[AccountLinkAnswer, int]:
     """Create an account-link QR."""
     request = link_api.link_request(body, settings().return_url_allowlist)
-    return link_api.answer(_links().create(request, _callback_url())), 201
+    return link_api.answer(_links().create(request, _api().webhook_api_url() + CALLBACK_PATH)), 201
 
 
 def come_back() -> Response[str]:
@@ -44,12 +44,6 @@ def _api() -> MerchantApi:
     # Of the webhook API, for a browser: `operations.openapi` describes it by hand.
     api.resolver.get(CALLBACK_PATH, include_in_schema=False)(come_back)
     return api
-
-
-def _callback_url() -> str:
-    # A stage variable of the merchant API: this function cannot have the webhook API's address in its
-    # environment, because that API refers to this function.
-    return str(_api().resolver.current_event.raw_event["stageVariables"]["webhookApiUrl"]) + CALLBACK_PATH
 
 
 def _api_secret(*, refresh: bool = False) -> str:

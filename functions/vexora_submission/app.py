@@ -57,7 +57,7 @@ def _submissions() -> Submissions:
         # three calls must fit.
         client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=8.5),
         publisher=Publisher(settings().event_bus, store),
-        webhook_api_url=settings().webhook_api_url,
+        webhook_api_url=_api().webhook_api_url,
         callback_key=lambda: secret_store.callback_keys()[0],
         poll_delays_s=settings().vexora_poll_delays,
         unknown_user_codes=settings().vexora_unknown_user_codes,

@@ -224,8 +224,6 @@ class Deployment:
                 return self._names[f"{name}.{attribute}"]
             case {"Fn::Join": [",", inner]}:
                 return self._resolve(inner)
-            case {"Fn::If": ["IsLocal", _, _]}:  # the only one is the webhook API's URL
-                return WEBHOOK_API_URL
             case {"Fn::ToJsonString": _}:  # PUBLISHED_WITH, which no function reads
                 return "[]"
         raise ValueError(f"cannot resolve {value}")

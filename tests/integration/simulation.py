@@ -320,7 +320,7 @@ class World:
             store=self.store,
             client=self.provider,
             publisher=self.publisher,
-            webhook_api_url="https://hooks.example.com/v1",
+            webhook_api_url=lambda: "https://hooks.example.com/v1",
             callback_key=lambda: CALLBACK_KEY,
             poll_delays_s=DELAYS_S,
             now=self.clock,

@@ -11,7 +11,7 @@ from honnin.http_client import Deadline
 from honnin.vexora import client
 from honnin.vexora.models import Reading
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PROVIDERS, WEBHOOK_API_URL, Deployment, Function, sample
+from tests.integration.deployment import PROVIDERS, Deployment, Function, sample
 
 NAME = "テスト ハナコ"
 Submit = Callable[..., dict[str, Any]]
@@ -60,7 +60,8 @@ def test_the_sample_event_takes_a_user_to_pending(stack: Deployment, function: F
     assert (body["userId"], body["status"]) == ("user-0001", "PENDING")
     view = box.vexora.register.view("user-0001")
     assert (view["apply_calls"], view["applications"], view["status"]) == (1, 1, "0")
-    assert str(view["callback_url"]).startswith(f"{WEBHOOK_API_URL}/webhooks/vexora/kyc-result/{body['submissionId']}/")
+    base = sample("vexora_submission")["stageVariables"]["webhookApiUrl"]
+    assert str(view["callback_url"]).startswith(f"{base}/webhooks/vexora/kyc-result/{body['submissionId']}/")
     assert status_of(stack) == "PENDING"
 
 
@@ -425,3 +426,14 @@ def test_a_missing_secret_value_names_its_key_and_the_command_and_writes_nothing
 
 def _arn(stack: Deployment) -> str:
     return str(stack.secrets.describe_secret(SecretId="ProvidersSecret")["ARN"])
+
+
+@pytest.mark.parametrize("variables", [None, {}, {"webhookApiUrl": ""}])
+def test_without_the_stage_variable_nothing_is_begun(
+    stack: Deployment, function: Function, box: RunningSandbox, variables: object
+) -> None:
+    answer = function(sample("vexora_submission") | {"stageVariables": variables})
+
+    assert answer["statusCode"] == 500
+    assert "webhookApiUrl" in json.loads(answer["body"])["detail"]
+    assert (applies(box), status_of(stack)) == (0, "")

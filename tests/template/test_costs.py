@@ -18,8 +18,25 @@ def test_what_is_paid_by_the_month_is_counted_in_the_template() -> None:
     assert counted.secrets == len(resources("AWS::SecretsManager::Secret"))
     assert counted.polled_queues == len(resources("AWS::Lambda::EventSourceMapping"))
     assert counted.alarmed_metrics == sum("MetricStat" in metric for alarm in metrics for metric in alarm)
-    paths = [api["Properties"]["Body"]["paths"] for api in resources("AWS::ApiGateway::RestApi").values()]
-    assert counted.route_metrics == 5 * sum(len(methods) for api in paths for methods in api.values())
+    filters = [each["Properties"]["MetricTransformations"] for each in resources("AWS::Logs::MetricFilter").values()]
+    assert counted.filtered_metrics == len({each["MetricName"] for written in filters for each in written}) == 4
+
+
+def test_a_key_costs_a_dollar_more_after_each_of_its_first_two_rotations() -> None:
+    counted = costs.counted()
+    assert all(each["Properties"]["EnableKeyRotation"] for each in resources("AWS::KMS::Key").values())
+    [lines] = [lines for title, lines in costs.extras(counted) if "rotation" in title]
+    assert sum(costs.prices().usd(line) for line in lines) == 2 * counted.keys
+
+
+def test_what_is_off_by_default_is_in_no_sum_but_its_own() -> None:
+    counted = costs.counted()
+    usual = [*costs.idle(counted), *costs.webhook(counted), *costs.user(counted)]
+    assert not [line for line in usual if line.price == "xray_trace" or "MetricsEnabled" in line.why]
+
+
+def test_memory_is_counted_in_the_template() -> None:
+    counted = costs.counted()
     assert counted.ack_gb == 1
     assert counted.warm_gb == 4 * 1 + 0.5
 

@@ -6,13 +6,23 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
 import pytest
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 from samtranslator.model.preferences.deployment_preference_collection import (  # type: ignore[import-untyped]
     CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST,
 )
 
 from tests.tables import TEMPLATE, template
-from tests.template.transformed import invoked, logical_id, resources, source_functions, transform, transformed
+from tests.template.transformed import (
+    invoked,
+    logical_id,
+    resources,
+    source_functions,
+    statements,
+    transform,
+    transformed,
+)
 
 CANARY = ("Canary", "Canary10Percent10Minutes")
 MERCHANT = {logical_id(each) for each in ("vexora_submission", "paypay_account_link", "paypay_kyc", "kyc_status")}
@@ -83,7 +93,7 @@ def _parameters_in(value: Any) -> Iterator[str]:
 
 
 # What is no part of a version, or cannot change in a living stack.
-_NOT_IN_A_VERSION = {"Canary", "WebhookProvisionedConcurrency", "Stage"}
+_NOT_IN_A_VERSION = {"Canary", "WebhookProvisionedConcurrency", "WebhookReservedConcurrency", "Stage"}
 
 
 @pytest.mark.parametrize("name", sorted(ALIASED))
@@ -146,10 +156,11 @@ def test_with_a_canary_every_alias_is_shifted_and_alarms_roll_it_back() -> None:
         assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": CANARY[1]}
 
 
-def test_webhooks_roll_back_when_they_answer_too_slowly() -> None:
-    for name in WEBHOOKS:
+def test_paypays_webhooks_alone_roll_back_when_they_answer_too_slowly() -> None:
+    for name in ALIASED:
         group = _properties("AWS::CodeDeploy::DeploymentGroup", f"{name}DeploymentGroup", CANARY)
-        assert {"Ref": "AckLatencyAlarm"} in [each["Name"] for each in group["AlarmConfiguration"]["Alarms"]]
+        alarms = [each["Name"] for each in group["AlarmConfiguration"]["Alarms"]]
+        assert ({"Ref": "AckLatencyAlarm"} in alarms) is (name in PAYPAY_WEBHOOKS), name
 
 
 def test_codedeploy_has_our_role_and_not_one_of_sams() -> None:
@@ -182,6 +193,70 @@ def test_webhooks_alone_can_be_kept_warm_and_are_not_by_default() -> None:
         assert config == {"ProvisionedConcurrentExecutions": {"Ref": "WebhookProvisionedConcurrency"}}
         assert otherwise == {"Ref": "AWS::NoValue"}
     assert template()["Parameters"]["WebhookProvisionedConcurrency"]["Default"] == 0
+
+
+def test_webhooks_alone_can_have_concurrency_of_their_own_and_have_none_by_default() -> None:
+    reserved = {
+        name: each["Properties"]["ReservedConcurrentExecutions"]
+        for name, each in resources("AWS::Lambda::Function").items()
+        if "ReservedConcurrentExecutions" in each["Properties"]
+    }
+    assert set(reserved) == WEBHOOKS
+    for value in reserved.values():
+        assert value == {
+            "Fn::If": ["HasReservedWebhooks", {"Ref": "WebhookReservedConcurrency"}, {"Ref": "AWS::NoValue"}]
+        }
+    assert template()["Parameters"]["WebhookReservedConcurrency"]["Default"] == 0
+    # 0 written out would be no concurrency at all: every webhook would be refused.
+    assert template()["Conditions"]["HasReservedWebhooks"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "WebhookReservedConcurrency"}, 0]}]
+    }
+
+
+# --- recursion ---
+
+
+def _loops() -> set[str]:
+    """The functions that may send to a queue that invokes them."""
+    queues = {
+        (invoked(each["Properties"]["FunctionName"]), each["Properties"]["EventSourceArn"]["Fn::GetAtt"][0])
+        for each in resources("AWS::Lambda::EventSourceMapping").values()
+    }
+    sends = {
+        (role.removesuffix("Role"), statement["Resource"]["Fn::GetAtt"][0])
+        for role, statement in statements()
+        if "sqs:SendMessage" in statement["Action"] and "Fn::GetAtt" in statement["Resource"]
+    }
+    return {function for function, queue in queues & sends}
+
+
+def test_lambda_lets_a_function_send_to_its_own_queue_where_it_means_to_and_nowhere_else() -> None:
+    allowed = {
+        name: each["Properties"]["RecursiveLoop"]
+        for name, each in resources("AWS::Lambda::Function").items()
+        if "RecursiveLoop" in each["Properties"]
+    }
+    assert allowed == {"ReconCompareFunction": "Allow"}
+    assert _loops() == set(allowed)
+
+
+# --- X-Ray ---
+
+
+@pytest.mark.parametrize(("value", "on"), [("Disabled", False), ("Active", True)])
+def test_tracing_is_off_by_default_with_its_permissions_and_never_on_the_webhook_api(value: str, on: bool) -> None:
+    assert template()["Parameters"]["Tracing"]["Default"] == "Disabled"
+    parameters = () if value == "Disabled" else (("Tracing", value),)
+    for name, each in resources("AWS::Lambda::Function", *parameters).items():
+        assert each["Properties"].get("TracingConfig") == ({"Mode": {"Ref": "Tracing"}} if on else None), name
+    roles = [each for name, each in resources("AWS::IAM::Role", *parameters).items() if name.endswith("FunctionRole")]
+    assert {any("XRay" in str(arn) or "Xray" in str(arn) for arn in each["Properties"]["ManagedPolicyArns"])
+            for each in roles} == {on}  # fmt: skip
+    tracing = {
+        each["Properties"]["RestApiId"]["Ref"]: each["Properties"]["TracingEnabled"]
+        for each in resources("AWS::ApiGateway::Stage", *parameters).values()
+    }
+    assert tracing == {"MerchantApi": {"Fn::If": ["IsTraced", True, False]}, "WebhookApi": False}
 
 
 # --- VPC ---
@@ -260,22 +335,127 @@ def test_who_writes_timelines_knows_how_long_they_are_kept() -> None:
     assert told == MERCHANT | {PROCESSOR}
 
 
+# --- the values of parameters ---
+
+
+def _refusal(name: str, value: str) -> str:
+    """Why CloudFormation would refuse a parameter's value; empty if it takes it.
+
+    On a `CommaDelimitedList` it trims each entry and matches the pattern against each of them.
+    """
+    parameter = template()["Parameters"][name]
+    entries = [each.strip() for each in value.split(",")] if parameter["Type"] == "CommaDelimitedList" else [value]
+    if "AllowedValues" in parameter and value not in [str(each) for each in parameter["AllowedValues"]]:
+        return "is not one of the allowed values"
+    if "AllowedPattern" in parameter and not all(re.fullmatch(parameter["AllowedPattern"], each) for each in entries):
+        return "does not match the pattern"
+    if parameter["Type"] == "Number":
+        if not re.fullmatch("[0-9]+", value):
+            return "is no number"
+        if not parameter.get("MinValue", 0) <= int(value) <= parameter.get("MaxValue", 10**12):
+            return "is too small or too large"
+    return ""
+
+
+_LISTS = [name for name, each in template()["Parameters"].items() if each["Type"] == "CommaDelimitedList"]
+
+
+@pytest.mark.parametrize("name", template()["Parameters"])
+def test_a_default_is_taken_and_a_list_has_no_spaces(name: str) -> None:
+    default = str(template()["Parameters"][name]["Default"])
+    assert not _refusal(name, default)
+    assert name not in _LISTS or " " not in default, "SAM writes a list into a policy as it stands"
+
+
+def test_every_list_says_what_an_entry_looks_like() -> None:
+    assert not [name for name in _LISTS if "AllowedPattern" not in template()["Parameters"][name]]
+
+
+_NETWORKS = ["203.0.113.0/24", "203.0.113.7", "203.0.113.7/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "255.1.10.100/9"]
+_NO_NETWORKS = [
+    "", "203.0.113.0/24,", ",203.0.113.0/24", "a,,b", "203.0.113.0/33", "203.0.113.0/0", "2001:db8::/0", "256.0.0.1/32",
+    "203.0.113/24", "203.0.113.1-203.0.113.9", "*", "paypay.ne.jp", "fe80::1%eth0/64", "203.0.113.0/24 198.51.100.0/24",
+    "013.0.0.1", "203.0.113.0/", "2001:db8::/129", "https://203.0.113.1", "203.0.113.0/255.255.255.0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["PayPaySourceCidrs", "VexoraSourceCidrs"])
+def test_networks_are_checked_before_anything_is_deployed(name: str) -> None:
+    for value in [*_NETWORKS, ",".join(_NETWORKS), "203.0.113.0/24, 198.51.100.0/24"]:
+        assert not _refusal(name, value), value
+    for value in [*_NO_NETWORKS, *(f"203.0.113.0/24,{each}" for each in _NO_NETWORKS)]:
+        assert _refusal(name, value), value
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        (
+            "SelfieAllowedHosts",
+            [".paypay.ne.jp", "img.paypay.ne.jp,.x.jp"],
+            ["*.paypay.ne.jp", "https://x.jp", ".x.jp,"],
+        ),
+        ("ReconAllowedHosts", ["a.s3.amazonaws.com", ".x_y.jp"], ["x.jp:443", "x.jp/", "", ".", "x..jp"]),
+        ("ReturnUrlAllowlist", ["", "https://shop.example.jp/kyc,shopapp://kyc"], ["shop.example.jp", "https://", "*"]),
+        ("VexoraPollDelays", ["600", "600, 3600"], ["600,", "", "0,600", "ten", "-1", "1.5"]),
+        ("VexoraUnknownUserCodes", ["", "2001,2002"], ["2001;2002", "'2001'"]),
+        ("ReconFileTypes", ["kyc_passport_sync_recon"], ["kyc_passport_sync_recon,", "other", "kyc_sync_recon"]),
+        ("VpcSubnetIds", ["", "subnet-0a1b,subnet-2c"], ["0a1b", "vpc-1"]),
+        ("VpcSecurityGroupIds", ["", "sg-0a1b"], ["default"]),
+    ],
+)
+def test_entries_of_the_other_lists_are_checked(name: str, taken: list[str], refused: list[str]) -> None:
+    assert not [value for value in taken if _refusal(name, value)]
+    assert not [value for value in refused if not _refusal(name, value)]
+
+
 # --- samconfig.toml ---
 
-_SAMCONFIG = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8"))
+_SAMCONFIG = (TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8")
+_ENVIRONMENTS = ("default", "local", "prod")
 
 
-@pytest.mark.parametrize("environment", ["default", "local", "prod"])
-def test_samconfig_sets_parameters_that_exist_to_values_that_they_take(environment: str) -> None:
-    for override in _SAMCONFIG[environment]["deploy"]["parameters"]["parameter_overrides"]:
-        name, _, value = override.partition("=")
-        parameter = template()["Parameters"][name]
-        if "AllowedValues" in parameter:
-            assert value in [str(each) for each in parameter["AllowedValues"]], override
-        if "AllowedPattern" in parameter:
-            assert re.fullmatch(parameter["AllowedPattern"], value), override
-        if parameter["Type"] == "Number":
-            assert value.isdecimal(), override
+def _every_line() -> dict[str, Any]:
+    """samconfig.toml with each commented setting put in force."""
+    return tomllib.loads(re.sub(r"^(\s*)# (?=[\"'])", r"\1", _SAMCONFIG, flags=re.MULTILINE))
+
+
+def _overrides(environment: str) -> list[str]:
+    found: list[str] = _every_line()[environment]["deploy"]["parameters"]["parameter_overrides"]
+    return found
+
+
+_LINES = [(environment, line) for environment in _ENVIRONMENTS for line in _overrides(environment)]
+
+
+@pytest.mark.parametrize(("environment", "line"), _LINES)
+def test_every_line_of_samconfig_is_read_by_sam_and_taken_by_the_template(environment: str, line: str) -> None:
+    """SAM's own reader: it cuts an unquoted value at a space, and takes an empty one only as `""`."""
+    name, _, value = line.partition("=")
+    read = CfnParameterOverridesType().convert((line,), None, None)
+    assert read == {name: value.strip('"')}
+    assert not _refusal(name, read[name]), line
+    assert name not in _LISTS or " " not in value
+
+
+@pytest.mark.parametrize("environment", _ENVIRONMENTS)
+def test_all_lines_of_a_section_together_are_read_once_each(environment: str) -> None:
+    read = CfnParameterOverridesType().convert(tuple(_overrides(environment)), None, None)
+    assert len(read) == len(_overrides(environment))
+
+
+@pytest.mark.parametrize(
+    "line", ["PayPaySourceCidrs=192.0.2.0/24, 198.51.100.0/24", "PayPayAssumeMerchant=", "RunbookUrl=a b"]
+)
+def test_lines_that_sam_would_cut_or_refuse_do_not_pass(line: str) -> None:
+    with pytest.raises((AssertionError, click.BadParameter)):
+        test_every_line_of_samconfig_is_read_by_sam_and_taken_by_the_template("prod", line)
+
+
+def test_every_commented_setting_was_put_in_force() -> None:
+    names = set(re.findall(r"[\"'](\w+)=", _SAMCONFIG.partition("[prod.deploy.parameters]")[2]))
+    assert {line.partition("=")[0] for line in _overrides("prod")} == names
+    assert len(names) > 30
 
 
 def test_prod_names_every_parameter_of_the_providers_set_or_to_be_set() -> None:
@@ -283,4 +463,4 @@ def test_prod_names_every_parameter_of_the_providers_set_or_to_be_set() -> None:
     groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     local_only = {"LocalEndpoint", "LoopbackFiles"}
     for name in {each for group in groups for each in group["Parameters"]} - local_only:
-        assert re.search(rf'"{name}=', text), f"[prod] neither sets nor mentions {name}"
+        assert re.search(rf"[\"']{name}=", text), f"[prod] neither sets nor mentions {name}"

@@ -1,6 +1,5 @@
 """The documents: links lead somewhere, commands exist, parameters are the template's, both languages say the same."""
 
-import json
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ from honninctl.app import program
 from tests import documents
 from tests.documents import DOCUMENTS, README, ROOT, Block, commands, prose, shell_blocks, text
 from tests.tables import template
-from tests.template.transformed import transformed
+from tests.template.transformed import access_log, transformed
 
 # `honninctl recon` takes a day in the place of a command.
 DAY_WORD = re.compile(r"DAY|yesterday|X|\$DAY|\d{4}-\d{2}-\d{2}")
@@ -361,7 +360,7 @@ def test_access_log_queries_ask_for_fields_of_the_access_logs(page: Path) -> Non
     written: set[str] = set()
     for each in transformed()["Resources"].values():
         if each["Type"] == "AWS::ApiGateway::Stage":
-            written |= set(json.loads(each["Properties"]["AccessLogSetting"]["Format"]))
+            written |= set(access_log(each))
     assert asked >= {"status", "route", "ip"}
     assert asked <= written
 

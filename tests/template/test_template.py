@@ -343,7 +343,9 @@ def test_access_logs_hold_neither_path_nor_query(api: str) -> None:
     assert "querystring" not in written
     assert "header" not in written
     # Execution logs would hold whole requests.
-    assert not [each for each in stage["MethodSettings"] if each.get("DataTraceEnabled") or each.get("LoggingLevel")]
+    assert not [
+        each for each in stage.get("MethodSettings", []) if each.get("DataTraceEnabled") or each.get("LoggingLevel")
+    ]
 
 
 def test_the_webhook_api_is_throttled() -> None:

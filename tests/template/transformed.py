@@ -1,6 +1,8 @@
 """template.yaml as CloudFormation gets it: SAM's own transform, with the conditions of a cloud stage decided."""
 
 import copy
+import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -27,17 +29,23 @@ def transformed(*parameters: tuple[str, str]) -> dict[str, Any]:
 
 def transform(written: Mapping[str, Any], *parameters: tuple[str, str]) -> dict[str, Any]:
     """`written` as SAM transforms it; code that is not in S3 yet is where `sam package` would put it."""
-    source = copy.deepcopy(dict(written))
-    source["Transform"] = "AWS::Serverless-2016-10-31"  # the language extensions are decided here, by `decided`
-    for resource in source["Resources"].values():
-        place = _CODE.get(resource["Type"])
-        if place and not resource["Properties"][place].startswith("s3://"):
-            resource["Properties"][place] = "s3://bucket/key"
+    source = packaged(written)
     source["Resources"] = decided(source["Resources"])
     session = boto3.session.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
     result: dict[str, Any] = translator.translate(source, _lists() | dict(parameters))
     return result
+
+
+def packaged(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of `written` with its code in S3, and for SAM alone: the language extensions are decided by the tests."""
+    source = copy.deepcopy(dict(written))
+    source["Transform"] = "AWS::Serverless-2016-10-31"
+    for resource in source["Resources"].values():
+        place = _CODE.get(resource["Type"])
+        if place and not resource["Properties"][place].startswith("s3://"):
+            resource["Properties"][place] = "s3://bucket/key"
+    return source
 
 
 def _lists() -> dict[str, Any]:
@@ -78,6 +86,12 @@ def decided(value: Any) -> Any:
         case list():
             return [decided(each) for each in value]
     return value
+
+
+def access_log(stage: Resource) -> dict[str, Any]:
+    """A line of a stage's access log as API Gateway fills it in: what stands without quotes is a number."""
+    line: dict[str, Any] = json.loads(re.sub(r":\$[\w.]+", ":12", stage["Properties"]["AccessLogSetting"]["Format"]))
+    return line
 
 
 def invoked(reference: Mapping[str, str]) -> str:

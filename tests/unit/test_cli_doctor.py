@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from honninctl import command, dead_letters, doctor, egress
+from honninctl import command, concurrency, dead_letters, doctor, egress
 from honninctl.doctor import Check, Unconfirmed, Verdict
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
-from tests.tables import TEMPLATE
+from tests.tables import TEMPLATE, template
 from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
 
 SECRET = {
@@ -72,12 +72,19 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         "sqs": Service(get_queue_attributes=_queue),
         "s3": Service(head_bucket={}),
         "events": Service(describe_event_bus={}),
-        "lambda": Service(get_function_configuration={"VpcConfig": {"SubnetIds": ["s-1", "s-2"], "VpcId": "v"}}),
+        "lambda": Service(
+            get_function_configuration={"VpcConfig": {"SubnetIds": ["s-1", "s-2"], "VpcId": "v"}},
+            get_account_settings=_account(1000, 1000),
+        ),
         "ec2": Service(describe_route_tables=_routes, describe_nat_gateways=_gateways),
     }
     monkeypatch.setattr(command, "Deployment", lambda _where: made)
     monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
     return made
+
+
+def _account(limit: int, unreserved: int) -> dict[str, Any]:
+    return {"AccountLimit": {"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": unreserved}}
 
 
 def _routes(**request: Any) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
     assert said["summary"] == {"ok": len(said["checks"]), "warn": 0, "fail": 0}
     assert {each["topic"] for each in said["checks"]} == {
         *("credentials", "stack", "secret", "clock", "egress", "table", "queues", "buckets", "bus", "webhooks"),
-        "parameters",
+        *("concurrency", "parameters"),
     }
 
 
@@ -411,8 +418,6 @@ def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> N
 
 def test_what_is_looked_at_is_all_that_the_template_has() -> None:
     """Every queue and table of the template has an output that a check reads."""
-    from tests.tables import template
-
     outputs = template()["Outputs"]
     read = {"StateTableName", "IdempotencyTableName", *doctor._QUEUES.values(), *dead_letters.OUTPUTS.values()}
     named = {outputs[key]["Value"]["Ref"] for key in read}
@@ -428,16 +433,66 @@ def test_what_is_looked_at_is_all_that_the_template_has() -> None:
         ("s3", "head_bucket", "buckets"),
         ("events", "describe_event_bus", "bus"),
         ("lambda", "get_function_configuration", "egress"),
+        ("lambda", "get_account_settings", "concurrency"),
         ("secretsmanager", "get_secret_value", "secret"),
     ],
 )
 def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
     deployment: FakeDeployment, service: str, operation: str, topic: str
 ) -> None:
-    deployment.services[service] = Service(**{operation: client_error("AccessDeniedException", operation)})
+    deployment.services[service].answers[operation] = client_error("AccessDeniedException", operation)
     checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
     assert {each.topic for each in checks if each.verdict is Verdict.FAIL} == {topic}
     assert checks[-1].topic == "parameters"
+
+
+OF_CONCURRENCY = ("ProcessorConcurrency", "WebhookReservedConcurrency", "WebhookProvisionedConcurrency")
+
+
+@pytest.mark.parametrize(
+    ("limit", "unreserved", "asked", "verdicts", "said"),
+    [
+        pytest.param(1000, 1000, (10, 0, 0), ["ok"], "may be 180", id="the usual quota"),
+        pytest.param(1000, 900, (10, 20, 2), ["ok"], "20 kept for each", id="with concurrency of their own"),
+        pytest.param(10, 10, (10, 0, 0), ["fail"], "ProcessorConcurrency=2", id="a fresh account of 10"),
+        pytest.param(50, 50, (60, 0, 0), ["fail"], "webhooks are refused", id="one of 50, and many batches"),
+        pytest.param(50, 50, (30, 0, 0), ["warn"], "quota", id="one of 50, just enough"),
+        pytest.param(50, 50, (10, 0, 1), ["fail"], "needs 105 unreserved", id="warm webhooks that do not deploy"),
+        pytest.param(1000, 100, (200, 180, 0), ["fail"], "the merchant API fails", id="others starve"),
+        pytest.param(1000, 975, (10, 5, 10), ["fail"], "less than", id="fewer reserved than warm"),
+        pytest.param(400, 150, (10, 0, 20), ["fail"], "needs 200 unreserved", id="another application reserves"),
+    ],
+)
+def test_what_the_account_runs_at_once_is_held_against_what_the_stack_asks_for(
+    deployment: FakeDeployment,
+    limit: int,
+    unreserved: int,
+    asked: tuple[int, int, int],
+    verdicts: list[str],
+    said: str,
+) -> None:
+    deployment.services["lambda"].answers["get_account_settings"] = _account(limit, unreserved)
+    deployment.given["Parameters"] = [
+        {"ParameterKey": name, "ParameterValue": str(value)} for name, value in zip(OF_CONCURRENCY, asked, strict=True)
+    ]
+    found = _checks(deployment, "concurrency")
+    assert [each.verdict.value for each in found] == verdicts
+    assert any(said in f"{each.found} {each.advice}" for each in found)
+
+
+def test_concurrency_of_a_stack_of_an_older_version_is_that_of_the_defaults(deployment: FakeDeployment) -> None:
+    [check] = _checks(deployment, "concurrency")
+    assert check.verdict is Verdict.OK
+
+
+def test_the_numbers_about_concurrency_are_the_templates() -> None:
+    functions = template()["Resources"].values()
+    assert (
+        sum("ReservedConcurrentExecutions" in each.get("Properties", {}) for each in functions) == concurrency._WEBHOOKS
+    )
+    source = template()["Resources"]["ReconNoticeSource"]["Properties"]["ScalingConfig"]["Fn::If"][2]
+    assert source == {"MaximumConcurrency": concurrency._NOTICES}
+    assert template()["Parameters"]["ProcessorConcurrency"]["Default"] == 10
 
 
 def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: FakeDeployment) -> None:
@@ -476,8 +531,6 @@ def test_the_label_of_a_group_asks_for_confirmation_too(deployment: FakeDeployme
 
 def test_the_templates_own_words_mark_what_providers_do_not_publish() -> None:
     """Against template.yaml itself: architecture.md's list of unpublished facts, and nothing of our own choosing."""
-    from tests.tables import template
-
     marked = {
         name
         for name, each in template()["Parameters"].items()

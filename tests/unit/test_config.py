@@ -1,5 +1,6 @@
 """Settings: read from the environment once, on first use; a missing one is named."""
 
+import json
 import re
 
 import pytest
@@ -15,7 +16,6 @@ FULL = {
     "EVENT_BUS": "bus",
     "PROVIDERS_SECRET_ARN": "arn:providers",
     "CALLBACK_KEY_SECRET_ARN": "arn:callback",
-    "WEBHOOK_API_URL": "https://webhooks.example.com/v1/",
     "VEXORA_BASE_URL": "https://sandbox-api.vexora.com/japan/",
     "VEXORA_SOURCE_CIDRS": "192.0.2.0/24, 198.51.100.7/32",
     "VEXORA_POLL_DELAYS": "600,3600, 21600 ,86400",
@@ -33,7 +33,6 @@ def test_the_settings_are_read() -> None:
         "event_bus": "bus",
         "providers_secret_arn": "arn:providers",
         "callback_key_secret_arn": "arn:callback",
-        "webhook_api_url": "https://webhooks.example.com/v1",
         "vexora_base_url": "https://sandbox-api.vexora.com/japan",
         "vexora_source_cidrs": ("192.0.2.0/24", "198.51.100.7/32"),
         "vexora_poll_delays": (600, 3600, 21600, 86400),
@@ -69,9 +68,50 @@ def test_a_list_of_nothing_counts_as_missing(name: str) -> None:
         getattr(Settings({name.upper(): " , "}), name)
 
 
-def test_a_delay_that_is_no_number_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="VEXORA_POLL_DELAYS"):
-        _ = Settings({"VEXORA_POLL_DELAYS": "600,soon"}).vexora_poll_delays
+LISTS = {
+    "VEXORA_POLL_DELAYS": ("600", ["soon", "0", "-5", "1e3", "1.5", "６００", "999999999"]),
+    "RECON_ALLOWED_HOSTS": (".paypay.ne.jp", ["*.paypay.ne.jp", "https://paypay.ne.jp", "a/b", ".", "a..b", "a b"]),
+    "SELFIE_ALLOWED_HOSTS": ("img.paypay.ne.jp", ["*", "paypay.ne.jp:443", "img.paypay.ne.jp/"]),
+    "RETURN_URL_ALLOWLIST": (
+        "https://shop.example.jp/kyc",
+        ["https://[::1", "shop.example.jp", "https://x:port/", "*"],
+    ),
+    "RECON_FILE_TYPES": ("kyc_passport_sync_recon", ["another", "KYC_PASSPORT_SYNC_RECON"]),
+}
+ENTRIES = [(name, good, bad) for name, (good, all_bad) in LISTS.items() for bad in all_bad]
+
+
+@pytest.mark.parametrize(("name", "good", "bad"), ENTRIES)
+def test_one_bad_entry_excludes_itself_and_counts_a_fault(
+    name: str, good: str, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = getattr(Settings({name: f"{bad}, {good}"}), name.lower())
+
+    assert [str(each) for each in value] == [good]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [fault] = [line for line in lines if "ConfigurationFault" in line]
+    assert fault["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+
+
+@pytest.mark.parametrize(("name", "good", "bad"), ENTRIES)
+def test_a_list_of_bad_entries_only_is_a_configuration_error(name: str, good: str, bad: str) -> None:
+    with pytest.raises(InvalidSettingError, match=name):
+        getattr(Settings({name: f"{bad},{bad}"}), name.lower())
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("value", ["{},", ",{}", " {} , ,"])
+def test_empty_entries_are_dropped_without_a_fault(name: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    good, _ = LISTS[name]
+
+    found = getattr(Settings({name: value.format(good)}), name.lower())
+
+    assert [str(each) for each in found] == [good]
+    assert "ConfigurationFault" not in capsys.readouterr().out
+
+
+def test_delays_are_put_in_order() -> None:
+    assert Settings({"VEXORA_POLL_DELAYS": "3600,600,3600"}).vexora_poll_delays == (600, 3600)
 
 
 RECON = {
@@ -105,7 +145,7 @@ def test_a_largest_size_that_is_no_number_of_bytes_is_a_configuration_error(valu
         _ = Settings({"RECON_MAX_BYTES": value}).recon_max_bytes
 
 
-@pytest.mark.parametrize("value", ["another", "kyc_passport_sync_recon,another", "KYC_PASSPORT_SYNC_RECON"])
+@pytest.mark.parametrize("value", ["another", "KYC_PASSPORT_SYNC_RECON"])
 def test_an_unknown_file_type_is_a_configuration_error(value: str) -> None:
     with pytest.raises(InvalidSettingError, match="kyc_passport_risk_sync_recon"):
         _ = Settings({"RECON_FILE_TYPES": value}).recon_file_types

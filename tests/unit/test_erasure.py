@@ -152,7 +152,7 @@ class World:
             store=self.store,
             client=self.vexora,
             publisher=publisher,
-            webhook_api_url="https://hooks.example.com/v1",
+            webhook_api_url=lambda: "https://hooks.example.com/v1",
             callback_key=lambda: "callback-key",
             poll_delays_s=(600, 3600),
             now=self.tick,

@@ -338,6 +338,52 @@ def test_a_list_of_addresses_that_cannot_be_read_lets_nobody_in(monkeypatch: pyt
     assert load("paypay_kyc_webhook").lambda_handler(request, None)["statusCode"] == 403
 
 
+GOOD = f"{SOURCE}/32"
+BAD_ENTRIES = [
+    "nonsense", "13.112.237.64/33", "10.0.0.1-10.0.0.9", "*", f"{SOURCE}/", "fe80::1%eth0", "fe80::1%1/64", "1.2.3/24",
+    "013.112.237.64", f"{SOURCE}/0", "2001:db8::/0", "2001:db8::/129", "１.2.3.4", "52.68.128.8 52.68.128.84", "[::1]",
+    "https://paypay.ne.jp", "paypay.ne.jp", "0.0.0.0/0.0.0.0", "\u200b13.112.237.64/32",
+]  # fmt: skip
+
+
+def _faults(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [each for each in lines(capsys) if "ConfigurationFault" in each]
+
+
+@pytest.mark.parametrize("place", ["{bad},{good}", "{good},{bad}", "{good},{bad},", " {bad} , {good} "])
+@pytest.mark.parametrize("bad", BAD_ENTRIES)
+def test_one_bad_entry_excludes_itself_and_counts_a_fault_once(
+    ack: Ack, capsys: pytest.CaptureFixture[str], bad: str, place: str
+) -> None:
+    cidrs = place.format(bad=bad, good=GOOD).split(",")
+    webhook._networks.cache_clear()
+
+    assert ack(KYC, cidrs=cidrs)["statusCode"] == 200
+    [fault] = _faults(capsys)
+    assert fault["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]], "ConfigurationFaultAlarm's"
+    assert bad.strip() in fault["reason"]
+    assert ack(KYC, cidrs=cidrs, source="203.0.113.99")["statusCode"] == 403, "nobody else is let in for it"
+    assert not _faults(capsys)
+
+
+@pytest.mark.parametrize(
+    "cidrs", [f"{GOOD},", f",{GOOD}", f" {GOOD} ,, ", f"2001:db8::/32,{GOOD}", SOURCE, "0.0.0.0/0"]
+)
+def test_empties_and_white_space_are_no_fault(ack: Ack, capsys: pytest.CaptureFixture[str], cidrs: str) -> None:
+    webhook._networks.cache_clear()
+    assert ack(KYC, cidrs=cidrs.split(","))["statusCode"] == 200
+    assert not _faults(capsys)
+
+
+@pytest.mark.parametrize("cidrs", ["", ",", " , ", "nonsense", f"{SOURCE}/0"])
+def test_where_nothing_valid_remains_every_call_is_refused_with_a_fault(
+    ack: Ack, capsys: pytest.CaptureFixture[str], cidrs: str
+) -> None:
+    for _ in range(2):
+        assert ack(KYC, cidrs=cidrs.split(","))["statusCode"] == 403
+        assert _faults(capsys)
+
+
 # The queue
 
 

@@ -4,11 +4,17 @@ Every name is set by template.yaml. A missing one raises `MissingSettingError`, 
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
+from urllib.parse import urlsplit
 
 from honnin.errors import InvalidSettingError, MissingSettingError
+from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES
+
+_SECONDS = re.compile(r"[1-9][0-9]{0,7}")
+_HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Settings:
@@ -28,6 +34,24 @@ class Settings:
         if not parts:
             raise MissingSettingError(name)
         return parts
+
+    def _valid(self, name: str, parts: tuple[str, ...], is_valid: Callable[[str], bool], rule: str) -> tuple[str, ...]:
+        """The parts that keep the rule. One that does not excludes itself only, and counts a configuration fault.
+
+        Raises `InvalidSettingError` where there are parts, and none of them keeps it.
+        """
+        found = tuple(part for part in parts if is_valid(part))
+        if len(found) < len(parts):
+            if not found:
+                raise InvalidSettingError(name, rule)
+            reason = f"{name} {rule}; left out: {', '.join(part for part in parts if part not in found)}"
+            logger().error("configuration fault", error=InvalidSettingError.__name__, reason=reason)
+            count("ConfigurationFault")
+        return found
+
+    def _hosts(self, name: str) -> tuple[str, ...]:
+        rule = "must hold host names, or suffixes that begin with a dot, separated by commas"
+        return self._valid(name, self._list(name), lambda part: _HOST.fullmatch(part) is not None, rule)
 
     def _any(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self._environ.get(name, "").split(",") if part.strip())
@@ -81,11 +105,6 @@ class Settings:
         return self._required("CALLBACK_KEY_SECRET_ARN")
 
     @cached_property
-    def webhook_api_url(self) -> str:
-        """Public base URL of the webhook API, without a trailing slash."""
-        return self._required("WEBHOOK_API_URL").rstrip("/")
-
-    @cached_property
     def vexora_base_url(self) -> str:
         """Base URL of Vexora's API, without a trailing slash."""
         return self._required("VEXORA_BASE_URL").rstrip("/")
@@ -97,14 +116,10 @@ class Settings:
 
     @cached_property
     def vexora_poll_delays(self) -> tuple[int, ...]:
-        """Seconds after the submission at which an open one is asked for, before the daily polls begin."""
-        try:
-            delays = tuple(int(part) for part in self._list("VEXORA_POLL_DELAYS"))
-        except ValueError:
-            delays = ()
-        if not delays or delays[0] < 1 or list(delays) != sorted(set(delays)):
-            raise InvalidSettingError("VEXORA_POLL_DELAYS", "must hold whole seconds, rising, separated by commas")
-        return delays
+        """Seconds after the submission at which an open one is asked for, rising, before the daily polls begin."""
+        name, rule = "VEXORA_POLL_DELAYS", "must hold whole seconds, separated by commas"
+        parts = self._valid(name, self._list(name), lambda part: _SECONDS.fullmatch(part) is not None, rule)
+        return tuple(sorted({int(part) for part in parts}))
 
     @cached_property
     def vexora_unknown_user_codes(self) -> tuple[str, ...]:
@@ -149,7 +164,8 @@ class Settings:
     @cached_property
     def return_url_allowlist(self) -> tuple[str, ...]:
         """The origins or URL prefixes that a browser may be sent back to; none allows none."""
-        return self._any("RETURN_URL_ALLOWLIST")
+        rule = "must hold origins or URL prefixes, separated by commas"
+        return self._valid("RETURN_URL_ALLOWLIST", self._any("RETURN_URL_ALLOWLIST"), _is_url, rule)
 
     @cached_property
     def personal_data_bucket(self) -> str:
@@ -159,7 +175,7 @@ class Settings:
     @cached_property
     def selfie_allowed_hosts(self) -> tuple[str, ...]:
         """Hosts that a selfie may be fetched from, exact or `.suffix`."""
-        return self._list("SELFIE_ALLOWED_HOSTS")
+        return self._hosts("SELFIE_ALLOWED_HOSTS")
 
     @cached_property
     def recon_bucket(self) -> str:
@@ -169,15 +185,13 @@ class Settings:
     @cached_property
     def recon_allowed_hosts(self) -> tuple[str, ...]:
         """Hosts that recon files may be fetched from, exact or `.suffix` (not published)."""
-        return self._list("RECON_ALLOWED_HOSTS")
+        return self._hosts("RECON_ALLOWED_HOSTS")
 
     @cached_property
     def recon_file_types(self) -> tuple[str, ...]:
         """The file types that PayPay delivers to us, out of `recon.file_types.FILE_TYPES`."""
-        names = self._list("RECON_FILE_TYPES")
-        if not set(names) <= FILE_TYPES.keys():
-            raise InvalidSettingError("RECON_FILE_TYPES", f"must hold some of: {', '.join(FILE_TYPES)}")
-        return names
+        rule = f"must hold some of: {', '.join(FILE_TYPES)}"
+        return self._valid("RECON_FILE_TYPES", self._list("RECON_FILE_TYPES"), FILE_TYPES.__contains__, rule)
 
     @cached_property
     def recon_max_bytes(self) -> int:
@@ -216,6 +230,15 @@ class Settings:
     def loopback_files(self) -> bool:
         """Whether files may come over http from the loopback interface; the template allows it locally only."""
         return self._environ.get("LOOPBACK_FILES", "") == "true"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.netloc)
 
 
 @cache

@@ -29,6 +29,7 @@ from honnin.errors import (
     HonninError,
     InvalidFieldError,
     MaintenanceError,
+    MissingSettingError,
     PassportNotCompletedError,
     ProviderConfigurationError,
     ProviderError,
@@ -96,6 +97,17 @@ class MerchantApi:
         answer = self.resolver.resolve(dict(event), context)
         answer.setdefault("multiValueHeaders", {}).setdefault("Cache-Control", ["no-store"])
         return answer
+
+    def webhook_api_url(self) -> str:
+        """Public base URL of the webhook API, for the request at hand: a stage variable of the merchant API.
+
+        No function has it in its environment, because the webhook API refers to functions and, with a canary, through
+        alarms to all of them (`tests/template/test_matrix.py`). Raises `MissingSettingError`.
+        """
+        variables = self.resolver.current_event.raw_event.get("stageVariables") or {}
+        if not (url := str(variables.get("webhookApiUrl", ""))):
+            raise MissingSettingError("webhookApiUrl (a stage variable of the merchant API)")
+        return url.rstrip("/")
 
 
 def answers(*statuses: int) -> dict[int, OpenAPIResponse]:

@@ -175,7 +175,7 @@ def paypay(request: Request) -> Answer:
     """`acknowledge_paypay` with the settings of the running function: all four PayPay webhooks are this call."""
     return acknowledge_paypay(
         request,
-        source_cidrs=[cidr.strip() for cidr in os.environ["PAYPAY_SOURCE_CIDRS"].split(",")],
+        source_cidrs=os.environ["PAYPAY_SOURCE_CIDRS"].split(","),
         send=partial(send_message, os.environ["EVENT_QUEUE_URL"]),
     )
 
@@ -214,10 +214,13 @@ def utc_now() -> str:
 def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None:
     # providers.md §1.4: requestContext.identity.sourceIp, never X-Forwarded-For.
     source = str(request["requestContext"]["identity"]["sourceIp"])
+    networks = _networks(tuple(cidrs), provider)
+    if not networks:  # closed, and said with every call: nobody at all is let in
+        _emit("ConfigurationFault", None, reason=f"no network is set that {provider} may call from")
     try:
         address = ipaddress.ip_address(source)
-        known = any(address in network for network in _networks(tuple(cidrs)))
-    except ValueError:  # an unreadable address, or an unreadable setting: closed either way
+        known = any(address in network for network in networks)
+    except ValueError:
         known = False
     if not known:
         _emit("SourceAddressRejected", provider, source_ip=source)
@@ -225,8 +228,23 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
 
 
 @cache
-def _networks(cidrs: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(cidr, strict=False) for cidr in cidrs]
+def _networks(cidrs: tuple[str, ...], provider: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The networks of a setting. An entry that is none excludes itself, never the others, and counts a fault once."""
+    found = []
+    for entry in filter(None, (cidr.strip() for cidr in cidrs)):
+        try:
+            found.append(_network(entry))
+        except ValueError:
+            _emit("ConfigurationFault", None, reason=f"a network that {provider} may call from cannot be read: {entry}")
+    return found
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    # Host bits may be set: API Gateway's policy takes such an entry for its network, too.
+    network = ipaddress.ip_network(entry, strict=False)
+    if (network.prefixlen == 0 and entry not in ("0.0.0.0/0", "::/0")) or "%" in entry:
+        raise ValueError("everybody is let in only if that is written out; a zone means nothing here")
+    return network
 
 
 def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -> str:
@@ -405,17 +423,20 @@ def _answer(status: int, text: str) -> Answer:
     }
 
 
-def _emit(metric: str, provider: str, **fields: Any) -> None:
-    """One JSON line that is both the log record and, in embedded metric format, the count."""
+def _emit(metric: str, provider: str | None, **fields: Any) -> None:
+    """One JSON line that is both the log record and, in embedded metric format, the count.
+
+    Without a provider the metric has none either, as `observability.count` counts a configuration fault.
+    """
     definition = {
         "Namespace": _NAMESPACE,
-        "Dimensions": [["provider", "service"]],
+        "Dimensions": [["provider", "service"] if provider else ["service"]],
         "Metrics": [{"Name": metric, "Unit": "Count"}],
     }
     record = {
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
         metric: 1,
-        "provider": provider,
+        **({"provider": provider} if provider else {}),
         # The stack's name: two stacks in one account must not raise each other's alarms.
         "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "honnin"),
         **fields,

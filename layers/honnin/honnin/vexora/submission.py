@@ -32,6 +32,8 @@ class Submissions:
 
     Parameters
     ----------
+    webhook_api_url
+        Gives the base URL that callbacks come to (it arrives with each request).
     callback_key
         Gives the key of the tokens in callback URLs.
     poll_delays_s
@@ -46,7 +48,7 @@ class Submissions:
         store: Store,
         client: VexoraClient,
         publisher: Publisher,
-        webhook_api_url: str,
+        webhook_api_url: Callable[[], str],
         callback_key: Callable[[], str],
         poll_delays_s: Sequence[int],
         now: Callable[[], datetime],
@@ -83,12 +85,13 @@ class Submissions:
         key = self._callback_key()
         self._client.check_configuration()
         submission_id = str(uuid.uuid4())
+        callback_url = self._callback_url(submission_id, key)
         started = self._start(user_id, before, submission_id)
         try:
             reading = self._client.apply(
                 user_id=user_id,
                 username_furigana=username_furigana,
-                callback_url=self._callback_url(submission_id, key),
+                callback_url=callback_url,
             )
         except NotSentError as error:
             error.state = self._not_sent(before, started, error).status
@@ -260,7 +263,7 @@ class Submissions:
 
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)
-        return f"{self._webhook_api_url}/webhooks/vexora/kyc-result/{submission_id}/{token}"
+        return f"{self._webhook_api_url()}/webhooks/vexora/kyc-result/{submission_id}/{token}"
 
 
 def applied(reading: Reading, before: UserStatus, at: str) -> UserStatus:

@@ -1,0 +1,185 @@
+"""What CloudFormation gets, under parameters that change it: no circle, no reference into nothing, no lint error.
+
+The graph is looked at under all of `COMBINATIONS`. cfn-lint, which takes seconds, runs over those of `LINTED`, in which
+every two values that may meet do meet.
+"""
+
+import graphlib
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from cfnlint.api import lint  # type: ignore[import-untyped]
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
+
+from tests.tables import template
+from tests.template.deployed import Parameters, RefusedError, after_sam, graph, resolved, unknown, values
+from tests.template.transformed import REGION
+
+AXES: dict[str, dict[str, Parameters]] = {
+    "stage": {
+        "local": (("Stage", "local"),),
+        "dev": (("Stage", "dev"),),
+        "prod": (
+            ("Stage", "prod"),
+            ("AlarmEmail", "kyc@example.jp"),
+            ("PayPaySilenceHours", "24"),
+            ("ManageApiGatewayLogging", "false"),
+        ),
+    },
+    "canary": {
+        each: (("Canary", each),) for each in ("AllAtOnce", "Canary10Percent10Minutes", "Linear10PercentEvery1Minute")
+    },
+    "vpc": {
+        "no VPC": (),
+        "VPC": (("VpcSubnetIds", "subnet-0a0a0a0a,subnet-0b0b0b0b"), ("VpcSecurityGroupIds", "sg-0a0a0a0a")),
+    },
+    "boundary": {
+        "no boundary": (),
+        "boundary": (("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundary"),),
+    },
+    "warm": {"cold": (), "warm": (("WebhookProvisionedConcurrency", "1"),)},
+    "reserved": {"shared": (), "reserved": (("WebhookReservedConcurrency", "20"),)},
+    "tracing": {"untraced": (), "traced": (("Tracing", "Active"),)},
+    "architecture": {each: (("Architecture", each),) for each in ("arm64", "x86_64")},
+}
+type Combination = tuple[str, ...]
+
+
+def parameters(combination: Combination) -> Parameters:
+    return tuple(
+        itertools.chain.from_iterable(axis[value] for axis, value in zip(AXES.values(), combination, strict=True))
+    )
+
+
+def _allowed(combination: Combination) -> bool:
+    return not (combination[0] == "local" and combination[1] != "AllAtOnce")  # rule NoCodeDeployLocally
+
+
+def _combinations() -> list[Combination]:
+    """Every canary (AllAtOnce locally, too) with every VPC, boundary and warmth; the other values take turns."""
+    found = []
+    stages = {"AllAtOnce": ("local", "dev"), "Canary10Percent10Minutes": ("prod",), "Linear10PercentEvery1Minute": ()}
+    for number, chosen in enumerate(itertools.product(*(AXES[each] for each in ("canary", "vpc", "boundary", "warm")))):
+        turn = [list(AXES[each])[(number >> place) % 2] for place, each in enumerate(("reserved", "tracing"))]
+        architecture = list(AXES["architecture"])[(number >> 2) % 2]
+        for stage in stages[chosen[0]] or (("dev", "prod")[number % 2],):
+            found.append((stage, *chosen, *turn, architecture))
+    return found
+
+
+COMBINATIONS = _combinations()
+
+LINTED: list[Combination] = [
+    ("local", "AllAtOnce", "VPC", "no boundary", "warm", "reserved", "untraced", "x86_64"),
+    ("local", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64"),
+    ("dev", "AllAtOnce", "no VPC", "no boundary", "warm", "shared", "traced", "x86_64"),
+    ("dev", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
+    ("dev", "Linear10PercentEvery1Minute", "no VPC", "boundary", "cold", "reserved", "untraced", "x86_64"),
+    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64"),
+    ("prod", "Canary10Percent10Minutes", "no VPC", "boundary", "warm", "reserved", "traced", "x86_64"),
+    ("prod", "Linear10PercentEvery1Minute", "VPC", "no boundary", "warm", "shared", "traced", "arm64"),
+]
+
+
+def check(written: Mapping[str, Any], combination: Combination) -> dict[str, Any]:
+    """The template as it is deployed; fails with a circle, named, or with a reference to what is not there."""
+    transformed = after_sam(written, parameters(combination))
+    deployed = resolved(transformed, parameters(combination))
+    # Both: AWS's order is that of what is left when conditions are decided, and no branch may close a circle either.
+    for resources in (deployed["Resources"], transformed["Resources"]):
+        try:
+            graphlib.TopologicalSorter(graph(resources)).prepare()
+        except graphlib.CycleError as circle:
+            pytest.fail(f"a circle: {' -> '.join(reversed(circle.args[1]))}")
+    assert not unknown(deployed["Outputs"] | deployed["Resources"])
+    return deployed
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=" ".join)
+def test_the_resources_can_be_put_into_an_order(combination: Combination) -> None:
+    deployed = check(template(), combination)
+    shifted = combination[1] != "AllAtOnce"
+    groups = [each for each in deployed["Resources"].values() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
+    assert bool(groups) is shifted, "SAM did not see the value of Canary: this test would say nothing"
+
+
+@pytest.mark.parametrize("combination", LINTED, ids=" ".join)
+def test_cfn_lint_finds_no_error_in_what_is_deployed(combination: Combination) -> None:
+    deployed = check(template(), combination)
+    found = lint(json.dumps(deployed), config=ManualArgs(regions=[REGION], ignore_checks=["W", "I"]))
+    assert not [f"{each.rule.id} {each.path} {each.message}" for each in found]
+
+
+def test_of_the_linted_every_two_values_meet() -> None:
+    for (one, first), (other, second) in itertools.combinations(enumerate(AXES.values()), 2):
+        for pair in itertools.product(first, second):
+            met = any((each[one], each[other]) == pair for each in LINTED)
+            assert met or ((one, other) == (0, 1) and not _allowed(pair)), pair
+
+
+def test_the_combinations_hold_all_that_decide_about_the_graph() -> None:
+    wanted = set(itertools.product(*list(AXES.values())[1:5]))
+    assert {each[1:5] for each in COMBINATIONS} == wanted
+    assert {each[1:5] for each in COMBINATIONS if each[0] == "local"} == {
+        each for each in wanted if each[0] == "AllAtOnce"
+    }
+    assert all(_allowed(each) for each in [*COMBINATIONS, *LINTED])
+
+
+OTHER_CANARIES = [each for each in template()["Parameters"]["Canary"]["AllowedValues"] if each not in AXES["canary"]]
+
+
+@pytest.mark.parametrize("canary", OTHER_CANARIES)
+def test_every_canary_can_be_put_into_an_order(canary: str) -> None:
+    found = (("Stage", "prod"), ("Canary", canary))
+    graphlib.TopologicalSorter(graph(resolved(after_sam(template(), found), found)["Resources"])).prepare()
+
+
+def test_the_rules_refuse_what_cannot_be_deployed() -> None:
+    for refused in (
+        (("Stage", "local"), ("Canary", "Linear10PercentEvery1Minute")),
+        (("Stage", "prod"), ("LoopbackFiles", "true")),
+        (("Stage", "dev"), ("VpcSubnetIds", "subnet-0a0a0a0a")),
+    ):
+        with pytest.raises(RefusedError):
+            values(refused)
+
+
+# --- that this test can fail ---
+
+CANARY = ("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64")
+_URL = "https://${WebhookApi}.execute-api.${AWS::Region}.amazonaws.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("resource", "changed"),
+    [
+        pytest.param("VexoraSubmissionFunction", {"Description": {"Fn::Sub": _URL}}, id="Sub"),
+        pytest.param(
+            "KycStatusFunction", {"Description": {"Fn::Sub": ["${x}", {"x": {"Ref": "WebhookApi"}}]}}, id="Ref"
+        ),
+        pytest.param("PayPayKycFunction", {"Description": {"Fn::GetAtt": "WebhookApi.RootResourceId"}}, id="GetAtt"),
+        pytest.param("PayPayAccountLinkFunction", {"DependsOn": ["WebhookApiv1Stage"]}, id="DependsOn"),
+        pytest.param("MerchantFunctionErrorsAlarm", {"AlarmName": {"Fn::Sub": "${WebhookApi}"}}, id="an alarm"),
+    ],
+)
+def test_a_circle_through_an_alarm_of_the_canary_is_found(resource: str, changed: Mapping[str, Any]) -> None:
+    """API -> alias -> (UpdatePolicy) deployment group -> alarm -> function -> API, closed in each way there is."""
+    written = {**template(), "Resources": dict(template()["Resources"])}
+    each = written["Resources"][resource]
+    if "DependsOn" in changed:
+        written["Resources"][resource] = each | changed
+    else:
+        written["Resources"][resource] = each | {"Properties": each["Properties"] | changed}
+    with pytest.raises(pytest.fail.Exception, match="a circle"):
+        check(written, CANARY)
+
+
+def test_a_reference_to_what_a_condition_leaves_out_is_found() -> None:
+    written = {**template(), "Resources": dict(template()["Resources"])}
+    written["Resources"]["AlarmTopic"] = {"Type": "AWS::SNS::Topic", "Condition": "HasVpc"}
+    with pytest.raises(AssertionError, match="AlarmTopic"):
+        check(written, CANARY)
