@@ -106,7 +106,7 @@ def vary(document: dict[str, object], dice: Dice) -> None:
 
 
 def _user_id(user_id: str, which_id: str) -> dict[str, object]:
-    return {"absent": {}, "other": {"userId": OTHER_USER_ID}, "same": {"userId": user_id}}[which_id]
+    return {} if which_id == "absent" else {"userId": user_id if which_id == "same" else OTHER_USER_ID}
 
 
 def _envelope(
