@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local import deployment
+from local import deployment, differences, providers
 from local.demo import Result, TimelineEntry
 from local.stack import Stack
 
@@ -68,6 +68,18 @@ def show_results(screen: Console, results: Sequence[Result]) -> None:
         screen.print(f"[bold red]Not as expected:[/] {', '.join(wrong)}")
     else:
         screen.print(f"[green]All {len(results)} scenes ended as expected.[/]")
+
+
+def show_differences(screen: Console, stack: Stack) -> None:
+    """What is other than in production, so that nobody takes the local stack for it."""
+    table = Table(title="What differs here from production", title_justify="left")
+    for heading in ("what", "production's default", "here", "why"):
+        table.add_column(heading, overflow="fold")
+    for each in (*differences.of_parameters(stack.settings), *differences.of_template()):
+        table.add_row(each.what, each.production or "(empty)", each.here or "(empty)", each.why)
+    screen.print(table)
+    seed = "none" if stack.sandbox_seed is None else stack.sandbox_seed
+    screen.print(f"The sandbox is unkind by the seed {seed}; the same again: {providers.SEED_VARIABLE}={seed} make run")
 
 
 def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
