@@ -29,17 +29,16 @@ ALL = "all"
 DROP = "sandbox.drop"
 # And that it stays open.
 KEEP_ALIVE = "sandbox.keep_alive"
-# Stands in a document where bytes must be that are no clean text.
-ODD_TEXT = "@@odd-text@@"
-# As it comes out of a system that never heard of UTF-8. None of its bytes is a backslash or a quotation mark: a message
-# that ends the JSON around it would take what decides with it.
-_TAKEN = "成功しました"
+# As it comes out of a system that never heard of UTF-8.
+_DONE = "成功しました"
 ODD_TEXTS: Mapping[str, bytes] = {
     "surrogate": rb"success \ud83d",
-    "shift_jis": _TAKEN.encode("shift_jis"),
-    "euc_jp": _TAKEN.encode("euc_jp"),
+    "shift_jis": _DONE.encode("shift_jis"),
+    # The second byte of 申 is a backslash: only who reads it as Shift_JIS sees JSON.
+    "shift_jis_5c": "申請を受け付けました".encode("shift_jis"),
+    "euc_jp": _DONE.encode("euc_jp"),
     "control": rb"success\u0000\u001b[31m\u2028",
-    "long": _TAKEN.encode() * 200,
+    "long": _DONE.encode() * 200,
 }
 EXTRAS: Mapping[str, object] = {
     "traceId": "0af7651916cd43dd8448eb211c80319c",
@@ -208,18 +207,25 @@ def written(document: Mapping[str, object], dice: Dice) -> bytes:
         shown = _with_extras(shown)
     if dice.takes("key_order"):
         shown = _reordered(shown, dice)
-    is_ascii = dice.takes("ascii")
+    # No program writes one body in two encodings, nor marks Shift_JIS as UTF-8.
+    is_shift_jis = "odd_text=shift_jis_5c" in dice.taken
+    is_ascii = dice.takes("ascii") or is_shift_jis
     text = json.dumps(shown, ensure_ascii=is_ascii, indent="\t" if dice.takes("spaces") else None)
     raw = text.replace("\n", "\r\n").encode()
     for name, odd in ODD_TEXTS.items():
-        raw = raw.replace(f"{ODD_TEXT}{name}".encode(), odd)
-    return b"\xef\xbb\xbf" + raw if dice.takes("bom") else raw
+        raw = raw.replace(odd_mark(name).encode(), odd)
+    return b"\xef\xbb\xbf" + raw if not is_shift_jis and dice.takes("bom") else raw
 
 
 def odd_text(dice: Dice) -> str | None:
     """Return what stands for a text that is not clean, where this answer has one."""
     name = dice.variant("odd_text")
-    return None if name is None else ODD_TEXT + name
+    return None if name is None else odd_mark(name)
+
+
+def odd_mark(name: str) -> str:
+    """Return what stands in a document for one of `ODD_TEXTS` until it is written."""
+    return f"@@{name}@@"
 
 
 def other_type(variant: str | None, *, may_be_text: bool) -> str | None:

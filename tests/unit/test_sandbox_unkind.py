@@ -51,7 +51,11 @@ def read(answer: TestResponse) -> Any:
     raw = answer.get_data()
     if answer.headers.get("Content-Encoding") == "gzip":
         raw = gzip.decompress(raw)
-    return json.loads(raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return json.loads(raw.decode("utf-8", "replace"))
+    except ValueError:
+        return json.loads(raw.decode("shift_jis", "replace"))
 
 
 # --- what decides ---
@@ -110,10 +114,21 @@ def test_a_seed_means_the_same_in_another_process() -> None:
     assert [n for n, each in enumerate(dice) if each.takes("extra")] == [4, 8]
 
 
+def test_shift_jis_with_a_backslash_byte_comes_in_a_body_that_is_all_shift_jis(vexora: VexoraMerchant) -> None:
+    force(vexora.sandbox, odd_text="shift_jis_5c", extra=True)
+    vexora.dial(review="reject", review_delay_s=0)
+    vexora.apply()
+    vexora.pass_time(0)
+    answer = read(vexora.query())
+    assert (answer["msg"], answer["ext"]["備考"]) == ("申請を受け付けました", "なし")
+    assert answer["data"]["failReason"].startswith("氏名")
+
+
 def test_no_message_text_ends_the_json_around_it() -> None:
     for name, raw in ODD_TEXTS.items():
         assert b'"' not in raw, name
-        assert json.loads(b'"%b"' % raw.decode("utf-8", "replace").encode()), name
+        as_read = raw.decode("shift_jis" if name == "shift_jis_5c" else "utf-8", "replace")
+        assert json.loads(f'"{as_read}"'), name
 
 
 def test_without_a_seed_nothing_happens(vexora: VexoraMerchant, paypay: PayPayMerchant) -> None:
