@@ -70,7 +70,7 @@ def of_parameters(given: Sequence[Setting]) -> list[Difference]:
 def of_template() -> list[Difference]:
     """Where the template asks whether it is deployed locally."""
     return [
-        Difference(".".join(path), _shown(production), _shown(here), "Stage=local in template.yaml")
+        Difference(".".join(path), _shown(production), _shown(here), "template.yaml, Stage=local")
         for path, here, production in _local_choices(_template()["Resources"], ())
         if not _POLICIES & set(path)
     ]
@@ -95,7 +95,7 @@ def _local_choices(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple
 
 
 def _shown(value: object) -> str:
-    return "not set" if value == {"Ref": "AWS::NoValue"} else re.sub(r"[{}'\"]", "", str(value))
+    return "not set" if value == {"Ref": "AWS::NoValue"} else re.sub(r"Fn::Sub: |Ref: |[{}'\"]", "", str(value))
 
 
 def _architecture() -> str:
