@@ -25,7 +25,7 @@ setup: ## make .venv (tools, honninctl) and .venv-emulator (what functions see),
 	@local/setup.sh .venv-emulator requirements/emulator.txt
 
 .PHONY: run
-run: setup ## deploy the stack locally and show the main job (ONCE=1: then stop; HONNIN_PORT, HONNIN_SANDBOX_PORT)
+run: setup ## deploy the stack locally and show the main job (ONCE=1: then stop; HONNIN_PORT, HONNIN_SANDBOX_PORT, HONNIN_SANDBOX_SEED)
 	@exec $(BIN)/python -m local run $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: build

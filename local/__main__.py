@@ -52,6 +52,7 @@ def _run(terminal: Console, options: argparse.Namespace) -> int:
         raise LocalError("HONNIN_PORT and HONNIN_SANDBOX_PORT are the same port: choose two different ones.")
     steps = screen.ShownSteps(terminal)
     with stack.running(_NAME, port=options.port, sandbox_port=options.sandbox_port, steps=steps) as deployed:
+        screen.show_differences(terminal, deployed)
         results = demo.perform(deployed, steps, (*VEXORA_SCENES, *PAYPAY_SCENES, *RECON_SCENES))
         screen.show_results(terminal, results)
         screen.show_recon(terminal, demo_recon.reports(deployed))

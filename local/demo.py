@@ -22,6 +22,7 @@ _SETTLE_S = 1.0
 """How long a status must stand still before we believe that nothing will change it."""
 
 _REVIEW_DELAY_S = 1.0
+_REASON = "氏名のカナが口座の名義と違います"
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,11 @@ def _played(stack: Stack, scene: Scene) -> tuple[str, str]:
         return "no error", str(error)
 
 
-def _decided_by_callback(review: str, final: str) -> Callable[[Stack, str, str], tuple[str, str]]:
-    def play(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
-        _dial(stack, user_id, {"review": review, "review_delay_s": _REVIEW_DELAY_S})
-        submit(stack, user_id, furigana)
-        wait_for(lambda: status(stack, user_id) == final)
-        return f"{final} by webhook", _status_and_cause(stack, user_id)
-
-    return play
+def _approved_by_callback(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+    _dial(stack, user_id, {"review": "approve", "review_delay_s": _REVIEW_DELAY_S})
+    submit(stack, user_id, furigana)
+    wait_for(lambda: status(stack, user_id) == "APPROVED")
+    return "APPROVED by webhook", _status_and_cause(stack, user_id)
 
 
 def _callback_dropped(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
@@ -172,9 +170,18 @@ def _callback_unconfirmed(stack: Stack, user_id: str, furigana: str) -> tuple[st
     return "callback answered 200, Vexora asked, still PENDING", got
 
 
+def _rejected_with_its_reason(stack: Stack, user_id: str, furigana: str) -> tuple[str, str]:
+    _dial(stack, user_id, {"review": "reject", "review_delay_s": _REVIEW_DELAY_S, "reason": _REASON})
+    submit(stack, user_id, furigana)
+    wait_for(lambda: status(stack, user_id) == "REJECTED")
+    user = ok(stack.merchant.request("GET", f"/users/{quote(user_id)}"), "GET /users/{userId}")
+    reason = user["providers"]["vexora"].get("reason")
+    return f"REJECTED by webhook: {_REASON}", f"{_status_and_cause(stack, user_id)}: {reason or 'no reason'}"
+
+
 VEXORA_SCENES = (
-    Scene("hanako", "テスト ハナコ", "approved", _decided_by_callback("approve", "APPROVED")),
-    Scene("jiro", "テスト ジロウ", "rejected", _decided_by_callback("reject", "REJECTED")),
+    Scene("hanako", "テスト ハナコ", "approved", _approved_by_callback),
+    Scene("jiro", "テスト ジロウ", "rejected, with the reason", _rejected_with_its_reason),
     Scene("saburo", "テスト サブロウ", "callback lost, the poll (invoked now) finds it", _callback_dropped),
     Scene("shiro", "テスト シロウ", "forged callback claims an approval", _callback_forged),
     Scene("goro", "テスト ゴロウ", "callback claims what Vexora does not confirm", _callback_unconfirmed),

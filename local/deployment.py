@@ -2,26 +2,24 @@
 
 import contextlib
 import fcntl
-import platform
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from local import environment
 from local.bytecode import compile_layers
+from local.differences import Setting, settings
 from local.errors import LocalError
 from local.paths import ROOT, TOOLS, run_directory
 from local.processes import LeashedProcess
 from local.steps import Steps
 
 STACK_NAME = "honnin-local"
-_CONFIG_ENV = "local"
-_SAM_CONFIG = ("--config-env", _CONFIG_ENV)
+_SAM_CONFIG = ("--config-env", "local")
 _TIMEOUT_S = 900.0
 
 
-def build_and_deploy(name: str, endpoint: str, parameters: Mapping[str, str], steps: Steps) -> None:
-    """Build the application and deploy it to `endpoint`, with `parameters` added to those of samconfig's [local].
+def build_and_deploy(name: str, endpoint: str, given: Sequence[Setting], steps: Steps) -> None:
+    """Build the application and deploy it to `endpoint`, with the parameters `given` (`differences.settings`).
 
     LocalError with the last line that sam said, and where the rest is, when a step fails.
     """
@@ -29,7 +27,7 @@ def build_and_deploy(name: str, endpoint: str, parameters: Mapping[str, str], st
         build(name, steps)
         with steps.step("Deploying the stack (sam deploy --config-env local)"):
             deploying = environment.sam(endpoint=endpoint)
-            _sam(name, "deploy", _deploy_arguments(parameters), env=deploying)
+            _sam(name, "deploy", _deploy_arguments(given), env=deploying)
 
 
 def build(name: str, steps: Steps) -> None:
@@ -51,37 +49,19 @@ def build_lock() -> Iterator[None]:
 
 def _build_arguments() -> list[str]:
     # Without the parameters that differ from run to run: the layer only depends on the architecture.
-    return [*_SAM_CONFIG, "--cached", "--parallel", "--parameter-overrides", *_overrides({})]
+    return [*_SAM_CONFIG, "--cached", "--parallel", "--parameter-overrides", *_overrides(settings([]))]
 
 
-def _deploy_arguments(parameters: Mapping[str, str]) -> list[str]:
+def _deploy_arguments(given: Sequence[Setting]) -> list[str]:
     return [
         *(*_SAM_CONFIG, "--stack-name", STACK_NAME, "--region", environment.REGION),
         *("--resolve-s3", "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        *("--parameter-overrides", *_overrides(parameters)),
+        *("--parameter-overrides", *_overrides(given)),
     ]
 
 
-def _overrides(parameters: Mapping[str, str]) -> list[str]:
-    """samconfig's overrides for [local], the machine's architecture, and `parameters`, which win."""
-    ours = {"Architecture": _architecture(), **parameters}
-    kept = [each for each in _configured_overrides() if each.partition("=")[0] not in ours]
-    return kept + [f"{key}={value}" for key, value in ours.items()]
-
-
-def _architecture() -> str:
-    """This machine's, by Lambda's name for it: ministack runs the functions on it."""
-    return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-
-
-def _configured_overrides() -> list[str]:
-    """samconfig's own overrides for [local]: `--parameter-overrides` replaces them, so they are repeated."""
-    path = ROOT / "samconfig.toml"
-    if not path.exists():
-        return []
-    configuration = tomllib.loads(path.read_text(encoding="utf-8")).get(_CONFIG_ENV, {})
-    overrides = configuration.get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
-    return overrides.split() if isinstance(overrides, str) else [str(each) for each in overrides]
+def _overrides(given: Sequence[Setting]) -> list[str]:
+    return [each.override() for each in given]
 
 
 def _sam(name: str, command: str, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:

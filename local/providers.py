@@ -1,6 +1,8 @@
 """The provider sandbox as a process, and the credentials that it and the deployed stack share."""
 
 import contextlib
+import os
+import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -28,14 +30,31 @@ _START_DEADLINE_S = 30.0
 _READY_POLL_S = 0.05
 
 
+SEED_VARIABLE = "HONNIN_SANDBOX_SEED"
+
+
+def seed() -> int | None:
+    """The seed by which the sandbox is unkind: $HONNIN_SANDBOX_SEED (`none`: it is kind), or any."""
+    given = os.environ.get(SEED_VARIABLE, "")
+    if given == "none":
+        return None
+    if given and not given.isdecimal():
+        raise LocalError(f"{SEED_VARIABLE} must be a whole number, or none.")
+    return int(given) if given else random.getrandbits(32)
+
+
 @contextlib.contextmanager
-def running(name: str, port: int) -> Iterator[str]:
-    """The sandbox on 127.0.0.1:`port` (0: any free one); yields its base URL and stops it at the end."""
+def running(name: str, port: int, *, seed: int | None = None) -> Iterator[str]:
+    """The sandbox on 127.0.0.1:`port` (0: any free one); yields its base URL and stops it at the end.
+
+    Without a `seed` it is kind: its answers are the documents' examples.
+    """
     home = run_directory(name) / "sandbox"
     shutil.rmtree(home, ignore_errors=True)
     env = environment.bare(home, venv=TOOLS)
     ready = home / "ready"
     command = ["sandbox", "--port", str(port), "--ready-file", str(ready)]
+    command += ["--seed", "none" if seed is None else str(seed)]
     command += ["--vexora-merchant-no", CREDENTIALS["vexora_merchant_no"]]
     command += ["--vexora-app-secret", CREDENTIALS["vexora_app_secret"]]
     for option in ("paypay_api_key", "paypay_api_secret", "paypay_merchant_id"):

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from local import deployment
+from local import deployment, differences, providers
 from local.demo import Result, TimelineEntry
 from local.stack import Stack
 
 _PLAIN_WIDTH = 120
+_SHOWN_CHARACTERS = 60
 _SHOWN_OUTPUTS = (
     "MerchantApiUrl",
     "WebhookApiUrl",
@@ -68,6 +70,23 @@ def show_results(screen: Console, results: Sequence[Result]) -> None:
         screen.print(f"[bold red]Not as expected:[/] {', '.join(wrong)}")
     else:
         screen.print(f"[green]All {len(results)} scenes ended as expected.[/]")
+
+
+def show_differences(screen: Console, stack: Stack) -> None:
+    """What is other than in production, so that nobody takes the local stack for it."""
+    table = Table(title="What differs here from production", title_justify="left")
+    for heading in ("what", "production's default", "here", "why"):
+        table.add_column(heading, overflow="fold")
+    for each in (*differences.of_parameters(stack.settings), *differences.of_template()):
+        table.add_row(each.what, _short(each.production), _short(each.here), each.why)
+    screen.print(table)
+    seed = "none" if stack.sandbox_seed is None else stack.sandbox_seed
+    screen.print(f"The sandbox is unkind by the seed {seed}; the same again: {providers.SEED_VARIABLE}={seed} make run")
+
+
+def _short(value: str) -> str:
+    # A list of brackets is no mark-up.
+    return escape(value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…") or "(empty)"
 
 
 def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import functools
 import json as jsonlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from local import deployment, emulator, environment, ports, providers
+from local.differences import Setting, settings
 from local.errors import LocalError
 from local.paths import run_directory
 from local.steps import QuietSteps, Steps
@@ -73,7 +74,10 @@ class Merchant:
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed local stack. `outputs` are the CloudFormation outputs of the template."""
+    """A deployed local stack. `outputs` are the CloudFormation outputs of the template.
+
+    `sandbox_seed` makes the sandbox as unkind again (None: it is kind); `settings` are the template's parameters.
+    """
 
     name: str
     region: str
@@ -82,6 +86,8 @@ class Stack:
     deployer: AccessKey
     merchant: Merchant
     sandbox_url: str
+    sandbox_seed: int | None
+    settings: tuple[Setting, ...]
 
     def client(self, service: str, access_key: AccessKey | None = None) -> Any:
         """A boto3-like client of `service` at the emulator, as the deployer or with another key."""
@@ -141,24 +147,27 @@ def running(
         with shown.step("Starting the emulator (ministack)"):
             endpoint = started.enter_context(emulator.running(name, port or ports.free_port()))
         with shown.step("Starting the provider sandbox"):
-            sandbox_url = started.enter_context(providers.running(name, sandbox_port))
-        deployment.build_and_deploy(name, endpoint, _parameters(endpoint, sandbox_url), shown)
+            seed = providers.seed()
+            sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed))
+        given = _settings(endpoint, sandbox_url)
+        deployment.build_and_deploy(name, endpoint, given, shown)
         with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
-            stack = _described(name, endpoint, sandbox_url)
+            stack = _described(name, endpoint, sandbox_url, given, seed)
             stack.sandbox("PUT", "/paypay/webhooks", json=_webhook_urls(stack.outputs))
         yield stack
 
 
-def _parameters(endpoint: str, sandbox_url: str) -> dict[str, str]:
-    """The template parameters that only this run knows."""
-    return {
-        "LocalEndpoint": endpoint,
-        "VexoraBaseUrl": f"{sandbox_url}/japan",
-        "PayPayBaseUrl": sandbox_url,
-        "PayPayTokenAudience": providers.PAYPAY_CLIENT_ID,
-        # The sandbox also has a page that plays the merchant's shop.
-        "ReturnUrlAllowlist": sandbox_url,
-    }
+def _settings(endpoint: str, sandbox_url: str) -> list[Setting]:
+    """The template parameters of this run."""
+    return settings(
+        [
+            Setting("LocalEndpoint", endpoint, "place: the emulator"),
+            Setting("VexoraBaseUrl", f"{sandbox_url}/japan", "place: the sandbox"),
+            Setting("PayPayBaseUrl", sandbox_url, "place: the sandbox"),
+            Setting("PayPayTokenAudience", providers.PAYPAY_CLIENT_ID, "the sandbox's name for us; yours from PayPay"),
+            Setting("ReturnUrlAllowlist", sandbox_url, "place: the sandbox also plays the merchant's shop"),
+        ]
+    )
 
 
 def _webhook_urls(outputs: Mapping[str, str]) -> dict[str, str]:
@@ -167,7 +176,7 @@ def _webhook_urls(outputs: Mapping[str, str]) -> dict[str, str]:
     return {kind: _output(outputs, f"PayPay{name}WebhookUrl") for kind, name in names.items()}
 
 
-def _described(name: str, endpoint: str, sandbox_url: str) -> Stack:
+def _described(name: str, endpoint: str, sandbox_url: str, given: Sequence[Setting], seed: int | None) -> Stack:
     deployer = AccessKey(environment.DEPLOYER_KEY_ID, environment.DEPLOYER_SECRET)
     found = _client("cloudformation", endpoint, deployer).describe_stacks(StackName=deployment.STACK_NAME)
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0].get("Outputs", [])}
@@ -176,7 +185,7 @@ def _described(name: str, endpoint: str, sandbox_url: str) -> Stack:
     )
     url = _output(outputs, "MerchantApiUrl").rstrip("/")
     merchant = Merchant(url, environment.REGION, _merchant_key(endpoint, deployer, url))
-    return Stack(name, environment.REGION, endpoint, outputs, deployer, merchant, sandbox_url)
+    return Stack(name, environment.REGION, endpoint, outputs, deployer, merchant, sandbox_url, seed, tuple(given))
 
 
 def _merchant_key(endpoint: str, deployer: AccessKey, merchant_api_url: str) -> AccessKey:

@@ -29,6 +29,8 @@ A walk through the control API (JSON under ``/_sandbox``)::
     curl $BOX/vexora/users/user-4                                                     # calls, status
     curl -X POST $BOX/vexora/users/user-4/review -d '{"outcome": "approve"}'          # decide now
     curl -X POST $BOX/vexora/users/user-4/callback -d '{"claims": "2", "forged": true}'
+    curl -X POST $BOX/vexora/users/user-5/known -d '{"outcome": "approve"}'           # decided there before us
+    curl -X PUT $BOX/dials/vexora -d '{"unkind": {"drop": "unseen", "bom": false}}'   # see sandbox.unkind
     curl -X POST $BOX/clock -d '{"advance_s": 3600}'                                  # due work runs at once
     curl $BOX/journal
     curl -X POST $BOX/reset
@@ -40,12 +42,19 @@ dial                values                                                      
 =================== ============================================================= ==========
 review              approve, reject, none (stays pending); read at the apply      approve
 review_delay_s      seconds; under review at half of it; read at the apply        2
-callback            json, form, dropped, duplicated, delayed, forged              json
+callback            json, form, multipart, json_as_form, form_as_json,            by the seed
+                    json_as_text, json_no_type, form_no_type, xml, empty, bom,
+                    surrogate, not_utf8; dropped, duplicated, delayed, forged
 callback_delay_s    seconds between decision and callback                         0 (delayed: 60)
 callback_count      copies of the callback                                        1 (duplicated: 2)
 callback_claims     "0".."3": what the callback says, whatever was decided        the truth
 retry_scale         0 to 1: factor on the pauses between the 8 tries              1
 query_status        "0".."3": what the query says, whatever was decided           the truth
+query_about         latest, earlier: the application that the query speaks of     latest
+query_user_id       absent (as published), same, other                            absent
+apply_user_id       other (as in the document's example), same, absent            other
+reason              a text: why somebody is rejected                              a sentence
+unkind              forms of ``sandbox.unkind`` that are forced or ruled out      by the seed
 apply_fault         a fault (see below) of kycApplyFor                            none
 query_fault         a fault of kycStatusQuery                                     none
 =================== ============================================================= ==========
@@ -53,8 +62,12 @@ query_fault         a fault of kycStatusQuery                                   
 A callback that is not answered 200 with the plain text ``OK`` within 10 s is repeated after 2 s, 5 s, 10 s,
 30 s, 1 h, 3 h and 3 h; a forged one is not.
 
+Answers and callbacks are as unhelpful as the documents allow (``sandbox.unkind``), in a share that the seed draws:
+``--seed``, or ``$HONNIN_SANDBOX_SEED``; without either any seed, which is printed; ``none`` makes the sandbox kind.
+``SandboxConfig`` in tests is kind unless it gets a seed. The journal names the forms of each answer.
+
 A fault is ``none``, a kind, or ``{"kind", "when", "times", "skip", "seconds", "code", "message", "status"}``.
-Kinds: http_500, http_429, timeout (the connection is held for ``seconds``, 60, then closed unanswered), reset
+Kinds: http_500, http_429, html_503, timeout (the connection is held for ``seconds``, 60, then closed unanswered), reset
 (TCP RST), malformed (broken JSON), slow (the true answer after ``seconds``, 5), refuse (``code``, ``message``
 and, for PayPay, the HTTP ``status``), code_8000 (Vexora), and every code of its document (PayPay). ``when`` is
 ``before`` (the request takes no effect; default) or ``after`` (it does, only the answer is broken); a slow answer

@@ -1,6 +1,8 @@
 """`python -m sandbox`: run the provider sandbox until SIGINT or SIGTERM."""
 
 import argparse
+import os
+import random
 import signal
 import sys
 import threading
@@ -10,6 +12,8 @@ from sandbox.app import SandboxConfig
 from sandbox.paypay.account import WEBHOOK_TYPES, PayPayAccount, PayPayPaths
 from sandbox.server import PortInUseError, running
 from sandbox.vexora.provider import VexoraAccount
+
+SEED_VARIABLE = "HONNIN_SANDBOX_SEED"
 
 
 def main() -> int:
@@ -25,6 +29,7 @@ def main() -> int:
         signal.signal(number, lambda _number, _frame: stop.set())
     config = SandboxConfig(
         port=options.port,
+        seed=options.seed,
         verbose=options.verbose,
         vexora=VexoraAccount(options.vexora_merchant_no, options.vexora_app_secret),
         paypay=paypay,
@@ -37,7 +42,8 @@ def main() -> int:
             if ready_file is not None:
                 _write_at_once(ready_file, box.url)
             print(
-                f"sandbox: {box.url} (VexoraBaseUrl {box.vexora_base_url}, PayPayBaseUrl {box.paypay_base_url})",
+                f"sandbox: {box.url} (VexoraBaseUrl {box.vexora_base_url}, PayPayBaseUrl {box.paypay_base_url}), "
+                f"seed {options.seed} ({SEED_VARIABLE})",
                 flush=True,
             )
             stop.wait()
@@ -57,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     paypay = PayPayAccount()
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="The provider sandbox (local).")
     parser.add_argument("--port", type=_port, default=9100, help="0 picks a free one (default 9100)")
+    parser.add_argument(
+        "--seed",
+        type=_seed,
+        default=os.environ.get(SEED_VARIABLE) or str(random.getrandbits(32)),
+        help=f"of unkind answers (default ${SEED_VARIABLE}, or any); none: kind ones",
+    )
     parser.add_argument("--vexora-merchant-no", default=account.merchant_no)
     parser.add_argument("--vexora-app-secret", default=account.app_secret)
     for name in ("api_key", "api_secret", "merchant_id", "merchant_name", "client_id", "pkce_field"):
@@ -93,6 +105,14 @@ def _paypay(options: argparse.Namespace) -> PayPayAccount:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _seed(text: str) -> int | None:
+    if text == "none":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError('a seed is a whole number, or "none"')
     return int(text)
 
 

@@ -21,9 +21,13 @@ MAX_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class SandboxConfig:
-    """How to run the sandbox. Port 0 picks a free one; `verbose` prints a line per request to stderr."""
+    """How to run the sandbox. Port 0 picks a free one; `verbose` prints a line per request to stderr.
+
+    By the `seed` the answers are unkind (`sandbox.unkind`); with None they are as kind as the documents' examples.
+    """
 
     port: int = 0
+    seed: int | None = None
     verbose: bool = False
     vexora: VexoraAccount = field(default_factory=VexoraAccount)
     paypay: PayPayAccount = field(default_factory=PayPayAccount)
@@ -33,7 +37,7 @@ class Sandbox:
     """All simulated providers and what they share."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        self.core = Core()
+        self.core = Core(config.seed)
         self.vexora = VexoraProvider(self.core, config.vexora)
         self.paypay = PayPayProvider(self.core, config.paypay)
         self.merchant_name = config.paypay.merchant_name
@@ -68,7 +72,12 @@ def _control(sandbox: Sandbox) -> Blueprint:
 
     @control.get("/health")
     def health() -> Mapping[str, object]:
-        return {"ok": True, "providers": sorted(sandbox.providers), "scheduled": core.schedule.pending()}
+        return {
+            "ok": True,
+            "providers": sorted(sandbox.providers),
+            "scheduled": core.schedule.pending(),
+            "seed": core.unkindness.seed,
+        }
 
     @control.post("/reset")
     def reset() -> Mapping[str, object]:

@@ -11,6 +11,7 @@ from sandbox.clock import SandboxClock, Schedule
 from sandbox.delivery import Courier, in_thread
 from sandbox.dials import DialBoard
 from sandbox.journal import Journal
+from sandbox.unkind import Unkindness
 
 CONTROL_PREFIX = "/_sandbox"
 
@@ -55,12 +56,13 @@ class Provider(Protocol):
 class Core:
     """The parts that the providers share. One lock goes round all state."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self.lock = threading.RLock()
         self.clock = SandboxClock(self.lock)
         self.schedule = Schedule(self.clock, self.lock)
         self.journal = Journal(self.clock, self.lock)
         self.courier = Courier(self.clock, self.schedule, self.journal, self.lock)
+        self.unkindness = Unkindness(seed, self.lock)
         self._stopping = threading.Event()
         # Called after the clock was set back, by those who planned by the time of day.
         self.when_set_back: list[Callable[[], None]] = []
@@ -95,6 +97,7 @@ class Core:
             self.courier.reset()
             self.schedule.clear()
             self.journal.clear()
+            self.unkindness.reset()
             self.clock.reset()
 
     def start(self) -> None:

@@ -94,7 +94,7 @@ def post(url: str, body: bytes, content_type: str, timeout_s: float) -> Answer:
             with session.post(
                 url,
                 data=body,
-                headers={"Content-Type": content_type},
+                headers={"Content-Type": content_type} if content_type else {},
                 timeout=timeout_s,
                 allow_redirects=False,
                 stream=True,

@@ -46,6 +46,13 @@ def factor(value: object) -> object:
     return value
 
 
+def text(value: object) -> object:
+    """Check a text."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # noqa: TRY004 (what a check raises)
+    return value
+
+
 def copies(value: object) -> object:
     """Check a small whole number from 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 20:

@@ -16,7 +16,7 @@ from sandbox.journal import request_notes
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-WIRE_KINDS = frozenset({"http_500", "http_429", "timeout", "reset", "malformed", "slow"})
+WIRE_KINDS = frozenset({"http_500", "http_429", "html_503", "timeout", "reset", "malformed", "slow"})
 DEFAULT_SECONDS = {"timeout": 60.0, "slow": 5.0}
 MAX_SECONDS = 3600.0
 
@@ -89,6 +89,14 @@ def is_seconds(value: object) -> bool:
     return number and math.isfinite(float(str(value))) and 0 <= float(str(value)) <= MAX_SECONDS
 
 
+def reset_connection(connection: socket.socket) -> None:
+    """Close the connection's descriptor with linger 0, which makes the kernel send RST."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # detach: the server's own shutdown() would send a FIN first, and close() waits for its files.
+        os.close(connection.detach())
+
+
 class UnansweredResponse(Response):
     """Takes the place of an answer: holds the connection for a while, then closes it without a byte."""
 
@@ -118,13 +126,10 @@ class ResetResponse(UnansweredResponse):
         environ: "WSGIEnvironment",
         start_response: "StartResponse",  # noqa: ARG002
     ) -> Iterable[bytes]:
-        """Close the connection's descriptor with linger 0, which makes the kernel send RST."""
+        """Reset, then raise the error by which the WSGI server knows that the connection is over."""
         connection = environ.get("werkzeug.socket")
         if isinstance(connection, socket.socket):
-            with contextlib.suppress(OSError):
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                # detach: the server's own shutdown() would send a FIN first, and close() waits for its files.
-                os.close(connection.detach())
+            reset_connection(connection)
         raise ConnectionResetError("the sandbox was told to reset the connection")
 
 
@@ -150,6 +155,9 @@ def play(
             return Response("Internal Server Error\n", 500, mimetype="text/plain")
         case "http_429":
             return Response("Too Many Requests\n", 429, mimetype="text/plain")
+        case "html_503":
+            page = "<!doctype html><title>503</title><h1>Service Temporarily Unavailable</h1>"
+            return Response(page, 503, mimetype="text/html")
         case "timeout":
             return UnansweredResponse(hold, fault.hold_s())
         case "reset":

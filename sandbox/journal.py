@@ -30,6 +30,7 @@ class Entry:
     signature_ok: bool | None = None
     code: str | None = None
     fault: str | None = None
+    unkind: str | None = None
     detail: str | None = None
 
 
@@ -41,6 +42,7 @@ class RequestNotes:
     signature_ok: bool | None = None
     code: str | None = None
     fault: str | None = None
+    unkind: str | None = None
     detail: str | None = None
 
 

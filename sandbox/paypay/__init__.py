@@ -108,6 +108,7 @@ recon_times             how many downloads of a file fail (since it was announce
 recon_break_at          bytes of each answer's body before broken or stall                            half of it
 recon_bytes_per_s       speed of a slow one                                                           1000
 recon_stall_s           silence of a stall, seconds                                                   60
+unkind                  forms of sandbox.unkind that are forced or ruled out, for all or for a user   by the seed
 ======================  ============================================================================  ==============
 
 Invented, because PayPay does not publish it: the three paths, most keys of ``data``, the ``codeId`` of results

@@ -1,13 +1,11 @@
 """PayPay's answers: the envelope, the codes of the document, and the request id."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask import Response
-
 from sandbox.journal import request_notes
+from sandbox.unkind import Document
 
 REQUEST_ID_HEADER = "X-REQUEST-ID"
 UNKNOWN_CODE_ID = "08199999"
@@ -54,12 +52,12 @@ class RefusedError(Exception):
         self.detail = detail
 
 
-def accepted(data: Mapping[str, object] | None, status: int = 200) -> Response:
+def accepted(data: Mapping[str, object] | None, status: int = 200) -> Document:
     """Return the answer to a call that succeeded."""
     return _envelope(status, "SUCCESS", "Success", "08100001", data)
 
 
-def refused(code: str, *, status: int | None = None, message: str | None = None) -> Response:
+def refused(code: str, *, status: int | None = None, message: str | None = None) -> Document:
     """Return a failing answer; a code that the document does not name is a 400 unless `status` says otherwise."""
     known = FAILURES.get(code, Failure(400, UNKNOWN_CODE_ID, code))
     return _envelope(status or known.status, code, message or known.message, known.code_id, None)
@@ -70,7 +68,7 @@ def new_request_id() -> str:
     return "OPA" + uuid.uuid4().hex.upper()
 
 
-def _envelope(status: int, code: str, message: str, code_id: str, data: Mapping[str, object] | None) -> Response:
+def _envelope(status: int, code: str, message: str, code_id: str, data: Mapping[str, object] | None) -> Document:
     request_notes().code = code
     body = {"resultInfo": {"code": code, "message": message, "codeId": code_id}, "data": data}
-    return Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json;charset=UTF-8")
+    return Document(body, status, "application/json;charset=UTF-8")

@@ -8,6 +8,7 @@ from sandbox.paypay.answers import FAILURES
 from sandbox.paypay.recon_content import FORMATS
 from sandbox.paypay.recon_transfer import transfer_words
 from sandbox.paypay.response_token import TOKEN_KINDS
+from sandbox.unkind import forms
 
 ENDPOINTS = ("link", "authorization", "unlink", "kyc_info", "kyc_passport", "kyc_passport_qr")
 # Every code of the document is a fault of its own; refuse is for codes that the document does not know.
@@ -86,4 +87,5 @@ DIALS: Mapping[str, Dial] = {
     "recon_break_at": Dial(None, whole_from(0)),
     "recon_bytes_per_s": Dial(1000, whole_from(1)),
     "recon_stall_s": Dial(60.0, seconds),
+    "unkind": Dial({}, forms),
 }

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from sandbox.core import Core
 from sandbox.dials import DialBoard
 from sandbox.journal import request_notes
-from sandbox.paypay import checks
+from sandbox.paypay import checks, variants
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.answers import accepted
 from sandbox.paypay.register import LinkSession, Register, User
@@ -125,9 +125,10 @@ class Linking:
             session.user_authorization_id = granted.id
             claims["userAuthorizationId"] = granted.id
             claims["profileIdentifier"] = user.profile_identifier
+        dice = self._core.unkindness.dice("paypay/token", user.key, self._dials.value("unkind", user.key))
         token = response_token(
             self._account,
-            claims,
+            variants.claims(claims, dice),
             now=self._core.clock.now(),
             ttl_s=self._dials.number("token_ttl_s", user.key) or 0.0,
             kind=self._dials.text("token", user.key) or "good",

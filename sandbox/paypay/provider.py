@@ -9,7 +9,7 @@ from sandbox import faults
 from sandbox.core import Core
 from sandbox.dials import DialBoard
 from sandbox.journal import request_notes
-from sandbox.paypay import answers
+from sandbox.paypay import answers, variants
 from sandbox.paypay.account import PayPayAccount, WebhookUrls
 from sandbox.paypay.answers import RefusedError
 from sandbox.paypay.control import control_blueprint
@@ -21,6 +21,7 @@ from sandbox.paypay.register import Register
 from sandbox.paypay.selfie import Selfies
 from sandbox.paypay.signature import Gate, SignatureError, SignedRequest
 from sandbox.paypay.webhooks import Notifier
+from sandbox.unkind import Dice, Document, worsen
 
 QR_SESSIONS_PATH = "/v1/qr/sessions"
 AUTHORIZATIONS_PATH = "/v2/user/authorizations"
@@ -98,7 +99,6 @@ class PayPayProvider:
             named = found[0].key if found is not None else _in_body("userAuthorizationId")
             return self._serve("kyc_passport_qr", named, lambda: self._reads.kyc_passport_qr(code_id))
 
-        wire.after_request(_with_request_id)
         return wire
 
     def _serve(self, endpoint: str, user: str | None, handle: Handle) -> Response:
@@ -108,6 +108,26 @@ class PayPayProvider:
             self.register.count(user, endpoint)
         request_notes().user_id = user
 
+        dice = self._dice(endpoint, user)
+        found = self._answer(endpoint, user, handle)
+        if isinstance(found, faults.UnansweredResponse):
+            return found
+        if isinstance(found, Document):
+            variants.vary(found.document, endpoint, dice)
+            _echo(found.document, user, dice)
+        if found.status_code == 201 and dice.takes("created_as_ok"):
+            found.status_code = 200
+        if not dice.takes("no_request_id"):
+            found.headers[answers.REQUEST_ID_HEADER] = answers.new_request_id()
+        return worsen(found, dice, promises_json=True)
+
+    def _dice(self, call: str, user: str | None) -> Dice:
+        # By the merchant's own id where there is one: authorization ids differ from run to run.
+        known = self.register.find(user) if user is not None else None
+        key = user if known is None else known.key
+        return self._core.unkindness.dice(f"paypay/{call}", key, self.dials.value("unkind", user))
+
+    def _answer(self, endpoint: str, user: str | None, handle: Handle) -> Response:
         def answer() -> Response:
             try:
                 return handle()
@@ -161,9 +181,11 @@ def _refusal(refusal: RefusedError) -> Response:
     return answers.refused(refusal.code)
 
 
-def _with_request_id(response: Response) -> Response:
-    response.headers[answers.REQUEST_ID_HEADER] = answers.new_request_id()
-    return response
+def _echo(document: dict[str, object], user: str | None, dice: Dice) -> None:
+    """Let the text of a refusal repeat the authorization id of the request."""
+    info = document["resultInfo"]
+    if isinstance(info, dict) and info["code"] != "SUCCESS" and info.get("message") and user and dice.takes("echo"):
+        info["message"] = f"{info['message']} [{user}]"
 
 
 def _refuse(fault: faults.Fault) -> Response:

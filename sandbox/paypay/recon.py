@@ -18,6 +18,7 @@ from sandbox.paypay.recon_content import Content, generated, generated_id, liste
 from sandbox.paypay.recon_transfer import Manner, respond, sentence
 from sandbox.paypay.register import Notification, Register
 from sandbox.paypay.webhooks import Notifier
+from sandbox.unkind import Dice
 
 __all__ = ["RECON_TYPES", "ReconFile", "ReconFiles", "ReconType", "generated_id"]
 
@@ -198,7 +199,10 @@ class ReconFiles:
     def _make(self, recon: ReconType, day: date) -> ReconFile:
         name = self._name(recon, day)
         ids = self._changed(recon.kind, day)
-        content = listed(ids, self._dials.words("recon_format", name))
+        formats = self._dials.words("recon_format", name)
+        if not formats and (unkind := self._dice("recon", recon.file_type, name).variant("recon_format")) is not None:
+            formats = (unkind,)
+        content = listed(ids, formats)
         file = ReconFile(recon.file_type, name, day, content, len(ids), self._core.clock.now())
         self._files[name] = file
         return file
@@ -232,8 +236,10 @@ class ReconFiles:
         file.expires_at = int(now + (self._dials.number("recon_url_ttl_s", file.name) or 0.0))
         file.path = self._url(base_url, name, str(file.expires_at))
         file.requests = 0
+        is_ms = self._dice("recon-notice", file_type, file.name).takes("requested_at_ms")
+        requested_at = str(int(now * 1000 if is_ms else now))
         file.notification = self._notifier.announce(
-            self._register.user("recon"), file_type, file.path, str(int(now)), delay_s if notice == "late" else 0.0
+            self._register.user("recon"), file_type, file.path, requested_at, delay_s if notice == "late" else 0.0
         )
 
     def _url(self, base_url: str, name: str, expires: str) -> str:
@@ -298,8 +304,12 @@ class ReconFiles:
             file.played, file.requests = (words, times), 0
         file.requests += 1
         break_at = self._dials.number("recon_break_at", file.name)
+        shown = words
+        if words == {"whole"}:
+            unkind = self._dice("recon-file", file.file_type, file.name).variant("recon_transfer")
+            shown = words if unkind is None else frozenset({unkind})
         manner = Manner(
-            words,
+            shown,
             bytes_per_s=self._dials.number("recon_bytes_per_s", file.name) or 1.0,
             break_at=None if break_at is None else int(break_at),
             stall_s=self._dials.number("recon_stall_s", file.name) or 0.0,
@@ -308,6 +318,9 @@ class ReconFiles:
             manner = manner.mended()
         is_changed = "changed" in words and file.requests > 1
         return (file.content.changed() if is_changed else file.content), manner
+
+    def _dice(self, call: str, file_type: str, name: str) -> Dice:
+        return self._core.unkindness.dice(f"paypay/{call}", file_type, self._dials.value("unkind", name))
 
     def _is_kept(self, file: ReconFile) -> bool:
         return self._core.clock.now() - file.made_at <= RETENTION_S

@@ -1,5 +1,6 @@
 """The selfie of a KYC Passport QR: a URL with a signature that expires, and an image that nobody sat for."""
 
+import gzip
 import hashlib
 import hmac
 import secrets
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.core import Core
 from sandbox.dials import DialBoard
+from sandbox.journal import request_notes
 from sandbox.paypay.register import User
 
 PATH = "/paypay/selfies"
@@ -65,7 +67,20 @@ class Selfies:
                 return redirect(f"{request.url}&followed=1", 302)
             case "slow":
                 self._core.hold(self._dials.number("selfie_slow_s", user_key) or 0.0)
-        return _image(selfie_id)
+        return self._unkindly(_image(selfie_id), user_key)
+
+    def _unkindly(self, image: Response, user_key: str) -> Response:
+        """Name another content type or none, and pack it, as a file store does that nobody told what it holds."""
+        dice = self._core.unkindness.dice("paypay/selfie", user_key, self._dials.value("unkind", user_key))
+        if (content_type := dice.variant("selfie_type")) is not None:
+            image.headers["Content-Type"] = content_type
+            if content_type == "none":
+                del image.headers["Content-Type"]
+        if dice.takes("selfie_gzip"):
+            image.set_data(gzip.compress(image.get_data()))
+            image.headers["Content-Encoding"] = "gzip"
+        request_notes().unkind = ", ".join(dice.taken) or None
+        return image
 
     def _signature(self, selfie_id: str, expires: str) -> str:
         text = f"{selfie_id}\n{expires}".encode("utf-8", "replace")

@@ -1,6 +1,5 @@
 """Webhook notifications, with PayPay's timing: little time to answer, few tries, then dropped for good."""
 
-import json
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -10,9 +9,11 @@ from urllib.parse import urlsplit, urlunsplit
 from sandbox.core import Core
 from sandbox.delivery import Answer, Delivery, RetryPolicy
 from sandbox.dials import DialBoard
+from sandbox.paypay import variants
 from sandbox.paypay.account import WebhookUrls
 from sandbox.paypay.dial_table import RETRIES
 from sandbox.paypay.register import Notification, Register, User
+from sandbox.unkind import Dice
 
 JSON_TYPE = "application/json"
 NOTIFICATION_TYPES: Mapping[str, str] = {
@@ -32,17 +33,17 @@ class Message:
     notification_type: str
     user_authorization_id: str
     raw_body: str | None = None
+    recon: Mapping[str, str] | None = None
 
-    def body(self) -> bytes:
-        """Return the bytes to be sent."""
-        if self.raw_body is not None:
-            return self.raw_body.encode("utf-8")
-        fields = {
+    def fields(self) -> Mapping[str, str]:
+        """Return what the document's JSON holds."""
+        if self.recon is not None:
+            return self.recon
+        return {
             "notification_type": self.notification_type,
             "notification_id": self.notification_id,
             "user_authorization_id": self.user_authorization_id,
         }
-        return json.dumps(fields).encode("utf-8")
 
 
 class Notifier:
@@ -69,7 +70,7 @@ class Notifier:
         for copy in range(copies):
             notification_id = new_notification_id() if is_new and copy else first
             message = Message(notification_id, NOTIFICATION_TYPES[kind], user_authorization_id)
-            notification = self._notification(user, kind, message)
+            notification = self._notification(user, kind, message, self._dice(kind, user))
             made.append(notification)
             self._dispatch(user, notification)
         return made
@@ -86,14 +87,14 @@ class Notifier:
             "path": path,
             "requestedAt": requested_at,
         }
-        message = Message(fields["notification_id"], fields["notification_type"], "", json.dumps(fields))
-        notification = self._notification(user, "recon", message)
+        message = Message(fields["notification_id"], fields["notification_type"], "", recon=fields)
+        notification = self._notification(user, "recon", message, self._dice("recon", user))
         self._dispatch(user, notification, delay_s)
         return notification
 
     def send_now(self, user: User, kind: str, message: Message, url: str | None = None) -> Notification:
         """Send one message at once, in this thread and without repeats, whatever the dials say."""
-        notification = self._notification(user, kind, message, url)
+        notification = self._notification(user, kind, message, Dice(None, {}), url)
         if notification.delivery.url:
             self._core.courier.send_once(notification.delivery)
         else:
@@ -120,16 +121,22 @@ class Notifier:
             del self._held[user.key]
             return held[::-1]
 
-    def _notification(self, user: User, kind: str, message: Message, url: str | None = None) -> Notification:
+    def _dice(self, kind: str, user: User) -> Dice:
+        return self._core.unkindness.dice(f"paypay/webhook-{kind}", user.key, self._dials.value("unkind", user.key))
+
+    def _notification(
+        self, user: User, kind: str, message: Message, dice: Dice, url: str | None = None
+    ) -> Notification:
         target = url or self._urls.of(kind) or ""
         timeout_s = self._dials.number("webhook_timeout_s", user.key) or 1.5
         pauses_s = RETRIES[self._dials.text(f"{kind}_retries", user.key) or "none"]
+        body, content_type = variants.notification(message.fields(), dice, JSON_TYPE)
         delivery = Delivery(
             user_id=user.key,
             url=target,
             shown_url=urlunsplit(urlsplit(target)._replace(query="", fragment="")),
-            body=message.body(),
-            content_type=JSON_TYPE,
+            body=body if message.raw_body is None else message.raw_body.encode("utf-8"),
+            content_type=content_type,
             policy=RetryPolicy(timeout_s, pauses_s),
             accepts=is_accepted,
             kind=kind,

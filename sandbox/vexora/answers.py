@@ -1,11 +1,10 @@
 """Vexora's answers: the envelope and the codes."""
 
-import json
+from collections.abc import Mapping
 from enum import Enum, StrEnum
 
-from flask import Response
-
 from sandbox.journal import request_notes
+from sandbox.unkind import Dice, Document, odd_text
 
 SUCCESS_CODE = "0000"
 
@@ -26,6 +25,9 @@ MESSAGES = {
     Status.APPROVED: "kyc approved",
     Status.REJECTED: "kyc rejected, please apply again",
 }
+
+
+REASON = "氏名のカタカナが登録口座の名義と一致しません。 The name does not match the account."
 
 
 class Failure(Enum):
@@ -54,18 +56,62 @@ class RefusedError(Exception):
         self.detail = detail
 
 
-def accepted(user_id: str, status: Status, timestamp_ms: int) -> Response:
+# Of the document's own example: not the id that its request sends.
+OTHER_USER_ID = "79x7p10nh4xd121m"
+USER_IDS = ("absent", "other", "same")
+
+
+def accepted(data: Mapping[str, object], timestamp_ms: int) -> Document:
     """Return the answer of the document for a call that arrived."""
-    data = {"userId": user_id, "authenticationStatus": status.value, "message": MESSAGES[status]}
     return _envelope(SUCCESS_CODE, "success", timestamp_ms, success=True, data=data)
 
 
-def refused(code: str, message: str, timestamp_ms: int) -> Response:
+def application_data(user_id: str, status: Status, which_id: str) -> dict[str, object]:
+    """Return `data` of an application. `which_id` is one of `USER_IDS`."""
+    return {**_user_id(user_id, which_id), "authenticationStatus": status.value, "message": MESSAGES[status]}
+
+
+def query_data(user_id: str, status: Status, which_id: str, reason: str) -> dict[str, object]:
+    """Return `data` of a query: the published page names the status and, for a rejection, why."""
+    shown = {"failReason": reason} if status is Status.REJECTED else {}
+    return {**_user_id(user_id, which_id), "authenticationStatus": status.value, **shown}
+
+
+def refused(code: str, message: str, timestamp_ms: int) -> Document:
     """Return a failing answer. HTTP 200, as every answer of Vexora; `data` is null (invented)."""
     return _envelope(code, message, timestamp_ms, success=False, data=None)
 
 
-def _envelope(code: str, message: str, timestamp_ms: int, *, success: bool, data: dict[str, str] | None) -> Response:
+def vary(document: dict[str, object], dice: Dice) -> None:
+    """Let the dice say what of an envelope is missing or of another type. `code` and the status stay as they are."""
+    if dice.takes("timestamp_text"):
+        document["timestamp"] = str(document["timestamp"])
+    if dice.takes("success_text"):
+        document["success"] = "true" if document["success"] else "false"
+    if (odd := odd_text(dice)) is not None:
+        document["msg"] = odd
+    data = document["data"]
+    if data is None:
+        match dice.variant("no_data"):
+            case "absent":
+                del document["data"]
+            case "empty":
+                document["data"] = {}
+    elif isinstance(data, dict) and "message" not in data and "failReason" not in data:
+        match dice.variant("no_reason"):
+            case "null":
+                data["failReason"] = None
+            case "empty":
+                data["failReason"] = ""
+
+
+def _user_id(user_id: str, which_id: str) -> dict[str, object]:
+    return {} if which_id == "absent" else {"userId": user_id if which_id == "same" else OTHER_USER_ID}
+
+
+def _envelope(
+    code: str, message: str, timestamp_ms: int, *, success: bool, data: Mapping[str, object] | None
+) -> Document:
     request_notes().code = code
     body = {"msg": message, "code": code, "timestamp": timestamp_ms, "success": success, "data": data}
-    return Response(json.dumps(body, ensure_ascii=False), 200, content_type="application/json;charset=UTF-8")
+    return Document(body, 200, "application/json;charset=UTF-8")

@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
+from xml.sax.saxutils import escape
 
 from sandbox.delivery import Answer, Delivery, RetryPolicy
+from sandbox.unkind import FORMS
 from sandbox.vexora.answers import MESSAGES, Status
 from sandbox.vexora.signature import expected_sign
 
@@ -15,24 +17,88 @@ PAUSES_S = (2.0, 5.0, 10.0, 30.0, 3600.0, 3 * 3600.0, 3 * 3600.0)
 ONE_TRY = RetryPolicy(TIMEOUT_S)
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
+BODIES = ("json", *FORMS["callback_body"].variants)
+_BOUNDARY = "----VexoraFormBoundary7MA4YWxkTrZu0gW"
+
+Fields = dict[str, object]
 
 
-def result_fields(user_id: str, status: Status, timestamp_ms: int, app_secret: str) -> dict[str, str]:
-    """Return the signed fields of a callback that says `status`. Names and contents are invented."""
-    fields = {
+def result_fields(user_id: str, status: Status, reason: str, timestamp_ms: int, values: str | None) -> Fields:
+    """Return the fields of a callback that says `status`. Names and contents are invented.
+
+    `values`: numbers (numbers where texts are documented elsewhere), mixed (and a boolean, a float and an object), or
+    None (texts).
+    """
+    fields: Fields = {
         "userId": user_id,
         "authenticationStatus": status.value,
-        "message": MESSAGES[status],
+        "message": reason if status is Status.REJECTED else MESSAGES[status],
         "timestamp": str(timestamp_ms),
     }
-    return {**fields, "sign": expected_sign(fields, app_secret)}
+    if values is not None:
+        fields |= {"authenticationStatus": int(status.value), "timestamp": timestamp_ms}
+    if values == "mixed":
+        fields |= {"success": True, "score": 1.0, "rate": 0.5, "detail": {"step": 2}}
+    return fields
 
 
-def encode(fields: Mapping[str, str], content_type: str) -> bytes:
-    """Return the fields as a JSON or a form body."""
-    if content_type == FORM_TYPE:
-        return urlencode(fields).encode("ascii")
-    return json.dumps(dict(fields), ensure_ascii=False).encode("utf-8")
+def encode(fields: Fields, body: str, app_secret: str, sign: str | None = None) -> tuple[bytes, str]:
+    """Return the fields, signed, as a body (one of `BODIES`), and the content type that it is sent with ("": none).
+
+    `sign`: none (no sign at all), upper (upper-case hex), or None (as the rule says).
+    """
+    if body == "surrogate":
+        fields = {**fields, "message": f"{fields['message']} \ud83d"}
+    texts = {name: _as_text(value) for name, value in fields.items()}
+    if sign != "none":
+        made = expected_sign(texts, app_secret)
+        shown = {"sign": made.upper() if sign == "upper" else made}
+        fields, texts = {**fields, **shown}, {**texts, **shown}
+    return _WRITERS[body](fields, texts), _TYPES.get(body, JSON_TYPE)
+
+
+def _json(fields: Fields, _texts: Mapping[str, str]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _form(_fields: Fields, texts: Mapping[str, str]) -> bytes:
+    return urlencode(texts).encode("ascii")
+
+
+def _multipart(_fields: Fields, texts: Mapping[str, str]) -> bytes:
+    head = 'Content-Disposition: form-data; name="{}"\r\n\r\n'
+    parts = "".join(f"--{_BOUNDARY}\r\n{head.format(name)}{text}\r\n" for name, text in texts.items())
+    return f"{parts}--{_BOUNDARY}--\r\n".encode()
+
+
+def _xml(_fields: Fields, texts: Mapping[str, str]) -> bytes:
+    elements = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in texts.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?><xml>{elements}</xml>'.encode()
+
+
+_WRITERS: Mapping[str, Callable[[Fields, Mapping[str, str]], bytes]] = {
+    **dict.fromkeys(["json", "json_as_form", "json_as_text", "json_no_type"], _json),
+    **dict.fromkeys(["form", "form_as_json", "form_no_type"], _form),
+    "multipart": _multipart,
+    "xml": _xml,
+    "empty": lambda _fields, _texts: b"",
+    "bom": lambda fields, texts: b"\xef\xbb\xbf" + _json(fields, texts),
+    "surrogate": lambda fields, _texts: json.dumps(fields).encode(),
+    # The first byte of a Shift_JIS character, in the middle of a text.
+    "not_utf8": lambda fields, texts: _json(fields, texts).replace(b'"message": "', b'"message": "\x83', 1),
+}
+_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(["form", "json_as_form"], FORM_TYPE),
+    **dict.fromkeys(["json_no_type", "form_no_type"], ""),
+    "json_as_text": "text/plain;charset=UTF-8",
+    "multipart": f"multipart/form-data; boundary={_BOUNDARY}",
+    "xml": "text/xml",
+}
+
+
+def _as_text(value: object) -> str:
+    """Return a value as a Java program would show it, by which it is signed."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def retry_policy(scale: float) -> RetryPolicy:

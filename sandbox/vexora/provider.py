@@ -7,8 +7,9 @@ from flask import Blueprint, Response, request
 from sandbox import faults
 from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
 from sandbox.delivery import Delivery
-from sandbox.dials import Dial, DialBoard, copies, factor, fault_of, one_of, seconds
+from sandbox.dials import Dial, DialBoard, copies, factor, fault_of, one_of, seconds, text
 from sandbox.journal import request_notes
+from sandbox.unkind import Dice, Document, forms, worsen
 from sandbox.vexora import answers, callbacks, checks
 from sandbox.vexora.answers import Failure, RefusedError, Status
 from sandbox.vexora.checks import VexoraAccount
@@ -17,16 +18,22 @@ from sandbox.vexora.register import OUTCOMES, Application, Register
 BASE_PATH = "/japan"
 FAULT_KINDS = faults.WIRE_KINDS | {"code_8000", "refuse"}
 DELAYED_S = 60.0
+SUBMISSIONS = ("latest", "earlier")
 STATUSES = tuple(status.value for status in Status)
 DIALS: Mapping[str, Dial] = {
     "review": Dial("approve", one_of("approve", "reject", "none")),
     "review_delay_s": Dial(2.0, seconds),
-    "callback": Dial("json", one_of("json", "form", "dropped", "duplicated", "delayed", "forged")),
+    "callback": Dial(None, one_of(*callbacks.BODIES, "dropped", "duplicated", "delayed", "forged")),
     "callback_delay_s": Dial(None, seconds),
     "callback_count": Dial(None, copies),
     "callback_claims": Dial(None, one_of(*STATUSES)),
     "retry_scale": Dial(1.0, factor),
     "query_status": Dial(None, one_of(*STATUSES)),
+    "query_about": Dial("latest", one_of(*SUBMISSIONS)),
+    "query_user_id": Dial("absent", one_of(*answers.USER_IDS)),
+    "apply_user_id": Dial("other", one_of(*answers.USER_IDS)),
+    "reason": Dial(answers.REASON, text),
+    "unkind": Dial({}, forms),
     "apply_fault": Dial(None, fault_of(FAULT_KINDS)),
     "query_fault": Dial(None, fault_of(FAULT_KINDS)),
 }
@@ -76,21 +83,34 @@ class VexoraProvider:
 
     def _serve(self, dial: str, user_id: str | None, handle: Callable[[], Response]) -> Response:
         request_notes().user_id = user_id
+        dice = self._dice(dial.removesuffix("_fault"), user_id)
 
         def answer() -> Response:
             try:
                 return handle()
             except RefusedError as refusal:
-                code, message = refusal.failure.value
-                request_notes().detail = refusal.detail or None
-                text = f"{message}: {refusal.detail}" if refusal.detail else message
-                return answers.refused(code, text, self._core.clock.now_ms())
+                return self._refusal(refusal, dice)
 
         fault = self.dials.take_fault(dial, user_id)
-        if fault is None:
-            return answer()
         own = {"code_8000": self._system_error, "refuse": self._refuse}
-        return faults.play(fault, answer, self._core.hold, own)
+        found = answer() if fault is None else faults.play(fault, answer, self._core.hold, own)
+        if isinstance(found, faults.UnansweredResponse):
+            return found
+        if isinstance(found, Document):
+            answers.vary(found.document, dice)
+        return worsen(found, dice, promises_json=False)
+
+    def _dice(self, call: str, user_id: str | None) -> Dice:
+        return self._core.unkindness.dice(f"vexora/{call}", user_id, self.dials.value("unkind", user_id))
+
+    def _refusal(self, refusal: RefusedError, dice: Dice) -> Response:
+        code, message = refusal.failure.value
+        request_notes().detail = refusal.detail or None
+        shown = f"{message}: {refusal.detail}" if refusal.detail else message
+        name = request.form.get("usernameFurigana")
+        if name and dice.takes("echo"):
+            shown = f"usernameFurigana [{name}] is not valid: {shown}"
+        return answers.refused(code, shown, self._core.clock.now_ms())
 
     def _system_error(self, _fault: faults.Fault) -> Response:
         return answers.refused(*Failure.SYSTEM_ERROR.value, self._core.clock.now_ms())
@@ -105,17 +125,24 @@ class VexoraProvider:
         checks.check_application(fields)
         application = self.register.apply(fields["userId"], fields["callBackUrl"])
         self._plan_review(application)
-        return answers.accepted(application.user_id, Status.PENDING, self._core.clock.now_ms())
+        which_id = str(self.dials.text("apply_user_id", application.user_id))
+        data = answers.application_data(application.user_id, Status.PENDING, which_id)
+        return answers.accepted(data, self._core.clock.now_ms())
 
     def _query(self) -> Response:
         fields = checks.json_fields(request)
         self._check(fields, checks.QUERY_FIELDS)
         user_id = fields["userId"]
-        application = self.register.latest(user_id)
+        application = self.register.latest(user_id, back=self.dials.text("query_about", user_id) == "earlier")
         if application is None:
             raise RefusedError(Failure.NO_USER)
         status = Status(self.dials.text("query_status", user_id) or application.status)
-        return answers.accepted(user_id, status, self._core.clock.now_ms())
+        which_id = str(self.dials.text("query_user_id", user_id))
+        data = answers.query_data(user_id, status, which_id, self._reason(user_id))
+        return answers.accepted(data, self._core.clock.now_ms())
+
+    def _reason(self, user_id: str) -> str:
+        return self.dials.text("reason", user_id) or ""
 
     def _check(self, fields: dict[str, str], required: frozenset[str]) -> None:
         checks.check_request(
@@ -154,31 +181,40 @@ class VexoraProvider:
 
     def _send_callbacks(self, application: Application) -> None:
         user_id = application.user_id
-        mode = self.dials.text("callback", user_id) or "json"
+        if not application.callback_url:
+            return
+        dice = self._dice("callback", user_id)
+        mode = self.dials.text("callback", user_id) or dice.variant("callback_body") or "json"
         delay_s = self.dials.number("callback_delay_s", user_id)
         if delay_s is None:
             delay_s = DELAYED_S if mode == "delayed" else 0.0
-        count = self.dials.number("callback_count", user_id) or (2 if mode == "duplicated" else 1)
+        is_double = mode == "duplicated" or (mode in callbacks.BODIES and dice.takes("callback_twice"))
+        count = self.dials.number("callback_count", user_id) or (2 if is_double else 1)
         claims = Status(self.dials.text("callback_claims", user_id) or application.status)
-        for _ in range(int(count)):
-            callback = self._callback(application, mode, claims)
+        for _ in range(int(count)):  # the same dice: the same bytes
+            callback = self._callback(application, mode, claims, dice)
             self.register.add_callback(user_id, callback)
             if mode == "dropped":
                 callback.state = "dropped"
             else:
                 self._core.courier.send(callback, delay_s)
 
-    def _callback(self, application: Application, mode: str, claims: Status) -> Delivery:
+    def _callback(self, application: Application, mode: str, claims: Status, dice: Dice) -> Delivery:
         # Who forges has neither the token nor the app secret, and does not try twice.
         is_forged = mode == "forged"
+        user_id = application.user_id
+        fields = callbacks.result_fields(
+            user_id, claims, self._reason(user_id), self._core.clock.now_ms(), dice.variant("callback_values")
+        )
         secret = "not the secret" if is_forged else self._account.app_secret
-        fields = callbacks.result_fields(application.user_id, claims, self._core.clock.now_ms(), secret)
-        content_type = callbacks.FORM_TYPE if mode == "form" else callbacks.JSON_TYPE
-        scale = self.dials.number("retry_scale", application.user_id)
+        scale = self.dials.number("retry_scale", user_id)
+        body, content_type = callbacks.encode(
+            fields, mode if mode in callbacks.BODIES else "json", secret, dice.variant("callback_sign")
+        )
         return callbacks.delivery(
-            user_id=application.user_id,
+            user_id=user_id,
             url=callbacks.forged(application.callback_url) if is_forged else application.callback_url,
-            body=callbacks.encode(fields, content_type),
+            body=body,
             content_type=content_type,
             policy=callbacks.ONE_TRY if is_forged else callbacks.retry_policy(1.0 if scale is None else scale),
             kind=mode,
@@ -188,26 +224,24 @@ class VexoraProvider:
     def callback_now(self, user_id: str, overrides: Mapping[str, object]) -> Delivery:
         """Send one callback at once, in this thread and without repeats, and return what came of it.
 
-        Overrides: `format` (json, form), `claims` ("0".."3"), `forged` (wrong token), `sign` (right, wrong,
-        none), `raw_body` (sent as it is) and `content_type`. Raises ControlError.
+        Overrides: `format` (a body of `BODIES`), `claims` ("0".."3"), `submission` (latest, earlier), `forged` (wrong
+        token), `sign` (right, upper, wrong, none), `values` (numbers, mixed), `raw_body` (sent as it is) and
+        `content_type`. Nothing is left to the seed. Raises ControlError.
         """
         _check_overrides(overrides)
-        application = self.register.latest(user_id)
-        if application is None:
-            raise ControlError(404, f"The user {user_id!r} has not applied.")
+        application = self._open_to_callbacks(user_id, back=overrides.get("submission") == "earlier")
         is_forged = overrides.get("forged", False) is True
-        sign = overrides.get("sign", "wrong" if is_forged else "right")
-        secret = self._account.app_secret if sign == "right" else "not the secret"
+        sign = str(overrides.get("sign", "wrong" if is_forged else "right"))
         claims = Status(str(overrides.get("claims", application.status.value)))
-        fields = callbacks.result_fields(user_id, claims, self._core.clock.now_ms(), secret)
-        if sign == "none":
-            del fields["sign"]
-        content_type = callbacks.FORM_TYPE if overrides.get("format") == "form" else callbacks.JSON_TYPE
+        values = None if "values" not in overrides else str(overrides["values"])
+        fields = callbacks.result_fields(user_id, claims, self._reason(user_id), self._core.clock.now_ms(), values)
+        secret = "not the secret" if sign == "wrong" else self._account.app_secret
+        body, content_type = callbacks.encode(fields, str(overrides.get("format", "json")), secret, sign)
         raw = overrides.get("raw_body")
         callback = callbacks.delivery(
             user_id=user_id,
             url=callbacks.forged(application.callback_url) if is_forged else application.callback_url,
-            body=callbacks.encode(fields, content_type) if raw is None else str(raw).encode("utf-8"),
+            body=body if raw is None else str(raw).encode("utf-8"),
             content_type=str(overrides.get("content_type", content_type)),
             policy=callbacks.ONE_TRY,
             kind="manual",
@@ -216,6 +250,14 @@ class VexoraProvider:
         self.register.add_callback(user_id, callback)
         self._core.courier.send_once(callback)
         return callback
+
+    def _open_to_callbacks(self, user_id: str, *, back: bool) -> Application:
+        application = self.register.latest(user_id, back=back)
+        if application is None:
+            raise ControlError(404, f"The user {user_id!r} has not applied.")
+        if not application.callback_url:
+            raise ControlError(409, f"The user {user_id!r} was known before we applied: no callback URL is known.")
+        return application
 
     # --- control ---
 
@@ -239,6 +281,14 @@ class VexoraProvider:
             self.review_now(user_id, outcome)
             return self.register.view(user_id)
 
+        @control.post("/<user_id>/known")
+        def known(user_id: str) -> Mapping[str, object]:
+            outcome = control_object().get("outcome")
+            if outcome not in OUTCOMES:
+                raise ControlError(400, 'The body must be {"outcome": "approve"} or {"outcome": "reject"}.')
+            self.register.know(user_id, str(outcome))
+            return self.register.view(user_id)
+
         @control.post("/<user_id>/callback")
         def callback(user_id: str) -> Mapping[str, object]:
             return self.callback_now(user_id, control_object()).view()
@@ -247,10 +297,12 @@ class VexoraProvider:
 
 
 _OVERRIDES: Mapping[str, tuple[object, ...] | type] = {
-    "format": ("json", "form"),
+    "format": callbacks.BODIES,
+    "submission": SUBMISSIONS,
     "claims": STATUSES,
     "forged": (True, False),
-    "sign": ("right", "wrong", "none"),
+    "sign": ("right", "upper", "wrong", "none"),
+    "values": ("numbers", "mixed"),
     "raw_body": str,
     "content_type": str,
 }

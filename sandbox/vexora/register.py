@@ -61,11 +61,18 @@ class Register:
             self._user(user_id).applications.append(application)
             return application
 
-    def latest(self, user_id: str) -> Application | None:
-        """Return the newest application of a user, or None."""
+    def know(self, user_id: str, outcome: str) -> None:
+        """Know a user as decided before the merchant's first application, of which no callback URL is known."""
+        with self._lock:
+            self._user(user_id).applications.append(Application(user_id, "", OUTCOMES[outcome]))
+
+    def latest(self, user_id: str, *, back: bool = False) -> Application | None:
+        """Return the newest application of a user, or None; with `back` the one before it, if there is one."""
         with self._lock:
             user = self._users.get(user_id)
-            return user.applications[-1] if user and user.applications else None
+            if user is None or not user.applications:
+                return None
+            return user.applications[-2 if back and len(user.applications) > 1 else -1]
 
     def begin_review(self, application: Application) -> None:
         """Put a pending application under review."""

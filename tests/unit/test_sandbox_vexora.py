@@ -138,7 +138,7 @@ def test_apply_answers_the_envelope_of_the_document(merchant: Merchant) -> None:
         "timestamp": int(NOW * 1000),
         "success": True,
         "data": {
-            "userId": "user-1",
+            "userId": "79x7p10nh4xd121m",
             "authenticationStatus": "0",
             "message": "apply for kyc successful, Please authentication",
         },
@@ -508,7 +508,7 @@ def test_dials_are_merged_shown_and_unset(merchant: Merchant) -> None:
     http.put("/_sandbox/dials/vexora", json={"callback": None, "apply_fault": "reset"})
     view = http.get("/_sandbox/dials/vexora").get_json()
     assert view["set"] == {"review": "reject", "apply_fault": {"kind": "reset", "when": "before"}}
-    assert view["effective"]["callback"] == "json"
+    assert view["effective"]["callback"] is None
     http.put("/_sandbox/dials/vexora/user-2", json={"review": "none"})
     assert http.get("/_sandbox/dials/vexora/user-2").get_json()["effective"]["review"] == "none"
     assert http.get("/_sandbox/dials/vexora").get_json()["users"] == ["user-2"]
@@ -556,7 +556,7 @@ def test_callback_now_with_overrides(merchant: Merchant) -> None:
     assert "sign" not in json.loads(merchant.received[-1][1])
     merchant.http.post(path, json={"raw_body": "{", "content_type": "text/plain"})
     assert merchant.received[-1][1:3] == (b"{", "text/plain")
-    for wrong in ({"claims": "9"}, {"format": "xml"}, {"forged": 2}, {"x": 1}, {"raw_body": 1}):
+    for wrong in ({"claims": "9"}, {"format": "fax"}, {"forged": 2}, {"x": 1}, {"raw_body": 1}):
         assert merchant.http.post(path, json=wrong).status_code == 400
     assert merchant.status() == "0"
 
@@ -579,7 +579,7 @@ def test_journal_tells_everything_but_secrets(merchant: Merchant) -> None:
 def test_health_users_and_unknown_user(merchant: Merchant) -> None:
     merchant.apply()
     health = merchant.http.get("/_sandbox/health").get_json()
-    assert health == {"ok": True, "providers": ["paypay", "vexora"], "scheduled": 2}
+    assert health == {"ok": True, "providers": ["paypay", "vexora"], "scheduled": 2, "seed": None}
     assert merchant.http.get("/_sandbox/vexora/users").get_json() == {"users": ["user-1"]}
     assert merchant.user("nobody")["apply_calls"] == 0
     assert merchant.http.get("/_sandbox/vexora/users").get_json() == {"users": ["user-1"]}

@@ -1,0 +1,78 @@
+"""What of PayPay's answers and notifications is missing or of another type, as the dice say.
+
+Promised are: `resultInfo.code`; of `data` the link's URL and code id, the authorization's id, status, scopes and
+`expireAt`, and the five names of a KYC that are proven. Nothing else is (docs/providers.md §1.2).
+"""
+
+from collections.abc import Callable, Mapping, MutableMapping
+
+from sandbox.unkind import Dice, odd_text, other_type, written
+
+PROVEN_KYC_KEYS = frozenset({"status", "eKycDocument", "residenceType", "expiryDate", "selfieImageUrl"})
+_EPOCHS = ("expireAt", "issuedAt")
+_UNPROMISED_OF_AUTHORIZATION = ("referenceIds", "issuedAt")
+# Claims of a response token that PayPay does not document.
+_CLAIMS: Mapping[str, Mapping[str, object]] = {
+    "numbers": {"sub": 4711, "jti": 20261127, "nbf": 0},
+    "null": {"sub": None, "jti": None, "scope": None},
+    "absent": {},
+}
+_UNPROMISED_CLAIMS = ("referenceId", "profileIdentifier")
+
+
+def vary(document: MutableMapping[str, object], endpoint: str, dice: Dice) -> None:
+    """Change an envelope in place. The code and what decides in `data` stay as they are."""
+    info = document["resultInfo"]
+    assert isinstance(info, dict)
+    _change(info, ["codeId"], dice.variant("code_id"), {"number": lambda value: int(str(value))})
+    if (odd := odd_text(dice)) is not None:
+        info["message"] = odd
+    _change(info, ["message"], dice.variant("no_message"))
+    data = document["data"]
+    if not isinstance(data, dict):
+        match dice.variant("no_data"):
+            case "absent":
+                del document["data"]
+            case "empty":
+                document["data"] = {}
+    elif endpoint == "authorization":
+        _change(data, _EPOCHS, "text" if dice.takes("epoch_text") else None, {"text": str})
+        _change(data, _UNPROMISED_OF_AUTHORIZATION, dice.variant("authorization_keys"))
+    elif endpoint.startswith("kyc_"):
+        names = [name for name in data if name not in PROVEN_KYC_KEYS]
+        variant = dice.variant("kyc_keys")
+        if variant == "renamed":
+            for name in names:
+                data[f"kyc_{name.lower()}"] = data.pop(name)
+        else:
+            _change(data, names, variant)
+
+
+def claims(known: dict[str, object], dice: Dice) -> dict[str, object]:
+    """Return the claims of a response token with others that no document names, or without what decides nothing."""
+    variant = dice.variant("token_claims")
+    if variant is None:
+        return known
+    dropped = _UNPROMISED_CLAIMS if variant == "absent" else ()
+    return {name: value for name, value in known.items() if name not in dropped} | dict(_CLAIMS[variant])
+
+
+def notification(fields: Mapping[str, object], dice: Dice, json_type: str) -> tuple[bytes, str]:
+    """Return the body of a notification, and its content type ("" for none): the document names none."""
+    content_type = other_type(dice.variant("webhook_type"), may_be_text=True)
+    return written(fields, dice), json_type if content_type is None else content_type
+
+
+def _change(
+    target: dict[str, object],
+    names: "list[str] | tuple[str, ...]",
+    variant: str | None,
+    conversions: Mapping[str, Callable[[object], object]] | None = None,
+) -> None:
+    for name in names:
+        if name not in target or variant is None:
+            continue
+        if variant == "absent":
+            del target[name]
+        else:
+            target[name] = None if variant == "null" else (conversions or {})[variant](target[name])
