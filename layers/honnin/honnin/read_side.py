@@ -131,8 +131,8 @@ class UserView(AnswerModel):
 
 
 class EntryView(AnswerModel):
-    """One timeline entry. `cause` is api, webhook, recon, poll or operator (`honninctl reread`); `from` is null where there
-    was nothing."""
+    """One timeline entry. `cause` is api, webhook, recon, poll or operator (`honninctl reread`); `from` is null where
+    there was nothing."""
 
     at: UtcTime
     event_id: str
