@@ -99,7 +99,7 @@ FORMS: Mapping[str, Form] = {
     "requested_at_ms": Form(0.3),
     "selfie_gzip": Form(0.2),
     "selfie_type": Form(0.6, ("image/jpg", "binary/octet-stream", "application/octet-stream", "image/PNG", "none")),
-    "token_claims": Form(0.5, ("numbers", "null", "absent")),  # claims that are not documented
+    "token_claims": Form(0.5, ("numbers", "null", "lists")),  # claims that are not documented
     "webhook_type": Form(0.4, ("other_case", "charset", "none", "text")),
 }
 

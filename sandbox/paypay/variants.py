@@ -15,9 +15,8 @@ _UNPROMISED_OF_AUTHORIZATION = ("referenceIds", "issuedAt")
 _CLAIMS: Mapping[str, Mapping[str, object]] = {
     "numbers": {"sub": 4711, "jti": 20261127, "nbf": 0},
     "null": {"sub": None, "jti": None, "scope": None},
-    "absent": {},
+    "lists": {"sub": ["4711"], "jti": True, "roles": []},
 }
-_UNPROMISED_CLAIMS = ("referenceId", "profileIdentifier")
 
 
 def vary(document: MutableMapping[str, object], endpoint: str, dice: Dice) -> None:
@@ -49,12 +48,9 @@ def vary(document: MutableMapping[str, object], endpoint: str, dice: Dice) -> No
 
 
 def claims(known: dict[str, object], dice: Dice) -> dict[str, object]:
-    """Return the claims of a response token with others that no document names, or without what decides nothing."""
+    """Return the claims of a response token, and others that no document names."""
     variant = dice.variant("token_claims")
-    if variant is None:
-        return known
-    dropped = _UNPROMISED_CLAIMS if variant == "absent" else ()
-    return {name: value for name, value in known.items() if name not in dropped} | dict(_CLAIMS[variant])
+    return known if variant is None else {**known, **_CLAIMS[variant]}
 
 
 def notification(fields: Mapping[str, object], dice: Dice, json_type: str) -> tuple[bytes, str]:
