@@ -16,7 +16,8 @@ from local.errors import LocalError
 from local.stack import Stack
 from local.steps import Steps
 
-_DEADLINE_S = 60.0
+# A busy machine takes half a minute for a cold start, and a provider pauses between its tries.
+_DEADLINE_S = 120.0
 _POLL_S = 0.2
 _SETTLE_S = 1.0
 """How long a status must stand still before we believe that nothing will change it."""
