@@ -53,7 +53,7 @@ class World:
             store=self.store,
             client=self.vexora,
             publisher=self.publisher,
-            webhook_api_url="https://hooks.example.com/v1",
+            webhook_api_url=lambda: "https://hooks.example.com/v1",
             callback_key=lambda: "callback-key",
             poll_delays_s=DELAYS_S,
             now=self.tick,
