@@ -104,6 +104,7 @@ def _status(status: "UserStatus") -> dict[str, Any]:
         "formerSubmissionIds": list(status.former_submission_ids),
         "submittedAt": status.submitted_at,
         "staleAt": status.stale_at,
+        "reason": status.reason,
         "userAuthorizationId": status.user_authorization_id,
         "formerUserAuthorizationIds": list(status.former_authorization_ids),
         "scopes": list(status.scopes),
@@ -203,7 +204,10 @@ def _qr(qr: "LinkSession | PassportQr", *, reveal: bool) -> dict[str, Any]:
 def _masked(value: Any, authorization_ids: Sequence[str]) -> Any:
     """The same, with every authorization id by its ends."""
     if isinstance(value, dict):
-        return {name: _masked(each, authorization_ids) for name, each in value.items()}
+        # `reason`: why a provider rejected the user, in its own words.
+        return {
+            name: "…" if name == "reason" and each else _masked(each, authorization_ids) for name, each in value.items()
+        }
     if isinstance(value, list):
         return [_masked(each, authorization_ids) for each in value]
     if isinstance(value, str):

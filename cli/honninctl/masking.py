@@ -38,4 +38,8 @@ def authorization(value: str | None, *, reveal: bool) -> str | None:
 
 def timeline_entry(entry: Mapping[str, Any], *, reveal: bool) -> dict[str, Any]:
     """A timeline entry, in the merchant API's shape, as it may be shown."""
-    return {**entry, "eventId": event_id(str(entry["eventId"]), reveal=reveal)}
+    shown = {**entry, "eventId": event_id(str(entry["eventId"]), reveal=reveal)}
+    # Why a provider rejected somebody, in its own words: they may hold anything.
+    if not reveal and "reason" in entry["detail"]:
+        shown["detail"] = {**entry["detail"], "reason": "…"}
+    return shown

@@ -227,7 +227,7 @@ def _short(text: str) -> str:
 
 def _remark(provider: dict[str, Any]) -> str:
     if provider.get("stale"):
-        return "still open after the last poll: ask Vexora"
+        return "still open after 30 days: honninctl reread, then ask Vexora"
     if provider.get("submissionId"):
         return f"submission {provider['submissionId']}"
     return "scopes " + ", ".join(provider["scopes"]) if provider.get("scopes") else ""

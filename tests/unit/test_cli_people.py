@@ -145,6 +145,14 @@ def test_timeline_all_takes_every_page_and_reveal_shows_ids(merchant: Merchant) 
     assert found["entries"][0]["eventId"] == REPAIR
 
 
+def test_the_reason_of_a_rejection_may_be_personal_and_takes_reveal(merchant: Merchant) -> None:
+    entry = {**_page(1, None)["entries"][0], "detail": {"reason": "テスト ハナコ", "submissionId": "s-1"}}
+    merchant.deployment.api.extend([{"entries": [entry], "cursor": None}] * 2)
+    masked = json.loads(run("timeline", "u", "--json").stdout)["entries"][0]["detail"]
+    assert masked == {"reason": "…", "submissionId": "s-1"}
+    assert "ハナコ" in run("timeline", "u", "--reveal").stdout
+
+
 def test_timeline_for_people_stops_at_the_limit_where_nobody_can_be_asked(merchant: Merchant) -> None:
     merchant.deployment.api.append(_page(2, "c1"))
     ended = run("timeline", "u", "--limit", "2")
@@ -315,8 +323,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 # Secrets of ours, and what the index needs.
 _NOT_SHOWN = {"code_verifier", "used_token", "due_kind", "due_at"}
-# Families of keys that name nobody: files, providers, and the hashes of erased authorizations.
-_OF_NOBODY = {"RECON", "PROVIDER", "ERASED"}
+# Families of keys that name nobody: files, providers, the hashes of erased authorizations, failures of messages.
+_OF_NOBODY = {"RECON", "PROVIDER", "ERASED", "FAILURE"}
 
 
 def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Merchant) -> None:
