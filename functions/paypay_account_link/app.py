@@ -1,6 +1,6 @@
 """`POST /paypay/account-links` (IAM) and `GET /paypay/account-links/callback` (public): link a PayPay account."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -60,5 +60,6 @@ def _links() -> AccountLinks:
         api_secret=_api_secret,
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
+        session_life=timedelta(minutes=settings().paypay_link_session_minutes),
         now=lambda: datetime.now(UTC),
     )
