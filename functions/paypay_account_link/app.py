@@ -52,7 +52,7 @@ def _api_secret(*, refresh: bool = False) -> str:
 
 @cache
 def _links() -> AccountLinks:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
     return AccountLinks(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
@@ -61,5 +61,9 @@ def _links() -> AccountLinks:
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
         session_life=timedelta(minutes=settings().paypay_link_session_minutes),
-        now=lambda: datetime.now(UTC),
+        now=_now,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -455,7 +455,7 @@ def test_the_kyc_passport_flow_ends_verified_without_the_caller_knowing_the_veri
     assert asked["statusCode"] == 201
     assert before_linking["statusCode"] == 409
     assert (done["statusCode"], done["json"]["status"]) == (200, "VERIFIED")
-    known = stack.store.passport_qr(code_id, 0)
+    known = stack.store.passport_qr(code_id)
     assert known is not None
     assert 43 <= len(known.code_verifier) <= 64
     challenge = box.paypay.register.user("user-0001").sessions[0].link.code_challenge
@@ -480,7 +480,7 @@ def test_the_challenge_stands_where_the_parameter_says(
     found = sent[0]
     for name in place.split("."):
         found = found[name]
-    known = stack.store.passport_qr("code-1", 0)
+    known = stack.store.passport_qr("code-1")
     assert known is not None
     assert found == pkce.challenge(known.code_verifier)
     assert sent[0]["kycPassport"]["hint"] == "x"

@@ -280,26 +280,22 @@ def _read_body(request: Request) -> bytes:
     return body
 
 
-def _text_of(body: bytes, encoding: str) -> str:
-    """The body as text, without a byte order mark (RFC 8259 §8.1 lets a reader pass over it).
-
-    A byte that does not belong becomes half of a surrogate pair: harmless in a text that decides nothing, and refused
-    in an id.
-    """
-    return body.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")
-
-
 def _read_object(body: bytes) -> dict[str, Any]:
-    """A JSON object whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS."""
+    """A JSON object whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS.
+
+    A byte order mark is passed over, as RFC 8259 §8.1 lets a reader do. A stray byte becomes half of a surrogate pair:
+    harmless in a text that decides nothing, and refused in an id.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
     for encoding in ("utf-8", "cp932"):
         # A deeply nested body ends in RecursionError, a huge number in ValueError. In Shift_JIS the second half of a
         # character may look like a backslash, which breaks what is read as UTF-8.
         with suppress(ValueError, RecursionError):
-            value = json.loads(_text_of(body, encoding), strict=False)
+            value = json.loads(body.decode(encoding, "surrogateescape"), strict=False)
             if not isinstance(value, dict):
                 raise RefusedError(400, "the body is not a JSON object")
             return value
-    raise RefusedError(400, "the body is neither JSON nor a form")
+    raise RefusedError(400, "the body is not JSON")
 
 
 def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
