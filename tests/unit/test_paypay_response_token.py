@@ -168,14 +168,10 @@ def test_thirty_seconds_after_its_expiry_a_token_is_refused(past_s: int) -> None
         verify(token(), now=EXP + past_s)
 
 
-NOT_DOCUMENTED: list[dict[str, Any]] = [
-    {name: value} for name in ("sub", "jti", "iat", "auth_time", "azp") for value in (7, 1.5, "", "x", [], {}, True)
-]
-
-
-@pytest.mark.parametrize("extra", NOT_DOCUMENTED, ids=str)
-def test_claims_that_paypay_does_not_document_may_be_anything(extra: dict[str, Any]) -> None:
-    assert verify(token(extra)).result is LinkResult.SUCCEEDED
+@pytest.mark.parametrize("name", ["sub", "jti", "iat", "auth_time", "azp"])
+@pytest.mark.parametrize("value", [7, 1.5, "", "x", [], {}, True])
+def test_claims_that_paypay_does_not_document_may_be_anything(name: str, value: Any) -> None:
+    assert verify(token({name: value})).result is LinkResult.SUCCEEDED
 
 
 @pytest.mark.parametrize("name", ["sub", "jti", "iat", "nbf", "profileIdentifier"])

@@ -6,6 +6,7 @@ reason TransactionConflict, or with those of a throttled partition. botocore rep
 
 import inspect
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -60,7 +61,7 @@ class Colliding:
     def __init__(self, db: Any) -> None:
         self._db = db
         self.times = 0
-        self.codes = ("None", "TransactionConflict")
+        self.codes: tuple[str, ...] = ("None", "TransactionConflict")
         self.made: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -82,7 +83,7 @@ class Colliding:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr(store_module.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     return slept
 
 
