@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -142,7 +142,9 @@ class World:
         self.log = io.StringIO()
         self._secret_key = self.paypay.api_key
         self._store = self._parts.store(
-            "StateTable", cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary))
+            "StateTable",
+            cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary)),
+            now=self.clock.peek,
         )
         self._publisher = Publisher("bus", self._store, cast("EventBridgeClient", self.bus))
         # No answer here names a selfie.
@@ -410,6 +412,7 @@ class World:
             api_secret=_api_secret,
             audience=_ACCOUNT.client_id,
             pkce_field="kycPassport.codeChallenge",
+            session_life=timedelta(hours=1),
             now=self.clock,
         )
 

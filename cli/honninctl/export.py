@@ -44,7 +44,7 @@ def export(
     NotFoundError
         Neither the table nor the bucket knows the user.
     """
-    footprint = deployment.store.footprint(user_id)
+    footprint = deployment.store.footprint(user_id, expired=False)
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
@@ -86,7 +86,7 @@ def _of_table(
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "ledgerLines": [_line(name, each) for name in ids for each in store.ledger_lines(name, until)],
-        "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, now, whole_table=whole_table)],
+        "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
         "erasures": [_erasure(each) for each in store.certificates(footprint.user_id)],
     }
 
@@ -169,15 +169,13 @@ def _erasure(certificate: "Certificate") -> dict[str, Any]:
     }
 
 
-def _qrs(
-    store: "Store", footprint: "Footprint", now: datetime, *, whole_table: bool
-) -> Iterator["LinkSession | PassportQr"]:
+def _qrs(store: "Store", footprint: "Footprint", *, whole_table: bool) -> Iterator["LinkSession | PassportQr"]:
     """The QRs of a user: the codes that the statuses name, or whatever the whole table holds."""
     if whole_table:
         yield from store.qrs_of(footprint.user_id)
         return
     for status in footprint.statuses:
-        code = store.passport_qr(status.code_id, int(now.timestamp())) if status.code_id else None
+        code = store.passport_qr(status.code_id) if status.code_id else None
         if code:
             yield code
 

@@ -34,7 +34,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 @cache
 def _store() -> Store:
-    return Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    return Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
 
 
 @cache
@@ -52,15 +52,19 @@ def _processor() -> EventProcessor:
             recon_files=ReconFiles(
                 settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files
             ),
-            now=lambda: datetime.now(UTC),
+            now=_now,
         ),
         sweep=ErasureSweep(store, Vault(settings().personal_data_bucket)),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
-        now=lambda: datetime.now(UTC),
+        now=_now,
     )
 
 
 def _queue(batch: dict[str, Any]) -> worker.Queue:
     url = worker.queue_of(batch, (settings().event_queue_url, settings().recon_notice_queue_url))
     return worker.Queue(url, settings().dead_letter_queue_url)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,6 +1,6 @@
 """`POST /paypay/account-links` (IAM) and `GET /paypay/account-links/callback` (public): link a PayPay account."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -52,7 +52,7 @@ def _api_secret(*, refresh: bool = False) -> str:
 
 @cache
 def _links() -> AccountLinks:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
     return AccountLinks(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
@@ -60,5 +60,10 @@ def _links() -> AccountLinks:
         api_secret=_api_secret,
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
-        now=lambda: datetime.now(UTC),
+        session_life=timedelta(minutes=settings().paypay_link_session_minutes),
+        now=_now,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -55,7 +55,7 @@ def _api() -> MerchantApi:
 
 @cache
 def _reads() -> KycReads:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
     return KycReads(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),
@@ -64,5 +64,9 @@ def _reads() -> KycReads:
             Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
         ),
         publisher=Publisher(settings().event_bus, store),
-        now=lambda: datetime.now(UTC),
+        now=_now,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

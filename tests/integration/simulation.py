@@ -314,7 +314,8 @@ class World:
         self.sent: list[str] = []
         self._serial = itertools.count()
         guarded_bus = cast("EventBridgeClient", Guarded(self.bus, self.boundary))
-        self.store = parts.store(TABLE, cast("DynamoDBClient", Guarded(client, self.boundary)))
+        guarded = cast("DynamoDBClient", Guarded(client, self.boundary))
+        self.store = parts.store(TABLE, guarded, now=lambda: self.clock.now)
         self.publisher = Publisher("bus", self.store, guarded_bus)
         self.submissions = parts.submissions(
             store=self.store,
@@ -598,7 +599,7 @@ class RecordFirstStore(Store):
                 error.response["CancellationReasons"].insert(0, {"Code": "None"})
                 raise
 
-        Store(self._table, cast("DynamoDBClient", _With(self._db, in_two))).apply(effect)
+        Store(self._table, cast("DynamoDBClient", _With(self._db, in_two)), now=self._now).apply(effect)
 
 
 class UnfencedStore(Store):

@@ -295,7 +295,7 @@ class World:
 
     def _make(self) -> None:
         clock, guard = self.clock, self._guarded
-        self.store = self._parts.store(TABLE, cast("DynamoDBClient", guard(self._table)))
+        self.store = self._parts.store(TABLE, cast("DynamoDBClient", guard(self._table)), now=lambda: clock.now)
         publisher = Publisher("bus", self.store, cast("EventBridgeClient", guard(self.bus)))
         s3 = cast("S3Client", guard(self.objects))
         bucket = ReconBucket("recon", s3)

@@ -24,6 +24,7 @@ from honnin.store import (
 )
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
+from tests.fakes import FakeClock
 from tests.tables import create_table, template
 
 SINCE = datetime.fromisoformat("2026-11-20T03:00:00Z")
@@ -44,7 +45,7 @@ class Tables:
         schema = template()["Resources"]["StateTable"]["Properties"]
         wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
         self.db.create_table(TableName="restored", **{name: schema[name] for name in wanted})
-        self.live, self.restored = (Store(name, self.db) for name in self.names.values())
+        self.live, self.restored = (Store(name, self.db, now=FakeClock()) for name in self.names.values())
 
     def restore(self) -> None:
         """What the live table is at this moment is what the other one was restored to."""

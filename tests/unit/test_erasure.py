@@ -141,7 +141,7 @@ class World:
         db, bucket = dynamodb(), s3()
         bucket.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
         bucket.put_bucket_versioning(Bucket="vault", VersioningConfiguration={"Status": "Enabled"})
-        self.store = Store(create_table(db, "StateTable"), db, timeline_days=timeline_days)
+        self.store = Store(create_table(db, "StateTable"), db, timeline_days=timeline_days, now=lambda: self.clock())
         self.moments = Moments(db, bucket)
         self.vault = Vault("vault", bucket)
         self.clock = FakeClock()
@@ -336,7 +336,7 @@ def test_nothing_is_left_that_identifies_the_user_at_paypay(world: World) -> Non
     world.erase()
 
     assert world.naming(LINKED, FORMER) == []
-    assert world.store.passport_qr(CODE, 0) is None
+    assert world.store.passport_qr(CODE) is None
     assert world.kept() == []
     assert world.store.statuses(USER) == []
     assert world.store.linked_user(LINKED) is None
@@ -812,7 +812,7 @@ def erased_in_spite_of(*crashes: int) -> Ending:
             moments = world.moments.passed
             world.sweep()
             assert_complete(world, certificate)
-            return Ending(certificate, moments, world.store.passport_qr(CODE, 0) is not None)
+            return Ending(certificate, moments, world.store.passport_qr(CODE) is not None)
         finally:
             world.moments.off()
 

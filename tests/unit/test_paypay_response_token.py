@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from honnin.errors import ConfigurationError
 from honnin.paypay import response_token
-from honnin.paypay.response_token import LinkResult, ResponseToken, ResponseTokenError
+from honnin.paypay.response_token import (
+    LinkResult,
+    ResponseToken,
+    ResponseTokenError,
+    ResponseTokenExpiredError,
+    ResponseTokenSignatureError,
+)
 
 VECTOR: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "fixtures" / "vectors" / "paypay_response_token.json").read_text(encoding="utf-8")
@@ -162,9 +168,104 @@ def test_thirty_seconds_after_its_expiry_a_token_is_refused(past_s: int) -> None
         verify(token(), now=EXP + past_s)
 
 
-def test_other_times_in_the_token_do_not_count() -> None:
-    """providers.md §1.3 knows no `iat`; one that is there, whatever it says, is not a reason to refuse."""
+@pytest.mark.parametrize("name", ["sub", "jti", "iat", "auth_time", "azp"])
+@pytest.mark.parametrize("value", [7, 1.5, "", "x", [], {}, True])
+def test_claims_that_paypay_does_not_document_may_be_anything(name: str, value: Any) -> None:
+    assert verify(token({name: value})).result is LinkResult.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", ["sub", "jti", "iat", "nbf", "profileIdentifier"])
+def test_a_claim_may_be_null(name: str) -> None:
+    claims = VECTOR["claims"] | {"exp": EXP, name: None}
+    signed = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+
+    assert verify(f"{signed}.{base64url(hmac.digest(KEY, signed.encode(), 'sha256'))}").nonce == "nonce-1"
+
+
+def test_an_iat_in_the_future_does_not_count() -> None:
     assert verify(token(iat=EXP + 9999)).result is LinkResult.SUCCEEDED
+
+
+@pytest.mark.parametrize("nbf", [0, int(NOW.timestamp()), NOW.timestamp() + 29.5, int(NOW.timestamp()) + 30])
+def test_a_token_that_is_valid_already_is_taken(nbf: float) -> None:
+    assert verify(token(nbf=nbf)).result is LinkResult.SUCCEEDED
+
+
+@pytest.mark.parametrize("ahead", [31, 3600, 10**9, 10**400, 1e300])
+def test_a_token_that_is_not_valid_yet_is_refused(ahead: float) -> None:
+    assert "not valid yet" in refused(token(nbf=NOW.timestamp() + ahead if ahead < 10**300 else ahead))
+
+
+@pytest.mark.parametrize("nbf", ["", "0", str(EXP), True, [0], {}, float("nan"), float("-inf")])
+def test_an_nbf_that_cannot_be_read_is_refused(nbf: Any) -> None:
+    """RFC 7519 §4.1.5: a number, before which the token is not to be taken. What cannot be read cannot be kept."""
+    assert "nbf" in refused(token({"nbf": nbf}))
+
+
+@pytest.mark.parametrize("exp", [float(EXP), EXP + 0.5, 10**400, 1e308])
+def test_any_number_is_an_expiry(exp: float) -> None:
+    assert verify(token(exp=exp)).result is LinkResult.SUCCEEDED
+
+
+@pytest.mark.parametrize("exp", ["", "soon", str(EXP), True, [EXP], float("nan"), float("inf")])
+def test_an_unreadable_expiry_is_no_past_one(exp: Any) -> None:
+    """An expired answer may be repeated to the browser that gave it; this one may not."""
+    with pytest.raises(ResponseTokenError) as caught:
+        verify(token({"exp": exp}))
+    assert not isinstance(caught.value, ResponseTokenExpiredError)
+
+
+# --- the header ---
+
+
+def headed(**header: Any) -> str:
+    parts = [{"alg": "HS256", **header}, VECTOR["claims"] | {"exp": EXP}]
+    signed = ".".join(base64url(json.dumps(part).encode()) for part in parts)
+    return f"{signed}.{base64url(hmac.digest(KEY, signed.encode(), 'sha256'))}"
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"typ": "jwt"}, {"typ": "at+jwt"}, {"typ": None}, {"typ": 7}, {"kid": "k1"}, {"cty": "JWT"}], ids=str
+)
+def test_what_the_header_adds_does_not_matter(header: dict[str, Any]) -> None:
+    assert verify(headed(**header)).result is LinkResult.SUCCEEDED
+
+
+@pytest.mark.parametrize("crit", [["exp"], ["b64"], ["http://example.com/x"], [], "exp", None])
+def test_an_extension_that_must_be_understood_is_refused(crit: Any) -> None:
+    """RFC 7515 §4.1.11."""
+    refused(headed(crit=crit))
+
+
+# --- why it was refused ---
+
+
+@pytest.mark.parametrize("forged", [token(key=b"x" * 32), token(key=SECRET.encode()), token(exp=1, key=b"y" * 32)])
+def test_another_signature_is_an_error_of_its_own(forged: str) -> None:
+    with pytest.raises(ResponseTokenSignatureError):
+        verify(forged)
+
+
+DEEP = f"{base64url(b'[' * 5000)}.e30.x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a.b.c",
+        DEEP,
+        token(alg="none"),
+        token(alg="HS512", digest="sha512"),
+        token(exp=1),
+        token(aud="x"),
+        headed(crit=["a"]),
+    ],
+)
+def test_no_other_error_says_that_the_secret_may_be_old(text: str) -> None:
+    with pytest.raises(ResponseTokenError) as caught:
+        verify(text)
+    assert not isinstance(caught.value, ResponseTokenSignatureError)
 
 
 # --- the claims of PayPay ---

@@ -252,6 +252,32 @@ def test_what_is_no_json_object_is_400(ack: Ack, body: str | None, *, encoded: b
     assert refused(ack(body=body, isBase64Encoded=encoded), ack)
 
 
+UNCLEAN = {
+    "a byte order mark": b"\xef\xbb\xbf" + json.dumps(KYC).encode(),
+    "a byte that is no UTF-8": json.dumps(KYC | {"message": "?"}).encode().replace(b"?", b"\xff"),
+    "Shift_JIS with a backslash inside": json.dumps(KYC | {"message": "表"}, ensure_ascii=False).encode("cp932"),
+    "half a surrogate pair": json.dumps(KYC | {"message": "?"}).encode().replace(b"?", b"\xed\xa0\x80"),
+    "a line end inside a text": json.dumps(KYC | {"message": "?"}).encode().replace(b"?", b"a\r\nb\x00"),
+}
+
+
+@pytest.mark.parametrize("how", UNCLEAN)
+def test_what_decides_is_read_however_unclean_the_rest_is(ack: Ack, how: str) -> None:
+    assert ack(body=base64.b64encode(UNCLEAN[how]).decode(), isBase64Encoded=True)["body"] == "OK"
+    assert ack.event().subject == KYC["user_authorization_id"]
+
+
+def test_a_byte_order_mark_in_a_body_that_comes_as_text(ack: Ack) -> None:
+    assert ack(body="\ufeff" + json.dumps(KYC))["body"] == "OK"
+
+
+@pytest.mark.parametrize("field", ["notification_type", "notification_id", "user_authorization_id"])
+@pytest.mark.parametrize("stray", [b"\xff", b"\xed\xa0\x80", b"\x95\x5c\x5c"])
+def test_an_unclean_text_that_decides_is_refused(ack: Ack, field: str, stray: bytes) -> None:
+    body = json.dumps(KYC | {field: "abc?def"}).encode().replace(b"?", stray)
+    assert refused(ack(body=base64.b64encode(body).decode(), isBase64Encoded=True), ack)
+
+
 @pytest.mark.parametrize(
     ("base", "field", "longest"),
     [

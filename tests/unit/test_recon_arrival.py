@@ -35,7 +35,7 @@ class Desk:
         self.queue, self.events, self.bus, self.topic = FakeQueueClient(), _Events(), FakeBus(), FakeTopic()
         self.objects = MemoryBucket(lambda _key: None)
         self.table = MemoryTable()
-        self.store = Store("table", cast("DynamoDBClient", self.table))
+        self.store = Store("table", cast("DynamoDBClient", self.table), now=lambda: self.now)
         bucket = ReconBucket("recon", cast("S3Client", self.objects))
         self.arrivals = Arrivals(
             store=self.store,

@@ -19,6 +19,7 @@ from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
 from honnin.store import SHARDS, ReconFile, Store, ledger_shard
 from honnin.worker import NotEnoughTimeError
+from tests.fakes import FakeClock
 from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Bench:
         self.sent: list[str] = []
         self.batches_until_the_cut = -1
         self.objects = MemoryBucket(lambda _key: None)
-        self.store = Store("table", cast("DynamoDBClient", MemoryTable()))
+        self.store = Store("table", cast("DynamoDBClient", MemoryTable()), now=FakeClock())
         self._comparison = Comparison(
             store=self.store,
             bucket=ReconBucket("recon", cast("S3Client", self.objects)),

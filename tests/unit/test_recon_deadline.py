@@ -15,7 +15,7 @@ from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, Heard, ReconFile, Store, Unattached
 from tests import fakes
-from tests.fakes import FakeTopic
+from tests.fakes import FakeClock, FakeTopic
 from tests.tables import create_table
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
@@ -34,7 +34,7 @@ class Office:
 
     def __init__(self) -> None:
         self.db = fakes.dynamodb()
-        self.store = Store(create_table(self.db, "StateTable"), self.db)
+        self.store = Store(create_table(self.db, "StateTable"), self.db, now=FakeClock())
         self.topic = FakeTopic()
         self._number = 0
 

@@ -42,7 +42,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.db = fakes.dynamodb()
-        self.store = Store(create_table(self.db, "StateTable"), self.db)
+        self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self.s3 = fakes.s3()
         self.s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
         self.bucket = ReconBucket("recon", self.s3)

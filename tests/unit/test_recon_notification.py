@@ -252,8 +252,8 @@ class Table:
 
     def __init__(self) -> None:
         self.db = fakes.dynamodb()
-        self.store = Store(create_table(self.db, "StateTable"), self.db)
         self.clock = FakeClock()
+        self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self._number = 0
 
     def announce(self, minute: float = 0, **fields: str) -> None:

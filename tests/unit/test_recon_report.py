@@ -13,6 +13,7 @@ from honnin.recon import report
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import ShardResult
 from honnin.store import ReconFile, Store
+from tests.fakes import FakeClock
 from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.table, self.objects = MemoryTable(), MemoryBucket(lambda _key: None)
-        self.store = Store("table", cast("DynamoDBClient", self.table))
+        self.store = Store("table", cast("DynamoDBClient", self.table), now=FakeClock())
         self.bucket = ReconBucket("recon", cast("S3Client", self.objects))
 
     def missed(self, shard: str, ids: Iterable[str]) -> None:

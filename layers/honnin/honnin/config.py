@@ -157,6 +157,14 @@ class Settings:
         return self._required("PAYPAY_TOKEN_AUDIENCE", "PayPayTokenAudience")
 
     @cached_property
+    def paypay_link_session_minutes(self) -> int:
+        """Minutes after an account-link QR was made in which its redirect is accepted."""
+        value = self._required("PAYPAY_LINK_SESSION_MINUTES")
+        if not value.isdecimal() or int(value) < 1:
+            raise InvalidSettingError("PAYPAY_LINK_SESSION_MINUTES", "must be a whole number of minutes")
+        return int(value)
+
+    @cached_property
     def paypay_pkce_field(self) -> str:
         """Where the PKCE challenge stands in the account-link request, as a dotted path (not published)."""
         return self._required("PAYPAY_PKCE_FIELD")

@@ -7,12 +7,13 @@ least once: consumers drop repeats by `eventId`.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws, webhook
-from honnin.errors import PublishError
+from honnin.errors import ConcurrentUpdateError, PublishError
 from honnin.observability import count, loggable, logger
 from honnin.store import Effect, EventRecord, Store
 
@@ -42,7 +43,9 @@ class Publisher:
         """
         if record.change and not record.published:
             self._put(KYC_STATUS_CHANGED, {"from": None, **record.change})
-            self._store.mark_published(record.event_id, webhook.utc_now())
+            # What stays unmarked is published once more by the poll; nobody has to wait for that.
+            with suppress(ConcurrentUpdateError):
+                self._store.mark_published(record.event_id, webhook.utc_now())
 
     def announce_or_leave(self, effect: Effect) -> None:
         """Publish the change of an effect that a caller of the API waits for; leave it to the poll on failure."""

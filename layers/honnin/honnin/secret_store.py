@@ -1,6 +1,7 @@
 """The two secrets: the providers' credentials, and the generated key of the callback tokens.
 
-Powertools Parameters caches them; `refresh=True` reads past the cache (after a 401 of a provider).
+Powertools Parameters caches them for five minutes; `refresh=True` reads past the cache, because what was refused may
+have been refused for a rotated secret. Anybody can cause a refusal, so that happens at most once a minute.
 Shapes::
 
     providers secret   {"vexora_merchant_no", "vexora_app_secret",
@@ -9,9 +10,15 @@ Shapes::
 """
 
 import json
+import math
+import threading
+import time
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.base import BaseProvider
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from honnin.config import settings
@@ -21,6 +28,11 @@ from honnin.errors import SecretIncompleteError, SecretUnreadableError
 PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
+_REFRESH_EVERY_S = 60.0
+
+# When each secret was last read past the cache (monotonic seconds), kept with the cache that it is about.
+_refreshed: "WeakKeyDictionary[BaseProvider, dict[str, float]]" = WeakKeyDictionary()
+_refreshing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -80,9 +92,23 @@ def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
     return (current, previous) if previous else (current,)
 
 
+def _text(arn: str, *, refresh: bool) -> str:
+    if not refresh:
+        return parameters.get_secret(arn, max_age=_MAX_AGE_S)
+    # Held while the secret is read: whoever asks at the same time waits, and takes what comes.
+    with _refreshing:
+        provider = DEFAULT_PROVIDERS.get("secrets")
+        moments = _refreshed.setdefault(provider, {}) if provider else {}
+        now = time.monotonic()
+        due = now - moments.get(arn, -math.inf) >= _REFRESH_EVERY_S
+        if due:
+            moments[arn] = now
+        return parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=due)
+
+
 def _read(arn: str, *, refresh: bool) -> dict[str, str]:
     try:
-        text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
+        text = _text(arn, refresh=refresh)
     except GetParameterError as error:
         raise SecretUnreadableError(arn, type(error.__cause__ or error).__name__) from None
     try:

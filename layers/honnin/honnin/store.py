@@ -13,10 +13,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import batched
-from typing import TYPE_CHECKING, Any
+from itertools import batched, islice
+from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
@@ -64,6 +65,12 @@ _MOST_WRITES = 25
 # each entry of a timeline.
 _MOST_NAMED = 40
 _MOST_REDACTED = 30
+
+# An item that another transaction holds at this moment is free again within milliseconds. Neither that nor a throttled
+# transaction is repeated by botocore: it would not know that the conditions still say what was meant. Seconds.
+_COLLISION_PAUSES = (0.05, 0.1, 0.2, 0.4)
+_COLLISIONS = frozenset({"TransactionConflictException", "TransactionConflict"})
+_THROTTLED = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 # A change that is still unpublished after this was left behind by a crash; the poll publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
@@ -399,16 +406,30 @@ class Effect:
         return {name: value for name, value in told.items() if value is not None}
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Store:
     """The table. Give a client to use another than the function's own.
 
-    `timeline_days` is how long timeline entries are kept (0: for ever).
+    `timeline_days` is how long timeline entries are kept (0: for ever). `now` gives aware moments. DynamoDB deletes an
+    item days after its `expires_at` (its guide, "Working with expired items"): from that moment on no reader sees it
+    any more, but for erasure and restore, and a new one may take its key.
     """
 
-    def __init__(self, table: str, client: "DynamoDBClient | None" = None, *, timeline_days: int = 0) -> None:
+    def __init__(
+        self,
+        table: str,
+        client: "DynamoDBClient | None" = None,
+        *,
+        timeline_days: int = 0,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._table = table
         self._timeline_days = timeline_days
         self._given = client
+        self._now = now
 
     @property
     def _db(self) -> "DynamoDBClient":
@@ -421,13 +442,7 @@ class Store:
 
     def statuses(self, user_id: str) -> list[UserStatus]:
         """The user's status at every provider that knows the user."""
-        answer = self._db.query(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": "STATUS#"}),
-            ConsistentRead=True,
-        )
-        return [_user_status(_decode(item)) for item in answer["Items"]]
+        return [_user_status(item) for item in self._under(f"USER#{user_id}", "STATUS#")]
 
     def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
         """One page of the timeline, newest first, and the cursor of the next page (None at the end).
@@ -437,34 +452,33 @@ class Store:
         InvalidFieldError
             The cursor is not one that an earlier page gave.
         """
-        answer = self._db.query(
-            TableName=self._table,
+        start: Item = {"ExclusiveStartKey": _start_key(user_id, cursor)} if cursor else {}
+        # One more than asked for says whether there is another page; what has expired fills none.
+        found = self._query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
             ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": "AT#"}),
             ScanIndexForward=False,
-            Limit=limit,
-            **({"ExclusiveStartKey": _start_key(user_id, cursor)} if cursor else {}),  # type: ignore[arg-type]
+            Limit=limit + 1,
+            **start,
         )
-        entries = [_timeline_entry(_decode(item)) for item in answer["Items"]]
-        last = _decode(answer.get("LastEvaluatedKey", {}))
-        return entries, _cursor(str(last["sk"])) if last else None
+        items = list(islice(found, limit + 1))
+        entries = [_timeline_entry(item) for item in items[:limit]]
+        return entries, _cursor(str(items[limit - 1]["sk"])) if len(items) > limit else None
 
     def submission(self, submission_id: str) -> Submission | None:
         """One submission, read consistently."""
         item = self._get(f"SUBMISSION#{submission_id}", "SUBMISSION")
         return _submission(item) if item else None
 
-    def link_session(self, nonce: str, now: int) -> LinkSession | None:
-        """An account-link session that has not expired at `now` (epoch seconds)."""
+    def link_session(self, nonce: str) -> LinkSession | None:
+        """An account-link session, unless it has expired."""
         item = self._get(f"SESSION#{nonce}", "SESSION")
-        return _link_session(item) if item and int(item["expires_at"]) > now else None
+        return _link_session(item) if item else None
 
-    def passport_qr(self, code_id: str, now: int) -> PassportQr | None:
-        """The KYC Passport QR of a code id, unless it has expired at `now` (epoch seconds)."""
+    def passport_qr(self, code_id: str) -> PassportQr | None:
+        """The KYC Passport QR of a code id, unless it has expired."""
         item = self._get(f"CODE#{code_id}", "CODE")
-        if not item or int(item["expires_at"]) <= now:
-            return None
-        return _passport_qr(item)
+        return _passport_qr(item) if item else None
 
     def linked_user(self, user_authorization_id: str) -> str | None:
         """The user that a PayPay authorization belongs to."""
@@ -543,7 +557,7 @@ class Store:
             "requested_at": announcement.requested_at,
             "deadline": announcement.deadline,
             "received_at": announcement.received_at,
-            "expires_at": _recon_end(announcement.day),
+            "expires_at": _recon_end(announcement.day, self._now()),
         }
         key = _recon_key(announcement.file_type, announcement.day, announcement.file_name)
         if announcement.state != "ANNOUNCED":
@@ -578,8 +592,7 @@ class Store:
 
     def recon_files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
         """The files of a type whose JST days lie within the two, by day and name."""
-        pages = self._db.get_paginator("query").paginate(
-            TableName=self._table,
+        found = self._query(
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             # "~" comes after every character of a file name.
             ExpressionAttributeValues=_encode(
@@ -587,7 +600,7 @@ class Store:
             ),
             ConsistentRead=True,
         )
-        return [_recon_file(_decode(item)) for page in pages for item in page["Items"]]
+        return [_recon_file(item) for item in found]
 
     def recon_files_to_fetch(self) -> list[ReconFile]:
         """Every announced file that is not fetched yet, the oldest deadline first."""
@@ -624,7 +637,7 @@ class Store:
 
         The comparison may have been faster: then only the facts are added, and its state stays.
         """
-        said = {"sha256": sha256, "size": size, "stored_at": at, **_recon_names(replace(file, name=name))}
+        said = {"sha256": sha256, "size": size, "stored_at": at, **_recon_names(replace(file, name=name), self._now())}
         said |= {"requested_at": file.requested_at, "name_says": dict(file.name_says)}
         if name != file.name:
             said["revision_of"] = file.name
@@ -650,16 +663,16 @@ class Store:
     def recon_shard_done(self, file: ReconFile, shard: str) -> None:
         """Remember that a shard of the ledger was compared and its missed users are on the queue."""
         # The comparison may be faster than the record that the file is stored; a file put in by hand has none at all.
-        said = _recon_names(file)
+        said = _recon_names(file, self._now())
         update = self._set(_recon_key(file.file_type, file.day, file.name), said, "")
         update["UpdateExpression"] += ", #state = if_not_exists(#state, :state) ADD shards_done :shard"
         update["ExpressionAttributeNames"]["#state"] = "state"
         update["ExpressionAttributeValues"] |= _encode({":state": "STORED", ":shard": {shard}})
-        self._db.update_item(**update)
+        self._try(update)
 
     def recon_shard_sent(self, file: ReconFile, shard: str, number: int) -> None:
         """Remember how many events of a shard are on the queue."""
-        said = {**_recon_names(file), f"sent_{shard}": number}
+        said = {**_recon_names(file, self._now()), f"sent_{shard}": number}
         self._try(self._set(_recon_key(file.file_type, file.day, file.name), said, ""))
 
     def end_recon_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
@@ -667,7 +680,7 @@ class Store:
         self._try(
             self._set(
                 _recon_key(file.file_type, file.day, file.name),
-                {**facts, **_recon_names(file), "state": state},
+                {**facts, **_recon_names(file, self._now()), "state": state},
                 "",
             )
         )
@@ -688,7 +701,7 @@ class Store:
         """Remember that no file of that day was announced, so that the hole is looked for again."""
         key = _recon_key(file_type, day, "")
         said: Item = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
-        said |= {"expires_at": _recon_end(day)}
+        said |= {"expires_at": _recon_end(day, self._now())}
         self._try(self._set(key, said, "attribute_not_exists(pk)"))
 
     def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
@@ -699,8 +712,10 @@ class Store:
         pages = self._db.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=_encode({":pk": f"LEDGER#{ledger}#{day}#{shard}"}),
-            # The id alone: a ledger of ten million lines has to be read within one run.
+            ExpressionAttributeValues=_encode({":pk": f"LEDGER#{ledger}#{day}#{shard}", ":now": self._epoch()}),
+            # The id alone, and what has expired left out by DynamoDB: a ledger of ten million lines has to be read
+            # within one run.
+            FilterExpression="expires_at > :now",
             ProjectionExpression="sk",
         )
         for page in pages:
@@ -736,10 +751,10 @@ class Store:
         keys = ({"pk": pk, "sk": "ERASED"} for pk in marks)
         return {marks[item["pk"]] for item in self._batch(keys, consistent=True)}
 
-    def footprint(self, user_id: str) -> Footprint:
-        """What there is of a user."""
+    def footprint(self, user_id: str, *, expired: bool = True) -> Footprint:
+        """What there is of a user. Erasure also takes what has expired, as long as it is there."""
         statuses = self.statuses(user_id)
-        entries = [_decode(item) for page in self._of_user(user_id, "AT#") for item in page["Items"]]
+        entries = list(self._under(f"USER#{user_id}", "AT#", expired=expired))
         submissions = {each.submission_id for each in statuses} | {_submission_of(each) for each in entries}
         authorizations = [each.user_authorization_id for each in statuses]
         for status in statuses:
@@ -755,13 +770,7 @@ class Store:
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""
-        pages = self._db.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}", ":sk": "AT#"}),
-            ConsistentRead=True,
-        )
-        return [_unattached(_decode(item)) for page in pages for item in page["Items"]]
+        return [_unattached(item) for item in self._under(f"PAYPAY#{user_authorization_id}", "AT#")]
 
     def ledger_lines(self, user_authorization_id: str, until: str) -> list[LedgerLine]:
         """An authorization's lines in the ledgers, as far back as they are kept from that moment (UTC)."""
@@ -771,22 +780,21 @@ class Store:
         return sorted(lines, key=lambda line: (line.day, line.ledger, line.shard))
 
     def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
-        """The user's account-link sessions and KYC Passport QRs, expired or not, in no order.
+        """The user's account-link sessions and KYC Passport QRs, in no order.
 
         They are kept under their nonce and code: this reads the whole table, for an operator's rare question.
         """
-        pages = self._db.get_paginator("scan").paginate(
-            TableName=self._table,
+        found = self._items(
+            "scan",
             FilterExpression="user_id = :user AND sk IN (:session, :code)",
             ExpressionAttributeValues=_encode({":user": user_id, ":session": "SESSION", ":code": "CODE"}),
         )
-        for page in pages:
-            for item in map(_decode, page["Items"]):
-                yield _link_session(item) if item["sk"] == "SESSION" else _passport_qr(item)
+        for item in found:
+            yield _link_session(item) if item["sk"] == "SESSION" else _passport_qr(item)
 
     def certificates(self, user_id: str) -> list[Certificate]:
         """The certificates of the user's erasures, finished or not, the oldest first."""
-        return [_certificate(_decode(item)) for page in self._of_user(user_id, "ERASURE#") for item in page["Items"]]
+        return [_certificate(item) for item in self._under(f"USER#{user_id}", "ERASURE#")]
 
     def claim_erasure(self, user_id: str, now: str, until: str) -> bool:
         """Take a user for erasing until then (UTC); False while another run has the user."""
@@ -801,13 +809,16 @@ class Store:
         )
 
     def release_erasure(self, user_id: str, until: str) -> None:
-        """Give a user back that is still claimed until then."""
-        with suppress(self._db.exceptions.ConditionalCheckFailedException):
-            self._db.delete_item(
-                TableName=self._table,
-                Key=_encode(_erasing_key(user_id)),
-                ConditionExpression="claimed_until = :ours",
-                ExpressionAttributeValues=_encode({":ours": until}),
+        """Give a user back that is still claimed until then. What is not given back ends by itself."""
+        with suppress(ConcurrentUpdateError):
+            self._write(
+                self._db.delete_item,
+                {
+                    "TableName": self._table,
+                    "Key": _encode(_erasing_key(user_id)),
+                    "ConditionExpression": "claimed_until = :ours",
+                    "ExpressionAttributeValues": _encode({":ours": until}),
+                },
             )
 
     def begin_erasure(self, certificate: Certificate) -> None:
@@ -957,43 +968,34 @@ class Store:
 
     def _delete_those_there(self, keys: Sequence[Item]) -> None:
         """Delete items of which few exist: to look for a hundred takes one call, to delete them would take four."""
-        self._delete([_encode({"pk": each["pk"], "sk": each["sk"]}) for each in self._batch(keys, consistent=True)])
+        there = self._batch(keys, consistent=True, expired=True)
+        self._delete([_encode({"pk": each["pk"], "sk": each["sk"]}) for each in there])
 
     def _delete(self, keys: Sequence[Item]) -> None:
         for some in batched(keys, _MOST_WRITES, strict=False):
             wanted: Any = {self._table: [{"DeleteRequest": {"Key": key}} for key in some]}
             while wanted:
-                wanted = self._db.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
+                wanted = self._settled(self._db.batch_write_item, {"RequestItems": wanted}).get("UnprocessedItems")
                 _pause_if(wanted)
-
-    def _of_user(self, user_id: str, prefix: str) -> Iterable[Any]:
-        return self._db.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues=_encode({":pk": f"USER#{user_id}", ":sk": prefix}),
-            ConsistentRead=True,
-        )
 
     def note_request_id(self, provider: str, request_id: str, at: str) -> None:
         """Keep the last X-REQUEST-ID of a provider, for a letter to its support."""
-        self._db.put_item(
-            TableName=self._table,
-            Item=_encode({"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST", "request_id": request_id, "at": at}),
-        )
+        item = {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST", "request_id": request_id, "at": at}
+        self._write(self._db.put_item, {"TableName": self._table, "Item": _encode(item)})
 
     def last_request_id(self, provider: str) -> str | None:
         """The last X-REQUEST-ID that was kept."""
         item = self._get(f"PROVIDER#{provider}", "LAST_REQUEST")
         return str(item["request_id"]) if item else None
 
-    def _batch(self, keys: Iterable[Item], *, consistent: bool = False) -> Iterator[Item]:
+    def _batch(self, keys: Iterable[Item], *, consistent: bool = False, expired: bool = False) -> Iterator[Item]:
         """The items under many keys, those that exist, each once, in no order; 100 a call."""
         unique = {(key["pk"], key["sk"]): key for key in keys}
         for some in batched(unique.values(), _MOST_KEYS, strict=False):
             wanted: Any = {self._table: {"Keys": [_encode(key) for key in some], "ConsistentRead": consistent}}
             while wanted:
                 answer = self._db.batch_get_item(RequestItems=wanted)
-                yield from map(_decode, answer["Responses"].get(self._table, []))
+                yield from self._living(answer["Responses"].get(self._table, []), expired=expired)
                 # What did not fit, or was throttled.
                 wanted = answer.get("UnprocessedKeys")
                 _pause_if(wanted)
@@ -1038,56 +1040,69 @@ class Store:
         }
 
     def _try(self, update: Item) -> bool:
-        """Make an update, unless its condition does not hold.
+        """Make an update; False where its condition does not hold. Raises as `_settled`."""
+        return self._write(self._db.update_item, update)
+
+    def _write(self, write: Callable[..., Any], request: Mapping[str, Any]) -> bool:
+        """Make a write of one item; False where its condition does not hold. Raises as `_settled`."""
+        try:
+            self._settled(write, request)
+        except self._db.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _settled(self, write: Callable[..., Any], request: Mapping[str, Any]) -> Any:
+        """Make a write, again where it collides with a transaction, five times within a second.
+
+        Every write of the table goes through here, for any may meet a transaction. DynamoDB answers a single one with
+        TransactionConflictException and cancels a transaction with the reason TransactionConflict; nothing was written
+        then. (botocore itself repeats throttled calls and TransactionInProgressException.)
 
         Raises
         ------
         ConcurrentUpdateError
-            A transaction has the item at this moment. botocore does not repeat that.
+            Another transaction has the item time and again.
         """
-        try:
-            self._db.update_item(**update)
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return False
-        except self._db.exceptions.TransactionConflictException:
-            raise ConcurrentUpdateError("a transaction has the item at this moment") from None
-        return True
+        for pause_s in (*_COLLISION_PAUSES, None):
+            try:
+                return write(**request)
+            except ClientError as error:
+                reasons = _reasons(error)
+                if not reasons & (_COLLISIONS | _THROTTLED) or "ConditionalCheckFailed" in reasons:
+                    raise
+                if pause_s is None:
+                    if reasons & _COLLISIONS:
+                        raise ConcurrentUpdateError("a transaction has the item at this moment") from None
+                    raise
+            time.sleep(random.uniform(pause_s / 2, pause_s))
+        raise AssertionError("unreachable")
 
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
         """Move what waited under an authorization to its user's timeline; returns how many entries.
 
         Each entry moves in one transaction, so a crash between two leaves the rest for the next call.
         """
-        pages = self._db.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues=_encode({":pk": f"PAYPAY#{user_authorization_id}", ":sk": "AT#"}),
-            ConsistentRead=True,
-        )
         moved = 0
-        for page in pages:
-            for item in map(_decode, page["Items"]):
-                key = _encode({"pk": item["pk"], "sk": item["sk"]})
-                entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
-                gone = {"TableName": self._table, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
-                with suppress(AlreadyAppliedError):
-                    self._transact(
-                        item["event_id"],
-                        [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._new(entry)}, AlreadyAppliedError)],
-                    )
-                    moved += 1
+        for item in self._under(f"PAYPAY#{user_authorization_id}", "AT#"):
+            key = _encode({"pk": item["pk"], "sk": item["sk"]})
+            entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
+            gone = {"TableName": self._table, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
+            with suppress(AlreadyAppliedError):
+                self._transact(
+                    item["event_id"],
+                    [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._new(entry)}, AlreadyAppliedError)],
+                )
+                moved += 1
         return moved
 
     def _transact(self, event_id: str, writes: list[tuple[Item, type[HonninError]]]) -> None:
         try:
-            self._db.transact_write_items(TransactItems=[write for write, _ in writes])  # type: ignore[misc]
+            self._settled(self._db.transact_write_items, {"TransactItems": [write for write, _ in writes]})
         except self._db.exceptions.TransactionCanceledException as error:
             codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
             for code, (_, meaning) in zip(codes, writes, strict=False):
                 if code == "ConditionalCheckFailed":
                     raise meaning(f"event {loggable(event_id)}") from None
-            if "TransactionConflict" in codes:
-                raise ConcurrentUpdateError(f"event {loggable(event_id)}") from None
             raise
 
     def _writes(self, effect: Effect) -> list[tuple[Item, type[HonninError]]]:
@@ -1130,31 +1145,18 @@ class Store:
         return int(_decode(answer["Attributes"])["failures"])
 
     def mark_published(self, event_id: str, at: str) -> None:
-        """Remember that the event's change is on the bus."""
-        self._db.update_item(
-            TableName=self._table,
-            Key=_encode({"pk": f"EVENT#{event_id}", "sk": "EVENT"}),
-            UpdateExpression="SET published_at = :at REMOVE due_kind, due_at",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues=_encode({":at": at}),
-        )
+        """Remember that the event's change is on the bus. A record that was erased meanwhile stays erased."""
+        key = {"pk": f"EVENT#{event_id}", "sk": "EVENT"}
+        self._try(self._set(key, {"published_at": at}, "attribute_exists(pk)", remove=("due_kind", "due_at")))
 
     def advance_poll(self, submission: Submission, polls: int, next_due_at: str) -> None:
         """Set the number of polls and the next time (UTC).
 
         Does nothing when another poll was faster or the submission has been decided meanwhile.
         """
-        values = {":polls": polls, ":due": submission.due_at, ":next": next_due_at}
-        try:
-            self._db.update_item(
-                TableName=self._table,
-                Key=_encode({"pk": f"SUBMISSION#{submission.submission_id}", "sk": "SUBMISSION"}),
-                UpdateExpression="SET polls = :polls, due_at = :next",
-                ConditionExpression="due_at = :due",
-                ExpressionAttributeValues=_encode(values),
-            )
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return
+        key = {"pk": f"SUBMISSION#{submission.submission_id}", "sk": "SUBMISSION"}
+        said = {"polls": polls, "due_at": next_due_at}
+        self._try(self._set(key, said, "due_at = :known", known={"known": submission.due_at}))
 
     def due_submissions(self, now: str) -> Iterator[Submission]:
         """Open submissions whose poll is due at `now` (UTC), the longest overdue first."""
@@ -1162,23 +1164,22 @@ class Store:
 
     def all_submissions(self) -> Iterator[Submission]:
         """Every submission, decided or not, in no order. Reads the whole table: for an operator's rare question."""
-        pages = self._db.get_paginator("scan").paginate(
-            TableName=self._table,
+        found = self._items(
+            "scan",
             FilterExpression="begins_with(pk, :pk)",
             ExpressionAttributeValues=_encode({":pk": "SUBMISSION#"}),
         )
-        for page in pages:
-            yield from map(_submission, map(_decode, page["Items"]))
+        yield from map(_submission, found)
 
     def everything(self) -> Iterator[Stored]:
-        """Every item of the table, in no order, for a restore: it reads the whole table."""
+        """Every item of the table, also what has expired, in no order, for a restore: it reads the whole table."""
         for page in self._db.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
             yield from map(_stored, page["Items"])
 
     def missing(self, stored: Sequence[Stored]) -> list[Stored]:
         """Those items of another table whose key is not in this one."""
         keys = [_decode({name: each.item[name] for name in ("pk", "sk")}) for each in stored]
-        there = {(item["pk"], item["sk"]) for item in self._batch(keys)}
+        there = {(item["pk"], item["sk"]) for item in self._batch(keys, expired=True)}
         return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
 
     def put_back(self, stored: Stored, erased: Collection[str] = ()) -> bool:
@@ -1192,29 +1193,50 @@ class Store:
                 names = [each["S"] for each in item[name]["L"]]
                 names = [ERASED_ID if authorization_hash(each) in erased else each for each in names]
                 item[name] = {"L": [{"S": each} for each in names]}
-        try:
-            self._db.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
-        except self._db.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        put = {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        return self._write(self._db.put_item, put)
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Applied events whose change should have been on the bus by `now` (UTC)."""
         return map(_event_record, self._due(PUBLISH, now))
 
     def _due(self, kind: str, now: str) -> Iterator[Item]:
-        pages = self._db.get_paginator("query").paginate(
-            TableName=self._table,
+        yield from self._query(
             IndexName="due",
             KeyConditionExpression="due_kind = :kind AND due_at <= :now",
             ExpressionAttributeValues=_encode({":kind": kind, ":now": now}),
         )
-        for page in pages:
-            yield from map(_decode, page["Items"])
 
     def _get(self, pk: str, sk: str) -> Item | None:
         answer = self._db.get_item(TableName=self._table, Key=_encode({"pk": pk, "sk": sk}), ConsistentRead=True)
-        return _decode(answer["Item"]) if "Item" in answer else None
+        return next(self._living([answer["Item"]]), None) if "Item" in answer else None
+
+    def _under(self, pk: str, prefix: str, *, expired: bool = False) -> Iterator[Item]:
+        """The items of a partition whose sort keys begin with `prefix`, in order, read consistently."""
+        return self._query(
+            expired=expired,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=_encode({":pk": pk, ":sk": prefix}),
+            ConsistentRead=True,
+        )
+
+    def _query(self, *, expired: bool = False, **request: Any) -> Iterator[Item]:
+        return self._items("query", expired=expired, **request)
+
+    def _items(self, operation: Literal["query", "scan"], *, expired: bool = False, **request: Any) -> Iterator[Item]:
+        """What a query or scan finds, page by page as it is taken."""
+        for page in self._db.get_paginator(operation).paginate(TableName=self._table, **request):
+            yield from self._living(page["Items"], expired=expired)
+
+    def _living(self, items: Iterable[Mapping[str, Any]], *, expired: bool = False) -> Iterator[Item]:
+        """The items that have not expired, decoded: every reader's items come through here."""
+        now = self._epoch()
+        for item in items:
+            if expired or "expires_at" not in item or int(item["expires_at"]["N"]) > now:
+                yield _decode(item)
+
+    def _epoch(self) -> int:
+        return int(self._now().timestamp())
 
     def _expiring(self, entry: Item) -> Item:
         """A timeline entry with the end of its time, if it has one."""
@@ -1227,7 +1249,9 @@ class Store:
         return {
             "TableName": self._table,
             "Item": _encode(item),
-            "ConditionExpression": "attribute_not_exists(pk)",
+            # What has expired may still be there, and counts for nothing.
+            "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
+            "ExpressionAttributeValues": _encode({":now": self._epoch()}),
         }
 
     def _status_put(self, effect: Effect) -> Item:
@@ -1247,9 +1271,11 @@ class Store:
             "TableName": self._table,
             "Key": _encode({"pk": f"SESSION#{use.nonce}", "sk": "SESSION"}),
             "UpdateExpression": "SET used_token = :token, #result = :result",
-            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(used_token)",
+            "ConditionExpression": "expires_at > :now AND attribute_not_exists(used_token)",
             "ExpressionAttributeNames": {"#result": "result"},
-            "ExpressionAttributeValues": _encode({":token": use.used_token, ":result": use.result}),
+            "ExpressionAttributeValues": _encode(
+                {":token": use.used_token, ":result": use.result, ":now": self._epoch()}
+            ),
         }
 
     def _link_put(self, status: UserStatus) -> Item:
@@ -1313,6 +1339,13 @@ class Store:
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": _encode(_without_none(values)),
         }
+
+
+def _reasons(error: ClientError) -> set[str]:
+    """Why DynamoDB refused a write: its code and, for a transaction, the codes of all its items."""
+    answer: Any = error.response
+    items = [reason.get("Code") or "" for reason in answer.get("CancellationReasons", [])]
+    return {answer["Error"].get("Code", ""), *items}
 
 
 def _pause_if(wanted: object) -> None:
@@ -1657,17 +1690,18 @@ def _recon_key(file_type: str, day: str, name: str) -> Item:
     return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
 
 
-def _recon_end(day: str) -> int:
-    """When a recon file's item goes, as its report does: epoch seconds."""
-    return int((datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT).timestamp())
+def _recon_end(day: str, now: datetime) -> int:
+    """When a recon file's item goes, as its report does: epoch seconds. One of a day long past is worked on now."""
+    end = max(datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT, now + LEDGER_KEPT)
+    return int(end.timestamp())
 
 
-def _recon_names(file: ReconFile) -> Item:
+def _recon_names(file: ReconFile, now: datetime) -> Item:
     return {
         "file_type": file.file_type,
         "day": file.day,
         "file_name": file.name,
-        "expires_at": _recon_end(file.day),
+        "expires_at": _recon_end(file.day, now),
     }
 
 

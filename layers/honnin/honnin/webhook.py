@@ -17,6 +17,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
 from urllib.parse import parse_qsl
@@ -189,7 +190,7 @@ def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: C
     try:
         _check_source(request, source_cidrs, "paypay")
         body = _read_body(request)
-        event = _paypay_event(_read_object(_utf8(body)), body)
+        event = _paypay_event(_read_object(body), body)
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse("paypay", refused if refused.status == 403 else RefusedError(400, refused.reason))
@@ -279,22 +280,22 @@ def _read_body(request: Request) -> bytes:
     return body
 
 
-def _utf8(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RefusedError(400, "the body is not UTF-8") from None
+def _read_object(body: bytes) -> dict[str, Any]:
+    """A JSON object whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS.
 
-
-def _read_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    # A deeply nested body ends in RecursionError, a huge number in ValueError.
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "the body is neither JSON nor a form") from None
-    if not isinstance(value, dict):
-        raise RefusedError(400, "the body is not a JSON object")
-    return value
+    A byte order mark is passed over, as RFC 8259 §8.1 lets a reader do. A stray byte becomes half of a surrogate pair:
+    harmless in a text that decides nothing, and refused in an id.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    for encoding in ("utf-8", "cp932"):
+        # A deeply nested body ends in RecursionError, a huge number in ValueError. In Shift_JIS the second half of a
+        # character may look like a backslash, which breaks what is read as UTF-8.
+        with suppress(ValueError, RecursionError):
+            value = json.loads(body.decode(encoding, "surrogateescape"), strict=False)
+            if not isinstance(value, dict):
+                raise RefusedError(400, "the body is not a JSON object")
+            return value
+    raise RefusedError(400, "the body is not JSON")
 
 
 def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:

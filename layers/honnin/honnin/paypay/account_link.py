@@ -17,7 +17,13 @@ from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER
-from honnin.paypay.response_token import LinkResult, ResponseToken, ResponseTokenError, ResponseTokenExpiredError
+from honnin.paypay.response_token import (
+    LinkResult,
+    ResponseToken,
+    ResponseTokenError,
+    ResponseTokenExpiredError,
+    ResponseTokenSignatureError,
+)
 from honnin.publish import Publisher
 from honnin.status import PayPayStatus, after_account_reading, after_link_request
 from honnin.store import (
@@ -34,8 +40,6 @@ from honnin.store import (
 
 KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
-# How long after the QR was made its redirect is accepted.
-_SESSION_LIFE = timedelta(hours=1)
 # How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
 _CODE_LIFE = timedelta(days=7)
 
@@ -89,6 +93,8 @@ class AccountLinks:
         Our client id: the `aud` of every token.
     pkce_field
         Dotted path of the PKCE challenge in the request, for example `kycPassport.codeChallenge`.
+    session_life
+        How long after the QR was made its redirect is accepted.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class AccountLinks:
         api_secret: ReadApiSecret,
         audience: str,
         pkce_field: str,
+        session_life: timedelta,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -108,6 +115,7 @@ class AccountLinks:
         self._api_secret = api_secret
         self._audience = audience
         self._pkce_field = pkce_field
+        self._session_life = session_life
         self._now = now
 
     def create(self, request: LinkRequest, redirect_url: str) -> CreatedLink:
@@ -130,14 +138,14 @@ class AccountLinks:
             user_id=request.user_id,
             scopes=request.scopes,
             return_url=request.return_url,
-            expires_at=int((now + _SESSION_LIFE).timestamp()),
+            expires_at=int((now + self._session_life).timestamp()),
             code_id=made.code_id,
             code_verifier=verifier,
             code_expires_at=int((now + _CODE_LIFE).timestamp()),
         )
         detail = {"requestId": made.request_id or "", "flow": str(request.fields.get("accountLinkFlow") or "")}
         self._remember(session, detail)
-        return CreatedLink(made.link_qr_code_url, made.code_id, now + _SESSION_LIFE)
+        return CreatedLink(made.link_qr_code_url, made.code_id, now + self._session_life)
 
     def finish(self, token: str) -> str:
         """Take the redirect's token; returns the URL to send the browser to.
@@ -151,7 +159,7 @@ class AccountLinks:
         """
         answer, expired = self._verified(token)
         digest = hashlib.sha256(token.encode()).hexdigest()
-        session = self._store.link_session(answer.nonce, int(self._now().timestamp()))
+        session = self._store.link_session(answer.nonce)
         if session is None or session.user_id != answer.reference_id:
             raise LinkRefusedError("this link is unknown here or has expired")
         if expired and session.used_token != digest:
@@ -170,7 +178,7 @@ class AccountLinks:
     def _verified(self, token: str) -> tuple[ResponseToken, ResponseTokenError | None]:
         """What a token of PayPay's says, and the error that it has expired, if so.
 
-        A token that does not verify is tried once more with the secret read anew: it may have been rotated.
+        One with another signature is tried once more with the secret read anew: it may have been rotated.
         """
         for refresh in (False, True):
             try:
@@ -178,7 +186,7 @@ class AccountLinks:
                 return response_token.verify(token, api_secret=secret, audience=self._audience, now=self._now()), None
             except ResponseTokenExpiredError as expired:
                 return expired.answer, expired
-            except ResponseTokenError:
+            except ResponseTokenSignatureError:
                 if refresh:
                     raise
         raise AssertionError("unreachable")
@@ -250,7 +258,7 @@ class AccountLinks:
                 break
             self._publisher.announce_or_leave(effect)
             break
-        used = self._store.link_session(session.nonce, int(self._now().timestamp()))
+        used = self._store.link_session(session.nonce)
         return used or session
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:

@@ -72,7 +72,7 @@ class KycReads:
         SessionNotFoundError, PassportNotCompletedError
             PayPay does not know the QR any more, or the user has not finished.
         """
-        known = self._store.passport_qr(code_id, int(self._now().timestamp()))
+        known = self._store.passport_qr(code_id)
         if known is None:
             raise NotFoundError("no KYC Passport QR is known under this code id")
         return self._read(

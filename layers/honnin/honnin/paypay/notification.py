@@ -165,7 +165,7 @@ class PayPayNotifications:
                 case KycProduct.KYC_PASSPORT:
                     read = self._client.kyc_passport(before.user_authorization_id or "")
                 case KycProduct.KYC_PASSPORT_QR:
-                    known = self._store.passport_qr(before.code_id or "", int(self._now().timestamp()))
+                    known = self._store.passport_qr(before.code_id or "")
                     if known is None:
                         return None
                     read = self._client.completed_kyc_passport_qr(

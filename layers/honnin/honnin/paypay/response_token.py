@@ -13,11 +13,23 @@ from enum import StrEnum
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from honnin.errors import ConfigurationError, HonninError
 
 ISSUER = "paypay.ne.jp"
 LEEWAY_S = 30
+
+# PyJWT checks by itself that `sub` and `jti` are texts, which PayPay does not promise; and the times against its own
+# clock, which are checked below against the given moment.
+_OPTIONS: Options = {
+    "require": ["exp", "iss", "aud"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
 
 
 class LinkResult(StrEnum):
@@ -30,6 +42,10 @@ class LinkResult(StrEnum):
 
 class ResponseTokenError(HonninError):
     """The token is not one that PayPay made for us, now. The message says which check failed, not the token."""
+
+
+class ResponseTokenSignatureError(ResponseTokenError):
+    """The token is signed, but not under this secret: it is forged, or the secret has been rotated."""
 
 
 class ResponseTokenExpiredError(ResponseTokenError):
@@ -51,7 +67,10 @@ class ResponseToken:
 
 
 def verify(token: str, *, api_secret: str, audience: str, now: datetime | float) -> ResponseToken:
-    """Check signature, algorithm, issuer, audience and expiry (30 s leeway), and the shape of the claims.
+    """Check signature, algorithm, issuer, audience and times (30 s leeway), and the shape of the claims.
+
+    Only what PayPay documents counts, and `nbf`, which no reader of a token may pass over. Every other claim may be of
+    any type or missing.
 
     Parameters
     ----------
@@ -61,7 +80,8 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
     Raises
     ------
     ResponseTokenError
-        Any check fails.
+        Any check fails: `ResponseTokenSignatureError` that of the signature, `ResponseTokenExpiredError` the expiry
+        alone.
     ConfigurationError
         The API secret is not base64, so no token can ever be checked.
     """
@@ -74,13 +94,19 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
             algorithms=["HS256"],  # never taken from the token
             issuer=ISSUER,
             audience=audience,
-            # The expiry is checked below, against the given moment.
-            options={"require": ["exp", "iss", "aud"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            options=_OPTIONS,
         )
-    except jwt.InvalidTokenError as error:
+    except jwt.InvalidSignatureError:
+        raise ResponseTokenSignatureError("the token is not signed under our secret") from None
+    # A header that is nested without end is no token either.
+    except (jwt.InvalidTokenError, RecursionError) as error:
         raise ResponseTokenError(f"the token is not valid ({type(error).__name__})") from None
     answer = _read(claims)
-    if _has_expired(claims["exp"], now):
+    seconds = now.timestamp() if isinstance(now, datetime) else now
+    # RFC 7519 §4.1.5: "MUST NOT be accepted" before; null says as little as a claim that is not there.
+    if claims.get("nbf") is not None and _time(claims, "nbf") > seconds + LEEWAY_S:
+        raise ResponseTokenError("the token is not valid yet")
+    if _time(claims, "exp") + LEEWAY_S <= seconds:
         raise ResponseTokenExpiredError(answer)
     return answer
 
@@ -92,11 +118,13 @@ def _key(api_secret: str) -> bytes:
         raise ConfigurationError("paypay_api_secret in the providers secret is not base64") from None
 
 
-def _has_expired(exp: Any, now: datetime | float) -> bool:
-    seconds = now.timestamp() if isinstance(now, datetime) else now
+def _time(claims: dict[str, Any], name: str) -> float:
+    """A moment in seconds since 1970: RFC 7519 has a JSON number there, and nothing else."""
+    value = claims[name]
     # JSON as Python reads it knows NaN and Infinity, which no comparison would refuse.
-    numeric = isinstance(exp, int | float) and not isinstance(exp, bool) and math.isfinite(exp)
-    return not numeric or exp + LEEWAY_S <= seconds
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value or abs(value) == math.inf:
+        raise ResponseTokenError(f"the token has an unreadable {name}")
+    return value
 
 
 def _read(claims: dict[str, Any]) -> ResponseToken:

@@ -1,16 +1,28 @@
-"""The selfie of a completed KYC Passport QR: an image behind a short-lived address in PayPay's answer."""
+"""The selfie of a completed KYC Passport QR: an image behind a short-lived address in PayPay's answer.
 
+What it is, its first bytes say: storage and proxies name images as they like, and name errors images.
+"""
+
+import gzip
+import io
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from honnin import remote_file
-from honnin.errors import FileNotFetchedError
+from honnin.errors import FileNotFetchedError, FileTooLargeError
 from honnin.http_client import Deadline
 
 MAX_BYTES = 10 * 1024 * 1024
 
 # The caller of the API is waiting.
 _TOTAL_S = 4.0
+
+# ISO/IEC 23008-12 and the AVIF specification: the brands of still images in an ISO base media file. A film has others.
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_ANY_CODING = frozenset({b"mif1", b"msf1", b"mif2"})
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,76 @@ class Selfies:
         with remote_file.opened(
             url, allowed_hosts=self.allowed_hosts, loopback=self.loopback, deadline=deadline, read_timeout_s=_TOTAL_S
         ) as response:
-            content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if content_type not in ("image/jpeg", "image/png", "image/webp", "image/heic"):
-                raise FileNotFetchedError("the file is not an image")
-            return remote_file.read_all(response, max_bytes=MAX_BYTES, deadline=deadline), content_type
+            body = remote_file.read_all(response, max_bytes=MAX_BYTES, deadline=deadline)
+            return image(body, response.headers.get("Content-Encoding", ""))
+
+
+def image(body: bytes, content_encoding: str = "") -> tuple[bytes, str]:
+    """The image in a body, out of its encoding, and its content type.
+
+    Raises
+    ------
+    FileNotFetchedError
+        It is none that is known here (JPEG, PNG, WebP, HEIC, HEIF, AVIF), or larger than 10 MiB.
+    """
+    kind = _kind(body)
+    # Some servers compress what was asked for as it is, or name an encoding that the body has not.
+    if not kind and (decoded := _decoded(body, content_encoding)):
+        body, kind = decoded, _kind(decoded)
+    if not kind:
+        raise FileNotFetchedError("the file is not an image")
+    return body, kind
+
+
+def _kind(body: bytes) -> str | None:
+    """The content type that the first bytes prove."""
+    if body.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if body.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+        return "image/webp"
+    return _kind_of_media_file(body) if body[4:8] == b"ftyp" else None
+
+
+def _kind_of_media_file(body: bytes) -> str | None:
+    """The type of an ISO base media file: by its major brand or, where that leaves the coding open, the others."""
+    major = body[8:12]
+    others = {body[at : at + 4] for at in range(16, min(int.from_bytes(body[:4]), 256), 4)}
+    brands = {major} | (others if major in _ANY_CODING else set())
+    if brands & _AVIF:
+        return "image/avif"
+    if brands & _HEIC:
+        return "image/heic"
+    return "image/heif" if major in _ANY_CODING else None
+
+
+def _decoded(body: bytes, content_encoding: str) -> bytes:
+    """The body out of gzip, which it shows by itself, or deflate; empty where it is in neither.
+
+    No more is unpacked than an image may have.
+    """
+    try:
+        if body.startswith(b"\x1f\x8b"):
+            with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+                plain = packed.read(MAX_BYTES + 1)
+        elif "deflate" in content_encoding.lower():
+            plain = _inflated(body)
+        else:
+            return b""
+    except (OSError, EOFError, zlib.error):
+        return b""
+    if len(plain) > MAX_BYTES:
+        raise FileTooLargeError(f"the file is larger than {MAX_BYTES} bytes")
+    return plain
+
+
+def _inflated(body: bytes) -> bytes:
+    # RFC 9110 §8.4.1.2: in the zlib format, whose header some servers leave out.
+    for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        stream = zlib.decompressobj(window)
+        with suppress(zlib.error):
+            plain = stream.decompress(body, MAX_BYTES + 1)
+            if stream.eof or len(plain) > MAX_BYTES:
+                return plain
+    return b""

@@ -1,8 +1,10 @@
 """The poll: Vexora has no recon file, so every open submission is asked for until it is decided."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from honnin.errors import ConcurrentUpdateError
 from honnin.observability import count, logger
 from honnin.publish import Publisher
 from honnin.store import Store, Submission, utc_text
@@ -40,7 +42,9 @@ def poll(
         send(_event(submission, now).to_json())
         submitted_at = datetime.fromisoformat(submission.submitted_at)
         polls, at = schedule.next_poll(submitted_at, submission.polls + 1, delays_s, now)
-        store.advance_poll(submission, polls, utc_text(at))
+        # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
+        with suppress(ConcurrentUpdateError):
+            store.advance_poll(submission, polls, utc_text(at))
         polled += 1
     published = 0
     for record in store.unpublished(utc_text(now)):

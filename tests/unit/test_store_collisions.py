@@ -1,0 +1,260 @@
+"""`honnin.store` where its writes meet the transaction of another: moto never lets them.
+
+DynamoDB refuses a single write to such an item with TransactionConflictException, and cancels a transaction with the
+reason TransactionConflict, or with those of a throttled partition. botocore repeats none of them.
+"""
+
+import inspect
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from honnin import store as store_module
+from honnin.errors import ConcurrentUpdateError
+from honnin.publish import Publisher
+from honnin.store import (
+    AlreadyAppliedError,
+    Announcement,
+    Certificate,
+    Effect,
+    EventRecord,
+    ReconFile,
+    Store,
+    Submission,
+    Unattached,
+    UserStatus,
+)
+from honnin.vexora import poll
+from tests.fakes import START, FakeBus, FakeClock, dynamodb
+from tests.tables import create_table
+
+AT = "2026-04-01T03:00:00.000Z"
+FILE = ReconFile("kyc_passport_sync_recon", "2026-03-31", "file.csv", "ANNOUNCED", received_at=AT)
+_WRITING = ("update_item", "put_item", "delete_item", "batch_write_item", "transact_write_items")
+CERTIFICATE = Certificate("c-1", "user-1", AT)
+
+
+def single(db: Any, operation: str) -> ClientError:
+    error: ClientError = db.exceptions.TransactionConflictException(
+        {"Error": {"Code": "TransactionConflictException", "Message": "x"}}, operation
+    )
+    return error
+
+
+def canceled(db: Any, *codes: str) -> ClientError:
+    answer = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "x"},
+        "CancellationReasons": [{"Code": code} for code in codes],
+    }
+    error: ClientError = db.exceptions.TransactionCanceledException(answer, "TransactWriteItems")
+    return error
+
+
+class Colliding:
+    """moto's client, of which every write collides `times` times before it goes through."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.times = 0
+        self.codes: tuple[str, ...] = ("None", "TransactionConflict")
+        self.made: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._db, name)
+        if name not in _WRITING:
+            return found
+
+        def write(**request: Any) -> Any:
+            self.made.append(name)
+            if self.times > 0:
+                self.times -= 1
+                transaction = name == "transact_write_items"
+                raise canceled(self._db, *self.codes) if transaction else single(self._db, name)
+            return found(**request)
+
+        return write
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def db(pauses: list[float]) -> Iterator[Colliding]:
+    with mock_aws():
+        yield Colliding(dynamodb())
+
+
+@pytest.fixture
+def store(db: Colliding) -> Store:
+    store = Store(create_table(cast("Any", db), "StateTable"), cast("Any", db), now=FakeClock())
+    store.apply(effect("api:1"))
+    store.announce(announcement("n-0"))
+    db.made.clear()
+    return store
+
+
+def effect(event_id: str, before: UserStatus | None = None) -> Effect:
+    version = before.version + 1 if before else 1
+    after = UserStatus("user-1", "vexora", "PENDING", version, submission_id="s-1")
+    opens = None if before else Submission("s-1", "user-1", "PENDING", AT, due_at=AT)
+    return Effect(event_id, "submitted", "api", AT, before, after, {}, opens=opens)
+
+
+def announcement(event_id: str) -> Announcement:
+    return Announcement(event_id, FILE.file_type, FILE.name, FILE.day, "https://x", AT, AT, AT, AT)
+
+
+WRITES: dict[str, Callable[[Store], object]] = {
+    "apply": lambda store: store.apply(effect("api:2", store.status("user-1", "vexora"))),
+    "keep": lambda store: store.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
+    "announce": lambda store: store.announce(announcement("n-1")),
+    "mark_published": lambda store: store.mark_published("api:1", AT),
+    "advance_poll": lambda store: store.advance_poll(cast("Submission", store.submission("s-1")), 1, None),
+    "claim_recon_file": lambda store: store.claim_recon_file(FILE, AT, AT),
+    "recon_shard_done": lambda store: store.recon_shard_done(FILE, "a"),
+    "recon_shard_sent": lambda store: store.recon_shard_sent(FILE, "a", 1),
+    "end_recon_comparison": lambda store: store.end_recon_comparison(FILE, "COMPARED", {}),
+    "recon_reported": lambda store: store.recon_reported(FILE, AT, {}),
+    "recon_missing": lambda store: store.recon_missing(FILE.file_type, "2026-03-30", AT),
+    "mark_erased": lambda store: store.mark_erased("uaid-1", AT),
+    "claim_erasure": lambda store: store.claim_erasure("user-1", AT, AT),
+    "release_erasure": lambda store: store.release_erasure("user-1", AT),
+    "begin_erasure": lambda store: store.begin_erasure(CERTIFICATE),
+    "count_erased": lambda store: store.count_erased(CERTIFICATE, {"links": 1}),
+    "note_request_id": lambda store: store.note_request_id("paypay", "OPA1", AT),
+    "put_back": lambda store: store.put_back(next(iter(store.everything()))),
+    "_delete": lambda store: store._delete([{"pk": {"S": "EVENT#x"}, "sk": {"S": "EVENT"}}]),
+}
+
+
+def test_every_write_of_the_store_goes_through_one_place() -> None:
+    """A new one shows here: the store hands its writes to `_settled`, and makes none itself."""
+    for name in _WRITING:
+        assert f"_db.{name}(" not in inspect.getsource(store_module), name
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_collision_is_waited_out(store: Store, db: Colliding, pauses: list[float], name: str, times: int) -> None:
+    db.times = times
+    WRITES[name](store)
+
+    assert (db.times, len(pauses)) == (0, times)
+    assert sum(pauses) < 1
+
+
+@pytest.mark.parametrize("name", [each for each in WRITES if each != "release_erasure"])
+def test_an_item_that_stays_taken_is_a_race(store: Store, db: Colliding, pauses: list[float], name: str) -> None:
+    db.times = 1000
+    with pytest.raises(ConcurrentUpdateError):
+        WRITES[name](store)
+
+    assert len(db.made) == 5
+    assert sum(pauses) < 1
+
+
+def test_a_claim_that_cannot_be_given_back_ends_by_itself(store: Store, db: Colliding) -> None:
+    db.times = 1000
+    store.release_erasure("user-1", AT)
+
+
+@pytest.mark.parametrize(
+    ("codes", "again"),
+    [
+        (("TransactionConflict", "None"), True),
+        (("None", "ThrottlingError"), True),
+        (("ProvisionedThroughputExceeded", "None"), True),
+        (("None", "ValidationError"), False),
+        (("None", "ItemCollectionSizeLimitExceeded"), False),
+    ],
+)
+def test_which_cancelled_transactions_are_made_again(
+    store: Store, db: Colliding, codes: tuple[str, ...], *, again: bool
+) -> None:
+    db.times, db.codes = 1, codes
+    if again:
+        store.apply(effect("api:2", store.status("user-1", "vexora")))
+        assert len(db.made) == 2
+    else:
+        with pytest.raises(ClientError):
+            store.apply(effect("api:2", store.status("user-1", "vexora")))
+        assert len(db.made) == 1
+
+
+def test_a_condition_that_fails_decides_whatever_else_collides(store: Store, db: Colliding) -> None:
+    db.times, db.codes = 1, ("ConditionalCheckFailed", "TransactionConflict", "ThrottlingError")
+    with pytest.raises(AlreadyAppliedError):
+        store.apply(effect("api:2", store.status("user-1", "vexora")))
+    assert len(db.made) == 1
+
+
+def test_a_throttled_transaction_stays_an_aws_error(store: Store, db: Colliding) -> None:
+    db.times, db.codes = 1000, ("ThrottlingError",)
+    with pytest.raises(ClientError):
+        store.apply(effect("api:2", store.status("user-1", "vexora")))
+    assert len(db.made) == 5
+
+
+def test_the_pauses_are_jittered(store: Store, db: Colliding, pauses: list[float]) -> None:
+    for seed in range(4):
+        random.seed(seed)
+        db.times = 1
+        store.note_request_id("paypay", "OPA1", AT)
+    assert len(set(pauses)) == 4
+
+
+# --- no collision ends a run ---
+
+
+def run_poll(store: Store, bus: FakeBus, sent: list[str]) -> dict[str, int]:
+    def send(text: str) -> str:
+        sent.append(text)
+        return "m"
+
+    publisher = Publisher("bus", store, bus.client)
+    now = START.replace(hour=23)
+    return poll.poll(store=store, publisher=publisher, send=send, delays_s=(600,), now=now, left_ms=lambda: 60_000)
+
+
+def test_one_item_that_stays_taken_ends_no_poll_run(
+    store: Store, db: Colliding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (2, 3):
+        after = UserStatus(f"user-{number}", "vexora", "PENDING", 1, submission_id=f"s-{number}")
+        opens = Submission(f"s-{number}", f"user-{number}", "PENDING", AT, due_at=AT)
+        store.apply(Effect(f"api:{number}0", "submitted", "api", AT, None, after, {}, opens=opens))
+    taken = {"SUBMISSION#s-2", "EVENT#api:1"}
+    settled = store._settled
+
+    def stays_taken(write: Callable[..., Any], request: dict[str, Any]) -> Any:
+        if request.get("Key", {}).get("pk", {}).get("S") in taken:
+            raise ConcurrentUpdateError("taken")
+        return settled(write, request)
+
+    monkeypatch.setattr(store, "_settled", stays_taken)
+    sent: list[str] = []
+    bus = FakeBus()
+
+    assert run_poll(store, bus, sent) == {"polled": 3, "published": 3}
+    assert len(bus.entries) == 3
+    still_due = [each.submission_id for each in store.due_submissions(AT)]
+    assert still_due == ["s-2"]
+    assert [each.event_id for each in store.unpublished("9999")] == ["api:1"]
+
+
+def test_a_record_that_was_erased_meanwhile_ends_no_publishing(store: Store) -> None:
+    bus = FakeBus()
+    change = {"userId": "user-9", "to": "PENDING"}
+    Publisher("bus", store, bus.client).announce(EventRecord("api:gone", AT, published=False, change=change))
+
+    assert len(bus.entries) == 1
+    assert store.event("api:gone") is None
