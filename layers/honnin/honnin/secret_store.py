@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from honnin import aws
 from honnin.config import settings
 from honnin.errors import SecretIncompleteError, SecretUnreadableError
 
@@ -84,7 +85,8 @@ def _read(arn: str, *, refresh: bool) -> dict[str, str]:
     try:
         text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
     except GetParameterError as error:
-        raise SecretUnreadableError(arn, type(error.__cause__ or error).__name__) from None
+        cause = error.__cause__ or error
+        raise SecretUnreadableError(arn, type(cause).__name__, transient=aws.is_transient(cause)) from None
     try:
         values = json.loads(text)
     except ValueError:
