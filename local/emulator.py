@@ -33,6 +33,7 @@ def running(name: str, port: int) -> Iterator[str]:
         log=run_directory(name) / "ministack.log",
         cwd=run_directory(name),
         append_path=_tool_packages(),
+        first=Path(__file__).with_name("gateway_as_on_aws.py"),
     )
     endpoint = f"http://{LOOPBACK}:{port}"
     try:

@@ -32,9 +32,11 @@ class LeashedProcess:
         log: Path,
         cwd: Path,
         append_path: Path | None = None,
+        first: Path | None = None,
     ) -> None:
-        """Start `command` (a module and its arguments) with the interpreter `python`."""
+        """Start `command` (a module and its arguments) with the interpreter `python`; `leash.py` has the other two."""
         extra = ["--append-path", str(append_path)] if append_path else []
+        extra += ["--first", str(first)] if first else []
         self.log = log
         self._log: IO[bytes] = log.open("wb")
         self._child = subprocess.Popen(

@@ -82,18 +82,16 @@ def _operation(path: str, found: Json, handler: Any) -> Json:
         operation["parameters"] = [_parameter(each) for each in found["parameters"]]
     if "requestBody" in found:
         operation["requestBody"] = _tidy(found["requestBody"])
-    operation["responses"] = _responses(path, found)
+    operation["responses"] = _responses(found)
     return operation
 
 
-def _responses(path: str, found: Json) -> Json:
+def _responses(found: Json) -> Json:
     good = {int(status): _tidy(each) for status, each in found["responses"].items() if status < "400"}
     # 422 is Powertools' own. A route that declares no answers may have any problem.
     declared = {int(status) for status in found["responses"] if status >= "400" and status != "422"}
     plain = not declared and good.keys() == {200}
     bad = problems.OF_SOME_ROUTES if plain else declared
-    if "{" in path:
-        bad |= {404}  # some letters in a path parameter, such as a control character, fit no route of Powertools
     return {
         str(status): each for status, each in sorted((good | problems.references(bad, "requestBody" in found)).items())
     }

@@ -1,25 +1,29 @@
-"""Every 4xx and 5xx of the merchant API: problems of RFC 9457, and what API Gateway says by itself.
+"""Every 4xx and 5xx of the merchant API: problems of RFC 9457, those that API Gateway answers by itself included.
 
-The example problems are what `honnin.merchant_api` really answers: tests/template/test_openapi.py holds them to it.
+The example problems are what `honnin.problems` really answers: tests/template/test_openapi.py holds them to it.
 """
 
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
+from honnin.problem_codes import ProblemCode
+
 type Json = dict[str, Any]
 
 _SCHEMA: Json = {
     "type": "object",
-    "description": "A problem of RFC 9457. It names fields and rules, never a value: that may be personal.",
+    "description": "A problem of RFC 9457. `code` is stable: decide by it. A problem names fields and rules, never a "
+    "value: that may be personal.",
     "properties": {
-        "type": {"const": "about:blank"},
-        "title": {"type": "string", "description": "A constant sentence for each kind of problem"},
+        "type": {"enum": [each.type for each in ProblemCode], "description": "`urn:honnin:problem:` and the code"},
+        "code": {"enum": [each.value for each in ProblemCode], "description": "What is wrong; docs/api.md lists all"},
+        "title": {"type": "string", "description": "A constant sentence for each code"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status"},
         "detail": {"type": "string", "description": "What is wrong in this case"},
         "errors": {
             "type": "array",
-            "description": "With 422: each field that breaks a rule",
+            "description": "With 422: each field that breaks a rule; an unknown field's own name is shown as `?`",
             "items": {
                 "type": "object",
                 "properties": {"field": {"type": "string"}, "rule": {"type": "string"}},
@@ -31,93 +35,113 @@ _SCHEMA: Json = {
         "submissionId": {"type": "string", "description": "The submission that is in the way"},
         "provider": {"enum": ["vexora", "paypay"], "description": "Who did not take the request"},
         "providerCode": {"type": "string", "description": "The provider's own code"},
+        "providerMessage": {
+            "type": "string",
+            "description": "The provider's own text, each value of your request in it replaced by `***`",
+        },
         "providerRequestId": {"type": "string", "description": "X-REQUEST-ID, which PayPay's support asks for"},
     },
-    "required": ["type", "title", "status"],
+    "required": ["type", "code", "title"],
     "additionalProperties": False,
 }
 
-_GATEWAY_SCHEMA: Json = {
-    "type": "object",
-    "description": "An answer of API Gateway itself: the function behind it was not asked, or did not answer.",
-    "properties": {"message": {"type": ["string", "null"]}},
-    "required": ["message"],
-}
 
-
-def _problem(title: str, status: int, detail: str = "", **members: Any) -> Json:
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
-    return {name: value for name, value in body.items() if value}
+def _problem(code: ProblemCode, detail: str = "", **members: Any) -> Json:
+    body = {"type": code.type, "code": code.value, "title": code.summary, "status": code.status, "detail": detail}
+    return {name: value for name, value in (body | members).items() if value}
 
 
 _FURIGANA = {"field": "usernameFurigana", "rule": "must be katakana, digits, ・, ー and spaces only"}
-_REFUSED = "The provider did not take the request"
 
 # What each status means here, and one problem of it.
 PROBLEMS: dict[int, tuple[str, Json]] = {
-    400: ("The body is not a JSON object in UTF-8.", _problem("The body is not JSON in UTF-8", 400)),
-    404: ("Nothing is known under this id.", _problem("Not found", 404, "no user is known under this id")),
+    400: ("The body is not a JSON object in UTF-8.", _problem(ProblemCode.BODY_NOT_JSON)),
+    404: (
+        "Nothing is known under this id, or there is no such route.",
+        _problem(ProblemCode.USER_UNKNOWN, "no user is known under this id"),
+    ),
     409: (
         "The present state does not allow this; `state` names it.",
         _problem(
-            "The present state does not allow this",
-            409,
+            ProblemCode.SUBMISSION_OPEN,
             "the user has a submission already",
             state="PENDING",
             submissionId="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
         ),
     ),
-    413: ("The body is larger than 64 KiB.", _problem("The body is larger than 64 KiB", 413)),
-    415: ("The body is of another type.", _problem("The body must be application/json", 415)),
+    413: (
+        "The body is larger than 64 KiB.",
+        _problem(ProblemCode.BODY_TOO_LARGE, "At most 65,536 bytes are read."),
+    ),
+    415: ("The body is of another type.", _problem(ProblemCode.MEDIA_TYPE, "Send the body as application/json.")),
     422: (
         "A field breaks a rule; `errors` names each.",
-        _problem("A field is not valid", 422, ": ".join(_FURIGANA.values()), errors=[_FURIGANA]),
+        _problem(ProblemCode.FIELD_INVALID, ": ".join(_FURIGANA.values()), errors=[_FURIGANA]),
     ),
     500: (
         "Something is wrong in this deployment; it has been logged and counted.",
-        _problem("Something went wrong here", 500, "It has been logged; try again."),
+        _problem(ProblemCode.UNEXPECTED, "It has been logged; try again."),
     ),
     502: (
         "The provider refused the request, or its answer cannot be understood.",
         _problem(
-            _REFUSED,
-            502,
-            "the scope is not contracted",
+            ProblemCode.PROVIDER_CONFIGURATION,
+            "Its credentials, scopes, address or contract must be mended by a person.",
             provider="paypay",
             providerCode="OP_OUT_OF_SCOPE",
+            providerMessage="the scope is not contracted",
             providerRequestId="5a3c9d1e7b",
         ),
     ),
     503: (
-        "Not now: the provider announces maintenance or too many requests, or others are changing the same user.",
-        _problem(_REFUSED, 503, "maintenance", provider="paypay", providerCode="MAINTENANCE_MODE"),
+        "Not now: the provider, an AWS service, or others who are changing the same user.",
+        _problem(
+            ProblemCode.PROVIDER_MAINTENANCE,
+            provider="paypay",
+            providerCode="MAINTENANCE_MODE",
+            providerMessage="maintenance",
+        ),
     ),
-    504: ("The provider did not answer in time.", _problem(_REFUSED, 504, "no answer in time", provider="paypay")),
+    504: (
+        "The provider did not answer in time.",
+        _problem(
+            ProblemCode.PROVIDER_TIMEOUT,
+            "Whether the call took effect is not known; a read may be repeated.",
+            provider="paypay",
+        ),
+    ),
 }
 
-_GATEWAY: dict[int, tuple[str, str]] = {
-    403: ("The signature is missing or wrong, the caller may not call this, or there is no such path.", "Forbidden"),
-    429: ("Too many requests.", "Too Many Requests"),
-    502: ("The function did not answer.", "Internal server error"),
-    504: ("The function did not answer in time.", "Endpoint request timed out"),
+# What API Gateway answers by itself: `GatewayResponses` of template.yaml. It knows no details, and where it decides
+# the status itself (DEFAULT_4XX, DEFAULT_5XX) no `status` either.
+GATEWAY: dict[int, tuple[str, ProblemCode]] = {
+    400: ("The request cannot be read.", ProblemCode.REQUEST_REFUSED),
+    403: ("The signature is wrong, or the caller may not call this.", ProblemCode.ACCESS_DENIED),
+    404: ("There is no such route, or the request is not signed.", ProblemCode.NO_SUCH_ROUTE),
+    413: ("The request is too large.", ProblemCode.BODY_TOO_LARGE),
+    429: ("Too many requests.", ProblemCode.TOO_MANY_REQUESTS),
+    500: ("API Gateway failed.", ProblemCode.GATEWAY_FAILED),
+    502: ("The function did not answer.", ProblemCode.GATEWAY_FAILED),
+    503: ("API Gateway is not available now.", ProblemCode.GATEWAY_FAILED),
+    504: ("The function did not answer in time.", ProblemCode.GATEWAY_TIMEOUT),
 }
 
 # What a route may answer beside what every route may; one that declares nothing may answer all of it.
 OF_SOME_ROUTES = frozenset({404, 409, 502, 503, 504})
-_OF_ALL_ROUTES = frozenset({422, 500})
+_OF_ALL_ROUTES = frozenset({422, 500, 503})
 _OF_A_BODY = frozenset({400, 413, 415})
 
 
 def schemas() -> Json:
-    """`Problem` and `GatewayAnswer`."""
-    return {"Problem": _SCHEMA, "GatewayAnswer": _GATEWAY_SCHEMA}
+    """`Problem`."""
+    return {"Problem": _SCHEMA}
 
 
 def responses() -> Json:
     """One shared response per status and origin: `Problem409`, `Gateway403`, `ProblemOrGateway502`."""
     found = {f"Problem{status}": _response(status, problem=True, gateway=False) for status in PROBLEMS}
-    found |= {f"Gateway{status}": _response(status, problem=False, gateway=True) for status in _GATEWAY}
-    both = PROBLEMS.keys() & _GATEWAY.keys()
+    found |= {f"Gateway{status}": _response(status, problem=False, gateway=True) for status in GATEWAY}
+    both = PROBLEMS.keys() & GATEWAY.keys()
     return found | {f"ProblemOrGateway{each}": _response(each, problem=True, gateway=True) for each in sorted(both)}
 
 
@@ -127,32 +151,39 @@ def references(declared: Collection[int], takes_body: bool) -> dict[int, Json]:
     `declared` are the problems of this route alone; `takes_body` whether it reads a body.
     """
     own = set(declared) | _OF_ALL_ROUTES | (_OF_A_BODY if takes_body else frozenset())
-    return {status: {"$ref": f"#/components/responses/{_name(status, own)}"} for status in own | _GATEWAY.keys()}
+    return {status: {"$ref": f"#/components/responses/{_name(status, own)}"} for status in own | GATEWAY.keys()}
 
 
 def gateway_references() -> dict[int, Json]:
     """What API Gateway may answer by itself before any function of the webhook API."""
-    return {status: {"$ref": f"#/components/responses/Gateway{status}"} for status in (429, 502, 504)}
+    return {status: {"$ref": f"#/components/responses/Gateway{status}"} for status in GATEWAY}
+
+
+def gateway_content(status: int) -> Json:
+    """The content of an answer of API Gateway itself."""
+    code = GATEWAY[status][1]
+    example = _problem(code) | {"status": status}
+    return {"application/problem+json": {"schema": _reference("Problem"), "example": example}}
 
 
 def _name(status: int, own: Collection[int]) -> str:
     if status not in own:
         return f"Gateway{status}"
-    return f"ProblemOrGateway{status}" if status in _GATEWAY else f"Problem{status}"
+    return f"ProblemOrGateway{status}" if status in GATEWAY else f"Problem{status}"
 
 
 def _response(status: int, *, problem: bool, gateway: bool) -> Json:
-    said, content = [], {}
+    said, codes = [], [each for each in ProblemCode if each.status == status]
+    content: Json = gateway_content(status) if gateway else {}
     if problem:
         description, example = PROBLEMS[status]
         said.append(description)
-        content["application/problem+json"] = {"schema": _reference("Problem"), "example": example}
+        content = {"application/problem+json": {"schema": _reference("Problem"), "example": example}}
+        said.append(f"Codes: {', '.join(f'`{each}`' for each in codes)}.")
     if gateway:
-        description, message = _GATEWAY[status]
-        said.append(f"{description} (API Gateway)")
-        content["application/json"] = {"schema": _reference("GatewayAnswer"), "example": {"message": message}}
+        said.append(f"{GATEWAY[status][0]} (API Gateway)")
     response: Json = {"description": " ".join(said), "content": content}
-    if problem and status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if (problem and status == HTTPStatus.SERVICE_UNAVAILABLE) or status == HTTPStatus.TOO_MANY_REQUESTS:
         schema = {"type": "integer", "minimum": 1}
         response["headers"] = {"Retry-After": {"description": "Seconds to wait", "schema": schema, "example": 5}}
     return response

@@ -117,7 +117,7 @@ def responses() -> Json:
         "Unreadable": _plain(f"The shape is wrong, or the body is larger than {_KIB} KiB.", "the body is not UTF-8"),
         "Refused": {
             "description": "The source address is not on the list, or the token is wrong.",
-            "content": _text_content("this address may not call here") | _gateway_content("Forbidden"),
+            "content": _text_content("this address may not call here") | problems.gateway_content(403),
         },
         "TooLarge": _plain(f"The body is larger than {_KIB} KiB.", f"the body is larger than {_KIB} KiB"),
         "TryAgain": _plain("It could not be put on the queue: send it again.", "try again"),
@@ -199,12 +199,8 @@ def _callback() -> Json:
                 "example": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
             }
         ],
-        "responses": {str(status): each for status, each in sorted((own | _gateway()).items())},
+        "responses": {str(status): each for status, each in sorted((problems.gateway_references() | own).items())},
     }
-
-
-def _gateway() -> dict[int, Json]:
-    return {403: {"$ref": "#/components/responses/Gateway403"}, **problems.gateway_references()}
 
 
 def _answers(own: dict[int, str]) -> Json:
@@ -218,11 +214,6 @@ def _plain(description: str, example: str) -> Json:
 
 def _text_content(example: str) -> Json:
     return {"text/plain": {"schema": {"type": "string"}, "example": example}}
-
-
-def _gateway_content(message: str) -> Json:
-    schema = {"$ref": "#/components/schemas/GatewayAnswer"}
-    return {"application/json": {"schema": schema, "example": {"message": message}}}
 
 
 def _path_parameter(name: str, pattern: str, example: str) -> Json:

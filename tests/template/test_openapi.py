@@ -20,6 +20,7 @@ from honnin.errors import (
     ProviderTimeoutError,
 )
 from honnin.merchant_api import MerchantApi
+from honnin.problem_codes import ProblemCode
 from operations.openapi import document, merchant, problems, webhooks
 from tests.fakes import FakeLambdaContext
 from tests.template.transformed import source_functions
@@ -109,13 +110,21 @@ def test_every_request_and_answer_has_an_example_that_fits_its_schema(operation:
 
 
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each["security"]], ids=_operation_id)
-def test_every_failure_of_the_merchant_api_is_a_problem_or_of_api_gateway(operation: Json) -> None:
+def test_every_failure_of_the_merchant_api_is_a_problem(operation: Json) -> None:
     for status, response in operation["responses"].items():
         if status >= "400":
-            kinds = set(_resolved(response)["content"])
-            assert kinds
-            assert kinds <= {"application/problem+json", "application/json"}
-            assert "application/problem+json" in kinds or int(status) in problems._GATEWAY
+            assert set(_resolved(response)["content"]) == {"application/problem+json"}
+
+
+def test_the_document_enumerates_every_code_of_the_code() -> None:
+    properties = DOCUMENT["components"]["schemas"]["Problem"]["properties"]
+    assert properties["code"]["enum"] == [each.value for each in ProblemCode]
+    assert properties["type"]["enum"] == [f"urn:honnin:problem:{each}" for each in ProblemCode]
+
+
+def test_every_code_has_its_status_in_the_document() -> None:
+    of_gateway_only = {401, 403, 429}
+    assert {each.status for each in ProblemCode} <= problems.PROBLEMS.keys() | of_gateway_only
 
 
 def test_a_route_that_declares_nothing_is_found_with_every_problem(
@@ -167,13 +176,17 @@ def _paypay_error(kind: type[ProviderError]) -> ProviderError:
     status = statuses[kind]
     example = problems.PROBLEMS[status][1]
     code, request_id = example.get("providerCode"), example.get("providerRequestId")
-    return kind("paypay", example["detail"], code=code, request_id=request_id)
+    message = example.get("providerMessage", "no answer")
+    return kind("paypay", message, code=code, request_id=request_id)
 
 
 RAISED: dict[int, Callable[[], Exception]] = {
-    404: lambda: NotFoundError("no user is known under this id"),
+    404: lambda: NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN),
     409: lambda: ConflictError(
-        "the user has a submission already", state="PENDING", submission_id="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
+        "the user has a submission already",
+        code=ProblemCode.SUBMISSION_OPEN,
+        state="PENDING",
+        submission_id="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
     ),
     422: _furigana,
     500: lambda: RuntimeError("anything"),

@@ -7,6 +7,7 @@ import pytest
 
 from honnin import errors
 from honnin.errors import HonninError
+from honnin.problem_codes import ProblemCode
 
 CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__]
 # These and what derives from them; nothing else.
@@ -47,17 +48,9 @@ def test_every_error_says_what_it_is(kind: type[HonninError]) -> None:
     assert kind.__doc__
 
 
-@pytest.mark.parametrize(
-    ("kind", "status"),
-    [
-        (errors.RequestError, 400),
-        (errors.InvalidFieldError, 422),
-        (errors.NotFoundError, 404),
-        (errors.ConflictError, 409),
-    ],
-)
-def test_the_http_status_of_a_callers_mistake(kind: type[errors.RequestError], status: int) -> None:
-    assert kind.status == status
+def test_a_callers_mistake_has_a_code_with_its_http_status() -> None:
+    assert errors.InvalidFieldError("a", "is required").code.status == 422
+    assert errors.NotFoundError("no", code=ProblemCode.USER_UNKNOWN).code.status == 404
 
 
 def test_an_incomplete_secret_names_the_key_and_the_command() -> None:
@@ -99,5 +92,5 @@ def test_why_no_answer_came_is_our_own_text() -> None:
 
 
 def test_a_conflict_carries_the_present_state() -> None:
-    error = errors.ConflictError("already", state="PENDING", submission_id="s-1")
+    error = errors.ConflictError("already", code=ProblemCode.SUBMISSION_OPEN, state="PENDING", submission_id="s-1")
     assert (str(error), error.state, error.submission_id) == ("already", "PENDING", "s-1")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import pytest
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 from pydantic import AfterValidator
 
 from honnin.errors import (
@@ -16,20 +17,28 @@ from honnin.errors import (
     MaintenanceError,
     MissingSettingError,
     NotFoundError,
+    NotSentError,
+    NotUnderstoodError,
     PassportNotCompletedError,
+    ProviderConfigurationError,
     ProviderError,
     ProviderRefusedError,
     ProviderTimeoutError,
     ProviderUnavailableError,
     RateLimitedError,
     SecretIncompleteError,
+    SecretUnreadableError,
     SessionNotFoundError,
+    UserAnswerError,
 )
 from honnin.merchant_api import MAX_BODY_BYTES, AnswerModel, MerchantApi, RequestModel, UserId, UserIdInPath
+from honnin.problem_codes import ProblemCode
 from honnin.vault import VaultError
 from honnin.vexora import furigana
 from tests.fakes import FakeLambdaContext
 
+OPEN = ProblemCode.SUBMISSION_OPEN
+CODES = {each.value: each for each in ProblemCode}
 MARKED = "hanako.yamada@example.com"
 GOOD = {"userId": "user-1", "usernameFurigana": "ﾃｽﾄ ﾊﾅｺ"}
 
@@ -114,8 +123,10 @@ def problem(answer: dict[str, Any], status: int) -> dict[str, Any]:
     assert answer["statusCode"] == status, body
     assert headers(answer)["content-type"] == "application/problem+json"
     assert headers(answer)["cache-control"] == "no-store"
-    assert (body["type"], body["status"]) == ("about:blank", status)
-    assert body["title"]
+    code = CODES[body["code"]]
+    assert (body["type"], body["status"]) == (f"urn:honnin:problem:{code}", status) == (code.type, code.status)
+    assert body["title"] == code.summary
+    assert headers(answer).get("retry-after") == (str(code.retry_after_s) if code.retry_after_s else None)
     return body
 
 
@@ -170,12 +181,30 @@ def test_a_furigana_that_is_refused_is_named_without_its_value(api: Api, name: o
         assert value not in answer["body"]
 
 
-def test_an_unknown_field_is_named(api: Api) -> None:
-    assert fields(api.post({**GOOD, "surprise": MARKED})) == {"surprise": "is not a field of this request"}
+def test_an_unknown_field_is_said_but_not_repeated(api: Api) -> None:
+    assert fields(api.post({**GOOD, "surprise": MARKED})) == {"?": "is not a field of this request"}
+
+
+@pytest.mark.parametrize("name", ["userid", "user_id", "UserID", "usernameFurigna"])
+def test_an_unknown_field_that_is_nearly_one_of_ours_is_explained(api: Api, name: str) -> None:
+    rule = fields(api.post({**GOOD, name: 1}))["?"]
+    assert rule in {f"is not a field of this request; is {each} meant?" for each in GOOD}
+    assert name not in rule
 
 
 @pytest.mark.parametrize(
-    "name", ["テスト ハナコ", "ハナコ", MARKED, "090-1234-5678", "09012345678", "Hanako Yamada", "x" * 41]
+    "name",
+    [
+        "テスト ハナコ",
+        "ハナコ",
+        MARKED,
+        "090-1234-5678",
+        "09012345678",
+        "Hanako Yamada",
+        "Hanako",
+        "yamada-hanako",
+        "x" * 41,
+    ],
 )
 def test_an_unknown_field_whose_name_may_be_personal_is_not_repeated(api: Api, name: str) -> None:
     answer = api.post({**GOOD, name: 1})
@@ -187,7 +216,7 @@ def test_an_unknown_field_whose_name_may_be_personal_is_not_repeated(api: Api, n
 def test_only_the_names_on_the_wire_are_fields(api: Api, name: str) -> None:
     wire = {"user_id": "userId", "username_furigana": "usernameFurigana"}[name]
     body: dict[str, object] = {each: value for each, value in GOOD.items() if each != wire}
-    assert name in fields(api.post({**body, name: GOOD[wire]}))
+    assert set(fields(api.post({**body, name: GOOD[wire]}))) == {"?", wire}
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "1.5", MARKED])
@@ -248,7 +277,6 @@ def test_base64_that_cannot_be_read_is_400(api: Api, body: bytes) -> None:
     "body",
     [
         pytest.param(json.dumps(GOOD).encode("utf-16"), id="UTF-16"),
-        pytest.param(json.dumps(GOOD).encode("utf-8-sig"), id="a byte order mark"),
         pytest.param(b'{"userId": "\xed\xa0\x80", "usernameFurigana": "x"}', id="a surrogate in bytes"),
     ],
 )
@@ -256,8 +284,40 @@ def test_base64_of_another_encoding_is_400(api: Api, body: bytes) -> None:
     problem(api.post(base64.b64encode(body).decode(), isBase64Encoded=True), 400)
 
 
-def test_a_byte_order_mark_is_400(api: Api) -> None:
-    problem(api.post("\ufeff" + json.dumps(GOOD)), 400)
+@pytest.mark.parametrize("base64_encoded", [False, True])
+def test_a_byte_order_mark_before_the_body_is_ignored(api: Api, base64_encoded: bool) -> None:
+    text = "\ufeff" + json.dumps(GOOD)
+    body = base64.b64encode(text.encode()).decode() if base64_encoded else text
+    assert api.post(body, isBase64Encoded=base64_encoded)["statusCode"] == 201
+
+
+@pytest.mark.parametrize("text", ["\ufeff", "\ufeff\ufeff{}", '{"a":\ufeff 1}'])
+def test_a_byte_order_mark_elsewhere_is_400(api: Api, text: str) -> None:
+    assert problem(api.post(text), 400)["code"] == "body-not-json"
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp", "utf-16", "latin-1"])
+def test_another_encoding_has_one_answer_however_it_arrives(api: Api, encoding: str) -> None:
+    written = json.dumps({**GOOD, "usernameFurigana": "é" if encoding == "latin-1" else "テスト"}, ensure_ascii=False)
+    as_bytes = written.encode(encoding)
+    # API Gateway hands a text over, and puts U+FFFD in the place of what is not UTF-8.
+    for answer in (
+        api.post(base64.b64encode(as_bytes).decode(), isBase64Encoded=True),
+        api.post(as_bytes.decode("utf-8", errors="replace")),
+    ):
+        assert problem(answer, 400)["code"] == "body-not-json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"userId": "a", "userId": "b", "usernameFurigana": "テスト"}',
+        '{"userId": "a", "usernameFurigana": "テスト", "user\\u0049d": "b"}',
+        '{"userId": "a", "usernameFurigana": "テスト", "more": {"x": [{"y": 1, "y": 1}]}}',
+    ],
+)
+def test_a_field_that_stands_twice_is_400(api: Api, body: str) -> None:
+    assert problem(api.post(body), 400)["code"] == "body-field-twice"
 
 
 def test_a_field_name_that_utf8_cannot_carry_is_not_repeated(api: Api) -> None:
@@ -296,14 +356,48 @@ def test_64_kib_is_the_limit(api: Api, size: int, status: int, base64_encoded: b
         "application/xml",
         "multipart/form-data; boundary=x",
         "application/x-www-form-urlencoded",
+        "application/problem+json",
+        "application/jsonp",
+        "application/json-patch+json",
+        "json",
+        "; charset=utf-8",
+        "application/json; charset=Shift_JIS",
+        'application/json;charset="EUC-JP"',
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
     ],
 )
 def test_another_content_type_is_415(api: Api, content_type: str) -> None:
-    problem(api.post(GOOD, headers={"Content-Type": content_type}), 415)
+    detail = problem(api.post(GOOD, headers={"Content-Type": content_type}), 415)["detail"]
+    assert ("UTF-8" in detail) is ("charset=" in content_type and content_type.startswith("application"))
+
+
+def test_two_content_types_that_differ_are_415(api: Api) -> None:
+    both = {"Content-Type": ["application/json", "text/plain"]}
+    problem(api.post(GOOD, headers={"Content-Type": "application/json"}, multiValueHeaders=both), 415)
+
+
+@pytest.mark.parametrize("path", ["/things", "/things/user-1"])
+def test_a_content_type_without_a_body_says_nothing(api: Api, path: str) -> None:
+    method, status = ("POST", 422) if path == "/things" else ("GET", 200)
+    assert api.call(method, path, headers={"Content-Type": "text/plain"})["statusCode"] == status
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Content-Type": "application/json; charset=utf-8"}, {"content-type": "application/json"}]
+    "headers",
+    [
+        {"Content-Type": "application/json; charset=utf-8"},
+        {"content-type": "application/json"},
+        {"CONTENT-TYPE": "Application/Json"},
+        {"Content-type": "APPLICATION/JSON"},
+        {"Content-Type": " application/json ; charset=utf-8"},
+        {"Content-Type": 'application/json;charset="UTF-8"'},
+        {"Content-Type": "application/json; Charset=Utf8; profile=x"},
+        {"Content-Type": "application/json;"},
+        {"Content-Type": "application/json, application/json"},
+        {"Content-Type": ""},
+        {},
+    ],
 )
 def test_json_under_its_other_names(api: Api, headers: dict[str, str]) -> None:
     assert api.post(GOOD, headers=headers)["statusCode"] == 201
@@ -326,16 +420,19 @@ def failing(api: Api, error: Exception) -> dict[str, Any]:
 
 
 def test_not_found(api: Api) -> None:
-    assert problem(failing(api, NotFoundError("no user is known")), 404)["detail"] == "no user is known"
+    assert (
+        problem(failing(api, NotFoundError("no user is known", code=ProblemCode.USER_UNKNOWN)), 404)["detail"]
+        == "no user is known"
+    )
 
 
 def test_a_conflict_names_the_present_state(api: Api) -> None:
-    body = problem(failing(api, ConflictError("open", state="PENDING", submission_id="s-1")), 409)
+    body = problem(failing(api, ConflictError("open", code=OPEN, state="PENDING", submission_id="s-1")), 409)
     assert (body["detail"], body["state"], body["submissionId"]) == ("open", "PENDING", "s-1")
 
 
 def test_a_conflict_without_a_state_has_no_such_member(api: Api) -> None:
-    assert not {"state", "submissionId"} & set(problem(failing(api, ConflictError("key")), 409))
+    assert not {"state", "submissionId"} & set(problem(failing(api, ConflictError("key", code=OPEN)), 409))
 
 
 def test_an_invalid_field_found_late(api: Api) -> None:
@@ -345,35 +442,44 @@ def test_an_invalid_field_found_late(api: Api) -> None:
 def test_a_refusal_is_a_502_with_the_providers_code_and_message(api: Api) -> None:
     error = ProviderRefusedError("vexora", "user not found", http_status=200, code="4004", request_id="r-9")
     body = problem(failing(api, error), 502)
-    assert (body["detail"], body["provider"], body["providerCode"], body["providerRequestId"]) == (
-        "user not found",
+    assert (body["provider"], body["providerCode"], body["providerMessage"], body["providerRequestId"]) == (
         "vexora",
         "4004",
+        "user not found",
         "r-9",
     )
-
-
-def test_an_unclear_failure_is_a_502_too(api: Api) -> None:
-    assert problem(failing(api, ProviderUnavailableError("vexora", "busy", http_status=503)), 502)["detail"] == "busy"
+    assert "detail" not in body
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "retry_after"),
+    ("error", "status", "code"),
     [
-        (SessionNotFoundError("paypay", "no"), 404, None),
-        (PassportNotCompletedError("paypay", "no"), 409, None),
-        (RateLimitedError("paypay", "busy"), 503, "5"),
-        (MaintenanceError("paypay", "closed"), 503, "300"),
-        (ProviderTimeoutError("vexora", "no answer"), 504, None),
+        (SessionNotFoundError("paypay", "no"), 404, "passport-qr-expired"),
+        (PassportNotCompletedError("paypay", "no"), 409, "passport-not-completed"),
+        (ProviderConfigurationError("paypay", "no", http_status=503), 502, "provider-configuration"),
+        (UserAnswerError("paypay", "no"), 502, "provider-refused"),
+        (ProviderRefusedError("vexora", "no", http_status=503), 502, "provider-refused"),
+        (NotSentError("vexora", "no"), 503, "provider-not-reached"),
+        (RateLimitedError("vexora", "busy", http_status=429), 503, "provider-rate-limited"),
+        (RateLimitedError("paypay", "busy"), 503, "provider-rate-limited"),
+        (ProviderUnavailableError("vexora", "busy", http_status=429), 503, "provider-rate-limited"),
+        (MaintenanceError("paypay", "closed", http_status=503), 503, "provider-maintenance"),
+        (ProviderUnavailableError("vexora", "busy", http_status=503), 503, "provider-unavailable"),
+        (NotUnderstoodError("paypay", "HTML", http_status=503), 503, "provider-unavailable"),
+        (NotUnderstoodError("paypay", "HTML", http_status=200), 502, "provider-not-understood"),
+        (ProviderUnavailableError("paypay", "busy", http_status=500), 502, "provider-failed"),
+        (ProviderUnavailableError("paypay", "busy", http_status=504), 502, "provider-failed"),
+        (ProviderTimeoutError("vexora", "no answer"), 504, "provider-timeout"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_what_a_providers_failure_is_for_the_merchant(
-    api: Api, error: ProviderError, status: int, retry_after: str | None
-) -> None:
-    answer = failing(api, error)
-    assert problem(answer, status)["provider"] == error.provider
-    assert headers(answer).get("retry-after") == retry_after
+def test_what_a_providers_failure_is_for_the_merchant(api: Api, error: ProviderError, status: int, code: str) -> None:
+    body = problem(failing(api, error), status)  # which holds Retry-After to the code's
+    assert (body["provider"], body["code"]) == (error.provider, code)
+
+
+def test_every_503_says_when_to_try_again() -> None:
+    assert [each for each in ProblemCode if each.status == 503 and not each.retry_after_s] == []
 
 
 @pytest.mark.parametrize(
@@ -398,24 +504,46 @@ def test_an_unexpected_error_shows_its_message_to_nobody(api: Api, capsys: pytes
     assert record["place"].startswith("work:")
 
 
-def _refused(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}}, "GetItem")
+def _refused(code: str, *reasons: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        "CancellationReasons": [{"Code": each} for each in reasons],
+    }
+    return ClientError(response, "GetItem")
+
+
+def _raised_from(cause: Exception) -> Exception:
+    """As Powertools Idempotency raises: an error of its own, from that of AWS."""
+    error = IdempotencyPersistenceLayerError("failed")
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
-    ("error", "counted"),
+    ("error", "code", "counted"),
     [
-        (RuntimeError(), {"UnexpectedError"}),
-        (_refused("ThrottlingException"), set()),
-        (ConnectTimeoutError(endpoint_url="https://dynamodb"), set()),
-        (VaultError("S3 did not delete 1 versions: InternalError"), set()),
-        (_refused("AccessDeniedException"), {"ConfigurationFault"}),
+        (RuntimeError(), "unexpected", {"UnexpectedError"}),
+        (_raised_from(RuntimeError()), "unexpected", {"UnexpectedError"}),
+        (_refused("ThrottlingException"), "aws-busy", set()),
+        (_refused("ProvisionedThroughputExceededException"), "aws-busy", set()),
+        (_refused("TransactionCanceledException", "None", "ThrottlingError"), "aws-busy", set()),
+        (_refused("SlowDown", status=503), "aws-busy", set()),
+        (_refused("Whatever", status=500), "aws-busy", set()),
+        (_raised_from(_refused("RequestLimitExceeded")), "aws-busy", set()),
+        (ConnectTimeoutError(endpoint_url="https://dynamodb"), "aws-busy", set()),
+        (EndpointConnectionError(endpoint_url="https://dynamodb"), "aws-busy", set()),
+        (VaultError("S3 did not delete 1 versions: InternalError"), "aws-busy", set()),
+        (SecretUnreadableError("arn", "ThrottlingException", transient=True), "aws-busy", set()),
+        (SecretUnreadableError("arn", "AccessDenied"), "deployment-incomplete", {"ConfigurationFault"}),
+        (_refused("TransactionCanceledException", "ConditionalCheckFailed"), "unexpected", set()),
+        (_refused("AccessDeniedException"), "unexpected", {"ConfigurationFault"}),
     ],
 )
-def test_only_a_mistake_of_ours_is_counted_as_unexpected(
-    api: Api, capsys: pytest.CaptureFixture[str], error: Exception, counted: set[str]
+def test_what_aws_cannot_do_now_is_a_503_and_only_a_mistake_of_ours_is_unexpected(
+    api: Api, capsys: pytest.CaptureFixture[str], error: Exception, code: str, counted: set[str]
 ) -> None:
-    problem(failing(api, error), 500)
+    assert problem(failing(api, error), CODES[code].status)["code"] == code
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     metrics = [each["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for each in printed if "_aws" in each]
     assert set(metrics) == counted

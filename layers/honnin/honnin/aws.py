@@ -4,12 +4,14 @@ Every call has a time-out. botocore itself repeats a failed one (standard mode: 
 does.
 """
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,6 +59,25 @@ def is_denied(error: Exception) -> bool:
     """Whether AWS refused a call of ours for want of a permission."""
     code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
     return code.startswith("AccessDenied")
+
+
+# Beside these, every 5xx and 429. DynamoDB names the reason of a transaction's refusal in its own list.
+_TRANSIENT = re.compile(
+    r"Thrott|TooManyRequests|RequestLimitExceeded|SlowDown|ServiceUnavailable|Internal(Server)?(Error|Failure)"
+    r"|ProvisionedThroughputExceeded|RequestTimeout|TransactionInProgress|TransactionConflict|Unavailable"
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether AWS could not take a call of ours just now: throttled, not available, no answer."""
+    if isinstance(error, (HTTPClientError, BotoConnectionError)):
+        return True
+    if not isinstance(error, ClientError):
+        return False
+    reasons = error.response.get("CancellationReasons") or []
+    codes = [error.response["Error"].get("Code") or "", *(each.get("Code") or "" for each in reasons)]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or status == 429 or any(_TRANSIENT.search(code) for code in codes)
 
 
 _ALL = (dynamodb, events, s3, sns, sqs)

@@ -31,6 +31,7 @@ from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
+from honnin.problem_codes import ProblemCode
 from honnin.recon import repair
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
@@ -109,9 +110,12 @@ class Erasure:
         footprint = self._store.footprint(user_id)
         known = next(reversed(self._store.certificates(user_id)), None)
         if known is None and footprint.is_empty and not footprint.entries:
-            raise NotFoundError("no user is known under this id")
+            raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
         if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
-            raise ConflictError("the user was erased without unlink, and the authorization is not known here any more")
+            raise ConflictError(
+                "the user was erased without unlink, and the authorization is not known here any more",
+                code=ProblemCode.ERASED_WITHOUT_UNLINK,
+            )
         if known and known.completed_at and footprint.is_empty:
             return _swept(known, self._store, self._vault)
         unlinked = self._unlink(footprint) if unlink else 0

@@ -8,7 +8,7 @@
     │   ├── InvalidSettingError       an environment variable cannot be read
     │   ├── SecretUnreadableError     a secret cannot be read now, or not by us
     │   └── SecretIncompleteError     a secret lacks a key or still holds its placeholder
-    ├── RequestError                  the caller's mistake: a 4xx that leaves no trace
+    ├── RequestError                  the caller's mistake: a 4xx with a code of its own, no trace
     │   ├── InvalidFieldError         422, names the field and the rule
     │   ├── NotFoundError             404
     │   └── ConflictError             409, carries the present state
@@ -42,6 +42,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from honnin.problem_codes import ProblemCode
+
 
 class HonninError(Exception):
     """Root of the tree. `retryable` tells whether the same call may succeed later."""
@@ -73,9 +75,11 @@ class InvalidSettingError(ConfigurationError):
 class SecretUnreadableError(ConfigurationError):
     """Secrets Manager did not give `secret_id`: an outage, a missing permission, or a secret that is gone."""
 
-    def __init__(self, secret_id: str, reason: str) -> None:
+    def __init__(self, secret_id: str, reason: str, *, transient: bool = False) -> None:
         super().__init__(f"the secret {secret_id} could not be read: {reason}")
         self.secret_id = secret_id
+        # Throttled, or an outage: nothing is wrong with the deployment.
+        self.transient = transient
 
 
 class SecretIncompleteError(ConfigurationError):
@@ -91,20 +95,18 @@ class SecretIncompleteError(ConfigurationError):
 
 
 class RequestError(HonninError):
-    """The caller's mistake. `status` is the HTTP status, `title` a short constant sentence."""
+    """The caller's mistake. `code` names it for good and has its HTTP status; the message is our own sentence."""
 
-    status: ClassVar[int] = 400
-    title: ClassVar[str] = "The request cannot be read"
+    def __init__(self, message: str, *, code: ProblemCode) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class InvalidFieldError(RequestError):
-    """`field` breaks `rule`. The value itself is never part of the message: it may be personal."""
-
-    status = 422
-    title = "A field is not valid"
+    """`field` breaks `rule`, a sentence. The value itself is never part of the message: it may be personal."""
 
     def __init__(self, field: str, rule: str) -> None:
-        super().__init__(f"{field}: {rule}")
+        super().__init__(f"{field}: {rule}", code=ProblemCode.FIELD_INVALID)
         self.field = field
         self.rule = rule
 
@@ -112,20 +114,26 @@ class InvalidFieldError(RequestError):
 class NotFoundError(RequestError):
     """Nothing is known under the id that was asked for."""
 
-    status = 404
-    title = "Not found"
-
 
 class ConflictError(RequestError):
-    """The present state does not allow the request; `state` names it, `submission_id` where there is one."""
+    """The present state does not allow the request; `state` names it, `submission_id` where there is one.
 
-    status = 409
-    title = "The present state does not allow this"
+    `provider_code` is what a provider said when it was asked about that state.
+    """
 
-    def __init__(self, message: str, *, state: str | None = None, submission_id: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ProblemCode,
+        state: str | None = None,
+        submission_id: str | None = None,
+        provider_code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
         self.state = state
         self.submission_id = submission_id
+        self.provider_code = provider_code
 
 
 class ProviderError(HonninError):

@@ -22,6 +22,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.errors import ConflictError
+from honnin.problem_codes import ProblemCode
 
 _KEPT_S = 24 * 60 * 60
 
@@ -75,9 +76,14 @@ class Idempotency:
         try:
             answer: dict[str, Any] = once(request=request, work=outcome)
         except IdempotencyValidationError:
-            raise ConflictError("this Idempotency-Key came with another body before") from None
+            raise ConflictError(
+                "this Idempotency-Key came with another body before", code=ProblemCode.IDEMPOTENCY_KEY_REUSED
+            ) from None
         except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
-            raise ConflictError("the first request with this Idempotency-Key is still under way") from None
+            raise ConflictError(
+                "the first request with this Idempotency-Key is still under way",
+                code=ProblemCode.IDEMPOTENCY_IN_PROGRESS,
+            ) from None
         except IdempotencyPersistenceLayerError as error:
             # Powertools wraps what boto3 raises; AWS's errors are AWS's errors to whoever decides by type.
             return outcome.result(or_raise=error.__cause__ or error)

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from honnin.errors import InvalidFieldError, NotFoundError
 from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.paypay.outcomes import PROVIDER as PAYPAY
+from honnin.problem_codes import ProblemCode
 from honnin.recon import report
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import OPEN, PayPayStatus, VexoraStatus
@@ -276,7 +277,7 @@ def recon_report(store: Store, day: str) -> ReconReportView:
     found = {file_type: store.recon_files(file_type, day, day) for file_type in FILE_TYPES}
     files = [each for named in found.values() for each in report.telling(named)]
     if not files:
-        raise NotFoundError("no recon file of this day is known")
+        raise NotFoundError("no recon file of this day is known", code=ProblemCode.RECON_DAY_UNKNOWN)
     return ReconReportView(date=day, files=[_recon_file(store, each) for each in files])
 
 
@@ -294,7 +295,7 @@ def user(store: Store, user_id: str, now: datetime) -> UserView:
     """Where a user stands. Raises `NotFoundError` for a user that no provider knows."""
     statuses = store.statuses(user_id)
     if not statuses:
-        raise NotFoundError("no user is known under this id")
+        raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
     return UserView(user_id=user_id, providers={each.provider: _provider(each, now) for each in statuses})
 
 
@@ -310,7 +311,7 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
     """
     entries, following = store.timeline(user_id, limit, cursor)
     if not entries and not store.statuses(user_id):
-        raise NotFoundError("no user is known under this id")
+        raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
     return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
 
 

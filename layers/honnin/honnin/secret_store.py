@@ -21,6 +21,7 @@ from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from honnin import aws
 from honnin.config import settings
 from honnin.errors import SecretIncompleteError, SecretUnreadableError
 
@@ -110,7 +111,8 @@ def _read(arn: str, *, refresh: bool) -> dict[str, str]:
     try:
         text = _text(arn, refresh=refresh)
     except GetParameterError as error:
-        raise SecretUnreadableError(arn, type(error.__cause__ or error).__name__) from None
+        cause = error.__cause__ or error
+        raise SecretUnreadableError(arn, type(cause).__name__, transient=aws.is_transient(cause)) from None
     try:
         values = json.loads(text)
     except ValueError:

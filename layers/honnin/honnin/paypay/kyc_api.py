@@ -6,13 +6,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from honnin.field_rules import pattern
 from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.paypay.kyc_reading import KycAnswer
 from honnin.status import PayPayStatus
 
 CodeIdInPath = Annotated[
     str,
-    StringConstraints(pattern=r"\A[\x21-\x7e]{1,255}\z"),
+    StringConstraints(pattern=pattern(r"\A[\x21-\x7e]{1,255}\z", "must be 1 to 255 visible ASCII characters")),
     Path(description="`codeId` of `POST /paypay/account-links`", examples=["code-0001"]),
 ]
 KycType = Annotated[

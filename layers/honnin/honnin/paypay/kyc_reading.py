@@ -18,6 +18,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading
 from honnin.paypay.outcomes import PROVIDER
+from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_kyc_reading
 from honnin.store import Effect, Store, UserStatus, utc_text
@@ -74,7 +75,7 @@ class KycReads:
         """
         known = self._store.passport_qr(code_id)
         if known is None:
-            raise NotFoundError("no KYC Passport QR is known under this code id")
+            raise NotFoundError("no KYC Passport QR is known under this code id", code=ProblemCode.PASSPORT_QR_UNKNOWN)
         return self._read(
             known.user_id,
             KycProduct.KYC_PASSPORT_QR,
@@ -92,11 +93,14 @@ class KycReads:
             if before is None or not before.user_authorization_id:
                 raise ConflictError(
                     "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
+                    code=ProblemCode.NOT_LINKED,
                     state=before.status if before else None,
                 )
             if code_id and before.code_id not in (None, code_id):
                 # What PayPay says of an old QR with the present authorization is not about the user's link.
-                raise ConflictError("the user has linked anew with another QR since", state=before.status)
+                raise ConflictError(
+                    "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=before.status
+                )
             said = self._ask(event_id, before, product, partial(ask, before.user_authorization_id))
             status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
             at = utc_text(self._now())

@@ -11,13 +11,20 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from honnin.errors import InvalidFieldError
+from honnin.field_rules import known, pattern
 from honnin.merchant_api import AnswerModel, RequestModel, UserId, UtcTime
 from honnin.paypay import return_url
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkRequest
 from honnin.store import utc_text
 
 # PayPay has more scopes than the document lists, so only their form is held to.
-Scope = Annotated[str, StringConstraints(pattern=r"\A[a-z_]+\z", max_length=100)]
+_SCOPE = pattern(r"\A[a-z_]+\z", "must be small letters and _ only")
+Scope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=100)]
+
+# PayPay's own fields that are not the merchant's to send: whoever follows PayPay's document is told by name.
+known(("nonce", "redirectUrl", "referenceId", "deviceId"))
+
+_PHONE_NUMBER = pattern(r"\A\+?[0-9-]{1,20}\z", "must be 1 to 20 digits and -, with or without a + before them")
 
 # Examples of docs/openapi.json.
 _PLAIN_LINK: JsonDict = {
@@ -53,7 +60,7 @@ class AccountLinkRequest(RequestModel):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=50)]
     return_url: str
     redirect_type: Literal["APP_DEEP_LINK", "WEB_LINK"] | None = None
-    phone_number: Annotated[str, StringConstraints(pattern=r"\A\+?[0-9-]{1,20}\z")] | None = None
+    phone_number: Annotated[str, StringConstraints(pattern=_PHONE_NUMBER)] | None = None
     user_agent: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     kyc_data: dict[str, Any] | None = None
     account_link_flow: Literal["KYC_PASSPORT"] | None = None

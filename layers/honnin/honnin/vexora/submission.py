@@ -16,6 +16,7 @@ from honnin.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
+from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
 from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text, with_former
@@ -154,6 +155,9 @@ class Submissions:
                 return before
         raise ConflictError(
             f"the user has a submission already, of {before.submitted_at}",
+            code=(
+                ProblemCode.ALREADY_APPROVED if before.status == VexoraStatus.APPROVED else ProblemCode.SUBMISSION_OPEN
+            ),
             state=before.status,
             submission_id=before.submission_id,
         )
@@ -179,7 +183,7 @@ class Submissions:
                 return self._record(before, "submission_refused", _failed, error.facts())
             if error.code in self._unknown_user_codes:
                 return None
-            raise _still_unclear(before, f"Vexora answers {error.code!r}") from None
+            raise _still_unclear(before, "Vexora refuses to tell", error.code) from None
         except ProviderError:
             raise _still_unclear(before, "Vexora cannot be asked now") from None
         if proves_nothing(before, submission, reading, utc_text(self._now())):
@@ -218,7 +222,9 @@ class Submissions:
         try:
             self._store.apply(effect)
         except ConcurrentUpdateError:
-            raise ConflictError("another submission of this user has just started") from None
+            raise ConflictError(
+                "another submission of this user has just started", code=ProblemCode.SUBMISSION_STARTING
+            ) from None
         self._publisher.announce_or_leave(effect)
         return after
 
@@ -298,9 +304,11 @@ def _failed(now: UserStatus, _at: str) -> UserStatus:
     return replace(now, status=VexoraStatus.FAILED)
 
 
-def _still_unclear(status: UserStatus, why: str) -> ConflictError:
+def _still_unclear(status: UserStatus, why: str, provider_code: str | None = None) -> ConflictError:
     return ConflictError(
         f"an earlier submission, of {status.submitted_at}, is still unclear: {why}",
+        code=ProblemCode.SUBMISSION_UNCLEAR,
+        provider_code=provider_code,
         state=status.status,
         submission_id=status.submission_id,
     )

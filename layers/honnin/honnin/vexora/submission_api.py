@@ -5,6 +5,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import AfterValidator, ConfigDict
 
+from honnin.field_rules import pattern
 from honnin.merchant_api import AnswerModel, RequestModel, UserId
 from honnin.status import VexoraStatus
 from honnin.vexora import furigana
@@ -13,7 +14,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        pattern=r"\A[\x21-\x7e]{1,255}\z",
+        pattern=pattern(r"\A[\x21-\x7e]{1,255}\z", "must be 1 to 255 visible ASCII characters"),
         description="Any text of yours: for 24 hours a repeated request with it gets the first answer",
         examples=["order-2026-04-01-0001"],
     ),

@@ -1,0 +1,121 @@
+"""A provider's message for the merchant's eyes, without any value of the request that it may repeat.
+
+Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`), in whatever form the
+value had on its way: half-width, percent-encoded, without its spaces. So both are brought into one form before they
+are compared, and what matches is replaced where it stands.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
+
+MASK = "***"
+
+# Values that are not of the request but name a person all the same: a UUID (PayPay's authorization ids are such), a
+# long number, an e-mail address, anything token-like.
+_ALWAYS = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|\S+@\S+"
+    r"|\+?\d(?:[ -]?\d){6,}"
+    r"|(?=[A-Za-z0-9_\-.+/=]*\d)[A-Za-z0-9_\-.+/=]{24,}"
+)
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_LONGEST = 200
+# Shorter ASCII values are replaced only where they stand alone: a user id `a` must not take every `a`.
+_SHORT = 3
+_TO_KATAKANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
+
+
+def mask(message: str, values: Iterable[str]) -> str:
+    """`message` with every value, and every word of it, replaced by `***`; at most 200 characters."""
+    text = "".join(each if each.isprintable() else " " for each in _decoded(message[: 5 * _LONGEST]))
+    folded, places = _folded(text)
+    hidden = [False] * len(text)
+    for value in {form for each in values for form in _forms(each)}:
+        for begin, end in _found(value, folded):
+            first, last = places[begin], places[end - 1]
+            if len(value) <= _SHORT and value.isascii() and not _stands_alone(text, first, last):
+                continue
+            hidden[first : last + 1] = [True] * (last + 1 - first)
+        if len(message) >= _LONGEST and (cut := _cut_off(value, folded)) is not None:
+            hidden[places[cut] :] = [True] * (len(text) - places[cut])
+    for match in _ALWAYS.finditer(text):
+        hidden[match.start() : match.end()] = [True] * (match.end() - match.start())
+    shown = "".join("\0" if hide else character for character, hide in zip(text, hidden, strict=True))
+    return re.sub("\0+", MASK, shown)[:_LONGEST].strip()
+
+
+def code(text: str | None, values: Iterable[str]) -> str | None:
+    """A provider's code or request id, if it has the form of one and is no value of the request."""
+    if text is None or not _CODE.fullmatch(text):
+        return None
+    folded, _ = _folded(text)
+    return None if folded in {_folded(value)[0] for value in values} else text
+
+
+def leaves(value: object) -> Iterator[str]:
+    """Every text and number in a JSON value, and every key that is not plain ASCII."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                if not key.isascii():
+                    yield key
+                yield from leaves(each)
+        case list():
+            for each in value:
+                yield from leaves(each)
+        case bool() | None:
+            return
+        case _:
+            yield str(value)
+
+
+def _forms(value: str) -> set[str]:
+    """The value and its words, folded; words of one letter only if the value is no more than that."""
+    whole, _ = _folded(value)
+    words = {_folded(word)[0] for word in re.split(r"[\s・･,;/]+", unicodedata.normalize("NFKC", value))}
+    return ({whole} | {word for word in words if len(word) > 1}) - {""}
+
+
+def _decoded(message: str) -> str:
+    """The message without the escapes under which a value could hide."""
+    for _ in range(3):
+        plain = unquote(html.unescape(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), message)))
+        if plain == message:
+            break
+        message = plain
+    return message
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """Letters and digits only, in one width, kana and case, and for each where in `text` it stands."""
+    folded, places = [], []
+    for place, character in enumerate(text):
+        for each in unicodedata.normalize("NFKD", character.translate(_TO_KATAKANA)).casefold():
+            if each.isalnum() or unicodedata.category(each) == "Mn":
+                folded.append(each)
+                places.append(place)
+    return "".join(folded), places
+
+
+def _found(value: str, folded: str) -> Iterator[tuple[int, int]]:
+    begin = folded.find(value)
+    while begin >= 0:
+        yield begin, begin + len(value)
+        begin = folded.find(value, begin + 1)
+
+
+def _cut_off(value: str, folded: str) -> int | None:
+    """Where a value begins of which a cut message holds only the first letters."""
+    for length in range(min(len(value) - 1, len(folded)), 1, -1):
+        if folded.endswith(value[:length]):
+            return len(folded) - length
+    return None
+
+
+def _stands_alone(text: str, first: int, last: int) -> bool:
+    before, after = text[:first][-1:], text[last + 1 :][:1]
+    return not (before.isascii() and before.isalnum()) and not (after.isascii() and after.isalnum())
