@@ -118,7 +118,7 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "keep": lambda store: store.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
     "announce": lambda store: store.announce(announcement("n-1")),
     "mark_published": lambda store: store.mark_published("api:1", AT),
-    "advance_poll": lambda store: store.advance_poll(cast("Submission", store.submission("s-1")), 1, None),
+    "advance_poll": lambda store: store.advance_poll(cast("Submission", store.submission("s-1")), 1, AT),
     "claim_recon_file": lambda store: store.claim_recon_file(FILE, AT, AT),
     "recon_shard_done": lambda store: store.recon_shard_done(FILE, "a"),
     "recon_shard_sent": lambda store: store.recon_shard_sent(FILE, "a", 1),
