@@ -289,7 +289,8 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     message = f"the merchant API answered {answer.status_code}"
     # API Gateway names the kind of its own refusals here. The text of one repeats the request, its token included.
     kind = str(answer.headers.get("x-amzn-ErrorType", "")).partition(":")[0]
-    if kind == "MissingAuthenticationTokenException" or problem.get("code") == "no-such-route":
+    no_route = problem.get("code") in ("not-signed-or-no-route", "no-such-route")
+    if kind == "MissingAuthenticationTokenException" or no_route:
         # So API Gateway names a path that it does not know.
         raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
     if answer.status_code in (401, 403):

@@ -116,8 +116,11 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
 # the status itself (DEFAULT_4XX, DEFAULT_5XX) no `status` either.
 GATEWAY: dict[int, tuple[str, ProblemCode]] = {
     400: ("The request cannot be read.", ProblemCode.REQUEST_REFUSED),
-    403: ("The signature is wrong, or the caller may not call this.", ProblemCode.ACCESS_DENIED),
-    404: ("There is no such route, or the request is not signed.", ProblemCode.NO_SUCH_ROUTE),
+    403: (
+        "There is no signature or a wrong one, or no such route, or the caller may not call this.",
+        ProblemCode.ACCESS_DENIED,
+    ),
+    404: ("There is no such route.", ProblemCode.NO_SUCH_ROUTE),
     413: ("The request is too large.", ProblemCode.BODY_TOO_LARGE),
     429: ("Too many requests.", ProblemCode.TOO_MANY_REQUESTS),
     500: ("API Gateway failed.", ProblemCode.GATEWAY_FAILED),

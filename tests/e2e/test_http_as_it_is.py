@@ -90,20 +90,20 @@ def test_what_is_no_user_id_is_a_422(stack: Stack, written: str, method: str, af
     [("GET", "/nope"), ("PUT", "/users/x"), ("POST", "/users/x"), ("GET", "/users/x/"), ("GET", "//users/x")],
 )
 def test_what_is_no_route_is_a_problem(stack: Stack, method: str, path: str) -> None:
-    body = _problem(_send(stack, method, path), 404, "no-such-route")
-    assert body["status"] == 404
+    body = _problem(_send(stack, method, path), 403, "not-signed-or-no-route")
+    assert body["status"] == 403
 
 
 def test_a_request_that_is_not_signed_or_signed_wrongly_is_a_problem(stack: Stack) -> None:
     url = stack.merchant.url + "/users/x"
-    _problem(requests.get(url, timeout=10), 404, "no-such-route")
+    _problem(requests.get(url, timeout=10), 403, "not-signed-or-no-route")
     wrong = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260401/ap-northeast-1/execute-api/aws4_request"}
     assert requests.get(url, headers=wrong, timeout=10).headers["Content-Type"] == "application/problem+json"
 
 
 def test_an_unknown_path_of_the_webhook_api_is_a_problem(stack: Stack) -> None:
     url = stack.outputs["WebhookApiUrl"].rstrip("/") + "/webhooks/paypay/nope"
-    _problem(requests.post(url, json={}, timeout=10), 404, "no-such-route")
+    _problem(requests.post(url, json={}, timeout=10), 403, "not-signed-or-no-route")
 
 
 def test_another_charset_is_a_415(stack: Stack) -> None:

@@ -218,7 +218,7 @@ def test_calls_of_the_merchant_api_are_signed_for_execute_api() -> None:
         (404, b'{"title": "Not found", "detail": "no user is known under this id"}', NotFoundError, "no user is known"),
         (422, b'{"detail": "userId: must match"}', UsageError, "must match"),
         (403, b'{"Message": "User is not authorized"}', NoAccessError, "execute-api:Invoke"),
-        (404, b'{"code": "no-such-route"}', CommandError, "up to date"),
+        (403, b'{"code": "not-signed-or-no-route"}', CommandError, "up to date"),
         (500, b"<html>", CommandError, "answered 500"),
         (200, b"[]", CommandError, "answered 200"),
         (302, b"{}", CommandError, "answered 302"),

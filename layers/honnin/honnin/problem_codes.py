@@ -40,7 +40,7 @@ class ProblemCode(StrEnum):
     FIELD_INVALID = "field-invalid", 422, "A field is not valid"
 
     # Nothing is known under it.
-    NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route, or the request is not signed"
+    NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     USER_UNKNOWN = "user-unknown", 404, "No user is known under this id"
     RECON_DAY_UNKNOWN = "recon-day-unknown", 404, "No recon file of this day is known"
     PASSPORT_QR_UNKNOWN = "passport-qr-unknown", 404, "No KYC Passport QR is known under this code id"
@@ -76,6 +76,8 @@ class ProblemCode(StrEnum):
     UNEXPECTED = "unexpected", 500, "Something went wrong here"
 
     # API Gateway itself, before or instead of a function: `GatewayResponses` of template.yaml.
+    # API Gateway does not tell these two apart.
+    NOT_SIGNED_OR_NO_ROUTE = "not-signed-or-no-route", 403, "The request is not signed, or there is no such route"
     UNAUTHORIZED = "unauthorized", 401, "The request is not authorized"
     ACCESS_DENIED = "access-denied", 403, "The caller may not call this"
     SIGNATURE_INVALID = "signature-invalid", 403, "The signature of the request is wrong"
