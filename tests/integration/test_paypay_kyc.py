@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from honnin import secret_store
-from honnin import http_client
+from honnin import http_client, secret_store
 from honnin.http_client import Deadline
 from honnin.paypay import client as paypay_client
 from honnin.paypay import selfie as paypay_selfie
