@@ -5,6 +5,7 @@ with `NotImplementedError`: a new expression in the store fails loudly here inst
 """
 
 import json
+import operator as op
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +19,7 @@ type Item = dict[str, Any]
 type Condition = Callable[[Item | None, Mapping[str, Any]], bool]
 type Update = Callable[[Item, Mapping[str, Any]], None]
 
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {"=": op.eq, "<=": op.le, ">": op.gt}
 _TOKEN = re.compile(r"\s*([#:]?\w+|<=|>=|=|<|>|\(|\)|,)")
 
 
@@ -248,7 +250,7 @@ def _atom(words: _Words) -> Condition:
 
 
 def _comparison(name: str, operator: str, placeholder: str) -> Condition:
-    if operator not in ("=", "<=") or not placeholder.startswith(":"):
+    if operator not in _COMPARED or not placeholder.startswith(":"):
         raise NotImplementedError(f"{name} {operator} {placeholder}")
 
     def compare(item: Item | None, values: Mapping[str, Any]) -> bool:
@@ -258,9 +260,7 @@ def _comparison(name: str, operator: str, placeholder: str) -> Condition:
         ((other_kind, right),) = values[placeholder].items()
         if kind != other_kind or kind not in ("S", "N"):
             return False
-        if kind == "N":
-            return int(left) == int(right) if operator == "=" else int(left) <= int(right)
-        return bool(left == right if operator == "=" else left <= right)
+        return _COMPARED[operator](*((int(left), int(right)) if kind == "N" else (left, right)))
 
     return compare
 

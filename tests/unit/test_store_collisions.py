@@ -130,6 +130,7 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "release_erasure": lambda store: store.release_erasure("user-1", AT),
     "begin_erasure": lambda store: store.begin_erasure(CERTIFICATE),
     "count_erased": lambda store: store.count_erased(CERTIFICATE, {"links": 1}),
+    "count_failure": lambda store: store.count_failure("m-1", "X"),
     "note_request_id": lambda store: store.note_request_id("paypay", "OPA1", AT),
     "put_back": lambda store: store.put_back(next(iter(store.everything()))),
     "_delete": lambda store: store._delete([{"pk": {"S": "EVENT#x"}, "sk": {"S": "EVENT"}}]),

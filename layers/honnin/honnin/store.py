@@ -1135,13 +1135,15 @@ class Store:
 
     def count_failure(self, message_id: str, kind: str) -> int:
         """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
-        answer = self._db.update_item(
-            TableName=self._table,
-            Key=_encode({"pk": f"FAILURE#{message_id}", "sk": kind}),
-            UpdateExpression="SET expires_at = :end ADD failures :one",
-            ExpressionAttributeValues=_encode({":one": 1, ":end": int((datetime.now(UTC) + FAILURE_KEPT).timestamp())}),
-            ReturnValues="UPDATED_NEW",
-        )
+        end = int((self._now() + FAILURE_KEPT).timestamp())
+        update = {
+            "TableName": self._table,
+            "Key": _encode({"pk": f"FAILURE#{message_id}", "sk": kind}),
+            "UpdateExpression": "SET expires_at = :end ADD failures :one",
+            "ExpressionAttributeValues": _encode({":one": 1, ":end": end}),
+            "ReturnValues": "UPDATED_NEW",
+        }
+        answer = self._settled(self._db.update_item, update)
         return int(_decode(answer["Attributes"])["failures"])
 
     def mark_published(self, event_id: str, at: str) -> None:
