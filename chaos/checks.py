@@ -36,10 +36,12 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from chaos.aws import Bus
 from chaos.connections import Connections
+from chaos.environment import Injected, ViolationError
 from chaos.paypay import PERSONAL, Authorization
 from chaos.schedule import Schedule
-from chaos.world import Heard, Injected, Parts, ViolationError, World
+from chaos.world import Heard, Parts, World
 from honnin import jst
 
 type Row = dict[str, Any]
@@ -63,11 +65,11 @@ def run(schedule: Schedule, parts: Parts | None = None) -> tuple[Counter[str], I
 
 
 def _at_rest(world: World, tolerated: set[str]) -> None:
-    rows = [_plain(item) for item in world.table.items()]
+    rows = [plain(item) for item in world.table.items()]
     _check_nothing_lost(world, rows)
     _check_parked(world, tolerated)
     _check_nothing_twice(world, rows)
-    _check_published(world, rows)
+    check_published(world.bus, rows)
     _check_ledger(world, rows)
     _check_snapshots(world, rows)
     _check_privacy(world)
@@ -77,21 +79,21 @@ def _at_rest(world: World, tolerated: set[str]) -> None:
 
 
 def _closed(world: World) -> None:
-    rows = [_plain(item) for item in world.table.items()]
+    rows = [plain(item) for item in world.table.items()]
     _check_nothing_lost(world, rows)
     _check_nothing_twice(world, rows)
-    _check_published(world, rows)
+    check_published(world.bus, rows)
     for user_id, mine in world.paypay.authorizations.items():
         status = _status(rows, user_id)
         linked = _linked(status, mine)
         stands = not mine[-1].state.access()
-        _hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
+        hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
         if status and linked:
             told = [_exactly(status, linked)]
-            _hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
+            hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
     links = {row["pk"] for row in rows if row["sk"] == "LINK"}
     left = [row["event_id"] for row in rows if row["pk"] in links and row["sk"].startswith("AT#")]
-    _hold(not left, "lost", f"waits under an authorization that is linked: {left}")
+    hold(not left, "lost", f"waits under an authorization that is linked: {left}")
 
 
 # --- 0 lost ---
@@ -103,17 +105,17 @@ def _check_nothing_lost(world: World, rows: Sequence[Row]) -> None:
     # A recon notice's event also names its URL and time, because one may be sent again under the same id.
     named = records | {each.rpartition(":")[0] for each in records if each.startswith("paypay:recon_file:")}
     missing = [heard.event_id for heard in world.heard if heard.event_id not in named]
-    _hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
+    hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
     without = {each for each in records if not each.startswith("paypay:recon_file:")} - entries
-    _hold(not without, "lost", f"records without an entry: {sorted(without)}")
-    _hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
+    hold(not without, "lost", f"records without an entry: {sorted(without)}")
+    hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
     announced = any(heard.kind == "recon_file" for heard in world.heard)
-    _hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
+    hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
 
 
 def _check_parked(world: World, tolerated: set[str]) -> None:
     parked = set(world.queue.parked) - tolerated
-    _hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
+    hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
 
 
 def _check_ledger(world: World, rows: Sequence[Row]) -> None:
@@ -127,9 +129,9 @@ def _check_ledger(world: World, rows: Sequence[Row]) -> None:
             day = jst.day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     unheard = [event_id for event_id, days in possible.items() if not days & lines]
-    _hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
+    hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
     invented = lines - set().union(*possible.values())
-    _hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
+    hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
 
 
 # --- 0 applied twice ---
@@ -138,49 +140,50 @@ def _check_ledger(world: World, rows: Sequence[Row]) -> None:
 def _check_nothing_twice(world: World, rows: Sequence[Row]) -> None:
     entries = Counter(row["event_id"] for row in rows if row["sk"].startswith("AT#"))
     twice = [event_id for event_id, times in entries.items() if times > 1]
-    _hold(not twice, "twice", f"two entries each: {twice}")
+    hold(not twice, "twice", f"two entries each: {twice}")
     status: dict[str, tuple[int, str | None]] = {}
     recorded: Counter[str] = Counter()
     for commit in world.table.journal:
-        puts = [_plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
+        puts = [plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
         records = [row["event_id"] for row in puts if row["sk"] == "EVENT" and "published_at" not in row]
         recorded.update(records)
         for row in puts:
             if row["sk"] == "STATUS#paypay":
                 status[row["user_id"]] = _check_move(row, puts, records, status.get(row["user_id"], (0, None)))
-    _hold(max(recorded.values(), default=0) <= 1, "twice", f"recorded more than once: {recorded.most_common(1)}")
+    hold(max(recorded.values(), default=0) <= 1, "twice", f"recorded more than once: {recorded.most_common(1)}")
 
 
 def _check_move(
     row: Row, puts: Sequence[Row], records: Sequence[str], before: tuple[int, str | None]
 ) -> tuple[int, str | None]:
     version, current = before
-    _hold(row["version"] == version + 1, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
+    hold(row["version"] == version + 1, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
     told = [each for each in puts if each["sk"].startswith("AT#")]
     apart = len(records) != 1 or [each["event_id"] for each in told] != list(records)
-    _hold(not apart, "lost", f"{row['user_id']} moved without a record and an entry in the same transaction")
+    hold(not apart, "lost", f"{row['user_id']} moved without a record and an entry in the same transaction")
     chained = told[0].get("from_status") == current and told[0]["to_status"] == row["status"]
-    _hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {told[0]}")
+    hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {told[0]}")
     return int(row["version"]), str(row["status"])
 
 
-def _check_published(world: World, rows: Sequence[Row]) -> None:
+def check_published(bus: Bus, rows: Sequence[Row]) -> None:
+    """Each change of a status in `rows` is on the bus, told as it happened and never before it was in the table."""
     moves = {
         row["event_id"]: row
         for row in rows
         if row["sk"].startswith("AT#") and row["pk"].startswith("USER#") and row.get("from_status") != row["to_status"]
     }
-    published = {change["eventId"] for change in world.bus.changes}
-    _hold(set(moves) <= published, "lost", f"changes that nobody heard of: {sorted(set(moves) - published)}")
-    _hold(published <= set(moves), "broken", f"published, but no change: {sorted(published - set(moves))}")
-    _hold(not world.bus.early, "broken", f"published before it was in the table: {world.bus.early}")
-    for change in world.bus.changes:
+    published = {change["eventId"] for change in bus.changes}
+    hold(set(moves) <= published, "lost", f"changes that nobody heard of: {sorted(set(moves) - published)}")
+    hold(published <= set(moves), "broken", f"published, but no change: {sorted(published - set(moves))}")
+    hold(not bus.early, "broken", f"published before it was in the table: {bus.early}")
+    for change in bus.changes:
         row = moves[change["eventId"]]
         said = (change["userId"], change["from"], change["to"], change["cause"], change["occurredAt"])
         is_so = (row["pk"][5:], row.get("from_status"), row["to_status"], row["cause"], row["at"])
-        _hold(said == is_so, "broken", f"published {said}, happened {is_so}")
+        hold(said == is_so, "broken", f"published {said}, happened {is_so}")
     due = [row["event_id"] for row in rows if row["sk"] == "EVENT" and "due_kind" in row]
-    _hold(not due, "lost", f"published and still waiting to be published: {due}")
+    hold(not due, "lost", f"published and still waiting to be published: {due}")
 
 
 # --- 0 diverged ---
@@ -217,7 +220,7 @@ def _check_status(world: World, user_id: str, status: Row | None) -> None:
     said = (
         f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
     )
-    _hold(status["status"] in permitted, "diverged", said)
+    hold(status["status"] in permitted, "diverged", said)
 
 
 def _check_rightly_unlinked(world: World, user_id: str, mine: Sequence[Authorization]) -> None:
@@ -227,14 +230,14 @@ def _check_rightly_unlinked(world: World, user_id: str, mine: Sequence[Authoriza
             for one in world.heard
             if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
         ]
-        _hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
+        hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
 
 
 def _beginning(world: World, user_id: str) -> tuple[datetime, str]:
     """When the present link, or a new QR, was last written, and the status that it left."""
     for commit in reversed(world.table.journal):
         for item in commit.puts:
-            row = _plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
+            row = plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
             pending = row.get("what") == "link_requested" and row["to_status"] == "LINK_PENDING"
             # A repeated link of the same authorization keeps what was read through it.
             if pending or (row.get("what") == "linked" and row["to_status"] == "LINKED"):
@@ -271,9 +274,9 @@ def _check_snapshots(world: World, rows: Sequence[Row]) -> None:
         if not verified:
             continue
         kept = world.bucket.objects.get(detail.get("snapshot", ""))
-        _hold(kept is not None, "lost", f"{row['event_id']} is verified without a snapshot")
+        hold(kept is not None, "lost", f"{row['event_id']} is verified without a snapshot")
         given = world.paypay.given[detail["requestId"]]
-        _hold(json.loads(kept or b"") == given, "broken", f"the snapshot of {row['event_id']} is another answer")
+        hold(json.loads(kept or b"") == given, "broken", f"the snapshot of {row['event_id']} is another answer")
 
 
 def _check_privacy(world: World) -> None:
@@ -281,16 +284,16 @@ def _check_privacy(world: World) -> None:
     queue = "".join([*world.queue.sent, *(message.body for message in world.queue.dead)])
     bus, log = json.dumps(world.bus.changes), world.log.getvalue()
     for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
-        _hold(PERSONAL not in text, "broken", f"a value of a person is in the {where}")
-    _hold("auth-user" not in bus + log, "broken", "an authorization id is in bus or log")
+        hold(PERSONAL not in text, "broken", f"a value of a person is in the {where}")
+    hold("auth-user" not in bus + log, "broken", "an authorization id is in bus or log")
 
 
 def _check_connections(connections: Connections) -> None:
     taken = [each.number for each in connections.taken]
     late = set(connections.unsent) & set(taken)
-    _hold(not late, "broken", f"told as not sent, but PayPay took it: requests {sorted(late)}")
+    hold(not late, "broken", f"told as not sent, but PayPay took it: requests {sorted(late)}")
     signatures = Counter(each.signature for each in connections.taken)
-    _hold(len(signatures) == len(taken), "broken", "a signature was sent twice")
+    hold(len(signatures) == len(taken), "broken", "a signature was sent twice")
 
 
 # --- rows ---
@@ -298,7 +301,8 @@ def _check_connections(connections: Connections) -> None:
 _DESERIALIZER = TypeDeserializer()
 
 
-def _plain(item: dict[str, Any]) -> Row:
+def plain(item: dict[str, Any]) -> Row:
+    """An item as plain values."""
     return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
 
 
@@ -313,6 +317,7 @@ def _linked(status: Row | None, mine: Sequence[Authorization]) -> Authorization 
     return next((each for each in mine if each.id == wanted), None)
 
 
-def _hold(holds: bool, kind: str, otherwise: str) -> None:
+def hold(holds: bool, kind: str, otherwise: str) -> None:
+    """Raise `ViolationError` unless it holds."""
     if not holds:
         raise ViolationError(kind, otherwise)

@@ -1,46 +1,61 @@
-"""`python -m chaos [--schedules N] [--seed N] [--minutes M]`, and `--replay JSON` for one schedule."""
+"""`python -m chaos [--schedules N] [--seed N] [--minutes M] [--world W]`, and `--replay JSON` for one schedule."""
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
 
-from chaos import checks, generate
-from chaos.generate import Failure, Tally
+from chaos import generate
+from chaos.environment import Injected, ViolationError, prepared
+from chaos.generate import PAYPAY, Failure, Game, Replayable, Tally
 from chaos.schedule import Schedule
-from chaos.world import Injected, ViolationError, prepared
+from chaos.vexora_generate import VEXORA
+from chaos.vexora_schedule import VexoraSchedule
 
 _KINDS = ("lost", "twice", "diverged")
+_GAMES = (PAYPAY, VEXORA)
 
 
 def main() -> int:
-    """Run the command: 0 when every schedule held."""
+    """Run the command: 0 when every schedule of every world held."""
     options = _parser().parse_args()
     if options.replay is not None:
         return _replay(options.replay)
+    games = [game for game in _GAMES if options.world in ("all", game.name.lower())]
+    for game in games:
+        if failed := _play(game, options.schedules, options.seed, float(options.minutes) * 60 / len(games)):
+            return failed
+    return 0
+
+
+def _play(game: Game, schedules: int, seed: int, longest_s: float) -> int:
     begun = time.monotonic()
-    swept, failure = generate.sweep()
+    print(f"--- {game.name} ---")
+    swept, failure = generate.sweep(game=game)
     print(f"{swept.schedules:,} schedules: one life, every fault at every one of its calls")
     _print_injected(swept.injected)
     if failure:
-        return _verdict(failure)
-    begun = time.monotonic()
+        return _verdict(game, swept, failure, begun)
 
     def enough(tally: Tally) -> bool:
         spent = time.monotonic() - begun
-        print(f"  {tally.schedules:,} of {options.schedules:,} schedules, {spent:.0f} s", flush=True)
-        return spent > float(options.minutes) * 60
+        print(f"  {tally.schedules:,} of {schedules:,} schedules, {spent:.0f} s", flush=True)
+        return spent > longest_s
 
-    tally, failure = generate.explore(options.schedules, seed_number=options.seed, enough=enough)
-    _report(tally, time.monotonic() - begun, options.seed)
-    return _verdict(failure)
+    tally, failure = generate.explore(schedules, seed_number=seed, game=game, enough=enough)
+    print(f"{tally.schedules:,} schedules ({len(tally.distinct):,} distinct), seed {seed}")
+    print(f"calls: {_counts(tally.calls)}")
+    _print_injected(tally.injected)
+    return _verdict(game, tally, failure, begun)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chaos", description="Play generated event streams with injected faults.")
-    parser.add_argument("--schedules", type=_positive, default=10_000, help="how many (10000)")
+    parser.add_argument("--schedules", type=_positive, default=10_000, help="how many of each world (10000)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed plays the same schedules (1)")
-    parser.add_argument("--minutes", type=float, default=60, help="stop after so long (60)")
+    parser.add_argument("--minutes", type=float, default=60, help="stop after so long in all (60)")
+    parser.add_argument("--world", choices=("all", "paypay", "vexora"), default="all", help="which worlds (all)")
     parser.add_argument("--replay", metavar="JSON", help="play one schedule, as printed for a failure; - reads it")
     return parser
 
@@ -53,25 +68,29 @@ def _positive(text: str) -> int:
 
 
 def _replay(text: str) -> int:
+    begun = time.monotonic()
     try:
-        schedule = Schedule.from_json(sys.stdin.read() if text == "-" else text)
+        text = sys.stdin.read() if text == "-" else text
+        # Only a schedule of Vexora's world says what the provider is like.
+        game, schedule = _read(text)
     except (ValueError, KeyError, TypeError) as error:
         print(f"this is no schedule: {error}", file=sys.stderr)
         return 2
+    tally = Tally(schedules=1)
     try:
         with prepared():
-            calls, injected = checks.run(schedule)
+            calls, tally.injected = game.run(schedule)
     except ViolationError as violation:
-        return _verdict(Failure(schedule, violation))
+        return _verdict(game, tally, Failure(schedule, violation), begun)
     print(f"calls: {_counts(calls)}")
-    _print_injected(injected)
-    return _verdict(None)
-
-
-def _report(tally: Tally, seconds: float, seed: int) -> None:
-    print(f"{tally.schedules:,} schedules ({len(tally.distinct):,} distinct), seed {seed}, {seconds:.0f} s")
-    print(f"calls: {_counts(tally.calls)}")
     _print_injected(tally.injected)
+    return _verdict(game, tally, None, begun)
+
+
+def _read(text: str) -> tuple[Game, Replayable]:
+    if "manners" in json.loads(text):
+        return VEXORA, VexoraSchedule.from_json(text)
+    return PAYPAY, Schedule.from_json(text)
 
 
 def _print_injected(injected: Injected) -> None:
@@ -86,9 +105,13 @@ def _print_injected(injected: Injected) -> None:
     print(f"  in all: {_counts(kinds)}")
 
 
-def _verdict(failure: Failure | None) -> int:
+def _verdict(game: Game, tally: Tally, failure: Failure | None, begun: float) -> int:
     found = {kind: int(failure is not None and failure.violation.kind == kind) for kind in _KINDS}
-    print(f"{found['lost']} lost, {found['twice']} applied twice, {found['diverged']} diverged")
+    faults, spent = sum(tally.injected.values()), time.monotonic() - begun
+    print(
+        f"{game.name}: {tally.schedules:,} schedules, {faults:,} faults, "
+        f"{found['lost']} lost, {found['twice']} applied twice, {found['diverged']} diverged, {spent:.0f} s"
+    )
     if failure is None:
         return 0
     print(f"\n{failure.violation}\nThe smallest schedule found:")

@@ -22,7 +22,7 @@ from honnin.http_client import Answer, Deadline, _Call, _present
 _GIVEN_UP_AFTER_S = 24
 
 # Not signed by either provider, so it may be added to every request.
-_NUMBER = "X-Chaos-Number"
+NUMBER = "X-Chaos-Number"
 
 
 class _HangsError(BaseException):
@@ -90,7 +90,7 @@ class Connections:
                 self._requests += 1
                 numbers.append(str(self._requests))
                 request = make_request()
-                request.headers[_NUMBER] = numbers[-1]
+                request.headers[NUMBER] = numbers[-1]
                 return request
 
             try:
@@ -135,7 +135,7 @@ class Connections:
         call.begin(cast("socket.socket", None), reused=reused)
 
     def _take(self, prepared: requests.PreparedRequest) -> Answer:
-        self.taken.append(Taken(prepared.headers[_NUMBER], prepared.headers.get("Authorization", "")))
+        self.taken.append(Taken(prepared.headers[NUMBER], prepared.headers.get("Authorization", "")))
         return self._answer(prepared)
 
 

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from chaos import checks
+from chaos.environment import Injected, ViolationError, prepared
 from chaos.schedule import (
     CHANGES,
     EXTRA_FAILURES,
@@ -32,7 +33,6 @@ from chaos.schedule import (
     Wait,
     Work,
 )
-from chaos.world import Injected, Parts, ViolationError, prepared
 
 _BEFORE_ONLY = (
     "throttled",
@@ -64,12 +64,39 @@ class Tally:
     injected: Injected = field(default_factory=Counter)
 
 
+class Replayable(Protocol):
+    """A schedule of either world."""
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """What happens."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What fails."""
+
+    def to_json(self) -> str:
+        """What `--replay` takes."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """The smallest schedule found that breaks an invariant."""
 
-    schedule: Schedule
+    schedule: Replayable
     violation: ViolationError
+
+
+@dataclass(frozen=True)
+class Game:
+    """One world, as it is explored. `choices` gives each (kind, when) of a fault that a service knows."""
+
+    name: str
+    run: Callable[..., tuple[Counter[str], Injected]]
+    schedules: Callable[[], st.SearchStrategy[Any]]
+    life: Callable[[Sequence[Fault]], Any]
+    services: Sequence[str]
+    choices: Callable[[str], list[tuple[str, str]]]
 
 
 def schedules() -> st.SearchStrategy[Schedule]:
@@ -114,13 +141,22 @@ def faults() -> st.SearchStrategy[Fault]:
 
 
 def _faults_of(service: str) -> st.SearchStrategy[Fault]:
-    kinds = [*FAILURES, *EXTRA_FAILURES[service], "kill", "pause", "pause"]
+    return fault_at(service, _REACH[service], _choices(service))
+
+
+def _choices(service: str) -> list[tuple[str, str]]:
+    kinds = [*FAILURES, *EXTRA_FAILURES[service]]
     choices = [(kind, "before") for kind in kinds if kind not in _AFTER_ONLY]
-    choices += [(kind, "after") for kind in kinds if kind not in _BEFORE_ONLY]
+    return choices + [(kind, "after") for kind in kinds if kind not in _BEFORE_ONLY]
+
+
+def fault_at(service: str, reach: int, choices: Sequence[tuple[str, str]]) -> st.SearchStrategy[Fault]:
+    """One fault at one of the first `reach` calls; crashes and pauses more often than others."""
+    often = [each for each in choices if each[0] in ("kill", "pause")]
     return st.builds(
         lambda call, choice, calls: Fault(service, call, choice[1], choice[0], calls),
-        st.integers(0, _REACH[service] - 1),
-        st.sampled_from(choices),
+        st.integers(0, reach - 1),
+        st.sampled_from([*choices, *often, *(each for each in often if each[0] == "pause")]),
         # The calls that an outage lasts, or the steps that happen during a pause.
         st.sampled_from([1, 1, 2, 2, 3, 12]),
     )
@@ -148,17 +184,20 @@ LIFE = (
 )
 
 
-def sweep(kinds: Sequence[str] = (), parts: Parts | None = None) -> tuple[Tally, Failure | None]:
-    """Every fault (or those `kinds`) at every single call of `LIFE`, before and after it takes effect."""
+PAYPAY = Game("PayPay", checks.run, schedules, lambda faults: Schedule(LIFE, tuple(faults)), SERVICES, _choices)
+
+
+def sweep(kinds: Sequence[str] = (), game: Game = PAYPAY) -> tuple[Tally, Failure | None]:
+    """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect."""
     tally = Tally()
     with prepared():
-        calls, _ = checks.run(Schedule(LIFE), parts)
-        for fault in _each_fault(calls, kinds):
-            schedule = Schedule(LIFE, (fault,))
+        calls, _ = game.run(game.life(()))
+        for fault in _each_fault(game, calls, kinds):
+            schedule = game.life((fault,))
             tally.schedules += 1
             tally.distinct.add(hash(schedule))
             try:
-                made, injected = checks.run(schedule, parts)
+                made, injected = game.run(schedule)
             except ViolationError as violation:
                 return tally, Failure(schedule, violation)
             tally.calls.update(made)
@@ -166,22 +205,19 @@ def sweep(kinds: Sequence[str] = (), parts: Parts | None = None) -> tuple[Tally,
     return tally, None
 
 
-def _each_fault(calls: Counter[str], kinds: Sequence[str]) -> Iterator[Fault]:
-    for service in SERVICES:
-        for number, kind in product(range(calls[service]), (*FAILURES, *EXTRA_FAILURES[service])):
-            if kinds and kind not in kinds:
-                continue
-            if kind not in _AFTER_ONLY:
-                yield Fault(service, number, "before", kind)
-            if kind not in _BEFORE_ONLY:
-                yield Fault(service, number, "after", kind)
+def _each_fault(game: Game, calls: Counter[str], kinds: Sequence[str]) -> Iterator[Fault]:
+    for service in game.services:
+        for number, (kind, when) in product(range(calls[service]), game.choices(service)):
+            if not kinds or kind in kinds:
+                yield Fault(service, number, when, kind)
 
 
 def explore(
     count: int,
     *,
     seed_number: int,
-    parts: Parts | None = None,
+    game: Game = PAYPAY,
+    parts: Any = None,
     enough: Callable[[Tally], bool] = lambda _: False,
     shrink: bool = True,
 ) -> tuple[Tally, Failure | None]:
@@ -189,21 +225,22 @@ def explore(
     tally = Tally()
     with prepared():
         while tally.schedules < count and not enough(tally):
-            found = _chunk(min(_CHUNK, count - tally.schedules), seed_number + tally.schedules, tally, parts, shrink)
+            size = min(_CHUNK, count - tally.schedules)
+            found = _chunk(game, size, seed_number + tally.schedules, tally, parts, shrink)
             if found:
                 return tally, found
     return tally, None
 
 
-def _chunk(count: int, seed_number: int, tally: Tally, parts: Parts | None, shrink: bool) -> Failure | None:
+def _chunk(game: Game, count: int, seed_number: int, tally: Tally, parts: Any, shrink: bool) -> Failure | None:
     last: list[Failure] = []
 
-    def play(schedule: Schedule) -> None:
+    def play(schedule: Any) -> None:
         if not last:
             tally.schedules += 1
             tally.distinct.add(hash(schedule))
         try:
-            calls, injected = checks.run(schedule, parts)
+            calls, injected = game.run(schedule, parts)
         except ViolationError as violation:
             last.append(Failure(schedule, violation))
             raise
@@ -220,7 +257,7 @@ def _chunk(count: int, seed_number: int, tally: Tally, parts: Parts | None, shri
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         print_blob=False,
-    )(seed(seed_number)(given(schedules())(play)))
+    )(seed(seed_number)(given(game.schedules())(play)))
     try:
         test()
     except ViolationError:

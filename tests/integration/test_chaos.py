@@ -14,8 +14,11 @@ from moto import mock_aws
 
 from chaos import checks, generate
 from chaos.dynamodb import MemoryDynamoDB
+from chaos.environment import ViolationError, prepared
 from chaos.schedule import SERVICES, Fault, Link, Notify, Read, Schedule, Work
-from chaos.world import Parts, ViolationError, prepared
+from chaos.vexora_generate import VEXORA
+from chaos.vexora_world import Parts as VexoraParts
+from chaos.world import Parts
 from honnin import http_client
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.events import EventProcessor
@@ -23,7 +26,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.webhook import Event
-from tests.integration.simulation import RecordFirstStore, UnfencedStore
+from tests.broken_stores import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -167,10 +170,10 @@ def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[st
     assert failure is not None, "not one of 1,500 schedules shows the fault"
     assert failure.violation.kind in kinds
     with prepared(), pytest.raises(ViolationError):
-        checks.run(failure.schedule, parts)
+        generate.PAYPAY.run(failure.schedule, parts)
     # The same schedule holds with the real parts.
     with prepared():
-        checks.run(failure.schedule)
+        generate.PAYPAY.run(failure.schedule)
 
 
 def _no_answer_is_not_sent(patch: pytest.MonkeyPatch) -> None:
@@ -213,7 +216,7 @@ def test_the_harness_finds_connections_that_are_broken_on_purpose(
     assert failure.violation.kind == "broken"
     monkeypatch.undo()
     with prepared():
-        checks.run(failure.schedule)
+        generate.PAYPAY.run(failure.schedule)
 
 
 @pytest.mark.parametrize("kind", ["unsent", "hanging", "dead"])
@@ -286,18 +289,26 @@ def _told(error: ClientError | None) -> object:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("aws_environment")
-def test_the_table_in_memory_answers_every_call_as_moto_does(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("game", "parts"),
+    [(generate.PAYPAY, Parts(table=Twin)), (VEXORA, VexoraParts(table=Twin))],
+    ids=["PayPay", "Vexora"],
+)
+def test_the_table_in_memory_answers_every_call_as_moto_does(
+    monkeypatch: pytest.MonkeyPatch, game: generate.Game, parts: object
+) -> None:
+    monkeypatch.setattr(Twin, "compared", 0)
     with mock_aws():
         client = boto3.client("dynamodb")
         monkeypatch.setattr(Twin, "moto", client, raising=False)
-        _, failure = generate.explore(25, seed_number=_SEED, parts=Parts(table=Twin))
+        _, failure = generate.explore(25, seed_number=_SEED, game=game, parts=parts)
         with prepared():
-            checks.run(Schedule(generate.LIFE), Parts(table=Twin))
+            game.run(game.life(()), parts)
         items = [
             item for page in client.get_paginator("scan").paginate(TableName="StateTable") for item in page["Items"]
         ]
     assert failure is None
-    assert Twin.compared > 500
+    assert Twin.compared > 400
     assert _sorted(items) == _sorted(list(Twin.last.items()))
 
 

@@ -1,0 +1,216 @@
+"""What must hold in the Vexora world after every schedule.
+
+**0 lost.** Every event that was queued has its record and exactly one entry on its user's timeline, and every
+record has one. A callback at its own URL is acknowledged, whatever its body holds. Nothing is moved to the
+dead-letter queue that time mends.
+
+**0 applied twice.** At no moment does an application go out while an earlier one of the user may have arrived and
+was not rejected; none goes out twice. Each change of a status raises the version by one, in the same transaction as
+its record and entry, and begins where the one before ended; each is published, with the same words every time.
+
+**0 diverged.** At rest, when every open submission has been asked for, the status is what a question about the user
+answers. Two exceptions: a change that Vexora made without an open submission of ours (a correction, an application
+elsewhere) may be unknown until the next hint; and FAILED or SUBMITTING stand for "no application", the second only
+where ours may have arrived. Then Vexora decides whatever is open and tells nobody, and the poll alone finds it out.
+Nobody is APPROVED before an answer that says so was read. Who was not submitted is what they were before.
+
+Besides: a rejection has its reason; the furigana is in no table, queue, bus or log, the reason in table only.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from chaos.checks import Row, check_published, hold, plain
+from chaos.environment import Injected
+from chaos.vexora import OPEN, REASON
+from chaos.vexora_schedule import VexoraSchedule
+from chaos.vexora_world import FURIGANA, Parts, VexoraWorld
+from honnin.store import POLL
+
+_BY_VALUE = {"0": "PENDING", "1": "UNDER_REVIEW", "2": "APPROVED", "3": "REJECTED"}
+_OPEN = ("SUBMITTING", "PENDING", "UNDER_REVIEW")
+
+
+def run(schedule: VexoraSchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
+    """Play a schedule and check it; returns the calls per service and the injected faults.
+
+    Raises
+    ------
+    ViolationError
+        An invariant does not hold.
+    """
+    world = VexoraWorld(schedule, parts)
+    tolerated = {"InjectedBugError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
+    world.play(lambda at_rest: _at_rest(at_rest, tolerated), _closed)
+    return world.boundary.calls, world.boundary.injected
+
+
+def _at_rest(world: VexoraWorld, tolerated: set[str]) -> None:
+    for kind, text in (*world.wrong, *world.vexora.wrong):
+        hold(False, kind, text)
+    taken = {each.number for each in world.connections.taken} & set(world.connections.unsent)
+    hold(not taken, "broken", f"told as not sent, but Vexora took it: requests {sorted(taken)}")
+    parked = set(world.queue.parked) - tolerated
+    hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
+    _check(world)
+
+
+def _closed(world: VexoraWorld) -> None:
+    _check(world)
+    for user_id, user in world.vexora.users.items():
+        status = world.status(user_id)
+        hold(status not in ("PENDING", "UNDER_REVIEW"), "diverged", f"{user_id} is {status} for ever, is {user.value}")
+
+
+def _check(world: VexoraWorld) -> None:
+    rows = [plain(item) for item in world.table.items()]
+    _check_nothing_lost(world, rows)
+    _check_nothing_twice(world)
+    check_published(world.bus, rows)
+    _check_polled(rows)
+    _check_reasons(world)
+    _check_privacy(world)
+    for user_id in world.vexora.users:
+        _check_status(world, rows, user_id)
+
+
+# --- 0 lost ---
+
+
+def _check_nothing_lost(world: VexoraWorld, rows: Sequence[Row]) -> None:
+    records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
+    entries = Counter(row["event_id"] for row in rows if row["sk"].startswith("AT#"))
+    queued = {json.loads(body)["event_id"] for body in world.queue.sent}
+    hold(queued <= records, "lost", f"queued, but without a record: {sorted(queued - records)}")
+    hold(records == set(entries), "lost", f"not both record and entry: {sorted(records ^ set(entries))}")
+    hold(max(entries.values(), default=0) <= 1, "twice", f"two entries: {entries.most_common(1)}")
+
+
+def _check_polled(rows: Sequence[Row]) -> None:
+    polled = {row["submission_id"] for row in rows if row["sk"] == "SUBMISSION" and row.get("due_kind") == POLL}
+    of_users = [row for row in rows if row["sk"] == "STATUS#vexora"]
+    wanted = {row["submission_id"] for row in of_users if row["status"] in _OPEN}
+    hold(wanted <= polled, "diverged", f"open and on no poll: {wanted - polled}")
+    hold(
+        polled <= wanted,
+        "broken",
+        f"decided, or replaced by another submission, and still asked for: {polled - wanted}",
+    )
+
+
+# --- 0 applied twice ---
+
+
+def _check_nothing_twice(world: VexoraWorld) -> None:
+    status: dict[str, tuple[int, str | None]] = {}
+    for commit in world.table.journal:
+        puts = [plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
+        for row in puts:
+            if row["sk"] != "STATUS#vexora":
+                continue
+            user_id, current = row["user_id"], row["status"]
+            version, before = status.get(user_id, (0, None))
+            records = [each["event_id"] for each in puts if each["sk"] == "EVENT" and "published_at" not in each]
+            told = [each for each in puts if each["sk"].startswith("AT#")]
+            hold(row["version"] == version + 1, "twice", f"{user_id}: version {version} -> {row['version']}")
+            together = len(records) == 1 and [each["event_id"] for each in told] == records
+            hold(together, "lost", f"{user_id} moved without a record and an entry in the same transaction")
+            chained = told[0].get("from_status") == before and told[0]["to_status"] == current
+            hold(chained, "twice", f"{user_id}: {before} -> {current} is told as {told[0]}")
+            read = any(at <= commit.at for at in world.vexora.users[user_id].approved_at)
+            hold(current != "APPROVED" or read, "diverged", f"{user_id} is APPROVED, and no answer said so")
+            status[user_id] = (int(row["version"]), current)
+
+
+# --- 0 diverged ---
+
+
+def _check_status(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> None:
+    status = world.status(user_id)
+    user = world.vexora.users[user_id]
+    if status is None:
+        hold(not user.attempts, "lost", f"{user_id} was submitted, and we do not know it")
+        return
+    # Whoever is open has been asked for by the poll just now; others may have to wait for a hint.
+    permitted = _means(world, user_id, user.value) if status in _OPEN else _permitted(world, rows, user_id)
+    hold(status in permitted, "diverged", f"{user_id} is {status}, may be {sorted(permitted)}: {user.history}")
+
+
+def _permitted(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> set[str]:
+    user = world.vexora.users[user_id]
+    asked = _asked(world, rows, user_id)
+    permitted: set[str] = set()
+    for change in reversed(user.history):
+        permitted |= _means(world, user_id, change.value)
+        # A lagging answer must not undo a decision, so an open application from elsewhere may stay unseen.
+        seen = asked is not None and asked >= change.at and change.value not in OPEN
+        if seen or not change.silent:
+            break
+    return permitted
+
+
+def _means(world: VexoraWorld, user_id: str, value: str | None) -> set[str]:
+    if value in OPEN:
+        return {"PENDING", "UNDER_REVIEW"}
+    if value == "3":
+        # That Vexora refuses a new application after a rejection is ours alone to know.
+        refused = any(each.outcome == "refused" for each in world.vexora.users[user_id].attempts)
+        return {"REJECTED", "FAILED"} if refused else {"REJECTED"}
+    if value == "2":
+        return {"APPROVED"}
+    return {"FAILED", "SUBMITTING"} if _may_have_arrived(world, user_id) else {"FAILED"}
+
+
+def _may_have_arrived(world: VexoraWorld, user_id: str) -> bool:
+    """Whether we could not know that no application is there: one was unclear, or a call ended before its end."""
+    sent = [each for each in world.vexora.users[user_id].attempts if each.number not in world.connections.unsent]
+    if any(each.outcome in ("unclear", "answered") for each in sent):
+        return True
+    mine = [each for each in world.calls if each.user_id == user_id and each.ended != "ConflictError"]
+    cut = ("NotSentError", "ProviderRefusedError", "done")
+    return len(mine) < 1 or any(each.ended not in cut for each in mine) or world.pauses > 0
+
+
+def _asked(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> datetime | None:
+    """When the last hint came (or the last refusal) after which Vexora had to be asked."""
+    mine = {row["submission_id"] for row in rows if row["sk"] == "SUBMISSION" and row["user_id"] == user_id}
+    unanswered = {row["event_id"] for row in rows if row.get("what") == "reading_refused"}
+    moments = []
+    for body in world.queue.sent:
+        event = json.loads(body)
+        if event["subject"] in mine and event["event_id"] not in unanswered:
+            moments.append(datetime.fromisoformat(event["received_at"]))
+    user = world.vexora.users[user_id]
+    for call in world.calls:
+        if call.user_id == user_id and call.ended == "ProviderRefusedError":
+            answers = [answer for at, answer in user.asked if at >= call.at]
+            # Asked and refused as well: then a refused application is all that we know.
+            if answers[:1] != ["denied"]:
+                moments.append(call.at)
+    return max(moments, default=None)
+
+
+# --- reasons, and what is in no other place ---
+
+
+def _check_reasons(world: VexoraWorld) -> None:
+    for commit in world.table.journal:
+        for item in commit.puts:
+            row = plain(item)
+            if row["sk"].startswith("AT#") and row.get("to_status") == "REJECTED" != row.get("from_status"):
+                known = REASON in json.dumps(row, default=str)
+                hold(known or row["what"] in _BACK, "lost", f"a rejection without its reason: {row}")
+
+
+_BACK = ("submission_not_sent", "submission_refused")  # the user is what they were
+
+
+def _check_privacy(world: VexoraWorld) -> None:
+    table = repr([commit.puts for commit in world.table.journal])
+    queue = "".join([*world.queue.sent, *(message.body for message in world.queue.dead)])
+    bus, log = json.dumps(world.bus.changes, ensure_ascii=False), world.log.getvalue()
+    for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
+        hold(FURIGANA not in text, "broken", f"a value of a person is in the {where}")
+        hold(where == "table" or REASON not in text, "broken", f"the reason of a rejection is in the {where}")
