@@ -314,6 +314,26 @@ def test_a_file_inside_a_multipart_body_is_left_out(ack: Ack) -> None:
     assert ack.event().detail == {"sign": "absent", "claimed": "2"}
 
 
+@pytest.mark.parametrize("boundary", ["b", "x'()+_,-./:=?", "-", "1", "--------------------------7d9"])
+@pytest.mark.parametrize("newline", ["\r\n", "\n"])
+@pytest.mark.parametrize("message", ["a--b", "a---", "--bc", "1\n--1 is no boundary", " spaces ", "", "=", "\n"])
+def test_a_boundary_is_a_whole_line_and_may_be_anything(ack: Ack, boundary: str, newline: str, message: str) -> None:
+    fields = SIGNED | {"message": message.replace("\n", newline), "filename": "x"}
+    body = multipart(fields | {"sign": signing.sign(fields, SECRET)}, newline).replace("b0undary", boundary)
+    ack(body.replace("name=", "Name=", 1))
+    ((read, sign),) = ack.checked
+    assert {name: value for name, value in read.items() if name != "sign"} == fields
+    assert signing.verify(read, sign, SECRET)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "Quoted-Printable"])
+def test_a_part_that_is_encoded_once_more_leaves_the_sign_unchecked(ack: Ack, encoding: str) -> None:
+    ack.sign_check = False
+    header = f'form-data; name="message"\r\nContent-Transfer-Encoding: {encoding}'
+    ack(multipart(SIGNED | {"sign": SIGN}).replace('form-data; name="message"', header))
+    assert ack.event().detail == {"sign": "unchecked", "claimed": "2"}
+
+
 @pytest.mark.parametrize("body", ["usernameFurigana=%FF&authenticationStatus=2&sign=ab", "authenticationStatus=2"])
 def test_a_form_with_any_type(ack: Ack, body: str) -> None:
     ack.sign_check = False

@@ -35,6 +35,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u
 
 # A text that was not UTF-8 where it came from, or holds half a surrogate pair: not as it was signed.
 _BROKEN = re.compile(r"[\ufffd\ud800-\udfff]")
+_ENCODED = re.compile(r"content-transfer-encoding: *(base64|quoted-printable)", re.IGNORECASE)
 
 # Base document, "KYC Events" to "Recon File": notification_type -> the kind of our event.
 PAYPAY_KINDS = {
@@ -389,13 +390,18 @@ def _vexora_fields(body: bytes) -> list[tuple[str, Any]]:
 
 
 def _multipart(text: str) -> list[tuple[str, Any]]:
-    """The fields of a multipart/form-data body, files left out; its first line is the boundary."""
+    """The fields of a multipart/form-data body, files left out; its first line is the boundary.
+
+    None stands for a value that is encoded once more: it cannot be taken as it was signed.
+    """
+    boundary = re.escape(text.splitlines()[0].rstrip())
     fields: list[tuple[str, Any]] = []
-    for part in text.split(text.splitlines()[0].rstrip())[1:]:
+    # A boundary is a whole line (RFC 2046, 5.1.1); the same characters inside a value are none.
+    for part in re.split(rf"(?:\A|\r?\n){boundary}(?:--)?[ \t]*(?=\r?\n|\Z)", text):
         head, *content = re.split(r"\r?\n\r?\n", part, maxsplit=1)
-        name = re.search(r"""[; ]name="?([^";\r\n]+)""", head)
-        if name and content and "filename" not in head:
-            fields.append((name[1], re.sub(r"\r?\n\Z", "", content[0])))
+        name = re.search(r"""; *name="?([^";\r\n]+)""", head, re.IGNORECASE)
+        if name and content and not re.search(r"; *filename\*?=", head, re.IGNORECASE):
+            fields.append((name[1], None if _ENCODED.search(head) else content[0]))
     if not fields:
         raise ValueError("no field")
     return fields
