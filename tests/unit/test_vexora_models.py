@@ -106,7 +106,16 @@ def test_a_success_that_is_neither_is_not_understood(success: object) -> None:
         read(success=success)
 
 
-@pytest.mark.parametrize("changes", [{"success": True, "msg": "no"}, {"success": None, "msg": "Success"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"success": True, "msg": "no"},
+        {"success": None, "msg": "Success"},
+        # "When the value is success, it only indicates that this API request succeeded."
+        {"success": False, "msg": "success"},
+        {"success": "false", "msg": " SUCCESS "},
+    ],
+)
 def test_a_failing_code_contradicts_success(changes: dict[str, object]) -> None:
     with pytest.raises(ContradictionError):
         read(code="2001", **changes).check_failure()

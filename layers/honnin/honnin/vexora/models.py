@@ -86,7 +86,7 @@ class Envelope:
         """Raise `ContradictionError` unless everything in an answer with a failing code fits together."""
         if self.success is True:
             raise ContradictionError("a failing code, but success is true")
-        if self.success is None and self.message.casefold() == "success":
+        if self.message.casefold() == "success":
             raise ContradictionError("a failing code, but msg is success")
 
 
