@@ -306,6 +306,29 @@ def test_what_was_refused_while_vexora_was_down_may_be_submitted_again_once_it_a
     assert after.status == "PENDING"
 
 
+@pytest.mark.parametrize("code", [UNKNOWN, "1001"])
+def test_a_rejection_stands_though_another_application_and_the_question_are_refused(world: World, code: str) -> None:
+    rejected(world)
+    world.read("0")  # a replica that lags
+    after = world.submit(REFUSED, query=ProviderRefusedError("vexora", "wrong sign", code=code))
+    assert (after.status, after.provider_status, after.reason) == ("REJECTED", "3", "the picture is blurred")
+    assert world.polled() == []
+    assert world.submit().status == "PENDING"
+
+
+@pytest.mark.parametrize("asked_by", ["poll", "submission"])
+def test_a_rejection_stands_when_the_question_is_refused_only_later(world: World, asked_by: str) -> None:
+    rejected(world)
+    assert world.submit(REFUSED, query=DOWN).status == "SUBMITTING"
+    refused = ProviderRefusedError("vexora", "wrong sign", code="1001")
+    if asked_by == "poll":
+        world.read(refused, cause="poll")
+    else:
+        world.submit(NOT_SENT, query=refused)
+    assert (world.status.status, world.polled()) == ("REJECTED", [])
+    assert "FAILED" not in repr(world.bus.entries)
+
+
 def test_a_refusal_over_an_unclear_submission_stays_unclear(world: World) -> None:
     world.submit(NO_ANSWER)
     world.clock.advance(seconds=660)

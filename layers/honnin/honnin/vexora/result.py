@@ -10,7 +10,7 @@ from honnin.status import VexoraStatus
 from honnin.store import Dropped, Effect, Store, Submission, UserStatus, utc_text
 from honnin.vexora.client import PROVIDER, VexoraClient
 from honnin.vexora.models import REJECTED
-from honnin.vexora.submission import IN_FLIGHT, applied, proves_nothing, told_reason
+from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, told_reason
 from honnin.webhook import Event
 
 
@@ -52,8 +52,7 @@ class VexoraResults:
         current = self._store.submission(before.submission_id or "")
         if before.status == VexoraStatus.SUBMITTING and current and current.outcome == "refused":
             # Vexora had refused the application, and now says that it knows nothing of the user either.
-            failed = replace(before, status=VexoraStatus.FAILED)
-            return self._effect(event, "submission_refused", before, failed, detail)
+            return self._effect(event, "submission_refused", before, failed(before), detail)
         # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
         count("ReadingRefused", provider=PROVIDER)
         return self._effect(event, "reading_refused", before, before, detail)

@@ -22,7 +22,7 @@ from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_re
 from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text, with_former
 from honnin.vexora import schedule
 from honnin.vexora.client import PROVIDER, VexoraClient
-from honnin.vexora.models import Reading
+from honnin.vexora.models import REJECTED, Reading
 
 # The submission function ends after 29 s at the latest: older than this, no call of it is under way any more.
 IN_FLIGHT = timedelta(seconds=40)
@@ -112,7 +112,7 @@ class Submissions:
         """The user is what he or she was before; FAILED if that was nothing."""
         what = "submission_not_sent"
         if before is None:
-            return self._record(started, what, _failed, error.facts())
+            return self._record(started, what, lambda now, _at: failed(now), error.facts())
 
         def back(now: UserStatus, _at: str) -> UserStatus:
             return replace(before, read_at=now.read_at or before.read_at)
@@ -120,19 +120,24 @@ class Submissions:
         return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
-        """What a user is whose application was refused: whatever Vexora knows of the user, else FAILED."""
+        """What a user is whose application was refused: whatever Vexora knows of the user, else see `failed`."""
         what = "submission_refused"
         if before is not None and before.status == VexoraStatus.SUBMITTING:
             # The refusal may mean "this user has applied already": then only the poll can tell, so it goes on.
             return self._record(started, what, _unchanged, error.facts(), outcome="unclear")
+
+        def still(now: UserStatus, _at: str) -> UserStatus:
+            rejected = before is not None and before.status == VexoraStatus.REJECTED
+            return replace(now, provider_status=REJECTED if rejected else None)
+
         try:
             # The user may have been approved there before us; a repeated application is refused elsewhere as well
             # (providers.md §2, "repeats elsewhere").
             reading = self._client.query_status(started.user_id)
         except ProviderRefusedError:
-            return self._record(started, what, _failed, error.facts())
+            return self._record(started, what, lambda now, at: failed(still(now, at), before), error.facts())
         except ProviderError:
-            return self._record(started, what, _unchanged, error.facts(), outcome="refused")
+            return self._record(started, what, still, error.facts(), outcome="refused")
         return self._record(started, what, partial(applied, reading), error.facts())
 
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
@@ -180,7 +185,7 @@ class Submissions:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
             if before.status == VexoraStatus.SUBMITTING and submission and submission.outcome == "refused":
-                return self._record(before, "submission_refused", _failed, error.facts())
+                return self._record(before, "submission_refused", lambda now, _at: failed(now), error.facts())
             if error.code in self._unknown_user_codes:
                 return None
             raise _still_unclear(before, "Vexora refuses to tell", error.code) from None
@@ -279,6 +284,16 @@ def applied(reading: Reading, before: UserStatus, at: str) -> UserStatus:
     return replace(before, status=status, provider_status=reading.status, read_at=at, reason=reason)
 
 
+def failed(now: UserStatus, before: UserStatus | None = None) -> UserStatus:
+    """The user after an application that was not taken: FAILED, unless Vexora's last word is a rejection: that stands.
+
+    `before` is the user before the application, where it is known.
+    """
+    if now.provider_status != REJECTED:
+        return replace(now, status=VexoraStatus.FAILED)
+    return replace(now, status=VexoraStatus.REJECTED, reason=before.reason if before else None)
+
+
 def proves_nothing(status: UserStatus, submission: Submission | None, reading: Reading, now: str) -> bool:
     """Whether a rejection may be that of an application before this one.
 
@@ -298,10 +313,6 @@ def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
 
 def _unchanged(now: UserStatus, _at: str) -> UserStatus:
     return now
-
-
-def _failed(now: UserStatus, _at: str) -> UserStatus:
-    return replace(now, status=VexoraStatus.FAILED)
 
 
 def _still_unclear(status: UserStatus, why: str, provider_code: str | None = None) -> ConflictError:
