@@ -39,6 +39,11 @@ def test_the_published_answer_to_the_query_names_nobody() -> None:
     assert (envelope.user_id, envelope.status) == (None, "2")
 
 
+@pytest.mark.parametrize("nobody", [None, "", " ", {}, True])
+def test_an_empty_user_id_names_nobody(nobody: object) -> None:
+    assert read(data={"userId": nobody, "authenticationStatus": "2"}).user_id is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -137,7 +142,7 @@ def test_an_approval_with_a_fail_reason_contradicts_itself() -> None:
         read(data={"authenticationStatus": "2", "failReason": "not the same face"}).check_success()
 
 
-@pytest.mark.parametrize("nothing", [None, "", " ", "null", "none", "-", [], {}])
+@pytest.mark.parametrize("nothing", [None, "", " ", "null", "none", "-", [], {}, 0, 0.0, False])
 def test_an_approval_may_have_an_empty_fail_reason(nothing: object) -> None:
     read(data={"authenticationStatus": 2, "failReason": nothing, "message": "welcome"}).check_success()
 
@@ -169,6 +174,7 @@ def test_the_same_value_twice_is_one() -> None:
         ({"failReason": "blurred", "message": "kyc rejected"}, "blurred"),
         ({"failReason": "", "message": "kyc rejected"}, "kyc rejected"),
         ({"failReason": None}, None),
+        ({"failReason": 0, "message": "kyc rejected"}, "kyc rejected"),
         ({"failReason": 1001}, "1001"),
         ({"failReason": ["a", "b"]}, '["a", "b"]'),
         ({"failReason": "本人確認書類が\n不鮮明です"}, "本人確認書類が 不鮮明です"),

@@ -58,7 +58,7 @@ class Envelope:
     @property
     def user_id(self) -> str | None:
         """Whom the answer names, if anybody: the published answer to the query names nobody."""
-        return _text((self.data or {}).get("userId"))
+        return _text((self.data or {}).get("userId")) or None
 
     @property
     def status(self) -> str | None:
@@ -151,7 +151,7 @@ def _boolean(value: Any) -> bool | None:
 
 def _words(value: Any) -> str | None:
     """A text for people, of any JSON type: printable, in one line, at most `MAX_REASON` characters."""
-    if value is None or isinstance(value, bool) or value in ([], {}):
+    if not value or value is True:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(_UNPRINTABLE.sub(" ", text[: 10 * MAX_REASON]).split())
