@@ -142,11 +142,13 @@ def _permitted(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> set[str
     user = world.vexora.users[user_id]
     asked = _asked(world, rows, user_id)
     permitted: set[str] = set()
+    hidden = False
     for change in reversed(user.history):
         permitted |= _means(world, user_id, change.value)
-        # A lagging answer must not undo a decision, so an open application from elsewhere may stay unseen.
-        seen = asked is not None and asked >= change.at and change.value not in OPEN
-        if seen or not change.silent:
+        # A lagging answer must not undo a decision, so an open application from elsewhere may stay unseen; and it
+        # hides what was before it.
+        hidden = hidden or change.value in OPEN
+        if not change.silent or (asked is not None and asked >= change.at and not hidden):
             break
     return permitted
 
