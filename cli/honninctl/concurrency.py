@@ -66,6 +66,9 @@ def shortages(limits: Limits) -> Iterator[Shortage]:
     elif limits.unreserved < limits.queues + webhooks + _OTHERS:
         found = f"{_shared(limits)}; repairs ({limits.queues}), webhooks and the merchant API can fill that"
         yield Shortage(found, _RAISE, refuses=False)
+    elif not limits.warm and not limits.most_reserved:
+        found = f"{_shared(limits)}; WebhookReservedConcurrency cannot be set, AWS leaves {_ALWAYS_UNRESERVED} there"
+        yield Shortage(found, _RAISE, refuses=False)
     if limits.warm and not limits.reserved and _WEBHOOKS * limits.warm > limits.unreserved - _ALWAYS_UNRESERVED:
         needed = _WEBHOOKS * limits.warm + _ALWAYS_UNRESERVED
         found = f"WebhookProvisionedConcurrency={limits.warm} needs {needed} unreserved, there are {limits.unreserved}"
