@@ -92,6 +92,7 @@ FORMS: Mapping[str, Form] = {
     "created_as_ok": Form(0.25),  # 200 instead of 201 for a QR
     "epoch_text": Form(0.4),  # expireAt and issuedAt
     "kyc_keys": Form(0.5, ("absent", "renamed", "null")),  # keys of `data` that are not proven
+    "kyc_proven": Form(0.3, ("absent", "null", "object")),  # the proven ones, but for what decides
     "no_message": Form(0.15, ("absent", "null")),
     "no_request_id": Form(0.1),  # "with some exceptions"
     "recon_format": Form(0.5, ("no_header", "bom", "quoted", "blank_last_line")),

@@ -1,7 +1,8 @@
 """What of PayPay's answers and notifications is missing or of another type, as the dice say.
 
 Promised are: `resultInfo.code`; of `data` the link's URL and code id, the authorization's id, status, scopes and
-`expireAt`, and the five names of a KYC that are proven. Nothing else is (docs/providers.md §1.2).
+`expireAt`. Nothing else is (docs/providers.md §1.2): of a KYC five names are proven, but neither that they are there
+nor their types. Its `status` and the URL of the selfie, which a read is judged by, stay nevertheless.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from sandbox.unkind import Dice, odd_text, other_type, written
 
 PROVEN_KYC_KEYS = frozenset({"status", "eKycDocument", "residenceType", "expiryDate", "selfieImageUrl"})
+_DECIDING_KYC_KEYS = frozenset({"status", "selfieImageUrl"})
 _EPOCHS = ("expireAt", "issuedAt")
 _UNPROMISED_OF_AUTHORIZATION = ("referenceIds", "issuedAt")
 # Claims of a response token that PayPay does not document.
@@ -38,6 +40,8 @@ def vary(document: MutableMapping[str, object], endpoint: str, dice: Dice) -> No
         _change(data, _EPOCHS, "text" if dice.takes("epoch_text") else None, {"text": str})
         _change(data, _UNPROMISED_OF_AUTHORIZATION, dice.variant("authorization_keys"))
     elif endpoint.startswith("kyc_"):
+        proven = [name for name in data if name in PROVEN_KYC_KEYS - _DECIDING_KYC_KEYS]
+        _change(data, proven, dice.variant("kyc_proven"), {"object": lambda value: {"value": value}})
         names = [name for name in data if name not in PROVEN_KYC_KEYS]
         variant = dice.variant("kyc_keys")
         if variant == "renamed":

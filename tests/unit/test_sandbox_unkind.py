@@ -218,6 +218,12 @@ def test_what_paypay_does_not_promise(paypay: PayPayMerchant) -> None:
     assert set(read(paypay.passport(uaid))["data"]) <= {"status", "eKycDocument"}
     force(paypay.sandbox, kyc_keys="renamed")
     assert "kyc_lastname" in read(paypay.passport(uaid))["data"]
+    for variant, wanted in (("absent", {"status"}), ("null", {"status", "eKycDocument"})):
+        force(paypay.sandbox, kyc_keys="absent", kyc_proven=variant)
+        data = read(paypay.passport(uaid))["data"]
+        assert (set(data), data["status"], data.get("eKycDocument")) == (wanted, "COMPLETED", None)
+    force(paypay.sandbox, kyc_proven="object")
+    assert set(read(paypay.passport(uaid))["data"]["eKycDocument"]) == {"value"}
     force(paypay.sandbox, token_claims="numbers")
     assert claims(paypay.decide(read(paypay.session())["data"]["linkQRCodeURL"]))["sub"] == 4711
 
