@@ -33,7 +33,8 @@ _REFRESH_EVERY_S = 60.0
 
 # When each secret was last read past the cache (monotonic seconds), kept with the cache that it is about.
 _refreshed: "WeakKeyDictionary[BaseProvider, dict[str, float]]" = WeakKeyDictionary()
-_refreshing = threading.Lock()
+# Re-entrant, because `make chaos` overlaps workers in one thread: one of them may ask while another is reading.
+_refreshing = threading.RLock()
 
 
 @dataclass(frozen=True)
