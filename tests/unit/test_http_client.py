@@ -143,6 +143,29 @@ def test_a_larger_answer_is_refused(reply: Reply) -> None:
     assert not isinstance(caught.value, ProviderTimeoutError)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(429, b"short", short_by=2, close=True),
+        Reply(503, b"short", short_by=2, close=True),
+        Reply(500, b"plain", {"Content-Encoding": "gzip"}),
+        Reply(429, b"plain", {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_a_status_that_says_enough_is_an_answer_whatever_becomes_of_its_body(reply: Reply) -> None:
+    with LoopbackServer(reply) as peer:
+        assert (send(peer).status, send(peer, fresh=True).body) == (reply.status, b"")
+
+
+@pytest.mark.parametrize("status", [102, 103, 199])
+def test_an_interim_answer_is_none_and_what_follows_it_is_for_nobody_else(status: int) -> None:
+    with LoopbackServer(Reply(status), Reply(200, b"of the next")) as peer:
+        with pytest.raises(ProviderTimeoutError):
+            send(peer)
+        assert send(peer).body == b"of the next"
+        assert peer.connections == 2
+
+
 def test_after_a_broken_answer_the_next_call_works() -> None:
     with LoopbackServer(Reply(instead="reset"), Reply()) as peer:
         with pytest.raises(ProviderTimeoutError):

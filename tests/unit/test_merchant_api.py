@@ -395,6 +395,8 @@ def test_a_content_type_without_a_body_says_nothing(api: Api, path: str) -> None
         {"Content-Type": "application/json; Charset=Utf8; profile=x"},
         {"Content-Type": "application/json;"},
         {"Content-Type": "application/json, application/json"},
+        {"Content-Type": 'application/json; profile="a,b"'},
+        {"Content-Type": 'application/json;q="\\",", application/json'},
         {"Content-Type": ""},
         {},
     ],

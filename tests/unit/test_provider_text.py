@@ -54,6 +54,21 @@ def test_a_name_is_masked_in_every_form(written: str, sent: str) -> None:
         ("7", "7 of 17", "*** of 17 is wrong"),
         ("ア", "カアカ", "カ***カ is wrong"),
         ("-", "-", "- is wrong"),
+        ("林 さくら", "林", "*** is wrong"),  # a name of one character is a whole name
+        ("J. Smith", "J", "J is wrong"),
+        ("ドッペルゲンガー", "ドツペルゲンガー", "*** is wrong"),  # as banks write it
+        ("メアリー", "メアリ-", "***- is wrong"),
+        ("ドッペルゲンガー", "ドッペルゲン…", "***… is wrong"),
+        ("山田太郎", "<b>山田</b>", "<b>***</b> is wrong"),
+        ("東京都渋谷区", "渋谷", "*** is wrong"),
+        ("user-0001-of-shop", "user-0001-of…", "***… is wrong"),
+        ("user-0001", "the user", "the user is wrong"),
+        ("デスティニー", "氏名が不正です", "氏名が不正です is wrong"),
+        ("Renée", "Renee", "*** is wrong"),
+        ("ドッペル", r"\xe3\x83\x89\xe3\x83\x83\xe3\x83\x9a\xe3\x83\xab", "*** is wrong"),
+        ("ドッペル", "%u30C9%u30C3%u30DA%u30EB", "*** is wrong"),
+        ("ドッペル", "U+30C9 U+30C3 U+30DA U+30EB", "*** is wrong"),
+        ("ドッペル", r"\u{30c9}\u{30c3}\u{30da}\u{30eb}", "*** is wrong"),
         ("", "nothing", "nothing is wrong"),
     ],
 )
@@ -106,3 +121,11 @@ def test_what_has_not_the_form_of_a_code_or_is_a_value_is_not(text: str | None) 
 def test_leaves_are_all_texts_and_numbers_and_the_keys_that_may_be_names() -> None:
     body = {"a": ["x", 1, True, None, {"ハナコ": 2.5}], "b": {"c": "y"}}
     assert list(provider_text.leaves(body)) == ["x", "1", "ハナコ", "2.5", "y"]
+
+
+@pytest.mark.parametrize(
+    ("written", "sent", "shown"),
+    [("YAMADA", "yamada taro", None), ("HAYASHI", "yamada taro", "HAYASHI"), ("E-1", "e 1", None)],
+)
+def test_a_code_that_is_a_word_of_a_value_is_none(written: str, sent: str, shown: str | None) -> None:
+    assert provider_text.code(written, [sent]) == shown

@@ -21,6 +21,8 @@ MAX_BODY_BYTES = 64 * 1024
 
 # US-ASCII is a part of UTF-8.
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
+# One value of a header that may hold several; a comma within quotation marks separates nothing.
+_LISTED = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Stands for what is no UTF-8. No rule of a path parameter allows it, so it becomes a 422 of its field.
 _UNREADABLE = "\ufffd"
@@ -108,7 +110,7 @@ def _content_types(event: Mapping[str, Any]) -> Iterator[str]:
     for name, values in (event.get("multiValueHeaders") or {}).items():
         if name.lower() == "content-type":
             found += map(str, values or ())
-    return (each.strip() for value in found for each in value.split(",") if each.strip())
+    return (each.strip() for value in found for each in _LISTED.findall(value) if each.strip())
 
 
 def _json_object(event: Mapping[str, Any]) -> dict[str, Any]:

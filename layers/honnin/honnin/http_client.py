@@ -277,6 +277,9 @@ def _exchange(
         prepared = used.prepare_request(request)
         with used.send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
             answered = True
+            if response.status_code < 200:
+                # Python knows 100 only. What follows would be taken for the answer of the next call.
+                raise HTTPException("an interim answer")
             return Answer(response.status_code, response.headers, _read(provider, response))
     # Time-outs, resets, broken transfers, names that cannot be encoded: whether it was sent says the flag, not these.
     except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
@@ -293,10 +296,16 @@ def _exchange(
 
 def _read(provider: str, response: requests.Response) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(16 * 1024):
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ProviderUnavailableError(
-                provider, "the answer is larger than 1 MiB", http_status=response.status_code
-            )
+    try:
+        for chunk in response.iter_content(16 * 1024):
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise ProviderUnavailableError(
+                    provider, "the answer is larger than 1 MiB", http_status=response.status_code
+                )
+    except requests.RequestException:
+        # These say enough without their body.
+        if response.status_code != 429 and response.status_code < 500:
+            raise
+        return b""
     return bytes(body)

@@ -1,8 +1,8 @@
 """A provider's message for the merchant's eyes, without any value of the request that it may repeat.
 
 Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`), in whatever form the
-value had on its way: half-width, percent-encoded, without its spaces. So both are brought into one form before they
-are compared, and what matches is replaced where it stands.
+value had on its way: half-width, percent-encoded, without its spaces, or only its beginning. So both are brought into
+one form before they are compared, and what matches is replaced where it stands.
 """
 
 import html
@@ -22,11 +22,16 @@ _ALWAYS = re.compile(
     r"|(?=[A-Za-z0-9_\-.+/=]*\d)[A-Za-z0-9_\-.+/=]{24,}"
 )
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ESCAPED = re.compile(r"(?:\\u|%u|u\+)([0-9a-f]{4})|\\[ux]\{([0-9a-f]{1,5})\}", re.IGNORECASE)
+_ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})", re.IGNORECASE)
+# Marks of the letter before count for nothing when values are compared, and go with it.
+_HIDDEN = re.compile("\0+[\u3099\u309a゛゜ﾞﾟーｰ]*")
 _LONGEST = 200
 # Shorter ASCII values are replaced only where they stand alone: a user id `a` must not take every `a`.
 _SHORT = 3
-_TO_KATAKANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
+# Hiragana as katakana. Banks and old terminals know no small kana, and write a hyphen for the long vowel.
+_KANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
+_KANA |= str.maketrans("ぁぃぅぇぉゕゖっゃゅょゎァィゥェォヵヶッャュョヮ", "アイウエオカケツヤユヨワ" * 2, "ー")
 
 
 def mask(message: str, values: Iterable[str]) -> str:
@@ -34,7 +39,10 @@ def mask(message: str, values: Iterable[str]) -> str:
     text = "".join(each if each.isprintable() else " " for each in _decoded(message[: 5 * _LONGEST]))
     folded, places = _folded(text)
     hidden = [False] * len(text)
-    for value in {form for each in values for form in _forms(each)}:
+    forms = {form for each in values for form in _forms(each)}
+    for begin, end in _parts("\0".join(forms), folded):
+        hidden[places[begin] : places[end - 1] + 1] = [True] * (places[end - 1] + 1 - places[begin])
+    for value in forms:
         for begin, end in _found(value, folded):
             first, last = places[begin], places[end - 1]
             if len(value) <= _SHORT and value.isascii() and not _stands_alone(text, first, last):
@@ -45,7 +53,7 @@ def mask(message: str, values: Iterable[str]) -> str:
     for match in _ALWAYS.finditer(text):
         hidden[match.start() : match.end()] = [True] * (match.end() - match.start())
     shown = "".join("\0" if hide else character for character, hide in zip(text, hidden, strict=True))
-    return re.sub("\0+", MASK, shown)[:_LONGEST].strip()
+    return _HIDDEN.sub(MASK, shown)[:_LONGEST].strip()
 
 
 def code(text: str | None, values: Iterable[str]) -> str | None:
@@ -53,7 +61,7 @@ def code(text: str | None, values: Iterable[str]) -> str | None:
     if text is None or not _CODE.fullmatch(text):
         return None
     folded, _ = _folded(text)
-    return None if folded in {_folded(value)[0] for value in values} else text
+    return None if any(folded in _forms(value) for value in values) else text
 
 
 def leaves(value: object) -> Iterator[str]:
@@ -74,16 +82,17 @@ def leaves(value: object) -> Iterator[str]:
 
 
 def _forms(value: str) -> set[str]:
-    """The value and its words, folded; words of one letter only if the value is no more than that."""
+    """The value and its words, folded; an initial only if the value is no more than that."""
     whole, _ = _folded(value)
     words = {_folded(word)[0] for word in re.split(r"[\s・･,;/]+", unicodedata.normalize("NFKC", value))}
-    return ({whole} | {word for word in words if len(word) > 1}) - {""}
+    return ({whole} | {word for word in words if len(word) > 1 or not word.isascii()}) - {""}
 
 
 def _decoded(message: str) -> str:
     """The message without the escapes under which a value could hide."""
     for _ in range(3):
-        plain = unquote(html.unescape(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), message)))
+        plain = _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), message)
+        plain = unquote(html.unescape(_ESCAPED_BYTE.sub(r"%\1", plain)))
         if plain == message:
             break
         message = plain
@@ -91,11 +100,11 @@ def _decoded(message: str) -> str:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """Letters and digits only, in one width, kana and case, and for each where in `text` it stands."""
+    """Letters and digits only, in one width, kana and case, without marks, and for each where in `text` it stands."""
     folded, places = [], []
     for place, character in enumerate(text):
-        for each in unicodedata.normalize("NFKD", character.translate(_TO_KATAKANA)).casefold():
-            if each.isalnum() or unicodedata.category(each) == "Mn":
+        for each in unicodedata.normalize("NFKD", character).translate(_KANA).casefold():
+            if each.isalnum():
                 folded.append(each)
                 places.append(place)
     return "".join(folded), places
@@ -106,6 +115,17 @@ def _found(value: str, folded: str) -> Iterator[tuple[int, int]]:
     while begin >= 0:
         yield begin, begin + len(value)
         begin = folded.find(value, begin + 1)
+
+
+def _parts(values: str, folded: str) -> Iterator[tuple[int, int]]:
+    """Where the message holds a part of a value that is long enough to give it away: the rest was cut off or replaced."""
+    for begin in range(len(folded)):
+        for length in (2, 3, 6):
+            part = folded[begin : begin + length]
+            # Two Chinese characters may be a whole name, three kana most of one.
+            telling = length == 6 or (not part.isascii() and (length == 3 or min(part) >= "\u3400"))
+            if len(part) == length and telling and part in values:
+                yield begin, begin + length
 
 
 def _cut_off(value: str, folded: str) -> int | None:
