@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
 
@@ -657,3 +657,34 @@ def test_no_error_repeats_an_id_a_secret_or_a_signature(world: World) -> None:
         told = f"{caught.value} {caught.value!r} {caught.value.facts()}"
         marks = (AUTHORIZATION_ID, OLD.api_secret, signature_parts(world.last)[0])
         assert not [mark for mark in marks if mark in told]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, named: client.user_authorization(named),
+        lambda client, named: client.unlink(named),
+        lambda client, named: client.kyc_info(named),
+        lambda client, named: client.kyc_passport(named),
+        lambda client, named: client.completed_kyc_passport_qr("code-1", "v-e-r-i-f-i-e-r", named),
+    ],
+)
+@pytest.mark.parametrize("named", [AUTHORIZATION_ID, "uaid/of:hanako", "AUTHORIZATIONWITHOUTDIGITS"])
+def test_a_message_never_repeats_the_authorization(
+    world: World, call: Callable[[PayPayClient, str], object], named: str
+) -> None:
+    said = f"bad: [{named}] [{quote(named, safe='')}] verifier v-e-r-i-f-i-e-r"
+    answers(world, Reply(400, json.dumps({"resultInfo": {"code": "INVALID_PARAMS", "message": said}}).encode()))
+    with pytest.raises(ProviderRefusedError) as caught:
+        call(world.client(), named)
+    assert caught.value.message.startswith("bad: [***] [***]")
+    assert not [each for each in (named, quote(named, safe="")) if each in caught.value.message]
+
+
+def test_a_message_never_repeats_the_code_verifier(world: World) -> None:
+    answers(
+        world, Reply(400, b'{"resultInfo": {"code": "INVALID_PARAMS", "message": "codeVerifier abcDEFgh-ijk is bad"}}')
+    )
+    with pytest.raises(ProviderRefusedError) as caught:
+        world.client().completed_kyc_passport_qr("code-1", "abcDEFgh-ijk", AUTHORIZATION_ID)
+    assert caught.value.message == "codeVerifier *** is bad"

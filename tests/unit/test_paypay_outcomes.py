@@ -90,3 +90,13 @@ def test_an_unknown_code_is_kept_and_goes_by_its_http_class(
 def test_every_answer_about_the_user_and_only_those_has_a_status() -> None:
     assert set(BY_RESULT_CODE) == {code for _, code, kind in TABLE if kind is UserAnswerError}
     assert PayPayStatus.VERIFIED not in BY_RESULT_CODE.values()
+
+
+@pytest.mark.parametrize("code", [code for _, code, _ in TABLE] + ["SUCCESS", None])
+def test_too_many_requests_is_that_whatever_the_code(code: str | None) -> None:
+    assert type(made(429, code)) is RateLimitedError
+
+
+@pytest.mark.parametrize("http_status", [302, 400, 401, 403, 404, 409])
+def test_a_refusal_that_says_success_contradicts_itself(http_status: int) -> None:
+    assert type(made(http_status, "SUCCESS")) is NotUnderstoodError

@@ -119,6 +119,8 @@ def test_the_secret_is_not_in_the_repr(secrets: FakeSecrets) -> None:
         pytest.param(PLACEHOLDER, id="placeholder"),
         pytest.param(f" {PLACEHOLDER}\n", id="placeholder with spaces around"),
         pytest.param(1027749636, id="not a text"),
+        pytest.param("very-secret-value\r\nX-Header: y", id="a line break inside"),
+        pytest.param("very-secret-value\tvery-secret-value", id="a tab inside"),
     ],
 )
 def test_a_value_that_is_not_set_is_named(secrets: FakeSecrets, key: str, value: object) -> None:

@@ -125,7 +125,8 @@ def _read(arn: str, *, refresh: bool) -> dict[str, str]:
 
 def _value(arn: str, values: dict[str, str], key: str) -> str:
     value = values.get(key, "").strip()
-    # Every value travels in a header or into a signature over ASCII: a full-width digit is a slip of the keyboard.
-    if not value or value == PLACEHOLDER or not value.isascii():
+    # Every value travels in a header or into a signature over ASCII: a full-width digit is a slip of the keyboard, and
+    # a line break one of the clipboard.
+    if not value or value == PLACEHOLDER or not (value.isascii() and value.isprintable()):
         raise SecretIncompleteError(arn, key)
     return value

@@ -4,7 +4,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import requests
 from pydantic import ValidationError
 from requests.auth import AuthBase
 
-from honnin import http_client
+from honnin import http_client, provider_text
 from honnin.config import Settings
 from honnin.errors import (
     MaintenanceError,
@@ -157,7 +157,7 @@ class PayPayClient:
     def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
         """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
         query = {"userAuthorizationId": user_authorization_id}
-        data, request_id = self._call("GET", "/v2/user/authorizations", query=query)
+        data, request_id = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query)
         try:
             return UserAuthorization.model_validate(data)
         except ValidationError:
@@ -169,7 +169,8 @@ class PayPayClient:
 
         It may be repeated: the second answer is that there is no such authorization, a `UserAnswerError`.
         """
-        _, request_id = self._call("DELETE", f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}")
+        path = f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}"
+        _, request_id = self._call("DELETE", path, user_authorization_id)
         return request_id
 
     def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
@@ -177,30 +178,33 @@ class PayPayClient:
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
             query["requiredKycType"] = required_kyc_type
-        return _kyc(*self._call("GET", self._paths.kyc_info, query=query))
+        return _kyc(*self._call("GET", self._paths.kyc_info, user_authorization_id, query=query))
 
     def kyc_passport(self, user_authorization_id: str) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
-        return _kyc(*self._call("GET", self._paths.kyc_passport, headers=headers))
+        return _kyc(*self._call("GET", self._paths.kyc_passport, user_authorization_id, headers=headers))
 
     def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
         body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
-        return _kyc(*self._call("POST", path, body=body))
+        return _kyc(*self._call("POST", path, user_authorization_id, code_verifier, body=body))
 
     def _call(
         self,
         method: str,
         path: str,
-        *,
+        *hidden: str,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout_s: float = _TIMEOUT_S,
     ) -> tuple[dict[str, Any], str | None]:
-        """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline."""
+        """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline.
+
+        `hidden` are values that not even the merchant may see in PayPay's message.
+        """
         sent = dict(headers or {})
         if self._assume_merchant:
             sent["X-ASSUME-MERCHANT"] = self._assume_merchant
@@ -218,7 +222,7 @@ class PayPayClient:
         unclear: ProviderUnavailableError | None = None
         for tried in range(1, self._tries + 1):
             try:
-                return self._try(make_request, timeout_s, deadline)
+                return self._try(make_request, timeout_s, deadline, hidden)
             except MaintenanceError:
                 raise  # lasts longer than any caller waits
             except ProviderUnavailableError as error:
@@ -231,12 +235,16 @@ class PayPayClient:
         raise AssertionError("tries is at least 1")
 
     def _try(
-        self, make_request: Callable[[PayPayCredentials], requests.Request], timeout_s: float, deadline: Deadline
+        self,
+        make_request: Callable[[PayPayCredentials], requests.Request],
+        timeout_s: float,
+        deadline: Deadline,
+        hidden: Sequence[str],
     ) -> tuple[dict[str, Any], str | None]:
         def send(credentials: PayPayCredentials) -> tuple[dict[str, Any], str | None]:
             request = partial(make_request, credentials)
             try:
-                return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s))
+                return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s), hidden)
             except ProviderError as error:
                 # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
                 if not isinstance(error, _ANSWERS):
@@ -261,9 +269,9 @@ def _kyc(data: dict[str, Any], request_id: str | None) -> KycReading:
     return KycReading(data, request_id)
 
 
-def _read(answer: Answer) -> tuple[dict[str, Any], str | None]:
+def _read(answer: Answer, hidden: Sequence[str]) -> tuple[dict[str, Any], str | None]:
     said = Envelope.of(answer.body)
     if outcomes.is_success(answer.status, said.code):
         return said.data, answer.request_id
-    message = said.message if said.code else "an answer that is not the documented JSON"
+    message = provider_text.mask(said.message, hidden) if said.code else "an answer that is not the documented JSON"
     raise outcomes.error(http_status=answer.status, code=said.code, message=message, request_id=answer.request_id)

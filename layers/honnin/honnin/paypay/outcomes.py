@@ -53,7 +53,9 @@ _BY_CODE: dict[str, type[ProviderError]] = {
 
 def error(*, http_status: int, code: str | None, message: str, request_id: str | None) -> ProviderError:
     """The typed error of an answer that is not a success."""
-    kind = _BY_CODE.get(code or "") or _by_http_class(http_status, coded=code is not None)
+    # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
+    known = None if http_status == 429 else _BY_CODE.get(code or "")
+    kind = known or _by_http_class(http_status, code)
     return kind(PROVIDER, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
@@ -62,12 +64,14 @@ def is_success(http_status: int, code: str | None) -> bool:
     return 200 <= http_status < 300 and http_status != _ACCEPTED and code == "SUCCESS"
 
 
-def _by_http_class(http_status: int, *, coded: bool) -> type[ProviderError]:
+def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:
     if http_status == 429:
         return RateLimitedError
+    if code == "SUCCESS" and http_status < 500 and http_status != _ACCEPTED:
+        return NotUnderstoodError  # a contradiction
     # Without PayPay's envelope it was not the API that answered, but what stands before it (its allow-list of
     # addresses), or a path that does not exist (three of ours are not published).
-    if http_status == 401 or (http_status in (403, 404, 405, 407) and not coded):
+    if http_status == 401 or (http_status in (403, 404, 405, 407) and code is None):
         return ProviderConfigurationError
     if 400 <= http_status < 500 and http_status != 408:
         return ProviderRefusedError
