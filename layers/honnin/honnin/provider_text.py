@@ -118,7 +118,7 @@ def _found(value: str, folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(values: str, folded: str) -> Iterator[tuple[int, int]]:
-    """Where the message holds a part of a value that is long enough to give it away: the rest was cut off or replaced."""
+    """Where the message holds a part of a value that is long enough to give it away; the rest was cut off, say."""
     for begin in range(len(folded)):
         for length in (2, 3, 6):
             part = folded[begin : begin + length]
