@@ -374,7 +374,8 @@ def test_an_unknown_code_is_told_verbatim_and_goes_by_its_class(
     box.paypay.dials.put({"kyc_info_fault": {"kind": "refuse", "code": "A_NEW_CODE", "status": http_status}})
     answer = merchant.kyc()
 
-    assert (answer["statusCode"], answer["json"]["providerCode"]) == (502, "A_NEW_CODE")
+    # HTTP 503 is a 503, whatever else it says (docs/api.md).
+    assert (answer["statusCode"], answer["json"]["providerCode"]) == (max(502, http_status), "A_NEW_CODE")
     assert calls(box, "kyc_info") == tries
     assert last_entry(stack).detail["providerCode"] == "A_NEW_CODE"
 
@@ -412,7 +413,8 @@ def test_a_failure_of_paypay_is_tried_again_and_told(
 
     assert answer["statusCode"] == status
     assert header(answer, "Content-Type") == "application/problem+json"
-    assert calls(box, product) == tries
+    # The first reset is that of a kept-alive connection: that call goes out once more, on a fresh one.
+    assert calls(box, product) == tries + (kind == "reset")
     assert (status_of(stack), last_entry(stack).what) == ("LINKED", "kyc_read_failed")
     assert vault_keys(stack) == []
     seconds = header(answer, "Retry-After")
