@@ -51,7 +51,13 @@ def test_the_sample_event_gives_the_user_in_the_agreed_shape(stack: Deployment, 
     read_at = body["providers"]["vexora"].pop("readAt")
     assert read_at.endswith("Z")
     assert datetime.fromisoformat(read_at).utcoffset() is not None
-    vexora = {"status": "PENDING", "providerStatus": "0", "submissionId": submission_id, "stale": False}
+    vexora = {
+        "status": "PENDING",
+        "providerStatus": "0",
+        "submissionId": submission_id,
+        "stale": False,
+        "reason": None,
+    }
     assert body == {"userId": "user-0001", "providers": {"vexora": vexora}}
 
 
