@@ -38,6 +38,8 @@ def live(stack: Stack) -> Person:
     address = {"postalCode": f"000-{mark}", "street": f"八丁目{mark}"}
     data = {**names, "birthday": f"1908-08-08-{mark}", "address": address}
     stack.sandbox("PUT", f"/paypay/users/{user_id}/kyc", json={"data": data})
+    # What is searched for must have come here: none of these keys is promised.
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"unkind": {"kyc_keys": False}})
     stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "approve", "review_delay_s": 0.1})
     body = {"userId": user_id, "usernameFurigana": FURIGANA}
     assert stack.merchant.request("POST", "/vexora/submissions", json=body).status_code == 201
@@ -155,7 +157,7 @@ def test_only_who_may_call_the_api_may_erase(stack: Stack) -> None:
     user_id = f"erased.{uuid.uuid4().hex[:12]}"
     press_allow(account_link(stack, user_id))
     url = f"{stack.outputs['MerchantApiUrl'].rstrip('/')}/users/{user_id}/personal-data"
-    assert requests.delete(url, timeout=10).status_code == 404  # not signed
+    assert requests.delete(url, timeout=10).status_code == 403  # not signed
     iam, name = stack.client("iam"), f"stranger-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
