@@ -40,7 +40,7 @@ class Ledger:
     def __init__(self, rows: int, *, nothing_heard: bool = False) -> None:
         shards: dict[str, list[bytes]] = {shard: [] for shard in _SHARDS}
         for each in recon_data.ledger_ids(rows, nothing_heard=nothing_heard):
-            # The rule of architecture.md §5, written here a second time: a mistake in the layer's must show.
+            # The rule of docs/architecture.md, "The table", a second time: a mistake in the layer's must show.
             shards[_SHARDS[hashlib.sha256(each).digest()[0] >> 4]].append(each)
         for ids in shards.values():
             ids.sort()

@@ -21,7 +21,7 @@ CREDENTIALS = {
     "paypay_api_secret": "c2FuZGJveC1wYXlwYXktYXBpLXNlY3JldC0zMmJ5dGU=",
     "paypay_merchant_id": "100000000000000001",
 }
-"""The provider secret (architecture §10), with invented values."""
+"""The provider secret (docs/decisions.md#1), with invented values."""
 
 PAYPAY_CLIENT_ID = "a_SandboxClient1"
 """Our client id at PayPay: the `aud` of its response tokens (parameter PayPayTokenAudience)."""

@@ -16,12 +16,12 @@ from honninctl import concurrency, dead_letters, egress
 from honninctl.deployment import Deployment, send
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
 
-# providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
+# docs/providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
 _CLOCK_FAILS_S = 120
 _CLOCK_WARNS_S = 30
 _PROVIDER_TIMEOUT_S = 10
 
-# The provider secret (architecture.md §10), by provider.
+# The provider secret (docs/decisions.md#1), by provider.
 _SECRET_KEYS = {
     "Vexora": ("vexora_merchant_no", "vexora_app_secret"),
     "PayPay": ("paypay_api_key", "paypay_api_secret"),
@@ -154,7 +154,7 @@ def _secret(deployment: Deployment) -> Iterator[Check]:
 def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Check]:
     secret = values.get("paypay_api_secret", "").strip()
     if secret and secret != placeholder and not _is_base64(secret):
-        # providers.md §1.3: the key of the responseToken is the base64-decoded API secret.
+        # docs/providers.md §1.3: the key of the responseToken is the base64-decoded API secret.
         found = "paypay_api_secret is not base64, so no responseToken can be checked"
         yield Check("secret", Verdict.FAIL, found, "copy it anew from PayPay, without blanks or quotes")
     for key in _OPTIONAL_SECRET_KEYS:

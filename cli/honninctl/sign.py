@@ -13,7 +13,7 @@ from honninctl.curl import Field
 
 NOT_SHOWN = "‹app secret›"
 
-# providers.md §1.1, `epoch`: "must be within 2 minutes of PayPay's clock".
+# docs/providers.md §1.1, `epoch`: "must be within 2 minutes of PayPay's clock".
 _EPOCH_TOLERANCE_S = 120
 _BYTES_PER_ROW = 16
 

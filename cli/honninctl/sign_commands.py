@@ -33,7 +33,7 @@ CurlArgument = Annotated[
     str | None, typer.Argument(metavar="[CURL]", help="A whole curl command line, quoted; - reads it from stdin.")
 ]
 
-# providers.md §1.1: 8 characters recommended.
+# docs/providers.md §1.1: 8 characters recommended.
 _NONCE_BYTES = 4
 
 

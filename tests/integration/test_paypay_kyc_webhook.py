@@ -9,7 +9,7 @@ from tests.integration.deployment import Deployment, Function, sample
 
 USER = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
-# providers.md §1.4, production, then sandbox.
+# docs/providers.md §1.4, production, then sandbox.
 PAYPAY_ADDRESSES = """
     52.68.128.8 52.68.128.84 52.192.112.175 13.115.29.37 13.208.67.224 13.208.235.224 13.208.127.89
     13.112.237.64 52.199.148.9 52.199.148.95 54.199.212.149 13.208.106.122 13.208.115.200 13.208.152.196

@@ -189,7 +189,7 @@ def _dead_letter_queues() -> set[str]:
     return redriven | direct | scheduled
 
 
-# How often a message is tried: events for about two days, a recon file for one (architecture.md §4).
+# How often a message is tried: events for about two days, a recon file for one.
 _TRIES = {"EventQueue": 200, "ReconNoticeQueue": 200, "CompareQueue": 100}
 
 

@@ -17,7 +17,7 @@ from honnin.errors import (
 from honnin.paypay import outcomes
 from honnin.status import BY_RESULT_CODE, PayPayStatus
 
-# Base document, "Response code list" and the tables under it; the last one is from providers.md §1.2.
+# Base document, "Response code list" and the tables under it; the last one is from docs/providers.md §1.2.
 TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
     (400, "INVALID_REQUEST_PARAMS", ProviderRefusedError),
     (400, "MISSING_REQUEST_PARAMS", ProviderRefusedError),

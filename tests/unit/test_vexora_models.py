@@ -1,4 +1,4 @@
-"""What Vexora answers: lenient in type, strict in meaning (providers.md §2)."""
+"""What Vexora answers: lenient in type, strict in meaning (docs/providers.md §2)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the merchant's read side answers: a user's statuses and timeline (in the shapes of architecture.md §10), the
+"""What the merchant's read side answers: a user's statuses and timeline (in the shapes of docs/openapi.json), the
 recon reports, and the certificate of an erasure.
 """
 

@@ -1,7 +1,7 @@
 """One SQS `SendMessage`, signed with our own Signature Version 4, standard library only.
 
 Why not boto3: the ack path has 1.5 s in all, cold start included, and importing a boto3 SQS client costs about
-nine times what `http.client` and `hmac` cost (architecture.md §5, rule 2). A property test holds the signature
+nine times what `http.client` and `hmac` cost (docs/decisions.md#5). A property test holds the signature
 to `botocore.auth.SigV4Auth`.
 
 Protocol: AWS JSON 1.0, `X-Amz-Target: AmazonSQS.SendMessage`, body `{"QueueUrl", "MessageBody"}`.

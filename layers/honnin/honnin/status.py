@@ -65,7 +65,7 @@ class PayPayStatus(StrEnum):
     UNLINKED = "UNLINKED"
 
 
-# Base document, "Response code list": the answers that speak about the user (providers.md §1.2).
+# Base document, "Response code list": the answers that speak about the user (docs/providers.md §1.2).
 BY_RESULT_CODE = {
     "KYC_NOT_COMPLETED": PayPayStatus.NOT_COMPLETED,
     "NON_EKYC_USER": PayPayStatus.NOT_COMPLETED,

@@ -1,4 +1,4 @@
-"""The DynamoDB single table (architecture.md §5): the only module that knows its keys and attributes.
+"""The DynamoDB single table (docs/architecture.md, "The table"): the only module that knows its keys and attributes.
 
 Every write that moves a user is one transaction: the event's own record (it fails if the record is there), the
 timeline entry, and the status with its version. Readers get frozen dataclasses, never items.

@@ -1,6 +1,6 @@
 """The ack path: look at the shape, put one event on the queue, answer. Standard library only.
 
-A webhook is a hint (architecture.md §1, rule 1): nothing here decides about a user. The event envelope is
+A webhook is a hint (docs/providers.md §1.4): nothing here decides about a user. The event envelope is
 defined here and not in `events.py` because this is where most events are first written, and because the ack
 path may load nothing but the standard library, this module and `sqs_send`.
 """
@@ -138,7 +138,7 @@ def acknowledge_vexora_result(
     """Answer one result callback of Vexora: plain `OK` once the event is on the queue.
 
     Whoever has the token is queued, whatever the body holds, up to `MAX_BODY_BYTES`: what a callback looks like is not
-    published (providers.md §2), and nothing of it is believed.
+    published (docs/providers.md §2), and nothing of it is believed.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def utc_now() -> str:
 
 
 def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None:
-    # providers.md §1.4: requestContext.identity.sourceIp, never X-Forwarded-For.
+    # docs/providers.md §1.4: requestContext.identity.sourceIp, never X-Forwarded-For.
     source = str(request["requestContext"]["identity"]["sourceIp"])
     networks = _networks(tuple(cidrs), provider)
     if not networks:  # closed, and said with every call: nobody at all is let in
@@ -303,7 +303,7 @@ def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
     """The event of one notification (base document, "Webhook Setup" and the sections after it)."""
     notification_type = _text(fields, "notification_type", 128)
     kind = PAYPAY_KINDS.get(notification_type, "unrecognised")
-    # providers.md §1.4: the id names a notification; without one, the same bytes are the same notification.
+    # docs/providers.md §1.4: the id names a notification; without one, the same bytes are the same notification.
     digest = hashlib.sha256(body).hexdigest()[:32]
     given = fields.get("notification_id")
     notification_id = _text(fields, "notification_id", 128) if given not in (None, "") else f"body-{digest}"
@@ -335,7 +335,7 @@ def _text(fields: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def _epoch(fields: Mapping[str, Any]) -> str:
-    # providers.md §1.5: a string, in seconds or milliseconds; a number is taken too.
+    # docs/providers.md §1.5: a string, in seconds or milliseconds; a number is taken too.
     value = fields.get("requestedAt")
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _EPOCH.fullmatch(text):

@@ -1,6 +1,6 @@
 """One batch of events from a queue: which messages are done, which come again and when, which are parked.
 
-Retrying happens here and nowhere else (architecture.md §4): a retryable failure lengthens the message's
+Retrying happens here and nowhere else (docs/decisions.md#4): a retryable failure lengthens the message's
 visibility time-out; what no retry can mend is parked in the dead-letter queue at the third failure *of that kind*.
 SQS counts receives of any cause, so an outage before would leave such a message no second try.
 """

@@ -197,7 +197,7 @@ class AccountLinks:
             "scopes": list(request.scopes),
             "nonce": nonce,
             "redirectUrl": redirect_url,
-            # providers.md §1.2: always send the merchant's user id.
+            # docs/providers.md §1.2: always send the merchant's user id.
             "referenceId": request.user_id,
         }
         if verifier:

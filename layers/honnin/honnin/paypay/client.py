@@ -34,10 +34,10 @@ from honnin.paypay.models import AccountLink, Envelope, KycReading, UserAuthoriz
 from honnin.paypay.outcomes import PROVIDER
 from honnin.secret_store import PayPayCredentials
 
-# providers.md §1.1: pick one spelling; what is signed is what is sent.
+# docs/providers.md §1.1: pick one spelling; what is signed is what is sent.
 _CONTENT_TYPE = "application/json;charset=UTF-8"
 
-# Base document, "Create Account Linking QR Code": "Timeout: 10s"; providers.md §1.2: 15 s for the others.
+# Base document, "Create Account Linking QR Code": "Timeout: 10s"; docs/providers.md §1.2: 15 s for the others.
 _QR_TIMEOUT_S = 10.0
 _TIMEOUT_S = 15.0
 

@@ -1,4 +1,4 @@
-"""What PayPay answers, read leniently: unknown and missing keys never fail (providers.md §1.2)."""
+"""What PayPay answers, read leniently: unknown and missing keys never fail (docs/providers.md §1.2)."""
 
 import re
 from dataclasses import dataclass, field

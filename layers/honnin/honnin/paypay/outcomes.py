@@ -1,4 +1,4 @@
-"""What each result code of PayPay means for us: a typed error, grouped as in providers.md §1.2.
+"""What each result code of PayPay means for us: a typed error, grouped as in docs/providers.md §1.2.
 
 The codes are those of the base document, "Response code list" and the tables under it. An unknown code is kept
 verbatim in the error and treated by its HTTP class; on an HTTP success it is not understood.
@@ -60,7 +60,7 @@ def error(*, http_status: int, code: str | None, message: str, request_id: str |
 
 
 def is_success(http_status: int, code: str | None) -> bool:
-    """Whether an answer says that the call was done: 202 means wait (providers.md §1.2)."""
+    """Whether an answer says that the call was done: 202 means wait (docs/providers.md §1.2)."""
     return 200 <= http_status < 300 and http_status != _ACCEPTED and code == "SUCCESS"
 
 

@@ -1,6 +1,6 @@
 """The `responseToken` that the browser brings back from PayPay: a JWT, checked before anything in it is believed.
 
-providers.md §1.3: HS256, the key is the base64-*decoded* API secret (the HMAC header uses it undecoded), `iss`
+docs/providers.md §1.3: HS256, the key is the base64-*decoded* API secret (the HMAC header uses it undecoded), `iss`
 is `paypay.ne.jp`, `aud` the client id, `exp` required, no `iat`.
 """
 

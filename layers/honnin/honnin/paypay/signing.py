@@ -1,14 +1,14 @@
 """PayPay's OPA HMAC: pure functions over bytes, no clock, no network, no settings.
 
 Source: "API Authentication" of the Open Payment API, which the base document points to, as recorded in
-providers.md §1.1; a published known answer is reproduced in the tests.
+docs/providers.md §1.1; a published known answer is reproduced in the tests.
 """
 
 import base64
 import hashlib
 import hmac
 
-# providers.md §1.1: "the word `empty` when there is no body", for the content type and the hash alike.
+# docs/providers.md §1.1: "the word `empty` when there is no body", for the content type and the hash alike.
 _EMPTY = "empty"
 
 
@@ -45,9 +45,9 @@ def authorization(
     signed = string_to_sign(
         method=method, path=path, nonce=nonce, epoch=epoch, content_type=content_type if body else None, digest=digest
     )
-    # providers.md §1.1, `mac`: the secret as its UTF-8 characters, not base64-decoded.
+    # docs/providers.md §1.1, `mac`: the secret as its UTF-8 characters, not base64-decoded.
     mac = base64.b64encode(hmac.digest(api_secret.encode(), signed.encode(), "sha256")).decode()
-    # providers.md §1.1, header: `hmac OPA-Auth:{apiKey}:{mac}:{nonce}:{epoch}:{hash}`.
+    # docs/providers.md §1.1, header: `hmac OPA-Auth:{apiKey}:{mac}:{nonce}:{epoch}:{hash}`.
     return f"hmac OPA-Auth:{api_key}:{mac}:{nonce}:{epoch}:{digest}"
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Seconds until a report with waiting repairs is written again: soon at first, then every 15 minutes (SQS's longest).
 _REMINDERS_S = (15, 60, 300)
 _LAST_REMINDER_S = 900
-# About as long as the events queue tries (architecture.md §4).
+# About as long as the events queue tries (docs/decisions.md#4).
 _REMIND_FOR = timedelta(days=3)
 
 

@@ -1,7 +1,7 @@
 """Reading a recon file: every row checked, in bounded memory, at the speed of the standard library's C.
 
-Not published are header, quoting, BOM and the newline of the last row (providers.md §1.5), so all of them are taken:
-UTF-8 with or without BOM, CRLF or LF, with the header `userAuthorizationId` or without, quoted or bare.
+Not published are header, quoting, BOM and the newline of the last row (docs/providers.md §1.5), so all of them are
+taken: UTF-8 with or without BOM, CRLF or LF, with the header `userAuthorizationId` or without, quoted or bare.
 
 `csv` would look at each row in Python. Here a block of whole rows is judged at once: what is left of it when all
 characters of ids are taken out must be its newlines and nothing else. Only a block that fails is looked at row by row.

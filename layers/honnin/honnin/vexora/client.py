@@ -22,7 +22,7 @@ from honnin.vexora.models import Reading
 
 PROVIDER = "vexora"
 
-# providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
+# docs/providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
 _SYSTEM_ERROR = "8000"
 
 

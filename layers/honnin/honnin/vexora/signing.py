@@ -2,7 +2,7 @@
 
 Source: KYC Authentication 2.0, "Body", parameter `sign`: "Sort all fields except sign alphabetically by
 parameter name, concatenate them as key1=value1key2=value2, append the app secret as the salt, and generate a
-lowercase MD5 hash." providers.md §2 adds: sort by ASCII code, leave out empty values (the provider's own code
+lowercase MD5 hash." docs/providers.md §2 adds: sort by ASCII code, leave out empty values (the provider's own code
 skips them), sign the UTF-8 text as sent, before multipart encoding; `merchantNo` is a header and is not signed.
 """
 

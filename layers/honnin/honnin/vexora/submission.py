@@ -132,7 +132,7 @@ class Submissions:
 
         try:
             # The user may have been approved there before us; a repeated application is refused elsewhere as well
-            # (providers.md §2, "repeats elsewhere").
+            # (docs/providers.md §2, "repeats elsewhere").
             reading = self._client.query_status(started.user_id)
         except ProviderRefusedError:
             return self._record(started, what, lambda now, at: failed(still(now, at), before), error.facts())
