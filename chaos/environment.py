@@ -13,8 +13,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from threading import RLock
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities import parameters
@@ -27,7 +25,7 @@ from chaos.boundary import Boundary, Clock, Crash, InjectedBugError
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.schedule import Fault, Work
-from honnin import config, observability, secret_store, webhook, worker
+from honnin import config, observability, webhook, worker
 from honnin.errors import HonninError
 from honnin.events import EventProcessor
 from honnin.publish import Publisher
@@ -212,12 +210,7 @@ class Environment[S]:
         """This world's clock, HTTP exchange, secrets and log, in place of the process's own."""
         randomness, stdout = random.getstate(), sys.stdout
         utc_now = webhook.utc_now
-        refreshing = {name: getattr(secret_store, name) for name in ("time", "_refreshing")}
         random.seed(0)
-        # A secret is read past the cache at most once a minute: of this world's time. The lock belongs to one
-        # process; here a worker may take it while another, which is another process, pauses with it.
-        named = {"time": SimpleNamespace(monotonic=lambda: self.clock.peek().timestamp()), "_refreshing": RLock()}
-        vars(secret_store).update(named)
         webhook.utc_now = lambda: utc_text(self.clock())
         parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
         DEFAULT_PROVIDERS["secrets"] = Secrets(self.secret, self.boundary)
@@ -227,7 +220,6 @@ class Environment[S]:
                 yield
         finally:
             sys.stdout, webhook.utc_now = stdout, utc_now
-            vars(secret_store).update(refreshing)
             random.setstate(randomness)
             DEFAULT_PROVIDERS.clear()
 

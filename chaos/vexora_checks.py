@@ -188,9 +188,8 @@ def _asked(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> datetime | 
     for call in world.calls:
         if call.user_id == user_id and call.ended == "ProviderRefusedError":
             answers = [answer for at, answer in user.asked if at >= call.at]
-            # Asked and refused as well (with 1001 where the secret was rotated within the minute in which it is not
-            # read again): then a refused application is all that we know.
-            if answers[:1] not in (["denied"], ["1001"]):
+            # Asked and refused as well: then a refused application is all that we know.
+            if answers[:1] != ["denied"]:
                 moments.append(call.at)
     return max(moments, default=None)
 

@@ -94,7 +94,7 @@ class VexoraWorld(Environment[Step]):
             self.play_steps()
             self.boundary.off = True
             self.clock.advance(600)
-            # The cache of secrets, and when it was last passed by, go by the real clock, which stood still.
+            # The cache of secrets goes by the real clock, which stood still.
             self._cold()
             self._arrive(everything=True)
             self._come_to_rest()

@@ -39,6 +39,57 @@ def _headings(page: Path) -> list[tuple[int, str]]:
     return [(len(each[1]), each[2]) for each in re.finditer(r"^(#{1,6}) (.+)$", prose(page), re.MULTILINE)]
 
 
+# --- citations ---
+
+# What comments and docstrings cite: a page, and the number of its section.
+_CITED = re.compile(
+    r"\b(?P<path>[\w/.-]*\b(?:architecture|decisions|providers)\.md)(?:#(?P<entry>\d+)| §(?P<section>[\d.]+\d|\d))?"
+)
+
+
+def _citing() -> Iterator[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    yield from (ROOT / name for name in listed.split("\0") if name.endswith((".py", ".yaml", ".toml", ".sh")))
+
+
+def _leads_nowhere(path: str, entry: str | None, section: str | None) -> bool:
+    page = ROOT / path
+    if not path.startswith("docs/") or not page.is_file():
+        return True
+    numbers = {title.partition(" ")[0].rstrip(".") for _, title in _headings(page)}
+    return bool(entry or section) and (entry or section) not in numbers
+
+
+def test_every_citation_leads_to_a_page_and_a_section_of_this_repository() -> None:
+    here = Path(__file__)
+    wrong = [
+        f"{file.relative_to(ROOT)}: {found.group()}"
+        for file in _citing()
+        if file != here
+        for found in _CITED.finditer(file.read_text(encoding="utf-8"))
+        if _leads_nowhere(found["path"], found["entry"], found["section"])
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("citation", "nowhere"),
+    [
+        ("docs/providers.md §1.4", False),
+        ("docs/decisions.md#4", False),
+        ("docs/architecture.md", False),
+        ("providers.md §1.4", True),
+        ("docs/providers.md §9.9", True),
+        ("docs/decisions.md#999", True),
+        ("docs/nowhere/architecture.md §4", True),
+    ],
+)
+def test_a_citation_that_leads_nowhere_is_seen(citation: str, nowhere: bool) -> None:
+    found = _CITED.fullmatch(citation)
+    assert found is not None
+    assert _leads_nowhere(found["path"], found["entry"], found["section"]) is nowhere
+
+
 # --- links ---
 
 

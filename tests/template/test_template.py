@@ -1,4 +1,4 @@
-"""What architecture.md and the first issue demand of the deployed resources, held over the transformed template."""
+"""What docs/architecture.md and CONTRIBUTING.md say of the deployed resources, held over the transformed template."""
 
 import contextlib
 import re

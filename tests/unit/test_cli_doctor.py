@@ -533,7 +533,7 @@ def test_the_label_of_a_group_asks_for_confirmation_too(deployment: FakeDeployme
 
 
 def test_the_templates_own_words_mark_what_providers_do_not_publish() -> None:
-    """Against template.yaml itself: architecture.md's list of unpublished facts, and nothing of our own choosing."""
+    """Against template.yaml itself: the unpublished facts of docs/providers.md, and nothing of our own choosing."""
     marked = {
         name
         for name, each in template()["Parameters"].items()

@@ -1,17 +1,15 @@
 """The two secrets: what is missing is named with the command that sets it, and no value is ever shown."""
 
 import json
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 
 from honnin import secret_store
-from honnin.errors import ConfigurationError, SecretIncompleteError, SecretUnreadableError
+from honnin.errors import ConfigurationError, SecretIncompleteError
 from honnin.secret_store import PLACEHOLDER, VexoraCredentials
-from tests.fakes import FakeClock, FakeSecrets
+from tests.fakes import FakeSecrets
 
 PROVIDERS = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:providers"
 CALLBACK = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:callback-key"
@@ -46,63 +44,6 @@ def test_refresh_reads_past_the_cache_and_fills_it(secrets: FakeSecrets) -> None
     assert secret_store.vexora_credentials(refresh=True).app_secret == "rotated"
     assert secret_store.vexora_credentials().app_secret == "rotated"
     assert secrets.reads == 2
-
-
-# Reading past the cache
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    clock = FakeClock()
-    monkeypatch.setattr(time, "monotonic", clock.monotonic)
-    return clock
-
-
-def test_two_hundred_refusals_read_once_a_minute(secrets: FakeSecrets, clock: FakeClock) -> None:
-    """Whoever they are for: both providers' credentials are in one secret."""
-    secrets.values[PROVIDERS] = json.dumps({**GOOD, "paypay_api_key": "k", "paypay_api_secret": "s"})
-    secret_store.vexora_credentials()
-    for number in range(200):
-        clock.advance(seconds=1)
-        (secret_store.paypay_credentials if number % 2 else secret_store.vexora_credentials)(refresh=True)
-    assert secrets.reads == 1 + 4
-
-
-def test_a_rotation_is_seen_at_once_and_the_next_one_within_the_minute(secrets: FakeSecrets, clock: FakeClock) -> None:
-    def rotated(secret: str) -> str:
-        secrets.values[PROVIDERS] = json.dumps({**GOOD, "vexora_app_secret": secret})
-        return secret_store.vexora_credentials(refresh=True).app_secret
-
-    secret_store.vexora_credentials()
-    assert rotated("second") == "second"
-    clock.advance(seconds=59)
-    assert rotated("third") == "second"
-    clock.advance(seconds=1)
-    assert rotated("third") == "third"
-
-
-def test_the_two_secrets_do_not_wait_for_each_other(secrets: FakeSecrets, clock: FakeClock) -> None:
-    secret_store.vexora_credentials(refresh=True)
-    secret_store.callback_keys(refresh=True)
-    assert secrets.reads == 2
-
-
-def test_a_reading_that_failed_counts_too(secrets: FakeSecrets, clock: FakeClock) -> None:
-    secret_store.vexora_credentials()
-    stored = secrets.values.pop(PROVIDERS)
-    with pytest.raises(SecretUnreadableError):
-        secret_store.vexora_credentials(refresh=True)
-    secrets.values[PROVIDERS] = stored
-    assert secret_store.vexora_credentials(refresh=True).app_secret == "very-secret-value"
-    assert secrets.reads == 2
-
-
-def test_twenty_threads_that_are_refused_at_once_read_once(secrets: FakeSecrets) -> None:
-    secret_store.vexora_credentials()
-    secrets.values[PROVIDERS] = json.dumps({**GOOD, "vexora_app_secret": "rotated"})
-    with ThreadPoolExecutor(20) as pool:
-        read = list(pool.map(lambda _: secret_store.vexora_credentials(refresh=True).app_secret, range(20)))
-    assert (set(read), secrets.reads) == ({"rotated"}, 2)
 
 
 def test_the_secret_is_not_in_the_repr(secrets: FakeSecrets) -> None:

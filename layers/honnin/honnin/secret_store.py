@@ -1,7 +1,7 @@
 """The two secrets: the providers' credentials, and the generated key of the callback tokens.
 
-Powertools Parameters caches them for five minutes; `refresh=True` reads past the cache, because what was refused may
-have been refused for a rotated secret. Anybody can cause a refusal, so that happens at most once a minute.
+Powertools Parameters caches them for five minutes; `refresh=True` reads past the cache, because what a provider refused
+may have been refused for a rotated secret.
 Shapes::
 
     providers secret   {"vexora_merchant_no", "vexora_app_secret",
@@ -10,15 +10,9 @@ Shapes::
 """
 
 import json
-import math
-import threading
-import time
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.base import BaseProvider
-from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from honnin import aws
@@ -29,12 +23,6 @@ from honnin.errors import SecretIncompleteError, SecretUnreadableError
 PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
-_REFRESH_EVERY_S = 60.0
-
-# When each secret was last read past the cache (monotonic seconds), kept with the cache that it is about.
-_refreshed: "WeakKeyDictionary[BaseProvider, dict[str, float]]" = WeakKeyDictionary()
-# Re-entrant, because `make chaos` overlaps workers in one thread: one of them may ask while another is reading.
-_refreshing = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -94,23 +82,9 @@ def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
     return (current, previous) if previous else (current,)
 
 
-def _text(arn: str, *, refresh: bool) -> str:
-    if not refresh:
-        return parameters.get_secret(arn, max_age=_MAX_AGE_S)
-    # Held while the secret is read: whoever asks at the same time waits, and takes what comes.
-    with _refreshing:
-        provider = DEFAULT_PROVIDERS.get("secrets")
-        moments = _refreshed.setdefault(provider, {}) if provider else {}
-        now = time.monotonic()
-        due = now - moments.get(arn, -math.inf) >= _REFRESH_EVERY_S
-        if due:
-            moments[arn] = now
-        return parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=due)
-
-
 def _read(arn: str, *, refresh: bool) -> dict[str, str]:
     try:
-        text = _text(arn, refresh=refresh)
+        text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
     except GetParameterError as error:
         cause = error.__cause__ or error
         raise SecretUnreadableError(arn, type(cause).__name__, transient=aws.is_transient(cause)) from None

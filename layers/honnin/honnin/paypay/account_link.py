@@ -43,6 +43,9 @@ KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 # How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
 _CODE_LIFE = timedelta(days=7)
 
+# How often a redirect with a wrong signature may cost a call to Secrets Manager.
+_SECRET_READ_EVERY = timedelta(minutes=1)
+
 # Another worker may change the user's status while PayPay answers; the link request itself cannot be overtaken.
 _RACES = 5
 
@@ -117,6 +120,7 @@ class AccountLinks:
         self._pkce_field = pkce_field
         self._session_life = session_life
         self._now = now
+        self._secret_read_at: datetime | None = None
 
     def create(self, request: LinkRequest, redirect_url: str) -> CreatedLink:
         """Ask PayPay for a QR, then remember its session.
@@ -187,9 +191,17 @@ class AccountLinks:
             except ResponseTokenExpiredError as expired:
                 return expired.answer, expired
             except ResponseTokenSignatureError:
-                if refresh:
+                if refresh or not self._may_read_the_secret_anew():
                     raise
         raise AssertionError("unreachable")
+
+    def _may_read_the_secret_anew(self) -> bool:
+        """Anybody can bring a wrong signature, so the secret is read anew for one at most once a minute."""
+        now, before = self._now(), self._secret_read_at
+        if before is not None and abs(now - before) < _SECRET_READ_EVERY:
+            return False
+        self._secret_read_at = now
+        return True
 
     def _body(self, request: LinkRequest, redirect_url: str, nonce: str, verifier: str | None) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """What Vexora answers, read leniently in type and strictly in meaning (KYC Authentication 2.0, "Response Result").
 
 `code` and `success` speak about the call, `data.authenticationStatus` about the user. `timestamp` says when, and
-`msg` and `data.message` say it in words. Every field may come as another JSON type, or not at all (docs/providers.md §2).
+`msg` and `data.message` say it in words. Every field may come as another JSON type, or not at all
+(docs/providers.md §2).
 An answer whose fields contradict each other is no answer: nothing of it may be believed.
 """
 
