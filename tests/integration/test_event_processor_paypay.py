@@ -341,7 +341,9 @@ def test_an_event_waits_ever_longer_while_paypay_fails(bench: Bench, kind: str) 
 
 
 def test_a_time_out_is_a_failure_like_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PayPayClient._call.__kwdefaults__, "timeout_s", 0.3)
+    defaults = PayPayClient._call.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "timeout_s", 0.3)
     linked = bench.link(PASSPORT)
     bench.fault("kyc_passport", "timeout", seconds=1, times=1)
     bench.notify("kyc", linked)
