@@ -51,21 +51,18 @@ def timeline(
 
 
 def submissions(
-    deployment: Deployment, *, only_open: bool, whole_table: bool, seen: Callable[[int], None] = lambda _: None
+    deployment: Deployment, *, only_open: bool, seen: Callable[[int], None] = lambda _: None
 ) -> list[dict[str, Any]]:
     """Vexora submissions, the oldest first.
 
-    Without `whole_table` only those that are still polled, from the index: cheap. With it every one, which reads the
-    whole table; `only_open` then keeps those without a decision. `seen` is called with each number found.
+    `only_open`: those without a decision, from the index of what is polled, which is cheap. Otherwise every one, which
+    reads the whole table. `seen` is called with each number found.
     """
-    from honnin.status import OPEN
-
     store = deployment.store
     found = []
-    for each in store.all_submissions() if whole_table else store.due_submissions(_END_OF_TIME):
+    for each in store.due_submissions(_END_OF_TIME) if only_open else store.all_submissions():
         seen(1)
-        if not only_open or each.status in OPEN:
-            found.append(submission_json(each))
+        found.append(submission_json(each))
     return sorted(found, key=lambda each: str(each["submittedAt"]))
 
 

@@ -85,24 +85,15 @@ def timeline(
 def submissions(
     cli: Cli,
     only_open: Annotated[bool, typer.Option("--open", help="Only those that are not decided.")] = False,
-    whole_table: Annotated[
-        bool,
-        typer.Option(
-            "--whole-table",
-            help="With --open: also stale ones, which are open but no longer polled; reads the whole table.",
-        ),
-    ] = False,
 ) -> None:
     """The submissions at Vexora, oldest first.
 
-    --open reads the index of what is still polled. A stale submission (still open after the last poll: ask Vexora) is
-    no longer on it: --open --whole-table finds those too. The whole table is also read without --open, which takes a
-    while and costs read units.
+    --open reads the index of what is polled: every submission without a decision. Without it the whole table is read,
+    which takes a while and costs read units.
     JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
     """
-    reads_all = whole_table or not only_open
-    with cli.screen.progress("Reading the table" if reads_all else "Reading the index") as seen:
-        found = people.submissions(cli.deployment, only_open=only_open, whole_table=reads_all, seen=seen)
+    with cli.screen.progress("Reading the index" if only_open else "Reading the table") as seen:
+        found = people.submissions(cli.deployment, only_open=only_open, seen=seen)
     if cli.screen.as_json:
         cli.screen.json({"submissions": found})
         return
@@ -119,8 +110,6 @@ def submissions(
     ]
     cli.screen.table(("user", "status", "submitted (UTC)", "polls", "next poll (UTC)", ""), rows)
     cli.screen.line(f"{len(found)} submission{'' if len(found) == 1 else 's'}.")
-    if not reads_all:
-        cli.screen.line("Stale ones (open, but no longer polled) are not among them: --open --whole-table finds them.")
 
 
 def export(

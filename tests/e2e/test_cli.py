@@ -108,10 +108,9 @@ def test_open_submissions(stack: Stack) -> None:
     user_id = _user()
     stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "none"})
     demo.submit(stack, user_id, "テスト ハナコ")
-    for arguments in (["--open"], ["--open", "--whole-table"], []):
+    for arguments in (["--open"], []):
         found = ok(stack, "submissions", *arguments)["submissions"]
         assert [each["status"] for each in found if each["userId"] == user_id] == ["PENDING"]
-    assert "--open --whole-table finds them" in honninctl(stack, "submissions", "--open").stdout
 
 
 def test_reread_asks_both_providers_and_tells_what_has_changed(stack: Stack) -> None:
