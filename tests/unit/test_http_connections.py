@@ -317,15 +317,18 @@ def test_not_sent_means_not_received_whenever_the_caller_gives_up(monkeypatch: p
 
     def slow(self: http_client.Connection) -> None:
         real(self)
-        time.sleep(draw.uniform(0, 0.004))
+        time.sleep(connecting_s)
 
     monkeypatch.setattr(http_client.Connection, "connect", slow)
     ends = {"not sent": 0, "no answer": 0, "answer": 0}
     with LoopbackServer(Reply(wait_s=0.001)) as peer:
         for number in range(150):
             make_request = partial(requests.Request, "POST", f"{peer.url}/{number}")
+            # Most give up about when the writing begins; some certainly before it, some not at all.
+            drawn = draw.uniform(0, 0.004), 0.006
+            connecting_s, allowed_s = {0: (0.3, 0.005), 1: (0.0, 9.0)}.get(number % 15, drawn)
             try:
-                http_client.send("vexora", make_request, deadline=Deadline(0.006), fresh=True)
+                http_client.send("vexora", make_request, deadline=Deadline(allowed_s), fresh=True)
                 ends["answer"] += 1
             except NotSentError:
                 ends["not sent"] += 1
@@ -335,8 +338,8 @@ def test_not_sent_means_not_received_whenever_the_caller_gives_up(monkeypatch: p
                 ends["no answer"] += 1
         _outbound_threads_end()
         assert len(peer.received) <= ends["answer"] + ends["no answer"]
-    assert ends["not sent"]
-    assert ends["answer"] + ends["no answer"]
+    assert ends["not sent"] >= 5
+    assert ends["answer"] >= 5
 
 
 def _outbound_threads_end() -> None:

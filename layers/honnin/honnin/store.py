@@ -1302,7 +1302,7 @@ class Store:
         return [({"Update": self._ledger_update(heard, *line)}, ConcurrentUpdateError) for line in lines]
 
     def _ledger_update(self, heard: Heard, day: str, shard: str) -> Item:
-        expires = self._now() + LEDGER_KEPT
+        expires = max(datetime.fromisoformat(heard.at), self._now()) + LEDGER_KEPT
         return {
             "TableName": self._table,
             "Key": _encode({"pk": f"LEDGER#{heard.ledger}#{day}#{shard}", "sk": heard.user_authorization_id}),
