@@ -309,9 +309,11 @@ def test_a_webhook_is_in_the_ledger_and_a_missed_one_of_recon_is_not(bench: Benc
     recon = event | {"event_id": f"{event_id}:recon", "cause": "recon", "kind": "risk"}
     bench.stack.send(json.dumps(recon))
     assert bench.process() == []
-    [line] = [item for item in bench.stack.items() if item["pk"].startswith("LEDGER#")]
-    assert line["pk"].startswith("LEDGER#kyc#")
-    assert (line["sk"], line["first_seen"]) == (linked, event["received_at"])
+    lines = [item for item in bench.stack.items() if item["pk"].startswith("LEDGER#")]
+    assert {line["pk"].split("#")[1] for line in lines} == {"kyc"}
+    assert {(line["sk"], line["first_seen"]) for line in lines} == {(linked, event["received_at"])}
+    # In the hour after midnight in Japan, a webhook may be one of the day before, too.
+    assert sum("#late-" not in line["pk"] for line in lines) == 1
     assert bench.newest().cause == "recon"
 
 
