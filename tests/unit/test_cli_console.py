@@ -177,7 +177,8 @@ def test_its_own_pages_and_the_browser_itself_are_let_in(server: ConsoleServer) 
     ["/", "/favicon.ico", "/en/", "/{other}/en/", "/{token}", "/%E6/en/", "/é/en/", "//{token}/en/", "x/{token}/en/"],
 )
 def test_without_the_token_there_is_nothing(server: ConsoleServer, path: str) -> None:
-    given = path.format(token=server.token, other=server.token[:-1] + "_").encode().decode("latin-1")
+    other = server.token[:-1] + ("A" if server.token.endswith("_") else "_")
+    given = path.format(token=server.token, other=other).encode().decode("latin-1")
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as raw:
         raw.sendall(f"GET {given} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode("latin-1"))
         answer = b"".join(iter(lambda: raw.recv(65536), b"")).decode()
