@@ -59,7 +59,8 @@ def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:
     from honnin.recon.bucket import ReconBucket
     from honnin.recon.download import Downloads, Source
     from honnin.recon.resend import Letterhead, ResendAlarm
-    from honnin.store import Announcement, Store, utc_text
+    from honnin.store import Announcement, Store
+    from honnin.times import utc_text
 
     store, now = Store(table), datetime.now(UTC)
     store.announce(

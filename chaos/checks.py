@@ -42,7 +42,7 @@ from chaos.environment import Injected, ViolationError
 from chaos.paypay import PERSONAL, Authorization
 from chaos.schedule import Schedule
 from chaos.world import Heard, Parts, World
-from honnin import jst
+from honnin import times
 
 type Row = dict[str, Any]
 
@@ -126,7 +126,7 @@ def _check_ledger(world: World, rows: Sequence[Row]) -> None:
     for body in world.queue.sent:
         event = json.loads(body)
         if event["kind"] in _LEDGERS:
-            day = jst.day(datetime.fromisoformat(event["received_at"]))
+            day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     unheard = [event_id for event_id, days in possible.items() if not days & lines]
     hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")

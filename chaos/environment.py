@@ -25,12 +25,13 @@ from chaos.boundary import Boundary, Clock, Crash, InjectedBugError
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.schedule import Fault, Work
-from honnin import config, observability, webhook, worker
+from honnin import config, observability, times, worker
 from honnin.errors import HonninError
-from honnin.events import EventProcessor
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.sqs_send import SendError
-from honnin.store import Store, utc_text
+from honnin.store import Store
+from honnin.times import utc_text
 from honnin.vexora.poll import poll
 
 if TYPE_CHECKING:
@@ -209,9 +210,9 @@ class Environment[S]:
     def installed(self) -> Iterator[None]:
         """This world's clock, HTTP exchange, secrets and log, in place of the process's own."""
         randomness, stdout = random.getstate(), sys.stdout
-        utc_now = webhook.utc_now
+        utc_now = times.utc_now
         random.seed(0)
-        webhook.utc_now = lambda: utc_text(self.clock())
+        times.utc_now = lambda: utc_text(self.clock())
         parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
         DEFAULT_PROVIDERS["secrets"] = Secrets(self.secret, self.boundary)
         sys.stdout = _Log.redirect(self.log)
@@ -219,7 +220,7 @@ class Environment[S]:
             with self.connections.installed():
                 yield
         finally:
-            sys.stdout, webhook.utc_now = stdout, utc_now
+            sys.stdout, times.utc_now = stdout, utc_now
             random.setstate(randomness)
             DEFAULT_PROVIDERS.clear()
 

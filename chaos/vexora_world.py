@@ -22,8 +22,8 @@ from chaos.vexora_callback import Request, request
 from chaos.vexora_schedule import Elsewhere, Forge, Review, Step, Submit, VexoraSchedule
 from honnin import secret_store, webhook
 from honnin.errors import NotSentError
-from honnin.events import EventProcessor
 from honnin.http_client import Answer
+from honnin.processor import EventProcessor
 from honnin.store import Store
 from honnin.vexora import signing
 from honnin.vexora.client import VexoraClient

@@ -18,12 +18,12 @@ from chaos.environment import API_S, Environment
 from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, Authorization, PayPay
 from chaos.schedule import SCOPES, Change, Echo, Link, Notify, Poll, Read, Rotate, Schedule, Step, Wait, Work
 from honnin import secret_store, webhook
-from honnin.events import EventProcessor
 from honnin.paypay.account_link import AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
+from honnin.processor import EventProcessor
 from honnin.recon.notification import ReconFiles
 from honnin.store import Store
 from honnin.vault import Vault

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
-from honnin.store import Store, Stored, authorization_hash, utc_text
+from honnin.store import Store, Stored, authorization_hash
+from honnin.times import utc_text
 from honninctl import streams
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, explained

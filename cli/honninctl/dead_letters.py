@@ -201,7 +201,7 @@ def _letter(queue: Queue, message: dict[str, Any], *, reveal: bool) -> dict[str,
 
 def _event(body: str) -> dict[str, Any] | None:
     """The envelope (`honnin.webhook.Event`) as JSON, or None for what is not one."""
-    from honnin.webhook import Event
+    from honnin.event import Event
 
     try:
         Event.from_json(body)

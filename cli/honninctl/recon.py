@@ -136,9 +136,9 @@ def stored_bytes(deployment: Deployment, day: str) -> int:
 
 def calendar(deployment: Deployment, days: int, now: datetime) -> list[CalendarDay]:
     """The last `days` JST days up to yesterday, newest first, each with every file type that the stack takes."""
-    from honnin import jst
+    from honnin import times
 
-    yesterday = date.fromisoformat(jst.day(now)) - timedelta(days=1)
+    yesterday = date.fromisoformat(times.jst_day(now)) - timedelta(days=1)
     shown = [(yesterday - timedelta(days=back)).isoformat() for back in range(days)]
     found: dict[tuple[str, str], list[ReconFile]] = {}
     kinds = file_types(deployment)
@@ -176,9 +176,9 @@ def calendar_day(day: str, file_type: str, files: Sequence["ReconFile"], now: da
 
 def deadline(day: str) -> datetime:
     """When a day's files must have been compared: the next morning, Japan time."""
-    from honnin import jst
+    from honnin import times
 
-    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), _DEADLINE, jst.JST)
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), _DEADLINE, times.JST)
 
 
 def _without_comparison(day: str, file_type: str, files: Sequence["ReconFile"], now: datetime) -> CalendarDay:

@@ -122,12 +122,12 @@ def calendar(
 
 
 def _day(word: str, now: datetime) -> str:
-    from honnin import jst
+    from honnin import times
 
     if word == "yesterday":
-        return (date.fromisoformat(jst.day(now)) - timedelta(days=1)).isoformat()
+        return (date.fromisoformat(times.jst_day(now)) - timedelta(days=1)).isoformat()
     try:
-        return datetime.strptime(word, "%Y-%m-%d").replace(tzinfo=jst.JST).date().isoformat()
+        return datetime.strptime(word, "%Y-%m-%d").replace(tzinfo=times.JST).date().isoformat()
     except ValueError:
         raise UsageError(f"{word!r} is not a day: write it as 2026-11-20") from None
 

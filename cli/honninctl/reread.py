@@ -109,7 +109,7 @@ def outcomes(
 
 def _questions(statuses: "Sequence[UserStatus]") -> "Iterator[tuple[Question, str]]":
     """Each question, with the body of its message."""
-    from honnin.webhook import Event
+    from honnin.event import Event
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for status in statuses:

@@ -10,11 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
-from honnin.events import EventProcessor
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.store import Store

@@ -17,10 +17,12 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 
 from honnin import aws, config
+from honnin.event import Event
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import Announcement, Effect, Heard, ReconFile, Store, Unattached, UserStatus, utc_text
-from honnin.webhook import Event, callback_token
+from honnin.store import Announcement, Effect, Heard, ReconFile, Store, Unattached, UserStatus
+from honnin.times import utc_text
+from honnin.webhook import callback_token
 from sandbox.paypay.account import PayPayAccount
 from tests.fakes import FakeLambdaContext
 from tests.handlers import load

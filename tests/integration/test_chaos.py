@@ -21,11 +21,11 @@ from chaos.vexora_world import Parts as VexoraParts
 from chaos.world import Parts
 from honnin import http_client
 from honnin.errors import NotSentError, ProviderTimeoutError
-from honnin.events import EventProcessor
+from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications
+from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
-from honnin.webhook import Event
 from tests.broken_stores import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 

@@ -8,7 +8,7 @@ import pytest
 
 from honnin import aws, erasure
 from honnin.recon import report
-from honnin.store import utc_text
+from honnin.times import utc_text
 from sandbox.paypay.register import Authorization
 from sandbox.server import RunningSandbox
 from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, header, sample, utc_now

@@ -8,8 +8,9 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 from botocore.exceptions import ClientError
 
-from honnin.store import Effect, Submission, UserStatus, utc_text
-from honnin.webhook import Event
+from honnin.event import Event
+from honnin.store import Effect, Submission, UserStatus
+from honnin.times import utc_text
 from sandbox.server import RunningSandbox
 from tests.integration.deployment import Deployment, Function, callback, sample, sqs_record, utc_now
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from honnin import aws, jst
+from honnin import aws, times
 from honnin.recon import bucket
 from honnin.recon.compare import check_name
 from honnin.store import SHARDS, ledger_shard
@@ -532,7 +532,7 @@ def test_a_revision_whose_notification_is_faster_than_the_table_is_compared(stac
 
 
 def today() -> str:
-    return jst.day(datetime.now(UTC))
+    return times.jst_day(datetime.now(UTC))
 
 
 def two_changes_behind_one_webhook(stack: Deployment, box: RunningSandbox, recon: ReconDay, processor: Function) -> str:
@@ -593,7 +593,7 @@ def test_a_reading_of_the_account_after_the_day_does_not_stand_for_one_of_the_ky
     stack: Deployment, box: RunningSandbox, processor: Function
 ) -> None:
     stack.parameters["ReconRecheck"] = "all"
-    yesterday = jst.day(datetime.now(UTC) - timedelta(days=1))
+    yesterday = times.jst_day(datetime.now(UTC) - timedelta(days=1))
     recon, account = ReconDay(stack, RISK, yesterday), ReconDay(stack, ACCOUNT, today())
     stack.pass_time(days=-1)
     Merchant(stack).link("user-0001", scopes=["mini_app_kyc_passport"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from honnin import jst
+from honnin import times
 from honnin.recon.file_types import FILE_TYPES
 from sandbox.server import RunningSandbox
 from tests.integration.deployment import PAYPAY, Deployment, sample
@@ -15,7 +15,7 @@ KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
 
 
 def day(days_ago: int = 1) -> str:
-    return jst.day(datetime.now(UTC) - timedelta(days=days_ago))
+    return times.jst_day(datetime.now(UTC) - timedelta(days=days_ago))
 
 
 def check(stack: Deployment) -> dict[str, list[str]]:

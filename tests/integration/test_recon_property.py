@@ -29,13 +29,14 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from requests.structures import CaseInsensitiveDict
 
-from honnin import jst, webhook
+from honnin import times, webhook
 from honnin.errors import FileGoneError, FileNotFetchedError
-from honnin.events import EventProcessor
+from honnin.event import Event
 from honnin.http_client import Answer
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.notification import PayPayNotifications
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon import compare, deadline, repair, report
 from honnin.recon.arrival import Arrivals, CompareQueue
@@ -48,9 +49,9 @@ from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
 from honnin.status import BY_RESULT_CODE
-from honnin.store import Announcement, Effect, ReconFile, Store, UserStatus, ledger_shard, utc_text
+from honnin.store import Announcement, Effect, ReconFile, Store, UserStatus, ledger_shard
+from honnin.times import utc_text
 from honnin.vault import Vault
-from honnin.webhook import Event
 from sandbox.app import Sandbox, SandboxConfig, create_app
 from sandbox.delivery import Answer as MerchantAnswer
 from sandbox.delivery import UndeliveredError
@@ -364,7 +365,7 @@ class World:
     @contextmanager
     def _installed(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(webhook, "utc_now", lambda: utc_text(self.clock()))
+            patch.setattr(times, "utc_now", lambda: utc_text(self.clock()))
             patch.setattr("honnin.http_client.send", self._http)
             patch.setattr("honnin.remote_file.opened", self._opened)
             patch.setattr("honnin.remote_file.pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]]))
@@ -453,7 +454,7 @@ class World:
         self._processor.end_batch()
 
     def _night(self, notice: str, day: str = "") -> None:
-        now = self.clock.now.astimezone(jst.JST)
+        now = self.clock.now.astimezone(times.JST)
         if not day and now.hour < 2:
             # Base document: notifications come between 1:30 and 10:00.
             self._pass_time(7200 - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds())
@@ -528,9 +529,9 @@ class World:
         self.boundary.off = True
         self._pass_time(7200)
         self._drain()
-        last = self.clock.now.astimezone(jst.JST).date()
-        day = START.astimezone(jst.JST).date()
-        midnight = datetime.combine(last + timedelta(days=1), datetime.min.time(), jst.JST)
+        last = self.clock.now.astimezone(times.JST).date()
+        day = START.astimezone(times.JST).date()
+        midnight = datetime.combine(last + timedelta(days=1), datetime.min.time(), times.JST)
         self._pass_time((midnight - self.clock.now).total_seconds() + 7200)
         while day <= last:
             self._night("sent", day.isoformat())
@@ -645,12 +646,12 @@ def _credentials(*, refresh: bool = False) -> PayPayCredentials:
 
 
 def _day(happened: Happened) -> str:
-    return jst.day(datetime.fromtimestamp(happened.at, UTC))
+    return times.jst_day(datetime.fromtimestamp(happened.at, UTC))
 
 
 def _counts_for(event: Event) -> set[str]:
     received = datetime.fromisoformat(event.received_at)
-    return {jst.day(received), jst.day(received - timedelta(hours=1))}
+    return {times.jst_day(received), times.jst_day(received - timedelta(hours=1))}
 
 
 def _ids(content: bytes) -> list[str]:

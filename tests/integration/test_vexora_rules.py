@@ -20,13 +20,14 @@ from honnin.errors import (
     ProviderUnavailableError,
     RateLimitedError,
 )
-from honnin.events import EventProcessor
+from honnin.event import Event
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.store import Store, Submission, UserStatus, utc_text
+from honnin.store import Store, Submission, UserStatus
+from honnin.times import utc_text
 from honnin.vexora.models import Reading
 from honnin.vexora.poll import poll
 from honnin.vexora.submission import Submissions
-from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb
 from tests.tables import create_table
 

@@ -20,8 +20,8 @@ from honnin.store import (
     Submission,
     Unattached,
     UserStatus,
-    utc_text,
 )
+from honnin.times import utc_text
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock

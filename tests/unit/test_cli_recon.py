@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from honnin import jst
+from honnin import times
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.store import Effect, Heard, ReconFile, Store, UserStatus
 from honninctl import command, recon
@@ -193,7 +193,7 @@ def test_another_word_is_no_command() -> None:
 
 def test_yesterday_is_japans(world: Recon) -> None:
     ended = run("recon", "yesterday")
-    yesterday = date.fromisoformat(jst.day(datetime.now(UTC))) - timedelta(days=1)
+    yesterday = date.fromisoformat(times.jst_day(datetime.now(UTC))) - timedelta(days=1)
     assert yesterday.isoformat() in ended.stderr
 
 

@@ -13,10 +13,10 @@ import pytest
 from moto import mock_aws
 
 from honnin.errors import ProviderRefusedError
-from honnin.events import EventProcessor
+from honnin.event import Event
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.store import Certificate, Effect, Store, Submission, UserStatus
-from honnin.webhook import Event
 from honninctl import command, reread
 from honninctl.failures import ExitCode
 from tests.fakes import FakeBus, FakeVexora

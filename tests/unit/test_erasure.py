@@ -27,17 +27,18 @@ from honnin.errors import (
     ProviderUnavailableError,
     UserAnswerError,
 )
-from honnin.events import EventProcessor
+from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
-from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus, utc_text
+from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
+from honnin.times import utc_text
 from honnin.vault import Vault
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
-from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb, s3
 from tests.tables import create_table
 from tests.unit.test_paypay_notification import FakePayPay, answer

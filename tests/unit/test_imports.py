@@ -125,7 +125,10 @@ def test_the_probe_would_see_it(body: str, expected: str, tmp_path: Path) -> Non
     assert expected in {what for what, _ in found}
 
 
-@pytest.mark.parametrize("module", ["honnin.webhook", "honnin.sqs_send"])
+ACK_PATH = ("honnin.event", "honnin.sqs_send", "honnin.times", "honnin.webhook")
+
+
+@pytest.mark.parametrize("module", ACK_PATH)
 def test_the_ack_path_loads_the_standard_library_only(module: str) -> None:
     # Isolated and without site-packages: anything else could not even be found.
     code = f"import json, sys\nsys.path.insert(0, sys.argv[1])\nimport {module}\nprint(json.dumps(sorted(sys.modules)))"
@@ -133,7 +136,7 @@ def test_the_ack_path_loads_the_standard_library_only(module: str) -> None:
     assert isinstance(loaded, list)
     tops = {name.partition(".")[0] for name in loaded} - {"__main__"}
     assert tops - sys.stdlib_module_names == {"honnin"}
-    assert {name for name in loaded if name.startswith("honnin")} <= {"honnin", "honnin.sqs_send", "honnin.webhook"}
+    assert {name for name in loaded if name.startswith("honnin")} <= {"honnin", *ACK_PATH}
 
 
 @pytest.mark.parametrize("module", MODULES)

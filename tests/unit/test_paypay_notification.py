@@ -20,18 +20,19 @@ from honnin.errors import (
     ProviderUnavailableError,
     UserAnswerError,
 )
-from honnin.events import EventProcessor
+from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications, product_of
 from honnin.paypay.selfie import Selfies
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct
-from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard, utc_text
+from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
+from honnin.times import utc_text
 from honnin.vault import Vault
-from honnin.webhook import Event
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
 from tests.tables import create_table
 

@@ -18,18 +18,19 @@ from moto import mock_aws
 
 from honnin import webhook
 from honnin.errors import ProviderRefusedError, UserAnswerError
-from honnin.events import EventProcessor
+from honnin.event import UNNAMED, Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
+from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store, UserStatus
 from honnin.vault import Vault
-from honnin.webhook import MAX_BODY_BYTES, Event
+from honnin.webhook import MAX_BODY_BYTES
 from tests.fakes import FakeBus, FakeVexora, LoopbackServer, Reply
 from tests.handlers import load
 from tests.tables import create_table
@@ -169,7 +170,7 @@ def test_a_customer_event_is_queued_under_its_user(ack: Ack, field: str) -> None
 
 def test_an_unknown_type_that_names_nobody_is_queued(ack: Ack) -> None:
     assert ack({"notification_type": "payment.completed", "notification_id": "n-2"})["body"] == "OK"
-    assert (ack.event().kind, ack.event().subject) == ("unrecognised", webhook.UNNAMED)
+    assert (ack.event().kind, ack.event().subject) == ("unrecognised", UNNAMED)
 
 
 def test_without_an_id_the_same_bytes_are_the_same_event(ack: Ack) -> None:

@@ -13,7 +13,8 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
-from honnin.store import ReconFile, Store, utc_text
+from honnin.store import ReconFile, Store
+from honnin.times import utc_text
 from tests.fakes import FakeBus, FakeQueueClient, FakeTopic
 from tests.integration.simulation import MemoryBucket, MemoryTable
 

@@ -17,7 +17,8 @@ from honnin.recon import download
 from honnin.recon.bucket import FileId, FileWriter, ReconBucket
 from honnin.recon.download import Downloads, Source, check_url
 from honnin.recon.resend import Letterhead, ResendAlarm
-from honnin.store import Announcement, ReconFile, Store, utc_text
+from honnin.store import Announcement, ReconFile, Store
+from honnin.times import utc_text
 from tests import fakes
 from tests.fakes import FakeClock, FakeTopic, FileServer, LoopbackServer, Received, Reply
 from tests.tables import create_table

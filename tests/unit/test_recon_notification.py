@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, file_name
 from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
-from honnin.webhook import Event
 from tests import fakes
 from tests.fakes import START, FakeClock
 from tests.tables import create_table

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from honnin.event import Event
 from honnin.recon.repair import NotQueuedError, Repairs, event_id
 from honnin.store import ReconFile
-from honnin.webhook import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -23,8 +23,8 @@ from honnin.store import (
     Unattached,
     UserStatus,
     ledger_shard,
-    utc_text,
 )
+from honnin.times import utc_text
 from tests.fakes import START, FakeClock, dynamodb
 from tests.tables import create_table
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honnin import webhook
+from honnin.event import Event
 from honnin.sqs_send import SendError
 from honnin.vexora import signing
-from honnin.webhook import MAX_BODY_BYTES, Event
+from honnin.webhook import MAX_BODY_BYTES
 
 SUBMISSION = "6f1c2a34-0000-4000-8000-000000000001"
 KEYS = ("key-2", "key-1")

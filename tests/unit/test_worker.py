@@ -24,7 +24,7 @@ from honnin.errors import (
     PublishError,
     SecretIncompleteError,
 )
-from honnin.webhook import Event
+from honnin.event import Event
 from tests.fakes import FakeLambdaContext, FakeQueue, FakeQueueClient
 
 MARKED = "marked-value-of-a-person"

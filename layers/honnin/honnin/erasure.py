@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from honnin import aws, jst
+from honnin import aws, times
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -27,18 +27,17 @@ from honnin.errors import (
     ProviderTimeoutError,
     UserAnswerError,
 )
+from honnin.event import Event, Provider
 from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.problem_codes import ProblemCode
 from honnin.recon import repair
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store, utc_text
+from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store
+from honnin.times import utc_text
 from honnin.vault import Vault
-from honnin.webhook import Event
 
-PROVIDER = "honnin"
 SWEEP = "erasure_sweep"
 
 # Longer than any function runs that reads a user; SQS's longest delay.
@@ -152,7 +151,9 @@ class Erasure:
         begin = Deadline(_UNLINK_S)
         for each in footprint.authorization_ids:
             if begin.remaining_s <= 0:
-                raise ProviderTimeoutError(PAYPAY, "unlinking takes too long; repeat it, what has ended stays ended")
+                raise ProviderTimeoutError(
+                    Provider.PAYPAY, "unlinking takes too long; repeat it, what has ended stays ended"
+                )
             try:
                 self._paypay().unlink(each)
             except UserAnswerError as error:
@@ -164,7 +165,7 @@ class Erasure:
     def _sweep(self, certificate: Certificate) -> Event:
         return Event(
             event_id=_sweep_id(certificate),
-            provider=PROVIDER,
+            provider=Provider.HONNIN,
             kind=SWEEP,
             cause="api",
             subject=certificate.user_id,
@@ -228,7 +229,7 @@ def _sweep_id(certificate: Certificate) -> str:
 
 def _repair_ids(user_authorization_id: str, *, until: str) -> Iterator[str]:
     """The ids of all repairs that recon can have made of a user, as long as events are remembered."""
-    last = date.fromisoformat(jst.day(datetime.fromisoformat(until)))
+    last = date.fromisoformat(times.jst_day(datetime.fromisoformat(until)))
     for back in range(EVENT_KEPT.days + 1):
         day = (last - timedelta(days=back)).isoformat()
         for file_type in FILE_TYPES:

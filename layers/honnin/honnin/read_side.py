@@ -8,13 +8,14 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from honnin.errors import InvalidFieldError, NotFoundError
+from honnin.event import Provider
 from honnin.merchant_api import AnswerModel, UtcTime
-from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.problem_codes import ProblemCode
 from honnin.recon import report
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import OPEN, PayPayStatus, VexoraStatus
-from honnin.store import Certificate, ReconFile, Store, TimelineEntry, UserStatus, utc_text
+from honnin.store import Certificate, ReconFile, Store, TimelineEntry, UserStatus
+from honnin.times import utc_text
 
 # Examples of docs/openapi.json.
 _USER: JsonDict = {
@@ -316,7 +317,7 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
 
 
 def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
-    if status.provider == PAYPAY:
+    if status.provider == Provider.PAYPAY:
         return PayPayView(
             status=PayPayStatus(status.status),
             provider_status=status.provider_status,

@@ -24,6 +24,7 @@ from honnin.errors import ConcurrentUpdateError, HonninError, InvalidFieldError
 from honnin.observability import loggable
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import OPEN
+from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -1372,11 +1373,6 @@ def _ledger_keys(user_authorization_id: str, until: str) -> list[Item]:
         for day in days
         for each in (shard, f"late-{shard}")
     ]
-
-
-def utc_text(moment: datetime) -> str:
-    """A moment as the table keeps it: UTC, ISO 8601, milliseconds, `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _event_item(effect: Effect) -> Item:

@@ -1,8 +1,7 @@
 """The ack path: look at the shape, put one event on the queue, answer. Standard library only.
 
-A webhook is a hint (docs/providers.md §1.4): nothing here decides about a user. The event envelope is
-defined here and not in `events.py` because this is where most events are first written, and because the ack
-path may load nothing but the standard library, this module and `sqs_send`.
+A webhook is a hint (docs/providers.md §1.4): nothing here decides about a user. The ack path loads nothing but the
+standard library and four modules of ours: this one, `event`, `times` and `sqs_send`.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cache, partial
 from urllib.parse import parse_qsl
 
+from honnin import times
+from honnin.event import UNNAMED, Event, Provider
 from honnin.sqs_send import SendError, send_message
 
 MAX_BODY_BYTES = 64 * 1024
@@ -45,9 +45,6 @@ PAYPAY_KINDS = {
     "file.created": "recon_file",
 }
 
-# Subject of a notification that names nobody.
-UNNAMED = "-"
-
 # typing itself would cost a cold ack 3 ms; type checkers know this name, and `type` is evaluated by nobody.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,66 +53,6 @@ if TYPE_CHECKING:
 # An API Gateway proxy event, and the answer to it.
 type Request = Mapping[str, Any]
 type Answer = dict[str, Any]
-
-
-class Event:
-    """What goes through the events queue: ids and statuses, never a value of a person.
-
-    `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
-    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, operator or api.
-    `received_at` is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
-
-    A plain class: importing `dataclasses` alone would cost a cold ack 10 ms.
-    """
-
-    __slots__ = ("cause", "detail", "event_id", "kind", "provider", "received_at", "subject")
-
-    def __init__(
-        self,
-        event_id: str,
-        provider: str,
-        kind: str,
-        cause: str,
-        subject: str,
-        received_at: str,
-        detail: Mapping[str, str] | None = None,
-    ) -> None:
-        self.event_id = event_id
-        self.provider = provider
-        self.kind = kind
-        self.cause = cause
-        self.subject = subject
-        self.received_at = received_at
-        self.detail = dict(detail or {})
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and self.to_json() == other.to_json()
-
-    def __hash__(self) -> int:
-        return hash(self.event_id)
-
-    def __repr__(self) -> str:
-        return f"Event({self.event_id!r}, {self.provider}/{self.kind}, cause={self.cause})"
-
-    def to_json(self) -> str:
-        """The message body on the queue."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({"v": 1, **fields}, ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Event:
-        """Read a message body. Raises `ValueError` when it is not one of ours."""
-        raw = json.loads(text)
-        if not isinstance(raw, dict) or raw.pop("v", None) != 1:
-            raise ValueError("not an event of version 1")
-        detail = raw.pop("detail", {})
-        if not isinstance(detail, dict) or not all(isinstance(each, str) for each in detail.values()):
-            raise ValueError("an event has details of the wrong type")
-        if raw.keys() != set(cls.__slots__) - {"detail"}:
-            raise ValueError("an event lacks a field or has an unknown one")
-        if not all(isinstance(value, str) and value for value in raw.values()):
-            raise ValueError("an event has an empty field or one of the wrong type")
-        return cls(**raw, detail=detail)
 
 
 class RefusedError(Exception):
@@ -153,24 +90,24 @@ def acknowledge_vexora_result(
         Puts a message body on the events queue.
     """
     try:
-        _check_source(request, source_cidrs, "vexora")
+        _check_source(request, source_cidrs, Provider.VEXORA)
         submission_id = _check_token(request, callback_keys)
         body = _read_body(request)
     except RefusedError as refused:
         if refused.status != 400:
-            return _refuse("vexora", refused)
+            return _refuse(Provider.VEXORA, refused)
         body = b""
     event = Event(
         # The document gives callbacks no id, and two with the same bytes may mean two decisions.
         event_id=f"vexora:{submission_id}:{os.urandom(16).hex()}",
-        provider="vexora",
+        provider=Provider.VEXORA,
         kind="kyc_result",
         cause="webhook",
         subject=submission_id,
-        received_at=utc_now(),
+        received_at=times.utc_now(),
         detail=_vexora_detail(body, verify_sign),
     )
-    return _queue("vexora", event, send)
+    return _queue(Provider.VEXORA, event, send)
 
 
 def paypay(request: Request) -> Answer:
@@ -189,13 +126,13 @@ def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: C
     hand, and nothing that it sends may disappear, unknown types included.
     """
     try:
-        _check_source(request, source_cidrs, "paypay")
+        _check_source(request, source_cidrs, Provider.PAYPAY)
         body = _read_body(request)
         event = _paypay_event(_read_object(body), body)
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
-        return _refuse("paypay", refused if refused.status == 403 else RefusedError(400, refused.reason))
-    return _queue("paypay", event, send)
+        return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
+    return _queue(Provider.PAYPAY, event, send)
 
 
 def try_again() -> Answer:
@@ -206,11 +143,6 @@ def try_again() -> Answer:
 def callback_token(submission_id: str, key: str) -> str:
     """The unguessable part of a callback URL: HMAC-SHA256 of the submission id, in hexadecimal."""
     return hmac.digest(key.encode(), submission_id.encode(), "sha256").hex()
-
-
-def utc_now() -> str:
-    """The present time, UTC, ISO 8601 with milliseconds and `Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None:
@@ -259,7 +191,7 @@ def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -
         for key in callback_keys()
     ]
     if not any(matches) or not _SUBMISSION_ID.fullmatch(submission_id):
-        _emit("CallbackTokenRejected", "vexora")
+        _emit("CallbackTokenRejected", Provider.VEXORA)
         raise RefusedError(403, "the token does not fit this URL")
     return submission_id
 
@@ -319,7 +251,7 @@ def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
         subject = _usable(fields.get("user_authorization_id")) or _usable(fields.get("userAuthorizationId")) or UNNAMED
     else:
         subject = _text(fields, "user_authorization_id", 64)
-    return Event(f"paypay:{kind}:{notification_id}", "paypay", kind, "webhook", subject, utc_now(), detail)
+    return Event(f"paypay:{kind}:{notification_id}", Provider.PAYPAY, kind, "webhook", subject, times.utc_now(), detail)
 
 
 def _usable(value: object) -> str | None:

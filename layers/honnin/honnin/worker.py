@@ -26,8 +26,8 @@ from honnin.errors import (
     ProviderConfigurationError,
     ProviderError,
 )
+from honnin.event import Event
 from honnin.observability import count, logger, measure_s
-from honnin.webhook import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

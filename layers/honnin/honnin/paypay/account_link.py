@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError
+from honnin.event import Provider
 from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.outcomes import PROVIDER
 from honnin.paypay.response_token import (
     LinkResult,
     ResponseToken,
@@ -35,8 +35,8 @@ from honnin.store import (
     SessionUsedError,
     Store,
     UserStatus,
-    utc_text,
 )
+from honnin.times import utc_text
 
 KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
@@ -174,7 +174,7 @@ class AccountLinks:
             raise LinkRefusedError("this link has been used already")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
             # What PayPay told us about this account before we knew whose it is.
-            now = self._store.status(session.user_id, PROVIDER)
+            now = self._store.status(session.user_id, Provider.PAYPAY)
             status = now.status if now else PayPayStatus.LINKED
             self._store.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
@@ -219,7 +219,7 @@ class AccountLinks:
     def _remember(self, session: LinkSession, detail: Mapping[str, str]) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
         for race in range(_RACES):
-            before = self._store.status(session.user_id, PROVIDER)
+            before = self._store.status(session.user_id, Provider.PAYPAY)
             current = PayPayStatus(before.status) if before else None
             after = replace(_moved(before, session.user_id), status=after_link_request(current))
             if after.status is PayPayStatus.LINK_PENDING:
@@ -240,7 +240,7 @@ class AccountLinks:
         succeeded = answer.result is LinkResult.SUCCEEDED
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
         for race in range(_RACES):
-            before = self._store.status(session.user_id, PROVIDER)
+            before = self._store.status(session.user_id, Provider.PAYPAY)
             if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
@@ -275,7 +275,7 @@ class AccountLinks:
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
         """Keep what PayPay's support asks for on the timeline, if the user is known here."""
-        before = self._store.status(user_id, PROVIDER)
+        before = self._store.status(user_id, Provider.PAYPAY)
         if before is None:
             return
         effect = self._effect(
@@ -329,7 +329,7 @@ def _scopes(before: UserStatus | None, session: LinkSession, answer: ResponseTok
 def _moved(before: UserStatus | None, user_id: str) -> UserStatus:
     """The next version of a status, otherwise as it was; a new user starts with a link pending."""
     if before is None:
-        return UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=1)
+        return UserStatus(user_id=user_id, provider=Provider.PAYPAY, status=PayPayStatus.LINK_PENDING, version=1)
     return replace(before, version=before.version + 1)
 
 

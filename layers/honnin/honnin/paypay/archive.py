@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from honnin.errors import RemoteFileError
+from honnin.event import Provider
 from honnin.observability import count
 from honnin.paypay.models import KycReading
-from honnin.paypay.outcomes import PROVIDER
 from honnin.paypay.selfie import Selfies
 from honnin.status import KycProduct
-from honnin.store import utc_text
+from honnin.times import utc_text
 from honnin.vault import Vault
 
 
@@ -25,7 +25,7 @@ class KycArchive:
         A selfie that cannot be fetched costs nothing but itself: its address expires, the object stays.
         """
         key = self._vault.put_snapshot(
-            provider=PROVIDER, user_id=user_id, product=product, read_at=utc_text(read_at), data=reading.data
+            provider=Provider.PAYPAY, user_id=user_id, product=product, read_at=utc_text(read_at), data=reading.data
         )
         return {"snapshot": key, **self._selfie(key, reading.data.get("selfieImageUrl"))}
 

@@ -27,11 +27,11 @@ from honnin.errors import (
     SessionNotFoundError,
     UserAnswerError,
 )
+from honnin.event import Provider
 from honnin.http_client import Answer, Deadline
 from honnin.observability import logger
 from honnin.paypay import outcomes, signing
 from honnin.paypay.models import AccountLink, Envelope, KycReading, UserAuthorization
-from honnin.paypay.outcomes import PROVIDER
 from honnin.secret_store import PayPayCredentials
 
 # docs/providers.md §1.1: pick one spelling; what is signed is what is sent.
@@ -150,7 +150,7 @@ class PayPayClient:
         url = data.get("linkQRCodeURL")
         # Longer than this, no QR that a phone can read would hold it.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
-            raise NotUnderstoodError(PROVIDER, "a success without a usable linkQRCodeURL", request_id=request_id)
+            raise NotUnderstoodError(Provider.PAYPAY, "a success without a usable linkQRCodeURL", request_id=request_id)
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 
@@ -162,7 +162,7 @@ class PayPayClient:
             return UserAuthorization.model_validate(data)
         except ValidationError:
             message = "a success without the documented authorization"
-            raise NotUnderstoodError(PROVIDER, message, request_id=request_id) from None
+            raise NotUnderstoodError(Provider.PAYPAY, message, request_id=request_id) from None
 
     def unlink(self, user_authorization_id: str) -> str | None:
         """End an authorization (`DELETE /v2/user/authorizations/{id}`); returns the X-REQUEST-ID.
@@ -244,7 +244,9 @@ class PayPayClient:
         def send(credentials: PayPayCredentials) -> tuple[dict[str, Any], str | None]:
             request = partial(make_request, credentials)
             try:
-                return _read(http_client.send(PROVIDER, request, deadline=deadline, read_timeout_s=timeout_s), hidden)
+                return _read(
+                    http_client.send(Provider.PAYPAY, request, deadline=deadline, read_timeout_s=timeout_s), hidden
+                )
             except ProviderError as error:
                 # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
                 if not isinstance(error, _ANSWERS):
@@ -265,7 +267,7 @@ class PayPayClient:
 def _kyc(data: dict[str, Any], request_id: str | None) -> KycReading:
     # A success without its object says nothing about the user.
     if not data:
-        raise NotUnderstoodError(PROVIDER, "a success without KYC data", request_id=request_id)
+        raise NotUnderstoodError(Provider.PAYPAY, "a success without KYC data", request_id=request_id)
     return KycReading(data, request_id)
 
 

@@ -14,14 +14,15 @@ from honnin.errors import (
     ProviderError,
     UserAnswerError,
 )
+from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading
-from honnin.paypay.outcomes import PROVIDER
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_kyc_reading
-from honnin.store import Effect, Store, UserStatus, utc_text
+from honnin.store import Effect, Store, UserStatus
+from honnin.times import utc_text
 
 # Until when to ask again after another worker moved the user meanwhile; API Gateway ends the call after 29 s.
 _RACING = timedelta(seconds=4)
@@ -89,7 +90,7 @@ class KycReads:
         event_id = f"api:kyc:{uuid.uuid4()}"
         begun = self._now()
         while True:
-            before = self._store.status(user_id, PROVIDER)
+            before = self._store.status(user_id, Provider.PAYPAY)
             if before is None or not before.user_authorization_id:
                 raise ConflictError(
                     "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
@@ -136,7 +137,7 @@ class KycReads:
     def _write_without_moving(self, event_id: str, user_id: str, product: KycProduct, said: "_Said") -> KycAnswer:
         """Keep what was read on the timeline and answer it; the status that others read meanwhile stands."""
         for _ in range(_LAST_TRIES):
-            now = self._store.status(user_id, PROVIDER)
+            now = self._store.status(user_id, Provider.PAYPAY)
             if now is None:
                 break
             try:

@@ -15,7 +15,7 @@ from honnin.field_rules import known, pattern
 from honnin.merchant_api import AnswerModel, RequestModel, UserId, UtcTime
 from honnin.paypay import return_url
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkRequest
-from honnin.store import utc_text
+from honnin.times import utc_text
 
 # PayPay has more scopes than the document lists, so only their form is held to.
 _SCOPE = pattern(r"\A[a-z_]+\z", "must be small letters and _ only")

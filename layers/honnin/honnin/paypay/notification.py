@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from honnin import jst
+from honnin import times
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
+from honnin.event import UNNAMED, Event, Provider
 from honnin.observability import count
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
-from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.file_types import SENT_AGAIN_FOR
 from honnin.recon.notification import ReconFiles
 from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
-from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus, utc_text
-from honnin.webhook import UNNAMED, Event
+from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus
+from honnin.times import utc_text
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
@@ -89,7 +89,7 @@ class PayPayNotifications:
         user_id = self._store.linked_user(event.subject)
         if user_id is None:
             return self._unknown(event)
-        before = self._store.status(user_id, PROVIDER)
+        before = self._store.status(user_id, Provider.PAYPAY)
         if before is None:
             raise MalformedEventError("a link without its user's status")
         if event.subject not in self._attached:
@@ -119,7 +119,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            count("ReadingRefused", provider=PROVIDER)
+            count("ReadingRefused", provider=Provider.PAYPAY)
             return self._effect(event, "reading_refused", before, before, error.facts())
         if reading is None:
             return self._effect(event, "no_read_fits_scopes", before, before, {})
@@ -193,7 +193,7 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             return self._waits(event, "unknown_user", error.facts())
         user_id = self._ours(event.subject, found)
-        before = self._store.status(user_id, PROVIDER) if user_id else None
+        before = self._store.status(user_id, Provider.PAYPAY) if user_id else None
         if not user_id or (before and _stands(before)):
             return self._waits(event, "unknown_user", {})
         if before is None and self._store.certificates(user_id):
@@ -201,7 +201,8 @@ class PayPayNotifications:
             self._store.mark_erased(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
         after = replace(
-            before or UserStatus(user_id=user_id, provider=PROVIDER, status=PayPayStatus.LINK_PENDING, version=0),
+            before
+            or UserStatus(user_id=user_id, provider=Provider.PAYPAY, status=PayPayStatus.LINK_PENDING, version=0),
             status=PayPayStatus.LINKED,
             provider_status=found.status,
             read_at=utc_text(self._now()),
@@ -224,18 +225,18 @@ class PayPayNotifications:
         return ours[0] if len(ours) == 1 and len(found.reference_ids) == 1 and found.status == "ACTIVE" else None
 
     def _unrecognised(self, event: Event) -> Effect | Unattached:
-        count("NotificationUnrecognised", provider=PROVIDER)
+        count("NotificationUnrecognised", provider=Provider.PAYPAY)
         user_id = self._store.linked_user(event.subject) if event.subject != UNNAMED else None
-        before = self._store.status(user_id, PROVIDER) if user_id else None
+        before = self._store.status(user_id, Provider.PAYPAY) if user_id else None
         if before is None:
             return self._waits(event, "unrecognised_notification", {})
         return self._effect(event, "unrecognised_notification", before, before, {})
 
     def _waits(self, event: Event, what: str, facts: dict[str, str]) -> Unattached:
-        count("EventOfUnknownUser", provider=PROVIDER)
+        count("EventOfUnknownUser", provider=Provider.PAYPAY)
         return Unattached(
             event_id=event.event_id,
-            provider=PROVIDER,
+            provider=Provider.PAYPAY,
             what=what,
             cause=event.cause,
             at=utc_text(self._now()),
@@ -264,7 +265,7 @@ class PayPayNotifications:
         if event.cause != "webhook" or event.kind not in LEDGERS:
             return None
         received = datetime.fromisoformat(event.received_at).astimezone(UTC)
-        day, an_hour_ago = jst.day(received), jst.day(received - _STILL_COUNTS)
+        day, an_hour_ago = times.jst_day(received), times.jst_day(received - _STILL_COUNTS)
         late_for = an_hour_ago if an_hour_ago != day else None
         return Heard(event.kind, day, event.subject, event.received_at, late_for)
 

@@ -16,8 +16,7 @@ from honnin.errors import (
     SessionNotFoundError,
     UserAnswerError,
 )
-
-PROVIDER = "paypay"
+from honnin.event import Provider
 
 _ACCEPTED = 202
 
@@ -56,7 +55,7 @@ def error(*, http_status: int, code: str | None, message: str, request_id: str |
     # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
     known = None if http_status == 429 else _BY_CODE.get(code or "")
     kind = known or _by_http_class(http_status, code)
-    return kind(PROVIDER, message or "no message", http_status=http_status, code=code, request_id=request_id)
+    return kind(Provider.PAYPAY, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
 def is_success(http_status: int, code: str | None) -> bool:

@@ -24,7 +24,8 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.resend import ResendAlarm
-from honnin.store import ReconFile, Store, utc_text
+from honnin.store import ReconFile, Store
+from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -18,15 +18,16 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
-from honnin import jst
+from honnin import times
 from honnin.errors import InvalidReconFileError, ReconError
+from honnin.event import Provider
 from honnin.observability import count, logger
-from honnin.paypay.outcomes import PROVIDER
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
 from honnin.recon.repair import Repairs
 from honnin.recon.rows import LONGEST_ID, BadRow, Rows
-from honnin.store import ERASED_ID, SHARDS, ReconFile, Store, UserStatus, ledger_shard, utc_text
+from honnin.store import ERASED_ID, SHARDS, ReconFile, Store, UserStatus, ledger_shard
+from honnin.times import utc_text
 from honnin.worker import NotEnoughTimeError
 
 # A shard is not begun with less time than this.
@@ -208,7 +209,7 @@ def check_name(file: ReconFile) -> None:
     if first.isoformat() != file.day or not timedelta(0) <= last - first <= timedelta(days=1):
         raise InvalidReconFileError(f"its name says the days {first} to {last}")
     if file.requested_at:
-        requested = date.fromisoformat(jst.day(datetime.fromisoformat(file.requested_at)))
+        requested = date.fromisoformat(times.jst_day(datetime.fromisoformat(file.requested_at)))
         if not timedelta(0) <= requested - first <= SENT_AGAIN_FOR:
             raise InvalidReconFileError(f"its name says {first}, and it was announced on {requested} (JST)")
 
@@ -306,7 +307,7 @@ def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[s
     A second change may hide behind one webhook; a reading of another kind says nothing about it.
     """
     users = store.linked_users(ids)
-    statuses = store.statuses_of(list(users.values()), PROVIDER)
+    statuses = store.statuses_of(list(users.values()), Provider.PAYPAY)
     read_at = {user: _last_read(status, kind) for user, status in statuses.items()}
     return [each for each, user in users.items() if user in read_at and read_at[user] < moment]
 
@@ -320,5 +321,5 @@ def _day_before(day: str) -> str:
 
 
 def _end_of(day: str) -> str:
-    midnight = datetime.fromisoformat(day).replace(tzinfo=jst.JST) + timedelta(days=1)
+    midnight = datetime.fromisoformat(day).replace(tzinfo=times.JST) + timedelta(days=1)
     return utc_text(midnight)

@@ -9,11 +9,12 @@ from datetime import date, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin import jst
+from honnin import times
 from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import ResendAlarm
-from honnin.store import SHARDS, ReconFile, Store, utc_text
+from honnin.store import SHARDS, ReconFile, Store
+from honnin.times import utc_text
 
 _NEVER_ANNOUNCED = "never announced"
 _REASONS = {
@@ -75,7 +76,7 @@ class DeadlineCheck:
         A day before yesterday counts if something is known of it or of a day before it, an earlier alarm included:
         a stack that was deployed yesterday misses nothing older.
         """
-        today = date.fromisoformat(jst.day(now))
+        today = date.fromisoformat(times.jst_day(now))
         days = [(today - timedelta(days=back)).isoformat() for back in range(KEPT_DAYS, 0, -1)]
         files = self.store.recon_files(file_type, days[0], days[-1])
         first_known = min((file.day for file in files), default=days[-1])

@@ -25,7 +25,8 @@ from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
 from honnin.recon.resend import ResendAlarm
-from honnin.store import ReconFile, Store, utc_text
+from honnin.store import ReconFile, Store
+from honnin.times import utc_text
 
 # A file is not begun with less time than this, and a running one ends this long before the function does.
 _MIN_LEFT_S = 30.0

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from honnin import jst
+from honnin import times
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,6 @@ def read_name(file_name: str) -> NameParts | None:
 
 def _day(text: str) -> str | None:
     try:
-        return datetime.strptime(text.replace("-", ""), "%Y%m%d").replace(tzinfo=jst.JST).date().isoformat()
+        return datetime.strptime(text.replace("-", ""), "%Y%m%d").replace(tzinfo=times.JST).date().isoformat()
     except ValueError:
         return None

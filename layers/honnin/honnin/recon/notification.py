@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
-from honnin import jst
+from honnin import times
 from honnin.errors import ReconUrlRefusedError
+from honnin.event import Event
 from honnin.observability import count, logger
 from honnin.recon.download import check_url
 from honnin.recon.file_types import FILE_TYPES, NameParts, read_name
-from honnin.store import Announcement, utc_text
-from honnin.webhook import Event
+from honnin.store import Announcement
+from honnin.times import utc_text
 
 # Base document: "File acquisition period: 2 hours".
 ACQUISITION_PERIOD = timedelta(hours=2)
@@ -99,4 +100,4 @@ def _moment(epoch: str, now: datetime) -> datetime:
 
 def _day(parts: NameParts | None, requested_at: datetime) -> str:
     """The JST processing day: from the name, else the day before the notice."""
-    return parts.first_day if parts else jst.day(requested_at - timedelta(days=1))
+    return parts.first_day if parts else times.jst_day(requested_at - timedelta(days=1))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from honnin import aws
 from honnin.errors import ReconError
-from honnin.paypay.outcomes import PROVIDER
+from honnin.event import Event, Provider
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import ReconFile, utc_text
-from honnin.webhook import Event
+from honnin.store import ReconFile
+from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -55,7 +55,7 @@ class Repairs:
 def _event(file: ReconFile, user_authorization_id: str, now: datetime) -> Event:
     return Event(
         event_id=event_id(file, user_authorization_id),
-        provider=PROVIDER,
+        provider=Provider.PAYPAY,
         kind=FILE_TYPES[file.file_type].kind,
         cause="recon",
         subject=user_authorization_id,

@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.repair import event_id
-from honnin.store import ERASED_ID, SHARDS, EventRecord, ReconFile, Store, utc_text
+from honnin.store import ERASED_ID, SHARDS, EventRecord, ReconFile, Store
+from honnin.times import utc_text
 
 WAITING = "waiting"
 # The user was erased before the repair came; nobody waits for it.

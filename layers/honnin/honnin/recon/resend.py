@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from honnin import aws, secret_store
 from honnin.config import settings
 from honnin.errors import ConfigurationError
-from honnin.paypay.outcomes import PROVIDER
+from honnin.event import Provider
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import Store
 
@@ -104,7 +104,7 @@ def letterhead(store: Store) -> Letterhead:
         merchant_id = secret_store.paypay_merchant_id()
     except ConfigurationError:
         merchant_id = ""
-    return Letterhead(merchant_id, settings().paypay_client_id, store.last_request_id(PROVIDER))
+    return Letterhead(merchant_id, settings().paypay_client_id, store.last_request_id(Provider.PAYPAY))
 
 
 def letter(file_type: str, days: Sequence[str], reason: str, head: Letterhead) -> str:

@@ -14,13 +14,12 @@ from honnin.errors import (
     ProviderUnavailableError,
     RateLimitedError,
 )
+from honnin.event import Provider
 from honnin.http_client import Answer, Deadline
 from honnin.observability import count
 from honnin.secret_store import VexoraCredentials
 from honnin.vexora import models, signing
 from honnin.vexora.models import Reading
-
-PROVIDER = "vexora"
 
 # docs/providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
 _SYSTEM_ERROR = "8000"
@@ -125,7 +124,7 @@ class VexoraClient:
             )
 
         # An application must not be made twice: it never meets a kept-alive connection that may be dead.
-        return http_client.send(PROVIDER, make_request, deadline=deadline, fresh=multipart)
+        return http_client.send(Provider.VEXORA, make_request, deadline=deadline, fresh=multipart)
 
 
 def _reading(answer: Answer, user_id: str) -> Reading:
@@ -148,7 +147,7 @@ def _reading(answer: Answer, user_id: str) -> Reading:
         raise _failure(NotUnderstoodError, answer, envelope.code, "a success without a documented authenticationStatus")
     if envelope.user_id not in (None, user_id):
         # In the document's own example the answered userId differs from the one that was sent.
-        count("AnsweredUserDiffers", provider=PROVIDER)
+        count("AnsweredUserDiffers", provider=Provider.VEXORA)
     return Reading(envelope.status, envelope.reason, answer.request_id)
 
 
@@ -162,4 +161,4 @@ def _by_http_status(answer: Answer, code: str | None, message: str) -> ProviderE
 
 
 def _failure[E: ProviderError](kind: type[E], answer: Answer, code: str | None, message: str) -> E:
-    return kind(PROVIDER, message, http_status=answer.status, code=code, request_id=answer.request_id)
+    return kind(Provider.VEXORA, message, http_status=answer.status, code=code, request_id=answer.request_id)

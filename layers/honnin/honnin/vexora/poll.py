@@ -5,12 +5,12 @@ from contextlib import suppress
 from datetime import datetime
 
 from honnin.errors import ConcurrentUpdateError
+from honnin.event import Event, Provider
 from honnin.observability import count, logger
 from honnin.publish import Publisher
-from honnin.store import Store, Submission, utc_text
+from honnin.store import Store, Submission
+from honnin.times import utc_text
 from honnin.vexora import schedule
-from honnin.vexora.client import PROVIDER
-from honnin.webhook import Event
 
 # What is left when the time is up stays due, and the next run takes it.
 _MIN_LEFT_MS = 5_000
@@ -53,14 +53,14 @@ def poll(
         publisher.announce(record)
         published += 1
     logger().info("poll done", polled=polled, published=published)
-    count("SubmissionsPolled", polled, provider=PROVIDER)
+    count("SubmissionsPolled", polled, provider=Provider.VEXORA)
     return {"polled": polled, "published": published}
 
 
 def _event(submission: Submission, now: datetime) -> Event:
     return Event(
         event_id=f"poll:{submission.submission_id}:{submission.due_at}",
-        provider=PROVIDER,
+        provider=Provider.VEXORA,
         kind="kyc_result",
         cause="poll",
         subject=submission.submission_id,

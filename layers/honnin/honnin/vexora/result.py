@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
+from honnin.event import Event, Provider
 from honnin.observability import count
 from honnin.status import VexoraStatus
-from honnin.store import Dropped, Effect, Store, Submission, UserStatus, utc_text
-from honnin.vexora.client import PROVIDER, VexoraClient
+from honnin.store import Dropped, Effect, Store, Submission, UserStatus
+from honnin.times import utc_text
+from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED
 from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, told_reason
-from honnin.webhook import Event
 
 
 class VexoraResults:
@@ -29,7 +30,7 @@ class VexoraResults:
         submission = self._store.submission(event.subject)
         if submission and not submission.user_id:
             return Dropped(event.event_id, "erased")
-        before = self._store.status(submission.user_id, PROVIDER) if submission else None
+        before = self._store.status(submission.user_id, Provider.VEXORA) if submission else None
         if before is None:
             raise MalformedEventError(f"submission {event.subject} is unknown")
         detail = {"submissionId": event.subject, **event.detail}
@@ -54,7 +55,7 @@ class VexoraResults:
             # Vexora had refused the application, and now says that it knows nothing of the user either.
             return self._effect(event, "submission_refused", before, failed(before), detail)
         # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
-        count("ReadingRefused", provider=PROVIDER)
+        count("ReadingRefused", provider=Provider.VEXORA)
         return self._effect(event, "reading_refused", before, before, detail)
 
     def written(self) -> None:

@@ -16,12 +16,14 @@ from honnin.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
+from honnin.event import Provider
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
-from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, utc_text, with_former
+from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, with_former
+from honnin.times import utc_text
 from honnin.vexora import schedule
-from honnin.vexora.client import PROVIDER, VexoraClient
+from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED, Reading
 
 # The submission function ends after 29 s at the latest: older than this, no call of it is under way any more.
@@ -147,7 +149,7 @@ class Submissions:
         Vexora has decided it, or when Vexora says, by a code that is known to mean it, that it has none, and the first
         poll is due as well (so that no late arrival is overlooked).
         """
-        before = self._store.status(user_id, PROVIDER)
+        before = self._store.status(user_id, Provider.VEXORA)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
         submission = self._store.submission(before.submission_id or "")
@@ -200,7 +202,7 @@ class Submissions:
         _, first_poll = schedule.next_poll(now, 0, self._poll_delays_s, now)
         after = UserStatus(
             user_id=user_id,
-            provider=PROVIDER,
+            provider=Provider.VEXORA,
             status=VexoraStatus.SUBMITTING,
             version=before.version + 1 if before else 1,
             submission_id=submission_id,
@@ -261,7 +263,7 @@ class Submissions:
             try:
                 self._store.apply(effect)
             except (ConcurrentUpdateError, AlreadyAppliedError):
-                now = self._store.status(before.user_id, PROVIDER)
+                now = self._store.status(before.user_id, Provider.VEXORA)
                 if now is None:
                     return after  # the user was erased meanwhile
                 if (now.status, now.submission_id) != (before.status, before.submission_id):

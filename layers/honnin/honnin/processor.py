@@ -11,17 +11,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from honnin import erasure
 from honnin.erasure import ErasureSweep
 from honnin.errors import ConcurrentUpdateError, MalformedEventError
+from honnin.event import Event, Provider
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
-from honnin.paypay.outcomes import PROVIDER as PAYPAY
 from honnin.publish import Publisher
-from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, utc_text
+from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
+from honnin.times import utc_text
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
-from honnin.webhook import Event
 
 # How long a worker goes on asking anew after losing races. Then the queue gives the event another time.
 _RACING = timedelta(seconds=5)
@@ -55,11 +54,11 @@ class EventProcessor:
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
-        self._rules: dict[str, Rule] = {"vexora": VexoraResults(store, vexora, now)}
+        self._rules: dict[str, Rule] = {Provider.VEXORA: VexoraResults(store, vexora, now)}
         if sweep:
-            self._rules[erasure.PROVIDER] = sweep
+            self._rules[Provider.HONNIN] = sweep
         if paypay:
-            self._rules["paypay"] = paypay
+            self._rules[Provider.PAYPAY] = paypay
 
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
@@ -70,7 +69,7 @@ class EventProcessor:
     def end_batch(self) -> None:
         """Call after each SQS batch: keeps PayPay's last X-REQUEST-ID, which its support asks for."""
         if self._request_id:
-            self._store.note_request_id(PAYPAY, self._request_id, utc_text(self._now()))
+            self._store.note_request_id(Provider.PAYPAY, self._request_id, utc_text(self._now()))
 
     def process(self, event: Event) -> None:
         """Apply an event once, however often it comes, and publish what it changed.
@@ -122,7 +121,7 @@ class EventProcessor:
             self._store.announce(effect)
             return
         self._store.apply(effect)
-        if effect.after.provider == PAYPAY:
+        if effect.after.provider == Provider.PAYPAY:
             self._request_id = effect.detail.get("requestId") or self._request_id
         if effect.links:
             # A healed link: an effect of its own, before that of the event that led to it.
