@@ -3,19 +3,21 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from honnin import worker
 from honnin.publish import Publisher
-from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon.arrival import Arrivals, CompareQueue, parse
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
-from tests.fakes import FakeBus, FakeQueueClient, FakeTopic
+from tests.fakes import FakeBus, FakeLambdaContext, FakeQueueClient, FakeTopic
 from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
@@ -63,13 +65,20 @@ class Desk:
             "messageId": "m",
             "receiptHandle": "receipt",
             "body": body if isinstance(body, str) else json.dumps(body),
-            "attributes": {"ApproximateReceiveCount": str(receives)},
+            "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "1775012400000"},
             "messageAttributes": {},
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:compare",
             "awsRegion": "ap-northeast-1",
         }
-        return not self.arrivals.run({"Records": [record]}, lambda: left_ms)["batchItemFailures"]
+        answer = worker.run(
+            {"Records": [record]},
+            FakeLambdaContext(left_ms),
+            parse=parse,
+            process=partial(self.arrivals.take, left_ms=lambda: left_ms),
+            queue=worker.Queue("compare", "dead", self.queue.client),
+        )
+        return not answer["batchItemFailures"]
 
     def arrive(self, key: str = FILE.key, **how: int) -> bool:
         """Take S3's notification of an object."""
@@ -287,7 +296,8 @@ def test_a_failure_is_logged_by_its_type_alone(desk: Desk, capsys: pytest.Captur
 
     printed = capsys.readouterr().out
     assert "RuntimeError" in printed
-    assert "ReconCompareFailed" in printed
+    assert "UnexpectedError" in printed
+    assert '"frames":["_one' in printed.replace(" ", "")
     assert LINKED not in printed
     assert "signature" not in printed
 

@@ -59,6 +59,7 @@ def run(
     answer = worker.run(
         {"Records": list(messages)},
         FakeLambdaContext(*remaining_ms),
+        parse=Event.from_json,
         process=process,
         queue=queue,
         count_failure=count_failure,
