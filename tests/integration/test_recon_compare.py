@@ -681,6 +681,7 @@ def test_with_too_little_time_the_rest_comes_at_once_in_the_next_run(
 ) -> None:
     everybody = ids(64)
     recon.arrive(recon.listing(*everybody))
+    # The worker asks for the time left once, the comparison before each shard.
     assert len(recon.compare(*[900_000] * 6, 59_999)) == 1
     assert recon.file().shards_done == set(SHARDS[:5])
     assert recon.file().state == "STORED"
