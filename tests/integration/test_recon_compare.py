@@ -779,6 +779,24 @@ def test_a_reminder_that_is_faster_than_the_second_try_does_not_swallow_the_even
     assert len(stack.published()) == 1
 
 
+def test_a_file_that_fails_three_times_is_among_the_dead_letters_of_comparisons(
+    stack: Deployment, recon: ReconDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
+    monkeypatch.setattr("honnin.recon.compare.deal", breaks)
+    recon.arrive(recon.listing(A))
+
+    assert [len(recon.compare()) for _ in range(3)] == [1, 1, 0]
+
+    [parked] = stack.receive("CompareDeadLetterQueue")
+    assert json.loads(parked["Body"])["Records"][0]["s3"]["object"]["key"] == recon.file_id().key
+    assert parked["MessageAttributes"]["errorType"]["StringValue"] == "RuntimeError"
+    assert stack.receive("CompareQueue") == []
+
+
 def test_a_shard_whose_result_is_written_is_not_compared_anew(
     stack: Deployment, recon: ReconDay, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

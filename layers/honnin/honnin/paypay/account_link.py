@@ -237,10 +237,11 @@ class AccountLinks:
         use = SessionUse(session.nonce, digest, answer.result)
 
         def decide() -> Effect:
-            before = after = self._store.status(session.user_id, Provider.PAYPAY)
-            if before is None or after is None:
+            before = self._store.status(session.user_id, Provider.PAYPAY)
+            if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
+            after = before
             if succeeded:
                 after = replace(
                     before,
