@@ -32,7 +32,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         parse=Event.from_json,
         process=_processor().process,
         queue=_queue(event),
-        count_failure=_store().count_failure,
+        count_failure=_store().events.count_failure,
     )
     _processor().end_batch()
     return answer

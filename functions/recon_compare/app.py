@@ -27,7 +27,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         parse=arrival.parse,
         process=partial(_arrivals().take, left_ms=context.get_remaining_time_in_millis),
         queue=worker.Queue(settings().compare_queue_url, settings().dead_letter_queue_url),
-        count_failure=_store().count_failure,
+        count_failure=_store().events.count_failure,
     )
 
 

@@ -31,11 +31,11 @@ class Desk:
         self.bus = FakeBus()
         self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).announce_or_leave, self.clock)
         self.decisions = 0
-        self.store.apply(Effect("first", "linked", "api", "2026-04-01T02:00:00.000Z", None, USER, {}))
+        self.store.events.apply(Effect("first", "linked", "api", "2026-04-01T02:00:00.000Z", None, USER, {}))
 
     def user(self) -> UserStatus:
         """The user as in the table."""
-        found = self.store.status("user-1", "paypay")
+        found = self.store.users.status("user-1", "paypay")
         assert found is not None
         return found
 
@@ -46,7 +46,7 @@ class Desk:
 
     def overtake(self, status: str = "NOT_COMPLETED") -> None:
         """Another worker moves the user."""
-        self.store.apply(self.effect(self.user(), status, f"other-{self.user().version}"))
+        self.store.events.apply(self.effect(self.user(), status, f"other-{self.user().version}"))
 
     def decide(self, races: int, *, takes: timedelta = SECOND) -> Callable[[], Effect]:
         """A decision that so many times is overtaken while it is made."""
@@ -63,7 +63,9 @@ class Desk:
 
     def entries(self) -> list[tuple[str, str | None, str]]:
         """The timeline: event, from, to."""
-        return [(each.event_id, each.from_status, each.to_status) for each in self.store.timeline("user-1", 100)[0]]
+        return [
+            (each.event_id, each.from_status, each.to_status) for each in self.store.users.timeline("user-1", 100)[0]
+        ]
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_what_was_decided_is_applied_and_published(desk: Desk) -> None:
     assert desk.user() == done.after
     assert (desk.user().status, desk.user().version) == ("VERIFIED", 2)
     assert len(desk.bus.entries) == 1
-    record = desk.store.event("event-1")
+    record = desk.store.events.get("event-1")
     assert record is not None
     assert record.published
 
@@ -221,7 +223,7 @@ def test_a_bus_that_is_down_leaves_the_change_to_the_poll(desk: Desk) -> None:
 
     assert list(desk.bus.entries) == []
     later = (desk.clock() + timedelta(minutes=3)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert [each.event_id for each in desk.store.unpublished(later) if each.event_id != "first"] == ["event-1"]
+    assert [each.event_id for each in desk.store.events.unpublished(later) if each.event_id != "first"] == ["event-1"]
 
 
 def test_an_error_of_publishing_is_no_lost_race(desk: Desk) -> None:
@@ -241,7 +243,7 @@ def test_anything_else_than_a_decision_ends_the_loop_and_writes_nothing(desk: De
     assert desk.commits.run(lambda: decision) is decision
 
     assert [each for each, _, _ in desk.entries()] == ["first"]
-    assert desk.store.event("event-1") is None
+    assert desk.store.events.get("event-1") is None
 
 
 def test_an_event_of_an_unknown_user_waits(desk: Desk) -> None:
@@ -249,7 +251,7 @@ def test_an_event_of_an_unknown_user_waits(desk: Desk) -> None:
 
     assert desk.commits.run(lambda: waiting) is waiting
 
-    assert [each.event_id for each in desk.store.waiting("auth-1")] == ["event-1"]
+    assert [each.event_id for each in desk.store.links.waiting("auth-1")] == ["event-1"]
     assert list(desk.bus.entries) == []
 
 
@@ -259,6 +261,6 @@ def test_a_recon_file_is_announced(desk: Desk) -> None:
 
     desk.commits.run(lambda: file)
 
-    found = desk.store.recon_file("kyc_passport_sync_recon", "2026-03-31", "a.csv")
+    found = desk.store.recon.file("kyc_passport_sync_recon", "2026-03-31", "a.csv")
     assert found is not None
     assert found.state == "ANNOUNCED"

@@ -57,8 +57,8 @@ class Commits:
         self._now = now
 
     def once(self, effect: Effect) -> None:
-        """Apply and publish an effect. Raises as `Store.apply`; then nothing was written."""
-        self._store.apply(effect)
+        """Apply and publish an effect. Raises as `Events.apply`; then nothing was written."""
+        self._store.events.apply(effect)
         self._publish(effect)
 
     def run[D](
@@ -81,14 +81,14 @@ class Commits:
         late
             What to commit instead of the decision that lost the last race, for example `unmoved`.
         lost
-            The errors of `Store.apply` that mean a lost race.
+            The errors of `Events.apply` that mean a lost race.
 
         Raises
         ------
         ConcurrentUpdateError
             The last race was lost.
         HonninError
-            Whatever `decide` and `Store.apply` raise besides.
+            Whatever `decide` and `Events.apply` raise besides.
         """
         while True:
             decision = decide()
@@ -109,7 +109,7 @@ class Commits:
 
         Raises `ConcurrentUpdateError` when the user is no longer there.
         """
-        now = self._store.status(decided.after.user_id, decided.after.provider)
+        now = self._store.users.status(decided.after.user_id, decided.after.provider)
         if now is None:
             raise ConcurrentUpdateError("the user was erased meanwhile")
         return effect(decided.event_id, decided.what, now, now, decided.detail, at=self._now(), cause=decided.cause)
@@ -117,8 +117,8 @@ class Commits:
     def _apply(self, decision: object) -> None:
         match decision:
             case Effect():
-                self._store.apply(decision)
+                self._store.events.apply(decision)
             case Unattached():
-                self._store.keep(decision)
+                self._store.events.keep(decision)
             case Announcement():
-                self._store.announce(decision)
+                self._store.recon.announce(decision)

@@ -162,7 +162,7 @@ class AccountLinks:
         """
         answer, expired = self._verified(token)
         digest = hashlib.sha256(token.encode()).hexdigest()
-        session = self._store.link_session(answer.nonce)
+        session = self._store.links.session(answer.nonce)
         if session is None or session.user_id != answer.reference_id:
             raise LinkRefusedError("this link is unknown here or has expired")
         if expired and session.used_token != digest:
@@ -173,9 +173,9 @@ class AccountLinks:
             raise LinkRefusedError("this link has been used already")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
             # What PayPay told us about this account before we knew whose it is.
-            now = self._store.status(session.user_id, Provider.PAYPAY)
+            now = self._store.users.status(session.user_id, Provider.PAYPAY)
             status = now.status if now else PayPayStatus.LINKED
-            self._store.attach(answer.user_authorization_id, session.user_id, status)
+            self._store.links.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
 
     def _verified(self, token: str) -> tuple[ResponseToken, ResponseTokenError | None]:
@@ -219,7 +219,7 @@ class AccountLinks:
         event_id = f"api:link:{uuid.uuid4()}"
 
         def decide() -> Effect:
-            before = self._store.status(session.user_id, Provider.PAYPAY)
+            before = self._store.users.status(session.user_id, Provider.PAYPAY)
             status = after_link_request(PayPayStatus(before.status) if before else None)
             after = replace(before or _new_user(session.user_id), status=status)
             if status is PayPayStatus.LINK_PENDING:
@@ -237,7 +237,7 @@ class AccountLinks:
         use = SessionUse(session.nonce, digest, answer.result)
 
         def decide() -> Effect:
-            before = self._store.status(session.user_id, Provider.PAYPAY)
+            before = self._store.users.status(session.user_id, Provider.PAYPAY)
             if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
@@ -261,11 +261,11 @@ class AccountLinks:
                 self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
         except LinkTakenError:
             raise LinkRefusedError("this PayPay account is linked to another user here") from None
-        return self._store.link_session(session.nonce) or session
+        return self._store.links.session(session.nonce) or session
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
         """Keep what PayPay's support asks for on the timeline, if the user is known here."""
-        before = self._store.status(user_id, Provider.PAYPAY)
+        before = self._store.users.status(user_id, Provider.PAYPAY)
         if before is None:
             return
         event_id = f"api:link:{uuid.uuid4()}"

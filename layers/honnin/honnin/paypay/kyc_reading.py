@@ -72,7 +72,7 @@ class KycReads:
         SessionNotFoundError, PassportNotCompletedError
             PayPay does not know the QR any more, or the user has not finished.
         """
-        known = self._store.passport_qr(code_id)
+        known = self._store.links.passport_qr(code_id)
         if known is None:
             raise NotFoundError("no KYC Passport QR is known under this code id", code=ProblemCode.PASSPORT_QR_UNKNOWN)
         return self._read(
@@ -106,7 +106,7 @@ class KycReads:
 
     def _linked(self, user_id: str, code_id: str | None) -> tuple[UserStatus, str]:
         """The user and the authorization to ask PayPay with; raises `ConflictError` when there is none for this."""
-        status = self._store.status(user_id, Provider.PAYPAY)
+        status = self._store.users.status(user_id, Provider.PAYPAY)
         if status is None or not status.user_authorization_id:
             raise ConflictError(
                 "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",

@@ -149,10 +149,10 @@ class Submissions:
         Vexora has decided it, or when Vexora says, by a code that is known to mean it, that it has none, and the first
         poll is due as well (so that no late arrival is overlooked).
         """
-        before = self._store.status(user_id, Provider.VEXORA)
+        before = self._store.users.status(user_id, Provider.VEXORA)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
-        submission = self._store.submission(before.submission_id or "")
+        submission = self._store.submissions.get(before.submission_id or "")
         if self._is_to_be_asked(before, submission):
             asked = self._ask(before, submission)
             if asked is None and self._age(before) > self._first_poll:
@@ -246,7 +246,7 @@ class Submissions:
         decided: list[Effect] = []
 
         def decide() -> Effect | UserStatus:
-            now = self._store.status(before.user_id, Provider.VEXORA) if decided else before
+            now = self._store.users.status(before.user_id, Provider.VEXORA) if decided else before
             if now is None:
                 return decided[-1].after  # the user was erased meanwhile
             if (now.status, now.submission_id) != (before.status, before.submission_id):
