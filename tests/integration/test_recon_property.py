@@ -50,6 +50,8 @@ from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
 from honnin.status import BY_RESULT_CODE
 from honnin.store import Announcement, Effect, ReconFile, Store, UserStatus, ledger_shard
+from honnin.store.ledger import Ledger
+from honnin.store.recon import Recon
 from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.app import Sandbox, SandboxConfig, create_app
@@ -390,7 +392,7 @@ class World:
             user_id, "paypay", "VERIFIED", 1, read_at=at, kyc_read_at=at, user_authorization_id=linked, scopes=scopes
         )
         self.boundary.off = True
-        self.store.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
+        self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
         self.boundary.off = False
 
     def shards(self) -> str:
@@ -540,7 +542,7 @@ class World:
 
     def _drain(self) -> None:
         for _ in range(_MOST_ROUNDS):
-            if not (self.events or self.to_compare or self.store.recon_files_to_fetch()):
+            if not (self.events or self.to_compare or self.store.recon.to_fetch()):
                 return
             self._process(10, again=False)
             self._downloads.run(lambda: 300_000)
@@ -564,7 +566,7 @@ class World:
                 unseen |= self._check_file(file_type, day, repairs)
         for linked, user_id in self._owners().items():
             if linked not in unseen or self._schedule.recheck_all:
-                status = self.store.status(user_id, "paypay")
+                status = self.store.users.status(user_id, "paypay")
                 truth = self._truth(user_id)
                 _hold(status is not None and status.status == truth, f"{user_id} is {status}, the truth is {truth}")
 
@@ -580,7 +582,7 @@ class World:
     def _check_file(self, file_type: str, day: str, repairs: Mapping[str, int]) -> set[str]:
         """Check the comparisons of one file; returns whose lost change hides behind a webhook that was heard."""
         kind = FILE_TYPES[file_type].kind
-        files = [each for each in self.store.recon_files(file_type, day, day) if each.state != "MISSING"]
+        files = [each for each in self.store.recon.files(file_type, day, day) if each.state != "MISSING"]
         _hold([each.state for each in files] == ["COMPARED"], f"{file_type} of {day}: {files}")
         file = files[0]
         listed = set(_ids(self.objects.content[FileId(file_type, day, file.name).key]))
@@ -828,16 +830,24 @@ class DoneBeforeSentComparison(Comparison):
     """Notes that a shard is done before its repairs are on the queue: a crash between the two loses them."""
 
     def _shard(self, file: ReconFile, shard: str, dealt: Dealt, left_ms: Callable[[], int]) -> None:
-        self._store.recon_shard_done(file, shard)
+        self._store.recon.shard_done(file, shard)
         super()._shard(file, shard, dealt, left_ms)
 
 
-class DeafStore(Store):
+class DeafLedger(Ledger):
     """Does not hear what came within the hour after midnight."""
 
-    def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
+    def received(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
         """The lines of the day alone."""
-        return iter([]) if shard.startswith("late-") else super().heard(ledger, day, shard)
+        return iter([]) if shard.startswith("late-") else super().received(ledger, day, shard)
+
+
+class DeafStore(Store):
+    """With a deaf ledger."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.ledger = DeafLedger(self.table)
 
 
 class ForgetfulArrivals(Arrivals):
@@ -849,14 +859,22 @@ class ForgetfulArrivals(Arrivals):
             super()._arrived(key, left_ms)
 
 
-class StubbornStore(Store):
+class StubbornFiles(Recon):
     """Keeps the first notice of a file, though its URL has expired and a new one came."""
 
     def announce(self, announcement: Announcement) -> None:
         """Only the first one counts."""
-        known = self.recon_file(announcement.file_type, announcement.day, announcement.file_name)
+        known = self.file(announcement.file_type, announcement.day, announcement.file_name)
         if known is None:
             super().announce(announcement)
+
+
+class StubbornStore(Store):
+    """With stubborn files."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.recon = StubbornFiles(self.table)
 
 
 _SERIAL = itertools.count()

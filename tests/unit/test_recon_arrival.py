@@ -98,7 +98,7 @@ class Desk:
 
     def file(self) -> ReconFile:
         """The file in the table."""
-        found = self.store.recon_file(FILE.file_type, FILE.day, FILE.name)
+        found = self.store.recon.file(FILE.file_type, FILE.day, FILE.name)
         assert found is not None
         return found
 
@@ -165,7 +165,7 @@ def test_the_reminders_end_with_the_last_repair(desk: Desk) -> None:
     desk.put()
     desk.arrive()
     event_id = f"recon:{FILE.file_type}:{FILE.day}:{LINKED}"
-    desk.store._db.put_item(
+    desk.store.table.db.put_item(
         TableName="table",
         Item={
             name: {"S": value}
@@ -332,7 +332,7 @@ def test_a_letter_that_does_not_go_out_leaves_the_file_to_be_told_of(desk: Desk)
     desk.put(f"{LINKED},x\n")
 
     assert not desk.arrive()
-    assert desk.store.recon_file(FILE.file_type, FILE.day, FILE.name) is None
+    assert desk.store.recon.file(FILE.file_type, FILE.day, FILE.name) is None
     assert desk.arrive(receives=2)
     assert desk.arrive(receives=3)
 
