@@ -109,8 +109,8 @@ def run[M](
     `parse` reads a body for `process`, for example `Event.from_json`; its `ValueError` means that no retry can mend
     the message. `process` may raise `NotEnoughTimeError` for the rest to come again at once.
 
-    `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes back
-    to the same environment. Without it every receive counts, whatever its cause.
+    `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
+    back to the same environment. Without it every receive counts, whatever its cause.
     """
     return process_partial_response(
         event=dict(batch),
