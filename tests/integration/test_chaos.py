@@ -111,7 +111,7 @@ class UnrecordedStore(Store):
 class HastyNotifications(PayPayNotifications):
     """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def effect(self, event: Event) -> Effect | Unattached | Dropped:
         """Pretend at once that the effect is in the table."""
         effect = super().effect(event)
         self.written()

@@ -17,6 +17,8 @@ from honnin.event import Event, Provider
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
+from honnin.recon.notification import KIND as RECON_FILE
+from honnin.recon.notification import ReconNotifications
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.client import VexoraClient
@@ -25,9 +27,12 @@ from honnin.vexora.result import VexoraResults
 # How long a worker goes on asking anew after losing races. Then the queue gives the event another time.
 _RACING = timedelta(seconds=5)
 
+# The rule of a provider takes every kind of event for which there is no rule of its own.
+_ANY_KIND = ""
+
 
 class Rule(Protocol):
-    """What the events of one provider do."""
+    """What the events of one provider, or of one kind, do."""
 
     def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
         """Read the truth back and say what becomes of whom."""
@@ -47,6 +52,7 @@ class EventProcessor:
         vexora: VexoraClient,
         now: Callable[[], datetime],
         paypay: PayPayNotifications | None = None,
+        recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
     ) -> None:
         self._store = store
@@ -54,11 +60,13 @@ class EventProcessor:
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
-        self._rules: dict[str, Rule] = {Provider.VEXORA: VexoraResults(store, vexora, now)}
-        if sweep:
-            self._rules[Provider.HONNIN] = sweep
-        if paypay:
-            self._rules[Provider.PAYPAY] = paypay
+        rules: dict[tuple[str, str], Rule | None] = {
+            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now),
+            (Provider.PAYPAY, _ANY_KIND): paypay,
+            (Provider.PAYPAY, RECON_FILE): recon,
+            (Provider.HONNIN, _ANY_KIND): sweep,
+        }
+        self._rules = {key: rule for key, rule in rules.items() if rule}
 
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
@@ -91,9 +99,9 @@ class EventProcessor:
             self._publisher.announce(record)
 
     def _apply(self, event: Event) -> None:
-        rule = self._rules.get(event.provider)
+        rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
         if rule is None:
-            raise MalformedEventError(f"no rule for {event.provider}")
+            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
         begun = self._now()
         while True:
             effect = rule.effect(event)
