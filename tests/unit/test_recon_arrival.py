@@ -287,7 +287,7 @@ def test_a_failure_is_logged_by_its_type_alone(desk: Desk, capsys: pytest.Captur
 
     printed = capsys.readouterr().out
     assert "RuntimeError" in printed
-    assert "ReconCompareFailed" in printed
+    assert "recon comparison failed" in printed
     assert LINKED not in printed
     assert "signature" not in printed
 

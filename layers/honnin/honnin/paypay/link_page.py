@@ -41,7 +41,8 @@ def respond(finish: Callable[[], str]) -> Response[str]:
     except Exception as error:
         # A browser of anybody: it learns nothing of what is wrong here.
         logger().error("account link failed", error=type(error).__name__)
-        count("ConfigurationFault" if isinstance(error, ConfigurationError) else "AccountLinkFailed")
+        if isinstance(error, ConfigurationError):
+            count("ConfigurationFault")
         return _page(
             503,
             "ただいま処理できません。しばらくしてからもう一度お試しください。",

@@ -94,7 +94,6 @@ class Arrivals:
             # The type is enough; a message of AWS could hold anything.
             reason = str(error) if isinstance(error, HonninError) else ""
             logger().error("recon comparison failed", extra={"error": type(error).__name__, "reason": reason})
-            count("ReconCompareFailed")
             self.queue.again(record, worker.backoff_s(int(record.attributes.approximate_receive_count)))
             raise
 

@@ -175,7 +175,6 @@ class Downloads:
     def _stored(self, file: ReconFile, name: str, sha256: str, size: int) -> None:
         self._store.recon_file_stored(file, name=name, sha256=sha256, size=size, at=utc_text(self._now()))
         logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size})
-        count("ReconFileStored")
 
     def _known_hashes(self, file: ReconFile, base: FileId) -> set[str]:
         """The hashes of what is stored under this name, revisions included; none for a file that is not stored."""
