@@ -157,9 +157,7 @@ def _stayed(cli: Cli, places: Places) -> bool:
     """Whether letters are left, which is said: without it, nothing to move would look like nothing there."""
     left = {queue: number for queue, number in dead_letters.counts(cli.deployment, places).items() if number}
     for queue, number in left.items():
-        cli.screen.note(
-            f"{queue}: about {number} stay: came in meanwhile, or hidden by another reader for two minutes."
-        )
+        cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for two minutes.")
     return bool(left)
 
 

@@ -40,7 +40,7 @@ class ReconFiles:
     loopback: bool = False
 
     def announcement(self, event: Event, now: datetime) -> Announcement:
-        """The file that an event announces, with the state that it begins in.
+        """The file that a notification is about, with its first state.
 
         ANNOUNCED is to be fetched. REFUSED has a URL that breaks a rule, which is kept out of the table. IGNORED is of
         a type that we do not take (unknown, or not in `ReconFileTypes`). `now` is an aware moment.
