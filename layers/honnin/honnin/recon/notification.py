@@ -99,7 +99,7 @@ class ReconNotifications:
         if found.name_says or found.state != "ANNOUNCED":
             return found
         first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
-        known = self._store.recon_files(found.file_type, first, found.day)
+        known = self._store.recon.files(found.file_type, first, found.day)
         days = [each.day for each in known if each.name == found.file_name]
         return replace(found, day=days[0]) if days else found
 
