@@ -56,12 +56,6 @@ FOLDERS = {
 }
 OURS = set().union(*FOLDERS.values()) | {"tests", "functions"}
 
-type Import = tuple[str, str]
-"""The module that imports, and what it imports, both below `honnin`."""
-
-# Still to be mended.
-KNOWN: set[Import] = {("store", "recon.file_types")}
-
 
 def _imported(path: Path) -> Iterator[str]:
     """Every module that a file names in an import, and every name that it takes from one."""
@@ -102,10 +96,6 @@ def _graph() -> Mapping[str, frozenset[str]]:
     }
 
 
-def _imports() -> list[Import]:
-    return [(module, known) for module, all_known in _graph().items() for known in sorted(all_known)]
-
-
 ORDER = [name for _, row in LAYERS for name in row.split()]
 
 
@@ -138,13 +128,8 @@ def test_every_place_in_the_order_is_taken() -> None:
 
 @pytest.mark.parametrize("module", sorted(_modules()))
 def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
-    faults = {each: _fault(module, each) for each in _graph()[module] if (module, each) not in KNOWN}
+    faults = {each: _fault(module, each) for each in _graph()[module]}
     assert not {each: why for each, why in faults.items() if why}
-
-
-@pytest.mark.parametrize("known", sorted(KNOWN))
-def test_what_is_still_to_be_mended_is_still_there(known: Import) -> None:
-    assert known in _imports(), "mended: take it out of KNOWN"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
