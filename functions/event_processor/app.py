@@ -17,7 +17,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.client import VexoraClient
@@ -55,10 +55,12 @@ def _processor() -> EventProcessor:
                 Vault(settings().personal_data_bucket),
                 Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
             ),
-            recon_files=ReconFiles(
-                settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files
-            ),
             now=_now,
+        ),
+        recon=ReconNotifications(
+            store,
+            ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
+            _now,
         ),
         sweep=ErasureSweep(store, Vault(settings().personal_data_bucket)),
         publisher=Publisher(settings().event_bus, store),

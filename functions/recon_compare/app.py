@@ -1,4 +1,4 @@
-"""A recon file has arrived in the bucket: compare it with what we heard, queue who was missed, write the report."""
+"""A recon file has arrived in the bucket: compare it with the webhooks received, queue the missed users, report."""
 
 from datetime import UTC, datetime
 from functools import cache, partial

@@ -127,7 +127,7 @@ class UnrecordedStore(Store):
 class HastyNotifications(PayPayNotifications):
     """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
 
-    def decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def decide(self, event: Event) -> Effect | Unattached | Dropped:
         """Pretend at once that the decision is in the table."""
         decision = super().decide(event)
         if isinstance(decision, Effect):

@@ -45,7 +45,7 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison, Dealt
 from honnin.recon.download import Downloads, Source
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
@@ -325,9 +325,9 @@ class World:
                 store=self.store,
                 client=self._client,
                 archive=archive,
-                recon_files=ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True),
                 now=clock,
             ),
+            recon=ReconNotifications(self.store, ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True), clock),
         )
         source = Source(("127.0.0.1",), 1_000_000, loopback=True)
         self._downloads = self._parts.downloads(store=self.store, bucket=bucket, source=source, alarm=alarm, now=clock)

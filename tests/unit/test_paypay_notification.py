@@ -28,7 +28,7 @@ from honnin.paypay.notification import PayPayNotifications, product_of
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.status import BY_RESULT_CODE, KycProduct
 from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
 from honnin.times import utc_text
@@ -107,7 +107,6 @@ class Bench:
             store=self.store,
             client=paypay or self.paypay,
             archive=KycArchive(Vault("vault", self.s3), Selfies(())),
-            recon_files=ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)),
             now=self.clock,
         )
         return EventProcessor(
@@ -116,6 +115,9 @@ class Bench:
             vexora=FakeVexora(),
             now=self.clock,
             paypay=rule,
+            recon=ReconNotifications(
+                self.store, ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)), self.clock
+            ),
         )
 
     def link(

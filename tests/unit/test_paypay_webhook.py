@@ -26,7 +26,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store, UserStatus
 from honnin.vault import Vault
@@ -725,11 +725,11 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
         store=store,
         client=UnknowingPayPay(),
         archive=KycArchive(Vault("vault", s3), Selfies(())),
-        recon_files=recon_files or ReconFiles((), ()),
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
-    processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule)
+    recon = ReconNotifications(store, recon_files or ReconFiles((), ()), now)
+    processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule, recon=recon)
     for text in texts:
         processor.begin_batch()
         processor.process(Event.from_json(text))

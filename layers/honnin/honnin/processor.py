@@ -11,6 +11,8 @@ from honnin.event import Event, Provider
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
+from honnin.recon.notification import KIND as RECON_FILE
+from honnin.recon.notification import ReconNotifications
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.client import VexoraClient
@@ -18,6 +20,12 @@ from honnin.vexora.result import VexoraResults
 
 # How long a worker goes on deciding again after lost races. Then the queue gives the event another time.
 _RACING = timedelta(seconds=5)
+
+# The rule of a provider takes every kind of event for which there is no rule of its own.
+_ANY_KIND = ""
+
+# Reads the truth back and decides what an event does; raises the errors of `EventProcessor.process`.
+type Decide = Callable[[Event], Effect | Unattached | Announcement | Dropped]
 
 
 class EventProcessor:
@@ -31,6 +39,7 @@ class EventProcessor:
         vexora: VexoraClient,
         now: Callable[[], datetime],
         paypay: PayPayNotifications | None = None,
+        recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
     ) -> None:
         self._store = store
@@ -39,13 +48,13 @@ class EventProcessor:
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
-        self._rules: dict[str, Callable[[Event], Effect | Unattached | Announcement | Dropped]] = {
-            Provider.VEXORA: VexoraResults(store, vexora, now).decide
+        rules: dict[tuple[str, str], Decide | None] = {
+            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now).decide,
+            (Provider.PAYPAY, _ANY_KIND): paypay.decide if paypay else None,
+            (Provider.PAYPAY, RECON_FILE): recon.decide if recon else None,
+            (Provider.HONNIN, _ANY_KIND): sweep.decide if sweep else None,
         }
-        if sweep:
-            self._rules[Provider.HONNIN] = sweep.decide
-        if paypay:
-            self._rules[Provider.PAYPAY] = paypay.decide
+        self._rules = {key: rule for key, rule in rules.items() if rule}
 
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
@@ -92,9 +101,10 @@ class EventProcessor:
             count("EventApplied", provider=event.provider, cause=event.cause)
 
     def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
-        if event.provider not in self._rules:
-            raise MalformedEventError(f"no rule for {event.provider}")
-        return self._rules[event.provider](event)
+        decide = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
+        if decide is None:
+            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
+        return decide(event)
 
     def _committed(self, effect: Effect) -> None:
         """The change of the event itself is published by its record, which also tells whether that was done before."""

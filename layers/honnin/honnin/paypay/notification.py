@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from honnin import commit, times
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
@@ -18,10 +18,8 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import user_status
-from honnin.recon.file_types import SENT_AGAIN_FOR
-from honnin.recon.notification import ReconFiles
 from honnin.status import KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
-from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus
+from honnin.store import LEDGERS, Dropped, Effect, Heard, Store, Unattached, UserStatus
 from honnin.times import utc_text
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -52,11 +50,9 @@ class PayPayNotifications:
         store: Store,
         client: PayPayClient,
         archive: KycArchive,
-        recon_files: ReconFiles,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._recon_files = recon_files
         self._client = client
         self._archive = archive
         self._now = now
@@ -77,10 +73,8 @@ class PayPayNotifications:
             _, key, reading = self._decided
             self._shared[key] = reading, effect.after.version
 
-    def decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def decide(self, event: Event) -> Effect | Unattached | Dropped:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
-        if event.kind == "recon_file":
-            return self._recon_file(event)
         if self._store.erasure.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
@@ -100,16 +94,6 @@ class PayPayNotifications:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before)
-
-    def _recon_file(self, event: Event) -> Announcement:
-        """The announced file; one whose name says no day, sent again, is still the file of its first day."""
-        found = self._recon_files.announcement(event, self._now())
-        if found.name_says or found.state != "ANNOUNCED":
-            return found
-        first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
-        known = self._store.recon.files(found.file_type, first, found.day)
-        days = [each.day for each in known if each.name == found.file_name]
-        return replace(found, day=days[0]) if days else found
 
     def _read(self, event: Event, before: UserStatus) -> Effect:
         key = (event.subject, event.kind)

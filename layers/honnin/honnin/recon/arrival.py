@@ -1,4 +1,4 @@
-"""What happens when a recon file has arrived in the bucket: it is compared, reported, and announced on the bus.
+"""What happens when a recon file has arrived in the bucket: it is compared, reported, and published on the bus.
 
 The compare queue carries two kinds of message: S3's notification of a new object, and our own reminder to write a
 report again, because repairs were still under way.
@@ -92,7 +92,7 @@ class Arrivals:
         self.store.recon.reported(file, utc_text(self.now()), repairs, completed=True)
 
     def _file(self, key: str) -> ReconFile | None:
-        """The file of an object; one that nobody announced was put there by a person, and is compared too."""
+        """The file of an object; a file without a notification was put there by a person, and is compared too."""
         found = FileId.from_key(key)
         if found is None or found.file_type not in FILE_TYPES:
             logger().warning("an object that is no recon file", extra={"key": key})
@@ -104,7 +104,7 @@ class Arrivals:
         reason = str(error)
         logger().error("recon file invalid", extra={"file_type": file.file_type, "day": file.day, "reason": reason})
         count("ReconFileInvalid")
-        # Before the state: told twice is better than never.
+        # Alert before the state is recorded, so that a crash in between repeats the alert.
         self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
         facts = {"reason": reason, "compared_at": utc_text(self.now()), "bad_sample": error.sample}
         self.store.recon.end_comparison(file, "INVALID", facts)
