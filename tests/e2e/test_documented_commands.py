@@ -29,11 +29,12 @@ from local.deployment import STACK_NAME
 from local.stack import Stack
 from tests import documents
 from tests.documents import ROOT, Command
+from tests.e2e import schedules
 from tests.tables import template
 
 pytestmark = pytest.mark.e2e
 
-# The scheduled download runs every minute; after it come the comparison and the repair.
+# Its commands, a download, the comparison and the repair.
 _SESSION_S = 280
 # Between the outputs of two commands, with the exit code of the one before.
 _END = "\x1e"
@@ -122,7 +123,8 @@ def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, t
     pieces = [f"{_filled(each.script, stack)}\nprintf '{_END}%d\\n' $?\n" for each in said]
     script.write_text("set -u -o pipefail\n" + "".join(pieces), encoding="utf-8")
 
-    done = _shell(script, stack)
+    with schedules.firing(stack, "ReconDownloadFunctionEvery5Minutes"):
+        done = _shell(script, stack)
 
     outputs = re.split(f"{_END}(\\d+)\n", done.stdout)
     assert len(outputs) == 2 * len(said) + 1, f"stopped at: {said[len(outputs) // 2].script}\n{done.stderr}"
