@@ -1,12 +1,13 @@
 """A deployed local stack for the end-to-end tests: one for each half of them, so that two cores run them side by side.
 
-With `pytest -n 2 --dist loadgroup` each half is a worker's, on a stack of its own. In one process (a file alone, say)
+With `pytest -n 2` each half is a worker's, on a stack of its own. In one process (a file alone, say)
 one stack serves all.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ import local.stack
 from local import providers
 from local.providers import SEED_VARIABLE
 from local.stack import Stack
-from tests.e2e.halves import half_of
+from tests.e2e.halves import Halves
 
 # A first test waits for its stack, and a machine may be busy with something else.
 _TIMEOUT_S = 300
@@ -32,15 +33,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"the sandbox was unkind by the seed {seed} (repeat it: {SEED_VARIABLE}={seed})")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
+    """With `-n 2`: a half for each worker."""
+    return Halves(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its half, unless it says itself of which it is, and the time that a busy machine needs."""
+    """Give each test the time that a busy machine needs, unless it says itself how much."""
     for item in items:
-        if not item.path.is_relative_to(Path(__file__).parent):
-            continue
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(half_of(item.path.stem)))
-        if item.get_closest_marker("timeout") is None:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 

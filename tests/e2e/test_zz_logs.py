@@ -32,7 +32,7 @@ def _authorization_ids(stack: Stack) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("half", [pytest.param(each, marks=pytest.mark.xdist_group(each)) for each in HALVES])
+@pytest.mark.parametrize("half", HALVES)
 def test_no_log_record_of_the_run_holds_a_person_a_token_a_signature_or_an_authorization_id(
     stack: Stack, half: str
 ) -> None:
