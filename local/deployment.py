@@ -45,7 +45,7 @@ def build_lock() -> Iterator[None]:
     with _lock_file("lock") as building, _lock_file("users") as users:
         fcntl.flock(building, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_EX)
-        building.truncate(0)  # what is there is no longer what a run has built
+        building.truncate(0)  # whoever deploys next builds anew
         yield
 
 

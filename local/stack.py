@@ -103,7 +103,7 @@ class Stack:
         return self._physical_id(logical_id)
 
     def invoke(self, logical_id: str, event: Mapping[str, object] | None = None) -> Any:
-        """Invoke a function at once, past its schedule (`fire`), and return its result.
+        """Invoke a function at once, without its schedule (for that see `fire`), and return its result.
 
         LocalError with the function's own error when it fails.
         """
