@@ -765,7 +765,7 @@ def bench() -> Iterator[Bench]:
     """One moto and one sandbox for all schedules; moto is not safe under threads: there is one here."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-        modules = ("events", "paypay.notification", "recon.arrival", "recon.compare", "recon.download")
+        modules = ("processor", "paypay.notification", "recon.arrival", "recon.compare", "recon.download")
         for name in (*modules, "recon.notification"):
             environment.setattr(f"honnin.{name}.count", lambda *_texts, **_fields: None)
         environment.setattr("honnin.webhook._emit", lambda *_texts, **_fields: None)
