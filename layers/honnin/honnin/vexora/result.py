@@ -1,4 +1,4 @@
-"""What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then say what becomes of the user."""
+"""What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then decide what the user becomes."""
 
 from collections.abc import Callable
 from datetime import datetime
