@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
+from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
@@ -26,7 +27,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
     answer = worker.run(
-        event, context, process=_processor().process, queue=_queue(event), count_failure=_store().events.count_failure
+        event,
+        context,
+        parse=Event.from_json,
+        process=_processor().process,
+        queue=_queue(event),
+        count_failure=_store().events.count_failure,
     )
     _processor().end_batch()
     return answer

@@ -652,7 +652,9 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
         }
-        told = worker.run({"Records": [record]}, FakeLambdaContext(), process=process, queue=queue)
+        told = worker.run(
+            {"Records": [record]}, FakeLambdaContext(), parse=Event.from_json, process=process, queue=queue
+        )
         assert queue.parked == {}
         if not told["batchItemFailures"]:
             return receives, now - hours * 3600

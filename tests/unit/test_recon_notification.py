@@ -462,7 +462,7 @@ def sent(table: Table, store: Store | None = None, *, days: int = 0, **fields: A
     seconds = int(START.timestamp()) + days * 86_400
     came = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     notice = event(f"day-{days}", requested_at=str(seconds), received_at=came, **fields)
-    effect = rule.effect(notice)
+    effect = rule.decide(notice)
     assert isinstance(effect, Announcement)
     table.store.recon.announce(effect)
     return effect

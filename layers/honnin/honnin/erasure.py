@@ -183,7 +183,7 @@ class ErasureSweep:
         self._store = store
         self._vault = vault
 
-    def effect(self, event: Event) -> Dropped:
+    def decide(self, event: Event) -> Dropped:
         """Sweep. Many may write to the queue, so the event alone is no reason: it must name the user's certificate.
 
         Raises
@@ -200,9 +200,6 @@ class ErasureSweep:
             raise EventNotReadyError("the erasure broke off; repeat it")
         _swept(own[0], self._store, self._vault)
         return Dropped(event.event_id, "swept")
-
-    def written(self) -> None:
-        """Nothing to remember."""
 
 
 def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:

@@ -116,14 +116,24 @@ def paypay(request: Request) -> Answer:
         request,
         source_cidrs=os.environ["PAYPAY_SOURCE_CIDRS"].split(","),
         send=partial(send_message, os.environ["EVENT_QUEUE_URL"]),
+        send_recon_file=partial(send_message, os.environ["RECON_NOTICE_QUEUE_URL"]),
     )
 
 
-def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: Callable[[str], str]) -> Answer:
+def acknowledge_paypay(
+    request: Request,
+    *,
+    source_cidrs: Sequence[str],
+    send: Callable[[str], str],
+    send_recon_file: Callable[[str], str] | None = None,
+) -> Answer:
     """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
 
     What the notification is about is decided by its own `notification_type`: PayPay configures the four URLs by
     hand, and nothing that it sends may disappear, unknown types included.
+
+    `send_recon_file` is the queue of notifications of recon files, which can be fetched for two hours only; by default
+    they go where all others go.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
@@ -132,7 +142,7 @@ def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: C
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
-    return _queue(Provider.PAYPAY, event, send)
+    return _queue(Provider.PAYPAY, event, send_recon_file or send if event.kind == "recon_file" else send)
 
 
 def try_again() -> Answer:

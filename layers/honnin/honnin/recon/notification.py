@@ -93,7 +93,7 @@ class ReconNotifications:
         self._files = files
         self._now = now
 
-    def effect(self, event: Event) -> Announcement:
+    def decide(self, event: Event) -> Announcement:
         """The file to record. A file that is sent again under a name without a day belongs to its first day."""
         found = self._files.announcement(event, self._now())
         if found.name_says or found.state != "ANNOUNCED":
@@ -102,9 +102,6 @@ class ReconNotifications:
         known = self._store.recon.files(found.file_type, first, found.day)
         days = [each.day for each in known if each.name == found.file_name]
         return replace(found, day=days[0]) if days else found
-
-    def written(self) -> None:
-        """Nothing to remember."""
 
 
 def file_name(url: str) -> str:
