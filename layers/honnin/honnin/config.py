@@ -81,7 +81,7 @@ class Settings:
 
     @cached_property
     def dead_letter_queue_url(self) -> str:
-        """URL of the dead-letter queue, for messages that no retry can mend."""
+        """URL of the dead-letter queue, where a worker moves what no retry can mend."""
         return self._required("DEAD_LETTER_QUEUE_URL")
 
     @cached_property

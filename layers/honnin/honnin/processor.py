@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from honnin.commit import Commits
 from honnin.erasure import ErasureSweep
@@ -24,8 +25,12 @@ _RACING = timedelta(seconds=5)
 # The rule of a provider takes every kind of event for which there is no rule of its own.
 _ANY_KIND = ""
 
-# Reads the truth back and decides what an event does; raises the errors of `EventProcessor.process`.
-type Decide = Callable[[Event], Effect | Unattached | Announcement | Dropped]
+
+class Rule(Protocol):
+    """What the events of one provider, or of one kind, do."""
+
+    def decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+        """Read the truth back and decide what the event does."""
 
 
 class EventProcessor:
@@ -48,11 +53,11 @@ class EventProcessor:
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
-        rules: dict[tuple[str, str], Decide | None] = {
-            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now).decide,
-            (Provider.PAYPAY, _ANY_KIND): paypay.decide if paypay else None,
-            (Provider.PAYPAY, RECON_FILE): recon.decide if recon else None,
-            (Provider.HONNIN, _ANY_KIND): sweep.decide if sweep else None,
+        rules: dict[tuple[str, str], Rule | None] = {
+            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now),
+            (Provider.PAYPAY, _ANY_KIND): paypay,
+            (Provider.PAYPAY, RECON_FILE): recon,
+            (Provider.HONNIN, _ANY_KIND): sweep,
         }
         self._rules = {key: rule for key, rule in rules.items() if rule}
 
@@ -101,10 +106,10 @@ class EventProcessor:
             count("EventApplied", provider=event.provider, cause=event.cause)
 
     def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
-        decide = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
-        if decide is None:
+        rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
+        if rule is None:
             raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
-        return decide(event)
+        return rule.decide(event)
 
     def _committed(self, effect: Effect) -> None:
         """The change of the event itself is published by its record, which also tells whether that was done before."""

@@ -1,7 +1,7 @@
-"""The one loop over a batch from a queue: which messages are done, which come again and when, which are parked.
+"""The one loop over a batch from a queue: which messages are done, come again, or are moved away.
 
 Retrying happens here and nowhere else (docs/decisions.md#4): a retryable failure lengthens the message's
-visibility time-out; what no retry can mend is parked in the dead-letter queue at the third failure *of that kind*.
+visibility time-out; what no retry can mend is moved to the dead-letter queue at the third failure *of that kind*.
 SQS counts receives of any cause, so an outage before would leave such a message no second try.
 """
 
@@ -167,7 +167,7 @@ def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure |
     try:
         return count_failure(record.message_id, type(error).__name__) >= _PARK_AT_FAILURE
     except (BotoCoreError, ClientError):
-        # Not counted, so not parked: the message comes again, and is counted then.
+        # Not counted: the message comes again, and is counted then.
         return False
 
 
@@ -191,7 +191,7 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
     frames = [] if isinstance(error, HonninError) else _frames(error)
     unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
     logger().error(
-        "event parked" if parked else "event comes again",
+        "event moved to the dead-letter queue" if parked else "event comes again",
         message_id=record.message_id,
         aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",
