@@ -26,7 +26,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
-from tests.broken_stores import RecordFirstStore, UnfencedStore
+from tests.fakes.stores import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 
 if TYPE_CHECKING:

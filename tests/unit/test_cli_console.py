@@ -33,8 +33,8 @@ from honninctl.console.wording import LANGUAGES, Wording, preferred
 from honninctl.dead_letters import RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
 from honninctl.recon import CalendarDay, DayState
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
-from tests.unit.test_cli_recon import DAY, TYPE, USERS, Recon
+from tests.fakes.cli import FakeDeployment, Service, client_error, run
+from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"

@@ -30,7 +30,7 @@ from honnin.store import (
 from honnin.vault import Vault
 from honninctl import command
 from honninctl.failures import NotFoundError
-from tests.unit.cli_fakes import FakeDeployment, run, state_table
+from tests.fakes.cli import FakeDeployment, run, state_table
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 REPAIR = f"recon:kyc_passport_sync_recon:2026-11-20:{AUTHORIZATION}"

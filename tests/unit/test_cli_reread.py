@@ -20,7 +20,7 @@ from honnin.store import Certificate, Effect, Store, Submission, UserStatus
 from honninctl import command, reread
 from honninctl.failures import ExitCode
 from tests.fakes import FakeBus, FakeVexora
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run, state_table
+from tests.fakes.cli import FakeDeployment, Service, client_error, run, state_table
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 AT = "2026-04-01T03:00:00.000Z"

@@ -40,8 +40,8 @@ from honnin.vault import Vault
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
 from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb, s3
+from tests.fakes.paypay import FakePayPay, answer
 from tests.tables import create_table
-from tests.unit.test_paypay_notification import FakePayPay, answer
 
 USER = "user-1"
 FORMER = "auth-former-5b0c"

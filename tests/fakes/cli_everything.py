@@ -1,6 +1,6 @@
 """Every command of honninctl in one process, on a deployment that answers in Japanese.
 
-`python -m tests.unit.cli_everything SECRET RESULT`; test_cli_streams.py runs it under terminals that cannot show it
+`python -m tests.fakes.cli_everything SECRET RESULT`; test_cli_streams.py runs it under terminals that cannot show it
 all. The exit codes go to the file RESULT.
 """
 
@@ -18,7 +18,7 @@ from moto import mock_aws
 from honnin.store import Effect, Store, Submission, UserStatus
 from honninctl import app, command, dead_letters, doctor
 from honninctl.console import server
-from tests.unit.cli_fakes import FakeDeployment, Service, state_table
+from tests.fakes.cli import FakeDeployment, Service, state_table
 
 AT = "2026-04-01T03:00:00.000Z"
 NAME = "テスト ハナコ〜①é😀"
