@@ -2,11 +2,10 @@
 
 import json
 
-import boto3
-
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.store import Effect, Heard, ReconFile, Store, UserStatus
 from tests.fakes.cli import FakeDeployment, state_table
+from tests.fakes.memory import dynamodb, s3
 
 TYPE = "kyc_passport_sync_recon"
 
@@ -27,11 +26,9 @@ class Recon:
     """A table and a bucket. Four users are linked; webhooks named the first two on the day."""
 
     def __init__(self) -> None:
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        self.s3 = s3
-        self.store = Store(state_table(), boto3.client("dynamodb"))
-        self.bucket = ReconBucket("recon", s3)
+        self.s3 = s3("recon")
+        self.store = Store(state_table(), dynamodb())
+        self.bucket = ReconBucket("recon", self.s3)
         self.deployment = FakeDeployment({"StateTableName": "StateTable", "ReconBucketName": "recon"})
         for number, (user_id, authorization) in enumerate(USERS.items()):
             heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
@@ -68,6 +65,6 @@ class Recon:
 
     def everything(self) -> str:
         """All that is in table and bucket, to see that nothing is written."""
-        items = boto3.client("dynamodb").scan(TableName="StateTable")["Items"]
+        items = dynamodb().scan(TableName="StateTable")["Items"]
         objects = self.s3.list_objects_v2(Bucket="recon").get("Contents", [])
         return json.dumps([items, [(each["Key"], each["ETag"]) for each in objects]], sort_keys=True, default=str)

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from honnin import times
 from honnin.store import ReconFile
@@ -14,6 +13,7 @@ from honninctl import command, recon
 from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import run
 from tests.fakes.cli_recon import DAY, FILE, NOON, TYPE, USERS, Recon
+from tests.fakes.memory import memory_aws
 
 OTHERS = ("kyc_passport_risk_sync_recon", "kyc_passport_account_status_sync_recon")
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recon]:
-    with mock_aws():
+    with memory_aws():
         made = Recon()
         monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
         yield made

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin import worker
 from honnin.errors import (
@@ -31,6 +29,7 @@ from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
+from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
 from tests.tables import create_table
 
@@ -39,12 +38,11 @@ PASSPORT = ("mini_app_kyc_passport",)
 
 
 class Bench:
-    """A table on moto, a fake PayPay, and as many workers as a test wants; all share one clock."""
+    """A table in memory, a fake PayPay, and as many workers as a test wants; all share one clock."""
 
     def __init__(self) -> None:
-        self.db = boto3.client("dynamodb")
-        self.s3 = boto3.client("s3")
-        self.s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        self.db = dynamodb()
+        self.s3 = s3("vault")
         self.clock = FakeClock()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self.paypay = FakePayPay()
@@ -113,7 +111,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with mock_aws():
+    with memory_aws():
         yield Bench()
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications
@@ -16,8 +15,8 @@ from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, file_name
 from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
-from tests import fakes
 from tests.fakes import START, FakeClock
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -251,7 +250,7 @@ class Table:
     """The table, and notices that come one after the other, a minute apart."""
 
     def __init__(self) -> None:
-        self.db = fakes.dynamodb()
+        self.db = dynamodb()
         self.clock = FakeClock()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self._number = 0
@@ -285,7 +284,7 @@ class Table:
 
 @pytest.fixture
 def table() -> Iterator[Table]:
-    with mock_aws():
+    with memory_aws():
         yield Table()
 
 
