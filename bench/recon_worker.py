@@ -63,7 +63,7 @@ def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:
     from honnin.times import utc_text
 
     store, now = Store(table), datetime.now(UTC)
-    store.announce(
+    store.recon.announce(
         Announcement(
             event_id=f"bench:{name}",
             file_type=recon_data.FILE_TYPE,

@@ -44,7 +44,7 @@ def export(
     NotFoundError
         Neither the table nor the bucket knows the user.
     """
-    footprint = deployment.store.footprint(user_id, expired=False)
+    footprint = deployment.store.erasure.footprint(user_id, expired=False)
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
@@ -70,12 +70,12 @@ def _of_table(
 ) -> dict[str, Any]:
     """What the table holds; unmasked, but for what only `reveal` shows at all."""
     ids = footprint.authorization_ids
-    waiting = [each for name in ids for each in store.waiting(name)]
+    waiting = [each for name in ids for each in store.links.waiting(name)]
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
-    records = store.events(list(dict.fromkeys(named)))
-    links = [{"userAuthorizationId": name, "userId": user} for name, user in store.linked_users(ids).items()]
+    records = store.events.get_many(list(dict.fromkeys(named)))
+    links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
-    submissions = filter(None, map(store.submission, footprint.submission_ids))
+    submissions = filter(None, map(store.submissions.get, footprint.submission_ids))
     until = now.astimezone(UTC).isoformat()
     return {
         "statuses": [_status(each) for each in footprint.statuses],
@@ -85,9 +85,9 @@ def _of_table(
         "timeline": [_entry(each) for each in reversed(footprint.entries)],
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
-        "ledgerLines": [_line(name, each) for name in ids for each in store.ledger_lines(name, until)],
+        "ledgerLines": [_line(name, each) for name in ids for each in store.ledger.lines(name, until)],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
-        "erasures": [_erasure(each) for each in store.certificates(footprint.user_id)],
+        "erasures": [_erasure(each) for each in store.erasure.certificates(footprint.user_id)],
     }
 
 
@@ -172,10 +172,10 @@ def _erasure(certificate: "Certificate") -> dict[str, Any]:
 def _qrs(store: "Store", footprint: "Footprint", *, whole_table: bool) -> Iterator["LinkSession | PassportQr"]:
     """The QRs of a user: the codes that the statuses name, or whatever the whole table holds."""
     if whole_table:
-        yield from store.qrs_of(footprint.user_id)
+        yield from store.restore.qrs_of(footprint.user_id)
         return
     for status in footprint.statuses:
-        code = store.passport_qr(status.code_id) if status.code_id else None
+        code = store.links.passport_qr(status.code_id) if status.code_id else None
         if code:
             yield code
 

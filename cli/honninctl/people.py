@@ -60,7 +60,7 @@ def submissions(
     """
     store = deployment.store
     found = []
-    for each in store.due_submissions(_END_OF_TIME) if only_open else store.all_submissions():
+    for each in store.submissions.due(_END_OF_TIME) if only_open else store.restore.submissions():
         seen(1)
         found.append(submission_json(each))
     return sorted(found, key=lambda each: str(each["submittedAt"]))

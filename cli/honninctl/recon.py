@@ -96,7 +96,7 @@ def report(deployment: Deployment, day: str, *, reveal: bool) -> dict[str, Any]:
     bucket = _bucket(deployment)
     files = []
     for file_type in file_types(deployment):
-        told = telling(deployment.store.recon_files(file_type, day, day))
+        told = telling(deployment.store.recon.files(file_type, day, day))
         files += [_reported(deployment, bucket, each, reveal=reveal) for each in told]
         if not told:
             files.append({"fileType": file_type, "day": day, "state": "NONE"})
@@ -121,7 +121,7 @@ def dry_run(
     bucket = _bucket(deployment)
     files = []
     for file_type in file_types(deployment):
-        stored = [each for each in deployment.store.recon_files(file_type, day, day) if each.is_stored]
+        stored = [each for each in deployment.store.recon.files(file_type, day, day) if each.is_stored]
         files += [_compared_anew(deployment, bucket, each, read, reveal=reveal) for each in stored]
     if not files:
         raise NotFoundError(f"no recon file of {day} is stored")
@@ -130,7 +130,7 @@ def dry_run(
 
 def stored_bytes(deployment: Deployment, day: str) -> int:
     """How many bytes `dry_run` will read."""
-    files = (each for file_type in file_types(deployment) for each in deployment.store.recon_files(file_type, day, day))
+    files = (each for file_type in file_types(deployment) for each in deployment.store.recon.files(file_type, day, day))
     return sum(each.size or 0 for each in files if each.is_stored)
 
 
@@ -143,7 +143,7 @@ def calendar(deployment: Deployment, days: int, now: datetime) -> list[CalendarD
     found: dict[tuple[str, str], list[ReconFile]] = {}
     kinds = file_types(deployment)
     for file_type in kinds:
-        for each in deployment.store.recon_files(file_type, shown[-1], shown[0]):
+        for each in deployment.store.recon.files(file_type, shown[-1], shown[0]):
             found.setdefault((each.day, file_type), []).append(each)
     return [calendar_day(day, file_type, found.get((day, file_type), []), now) for day in shown for file_type in kinds]
 
@@ -245,7 +245,7 @@ def _compared_anew(
             names += [*result.missed, *result.recheck]
     outcomes = list(reports.outcomes(deployment.store, file, names))
     waiting = [each for each in outcomes if each["outcome"] == reports.WAITING]
-    users = deployment.store.linked_users([each["userAuthorizationId"] for each in waiting])
+    users = deployment.store.links.users([each["userAuthorizationId"] for each in waiting])
     return {
         **facts,
         "valid": True,

@@ -65,9 +65,9 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     UsageError
         There is nothing to read yet: the user has not agreed at PayPay.
     """
-    statuses = deployment.store.statuses(user_id)
+    statuses = deployment.store.users.statuses(user_id)
     if not statuses:
-        erased = bool(deployment.store.certificates(user_id))
+        erased = bool(deployment.store.erasure.certificates(user_id))
         raise NotFoundError(
             f"{user_id} was erased: nobody is left to be read" if erased else f"no provider knows a user {user_id}"
         )
@@ -97,7 +97,7 @@ def outcomes(
     until = monotonic() + timeout_s
     found: dict[str, TimelineEntry] = {}
     while True:
-        entries, _ = deployment.store.timeline(user_id, _ENTRIES)
+        entries, _ = deployment.store.users.timeline(user_id, _ENTRIES)
         known = len(found)
         ids = {each.event_id for each in asked}
         found |= {each.event_id: each for each in entries if each.event_id in ids}

@@ -26,7 +26,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
     answer = worker.run(
-        event, context, process=_processor().process, queue=_queue(event), count_failure=_store().count_failure
+        event, context, process=_processor().process, queue=_queue(event), count_failure=_store().events.count_failure
     )
     _processor().end_batch()
     return answer

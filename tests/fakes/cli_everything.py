@@ -89,11 +89,11 @@ class Scripted(FakeDeployment):
     def _send(self, *, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803
         event = json.loads(MessageBody)
         if event.get("cause") == "operator":
-            before = self.store.status("u-1", "vexora")
+            before = self.store.users.status("u-1", "vexora")
             assert before
             after = replace(before, status="APPROVED", version=before.version + 1)
             effect = Effect(event["event_id"], "result_read", "operator", AT, before, after, {"providerCode": NAME})
-            self.store.apply(effect)
+            self.store.events.apply(effect)
         return {"MessageId": "1"}
 
     def _delete(self, **_: Any) -> None:
@@ -116,10 +116,10 @@ def _prepared() -> Scripted:
     store = Store(state_table(), dynamodb())
     after = UserStatus("u-1", "vexora", "PENDING", 1, submission_id="sub-1", submitted_at=AT)
     opens = Submission("sub-1", "u-1", "PENDING", AT, due_at=AT)
-    store.apply(Effect("api:1", "submission_started", "api", AT, None, after, {"reason": NAME}, opens=opens))
+    store.events.apply(Effect("api:1", "submission_started", "api", AT, None, after, {"reason": NAME}, opens=opens))
     s3("recon")
     s3("vault").put_object(Bucket="vault", Key="paypay/u-1/a.json", Body=json.dumps({"name": NAME}).encode())
-    store.recon_missing("kyc_passport_sync_recon", "2026-03-31", AT)
+    store.recon.missing("kyc_passport_sync_recon", "2026-03-31", AT)
     return Scripted()
 
 

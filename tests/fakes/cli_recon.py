@@ -34,7 +34,7 @@ class Recon:
             heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
             after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=authorization)
             effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True, heard=heard)
-            self.store.apply(effect)
+            self.store.events.apply(effect)
 
     def put(self, *rows: str, name: str = FILE.name) -> FileId:
         """Store a file with these rows, and record it as stored."""
@@ -42,26 +42,26 @@ class Recon:
         body = "".join(f"{row}\n" for row in ("userAuthorizationId", *rows)).encode()
         self.s3.put_object(Bucket="recon", Key=file.key, Body=body)
         known = ReconFile(TYPE, DAY, name, "ANNOUNCED")
-        self.store.recon_file_stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
+        self.store.recon.stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
         return file
 
     def compared(self, missed: list[str], *, at: str = "2026-11-21T00:10:00.000Z", **repairs: int) -> None:
         """Record that the stored file was compared, with its report."""
-        file = self.store.recon_file(TYPE, DAY, FILE.name)
+        file = self.store.recon.file(TYPE, DAY, FILE.name)
         assert file is not None
         facts = {"counts": {"missed": len(missed), "rows": 4}, "compared_at": at}
-        self.store.end_recon_comparison(file, "COMPARED", facts)
+        self.store.recon.end_comparison(file, "COMPARED", facts)
         if repairs:
-            self.store.recon_reported(file, at, repairs)
+            self.store.recon.reported(file, at, repairs)
         report = {"missed": [{"userAuthorizationId": each} for each in missed]}
         self.s3.put_object(Bucket="recon", Key=FILE.report_key, Body=json.dumps(report).encode())
 
     def repaired(self, user_id: str, status: str) -> None:
         """Apply the repair of a missed user."""
-        before = self.store.status(user_id, "paypay")
+        before = self.store.users.status(user_id, "paypay")
         event_id = f"recon:{TYPE}:{DAY}:{USERS[user_id]}"
         after = UserStatus(user_id, "paypay", status, 2, user_authorization_id=USERS[user_id])
-        self.store.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
+        self.store.events.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
 
     def everything(self) -> str:
         """All that is in table and bucket, to see that nothing is written."""

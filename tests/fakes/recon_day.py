@@ -36,7 +36,9 @@ class ReconDay:
         for each in ids:
             event_id = f"paypay:{self.type.kind}:noon-{self.day}-{each}"
             heard = Heard(self.type.kind, self.day, each, at)
-            self._stack.store.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, each, {}, heard))
+            self._stack.store.events.keep(
+                Unattached(event_id, "paypay", "unknown_user", "webhook", at, each, {}, heard)
+            )
 
     def hear(self, processor: Function, user_authorization_id: str, at: str) -> None:
         """A webhook that came at that time (UTC) goes through the queue and the processor."""
@@ -58,13 +60,13 @@ class ReconDay:
             user_authorization_id=user_authorization_id,
         )
         effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
-        self._stack.store.apply(effect)
+        self._stack.store.events.apply(effect)
 
     def announce(self, name: str = "", requested_at: str = "") -> None:
         """Record the file as announced."""
         requested_at = requested_at or self.at("03:00:00", days=1)
         url = "https://recon.example.jp/files/x.csv?signature=sample"
-        self._stack.store.announce(
+        self._stack.store.recon.announce(
             Announcement(
                 event_id=f"paypay:recon_file:{name or self.name}-{requested_at}",
                 file_type=self.type.name,
@@ -95,7 +97,7 @@ class ReconDay:
         self.announce(name, requested_at)
         file = self.file(name)
         at = self.at("03:05:00", days=1)
-        self._stack.store.recon_file_stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
+        self._stack.store.recon.stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
         self.store(content, name)
 
     def listing(self, *ids: str) -> str:
@@ -108,7 +110,7 @@ class ReconDay:
 
     def file(self, name: str = "") -> ReconFile:
         """The file as it is in the table."""
-        found = self._stack.store.recon_file(self.type.name, self.day, name or self.name)
+        found = self._stack.store.recon.file(self.type.name, self.day, name or self.name)
         assert found is not None
         return found
 

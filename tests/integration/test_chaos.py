@@ -132,7 +132,7 @@ class SilentProcessor(EventProcessor):
 
     def process(self, event: Event) -> None:
         """Leave alone what has taken effect."""
-        if self._store.event(event.event_id) is None:
+        if self._store.events.get(event.event_id) is None:
             super().process(event)
 
 

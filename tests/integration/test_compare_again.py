@@ -50,7 +50,7 @@ class Lost:
 
     def _link(self, user_id: str) -> str:
         self._merchant.link(user_id)
-        status = self.stack.store.status(user_id, "paypay")
+        status = self.stack.store.users.status(user_id, "paypay")
         assert status is not None
         assert status.user_authorization_id is not None
         return status.user_authorization_id

@@ -60,7 +60,7 @@ class Shop:
 
     def linked(self, user_id: str = USER) -> str:
         """The user's present authorization."""
-        found = self.stack.store.status(user_id, "paypay")
+        found = self.stack.store.users.status(user_id, "paypay")
         assert found is not None
         assert found.user_authorization_id is not None
         return found.user_authorization_id
@@ -143,7 +143,7 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     assert (entries[0]["what"], entries[0]["to"]) == ("erased", "ERASED")
     assert not [each for each in entries if each["detail"]]
     assert {"VERIFIED", "LINKED", "PENDING"} <= {each["to"] for each in entries}
-    found = stack.store.submission(submission)
+    found = stack.store.submissions.get(submission)
     assert found is not None
     assert (found.user_id, found.due_at) == ("", None)
     assert certificate["userId"] == USER
@@ -185,14 +185,14 @@ def test_unlinking_too_late_is_a_409_that_says_why(shop: Shop, stack: Deployment
 def test_two_at_once_are_a_certificate_and_a_503_with_retry_after(shop: Shop, stack: Deployment) -> None:
     shop.live()
     now = utc_now()
-    assert stack.store.claim_erasure(USER, utc_text(now), utc_text(now + timedelta(seconds=20)))
+    assert stack.store.erasure.claim(USER, utc_text(now), utc_text(now + timedelta(seconds=20)))
     before = stack.items()
 
     status, problem = shop.erase()
 
     assert (status, problem["status"]) == (503, 503)
     assert stack.items() == before
-    stack.store.release_erasure(USER, utc_text(now + timedelta(seconds=20)))
+    stack.store.erasure.release(USER, utc_text(now + timedelta(seconds=20)))
     assert shop.erase()[0] == 200
 
 
@@ -348,7 +348,7 @@ def test_a_user_who_comes_back_is_not_swept(shop: Shop, stack: Deployment, monke
     first = shop.erase()[1]
     shop.merchant.link()
     linked = shop.linked()
-    assert not stack.store.is_erased(linked)
+    assert not stack.store.erasure.is_erased(linked)
     assert shop.merchant.kyc()["json"]["kyc"]["lastName"] == NAME
     stored = shop.versions()
     assert stored
@@ -423,7 +423,7 @@ def test_a_qr_from_before_the_erasure_links_nobody(shop: Shop, stack: Deployment
 
     shop.merchant.come_back(location)
 
-    assert stack.store.statuses(USER) == []
+    assert stack.store.users.statuses(USER) == []
 
 
 def test_reading_the_kyc_of_an_erased_user_asks_for_a_link_and_reads_nothing(shop: Shop) -> None:

@@ -40,7 +40,7 @@ def call_back(stack: Deployment, submission_id: str, claims: str = "2", serial: 
 
 
 def status_of(stack: Deployment, user_id: str = "user-0001") -> UserStatus:
-    status = stack.store.status(user_id, "vexora")
+    status = stack.store.users.status(user_id, "vexora")
     assert status is not None
     return status
 
@@ -57,7 +57,7 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
     decide(box)
     after = UserStatus("user-0001", "vexora", "SUBMITTING", 1, submission_id=SAMPLE_ID, submitted_at=now)
     opened = Submission(SAMPLE_ID, "user-0001", "SUBMITTING", now, due_at=now)
-    stack.store.apply(
+    stack.store.events.apply(
         Effect(f"api:{SAMPLE_ID}:started", "submission_started", "api", now, None, after, {}, opens=opened)
     )
 
@@ -69,10 +69,10 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
     assert (status.status, status.provider_status, status.version) == ("APPROVED", "2", 2)
     assert status.read_at is not None
     assert told(stack) == [("SUBMITTING", "APPROVED")]
-    submission = stack.store.submission(SAMPLE_ID)
+    submission = stack.store.submissions.get(SAMPLE_ID)
     assert submission is not None
     assert (submission.status, submission.due_at is None or submission.polls == 0) == ("APPROVED", True)
-    assert list(stack.store.due_submissions("9999")) == []
+    assert list(stack.store.submissions.due("9999")) == []
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("approve", "APPROVED"), ("reject", "REJECTED")])
@@ -101,7 +101,7 @@ def test_a_claim_that_the_provider_does_not_confirm_changes_nothing(stack: Deplo
     after = status_of(stack)
     assert (after.status, after.version) == ("PENDING", before.version + 1)
     assert stack.published() == []
-    [newest], _ = stack.store.timeline("user-0001", 1)
+    [newest], _ = stack.store.users.timeline("user-0001", 1)
     assert (newest.what, newest.detail["claimed"]) == ("result_read", "2")
 
 
@@ -313,7 +313,7 @@ def test_a_crash_between_commit_and_publish_is_made_good_when_the_event_comes_ag
     assert stack.process(processor, 120_000) == []
 
     assert told(stack) == [("PENDING", "APPROVED")]
-    assert list(stack.store.unpublished("9999")) == []
+    assert list(stack.store.events.unpublished("9999")) == []
 
 
 def test_a_bus_that_fails_brings_the_event_again_and_it_is_told_then(

@@ -66,13 +66,13 @@ class Bench:
 
     def status(self, user_id: str = USER) -> UserStatus:
         """The user's present status."""
-        found = self.stack.store.status(user_id, "paypay")
+        found = self.stack.store.users.status(user_id, "paypay")
         assert found is not None
         return found
 
     def newest(self, user_id: str = USER) -> TimelineEntry:
         """The newest entry of the user's timeline."""
-        return self.stack.store.timeline(user_id, 1)[0][0]
+        return self.stack.store.users.timeline(user_id, 1)[0][0]
 
     def calls(self, user_id: str = USER) -> Mapping[str, int]:
         """How often each endpoint of PayPay was called for the user."""
@@ -240,14 +240,14 @@ def test_what_came_before_the_link_is_attached_by_it_once(bench: Bench, capsys: 
     ids = [bench.notify("kyc", granted.id), bench.notify("risk", granted.id)]
     assert bench.process() == []
     assert metrics(capsys).count("EventOfUnknownUser") == 2
-    assert bench.stack.store.status(USER, "paypay") is None
+    assert bench.stack.store.users.status(USER, "paypay") is None
 
     asked = bench.merchant.ask(scopes=PASSPORT)
     location = bench.merchant.press(asked)
     bench.merchant.come_back(location)
     bench.merchant.come_back(location)  # redirects are known to come twice
 
-    entries = [entry.event_id for entry in bench.stack.store.timeline(USER, 50)[0]]
+    entries = [entry.event_id for entry in bench.stack.store.users.timeline(USER, 50)[0]]
     assert [entries.count(each) for each in ids] == [1, 1]
     waiting = [item["sk"] for item in bench.stack.items() if item["pk"] == f"PAYPAY#{granted.id}"]
     assert waiting == ["LINK"]
@@ -286,7 +286,7 @@ def test_a_duplicate_notification_has_no_second_effect(bench: Bench) -> None:
         bench.notify("kyc", linked, notification_id="same")
         assert bench.process() == []
     assert bench.calls() == {"kyc_passport": 1}
-    entries = [entry.event_id for entry in bench.stack.store.timeline(USER, 50)[0]]
+    entries = [entry.event_id for entry in bench.stack.store.users.timeline(USER, 50)[0]]
     assert entries.count("paypay:kyc:same") == 1
     assert len(bench.stack.published()) == 1
 
@@ -299,7 +299,7 @@ def test_events_of_one_user_in_one_batch_cost_one_read_and_the_next_batch_anothe
     assert bench.calls() == {"kyc_passport": 1}
     bench.told("kyc", linked)
     assert bench.calls() == {"kyc_passport": 2}
-    assert sum(entry.what == "kyc_read" for entry in bench.stack.store.timeline(USER, 50)[0]) == 6
+    assert sum(entry.what == "kyc_read" for entry in bench.stack.store.users.timeline(USER, 50)[0]) == 6
 
 
 def test_a_webhook_is_in_the_ledger_and_a_missed_one_of_recon_is_not(bench: Bench) -> None:

@@ -229,7 +229,7 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
     invalid.arrive("no, id\n")
     invalid.compare()
     missing = "kyc_passport_account_status_sync_recon"
-    stack.store.recon_missing(missing, announced.day, announced.at("10:15:00", days=1))
+    stack.store.recon.missing(missing, announced.day, announced.at("10:15:00", days=1))
 
     status, body = report(function, announced.day)
 
@@ -246,7 +246,7 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
 
 def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, function: Function) -> None:
     recon = ReconDay(stack)
-    stack.store.recon_missing(recon.type.name, recon.day, recon.at("10:15:00", days=1))
+    stack.store.recon.missing(recon.type.name, recon.day, recon.at("10:15:00", days=1))
     recon.announce()
 
     _, body = report(function, recon.day)
@@ -279,11 +279,11 @@ def test_the_repairs_of_more_users_than_are_shown_are_those_of_the_last_report(
 
 def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(stack: Deployment, function: Function) -> None:
     Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
-    status = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     linked = status.user_authorization_id or ""
     recon = ReconDay(stack)
     Merchant(stack).link("user-0002", scopes=["get_kyc_info"])
-    other = stack.store.status("user-0002", "paypay") or pytest.fail("no status")
+    other = stack.store.users.status("user-0002", "paypay") or pytest.fail("no status")
     recon.arrive(recon.listing(linked, LINKED, other.user_authorization_id or ""))
     recon.compare()
     path = "/users/user-0001/personal-data"

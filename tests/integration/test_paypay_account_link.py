@@ -31,7 +31,7 @@ def merchant(stack: Deployment, monkeypatch: pytest.MonkeyPatch) -> Merchant:
 
 
 def status_of(stack: Deployment, user_id: str = "user-0001") -> str:
-    status = stack.store.status(user_id, "paypay")
+    status = stack.store.users.status(user_id, "paypay")
     return status.status if status else ""
 
 
@@ -60,7 +60,7 @@ def refused(answer: dict[str, Any]) -> bool:
 
 def what(stack: Deployment, user_id: str = "user-0001") -> list[tuple[str, str | None, str]]:
     """The timeline, oldest first."""
-    entries, _ = stack.store.timeline(user_id, 100)
+    entries, _ = stack.store.users.timeline(user_id, 100)
     return [(entry.what, entry.from_status, entry.to_status) for entry in reversed(entries)]
 
 
@@ -196,7 +196,7 @@ def test_a_failure_for_a_known_user_is_on_the_timeline_with_its_request_id(
     box.paypay.dials.put({"link_fault": "EXPECTATION_FAILED"})
     answer = merchant.ask()
 
-    entry = stack.store.timeline("user-0001", 1)[0][0]
+    entry = stack.store.users.timeline("user-0001", 1)[0][0]
     assert (entry.what, entry.from_status, entry.to_status) == ("link_request_failed", "LINKED", "LINKED")
     assert entry.detail["providerCode"] == "EXPECTATION_FAILED"
     assert entry.detail["requestId"] == answer["json"]["providerRequestId"]
@@ -206,7 +206,7 @@ def test_a_failure_for_a_known_user_is_on_the_timeline_with_its_request_id(
 def test_a_success_has_its_request_id_on_the_timeline(stack: Deployment, merchant: Merchant) -> None:
     merchant.ask()
 
-    assert stack.store.timeline("user-0001", 1)[0][0].detail["requestId"].startswith("OPA")
+    assert stack.store.users.timeline("user-0001", 1)[0][0].detail["requestId"].startswith("OPA")
 
 
 # --- coming back ---
@@ -219,10 +219,10 @@ def test_allow_links_the_user_and_sends_the_browser_on(
 
     assert (answer["statusCode"], header(answer, "Location")) == (303, f"{RETURN_URL}&result=succeeded")
     assert {name: header(answer, name) for name in _HEADERS} == _HEADERS
-    status = stack.store.status("user-0001", "paypay")
+    status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
     assert (status.status, status.provider_status, status.scopes) == ("LINKED", "succeeded", PAYPAY_SCOPES)
-    assert stack.store.linked_user(authorization_id(box)) == "user-0001"
+    assert stack.store.links.user(authorization_id(box)) == "user-0001"
     assert what(stack)[1:] == [("linked", "LINK_PENDING", "LINKED")]
     moves = [(each["detail"].get("from"), each["detail"]["to"]) for each in stack.published()]
     assert moves == [(None, "LINK_PENDING"), ("LINK_PENDING", "LINKED")]
@@ -439,14 +439,14 @@ def test_an_account_linked_to_another_user_is_refused(
 
     assert refused(answer)
     assert frozen(stack) == before
-    assert stack.store.linked_user(authorization_id(box)) == "user-0001"
+    assert stack.store.links.user(authorization_id(box)) == "user-0001"
 
 
 def test_a_renewed_link_of_the_same_user_is_taken(stack: Deployment, merchant: Merchant) -> None:
     merchant.link()
     merchant.link(scopes=["get_kyc_info"])
 
-    status = stack.store.status("user-0001", "paypay")
+    status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
     # The same authorization keeps what it had and gains what is new.
     assert status.status == "LINKED"
@@ -508,7 +508,7 @@ def test_the_kyc_passport_flow_ends_verified_without_the_caller_knowing_the_veri
     assert asked["statusCode"] == 201
     assert before_linking["statusCode"] == 409
     assert (done["statusCode"], done["json"]["status"]) == (200, "VERIFIED")
-    known = stack.store.passport_qr(code_id)
+    known = stack.store.links.passport_qr(code_id)
     assert known is not None
     assert 43 <= len(known.code_verifier) <= 64
     challenge = box.paypay.register.user("user-0001").sessions[0].link.code_challenge
@@ -533,7 +533,7 @@ def test_the_challenge_stands_where_the_parameter_says(
     found = sent[0]
     for name in place.split("."):
         found = found[name]
-    known = stack.store.passport_qr("code-1")
+    known = stack.store.links.passport_qr("code-1")
     assert known is not None
     assert found == pkce.challenge(known.code_verifier)
     assert sent[0]["kycPassport"]["hint"] == "x"

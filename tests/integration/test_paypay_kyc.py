@@ -58,13 +58,13 @@ def read(merchant: Merchant, code_id: str, product: str) -> Read:
 
 
 def status_of(stack: Deployment) -> str:
-    status = stack.store.status("user-0001", "paypay")
+    status = stack.store.users.status("user-0001", "paypay")
     return status.status if status else ""
 
 
 def last_entry(stack: Deployment) -> Any:
     """The newest line of the timeline."""
-    return stack.store.timeline("user-0001", 1)[0][0]
+    return stack.store.users.timeline("user-0001", 1)[0][0]
 
 
 def vault_keys(stack: Deployment) -> list[str]:
@@ -110,7 +110,7 @@ def test_each_read_verifies_stores_and_publishes(
 
     assert (answer["statusCode"], answer["json"]["status"]) == (200, "VERIFIED")
     assert calls(box, product) == 1
-    status = stack.store.status("user-0001", "paypay")
+    status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
     assert (status.status, status.provider_status, status.read_at) == ("VERIFIED", "SUCCESS", answer["json"]["readAt"])
     entry = last_entry(stack)

@@ -195,7 +195,7 @@ def test_refused_requests(merchant: Merchant, box: RunningSandbox, marks: Marks,
 
 def test_reads(stack: Deployment, merchant: Merchant, box: RunningSandbox, marks: Marks, output: Output) -> None:
     code_id = link(merchant, box, marks)
-    known = stack.store.passport_qr(code_id)
+    known = stack.store.links.passport_qr(code_id)
     assert known is not None
     marks.add("PKCE verifier", known.code_verifier)
     for kind in ("image", "not_found", "html", "too_large", "redirect", "slow"):

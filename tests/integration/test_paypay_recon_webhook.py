@@ -88,8 +88,8 @@ def test_a_renewed_notice_about_a_fetched_file_lets_it_be_looked_at_again(stack:
     processor = stack.function("event_processor")
     webhook(notice())
     stack.process(processor)
-    [found] = stack.store.recon_files_to_fetch()
-    stack.store.recon_file_stored(found, name=NAME, sha256="ab", size=3, at="2026-04-01T03:05:00.000Z")
+    [found] = stack.store.recon.to_fetch()
+    stack.store.recon.stored(found, name=NAME, sha256="ab", size=3, at="2026-04-01T03:05:00.000Z")
     webhook(notice(notification_id="second", requestedAt="1775016000"))
     assert stack.process(processor) == []
     [file] = announced(stack)

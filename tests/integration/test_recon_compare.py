@@ -495,7 +495,7 @@ def test_a_file_that_nobody_announced_is_in_nobodys_way_while_it_is_compared(
     recon.store(recon.listing(*ids(40)))
     recon.compare(900_000, 900_000, 900_000, 1_000)
 
-    [file] = stack.store.recon_files(KYC, recon.day, recon.day)
+    [file] = stack.store.recon.files(KYC, recon.day, recon.day)
 
     assert (file.name, file.state) == (recon.name, "STORED")
 
@@ -504,7 +504,7 @@ def test_a_revision_is_compared_too(stack: Deployment, recon: ReconDay) -> None:
     recon.arrive(recon.listing(A))
     recon.compare()
     revision = f"{recon.name}.rev-20260402T000000000Z"
-    stack.store.recon_file_stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
+    stack.store.recon.stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
     recon.store(recon.listing(A, B), revision)
 
     assert recon.compare() == []
@@ -524,7 +524,7 @@ def test_a_revision_whose_notification_is_faster_than_the_table_is_compared(stac
     recon.store(recon.listing(A, B), revision)
     assert recon.compare() == []
 
-    stack.store.recon_file_stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
+    stack.store.recon.stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
 
     file = recon.file(revision)
     assert (file.state, file.revision_of, file.counts["rows"]) == ("COMPARED", recon.name, 2)
@@ -540,7 +540,7 @@ def today() -> str:
 def two_changes_behind_one_webhook(stack: Deployment, box: RunningSandbox, recon: ReconDay, processor: Function) -> str:
     """A user whose first change of the day was heard, and the second not; returns the authorization."""
     Merchant(stack).link("user-0001", scopes=["mini_app_kyc_passport"])
-    status = stack.store.status("user-0001", "paypay")
+    status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
     linked = status.user_authorization_id or ""
     recon.hear(processor, linked, datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
@@ -560,7 +560,7 @@ def test_with_recheck_all_the_second_change_behind_one_webhook_is_found(
     assert recon.compare() == []
     assert stack.process(processor, 120_000) == []
 
-    assert (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).status == status
+    assert (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).status == status
     assert counts(recon, rows=1, matched=1, rechecked=recheck == "all")
 
 
@@ -599,7 +599,7 @@ def test_a_reading_of_the_account_after_the_day_does_not_stand_for_one_of_the_ky
     recon, account = ReconDay(stack, RISK, yesterday), ReconDay(stack, ACCOUNT, today())
     stack.pass_time(days=-1)
     Merchant(stack).link("user-0001", scopes=["mini_app_kyc_passport"])
-    status = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     linked = status.user_authorization_id or ""
     recon.hear(processor, linked, recon.at("12:00:00"))
     box.paypay.register.user("user-0001").risk_flag = "UNACCEPTABLE_OP"
@@ -835,7 +835,7 @@ def test_a_lost_webhook_is_repaired_and_the_report_says_what_came_of_it(
     recon = ReconDay(stack, RISK)
     Merchant(stack).link("user-0001", scopes=["mini_app_kyc_passport"])
     stack.published()
-    status = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     linked = status.user_authorization_id or ""
     box.paypay.register.user("user-0001").risk_flag = "UNACCEPTABLE_OP"
     recon.arrive(recon.listing(linked, A))
@@ -848,8 +848,8 @@ def test_a_lost_webhook_is_repaired_and_the_report_says_what_came_of_it(
     stack.send(json.dumps({"report": recon.file_id().key, "reminders": 1}), "CompareQueue")
     assert recon.compare() == []
 
-    assert (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).status == "RISK_FLAGGED"
-    entry = stack.store.timeline("user-0001", 1)[0][0]
+    assert (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).status == "RISK_FLAGGED"
+    entry = stack.store.users.timeline("user-0001", 1)[0][0]
     assert (entry.event_id, entry.cause) == (f"recon:{RISK}:{recon.day}:{linked}", "recon")
     report = recon.report()
     assert report["repairs"] == {"applied": 2, "changed": 1, "waiting": 0}
@@ -872,7 +872,7 @@ def test_a_user_who_has_unlinked_is_read_and_found_unlinked(
     stack: Deployment, box: RunningSandbox, recon: ReconDay, processor: Function
 ) -> None:
     Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
-    status = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     linked = status.user_authorization_id or ""
     box.paypay.register.user("user-0001").authorizations[-1].unlinked = True
     recon.arrive(recon.listing(linked))
@@ -881,7 +881,7 @@ def test_a_user_who_has_unlinked_is_read_and_found_unlinked(
     assert stack.process(processor, 120_000) == []
 
     assert counts(recon, rows=1, missed=1)
-    assert (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).status == "UNLINKED"
+    assert (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).status == "UNLINKED"
 
 
 def test_an_old_authorization_of_a_user_who_has_linked_anew_changes_nothing(
@@ -889,27 +889,27 @@ def test_an_old_authorization_of_a_user_who_has_linked_anew_changes_nothing(
 ) -> None:
     merchant = Merchant(stack)
     merchant.link("user-0001", scopes=["get_kyc_info"])
-    old = (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
+    old = (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
     box.paypay.register.user("user-0001").authorizations[-1].unlinked = True
     merchant.kyc("user-0001")
     merchant.link("user-0001", scopes=["get_kyc_info"])
-    before = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    before = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     assert before.user_authorization_id != old
     recon.arrive(recon.listing(old))
 
     recon.compare()
     assert stack.process(processor, 120_000) == []
 
-    after = stack.store.status("user-0001", "paypay") or pytest.fail("no status")
+    after = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     assert (after.status, after.user_authorization_id) == (before.status, before.user_authorization_id)
-    assert stack.store.timeline("user-0001", 1)[0][0].what == "other_authorization"
+    assert stack.store.users.timeline("user-0001", 1)[0][0].what == "other_authorization"
 
 
 def test_an_erased_user_is_not_read_again_for_being_in_a_file(
     stack: Deployment, recon: ReconDay, box: RunningSandbox
 ) -> None:
     Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
-    linked = (stack.store.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
+    linked = (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
     path = "/users/user-0001/personal-data"
     request = sample("kyc_status") | {"httpMethod": "DELETE", "path": path, "resource": path}
     assert stack.function("kyc_status")(request)["statusCode"] == 200

@@ -71,7 +71,7 @@ def night(stack: Deployment, box: RunningSandbox) -> Night:
 
 
 def test_a_night_without_files_is_told_once_for_each_type(stack: Deployment) -> None:
-    stack.store.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
+    stack.store.recon.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
     assert check(stack) == {file_type: [day()] for file_type in FILE_TYPES}
 
     letters = {letter["Subject"].rpartition(" ")[2]: letter["Message"] for letter in stack.letters()}

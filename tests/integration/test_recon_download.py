@@ -57,7 +57,7 @@ class PayPay:
         return self.download()
 
     def file(self, name: str = NAME) -> ReconFile:
-        found = self.stack.store.recon_file(KYC, DAY, name)
+        found = self.stack.store.recon.file(KYC, DAY, name)
         assert found is not None
         return found
 
@@ -199,7 +199,7 @@ def test_what_is_no_file_for_two_hours_is_lost(paypay: PayPay) -> None:
 
 @pytest.mark.parametrize(("transfer", "status"), [("forbidden", 403), ("gone", 410), ("not_found", 404)])
 def test_a_url_that_is_over_is_asked_for_in_a_letter_and_renewed(paypay: PayPay, transfer: str, status: int) -> None:
-    paypay.stack.store.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
+    paypay.stack.store.recon.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
     paypay.dials(recon_transfer=transfer)
     assert paypay.fetch() == {"expired": 1}
     assert (paypay.file().state, paypay.file().reason) == ("EXPIRED", f"the answer was HTTP {status}")
@@ -243,12 +243,12 @@ def test_other_bytes_under_the_same_name_are_a_revision(paypay: PayPay) -> None:
     # A notice tells whole seconds: one of the same second is taken for the same.
     paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"revision": 1}
-    [revision] = [file for file in paypay.stack.store.recon_files(KYC, DAY, DAY) if file.revision_of]
+    [revision] = [file for file in paypay.stack.store.recon.files(KYC, DAY, DAY) if file.revision_of]
     assert revision.sha256 == paypay.view()["sha256"]
     assert paypay.stored() == first
     paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"unchanged": 1}
-    assert len(paypay.stack.store.recon_files(KYC, DAY, DAY)) == 2
+    assert len(paypay.stack.store.recon.files(KYC, DAY, DAY)) == 2
 
 
 def test_without_the_loopback_switch_nothing_is_fetched_from_this_machine(paypay: PayPay) -> None:

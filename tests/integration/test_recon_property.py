@@ -390,7 +390,7 @@ class World:
             user_id, "paypay", "VERIFIED", 1, read_at=at, kyc_read_at=at, user_authorization_id=linked, scopes=scopes
         )
         self.boundary.off = True
-        self.store.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
+        self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
         self.boundary.off = False
 
     def shards(self) -> str:
@@ -540,7 +540,7 @@ class World:
 
     def _drain(self) -> None:
         for _ in range(_MOST_ROUNDS):
-            if not (self.events or self.to_compare or self.store.recon_files_to_fetch()):
+            if not (self.events or self.to_compare or self.store.recon.to_fetch()):
                 return
             self._process(10, again=False)
             self._downloads.run(lambda: 300_000)
@@ -564,7 +564,7 @@ class World:
                 unseen |= self._check_file(file_type, day, repairs)
         for linked, user_id in self._owners().items():
             if linked not in unseen or self._schedule.recheck_all:
-                status = self.store.status(user_id, "paypay")
+                status = self.store.users.status(user_id, "paypay")
                 truth = self._truth(user_id)
                 _hold(status is not None and status.status == truth, f"{user_id} is {status}, the truth is {truth}")
 
@@ -580,7 +580,7 @@ class World:
     def _check_file(self, file_type: str, day: str, repairs: Mapping[str, int]) -> set[str]:
         """Check the comparisons of one file; returns whose lost change hides behind a webhook that was heard."""
         kind = FILE_TYPES[file_type].kind
-        files = [each for each in self.store.recon_files(file_type, day, day) if each.state != "MISSING"]
+        files = [each for each in self.store.recon.files(file_type, day, day) if each.state != "MISSING"]
         _hold([each.state for each in files] == ["COMPARED"], f"{file_type} of {day}: {files}")
         file = files[0]
         listed = set(_ids(self.objects.content[FileId(file_type, day, file.name).key]))
@@ -828,7 +828,7 @@ class DoneBeforeSentComparison(Comparison):
     """Notes that a shard is done before its repairs are on the queue: a crash between the two loses them."""
 
     def _shard(self, file: ReconFile, shard: str, dealt: Dealt, left_ms: Callable[[], int]) -> None:
-        self._store.recon_shard_done(file, shard)
+        self._store.recon.shard_done(file, shard)
         super()._shard(file, shard, dealt, left_ms)
 
 

@@ -112,14 +112,14 @@ class World:
     @property
     def status(self) -> UserStatus:
         """The user."""
-        found = self.store.status(USER, "vexora")
+        found = self.store.users.status(USER, "vexora")
         assert found is not None
         return found
 
     @property
     def submission(self) -> Submission:
         """The present submission."""
-        found = self.store.submission(self.status.submission_id or "")
+        found = self.store.submissions.get(self.status.submission_id or "")
         assert found is not None
         return found
 
@@ -132,7 +132,7 @@ class World:
 
     def polled(self) -> list[str]:
         """The submissions that are on the poll."""
-        return [each.submission_id for each in self.store.due_submissions("9999")]
+        return [each.submission_id for each in self.store.submissions.due("9999")]
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_not_sent_over_a_rejection_is_the_rejection_again(world: World) -> None:
     assert same_but_for_the_version(before, after)
     assert after.reason == "the picture is blurred"
     assert world.polled() == []
-    told = [entry.what for entry in world.store.timeline(USER, 2)[0]]
+    told = [entry.what for entry in world.store.users.timeline(USER, 2)[0]]
     assert told == ["submission_not_sent", "submission_started"]
     assert world.submit().status == "PENDING"
 
@@ -210,7 +210,7 @@ def test_what_was_not_sent_names_nobody_any_more(world: World) -> None:
     world.vexora.apply = noting  # type: ignore[method-assign]
     world.submit(NOT_SENT)
 
-    found = world.store.submission(started[0])
+    found = world.store.submissions.get(started[0])
     assert found is not None
     assert (found.user_id, found.due_at) == ("", None)
     assert world.status.submission_id == before.submission_id
@@ -479,7 +479,7 @@ def test_before_it_is_stale_nobody_is_asked(world: World) -> None:
 def test_the_reason_is_on_the_entry_and_on_the_user_and_in_no_event(world: World) -> None:
     rejected(world)
     assert world.view["reason"] == "the picture is blurred"
-    [entry], _ = world.store.timeline(USER, 1)
+    [entry], _ = world.store.users.timeline(USER, 1)
     assert entry.detail["reason"] == "the picture is blurred"
     assert "blurred" not in repr(world.bus.entries)
     assert "blurred" not in repr(world.status)
@@ -497,7 +497,7 @@ def test_a_later_rejection_without_a_reason_keeps_the_known_one_and_tells_it_onc
     rejected(world)
     world.read("3")
     assert world.view["reason"] == "the picture is blurred"
-    [entry], _ = world.store.timeline(USER, 1)
+    [entry], _ = world.store.users.timeline(USER, 1)
     assert "reason" not in entry.detail
 
 

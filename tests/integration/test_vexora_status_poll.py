@@ -68,11 +68,11 @@ def test_a_lost_callback_is_made_good_by_the_poll(stack: Deployment, poll: Funct
 
 def test_the_times_of_the_issue_and_no_end(stack: Deployment, poll: Function) -> None:
     submission_id = submit(stack)
-    submitted = stack.store.submission(submission_id)
+    submitted = stack.store.submissions.get(submission_id)
     assert submitted is not None
     found = []
     for _ in TIMES_S:
-        current = stack.store.submission(submission_id)
+        current = stack.store.submissions.get(submission_id)
         assert current is not None
         assert current.due_at is not None
         due = datetime.fromisoformat(current.due_at) - datetime.fromisoformat(submitted.submitted_at)
@@ -173,7 +173,7 @@ def test_a_crash_after_the_sending_repeats_the_same_event_id(
     submit(stack)
     stack.pass_time(seconds=601)
     with monkeypatch.context() as crashing:
-        crashing.setattr("honnin.store.Store.advance_poll", crash)
+        crashing.setattr("honnin.store.submissions.Submissions.advance", crash)
         with pytest.raises(CrashError):
             run(poll)
     assert run(poll)["polled"] == 1
@@ -181,7 +181,7 @@ def test_a_crash_after_the_sending_repeats_the_same_event_id(
     first, second = (json.loads(message["Body"])["event_id"] for message in stack.receive())
     assert first == second
     assert stack.process(stack.function("event_processor"), 120_000) == []
-    status = stack.store.status("user-0001", "vexora")
+    status = stack.store.users.status("user-0001", "vexora")
     assert status is not None
     assert status.version == 3
 

@@ -32,7 +32,7 @@ def applies(box: RunningSandbox, user_id: str = "user-0001") -> object:
 
 
 def status_of(stack: Deployment, user_id: str = "user-0001") -> str:
-    status = stack.store.status(user_id, "vexora")
+    status = stack.store.users.status(user_id, "vexora")
     return status.status if status else ""
 
 
@@ -287,7 +287,7 @@ def test_a_user_who_was_approved_at_vexora_before_us_is_approved_though_the_appl
 
     assert (answer["statusCode"], answer["json"]["state"]) == (502, "APPROVED")
     assert status_of(stack) == "APPROVED"
-    assert list(stack.store.due_submissions("9999")) == []
+    assert list(stack.store.submissions.due("9999")) == []
     assert submit()["statusCode"] == 409
 
 
@@ -307,7 +307,7 @@ def test_nothing_sent_leaves_no_open_submission_and_the_same_call_succeeds_later
     assert {answer["statusCode"] for answer in answers} <= {502, 503}
     assert [answer["json"]["state"] for answer in answers] == ["FAILED", "FAILED"]
     assert status_of(stack) == "FAILED"
-    assert list(stack.store.due_submissions("9999")) == []
+    assert list(stack.store.submissions.due("9999")) == []
 
 
 # --- bad input leaves no trace ---

@@ -51,7 +51,7 @@ class Merchant:
         after = UserStatus(user_id, "vexora", status, 1, submission_id=submission_id, submitted_at=AT)
         opens = Submission(submission_id, user_id, status, AT, due_at=AT if due else None)
         detail = {"submissionId": submission_id}
-        self.store.apply(
+        self.store.events.apply(
             Effect(f"api:{submission_id}", "submission_started", "api", AT, None, after, detail, opens=opens)
         )
         return submission_id
@@ -65,7 +65,7 @@ class Merchant:
             )
             at = f"2026-04-01T03:{number // 60:02}:{number % 60:02}.000Z"
             event_id = f"{REPAIR}-{number}" if number else REPAIR
-            self.store.apply(Effect(event_id, "kyc_read", "recon", at, before, after, {}, links=not number))
+            self.store.events.apply(Effect(event_id, "kyc_read", "recon", at, before, after, {}, links=not number))
             before = replace(after)
 
 
@@ -275,14 +275,16 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
     """
     store, former, present = merchant.store, AUTHORIZATION, "b96fe9e9-b4c9-45cf-a392-834c57d83af8"
     certificate = Certificate("certificate-1", "u", "2026-03-01T00:00:00.000Z")
-    store.begin_erasure(certificate)
-    store.end_erasure(certificate, "2026-03-01T00:00:01.000Z")
+    store.erasure.begin(certificate)
+    store.erasure.end(certificate, "2026-03-01T00:00:01.000Z")
     vexora: UserStatus | None = None
     for version, name in enumerate(("sub-former", "sub-present"), start=1):
         after = UserStatus("u", "vexora", "PENDING", version, submission_id=name, submitted_at=AT)
         opens = Submission(name, "u", "PENDING", AT, due_at=AT)
-        store.apply(Effect(f"vexora:{name}:start", "submission_started", "api", AT, vexora, after, {}, opens=opens))
-        vexora = store.status("u", "vexora")
+        store.events.apply(
+            Effect(f"vexora:{name}:start", "submission_started", "api", AT, vexora, after, {}, opens=opens)
+        )
+        vexora = store.users.status("u", "vexora")
     session = LinkSession(
         *("nonce-of-a-session-24-long", "u", ("get_kyc_info",), "https://shop.example/back?cart=secret-cart"),
         expires_at=1_900_000_000,
@@ -297,10 +299,10 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
         kept = Unattached(
             f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}
         )
-        store.keep(kept)
+        store.events.keep(kept)
         more: Any = {"links": True, "heard": heard, "session": session if version == 1 else None}
-        store.apply(Effect(f"{REPAIR[: -len(former)]}{name}", "linked", "recon", AT, paypay, after, {}, **more))
-        paypay = store.status("u", "paypay")
+        store.events.apply(Effect(f"{REPAIR[: -len(former)]}{name}", "linked", "recon", AT, paypay, after, {}, **more))
+        paypay = store.users.status("u", "paypay")
     return former, present
 
 
@@ -323,7 +325,9 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     ids = _of_every_kind(merchant)
     merchant.submit("other")
     hashes = {authorization_hash(each) for each in ids}
-    about = [each for each in merchant.store.everything() if each.user_id == "u" or each.authorizations & hashes]
+    about = [
+        each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
+    ]
     families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(store_module))) - {"AT", "STATUS", "ERASURE"}
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
@@ -370,19 +374,19 @@ def test_without_the_whole_table_the_code_in_use_is_there_and_the_rest_is_said(m
     assert json.loads(ended.stdout)["qrs"] == []  # the status names code-2, which no session has
     assert "--whole-table" in ended.stderr
     store = merchant.store
-    before = store.status("u", "paypay")
+    before = store.users.status("u", "paypay")
     assert before is not None
     after = replace(before, code_id="code-1", version=before.version + 1)
-    store.apply(Effect("again", "linked", "api", AT, before, after, {}))
+    store.events.apply(Effect("again", "linked", "api", AT, before, after, {}))
     [code] = json.loads(run("export", "u").stdout)["qrs"]
     assert (code["kind"], code["codeId"]) == ("code", "code-1")
 
 
 def test_export_of_an_erased_user_is_the_certificate_and_the_tombstone(merchant: Merchant) -> None:
     certificate = Certificate("certificate-1", "u", AT)
-    merchant.store.begin_erasure(certificate)
-    merchant.store.count_erased(certificate, {"statuses": 2})
-    merchant.store.end_erasure(certificate, AT)
+    merchant.store.erasure.begin(certificate)
+    merchant.store.erasure.count(certificate, {"statuses": 2})
+    merchant.store.erasure.end(certificate, AT)
     found = json.loads(run("export", "u").stdout)
     assert found["erasures"] == [
         {"certificateId": "certificate-1", "userId": "u", "begunAt": AT, "completedAt": AT, "erased": {"statuses": 2}}

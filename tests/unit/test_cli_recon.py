@@ -76,7 +76,7 @@ def test_dry_run_of_a_file_that_is_not_valid_would_repair_nothing(world: Recon) 
 
 
 def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
-    world.store.recon_missing(TYPE, DAY, NOON)
+    world.store.recon.missing(TYPE, DAY, NOON)
     assert run("recon", DAY, "--dry-run", "--json").exit_code == 3
 
 
@@ -115,7 +115,7 @@ def test_a_settled_day_is_0(world: Recon) -> None:
 
 
 def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Recon) -> None:
-    world.store.recon_missing(TYPE, DAY, NOON)
+    world.store.recon.missing(TYPE, DAY, NOON)
     assert _json(DAY, code=1)["files"][0]["state"] == "MISSING"
     world.put(*USERS.values())
     world.compared([])
@@ -222,11 +222,11 @@ def test_an_erased_user_is_waited_for_neither_in_the_calendar_nor_in_the_report(
 
     world.put(*USERS.values())
     world.compared([USERS["user-2"]])
-    world.store.mark_erased(USERS["user-2"], NOON)
-    file = world.store.recon_file(TYPE, DAY, FILE.name)
+    world.store.erasure.mark(USERS["user-2"], NOON)
+    file = world.store.recon.file(TYPE, DAY, FILE.name)
     assert file is not None
     repairs = reports.tally(reports.outcomes(world.store, file, [USERS["user-2"]]))
-    world.store.recon_reported(file, NOON, repairs)
+    world.store.recon.reported(file, NOON, repairs)
     found = recon.calendar(world.deployment, 1, NOW)[0]
     assert (found.state, found.missed, found.repaired, found.waiting) == (DayState.REPAIRED, 1, 0, 0)
 

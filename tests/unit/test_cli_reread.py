@@ -62,23 +62,25 @@ class Merchant:
             stale_at=AT if stale else None,
         )
         opens = Submission(f"sub-{user_id}", user_id, status, AT, due_at=None)
-        self.store.apply(Effect(f"api:{user_id}", "submission_started", "api", AT, None, after, {}, opens=opens))
+        self.store.events.apply(Effect(f"api:{user_id}", "submission_started", "api", AT, None, after, {}, opens=opens))
 
     def link(self, user_id: str, authorization: str | None = AUTHORIZATION) -> UserStatus:
         """A user who was asked to link an account, or has done so."""
         status = "VERIFIED" if authorization else "LINK_PENDING"
         after = UserStatus(user_id, "paypay", status, 1, user_authorization_id=authorization)
-        self.store.apply(Effect(f"link:{user_id}", "linked", "api", AT, None, after, {}, links=bool(authorization)))
+        self.store.events.apply(
+            Effect(f"link:{user_id}", "linked", "api", AT, None, after, {}, links=bool(authorization))
+        )
         return after
 
     def paypay_says(self, what: str, status: str, code: str) -> None:
         """From now on an event of PayPay's leads to this at once."""
 
         def work(event: Event) -> None:
-            before = self.store.status("u-1", "paypay")
+            before = self.store.users.status("u-1", "paypay")
             assert before
             after = replace(before, status=status, version=before.version + 1)
-            self.store.apply(
+            self.store.events.apply(
                 Effect(event.event_id, what, event.cause, AT, before, after, {"providerCode": code} if code else {})
             )
 
@@ -101,7 +103,7 @@ def test_vexora_is_asked_through_the_queue_and_the_answer_is_shown(merchant: Mer
     assert (ended.exit_code, ended.stdout.strip()) == (0, "Vexora, result: PENDING → APPROVED")
     [event] = merchant.queued
     assert (event.provider, event.kind, event.cause, event.subject) == ("vexora", "kyc_result", "operator", "sub-u-1")
-    newest = merchant.store.timeline("u-1", 1)[0][0]
+    newest = merchant.store.users.timeline("u-1", 1)[0][0]
     assert (newest.cause, newest.event_id, newest.to_status) == ("operator", event.event_id, "APPROVED")
 
 
@@ -190,7 +192,7 @@ def test_it_waits_until_the_last_outcome(merchant: Merchant) -> None:
 
 
 def test_a_user_nobody_knows_and_one_who_was_erased_are_3(merchant: Merchant) -> None:
-    merchant.store.begin_erasure(Certificate("c-1", "u-2", AT, None, {}))
+    merchant.store.erasure.begin(Certificate("c-1", "u-2", AT, None, {}))
     for user, said in (("u-1", "no provider knows"), ("u-2", "was erased")):
         ended = run("reread", user)
         assert (ended.exit_code, ended.stdout) == (ExitCode.NOT_FOUND, "")

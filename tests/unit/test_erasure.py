@@ -190,7 +190,7 @@ class World:
 
     def link(self, linked: str = LINKED, user_id: str = USER, *, code_id: str | None = None) -> None:
         """A PayPay account is linked, over a QR of its own."""
-        before = self.store.status(user_id, "paypay")
+        before = self.store.users.status(user_id, "paypay")
         at = utc_text(self.tick())
         version = before.version + 1 if before else 1
         after = UserStatus(
@@ -209,12 +209,12 @@ class World:
             code_expires_at=int(self.clock.now.timestamp()) + 86_400,
         )
         effect = Effect(f"api:linked:{at}", "linked", "api", at, before, after, {}, session=session, links=True)
-        self.store.apply(effect)
+        self.store.events.apply(effect)
 
     def submit(self, user_id: str = USER) -> str:
         """The merchant submits a user to Vexora; returns the submission's id."""
         self.submissions.submit(user_id, "テスト ハナコ")
-        found = self.store.status(user_id, "vexora")
+        found = self.store.users.status(user_id, "vexora")
         assert found is not None
         assert found.submission_id is not None
         return found.submission_id
@@ -243,7 +243,9 @@ class World:
         """An event that came when nobody knew whose the authorization is, and was not attached since."""
         at = utc_text(self.tick())
         heard = Heard("kyc", "2026-04-01", subject, at)
-        self.store.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, subject, {"type": "x"}, heard))
+        self.store.events.keep(
+            Unattached(event_id, "paypay", "unknown_user", "webhook", at, subject, {"type": "x"}, heard)
+        )
 
     # --- looking at it ---
 
@@ -335,12 +337,12 @@ def test_nothing_is_left_that_identifies_the_user_at_paypay(world: World) -> Non
     world.erase()
 
     assert world.naming(LINKED, FORMER) == []
-    assert world.store.passport_qr(CODE) is None
+    assert world.store.links.passport_qr(CODE) is None
     assert world.kept() == []
-    assert world.store.statuses(USER) == []
-    assert world.store.linked_user(LINKED) is None
-    assert world.store.is_erased(LINKED)
-    assert world.store.is_erased(FORMER)
+    assert world.store.users.statuses(USER) == []
+    assert world.store.links.user(LINKED) is None
+    assert world.store.erasure.is_erased(LINKED)
+    assert world.store.erasure.is_erased(FORMER)
 
 
 def test_the_ledger_is_emptied_back_to_its_oldest_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,10 +352,10 @@ def test_the_ledger_is_emptied_back_to_its_oldest_day(world: World, monkeypatch:
     for number, days in enumerate((40, 39, 20, 1, 0)):
         at = utc_text(now - timedelta(days=days))
         heard = Heard("risk", at[:10], LINKED, at, late_for=utc_text(now - timedelta(days=days + 1))[:10])
-        before = world.store.status(USER, "paypay")
+        before = world.store.users.status(USER, "paypay")
         assert before is not None
         after = replace(before, version=before.version + 1)
-        world.store.apply(Effect(f"e{number}", "x", "webhook", at, before, after, {}, heard=heard))
+        world.store.events.apply(Effect(f"e{number}", "x", "webhook", at, before, after, {}, heard=heard))
     assert len([pk for pk, _ in world.naming(LINKED) if pk.startswith("LEDGER#")]) == 10
 
     world.erase()
@@ -365,12 +367,12 @@ def test_the_reason_of_a_rejection_is_erased(world: World) -> None:
     submission_id = world.submit()
     world.vexora.next_query.append(Reading("3", "marked reason"))
     world.process(result(submission_id))
-    everything = repr(list(world.store.everything()) + [each.item for each in world.store.everything()])
+    everything = repr(list(world.store.restore.everything()) + [each.item for each in world.store.restore.everything()])
     assert everything.count("marked reason") >= 2
 
     world.erase()
 
-    assert "marked reason" not in repr([each.item for each in world.store.everything()])
+    assert "marked reason" not in repr([each.item for each in world.store.restore.everything()])
 
 
 def test_dates_and_statuses_stay_and_details_do_not(world: World) -> None:
@@ -404,7 +406,7 @@ def test_the_certificate_says_what_and_how_much(world: World) -> None:
 
     certificate = world.erase(unlink=True)
 
-    assert certificate == world.store.certificates(USER)[-1]
+    assert certificate == world.store.erasure.certificates(USER)[-1]
     assert certificate.completed_at is not None
     assert certificate.begun_at < certificate.completed_at
     assert certificate.counts == {
@@ -420,13 +422,13 @@ def test_the_certificate_says_what_and_how_much(world: World) -> None:
 
 def test_submissions_have_no_user_any_more_and_leave_the_poll(world: World) -> None:
     first, second = lived(world)
-    assert [each.submission_id for each in world.store.due_submissions("9999")] == [second]
+    assert [each.submission_id for each in world.store.submissions.due("9999")] == [second]
 
     world.erase()
 
-    assert list(world.store.due_submissions("9999")) == []
+    assert list(world.store.submissions.due("9999")) == []
     for each in (first, second):
-        found = world.store.submission(each)
+        found = world.store.submissions.get(each)
         assert found is not None
         assert found.user_id == ""
 
@@ -452,7 +454,7 @@ def test_a_user_who_only_submitted_is_erased(world: World) -> None:
 
     assert certificate.counts == {"submissions": 1, "statuses": 1, "timelineEntries": 2}
     assert world.paypay.asked == []
-    found = world.store.submission(submission)
+    found = world.store.submissions.get(submission)
     assert found is not None
     assert found.user_id == ""
 
@@ -486,7 +488,7 @@ def compared(world: World, day: str, missed: list[str], extra: list[str]) -> Rec
     """A recon file whose comparison found these."""
     file = ReconFile("kyc_passport_risk_sync_recon", day, f"kyc_passport_risk_1_{day}.csv", "STORED")
     facts = {"missed_sample": missed, "extra_sample": extra, "counts": {"missed": len(missed)}}
-    world.store.end_recon_comparison(file, "COMPARED", facts)
+    world.store.recon.end_comparison(file, "COMPARED", facts)
     return file
 
 
@@ -500,7 +502,7 @@ def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World
     world.erase()
 
     assert world.naming(LINKED, FORMER) == []
-    found = [world.store.recon_file(each.file_type, each.day, each.name) for each in (first, second, third)]
+    found = [world.store.recon.file(each.file_type, each.day, each.name) for each in (first, second, third)]
     assert [(each.missed_sample, each.extra_sample, each.counts) for each in found if each] == [
         ((NEIGHBOUR, "erased", "auth-x"), ("erased",), {"missed": 3}),
         ((NEIGHBOUR,), ("erased", "auth-y"), {"missed": 1}),
@@ -511,18 +513,18 @@ def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World
 def test_a_user_with_very_many_authorizations_and_entries_is_erased(world: World) -> None:
     """A filter may have 4 KB, a transaction 100 writes. The table in memory knows the second limit only."""
     world.link()
-    before = world.store.status(USER, "paypay")
+    before = world.store.users.status(USER, "paypay")
     assert before is not None
     many = tuple(f"auth-{number:036d}" for number in range(90))
     at = utc_text(world.tick())
     after = replace(before, version=before.version + 1, former_authorization_ids=many)
-    world.store.apply(Effect("e", "x", "api", at, replace(before, former_authorization_ids=many), after, {}))
+    world.store.events.apply(Effect("e", "x", "api", at, replace(before, former_authorization_ids=many), after, {}))
     for each in many:
-        status = world.store.status(USER, "paypay")
+        status = world.store.users.status(USER, "paypay")
         assert status is not None
         later = utc_text(world.tick())
         moved = replace(status, version=status.version + 1)
-        world.store.apply(Effect(f"recon:x:2026-04-01:{each}", "x", "recon", later, status, moved, {"a": "b"}))
+        world.store.events.apply(Effect(f"recon:x:2026-04-01:{each}", "x", "recon", later, status, moved, {"a": "b"}))
     filters: list[str] = []
     world.store._db.meta.events.register(
         "provide-client-params.dynamodb.Query", lambda params, **_: filters.append(params.get("FilterExpression", ""))
@@ -550,7 +552,7 @@ def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> N
     world.erase()
 
     assert world.naming(LINKED) == []
-    [file] = world.store.recon_files("kyc_passport_risk_sync_recon", "2026-03-30", "2026-03-30")
+    [file] = world.store.recon.files("kyc_passport_risk_sync_recon", "2026-03-30", "2026-03-30")
     assert file.missed_sample == ("erased", "auth-x", "auth-z")
 
 
@@ -593,11 +595,11 @@ def test_an_erasure_that_races_a_worker_for_ever_says_so_and_can_be_repeated(wor
 
     def moves() -> None:
         """Another worker moves the user, just before the status would be deleted."""
-        found = world.store.status(USER, "paypay")
+        found = world.store.users.status(USER, "paypay")
         assert found is not None
         after = replace(found, version=found.version + 1)
         at = utc_text(world.tick())
-        world.store.apply(Effect(f"move:{at}", "x", "api", at, found, after, {}))
+        world.store.events.apply(Effect(f"move:{at}", "x", "api", at, found, after, {}))
 
     forget = world.store._forget_status
 
@@ -681,7 +683,7 @@ def test_unlinking_when_only_vexora_came_back_is_refused_too(world: World) -> No
     with pytest.raises(ConflictError):
         world.erase(unlink=True)
 
-    assert world.store.status(USER, "vexora") is not None
+    assert world.store.users.status(USER, "vexora") is not None
     assert world.erase().completed_at
 
 
@@ -764,7 +766,7 @@ def test_a_second_call_meanwhile_is_told_to_come_again_and_makes_no_second_certi
     certificate = world.erase()
 
     assert len(refused) == 2
-    assert world.store.certificates(USER) == [certificate]
+    assert world.store.erasure.certificates(USER) == [certificate]
     assert world.erase() == certificate
 
 
@@ -811,7 +813,7 @@ def erased_in_spite_of(*crashes: int) -> Ending:
             moments = world.moments.passed
             world.sweep()
             assert_complete(world, certificate)
-            return Ending(certificate, moments, world.store.passport_qr(CODE) is not None)
+            return Ending(certificate, moments, world.store.links.passport_qr(CODE) is not None)
         finally:
             world.moments.off()
 
@@ -821,10 +823,10 @@ def assert_complete(world: World, certificate: Certificate) -> None:
     assert world.naming(LINKED, FORMER) == []
     assert world.kept() == []
     assert world.kept("user-10")
-    assert world.store.statuses(USER) == []
+    assert world.store.users.statuses(USER) == []
     assert not any(each["detail"] for each in world.timeline())
     assert certificate.completed_at
-    assert world.store.certificates(USER) == [certificate]
+    assert world.store.erasure.certificates(USER) == [certificate]
     tombstones = [each["event_id"] for each in world.timeline() if each["what"] == "erased"]
     assert tombstones == [f"erase:{certificate.certificate_id}"]
     assert world.naming("claimed_until") == []
@@ -922,7 +924,7 @@ def test_an_authorization_that_came_after_the_erasure_heals_nothing(world: World
     """The redirect was lost: PayPay has the authorization, and we do not know it when the user is erased."""
     at = utc_text(world.tick())
     pending = UserStatus(USER, "paypay", "LINK_PENDING", 1)
-    world.store.apply(Effect("api:link:1", "link_requested", "api", at, None, pending, {}))
+    world.store.events.apply(Effect("api:link:1", "link_requested", "api", at, None, pending, {}))
     world.erase()
     world.paypay.authorizations["auth-unheard-of"] = {
         "userAuthorizationId": "auth-unheard-of",
@@ -933,7 +935,7 @@ def test_an_authorization_that_came_after_the_erasure_heals_nothing(world: World
 
     world.process(event("late", subject="auth-unheard-of"))
 
-    assert world.store.statuses(USER) == []
+    assert world.store.users.statuses(USER) == []
     assert world.kept() == []
 
 
@@ -942,10 +944,10 @@ def test_an_authorization_that_came_after_the_erasure_heals_nothing(world: World
 
 def assert_gone(world: World) -> None:
     """Nothing of the user is there, and nothing of PayPay's name for him or her."""
-    assert world.store.statuses(USER) == []
+    assert world.store.users.statuses(USER) == []
     assert world.naming(LINKED) == []
     assert world.kept() == []
-    assert world.store.is_erased(LINKED)
+    assert world.store.erasure.is_erased(LINKED)
 
 
 @pytest.mark.parametrize("kind", ["kyc", "risk"])
@@ -971,7 +973,7 @@ def test_a_worker_that_is_asking_vexora_leaves_nothing(world: World) -> None:
     submission = world.submit()
     world.vexora.meanwhile.append(world.erase)
     world.process(result(submission))
-    assert world.store.statuses(USER) == []
+    assert world.store.users.statuses(USER) == []
     assert not any(each["detail"] for each in world.timeline())
 
 
@@ -1039,7 +1041,7 @@ def test_a_submission_in_flight_ends_when_its_user_is_erased(world: World) -> No
 
     world.submissions.submit(USER, "テスト ハナコ")
 
-    assert world.store.statuses(USER) == []
+    assert world.store.users.statuses(USER) == []
 
 
 # The user comes back
@@ -1050,20 +1052,20 @@ def test_a_user_who_links_again_has_come_back(world: World) -> None:
     first = world.erase()
     world.link()
 
-    assert not world.store.is_erased(LINKED)
+    assert not world.store.erasure.is_erased(LINKED)
     world.process(event("after"))
     new = world.kept()
     assert new
     world.sweep()
     assert world.kept() == new, "the sweep of before must not take what is new"
-    found = world.store.status(USER, "paypay")
+    found = world.store.users.status(USER, "paypay")
     assert found is not None
     assert found.status == "VERIFIED"
     assert any(each["what"] == "erased" for each in world.timeline())
 
     second = world.erase()
     assert second.certificate_id != first.certificate_id
-    assert world.store.certificates(USER)[-1] == second
+    assert world.store.erasure.certificates(USER)[-1] == second
     assert world.naming(LINKED) == []
     assert world.kept() == []
 
@@ -1075,11 +1077,11 @@ def test_a_user_who_submits_again_is_a_new_one_at_vexora(world: World) -> None:
     third = world.submit()
     world.vexora.statuses[USER] = "2"
     world.process(result(first, "vexora:x:1"), result(second, "vexora:x:2"))
-    found = world.store.status(USER, "vexora")
+    found = world.store.users.status(USER, "vexora")
     assert found is not None
     assert (found.status, found.version) == ("PENDING", 2), "old callbacks do not move the new submission"
     world.process(result(third))
-    found = world.store.status(USER, "vexora")
+    found = world.store.users.status(USER, "vexora")
     assert found is not None
     assert found.status == "APPROVED"
     assert world.erase().counts["submissions"] >= 1
@@ -1135,7 +1137,7 @@ def test_repeating_the_call_sweeps_at_once_and_counts_it(world: World) -> None:
 
     assert world.kept() == []
     assert certificate.counts["vaultObjects"] == 1
-    assert world.store.certificates(USER) == [certificate]
+    assert world.store.erasure.certificates(USER) == [certificate]
 
 
 def test_the_sweep_of_an_erasure_that_broke_off_waits_for_its_completion(
@@ -1143,7 +1145,7 @@ def test_the_sweep_of_an_erasure_that_broke_off_waits_for_its_completion(
 ) -> None:
     lived(world)
     with monkeypatch.context() as patched:
-        patched.setattr(world.store, "end_erasure", lambda *_: world.moments.die())
+        patched.setattr(world.store.erasure, "end", lambda *_: world.moments.die())
         with suppress(Crash):
             world.erase()
     world.moments.from_now()
@@ -1171,7 +1173,7 @@ def test_timeline_entries_expire_after_the_days_of_the_setting(short: None, days
             # Attached ones keep the time at which they came.
             world.wait_unattached("paypay:kyc:waiting", "auth-new")
             world.link("auth-new")
-            assert world.store.attach("auth-new", USER, "LINKED") == 1
+            assert world.store.links.attach("auth-new", USER, "LINKED") == 1
             entries = world.timeline()
         finally:
             world.moments.off()

@@ -74,7 +74,7 @@ class Bench:
         scopes: tuple[str, ...] = PASSPORT,
     ) -> None:
         """A user with an account linked."""
-        before = self.store.status(user_id, "paypay")
+        before = self.store.users.status(user_id, "paypay")
         after = UserStatus(
             user_id,
             "paypay",
@@ -84,7 +84,7 @@ class Bench:
             scopes=scopes,
         )
         at = utc_text(self.clock())
-        self.store.apply(Effect(f"api:linked:{linked}:{at}", "linked", "api", at, before, after, {}, links=True))
+        self.store.events.apply(Effect(f"api:linked:{linked}:{at}", "linked", "api", at, before, after, {}, links=True))
 
     def batch(self, *events: Event) -> None:
         """One SQS batch through the first worker."""
@@ -95,13 +95,13 @@ class Bench:
 
     def status(self, user_id: str = "user-1") -> UserStatus:
         """The user's present status."""
-        found = self.store.status(user_id, "paypay")
+        found = self.store.users.status(user_id, "paypay")
         assert found is not None
         return found
 
     def timeline(self, user_id: str = "user-1") -> list[TimelineEntry]:
         """The user's timeline, newest first."""
-        return self.store.timeline(user_id, 100)[0]
+        return self.store.users.timeline(user_id, 100)[0]
 
     def keys(self, prefix: str) -> list[tuple[str, str]]:
         """The keys of the items under that kind of partition."""
@@ -246,7 +246,7 @@ def test_an_unknown_id_is_healed_by_its_reference_id(bench: Bench) -> None:
 def test_what_names_no_user_of_ours_waits(bench: Bench, authorization: dict[str, Any]) -> None:
     bench.paypay.authorizations = {LINKED: authorization}
     bench.batch(event("1"))
-    assert bench.store.status("user-1", "paypay") is None
+    assert bench.store.users.status("user-1", "paypay") is None
     assert len(bench.keys(f"PAYPAY#{LINKED}")) == 1
 
 
@@ -256,7 +256,7 @@ def test_an_unknown_id_never_takes_over_a_user_who_is_linked(bench: Bench) -> No
     before = bench.status()
     bench.batch(event("1"))
     assert bench.status() == before
-    assert bench.store.linked_user(LINKED) is None
+    assert bench.store.links.user(LINKED) is None
     assert len(bench.keys(f"PAYPAY#{LINKED}")) == 1
 
 
@@ -264,7 +264,7 @@ def test_an_answer_about_another_id_links_nobody(bench: Bench) -> None:
     found = {"userAuthorizationId": LINKED, "status": "ACTIVE", "referenceIds": ["user-1"]}
     bench.paypay.authorizations = {LINKED.upper(): found}
     bench.batch(event("1", subject=LINKED.upper()))
-    assert bench.store.linked_user(LINKED.upper()) is None
+    assert bench.store.links.user(LINKED.upper()) is None
 
 
 def test_an_event_of_a_former_authorization_is_noted_and_asks_nothing(bench: Bench) -> None:
@@ -291,7 +291,7 @@ def test_a_heal_whose_id_a_notification_has_taken_comes_to_an_end(bench: Bench) 
 
 def test_what_waited_is_attached_when_the_link_appears(bench: Bench) -> None:
     bench.batch(event("1"), event("2", "risk"))
-    assert bench.store.status("user-1", "paypay") is None
+    assert bench.store.users.status("user-1", "paypay") is None
     bench.paypay.authorizations = {LINKED: {"status": "ACTIVE", "referenceIds": ["user-1"], "scopes": list(PASSPORT)}}
     bench.batch(event("3"))
     whats = {entry.event_id: entry.what for entry in bench.timeline()}
@@ -316,9 +316,9 @@ def test_a_crash_between_two_moves_leaves_the_rest_for_the_next_call(
     with monkeypatch.context() as patch:
         patch.setattr(bench.db, "transact_write_items", dies_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            bench.store.attach(LINKED, "user-1", "LINKED")
-    assert bench.store.attach(LINKED, "user-1", "LINKED") == 2
-    assert bench.store.attach(LINKED, "user-1", "LINKED") == 0
+            bench.store.links.attach(LINKED, "user-1", "LINKED")
+    assert bench.store.links.attach(LINKED, "user-1", "LINKED") == 2
+    assert bench.store.links.attach(LINKED, "user-1", "LINKED") == 0
     assert sorted(entry.event_id for entry in bench.timeline()) == [
         f"api:linked:{LINKED}:{utc_text(bench.clock())}",
         "paypay:kyc:1",
@@ -337,10 +337,10 @@ def test_a_crash_before_the_first_move_is_made_good_on_redelivery(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "attach", dies)
+        patch.setattr("honnin.store.links.Links.attach", dies)
         with pytest.raises(KeyboardInterrupt):
             bench.batch(event("2"))
-    assert bench.store.linked_user(LINKED) == "user-1"
+    assert bench.store.links.user(LINKED) == "user-1"
     bench.batch(event("2"))
     assert [entry.event_id for entry in bench.timeline()].count("paypay:kyc:1") == 1
     assert bench.keys(f"PAYPAY#{LINKED}") == [(f"PAYPAY#{LINKED}", "LINK")]
@@ -349,7 +349,7 @@ def test_a_crash_before_the_first_move_is_made_good_on_redelivery(
 def test_an_event_that_is_kept_while_the_link_appears_is_not_left_behind(bench: Bench) -> None:
     def links() -> None:
         bench.link()
-        bench.store.attach(LINKED, "user-1", "LINKED")
+        bench.store.links.attach(LINKED, "user-1", "LINKED")
 
     bench.paypay.meanwhile = [links]
     bench.batch(event("1"))
@@ -501,7 +501,7 @@ def test_a_crash_between_publish_and_its_mark_tells_it_twice(bench: Bench, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "mark_published", dies)
+        patch.setattr("honnin.store.events.Events.mark_published", dies)
         with pytest.raises(KeyboardInterrupt):
             bench.batch(event("1"))
     bench.batch(event("1"))
@@ -517,7 +517,7 @@ def test_a_notice_of_a_recon_file_is_announced_and_asks_paypay_nothing(bench: Be
     told = {"path": url, "requestedAt": "1775012400"}
     bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
     bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
-    [file] = bench.store.recon_files_to_fetch()
+    [file] = bench.store.recon.to_fetch()
     assert (file.file_type, file.day, file.url, file.state) == (
         "kyc_passport_sync_recon",
         "2026-03-31",

@@ -674,7 +674,7 @@ def store() -> Iterator[Store]:
         for user_id, linked in (("named", USER), ("bystander", "0a1b2c3d-0000-4000-8000-000000000001")):
             after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=linked, scopes=("get_kyc_info",))
             at = "2026-04-01T03:00:00.000Z"
-            store.apply(Effect(f"api:{user_id}", "linked", "api", at, None, after, {}, links=True))
+            store.events.apply(Effect(f"api:{user_id}", "linked", "api", at, None, after, {}, links=True))
         yield store
 
 
@@ -723,15 +723,15 @@ def test_no_request_breaks_a_function_and_none_moves_a_user_it_does_not_name(que
     assert statuses.count(200) >= 400
     assert len(set(statuses)) >= 3
 
-    untouched = [store.status(user_id, "paypay") for user_id in ("bystander", "named")]
+    untouched = [store.users.status(user_id, "paypay") for user_id in ("bystander", "named")]
     _processed(store, [text for text in queue if Event.from_json(text).subject != USER])
-    assert [store.status(user_id, "paypay") for user_id in ("bystander", "named")] == untouched
-    assert all(len(store.timeline(user_id, 5)[0]) == 1 for user_id in ("bystander", "named"))
+    assert [store.users.status(user_id, "paypay") for user_id in ("bystander", "named")] == untouched
+    assert all(len(store.users.timeline(user_id, 5)[0]) == 1 for user_id in ("bystander", "named"))
 
     # Those that name a user are hints all the same: the user becomes what PayPay says, and nobody else moves.
     _processed(store, [text for text in queue if Event.from_json(text).subject == USER])
-    assert store.status("bystander", "paypay") == untouched[0]
-    named = store.status("named", "paypay")
+    assert store.users.status("bystander", "paypay") == untouched[0]
+    named = store.users.status("named", "paypay")
     assert named is not None
     assert named.status in ("VERIFIED", "RISK_FLAGGED")
 
@@ -741,7 +741,7 @@ def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: S
     request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
     load("paypay_recon_webhook").lambda_handler(request, None)
     _processed(store, queue)
-    status = store.status("named", "paypay")
+    status = store.users.status("named", "paypay")
     assert status is not None
     assert status.status == "RISK_FLAGGED"
 
@@ -753,13 +753,13 @@ def test_an_expired_file_that_is_sent_again_under_the_same_id_is_announced_with_
     key = (RECON["fileType"], "2026-03-31", "kyc_passport_9_20260331_20260331.csv")
     ack(RECON)
     _processed(store, ack.queued, files)
-    file = store.recon_file(*key)
+    file = store.recon.file(*key)
     assert file is not None
-    assert store.end_recon_fetch(file, "EXPIRED", "the answer was HTTP 403")
+    assert store.recon.end_fetch(file, "EXPIRED", "the answer was HTTP 403")
     renewed = RECON | {"path": RECON["path"].replace("sample", "renewed"), "requestedAt": "1775098800"}
 
     ack(renewed)
     _processed(store, ack.queued, files)
 
-    [waiting] = store.recon_files_to_fetch()
+    [waiting] = store.recon.to_fetch()
     assert (waiting.state, waiting.url, waiting.name) == ("ANNOUNCED", renewed["path"], file.name)

@@ -98,7 +98,7 @@ class Desk:
 
     def file(self) -> ReconFile:
         """The file in the table."""
-        found = self.store.recon_file(FILE.file_type, FILE.day, FILE.name)
+        found = self.store.recon.file(FILE.file_type, FILE.day, FILE.name)
         assert found is not None
         return found
 
@@ -332,7 +332,7 @@ def test_a_letter_that_does_not_go_out_leaves_the_file_to_be_told_of(desk: Desk)
     desk.put(f"{LINKED},x\n")
 
     assert not desk.arrive()
-    assert desk.store.recon_file(FILE.file_type, FILE.day, FILE.name) is None
+    assert desk.store.recon.file(FILE.file_type, FILE.day, FILE.name) is None
     assert desk.arrive(receives=2)
     assert desk.arrive(receives=3)
 

@@ -65,7 +65,7 @@ class Bench:
 
     def file(self) -> ReconFile:
         """The file in the table; one that nobody announced at first."""
-        found = self.store.recon_file(FILE.file_type, FILE.day, FILE.name)
+        found = self.store.recon.file(FILE.file_type, FILE.day, FILE.name)
         return found or ReconFile(FILE.file_type, FILE.day, FILE.name, "STORED")
 
 
@@ -167,7 +167,7 @@ def test_who_was_erased_between_two_runs_is_not_shown(bench: Bench) -> None:
     with pytest.raises(NotEnoughTimeError):
         bench.run(*[ENOUGH] * 15, TOO_LITTLE)
     [erased, *_] = [each for each in missed if ledger_shard(each.encode()) == "0"]
-    bench.store.mark_erased(erased, "2026-03-31T18:05:00.000Z")
+    bench.store.erasure.mark(erased, "2026-03-31T18:05:00.000Z")
 
     file = bench.run()
 
@@ -181,13 +181,13 @@ def test_who_is_erased_while_the_samples_are_written_is_not_shown_either(
     """The erasure looks at the samples when there are none yet; its mark is there by then."""
     missed = ids(4)
     bench.put(*missed)
-    end = bench.store.end_recon_comparison
+    end = bench.store.recon.end_comparison
 
     def erased_first(*arguments: Any) -> None:
-        bench.store.mark_erased(missed[0], "2026-03-31T18:05:00.000Z")
+        bench.store.erasure.mark(missed[0], "2026-03-31T18:05:00.000Z")
         end(*arguments)
 
-    monkeypatch.setattr(bench.store, "end_recon_comparison", erased_first)
+    monkeypatch.setattr(bench.store.recon, "end_comparison", erased_first)
 
     assert sorted(bench.run().missed_sample) == sorted(["erased", *missed[1:]])
 

@@ -49,26 +49,28 @@ class Office:
             **fields,
         }
         made = Announcement(event_id=f"n-{self._number}", file_type=file_type, file_name=name, day=day, **told)
-        self.store.announce(made)
-        found = self.store.recon_file(file_type, day, name)
+        self.store.recon.announce(made)
+        found = self.store.recon.file(file_type, day, name)
         assert found is not None
         return found
 
     def stored(self, day: str = YESTERDAY, file_type: str = KYC, name: str = "") -> ReconFile:
         file = self.announced(day, file_type)
-        self.store.recon_file_stored(file, name=name or file.name, sha256="ab", size=3, at=f"{day}T19:00:00.000Z")
+        self.store.recon.stored(file, name=name or file.name, sha256="ab", size=3, at=f"{day}T19:00:00.000Z")
         return file
 
     def compared(self, day: str = YESTERDAY, file_type: str = KYC, state: str = "COMPARED", reason: str = "") -> None:
         facts = {"reason": reason} if reason else {}
-        self.store.end_recon_comparison(self.stored(day, file_type), state, facts)
+        self.store.recon.end_comparison(self.stored(day, file_type), state, facts)
 
     def heard(self, day: str = YESTERDAY, kind: str = "kyc", *, late_for: str | None = None) -> None:
         self._number += 1
         at = f"{day}T03:00:00.000Z"
         line = Heard(kind, day, f"id-{self._number}", at, late_for)
         event_id = f"w-{self._number}"
-        self.store.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, f"id-{self._number}", {}, line))
+        self.store.events.keep(
+            Unattached(event_id, "paypay", "unknown_user", "webhook", at, f"id-{self._number}", {}, line)
+        )
 
     def check(self, *file_types: str, empty_day_announced: bool = True) -> DeadlineCheck:
         alarm = ResendAlarm("arn:topic", lambda: Letterhead("m-1", "c-1", "OPA1"), self.topic.client)
@@ -104,8 +106,8 @@ def test_an_announced_file_is_a_hole(office: Office) -> None:
 
 def test_an_announced_file_tells_why_it_was_not_fetched(office: Office) -> None:
     file = office.announced()
-    assert office.store.claim_recon_file(file, "2026-04-01T00:00:00.000Z", "2026-04-01T00:10:00.000Z")
-    office.store.release_recon_file(file, "2026-04-01T00:10:00.000Z", "the answer was HTTP 503")
+    assert office.store.recon.claim(file, "2026-04-01T00:00:00.000Z", "2026-04-01T00:10:00.000Z")
+    office.store.recon.release(file, "2026-04-01T00:10:00.000Z", "the answer was HTTP 503")
     assert office.holes() == [Hole(YESTERDAY, "announced, but not fetched yet (the answer was HTTP 503)")]
 
 
@@ -124,7 +126,7 @@ def test_an_invalid_file_is_a_hole(office: Office) -> None:
     ("state", "meaning"), [("EXPIRED", "not fetched in time"), ("TOO_LARGE", "too large"), ("REFUSED", "refused")]
 )
 def test_a_lost_file_is_a_hole(office: Office, state: str, meaning: str) -> None:
-    office.store.end_recon_fetch(office.announced(), state, "for a reason")
+    office.store.recon.end_fetch(office.announced(), state, "for a reason")
     assert office.holes() == [Hole(YESTERDAY, f"{meaning} (for a reason)")]
 
 
@@ -157,13 +159,13 @@ def test_one_compared_file_among_others_is_enough(office: Office) -> None:
     office.announced(file_name="another.csv")
     assert len(office.holes()) == 1
     file = office.announced(file_name="file.csv.rev-1")
-    office.store.end_recon_comparison(file, "COMPARED", {})
+    office.store.recon.end_comparison(file, "COMPARED", {})
     assert office.holes() == []
 
 
 def test_of_several_files_the_last_one_tells_the_reason(office: Office) -> None:
     first = office.announced(file_name="b.csv", received_at=f"{YESTERDAY}T18:00:00.000Z")
-    office.store.end_recon_fetch(first, "EXPIRED", "the answer was HTTP 403")
+    office.store.recon.end_fetch(first, "EXPIRED", "the answer was HTTP 403")
     office.announced(file_name="a.csv", received_at=f"{YESTERDAY}T19:00:00.000Z")
     assert office.holes() == [Hole(YESTERDAY, "announced, but not fetched yet")]
 
@@ -220,7 +222,7 @@ def test_the_same_hole_is_remembered_once(office: Office) -> None:
     check = office.check()
     check.run(NOW)
     check.run(NOW + timedelta(minutes=5))
-    [file] = office.store.recon_files(KYC, YESTERDAY, YESTERDAY)
+    [file] = office.store.recon.files(KYC, YESTERDAY, YESTERDAY)
     assert (file.state, file.name) == ("MISSING", "")
 
 
@@ -325,7 +327,7 @@ def test_each_type_with_a_hole_gets_one_letter_with_all_its_days(
 def test_a_type_that_is_not_enabled_is_not_looked_for(office: Office) -> None:
     office.compared()
     assert office.check(KYC).run(NOW) == {KYC: []}
-    assert office.store.recon_files(RISK, "2026-01-01", "2026-12-31") == []
+    assert office.store.recon.files(RISK, "2026-01-01", "2026-12-31") == []
 
 
 def test_a_hole_is_remembered_before_anybody_is_told(office: Office) -> None:
@@ -333,7 +335,7 @@ def test_a_hole_is_remembered_before_anybody_is_told(office: Office) -> None:
     office.topic.failures.append(RuntimeError("no SNS"))
     with pytest.raises(RuntimeError, match="no SNS"):
         office.check().run(NOW)
-    assert [file.state for file in office.store.recon_files(KYC, YESTERDAY, YESTERDAY)] == ["MISSING"]
+    assert [file.state for file in office.store.recon.files(KYC, YESTERDAY, YESTERDAY)] == ["MISSING"]
     office.compared("2026-04-01")
     assert office.check().run(NOW + timedelta(days=1)) == {KYC: [YESTERDAY]}
 

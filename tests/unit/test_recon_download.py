@@ -53,7 +53,7 @@ class Bench:
         """A notice that came now; it had been asked for `late_s` seconds before."""
         self._number += 1
         requested = self.clock() - timedelta(seconds=late_s)
-        self.store.announce(
+        self.store.recon.announce(
             Announcement(
                 event_id=f"n-{self._number}",
                 file_type=file_type,
@@ -86,7 +86,7 @@ class Bench:
         return self.run(seconds)
 
     def file(self, name: str = NAME, file_type: str = KYC) -> ReconFile:
-        found = self.store.recon_file(file_type, DAY, name)
+        found = self.store.recon.file(file_type, DAY, name)
         assert found is not None
         return found
 
@@ -171,7 +171,7 @@ def test_nothing_is_left_of_the_url_once_the_file_is_stored(bench: Bench) -> Non
         bench.run()
     assert not {"url", "due_kind", "due_at", "claimed_until"} & bench.item().keys()
     assert "very-secret" not in str(bench.db.scan(TableName="StateTable")["Items"])
-    assert bench.store.recon_files_to_fetch() == []
+    assert bench.store.recon.to_fetch() == []
 
 
 def test_with_nothing_announced_nothing_happens(bench: Bench) -> None:
@@ -635,13 +635,13 @@ def renewed(bench: Bench, content: bytes) -> dict[str, int]:
 def test_the_same_bytes_again_change_nothing(bench: Bench, state: str) -> None:
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.end_recon_comparison(bench.file(), state, {})
+        bench.store.recon.end_comparison(bench.file(), state, {})
     assert renewed(bench, ROWS) == {"unchanged": 1}
     assert bench.keys() == [FILE.key]
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
     assert (bench.file().state, bench.file().url) == (state, None)
     assert bench.file().sha256 == hashlib.sha256(ROWS).hexdigest()
-    assert bench.store.recon_files_to_fetch() == []
+    assert bench.store.recon.to_fetch() == []
     assert bench.topic.letters == []
 
 
@@ -649,7 +649,7 @@ def test_the_same_bytes_again_change_nothing(bench: Bench, state: str) -> None:
 def test_other_bytes_are_kept_beside_it_as_a_revision(bench: Bench, state: str) -> None:
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.end_recon_comparison(bench.file(), state, {})
+        bench.store.recon.end_comparison(bench.file(), state, {})
     assert renewed(bench, OTHER) == {"revision": 1}
 
     name = f"{NAME}.rev-20260401T030200000Z"
@@ -661,20 +661,20 @@ def test_other_bytes_are_kept_beside_it_as_a_revision(bench: Bench, state: str) 
     assert (first.sha256, second.sha256) == tuple(hashlib.sha256(each).hexdigest() for each in (ROWS, OTHER))
     # Its arrival starts a comparison of its own.
     assert FileId.from_key(FileId(KYC, DAY, name).key) == FileId(KYC, DAY, name)
-    assert bench.store.recon_files_to_fetch() == []
+    assert bench.store.recon.to_fetch() == []
 
 
 def test_a_second_revision_and_the_bytes_of_an_earlier_one(bench: Bench) -> None:
     third = ROWS + ROWS
     outcomes = [renewed(bench, content) for content in (ROWS, OTHER, third, OTHER, ROWS, third)]
     assert [next(iter(each)) for each in outcomes] == ["stored", "revision", "revision", *["unchanged"] * 3]
-    revisions = [file.name for file in bench.store.recon_files(KYC, DAY, DAY) if file.revision_of]
+    revisions = [file.name for file in bench.store.recon.files(KYC, DAY, DAY) if file.revision_of]
     assert [bench.content(name) for name in (NAME, *revisions)] == [ROWS, OTHER, third]
 
 
 def test_a_revision_that_does_not_come_leaves_the_stored_file_alone(bench: Bench) -> None:
     renewed(bench, ROWS)
-    bench.store.end_recon_comparison(bench.file(), "COMPARED", {"counts": {"rows": 50}})
+    bench.store.recon.end_comparison(bench.file(), "COMPARED", {"counts": {"rows": 50}})
     with LoopbackServer(Reply(403)) as server:
         bench.clock.advance(seconds=60)
         assert bench.fetch(server) == {"expired": 1}
@@ -690,7 +690,7 @@ def test_only_for_a_file_that_is_not_to_be_believed_a_dead_renewal_is_a_letter(
     """Nothing is lacking of a good file that is stored."""
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.end_recon_comparison(bench.file(), state, {})
+        bench.store.recon.end_comparison(bench.file(), state, {})
     bench.clock.advance(seconds=60)
 
     with LoopbackServer(Reply(403)) as server:
@@ -707,9 +707,9 @@ def by_hand(bench: Bench, state: str) -> None:
     writer.finish()
     file = ReconFile(KYC, DAY, NAME, "STORED")
     if state == "STORED":
-        bench.store.recon_shard_done(file, "0")
+        bench.store.recon.shard_done(file, "0")
     else:
-        bench.store.end_recon_comparison(file, state, {})
+        bench.store.recon.end_comparison(file, state, {})
 
 
 @pytest.mark.parametrize("state", ["STORED", "INVALID"])
@@ -723,7 +723,7 @@ def test_other_bytes_than_those_that_a_person_put_there_are_a_revision(bench: Be
     assert (bench.content(), bench.content(revision)) == (ROWS, OTHER)
     assert (bench.file().state, bench.file(revision).state) == (state, "STORED")
     assert bench.file(revision).revision_of == NAME
-    assert bench.store.recon_files_to_fetch() == []
+    assert bench.store.recon.to_fetch() == []
 
 
 @pytest.mark.parametrize("state", ["STORED", "INVALID"])
@@ -744,7 +744,7 @@ def test_a_file_that_was_invalid_before_its_worker_could_say_that_it_is_stored_k
         raise Killed
 
     with FileServer(ROWS) as server, monkeypatch.context() as patch:
-        patch.setattr(Store, "recon_file_stored", dies)
+        patch.setattr("honnin.store.recon.Recon.stored", dies)
         bench.announce(server.url)
         with pytest.raises(Killed):
             bench.run()
@@ -818,7 +818,7 @@ def test_a_file_of_a_dead_worker_waits_until_its_claim_is_over(bench: Bench, mon
         bench.announce(server.url)
         with monkeypatch.context() as patch:
             patch.setattr(Downloads, "_fetch", dies)
-            patch.setattr(Store, "release_recon_file", dies)
+            patch.setattr("honnin.store.recon.Recon.release", dies)
             with pytest.raises(Killed):
                 bench.run(seconds=90)
         assert bench.run() == {"claimed_elsewhere": 1}
@@ -842,16 +842,16 @@ def test_a_worker_that_died_between_s3_and_the_table_is_made_good(
     with FileServer(ROWS) as server:
         bench.announce(server.url)
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "recon_file_stored", dies)
+            patch.setattr("honnin.store.recon.Recon.stored", dies)
             with pytest.raises(Killed):
                 bench.run()
         assert bench.run() == {"adopted": 1}
         # What lies in the bucket is not fetched again; only a revision is: its hash tells that it is one.
         assert len(server.received) == (2 if is_revision else 1)
-    [file] = [each for each in bench.store.recon_files(KYC, DAY, DAY) if bool(each.revision_of) == is_revision]
+    [file] = [each for each in bench.store.recon.files(KYC, DAY, DAY) if bool(each.revision_of) == is_revision]
     assert (file.state, file.size, file.sha256) == ("STORED", ALL, hashlib.sha256(ROWS).hexdigest())
     assert (file.url, bench.content(file.name)) == (None, ROWS)
-    assert bench.store.recon_files_to_fetch() == []
+    assert bench.store.recon.to_fetch() == []
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
 
 
@@ -866,7 +866,7 @@ def test_a_comparison_that_was_faster_than_the_table_keeps_its_state(
         self.end_recon_comparison(file, state, {"counts": {"rows": 50}})
         stored(self, file, **facts)
 
-    monkeypatch.setattr(Store, "recon_file_stored", compared_meanwhile)
+    monkeypatch.setattr("honnin.store.recon.Recon.stored", compared_meanwhile)
     with FileServer(ROWS) as server:
         assert bench.fetch(server) == {"stored": 1}
     file = bench.file()

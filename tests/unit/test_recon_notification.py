@@ -1,4 +1,4 @@
-"""`honnin.recon.notification`: what a notice announces, and what the table makes of it (`Store.announce`)."""
+"""`honnin.recon.notification`: what a notice announces, and what the table makes of it (`Recon.announce`)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -261,10 +261,10 @@ class Table:
         seconds = int(START.timestamp() + 60 * minute)
         came = datetime.fromtimestamp(seconds + 1, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         given = {"notification_id": f"n-{self._number}", "requested_at": str(seconds), "received_at": came, **fields}
-        self.store.announce(FILES.announcement(event(**given), self.clock()))
+        self.store.recon.announce(FILES.announcement(event(**given), self.clock()))
 
     def file(self, name: str = NAME, day: str = "2026-03-31") -> ReconFile:
-        found = self.store.recon_file(KYC, day, name)
+        found = self.store.recon.file(KYC, day, name)
         assert found is not None
         return found
 
@@ -274,12 +274,12 @@ class Table:
         return item
 
     def stored(self, sha256: str = "ab") -> None:
-        self.store.recon_file_stored(self.file(), name=NAME, sha256=sha256, size=3, at="2026-04-01T03:05:00.000Z")
+        self.store.recon.stored(self.file(), name=NAME, sha256=sha256, size=3, at="2026-04-01T03:05:00.000Z")
 
     def ended(self, state: str) -> None:
         """The stored file's comparison has ended so; STORED: it has not."""
         if state != "STORED":
-            self.store.end_recon_comparison(self.file(), state, {"counts": {"rows": 3}})
+            self.store.recon.end_comparison(self.file(), state, {"counts": {"rows": 3}})
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ FRESH = URL.replace("secret", "fresh")
 
 def test_an_announced_file_waits_to_be_fetched(table: Table) -> None:
     table.announce()
-    assert [file.url for file in table.store.recon_files_to_fetch()] == [URL]
+    assert [file.url for file in table.store.recon.to_fetch()] == [URL]
     assert table.file().state == "ANNOUNCED"
     assert "secret" not in repr(table.file())
 
@@ -301,7 +301,7 @@ def test_an_announced_file_waits_to_be_fetched(table: Table) -> None:
 def test_the_oldest_deadline_comes_first(table: Table) -> None:
     for minute, day in ((30, "20260329"), (0, "20260331"), (20, "20260330")):
         table.announce(minute, path=f"{HOST}/kyc_passport_9_{day}_{day}.csv")
-    assert [file.day for file in table.store.recon_files_to_fetch()] == ["2026-03-31", "2026-03-30", "2026-03-29"]
+    assert [file.day for file in table.store.recon.to_fetch()] == ["2026-03-31", "2026-03-30", "2026-03-29"]
 
 
 def test_a_notice_is_recorded_once(table: Table) -> None:
@@ -315,15 +315,15 @@ def test_a_renewed_notice_replaces_the_url(table: Table) -> None:
     table.announce()
     table.announce(60, path=FRESH)
     assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
-    assert len(table.store.recon_files_to_fetch()) == 1
+    assert len(table.store.recon.to_fetch()) == 1
 
 
 @pytest.mark.parametrize("state", ["EXPIRED", "TOO_LARGE", "REFUSED"])
 def test_a_renewed_notice_gives_a_lost_file_another_chance(table: Table, state: str) -> None:
     table.announce()
-    table.store.end_recon_fetch(table.file(), state, "for a reason")
+    table.store.recon.end_fetch(table.file(), state, "for a reason")
     assert "url" not in table.item()
-    assert table.store.recon_files_to_fetch() == []
+    assert table.store.recon.to_fetch() == []
     table.announce(60, path=FRESH)
     assert (table.file().state, table.file().url, table.file().reason) == ("ANNOUNCED", FRESH, None)
 
@@ -332,12 +332,12 @@ def test_an_older_notice_that_is_processed_later_changes_nothing(table: Table) -
     table.announce(60, path=FRESH)
     table.announce(0, notification_id="older")
     assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
-    assert table.store.event("paypay:recon_file:older") is not None
+    assert table.store.events.get("paypay:recon_file:older") is not None
 
 
 def test_an_older_notice_does_not_bring_a_lost_file_back(table: Table) -> None:
     table.announce(60, path=FRESH)
-    table.store.end_recon_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
+    table.store.recon.end_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
     table.announce(0)
     assert (table.file().state, table.file().url) == ("EXPIRED", None)
 
@@ -346,11 +346,11 @@ def test_an_older_notice_does_not_bring_a_lost_file_back(table: Table) -> None:
 def test_a_renewed_notice_about_a_stored_file_only_gives_it_something_to_fetch(table: Table, state: str) -> None:
     table.announce()
     table.stored()
-    table.store.end_recon_comparison(table.file(), state, {"counts": {"rows": 3}})
+    table.store.recon.end_comparison(table.file(), state, {"counts": {"rows": 3}})
     table.announce(60, path=FRESH)
     file = table.file()
     assert (file.state, file.sha256, file.counts, file.url) == (state, "ab", {"rows": 3}, FRESH)
-    assert [each.name for each in table.store.recon_files_to_fetch()] == [NAME]
+    assert [each.name for each in table.store.recon.to_fetch()] == [NAME]
 
 
 @pytest.mark.parametrize("state", ["STORED", "COMPARED"])
@@ -360,7 +360,7 @@ def test_the_same_notice_under_another_id_does_not_fetch_a_stored_file_again(tab
     table.ended(state)
     table.announce(0, path=FRESH)
     assert table.file().state == state
-    assert table.store.recon_files_to_fetch() == []
+    assert table.store.recon.to_fetch() == []
 
 
 @pytest.mark.parametrize("state", ["STORED", "COMPARED"])
@@ -371,7 +371,7 @@ def test_a_notice_of_another_request_fetches_a_stored_file_again(table: Table, s
     table.stored()
     table.ended(state)
     table.announce(1, requested_at=requested_at, path=FRESH)
-    [file] = table.store.recon_files_to_fetch()
+    [file] = table.store.recon.to_fetch()
     assert (file.state, file.url) == (state, FRESH)
 
 
@@ -380,7 +380,7 @@ def test_what_cannot_be_believed_is_fetched_again_by_the_same_notice_too(table: 
     table.stored()
     table.ended("INVALID")
     table.announce(0, path=FRESH)
-    [file] = table.store.recon_files_to_fetch()
+    [file] = table.store.recon.to_fetch()
     assert (file.state, file.url) == ("INVALID", FRESH)
 
 
@@ -389,7 +389,7 @@ def test_what_cannot_be_believed_is_not_fetched_again_by_an_older_notice(table: 
     table.stored()
     table.ended("INVALID")
     table.announce(0, path=FRESH)
-    assert table.store.recon_files_to_fetch() == []
+    assert table.store.recon.to_fetch() == []
 
 
 def test_the_same_notice_under_another_id_leaves_a_waiting_file_as_it_is(table: Table) -> None:
@@ -402,7 +402,7 @@ def test_the_same_notice_under_another_id_leaves_a_waiting_file_as_it_is(table: 
 @pytest.mark.parametrize("requested_at", ["9999999999", "9999999999999"])
 def test_a_request_of_the_far_future_waits_like_any_other(table: Table, requested_at: str) -> None:
     table.announce(requested_at=requested_at)
-    assert [file.name for file in table.store.recon_files_to_fetch()] == [NAME]
+    assert [file.name for file in table.store.recon.to_fetch()] == [NAME]
     table.announce(60, path=FRESH)
     assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
 
@@ -411,7 +411,7 @@ def test_a_request_of_the_far_future_does_not_shut_a_stored_file_for_later_notic
     table.announce()
     table.stored()
     table.announce(1, requested_at="9999999999")
-    table.store.end_recon_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
+    table.store.recon.end_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
     table.announce(60, path=FRESH)
     assert table.file().url == FRESH
 
@@ -422,14 +422,14 @@ def test_a_refused_notice_does_not_take_the_place_of_a_good_one(table: Table, ba
     before = table.file()
     table.announce(60, **bad)
     assert table.file() == before
-    assert [each.url for each in table.store.recon_files_to_fetch()] == [URL]
+    assert [each.url for each in table.store.recon.to_fetch()] == [URL]
 
 
 def test_a_good_notice_takes_the_place_of_a_refused_one(table: Table) -> None:
     table.announce(path=f"https://evil.example/{NAME}")
     assert (table.file().state, table.file().url) == ("REFUSED", None)
     assert "url" not in table.item()
-    assert table.store.recon_files_to_fetch() == []
+    assert table.store.recon.to_fetch() == []
     table.announce(60)
     assert (table.file().state, table.file().reason, table.file().url) == ("ANNOUNCED", None, URL)
 
@@ -440,20 +440,20 @@ def test_an_ignored_notice_is_kept_with_its_reason(table: Table) -> None:
     assert (item["pk"]["S"], item["state"]["S"]) == ("RECON#another_file_type", "IGNORED")
     assert "ReconFileTypes" in item["reason"]["S"]
     assert "secret" not in str(item)
-    assert table.store.recon_files_to_fetch() == []
+    assert table.store.recon.to_fetch() == []
 
 
 def test_files_are_found_by_type_and_day(table: Table) -> None:
     for day in ("20260329", "20260330", "20260331", "20260401"):
         table.announce(path=f"{HOST}/kyc_passport_9_{day}_{day}.csv")
     table.announce(path=f"{HOST}/zzz.csv", requested_at="1774969200")
-    found = table.store.recon_files(KYC, "2026-03-30", "2026-03-31")
+    found = table.store.recon.files(KYC, "2026-03-30", "2026-03-31")
     assert [(file.day, file.name[:3]) for file in found] == [
         ("2026-03-30", "kyc"),
         ("2026-03-31", "kyc"),
         ("2026-03-31", "zzz"),
     ]
-    assert table.store.recon_files(RISK, "2026-03-30", "2026-03-31") == []
+    assert table.store.recon.files(RISK, "2026-03-30", "2026-03-31") == []
 
 
 # --- a file whose name says no day ---
@@ -473,7 +473,7 @@ def sent(table: Table, store: Store | None = None, *, days: int = 0, **fields: A
     notice = event(f"day-{days}", requested_at=str(seconds), received_at=came, **fields)
     effect = rule.effect(notice)
     assert isinstance(effect, Announcement)
-    table.store.announce(effect)
+    table.store.recon.announce(effect)
     return effect
 
 
@@ -486,7 +486,7 @@ def test_a_file_without_a_day_in_its_name_that_is_sent_again_stays_that_of_its_f
 
     assert sent(table, days=days, path=f"{url}-fresh").day == "2026-03-31"
 
-    [file] = table.store.recon_files_to_fetch()
+    [file] = table.store.recon.to_fetch()
     assert (file.day, file.name, file.url) == ("2026-03-31", "other.csv", f"{url}-fresh")
 
 

@@ -130,7 +130,7 @@ def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(shelf: S
     shelf.missed("0", ["erased", "read-and-erased", "waits"])
     shelf.applied("read-and-erased", what="kyc_read", to_status="VERIFIED")
     for each in ("erased", "read-and-erased"):
-        shelf.store.mark_erased(each, "2026-03-31T18:05:40.000Z")
+        shelf.store.erasure.mark(each, "2026-03-31T18:05:40.000Z")
 
     found = shelf.written()
 

@@ -130,9 +130,9 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> FakeSecrets:
 
 def test_the_letterhead_of_a_deployment(store: Store, secrets: FakeSecrets) -> None:
     secrets.values[ARN] = '{"paypay_merchant_id": " 900000000000000001 "}'
-    store.note_request_id("paypay", "OPA-old", "2026-04-01T02:00:00.000Z")
-    store.note_request_id("paypay", "OPA-new", "2026-04-01T03:00:00.000Z")
-    store.note_request_id("vexora", "other", "2026-04-01T04:00:00.000Z")
+    store.recon.note_request_id("paypay", "OPA-old", "2026-04-01T02:00:00.000Z")
+    store.recon.note_request_id("paypay", "OPA-new", "2026-04-01T03:00:00.000Z")
+    store.recon.note_request_id("vexora", "other", "2026-04-01T04:00:00.000Z")
     assert letterhead(store) == Letterhead("900000000000000001", "client-7", "OPA-new")
 
 

@@ -96,8 +96,8 @@ def db(pauses: list[float]) -> Iterator[Colliding]:
 @pytest.fixture
 def store(db: Colliding) -> Store:
     store = Store(create_table(cast("Any", db), "StateTable"), cast("Any", db), now=FakeClock())
-    store.apply(effect("api:1"))
-    store.announce(announcement("n-0"))
+    store.events.apply(effect("api:1"))
+    store.recon.announce(announcement("n-0"))
     db.made.clear()
     return store
 
@@ -114,25 +114,25 @@ def announcement(event_id: str) -> Announcement:
 
 
 WRITES: dict[str, Callable[[Store], object]] = {
-    "apply": lambda store: store.apply(effect("api:2", store.status("user-1", "vexora"))),
-    "keep": lambda store: store.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
-    "announce": lambda store: store.announce(announcement("n-1")),
-    "mark_published": lambda store: store.mark_published("api:1", AT),
-    "advance_poll": lambda store: store.advance_poll(cast("Submission", store.submission("s-1")), 1, AT),
-    "claim_recon_file": lambda store: store.claim_recon_file(FILE, AT, AT),
-    "recon_shard_done": lambda store: store.recon_shard_done(FILE, "a"),
-    "recon_shard_sent": lambda store: store.recon_shard_sent(FILE, "a", 1),
-    "end_recon_comparison": lambda store: store.end_recon_comparison(FILE, "COMPARED", {}),
-    "recon_reported": lambda store: store.recon_reported(FILE, AT, {}),
-    "recon_missing": lambda store: store.recon_missing(FILE.file_type, "2026-03-30", AT),
-    "mark_erased": lambda store: store.mark_erased("uaid-1", AT),
-    "claim_erasure": lambda store: store.claim_erasure("user-1", AT, AT),
-    "release_erasure": lambda store: store.release_erasure("user-1", AT),
-    "begin_erasure": lambda store: store.begin_erasure(CERTIFICATE),
-    "count_erased": lambda store: store.count_erased(CERTIFICATE, {"links": 1}),
-    "count_failure": lambda store: store.count_failure("m-1", "X"),
-    "note_request_id": lambda store: store.note_request_id("paypay", "OPA1", AT),
-    "put_back": lambda store: store.put_back(next(iter(store.everything()))),
+    "apply": lambda store: store.events.apply(effect("api:2", store.users.status("user-1", "vexora"))),
+    "keep": lambda store: store.events.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
+    "announce": lambda store: store.recon.announce(announcement("n-1")),
+    "mark_published": lambda store: store.events.mark_published("api:1", AT),
+    "advance_poll": lambda store: store.submissions.advance(cast("Submission", store.submissions.get("s-1")), 1, AT),
+    "claim_recon_file": lambda store: store.recon.claim(FILE, AT, AT),
+    "recon_shard_done": lambda store: store.recon.shard_done(FILE, "a"),
+    "recon_shard_sent": lambda store: store.recon.shard_sent(FILE, "a", 1),
+    "end_recon_comparison": lambda store: store.recon.end_comparison(FILE, "COMPARED", {}),
+    "recon_reported": lambda store: store.recon.reported(FILE, AT, {}),
+    "recon_missing": lambda store: store.recon.missing(FILE.file_type, "2026-03-30", AT),
+    "mark_erased": lambda store: store.erasure.mark("uaid-1", AT),
+    "claim_erasure": lambda store: store.erasure.claim("user-1", AT, AT),
+    "release_erasure": lambda store: store.erasure.release("user-1", AT),
+    "begin_erasure": lambda store: store.erasure.begin(CERTIFICATE),
+    "count_erased": lambda store: store.erasure.count(CERTIFICATE, {"links": 1}),
+    "count_failure": lambda store: store.events.count_failure("m-1", "X"),
+    "note_request_id": lambda store: store.recon.note_request_id("paypay", "OPA1", AT),
+    "put_back": lambda store: store.restore.put_back(next(iter(store.restore.everything()))),
     "_delete": lambda store: store._delete([{"pk": {"S": "EVENT#x"}, "sk": {"S": "EVENT"}}]),
 }
 
@@ -165,7 +165,7 @@ def test_an_item_that_stays_taken_is_a_race(store: Store, db: Colliding, pauses:
 
 def test_a_claim_that_cannot_be_given_back_ends_by_itself(store: Store, db: Colliding) -> None:
     db.times = 1000
-    store.release_erasure("user-1", AT)
+    store.erasure.release("user-1", AT)
 
 
 @pytest.mark.parametrize(
@@ -183,25 +183,25 @@ def test_which_cancelled_transactions_are_made_again(
 ) -> None:
     db.times, db.codes = 1, codes
     if again:
-        store.apply(effect("api:2", store.status("user-1", "vexora")))
+        store.events.apply(effect("api:2", store.users.status("user-1", "vexora")))
         assert len(db.made) == 2
     else:
         with pytest.raises(ClientError):
-            store.apply(effect("api:2", store.status("user-1", "vexora")))
+            store.events.apply(effect("api:2", store.users.status("user-1", "vexora")))
         assert len(db.made) == 1
 
 
 def test_a_condition_that_fails_decides_whatever_else_collides(store: Store, db: Colliding) -> None:
     db.times, db.codes = 1, ("ConditionalCheckFailed", "TransactionConflict", "ThrottlingError")
     with pytest.raises(AlreadyAppliedError):
-        store.apply(effect("api:2", store.status("user-1", "vexora")))
+        store.events.apply(effect("api:2", store.users.status("user-1", "vexora")))
     assert len(db.made) == 1
 
 
 def test_a_throttled_transaction_stays_an_aws_error(store: Store, db: Colliding) -> None:
     db.times, db.codes = 1000, ("ThrottlingError",)
     with pytest.raises(ClientError):
-        store.apply(effect("api:2", store.status("user-1", "vexora")))
+        store.events.apply(effect("api:2", store.users.status("user-1", "vexora")))
     assert len(db.made) == 5
 
 
@@ -209,7 +209,7 @@ def test_the_pauses_are_jittered(store: Store, db: Colliding, pauses: list[float
     for seed in range(4):
         random.seed(seed)
         db.times = 1
-        store.note_request_id("paypay", "OPA1", AT)
+        store.recon.note_request_id("paypay", "OPA1", AT)
     assert len(set(pauses)) == 4
 
 
@@ -232,7 +232,7 @@ def test_one_item_that_stays_taken_ends_no_poll_run(
     for number in (2, 3):
         after = UserStatus(f"user-{number}", "vexora", "PENDING", 1, submission_id=f"s-{number}")
         opens = Submission(f"s-{number}", f"user-{number}", "PENDING", AT, due_at=AT)
-        store.apply(Effect(f"api:{number}0", "submitted", "api", AT, None, after, {}, opens=opens))
+        store.events.apply(Effect(f"api:{number}0", "submitted", "api", AT, None, after, {}, opens=opens))
     taken = {"SUBMISSION#s-2", "EVENT#api:1"}
     settled = store._settled
 
@@ -247,9 +247,9 @@ def test_one_item_that_stays_taken_ends_no_poll_run(
 
     assert run_poll(store, bus, sent) == {"polled": 3, "published": 3}
     assert len(bus.entries) == 3
-    still_due = [each.submission_id for each in store.due_submissions(AT)]
+    still_due = [each.submission_id for each in store.submissions.due(AT)]
     assert still_due == ["s-2"]
-    assert [each.event_id for each in store.unpublished("9999")] == ["api:1"]
+    assert [each.event_id for each in store.events.unpublished("9999")] == ["api:1"]
 
 
 def test_a_record_that_was_erased_meanwhile_ends_no_publishing(store: Store) -> None:
@@ -258,4 +258,4 @@ def test_a_record_that_was_erased_meanwhile_ends_no_publishing(store: Store) -> 
     Publisher("bus", store, bus.client).announce(EventRecord("api:gone", AT, published=False, change=change))
 
     assert len(bus.entries) == 1
-    assert store.event("api:gone") is None
+    assert store.events.get("api:gone") is None

@@ -45,11 +45,11 @@ class Table:
     def happens(self, event_id: str = "", **changes: Any) -> Effect:
         """One event of user-1, applied now."""
         self._number += 1
-        before = self.store.status("user-1", "paypay")
+        before = self.store.users.status("user-1", "paypay")
         after = UserStatus("user-1", "paypay", f"STATUS_{self._number}", (before.version if before else 0) + 1)
         at = utc_text(self.clock())
         made = Effect(event_id or f"e-{self._number}", "read", "api", at, before, after, {}, **changes)
-        self.store.apply(made)
+        self.store.events.apply(made)
         return made
 
     def session(self, nonce: str = "nonce-1") -> LinkSession:
@@ -80,7 +80,9 @@ def table() -> Iterator[Table]:
 def file(table: Table, day: str = "2026-03-31") -> None:
     at = utc_text(table.clock())
     name = f"file-{day}.csv"
-    table.store.announce(Announcement(f"n-{at}", "kyc_passport_sync_recon", name, day, "https://x", at, at, at, at))
+    table.store.recon.announce(
+        Announcement(f"n-{at}", "kyc_passport_sync_recon", name, day, "https://x", at, at, at, at)
+    )
 
 
 def fill(table: Table) -> None:
@@ -88,31 +90,34 @@ def fill(table: Table) -> None:
     heard = Heard("kyc", DAY, UAID, utc_text(table.clock()))
     table.happens("e-kept", session=table.session(), heard=heard)
     at = utc_text(table.clock())
-    table.store.keep(Unattached("e-waits", "paypay", "x", "webhook", at, "uaid-2", {}))
+    table.store.events.keep(Unattached("e-waits", "paypay", "x", "webhook", at, "uaid-2", {}))
     file(table)
 
 
 READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
-    "a session": (timedelta(hours=1), lambda store: store.link_session("nonce-1")),
-    "a code": (timedelta(days=7), lambda store: store.passport_qr("code-1")),
-    "QRs": (timedelta(days=7), lambda store: list(store.qrs_of("user-1"))),
-    "the timeline": (timedelta(days=30), lambda store: store.timeline("user-1", 10)[0]),
-    "the timeline of an export": (timedelta(days=30), lambda store: store.footprint("user-1", expired=False).entries),
-    "waiting events": (timedelta(days=30), lambda store: store.waiting("uaid-2")),
-    "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.heard("kyc", DAY, SHARD) if ids]),
-    "ledger lines": (timedelta(days=40), lambda store: store.ledger_lines(UAID, utc_text(START))),
-    "an event": (timedelta(days=400), lambda store: store.event("e-kept")),
-    "events": (timedelta(days=400), lambda store: store.events(["e-kept"])),
-    "what is to publish": (timedelta(days=400), lambda store: list(store.unpublished("9999"))),
+    "a session": (timedelta(hours=1), lambda store: store.links.session("nonce-1")),
+    "a code": (timedelta(days=7), lambda store: store.links.passport_qr("code-1")),
+    "QRs": (timedelta(days=7), lambda store: list(store.restore.qrs_of("user-1"))),
+    "the timeline": (timedelta(days=30), lambda store: store.users.timeline("user-1", 10)[0]),
+    "the timeline of an export": (
+        timedelta(days=30),
+        lambda store: store.erasure.footprint("user-1", expired=False).entries,
+    ),
+    "waiting events": (timedelta(days=30), lambda store: store.links.waiting("uaid-2")),
+    "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.ledger.received("kyc", DAY, SHARD) if ids]),
+    "ledger lines": (timedelta(days=40), lambda store: store.ledger.lines(UAID, utc_text(START))),
+    "an event": (timedelta(days=400), lambda store: store.events.get("e-kept")),
+    "events": (timedelta(days=400), lambda store: store.events.get_many(["e-kept"])),
+    "what is to publish": (timedelta(days=400), lambda store: list(store.events.unpublished("9999"))),
     "a recon file": (
         timedelta(days=400),
-        lambda store: store.recon_file("kyc_passport_sync_recon", "2026-03-31", "file-2026-03-31.csv"),
+        lambda store: store.recon.file("kyc_passport_sync_recon", "2026-03-31", "file-2026-03-31.csv"),
     ),
     "recon files": (
         timedelta(days=400),
-        lambda store: store.recon_files("kyc_passport_sync_recon", "2026-03-01", "2026-04-30"),
+        lambda store: store.recon.files("kyc_passport_sync_recon", "2026-03-01", "2026-04-30"),
     ),
-    "what is to fetch": (timedelta(days=400), lambda store: store.recon_files_to_fetch()),
+    "what is to fetch": (timedelta(days=400), lambda store: store.recon.to_fetch()),
 }
 
 
@@ -132,12 +137,12 @@ def test_nothing_is_read_past_its_time(table: Table, what: str) -> None:
 
 def test_what_has_no_end_is_read_for_ever(table: Table) -> None:
     fill(table)
-    table.store.mark_erased("uaid-9", utc_text(table.clock()))
+    table.store.erasure.mark("uaid-9", utc_text(table.clock()))
     table.clock.advance(days=4000)
 
-    assert [each.status for each in table.store.statuses("user-1")] == ["STATUS_1"]
-    assert table.store.is_erased("uaid-9")
-    assert table.store.erased(["uaid-9"]) == {"uaid-9"}
+    assert [each.status for each in table.store.users.statuses("user-1")] == ["STATUS_1"]
+    assert table.store.erasure.is_erased("uaid-9")
+    assert table.store.erasure.erased(["uaid-9"]) == {"uaid-9"}
 
 
 # --- a key may be used again ---
@@ -150,7 +155,7 @@ def test_an_expired_event_may_be_applied_again(table: Table) -> None:
     table.clock.advance(days=401)
     table.happens("e-1")
 
-    record = table.store.event("e-1")
+    record = table.store.events.get("e-1")
     assert record is not None
     assert record.applied_at == utc_text(table.clock())
 
@@ -160,20 +165,20 @@ def test_a_code_may_be_given_again(table: Table) -> None:
     table.clock.advance(days=8)
     table.happens(session=table.session("nonce-2"))
 
-    code = table.store.passport_qr("code-1")
+    code = table.store.links.passport_qr("code-1")
     assert code is not None
     assert code.code_verifier == "verifier of nonce-2"
 
 
 def test_what_waits_may_wait_again(table: Table) -> None:
     waiting = Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {})
-    table.store.keep(waiting)
+    table.store.events.keep(waiting)
     with pytest.raises(AlreadyAppliedError):
-        table.store.keep(waiting)
+        table.store.events.keep(waiting)
     table.clock.advance(days=401)
-    table.store.keep(replace(waiting, at=utc_text(table.clock())))
+    table.store.events.keep(replace(waiting, at=utc_text(table.clock())))
 
-    assert len(table.store.waiting(UAID)) == 1
+    assert len(table.store.links.waiting(UAID)) == 1
 
 
 def test_a_session_that_ends_while_it_is_answered_is_not_used(table: Table) -> None:
@@ -185,16 +190,16 @@ def test_a_session_that_ends_while_it_is_answered_is_not_used(table: Table) -> N
 
 def test_what_has_expired_is_not_attached_to_a_link(table: Table) -> None:
     at = utc_text(table.clock())
-    table.store.keep(Unattached("e-1", "paypay", "x", "webhook", at, UAID, {}))
+    table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", at, UAID, {}))
     table.clock.advance(days=31)
 
-    assert table.store.attach(UAID, "user-1", "LINKED") == 0
+    assert table.store.links.attach(UAID, "user-1", "LINKED") == 0
 
 
 def test_a_file_of_a_day_long_past_is_worked_on_all_the_same(table: Table) -> None:
     """PayPay resends, or the name says something odd: the notification came now."""
     file(table, "2024-01-01")
-    [found] = table.store.recon_files_to_fetch()
+    [found] = table.store.recon.to_fetch()
 
     assert found.day == "2024-01-01"
 
@@ -206,7 +211,7 @@ def test_erasure_takes_what_has_expired_but_is_there(table: Table) -> None:
     table.happens("e-1", heard=Heard("kyc", DAY, UAID, utc_text(START)))
     table.clock.advance(days=41)
 
-    assert table.store.footprint("user-1").entries
+    assert table.store.erasure.footprint("user-1").entries
     table.store._forget_authorization(UAID, Certificate("c-1", "user-1", utc_text(table.clock())))
     left = [item["pk"]["S"] for item in table.db.scan(TableName="StateTable")["Items"]]
     assert not any(pk.startswith("LEDGER#") for pk in left)
@@ -215,10 +220,10 @@ def test_erasure_takes_what_has_expired_but_is_there(table: Table) -> None:
 def test_a_restore_sees_everything(table: Table) -> None:
     fill(table)
     table.clock.advance(days=4000)
-    every = list(table.store.everything())
+    every = list(table.store.restore.everything())
 
     assert len(every) == table.stored()
-    assert table.store.missing(every) == []
+    assert table.store.restore.missing(every) == []
 
 
 # --- pages ---
@@ -238,7 +243,7 @@ def test_pages_are_full_whatever_has_expired(ages: list[int], limit: int) -> Non
         alive = [age for age in sorted(ages) if age < 30]
         sizes, cursor = [], None
         while True:
-            entries, cursor = table.store.timeline("user-1", limit, cursor)
+            entries, cursor = table.store.users.timeline("user-1", limit, cursor)
             sizes.append(len(entries))
             if cursor is None:
                 break

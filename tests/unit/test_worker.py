@@ -173,7 +173,7 @@ def test_without_a_count_it_is_parked_at_the_third_receive_and_then_done(error: 
 
 
 class Failures:
-    """`Store.count_failure` in memory."""
+    """`Events.count_failure` in memory."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()

@@ -98,16 +98,16 @@ class Erasure:
             The user is being read, or erased, at this very moment; repeat it.
         """
         now = self._now()
-        if not self._store.claim_erasure(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
+        if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
             raise ConcurrentUpdateError("the user is being erased at this moment")
         try:
             return self._erase(user_id, unlink=unlink)
         finally:
-            self._store.release_erasure(user_id, claim)
+            self._store.erasure.release(user_id, claim)
 
     def _erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        footprint = self._store.footprint(user_id)
-        known = next(reversed(self._store.certificates(user_id)), None)
+        footprint = self._store.erasure.footprint(user_id)
+        known = next(reversed(self._store.erasure.certificates(user_id)), None)
         if known is None and footprint.is_empty and not footprint.entries:
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
         if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
@@ -120,15 +120,15 @@ class Erasure:
         unlinked = self._unlink(footprint) if unlink else 0
         begun = known if known and not known.completed_at else None
         certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
-        self._store.begin_erasure(certificate)
+        self._store.erasure.begin(certificate)
         if not certificate.counts.get(_UNLINKED):
-            self._store.count_erased(certificate, {_UNLINKED: unlinked})
+            self._store.erasure.count(certificate, {_UNLINKED: unlinked})
         self._forget(footprint, certificate)
         self._vault.erase(
-            user_id, erased=lambda number: self._store.count_erased(certificate, {"vaultObjects": number})
+            user_id, erased=lambda number: self._store.erasure.count(certificate, {"vaultObjects": number})
         )
         self._sweep_later(self._sweep(certificate))
-        completed = self._store.end_erasure(certificate, utc_text(self._now()))
+        completed = self._store.erasure.end(certificate, utc_text(self._now()))
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})
         count("UserErased")
         return completed
@@ -137,8 +137,8 @@ class Erasure:
         """Empty the table of the user; anew when a worker has moved the user in between."""
         for _ in range(_ROUNDS):
             known = footprint.authorization_ids
-            done = self._store.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at))
-            footprint = self._store.footprint(footprint.user_id)
+            done = self._store.erasure.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at))
+            footprint = self._store.erasure.footprint(footprint.user_id)
             # What waited may have been attached behind our back, when nothing names its authorization any more.
             if done and footprint.is_empty:
                 return
@@ -190,7 +190,7 @@ class ErasureSweep:
         EventNotReadyError
             The erasure broke off. Somebody has to repeat it, and this event waits for that.
         """
-        own = [each for each in self._store.certificates(event.subject) if _sweep_id(each) == event.event_id]
+        own = [each for each in self._store.erasure.certificates(event.subject) if _sweep_id(each) == event.event_id]
         if not own:
             raise MalformedEventError("a sweep without an erasure")
         if not own[0].completed_at:
@@ -208,13 +208,13 @@ def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
     What a user who came back has given since stays: the timeline names it, and not what an overtaken worker kept.
     """
     until = datetime.fromisoformat(certificate.completed_at or "") + _STILL_READS
-    entries = store.footprint(certificate.user_id).entries
+    entries = store.erasure.footprint(certificate.user_id).entries
     named = {value for each in entries for name, value in each["detail"].items() if name in ("snapshot", "selfie")}
     if not (number := vault.erase(certificate.user_id, utc_text(until), named)):
         return certificate
     count("ErasureSwept", number)
     swept = {"vaultObjects": number}
-    store.count_erased(certificate, swept)
+    store.erasure.count(certificate, swept)
     return replace(certificate, counts=Counter(certificate.counts) + Counter(swept))
 
 

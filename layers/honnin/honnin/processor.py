@@ -69,7 +69,7 @@ class EventProcessor:
     def end_batch(self) -> None:
         """Call after each SQS batch: keeps PayPay's last X-REQUEST-ID, which its support asks for."""
         if self._request_id:
-            self._store.note_request_id(Provider.PAYPAY, self._request_id, utc_text(self._now()))
+            self._store.recon.note_request_id(Provider.PAYPAY, self._request_id, utc_text(self._now()))
 
     def process(self, event: Event) -> None:
         """Apply an event once, however often it comes, and publish what it changed.
@@ -81,10 +81,10 @@ class EventProcessor:
         HonninError, with `retryable` set
             A provider or another worker stood in the way; the event must come again.
         """
-        record = self._store.event(event.event_id)
+        record = self._store.events.get(event.event_id)
         if record is None:
             self._apply(event)
-            record = self._store.event(event.event_id)
+            record = self._store.events.get(event.event_id)
         else:
             count("EventRepeated", provider=event.provider)
         if record:
@@ -115,12 +115,12 @@ class EventProcessor:
 
     def _write(self, effect: Effect | Unattached | Announcement) -> None:
         if isinstance(effect, Unattached):
-            self._store.keep(effect)
+            self._store.events.keep(effect)
             return
         if isinstance(effect, Announcement):
-            self._store.announce(effect)
+            self._store.recon.announce(effect)
             return
-        self._store.apply(effect)
+        self._store.events.apply(effect)
         if effect.after.provider == Provider.PAYPAY:
             self._request_id = effect.detail.get("requestId") or self._request_id
         if effect.links:

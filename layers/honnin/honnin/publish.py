@@ -45,7 +45,7 @@ class Publisher:
             self._put(KYC_STATUS_CHANGED, {"from": None, **record.change})
             # What stays unmarked is published once more by the poll; nobody has to wait for that.
             with suppress(ConcurrentUpdateError):
-                self._store.mark_published(record.event_id, times.utc_now())
+                self._store.events.mark_published(record.event_id, times.utc_now())
 
     def announce_or_leave(self, effect: Effect) -> None:
         """Publish the change of an effect that a caller of the API waits for; leave it to the poll on failure."""

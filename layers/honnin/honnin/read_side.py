@@ -275,7 +275,7 @@ def recon_report(store: Store, day: str) -> ReconReportView:
         valid = False
     if not valid:
         raise InvalidFieldError("date", "must be a day as yyyy-mm-dd")
-    found = {file_type: store.recon_files(file_type, day, day) for file_type in FILE_TYPES}
+    found = {file_type: store.recon.files(file_type, day, day) for file_type in FILE_TYPES}
     files = [each for named in found.values() for each in report.telling(named)]
     if not files:
         raise NotFoundError("no recon file of this day is known", code=ProblemCode.RECON_DAY_UNKNOWN)
@@ -294,7 +294,7 @@ def _recon_file(store: Store, file: ReconFile) -> ReconFileView:
 
 def user(store: Store, user_id: str, now: datetime) -> UserView:
     """Where a user stands. Raises `NotFoundError` for a user that no provider knows."""
-    statuses = store.statuses(user_id)
+    statuses = store.users.statuses(user_id)
     if not statuses:
         raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
     return UserView(user_id=user_id, providers={each.provider: _provider(each, now) for each in statuses})
@@ -310,8 +310,8 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
     InvalidFieldError
         The cursor is not one that an earlier page gave.
     """
-    entries, following = store.timeline(user_id, limit, cursor)
-    if not entries and not store.statuses(user_id):
+    entries, following = store.users.timeline(user_id, limit, cursor)
+    if not entries and not store.users.statuses(user_id):
         raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
     return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
 

@@ -163,7 +163,7 @@ class AccountLinks:
         """
         answer, expired = self._verified(token)
         digest = hashlib.sha256(token.encode()).hexdigest()
-        session = self._store.link_session(answer.nonce)
+        session = self._store.links.session(answer.nonce)
         if session is None or session.user_id != answer.reference_id:
             raise LinkRefusedError("this link is unknown here or has expired")
         if expired and session.used_token != digest:
@@ -174,9 +174,9 @@ class AccountLinks:
             raise LinkRefusedError("this link has been used already")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
             # What PayPay told us about this account before we knew whose it is.
-            now = self._store.status(session.user_id, Provider.PAYPAY)
+            now = self._store.users.status(session.user_id, Provider.PAYPAY)
             status = now.status if now else PayPayStatus.LINKED
-            self._store.attach(answer.user_authorization_id, session.user_id, status)
+            self._store.links.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
 
     def _verified(self, token: str) -> tuple[ResponseToken, ResponseTokenError | None]:
@@ -219,7 +219,7 @@ class AccountLinks:
     def _remember(self, session: LinkSession, detail: Mapping[str, str]) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
         for race in range(_RACES):
-            before = self._store.status(session.user_id, Provider.PAYPAY)
+            before = self._store.users.status(session.user_id, Provider.PAYPAY)
             current = PayPayStatus(before.status) if before else None
             after = replace(_moved(before, session.user_id), status=after_link_request(current))
             if after.status is PayPayStatus.LINK_PENDING:
@@ -227,7 +227,7 @@ class AccountLinks:
                 after = replace(after, user_authorization_id=None, scopes=(), code_id=None)
             effect = self._effect(event_id, "link_requested", before, after, detail, session=session)
             try:
-                self._store.apply(effect)
+                self._store.events.apply(effect)
             except ConcurrentUpdateError:
                 if race == _RACES - 1:
                     raise
@@ -240,7 +240,7 @@ class AccountLinks:
         succeeded = answer.result is LinkResult.SUCCEEDED
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
         for race in range(_RACES):
-            before = self._store.status(session.user_id, Provider.PAYPAY)
+            before = self._store.users.status(session.user_id, Provider.PAYPAY)
             if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
@@ -259,7 +259,7 @@ class AccountLinks:
             what = "linked" if succeeded else f"link_{answer.result}"
             effect = self._effect(event_id, what, before, after, {}, uses=use, links=succeeded)
             try:
-                self._store.apply(effect)
+                self._store.events.apply(effect)
             except ConcurrentUpdateError:
                 if race == _RACES - 1:
                     raise
@@ -270,19 +270,19 @@ class AccountLinks:
                 break
             self._publisher.announce_or_leave(effect)
             break
-        used = self._store.link_session(session.nonce)
+        used = self._store.links.session(session.nonce)
         return used or session
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
         """Keep what PayPay's support asks for on the timeline, if the user is known here."""
-        before = self._store.status(user_id, Provider.PAYPAY)
+        before = self._store.users.status(user_id, Provider.PAYPAY)
         if before is None:
             return
         effect = self._effect(
             f"api:link:{uuid.uuid4()}", "link_request_failed", before, _moved(before, user_id), error.facts()
         )
         try:
-            self._store.apply(effect)
+            self._store.events.apply(effect)
         except ConcurrentUpdateError:
             return  # the user moved meanwhile; the error itself goes to the caller and the log all the same
 

@@ -74,7 +74,7 @@ class KycReads:
         SessionNotFoundError, PassportNotCompletedError
             PayPay does not know the QR any more, or the user has not finished.
         """
-        known = self._store.passport_qr(code_id)
+        known = self._store.links.passport_qr(code_id)
         if known is None:
             raise NotFoundError("no KYC Passport QR is known under this code id", code=ProblemCode.PASSPORT_QR_UNKNOWN)
         return self._read(
@@ -90,7 +90,7 @@ class KycReads:
         event_id = f"api:kyc:{uuid.uuid4()}"
         begun = self._now()
         while True:
-            before = self._store.status(user_id, Provider.PAYPAY)
+            before = self._store.users.status(user_id, Provider.PAYPAY)
             if before is None or not before.user_authorization_id:
                 raise ConflictError(
                     "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
@@ -130,14 +130,14 @@ class KycReads:
     ) -> KycAnswer:
         facts = {"product": str(product), **said.facts}
         effect = _effect(event_id, "kyc_read", utc_text(self._now()), before, after, facts)
-        self._store.apply(effect)
+        self._store.events.apply(effect)
         self._publisher.announce_or_leave(effect)
         return KycAnswer(status=after.status, read_at=after.read_at or effect.at, kyc=said.kyc)
 
     def _write_without_moving(self, event_id: str, user_id: str, product: KycProduct, said: "_Said") -> KycAnswer:
         """Keep what was read on the timeline and answer it; the status that others read meanwhile stands."""
         for _ in range(_LAST_TRIES):
-            now = self._store.status(user_id, Provider.PAYPAY)
+            now = self._store.users.status(user_id, Provider.PAYPAY)
             if now is None:
                 break
             try:
@@ -150,7 +150,7 @@ class KycReads:
         """Keep the failure, with what PayPay's support asks for, on the timeline."""
         facts = {"product": str(product), **error.facts()}
         try:
-            self._store.apply(_effect(event_id, "kyc_read_failed", utc_text(self._now()), before, before, facts))
+            self._store.events.apply(_effect(event_id, "kyc_read_failed", utc_text(self._now()), before, before, facts))
         except ConcurrentUpdateError:
             return  # the error itself goes to the caller and the log all the same
 

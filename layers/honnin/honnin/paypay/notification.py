@@ -80,20 +80,20 @@ class PayPayNotifications:
         self._unwritten = None
         if event.kind == "recon_file":
             return self._recon_file(event)
-        if self._store.is_erased(event.subject):
+        if self._store.erasure.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
             return self._unrecognised(event)
         if event.kind not in LEDGERS:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
-        user_id = self._store.linked_user(event.subject)
+        user_id = self._store.links.user(event.subject)
         if user_id is None:
             return self._unknown(event)
-        before = self._store.status(user_id, Provider.PAYPAY)
+        before = self._store.users.status(user_id, Provider.PAYPAY)
         if before is None:
             raise MalformedEventError("a link without its user's status")
         if event.subject not in self._attached:
-            self._store.attach(event.subject, user_id, before.status)
+            self._store.links.attach(event.subject, user_id, before.status)
             self._attached.add(event.subject)
         if before.user_authorization_id != event.subject:
             # The user has linked anew since: the old authorization says nothing about the present one.
@@ -106,7 +106,7 @@ class PayPayNotifications:
         if found.name_says or found.state != "ANNOUNCED":
             return found
         first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
-        known = self._store.recon_files(found.file_type, first, found.day)
+        known = self._store.recon.files(found.file_type, first, found.day)
         days = [each.day for each in known if each.name == found.file_name]
         return replace(found, day=days[0]) if days else found
 
@@ -165,7 +165,7 @@ class PayPayNotifications:
                 case KycProduct.KYC_PASSPORT:
                     read = self._client.kyc_passport(before.user_authorization_id or "")
                 case KycProduct.KYC_PASSPORT_QR:
-                    known = self._store.passport_qr(before.code_id or "")
+                    known = self._store.links.passport_qr(before.code_id or "")
                     if known is None:
                         return None
                     read = self._client.completed_kyc_passport_qr(
@@ -193,12 +193,12 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             return self._waits(event, "unknown_user", error.facts())
         user_id = self._ours(event.subject, found)
-        before = self._store.status(user_id, Provider.PAYPAY) if user_id else None
+        before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if not user_id or (before and _stands(before)):
             return self._waits(event, "unknown_user", {})
-        if before is None and self._store.certificates(user_id):
+        if before is None and self._store.erasure.certificates(user_id):
             # Erased, and has not asked for a new link since.
-            self._store.mark_erased(event.subject, utc_text(self._now()))
+            self._store.erasure.mark(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
         after = replace(
             before
@@ -226,8 +226,8 @@ class PayPayNotifications:
 
     def _unrecognised(self, event: Event) -> Effect | Unattached:
         count("NotificationUnrecognised", provider=Provider.PAYPAY)
-        user_id = self._store.linked_user(event.subject) if event.subject != UNNAMED else None
-        before = self._store.status(user_id, Provider.PAYPAY) if user_id else None
+        user_id = self._store.links.user(event.subject) if event.subject != UNNAMED else None
+        before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if before is None:
             return self._waits(event, "unrecognised_notification", {})
         return self._effect(event, "unrecognised_notification", before, before, {})

@@ -111,7 +111,7 @@ class Arrivals:
         repairs = self._report(file, reminders=0)
         self.publisher.recon_completed(_completed(file))
         # Last of all: a run that dies before this begins again with the report.
-        self.store.recon_reported(file, utc_text(self.now()), repairs, completed=True)
+        self.store.recon.reported(file, utc_text(self.now()), repairs, completed=True)
 
     def _file(self, key: str) -> ReconFile | None:
         """The file of an object; one that nobody announced was put there by a person, and is compared too."""
@@ -119,7 +119,7 @@ class Arrivals:
         if found is None or found.file_type not in FILE_TYPES:
             logger().warning("an object that is no recon file", extra={"key": key})
             return None
-        known = self.store.recon_file(found.file_type, found.day, found.name)
+        known = self.store.recon.file(found.file_type, found.day, found.name)
         return known or ReconFile(found.file_type, found.day, found.name, "STORED")
 
     def _invalid(self, file: ReconFile, error: InvalidReconFileError) -> None:
@@ -129,14 +129,14 @@ class Arrivals:
         # Before the state: told twice is better than never.
         self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
         facts = {"reason": reason, "compared_at": utc_text(self.now()), "bad_sample": error.sample}
-        self.store.end_recon_comparison(file, "INVALID", facts)
+        self.store.recon.end_comparison(file, "INVALID", facts)
 
     def _report_again(self, key: str, reminders: int) -> None:
         file = self._file(key)
         # A reminder that has come before was answered with the next one: otherwise repeats would multiply.
         if file and file.state == "COMPARED" and reminders >= file.reminders:
             repairs = self._report(file, reminders)
-            self.store.recon_reported(file, utc_text(self.now()), repairs, reminders=reminders + 1)
+            self.store.recon.reported(file, utc_text(self.now()), repairs, reminders=reminders + 1)
 
     def _report(self, file: ReconFile, reminders: int) -> Mapping[str, int]:
         repairs = report.write(self.store, self.bucket, file, self.now())

@@ -132,7 +132,7 @@ class Comparison:
                 # Another run was faster, and its events are under way: what it found is what counts.
                 result = self.stored_result(file, shard) or result
         self._send(file, shard, [*result.missed, *result.recheck], left_ms)
-        self._store.recon_shard_done(file, shard)
+        self._store.recon.shard_done(file, shard)
 
     def _send(self, file: ReconFile, shard: str, ids: list[str], left_ms: Callable[[], int]) -> None:
         """Queue a shard's events, from where an earlier run had got to: a whole day may have been missed."""
@@ -141,7 +141,7 @@ class Comparison:
                 raise NotEnoughTimeError(f"{file.name}: the rest of its events goes out in the next run")
             self._repairs.send(file, ids[start : start + _SENT_AT_ONCE], self._now())
             if start + _SENT_AT_ONCE < len(ids):
-                self._store.recon_shard_sent(file, shard, start + _SENT_AT_ONCE)
+                self._store.recon.shard_sent(file, shard, start + _SENT_AT_ONCE)
 
     def stored_result(self, file: ReconFile, shard: str) -> ShardResult | None:
         """What an earlier run found in a shard."""
@@ -171,17 +171,17 @@ class Comparison:
         erased: set[str] | None = None
         # A shard may have been compared before a user was erased. Looked up before and after the write: an erasure that
         # finds no samples yet has set its marks by then.
-        while erased != (marked := self._store.erased([*missed, *extra])):
+        while erased != (marked := self._store.erasure.erased([*missed, *extra])):
             erased = marked
             facts["missed_sample"] = [ERASED_ID if each in erased else each for each in missed]
             facts["extra_sample"] = [ERASED_ID if each in erased else each for each in extra]
-            self._store.end_recon_comparison(file, "COMPARED", facts)
+            self._store.recon.end_comparison(file, "COMPARED", facts)
         logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
         kind = FILE_TYPES[file.file_type].kind
         count("ReconCompared", kind=kind)
         if counts["missed"]:
             count("ReconMissed", counts["missed"], kind=kind)
-        compared = self._store.recon_file(file.file_type, file.day, file.name)
+        compared = self._store.recon.file(file.file_type, file.day, file.name)
         return compared or file
 
 
@@ -255,7 +255,7 @@ def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, re
     extras: list[str] = []
     first_hour = _heard_late(store, kind, _day_before(file.day), shard)
     in_first_hour = 0
-    for page in store.heard(kind, file.day, shard):
+    for page in store.ledger.received(kind, file.day, shard):
         for each in page:
             if each in listed:
                 matched += each in missed
@@ -270,9 +270,9 @@ def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, re
     matched += len(late)
     missed -= late
     # Who was erased stays so: nobody is read again for being in a file.
-    erased = store.erased(sorted(missed))
+    erased = store.erasure.erased(sorted(missed))
     names = sorted(missed - erased)
-    known = store.linked_users(names)
+    known = store.links.users(names)
     return ShardResult(
         rows=rows,
         matched=matched,
@@ -298,7 +298,7 @@ def _listed(pile: Path) -> tuple[set[str], int]:
 
 
 def _heard_late(store: Store, kind: str, day: str, shard: str) -> set[str]:
-    return {each for page in store.heard(kind, day, f"late-{shard}") for each in page}
+    return {each for page in store.ledger.received(kind, day, f"late-{shard}") for each in page}
 
 
 def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[str]:
@@ -306,8 +306,8 @@ def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[s
 
     A second change may hide behind one webhook; a reading of another kind says nothing about it.
     """
-    users = store.linked_users(ids)
-    statuses = store.statuses_of(list(users.values()), Provider.PAYPAY)
+    users = store.links.users(ids)
+    statuses = store.users.statuses_of(list(users.values()), Provider.PAYPAY)
     read_at = {user: _last_read(status, kind) for user, status in statuses.items()}
     return [each for each, user in users.items() if user in read_at and read_at[user] < moment]
 

@@ -53,7 +53,7 @@ class DeadlineCheck:
         untold: Exception | None = None
         for file_type, found in holes.items():
             for hole in found:
-                self.store.recon_missing(file_type, hole.day, utc_text(now))
+                self.store.recon.missing(file_type, hole.day, utc_text(now))
             try:
                 self._tell(file_type, found)
             except (BotoCoreError, ClientError) as error:
@@ -78,7 +78,7 @@ class DeadlineCheck:
         """
         today = date.fromisoformat(times.jst_day(now))
         days = [(today - timedelta(days=back)).isoformat() for back in range(KEPT_DAYS, 0, -1)]
-        files = self.store.recon_files(file_type, days[0], days[-1])
+        files = self.store.recon.files(file_type, days[0], days[-1])
         first_known = min((file.day for file in files), default=days[-1])
         found = []
         for day in days:
@@ -103,4 +103,4 @@ class DeadlineCheck:
 
     def _heard_anybody(self, file_type: str, day: str) -> bool:
         kind = FILE_TYPES[file_type].kind
-        return any(page for shard in SHARDS for page in self.store.heard(kind, day, shard))
+        return any(page for shard in SHARDS for page in self.store.ledger.received(kind, day, shard))

@@ -93,7 +93,7 @@ class Downloads:
         A file that fails does not stop the others. Errors of AWS itself are raised once all others are done.
         """
         deadline = Deadline(left_ms() / 1000 - _MIN_LEFT_S)
-        files = self._store.recon_files_to_fetch()
+        files = self._store.recon.to_fetch()
         with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="recon") as workers:
             running = [workers.submit(self._one, file, deadline) for file in files]
         outcomes = Counter(each.result() for each in running)
@@ -105,7 +105,7 @@ class Downloads:
             return "no_time_left"
         now = self._now()
         until = utc_text(now + timedelta(seconds=deadline.remaining_s))
-        if not self._store.claim_recon_file(file, utc_text(now), until):
+        if not self._store.recon.claim(file, utc_text(now), until):
             return "claimed_elsewhere"
         reason = ""
         try:
@@ -125,7 +125,7 @@ class Downloads:
             return "failed"
         finally:
             # Does nothing to a file that is done: only what this claim still holds is given back.
-            self._store.release_recon_file(file, until, reason)
+            self._store.recon.release(file, until, reason)
 
     def _is_over(self, file: ReconFile) -> bool:
         """Whether PayPay has taken the file away by now, by the notice's own time or by ours."""
@@ -133,7 +133,7 @@ class Downloads:
         return self._now() >= min(ends[0], ends[1] + timedelta(hours=2))
 
     def _end(self, file: ReconFile, state: str, reason: str) -> str:
-        newest = self._store.recon_file(file.file_type, file.day, file.name)
+        newest = self._store.recon.file(file.file_type, file.day, file.name)
         if newest and newest.received_at != file.received_at:
             return "renewed"  # a newer notice came meanwhile: that one counts
         logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
@@ -144,7 +144,7 @@ class Downloads:
             # state: told twice is better than never.
             count("ReconFileLost")
             self._alarm.send(file.file_type, [file.day], reason)
-        self._store.end_recon_fetch(file, state, reason)
+        self._store.recon.end_fetch(file, state, reason)
         return state.lower()
 
     def _fetch(self, file: ReconFile, deadline: Deadline) -> str:
@@ -157,7 +157,7 @@ class Downloads:
         writer = self._transfer(file, FileId(file.file_type, file.day, name), deadline)
         if writer.sha256 in known:
             writer.abort()
-            self._store.end_recon_fetch(file, file.state, "announced again with the same bytes")
+            self._store.recon.end_fetch(file, file.state, "announced again with the same bytes")
             return "unchanged"
         try:
             writer.finish()
@@ -173,7 +173,7 @@ class Downloads:
         return "adopted"
 
     def _stored(self, file: ReconFile, name: str, sha256: str, size: int) -> None:
-        self._store.recon_file_stored(file, name=name, sha256=sha256, size=size, at=utc_text(self._now()))
+        self._store.recon.stored(file, name=name, sha256=sha256, size=size, at=utc_text(self._now()))
         logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size})
         count("ReconFileStored")
 
@@ -181,7 +181,7 @@ class Downloads:
         """The hashes of what is stored under this name, revisions included; none for a file that is not stored."""
         if not file.is_stored:
             return set()
-        files = self._store.recon_files(file.file_type, file.day, file.day)
+        files = self._store.recon.files(file.file_type, file.day, file.day)
         known = {each.sha256 for each in files if file.name in (each.name, each.revision_of) and each.sha256}
         # The comparison may have been faster than the record of the download, and a person's file has none.
         if file.sha256 or not self._bucket.has(base):

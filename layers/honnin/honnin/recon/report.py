@@ -58,8 +58,8 @@ def outcomes(store: Store, file: ReconFile, user_authorization_ids: Iterable[str
     """What the repair of each missed user led to, by the records of its events."""
     for some in batched(user_authorization_ids, _AT_ONCE, strict=False):
         known = [each for each in some if each != ERASED_ID]
-        records = store.events([event_id(file, each) for each in known])
-        erased = {ERASED_ID, *store.erased([each for each in known if event_id(file, each) not in records])}
+        records = store.events.get_many([event_id(file, each) for each in known])
+        erased = {ERASED_ID, *store.erasure.erased([each for each in known if event_id(file, each) not in records])}
         for each in some:
             yield _outcome(each, records.get(event_id(file, each)), ERASED if each in erased else WAITING)
 

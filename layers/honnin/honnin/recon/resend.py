@@ -104,7 +104,7 @@ def letterhead(store: Store) -> Letterhead:
         merchant_id = secret_store.paypay_merchant_id()
     except ConfigurationError:
         merchant_id = ""
-    return Letterhead(merchant_id, settings().paypay_client_id, store.last_request_id(Provider.PAYPAY))
+    return Letterhead(merchant_id, settings().paypay_client_id, store.recon.last_request_id(Provider.PAYPAY))
 
 
 def letter(file_type: str, days: Sequence[str], reason: str, head: Letterhead) -> str:

@@ -36,7 +36,7 @@ def poll(
         SQS did not take an event. Everything from there on stays due.
     """
     polled = 0
-    for submission in store.due_submissions(utc_text(now)):
+    for submission in store.submissions.due(utc_text(now)):
         if left_ms() < _MIN_LEFT_MS:
             break
         send(_event(submission, now).to_json())
@@ -44,10 +44,10 @@ def poll(
         polls, at = schedule.next_poll(submitted_at, submission.polls + 1, delays_s, now)
         # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
         with suppress(ConcurrentUpdateError):
-            store.advance_poll(submission, polls, utc_text(at))
+            store.submissions.advance(submission, polls, utc_text(at))
         polled += 1
     published = 0
-    for record in store.unpublished(utc_text(now)):
+    for record in store.events.unpublished(utc_text(now)):
         if left_ms() < _MIN_LEFT_MS:
             break
         publisher.announce(record)

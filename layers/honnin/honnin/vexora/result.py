@@ -27,10 +27,10 @@ class VexoraResults:
         """The effect of what Vexora says now about the user of the event's submission."""
         if event.kind != "kyc_result":
             raise MalformedEventError(f"no rule for vexora/{event.kind}")
-        submission = self._store.submission(event.subject)
+        submission = self._store.submissions.get(event.subject)
         if submission and not submission.user_id:
             return Dropped(event.event_id, "erased")
-        before = self._store.status(submission.user_id, Provider.VEXORA) if submission else None
+        before = self._store.users.status(submission.user_id, Provider.VEXORA) if submission else None
         if before is None:
             raise MalformedEventError(f"submission {event.subject} is unknown")
         detail = {"submissionId": event.subject, **event.detail}
@@ -38,7 +38,7 @@ class VexoraResults:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
             return self._refused(event, before, {**detail, **error.facts()})
-        current = self._store.submission(before.submission_id or "")
+        current = self._store.submissions.get(before.submission_id or "")
         now = self._now()
         if reading.status == REJECTED and _in_flight(before, current, now):
             # It may speak of the rejected application before this one, which has not arrived yet.
@@ -50,7 +50,7 @@ class VexoraResults:
         return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)})
 
     def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
-        current = self._store.submission(before.submission_id or "")
+        current = self._store.submissions.get(before.submission_id or "")
         if before.status == VexoraStatus.SUBMITTING and current and current.outcome == "refused":
             # Vexora had refused the application, and now says that it knows nothing of the user either.
             return self._effect(event, "submission_refused", before, failed(before), detail)

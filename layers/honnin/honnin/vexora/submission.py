@@ -149,10 +149,10 @@ class Submissions:
         Vexora has decided it, or when Vexora says, by a code that is known to mean it, that it has none, and the first
         poll is due as well (so that no late arrival is overlooked).
         """
-        before = self._store.status(user_id, Provider.VEXORA)
+        before = self._store.users.status(user_id, Provider.VEXORA)
         if before is None or may_submit(VexoraStatus(before.status)):
             return before
-        submission = self._store.submission(before.submission_id or "")
+        submission = self._store.submissions.get(before.submission_id or "")
         if self._is_to_be_asked(before, submission):
             asked = self._ask(before, submission)
             if asked is None and self._age(before) > self._first_poll:
@@ -227,7 +227,7 @@ class Submissions:
             ),
         )
         try:
-            self._store.apply(effect)
+            self._store.events.apply(effect)
         except ConcurrentUpdateError:
             raise ConflictError(
                 "another submission of this user has just started", code=ProblemCode.SUBMISSION_STARTING
@@ -261,9 +261,9 @@ class Submissions:
                 withdraws=withdraws,
             )
             try:
-                self._store.apply(effect)
+                self._store.events.apply(effect)
             except (ConcurrentUpdateError, AlreadyAppliedError):
-                now = self._store.status(before.user_id, Provider.VEXORA)
+                now = self._store.users.status(before.user_id, Provider.VEXORA)
                 if now is None:
                     return after  # the user was erased meanwhile
                 if (now.status, now.submission_id) != (before.status, before.submission_id):
