@@ -27,8 +27,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
-from honnin.store import Store, Stored, authorization_hash
+from honnin.store import Store, authorization_hash
+from honnin.store.restore import Stored
 from honnin.times import utc_text
+from honnin.vexora.event_ids import submission_of
 from honninctl import streams
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, explained
@@ -77,13 +79,13 @@ def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[s
     """
     # What a link may have ended is little; the links themselves are as many as there are users.
     ended_by_link: set[str] = set()
-    for each in _watched(restored.everything(), advance):
+    for each in _watched(restored.restore.everything(), advance):
         if each.kind in _UNTIL_LINKED:
             ended_by_link |= each.authorizations
     users: set[str] = set(also_erased)
     erased: set[str] = set()
     linked: set[str] = set()
-    for each in _watched(live.everything(), advance):
+    for each in _watched(live.restore.everything(), advance):
         if each.kind == "certificate" and (each.completed_at is None or each.completed_at >= since):
             users.add(str(each.user_id))
         elif each.kind == "erased":
@@ -91,7 +93,8 @@ def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[s
         elif each.kind in ("link", "status"):
             linked |= each.authorizations & ended_by_link
     for user_id in users:
-        erased |= {authorization_hash(each) for each in restored.footprint(user_id).authorization_ids}
+        footprint = restored.erasure.footprint(user_id, submission_of)
+        erased |= {authorization_hash(each) for each in footprint.authorization_ids}
     return LiveFacts(frozenset(users), frozenset(erased), frozenset(linked))
 
 
@@ -103,12 +106,12 @@ def bring_back(
     `now` is in epoch seconds. With `dry_run` nothing is written, and the outcome is what would be done.
     """
     outcome = Outcome()
-    for some in batched(_watched(restored.everything(), advance), _AT_ONCE, strict=False):
-        for each in live.missing(some):
+    for some in batched(_watched(restored.restore.everything(), advance), _AT_ONCE, strict=False):
+        for each in live.restore.missing(some):
             reason = why_left_out(each, facts, now)
             if reason:
                 outcome.left_out[reason] += 1
-            elif dry_run or live.put_back(each, facts.erased):
+            elif dry_run or live.restore.put_back(each, facts.erased):
                 outcome.brought[each.kind] += 1
     return outcome
 

@@ -44,7 +44,9 @@ def export(
     NotFoundError
         Neither the table nor the bucket knows the user.
     """
-    footprint = deployment.store.erasure.footprint(user_id, expired=False)
+    from honnin.vexora.event_ids import submission_of
+
+    footprint = deployment.store.erasure.footprint(user_id, submission_of, expired=False)
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):

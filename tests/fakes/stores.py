@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from honnin.store import Effect, Store
+from honnin.store.events import Events
+from honnin.store.table import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,27 +22,36 @@ class _With:
         return getattr(self._client, name)
 
 
-class RecordFirstStore(Store):
+class RecordFirstEvents(Events):
     """Writes the event's record in a transaction of its own, and what the event does in a second one."""
 
     def apply(self, effect: Effect) -> None:
         """A crash between the two leaves a record without its effect."""
-        transact = self._db.transact_write_items
+        transact = self._table.db.transact_write_items
 
         def in_two(**request: Any) -> None:
             record, *rest = request["TransactItems"]
             transact(TransactItems=[record])
             try:
                 transact(TransactItems=rest)
-            except self._db.exceptions.TransactionCanceledException as error:
+            except self._table.db.exceptions.TransactionCanceledException as error:
                 # The reasons keep their places, so that the store reads them as it always does.
                 error.response["CancellationReasons"].insert(0, {"Code": "None"})
                 raise
 
-        Store(self._table, cast("DynamoDBClient", _With(self._db, in_two)), now=self._now).apply(effect)
+        client = cast("DynamoDBClient", _With(self._table.db, in_two))
+        Events(Table(self._table.name, client, now=self._table.now)).apply(effect)
 
 
-class UnfencedStore(Store):
+class RecordFirstStore(Store):
+    """Writes the event's record in a transaction of its own."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = RecordFirstEvents(self.table)
+
+
+class UnfencedEvents(Events):
     """Overwrites a status whatever its version is."""
 
     def _status_put(self, effect: Effect) -> dict[str, Any]:
@@ -48,7 +59,15 @@ class UnfencedStore(Store):
         return {name: put[name] for name in ("TableName", "Item")}
 
 
-class ForgetfulStore(Store):
+class UnfencedStore(Store):
+    """Overwrites a status whatever its version is."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = UnfencedEvents(self.table)
+
+
+class ForgetfulEvents(Events):
     """Marks a change as published before it is."""
 
     def apply(self, effect: Effect) -> None:
@@ -56,3 +75,11 @@ class ForgetfulStore(Store):
         super().apply(effect)
         if effect.change:
             self.mark_published(effect.event_id, effect.at)
+
+
+class ForgetfulStore(Store):
+    """Marks a change as published before it is."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = ForgetfulEvents(self.table)

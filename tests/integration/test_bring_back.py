@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from honnin.recon.file_types import FILE_TYPES
 from honnin.store import (
     Certificate,
     Effect,
@@ -22,6 +23,7 @@ from honnin.store import (
     UserStatus,
 )
 from honnin.times import utc_text
+from honnin.vexora.event_ids import submission_of
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
@@ -87,29 +89,33 @@ class Tables:
             scopes=("get_kyc_info",),
         )
         event_id = f"link:{user_id}:{at}"
-        self.live.apply(Effect(event_id, "linked", "api", at, before, after, {}, links=True))
-        self.live.attach(authorization, user_id, "LINKED")
+        self.live.events.apply(Effect(event_id, "linked", "api", at, before, after, {}, links=True))
+        self.live.links.attach(authorization, user_id, "LINKED")
 
     def hear(self, user_id: str, authorization: str, event_id: str, at: str = BEFORE) -> None:
         """A webhook about a linked user, with its line in the ledger."""
-        before = self.live.status(user_id, "paypay")
+        before = self.live.users.status(user_id, "paypay")
         assert before is not None
         after = UserStatus(**{**vars(before), "version": before.version + 1, "read_at": at, "status": "VERIFIED"})
         heard = Heard("kyc", DAY, authorization, at)
-        self.live.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}, heard=heard))
+        self.live.events.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}, heard=heard))
 
     def wait(self, authorization: str, event_id: str, at: str = BEFORE) -> None:
         """An event about an authorization that is nobody's yet."""
         heard = Heard("risk", DAY, authorization, at)
-        self.live.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, authorization, {"id": "2"}, heard))
+        self.live.events.keep(
+            Unattached(event_id, "paypay", "unknown_user", "webhook", at, authorization, {"id": "2"}, heard)
+        )
 
     def erase(self, user_id: str, at: str = AFTER, *, completed: bool = True) -> None:
         """An erasure, as far as the table goes."""
         certificate = Certificate(f"certificate-{user_id}", user_id, at)
-        self.live.begin_erasure(certificate)
-        assert self.live.forget(self.live.footprint(user_id), certificate, lambda _: [])
+        self.live.erasure.begin(certificate)
+        assert self.live.erasure.forget(
+            self.live.erasure.footprint(user_id, submission_of), certificate, lambda _: [], FILE_TYPES
+        )
         if completed:
-            self.live.end_erasure(certificate, at)
+            self.live.erasure.end(certificate, at)
 
     def _scan(self, table: str) -> list[Any]:
         return list(self.db.scan(TableName=self.names[table], ConsistentRead=True)["Items"])
@@ -130,8 +136,8 @@ def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
     tables.hear("user-1", "auth-1", "paypay:kyc:evt-1")
     tables.wait("auth-nobody", "paypay:risk:evt-2")
-    tables.live.note_request_id("paypay", "OPA1", BEFORE)
-    tables.live.recon_missing("kyc_passport_sync_recon", DAY, BEFORE)
+    tables.live.recon.note_request_id("paypay", "OPA1", BEFORE)
+    tables.live.recon.missing("kyc_passport_sync_recon", DAY, BEFORE)
     tables.restore()
     lost = tables.items()
     tables.lose_everything()
@@ -156,13 +162,13 @@ def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
 def test_what_comes_while_it_is_running_is_not_touched(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
     tables.restore()
-    [link] = [each for each in tables.restored.everything() if each.kind == "link"]
+    [link] = [each for each in tables.restored.restore.everything() if each.kind == "link"]
     tables.lose(("PAYPAY#auth-1", "LINK"))
-    assert tables.live.missing([link]) == [link]
+    assert tables.live.restore.missing([link]) == [link]
     newer = {**link.item, "scopes": {"L": [{"S": "kyc_passport_qr"}]}}
     tables.db.put_item(TableName="StateTable", Item=newer)
 
-    assert not tables.live.put_back(link)
+    assert not tables.live.restore.put_back(link)
     assert tables.items()["PAYPAY#auth-1", "LINK"] == newer
 
 
@@ -193,7 +199,7 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     authorizations = ("auth-former", "auth-present")
     tables.wait("auth-former", f"recon:kyc_passport_risk_sync_recon:{DAY}:auth-former")
     tables.link("user-1", "auth-former")
-    tables.link("user-1", "auth-present", BEFORE[:-2] + "1Z", tables.live.status("user-1", "paypay"))
+    tables.link("user-1", "auth-present", BEFORE[:-2] + "1Z", tables.live.users.status("user-1", "paypay"))
     tables.hear("user-1", "auth-present", "paypay:kyc:evt-1", BEFORE[:-2] + "2Z")
     # What a crash left behind: it was attached to the user's timeline, but for this one.
     tables.restore()
@@ -211,7 +217,7 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     outcome = tables.bring_back()
 
     assert [key for each in authorizations for key in _naming(tables, each)] == []
-    assert tables.live.statuses("user-1") == []
+    assert tables.live.users.statuses("user-1") == []
     assert tables.named_keys() == erased
     assert set(outcome.left_out) == {"of users erased since"}
 
@@ -220,7 +226,7 @@ def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(
     tables.link("user-1", "auth-1")
     file = ReconFile("kyc_passport_sync_recon", DAY, "kyc_passport_1.csv", "STORED")
     facts = {"missed_sample": ["auth-1", "auth-2"], "extra_sample": ["auth-3", "auth-1"], "counts": {"missed": 2}}
-    tables.live.end_recon_comparison(file, "COMPARED", facts)
+    tables.live.recon.end_comparison(file, "COMPARED", facts)
     tables.restore()
     tables.erase("user-1")
     tables.lose((f"RECON#{file.file_type}", f"{DAY}#{file.name}"))
@@ -228,7 +234,7 @@ def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(
     assert tables.bring_back().brought == Counter(recon=1)
 
     assert _naming(tables, "auth-1") == []
-    back = tables.live.recon_file(file.file_type, DAY, file.name)
+    back = tables.live.recon.file(file.file_type, DAY, file.name)
     assert back is not None
     assert (back.missed_sample, back.extra_sample, back.counts) == (
         ("erased", "auth-2"),
@@ -244,7 +250,7 @@ def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_
     tables.restore()
     tables.erase("user-1")
     tables.link("user-1", "auth-1", utc_text(SINCE + timedelta(hours=6)))
-    assert not tables.live.is_erased("auth-1")
+    assert not tables.live.erasure.is_erased("auth-1")
     back = tables.items()
 
     outcome = tables.bring_back()
@@ -264,7 +270,7 @@ def test_the_certificates_of_a_user_who_was_erased_again_come_back(tables: Table
     tables.lose(first)
 
     assert tables.bring_back().brought == Counter(certificate=1)
-    assert len(tables.live.certificates("user-1")) == 2
+    assert len(tables.live.erasure.certificates("user-1")) == 2
 
 
 def test_an_erasure_before_the_moment_keeps_nobody_away_who_came_back(tables: Tables) -> None:
@@ -283,13 +289,13 @@ def test_a_mark_comes_back_unless_its_authorization_is_linked_again(tables: Tabl
         tables.erase(user_id, utc_text(SINCE - timedelta(days=8)))
     tables.restore()
     tables.link("user-1", "auth-1", AFTER)  # which takes the mark away
-    assert not tables.live.is_erased("auth-1")
+    assert not tables.live.erasure.is_erased("auth-1")
     [lost] = [key for key in tables.named_keys() if key[0].startswith("ERASED#")]
     tables.lose(lost)
 
     outcome = tables.bring_back()
 
-    assert (tables.live.is_erased("auth-1"), tables.live.is_erased("auth-2")) == (False, True)
+    assert (tables.live.erasure.is_erased("auth-1"), tables.live.erasure.is_erased("auth-2")) == (False, True)
     assert outcome.brought == Counter(erased=1)
     assert outcome.left_out == Counter({"of authorizations linked since": 1})
 
@@ -303,7 +309,7 @@ def test_a_mark_stays_away_as_long_as_a_status_names_the_authorization(tables: T
 
     tables.bring_back()
 
-    assert not tables.live.is_erased("auth-1")
+    assert not tables.live.erasure.is_erased("auth-1")
 
 
 def test_what_waited_for_a_link_stays_on_the_timeline_alone(tables: Tables) -> None:
@@ -327,7 +333,7 @@ def test_what_has_expired_since_stays_away(tables: Tables) -> None:
     ends = int(SINCE.timestamp()) + 3600
     session = LinkSession("nonce-1", "user-1", ("get_kyc_info",), "https://shop.example.jp/kyc", ends)
     after = UserStatus("user-1", "paypay", "LINK_PENDING", version=1)
-    tables.live.apply(Effect("qr:1", "link_requested", "api", BEFORE, None, after, {}, session=session))
+    tables.live.events.apply(Effect("qr:1", "link_requested", "api", BEFORE, None, after, {}, session=session))
     tables.restore()
     tables.lose(("SESSION#nonce-1", "SESSION"))
 
@@ -341,14 +347,14 @@ def test_a_submission_without_its_user_comes_back_and_one_of_an_erased_user_does
     for user_id, number in (("user-1", "s-1"), ("user-2", "s-2")):
         opens = Submission(number, user_id, "PENDING", BEFORE)
         after = UserStatus(user_id, "vexora", "PENDING", version=1, submission_id=number, submitted_at=BEFORE)
-        tables.live.apply(Effect(f"vexora:{number}:a", "submitted", "api", BEFORE, None, after, {}, opens=opens))
+        tables.live.events.apply(Effect(f"vexora:{number}:a", "submitted", "api", BEFORE, None, after, {}, opens=opens))
     tables.erase("user-1", utc_text(SINCE - timedelta(days=1)))
     tables.restore()
     tables.erase("user-2")
     tables.lose(("SUBMISSION#s-1", "SUBMISSION"), ("SUBMISSION#s-2", "SUBMISSION"))
 
     assert tables.bring_back().brought == Counter(submission=1)
-    assert tables.live.submission("s-1") == Submission("s-1", "", "PENDING", BEFORE)
+    assert tables.live.submissions.get("s-1") == Submission("s-1", "", "PENDING", BEFORE)
 
 
 def test_a_user_of_whom_only_a_certificate_outside_tells_is_left_out_by_name(tables: Tables) -> None:
@@ -361,7 +367,7 @@ def test_a_user_of_whom_only_a_certificate_outside_tells_is_left_out_by_name(tab
 
     assert _naming(tables, "auth-1") == []
     assert _naming(tables, "user-1") == []
-    assert tables.live.linked_user("auth-2") == "user-2"
+    assert tables.live.links.user("auth-2") == "user-2"
 
 
 # --- the command ---
@@ -395,13 +401,13 @@ def test_the_command_says_what_it_would_do_then_does_it(
 
     assert _run(monkeypatch, *given, "--dry-run") == 0
     assert "1 items would be brought back; 1 users were erased since." in capsys.readouterr().out
-    assert stack.live.linked_user("auth-1") is None
+    assert stack.live.links.user("auth-1") is None
     assert _run(monkeypatch, *given) == 0
     said = capsys.readouterr().out
     assert "1 × link" in said
     assert "left out: of users erased since" in said
     assert "auth-" not in said
-    assert stack.live.linked_user("auth-1") == "user-1"
+    assert stack.live.links.user("auth-1") == "user-1"
 
 
 @pytest.mark.parametrize(

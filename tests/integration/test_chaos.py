@@ -26,6 +26,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
+from honnin.store.events import Events
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 
@@ -83,7 +84,7 @@ def test_a_printed_schedule_is_the_schedule() -> None:
 # --- the harness itself: it must find what is broken on purpose ---
 
 
-class UndatedStore(Store):
+class UndatedEvents(Events):
     """Compares versions only: `read_at` by itself would stop a reading that is older than the applied one."""
 
     def _status_put(self, effect: Effect) -> dict[str, Any]:
@@ -94,18 +95,33 @@ class UndatedStore(Store):
         return put
 
 
-class UnrecordedStore(Store):
+class UndatedStore(Store):
+    """Compares versions only."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = UndatedEvents(self.table)
+
+
+class UnrecordedEvents(Events):
     """Does not look whether the event has taken effect before."""
 
-    def event(self, event_id: str) -> EventRecord | None:
+    def get(self, event_id: str) -> EventRecord | None:
         """Forget it."""
         return None
 
-    def _new(self, item: dict[str, Any]) -> dict[str, Any]:
-        put = super()._new(item)
-        if item["sk"] == "EVENT":
-            del put["ConditionExpression"]
+    def _record_put(self, effect: Effect) -> dict[str, Any]:
+        put = super()._record_put(effect)
+        del put["ConditionExpression"]
         return put
+
+
+class UnrecordedStore(Store):
+    """Does not look whether the event has taken effect before."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = UnrecordedEvents(self.table)
 
 
 class HastyNotifications(PayPayNotifications):
@@ -136,12 +152,20 @@ class SilentProcessor(EventProcessor):
             super().process(event)
 
 
-class UnpolledStore(Store):
+class UnpolledEvents(Events):
     """Has no index of what is still to be published."""
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Find nothing."""
         return iter(())
+
+
+class UnpolledStore(Store):
+    """Has no index of what is still to be published."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = UnpolledEvents(self.table)
 
 
 @pytest.mark.timeout(300)

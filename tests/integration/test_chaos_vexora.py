@@ -18,6 +18,8 @@ from chaos.vexora_schedule import PROVIDER_FAILURES, SERVICES, Manners, Review, 
 from chaos.vexora_world import Parts
 from honnin.errors import NotSentError, ProviderRefusedError, ProviderTimeoutError, RateLimitedError
 from honnin.store import Effect, Store, Submission, UserStatus
+from honnin.store.events import Events
+from honnin.store.submissions import Submissions as SubmissionTable
 from honnin.vexora import models, result, submission
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import Reading
@@ -158,7 +160,7 @@ class BlindSubmissions(Submissions):
         return None
 
 
-class HintEndsPollStore(Store):
+class HintEndsPollEvents(Events):
     """Any hint takes the submission off the poll."""
 
     def _submission_update(self, effect: Effect) -> dict[str, Any]:
@@ -168,15 +170,31 @@ class HintEndsPollStore(Store):
         return update
 
 
+class HintEndsPollStore(Store):
+    """Any hint takes the submission off the poll."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = HintEndsPollEvents(self.table)
+
+
+class MonthSubmissions(SubmissionTable):
+    """Polls for thirty days and then never again."""
+
+    def advance(self, submission: Submission, polls: int, next_due_at: str) -> None:
+        """Set the next time."""
+        super().advance(submission, polls, next_due_at if polls < 34 else "9999-01-01T00:00:00.000Z")
+
+
 class MonthStore(Store):
     """Polls for thirty days and then never again."""
 
-    def advance_poll(self, submission: Submission, polls: int, next_due_at: str) -> None:
-        """Set the next time."""
-        super().advance_poll(submission, polls, next_due_at if polls < 34 else "9999-01-01T00:00:00.000Z")
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.submissions = MonthSubmissions(self.table)
 
 
-class NotReopenedStore(Store):
+class NotReopenedEvents(Events):
     """Whoever is open again is on no poll."""
 
     def _submission_update(self, effect: Effect) -> dict[str, Any]:
@@ -185,6 +203,14 @@ class NotReopenedStore(Store):
         update["ExpressionAttributeValues"].pop(":poll", None)
         update["ExpressionAttributeValues"].pop(":now", None)
         return update
+
+
+class NotReopenedStore(Store):
+    """Whoever is open again is on no poll."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.events = NotReopenedEvents(self.table)
 
 
 def _believe(*_: Any) -> bool:

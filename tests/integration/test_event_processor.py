@@ -145,7 +145,7 @@ def test_state_timeline_and_record_appear_together_or_not_at_all(
     decide(box)
     call_back(stack, submission_id)
     before = stack.items()
-    monkeypatch.setattr("honnin.store.Store._submission_update", _impossible)
+    monkeypatch.setattr("honnin.store.events.Events._submission_update", _impossible)
 
     assert len(stack.process(processor, 120_000)) == 1
 

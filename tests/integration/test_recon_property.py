@@ -50,6 +50,8 @@ from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
 from honnin.status import BY_RESULT_CODE
 from honnin.store import Announcement, Effect, ReconFile, Store, UserStatus, ledger_shard
+from honnin.store.ledger import Ledger
+from honnin.store.recon import Recon
 from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.app import Sandbox, SandboxConfig, create_app
@@ -832,12 +834,20 @@ class DoneBeforeSentComparison(Comparison):
         super()._shard(file, shard, dealt, left_ms)
 
 
-class DeafStore(Store):
+class DeafLedger(Ledger):
     """Does not hear what came within the hour after midnight."""
 
-    def heard(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
+    def received(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
         """The lines of the day alone."""
-        return iter([]) if shard.startswith("late-") else super().heard(ledger, day, shard)
+        return iter([]) if shard.startswith("late-") else super().received(ledger, day, shard)
+
+
+class DeafStore(Store):
+    """With a deaf ledger."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.ledger = DeafLedger(self.table)
 
 
 class ForgetfulArrivals(Arrivals):
@@ -849,14 +859,22 @@ class ForgetfulArrivals(Arrivals):
             super()._arrived(key, left_ms)
 
 
-class StubbornStore(Store):
+class StubbornFiles(Recon):
     """Keeps the first notice of a file, though its URL has expired and a new one came."""
 
     def announce(self, announcement: Announcement) -> None:
         """Only the first one counts."""
-        known = self.recon_file(announcement.file_type, announcement.day, announcement.file_name)
+        known = self.file(announcement.file_type, announcement.day, announcement.file_name)
         if known is None:
             super().announce(announcement)
+
+
+class StubbornStore(Store):
+    """With stubborn files."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.recon = StubbornFiles(self.table)
 
 
 _SERIAL = itertools.count()

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from honnin import store as store_module
 from honnin.store import (
     Certificate,
     Effect,
@@ -24,7 +23,9 @@ from honnin.store import (
     Unattached,
     UserStatus,
     authorization_hash,
+    table,
 )
+from honnin.store.restore import KINDS
 from honnin.vault import Vault
 from honninctl import command
 from honninctl.failures import NotFoundError
@@ -328,11 +329,11 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(store_module))) - {"AT", "STATUS", "ERASURE"}
+    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - {"AT", "STATUS", "ERASURE"}
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
     # "user" is the lock of an erasure that is going on: the user's id and a time, for seconds.
-    kinds = {*store_module._KINDS.values(), "submission", "session", "code", "event", "ledger"}
+    kinds = {*KINDS.values(), "submission", "session", "code", "event", "ledger"}
     assert {each.kind for each in about} == kinds
     ended = run("export", "u", "--reveal", "--whole-table")
     found = json.loads(ended.stdout)

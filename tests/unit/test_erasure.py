@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import honnin.erasure
-import honnin.store
+import honnin.store.ledger
 from honnin.erasure import Erasure, ErasureSweep
 from honnin.errors import (
     ConcurrentUpdateError,
@@ -34,6 +34,7 @@ from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
+from honnin.store.events import Events
 from honnin.times import utc_text
 from honnin.vault import Vault
 from honnin.vexora.models import Reading
@@ -313,7 +314,7 @@ def lived(world: World) -> tuple[str, str]:
 @pytest.fixture
 def short(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledger and events are kept for a day: all days are alike, and erasing many takes most of the time of a test."""
-    monkeypatch.setattr(honnin.store, "LEDGER_KEPT", timedelta(days=1))
+    monkeypatch.setattr(honnin.store.ledger, "LEDGER_KEPT", timedelta(days=1))
     monkeypatch.setattr(honnin.erasure, "EVENT_KEPT", timedelta(days=1))
 
 
@@ -526,7 +527,7 @@ def test_a_user_with_very_many_authorizations_and_entries_is_erased(world: World
         moved = replace(status, version=status.version + 1)
         world.store.events.apply(Effect(f"recon:x:2026-04-01:{each}", "x", "recon", later, status, moved, {"a": "b"}))
     filters: list[str] = []
-    world.store._db.meta.events.register(
+    world.store.table.db.meta.events.register(
         "provide-client-params.dynamodb.Query", lambda params, **_: filters.append(params.get("FilterExpression", ""))
     )
 
@@ -541,14 +542,14 @@ def test_a_user_with_very_many_authorizations_and_entries_is_erased(world: World
 def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> None:
     world.link()
     compared(world, "2026-03-30", [LINKED, "auth-x"], [])
-    taken = world.store._forget_sample
+    taken = world.store.erasure._forget_sample
 
     def overtaken(item: dict[str, Any], authorization_ids: Collection[str]) -> bool:
-        world.store._forget_sample = taken  # type: ignore[method-assign]
+        world.store.erasure._forget_sample = taken  # type: ignore[method-assign]
         compared(world, "2026-03-30", [LINKED, "auth-x", "auth-z"], [])
         return taken(item, authorization_ids)
 
-    world.store._forget_sample = overtaken  # type: ignore[method-assign]
+    world.store.erasure._forget_sample = overtaken  # type: ignore[method-assign]
     world.erase()
 
     assert world.naming(LINKED) == []
@@ -601,16 +602,16 @@ def test_an_erasure_that_races_a_worker_for_ever_says_so_and_can_be_repeated(wor
         at = utc_text(world.tick())
         world.store.events.apply(Effect(f"move:{at}", "x", "api", at, found, after, {}))
 
-    forget = world.store._forget_status
+    forget = world.store.erasure._forget_status
 
     def overtaken(status: UserStatus, certificate: Certificate) -> bool:
         moves()
         return forget(status, certificate)
 
-    world.store._forget_status = overtaken  # type: ignore[method-assign]
+    world.store.erasure._forget_status = overtaken  # type: ignore[method-assign]
     with pytest.raises(ConcurrentUpdateError):
         world.erase()
-    world.store._forget_status = forget  # type: ignore[method-assign]
+    world.store.erasure._forget_status = forget  # type: ignore[method-assign]
 
     certificate = world.erase()
 
@@ -723,7 +724,7 @@ def test_an_item_in_a_transaction_of_another_is_a_race_and_not_a_fault(
         )
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.store._db, "update_item", conflict)
+        patched.setattr(world.store.table.db, "update_item", conflict)
         with pytest.raises(ConcurrentUpdateError):
             world.erase()
 
@@ -733,10 +734,10 @@ def test_an_item_in_a_transaction_of_another_is_a_race_and_not_a_fault(
 def test_what_is_attached_behind_its_back_is_erased_too(world: World) -> None:
     """A worker moves what waited to the timeline, after the erasure has looked there."""
     world.link()
-    taken = world.store._forget_samples
+    taken = world.store.erasure._forget_samples
 
     def attached(file_type: str, authorization_ids: Sequence[str]) -> bool:
-        world.store._forget_samples = taken  # type: ignore[method-assign]
+        world.store.erasure._forget_samples = taken  # type: ignore[method-assign]
         at = utc_text(world.tick())
         entry = {"pk": f"USER#{USER}", "sk": f"AT#{at}#recon:x:2026-04-01:{LINKED}", "at": at, "detail": {"a": "b"}}
         entry |= {"event_id": f"recon:x:2026-04-01:{LINKED}", "provider": "paypay", "what": "x", "cause": "recon"}
@@ -745,7 +746,7 @@ def test_what_is_attached_behind_its_back_is_erased_too(world: World) -> None:
         dynamodb().put_item(TableName="StateTable", Item=item)
         return taken(file_type, authorization_ids)
 
-    world.store._forget_samples = attached  # type: ignore[method-assign]
+    world.store.erasure._forget_samples = attached  # type: ignore[method-assign]
     certificate = world.erase()
 
     assert world.naming(LINKED) == []
@@ -1022,8 +1023,8 @@ def test_an_erasure_at_any_moment_of_a_worker_leaves_nothing(short: None, kind: 
     assert left_by_a_worker(linked_and_told(kind, heals=heals)) == {}
 
 
-class Impatient(Store):
-    """A store that is not asked without end."""
+class ImpatientEvents(Events):
+    """Are not applied without end."""
 
     applied = 0
 
@@ -1035,7 +1036,9 @@ class Impatient(Store):
 
 
 def test_a_submission_in_flight_ends_when_its_user_is_erased(world: World) -> None:
-    world.submissions._store = Impatient("StateTable", dynamodb())
+    impatient = Store("StateTable", dynamodb())
+    impatient.events = ImpatientEvents(impatient.table)
+    world.submissions._store = impatient
     world.vexora.meanwhile.append(world.erase)
     world.vexora.next_apply.append(ProviderTimeoutError("vexora", "no answer"))
 

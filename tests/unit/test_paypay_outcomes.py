@@ -15,7 +15,7 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.paypay import outcomes
-from honnin.status import BY_RESULT_CODE, PayPayStatus
+from honnin.status import BY_RESULT_CODE, RESULT_CODES, CallOutcome, PayPayStatus
 
 # Base document, "Response code list" and the tables under it; the last one is from docs/providers.md §1.2.
 TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
@@ -85,6 +85,30 @@ def test_an_unknown_code_is_kept_and_goes_by_its_http_class(
 
     assert type(error) is kind
     assert error.code == code
+
+
+def test_the_one_table_has_exactly_the_codes_of_the_document() -> None:
+    assert set(RESULT_CODES) == {code for _, code, _ in TABLE}
+    assert set(CallOutcome) == {meaning for meaning in RESULT_CODES.values() if isinstance(meaning, CallOutcome)}
+
+
+@pytest.mark.parametrize(("http_status", "code", "kind"), TABLE, ids=[code for _, code, _ in TABLE])
+def test_each_answer_about_the_user_has_its_status(http_status: int, code: str, kind: type[ProviderError]) -> None:
+    error = made(http_status, code)
+
+    assert isinstance(error, UserAnswerError) is (kind is UserAnswerError)
+    if isinstance(error, UserAnswerError):
+        assert outcomes.user_status(error) is BY_RESULT_CODE[code]
+
+
+@pytest.mark.parametrize("code", ["A_NEW_CODE", "SUCCESS", "UNAUTHORIZED", "", None])
+def test_an_answer_about_the_user_with_another_code_is_not_understood(code: str | None) -> None:
+    error = UserAnswerError("paypay", "sorry", http_status=400, code=code, request_id="OPA1")
+
+    with pytest.raises(NotUnderstoodError) as caught:
+        outcomes.user_status(error)
+
+    assert (caught.value.http_status, caught.value.code, caught.value.request_id) == (400, code, "OPA1")
 
 
 def test_every_answer_about_the_user_and_only_those_has_a_status() -> None:

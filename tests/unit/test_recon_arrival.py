@@ -165,7 +165,7 @@ def test_the_reminders_end_with_the_last_repair(desk: Desk) -> None:
     desk.put()
     desk.arrive()
     event_id = f"recon:{FILE.file_type}:{FILE.day}:{LINKED}"
-    desk.store._db.put_item(
+    desk.store.table.db.put_item(
         TableName="table",
         Item={
             name: {"S": value}

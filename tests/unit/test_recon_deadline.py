@@ -13,6 +13,7 @@ from honnin.recon.deadline import DeadlineCheck, Hole
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, Heard, ReconFile, Store, Unattached
+from honnin.store.recon import Recon
 from tests.fakes import FakeClock, FakeTopic
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -231,21 +232,22 @@ def test_the_last_day_looked_at_is_the_one_before_todays_in_japan(epoch: int, mi
     """At any moment from 2020 to 2099."""
     now = datetime.fromtimestamp(epoch, UTC) + timedelta(microseconds=microseconds)
 
-    class Asked(Store):
+    class Asked(Recon):
         """Knows nothing, and remembers what it was asked for."""
 
         days: tuple[str, str] = ("", "")
 
-        def recon_files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
+        def files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
             self.days = (first_day, last_day)
             return []
 
-    store = Asked("none")
+    store = Store("none")
+    store.recon = asked = Asked(store.table)
     alarm = ResendAlarm("arn:topic", lambda: Letterhead("", "", None), FakeTopic().client)
     [hole] = DeadlineCheck(store, alarm, (KYC,), empty_day_announced=True).holes(KYC, now)
     today = (now + JST_OFFSET).date()
-    assert hole.day == store.days[1] == (today - timedelta(days=1)).isoformat()
-    assert store.days[0] == (today - timedelta(days=7)).isoformat()
+    assert hole.day == asked.days[1] == (today - timedelta(days=1)).isoformat()
+    assert asked.days[0] == (today - timedelta(days=7)).isoformat()
 
 
 @pytest.mark.parametrize(

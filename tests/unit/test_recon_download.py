@@ -17,6 +17,7 @@ from honnin.recon.bucket import FileId, FileWriter, ReconBucket
 from honnin.recon.download import Downloads, Source, check_url
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, ReconFile, Store
+from honnin.store.recon import Recon
 from honnin.times import utc_text
 from tests.fakes import FakeClock, FakeTopic, FileServer, LoopbackServer, Received, Reply
 from tests.fakes.memory import dynamodb, memory_aws, s3
@@ -738,9 +739,9 @@ def test_the_bytes_that_a_person_put_there_are_not_stored_again(bench: Bench, st
 def test_a_file_that_was_invalid_before_its_worker_could_say_that_it_is_stored_keeps_the_new_bytes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(self: Store, file: ReconFile, **_: object) -> None:
+    def dies(self: Recon, file: ReconFile, **_: object) -> None:
         # S3 told of the file before.
-        self.end_recon_comparison(file, "INVALID", {})
+        self.end_comparison(file, "INVALID", {})
         raise Killed
 
     with FileServer(ROWS) as server, monkeypatch.context() as patch:
@@ -860,10 +861,10 @@ def test_a_comparison_that_was_faster_than_the_table_keeps_its_state(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     """S3 tells of the file before this function does."""
-    stored = Store.recon_file_stored
+    stored = Recon.stored
 
-    def compared_meanwhile(self: Store, file: ReconFile, **facts: Any) -> None:
-        self.end_recon_comparison(file, state, {"counts": {"rows": 50}})
+    def compared_meanwhile(self: Recon, file: ReconFile, **facts: Any) -> None:
+        self.end_comparison(file, state, {"counts": {"rows": 50}})
         stored(self, file, **facts)
 
     monkeypatch.setattr("honnin.store.recon.Recon.stored", compared_meanwhile)

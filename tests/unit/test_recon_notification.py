@@ -1,4 +1,4 @@
-"""`honnin.recon.notification`: what a notice announces, and what the table makes of it (`Recon.announce`)."""
+"""`honnin.recon.notification`: what a notice announces, and what the table makes of it (`ReconFiles.announce`)."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, file_name
 from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
+from honnin.store.recon import Recon
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -501,10 +502,10 @@ def test_another_name_or_type_without_a_day_is_another_file(table: Table, fields
     assert sent(table, days=1, **fields).day == "2026-04-01"
 
 
-class UnreadStore(Store):
+class UnreadFiles(Recon):
     """A table that may not be asked for its files."""
 
-    def recon_files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
+    def files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
         """Whoever comes here has no reason to."""
         raise AssertionError("the table was read")
 
@@ -520,4 +521,6 @@ class UnreadStore(Store):
 )
 def test_the_first_day_is_looked_for_only_where_it_counts(table: Table, fields: dict[str, Any], state: str) -> None:
     """Anybody may send a notice that is refused: it costs no reading of the table."""
-    assert sent(table, UnreadStore("StateTable", table.db), **fields).state == state
+    store = Store("StateTable", table.db)
+    store.recon = UnreadFiles(store.table)
+    assert sent(table, store, **fields).state == state

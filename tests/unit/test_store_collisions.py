@@ -4,16 +4,16 @@ DynamoDB refuses a single write to such an item with TransactionConflictExceptio
 reason TransactionConflict, or with those of a throttled partition. botocore repeats none of them.
 """
 
-import inspect
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
-from honnin import store as store_module
+import honnin.store
 from honnin.errors import ConcurrentUpdateError
 from honnin.publish import Publisher
 from honnin.store import (
@@ -28,6 +28,7 @@ from honnin.store import (
     Unattached,
     UserStatus,
 )
+from honnin.store.table import event_key
 from honnin.vexora import poll
 from tests.fakes import START, FakeBus, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
@@ -35,6 +36,7 @@ from tests.tables import create_table
 
 AT = "2026-04-01T03:00:00.000Z"
 FILE = ReconFile("kyc_passport_sync_recon", "2026-03-31", "file.csv", "ANNOUNCED", received_at=AT)
+SOURCES = sorted(Path(honnin.store.__file__).parent.glob("*.py"))
 _WRITING = ("update_item", "put_item", "delete_item", "batch_write_item", "transact_write_items")
 CERTIFICATE = Certificate("c-1", "user-1", AT)
 
@@ -133,14 +135,15 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "count_failure": lambda store: store.events.count_failure("m-1", "X"),
     "note_request_id": lambda store: store.recon.note_request_id("paypay", "OPA1", AT),
     "put_back": lambda store: store.restore.put_back(next(iter(store.restore.everything()))),
-    "_delete": lambda store: store._delete([{"pk": {"S": "EVENT#x"}, "sk": {"S": "EVENT"}}]),
+    "delete": lambda store: store.table.delete([event_key("x")]),
 }
 
 
 def test_every_write_of_the_store_goes_through_one_place() -> None:
-    """A new one shows here: the store hands its writes to `_settled`, and makes none itself."""
-    for name in _WRITING:
-        assert f"_db.{name}(" not in inspect.getsource(store_module), name
+    """A new one shows here: the store hands its writes to `settled`, and makes none itself."""
+    for module in SOURCES:
+        for name in _WRITING:
+            assert f"db.{name}(" not in module.read_text(encoding="utf-8"), (module.name, name)
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -234,14 +237,14 @@ def test_one_item_that_stays_taken_ends_no_poll_run(
         opens = Submission(f"s-{number}", f"user-{number}", "PENDING", AT, due_at=AT)
         store.events.apply(Effect(f"api:{number}0", "submitted", "api", AT, None, after, {}, opens=opens))
     taken = {"SUBMISSION#s-2", "EVENT#api:1"}
-    settled = store._settled
+    settled = store.table.settled
 
     def stays_taken(write: Callable[..., Any], request: dict[str, Any]) -> Any:
         if request.get("Key", {}).get("pk", {}).get("S") in taken:
             raise ConcurrentUpdateError("taken")
         return settled(write, request)
 
-    monkeypatch.setattr(store, "_settled", stays_taken)
+    monkeypatch.setattr(store.table, "settled", stays_taken)
     sent: list[str] = []
     bus = FakeBus()
 

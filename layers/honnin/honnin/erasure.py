@@ -37,6 +37,7 @@ from honnin.recon.file_types import FILE_TYPES
 from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
+from honnin.vexora.event_ids import submission_of
 
 SWEEP = "erasure_sweep"
 
@@ -106,7 +107,7 @@ class Erasure:
             self._store.erasure.release(user_id, claim)
 
     def _erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        footprint = self._store.erasure.footprint(user_id)
+        footprint = self._store.erasure.footprint(user_id, submission_of)
         known = next(reversed(self._store.erasure.certificates(user_id)), None)
         if known is None and footprint.is_empty and not footprint.entries:
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
@@ -137,8 +138,10 @@ class Erasure:
         """Empty the table of the user; anew when a worker has moved the user in between."""
         for _ in range(_ROUNDS):
             known = footprint.authorization_ids
-            done = self._store.erasure.forget(footprint, certificate, partial(_repair_ids, until=certificate.begun_at))
-            footprint = self._store.erasure.footprint(footprint.user_id)
+            done = self._store.erasure.forget(
+                footprint, certificate, partial(_repair_ids, until=certificate.begun_at), FILE_TYPES
+            )
+            footprint = self._store.erasure.footprint(footprint.user_id, submission_of)
             # What waited may have been attached behind our back, when nothing names its authorization any more.
             if done and footprint.is_empty:
                 return
@@ -208,7 +211,7 @@ def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
     What a user who came back has given since stays: the timeline names it, and not what an overtaken worker kept.
     """
     until = datetime.fromisoformat(certificate.completed_at or "") + _STILL_READS
-    entries = store.erasure.footprint(certificate.user_id).entries
+    entries = store.erasure.footprint(certificate.user_id, submission_of).entries
     named = {value for each in entries for name, value in each["detail"].items() if name in ("snapshot", "selfie")}
     if not (number := vault.erase(certificate.user_id, utc_text(until), named)):
         return certificate

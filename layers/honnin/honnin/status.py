@@ -4,6 +4,7 @@ A reading is what the provider answered to a signed question. Readings decide; e
 ends a submission of ours.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -65,8 +66,27 @@ class PayPayStatus(StrEnum):
     UNLINKED = "UNLINKED"
 
 
-# Base document, "Response code list": the answers that speak about the user (docs/providers.md §1.2).
-BY_RESULT_CODE = {
+class CallOutcome(StrEnum):
+    """What an answer of PayPay's that says nothing about the user means for the call."""
+
+    REQUEST_WRONG = "REQUEST_WRONG"  # repeating it is of no use
+    DEPLOYMENT_WRONG = "DEPLOYMENT_WRONG"  # our credentials, scopes or contract: a person must act
+    QR_SESSION_GONE = "QR_SESSION_GONE"
+    QR_NOT_COMPLETED = "QR_NOT_COMPLETED"
+    LATER = "LATER"
+    RATE_LIMITED = "RATE_LIMITED"
+    MAINTENANCE = "MAINTENANCE"
+
+
+# Every code of the base document but SUCCESS ("Response code list", the tables under it, and docs/providers.md §1.2)
+# and what it means: an answer about the user becomes their status, anything else is about the call.
+RESULT_CODES: Mapping[str, PayPayStatus | CallOutcome] = {
+    "INVALID_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
+    "MISSING_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
+    "INVALID_PARAMS": CallOutcome.REQUEST_WRONG,
+    "UNAUTHORIZED": CallOutcome.DEPLOYMENT_WRONG,
+    "OP_OUT_OF_SCOPE": CallOutcome.DEPLOYMENT_WRONG,
+    "EXPECTATION_FAILED": CallOutcome.DEPLOYMENT_WRONG,
     "KYC_NOT_COMPLETED": PayPayStatus.NOT_COMPLETED,
     "NON_EKYC_USER": PayPayStatus.NOT_COMPLETED,
     "UNACCEPTABLE_OP": PayPayStatus.RISK_FLAGGED,
@@ -75,6 +95,19 @@ BY_RESULT_CODE = {
     "USER_STATE_IS_NOT_ACTIVE": PayPayStatus.INACTIVE,
     "INVALID_USER_AUTHORIZATION_ID": PayPayStatus.UNLINKED,
     "EXPIRED_USER_AUTHORIZATION_ID": PayPayStatus.EXPIRED,
+    "SESSION_NOT_FOUND": CallOutcome.QR_SESSION_GONE,
+    "KYC_PASSPORT_NOT_COMPLETED": CallOutcome.QR_NOT_COMPLETED,
+    # 202: it only says that something will be done.
+    "REQUEST_ACCEPTED": CallOutcome.LATER,
+    "SERVICE_ERROR": CallOutcome.LATER,
+    "INTERNAL_SERVER_ERROR": CallOutcome.LATER,
+    "RATE_LIMIT": CallOutcome.RATE_LIMITED,
+    "MAINTENANCE_MODE": CallOutcome.MAINTENANCE,
+}
+
+# The answers about the user alone.
+BY_RESULT_CODE: Mapping[str, PayPayStatus] = {
+    code: meaning for code, meaning in RESULT_CODES.items() if isinstance(meaning, PayPayStatus)
 }
 
 

@@ -106,8 +106,8 @@ def run(
 ) -> PartialItemFailureResponse:
     """Process a batch; the answer names the messages that SQS must keep.
 
-    `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes back
-    to the same environment. Without it every receive counts, whatever its cause.
+    `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
+    back to the same environment. Without it every receive counts, whatever its cause.
     """
     return process_partial_response(
         event=dict(batch),

@@ -18,9 +18,10 @@ from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import KycReading
+from honnin.paypay.outcomes import user_status
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
-from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_kyc_reading
+from honnin.status import KycProduct, PayPayStatus, after_kyc_reading
 from honnin.store import Effect, Store, UserStatus
 from honnin.times import utc_text
 
@@ -117,7 +118,7 @@ class KycReads:
         try:
             reading = ask()
         except UserAnswerError as error:
-            return _Said(BY_RESULT_CODE[error.code or ""], error.code or "", error.facts(), None)
+            return _Said(user_status(error), error.code or "", error.facts(), None)
         except ProviderError as error:
             self._note_failure(event_id, before, product, error)
             raise

@@ -17,9 +17,10 @@ from honnin.observability import count
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
+from honnin.paypay.outcomes import user_status
 from honnin.recon.file_types import SENT_AGAIN_FOR
 from honnin.recon.notification import ReconFiles
-from honnin.status import BY_RESULT_CODE, KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
+from honnin.status import KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
 from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus
 from honnin.times import utc_text
 
@@ -180,9 +181,7 @@ class PayPayNotifications:
         return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", utc_text(self._now()), facts)
 
     def _user_answer(self, error: UserAnswerError, product: KycProduct | None) -> Reading:
-        return Reading(
-            product, BY_RESULT_CODE[error.code or ""], error.code or "", utc_text(self._now()), error.facts()
-        )
+        return Reading(product, user_status(error), error.code or "", utc_text(self._now()), error.facts())
 
     def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
         """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""

@@ -1,8 +1,10 @@
-"""What each result code of PayPay means for us: a typed error, grouped as in docs/providers.md §1.2.
+"""The typed error of each answer of PayPay's that is not a success.
 
-The codes are those of the base document, "Response code list" and the tables under it. An unknown code is kept
-verbatim in the error and treated by its HTTP class; on an HTTP success it is not understood.
+What a code means stands in `honnin.status.RESULT_CODES`. An unknown code is kept verbatim in the error and treated by
+its HTTP class; on an HTTP success it is not understood.
 """
+
+from collections.abc import Mapping
 
 from honnin.errors import (
     MaintenanceError,
@@ -17,45 +19,54 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.event import Provider
+from honnin.status import BY_RESULT_CODE, RESULT_CODES, CallOutcome, PayPayStatus
 
 _ACCEPTED = 202
 
-_BY_CODE: dict[str, type[ProviderError]] = {
-    # Our request was wrong: repeating it is of no use.
-    "INVALID_REQUEST_PARAMS": ProviderRefusedError,
-    "MISSING_REQUEST_PARAMS": ProviderRefusedError,
-    "INVALID_PARAMS": ProviderRefusedError,
-    # Our deployment or contract is wrong: a person must act.
-    "UNAUTHORIZED": ProviderConfigurationError,
-    "OP_OUT_OF_SCOPE": ProviderConfigurationError,
-    "EXPECTATION_FAILED": ProviderConfigurationError,
-    # Answers about the user: they become a status.
-    "CANCELED_USER": UserAnswerError,
-    "INVALID_USER_AUTHORIZATION_ID": UserAnswerError,
-    "EXPIRED_USER_AUTHORIZATION_ID": UserAnswerError,
-    "USER_STATE_IS_NOT_ACTIVE": UserAnswerError,
-    "KYC_NOT_COMPLETED": UserAnswerError,
-    "NON_EKYC_USER": UserAnswerError,
-    "UNACCEPTABLE_OP": UserAnswerError,
-    "KYC_UPDATE_REQUIRED": UserAnswerError,
-    # Answers about one KYC Passport QR.
-    "SESSION_NOT_FOUND": SessionNotFoundError,
-    "KYC_PASSPORT_NOT_COMPLETED": PassportNotCompletedError,
-    # Try again later. REQUEST_ACCEPTED (202) only says that something will be done.
-    "REQUEST_ACCEPTED": ProviderUnavailableError,
-    "RATE_LIMIT": RateLimitedError,
-    "SERVICE_ERROR": ProviderUnavailableError,
-    "INTERNAL_SERVER_ERROR": ProviderUnavailableError,
-    "MAINTENANCE_MODE": MaintenanceError,
+_BY_OUTCOME: Mapping[CallOutcome, type[ProviderError]] = {
+    CallOutcome.REQUEST_WRONG: ProviderRefusedError,
+    CallOutcome.DEPLOYMENT_WRONG: ProviderConfigurationError,
+    CallOutcome.QR_SESSION_GONE: SessionNotFoundError,
+    CallOutcome.QR_NOT_COMPLETED: PassportNotCompletedError,
+    CallOutcome.LATER: ProviderUnavailableError,
+    CallOutcome.RATE_LIMITED: RateLimitedError,
+    CallOutcome.MAINTENANCE: MaintenanceError,
 }
 
 
 def error(*, http_status: int, code: str | None, message: str, request_id: str | None) -> ProviderError:
     """The typed error of an answer that is not a success."""
     # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
-    known = None if http_status == 429 else _BY_CODE.get(code or "")
-    kind = known or _by_http_class(http_status, code)
+    meaning = CallOutcome.RATE_LIMITED if http_status == 429 else RESULT_CODES.get(code or "")
+    kind: type[ProviderError]
+    match meaning:
+        case PayPayStatus():
+            kind = UserAnswerError
+        case CallOutcome():
+            kind = _BY_OUTCOME[meaning]
+        case None:
+            kind = _by_http_class(http_status, code)
     return kind(Provider.PAYPAY, message or "no message", http_status=http_status, code=code, request_id=request_id)
+
+
+def user_status(error: UserAnswerError) -> PayPayStatus:
+    """The status that an answer about the user means.
+
+    Raises
+    ------
+    NotUnderstoodError
+        Its code is not one about the user, so it says nothing about anybody. `error` above makes no such answer.
+    """
+    status = BY_RESULT_CODE.get(error.code or "")
+    if status is None:
+        raise NotUnderstoodError(
+            Provider.PAYPAY,
+            "an answer about the user with a code of another kind",
+            http_status=error.http_status,
+            code=error.code,
+            request_id=error.request_id,
+        )
+    return status
 
 
 def is_success(http_status: int, code: str | None) -> bool:
@@ -64,8 +75,6 @@ def is_success(http_status: int, code: str | None) -> bool:
 
 
 def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:
-    if http_status == 429:
-        return RateLimitedError
     if code == "SUCCESS" and http_status < 500 and http_status != _ACCEPTED:
         return NotUnderstoodError  # a contradiction
     # Without PayPay's envelope it was not the API that answered, but what stands before it (its allow-list of

@@ -1,0 +1,92 @@
+"""The DynamoDB single table (docs/architecture.md, "The table"): nobody else knows its keys and attributes.
+
+Every write that moves a user is one transaction: the event's own record (it fails if the record is there), the
+timeline entry, and the status with its version. Readers get frozen dataclasses, never items. Each subject is a module:
+a new attribute is a new field of the dataclass there.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from honnin.store.erasure import Certificate, Erasures, Footprint
+from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
+from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
+from honnin.store.links import Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
+from honnin.store.submissions import Submission, Submissions
+from honnin.store.table import (
+    POLL,
+    AlreadyAppliedError,
+    LinkTakenError,
+    SessionUsedError,
+    Table,
+    authorization_hash,
+    utc_now,
+)
+from honnin.store.users import TimelineEntry, Users, UserStatus, with_former
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from honnin.store.restore import Restore
+
+__all__ = [
+    "ERASED_ID",
+    "EVENT_KEPT",
+    "LEDGERS",
+    "POLL",
+    "SHARDS",
+    "AlreadyAppliedError",
+    "Announcement",
+    "Certificate",
+    "Dropped",
+    "Effect",
+    "EventRecord",
+    "Footprint",
+    "Heard",
+    "LedgerLine",
+    "LinkSession",
+    "LinkTakenError",
+    "PassportQr",
+    "ReconFile",
+    "SessionUse",
+    "SessionUsedError",
+    "Store",
+    "Submission",
+    "TimelineEntry",
+    "Unattached",
+    "UserStatus",
+    "authorization_hash",
+    "ledger_shard",
+    "with_former",
+]
+
+
+class Store:
+    """The table by subject. The arguments are those of `Table`."""
+
+    def __init__(
+        self,
+        table: str,
+        client: "DynamoDBClient | None" = None,
+        *,
+        timeline_days: int = 0,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.table = Table(table, client, timeline_days=timeline_days, now=now)
+        self.users = Users(self.table)
+        self.submissions = Submissions(self.table)
+        self.links = Links(self.table)
+        self.events = Events(self.table)
+        self.ledger = Ledger(self.table)
+        self.recon = Recon(self.table)
+        self.erasure = Erasures(self.table)
+
+    @cached_property
+    def restore(self) -> "Restore":
+        """What only operators do; no function imports it."""
+        from honnin.store.restore import Restore
+
+        return Restore(self.table)

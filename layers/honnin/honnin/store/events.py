@@ -1,0 +1,295 @@
+"""Events: each takes effect once, all of it or nothing, and what it changed is published."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from honnin.errors import ConcurrentUpdateError
+from honnin.status import OPEN
+from honnin.store.ledger import Heard, ledger_writes
+from honnin.store.links import LinkSession, SessionUse, Unattached, link_put, session_items, session_use, waiting_item
+from honnin.store.submissions import Submission, submission_item
+from honnin.store.table import (
+    POLL,
+    PUBLISH,
+    UNSTORED,
+    AlreadyAppliedError,
+    Item,
+    LinkTakenError,
+    SessionUsedError,
+    Table,
+    Write,
+    attributes,
+    decode,
+    encode,
+    entry_key,
+    erased_key,
+    event_key,
+    failure_key,
+    link_key,
+    read,
+    status_key,
+    submission_key,
+    without_none,
+)
+from honnin.store.users import TimelineEntry, UserStatus, with_former
+from honnin.times import utc_text
+
+# An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
+EVENT_KEPT = timedelta(days=400)
+
+# A message stays in its queue for 14 days at most (template.yaml); its failures are counted a little longer.
+FAILURE_KEPT = timedelta(days=15)
+
+# A change that is still unpublished after this was left behind by a crash; the poll publishes it.
+PUBLISH_OVERDUE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """An event that has taken effect: what it did, to whom, and the status after it.
+
+    `change` is what there is to publish about it, if anything.
+    """
+
+    event_id: str
+    applied_at: str
+    published: bool = field(metadata=UNSTORED)
+    change: Mapping[str, str] | None
+    user_id: str | None = None
+    what: str | None = None
+    to_status: str | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An event that does nothing, and leaves no record: it names somebody who was erased, or it was work of ours."""
+
+    event_id: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """All that one event does, applied together or not at all.
+
+    `before` is the status as it was read before the provider was asked (None: the user is new there), `after`
+    what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
+    while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
+    (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
+    more, and `after` is written as it is, without remembering it.
+    """
+
+    event_id: str
+    what: str
+    cause: str
+    at: str
+    before: UserStatus | None
+    after: UserStatus
+    detail: Mapping[str, str]
+    opens: Submission | None = None
+    outcome: str | None = None
+    withdraws: str | None = None
+    session: LinkSession | None = None
+    uses: SessionUse | None = None
+    links: bool = False
+    heard: Heard | None = None
+
+    @property
+    def change(self) -> Mapping[str, str] | None:
+        """The content of `KycStatusChanged`, or None when the status stays what it is."""
+        from_status = self.before.status if self.before else None
+        if from_status == self.after.status:
+            return None
+        told = {
+            "userId": self.after.user_id,
+            "provider": self.after.provider,
+            "from": from_status,
+            "to": self.after.status,
+            "cause": self.cause,
+            "occurredAt": self.at,
+            "eventId": self.event_id,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class Events:
+    """Applies events, and knows which have taken effect and which are still to be published."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, event_id: str) -> EventRecord | None:
+        """The record of an event, if it has taken effect."""
+        item = self._table.get(event_key(event_id))
+        return _event_record(item) if item else None
+
+    def get_many(self, event_ids: Sequence[str]) -> dict[str, EventRecord]:
+        """The records of those events that have taken effect."""
+        return {item["event_id"]: _event_record(item) for item in self._table.batch(map(event_key, event_ids))}
+
+    def apply(self, effect: Effect) -> None:
+        """Apply one event: its record, the timeline entry, the status and the submission, in one transaction.
+
+        Raises
+        ------
+        AlreadyAppliedError
+            The event's record is there: nothing was written.
+        SessionUsedError, LinkTakenError
+            An account-link answer came too late, or names an authorization of another user: nothing was written.
+        ConcurrentUpdateError
+            The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
+        """
+        self._table.transact(effect.event_id, self._writes(effect))
+
+    def keep(self, waiting: Unattached) -> None:
+        """Record an event that waits for a link: its record, its place to wait, its line in the ledger.
+
+        Raises
+        ------
+        AlreadyAppliedError
+            The event's record is there: nothing was written.
+        ConcurrentUpdateError
+            Meanwhile the authorization was linked to a user, or its user erased: nothing was written; decide anew.
+        """
+        table = self._table
+        record = {**event_item(waiting.event_id, waiting.at), "what": waiting.what}
+        writes: list[Write] = [
+            ({"Put": table.new(record)}, AlreadyAppliedError),
+            ({"Put": table.new(table.expiring(waiting_item(waiting)))}, AlreadyAppliedError),
+            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
+            ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
+            ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),
+        ]
+        if waiting.heard:
+            writes += ledger_writes(table, waiting.heard)
+        table.transact(waiting.event_id, writes)
+
+    def unpublished(self, now: str) -> Iterator[EventRecord]:
+        """Applied events whose change should have been on the bus by `now` (UTC)."""
+        return map(_event_record, self._table.due(PUBLISH, now))
+
+    def mark_published(self, event_id: str, at: str) -> None:
+        """Remember that the event's change is on the bus. A record that was erased meanwhile stays erased."""
+        remove = ("due_kind", "due_at")
+        self._table.attempt(
+            self._table.update(event_key(event_id), {"published_at": at}, "attribute_exists(pk)", remove=remove)
+        )
+
+    def count_failure(self, message_id: str, kind: str) -> int:
+        """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
+        end = int((self._table.now() + FAILURE_KEPT).timestamp())
+        update = {
+            "TableName": self._table.name,
+            "Key": encode(failure_key(message_id, kind)),
+            "UpdateExpression": "SET expires_at = :end ADD failures :one",
+            "ExpressionAttributeValues": encode({":one": 1, ":end": end}),
+            "ReturnValues": "UPDATED_NEW",
+        }
+        answer = self._table.settled(self._table.db.update_item, update)
+        return int(decode(answer["Attributes"])["failures"])
+
+    def _writes(self, effect: Effect) -> list[Write]:
+        """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
+        table = self._table
+        writes: list[Write] = [
+            ({"Put": self._record_put(effect)}, AlreadyAppliedError),
+            ({"Put": table.new(table.expiring(_timeline_item(effect)))}, AlreadyAppliedError),
+        ]
+        if effect.uses:
+            writes.append(({"Update": session_use(table, effect.uses)}, SessionUsedError))
+        if effect.links:
+            writes.append(({"Put": link_put(table, effect.after)}, LinkTakenError))
+            # A user who was erased and links again has come back.
+            key = encode(erased_key(effect.after.user_authorization_id or ""))
+            writes.append(({"Delete": {"TableName": table.name, "Key": key}}, ConcurrentUpdateError))
+        if effect.heard:
+            writes += ledger_writes(table, effect.heard)
+        writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        if effect.opens:
+            writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
+            if effect.before and effect.before.submission_id:
+                writes.append(({"Update": self._poll_end(effect.before.submission_id)}, ConcurrentUpdateError))
+        elif effect.after.submission_id:
+            writes.append(({"Update": self._submission_update(effect)}, ConcurrentUpdateError))
+        if effect.withdraws:
+            writes.append(({"Update": self._withdrawal(effect)}, ConcurrentUpdateError))
+        if effect.session:
+            writes += [({"Put": table.new(item)}, ConcurrentUpdateError) for item in session_items(effect.session)]
+        return writes
+
+    def _record_put(self, effect: Effect) -> Item:
+        item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
+        item |= {"what": effect.what, "to_status": effect.after.status}
+        if effect.change:
+            overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
+            item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
+        return self._table.new(item)
+
+    def _status_put(self, effect: Effect) -> Item:
+        after = effect.after if effect.withdraws else with_former(effect.before, effect.after)
+        put = self._table.new(status_key(after.user_id, after.provider) | attributes(after))
+        if effect.before:
+            # The version fences: what was read from the provider began after the last applied reading ended.
+            # `read_at` says the same in time, for a table restored or repaired by hand.
+            put["ConditionExpression"] = "version = :version AND (attribute_not_exists(read_at) OR read_at <= :read_at)"
+            put["ExpressionAttributeValues"] = encode(
+                {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
+            )
+        return put
+
+    def _poll_end(self, submission_id: str) -> Item:
+        return {
+            "TableName": self._table.name,
+            "Key": encode(submission_key(submission_id)),
+            "UpdateExpression": "REMOVE due_kind, due_at",
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+
+    def _withdrawal(self, effect: Effect) -> Item:
+        # Without a user it is nothing that an erasure would have to find.
+        values = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": effect.at}
+        key = submission_key(effect.withdraws or "")
+        return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
+
+    def _submission_update(self, effect: Effect) -> Item:
+        expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
+        values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
+        if effect.after.status not in OPEN:
+            expression += " REMOVE due_kind, due_at"
+        elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
+            # Open again, so back on the poll: the next run asks, and sets the time after that.
+            expression += ", due_kind = :poll, due_at = :now"
+            values |= {":poll": POLL, ":now": effect.at}
+        return {
+            "TableName": self._table.name,
+            "Key": encode(submission_key(effect.after.submission_id or "")),
+            "UpdateExpression": expression,
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": encode(without_none(values)),
+        }
+
+
+def event_item(event_id: str, at: str) -> Item:
+    """The record that makes an event take effect once."""
+    expires = datetime.fromisoformat(at) + EVENT_KEPT
+    return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
+
+
+def _timeline_item(effect: Effect) -> Item:
+    entry = TimelineEntry(
+        at=effect.at,
+        event_id=effect.event_id,
+        provider=effect.after.provider,
+        what=effect.what,
+        cause=effect.cause,
+        from_status=effect.before.status if effect.before else None,
+        to_status=effect.after.status,
+        detail=effect.detail,
+    )
+    return entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry)
+
+
+def _event_record(item: Item) -> EventRecord:
+    return read(EventRecord, item, published="published_at" in item)

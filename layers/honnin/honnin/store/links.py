@@ -1,0 +1,169 @@
+"""PayPay's account links: whose an authorization is, the QRs that lead to one, and the events that wait for it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from honnin.store.ledger import Heard
+from honnin.store.table import (
+    UNSTORED,
+    AlreadyAppliedError,
+    Item,
+    Table,
+    attributes,
+    code_key,
+    encode,
+    link_key,
+    read,
+    session_key,
+    waiting_key,
+)
+from honnin.store.users import UserStatus
+
+
+@dataclass(frozen=True)
+class LinkSession:
+    """One account-link QR. `expires_at` and `code_expires_at` are epoch seconds; `used_token` is the SHA-256 of the
+    responseToken that used it. With `code_id` the PKCE verifier is also found by the code id."""
+
+    nonce: str = field(repr=False)
+    user_id: str
+    scopes: tuple[str, ...]
+    return_url: str
+    expires_at: int
+    code_id: str | None = None
+    code_verifier: str | None = field(default=None, repr=False)
+    code_expires_at: int = field(default=0, metadata=UNSTORED)
+    used_token: str | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class PassportQr:
+    """Whose KYC Passport QR a code id names, its PKCE verifier, and its end (epoch seconds)."""
+
+    code_id: str = field(metadata=UNSTORED)
+    user_id: str
+    code_verifier: str = field(repr=False)
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class SessionUse:
+    """The one answer that uses up a session."""
+
+    nonce: str = field(repr=False)
+    used_token: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """Whose a PayPay authorization is."""
+
+    user_id: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unattached:
+    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears."""
+
+    event_id: str
+    provider: str
+    what: str
+    cause: str
+    at: str
+    subject: str = field(repr=False, metadata=UNSTORED)
+    detail: Mapping[str, str] = field(default_factory=dict)
+    heard: Heard | None = field(default=None, metadata=UNSTORED)
+
+
+class Links:
+    """Reads links, sessions and waiting events. Links and sessions are written by `honnin.store.events`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def session(self, nonce: str) -> LinkSession | None:
+        """An account-link session, unless it has expired."""
+        item = self._table.get(session_key(nonce))
+        return read(LinkSession, item) if item else None
+
+    def passport_qr(self, code_id: str) -> PassportQr | None:
+        """The KYC Passport QR of a code id, unless it has expired."""
+        item = self._table.get(code_key(code_id))
+        return read(PassportQr, item, code_id=code_id) if item else None
+
+    def user(self, user_authorization_id: str) -> str | None:
+        """The user that a PayPay authorization belongs to."""
+        item = self._table.get(link_key(user_authorization_id))
+        return str(item["user_id"]) if item else None
+
+    def users(self, user_authorization_ids: Sequence[str]) -> dict[str, str]:
+        """Which of these PayPay authorizations belong to a user, and to whom."""
+        items = self._table.batch(map(link_key, user_authorization_ids))
+        return {item["pk"].removeprefix("PAYPAY#"): item["user_id"] for item in items}
+
+    def waiting(self, user_authorization_id: str) -> list[Unattached]:
+        """The events that wait under an authorization until a link appears, the oldest first."""
+        items = self._table.under(f"PAYPAY#{user_authorization_id}", "AT#")
+        return [read(Unattached, item, subject=user_authorization_id) for item in items]
+
+    def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
+        """Move what waited under an authorization to its user's timeline; returns how many entries.
+
+        Each entry moves in one transaction, so a crash between two leaves the rest for the next call.
+        """
+        moved = 0
+        for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
+            entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
+            gone = {
+                "TableName": self._table.name,
+                "Key": encode({"pk": item["pk"], "sk": item["sk"]}),
+                "ConditionExpression": "attribute_exists(pk)",
+            }
+            with suppress(AlreadyAppliedError):
+                self._table.transact(
+                    item["event_id"],
+                    [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._table.new(entry)}, AlreadyAppliedError)],
+                )
+                moved += 1
+        return moved
+
+
+def waiting_item(waiting: Unattached) -> Item:
+    """The item of an event that waits for a link."""
+    return waiting_key(waiting.subject, waiting.at, waiting.event_id) | attributes(waiting)
+
+
+def session_items(session: LinkSession) -> list[Item]:
+    """The items of a new session: its own, and that of its code."""
+    items = [session_key(session.nonce) | attributes(session)]
+    if session.code_id and session.code_verifier:
+        code = PassportQr(session.code_id, session.user_id, session.code_verifier, session.code_expires_at)
+        items.append(code_key(code.code_id) | attributes(code))
+    return items
+
+
+def session_use(table: Table, use: SessionUse) -> Item:
+    """The update that uses up a session, once and in time."""
+    return {
+        "TableName": table.name,
+        "Key": encode(session_key(use.nonce)),
+        "UpdateExpression": "SET used_token = :token, #result = :result",
+        "ConditionExpression": "expires_at > :now AND attribute_not_exists(used_token)",
+        "ExpressionAttributeNames": {"#result": "result"},
+        "ExpressionAttributeValues": encode({":token": use.used_token, ":result": use.result, ":now": table.epoch}),
+    }
+
+
+def link_put(table: Table, status: UserStatus) -> Item:
+    """The put of a user's link; another user's is not overwritten."""
+    link = Link(status.user_id, status.scopes)
+    return {
+        "TableName": table.name,
+        "Item": encode(link_key(status.user_authorization_id or "") | attributes(link)),
+        "ConditionExpression": "attribute_not_exists(pk) OR user_id = :user_id",
+        "ExpressionAttributeValues": encode({":user_id": link.user_id}),
+    }

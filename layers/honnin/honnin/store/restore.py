@@ -1,0 +1,127 @@
+"""What operators do with the whole table: a restore, and rare questions. No function uses it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from honnin.store.links import LinkSession, PassportQr
+from honnin.store.recon import ERASED_ID, SAMPLES
+from honnin.store.submissions import Submission
+from honnin.store.table import Item, Table, authorization_hash, decode, encode, read
+
+# What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.
+KINDS = {
+    ("USER", "STATUS"): "status",
+    ("USER", "AT"): "timeline",
+    ("USER", "ERASURE"): "certificate",
+    ("PAYPAY", "LINK"): "link",
+    ("PAYPAY", "AT"): "waiting",
+}
+
+# What of an item tells whom it names; the rest of it a restore passes on unread.
+_NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id", "former_authorization_ids")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item of any kind as a restore sees it: what it is, and whom it names.
+
+    `kind` is status, timeline, certificate, link or waiting; otherwise the family of its key (submission, session,
+    code, event, ledger, erased, recon, provider, user). `authorizations` are the SHA-256 of the PayPay authorizations
+    that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch seconds.
+    """
+
+    kind: str
+    user_id: str | None
+    authorizations: frozenset[str]
+    completed_at: str | None
+    expires_at: int | None
+    item: Mapping[str, Any] = field(repr=False)
+
+
+class Restore:
+    """Reads the whole table, and brings items of another one back."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def everything(self) -> Iterator[Stored]:
+        """Every item of the table, also what has expired, in no order, for a restore: it reads the whole table."""
+        pages = self._table.db.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
+        for page in pages:
+            yield from map(_stored, page["Items"])
+
+    def missing(self, stored: Sequence[Stored]) -> list[Stored]:
+        """Those items of another table whose key is not in this one."""
+        keys = [decode({name: each.item[name] for name in ("pk", "sk")}) for each in stored]
+        there = {(item["pk"], item["sk"]) for item in self._table.batch(keys, expired=True)}
+        return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
+
+    def put_back(self, stored: Stored, erased: Collection[str] = ()) -> bool:
+        """Write an item of another table as it is; False where this table has one under its key, which stays.
+
+        What a recon file shows loses the authorizations whose SHA-256 is in `erased`.
+        """
+        item = dict(stored.item)
+        for name in SAMPLES:
+            if name in item:
+                names = [each["S"] for each in item[name]["L"]]
+                names = [ERASED_ID if authorization_hash(each) in erased else each for each in names]
+                item[name] = {"L": [{"S": each} for each in names]}
+        put = {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        return self._table.write(self._table.db.put_item, put)
+
+    def submissions(self) -> Iterator[Submission]:
+        """Every submission, decided or not, in no order. Reads the whole table: for an operator's rare question."""
+        found = self._table.items(
+            "scan",
+            FilterExpression="begins_with(pk, :pk)",
+            ExpressionAttributeValues=encode({":pk": "SUBMISSION#"}),
+        )
+        for item in found:
+            yield read(Submission, item)
+
+    def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
+        """The user's account-link sessions and KYC Passport QRs, in no order.
+
+        They are kept under their nonce and code: this reads the whole table, for an operator's rare question.
+        """
+        found = self._table.items(
+            "scan",
+            FilterExpression="user_id = :user AND sk IN (:session, :code)",
+            ExpressionAttributeValues=encode({":user": user_id, ":session": "SESSION", ":code": "CODE"}),
+        )
+        for item in found:
+            if item["sk"] == "SESSION":
+                yield read(LinkSession, item)
+            else:
+                yield read(PassportQr, item, code_id=item["pk"].removeprefix("CODE#"))
+
+
+def _stored(item: Mapping[str, Any]) -> Stored:
+    known = decode({name: item[name] for name in (*_NAMING, "completed_at", "expires_at") if name in item})
+    family, _, name = str(known["pk"]).partition("#")
+    return Stored(
+        kind=KINDS.get((family, str(known["sk"]).partition("#")[0]), family.lower()),
+        # A blanked submission has the empty text.
+        user_id=name if family == "USER" else known.get("user_id") or None,
+        authorizations=_named_authorizations(family, name, known),
+        completed_at=known.get("completed_at"),
+        expires_at=int(known["expires_at"]) if "expires_at" in known else None,
+        item=item,
+    )
+
+
+def _named_authorizations(family: str, name: str, known: Item) -> frozenset[str]:
+    if family == "ERASED":
+        return frozenset({name})
+    named = [known.get("user_authorization_id"), *known.get("former_authorization_ids", ())]
+    if family == "PAYPAY":
+        named.append(name)
+    if family == "LEDGER":
+        named.append(known["sk"])
+    if family == "EVENT":
+        # The id of a repair by recon ends with the authorization, which may have colons of its own.
+        parts = name.split(":")
+        named += [":".join(parts[start:]) for start in range(1, len(parts))]
+    return frozenset(authorization_hash(each) for each in named if each)

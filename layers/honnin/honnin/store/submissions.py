@@ -1,0 +1,63 @@
+"""Applications at Vexora, and when each is asked after."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from honnin.store.table import POLL, Item, Table, attributes, read, submission_key
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One application at Vexora. `polls` counts the polls already asked for. An erased one has no user.
+
+    `outcome` is `unclear` when the provider's answer to the application never came or could not be read, and
+    `refused` when the provider refused it and could not be asked what it knows of the user.
+    """
+
+    submission_id: str
+    user_id: str
+    status: str
+    submitted_at: str
+    polls: int = 0
+    outcome: str | None = None
+    due_at: str | None = None
+
+    def awaits_first_poll(self, now: str) -> bool:
+        """Whether its first poll lies ahead: until then the application may still be on its way."""
+        return self.polls == 0 and self.due_at is not None and now < self.due_at
+
+
+class Submissions:
+    """Reads submissions, and moves their polls on. What happens to one is an event (`honnin.store.events`)."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, submission_id: str) -> Submission | None:
+        """One submission, read consistently."""
+        item = self._table.get(submission_key(submission_id))
+        return read(Submission, item) if item else None
+
+    def due(self, now: str) -> Iterator[Submission]:
+        """Open submissions whose poll is due at `now` (UTC), the longest overdue first."""
+        return (read(Submission, item) for item in self._table.due(POLL, now))
+
+    def advance(self, submission: Submission, polls: int, next_due_at: str) -> None:
+        """Set the number of polls and the next time (UTC).
+
+        Does nothing when another poll was faster or the submission has been decided meanwhile.
+        """
+        self._table.attempt(
+            self._table.update(
+                submission_key(submission.submission_id),
+                {"polls": polls, "due_at": next_due_at},
+                "due_at = :known",
+                known={"known": submission.due_at},
+            )
+        )
+
+
+def submission_item(submission: Submission) -> Item:
+    """The item of a new submission; with `due_at` it is on the poll."""
+    item = submission_key(submission.submission_id) | attributes(submission)
+    return item | {"due_kind": POLL} if submission.due_at else item

@@ -1,0 +1,431 @@
+"""The table itself (docs/architecture.md, "The table"): its keys, how records become items, reads and writes.
+
+Nothing outside `honnin.store` knows a key or an attribute. Each subject has a module of its own beside this one.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from honnin import aws
+from honnin.errors import ConcurrentUpdateError, HonninError
+from honnin.observability import loggable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+
+# What is due, in the index `due`.
+POLL = "vexora_poll"
+PUBLISH = "publish"
+FETCH = "recon_fetch"
+
+# BatchGetItem and BatchWriteItem take no more.
+_MOST_KEYS = 100
+_MOST_WRITES = 25
+
+# An item that another transaction holds at this moment is free again within milliseconds. Neither that nor a throttled
+# transaction is repeated by botocore: it would not know that the conditions still say what was meant. Seconds.
+_COLLISION_PAUSES = (0.05, 0.1, 0.2, 0.4)
+_COLLISIONS = frozenset({"TransactionConflictException", "TransactionConflict"})
+_THROTTLED = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+class AlreadyAppliedError(HonninError):
+    """The event has taken effect before."""
+
+
+class SessionUsedError(HonninError):
+    """The account-link session is gone, or an answer has used it before."""
+
+
+class LinkTakenError(HonninError):
+    """The PayPay authorization is linked to another user here."""
+
+
+class OvertakenError(HonninError):
+    """What is in the table is newer, or has moved on."""
+
+
+# One write of a transaction, and what it means when its condition fails.
+Write = tuple[Item, type[HonninError]]
+
+
+# --- keys ---
+
+
+def status_key(user_id: str, provider: str) -> Item:
+    """A user's status at one provider."""
+    return {"pk": f"USER#{user_id}", "sk": f"STATUS#{provider}"}
+
+
+def entry_key(user_id: str, at: str, event_id: str) -> Item:
+    """An entry of a user's timeline."""
+    return {"pk": f"USER#{user_id}", "sk": f"AT#{at}#{event_id}"}
+
+
+def erasing_key(user_id: str) -> Item:
+    """The claim of the run that erases a user."""
+    return {"pk": f"USER#{user_id}", "sk": "ERASING"}
+
+
+def certificate_key(user_id: str, begun_at: str) -> Item:
+    """The certificate of an erasure."""
+    return {"pk": f"USER#{user_id}", "sk": f"ERASURE#{begun_at}"}
+
+
+def submission_key(submission_id: str) -> Item:
+    """A submission."""
+    return {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"}
+
+
+def session_key(nonce: str) -> Item:
+    """An account-link session."""
+    return {"pk": f"SESSION#{nonce}", "sk": "SESSION"}
+
+
+def code_key(code_id: str) -> Item:
+    """The PKCE verifier of a code id."""
+    return {"pk": f"CODE#{code_id}", "sk": "CODE"}
+
+
+def link_key(user_authorization_id: str) -> Item:
+    """Whose a PayPay authorization is."""
+    return {"pk": f"PAYPAY#{user_authorization_id}", "sk": "LINK"}
+
+
+def waiting_key(user_authorization_id: str, at: str, event_id: str) -> Item:
+    """An event that waits for its authorization's link."""
+    return {"pk": f"PAYPAY#{user_authorization_id}", "sk": f"AT#{at}#{event_id}"}
+
+
+def event_key(event_id: str) -> Item:
+    """An event's own record."""
+    return {"pk": f"EVENT#{event_id}", "sk": "EVENT"}
+
+
+def failure_key(message_id: str, kind: str) -> Item:
+    """How often a message has failed in one way."""
+    return {"pk": f"FAILURE#{message_id}", "sk": kind}
+
+
+def ledger_key(ledger: str, day: str, shard: str, user_authorization_id: str) -> Item:
+    """A webhook's line in the ledger of a JST day."""
+    return {"pk": f"LEDGER#{ledger}#{day}#{shard}", "sk": user_authorization_id}
+
+
+def recon_key(file_type: str, day: str, name: str) -> Item:
+    """A recon file."""
+    return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
+
+
+def provider_key(provider: str) -> Item:
+    """The last request to a provider."""
+    return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
+
+
+def erased_key(user_authorization_id: str) -> Item:
+    """The mark of an erased authorization."""
+    # Its hash only: an authorization id is random, so nobody gets from the one to the other.
+    return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
+
+
+def authorization_hash(user_authorization_id: str) -> str:
+    """What an erased authorization is remembered by: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(user_authorization_id.encode()).hexdigest()
+
+
+# --- records and items ---
+
+# Metadata of a field that is no attribute of the item: part of its key, or written elsewhere.
+UNSTORED: Mapping[str, bool] = {"stored": False}
+
+
+def attributes(record: Any) -> Item:
+    """A record's fields as attributes of the same names; None and an empty default are left out."""
+    found = ((each, getattr(record, each.name)) for each in _stored(record.__class__))
+    return {each.name: value for each, value in found if not _is_left_out(each, value)}
+
+
+def read[R](kind: type[R], item: Mapping[str, Any], **given: Any) -> R:
+    """The record of an item; unknown attributes are ignored. `given` are fields that the item does not hold as such.
+
+    Raises
+    ------
+    KeyError
+        An attribute is missing whose field has no default and cannot be None.
+    """
+    wanted = (each for each in _stored(cast("Any", kind)) if _is_read(each, item, given))
+    return kind(**{each.name: _value(each, item) for each in wanted}, **given)
+
+
+def without_none(item: Mapping[str, Any]) -> Item:
+    """The attributes that have a value."""
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def encode(item: Mapping[str, Any]) -> Item:
+    """Attributes as DynamoDB takes them."""
+    serializer = TypeSerializer()
+    return {name: serializer.serialize(value) for name, value in item.items()}
+
+
+def decode(item: Mapping[str, Any]) -> Item:
+    """Attributes as DynamoDB gives them."""
+    deserializer = TypeDeserializer()
+    return {name: deserializer.deserialize(value) for name, value in item.items()}
+
+
+@cache
+def _stored(kind: Any) -> tuple[Field[Any], ...]:
+    return tuple(each for each in fields(kind) if each.metadata.get("stored", True))
+
+
+def _is_left_out(each: Field[Any], value: object) -> bool:
+    # DynamoDB has no empty set.
+    return value is None or value == frozenset() or value == () == each.default
+
+
+def _is_read(each: Field[Any], item: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    has_default = each.default is not MISSING or each.default_factory is not MISSING
+    return each.name not in given and (each.name in item or not has_default)
+
+
+def _value(each: Field[Any], item: Mapping[str, Any]) -> Any:
+    if each.name not in item and type(None) in get_args(each.type):
+        return None
+    return _plain(item[each.name])
+
+
+def _plain(value: Any) -> Any:
+    """A value of the table as records hold it: whole numbers, tuples, frozen sets."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else value
+    if isinstance(value, list):
+        return tuple(map(_plain, value))
+    if isinstance(value, set):
+        return frozenset(map(_plain, value))
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+# --- reads and writes ---
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+class Table:
+    """One DynamoDB table. Give a client to use another than the function's own.
+
+    `timeline_days` is how long timeline entries are kept (0: for ever). `now` gives aware moments. DynamoDB deletes an
+    item days after its `expires_at` (its guide, "Working with expired items"): from that moment on no reader sees it
+    any more, but for erasure and restore, and a new one may take its key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: "DynamoDBClient | None" = None,
+        *,
+        timeline_days: int = 0,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.name = name
+        self.now = now
+        self._given = client
+        self._timeline_days = timeline_days
+
+    @property
+    def db(self) -> "DynamoDBClient":
+        """The client."""
+        return self._given or aws.dynamodb()
+
+    @property
+    def epoch(self) -> int:
+        """The present moment in epoch seconds."""
+        return int(self.now().timestamp())
+
+    def get(self, key: Item) -> Item | None:
+        """One item, read consistently."""
+        answer = self.db.get_item(TableName=self.name, Key=encode(key), ConsistentRead=True)
+        return next(self._living([answer["Item"]]), None) if "Item" in answer else None
+
+    def under(self, pk: str, prefix: str, *, expired: bool = False) -> Iterator[Item]:
+        """The items of a partition whose sort keys begin with `prefix`, in order, read consistently."""
+        return self.items(
+            "query",
+            expired=expired,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=encode({":pk": pk, ":sk": prefix}),
+            ConsistentRead=True,
+        )
+
+    def due(self, kind: str, now: str) -> Iterator[Item]:
+        """What is due of a kind at `now` (UTC), the longest overdue first."""
+        yield from self.items(
+            "query",
+            IndexName="due",
+            KeyConditionExpression="due_kind = :kind AND due_at <= :now",
+            ExpressionAttributeValues=encode({":kind": kind, ":now": now}),
+        )
+
+    def items(self, operation: Literal["query", "scan"], *, expired: bool = False, **request: Any) -> Iterator[Item]:
+        """What a query or scan finds, page by page as it is taken."""
+        for page in self.db.get_paginator(operation).paginate(TableName=self.name, **request):
+            yield from self._living(page["Items"], expired=expired)
+
+    def batch(self, keys: Iterable[Item], *, consistent: bool = False, expired: bool = False) -> Iterator[Item]:
+        """The items under many keys, those that exist, each once, in no order; 100 a call."""
+        unique = {(key["pk"], key["sk"]): key for key in keys}
+        for some in batched(unique.values(), _MOST_KEYS, strict=False):
+            wanted: Any = {self.name: {"Keys": [encode(key) for key in some], "ConsistentRead": consistent}}
+            while wanted:
+                answer = self.db.batch_get_item(RequestItems=wanted)
+                yield from self._living(answer["Responses"].get(self.name, []), expired=expired)
+                # What did not fit, or was throttled.
+                wanted = answer.get("UnprocessedKeys")
+                _pause_if(wanted)
+
+    def _living(self, items: Iterable[Mapping[str, Any]], *, expired: bool = False) -> Iterator[Item]:
+        """The items that have not expired, decoded: every reader's items come through here."""
+        now = self.epoch
+        for item in items:
+            if expired or "expires_at" not in item or int(item["expires_at"]["N"]) > now:
+                yield decode(item)
+
+    def expiring(self, entry: Item) -> Item:
+        """A timeline entry with the end of its time, if it has one."""
+        if not self._timeline_days:
+            return entry
+        expires = datetime.fromisoformat(entry["at"]) + timedelta(days=self._timeline_days)
+        return {**entry, "expires_at": int(expires.timestamp())}
+
+    def new(self, item: Item) -> Item:
+        """The put of an item whose key must be free."""
+        return {
+            "TableName": self.name,
+            "Item": encode(item),
+            # What has expired may still be there, and counts for nothing.
+            "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
+            "ExpressionAttributeValues": encode({":now": self.epoch}),
+        }
+
+    def absent(self, key: Item) -> Item:
+        """The check that there is no item under a key."""
+        return {"TableName": self.name, "Key": encode(key), "ConditionExpression": "attribute_not_exists(pk)"}
+
+    def update(
+        self,
+        key: Item,
+        values: Mapping[str, Any],
+        condition: str,
+        *,
+        known: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> Item:
+        """The update that sets attributes to `values`, but for None, and removes those in `remove`.
+
+        The condition may name each of them as `#name` and its value as `:name`, further attributes in `names`, and
+        further values in `known`.
+        """
+        given = without_none(values)
+        used = {*given, *remove, *names} | ({"state"} if "#state" in condition else set())
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
+        if remove:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+        return {
+            "TableName": self.name,
+            "Key": encode(key),
+            "UpdateExpression": expression,
+            **({"ConditionExpression": condition} if condition else {}),
+            "ExpressionAttributeNames": {f"#{name}": name for name in used},
+            "ExpressionAttributeValues": encode(
+                {f":{name}": each for name, each in {**given, **(known or {})}.items()}
+            ),
+        }
+
+    def attempt(self, update: Item) -> bool:
+        """Make an update; False where its condition does not hold. Raises as `settled`."""
+        return self.write(self.db.update_item, update)
+
+    def write(self, write: Callable[..., Any], request: Mapping[str, Any]) -> bool:
+        """Make a write of one item; False where its condition does not hold. Raises as `settled`."""
+        try:
+            self.settled(write, request)
+        except self.db.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def delete(self, keys: Iterable[Item]) -> None:
+        """Delete items, 25 a call, whether they are there or not."""
+        for some in batched(keys, _MOST_WRITES, strict=False):
+            wanted: Any = {self.name: [{"DeleteRequest": {"Key": encode(key)}} for key in some]}
+            while wanted:
+                wanted = self.settled(self.db.batch_write_item, {"RequestItems": wanted}).get("UnprocessedItems")
+                _pause_if(wanted)
+
+    def transact(self, event_id: str, writes: Sequence[Write]) -> None:
+        """Make all writes or none. Raises the error of the first one whose condition fails, or as `settled`."""
+        try:
+            self.settled(self.db.transact_write_items, {"TransactItems": [write for write, _ in writes]})
+        except self.db.exceptions.TransactionCanceledException as error:
+            codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            for code, (_, meaning) in zip(codes, writes, strict=False):
+                if code == "ConditionalCheckFailed":
+                    raise meaning(f"event {loggable(event_id)}") from None
+            raise
+
+    def settled(self, write: Callable[..., Any], request: Mapping[str, Any]) -> Any:
+        """Make a write, again where it collides with a transaction, five times within a second.
+
+        Every write of the table goes through here, for any may meet a transaction. DynamoDB answers a single one with
+        TransactionConflictException and cancels a transaction with the reason TransactionConflict; nothing was written
+        then. (botocore itself repeats throttled calls and TransactionInProgressException.)
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            Another transaction has the item time and again.
+        """
+        for pause_s in (*_COLLISION_PAUSES, None):
+            try:
+                return write(**request)
+            except ClientError as error:
+                reasons = _reasons(error)
+                if not reasons & (_COLLISIONS | _THROTTLED) or "ConditionalCheckFailed" in reasons:
+                    raise
+                if pause_s is None:
+                    if reasons & _COLLISIONS:
+                        raise ConcurrentUpdateError("a transaction has the item at this moment") from None
+                    raise
+            time.sleep(random.uniform(pause_s / 2, pause_s))
+        raise AssertionError("unreachable")
+
+
+def _reasons(error: ClientError) -> set[str]:
+    """Why DynamoDB refused a write: its code and, for a transaction, the codes of all its items."""
+    answer: Any = error.response
+    items = [reason.get("Code") or "" for reason in answer.get("CancellationReasons", [])]
+    return {answer["Error"].get("Code", ""), *items}
+
+
+def _pause_if(wanted: object) -> None:
+    # boto3 takes a half-done batch for a success and does not back off by itself.
+    if wanted:
+        time.sleep(random.uniform(0.05, 0.5))

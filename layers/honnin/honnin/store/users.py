@@ -1,0 +1,126 @@
+"""Users: the status at each provider, and the timeline."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from honnin.errors import InvalidFieldError
+from honnin.store.table import Item, Table, encode, read, status_key
+
+
+@dataclass(frozen=True)
+class UserStatus:
+    """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
+
+    `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
+    PayPay was last asked for the KYC, and for the state of the account. `reason` is why Vexora rejected the user, in
+    its own words: possibly personal, so it goes nowhere but to the merchant.
+    """
+
+    user_id: str
+    provider: str
+    status: str
+    version: int
+    provider_status: str | None = None
+    read_at: str | None = None
+    submission_id: str | None = None
+    submitted_at: str | None = None
+    stale_at: str | None = None
+    user_authorization_id: str | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+    code_id: str | None = None
+    kyc_read_at: str | None = None
+    account_read_at: str | None = None
+    former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
+    former_submission_ids: tuple[str, ...] = ()
+    reason: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to."""
+
+    at: str
+    event_id: str
+    provider: str
+    what: str
+    cause: str
+    from_status: str | None
+    to_status: str
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+class Users:
+    """Reads the statuses and timelines of users."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def status(self, user_id: str, provider: str) -> UserStatus | None:
+        """The user's status at one provider, read consistently."""
+        item = self._table.get(status_key(user_id, provider))
+        return read(UserStatus, item) if item else None
+
+    def statuses(self, user_id: str) -> list[UserStatus]:
+        """The user's status at every provider that knows the user."""
+        return [read(UserStatus, item) for item in self._table.under(f"USER#{user_id}", "STATUS#")]
+
+    def statuses_of(self, user_ids: Sequence[str], provider: str) -> dict[str, UserStatus]:
+        """The status of many users at one provider."""
+        items = self._table.batch(status_key(each, provider) for each in dict.fromkeys(user_ids))
+        return {item["user_id"]: read(UserStatus, item) for item in items}
+
+    def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
+        """One page of the timeline, newest first, and the cursor of the next page (None at the end).
+
+        Raises
+        ------
+        InvalidFieldError
+            The cursor is not one that an earlier page gave.
+        """
+        start: Item = {"ExclusiveStartKey": _start_key(user_id, cursor)} if cursor else {}
+        # One more than asked for says whether there is another page; what has expired fills none.
+        found = self._table.items(
+            "query",
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=encode({":pk": f"USER#{user_id}", ":sk": "AT#"}),
+            ScanIndexForward=False,
+            Limit=limit + 1,
+            **start,
+        )
+        items = list(islice(found, limit + 1))
+        entries = [read(TimelineEntry, item) for item in items[:limit]]
+        return entries, _cursor(str(items[limit - 1]["sk"])) if len(items) > limit else None
+
+
+def with_former(before: UserStatus | None, after: UserStatus) -> UserStatus:
+    """`after`, as it is written: it remembers what the user had at the provider before, so that it can be erased."""
+    if before is None:
+        return after
+    return replace(
+        after,
+        former_authorization_ids=_former(
+            before.former_authorization_ids, before.user_authorization_id, after.user_authorization_id
+        ),
+        former_submission_ids=_former(before.former_submission_ids, before.submission_id, after.submission_id),
+    )
+
+
+def _former(known: Sequence[str], old: str | None, new: str | None) -> tuple[str, ...]:
+    return (*known, old) if old and old != new and old not in known else tuple(known)
+
+
+def _cursor(sk: str) -> str:
+    return base64.urlsafe_b64encode(sk.encode()).decode().rstrip("=")
+
+
+def _start_key(user_id: str, cursor: str) -> Item:
+    try:
+        sk = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        sk = ""
+    if not sk.startswith("AT#"):
+        raise InvalidFieldError("cursor", "must be a cursor of an earlier answer")
+    return encode({"pk": f"USER#{user_id}", "sk": sk})
