@@ -1,12 +1,10 @@
 """honninctl on the deployed stack, as an operator runs it: a process of its own, with credentials and a stack name."""
 
 import json
-import os
 import re
 import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,61 +12,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from local import demo, environment, providers
+from local import demo, providers
 from local.demo_paypay import account_link, press_allow
-from local.deployment import STACK_NAME
-from local.paths import ROOT, TOOLS
+from local.paths import ROOT
 from local.stack import Stack
 from tests.e2e import dead_letters
+from tests.e2e.program import honninctl, ok
 
 pytestmark = pytest.mark.e2e
 
 RISK_FILES = "kyc_passport_risk_sync_recon"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the program ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> Any:
-        """What it printed."""
-        return json.loads(self.stdout)
-
-
-def honninctl(stack: Stack, *arguments: str, given: str = "", **env: str) -> Ended:
-    """Run the installed command; nothing of the developer's own AWS settings reaches it."""
-    done = subprocess.run(
-        [TOOLS / "bin" / "honninctl", *arguments],
-        env={
-            "PATH": os.defpath,
-            "HOME": "/nonexistent",
-            "LANG": "C.UTF-8",
-            "HONNIN_STACK": STACK_NAME,
-            "HONNIN_ENDPOINT": stack.endpoint,
-            "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **env,
-        },
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
-def ok(stack: Stack, *arguments: str) -> Any:
-    """The JSON of a command that must succeed, with nothing else on stdout."""
-    ended = honninctl(stack, *arguments, "--json")
-    assert ended.code == 0, ended.stderr
-    return ended.json
 
 
 def _user() -> str:

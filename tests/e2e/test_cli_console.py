@@ -31,7 +31,7 @@ from local.paths import TOOLS
 from local.stack import Stack
 from tests.e2e import browser, dead_letters
 from tests.e2e.browser import Browser
-from tests.e2e.test_cli import honninctl
+from tests.e2e.program import honninctl
 
 # The first test waits for the stack, a night of recon and a browser.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]

@@ -14,8 +14,8 @@ from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.demo_recon import play_night
 from local.stack import Merchant, Stack
-from tests.e2e.test_cli import honninctl, ok
-from tests.e2e.test_permissions import _without
+from tests.e2e.program import honninctl, ok
+from tests.e2e.roles import without
 
 pytestmark = pytest.mark.e2e
 
@@ -278,7 +278,7 @@ def test_without_a_permission_it_fails_and_with_it_it_is_completed(stack: Stack,
     press_allow(account_link(stack, user_id))
     assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").status_code == 200
 
-    with _without(stack, "KycStatusFunction", action):
+    with without(stack, "KycStatusFunction", action):
         assert erase(stack, user_id).status_code >= 500
 
     certificate: dict[str, Any] = erase(stack, user_id).json()

@@ -1,9 +1,7 @@
 """That the emulator really enforces IAM, and that the roles of the template are as narrow as they say."""
 
-import json
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -13,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from local import deployment
 from local.stack import Merchant, Stack
+from tests.e2e.roles import without
 
 pytestmark = pytest.mark.e2e
 
@@ -45,33 +44,13 @@ def test_a_user_without_the_policy_is_refused(stack: Stack) -> None:
     assert stranger.request("GET", "/users/x").status_code == 403
 
 
-@contextmanager
-def _without(stack: Stack, logical_id: str, action: str) -> Iterator[None]:
-    """The function's role without one action, for a while."""
-    arn = stack.client("lambda").get_function_configuration(FunctionName=stack.function_name(logical_id))["Role"]
-    role, iam = arn.rpartition("/")[2], stack.client("iam")
-    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    narrowed = json.loads(json.dumps(whole))
-    for statement in narrowed["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        statement["Action"] = [each for each in actions if each != action]
-    narrowed["Statement"] = [each for each in narrowed["Statement"] if each["Action"]]
-    assert narrowed != whole, f"{logical_id} never had {action}"
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(narrowed))
-    try:
-        yield
-    finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
-
-
 def test_a_function_that_lacks_a_permission_fails(stack: Stack) -> None:
     def submit() -> int:
         body = {"userId": uuid.uuid4().hex, "usernameFurigana": "テスト ハナコ"}
         return stack.merchant.request("POST", "/vexora/submissions", json=body).status_code
 
     assert submit() == 201
-    with _without(stack, "VexoraSubmissionFunction", "dynamodb:PutItem"):
+    with without(stack, "VexoraSubmissionFunction", "dynamodb:PutItem"):
         assert submit() == 500
     assert submit() == 201
 
@@ -193,7 +172,7 @@ def test_a_webhook_that_cannot_queue_answers_503_so_that_the_provider_tries_agai
     stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "none"})
     body = {"userId": user_id, "usernameFurigana": "テスト ハナコ"}
     assert stack.merchant.request("POST", "/vexora/submissions", json=body).status_code == 201
-    with _without(stack, "VexoraResultWebhookFunction", "sqs:SendMessage"):
+    with without(stack, "VexoraResultWebhookFunction", "sqs:SendMessage"):
         sent = stack.sandbox("POST", f"/vexora/users/{user_id}/callback", json={"claims": "2"})
         assert sent["attempts"][-1]["status"] == 503
     sent = stack.sandbox("POST", f"/vexora/users/{user_id}/callback", json={"claims": "2"})

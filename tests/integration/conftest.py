@@ -7,7 +7,7 @@ from moto import mock_aws
 
 from sandbox.app import SandboxConfig
 from sandbox.server import RunningSandbox, running
-from tests.integration.deployment import Deployment
+from tests.fakes.deployment import Deployment
 
 
 @pytest.fixture(scope="session")

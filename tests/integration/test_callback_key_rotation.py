@@ -9,8 +9,7 @@ from aws_lambda_powertools.utilities import parameters
 from honnin import secret_store
 from operations.rotate_callback_key import WAIT_S, RotationError, drop_previous, rotate
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, callback
-from tests.integration.test_vexora_submission import submitter
+from tests.fakes.deployment import Deployment, callback, submitter
 
 SECRET = "CallbackKeySecret"
 

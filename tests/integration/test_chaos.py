@@ -27,7 +27,7 @@ from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.store.events import Events
-from tests.broken_stores import RecordFirstStore, UnfencedStore
+from tests.fakes.stores import RecordFirstStore, UnfencedStore
 from tests.tables import create_table
 
 if TYPE_CHECKING:

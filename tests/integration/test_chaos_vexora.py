@@ -24,7 +24,7 @@ from honnin.vexora import models, result, submission
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
-from tests.broken_stores import ForgetfulStore, RecordFirstStore, UnfencedStore
+from tests.fakes.stores import ForgetfulStore, RecordFirstStore, UnfencedStore
 
 _SEED = 4
 _DAY_S = 86_400

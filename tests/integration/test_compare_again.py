@@ -11,7 +11,9 @@ import pytest
 from sandbox.server import RunningSandbox
 from tests import documents
 from tests.documents import ROOT
-from tests.integration.deployment import Deployment, Merchant, ReconDay
+from tests.fakes.deployment import Deployment
+from tests.fakes.merchant import Merchant
+from tests.fakes.recon_day import ReconDay
 
 # What the session has defined before (outputs), and an AWS CLI that says how it was called: \1 ends a word, \2 a call.
 _STAND_IN = r"""

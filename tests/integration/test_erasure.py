@@ -11,7 +11,9 @@ from honnin.recon import report
 from honnin.times import utc_text
 from sandbox.paypay.register import Authorization
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, header, sample, utc_now
+from tests.fakes.deployment import Deployment, Function, callback, header, sample, utc_now
+from tests.fakes.merchant import Merchant
+from tests.fakes.recon_day import ReconDay
 
 USER = "user-0001"
 NAME, KANA, BIRTHDAY, CITY = "ケシ印姓", "ケシジルシ", "1908-08-08", "ケシ印町八丁目"

@@ -12,7 +12,7 @@ from honnin.event import Event
 from honnin.store import Effect, Submission, UserStatus
 from honnin.times import utc_text
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, callback, sample, sqs_record, utc_now
+from tests.fakes.deployment import Deployment, Function, callback, sample, sqs_record, utc_now
 
 SAMPLE_ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
 

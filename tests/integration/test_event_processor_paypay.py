@@ -12,7 +12,8 @@ from honnin.publish import Publisher
 from honnin.status import BY_RESULT_CODE
 from honnin.store import TimelineEntry, UserStatus
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, Merchant, sample, sqs_record
+from tests.fakes.deployment import Deployment, Function, sample, sqs_record
+from tests.fakes.merchant import Merchant
 
 USER = "user-0001"
 PASSPORT = ["mini_app_kyc_passport"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployment import Deployment
+from tests.fakes.deployment import Deployment
 
 EVENTS = Path(__file__).resolve().parents[1] / "fixtures" / "apigateway"
 USER = "shop:100@b"

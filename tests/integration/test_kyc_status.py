@@ -9,7 +9,9 @@ import pytest
 
 from honnin.store import ledger_shard
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, callback, sample
+from tests.fakes.deployment import Deployment, Function, callback, sample
+from tests.fakes.merchant import Merchant
+from tests.fakes.recon_day import ReconDay
 
 
 @pytest.fixture

@@ -17,16 +17,8 @@ from honnin.paypay.models import AccountLink
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.response_token import TOKEN_KINDS, response_token
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import (
-    PAYPAY_SCOPES,
-    PROVIDERS,
-    RETURN_URL,
-    WEBHOOK_API_URL,
-    Deployment,
-    Merchant,
-    header,
-    sample,
-)
+from tests.fakes.deployment import PAYPAY_SCOPES, PROVIDERS, RETURN_URL, WEBHOOK_API_URL, Deployment, header, sample
+from tests.fakes.merchant import Merchant
 
 PASSPORT: dict[str, Any] = {"accountLinkFlow": "KYC_PASSPORT", "kycPassport": {}}
 HOSTILE = [kind for kind in TOKEN_KINDS if kind != "good"]

@@ -14,7 +14,8 @@ from honnin.paypay import client as paypay_client
 from honnin.paypay import selfie as paypay_selfie
 from sandbox.paypay.selfie import png
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PROVIDERS, Deployment, Merchant, header, sample
+from tests.fakes.deployment import PROVIDERS, Deployment, header, sample
+from tests.fakes.merchant import Merchant
 
 PASSPORT: dict[str, Any] = {"accountLinkFlow": "KYC_PASSPORT", "kycPassport": {}}
 Read = Callable[[], dict[str, Any]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployment import Deployment, Function, sample
+from tests.fakes.deployment import Deployment, Function, sample
 
 USER = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 

@@ -17,7 +17,8 @@ from honnin.paypay import signing
 from sandbox.paypay.response_token import TOKEN_KINDS
 from sandbox.server import RunningSandbox
 from tests.fakes import LoopbackServer, Reply
-from tests.integration.deployment import PAYPAY, RETURN_URL, Deployment, Merchant
+from tests.fakes.deployment import PAYPAY, RETURN_URL, Deployment
+from tests.fakes.merchant import Merchant
 
 NAME, KANA, BIRTHDAY, PHONE = "シルシ姓", "シルシカナ", "1907-07-07", "09077777777"
 ADDRESS, RETURN_MARK = "シルシ町七丁目", "markedorder"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployment import Deployment, Function, sample
+from tests.fakes.deployment import Deployment, Function, sample
 
 NAME = "kyc_passport_900000000000000001_20260331_20260331.csv"
 URL = f"https://recon.example.jp/files/{NAME}?signature=sample"

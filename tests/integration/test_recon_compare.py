@@ -16,7 +16,9 @@ from honnin.recon import bucket
 from honnin.recon.compare import check_name
 from honnin.store import SHARDS, ledger_shard
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, Merchant, ReconDay, sample
+from tests.fakes.deployment import Deployment, Function, sample
+from tests.fakes.merchant import Merchant
+from tests.fakes.recon_day import ReconDay
 
 KYC, RISK, ACCOUNT = (
     "kyc_passport_sync_recon",

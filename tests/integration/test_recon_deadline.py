@@ -9,7 +9,7 @@ import pytest
 from honnin import times
 from honnin.recon.file_types import FILE_TYPES
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PAYPAY, Deployment, sample
+from tests.fakes.deployment import PAYPAY, Deployment, sample
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
 

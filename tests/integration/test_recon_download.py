@@ -9,7 +9,7 @@ import pytest
 from honnin.recon import download
 from honnin.store import ReconFile
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PAYPAY, Deployment, sample
+from tests.fakes.deployment import PAYPAY, Deployment, sample
 
 KYC, RISK = "kyc_passport_sync_recon", "kyc_passport_risk_sync_recon"
 DAY = "2026-03-31"

@@ -61,7 +61,7 @@ from sandbox.delivery import UndeliveredError
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.register import Change as Happened
 from tests.fakes import FakeLambdaContext
-from tests.integration.deployment import sqs_record
+from tests.fakes.deployment import sqs_record
 from tests.integration.simulation import (
     Boundary,
     Clock,

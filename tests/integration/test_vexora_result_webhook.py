@@ -8,7 +8,7 @@ import pytest
 from sandbox.delivery import Answer
 from sandbox.server import RunningSandbox
 from sandbox.vexora.signature import expected_sign
-from tests.integration.deployment import PROVIDERS, Deployment, Function, callback, sample
+from tests.fakes.deployment import PROVIDERS, Deployment, Function, callback, sample
 
 ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
 BODY = json.dumps({"userId": "user-0001", "authenticationStatus": "2"})

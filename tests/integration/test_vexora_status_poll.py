@@ -8,7 +8,7 @@ import pytest
 from honnin.errors import PublishError
 from honnin.sqs_send import SendError
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import Deployment, Function, sample
+from tests.fakes.deployment import Deployment, Function, sample
 
 HOUR = 3600
 DAY = 24 * HOUR

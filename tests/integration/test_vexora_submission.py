@@ -11,7 +11,7 @@ from honnin.http_client import Deadline
 from honnin.vexora import client
 from honnin.vexora.models import Reading
 from sandbox.server import RunningSandbox
-from tests.integration.deployment import PROVIDERS, Deployment, Function, sample
+from tests.fakes.deployment import PROVIDERS, Deployment, Function, sample, submitter
 
 NAME = "テスト ハナコ"
 Submit = Callable[..., dict[str, Any]]
@@ -25,21 +25,6 @@ def function(stack: Deployment) -> Function:
 @pytest.fixture
 def submit(function: Function) -> Submit:
     return submitter(function)
-
-
-def submitter(function: Function) -> Submit:
-    """Submit a user; the answer with its body read."""
-
-    def call(body: object = None, *, key: str | None = None, user_id: str = "user-0001") -> dict[str, Any]:
-        event = sample("vexora_submission")
-        if key is not None:
-            event["headers"]["Idempotency-Key"] = key
-            event["multiValueHeaders"]["Idempotency-Key"] = [key]
-        event["body"] = json.dumps({"userId": user_id, "usernameFurigana": NAME} if body is None else body)
-        answer: dict[str, Any] = function(event)
-        return answer | {"json": json.loads(answer["body"])}
-
-    return call
 
 
 def applies(box: RunningSandbox, user_id: str = "user-0001") -> object:

@@ -19,7 +19,6 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from moto import mock_aws
 
 from honnin import errors
 from honnin.status import PayPayStatus, VexoraStatus
@@ -33,8 +32,9 @@ from honninctl.console.wording import LANGUAGES, Wording, preferred
 from honninctl.dead_letters import RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
 from honninctl.recon import CalendarDay, DayState
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
-from tests.unit.test_cli_recon import DAY, TYPE, USERS, Recon
+from tests.fakes.cli import FakeDeployment, Service, client_error, run
+from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
+from tests.fakes.memory import memory_aws
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
@@ -421,7 +421,7 @@ def test_a_timeline_shows_an_authorization_by_its_ends_and_a_url_without_its_que
 
 
 def test_a_days_report_shows_authorizations_by_their_ends() -> None:
-    with mock_aws():
+    with memory_aws():
         world = Recon()
         world.put(*USERS.values())
         world.compared([USERS["user-2"], USERS["user-3"]])

@@ -12,8 +12,8 @@ from honninctl import command, concurrency, dead_letters, doctor, egress
 from honninctl.doctor import Check, Unconfirmed, Verdict
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
+from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.tables import TEMPLATE, template
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
 
 SECRET = {
     "vexora_merchant_no": "1",

@@ -17,7 +17,7 @@ from honninctl.deployment import Deployment, Where
 from honninctl.failures import ExitCode, NoAccessError, explained
 from operations import bring_back, delete_stack, rotate_callback_key
 from tests.fakes import LoopbackServer, Reply
-from tests.unit.cli_fakes import client_error, run
+from tests.fakes.cli import client_error, run
 
 SECRET = "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
 CANONICAL = f"The Canonical String for this request should have been 'GET\\n/v1\\nx-amz-security-token:{SECRET}'"

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
-from moto import mock_aws
 
 from honnin.store import (
     Certificate,
@@ -31,7 +29,8 @@ from honnin.store.restore import KINDS
 from honnin.vault import Vault
 from honninctl import command
 from honninctl.failures import NotFoundError
-from tests.unit.cli_fakes import FakeDeployment, run, state_table
+from tests.fakes.cli import FakeDeployment, run, state_table
+from tests.fakes.memory import dynamodb, memory_aws, s3
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 REPAIR = f"recon:kyc_passport_sync_recon:2026-11-20:{AUTHORIZATION}"
@@ -42,12 +41,9 @@ class Merchant:
     """One table, one vault, and a user with both providers in it."""
 
     def __init__(self) -> None:
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        s3.put_bucket_versioning(Bucket="vault", VersioningConfiguration={"Status": "Enabled"})
-        self.store = Store(state_table(), boto3.client("dynamodb"))
-        self.vault = Vault("vault", s3)
-        self.s3 = s3
+        self.s3 = s3("vault")
+        self.store = Store(state_table(), dynamodb())
+        self.vault = Vault("vault", self.s3)
         self.deployment = FakeDeployment({"StateTableName": "StateTable", "PersonalDataBucketName": "vault"})
 
     def submit(self, user_id: str, *, status: str = "PENDING", due: bool = True) -> str:
@@ -76,7 +72,7 @@ class Merchant:
 
 @pytest.fixture
 def merchant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Merchant]:
-    with mock_aws():
+    with memory_aws():
         made = Merchant()
         monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
         yield made

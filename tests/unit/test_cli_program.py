@@ -14,7 +14,7 @@ from honninctl import app, command, failures, masking, people
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NoAccessError, NotFoundError, UsageError
 from tests.fakes import LoopbackServer, Reply
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run
+from tests.fakes.cli import FakeDeployment, Service, client_error, run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (

@@ -8,9 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from honnin.errors import ProviderRefusedError
 from honnin.event import Event
@@ -20,7 +18,8 @@ from honnin.store import Certificate, Effect, Store, Submission, UserStatus
 from honninctl import command, reread
 from honninctl.failures import ExitCode
 from tests.fakes import FakeBus, FakeVexora
-from tests.unit.cli_fakes import FakeDeployment, Service, client_error, run, state_table
+from tests.fakes.cli import FakeDeployment, Service, client_error, run, state_table
+from tests.fakes.memory import dynamodb, memory_aws
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 AT = "2026-04-01T03:00:00.000Z"
@@ -30,7 +29,7 @@ class Merchant:
     """One table, the events queue, and a worker that may stand behind it."""
 
     def __init__(self) -> None:
-        self.store = Store(state_table(), boto3.client("dynamodb"))
+        self.store = Store(state_table(), dynamodb())
         self.vexora = FakeVexora()
         self.processor = EventProcessor(
             store=self.store,
@@ -90,7 +89,7 @@ class Merchant:
 
 @pytest.fixture
 def merchant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Merchant]:
-    with mock_aws():
+    with memory_aws():
         made = Merchant()
         monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
         yield made

@@ -10,7 +10,7 @@ import pytest
 
 from honninctl import curl, sign
 from honninctl.failures import UsageError
-from tests.unit.cli_fakes import FakeDeployment, Service, run
+from tests.fakes.cli import FakeDeployment, Service, run
 
 VECTORS = Path(__file__).resolve().parents[1] / "fixtures" / "vectors"
 VEXORA: list[dict[str, Any]] = json.loads((VECTORS / "vexora_sign.json").read_text())["cases"]

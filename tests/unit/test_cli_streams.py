@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli_everything import COMMANDS, NAME
+from tests.fakes.cli_everything import COMMANDS, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 # Exit codes of cli_everything's commands, where they are not 0.
@@ -55,7 +55,7 @@ def test_every_command_ends_as_it_should_whatever_the_terminal_can_show(terminal
     secret, result = tmp_path / "secret", tmp_path / "codes.json"
     secret.write_text("app-secret\n")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.cli_everything", secret, result],
+        [sys.executable, "-m", "tests.fakes.cli_everything", secret, result],
         cwd=ROOT,
         env=_environment(**TERMINALS[terminal]),
         capture_output=True,

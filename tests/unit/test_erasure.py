@@ -12,7 +12,6 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 import honnin.erasure
 import honnin.store.ledger
@@ -39,9 +38,10 @@ from honnin.times import utc_text
 from honnin.vault import Vault
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
-from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb, s3
+from tests.fakes import FakeBus, FakeClock, FakeVexora
+from tests.fakes.memory import dynamodb, memory_aws, s3
+from tests.fakes.paypay import FakePayPay, answer
 from tests.tables import create_table
-from tests.unit.test_paypay_notification import FakePayPay, answer
 
 USER = "user-1"
 FORMER = "auth-former-5b0c"
@@ -136,12 +136,10 @@ class Vexora(FakeVexora):
 
 
 class World:
-    """A table and a versioned vault on moto, the two providers as fakes, and the code under test over them."""
+    """A table and a versioned vault in memory, the two providers as fakes, and the code under test over them."""
 
     def __init__(self, timeline_days: int = 0) -> None:
-        db, bucket = dynamodb(), s3()
-        bucket.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        bucket.put_bucket_versioning(Bucket="vault", VersioningConfiguration={"Status": "Enabled"})
+        db, bucket = dynamodb(), s3("vault")
         self.store = Store(create_table(db, "StateTable"), db, timeline_days=timeline_days, now=lambda: self.clock())
         self.moments = Moments(db, bucket)
         self.vault = Vault("vault", bucket)
@@ -320,7 +318,7 @@ def short(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(short: None) -> Iterator[World]:
-    with mock_aws():
+    with memory_aws():
         made = World()
         yield made
         made.moments.off()
@@ -512,7 +510,7 @@ def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World
 
 
 def test_a_user_with_very_many_authorizations_and_entries_is_erased(world: World) -> None:
-    """A filter may have 4 KB, a transaction 100 writes. moto knows the second limit only."""
+    """A filter may have 4 KB, a transaction 100 writes. The table in memory knows the second limit only."""
     world.link()
     before = world.store.users.status(USER, "paypay")
     assert before is not None
@@ -799,7 +797,7 @@ class Ending:
 
 def erased_in_spite_of(*crashes: int) -> Ending:
     """Erase a user; the n-th run breaks off at the n-th of these moments. Then once more, to the end."""
-    with mock_aws():
+    with memory_aws():
         world = World()
         try:
             lived(world)
@@ -983,7 +981,7 @@ def left_by_a_worker(make: Callable[[World], Event]) -> dict[int, str]:
     left: dict[int, str] = {}
     moment = 0
     while True:
-        with mock_aws():
+        with memory_aws():
             world = World()
             try:
                 event = make(world)
@@ -1168,7 +1166,7 @@ def test_the_sweep_of_an_erasure_that_broke_off_waits_for_its_completion(
 
 @pytest.mark.parametrize("days", [1, 400])
 def test_timeline_entries_expire_after_the_days_of_the_setting(short: None, days: int) -> None:
-    with mock_aws():
+    with memory_aws():
         world = World(timeline_days=days)
         try:
             lived(world)
@@ -1193,7 +1191,7 @@ def test_by_default_no_timeline_entry_expires(world: World) -> None:
 
 
 def test_the_certificate_and_the_mark_never_expire(short: None) -> None:
-    with mock_aws():
+    with memory_aws():
         world = World(timeline_days=1)
         try:
             lived(world)

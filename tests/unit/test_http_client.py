@@ -11,21 +11,9 @@ from honnin import http_client
 from honnin.errors import NotSentError, ProviderTimeoutError, ProviderUnavailableError
 from honnin.http_client import MAX_ANSWER_BYTES, Answer, Deadline
 from tests.fakes import FakeClock, LoopbackServer, Reply
+from tests.fakes.http_calls import send
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
-
-
-def send(
-    peer: LoopbackServer | str, *, total_s: float = 5.0, read_timeout_s: float = 5.0, fresh: bool = False
-) -> Answer:
-    url = peer if isinstance(peer, str) else peer.url
-
-    def make_request() -> requests.Request:
-        return requests.Request("POST", f"{url}/japan/call", data=b"body", headers={"merchantNo": "1"})
-
-    return http_client.send(
-        "vexora", make_request, deadline=Deadline(total_s), read_timeout_s=read_timeout_s, fresh=fresh
-    )
 
 
 def test_an_answer_is_read_whole() -> None:

@@ -22,7 +22,7 @@ from honnin import http_client
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.http_client import Deadline
 from tests.fakes import LoopbackServer, Reply
-from tests.unit.test_http_client import send
+from tests.fakes.http_calls import send
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

@@ -1,15 +1,13 @@
 """What a PayPay notification does, with PayPay in the test's hand: readings, races, days, waits."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin import worker
 from honnin.errors import (
@@ -18,12 +16,9 @@ from honnin.errors import (
     MaintenanceError,
     MalformedEventError,
     ProviderUnavailableError,
-    UserAnswerError,
 )
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
-from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications, product_of
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
@@ -34,67 +29,20 @@ from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
+from tests.fakes.memory import dynamodb, memory_aws, s3
+from tests.fakes.paypay import FakePayPay, answer
 from tests.tables import create_table
 
 LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 PASSPORT = ("mini_app_kyc_passport",)
 
 
-class FakePayPay(PayPayClient):
-    """PayPay as the test says. What is in `meanwhile` happens while a call is under way, once each."""
-
-    def __init__(self) -> None:
-        """Knows one active authorization, of the user `user-1`."""
-        self.flag: str | None = None
-        self.authorizations: dict[str, dict[str, Any]] = {}
-        self.asked: list[str] = []
-        self.meanwhile: list[Callable[[], object]] = []
-        self.failure: Exception | None = None
-
-    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
-        """Get the KYC information."""
-        return self._kyc("kyc_info")
-
-    def kyc_passport(self, user_authorization_id: str) -> KycReading:
-        """Get the KYC information of a KYC Passport client, or the flag."""
-        return self._kyc("kyc_passport")
-
-    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
-        """Get the state of an authorization."""
-        found = self.authorizations.get(user_authorization_id)
-        self._called("authorization")
-        if found is None:
-            raise answer("INVALID_USER_AUTHORIZATION_ID")
-        return UserAuthorization.model_validate(found)
-
-    def _kyc(self, name: str) -> KycReading:
-        flag = self.flag
-        self._called(name)
-        if flag:
-            raise answer(flag)
-        return KycReading({"status": "COMPLETED"}, "OPA1")
-
-    def _called(self, name: str) -> None:
-        self.asked.append(name)
-        if len(self.asked) > 50:
-            pytest.fail("PayPay is asked without end")
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        if self.failure:
-            raise self.failure
-
-
-def answer(code: str) -> UserAnswerError:
-    return UserAnswerError("paypay", code.lower(), http_status=400, code=code, request_id="OPA2")
-
-
 class Bench:
-    """A table on moto, a fake PayPay, and as many workers as a test wants; all share one clock."""
+    """A table in memory, a fake PayPay, and as many workers as a test wants; all share one clock."""
 
     def __init__(self) -> None:
-        self.db = boto3.client("dynamodb")
-        self.s3 = boto3.client("s3")
-        self.s3.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        self.db = dynamodb()
+        self.s3 = s3("vault")
         self.clock = FakeClock()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self.paypay = FakePayPay()
@@ -165,7 +113,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with mock_aws():
+    with memory_aws():
         yield Bench()
 
 

@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin import webhook
 from honnin.errors import ProviderRefusedError, UserAnswerError
@@ -32,6 +30,7 @@ from honnin.store import Effect, Store, UserStatus
 from honnin.vault import Vault
 from honnin.webhook import MAX_BODY_BYTES, PAYPAY_KINDS
 from tests.fakes import FakeBus, FakeVexora, LoopbackServer, Reply
+from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.handlers import load
 from tests.tables import create_table
 
@@ -704,10 +703,9 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def store() -> Iterator[Store]:
     """A table with two users who have linked: `named`, whose id the requests use, and `bystander`."""
-    with mock_aws():
-        location: Any = {"LocationConstraint": "ap-northeast-1"}
-        boto3.client("s3").create_bucket(Bucket="vault", CreateBucketConfiguration=location)
-        db = boto3.client("dynamodb")
+    with memory_aws():
+        s3("vault")
+        db = dynamodb()
         store = Store(create_table(db, "StateTable"), db)
         for user_id, linked in (("named", USER), ("bystander", "0a1b2c3d-0000-4000-8000-000000000001")):
             after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=linked, scopes=("get_kyc_info",))
@@ -720,11 +718,10 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
     def now() -> datetime:
         return datetime.now(UTC)
 
-    s3 = boto3.client("s3")
     rule = PayPayNotifications(
         store=store,
         client=UnknowingPayPay(),
-        archive=KycArchive(Vault("vault", s3), Selfies(())),
+        archive=KycArchive(Vault("vault", s3()), Selfies(())),
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)

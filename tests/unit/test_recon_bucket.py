@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from honnin.recon import bucket as bucket_module
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
-from tests import fakes
+from tests.fakes import memory
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,10 +25,8 @@ PART = 5 * 1024 * 1024
 
 @pytest.fixture
 def s3() -> Iterator["S3Client"]:
-    with mock_aws():
-        client = fakes.s3()
-        client.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        yield client
+    with memory.memory_aws():
+        yield memory.s3("recon")
 
 
 @pytest.fixture

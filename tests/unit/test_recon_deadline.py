@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin.recon.deadline import DeadlineCheck, Hole
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, Heard, ReconFile, Store, Unattached
 from honnin.store.recon import Recon
-from tests import fakes
 from tests.fakes import FakeClock, FakeTopic
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
@@ -34,7 +33,7 @@ class Office:
     """The check at 10:15, over a table that a test fills."""
 
     def __init__(self) -> None:
-        self.db = fakes.dynamodb()
+        self.db = dynamodb()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=FakeClock())
         self.topic = FakeTopic()
         self._number = 0
@@ -84,7 +83,7 @@ class Office:
 
 @pytest.fixture
 def office() -> Iterator[Office]:
-    with mock_aws():
+    with memory_aws():
         yield Office()
 
 

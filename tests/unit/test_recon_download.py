@@ -1,4 +1,4 @@
-"""`honnin.recon.download`: every rule with its hostile case, on moto and a loopback server."""
+"""`honnin.recon.download`: every rule with its hostile case, on a bucket in memory and a loopback server."""
 
 import hashlib
 import json
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from honnin.errors import ReconUrlRefusedError
 from honnin.recon import bucket as bucket_module
@@ -20,8 +19,8 @@ from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import Announcement, ReconFile, Store
 from honnin.store.recon import Recon
 from honnin.times import utc_text
-from tests import fakes
 from tests.fakes import FakeClock, FakeTopic, FileServer, LoopbackServer, Received, Reply
+from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -43,10 +42,9 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.db = fakes.dynamodb()
+        self.db = dynamodb()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
-        self.s3 = fakes.s3()
-        self.s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+        self.s3 = s3("recon")
         self.bucket = ReconBucket("recon", self.s3)
         self.topic = FakeTopic()
         self.source = Source((".paypay.ne.jp",), max_bytes=100_000, loopback=True)
@@ -111,7 +109,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with mock_aws():
+    with memory_aws():
         yield Bench()
 
 
@@ -119,7 +117,7 @@ def bench() -> Iterator[Bench]:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
     """Parts of 200 bytes, and an S3 that takes them: a file of some rows is a multipart upload."""
     monkeypatch.setattr(bucket_module, "_LEAST_PART_BYTES", 200)
-    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    monkeypatch.setattr("chaos.s3._LEAST_PART_BYTES", 1)
     monkeypatch.setattr("honnin.remote_file._CHUNK_BYTES", 100)
     return 200
 

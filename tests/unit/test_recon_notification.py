@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin.event import Event
 from honnin.recon.bucket import FileId
@@ -16,8 +15,8 @@ from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, ReconNotifications, file_name
 from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
 from honnin.store.recon import Recon
-from tests import fakes
 from tests.fakes import START, FakeClock
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 KYC = "kyc_passport_sync_recon"
@@ -247,7 +246,7 @@ class Table:
     """The table, and notices that come one after the other, a minute apart."""
 
     def __init__(self) -> None:
-        self.db = fakes.dynamodb()
+        self.db = dynamodb()
         self.clock = FakeClock()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
         self._number = 0
@@ -281,7 +280,7 @@ class Table:
 
 @pytest.fixture
 def table() -> Iterator[Table]:
-    with mock_aws():
+    with memory_aws():
         yield Table()
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import pytest
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.resend import Letterhead, ResendAlarm, letter, letterhead
 from honnin.store import Store
-from tests import fakes
 from tests.fakes import FakeSecrets, FakeTopic
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
@@ -117,8 +116,8 @@ def test_an_error_of_sns_surfaces() -> None:
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("PROVIDERS_SECRET_ARN", ARN)
     monkeypatch.setenv("PAYPAY_TOKEN_AUDIENCE", " client-7 ")
-    with mock_aws():
-        client = fakes.dynamodb()
+    with memory_aws():
+        client = dynamodb()
         yield Store(create_table(client, "StateTable"), client)
 
 
@@ -145,8 +144,8 @@ def test_a_secret_without_the_merchant_id_leaves_a_blank(store: Store, secrets: 
     assert letterhead(store) == Letterhead("", "client-7", None)
 
 
-def test_a_secret_that_cannot_be_read_leaves_a_blank(store: Store) -> None:
-    """The alarm must go out all the same: moto knows no such secret."""
+def test_a_secret_that_cannot_be_read_leaves_a_blank(store: Store, secrets: FakeSecrets) -> None:
+    """The alarm must go out all the same."""
     assert letterhead(store) == Letterhead("", "client-7", None)
 
 

@@ -21,10 +21,10 @@ from sandbox.server import RunningSandbox, running
 from sandbox.unkind import FORMS, ODD_TEXTS
 from sandbox.vexora.callbacks import BODIES
 from sandbox.vexora.signature import expected_sign
-from tests.unit.test_sandbox_paypay import Merchant as PayPayMerchant
-from tests.unit.test_sandbox_paypay import claims
-from tests.unit.test_sandbox_vexora import ACCOUNT
-from tests.unit.test_sandbox_vexora import Merchant as VexoraMerchant
+from tests.fakes.sandbox_paypay import Merchant as PayPayMerchant
+from tests.fakes.sandbox_paypay import claims
+from tests.fakes.sandbox_vexora import ACCOUNT
+from tests.fakes.sandbox_vexora import Merchant as VexoraMerchant
 
 ALL_VARIANTS = [(name, each) for name, form in FORMS.items() for each in (form.variants or (True,))]
 

@@ -1,4 +1,4 @@
-"""`honnin.store` where its writes meet the transaction of another: moto never lets them.
+"""`honnin.store` where its writes meet the transaction of another: the table in memory never lets them.
 
 DynamoDB refuses a single write to such an item with TransactionConflictException, and cancels a transaction with the
 reason TransactionConflict, or with those of a throttled partition. botocore repeats none of them.
@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 import honnin.store
 from honnin.errors import ConcurrentUpdateError
@@ -31,7 +30,8 @@ from honnin.store import (
 )
 from honnin.store.table import event_key
 from honnin.vexora import poll
-from tests.fakes import START, FakeBus, FakeClock, dynamodb
+from tests.fakes import START, FakeBus, FakeClock
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 AT = "2026-04-01T03:00:00.000Z"
@@ -58,7 +58,7 @@ def canceled(db: Any, *codes: str) -> ClientError:
 
 
 class Colliding:
-    """moto's client, of which every write collides `times` times before it goes through."""
+    """A client, of which every write collides `times` times before it goes through."""
 
     def __init__(self, db: Any) -> None:
         self._db = db
@@ -91,7 +91,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def db(pauses: list[float]) -> Iterator[Colliding]:
-    with mock_aws():
+    with memory_aws():
         yield Colliding(dynamodb())
 
 

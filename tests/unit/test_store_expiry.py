@@ -1,4 +1,4 @@
-"""`honnin.store` and items past their time, which DynamoDB leaves in the table for days. moto never deletes them."""
+"""`honnin.store` and items past their time, which DynamoDB leaves in the table for days, and this one for ever."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from honnin.store import (
     AlreadyAppliedError,
@@ -26,7 +25,8 @@ from honnin.store import (
 )
 from honnin.times import utc_text
 from honnin.vexora.event_ids import submission_of
-from tests.fakes import START, FakeClock, dynamodb
+from tests.fakes import START, FakeClock
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 DAY = "2026-04-01"
@@ -74,7 +74,7 @@ class Table:
 
 @pytest.fixture
 def table() -> Iterator[Table]:
-    with mock_aws():
+    with memory_aws():
         yield Table()
 
 
@@ -235,7 +235,7 @@ def test_a_restore_sees_everything(table: Table) -> None:
     limit=st.integers(1, 8),
 )
 def test_pages_are_full_whatever_has_expired(ages: list[int], limit: int) -> None:
-    with mock_aws():
+    with memory_aws():
         table = Table()
         for age in sorted(ages, reverse=True):
             table.clock.now = START - timedelta(days=age, hours=1)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from moto import mock_aws
 
 from honnin.vault import Vault, VaultError
-from tests.fakes import s3
+from tests.fakes.memory import memory_aws, s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -91,12 +90,9 @@ def test_a_selfie_lies_beside_its_snapshot(vault: Vault, bucket: FakeBucket, con
 
 @pytest.fixture
 def versioned(aws_environment: None) -> Iterator["S3Client"]:
-    """A versioned bucket on moto."""
-    with mock_aws():
-        client = s3()
-        client.create_bucket(Bucket="vault", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        client.put_bucket_versioning(Bucket="vault", VersioningConfiguration={"Status": "Enabled"})
-        yield client
+    """A versioned bucket."""
+    with memory_aws():
+        yield s3("vault")
 
 
 def versions(client: "S3Client") -> list[str]:

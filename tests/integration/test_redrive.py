@@ -17,8 +17,8 @@ from honninctl import redrive as mover
 from honninctl.app import program
 from honninctl.failures import NotFoundError
 from honninctl.redrive import move
+from tests.fakes.cli import FakeDeployment
 from tests.tables import TEMPLATE
-from tests.unit.cli_fakes import FakeDeployment
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

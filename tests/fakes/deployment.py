@@ -2,26 +2,20 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
-import requests
 from boto3.dynamodb.types import TypeDeserializer
 
 from honnin import aws, config
-from honnin.event import Event
-from honnin.recon.bucket import FileId
-from honnin.recon.file_types import FILE_TYPES
-from honnin.store import Announcement, Effect, Heard, ReconFile, Store, Unattached, UserStatus
-from honnin.times import utc_text
+from honnin.store import Store
 from honnin.webhook import callback_token
 from sandbox.paypay.account import PayPayAccount
 from tests.fakes import FakeLambdaContext
@@ -301,182 +295,6 @@ class Deployment:
         MovedDatetime.ahead = timedelta(**ahead)
 
 
-class Merchant:
-    """A merchant's back end and its user's browser, with the two PayPay functions behind them."""
-
-    def __init__(self, stack: Deployment) -> None:
-        self._link = stack.function("paypay_account_link")
-        self._kyc = stack.function("paypay_kyc")
-
-    def ask(self, user_id: str = "user-0001", **fields: Any) -> dict[str, Any]:
-        """`POST /paypay/account-links`; `fields` join or replace those of the request."""
-        body = {"userId": user_id, "scopes": list(PAYPAY_SCOPES), "returnUrl": RETURN_URL, **fields}
-        return self.post(json.dumps({name: value for name, value in body.items() if value is not ...}))
-
-    def post(self, body: str) -> dict[str, Any]:
-        """`POST /paypay/account-links` with a body as it is; the answer with its JSON read."""
-        event = sample("paypay_account_link") | {"body": body, "stageVariables": {"webhookApiUrl": WEBHOOK_API_URL}}
-        answer: dict[str, Any] = self._link(event)
-        return answer | {"json": json.loads(answer["body"])}
-
-    def press(self, asked: Mapping[str, Any], decision: str = "allow") -> str:
-        """What the user does on PayPay's page; returns where PayPay sends the browser."""
-        url = asked["json"]["linkQRCodeURL"]
-        pressed = requests.post(url, data={"decision": decision}, allow_redirects=False, timeout=5)
-        return pressed.headers["Location"]
-
-    def come_back(self, location: str) -> dict[str, Any]:
-        """The browser at our callback."""
-        parameters = {name: values[-1] for name, values in parse_qs(urlsplit(location).query).items()}
-        path = "/paypay/account-links/callback"
-        event = sample("paypay_account_link") | {"httpMethod": "GET", "resource": path, "path": path, "body": None}
-        event["queryStringParameters"] = parameters or None
-        event["multiValueQueryStringParameters"] = {name: [value] for name, value in parameters.items()} or None
-        answer: dict[str, Any] = self._link(event)
-        return answer
-
-    def link(self, user_id: str = "user-0001", **fields: Any) -> dict[str, Any]:
-        """All of it; the answer that showed the QR."""
-        asked = self.ask(user_id, **fields)
-        self.come_back(self.press(asked))
-        return asked
-
-    def read(self, path: str, method: str = "GET", **query: str) -> dict[str, Any]:
-        """One of the KYC reads; the answer with its JSON read."""
-        event = sample("paypay_kyc") | {"path": path, "httpMethod": method, "queryStringParameters": query or None}
-        event["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()} or None
-        answer: dict[str, Any] = self._kyc(event)
-        return answer | {"json": json.loads(answer["body"])}
-
-    def kyc(self, user_id: str = "user-0001", **query: str) -> dict[str, Any]:
-        """`GET /paypay/users/{userId}/kyc`."""
-        return self.read(f"/paypay/users/{user_id}/kyc", **query)
-
-    def passport(self, user_id: str = "user-0001") -> dict[str, Any]:
-        """`GET /paypay/users/{userId}/kyc-passport`."""
-        return self.read(f"/paypay/users/{user_id}/kyc-passport")
-
-    def completed_qr(self, code_id: str) -> dict[str, Any]:
-        """`POST /paypay/kyc-passport-qr/{codeId}`."""
-        return self.read(f"/paypay/kyc-passport-qr/{code_id}", "POST")
-
-
-class ReconDay:
-    """One type's recon files of one JST day, as they lie in the bucket, and who was heard on that day."""
-
-    def __init__(self, stack: Deployment, file_type: str = "kyc_passport_sync_recon", day: str = "2026-03-31") -> None:
-        self._stack = stack
-        self._function = stack.function("recon_compare")
-        self.type = FILE_TYPES[file_type]
-        self.day = day
-        self.name = f"{self.type.prefix}900000000000000001_{day.replace('-', '')}_{day.replace('-', '')}.csv"
-
-    def at(self, time_of_day: str, days: int = 0) -> str:
-        """A time in Japan on this day, or so many days later, as the table keeps it (UTC)."""
-        return utc_text(datetime.fromisoformat(f"{self.day}T{time_of_day}+09:00") + timedelta(days=days))
-
-    def file_id(self, name: str = "") -> FileId:
-        """The file of that name; the usual one by default."""
-        return FileId(self.type.name, self.day, name or self.name)
-
-    def heard(self, *ids: str) -> None:
-        """Webhooks named these authorizations at noon; nobody knows whose they are."""
-        at = self.at("12:00:00")
-        for each in ids:
-            event_id = f"paypay:{self.type.kind}:noon-{self.day}-{each}"
-            heard = Heard(self.type.kind, self.day, each, at)
-            self._stack.store.events.keep(
-                Unattached(event_id, "paypay", "unknown_user", "webhook", at, each, {}, heard)
-            )
-
-    def hear(self, processor: Function, user_authorization_id: str, at: str) -> None:
-        """A webhook that came at that time (UTC) goes through the queue and the processor."""
-        event_id = f"paypay:{self.type.kind}:{at}-{user_authorization_id}"
-        self._stack.send(Event(event_id, "paypay", self.type.kind, "webhook", user_authorization_id, at).to_json())
-        assert self._stack.process(processor, 120_000) == []
-
-    def link(self, user_authorization_id: str, user_id: str, read_at: str = "") -> None:
-        """Link an authorization to a user whose last reading was at that time (UTC), noon by default."""
-        read_at = read_at or self.at("12:00:00")
-        status = UserStatus(
-            user_id,
-            "paypay",
-            "LINKED",
-            1,
-            read_at=read_at,
-            kyc_read_at=read_at,
-            account_read_at=read_at,
-            user_authorization_id=user_authorization_id,
-        )
-        effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
-        self._stack.store.events.apply(effect)
-
-    def announce(self, name: str = "", requested_at: str = "") -> None:
-        """Record the file as announced."""
-        requested_at = requested_at or self.at("03:00:00", days=1)
-        url = "https://recon.example.jp/files/x.csv?signature=sample"
-        self._stack.store.recon.announce(
-            Announcement(
-                event_id=f"paypay:recon_file:{name or self.name}-{requested_at}",
-                file_type=self.type.name,
-                file_name=name or self.name,
-                day=self.day,
-                url=url,
-                requested_at=requested_at,
-                deadline=self.at("05:00:00", days=1),
-                received_at=requested_at,
-                at=requested_at,
-            )
-        )
-
-    def store(self, content: bytes | str, name: str = "") -> None:
-        """Put a file into the bucket, as a person or the download would, and let S3 tell of it."""
-        raw = content.encode() if isinstance(content, str) else content
-        self._stack.s3.put_object(Bucket="recon", Key=self.file_id(name).key, Body=raw)
-        self.tell(self.file_id(name).key)
-
-    def tell(self, *keys: str) -> None:
-        """S3's notification of these objects."""
-        record = json.loads(sample("recon_compare")["Records"][0]["body"])["Records"][0]
-        records = [{**record, "s3": {**record["s3"], "object": {"key": key}}} for key in keys]
-        self._stack.send(json.dumps({"Records": records}), "CompareQueue")
-
-    def arrive(self, content: bytes | str, name: str = "", requested_at: str = "") -> None:
-        """The file is announced, fetched and stored, and S3 tells of it."""
-        self.announce(name, requested_at)
-        file = self.file(name)
-        at = self.at("03:05:00", days=1)
-        self._stack.store.recon.stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
-        self.store(content, name)
-
-    def listing(self, *ids: str) -> str:
-        """The content of a file that names these authorizations, in the usual form."""
-        return "".join(f"{each}\r\n" for each in ("userAuthorizationId", *ids))
-
-    def compare(self, *remaining_ms: int) -> list[str]:
-        """Let the comparison take what is on its queue; returns the ids of the messages that stay."""
-        return self._stack.work(self._function, "CompareQueue", *(remaining_ms or (900_000,)))
-
-    def file(self, name: str = "") -> ReconFile:
-        """The file as it is in the table."""
-        found = self._stack.store.recon.file(self.type.name, self.day, name or self.name)
-        assert found is not None
-        return found
-
-    def report(self, name: str = "") -> dict[str, Any]:
-        """The report in the bucket."""
-        body = self._stack.s3.get_object(Bucket="recon", Key=self.file_id(name).report_key)["Body"].read()
-        found: dict[str, Any] = json.loads(body)
-        return found
-
-    def repaired(self) -> list[str]:
-        """The authorizations whose repair was queued since the last call, as often as it was."""
-        bodies = self._stack.drain("EventQueue")
-        assert {(each["cause"], each["kind"]) for each in bodies} <= {("recon", self.type.kind)}
-        assert all(each["event_id"] == f"recon:{self.type.name}:{self.day}:{each['subject']}" for each in bodies)
-        return sorted(each["subject"] for each in bodies)
-
-
 def header(answer: Mapping[str, Any], name: str) -> str | None:
     """One header of a function's answer."""
     values = answer["multiValueHeaders"].get(name)
@@ -517,3 +335,18 @@ def callback(
 def utc_now() -> datetime:
     """The real time."""
     return datetime.now(UTC)
+
+
+def submitter(function: Function) -> Callable[..., dict[str, Any]]:
+    """Submit a user; the answer with its body read."""
+
+    def call(body: object = None, *, key: str | None = None, user_id: str = "user-0001") -> dict[str, Any]:
+        event = sample("vexora_submission")
+        if key is not None:
+            event["headers"]["Idempotency-Key"] = key
+            event["multiValueHeaders"]["Idempotency-Key"] = [key]
+        event["body"] = json.dumps({"userId": user_id, "usernameFurigana": "テスト ハナコ"} if body is None else body)
+        answer: dict[str, Any] = function(event)
+        return answer | {"json": json.loads(answer["body"])}
+
+    return call

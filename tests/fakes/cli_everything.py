@@ -1,6 +1,6 @@
 """Every command of honninctl in one process, on a deployment that answers in Japanese.
 
-`python -m tests.unit.cli_everything SECRET RESULT`; test_cli_streams.py runs it under terminals that cannot show it
+`python -m tests.fakes.cli_everything SECRET RESULT`; test_cli_streams.py runs it under terminals that cannot show it
 all. The exit codes go to the file RESULT.
 """
 
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import boto3
-from moto import mock_aws
-
 from honnin.store import Effect, Store, Submission, UserStatus
 from honninctl import app, command, dead_letters, doctor
 from honninctl.console import server
-from tests.unit.cli_fakes import FakeDeployment, Service, state_table
+from tests.fakes.cli import FakeDeployment, Service, state_table
+from tests.fakes.memory import dynamodb, memory_aws, s3
 
 AT = "2026-04-01T03:00:00.000Z"
 NAME = "テスト ハナコ〜①é😀"
@@ -115,14 +113,12 @@ class Scripted(FakeDeployment):
 
 
 def _prepared() -> Scripted:
-    store = Store(state_table(), boto3.client("dynamodb"))
+    store = Store(state_table(), dynamodb())
     after = UserStatus("u-1", "vexora", "PENDING", 1, submission_id="sub-1", submitted_at=AT)
     opens = Submission("sub-1", "u-1", "PENDING", AT, due_at=AT)
     store.events.apply(Effect("api:1", "submission_started", "api", AT, None, after, {"reason": NAME}, opens=opens))
-    s3 = boto3.client("s3")
-    for name in ("vault", "recon"):
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-    s3.put_object(Bucket="vault", Key="paypay/u-1/a.json", Body=json.dumps({"name": NAME}).encode())
+    s3("recon")
+    s3("vault").put_object(Bucket="vault", Key="paypay/u-1/a.json", Body=json.dumps({"name": NAME}).encode())
     store.recon.missing("kyc_passport_sync_recon", "2026-03-31", AT)
     return Scripted()
 
@@ -137,7 +133,7 @@ def main() -> None:
     secret, result = sys.argv[1:]
     codes: dict[str, Any] = {}
     with (
-        mock_aws(),
+        memory_aws(),
         mock.patch.object(doctor, "examine", _examine),
         mock.patch.object(server.ConsoleServer, "serve_forever"),
     ):

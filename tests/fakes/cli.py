@@ -1,4 +1,4 @@
-"""A deployment for the tests of honninctl: moto behind most clients, scripted answers of CloudFormation and the API."""
+"""A deployment for the tests of honninctl, with scripted answers of CloudFormation and of the merchant API."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -42,8 +42,8 @@ class Service:
 
 
 class FakeDeployment(Deployment):
-    """`services` stand in for clients by name; the other clients are moto's. `api` answers calls of the merchant API,
-    first come first served; what was asked is in `asked`."""
+    """`services` stand in for clients by name; the others are boto3's. `api` answers calls of the merchant API, first
+    come first served; what was asked is in `asked`."""
 
     def __init__(self, outputs: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
         super().__init__(Where(stack="honnin-test", region="ap-northeast-1"))
@@ -57,7 +57,7 @@ class FakeDeployment(Deployment):
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
 
     def client(self, service: str) -> Any:
-        """The scripted one, or moto's."""
+        """The scripted one, or boto3's."""
         return self.services.get(service) or boto3.client(service)  # type: ignore[call-overload]
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class FakeDeployment(Deployment):
 
 
 def state_table() -> str:
-    """The state table on moto; returns its name."""
+    """Make the state table; returns its name."""
     return create_table(boto3.client("dynamodb"), "StateTable")
 
 

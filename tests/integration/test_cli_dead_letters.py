@@ -12,7 +12,7 @@ from moto import mock_aws
 from honninctl import command, dead_letters
 from honninctl import redrive as mover
 from honninctl.dead_letters import OUTPUTS, Queue
-from tests.unit.cli_fakes import FakeDeployment, run
+from tests.fakes.cli import FakeDeployment, run
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 

@@ -1,0 +1,149 @@
+"""AWS as far as the layer uses it: the Lambda context, EventBridge, SQS, SNS and Secrets Manager."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.parameters.base import BaseProvider
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin import worker
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+
+# Making a client takes longer than most tests, and moto's state is not in it: one for all tests of a process.
+
+
+@cache
+def dynamodb() -> "DynamoDBClient":
+    """A client for moto's DynamoDB."""
+    return boto3.client("dynamodb")
+
+
+@cache
+def s3() -> "S3Client":
+    """A client for moto's S3."""
+    return boto3.client("s3")
+
+
+class FakeLambdaContext(LambdaContext):
+    """The context of one invocation. `remaining_ms` holds the times left: one per question, the last one stays."""
+
+    def __init__(self, *remaining_ms: int, function_name: str = "honnin-test") -> None:
+        self._remaining = deque(remaining_ms or (60_000,))
+        self._function_name = function_name
+        self._function_version = "$LATEST"
+        self._invoked_function_arn = f"arn:aws:lambda:ap-northeast-1:000000000000:function:{function_name}"
+        self._memory_limit_in_mb = 512
+        self._aws_request_id = "00000000-0000-4000-8000-000000000001"
+        self._log_group_name = f"/aws/lambda/{function_name}"
+        self._log_stream_name = "2026/04/01/[$LATEST]0"
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools types it as a static method
+        """The next of the times that the test gave."""
+        return self._remaining.popleft() if len(self._remaining) > 1 else self._remaining[0]
+
+
+class FakeBus:
+    """The EventBridge client as far as `Publisher` uses it. `failures` are taken first: raised, or refused."""
+
+    def __init__(self) -> None:
+        self.entries: list[Mapping[str, Any]] = []
+        self.failures: deque[Exception | str] = deque()
+
+    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: N803
+        """Keep the entries, or fail as the test said."""
+        if self.failures:
+            failure = self.failures.popleft()
+            if isinstance(failure, Exception):
+                raise failure
+            return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": failure} for _ in Entries]}
+        self.entries.extend(Entries)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(self.entries))} for _ in Entries]}
+
+    @property
+    def client(self) -> "EventBridgeClient":
+        """Itself, under the type that `Publisher` takes."""
+        return cast("EventBridgeClient", self)
+
+
+class FakeQueueClient:
+    """The SQS client as far as `worker.Queue` uses it: what was asked of it, in order."""
+
+    def __init__(self) -> None:
+        self.visibilities: list[dict[str, Any]] = []
+        self.messages: list[Mapping[str, Any]] = []
+
+    def change_message_visibility(self, **request: Any) -> None:
+        """Keep the request."""
+        self.visibilities.append(request)
+
+    def send_message(self, **request: Any) -> Mapping[str, Any]:
+        """Keep the request."""
+        self.messages.append(request)
+        return {"MessageId": str(len(self.messages))}
+
+    @property
+    def client(self) -> "SQSClient":
+        """Itself, under the type that `worker.Queue` takes."""
+        return cast("SQSClient", self)
+
+
+class FakeQueue(worker.Queue):
+    """What the worker did with each message: `delays` by message id, `parked` with the error's type."""
+
+    def __init__(self) -> None:
+        self.delays: dict[str, int] = {}
+        self.parked: dict[str, str] = {}
+
+    def delay(self, record: SQSRecord, seconds: int) -> None:
+        """Remember the visibility time-out."""
+        self.delays[record.message_id] = seconds
+
+    def park(self, record: SQSRecord, error: Exception) -> None:
+        """Remember that the message was parked, and for what."""
+        self.parked[record.message_id] = type(error).__name__
+
+
+class FakeTopic:
+    """The SNS client as far as `ResendAlarm` uses it. `failures` are taken first."""
+
+    def __init__(self) -> None:
+        self.letters: list[Mapping[str, str]] = []
+        self.failures: deque[Exception] = deque()
+
+    def publish(self, **request: str) -> None:
+        """Keep the letter, or fail as the test said."""
+        if self.failures:
+            raise self.failures.popleft()
+        self.letters.append(request)
+
+    @property
+    def client(self) -> "SNSClient":
+        """Itself, under the type that `ResendAlarm` takes."""
+        return cast("SNSClient", self)
+
+
+class FakeSecrets(BaseProvider):
+    """Secrets Manager behind Powertools Parameters, whose cache stays the real one. `reads` counts past it."""
+
+    def __init__(self, **values: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
+        self.values = dict(values)
+        self.reads = 0
+
+    def _get(self, name: str, **sdk_options: Any) -> str:
+        self.reads += 1
+        return self.values[name]
+
+    def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
+        raise NotImplementedError

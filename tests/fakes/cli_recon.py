@@ -1,0 +1,70 @@
+"""What the commands about recon look at: four linked users, a bucket, a table."""
+
+import json
+
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.store import Effect, Heard, ReconFile, Store, UserStatus
+from tests.fakes.cli import FakeDeployment, state_table
+from tests.fakes.memory import dynamodb, s3
+
+TYPE = "kyc_passport_sync_recon"
+
+
+DAY = "2026-11-20"
+
+
+FILE = FileId(TYPE, DAY, "kyc_passport_1_20261120_20261120.csv")
+
+
+USERS = {f"user-{number}": f"a85fe9e9-b4c9-45cf-a392-00000000000{number}" for number in range(4)}
+
+
+NOON = "2026-11-20T03:00:00.000Z"
+
+
+class Recon:
+    """A table and a bucket. Four users are linked; webhooks named the first two on the day."""
+
+    def __init__(self) -> None:
+        self.s3 = s3("recon")
+        self.store = Store(state_table(), dynamodb())
+        self.bucket = ReconBucket("recon", self.s3)
+        self.deployment = FakeDeployment({"StateTableName": "StateTable", "ReconBucketName": "recon"})
+        for number, (user_id, authorization) in enumerate(USERS.items()):
+            heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
+            after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=authorization)
+            effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True, heard=heard)
+            self.store.events.apply(effect)
+
+    def put(self, *rows: str, name: str = FILE.name) -> FileId:
+        """Store a file with these rows, and record it as stored."""
+        file = FileId(TYPE, DAY, name)
+        body = "".join(f"{row}\n" for row in ("userAuthorizationId", *rows)).encode()
+        self.s3.put_object(Bucket="recon", Key=file.key, Body=body)
+        known = ReconFile(TYPE, DAY, name, "ANNOUNCED")
+        self.store.recon.stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
+        return file
+
+    def compared(self, missed: list[str], *, at: str = "2026-11-21T00:10:00.000Z", **repairs: int) -> None:
+        """Record that the stored file was compared, with its report."""
+        file = self.store.recon.file(TYPE, DAY, FILE.name)
+        assert file is not None
+        facts = {"counts": {"missed": len(missed), "rows": 4}, "compared_at": at}
+        self.store.recon.end_comparison(file, "COMPARED", facts)
+        if repairs:
+            self.store.recon.reported(file, at, repairs)
+        report = {"missed": [{"userAuthorizationId": each} for each in missed]}
+        self.s3.put_object(Bucket="recon", Key=FILE.report_key, Body=json.dumps(report).encode())
+
+    def repaired(self, user_id: str, status: str) -> None:
+        """Apply the repair of a missed user."""
+        before = self.store.users.status(user_id, "paypay")
+        event_id = f"recon:{TYPE}:{DAY}:{USERS[user_id]}"
+        after = UserStatus(user_id, "paypay", status, 2, user_authorization_id=USERS[user_id])
+        self.store.events.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
+
+    def everything(self) -> str:
+        """All that is in table and bucket, to see that nothing is written."""
+        items = dynamodb().scan(TableName="StateTable")["Items"]
+        objects = self.s3.list_objects_v2(Bucket="recon").get("Contents", [])
+        return json.dumps([items, [(each["Key"], each["ETag"]) for each in objects]], sort_keys=True, default=str)

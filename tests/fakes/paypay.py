@@ -1,0 +1,60 @@
+"""PayPay in the process, as the test says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from honnin.errors import (
+    UserAnswerError,
+)
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.models import KycReading, UserAuthorization
+
+
+class FakePayPay(PayPayClient):
+    """PayPay as the test says. What is in `meanwhile` happens while a call is under way, once each."""
+
+    def __init__(self) -> None:
+        """Knows one active authorization, of the user `user-1`."""
+        self.flag: str | None = None
+        self.authorizations: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.meanwhile: list[Callable[[], object]] = []
+        self.failure: Exception | None = None
+
+    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+        """Get the KYC information."""
+        return self._kyc("kyc_info")
+
+    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+        """Get the KYC information of a KYC Passport client, or the flag."""
+        return self._kyc("kyc_passport")
+
+    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+        """Get the state of an authorization."""
+        found = self.authorizations.get(user_authorization_id)
+        self._called("authorization")
+        if found is None:
+            raise answer("INVALID_USER_AUTHORIZATION_ID")
+        return UserAuthorization.model_validate(found)
+
+    def _kyc(self, name: str) -> KycReading:
+        flag = self.flag
+        self._called(name)
+        if flag:
+            raise answer(flag)
+        return KycReading({"status": "COMPLETED"}, "OPA1")
+
+    def _called(self, name: str) -> None:
+        self.asked.append(name)
+        if len(self.asked) > 50:
+            pytest.fail("PayPay is asked without end")
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        if self.failure:
+            raise self.failure
+
+
+def answer(code: str) -> UserAnswerError:
+    return UserAnswerError("paypay", code.lower(), http_status=400, code=code, request_id="OPA2")
