@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.s3 import MemoryS3
 from honnin.publish import Publisher
 from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import FileId, ReconBucket
@@ -16,7 +18,6 @@ from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
 from tests.fakes import FakeBus, FakeQueueClient, FakeTopic
-from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,8 +35,8 @@ class Desk:
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 31, 18, 5, tzinfo=UTC)
         self.queue, self.events, self.bus, self.topic = FakeQueueClient(), _Events(), FakeBus(), FakeTopic()
-        self.objects = MemoryBucket(lambda _key: None)
-        self.table = MemoryTable()
+        self.objects = MemoryS3()
+        self.table = MemoryDynamoDB()
         self.store = Store("table", cast("DynamoDBClient", self.table), now=lambda: self.now)
         bucket = ReconBucket("recon", cast("S3Client", self.objects))
         self.arrivals = Arrivals(
@@ -125,7 +126,7 @@ def test_a_file_is_compared_reported_and_told_of(desk: Desk) -> None:
     assert desk.arrive()
 
     assert (desk.file().state, desk.events.sent) == ("COMPARED", [LINKED])
-    assert FILE.report_key in desk.objects.content
+    assert FILE.report_key in desk.objects.objects
     assert [each["DetailType"] for each in desk.bus.entries] == ["ReconCompleted"]
 
 
@@ -185,7 +186,7 @@ def test_the_reminders_end_with_the_last_repair(desk: Desk) -> None:
 
     assert desk.delays == [15]
     assert desk.file().repairs == {"applied": 1, "changed": 0, "waiting": 0}
-    report = json.loads(desk.objects.content[FILE.report_key])
+    report = json.loads(desk.objects.objects[FILE.report_key])
     assert report["missed"][0]["outcome"] == "kyc_read"
 
 
@@ -252,7 +253,7 @@ def test_a_reminder_of_a_file_that_nobody_knows_is_done(desk: Desk) -> None:
     assert desk.take({"report": FILE.key, "reminders": 1})
     assert desk.take({"report": "nothing", "reminders": 1})
 
-    assert desk.objects.content == {}
+    assert not desk.objects.objects
     assert desk.delays == []
 
 
