@@ -211,9 +211,7 @@ class Environment[S]:
 
         def handle() -> Any:
             environment.begin_batch()
-            queue = worker.Queue("events", "dead", self.sqs)
-            process = environment.process
-            return worker.run(records(messages), self.context(), parse=Event.from_json, process=process, queue=queue)
+            return self.run_batch(messages, Event.from_json, environment.process, ("events", "dead"))
 
         answer, _ = self.invoke(handle, WORKER_S)
         if answer is not None:
@@ -231,11 +229,19 @@ class Environment[S]:
             if message.id not in kept:
                 # What is not deleted comes again.
                 with suppress(Crash, ClientError, ReadTimeoutError, InjectedBugError):
-                    self.boundary.call("sqs", partial(queue.delete, message.id), fail)
+                    self.boundary.call("sqs", partial(queue.delete, message.handle), fail)
 
-    def context(self) -> LambdaContext:
-        """The context of the present invocation."""
-        return _Context(self.boundary)
+    def run_batch[M](
+        self,
+        messages: Sequence[Message],
+        parse: Callable[[str], M],
+        process: Callable[[M], None],
+        queues: tuple[str, str],
+    ) -> Mapping[str, Any]:
+        """Process a batch as a function does: `queues` are its own and that of its dead letters."""
+        batch = {"Records": [_record(message) for message in messages]}
+        queue = worker.Queue(*queues, self.sqs)
+        return worker.run(batch, _Context(self.boundary), parse=parse, process=process, queue=queue)
 
     def poll(self) -> None:
         """The scheduled poll runs."""
@@ -356,11 +362,6 @@ def _forget() -> None:
     config.settings.cache_clear()
     observability.logger.cache_clear()
     logging.Logger.manager.loggerDict.pop("honnin-chaos", None)
-
-
-def records(messages: Sequence[Message]) -> dict[str, Any]:
-    """A batch as Lambda's poller gives it."""
-    return {"Records": [_record(message) for message in messages]}
 
 
 def _record(message: Message) -> Mapping[str, Any]:

@@ -26,13 +26,13 @@ from chaos.aws import Guarded, Topic
 from chaos.boundary import Crash
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
-from chaos.environment import MOST_BATCHES, Environment, ViolationError, records
+from chaos.environment import MOST_BATCHES, Environment, ViolationError
 from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Night, ReconSchedule, Step
 from chaos.replacing import replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
 from chaos.sqs import Queue
-from honnin import remote_file, secret_store, times, webhook, worker
+from honnin import remote_file, secret_store, times, webhook
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.http_client import Answer
 from honnin.paypay.archive import KycArchive
@@ -328,18 +328,16 @@ class ReconWorld(Environment[Step]):
         def left_ms() -> int:
             return self.boundary.remaining_ms() if next(enough, False) else 0
 
-        def handle() -> Any:
-            queue = worker.Queue("compare", "compare-dead", self.sqs)
-            take = partial(self._arrivals.take, left_ms=left_ms)
-            return worker.run(records(messages), self.context(), parse=arrival.parse, process=take, queue=queue)
-
         try:
-            answer, _ = self.invoke(handle, _COMPARE_S)
+            take = partial(self._arrivals.take, left_ms=left_ms)
+            answer, _ = self.invoke(
+                lambda: self.run_batch(messages, arrival.parse, take, ("compare", "compare-dead")), _COMPARE_S
+            )
         finally:
             self._run_began = outer
         if again:
-            messages[0].due = self.clock.peek()
-        elif answer is not None:
+            self.arrived.add(messages[0].body)
+        if answer is not None:
             self.delete_done(self.arrived, messages, answer)
 
     def _stored(self, key: str) -> None:

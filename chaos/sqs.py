@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,7 +57,7 @@ class Queue:
             self.waiting.append(Message(f"{self.name}-{len(self.sent)}e{len(self.waiting)}", body, self._now()))
 
     def receive(self, size: int, order: str = "as sent", hidden_s: int | None = None) -> list[Message]:
-        """Up to `size` of the messages that are due; they are hidden for their visibility time-out."""
+        """Up to `size` of the messages that are due, as they are now; they are hidden for their visibility time-out."""
         now = self._now()
         due = [message for message in self.waiting if message.due <= now]
         if order == "reversed":
@@ -71,11 +71,11 @@ class Queue:
             if message.receives > self.most_receives and self._dead is not None:
                 self.waiting.remove(message)
                 self._dead.waiting.append(Message(message.id, message.body, now, attributes=message.attributes))
-        return [message for message in taken if message.receives <= self.most_receives]
+        return [replace(message) for message in taken if message.receives <= self.most_receives]
 
-    def delete(self, message_id: str) -> None:
-        """Take a message out."""
-        self.waiting = [message for message in self.waiting if message.id != message_id]
+    def delete(self, handle: str) -> None:
+        """Take a message out, by the handle of its last receive; an older one deletes nothing."""
+        self.waiting = [message for message in self.waiting if message.handle != handle]
 
     def next_due(self) -> datetime | None:
         """When the next message is due."""
@@ -139,11 +139,10 @@ class MemorySQS:
         return {}
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> dict[str, Any]:  # noqa: N803
-        """Take a message out; one that is gone already is no error."""
+        """Take a message out; one that is gone already, or was received again since, is no error."""
         queue = self._queue(QueueUrl, "DeleteMessage")
-        message = _of_handle(queue, ReceiptHandle, "DeleteMessage")
-        if message is not None:
-            queue.delete(message.id)
+        _of_handle(queue, ReceiptHandle, "DeleteMessage")
+        queue.delete(ReceiptHandle)
         return {}
 
     def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803

@@ -210,14 +210,18 @@ def transactions(call: Recorder) -> None:
     _clean(call, "tx", *"BCDE")
 
 
-def transactions_that_cannot_be(call: Recorder) -> None:
-    """One item twice; none; one that has no key."""
+def a_transaction_with_one_item_twice(call: Recorder) -> None:
+    """Refused as a whole."""
     put = {"Put": {"TableName": call.target, "Item": item("bad", n=1)}}
     gone = {"Delete": {"TableName": call.target, "Key": key("bad")}}
     call("transact_write_items", TransactItems=[put, gone])
+    call("get_item", Key=key("bad"))
+
+
+def a_transaction_without_a_key(call: Recorder) -> None:
+    """Refused as a whole, too."""
     no_key = {"Put": {"TableName": call.target, "Item": {"pk": {"S": "CONTRACT#bad"}}}}
     call("transact_write_items", TransactItems=[no_key])
-    call("get_item", Key=key("bad"))
 
 
 # --- queries ---
@@ -447,7 +451,8 @@ CASES: tuple[Case, ...] = (
     conditions,
     delete_under_a_condition,
     transactions,
-    transactions_that_cannot_be,
+    a_transaction_with_one_item_twice,
+    a_transaction_without_a_key,
     queries,
     pages,
     a_page_that_ends_with_the_last_item,

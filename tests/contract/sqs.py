@@ -18,8 +18,27 @@ def a_message_comes_and_goes(call: Recorder) -> None:
     [message] = _receive(call, MaxNumberOfMessages=10, VisibilityTimeout=60)
     _receive(call)
     call("delete_message", ReceiptHandle=message["ReceiptHandle"])
-    call("delete_message", ReceiptHandle=message["ReceiptHandle"])
     _receive(call)
+
+
+def a_message_is_deleted_twice(call: Recorder) -> None:
+    """The second time it is no error."""
+    call("send_message", MessageBody="twice")
+    [message] = _receive(call)
+    for _ in range(2):
+        call("delete_message", ReceiptHandle=message["ReceiptHandle"])
+
+
+def an_old_handle_deletes_nothing(call: Recorder) -> None:
+    """The message was received again since: the deletion succeeds, and the message stays."""
+    call("send_message", MessageBody="again")
+    [first] = _receive(call)
+    call("change_message_visibility", ReceiptHandle=first["ReceiptHandle"], VisibilityTimeout=0)
+    [second] = _receive(call)
+    call("delete_message", ReceiptHandle=first["ReceiptHandle"])
+    call("change_message_visibility", ReceiptHandle=second["ReceiptHandle"], VisibilityTimeout=0)
+    for message in _receive(call):
+        call("delete_message", ReceiptHandle=message["ReceiptHandle"])
 
 
 def a_message_comes_again(call: Recorder) -> None:
@@ -88,6 +107,8 @@ def a_handle_that_is_none(call: Recorder) -> None:
 
 CASES: tuple[Case, ...] = (
     a_message_comes_and_goes,
+    a_message_is_deleted_twice,
+    an_old_handle_deletes_nothing,
     a_message_comes_again,
     a_delayed_message,
     a_visible_message_has_no_time_out,

@@ -104,8 +104,7 @@ class UnrecordedEvents(Events):
 
     def _record_put(self, effect: Effect) -> dict[str, Any]:
         put = super()._record_put(effect)
-        del put["ConditionExpression"]
-        return put
+        return {name: put[name] for name in ("TableName", "Item")}
 
 
 class UnrecordedStore(Store):

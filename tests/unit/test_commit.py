@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = Store("table", cast("DynamoDBClient", MemoryDynamoDB(self.clock)), now=self.clock)
+        self.store = Store("table", cast("DynamoDBClient", MemoryDynamoDB()), now=self.clock)
         self.bus = FakeBus()
         self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).announce_or_leave, self.clock)
         self.decisions = 0
