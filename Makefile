@@ -47,7 +47,7 @@ test-integration: setup ## tests on moto
 .PHONY: test-e2e
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 	@local/browser.sh
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) -n 2 tests/e2e
 
 .PHONY: openapi
 openapi: setup ## write docs/openapi.json anew, from the code

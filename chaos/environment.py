@@ -27,6 +27,7 @@ from chaos.dynamodb import MemoryDynamoDB
 from chaos.schedule import Fault, Work
 from honnin import config, observability, times, worker
 from honnin.errors import HonninError
+from honnin.event import Event
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.sqs_send import SendError
@@ -131,7 +132,8 @@ class Environment[S]:
         def handle() -> Any:
             environment.begin_batch()
             batch = {"Records": [_sqs_record(message) for message in messages]}
-            return worker.run(batch, _Context(self.boundary), process=environment.process, queue=self._sqs)
+            context = _Context(self.boundary)
+            return worker.run(batch, context, parse=Event.from_json, process=environment.process, queue=self._sqs)
 
         answer, _ = self.invoke(handle, WORKER_S)
         if answer is None:

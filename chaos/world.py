@@ -24,7 +24,6 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
-from honnin.recon.notification import ReconFiles
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -248,7 +247,6 @@ class World(Environment[Step]):
                 store=self.store,
                 client=self._client(),
                 archive=self._archive,
-                recon_files=ReconFiles((), ()),  # no event here is about a file
                 now=self.clock,
             ),
             publisher=self.publisher,

@@ -1,4 +1,4 @@
-"""The PayPay scenes of the demo: link an account, read its KYC, and hear of what happens to it afterwards."""
+"""The PayPay scenes of the demo: link an account, read its KYC, and receive what happens to it afterwards."""
 
 import time
 
@@ -52,9 +52,9 @@ def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
         ("risk", {"flag": None}, "VERIFIED"),
         ("account", {"status": "canceled"}, "INACTIVE"),
     ):
-        heard = len(_by_webhook(stack, user_id))
+        received = len(_by_webhook(stack, user_id))
         stack.sandbox("POST", f"/paypay/users/{user_id}/{path}", json=body)
-        wait_for(lambda before=heard: len(_by_webhook(stack, user_id)) > before)  # type: ignore[misc]
+        wait_for(lambda before=received: len(_by_webhook(stack, user_id)) > before)  # type: ignore[misc]
         seen.append(status(stack, user_id, "paypay") or "nothing")
         if seen[-1] != final:
             break
@@ -66,8 +66,11 @@ def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
     stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
     time.sleep(_LONG_ENOUGH_S)
-    heard = len(_by_webhook(stack, user_id))
-    return "still VERIFIED, nothing heard", f"still {status(stack, user_id, 'paypay')}, {heard or 'nothing'} heard"
+    received = len(_by_webhook(stack, user_id)) or "no"
+    return (
+        "still VERIFIED, no webhook received",
+        f"still {status(stack, user_id, 'paypay')}, {received} webhook received",
+    )
 
 
 def _by_webhook(stack: Stack, user_id: str) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from local import environment
 from local.bytecode import compile_layers
@@ -18,16 +19,16 @@ _SAM_CONFIG = ("--config-env", "local")
 _TIMEOUT_S = 900.0
 
 
-def build_and_deploy(name: str, endpoint: str, given: Sequence[Setting], steps: Steps) -> None:
+def build_and_deploy(
+    name: str, endpoint: str, given: Sequence[Setting], steps: Steps, *, run_id: str | None = None
+) -> None:
     """Build the application and deploy it to `endpoint`, with the parameters `given` (`differences.settings`).
 
-    LocalError with the last line that sam said, and where the rest is, when a step fails.
+    Of the stacks with one `run_id`, the first builds for all; they deploy side by side. LocalError with the last line
+    that sam said, and where the rest is, when a step fails.
     """
-    with build_lock():
-        build(name, steps)
-        with steps.step("Deploying the stack (sam deploy --config-env local)"):
-            deploying = environment.sam(endpoint=endpoint)
-            _sam(name, "deploy", _deploy_arguments(given), env=deploying)
+    with _built(name, steps, run_id), steps.step("Deploying the stack (sam deploy --config-env local)"):
+        _sam(name, "deploy", _deploy_arguments(given), env=environment.sam(endpoint=endpoint))
 
 
 def build(name: str, steps: Steps) -> None:
@@ -41,10 +42,33 @@ def build(name: str, steps: Steps) -> None:
 @contextlib.contextmanager
 def build_lock() -> Iterator[None]:
     """One at a time: `make run` and `make test` side by side share .aws-sam."""
-    path = run_directory("build") / "lock"
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock_file("lock") as building, _lock_file("users") as users:
+        fcntl.flock(building, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        building.truncate(0)  # whoever deploys next builds anew
         yield
+
+
+@contextlib.contextmanager
+def _built(name: str, steps: Steps, run_id: str | None) -> Iterator[None]:
+    """Nobody builds while this lasts, and what was built is this run's."""
+    with _lock_file("users") as users:
+        with _lock_file("lock") as building:
+            fcntl.flock(building, fcntl.LOCK_EX)
+            if run_id is None or building.read() != run_id:
+                fcntl.flock(users, fcntl.LOCK_EX)
+                building.truncate(0)
+                build(name, steps)
+                building.write(run_id or "")
+            fcntl.flock(users, fcntl.LOCK_SH)
+        yield
+
+
+def _lock_file(name: str) -> IO[str]:
+    """A file in which the last run writes its id; its locks end with the one who has opened it."""
+    file = (run_directory("build") / name).open("a+", encoding="utf-8")
+    file.seek(0)
+    return file
 
 
 def _build_arguments() -> list[str]:

@@ -16,6 +16,8 @@ from local.processes import LeashedProcess
 
 _START_DEADLINE_S = 60.0
 _HEALTH_POLL_S = 0.1
+# What is run in the emulator before it: each changes it, and says how.
+_FIRST = ("gateway_as_on_aws.py", "emulator_at_once.py")
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ def running(name: str, port: int) -> Iterator[str]:
         log=run_directory(name) / "ministack.log",
         cwd=run_directory(name),
         append_path=_tool_packages(),
-        first=Path(__file__).with_name("gateway_as_on_aws.py"),
+        first=[Path(__file__).with_name(each) for each in _FIRST],
     )
     endpoint = f"http://{LOOPBACK}:{port}"
     try:

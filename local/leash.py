@@ -1,6 +1,6 @@
 """Runs a module as a program that cannot outlive the process that started it.
 
-    python leash.py [--append-path DIRECTORY] [--first FILE] MODULE [ARGUMENT ...]
+    python leash.py [--append-path DIRECTORY] [--first FILE ...] MODULE [ARGUMENT ...]
 
 Standard input is the leash: a pipe that only the starter holds. When it closes, be it that the starter was killed
 with SIGKILL, the whole process group is killed, Lambda workers and pip included.
@@ -8,7 +8,8 @@ with SIGKILL, the whole process group is killed, Lambda workers and pip included
 `--append-path` makes more packages importable in this process only. ministack needs the SAM translator, but the
 functions that it runs (fresh interpreters) must not see it or anything that it brings along.
 
-`--first` runs a Python file in this process before the module: it may change what the module imports.
+`--first` (as often as need be) runs a Python file in this process before the module: it may change what the module
+imports.
 
 Only the standard library is imported: this file also runs in the emulator's environment, by its path.
 """
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "--append-path":
         sys.path.append(arguments[1])
         arguments = arguments[2:]
-    if arguments[0] == "--first":
+    while arguments[0] == "--first":
         runpy.run_path(arguments[1], run_name="__main__")
         arguments = arguments[2:]
     sys.argv = arguments

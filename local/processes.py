@@ -32,11 +32,12 @@ class LeashedProcess:
         log: Path,
         cwd: Path,
         append_path: Path | None = None,
-        first: Path | None = None,
+        first: Sequence[Path] = (),
     ) -> None:
         """Start `command` (a module and its arguments) with the interpreter `python`; `leash.py` has the other two."""
         extra = ["--append-path", str(append_path)] if append_path else []
-        extra += ["--first", str(first)] if first else []
+        for each in first:
+            extra += ["--first", str(each)]
         self.log = log
         self._log: IO[bytes] = log.open("wb")
         self._child = subprocess.Popen(

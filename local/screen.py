@@ -91,7 +91,7 @@ def _short(value: str) -> str:
 
 def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
     """The recon report: one row per file, and who was missed."""
-    table = Table(title="Recon: PayPay's daily files against what we heard", title_justify="left")
+    table = Table(title="Recon: PayPay's daily files against the webhooks received", title_justify="left")
     table.add_column("file", overflow="fold")
     for heading in ("state", "rows", "matched", "missed", "repaired"):
         table.add_column(heading, justify="right", no_wrap=True)

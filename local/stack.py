@@ -10,6 +10,8 @@ import fcntl
 import functools
 import json as jsonlib
 import os
+import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +31,9 @@ from local.steps import QuietSteps, Steps
 
 _MERCHANT_USER = "merchant-back-end"
 _REQUEST_TIMEOUT_S = 35.0
+# The emulator looks four times a second (emulator_at_once.py), but the machine may be busy.
+_FIRED_S = 60.0
+_FIRED_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,10 @@ class Stack:
 
     def function_name(self, logical_id: str) -> str:
         """The real name of the function that the template calls `logical_id`."""
-        found = self.client("cloudformation").describe_stack_resource(
-            StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
-        )
-        name: str = found["StackResourceDetail"]["PhysicalResourceId"]
-        return name
+        return self._physical_id(logical_id)
 
     def invoke(self, logical_id: str, event: Mapping[str, object] | None = None) -> Any:
-        """Invoke a function at once, as its schedule would, and return its result.
+        """Invoke a function at once, without its schedule (for that see `fire`), and return its result.
 
         LocalError with the function's own error when it fails.
         """
@@ -116,6 +117,29 @@ class Stack:
             )
         return result
 
+    def fire(self, logical_id: str) -> None:
+        """Have the Scheduler run a schedule of the template now; returns when it has.
+
+        By a copy that is due at once: the same target, role, input and retries. Only the time is another one.
+        LocalError when the Scheduler does not.
+        """
+        scheduler = self.client("scheduler")
+        own = scheduler.get_schedule(Name=self._physical_id(logical_id))
+        copy = f"at-once-{uuid.uuid4().hex}"
+        scheduler.create_schedule(
+            Name=copy,
+            ScheduleExpression="at(2026-01-01T00:00:00)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=own["Target"],
+            State=own["State"],
+            ActionAfterCompletion="DELETE",
+        )
+        deadline = time.monotonic() + _FIRED_S
+        while scheduler.list_schedules(NamePrefix=copy)["Schedules"]:
+            if time.monotonic() > deadline:
+                raise LocalError(f"The Scheduler did not run {logical_id} within {_FIRED_S:.0f} s.")
+            time.sleep(_FIRED_POLL_S)
+
     def sandbox(self, method: str, path: str, json: object = None) -> Any:
         """Call the sandbox's control API, `path` being below `/_sandbox`; LocalError when it refuses."""
         with requests.Session() as session:
@@ -127,6 +151,13 @@ class Stack:
             raise LocalError(f"The sandbox refused {method} {path} ({answer.status_code}): {answer.text[:200]}")
         return answer.json()
 
+    def _physical_id(self, logical_id: str) -> str:
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
+        )
+        name: str = found["StackResourceDetail"]["PhysicalResourceId"]
+        return name
+
 
 @contextlib.contextmanager
 def running(
@@ -135,11 +166,12 @@ def running(
     port: int | None = None,
     sandbox_port: int = 0,
     steps: Steps | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Stack]:
     """Start emulator and sandbox, build, deploy, fill the secret; yield the stack; stop everything.
 
-    `name` separates stacks that run side by side (logs are in build/local/<name>/). Without ports, free ones are
-    taken. LocalError, one plain sentence, when something does not work.
+    `name` separates stacks that run side by side (logs are in build/local/<name>/); those of one `run_id` are built
+    once. Without ports, free ones are taken. LocalError, one plain sentence, when something does not work.
     """
     shown = steps or QuietSteps()
     with contextlib.ExitStack() as started:
@@ -150,7 +182,7 @@ def running(
             seed = providers.seed()
             sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed))
         given = _settings(endpoint, sandbox_url)
-        deployment.build_and_deploy(name, endpoint, given, shown)
+        deployment.build_and_deploy(name, endpoint, given, shown, run_id=run_id)
         with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
             stack = _described(name, endpoint, sandbox_url, given, seed)
             stack.sandbox("PUT", "/paypay/webhooks", json=_webhook_urls(stack.outputs))

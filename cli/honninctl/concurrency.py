@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # Functions that WebhookReservedConcurrency and WebhookProvisionedConcurrency are for, each.
 _WEBHOOKS = 5
-# Batches of recon notices at once: MaximumConcurrency of ReconNoticeSource in template.yaml.
+# Batches of recon notifications at once: MaximumConcurrency of ReconNoticeSource in template.yaml.
 _NOTICES = 2
 # The merchant API and the scheduled functions beside the queues: an estimate.
 _OTHERS = 20

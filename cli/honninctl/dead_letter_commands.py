@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = False) -> ExitCode:
-    """What is parked in each queue, and of what it failed. Reading takes nothing away.
+    """What is in each dead-letter queue, and why it failed. Reading takes nothing away.
 
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}]}. Exit code 1 when there are any.
@@ -75,7 +75,7 @@ def show(
     queue: QueueOption = None,
     reveal: RevealOption = False,
 ) -> None:
-    """One dead letter, with its event. Exit code 3 when none is parked under that id.
+    """One dead letter, with its event. Exit code 3 when there is none under that id.
 
     JSON: one element of the list.
     """
@@ -111,7 +111,7 @@ def redrive_letters(
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
     if discard and queue and queue not in RUNS:
-        raise UsageError(f"--discard is for failed runs; what is parked in {queue} is put back")
+        raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
     places = _places(cli, queue)
     moved = _put_back(cli, places, yes=yes)
     if moved is None:
@@ -157,7 +157,7 @@ def _stayed(cli: Cli, places: Places) -> bool:
     """Whether letters are left, which is said: without it, nothing to move would look like nothing there."""
     left = {queue: number for queue, number in dead_letters.counts(cli.deployment, places).items() if number}
     for queue, number in left.items():
-        cli.screen.note(f"{queue}: about {number} stay: parked meanwhile, or hidden by another reader for two minutes.")
+        cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for two minutes.")
     return bool(left)
 
 
@@ -189,7 +189,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         (each["queue"], each["sentAt"], each["errorType"], dead_letters.about(each), each["messageId"])
         for each in found
     ]
-    cli.screen.table(("queue", "parked at (UTC)", "error", "about", "message"), rows)
+    cli.screen.table(("queue", "moved at (UTC)", "error", "about", "message"), rows)
     for queue in Queue:
         letters = [each for each in found if each["queue"] == queue]
         _show_counts(cli, queue, Counter(each["errorType"] for each in letters))

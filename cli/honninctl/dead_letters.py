@@ -1,4 +1,4 @@
-"""The four dead-letter queues: what is parked in each. Bodies carry ids only; PayPay's are masked all the same."""
+"""The four dead-letter queues: what is in each. Bodies carry ids only; PayPay's are masked all the same."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ OUTPUTS = {
     Queue.RECON_DOWNLOAD: "ReconDownloadDeadLetterQueueUrl",
 }
 
-# Whose failed runs lie there, by logical id. A stack of an older version parked recon_download's with the schedule's.
+# Whose failed runs lie there, by logical id. A stack of an older version puts recon_download's with the schedule's.
 RUNS: Mapping[Queue, tuple[str, ...]] = {
     Queue.SCHEDULE: ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction"),
     Queue.RECON_DOWNLOAD: ("ReconDownloadFunction",),
@@ -74,7 +74,7 @@ def find(deployment: Deployment, only: Queue | None = None) -> Places:
 def letters(
     deployment: Deployment, places: Places, *, reveal: bool = False, seen: Callable[[int], None] = lambda _: None
 ) -> list[dict[str, Any]]:
-    """All parked messages, the oldest first; they stay parked. `seen` is called with each number read.
+    """All messages there, the oldest first; they stay there. `seen` is called with each number read.
 
     Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}`. `event` is the
     envelope, `file` the key of a recon file, `function` whose run failed; null for what it is not. With `reveal` also
@@ -85,7 +85,7 @@ def letters(
 
 
 def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -> dict[str, Any]:
-    """The parked message of that message id or event id. Raises `NotFoundError` when none is parked under it."""
+    """The message of that message id or event id. Raises `NotFoundError` when there is none."""
     for queue, message in _messages(deployment, places, lambda _: None):
         event = _event(message["Body"]) or {}
         if name in (message["MessageId"], event.get("event_id")):
@@ -94,12 +94,12 @@ def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -
 
 
 def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:
-    """About how many messages are parked in each queue (SQS counts roughly)."""
+    """About how many messages are in each queue (SQS counts roughly)."""
     return {queue: waiting(deployment, url) for queue, url in places.urls.items()}
 
 
 def count(deployment: Deployment) -> int:
-    """About how many messages are parked in all queues."""
+    """About how many messages are in all queues."""
     return sum(counts(deployment, find(deployment)).values())
 
 
@@ -115,7 +115,7 @@ def waiting(deployment: Deployment, url: str) -> int:
 
 
 def error_type(message: Mapping[str, Any]) -> str:
-    """Why a message is parked: what Honnin's processor, the Scheduler or Lambda wrote beside it, or did not."""
+    """Why a message is there: what Honnin's processor, the Scheduler or Lambda wrote beside it, or did not."""
     attributes = message.get("MessageAttributes", {})
     for name in ("errorType", "ERROR_CODE"):
         if name in attributes:
@@ -246,7 +246,7 @@ def _said(message: Mapping[str, Any]) -> str | None:
 
 def _shown(event: dict[str, Any], *, reveal: bool) -> dict[str, Any]:
     detail = {name: masking.url(text) if "://" in text else text for name, text in event.get("detail", {}).items()}
-    # At PayPay the subject is a userAuthorizationId, but for a recon notice: there it is the file's type.
+    # At PayPay the subject is a userAuthorizationId; in a notification of a recon file it is the file's type.
     names_person = event["provider"] == "paypay" and event["kind"] != "recon_file"
     subject = masking.authorization(event["subject"], reveal=reveal) if names_person else event["subject"]
     name = masking.event_id(event["event_id"], reveal=reveal)

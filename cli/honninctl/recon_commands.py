@@ -39,7 +39,7 @@ _LEGEND = {
     DayState.REPAIRING: "so many are still waiting to be read",
     DayState.LATE: "compared after 10:15 of the next day",
     DayState.MISSING: "never announced: ask PayPay to resend it",
-    DayState.INVALID: "not to be believed; repaired nothing",
+    DayState.INVALID: "invalid; repaired nothing",
     DayState.EXPIRED: "announced, and not fetched within its two hours",
     DayState.REFUSED: "its address broke a rule",
     DayState.TOO_LARGE: "over the size limit",
@@ -109,7 +109,7 @@ def calendar(
     """The last days × the file types: compared, repaired, late, missing.
 
     JSON: {"days": [{"day", "fileType", "state", "late", "missed", "repaired", "waiting", "reason"}]}, newest first.
-    Exit code 1 when one of the last 7 days, which PayPay can still resend, has a hole.
+    Exit code 1 when one of the last 7 days, which PayPay can still resend, is missing.
     """
     found = recon.calendar(cli.deployment, days, datetime.now(UTC))
     if cli.screen.as_json:

@@ -57,7 +57,7 @@ def move(
     begun_ms = _now_ms(sqs, source_url)
     done: Counter[str] = Counter()
     while message := _next(sqs, source_url):
-        # What is parked anew meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
+        # What is moved there meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
         # order: older ones may come behind it.
         if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
             continue

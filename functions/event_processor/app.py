@@ -10,13 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
+from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.client import VexoraClient
@@ -26,7 +27,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Process one SQS batch; the answer names the messages that must come again."""
     _processor().begin_batch()
     answer = worker.run(
-        event, context, process=_processor().process, queue=_queue(event), count_failure=_store().events.count_failure
+        event,
+        context,
+        parse=Event.from_json,
+        process=_processor().process,
+        queue=_queue(event),
+        count_failure=_store().events.count_failure,
     )
     _processor().end_batch()
     return answer
@@ -49,10 +55,12 @@ def _processor() -> EventProcessor:
                 Vault(settings().personal_data_bucket),
                 Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
             ),
-            recon_files=ReconFiles(
-                settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files
-            ),
             now=_now,
+        ),
+        recon=ReconNotifications(
+            store,
+            ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
+            _now,
         ),
         sweep=ErasureSweep(store, Vault(settings().personal_data_bucket)),
         publisher=Publisher(settings().event_bus, store),

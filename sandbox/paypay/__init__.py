@@ -93,7 +93,7 @@ recon_retries           the same                                                
 recon_url_ttl_s         life of a file's URL, seconds, read when it is announced                      7200
 recon_notice            of a night's file: sent, late, missing, wrong_type (names another fileType),  sent
                         wrong_name (the URL names a day long past); a resend is always true
-recon_notice_delay_s    how long a late notice takes; its URL and requestedAt are from before         3600
+recon_notice_delay_s    how long a late notification takes; its URL and requestedAt are older        3600
 recon_format            list of no_header, bom, quoted, lf, blank_last_line; read when it is made     []
 recon_transfer          whole, or a word or list of words out of                                      whole
                         slow (recon_bytes_per_s), no_range (Range is ignored), chunked (no

@@ -196,7 +196,7 @@ class Changes:
         if not {"fileType", "path"} <= texts.keys():
             raise ControlError(400, 'The body must be {"fileType": …, "path": …, "requestedAt": optional}.')
         requested_at = texts.get("requestedAt", str(int(self._core.clock.now())))
-        # Recon files are nobody's in particular: their notices are kept under a name of their own.
+        # Recon files belong to no user: their notifications are kept under a name of their own.
         user = self._register.user("recon")
         return self._notifier.announce(user, texts["fileType"], texts["path"], requested_at).view()
 

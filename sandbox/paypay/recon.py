@@ -26,7 +26,7 @@ PATH = "/paypay/recon"
 # Base document: "File retention period 1 week".
 RETENTION_S = 7 * 86400
 JST = timezone(timedelta(hours=9), "JST")
-# How far off the day is that a notice with a wrong name speaks of; no file is kept for so long.
+# A wrong name in a notification has a day so far off; no file is kept for so long.
 _WRONG_NAME_DAYS = 30
 
 
@@ -53,7 +53,7 @@ RECON_TYPES: Mapping[str, ReconType] = {
 class ReconFile:
     """One file that PayPay keeps. `rows` is None where bytes were put by hand; `made_at` is in epoch seconds.
 
-    `path` is the URL of the last notice and `expires_at` (epoch seconds) its end, None before the first one.
+    `path` is the URL of the last notification and `expires_at` (epoch seconds) its end, None before the first one.
     `requests` counts the downloads since then, or since new content was put or the transfer dials were changed
     (`played` holds those).
     """
@@ -71,7 +71,7 @@ class ReconFile:
     played: object = None
 
     def view(self) -> dict[str, object]:
-        """Return it ready for JSON; `notice` is waiting, delivered or dropped, None where none was made."""
+        """Return it ready for JSON; `notice`: its notification is waiting, delivered or dropped, None without one."""
         notice = None if self.notification is None else self.notification.view()["outcome"]
         expires = None if self.expires_at is None else datetime.fromtimestamp(self.expires_at, UTC).isoformat()
         return {

@@ -78,7 +78,7 @@ class Notifier:
     def announce(self, user: User, file_type: str, path: str, requested_at: str, delay_s: float = 0.0) -> Notification:
         """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it.
 
-        `requested_at` is in epoch seconds; `delay_s` is how much later the notice is sent.
+        `requested_at` is in epoch seconds; `delay_s` is how much later the notification is sent.
         """
         fields = {
             "notification_type": "file.created",

@@ -1,27 +1,56 @@
-"""One deployed local stack for all end-to-end tests of a run."""
+"""A deployed local stack for the end-to-end tests: one for each half of them, so that two cores run them side by side.
+
+With `pytest -n 2` each half is a worker's, on a stack of its own. In one process (a file alone, say)
+one stack serves all.
+"""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import local.stack
+from local import providers
 from local.providers import SEED_VARIABLE
 from local.stack import Stack
+from tests.e2e.halves import Halves
 
-_seeds: list[int | None] = []
+# A first test waits for its stack, and a machine may be busy with something else.
+_TIMEOUT_S = 300
+
+
+def pytest_configure() -> None:
+    """One seed for the sandboxes of both halves: what pytest starts inherits it."""
+    if not os.environ.get(SEED_VARIABLE):
+        os.environ[SEED_VARIABLE] = str(providers.seed())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say by which seed the sandbox was unkind, so that a failure can be repeated."""
-    for seed in _seeds:
-        terminalreporter.write_line(f"the sandbox was unkind by the seed {seed} (repeat it: {SEED_VARIABLE}={seed})")
+    seed = os.environ[SEED_VARIABLE]
+    terminalreporter.write_line(f"the sandbox was unkind by the seed {seed} (repeat it: {SEED_VARIABLE}={seed})")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
+    """With `-n 2`: a half for each worker."""
+    return Halves(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the time that a busy machine needs, unless it says itself how much."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The real `sam build && sam deploy` on the emulator with IAM enforced, and the provider sandbox."""
     # A name of its own lets two runs go on side by side in one work tree.
-    with local.stack.running(os.environ.get("HONNIN_E2E_STACK", "e2e")) as running:
-        _seeds.append(running.sandbox_seed)
+    name = os.environ.get("HONNIN_E2E_STACK", "e2e")
+    worker, run_id = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    with local.stack.running(f"{name}-{worker}" if worker else name, run_id=run_id) as running:
         yield running

@@ -19,6 +19,6 @@ def test_it_ships_unchecked_bytecode_of_the_runtime_for_every_source(stack: Stac
 
 
 def test_it_leaves_boto3_to_the_runtime(stack: Stack) -> None:
-    assert (_LAYER / "honnin" / "store.py").is_file()
+    assert (_LAYER / "honnin" / "store" / "__init__.py").is_file()
     for name in ("boto3", "botocore", "s3transfer"):
         assert not list(_LAYER.glob(f"{name}*")), name

@@ -157,11 +157,11 @@ def test_sign_explains_the_very_signatures_that_the_sandbox_accepts(stack: Stack
     answer = subprocess.run(
         ["curl", "-sS", "--noproxy", "*", "-H", f"Authorization: {header}", url],
         capture_output=True,
-        text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
-    assert json.loads(answer.stdout)["resultInfo"]["code"] == "INVALID_USER_AUTHORIZATION_ID"  # not UNAUTHORIZED
+    # Not UNAUTHORIZED. In bytes: the sandbox may begin with a BOM, and say a message in Shift_JIS.
+    assert re.search(rb'"code"\s*:\s*"INVALID_USER_AUTHORIZATION_ID"', answer.stdout), answer.stdout
     line = f"curl '{url}' -H 'Authorization: {header}'"
     assert honninctl(stack, "sign", "paypay", "-", given=line).code == 0
     assert honninctl(stack, "sign", "paypay", line.replace("/v2/", "/v1/")).code == 1

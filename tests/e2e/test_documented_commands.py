@@ -29,11 +29,12 @@ from local.deployment import STACK_NAME
 from local.stack import Stack
 from tests import documents
 from tests.documents import ROOT, Command
+from tests.e2e import schedules
 from tests.tables import template
 
 pytestmark = pytest.mark.e2e
 
-# The scheduled download runs every minute; after it come the comparison and the repair.
+# Its commands, a download, the comparison and the repair.
 _SESSION_S = 280
 # Between the outputs of two commands, with the exit code of the one before.
 _END = "\x1e"
@@ -113,7 +114,7 @@ def _credentials(stack: Stack) -> dict[str, str]:
 # --- the README's session ---
 
 
-@pytest.mark.timeout(_SESSION_S + 60)
+@pytest.mark.timeout(_SESSION_S + 300)  # the first test of its half waits for the stack, too
 def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, tmp_path: Path) -> None:
     """In one shell, in order, and prints what the README says. Only what the README leaves open is filled in."""
     said = [command for block in documents.session() for command in documents.commands(block.text)]
@@ -122,7 +123,8 @@ def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, t
     pieces = [f"{_filled(each.script, stack)}\nprintf '{_END}%d\\n' $?\n" for each in said]
     script.write_text("set -u -o pipefail\n" + "".join(pieces), encoding="utf-8")
 
-    done = _shell(script, stack)
+    with schedules.firing(stack, "ReconDownloadFunctionEvery5Minutes"):
+        done = _shell(script, stack)
 
     outputs = re.split(f"{_END}(\\d+)\n", done.stdout)
     assert len(outputs) == 2 * len(said) + 1, f"stopped at: {said[len(outputs) // 2].script}\n{done.stderr}"

@@ -1,4 +1,4 @@
-"""Run last (by its name): nothing personal, and no secret, is in any log group of the whole end-to-end run."""
+"""Run last (by its name), on the stack of each half: nothing personal, and no secret, is in any log group of it."""
 
 import re
 
@@ -6,6 +6,7 @@ import pytest
 
 from local import providers
 from local.stack import Stack
+from tests.e2e.halves import HALVES
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +32,10 @@ def _authorization_ids(stack: Stack) -> set[str]:
     return found
 
 
-def test_no_log_record_of_the_run_holds_a_person_a_token_a_signature_or_an_authorization_id(stack: Stack) -> None:
+@pytest.mark.parametrize("half", HALVES)
+def test_no_log_record_of_the_run_holds_a_person_a_token_a_signature_or_an_authorization_id(
+    stack: Stack, half: str
+) -> None:
     text = "\n".join(_records(stack))
     assert "EventQueued" in text, "the net holds: what the webhooks say is in it"
     assert not [each for each in _authorization_ids(stack) if each in text]

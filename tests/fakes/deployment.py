@@ -156,6 +156,7 @@ class Deployment:
             "PersonalDataBucket": "personal-data",
             "ReconBucket": "recon",
             "CompareQueue": compare_queue,
+            "CompareDeadLetterQueue": self.sqs.create_queue(QueueName="CompareDeadLetterQueue")["QueueUrl"],
             "AlarmTopic": self._alarm_topic(),
             "StateTable": create_table(self.dynamodb, "StateTable"),
             "IdempotencyTable": create_table(self.dynamodb, "IdempotencyTable"),

@@ -127,20 +127,22 @@ class UnrecordedStore(Store):
 class HastyNotifications(PayPayNotifications):
     """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
-        """Pretend at once that the effect is in the table."""
-        effect = super().effect(event)
-        self.written()
-        return effect
+    def decide(self, event: Event) -> Effect | Unattached | Dropped:
+        """Pretend at once that the decision is in the table."""
+        decision = super().decide(event)
+        if isinstance(decision, Effect):
+            self.committed(decision)
+        return decision
 
 
 class HastyProcessor(EventProcessor):
     """Publishes a change, then writes it."""
 
-    def _write(self, effect: Effect | Unattached | Announcement) -> None:
-        if isinstance(effect, Effect) and effect.change:
-            self._publisher._put(KYC_STATUS_CHANGED, effect.change)
-        super()._write(effect)
+    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+        decision = super()._decide(event)
+        if isinstance(decision, Effect) and decision.change:
+            self._publisher._put(KYC_STATUS_CHANGED, decision.change)
+        return decision
 
 
 class SilentProcessor(EventProcessor):

@@ -683,7 +683,8 @@ def test_with_too_little_time_the_rest_comes_at_once_in_the_next_run(
 ) -> None:
     everybody = ids(64)
     recon.arrive(recon.listing(*everybody))
-    assert len(recon.compare(*[900_000] * 5, 59_999)) == 1
+    # The worker asks for the time left once, the comparison before each shard.
+    assert len(recon.compare(*[900_000] * 6, 59_999)) == 1
     assert recon.file().shards_done == set(SHARDS[:5])
     assert recon.file().state == "STORED"
     assert stack.published() == []
@@ -728,7 +729,7 @@ def test_without_time_for_one_shard_nothing_is_lost(recon: ReconDay, stack: Depl
 def test_after_a_failure_the_next_run_completes_with_nothing_missing_and_nothing_doubled(
     stack: Deployment, recon: ReconDay, calls: Calls, monkeypatch: pytest.MonkeyPatch, operation: str, call: int
 ) -> None:
-    monkeypatch.setattr("honnin.recon.arrival.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
     heard, missed = ids(16), ids(32, 101)
     recon.heard(*heard)
     recon.arrive(recon.listing(*heard, *missed))
@@ -751,7 +752,7 @@ def test_after_a_failure_the_next_run_completes_with_nothing_missing_and_nothing
 def test_a_failure_after_the_report_loses_neither_the_reminder_nor_the_event(
     stack: Deployment, recon: ReconDay, calls: Calls, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    monkeypatch.setattr("honnin.recon.arrival.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
     recon.arrive(recon.listing(A))
     calls.fail(operation)
     assert len(recon.compare()) == 1
@@ -766,7 +767,7 @@ def test_a_failure_after_the_report_loses_neither_the_reminder_nor_the_event(
 def test_a_reminder_that_is_faster_than_the_second_try_does_not_swallow_the_event(
     stack: Deployment, recon: ReconDay, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("honnin.recon.arrival.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
     recon.arrive(recon.listing(A))
     calls.fail("PutEvents")
     assert len(recon.compare()) == 1
@@ -780,10 +781,28 @@ def test_a_reminder_that_is_faster_than_the_second_try_does_not_swallow_the_even
     assert len(stack.published()) == 1
 
 
+def test_a_file_that_fails_three_times_is_among_the_dead_letters_of_comparisons(
+    stack: Deployment, recon: ReconDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
+    monkeypatch.setattr("honnin.recon.compare.deal", breaks)
+    recon.arrive(recon.listing(A))
+
+    assert [len(recon.compare()) for _ in range(3)] == [1, 1, 0]
+
+    [parked] = stack.receive("CompareDeadLetterQueue")
+    assert json.loads(parked["Body"])["Records"][0]["s3"]["object"]["key"] == recon.file_id().key
+    assert parked["MessageAttributes"]["errorType"]["StringValue"] == "RuntimeError"
+    assert stack.receive("CompareQueue") == []
+
+
 def test_a_shard_whose_result_is_written_is_not_compared_anew(
     stack: Deployment, recon: ReconDay, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("honnin.recon.arrival.worker.backoff_s", lambda receives: 0)
+    monkeypatch.setattr("honnin.worker.backoff_s", lambda _receives, **_: 0)
     [alone] = [each for each in ids(200) if ledger_shard(each.encode()) == "0"][:1]
     recon.arrive(recon.listing(alone))
     calls.fail("SendMessageBatch")

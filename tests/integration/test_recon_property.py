@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from requests.structures import CaseInsensitiveDict
 
-from honnin import times, webhook
+from honnin import times, webhook, worker
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.event import Event
 from honnin.http_client import Answer
@@ -38,13 +39,13 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon import compare, deadline, repair, report
+from honnin.recon import arrival, compare, deadline, repair, report
 from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison, Dealt
 from honnin.recon.download import Downloads, Source
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.secret_store import PayPayCredentials
@@ -59,6 +60,7 @@ from sandbox.delivery import Answer as MerchantAnswer
 from sandbox.delivery import UndeliveredError
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.register import Change as Happened
+from tests.fakes import FakeLambdaContext
 from tests.fakes.deployment import sqs_record
 from tests.integration.simulation import (
     Boundary,
@@ -303,6 +305,7 @@ class World:
         s3 = cast("S3Client", guard(self.objects))
         bucket = ReconBucket("recon", s3)
         compare_queue = cast("SQSClient", guard(Mailbox(self.to_compare)))
+        self._compare_queue = worker.Queue("compare", "dead", compare_queue)
         events_queue = cast("SQSClient", guard(Mailbox(self.events)))
         alarm = ResendAlarm("topic", lambda: Letterhead("", "", None), cast("SNSClient", Mailbox(self.letters)))
         self._client = PayPayClient(
@@ -322,9 +325,9 @@ class World:
                 store=self.store,
                 client=self._client,
                 archive=archive,
-                recon_files=ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True),
                 now=clock,
             ),
+            recon=ReconNotifications(self.store, ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True), clock),
         )
         source = Source(("127.0.0.1",), 1_000_000, loopback=True)
         self._downloads = self._parts.downloads(store=self.store, bucket=bucket, source=source, alarm=alarm, now=clock)
@@ -475,7 +478,13 @@ class World:
         left = iter([900_000] * shards)
         message = {"MessageId": "m", "ReceiptHandle": "r", "Body": body, "Attributes": {"ApproximateReceiveCount": "1"}}
         try:
-            answer = self._arrivals.run({"Records": [sqs_record(message)]}, lambda: next(left, 0))
+            answer = worker.run(
+                {"Records": [sqs_record(message)]},
+                FakeLambdaContext(900_000),
+                parse=arrival.parse,
+                process=partial(self._arrivals.take, left_ms=lambda: next(left, 0)),
+                queue=self._compare_queue,
+            )
         finally:
             self._run_began = outer
         if not answer["batchItemFailures"] and not again and body in self.to_compare:
@@ -756,7 +765,7 @@ def bench() -> Iterator[Bench]:
     """One moto and one sandbox for all schedules; moto is not safe under threads: there is one here."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
-        modules = ("events", "paypay.notification", "recon.arrival", "recon.compare", "recon.download")
+        modules = ("processor", "paypay.notification", "recon.arrival", "recon.compare", "recon.download")
         for name in (*modules, "recon.notification"):
             environment.setattr(f"honnin.{name}.count", lambda *_texts, **_fields: None)
         environment.setattr("honnin.webhook._emit", lambda *_texts, **_fields: None)

@@ -376,6 +376,9 @@ def test_the_dashboard_shows_what_an_operator_asks_for() -> None:
         "Ack latency, p99",
         "Dead letters",
         "Provider errors",
+        "Recon files",
+        "Account links refused",
+        "Erased",
     ]
     assert all(each["properties"]["region"] == {"Ref": "AWS::Region"} for each in _widgets())
 
@@ -391,13 +394,62 @@ def test_widgets_lie_beside_each_other() -> None:
     assert max(x for x, _ in cells) < 24, "a dashboard is 24 wide"
 
 
-@pytest.mark.parametrize("search", _searches())
-def test_a_search_finds_metrics_that_exist(search: str) -> None:
+def _searched(search: str) -> tuple[str, frozenset[str]]:
+    """The name of the metric that a search is for, and the names of its dimensions."""
     found = re.fullmatch(
         r"SEARCH\('\{Honnin,([\w,]+)\} MetricName=\"(\w+)\" service=\"honnin-test\"', 'Sum', 300\)", search
     )
     assert found, search
-    assert frozenset(found[1].split(",")) in _counted()[found[2]]
+    return found[2], frozenset(found[1].split(","))
+
+
+@pytest.mark.parametrize("search", _searches())
+def test_a_search_finds_metrics_that_exist(search: str) -> None:
+    name, dimensions = _searched(search)
+    assert dimensions in _counted()[name]
+
+
+def test_the_dashboard_stays_small() -> None:
+    """A widget shows at most 500 metrics; nobody can tell more than a dozen lines apart."""
+    assert max(len(each["properties"]["metrics"]) for each in _widgets()) <= 12
+
+
+# --- nothing is counted for nobody ---
+
+
+def _read() -> set[tuple[str, frozenset[str]]]:
+    """Name and dimensions of every metric of ours that an alarm or the dashboard looks at."""
+    seen = [each for alarm in _alarms().values() for each in _alarm_metrics(alarm)] + [*_dashboard_metrics()]
+    ours = {(name, frozenset(dimensions)) for namespace, name, dimensions in seen if namespace.startswith("Honnin")}
+    return ours | {_searched(each) for each in _searches()}
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions"),
+    [pytest.param(name, each, id=name) for name, found in sorted(_counted().items()) for each in found],
+)
+def test_a_metric_that_the_code_counts_is_read(name: str, dimensions: frozenset[str]) -> None:
+    """By an alarm or the dashboard, with all of its dimensions: CloudWatch finds it under these only."""
+    assert (name, dimensions) in _read(), f"nobody reads {name} by {sorted(dimensions)}: read it or delete it"
+
+
+@pytest.mark.parametrize("name", sorted(_filtered()))
+def test_a_metric_that_a_filter_counts_is_read(name: str) -> None:
+    assert (name, frozenset()) in _read()
+
+
+def test_what_the_code_emits_is_all_found() -> None:
+    """An emission whose name is not written out at the call would be counted for nobody, unseen."""
+    for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _EMITTING:
+                assert not _is_observability(node.func.value), f"{path}: import the function, not the module"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _EMITTING:
+                assert path.name == "observability.py" or [*_names(node.args[0])], f"{path}:{node.lineno}"
+
+
+def _is_observability(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "observability"
 
 
 def test_nothing_but_a_substitution_holds_a_dollar() -> None:

@@ -93,6 +93,21 @@ def test_each_statement_names_one_resource_and_its_actions() -> None:
     assert checked > len(FOLDERS)
 
 
+@pytest.mark.parametrize("folder", [each for each in FOLDERS if re.fullmatch(r"paypay_\w+_webhook", each)])
+def test_each_webhook_of_paypay_knows_both_queues_and_may_send_to_them(folder: str) -> None:
+    # PayPay configures its four URLs by hand: any kind of notification may come to any of them.
+    variables = source_functions()[logical_id(folder)]["Environment"]["Variables"]
+    known = {name: variables[name]["Ref"] for name in ("EVENT_QUEUE_URL", "RECON_NOTICE_QUEUE_URL")}
+    may = [
+        statement["Resource"]["Fn::GetAtt"][0]
+        for role, statement in statements()
+        if role == f"{logical_id(folder)}Role" and statement["Action"] == "sqs:SendMessage"
+    ]
+
+    assert known == {"EVENT_QUEUE_URL": "EventQueue", "RECON_NOTICE_QUEUE_URL": "ReconNoticeQueue"}
+    assert sorted(may) == ["EventQueue", "ReconNoticeQueue"]
+
+
 def test_arm64_is_the_default_everywhere() -> None:
     assert template()["Parameters"]["Architecture"]["Default"] == "arm64"
     for function in resources("AWS::Lambda::Function").values():

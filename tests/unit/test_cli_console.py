@@ -675,7 +675,7 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
     shown = _text(_get(deployment, ""))
     assert "Something needs a person." in shown
     assert "missing or unusable: 1." in shown
-    assert "Parked as dead letters: 2." in shown
+    assert "In the dead-letter queues: 2." in shown
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     assert "Nothing needs a person" in _text(_get(deployment, ""))
@@ -750,7 +750,7 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     shown = _text(_get(deployment, "dead-letters"))
     for text in (
         *(
-            "Parked: 4.",
+            "In the dead-letter queues: 4.",
             "honninctl deadletters redrive --queue events",
             "honninctl deadletters redrive --queue compare",
         ),
@@ -786,7 +786,7 @@ def test_a_queue_that_an_older_stack_does_not_name_is_said(
     shown = _text(_get(deployment, "dead-letters"))
     assert "Failed runs of the recon download: not looked at. The stack is of an older version" in shown
     assert shown.count("not looked at") == 3
-    assert "Nothing is parked." in shown
+    assert "The dead-letter queues are empty." in shown
 
 
 # Two languages, one set of texts

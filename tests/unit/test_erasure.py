@@ -32,7 +32,6 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
@@ -166,7 +165,6 @@ class World:
                 store=self.store,
                 client=self.paypay,
                 archive=KycArchive(self.vault, Selfies(())),
-                recon_files=ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)),
                 now=self.tick,
             ),
             sweep=ErasureSweep(self.store, self.vault),

@@ -1,6 +1,7 @@
 """Nothing happens at import: no environment variable is read, no client built, no socket opened."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,3 +157,15 @@ def test_a_function_folder_holds_one_file() -> None:
     for handler in HANDLERS:
         files = sorted(path.name for path in (FUNCTIONS / handler).iterdir() if path.name != "__pycache__")
         assert files == ["app.py"]
+
+
+# What `honnin.store` may know: neither a provider, nor recon, nor anybody who uses it.
+STORE_KNOWS = {"aws", "errors", "observability", "status", "store", "times"}
+
+
+def test_the_store_knows_neither_providers_nor_recon() -> None:
+    for path in sorted((PACKAGE / "store").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        known = set(re.findall(r"^ *from honnin\.(\w+)", text, re.MULTILINE))
+        known |= set(re.findall(r"^ *from honnin import (\w+)", text, re.MULTILINE))
+        assert known <= STORE_KNOWS, path.name

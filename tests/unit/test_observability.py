@@ -48,10 +48,10 @@ def test_a_count_is_a_metric_in_embedded_format(capsys: pytest.CaptureFixture[st
 
 
 def test_a_count_is_one_unless_said_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
-    count("ReconFileStored")
+    count("UserErased")
 
     [record] = records(capsys)
-    assert record["ReconFileStored"] == [1.0]
+    assert record["UserErased"] == [1.0]
 
 
 def test_counts_do_not_pile_up_between_calls(capsys: pytest.CaptureFixture[str]) -> None:

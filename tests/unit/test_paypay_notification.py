@@ -23,7 +23,7 @@ from honnin.paypay.notification import PayPayNotifications, product_of
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.status import BY_RESULT_CODE, KycProduct
 from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
 from honnin.times import utc_text
@@ -55,7 +55,6 @@ class Bench:
             store=self.store,
             client=paypay or self.paypay,
             archive=KycArchive(Vault("vault", self.s3), Selfies(())),
-            recon_files=ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)),
             now=self.clock,
         )
         return EventProcessor(
@@ -64,6 +63,9 @@ class Bench:
             vexora=FakeVexora(),
             now=self.clock,
             paypay=rule,
+            recon=ReconNotifications(
+                self.store, ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)), self.clock
+            ),
         )
 
     def link(
@@ -598,7 +600,9 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
         }
-        told = worker.run({"Records": [record]}, FakeLambdaContext(), process=process, queue=queue)
+        told = worker.run(
+            {"Records": [record]}, FakeLambdaContext(), parse=Event.from_json, process=process, queue=queue
+        )
         assert queue.parked == {}
         if not told["batchItemFailures"]:
             return receives, now - hours * 3600

@@ -24,11 +24,11 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store, UserStatus
 from honnin.vault import Vault
-from honnin.webhook import MAX_BODY_BYTES
+from honnin.webhook import MAX_BODY_BYTES, PAYPAY_KINDS
 from tests.fakes import FakeBus, FakeVexora, LoopbackServer, Reply
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.handlers import load
@@ -36,6 +36,7 @@ from tests.tables import create_table
 
 HANDLERS = ("paypay_kyc_webhook", "paypay_risk_webhook", "paypay_account_status_webhook", "paypay_recon_webhook")
 SOURCE = "13.112.237.64"
+QUEUES = "https://sqs.ap-northeast-1.amazonaws.com/000000000000"
 USER = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 KYC = {
     "notification_type": "kyc_passport.kyc_info.updated",
@@ -84,6 +85,11 @@ class Ack:
             raise self.send_error
         self.queued.append(text)
         return "message-1"
+
+
+def _set_queues(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("EVENT_QUEUE_URL", f"{QUEUES}/events")
+    environment.setenv("RECON_NOTICE_QUEUE_URL", f"{QUEUES}/notices")
 
 
 @pytest.fixture
@@ -359,7 +365,7 @@ def test_a_requested_at_of_another_type_is_400(ack: Ack, value: object) -> None:
 @pytest.mark.parametrize("cidrs", ["", " , ", "192.0.2.1/24", "nonsense"])
 def test_a_list_of_addresses_that_cannot_be_read_lets_nobody_in(monkeypatch: pytest.MonkeyPatch, cidrs: str) -> None:
     monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", cidrs)
-    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    _set_queues(monkeypatch)
     request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
     assert load("paypay_kyc_webhook").lambda_handler(request, None)["statusCode"] == 403
 
@@ -413,6 +419,36 @@ def test_where_nothing_valid_remains_every_call_is_refused_with_a_fault(
 # The queue
 
 
+@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize(
+    ("fields", "queue"),
+    [
+        (KYC, "events"),
+        (KYC | {"notification_type": "kyc_passport.risk.update"}, "events"),
+        (KYC | {"notification_type": "kyc_passport.account_status.updated"}, "events"),
+        (KYC | {"notification_type": "file.deleted"}, "events"),
+        (RECON, "notices"),
+    ],
+)
+def test_the_queue_is_chosen_by_the_kind_whatever_url_it_came_to(
+    monkeypatch: pytest.MonkeyPatch, name: str, fields: dict[str, Any], queue: str
+) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def send(url: str, body: str) -> str:
+        sent.append((url, Event.from_json(body).kind))
+        return "m-1"
+
+    monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", f"{SOURCE}/32")
+    _set_queues(monkeypatch)
+    monkeypatch.setattr(webhook, "send_message", send)
+    request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(fields)}
+
+    assert load(name).lambda_handler(request, None)["statusCode"] == 200
+
+    assert sent == [(f"{QUEUES}/{queue}", PAYPAY_KINDS.get(fields["notification_type"], "unrecognised"))]
+
+
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_no_character_that_sqs_refuses_is_queued(ack: Ack, character: str) -> None:
     # SQS API reference, SendMessage, MessageBody: #x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF.
@@ -442,7 +478,7 @@ def test_sqs_down_is_one_retry_and_503_within_a_second(
     monkeypatch: pytest.MonkeyPatch, replies: list[Reply], status: int, calls: int
 ) -> None:
     monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", f" 192.0.2.0/24 , {SOURCE}/32")
-    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    _set_queues(monkeypatch)
     handler = load("paypay_kyc_webhook").lambda_handler
     request = {"requestContext": {"identity": {"sourceIp": SOURCE}}, "body": json.dumps(KYC)}
     with LoopbackServer(*replies) as sqs:
@@ -659,7 +695,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return "m-1"
 
     monkeypatch.setenv("PAYPAY_SOURCE_CIDRS", f"{SOURCE}/32")
-    monkeypatch.setenv("EVENT_QUEUE_URL", "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events")
+    _set_queues(monkeypatch)
     monkeypatch.setattr(webhook, "send_message", send)
     return taken
 
@@ -686,11 +722,11 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
         store=store,
         client=UnknowingPayPay(),
         archive=KycArchive(Vault("vault", s3()), Selfies(())),
-        recon_files=recon_files or ReconFiles((), ()),
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
-    processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule)
+    recon = ReconNotifications(store, recon_files or ReconFiles((), ()), now)
+    processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule, recon=recon)
     for text in texts:
         processor.begin_batch()
         processor.process(Event.from_json(text))

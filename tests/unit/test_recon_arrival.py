@@ -3,19 +3,23 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
+from honnin import worker
+from honnin.errors import MissingSettingError
 from honnin.publish import Publisher
-from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon.arrival import Arrivals, CompareQueue, parse
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
-from tests.fakes import FakeBus, FakeQueueClient, FakeTopic
+from tests.fakes import FakeBus, FakeLambdaContext, FakeQueueClient, FakeTopic
 from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 FILE = FileId("kyc_passport_sync_recon", "2026-03-31", "a.csv")
 LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 MINUTE = 60
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutEvents")
 
 
 class Desk:
@@ -63,13 +68,20 @@ class Desk:
             "messageId": "m",
             "receiptHandle": "receipt",
             "body": body if isinstance(body, str) else json.dumps(body),
-            "attributes": {"ApproximateReceiveCount": str(receives)},
+            "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "1775012400000"},
             "messageAttributes": {},
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:compare",
             "awsRegion": "ap-northeast-1",
         }
-        return not self.arrivals.run({"Records": [record]}, lambda: left_ms)["batchItemFailures"]
+        answer = worker.run(
+            {"Records": [record]},
+            FakeLambdaContext(left_ms),
+            parse=parse,
+            process=partial(self.arrivals.take, left_ms=lambda: left_ms),
+            queue=worker.Queue("compare", "dead", self.queue.client),
+        )
+        return not answer["batchItemFailures"]
 
     def arrive(self, key: str = FILE.key, **how: int) -> bool:
         """Take S3's notification of an object."""
@@ -287,9 +299,49 @@ def test_a_failure_is_logged_by_its_type_alone(desk: Desk, capsys: pytest.Captur
 
     printed = capsys.readouterr().out
     assert "RuntimeError" in printed
-    assert "ReconCompareFailed" in printed
+    assert "UnexpectedError" in printed
+    assert '"frames":["_one' in printed.replace(" ", "")
     assert LINKED not in printed
     assert "signature" not in printed
+
+
+def test_what_no_retry_can_mend_is_among_the_dead_letters_at_the_third_failure(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.bus.failures += [RuntimeError(), RuntimeError(), RuntimeError()]
+    desk.put("userAuthorizationId\n")
+    assert not desk.arrive()
+    assert not desk.arrive(receives=2)
+    assert list(desk.queue.messages) == []
+
+    assert desk.arrive(receives=3)
+
+    [letter] = desk.queue.messages
+    assert letter["QueueUrl"] == "dead"
+    assert json.loads(letter["MessageBody"]) == {"Records": [{"s3": {"object": {"key": FILE.key}}}]}
+    assert letter["MessageAttributes"]["errorType"]["StringValue"] == "RuntimeError"
+    assert "EventParked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [MissingSettingError("RECON_BUCKET"), DENIED])
+def test_what_a_person_must_mend_waits_and_rings_the_alarm(
+    desk: Desk, error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.bus.failures.append(error)
+    desk.put("userAuthorizationId\n")
+
+    assert not desk.arrive(receives=20)
+
+    assert list(desk.queue.messages) == []
+    assert "ConfigurationFault" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '"text"', "null"])
+def test_what_is_no_message_of_the_queue_is_parked(desk: Desk, body: str) -> None:
+    assert not desk.take(body)
+    assert desk.take(body, receives=3)
+
+    assert [each["MessageBody"] for each in desk.queue.messages] == [body]
 
 
 def test_a_refused_reconcompleted_is_sent_again(desk: Desk) -> None:

@@ -3,26 +3,21 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from honnin.event import Event
-from honnin.paypay.notification import PayPayNotifications
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles, file_name
+from honnin.recon.notification import ReconFiles, ReconNotifications, file_name
 from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
 from honnin.store.recon import Recon
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
-
-if TYPE_CHECKING:
-    from honnin.paypay.archive import KycArchive
-    from honnin.paypay.client import PayPayClient
 
 KYC = "kyc_passport_sync_recon"
 RISK = "kyc_passport_risk_sync_recon"
@@ -462,17 +457,11 @@ def test_files_are_found_by_type_and_day(table: Table) -> None:
 
 def sent(table: Table, store: Store | None = None, *, days: int = 0, **fields: Any) -> Announcement:
     """What the processor makes of a notice that was asked for so many days after the first; it is recorded too."""
-    rule = PayPayNotifications(
-        store=store or table.store,
-        client=cast("PayPayClient", None),
-        archive=cast("KycArchive", None),
-        recon_files=FILES,
-        now=table.clock,
-    )
+    rule = ReconNotifications(store or table.store, FILES, table.clock)
     seconds = int(START.timestamp()) + days * 86_400
     came = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     notice = event(f"day-{days}", requested_at=str(seconds), received_at=came, **fields)
-    effect = rule.effect(notice)
+    effect = rule.decide(notice)
     assert isinstance(effect, Announcement)
     table.store.recon.announce(effect)
     return effect

@@ -59,6 +59,7 @@ def run(
     answer = worker.run(
         {"Records": list(messages)},
         FakeLambdaContext(*remaining_ms),
+        parse=Event.from_json,
         process=process,
         queue=queue,
         count_failure=count_failure,
@@ -285,6 +286,26 @@ def test_what_is_left_when_the_time_is_short_comes_again_at_once() -> None:
     assert queue.delays == {"b": 0, "c": 0}
     assert queue.parked == {}
     assert len(seen) == 1
+
+
+def test_what_was_not_ended_in_time_comes_again_at_once_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    queue = FakeQueue()
+    error = worker.NotEnoughTimeError("the rest comes in the next run")
+    assert run(message("a", receives=3), process=failing(error), queue=queue) == ["a"]
+    assert (queue.delays, queue.parked) == ({"a": 0}, {})
+    assert capsys.readouterr().out == ""
+
+
+# Messages of another kind
+
+
+def test_a_message_is_what_parse_reads_of_its_body() -> None:
+    seen: list[int] = []
+    queue = FakeQueue()
+    batch = {"Records": [message("a", body="7"), message("b", body="seven", receives=3)]}
+    answer = worker.run(batch, FakeLambdaContext(60_000), parse=int, process=seen.append, queue=queue)
+    assert (seen, answer["batchItemFailures"]) == ([7], [])
+    assert queue.parked == {"b": "MalformedEventError"}
 
 
 # Calls to SQS

@@ -12,7 +12,7 @@ from honninctl.deployment import Deployment
 
 
 class Cause(StrEnum):
-    """What lies behind a parked event. Each has its advice in the texts (`advice.<cause>`)."""
+    """What lies behind a dead letter. Each has its advice in the texts (`advice.<cause>`)."""
 
     TRIED_OUT = "tried_out"
     MALFORMED = "malformed"

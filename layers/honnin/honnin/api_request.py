@@ -1,4 +1,4 @@
-"""Reads one API Gateway proxy event once, so that Powertools and we cannot read it differently.
+"""Reads an API Gateway proxy event in one place, so that Powertools and our code see the same request.
 
 A REST API hands the path over as it was sent, percent-encoded, with the base path of a custom domain before it; query
 parameters come decoded; headers come under the names that the caller wrote.
@@ -24,7 +24,7 @@ _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 # One value of a header that may hold several; a comma within quotation marks separates nothing.
 _LISTED = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Stands for what is no UTF-8. No rule of a path parameter allows it, so it becomes a 422 of its field.
+# Takes the place of bytes that are not UTF-8. No path parameter may hold it, so the answer is a 422 of that field.
 _UNREADABLE = "\ufffd"
 
 
@@ -55,7 +55,7 @@ def read(event: Mapping[str, Any]) -> ApiRequest:
         _check_media_type(event)
         body = _json_object(event)
         plain |= {"body": json.dumps(body), "isBase64Encoded": False}
-    # Powertools compares the type as it is written: `Application/Json` would be of another type to it.
+    # Powertools compares letter by letter: to it, `Application/Json` is another type.
     plain["headers"] = _without_type(event.get("headers")) | {"Content-Type": "application/json"}
     plain["multiValueHeaders"] = _without_type(event.get("multiValueHeaders")) or None
     query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")
@@ -124,7 +124,7 @@ def _json_object(event: Mapping[str, Any]) -> dict[str, Any]:
             raw.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object
         )
         clean = json.dumps(value, ensure_ascii=False)
-        clean.encode()  # half a surrogate pair is no text that anybody could send on
+        clean.encode()  # half a surrogate pair cannot be encoded again
     except (binascii.Error, ValueError, RecursionError):
         raise UnreadableError(ProblemCode.BODY_NOT_JSON, "") from None
     if _UNREADABLE in clean:

@@ -36,7 +36,7 @@ class Settings:
         return parts
 
     def _valid(self, name: str, parts: tuple[str, ...], is_valid: Callable[[str], bool], rule: str) -> tuple[str, ...]:
-        """The parts that keep the rule. One that does not excludes itself only, and counts a configuration fault.
+        """The parts that keep the rule. A part that breaks it is left out and counts a configuration fault.
 
         Raises `InvalidSettingError` where there are parts, and none of them keeps it.
         """
@@ -81,12 +81,12 @@ class Settings:
 
     @cached_property
     def dead_letter_queue_url(self) -> str:
-        """URL of the queue where the processor parks what no retry can mend."""
+        """URL of the dead-letter queue, where a worker moves what no retry can mend."""
         return self._required("DEAD_LETTER_QUEUE_URL")
 
     @cached_property
     def recon_notice_queue_url(self) -> str:
-        """URL of the queue with PayPay's notices of recon files."""
+        """URL of the queue with PayPay's notifications of recon files."""
         return self._required("RECON_NOTICE_QUEUE_URL")
 
     @cached_property
@@ -211,7 +211,7 @@ class Settings:
 
     @cached_property
     def recon_recheck_all(self) -> bool:
-        """Whether users whose webhook was heard are read again, too."""
+        """Whether users whose webhook was received are read again, too."""
         return self._environ.get("RECON_RECHECK", "") == "all"
 
     @cached_property
@@ -231,7 +231,7 @@ class Settings:
 
     @cached_property
     def paypay_client_id(self) -> str:
-        """Our client id at PayPay, for letters to its support; empty where it is not set."""
+        """Our client id at PayPay, for resend requests; empty where it is not set."""
         return self._environ.get("PAYPAY_TOKEN_AUDIENCE", "").strip()
 
     @cached_property

@@ -27,14 +27,13 @@ from honnin.errors import (
     ProviderTimeoutError,
     UserAnswerError,
 )
-from honnin.event import Event, Provider
+from honnin.event import Event, Provider, repair_id
 from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
-from honnin.recon import repair
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, ReconFile, Store
+from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
 from honnin.vexora.event_ids import submission_of
@@ -183,7 +182,7 @@ class ErasureSweep:
         self._store = store
         self._vault = vault
 
-    def effect(self, event: Event) -> Dropped:
+    def decide(self, event: Event) -> Dropped:
         """Sweep. Many may write to the queue, so the event alone is no reason: it must name the user's certificate.
 
         Raises
@@ -200,9 +199,6 @@ class ErasureSweep:
             raise EventNotReadyError("the erasure broke off; repeat it")
         _swept(own[0], self._store, self._vault)
         return Dropped(event.event_id, "swept")
-
-    def written(self) -> None:
-        """Nothing to remember."""
 
 
 def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
@@ -236,7 +232,7 @@ def _repair_ids(user_authorization_id: str, *, until: str) -> Iterator[str]:
     for back in range(EVENT_KEPT.days + 1):
         day = (last - timedelta(days=back)).isoformat()
         for file_type in FILE_TYPES:
-            yield repair.event_id(ReconFile(file_type, day, "", ""), user_authorization_id)
+            yield repair_id(file_type, day, user_authorization_id)
 
 
 def sweep_later(queue_url: str, event: Event) -> None:

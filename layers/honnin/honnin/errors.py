@@ -12,7 +12,7 @@
     │   ├── InvalidFieldError         422, names the field and the rule
     │   ├── NotFoundError             404
     │   └── ConflictError             409, carries the present state
-    ├── ProviderError                 a provider said no, or nothing
+    ├── ProviderError                 a provider refused, or did not answer
     │   ├── ProviderRefusedError      final for this call
     │   │   ├── ProviderConfigurationError  our credentials, scopes or contract; a person must act
     │   │   ├── UserAnswerError       an answer about the user: it becomes a status
@@ -28,12 +28,12 @@
     │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
     │   │   └── ReconUrlRefusedError  the address of a recon file does
     │   └── FileNotFetchedError       too large, of another kind, or broken off
-    │       ├── FileGoneError         403, 404 or 410: the address is not good any more
+    │       ├── FileGoneError         403, 404 or 410: the address has ended
     │       └── FileTooLargeError     larger than the cap
     ├── ReconError
-    │   └── InvalidReconFileError     a recon file that cannot be believed: it repairs nothing
+    │   └── InvalidReconFileError     a recon file that is invalid: it repairs nothing
     └── EventError
-        ├── MalformedEventError       no retry can mend it: parked
+        ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
         ├── ConcurrentUpdateError     retryable: another worker was faster
         └── PublishError              retryable: the bus did not take it
@@ -241,7 +241,7 @@ class FileNotFetchedError(RemoteFileError):
 
 
 class FileGoneError(FileNotFetchedError):
-    """403, 404 or 410: the address is not good any more; only a new one helps."""
+    """403, 404 or 410: the address has ended; only a new one helps."""
 
 
 class FileTooLargeError(FileNotFetchedError):
@@ -253,7 +253,7 @@ class ReconError(HonninError):
 
 
 class InvalidReconFileError(ReconError):
-    """The file cannot be believed (not text, too many bad rows, another day or type): it repairs nothing.
+    """The file is invalid (not text, too many bad rows, another day or type): it repairs nothing.
 
     `sample` holds some of its bad rows: `line` and `reason`.
     """
@@ -272,7 +272,7 @@ class MalformedEventError(EventError):
 
 
 class EventNotReadyError(EventError):
-    """What the event depends on is still under way (a submission in flight). Later it will not be."""
+    """What the event depends on is still under way (a submission that has no answer yet). Try again later."""
 
     retryable = True
 

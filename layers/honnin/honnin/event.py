@@ -76,3 +76,8 @@ class Event:
         if not all(isinstance(value, str) and value for value in raw.values()):
             raise ValueError("an event has an empty field or one of the wrong type")
         return cls(**raw, detail=detail)
+
+
+def repair_id(file_type: str, day: str, user_authorization_id: str) -> str:
+    """The id of recon's event about one user of one file, so that it takes effect once, however often it is sent."""
+    return f"recon:{file_type}:{day}:{user_authorization_id}"

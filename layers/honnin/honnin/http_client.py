@@ -1,4 +1,4 @@
-"""Outbound HTTP: every call has a connect and a read time-out and one total deadline, and says what became of it.
+"""Outbound HTTP: each call has time-outs and one total deadline, and tells whether the request was sent.
 
 `requests` times out per socket read only: a name server that hangs, or a peer that drips a byte a second, would
 hold a Lambda for minutes. The exchange therefore runs in a thread of its own, and the caller waits for it until
@@ -91,7 +91,7 @@ class _Call:
             self.begun = True
 
     def give_up(self) -> None:
-        """From now on nothing is written. What had begun is cut off."""
+        """Write nothing from now on, and cut off a request that has begun."""
         with self._lock:
             self._given_up = True
             if self._socket is None:
@@ -237,7 +237,7 @@ def send(
         try:
             return once(fresh=True)
         except NotSentError:
-            # The second was not sent; the first may have arrived.
+            # The second try was not sent, but the first may have arrived.
             raise ProviderTimeoutError(provider, dead.message) from None
 
 
@@ -281,7 +281,7 @@ def _exchange(
                 # Python knows 100 only. What follows would be taken for the answer of the next call.
                 raise HTTPException("an interim answer")
             return Answer(response.status_code, response.headers, _read(provider, response))
-    # Time-outs, resets, broken transfers, names that cannot be encoded: whether it was sent says the flag, not these.
+    # Whatever the type (a time-out, a reset, a name that cannot be encoded): the flag tells whether it was sent.
     except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         text = f"no answer ({type(error).__name__})"
         if not call.begun:

@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote: what can be read is read, and nothing that comes out breaks anything later.
+"""Reading JSON that others wrote, as leniently as is safe: what comes out can always be written again.
 
 RFC 8259 lets a parser ignore a byte order mark (§8.1), and leaves open what a name given twice means (§4). A text
 that is damaged (another encoding, a character cut in half, half a surrogate pair) must not hide the code beside it.
@@ -27,7 +27,7 @@ def read(body: bytes, *, names_once: bool = False) -> Any:
 
     A byte order mark is ignored and UTF-16 and UTF-32 are recognised. What is not text becomes U+FFFD. NaN and the
     infinities are null; a number that Python cannot hold stays its digits. A name that an object gives twice with
-    two values says nothing: it is left out, or with `names_once` an error.
+    two values is left out, or with `names_once` an error.
 
     Raises
     ------

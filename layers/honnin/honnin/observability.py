@@ -38,5 +38,5 @@ def _emit(metric: str, unit: MetricUnit, value: float, dimensions: Mapping[str, 
 
 
 def loggable(event_id: str) -> str:
-    """An event id as it may be logged: recon's ends with an authorization id, which may not."""
+    """An event id as it may be logged: a repair's id ends with an authorization id, which is left out."""
     return ":".join(event_id.split(":")[:3]) + ":…" if event_id.startswith("recon:") else event_id

@@ -1,39 +1,36 @@
-"""How an event is applied: read the truth back, then one transaction, then publish.
-
-The envelope is `honnin.webhook.Event`. Whatever caused an event (webhook, poll, recon), it takes this path.
-
-Why the order of events does not matter: the user's version is read *before* the provider is asked, and the
-effect is written only if it is still the same. So every applied reading began after the one applied before it
-had ended, and the last one is the newest that anybody asked for. A worker that loses this race asks again.
-"""
+"""Applies events: each is routed to its provider's rule, and what the rule decides is committed once and published."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
+from honnin.commit import Commits
 from honnin.erasure import ErasureSweep
-from honnin.errors import ConcurrentUpdateError, MalformedEventError
+from honnin.errors import MalformedEventError
 from honnin.event import Event, Provider
 from honnin.observability import count
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
+from honnin.recon.notification import KIND as RECON_FILE
+from honnin.recon.notification import ReconNotifications
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
 
-# How long a worker goes on asking anew after losing races. Then the queue gives the event another time.
+# How long a worker goes on deciding again after lost races. Then the queue gives the event another time.
 _RACING = timedelta(seconds=5)
+
+# The rule of a provider takes every kind of event for which there is no rule of its own.
+_ANY_KIND = ""
 
 
 class Rule(Protocol):
-    """What the events of one provider do."""
+    """What the events of one provider, or of one kind, do."""
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
-        """Read the truth back and say what becomes of whom."""
-
-    def written(self) -> None:
-        """The last effect is in the table."""
+    def decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+        """Read the truth back and decide what the event does."""
 
 
 class EventProcessor:
@@ -47,18 +44,22 @@ class EventProcessor:
         vexora: VexoraClient,
         now: Callable[[], datetime],
         paypay: PayPayNotifications | None = None,
+        recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
+        self._commits = Commits(store, self._committed, now)
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
-        self._rules: dict[str, Rule] = {Provider.VEXORA: VexoraResults(store, vexora, now)}
-        if sweep:
-            self._rules[Provider.HONNIN] = sweep
-        if paypay:
-            self._rules[Provider.PAYPAY] = paypay
+        rules: dict[tuple[str, str], Rule | None] = {
+            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now),
+            (Provider.PAYPAY, _ANY_KIND): paypay,
+            (Provider.PAYPAY, RECON_FILE): recon,
+            (Provider.HONNIN, _ANY_KIND): sweep,
+        }
+        self._rules = {key: rule for key, rule in rules.items() if rule}
 
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
@@ -91,38 +92,29 @@ class EventProcessor:
             self._publisher.announce(record)
 
     def _apply(self, event: Event) -> None:
-        rule = self._rules.get(event.provider)
-        if rule is None:
-            raise MalformedEventError(f"no rule for {event.provider}")
-        begun = self._now()
-        while True:
-            effect = rule.effect(event)
-            if isinstance(effect, Dropped):
-                count("EventDropped", provider=event.provider, what=effect.what)
-                return
-            try:
-                self._write(effect)
-            except AlreadyAppliedError:
-                return
-            except ConcurrentUpdateError:
-                if self._now() - begun > _RACING:
-                    raise
-            else:
-                rule.written()
-                if effect.event_id == event.event_id:
-                    count("EventApplied", provider=event.provider, cause=event.cause)
-                    return
+        until = self._now() + _RACING
+        try:
+            decision = self._commits.run(partial(self._decide, event), until=until)
+            while decision.event_id != event.event_id:
+                # A link was healed, which is an effect of its own; now the event finds it.
+                decision = self._commits.run(partial(self._decide, event), until=until)
+        except AlreadyAppliedError:
+            return
+        if isinstance(decision, Dropped):
+            count("EventDropped", provider=event.provider, what=decision.what)
+        else:
+            count("EventApplied", provider=event.provider, cause=event.cause)
 
-    def _write(self, effect: Effect | Unattached | Announcement) -> None:
-        if isinstance(effect, Unattached):
-            self._store.events.keep(effect)
-            return
-        if isinstance(effect, Announcement):
-            self._store.recon.announce(effect)
-            return
-        self._store.events.apply(effect)
-        if effect.after.provider == Provider.PAYPAY:
-            self._request_id = effect.detail.get("requestId") or self._request_id
+    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+        rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
+        if rule is None:
+            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
+        return rule.decide(event)
+
+    def _committed(self, effect: Effect) -> None:
+        """The change of the event itself is published by its record, which also tells whether that was done before."""
         if effect.links:
-            # A healed link: an effect of its own, before that of the event that led to it.
             self._publisher.announce_or_leave(effect)
+        if self._paypay and effect.after.provider == Provider.PAYPAY:
+            self._request_id = effect.detail.get("requestId") or self._request_id
+            self._paypay.committed(effect)

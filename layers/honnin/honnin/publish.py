@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws, times
 from honnin.errors import ConcurrentUpdateError, PublishError
-from honnin.observability import count, loggable, logger
+from honnin.observability import loggable, logger
 from honnin.store import Effect, EventRecord, Store
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ class Publisher:
             self.announce(EventRecord(effect.event_id, effect.at, published=False, change=effect.change))
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning("change not published yet", event_id=loggable(effect.event_id), error=type(error).__name__)
-            count("PublishDelayed")
 
     def recon_completed(self, detail: Mapping[str, Any]) -> None:
         """Publish that a recon file was compared. Raises as `announce`."""

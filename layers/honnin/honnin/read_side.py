@@ -158,9 +158,9 @@ class TimelineView(AnswerModel):
 class ReconCounts(AnswerModel):
     """What a comparison found.
 
-    `missed` were never heard and are read again; `extra` were heard and are not in the file; `extraFirstHour` of these
-    came so soon after midnight that they may belong to the day before; `rechecked` were heard and are read again all
-    the same (ReconRecheck=all); `erasedUsers` were erased here and are left alone.
+    `missed`: in the file, no webhook received; they are read again. `extra`: a webhook was received, not in the file;
+    `extraFirstHour` of these came so soon after midnight that they may belong to the day before. `rechecked`: a webhook
+    was received, and they are read again all the same (ReconRecheck=all). `erasedUsers` were erased and are left alone.
     """
 
     rows: int

@@ -1,4 +1,4 @@
-"""Fetching a file from an address that others gave us, without becoming their way into our network.
+"""Fetching a file from an address that others gave us, without letting them reach into our network.
 
 The rules: https, a host on our list that is a name and no address, the default port, no credentials in the URL, no
 redirect followed, and the address that is really connected to must be public. The last rule is checked on the open

@@ -49,13 +49,13 @@ def paypay_credentials(*, refresh: bool = False) -> PayPayCredentials:
     return PayPayCredentials(
         api_key=_value(arn, values, "paypay_api_key"),
         api_secret=_value(arn, values, "paypay_api_secret"),
-        # Only reports to PayPay's support name it, so a deployment without it works.
+        # It is needed in resend requests only, so a deployment without it works.
         merchant_id=values.get("paypay_merchant_id", ""),
     )
 
 
 def paypay_merchant_id() -> str:
-    """Our merchant id at PayPay, for letters to its support; empty where it is not set.
+    """Our merchant id at PayPay, for resend requests; empty where it is not set.
 
     Raises `SecretUnreadableError` when the secret cannot be read.
     """
@@ -99,8 +99,8 @@ def _read(arn: str, *, refresh: bool) -> dict[str, str]:
 
 def _value(arn: str, values: dict[str, str], key: str) -> str:
     value = values.get(key, "").strip()
-    # Every value travels in a header or into a signature over ASCII: a full-width digit is a slip of the keyboard, and
-    # a line break one of the clipboard.
+    # Every value goes into a header or a signature over ASCII. A full-width digit is a typing mistake; a line break
+    # comes from copying.
     if not value or value == PLACEHOLDER or not (value.isascii() and value.isprintable()):
         raise SecretIncompleteError(arn, key)
     return value

@@ -77,7 +77,7 @@ class Vault:
     def _erase(self, prefix: str, read_until: str, keep: Collection[str], erased: Callable[[int], None]) -> int:
         client = self._given or aws.s3()
         found: list[Any] = []
-        # All are listed before the first is deleted, so that the pages do not move under us.
+        # All are listed before the first is deleted, so that deleting does not shift the pages.
         for page in client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
             found += [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         old = [

@@ -29,8 +29,8 @@ MAX_BODY_BYTES = 64 * 1024
 _NAMESPACE = "Honnin"
 _SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
-# Control characters, marks that turn the direction of text, and halves of surrogate pairs: in no id, in no log.
-# So are U+FFFE and U+FFFF, which SQS refuses in a message.
+# What may stand in no id and no log: control characters, marks that turn the direction of text, halves of surrogate
+# pairs, and U+FFFE and U+FFFF, which SQS refuses in a message.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 # A text that was not UTF-8 where it came from, or holds half a surrogate pair: not as it was signed.
@@ -45,7 +45,7 @@ PAYPAY_KINDS = {
     "file.created": "recon_file",
 }
 
-# typing itself would cost a cold ack 3 ms; type checkers know this name, and `type` is evaluated by nobody.
+# Importing typing would cost a cold ack 3 ms. Type checkers know this name; a `type` statement is not evaluated.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -75,7 +75,7 @@ def acknowledge_vexora_result(
     """Answer one result callback of Vexora: plain `OK` once the event is on the queue.
 
     Whoever has the token is queued, whatever the body holds, up to `MAX_BODY_BYTES`: what a callback looks like is not
-    published (docs/providers.md §2), and nothing of it is believed.
+    published (docs/providers.md §2), and no value in it is used.
 
     Parameters
     ----------
@@ -116,14 +116,24 @@ def paypay(request: Request) -> Answer:
         request,
         source_cidrs=os.environ["PAYPAY_SOURCE_CIDRS"].split(","),
         send=partial(send_message, os.environ["EVENT_QUEUE_URL"]),
+        send_recon_file=partial(send_message, os.environ["RECON_NOTICE_QUEUE_URL"]),
     )
 
 
-def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: Callable[[str], str]) -> Answer:
+def acknowledge_paypay(
+    request: Request,
+    *,
+    source_cidrs: Sequence[str],
+    send: Callable[[str], str],
+    send_recon_file: Callable[[str], str] | None = None,
+) -> Answer:
     """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
 
     What the notification is about is decided by its own `notification_type`: PayPay configures the four URLs by
     hand, and nothing that it sends may disappear, unknown types included.
+
+    `send_recon_file` is the queue of notifications of recon files, which can be fetched for two hours only; by default
+    they go where all others go.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
@@ -132,11 +142,11 @@ def acknowledge_paypay(request: Request, *, source_cidrs: Sequence[str], send: C
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
-    return _queue(Provider.PAYPAY, event, send)
+    return _queue(Provider.PAYPAY, event, send_recon_file or send if event.kind == "recon_file" else send)
 
 
 def try_again() -> Answer:
-    """503: all that can still save a notification that we cannot take now is that the provider sends it again."""
+    """503, so that the provider sends again what we cannot take now."""
     return _answer(503, "try again")
 
 
@@ -149,7 +159,7 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
     # docs/providers.md §1.4: requestContext.identity.sourceIp, never X-Forwarded-For.
     source = str(request["requestContext"]["identity"]["sourceIp"])
     networks = _networks(tuple(cidrs), provider)
-    if not networks:  # closed, and said with every call: nobody at all is let in
+    if not networks:  # nobody can call, and every refused call says why
         _emit("ConfigurationFault", None, reason=f"no network is set that {provider} may call from")
     try:
         address = ipaddress.ip_address(source)
@@ -163,7 +173,7 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
 
 @cache
 def _networks(cidrs: tuple[str, ...], provider: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The networks of a setting. An entry that is none excludes itself, never the others, and counts a fault once."""
+    """The networks of a setting. An entry that is not a network is left out and counts one configuration fault."""
     found = []
     for entry in filter(None, (cidr.strip() for cidr in cidrs)):
         try:
@@ -278,7 +288,7 @@ def _epoch(fields: Mapping[str, Any]) -> str:
 def _vexora_detail(body: bytes, verify_sign: Callable[[Mapping[str, str], str], bool | None]) -> dict[str, str]:
     try:
         given = _vexora_fields(body)
-    # A body that is not what it looks like; nested without end; more fields than anybody sends.
+    # Not the format that it looks like, nested too deeply, or with more fields than `parse_qsl` takes.
     except (ValueError, RecursionError):
         return {"sign": "unreadable"}
     fields = {name: value for name, value in given if isinstance(value, str)}
@@ -295,7 +305,7 @@ def _sign_state(
     fields: Mapping[str, str],
     verify_sign: Callable[[Mapping[str, str], str], bool | None],
 ) -> str:
-    # How anything but a text or a whole number is signed is not published; nor is a text that lost bytes on its way.
+    # It is not published how anything but a text or a whole number is signed, or a text that lost bytes on its way.
     as_signed = len(fields) == len(given) and not any(_BROKEN.search(each) for pair in fields.items() for each in pair)
     if not as_signed:
         return "unchecked"

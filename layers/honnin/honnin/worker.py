@@ -1,7 +1,7 @@
-"""One batch of events from a queue: which messages are done, which come again and when, which are parked.
+"""The one loop over a batch from a queue: which messages are done, come again, or are moved away.
 
 Retrying happens here and nowhere else (docs/decisions.md#4): a retryable failure lengthens the message's
-visibility time-out; what no retry can mend is parked in the dead-letter queue at the third failure *of that kind*.
+visibility time-out; what no retry can mend is moved to the dead-letter queue at the third failure *of that kind*.
 SQS counts receives of any cause, so an outage before would leave such a message no second try.
 """
 
@@ -26,7 +26,6 @@ from honnin.errors import (
     ProviderConfigurationError,
     ProviderError,
 )
-from honnin.event import Event
 from honnin.observability import count, logger, measure_s
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ _CONFIGURATION_FAULTS = (ConfigurationError, ProviderConfigurationError)
 
 
 class NotEnoughTimeError(HonninError):
-    """The batch is near the Lambda time-out; this message was not begun."""
+    """The batch is near the Lambda time-out; this message was not begun, or not ended."""
 
     retryable = True
 
@@ -70,7 +69,7 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
 
 
 class Queue:
-    """A queue with events as its worker needs it, and the dead-letter queue beside it."""
+    """A queue as its worker needs it, and the dead-letter queue beside it."""
 
     def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
         self._url = url
@@ -96,22 +95,32 @@ class Queue:
         )
 
 
-def run(
+def run[M](
     batch: Mapping[str, Any],
     context: LambdaContext,
     *,
-    process: Callable[[Event], None],
+    parse: Callable[[str], M],
+    process: Callable[[M], None],
     queue: Queue,
     count_failure: CountFailure | None = None,
 ) -> PartialItemFailureResponse:
     """Process a batch; the answer names the messages that SQS must keep.
+
+    `parse` reads a body for `process`, for example `Event.from_json`; its `ValueError` means that no retry can mend
+    the message. `process` may raise `NotEnoughTimeError` for the rest to come again at once.
 
     `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
     back to the same environment. Without it every receive counts, whatever its cause.
     """
     return process_partial_response(
         event=dict(batch),
-        record_handler=partial(_one, context=context, process=process, queue=queue, count_failure=count_failure),
+        record_handler=partial(
+            _one,
+            context=context,
+            process=lambda body: process(_parsed(body, parse)),
+            queue=queue,
+            count_failure=count_failure,
+        ),
         processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
     )
 
@@ -128,15 +137,17 @@ def _one(
     record: SQSRecord,
     *,
     context: LambdaContext,
-    process: Callable[[Event], None],
+    process: Callable[[str], None],
     queue: Queue,
     count_failure: CountFailure | None,
 ) -> None:
-    if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
-        queue.delay(record, 0)
-        raise NotEnoughTimeError
     try:
-        process(_parse(record.body))
+        if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
+            raise NotEnoughTimeError
+        process(record.body)
+    except NotEnoughTimeError:
+        queue.delay(record, 0)
+        raise
     except Exception as error:
         receives = int(record.attributes.approximate_receive_count)
         parked = not _may_be_mended(error) and _is_third(record, error, count_failure)
@@ -156,13 +167,13 @@ def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure |
     try:
         return count_failure(record.message_id, type(error).__name__) >= _PARK_AT_FAILURE
     except (BotoCoreError, ClientError):
-        # Not counted, so not parked: the message comes again, and is counted then.
+        # Not counted: the message comes again, and is counted then.
         return False
 
 
-def _parse(body: str) -> Event:
+def _parsed[M](body: str, parse: Callable[[str], M]) -> M:
     try:
-        return Event.from_json(body)
+        return parse(body)
     except ValueError as error:
         raise MalformedEventError(str(error)) from None
 
@@ -180,7 +191,7 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
     frames = [] if isinstance(error, HonninError) else _frames(error)
     unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
     logger().error(
-        "event parked" if parked else "event comes again",
+        "event moved to the dead-letter queue" if parked else "event comes again",
         message_id=record.message_id,
         aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",

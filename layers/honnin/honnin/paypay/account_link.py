@@ -8,10 +8,12 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from honnin import commit
 from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError
 from honnin.event import Provider
 from honnin.observability import count
@@ -45,9 +47,6 @@ _CODE_LIFE = timedelta(days=7)
 
 # How often a redirect with a wrong signature may cost a call to Secrets Manager.
 _SECRET_READ_EVERY = timedelta(minutes=1)
-
-# Another worker may change the user's status while PayPay answers; the link request itself cannot be overtaken.
-_RACES = 5
 
 
 class ReadApiSecret(Protocol):
@@ -114,7 +113,7 @@ class AccountLinks:
     ) -> None:
         self._store = store
         self._client = client
-        self._publisher = publisher
+        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
         self._api_secret = api_secret
         self._audience = audience
         self._pkce_field = pkce_field
@@ -218,36 +217,34 @@ class AccountLinks:
 
     def _remember(self, session: LinkSession, detail: Mapping[str, str]) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
-        for race in range(_RACES):
+
+        def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
-            current = PayPayStatus(before.status) if before else None
-            after = replace(_moved(before, session.user_id), status=after_link_request(current))
-            if after.status is PayPayStatus.LINK_PENDING:
+            status = after_link_request(PayPayStatus(before.status) if before else None)
+            after = replace(before or _new_user(session.user_id), status=status)
+            if status is PayPayStatus.LINK_PENDING:
                 # An authorization that has ended is of no use to anybody, and would hide the new one.
                 after = replace(after, user_authorization_id=None, scopes=(), code_id=None)
-            effect = self._effect(event_id, "link_requested", before, after, detail, session=session)
-            try:
-                self._store.events.apply(effect)
-            except ConcurrentUpdateError:
-                if race == _RACES - 1:
-                    raise
-            else:
-                self._publisher.announce_or_leave(effect)
-                return
+            effect = commit.effect(event_id, "link_requested", before, after, detail, at=self._now())
+            return replace(effect, session=session)
+
+        self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
 
     def _use(self, session: LinkSession, answer: ResponseToken, digest: str) -> LinkSession:
         """Use the session up; returns it as it then is, by us or by the same redirect a moment before."""
         succeeded = answer.result is LinkResult.SUCCEEDED
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
-        for race in range(_RACES):
+        use = SessionUse(session.nonce, digest, answer.result)
+
+        def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
             if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
-            after = _moved(before, session.user_id)
+            after = before
             if succeeded:
                 after = replace(
-                    after,
+                    before,
                     status=after_link(before, answer.user_authorization_id),
                     user_authorization_id=answer.user_authorization_id,
                     scopes=_scopes(before, session, answer),
@@ -255,61 +252,28 @@ class AccountLinks:
                     provider_status=answer.result,
                     read_at=utc_text(self._now()),
                 )
-            use = SessionUse(session.nonce, digest, answer.result)
             what = "linked" if succeeded else f"link_{answer.result}"
-            effect = self._effect(event_id, what, before, after, {}, uses=use, links=succeeded)
-            try:
-                self._store.events.apply(effect)
-            except ConcurrentUpdateError:
-                if race == _RACES - 1:
-                    raise
-                continue
-            except LinkTakenError:
-                raise LinkRefusedError("this PayPay account is linked to another user here") from None
-            except (SessionUsedError, AlreadyAppliedError):
-                break
-            self._publisher.announce_or_leave(effect)
-            break
-        used = self._store.links.session(session.nonce)
-        return used or session
+            return replace(commit.effect(event_id, what, before, after, {}, at=self._now()), uses=use, links=succeeded)
+
+        try:
+            # The same redirect may have been faster.
+            with suppress(SessionUsedError, AlreadyAppliedError):
+                self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
+        except LinkTakenError:
+            raise LinkRefusedError("this PayPay account is linked to another user here") from None
+        return self._store.links.session(session.nonce) or session
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
         """Keep what PayPay's support asks for on the timeline, if the user is known here."""
         before = self._store.users.status(user_id, Provider.PAYPAY)
         if before is None:
             return
-        effect = self._effect(
-            f"api:link:{uuid.uuid4()}", "link_request_failed", before, _moved(before, user_id), error.facts()
-        )
-        try:
-            self._store.events.apply(effect)
-        except ConcurrentUpdateError:
-            return  # the user moved meanwhile; the error itself goes to the caller and the log all the same
-
-    def _effect(
-        self,
-        event_id: str,
-        what: str,
-        before: UserStatus | None,
-        after: UserStatus,
-        detail: Mapping[str, str],
-        *,
-        session: LinkSession | None = None,
-        uses: SessionUse | None = None,
-        links: bool = False,
-    ) -> Effect:
-        return Effect(
-            event_id=event_id,
-            what=what,
-            cause="api",
-            at=utc_text(self._now()),
-            before=before,
-            after=after,
-            detail={name: value for name, value in detail.items() if value},
-            session=session,
-            uses=uses,
-            links=links,
-        )
+        event_id = f"api:link:{uuid.uuid4()}"
+        # The error itself goes to the caller and the log all the same.
+        with suppress(ConcurrentUpdateError):
+            self._commits.once(
+                commit.effect(event_id, "link_request_failed", before, before, error.facts(), at=self._now())
+            )
 
 
 def after_link(before: UserStatus | None, user_authorization_id: str | None) -> PayPayStatus:
@@ -326,11 +290,8 @@ def _scopes(before: UserStatus | None, session: LinkSession, answer: ResponseTok
     return tuple(dict.fromkeys((*had, *session.scopes)))
 
 
-def _moved(before: UserStatus | None, user_id: str) -> UserStatus:
-    """The next version of a status, otherwise as it was; a new user starts with a link pending."""
-    if before is None:
-        return UserStatus(user_id=user_id, provider=Provider.PAYPAY, status=PayPayStatus.LINK_PENDING, version=1)
-    return replace(before, version=before.version + 1)
+def _new_user(user_id: str) -> UserStatus:
+    return UserStatus(user_id=user_id, provider=Provider.PAYPAY, status=PayPayStatus.LINK_PENDING, version=0)
 
 
 def _place(body: dict[str, Any], path: list[str], value: str) -> None:

@@ -22,7 +22,7 @@ class KycArchive:
     def keep(self, user_id: str, product: KycProduct, read_at: datetime, reading: KycReading) -> dict[str, str]:
         """Store the object and its selfie; returns what the timeline says of it.
 
-        A selfie that cannot be fetched costs nothing but itself: its address expires, the object stays.
+        A selfie that cannot be fetched is lost, because its address expires; the object is stored all the same.
         """
         key = self._vault.put_snapshot(
             provider=Provider.PAYPAY, user_id=user_id, product=product, read_at=utc_text(read_at), data=reading.data

@@ -44,7 +44,7 @@ _TIMEOUT_S = 15.0
 _PAUSE_S = 0.4
 _LONGEST_LINK_URL = 2000
 
-# What PayPay says about the user or a QR is no failure of the call.
+# An answer about the user or a QR is not a failure of the call.
 _ANSWERS = (UserAnswerError, SessionNotFoundError, PassportNotCompletedError)
 
 
@@ -99,7 +99,7 @@ class PayPayClient:
         How often a retryable failure may be tried in all. The API's functions use 3; the event processor 1,
         because its queue retries.
     total_s
-        Seconds for one call with all its tries. API Gateway ends after 29 s, and the answer must be written in those.
+        Seconds for one call with all its tries. API Gateway waits 29 s for the whole answer.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class PayPayClient:
     def create_account_link(self, request: Mapping[str, Any]) -> AccountLink:
         """Create an account-link QR (`POST /v1/qr/sessions`). Raises the errors of `honnin.paypay.outcomes`.
 
-        It may be repeated: a QR that nobody was shown is never scanned, and expires.
+        It may be repeated: a QR that was not shown to anybody expires unused.
         """
         data, request_id = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
         url = data.get("linkQRCodeURL")
@@ -257,7 +257,7 @@ class PayPayClient:
         try:
             return send(credentials)
         except ProviderConfigurationError as error:
-            # Refused before it was looked at: the credentials may have been rotated since we cached them.
+            # Our credentials were refused: they may have been rotated since we cached them.
             fresh = self._credentials(refresh=True) if error.code in (None, "UNAUTHORIZED") else credentials
             if fresh == credentials:
                 raise

@@ -1,12 +1,14 @@
 """The three KYC reads: ask PayPay, keep the answer in the vault, move the status, say what it is."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from honnin import commit
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -24,10 +26,6 @@ from honnin.publish import Publisher
 from honnin.status import KycProduct, PayPayStatus, after_kyc_reading
 from honnin.store import Effect, Store, UserStatus
 from honnin.times import utc_text
-
-# Until when to ask again after another worker moved the user meanwhile; API Gateway ends the call after 29 s.
-_RACING = timedelta(seconds=4)
-_LAST_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class KycReads:
         self._store = store
         self._client = client
         self._archive = archive
-        self._publisher = publisher
+        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
         self._now = now
 
     def kyc_info(self, user_id: str, required_kyc_type: str | None) -> KycAnswer:
@@ -89,30 +87,39 @@ class KycReads:
         self, user_id: str, product: KycProduct, ask: Callable[[str], KycReading], *, code_id: str | None = None
     ) -> KycAnswer:
         event_id = f"api:kyc:{uuid.uuid4()}"
-        begun = self._now()
-        while True:
-            before = self._store.users.status(user_id, Provider.PAYPAY)
-            if before is None or not before.user_authorization_id:
-                raise ConflictError(
-                    "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
-                    code=ProblemCode.NOT_LINKED,
-                    state=before.status if before else None,
-                )
-            if code_id and before.code_id not in (None, code_id):
-                # What PayPay says of an old QR with the present authorization is not about the user's link.
-                raise ConflictError(
-                    "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=before.status
-                )
-            said = self._ask(event_id, before, product, partial(ask, before.user_authorization_id))
+        kyc: dict[str, Any] | None = None
+
+        def decide() -> Effect:
+            nonlocal kyc
+            before, linked = self._linked(user_id, code_id)
+            said = self._ask(event_id, before, product, partial(ask, linked))
+            kyc = said.kyc
             status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
             at = utc_text(self._now())
             after = replace(before, status=status, provider_status=said.code, read_at=at, kyc_read_at=at)
-            try:
-                return self._write(event_id, before, after, product, said)
-            except ConcurrentUpdateError:
-                # What another worker read meanwhile may be newer: ask again, as long as the caller can wait.
-                if self._now() - begun > _RACING:
-                    return self._write_without_moving(event_id, user_id, product, said)
+            return self._effect(event_id, "kyc_read", before, after, product, said.facts)
+
+        # What another worker read meanwhile may be newer: ask again, as long as the caller can wait. After that, the
+        # answer goes to the caller and the timeline, and the status that others have read stands.
+        until = self._now() + commit.CALLER_WAITS
+        done = self._commits.run(decide, until=until, late=self._commits.unmoved)
+        return KycAnswer(status=done.after.status, read_at=done.after.read_at or done.at, kyc=kyc)
+
+    def _linked(self, user_id: str, code_id: str | None) -> tuple[UserStatus, str]:
+        """The user and the authorization to ask PayPay with; raises `ConflictError` when there is none for this."""
+        status = self._store.users.status(user_id, Provider.PAYPAY)
+        if status is None or not status.user_authorization_id:
+            raise ConflictError(
+                "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
+                code=ProblemCode.NOT_LINKED,
+                state=status.status if status else None,
+            )
+        if code_id and status.code_id not in (None, code_id):
+            # What PayPay says of an old QR with the present authorization is not about the user's link.
+            raise ConflictError(
+                "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=status.status
+            )
+        return status, status.user_authorization_id
 
     def _ask(self, event_id: str, before: UserStatus, product: KycProduct, ask: Callable[[], KycReading]) -> "_Said":
         try:
@@ -120,40 +127,24 @@ class KycReads:
         except UserAnswerError as error:
             return _Said(user_status(error), error.code or "", error.facts(), None)
         except ProviderError as error:
-            self._note_failure(event_id, before, product, error)
+            # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
+            with suppress(ConcurrentUpdateError):
+                self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))
             raise
         kept = self._archive.keep(before.user_id, product, self._now(), reading)
         facts = {"requestId": reading.request_id or "", **kept}
         return _Said(PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data)
 
-    def _write(
-        self, event_id: str, before: UserStatus, after: UserStatus, product: KycProduct, said: "_Said"
-    ) -> KycAnswer:
-        facts = {"product": str(product), **said.facts}
-        effect = _effect(event_id, "kyc_read", utc_text(self._now()), before, after, facts)
-        self._store.events.apply(effect)
-        self._publisher.announce_or_leave(effect)
-        return KycAnswer(status=after.status, read_at=after.read_at or effect.at, kyc=said.kyc)
-
-    def _write_without_moving(self, event_id: str, user_id: str, product: KycProduct, said: "_Said") -> KycAnswer:
-        """Keep what was read on the timeline and answer it; the status that others read meanwhile stands."""
-        for _ in range(_LAST_TRIES):
-            now = self._store.users.status(user_id, Provider.PAYPAY)
-            if now is None:
-                break
-            try:
-                return self._write(event_id, now, now, product, said)
-            except ConcurrentUpdateError:
-                continue
-        raise ConcurrentUpdateError(f"event {event_id}")
-
-    def _note_failure(self, event_id: str, before: UserStatus, product: KycProduct, error: ProviderError) -> None:
-        """Keep the failure, with what PayPay's support asks for, on the timeline."""
-        facts = {"product": str(product), **error.facts()}
-        try:
-            self._store.events.apply(_effect(event_id, "kyc_read_failed", utc_text(self._now()), before, before, facts))
-        except ConcurrentUpdateError:
-            return  # the error itself goes to the caller and the log all the same
+    def _effect(
+        self,
+        event_id: str,
+        what: str,
+        before: UserStatus,
+        after: UserStatus,
+        product: KycProduct,
+        facts: Mapping[str, str],
+    ) -> Effect:
+        return commit.effect(event_id, what, before, after, {"product": product, **facts}, at=self._now())
 
 
 @dataclass(frozen=True)
@@ -164,15 +155,3 @@ class _Said:
     code: str
     facts: dict[str, str]
     kyc: dict[str, Any] | None = field(repr=False)
-
-
-def _effect(event_id: str, what: str, at: str, before: UserStatus, after: UserStatus, facts: dict[str, str]) -> Effect:
-    return Effect(
-        event_id=event_id,
-        what=what,
-        cause="api",
-        at=at,
-        before=before,
-        after=replace(after, version=before.version + 1),
-        detail={name: value for name, value in facts.items() if value},
-    )

@@ -39,9 +39,10 @@ def respond(finish: Callable[[], str]) -> Response[str]:
             "Your PayPay account could not be linked. Please start again from the shop's page.",
         )
     except Exception as error:
-        # A browser of anybody: it learns nothing of what is wrong here.
+        # Anybody may call this: the page says nothing about the fault.
         logger().error("account link failed", error=type(error).__name__)
-        count("ConfigurationFault" if isinstance(error, ConfigurationError) else "AccountLinkFailed")
+        if isinstance(error, ConfigurationError):
+            count("ConfigurationFault")
         return _page(
             503,
             "ただいま処理できません。しばらくしてからもう一度お試しください。",

@@ -1,4 +1,4 @@
-"""What a PayPay notification does: read the truth back from PayPay, then say what becomes of the user.
+"""What a PayPay notification does: read the truth back from PayPay, then decide what the user becomes.
 
 A notification names an authorization and nothing else. Who that is comes from the link; without one, from PayPay's
 own record of our user id (`referenceIds`), which also heals a redirect that never came back.
@@ -8,9 +8,9 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from honnin import times
+from honnin import commit, times
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
 from honnin.event import UNNAMED, Event, Provider
 from honnin.observability import count
@@ -18,10 +18,8 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import UserAuthorization
 from honnin.paypay.outcomes import user_status
-from honnin.recon.file_types import SENT_AGAIN_FOR
-from honnin.recon.notification import ReconFiles
 from honnin.status import KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
-from honnin.store import LEDGERS, Announcement, Dropped, Effect, Heard, Store, Unattached, UserStatus
+from honnin.store import LEDGERS, Dropped, Effect, Heard, Store, Unattached, UserStatus
 from honnin.times import utc_text
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -52,17 +50,16 @@ class PayPayNotifications:
         store: Store,
         client: PayPayClient,
         archive: KycArchive,
-        recon_files: ReconFiles,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._recon_files = recon_files
         self._client = client
         self._archive = archive
         self._now = now
-        # (authorization, kind) -> the reading, and the version that we wrote with it and nobody has changed since
+        # (authorization, kind) -> the reading, and the version that was committed with it and nobody has changed since
         self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
-        self._unwritten: tuple[tuple[str, str], tuple[Reading, int]] | None = None
+        # The last decision that a reading led to, with the key and that reading.
+        self._decided: tuple[Effect, tuple[str, str], Reading] | None = None
         self._attached: set[str] = set()
 
     def forget_readings(self) -> None:
@@ -70,17 +67,14 @@ class PayPayNotifications:
         self._shared.clear()
         self._attached.clear()
 
-    def written(self) -> None:
-        """The last effect is in the table: from now on its reading may serve the next event of the user."""
-        if self._unwritten:
-            key, value = self._unwritten
-            self._shared[key] = value
+    def committed(self, effect: Effect) -> None:
+        """Call once a decision is in the table: from then on its reading may serve the next event of the user."""
+        if self._decided and self._decided[0] is effect:
+            _, key, reading = self._decided
+            self._shared[key] = reading, effect.after.version
 
-    def effect(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def decide(self, event: Event) -> Effect | Unattached | Dropped:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
-        self._unwritten = None
-        if event.kind == "recon_file":
-            return self._recon_file(event)
         if self._store.erasure.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
@@ -100,16 +94,6 @@ class PayPayNotifications:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before)
-
-    def _recon_file(self, event: Event) -> Announcement:
-        """The announced file; one whose name says no day, sent again, is still the file of its first day."""
-        found = self._recon_files.announcement(event, self._now())
-        if found.name_says or found.state != "ANNOUNCED":
-            return found
-        first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
-        known = self._store.recon.files(found.file_type, first, found.day)
-        days = [each.day for each in known if each.name == found.file_name]
-        return replace(found, day=days[0]) if days else found
 
     def _read(self, event: Event, before: UserStatus) -> Effect:
         key = (event.subject, event.kind)
@@ -132,9 +116,10 @@ class PayPayNotifications:
             kyc_read_at=reading.at if reading.product else before.kyc_read_at,
             account_read_at=before.account_read_at if reading.product else reading.at,
         )
-        self._unwritten = (key, (reading, before.version + 1))
         facts = {"product": reading.product or "", "providerCode": reading.code, **reading.facts}
-        return self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
+        decided = self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
+        self._decided = decided, key, reading
+        return decided
 
     def _ask(self, event: Event, before: UserStatus) -> Reading | None:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
@@ -248,16 +233,8 @@ class PayPayNotifications:
         self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: dict[str, str]
     ) -> Effect:
         detail = {**event.detail, **facts}
-        return Effect(
-            event_id=event.event_id,
-            what=what,
-            cause=event.cause,
-            at=utc_text(self._now()),
-            before=before,
-            after=replace(after, version=before.version + 1 if before else 1),
-            detail={name: value for name, value in detail.items() if value},
-            heard=self._heard(event),
-        )
+        effect = commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
+        return replace(effect, heard=self._heard(event))
 
     def _heard(self, event: Event) -> Heard | None:
         """Only a webhook counts as heard: recon must find the same gap again, however often it compares."""

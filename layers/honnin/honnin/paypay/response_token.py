@@ -1,4 +1,4 @@
-"""The `responseToken` that the browser brings back from PayPay: a JWT, checked before anything in it is believed.
+"""The `responseToken` that the browser brings back from PayPay: a JWT, checked before anything in it is used.
 
 docs/providers.md §1.3: HS256, the key is the base64-*decoded* API secret (the HMAC header uses it undecoded), `iss`
 is `paypay.ne.jp`, `aud` the client id, `exp` required, no `iat`.
@@ -41,7 +41,7 @@ class LinkResult(StrEnum):
 
 
 class ResponseTokenError(HonninError):
-    """The token is not one that PayPay made for us, now. The message says which check failed, not the token."""
+    """PayPay did not make it for us, or it is not valid now. The message says which check failed, never the token."""
 
 
 class ResponseTokenSignatureError(ResponseTokenError):

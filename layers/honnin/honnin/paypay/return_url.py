@@ -39,7 +39,7 @@ def check(url: str, allowlist: Sequence[str]) -> str:
 
 
 def with_result(url: str, result: str) -> str:
-    """The URL with `result=…` at the end of its query; what was there before stays to the letter."""
+    """The URL with `result=…` at the end of its query; what was there before stays as it is."""
     parts = urlsplit(url)
     # Appended to the text as it is: to parse and write it anew would change other encodings and break signatures.
     separator = "&" if parts.query else ""

@@ -1,6 +1,6 @@
 """The selfie of a completed KYC Passport QR: an image behind a short-lived address in PayPay's answer.
 
-What it is, its first bytes say: storage and proxies name images as they like, and name errors images.
+Its first bytes tell the type: storage and proxies send any Content-Type, and call error pages images, too.
 """
 
 import gzip

@@ -1,1 +1,1 @@
-"""Recon: PayPay's daily files, against what we heard."""
+"""Recon: PayPay's daily files, against the webhooks received."""

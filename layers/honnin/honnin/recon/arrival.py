@@ -1,4 +1,4 @@
-"""What happens when a recon file has arrived in the bucket: it is compared, reported, and announced on the bus.
+"""What happens when a recon file has arrived in the bucket: it is compared, reported, and published on the bus.
 
 The compare queue carries two kinds of message: S3's notification of a new object, and our own reminder to write a
 report again, because repairs were still under way.
@@ -11,12 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
-from honnin import aws, worker
-from honnin.errors import HonninError, InvalidReconFileError
+from honnin import aws
+from honnin.errors import InvalidReconFileError
 from honnin.observability import count, logger
 from honnin.publish import Publisher
 from honnin.recon import report
@@ -38,18 +34,11 @@ _REMIND_FOR = timedelta(days=3)
 
 
 class CompareQueue:
-    """The queue that S3 tells of new files, as its worker needs it."""
+    """The queue that S3 tells of new files, and that reminders go to."""
 
     def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
         self._url = url
         self._given = client
-
-    def again(self, record: SQSRecord, delay_s: int) -> None:
-        """Let the message come again after so many seconds, instead of after its visibility time-out."""
-        client = self._given or aws.sqs()
-        client.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=delay_s
-        )
 
     def remind(self, key: str, reminders: int) -> None:
         """Ask for the report of the file under `key` to be written again, later the more often it was asked for."""
@@ -57,6 +46,14 @@ class CompareQueue:
         body = json.dumps({"report": key, "reminders": reminders + 1})
         client = self._given or aws.sqs()
         client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
+
+
+def parse(body: str) -> Mapping[str, Any]:
+    """A message of the compare queue. Raises `ValueError` when it is none."""
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError("not a message of the compare queue")  # noqa: TRY004 -- no retry can mend it
+    return message
 
 
 @dataclass(frozen=True)
@@ -71,32 +68,13 @@ class Arrivals:
     queue: CompareQueue
     now: Callable[[], datetime]
 
-    def run(self, batch: Mapping[str, Any], left_ms: Callable[[], int]) -> PartialItemFailureResponse:
-        """Process a batch; the answer names the messages that SQS must keep."""
-        return process_partial_response(
-            event=dict(batch),
-            record_handler=lambda record: self._one(record, left_ms),
-            processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
-        )
-
-    def _one(self, record: SQSRecord, left_ms: Callable[[], int]) -> None:
-        try:
-            body = json.loads(record.body)
-            if "report" in body:
-                self._report_again(body["report"], int(body["reminders"]))
-            # S3 also sends a test event when the notification is set up; that has no records.
-            for each in body.get("Records", []):
-                self._arrived(unquote_plus(each["s3"]["object"]["key"]), left_ms)
-        except worker.NotEnoughTimeError:
-            self.queue.again(record, 0)
-            raise
-        except Exception as error:
-            # The type is enough; a message of AWS could hold anything.
-            reason = str(error) if isinstance(error, HonninError) else ""
-            logger().error("recon comparison failed", extra={"error": type(error).__name__, "reason": reason})
-            count("ReconCompareFailed")
-            self.queue.again(record, worker.backoff_s(int(record.attributes.approximate_receive_count)))
-            raise
+    def take(self, message: Mapping[str, Any], left_ms: Callable[[], int]) -> None:
+        """Take one message, as `parse` reads it. Raises `NotEnoughTimeError` when the rest is for the next run."""
+        if "report" in message:
+            self._report_again(message["report"], int(message["reminders"]))
+        # S3 also sends a test event when the notification is set up; that has no records.
+        for each in message.get("Records", []):
+            self._arrived(unquote_plus(each["s3"]["object"]["key"]), left_ms)
 
     def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
         file = self._file(key)
@@ -114,7 +92,7 @@ class Arrivals:
         self.store.recon.reported(file, utc_text(self.now()), repairs, completed=True)
 
     def _file(self, key: str) -> ReconFile | None:
-        """The file of an object; one that nobody announced was put there by a person, and is compared too."""
+        """The file of an object; a file without a notification was put there by a person, and is compared too."""
         found = FileId.from_key(key)
         if found is None or found.file_type not in FILE_TYPES:
             logger().warning("an object that is no recon file", extra={"key": key})
@@ -126,7 +104,7 @@ class Arrivals:
         reason = str(error)
         logger().error("recon file invalid", extra={"file_type": file.file_type, "day": file.day, "reason": reason})
         count("ReconFileInvalid")
-        # Before the state: told twice is better than never.
+        # Alert before the state is recorded, so that a crash in between repeats the alert.
         self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
         facts = {"reason": reason, "compared_at": utc_text(self.now()), "bad_sample": error.sample}
         self.store.recon.end_comparison(file, "INVALID", facts)

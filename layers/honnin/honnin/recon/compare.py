@@ -1,9 +1,9 @@
-"""A recon file against what we heard: who is in the file and was never named by a webhook is put on the events queue.
+"""Compares a recon file with the webhooks received: whoever is in the file without a webhook goes on the events queue.
 
-The file is dealt out by the ledger's own sixteen shards first, onto the disk, so that memory holds a sixteenth of it;
-then each shard of the ledger is read once, whole. What a shard's comparison found is written down before any of its
-events goes out: killed anywhere, the next run finds it, sends the same events again (each takes effect once), and goes
-on with the first shard that is not done.
+The file is first partitioned on the disk by the sixteen shards of the ledger, so that memory holds a sixteenth of it;
+then each shard of the ledger is read once, whole. The result of a shard is stored before its events are sent. If a run
+is killed, the next one reads that result, sends the same events again (each takes effect once), and goes on with the
+first shard that is not done.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from honnin.worker import NotEnoughTimeError
 # A shard is not begun with less time than this.
 _MIN_LEFT_MS = 60_000
 
-# After so many events of a shard it is written down how far the sending has got.
+# After so many events of a shard, the progress of the sending is stored.
 _SENT_AT_ONCE = 5_000
 
 _SAMPLE = 20
@@ -73,7 +73,7 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class Dealt:
-    """A file dealt out by shard, and what its rows were like."""
+    """A file partitioned by shard, and the counts of its rows."""
 
     directory: Path
     sha256: str
@@ -83,7 +83,7 @@ class Dealt:
 
 
 class Comparison:
-    """Compares one file. `recheck_all` also reads users again whose webhook was heard (parameter ReconRecheck)."""
+    """Compares one file. `recheck_all` also reads users again whose webhook was received (parameter ReconRecheck)."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Comparison:
         Raises
         ------
         InvalidReconFileError
-            The file cannot be believed. Nothing was queued.
+            The file is invalid. Nothing was queued.
         NotEnoughTimeError
             Some shards are done; run it again.
         """
@@ -129,13 +129,13 @@ class Comparison:
         if result is None:
             result = compare_shard(self._store, file, shard, dealt, recheck_all=self._recheck_all)
             if not self._bucket.put_result(FileId.of(file), shard, asdict(result)):
-                # Another run was faster, and its events are under way: what it found is what counts.
+                # Another run stored its result first and sends its events: that result is the one to keep.
                 result = self.stored_result(file, shard) or result
         self._send(file, shard, [*result.missed, *result.recheck], left_ms)
         self._store.recon.shard_done(file, shard)
 
     def _send(self, file: ReconFile, shard: str, ids: list[str], left_ms: Callable[[], int]) -> None:
-        """Queue a shard's events, from where an earlier run had got to: a whole day may have been missed."""
+        """Queue a shard's events, going on where an earlier run stopped: there may be a whole day of them."""
         for start in range(file.sent.get(shard, 0), len(ids), _SENT_AT_ONCE):
             if start and left_ms() < _MIN_LEFT_MS:
                 raise NotEnoughTimeError(f"{file.name}: the rest of its events goes out in the next run")
@@ -169,8 +169,8 @@ class Comparison:
         }
         extra = extra[:_SAMPLE]
         erased: set[str] | None = None
-        # A shard may have been compared before a user was erased. Looked up before and after the write: an erasure that
-        # finds no samples yet has set its marks by then.
+        # A user may have been erased after the comparison. The marks of erased users are read before and after the
+        # write: an erasure that finds no samples to blank has set its marks before this write.
         while erased != (marked := self._store.erasure.erased([*missed, *extra])):
             erased = marked
             facts["missed_sample"] = [ERASED_ID if each in erased else each for each in missed]
@@ -186,18 +186,18 @@ class Comparison:
 
 
 def _clear_away() -> None:
-    """Delete what a run left on the disk that was killed: an execution environment keeps it for the next one."""
+    """Delete the directories of runs that were killed: the disk of an execution environment outlives a run."""
     for left in Path(gettempdir()).glob(f"{_DIRECTORY}*"):
         owner = left.name.removeprefix(_DIRECTORY).partition("-")[0]
-        # The next process may have the dead one's number; what it has left itself is as dead, as it is only beginning.
+        # Process ids are used again. A directory under our own id is stale too: this run has made none yet.
         if owner == str(os.getpid()) or not Path(f"/proc/{owner}").exists():
             rmtree(left, ignore_errors=True)
 
 
 def check_name(file: ReconFile) -> None:
-    """Raise `InvalidReconFileError` when the name says another type or day than the notice.
+    """Raise `InvalidReconFileError` when the name says another type or day than the notification.
 
-    The notice's own day is that of `requestedAt`, and a file may be as old as PayPay keeps it: it can be sent again.
+    The day of the notification is that of `requestedAt`; since PayPay can send a file again, it may be older than that.
     """
     says = read_name(file.revision_of or file.name)
     if says is None:
@@ -205,7 +205,7 @@ def check_name(file: ReconFile) -> None:
     if says.file_type != file.file_type:
         raise InvalidReconFileError(f"its name says {says.file_type}")
     first, last = date.fromisoformat(says.first_day), date.fromisoformat(says.last_day)
-    # Nobody knows whether <to> is the day itself or the midnight that ends it.
+    # Not published: whether <to> is the day itself or the midnight that ends it.
     if first.isoformat() != file.day or not timedelta(0) <= last - first <= timedelta(days=1):
         raise InvalidReconFileError(f"its name says the days {first} to {last}")
     if file.requested_at:
@@ -215,7 +215,7 @@ def check_name(file: ReconFile) -> None:
 
 
 def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
-    """Check every row and deal the ids out into one file per shard of the ledger.
+    """Check every row and partition the ids into one file per shard of the ledger.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
 
 
 def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, recheck_all: bool = False) -> ShardResult:
-    """Compare one shard of a dealt file with the ledger. Reads the ledger's shard once, and writes nothing."""
+    """Compare one shard of a partitioned file with the ledger. Reads the ledger's shard once, and writes nothing."""
     kind = FILE_TYPES[file.file_type].kind
     listed, rows = _listed(dealt.directory / shard)
     missed = set(listed)
@@ -265,11 +265,11 @@ def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, re
                 in_first_hour += each in first_hour
                 if len(extras) < _SAMPLE:
                     extras.append(each)
-    # Heard within the hour after midnight: counts for this day where the file names it, and is no extra otherwise.
+    # Received within the hour after midnight: counts for this day if the file names the user, and never as an extra.
     late = _heard_late(store, kind, file.day, shard) & missed
     matched += len(late)
     missed -= late
-    # Who was erased stays so: nobody is read again for being in a file.
+    # An erased user is not read again because of a file.
     erased = store.erasure.erased(sorted(missed))
     names = sorted(missed - erased)
     known = store.links.users(names)
@@ -304,7 +304,7 @@ def _heard_late(store: Store, kind: str, day: str, shard: str) -> set[str]:
 def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[str]:
     """Those of whom the file's kind of fact was last read before a moment (UTC).
 
-    A second change may hide behind one webhook; a reading of another kind says nothing about it.
+    One webhook may stand for two changes, and a reading of another kind does not show the second.
     """
     users = store.links.users(ids)
     statuses = store.users.statuses_of(list(users.values()), Provider.PAYPAY)

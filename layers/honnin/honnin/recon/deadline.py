@@ -45,9 +45,9 @@ class DeadlineCheck:
     empty_day_announced: bool
 
     def run(self, now: datetime) -> dict[str, list[str]]:
-        """Look at yesterday and the six days before it (JST); one alarm for each file type with a hole.
+        """Look at yesterday and the six days before it (JST); one alarm for each file type with a missing day.
 
-        Returns the days with a hole, by file type. Raises botocore's error when SNS did not take an alarm, at the end.
+        Returns the missing days, by file type. Raises botocore's error when SNS did not take an alarm, at the end.
         """
         holes = {file_type: self.holes(file_type, now) for file_type in self.file_types}
         untold: Exception | None = None

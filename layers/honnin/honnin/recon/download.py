@@ -128,20 +128,20 @@ class Downloads:
             self._store.recon.release(file, until, reason)
 
     def _is_over(self, file: ReconFile) -> bool:
-        """Whether PayPay has taken the file away by now, by the notice's own time or by ours."""
+        """Whether PayPay has taken the file away: two hours after the time in the notification, or after we got it."""
         ends = [datetime.fromisoformat(file.deadline or ""), datetime.fromisoformat(file.received_at or "")]
         return self._now() >= min(ends[0], ends[1] + timedelta(hours=2))
 
     def _end(self, file: ReconFile, state: str, reason: str) -> str:
         newest = self._store.recon.file(file.file_type, file.day, file.name)
         if newest and newest.received_at != file.received_at:
-            return "renewed"  # a newer notice came meanwhile: that one counts
+            return "renewed"  # a newer notification came meanwhile, and its URL is the one to fetch
         logger().error("recon file lost", extra={**_named(file), "state": state, "reason": reason})
         if state == "REFUSED":
             count("ReconFileRefused")
         elif file.state not in ("STORED", "COMPARED"):
-            # A file that is stored lacks nothing when its second address leads nowhere. The letter goes before the
-            # state: told twice is better than never.
+            # A stored file is not lost when the URL of a later notification fails. Alert before the state is recorded,
+            # so that a crash in between repeats the alert.
             count("ReconFileLost")
             self._alarm.send(file.file_type, [file.day], reason)
         self._store.recon.end_fetch(file, state, reason)
@@ -167,7 +167,7 @@ class Downloads:
         return "revision" if known else "stored"
 
     def _adopt(self, file: ReconFile, stored: FileId) -> str:
-        """Take what lies in the bucket already for the file: another run died, or was faster, or a person put it."""
+        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person."""
         sha256, size = self._bucket.measure(stored)
         self._stored(file, stored.name, sha256, size)
         return "adopted"
@@ -175,7 +175,6 @@ class Downloads:
     def _stored(self, file: ReconFile, name: str, sha256: str, size: int) -> None:
         self._store.recon.stored(file, name=name, sha256=sha256, size=size, at=utc_text(self._now()))
         logger().info("recon file stored", extra={**_named(file), "stored_as": name, "size": size})
-        count("ReconFileStored")
 
     def _known_hashes(self, file: ReconFile, base: FileId) -> set[str]:
         """The hashes of what is stored under this name, revisions included; none for a file that is not stored."""
@@ -183,7 +182,7 @@ class Downloads:
             return set()
         files = self._store.recon.files(file.file_type, file.day, file.day)
         known = {each.sha256 for each in files if file.name in (each.name, each.revision_of) and each.sha256}
-        # The comparison may have been faster than the record of the download, and a person's file has none.
+        # There is no hash if the comparison came before the record of the download, or if a person put the file there.
         if file.sha256 or not self._bucket.has(base):
             return known
         return known | {self._bucket.measure(base)[0]}

@@ -38,7 +38,7 @@ _NAME = re.compile(rf"kyc_passport_(risk_|account_status_)?(.+?)_{_DAY}_{_DAY}\.
 # PayPay keeps a file for a week, and can announce it again as long (base document, "File retention period").
 KEPT_DAYS = 7
 
-# How long after its day a file or its notice may come; one day more for midnight.
+# How long after its day a file or its notification may come; one day more for midnight.
 SENT_AGAIN_FOR = timedelta(days=KEPT_DAYS + 1)
 
 

@@ -1,13 +1,13 @@
-"""A recon file notification: what was announced, until when it can be fetched (base document, "Recon File").
+"""A notification of a recon file: which file, and until when it can be fetched (base document, "Recon File").
 
 The URL came in an unsigned message. It is only checked and recorded here; `download` fetches it, and checks it again.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
 from honnin import times
@@ -15,12 +15,15 @@ from honnin.errors import ReconUrlRefusedError
 from honnin.event import Event
 from honnin.observability import count, logger
 from honnin.recon.download import check_url
-from honnin.recon.file_types import FILE_TYPES, NameParts, read_name
-from honnin.store import Announcement
+from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, NameParts, read_name
+from honnin.store import Announcement, Store
 from honnin.times import utc_text
 
 # Base document: "File acquisition period: 2 hours".
 ACQUISITION_PERIOD = timedelta(hours=2)
+
+# The kind of the events that `webhook` makes of these notifications.
+KIND = "recon_file"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
@@ -37,7 +40,7 @@ class ReconFiles:
     loopback: bool = False
 
     def announcement(self, event: Event, now: datetime) -> Announcement:
-        """The file that an event announces, with the state that it begins in.
+        """The file that a notification is about, with its first state.
 
         ANNOUNCED is to be fetched. REFUSED has a URL that breaks a rule, which is kept out of the table. IGNORED is of
         a type that we do not take (unknown, or not in `ReconFileTypes`). `now` is an aware moment.
@@ -82,6 +85,25 @@ class ReconFiles:
         return "ANNOUNCED", ""
 
 
+class ReconNotifications:
+    """The rule for notifications of recon files. `now` gives aware UTC moments."""
+
+    def __init__(self, store: Store, files: ReconFiles, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._files = files
+        self._now = now
+
+    def decide(self, event: Event) -> Announcement:
+        """The file to record. A file that is sent again under a name without a day belongs to its first day."""
+        found = self._files.announcement(event, self._now())
+        if found.name_says or found.state != "ANNOUNCED":
+            return found
+        first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
+        known = self._store.recon.files(found.file_type, first, found.day)
+        days = [each.day for each in known if each.name == found.file_name]
+        return replace(found, day=days[0]) if days else found
+
+
 def file_name(url: str) -> str:
     """The file name at the end of a URL's path, or an empty text where there is none that can be a file's name."""
     try:
@@ -99,5 +121,5 @@ def _moment(epoch: str, now: datetime) -> datetime:
 
 
 def _day(parts: NameParts | None, requested_at: datetime) -> str:
-    """The JST processing day: from the name, else the day before the notice."""
+    """The JST processing day: from the name, else the day before the notification."""
     return parts.first_day if parts else times.jst_day(requested_at - timedelta(days=1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from honnin import aws
 from honnin.errors import ReconError
-from honnin.event import Event, Provider
+from honnin.event import Event, Provider, repair_id
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import ReconFile
 from honnin.times import utc_text
@@ -27,7 +27,7 @@ class NotQueuedError(ReconError):
 
 def event_id(file: ReconFile, user_authorization_id: str) -> str:
     """The id of a repair. It names file type, day and user, so that it takes effect once, however often it is sent."""
-    return f"recon:{file.file_type}:{file.day}:{user_authorization_id}"
+    return repair_id(file.file_type, file.day, user_authorization_id)
 
 
 class Repairs:

@@ -1,4 +1,4 @@
-"""Asking PayPay to send a recon file again: the letter, ready to be sent, as an alarm to a person.
+"""The resend request for a recon file: a mail to a person, with the text to send to PayPay.
 
 PayPay keeps a file for a week and sends its notification again on request (base document, "File retention period").
 """
@@ -77,9 +77,9 @@ class Letterhead:
 
 
 class ResendAlarm:
-    """Sends the letter to the alarm topic, one for each file type.
+    """Sends resend requests to the alarm topic, one for each file type.
 
-    `letterhead` is read when a letter is written, not before: most runs write none.
+    `letterhead` is read when a request is written, not before: most runs write none.
     """
 
     def __init__(self, topic_arn: str, letterhead: Callable[[], Letterhead], client: "SNSClient | None" = None) -> None:
@@ -88,7 +88,7 @@ class ResendAlarm:
         self._given = client
 
     def send(self, file_type: str, days: Sequence[str], reason: str) -> None:
-        """Publish one letter about the files of these JST days (`yyyy-mm-dd`). Errors of SNS are botocore's."""
+        """Publish one request about the files of these JST days (`yyyy-mm-dd`). Errors of SNS are botocore's."""
         client = self._given or aws.sns()
         client.publish(
             TopicArn=self._topic_arn,
@@ -99,7 +99,7 @@ class ResendAlarm:
 
 
 def letterhead(store: Store) -> Letterhead:
-    """The letterhead of this deployment. A secret that cannot be read leaves a blank: the alarm must go out."""
+    """What identifies this deployment. A secret that cannot be read leaves a blank: the alarm must go out."""
     try:
         merchant_id = secret_store.paypay_merchant_id()
     except ConfigurationError:

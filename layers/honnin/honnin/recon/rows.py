@@ -16,7 +16,7 @@ from honnin.errors import InvalidReconFileError
 LONGEST_ID = 64
 HEADER = b"userAuthorizationId"
 
-# A file with more bad rows than this is not believed at all.
+# A file with a larger share of bad rows than this is invalid.
 MOST_BAD_PERCENT = 1
 
 _ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-"
@@ -39,7 +39,7 @@ class Rows:
     """The ids of a recon file, as lists of ASCII bytes, block by block, in the file's order.
 
     Iterate once. Meanwhile `good` and `bad` count rows (header and blank end not counted), and `sample` holds the
-    first bad ones. After the end, `check` says whether the file may be believed.
+    first bad ones. After the end, `check` says whether the file is valid.
 
     Parameters
     ----------

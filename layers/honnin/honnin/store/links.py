@@ -88,7 +88,7 @@ class Links:
     def session(self, nonce: str) -> LinkSession | None:
         """An account-link session, unless it has expired."""
         item = self._table.get(session_key(nonce))
-        return read(LinkSession, item) if item else None
+        return read_session(item) if item else None
 
     def passport_qr(self, code_id: str) -> PassportQr | None:
         """The KYC Passport QR of a code id, unless it has expired."""
@@ -144,6 +144,11 @@ def session_items(session: LinkSession) -> list[Item]:
         code = PassportQr(session.code_id, session.user_id, session.code_verifier, session.code_expires_at)
         items.append(code_key(code.code_id) | attributes(code))
     return items
+
+
+def read_session(item: Item) -> LinkSession:
+    """The session of an item, without its PKCE verifier: that is a secret, and found by the code id when needed."""
+    return read(LinkSession, item, code_verifier=None)
 
 
 def session_use(table: Table, use: SessionUse) -> Item:

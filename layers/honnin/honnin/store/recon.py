@@ -1,4 +1,4 @@
-"""Recon files, from their notification to their report, and the last request id for letters to PayPay's support."""
+"""Recon files, from their notification to their report, and the request id that a resend request names."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -266,10 +266,10 @@ class Recon:
         values["completed_at"] = at if completed else None
         self._update(file, values, "attribute_exists(pk)")
 
-    # --- for the letters ---
+    # --- for resend requests ---
 
     def note_request_id(self, provider: str, request_id: str, at: str) -> None:
-        """Keep the last X-REQUEST-ID of a provider, for a letter to its support."""
+        """Keep the last X-REQUEST-ID of a provider: its support asks for one."""
         item = {**provider_key(provider), "request_id": request_id, "at": at}
         self._table.write(self._table.db.put_item, {"TableName": self._table.name, "Item": encode(item)})
 

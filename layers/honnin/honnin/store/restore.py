@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from honnin.store.links import LinkSession, PassportQr
+from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.submissions import Submission
 from honnin.store.table import Item, Table, authorization_hash, decode, encode, read
@@ -93,7 +93,7 @@ class Restore:
         )
         for item in found:
             if item["sk"] == "SESSION":
-                yield read(LinkSession, item)
+                yield read_session(item)
             else:
                 yield read(PassportQr, item, code_id=item["pk"].removeprefix("CODE#"))
 

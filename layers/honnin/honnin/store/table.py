@@ -154,8 +154,8 @@ UNSTORED: Mapping[str, bool] = {"stored": False}
 
 def attributes(record: Any) -> Item:
     """A record's fields as attributes of the same names; None and an empty default are left out."""
-    found = ((each, getattr(record, each.name)) for each in _stored(record.__class__))
-    return {each.name: value for each, value in found if not _is_left_out(each, value)}
+    given = ((each, getattr(record, each.name)) for each in _stored(record.__class__))
+    return {each.name: value for each, value in given if not _is_left_out(each, value)}
 
 
 def read[R](kind: type[R], item: Mapping[str, Any], **given: Any) -> R:
@@ -166,8 +166,17 @@ def read[R](kind: type[R], item: Mapping[str, Any], **given: Any) -> R:
     KeyError
         An attribute is missing whose field has no default and cannot be None.
     """
-    wanted = (each for each in _stored(cast("Any", kind)) if _is_read(each, item, given))
-    return kind(**{each.name: _value(each, item) for each in wanted}, **given)
+    found = given
+    for name, missing in _missing(cast("Any", kind)).items():
+        if name in given:
+            continue
+        if name in item:
+            found[name] = _plain(item[name])
+        elif missing is None:
+            found[name] = None
+        elif missing is MISSING:
+            raise KeyError(name)
+    return kind(**found)
 
 
 def without_none(item: Mapping[str, Any]) -> Item:
@@ -192,24 +201,25 @@ def _stored(kind: Any) -> tuple[Field[Any], ...]:
     return tuple(each for each in fields(kind) if each.metadata.get("stored", True))
 
 
+@cache
+def _missing(kind: Any) -> Mapping[str, object]:
+    """What each field is when its attribute is missing: None, its default (`...`), or nothing that can be (MISSING)."""
+    found: dict[str, object] = {}
+    for each in _stored(kind):
+        has_default = each.default is not MISSING or each.default_factory is not MISSING
+        found[each.name] = ... if has_default else None if type(None) in get_args(each.type) else MISSING
+    return found
+
+
 def _is_left_out(each: Field[Any], value: object) -> bool:
     # DynamoDB has no empty set.
     return value is None or value == frozenset() or value == () == each.default
 
 
-def _is_read(each: Field[Any], item: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    has_default = each.default is not MISSING or each.default_factory is not MISSING
-    return each.name not in given and (each.name in item or not has_default)
-
-
-def _value(each: Field[Any], item: Mapping[str, Any]) -> Any:
-    if each.name not in item and type(None) in get_args(each.type):
-        return None
-    return _plain(item[each.name])
-
-
 def _plain(value: Any) -> Any:
     """A value of the table as records hold it: whole numbers, tuples, frozen sets."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else value
     if isinstance(value, list):

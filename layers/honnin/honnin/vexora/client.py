@@ -123,7 +123,7 @@ class VexoraClient:
                 json=None if multipart else signed,
             )
 
-        # An application must not be made twice: it never meets a kept-alive connection that may be dead.
+        # An application must not be made twice: it goes out on a fresh connection, never on one that may be dead.
         return http_client.send(Provider.VEXORA, make_request, deadline=deadline, fresh=multipart)
 
 
@@ -152,7 +152,7 @@ def _reading(answer: Answer, user_id: str) -> Reading:
 
 
 def _by_http_status(answer: Answer, code: str | None, message: str) -> ProviderError:
-    """What an answer is that holds no reading: it makes no sense, something failed there, or it is a refusal."""
+    """The error for an answer without a reading: not understood, unavailable, or refused."""
     if code == models.SUCCESS or (answer.status < 400 and code is None) or 300 <= answer.status < 400:
         return _failure(NotUnderstoodError, answer, code, message)
     if answer.status == 408 or answer.status >= 500 or code == _SYSTEM_ERROR:

@@ -3,7 +3,7 @@
 `code` and `success` speak about the call, `data.authenticationStatus` about the user. `timestamp` says when, and
 `msg` and `data.message` say it in words. Every field may come as another JSON type, or not at all
 (docs/providers.md §2).
-An answer whose fields contradict each other is no answer: nothing of it may be believed.
+An answer whose fields contradict each other is not understood: nothing in it may be used.
 """
 
 import json
@@ -25,7 +25,7 @@ _FALSE = frozenset({"false", "0", "0.0", "no", "n", "fail", "failed", "failure",
 # "When the value is success, it only indicates that this API request succeeded": any other text is only a text, but
 # these say that the call failed.
 _FAILED_MESSAGES = frozenset({"fail", "failed", "failure", "error", "system error"})
-# What stands in a text field in place of nothing.
+# Texts that stand for an empty field.
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "-", "n/a"})
 # Control characters, marks that turn the direction of text, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")

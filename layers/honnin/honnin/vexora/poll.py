@@ -6,7 +6,7 @@ from datetime import datetime
 
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Event, Provider
-from honnin.observability import count, logger
+from honnin.observability import logger
 from honnin.publish import Publisher
 from honnin.store import Store, Submission
 from honnin.times import utc_text
@@ -53,7 +53,6 @@ def poll(
         publisher.announce(record)
         published += 1
     logger().info("poll done", polled=polled, published=published)
-    count("SubmissionsPolled", polled, provider=Provider.VEXORA)
     return {"polled": polled, "published": published}
 
 

@@ -1,9 +1,9 @@
-"""What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then say what becomes of the user."""
+"""What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then decide what the user becomes."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
+from honnin import commit
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
 from honnin.observability import count
@@ -23,7 +23,7 @@ class VexoraResults:
         self._client = client
         self._now = now
 
-    def effect(self, event: Event) -> Effect | Dropped:
+    def decide(self, event: Event) -> Effect | Dropped:
         """The effect of what Vexora says now about the user of the event's submission."""
         if event.kind != "kyc_result":
             raise MalformedEventError(f"no rule for vexora/{event.kind}")
@@ -58,19 +58,8 @@ class VexoraResults:
         count("ReadingRefused", provider=Provider.VEXORA)
         return self._effect(event, "reading_refused", before, before, detail)
 
-    def written(self) -> None:
-        """Nothing to remember: each event asks for itself."""
-
     def _effect(self, event: Event, what: str, before: UserStatus, after: UserStatus, detail: dict[str, str]) -> Effect:
-        return Effect(
-            event_id=event.event_id,
-            what=what,
-            cause=event.cause,
-            at=utc_text(self._now()),
-            before=before,
-            after=replace(after, version=before.version + 1),
-            detail=detail,
-        )
+        return commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
 
 
 def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from honnin import webhook
+from honnin import commit, webhook
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -59,7 +59,7 @@ class Submissions:
     ) -> None:
         self._store = store
         self._client = client
-        self._publisher = publisher
+        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
         self._webhook_api_url = webhook_api_url
         self._callback_key = callback_key
         self._poll_delays_s = poll_delays_s
@@ -204,36 +204,33 @@ class Submissions:
             user_id=user_id,
             provider=Provider.VEXORA,
             status=VexoraStatus.SUBMITTING,
-            version=before.version + 1 if before else 1,
+            version=0,
             submission_id=submission_id,
             submitted_at=utc_text(now),
             stale_at=utc_text(schedule.stale_at(now, self._poll_delays_s)),
         )
-        after = with_former(before, after)
-        effect = Effect(
-            event_id=f"api:{submission_id}:started",
-            what="submission_started",
-            cause="api",
-            at=utc_text(now),
-            before=before,
-            after=after,
-            detail={"submissionId": submission_id},
-            opens=Submission(
-                submission_id=submission_id,
-                user_id=user_id,
-                status=after.status,
-                submitted_at=utc_text(now),
-                due_at=utc_text(first_poll) if first_poll else None,
-            ),
+        opens = Submission(
+            submission_id=submission_id,
+            user_id=user_id,
+            status=after.status,
+            submitted_at=utc_text(now),
+            due_at=utc_text(first_poll) if first_poll else None,
+        )
+        started = commit.effect(
+            f"api:{submission_id}:started",
+            "submission_started",
+            before,
+            with_former(before, after),
+            {"submissionId": submission_id},
+            at=now,
         )
         try:
-            self._store.events.apply(effect)
+            self._commits.once(replace(started, opens=opens))
         except ConcurrentUpdateError:
             raise ConflictError(
                 "another submission of this user has just started", code=ProblemCode.SUBMISSION_STARTING
             ) from None
-        self._publisher.announce_or_leave(effect)
-        return after
+        return started.after
 
     def _record(
         self,
@@ -246,33 +243,26 @@ class Submissions:
         withdraws: str | None = None,
     ) -> UserStatus:
         """Write what became of the call. If a callback was faster, its status stands and is returned."""
-        while True:
-            at = utc_text(self._now())
-            after = replace(becomes(before, at), version=before.version + 1)
-            effect = Effect(
-                event_id=f"api:{before.submission_id}:{what}:{before.version}",
-                what=what,
-                cause="api",
-                at=at,
-                before=before,
-                after=after,
-                detail={"submissionId": before.submission_id or "", **(facts or {}), **told_reason(before, after)},
-                outcome=outcome,
-                withdraws=withdraws,
-            )
-            try:
-                self._store.events.apply(effect)
-            except (ConcurrentUpdateError, AlreadyAppliedError):
-                now = self._store.users.status(before.user_id, Provider.VEXORA)
-                if now is None:
-                    return after  # the user was erased meanwhile
-                if (now.status, now.submission_id) != (before.status, before.submission_id):
-                    return now
-                # Somebody asked and learned nothing; what we know still stands.
-                before = now
-            else:
-                self._publisher.announce_or_leave(effect)
-                return after
+        decided: list[Effect] = []
+
+        def decide() -> Effect | UserStatus:
+            now = self._store.users.status(before.user_id, Provider.VEXORA) if decided else before
+            if now is None:
+                return decided[-1].after  # the user was erased meanwhile
+            if (now.status, now.submission_id) != (before.status, before.submission_id):
+                return now
+            # Whoever was faster has asked and learned nothing; what we know still stands.
+            at = self._now()
+            after = becomes(now, utc_text(at))
+            event_id = f"api:{now.submission_id}:{what}:{now.version}"
+            detail = {"submissionId": now.submission_id or "", **(facts or {}), **told_reason(now, after)}
+            effect = commit.effect(event_id, what, now, after, detail, at=at)
+            decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
+            return decided[-1]
+
+        # Two calls that learn the same of the same version share an event id: the second has lost the race as well.
+        done = self._commits.run(decide, lost=(ConcurrentUpdateError, AlreadyAppliedError))
+        return done.after if isinstance(done, Effect) else done
 
     def _callback_url(self, submission_id: str, key: str) -> str:
         token = webhook.callback_token(submission_id, key)

@@ -1,0 +1,124 @@
+"""How anything that happens to a user is written: read → decide → apply → publish.
+
+Why the order of events does not matter: the user's version is read *before* the provider is asked, and what was decided
+is applied only if it is still the same. So every applied reading began after the one applied before it had ended, and
+the last one is the newest that anybody asked for. Whoever loses this race reads and decides again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from honnin.errors import ConcurrentUpdateError, HonninError
+from honnin.store import Announcement, Effect, Store, Unattached, UserStatus
+from honnin.times import utc_text
+
+# How long a call of the merchant API goes on after lost races; API Gateway ends it after 29 s.
+CALLER_WAITS = timedelta(seconds=4)
+
+
+def effect(
+    event_id: str,
+    what: str,
+    before: UserStatus | None,
+    after: UserStatus,
+    detail: Mapping[str, str],
+    *,
+    at: datetime,
+    cause: str = "api",
+) -> Effect:
+    """The effect that takes a user from `before` to `after`. The version is set here; empty details are left out."""
+    return Effect(
+        event_id=event_id,
+        what=what,
+        cause=cause,
+        at=utc_text(at),
+        before=before,
+        after=replace(after, version=before.version + 1 if before else 1),
+        detail={name: value for name, value in detail.items() if value},
+    )
+
+
+class Commits:
+    """Commits decisions.
+
+    Parameters
+    ----------
+    publish
+        Gets each effect once it is in the table. Where a caller waits for the answer: `Publisher.announce_or_leave`.
+    now
+        Gives aware UTC moments.
+    """
+
+    def __init__(self, store: Store, publish: Callable[[Effect], None], now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._publish = publish
+        self._now = now
+
+    def once(self, effect: Effect) -> None:
+        """Apply and publish an effect. Raises as `Events.apply`; then nothing was written."""
+        self._store.events.apply(effect)
+        self._publish(effect)
+
+    def run[D](
+        self,
+        decide: Callable[[], D],
+        *,
+        until: datetime | None = None,
+        late: Callable[[D], D] | None = None,
+        lost: tuple[type[HonninError], ...] = (ConcurrentUpdateError,),
+    ) -> D:
+        """Decide, apply and publish, again after each lost race; returns what was decided last.
+
+        Parameters
+        ----------
+        decide
+            Reads the user, asks the provider, and decides what the user becomes. Where it decides anything but an
+            Effect, Unattached or Announcement, nothing is written.
+        until
+            A race that is lost later is the last one (None: there is no last one).
+        late
+            What to commit instead of the decision that lost the last race, for example `unmoved`.
+        lost
+            The errors of `Events.apply` that mean a lost race.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            The last race was lost.
+        HonninError
+            Whatever `decide` and `Events.apply` raise besides.
+        """
+        while True:
+            decision = decide()
+            try:
+                self._apply(decision)
+            except lost:
+                if until is None or self._now() <= until:
+                    continue
+                if late is None:
+                    raise
+                return self.run(partial(late, decision), until=self._now() + CALLER_WAITS, lost=lost)
+            if isinstance(decision, Effect):
+                self._publish(decision)
+            return decision
+
+    def unmoved(self, decided: Effect) -> Effect:
+        """The same entry for the timeline, without moving the user: the status that others have read meanwhile stands.
+
+        Raises `ConcurrentUpdateError` when the user is no longer there.
+        """
+        now = self._store.users.status(decided.after.user_id, decided.after.provider)
+        if now is None:
+            raise ConcurrentUpdateError("the user was erased meanwhile")
+        return effect(decided.event_id, decided.what, now, now, decided.detail, at=self._now(), cause=decided.cause)
+
+    def _apply(self, decision: object) -> None:
+        match decision:
+            case Effect():
+                self._store.events.apply(decision)
+            case Unattached():
+                self._store.events.keep(decision)
+            case Announcement():
+                self._store.recon.announce(decision)

@@ -1,0 +1,28 @@
+"""Schedules of the template that fire while something else waits for what they do."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from local.stack import Stack
+
+_PAUSE_S = 2.0
+
+
+@contextlib.contextmanager
+def firing(stack: Stack, logical_id: str) -> Iterator[None]:
+    """Have a schedule fire every other second while the block lasts."""
+    over = threading.Event()
+
+    def fire() -> None:
+        while not over.wait(_PAUSE_S):
+            stack.fire(logical_id)
+
+    with ThreadPoolExecutor(1) as beside:
+        fired = beside.submit(fire)
+        try:
+            yield
+        finally:
+            over.set()
+        fired.result()  # an error of the thread is one of the test

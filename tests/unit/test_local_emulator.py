@@ -1,0 +1,174 @@
+"""What runs in the emulator before it, and how a schedule fires there: on stand-ins for ministack and its clients."""
+
+import os
+import runpy
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local import emulator, emulator_at_once, leash, stack
+from local.errors import LocalError
+from local.stack import AccessKey, Merchant, Stack
+
+
+@pytest.fixture
+def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The parts of ministack that are changed, importable under their names."""
+
+    async def receive(data: dict[str, Any], queue_url: str) -> Any:
+        return {"Messages": [], "asked": data, "url": queue_url}
+
+    parts = SimpleNamespace(
+        scheduler=SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10),
+        sqs=SimpleNamespace(_HANDLERS={"ReceiveMessage": receive}),
+        lambda_runtime=SimpleNamespace(zipfile=zipfile),
+    )
+    modules = {"ministack": ModuleType("ministack"), "ministack.core": ModuleType("ministack.core")}
+    modules["ministack.services"] = ModuleType("ministack.services")
+    modules["ministack.core"].lambda_runtime = parts.lambda_runtime  # type: ignore[attr-defined]
+    modules["ministack.services"].scheduler = parts.scheduler  # type: ignore[attr-defined]
+    modules["ministack.services"].sqs = parts.sqs  # type: ignore[attr-defined]
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return parts
+
+
+def test_the_scheduler_looks_several_times_a_second(ministack: SimpleNamespace) -> None:
+    emulator_at_once.main()
+    assert 0 < ministack.scheduler._SCHEDULE_TICK_INTERVAL < 1
+
+
+def test_a_long_poll_does_not_wait_and_is_else_as_it_was_asked(ministack: SimpleNamespace) -> None:
+    emulator_at_once.main()
+    asked = {"QueueUrl": "q", "WaitTimeSeconds": 5, "VisibilityTimeout": 60}
+    # Step by step, without an event loop: that would open a socket.
+    receiving = ministack.sqs._HANDLERS["ReceiveMessage"](asked, "q")
+    with pytest.raises(StopIteration) as ended:
+        receiving.send(None)
+    assert ended.value.value == {"Messages": [], "asked": asked | {"WaitTimeSeconds": 0}, "url": "q"}
+
+
+@pytest.mark.parametrize("part", ["scheduler", "sqs", "lambda_runtime"])
+def test_another_ministack_is_a_sentence_and_no_riddle(ministack: SimpleNamespace, part: str) -> None:
+    for name in list(vars(getattr(ministack, part))):
+        delattr(getattr(ministack, part), name)
+    with pytest.raises(SystemExit, match=r"mend local/emulator_at_once\.py"):
+        emulator_at_once.main()
+
+
+def _zip(path: Path, text: str) -> Path:
+    with zipfile.ZipFile(path, "w") as written:
+        written.writestr("python/package/module.py", text)
+    return path
+
+
+def _unpack(tool: Any, file: Path, target: Path) -> list[str]:
+    """As ministack does: look at each member, then unpack into a new directory."""
+    target.mkdir(parents=True)
+    with tool.ZipFile(file) as opened:
+        members = list(opened.namelist())
+        opened.extractall(target)
+    return members
+
+
+def test_a_layer_is_unpacked_once_and_shared(
+    ministack: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    emulator_at_once.main()
+    tool = ministack.lambda_runtime.zipfile
+    assert tool.BadZipFile is zipfile.BadZipFile
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first, second = (_zip(tmp_path / each / "layer_0.zip", "ours") for each in "ab")
+    other = _zip(tmp_path / "layer_1.zip", "another")
+
+    assert _unpack(tool, first, tmp_path / "1") == ["python/package/module.py"]
+    assert _unpack(tool, second, tmp_path / "2") == []
+    _unpack(tool, other, tmp_path / "3")
+
+    texts = [(tmp_path / each / "python/package/module.py").read_text() for each in "123"]
+    assert texts == ["ours", "ours", "another"]
+    assert (tmp_path / "1").resolve() == (tmp_path / "2").resolve() != (tmp_path / "3").resolve()
+    assert not list(tmp_path.glob("unpacking-*"))
+
+
+def test_a_functions_own_code_is_its_own(
+    ministack: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    emulator_at_once.main()
+    code = _zip(tmp_path / "code.zip", "ours")
+    for target in (tmp_path / "1", tmp_path / "2"):
+        assert _unpack(ministack.lambda_runtime.zipfile, code, target) == ["python/package/module.py"]
+        assert not target.is_symlink()
+
+
+def test_each_file_that_runs_first_is_there() -> None:
+    assert all((Path(emulator.__file__).parent / each).is_file() for each in emulator._FIRST)
+
+
+def test_the_leash_runs_every_first_file_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(os, "getpgrp", os.getpid)
+    monkeypatch.setattr(os, "dup", lambda _: 0)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    monkeypatch.setattr(leash, "_hold", lambda _: None)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(runpy, "run_path", lambda path, run_name: ran.append(path))
+    monkeypatch.setattr(runpy, "run_module", lambda name, **_: ran.append(f"{name} {sys.argv}"))
+    leash.main(["--first", "a.py", "--first", "b.py", "ministack", "--port"])
+    assert ran == ["a.py", "b.py", "ministack ['ministack', '--port']"]
+
+
+class _Scheduler:
+    """One schedule, and what is made of it: a copy runs when it has been looked for `looks` times."""
+
+    def __init__(self, looks: int) -> None:
+        self.made: list[dict[str, Any]] = []
+        self._looks = looks
+
+    def get_schedule(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
+        assert Name == "honnin-local-Every5Minutes-1"
+        return {"Target": {"Arn": "arn", "RoleArn": "role", "Input": "{}"}, "State": "ENABLED"}
+
+    def create_schedule(self, **given: Any) -> None:
+        self.made.append(given)
+
+    def list_schedules(self, *, NamePrefix: str) -> dict[str, Any]:  # noqa: N803
+        assert NamePrefix == self.made[-1]["Name"]
+        self._looks -= 1
+        return {"Schedules": [{}] if self._looks >= 0 else []}
+
+
+def _stack(monkeypatch: pytest.MonkeyPatch, scheduler: _Scheduler) -> Stack:
+    formation = SimpleNamespace(
+        describe_stack_resource=lambda **_: {
+            "StackResourceDetail": {"PhysicalResourceId": "honnin-local-Every5Minutes-1"}
+        }
+    )
+    clients = {"scheduler": scheduler, "cloudformation": formation}
+    monkeypatch.setattr(stack, "_client", lambda service, *_: clients[service])
+    key = AccessKey("id", "secret")
+    return Stack("x", "r", "http://127.0.0.1:1", {}, key, Merchant("http://127.0.0.1:1", "r", key), "", None, ())
+
+
+def test_a_schedule_fires_as_itself_but_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = _Scheduler(looks=2)
+    _stack(monkeypatch, scheduler).fire("Every5Minutes")
+    [made] = scheduler.made
+    assert made["Target"] == {"Arn": "arn", "RoleArn": "role", "Input": "{}"}
+    assert (made["State"], made["ActionAfterCompletion"]) == ("ENABLED", "DELETE")
+    assert made["ScheduleExpression"].startswith("at(")
+
+
+def test_a_schedule_that_never_fires_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "_FIRED_S", 0.01)
+    with pytest.raises(LocalError, match="did not run Every5Minutes"):
+        _stack(monkeypatch, _Scheduler(looks=1_000)).fire("Every5Minutes")
