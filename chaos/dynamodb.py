@@ -1,26 +1,22 @@
-"""DynamoDB in memory, as far as `honnin.store` uses it: atomic, strict, some hundred times faster than moto.
+"""DynamoDB in memory, as far as Honnin uses it: atomic, strict, some hundred times faster than moto.
 
-`tests/integration/test_chaos.py` holds it to moto by a differential test. What it does not know, it refuses
-with `NotImplementedError`: a new expression in the store fails loudly here instead of meaning something else.
+`tests/contract` holds it to moto and to the emulator request by request; `chaos.expressions` has the expressions.
 """
 
 import json
-import operator as op
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from functools import cache
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-type Item = dict[str, Any]
-type Condition = Callable[[Item | None, Mapping[str, Any]], bool]
-type Update = Callable[[Item, Mapping[str, Any]], None]
+from chaos import expressions
+from chaos.expressions import InvalidExpressionError, Item
+from chaos.paging import Paginator
 
-_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {"=": op.eq, "<=": op.le, ">": op.gt}
-_TOKEN = re.compile(r"\s*([#:]?\w+|<=|>=|=|<|>|\(|\)|,)")
+_MOST_KEYS, _MOST_WRITES, _MOST_IN_A_TRANSACTION = 100, 25, 100
+_INDEXES: Mapping[str, tuple[str, str]] = {"": ("pk", "sk"), "due": ("due_kind", "due_at")}
 
 
 class TransactionCanceledException(ClientError):  # noqa: N818 -- botocore's name
@@ -52,7 +48,7 @@ class MemoryDynamoDB:
         TransactionConflictException=TransactionConflictException,
     )
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._items: dict[str, dict[str, Item]] = {}
         self.journal: list[Commit] = []
@@ -66,245 +62,208 @@ class MemoryDynamoDB:
         """One item, past every boundary."""
         return self._items.get(pk, {}).get(sk)
 
+    # --- reads ---
+
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: ARG002, N803
         """Read one item."""
-        found = self.find(*_key(Key))
+        found = self.find(*_key(Key, "GetItem"))
         return {"Item": found} if found is not None else {}
 
-    def query(
-        self,
-        *,
-        TableName: str,  # noqa: ARG002, N803
-        KeyConditionExpression: str,  # noqa: N803
-        ExpressionAttributeValues: Mapping[str, Any],  # noqa: N803
-        IndexName: str = "",  # noqa: N803
-        ConsistentRead: bool = False,  # noqa: ARG002, N803
-    ) -> dict[str, Any]:
-        """Read one partition of the table or of the index `due`, in the order of its sort key."""
-        holds = _condition(KeyConditionExpression)
-        candidates = self._candidates(IndexName, ExpressionAttributeValues)
-        found = [item for item in candidates if holds(item, ExpressionAttributeValues)]
-        sort_key = "due_at" if IndexName else "sk"
-        return {"Items": sorted(found, key=lambda item: str(item[sort_key]["S"]))}
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        """Read up to 100 items."""
+        [(table, wanted)] = RequestItems.items()
+        keys = [_key(key, "BatchGetItem") for key in wanted["Keys"]]
+        _check_batch(keys, _MOST_KEYS, "BatchGetItem")
+        found = [self.find(*key) for key in keys]
+        return {"Responses": {table: [each for each in found if each is not None]}, "UnprocessedKeys": {}}
 
-    def update_item(
-        self,
-        *,
-        TableName: str,  # noqa: ARG002, N803
-        Key: Item,  # noqa: N803
-        **request: Any,
-    ) -> dict[str, Any]:
-        """Change one item if its condition holds."""
-        if not _holds(self.find(*_key(Key)), request):
-            raise ConditionalCheckFailedException({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
-        self._commit([("Update", {"Key": Key, **request})])
-        return {}
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Read one page of a partition of the table or of an index, in the order of its sort key."""
+        index = request.get("IndexName", "")
+        if index not in _INDEXES or (index and request.get("ConsistentRead")):
+            raise _invalid("Query", "no such index, or a consistent read of one")
+        partition, order = _INDEXES[index]
+        with_values = request.get("ExpressionAttributeValues", {})
+        key = _compiled("Query", expressions.condition, request, "KeyConditionExpression")
+        if key is None or partition not in key.equal:
+            raise _invalid("Query", "the key condition names no partition")
+        wanted = with_values.get(key.equal[partition], {}).get("S")
+        candidates = self.items() if index else self._items.get(wanted, {}).values()
+        found = [item for item in candidates if partition in item and order in item and key.run(item, with_values)]
+        found.sort(key=lambda item: str(item[order]["S"]), reverse=not request.get("ScanIndexForward", True))
+        return _page("Query", found, request, (*_INDEXES[""], *(_INDEXES[index] if index else ())), [key])
+
+    def scan(self, **request: Any) -> dict[str, Any]:
+        """Read one page of all items."""
+        return _page("Scan", list(self.items()), request, _INDEXES[""], [])
+
+    def get_paginator(self, operation: str) -> Paginator:
+        """Pages of `query` or `scan`."""
+        return Paginator(getattr(self, operation), {"LastEvaluatedKey": "ExclusiveStartKey"})
+
+    # --- writes ---
+
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        """Write one item if its condition holds."""
+        return self._single("PutItem", "Put", request)
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """Change one item, or make it, if its condition holds."""
+        return self._single("UpdateItem", "Update", request)
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        """Delete one item, if it is there and its condition holds."""
+        return self._single("DeleteItem", "Delete", request)
+
+    def batch_write_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        """Put or delete up to 25 items."""
+        [(_, requests)] = RequestItems.items()
+        writes = [(name.removesuffix("Request"), request) for each in requests for name, request in each.items()]
+        keys = [_key(request.get("Key") or request["Item"], "BatchWriteItem") for _, request in writes]
+        _check_batch(keys, _MOST_WRITES, "BatchWriteItem")
+        self._commit(list(zip(keys, writes, strict=True)))
+        return {"UnprocessedItems": {}}
 
     def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Item]]) -> dict[str, Any]:  # noqa: N803
         """Write all or nothing."""
+        operation = "TransactWriteItems"
         writes = [(kind, request) for write in TransactItems for kind, request in write.items()]
-        keys = [_key(request.get("Key") or request["Item"]) for _, request in writes]
-        if len(set(keys)) != len(keys):
-            raise ClientError({"Error": {"Code": "ValidationException"}}, "TransactWriteItems")
-        passed = [_holds(self.find(*key), request) for key, (_, request) in zip(keys, writes, strict=True)]
+        keys = [_key(request.get("Key") or request["Item"], operation) for _, request in writes]
+        _check_batch(keys, _MOST_IN_A_TRANSACTION, operation)
+        passed = [_holds(operation, self.find(*key), each) for key, each in zip(keys, writes, strict=True)]
         if not all(passed):
-            reasons = [{"Code": "None" if each else "ConditionalCheckFailed"} for each in passed]
+            failed = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+            reasons = [{"Code": "None"} if each else failed for each in passed]
             answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-            raise TransactionCanceledException(answer, "TransactWriteItems")
-        self._commit(writes)
+            raise TransactionCanceledException(answer, operation)
+        self._commit(list(zip(keys, writes, strict=True)))
         return {}
 
-    def _candidates(self, index: str, values: Mapping[str, Any]) -> list[Item]:
-        if index not in ("", "due"):
-            raise NotImplementedError(index)
-        if index:
-            return [item for item in self.items() if "due_kind" in item and "due_at" in item]
-        return list(self._items.get(values[":pk"]["S"], {}).values())
+    def _single(self, operation: str, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        key = _key(request.get("Key") or request["Item"], operation)
+        before = self.find(*key)
+        if not _holds(operation, before, (kind, request)):
+            answer: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            raise ConditionalCheckFailedException(answer, operation)
+        self._commit([(key, (kind, request))])
+        after = self.find(*key) or {}
+        match request.get("ReturnValues", "NONE"):
+            case "NONE":
+                return {}
+            case "ALL_OLD":
+                return {"Attributes": before} if before else {}
+            case "ALL_NEW":
+                return {"Attributes": after}
+            case "UPDATED_NEW":
+                change = _compiled(operation, expressions.update, request, "UpdateExpression")
+                return {"Attributes": {name: after[name] for name in change.written if name in after}}
+        raise NotImplementedError(request["ReturnValues"])
 
-    def _commit(self, writes: Sequence[tuple[str, Item]]) -> None:
+    def _commit(self, writes: Sequence[tuple[tuple[str, str], tuple[str, Mapping[str, Any]]]]) -> None:
         commit = Commit(self._now(), [], [])
-        for kind, request in writes:
-            key = _key(request.get("Key") or request["Item"])
+        for key, (kind, request) in writes:
             match kind:
                 case "Put":
-                    self._put(key, dict(request["Item"]), commit)
+                    self._put(key, request["Item"], commit)
                 case "Update":
-                    item = dict(self.find(*key) or request["Key"])
-                    names = _frozen(request.get("ExpressionAttributeNames"))
-                    _update(request["UpdateExpression"], names)(item, request.get("ExpressionAttributeValues", {}))
-                    self._put(key, item, commit)
+                    change = _compiled("UpdateItem", expressions.update, request, "UpdateExpression")
+                    before = self.find(*key) or request["Key"]
+                    values = request.get("ExpressionAttributeValues", {})
+                    self._put(key, change.run(before, values) if change else before, commit)
                 case "Delete":
-                    self._items.get(key[0], {}).pop(key[1], None)
-                    commit.deletes.append(key)
+                    if self._items.get(key[0], {}).pop(key[1], None) is not None:
+                        commit.deletes.append(key)
                 case "ConditionCheck":
                     pass
                 case _:
                     raise NotImplementedError(kind)
         self.journal.append(commit)
 
-    def _put(self, key: tuple[str, str], item: Item, commit: Commit) -> None:
+    def _put(self, key: tuple[str, str], item: Mapping[str, Any], commit: Commit) -> None:
         # As over the wire: plain values, and nothing shared with the caller.
         stored: Item = json.loads(json.dumps(item))
         self._items.setdefault(key[0], {})[key[1]] = stored
         commit.puts.append(stored)
 
 
-def _key(item: Item) -> tuple[str, str]:
-    pk, sk = item["pk"]["S"], item["sk"]["S"]
+def _key(item: Item, operation: str) -> tuple[str, str]:
+    pk, sk = (item.get(name, {}).get("S") for name in ("pk", "sk"))
     if not pk or not sk:
-        raise ClientError({"Error": {"Code": "ValidationException"}}, "key")
+        raise _invalid(operation, "a key is missing, empty or of another type")
     return pk, sk
 
 
-def _holds(item: Item | None, request: Mapping[str, Any]) -> bool:
-    if "ConditionExpression" not in request:
-        return True
-    names = _frozen(request.get("ExpressionAttributeNames"))
-    return _condition(request["ConditionExpression"], names)(item, request.get("ExpressionAttributeValues", {}))
+def _invalid(operation: str, text: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationException", "Message": text}}, operation)
 
 
-def _frozen(names: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((names or {}).items())
+def _check_batch(keys: Sequence[tuple[str, str]], most: int, operation: str) -> None:
+    if not 1 <= len(keys) <= most or len(set(keys)) != len(keys):
+        raise _invalid(operation, f"1 to {most} items, and none of them twice")
 
 
-# --- expressions ---
+def _compiled(operation: str, compiler: Callable[..., Any], request: Mapping[str, Any], name: str) -> Any:
+    """That expression of a request, or None."""
+    if name not in request:
+        return None
+    try:
+        return compiler(request[name], tuple(request.get("ExpressionAttributeNames", {}).items()))
+    except InvalidExpressionError as error:
+        raise _invalid(operation, str(error)) from None
 
 
-class _Words:
-    """The words of an expression, with `#name` placeholders replaced."""
+def _check_placeholders(operation: str, request: Mapping[str, Any], used: Sequence[Any]) -> None:
+    try:
+        expressions.check_placeholders(request, [each for each in used if each is not None])
+    except InvalidExpressionError as error:
+        raise _invalid(operation, str(error)) from None
 
-    def __init__(self, expression: str, names: tuple[tuple[str, str], ...]) -> None:
-        known = dict(names)
-        words = _TOKEN.findall(expression)
-        if "".join(words) != "".join(expression.split()):
-            raise NotImplementedError(expression)
-        self._words = [known[word] if word.startswith("#") else word for word in words]
-        self._expression = expression
 
-    def next(self) -> str:
-        """Take one word."""
-        if not self._words:
-            raise NotImplementedError(self._expression)
-        return self._words.pop(0)
-
-    def take(self, *wanted: str) -> bool:
-        """Take the next word if it is one of these."""
-        if self._words and self._words[0] in wanted:
-            self._words.pop(0)
-            return True
+def _holds(operation: str, item: Item | None, write: tuple[str, Mapping[str, Any]]) -> bool:
+    """Whether a write's condition holds; the whole request is checked first."""
+    _, request = write
+    condition = _compiled(operation, expressions.condition, request, "ConditionExpression")
+    change = _compiled(operation, expressions.update, request, "UpdateExpression")
+    _check_placeholders(operation, request, (condition, change))
+    values = request.get("ExpressionAttributeValues", {})
+    if condition is not None and not condition.run(item or {}, values):
         return False
-
-    def expect(self, word: str) -> None:
-        """Take this word."""
-        if not self.take(word):
-            raise NotImplementedError(self._expression)
-
-    @property
-    def at_end(self) -> bool:
-        """Whether nothing is left."""
-        return not self._words
+    if change is not None:
+        try:
+            change.run(item or request["Key"], values)
+        except InvalidExpressionError as error:
+            raise _invalid(operation, str(error)) from None
+    return True
 
 
-@cache
-def _condition(expression: str, names: tuple[tuple[str, str], ...] = ()) -> Condition:
-    words = _Words(expression, names)
-    made = _any_of(words)
-    if not words.at_end:
-        raise NotImplementedError(expression)
-    return made
+def _page(
+    operation: str, found: Sequence[Item], request: Mapping[str, Any], keys: Sequence[str], used: Sequence[Any]
+) -> dict[str, Any]:
+    """One page: the limit counts what was looked at, the filter comes after it."""
+    chosen = _compiled(operation, expressions.condition, request, "FilterExpression")
+    wanted = _compiled(operation, expressions.projection, request, "ProjectionExpression")
+    _check_placeholders(operation, request, (*used, chosen, wanted))
+    if start := request.get("ExclusiveStartKey"):
+        found = _after(found, start, request, keys)
+    limit = request.get("Limit", len(found) + 1)
+    looked_at = found[:limit]
+    values = request.get("ExpressionAttributeValues", {})
+    items = [item for item in looked_at if chosen is None or chosen.run(item, values)]
+    answer: dict[str, Any] = {"Items": [wanted.run(item) for item in items] if wanted else items}
+    answer |= {"Count": len(items), "ScannedCount": len(looked_at)}
+    if len(looked_at) == limit:
+        # Also where nothing is left: DynamoDB stops counting at the limit and does not look further.
+        answer["LastEvaluatedKey"] = {name: looked_at[-1][name] for name in keys}
+    return answer
 
 
-def _any_of(words: _Words) -> Condition:
-    parts = [_all_of(words)]
-    while words.take("OR"):
-        parts.append(_all_of(words))
-    return lambda item, values: any(part(item, values) for part in parts)
-
-
-def _all_of(words: _Words) -> Condition:
-    parts = [_atom(words)]
-    while words.take("AND"):
-        parts.append(_atom(words))
-    return lambda item, values: all(part(item, values) for part in parts)
-
-
-def _atom(words: _Words) -> Condition:
-    if words.take("("):
-        inner = _any_of(words)
-        words.expect(")")
-        return inner
-    word = words.next()
-    if word in ("attribute_exists", "attribute_not_exists"):
-        words.expect("(")
-        name = words.next()
-        words.expect(")")
-        return lambda item, _: (name in (item or {})) == (word == "attribute_exists")
-    if word == "begins_with":
-        words.expect("(")
-        name = words.next()
-        words.expect(",")
-        prefix = words.next()
-        words.expect(")")
-        return lambda item, values: name in (item or {}) and (item or {})[name]["S"].startswith(values[prefix]["S"])
-    return _comparison(word, words.next(), words.next())
-
-
-def _comparison(name: str, operator: str, placeholder: str) -> Condition:
-    if operator not in _COMPARED or not placeholder.startswith(":"):
-        raise NotImplementedError(f"{name} {operator} {placeholder}")
-
-    def compare(item: Item | None, values: Mapping[str, Any]) -> bool:
-        if not item or name not in item:
-            return False
-        ((kind, left),) = item[name].items()
-        ((other_kind, right),) = values[placeholder].items()
-        if kind != other_kind or kind not in ("S", "N"):
-            return False
-        return _COMPARED[operator](*((int(left), int(right)) if kind == "N" else (left, right)))
-
-    return compare
-
-
-@cache
-def _update(expression: str, names: tuple[tuple[str, str], ...]) -> Update:
-    words = _Words(expression, names)
-    steps: list[Update] = []
-    while not words.at_end:
-        if words.take("SET"):
-            steps.append(_assignment(words))
-            while words.take(","):
-                steps.append(_assignment(words))
-        else:
-            words.expect("REMOVE")
-            steps.append(_removal(words.next()))
-            while words.take(","):
-                steps.append(_removal(words.next()))
-
-    def update(item: Item, values: Mapping[str, Any]) -> None:
-        for step in steps:
-            step(item, values)
-
-    return update
-
-
-def _assignment(words: _Words) -> Update:
-    name = words.next()
-    words.expect("=")
-    if words.take("if_not_exists"):
-        words.expect("(")
-        present = words.next()
-        words.expect(",")
-        default = words.next()
-        words.expect(")")
-        return lambda item, values: item.update({name: item.get(present, values[default])})
-    placeholder = words.next()
-    if not placeholder.startswith(":"):
-        raise NotImplementedError(placeholder)
-    return lambda item, values: item.update({name: values[placeholder]})
-
-
-def _removal(name: str) -> Update:
-    def remove(item: Item, _: Mapping[str, Any]) -> None:
-        item.pop(name, None)
-
-    return remove
+def _after(found: Sequence[Item], start: Item, request: Mapping[str, Any], keys: Sequence[str]) -> Sequence[Item]:
+    places = [number for number, item in enumerate(found) if all(item.get(name) == start.get(name) for name in keys)]
+    if places:
+        return found[places[0] + 1 :]
+    if "KeyConditionExpression" not in request:
+        raise NotImplementedError("a scan that goes on after an item that is gone")
+    # The item is gone meanwhile: the page goes on behind its place.
+    order, backwards = keys[-1], not request.get("ScanIndexForward", True)
+    here = start[order]["S"]
+    return [item for item in found if (item[order]["S"] < here if backwards else item[order]["S"] > here)]
