@@ -4,7 +4,8 @@ import hashlib
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,13 @@ class Version:
 
     id: str
     body: bytes | None
+    content_type: str = ""
+    etag: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def facts(self) -> dict[str, Any]:
+        """What S3 tells of it without its body."""
+        return {"ContentLength": len(self.body or b""), "ETag": self.etag, "ContentType": self.content_type}
 
 
 class _Current(Mapping[str, bytes]):
@@ -57,36 +65,55 @@ class MemoryS3:
 
     def __init__(self, told: Callable[[str], None] = lambda _: None) -> None:
         self._versions: dict[str, list[Version]] = {}
-        self._uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
+        self._uploads: dict[str, tuple[str, str, dict[int, bytes]]] = {}
         self._numbers = itertools.count(1)
         self._told = told
         self.objects: Mapping[str, bytes] = _Current(self._versions)
 
     # --- objects ---
 
-    def put_object(self, *, Key: str, Body: bytes = b"", IfNoneMatch: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+    def put_object(
+        self,
+        *,
+        Key: str,  # noqa: N803
+        Body: bytes = b"",  # noqa: N803
+        ContentType: str = "binary/octet-stream",  # noqa: N803
+        IfNoneMatch: str = "",  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
         """Keep an object; with `IfNoneMatch="*"` only where there is none."""
         self._check_absent(Key, IfNoneMatch, "PutObject")
-        return self._add(Key, bytes(Body))
+        return self._add(Key, bytes(Body), ContentType, _etag(bytes(Body)))
 
-    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """One object."""
-        body = self.objects.get(Key)
-        if body is None:
+    def get_object(self, *, Key: str, VersionId: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+        """One object, or one version of it."""
+        found = self._version(Key, VersionId)
+        if found is None:
             raise NoSuchKey(_error("NoSuchKey", 404), "GetObject")
-        return {"Body": io.BytesIO(body), "ContentLength": len(body), "ETag": _etag(body)}
+        return {"Body": io.BytesIO(found.body or b""), **found.facts()}
 
     def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Whether there is such an object. S3 answers without a body, so the code is the number alone."""
-        body = self.objects.get(Key)
-        if body is None:
+        found = self._version(Key)
+        if found is None:
             raise ClientError(_error("404", 404), "HeadObject")
-        return {"ContentLength": len(body), "ETag": _etag(body)}
+        return found.facts()
 
-    def upload_fileobj(self, Fileobj: Any, Bucket: str, Key: str, **_: Any) -> None:  # noqa: N803
+    def list_objects_v2(self, *, Prefix: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+        """The objects by key; one page holds all of them."""
+        found = {key: self.head_object(Key=key) for key in sorted(self.objects) if key.startswith(Prefix)}
+        return {"Contents": [{"Key": key, "ETag": each["ETag"]} for key, each in found.items()]} if found else {}
+
+    def upload_fileobj(
+        self,
+        Fileobj: Any,  # noqa: N803
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+    ) -> None:
         """Keep an object from an open file; the SDK may read it once more."""
         begin = Fileobj.tell()
-        self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read())
+        self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read(), **(ExtraArgs or {}))
         Fileobj.seek(begin)
 
     def delete_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -110,7 +137,10 @@ class MemoryS3:
         answer: dict[str, Any] = {"IsTruncated": len(rest) > MaxKeys}
         for key, each, latest in rest[:MaxKeys]:
             kind = "DeleteMarkers" if each.body is None else "Versions"
-            answer.setdefault(kind, []).append({"Key": key, "VersionId": each.id, "IsLatest": latest})
+            told = {"Key": key, "VersionId": each.id, "IsLatest": latest, "LastModified": each.at}
+            if each.body is not None:
+                told |= {"Size": len(each.body), "ETag": each.etag}
+            answer.setdefault(kind, []).append(told)
         if answer["IsTruncated"]:
             last_key, last, _ = rest[MaxKeys - 1]
             answer |= {"NextKeyMarker": last_key, "NextVersionIdMarker": last.id}
@@ -132,10 +162,16 @@ class MemoryS3:
 
     # --- multipart uploads ---
 
-    def create_multipart_upload(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def create_multipart_upload(
+        self,
+        *,
+        Key: str,  # noqa: N803
+        ContentType: str = "binary/octet-stream",  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
         """Begin an upload in parts."""
         upload_id = self._next()
-        self._uploads[upload_id] = (Key, {})
+        self._uploads[upload_id] = (Key, ContentType, {})
         return {"UploadId": upload_id, "Key": Key}
 
     def upload_part(self, *, UploadId: str, PartNumber: int, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -154,7 +190,7 @@ class MemoryS3:
         """Make the object appear."""
         operation = "CompleteMultipartUpload"
         held = self._parts(UploadId, operation)
-        key = self._uploads[UploadId][0]
+        key, content_type = self._uploads[UploadId][:2]
         parts = [held.get(each["PartNumber"], b"") for each in MultipartUpload["Parts"]]
         told = [each["ETag"] for each in MultipartUpload["Parts"]]
         if told != [_etag(part) for part in parts]:
@@ -163,7 +199,9 @@ class MemoryS3:
             raise ClientError(_error("EntityTooSmall", 400), operation)
         self._check_absent(key, IfNoneMatch, operation)
         del self._uploads[UploadId]
-        return self._add(key, b"".join(parts))
+        # S3's own: the digest of the parts' digests, and how many they are.
+        digests = b"".join(hashlib.md5(part, usedforsecurity=False).digest() for part in parts)
+        return self._add(key, b"".join(parts), content_type, f'{_etag(digests)[:-1]}-{len(parts)}"')
 
     def abort_multipart_upload(self, *, UploadId: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Give an upload up."""
@@ -174,17 +212,28 @@ class MemoryS3:
     def _parts(self, upload_id: str, operation: str) -> dict[int, bytes]:
         if upload_id not in self._uploads:
             raise NoSuchUpload(_error("NoSuchUpload", 404), operation)
-        return self._uploads[upload_id][1]
+        return self._uploads[upload_id][2]
+
+    def list_multipart_uploads(self, **_: Any) -> dict[str, Any]:
+        """The uploads that are neither complete nor given up."""
+        found = [{"UploadId": number, "Key": key} for number, (key, *_) in self._uploads.items()]
+        return {"Uploads": found} if found else {}
+
+    def _version(self, key: str, version_id: str = "") -> Version | None:
+        """The newest version of a key or the one of that id; None where that is none, or a delete marker."""
+        known = self._versions.get(key, [])
+        found = [each for each in known if each.id == version_id] if version_id else known
+        return found[-1] if found and found[-1].body is not None else None
 
     def _check_absent(self, key: str, if_none_match: str, operation: str) -> None:
         if if_none_match and key in self.objects:
             raise ClientError(_error("PreconditionFailed", 412), operation)
 
-    def _add(self, key: str, body: bytes) -> dict[str, Any]:
-        version = Version(self._next(), body)
+    def _add(self, key: str, body: bytes, content_type: str, etag: str) -> dict[str, Any]:
+        version = Version(self._next(), body, content_type, etag)
         self._versions.setdefault(key, []).append(version)
         self._told(key)
-        return {"ETag": _etag(body), "VersionId": version.id}
+        return {"ETag": etag, "VersionId": version.id}
 
     def _next(self) -> str:
         return str(next(self._numbers))

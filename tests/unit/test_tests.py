@@ -32,3 +32,10 @@ def test_a_module_of_helpers_holds_no_test() -> None:
     assert len(helpers) > 20
     named = [(path, each.name) for path, tree in helpers for each in tree.body if isinstance(each, ast.FunctionDef)]
     assert [(path, name) for path, name in named if _is_test(name)] == []
+
+
+def test_no_unit_test_stands_on_moto() -> None:
+    trees = {path: tree for path, tree in TREES.items() if path.startswith(("unit/", "fakes/"))}
+    assert len(trees) > 60
+    imports = [(path, name) for path, tree in trees.items() for name in _imported(tree)]
+    assert [(path, name) for path, name in imports if name.partition(".")[0] == "moto"] == []
