@@ -6,6 +6,7 @@ mistake in one is seen by the other.
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby, product
 from types import ModuleType
 from typing import Any
@@ -67,7 +68,8 @@ def every_single_answer() -> Iterator[Answer]:
 def every_linking() -> Iterator[Answer]:
     """Each linking answer."""
     for said in ("requested", "succeeded", "declined", "bad_request"):
-        yield Answer(Call.LINKING, moment(5), "auth-a" if said == "succeeded" else None, word=said)
+        yield Answer(Call.LINKING, moment(5), "auth-a", word=said)
+        yield Answer(Call.LINKING, moment(5), None, word=said)
 
 
 def every_documented_answer() -> Iterator[Answer]:
@@ -142,13 +144,15 @@ _WORST = {
 
 def _worst[Value](values: Iterable[Value]) -> Value | None:
     found = list(values)
-    return max(found, key=_WORST[type(found[0])].index) if found else None  # type: ignore[index, arg-type]
+    return max(found, key=_WORST[type(found[0])].index) if found else None  # type: ignore[index]
 
 
 def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc, Flag, str | None, str | None]:
     """Link, KYC, flag, present authorization and its expiry after time has run over all the answers."""
     known = sorted(set(answers), key=lambda each: each.at)
-    linkings = sorted((each.at, str(each.authorization)) for each in known if each.word == "succeeded")
+    linkings = sorted(
+        (each.at, str(each.authorization)) for each in known if each.word == "succeeded" and each.authorization
+    )
     present = linkings[-1][1] if linkings else None
     since = max((at for at, authorization in linkings if authorization != present), default="")
     link, kyc, flags, expires = Link.PENDING, Kyc.UNREAD, dict[Call, tuple[str, Flag]](), None
@@ -163,7 +167,8 @@ def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc,
             if raised:
                 flags[call] = (at, raised)
         attempts = [state for _, state, *_ in said if state in (Link.PENDING, Link.DECLINED)]
-        own = [line for line in said if present and line[0].authorization == present and at > since]
+        reads = [line for line in said if line[1] not in (Link.PENDING, Link.DECLINED)]
+        own = [line for line in reads if present and line[0].authorization == present and at > since]
         state = _worst(state for _, state, *_ in own if state)
         if state:
             link = state
@@ -183,14 +188,21 @@ def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | N
 
 
 # Answers that meet each other often: few moments, few authorizations, and what is told most.
-_TOLD: tuple[tuple[int, str, str, bool], ...] = (
+_TOLD: tuple[tuple[int, str | None, str, bool], ...] = (
     (200, "SUCCESS", "COMPLETED", True),
     (200, "SUCCESS", "COMPLETED", True),
     (200, "SUCCESS", "REJECTED", True),
     (200, "SUCCESS", "(absent)", False),
+    (200, "SUCCESS", "(unreadable)", True),
+    (201, "SUCCESS", "COMPLETED", True),
+    (200, "A_NEW_CODE", "COMPLETED", True),
     (200, "A_NEW_CODE", "(absent)", False),
+    (200, "UNAUTHORIZED", "COMPLETED", True),
+    (400, "SUCCESS", "COMPLETED", True),
+    (202, "SUCCESS", "COMPLETED", True),
     (202, "REQUEST_ACCEPTED", "COMPLETED", True),
     (429, "KYC_NOT_COMPLETED", "(absent)", False),
+    (200, None, "COMPLETED", True),
     *((http, code, "(absent)", False) for code, (http, *_) in ABOUT_THE_USER.items()),
     *((400, code, "(absent)", False) for code in ("UNACCEPTABLE_OP", "KYC_UPDATE_REQUIRED")),
 )
@@ -198,14 +210,17 @@ _TOLD: tuple[tuple[int, str, str, bool], ...] = (
 
 def any_answer(draw: random.Random) -> Answer:
     """One answer; the same draws make the same answer."""
-    at, authorization = moment(draw.randint(1, 7)), draw.choice(("auth-a", "auth-a", "auth-a", "auth-b", "auth-c"))
-    call = draw.choice(list(Call))
+    at, authorization = moment(draw.randint(1, 6)), draw.choice(("auth-a", "auth-a", "auth-a", "auth-b", "auth-c"))
+    call = draw.choice((*Call, Call.AUTHORIZATION))
     if call is Call.LINKING:
         said = draw.choice(("requested", "succeeded", "succeeded", "declined"))
-        return Answer(call, at, authorization if said == "succeeded" else None, word=said)
-    http, code, said, has_data = draw.choice(_TOLD)
+        # Whether a declined redirect names an authorization is not published.
+        named = said == "succeeded" or draw.random() < 0.3
+        return Answer(call, at, authorization if named else None, word=said)
+    plain = call is Call.AUTHORIZATION and draw.random() < 0.5
+    http, code, said, has_data = _TOLD[0] if plain else draw.choice(_TOLD)
     if call is Call.AUTHORIZATION and code == "SUCCESS":
-        said = draw.choice(("ACTIVE", "ACTIVE", "INACTIVE", said))
+        said = draw.choice(("ACTIVE", "ACTIVE", "INACTIVE", "(absent)", said))
         expires = draw.choice((None, moment(draw.randint(1, 9)), moment(9)))
         return Answer(call, at, authorization, http, code, said, has_data, expires)
     return Answer(call, at, authorization, http, code, said, has_data)
@@ -237,16 +252,27 @@ def fault(module: ModuleType | Any, answers: Sequence[Answer], words: frozenset[
     return None
 
 
-def first_fault(module: ModuleType | Any, tries: int, seed: int = 1) -> str | None:
-    """Play single answers and then random sets of them against a version of the module."""
-    for each in every_single_answer():
-        linked = Answer(Call.LINKING, moment(1), "auth-a", word="succeeded")
-        for answers in ([each], [linked, each]):
-            if facets_in_short(module.facets(answers, WORDS)) != played(answers, WORDS):
-                return f"single: {each}"
-    draw = random.Random(seed)
-    for _ in range(tries):
-        answers = [any_answer(draw) for _ in range(draw.randint(1, 12))]
+@cache
+def _single() -> list[tuple[Sequence[Answer], tuple[Any, ...]]]:
+    """Each single answer about a user whose account was inactive, with what it should come to."""
+    linked = Answer(Call.LINKING, moment(1), "auth-a", word="succeeded")
+    inactive = Answer(Call.AUTHORIZATION, moment(2), "auth-a", 200, "SUCCESS", "INACTIVE", has_data=True)
+    every = [[linked, inactive, each] for each in every_single_answer()]
+    return [(answers, played(answers, WORDS)) for answers in every]
+
+
+@cache
+def _sets(count: int) -> list[list[Answer]]:
+    draw = random.Random(1)
+    return [[any_answer(draw) for _ in range(draw.randint(1, 12))] for _ in range(count)]
+
+
+def first_fault(module: ModuleType | Any, count: int) -> str | None:
+    """Play random sets of answers and then single ones against a version of the module."""
+    for answers in _sets(count):
         if found := fault(module, answers, WORDS):
             return f"{found} after {answers}"
+    for single, wanted in _single():
+        if facets_in_short(module.facets(single, WORDS)) != wanted:
+            return f"single: {single}"
     return None

@@ -238,7 +238,7 @@ _ANSWERS = st.lists(st.randoms(use_true_random=False).map(any_answer), min_size=
 
 
 @given(_ANSWERS, st.randoms(use_true_random=False), st.sampled_from([frozenset[str](), COMPLETED, WORDS]))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_any_order_ends_in_the_same_facets(answers: list[Answer], draw: random.Random, words: frozenset[str]) -> None:
     assert paypay_answers.fault(paypay_facets, answers, words) is None
     shuffled = draw.sample(answers, len(answers))
@@ -247,7 +247,7 @@ def test_any_order_ends_in_the_same_facets(answers: list[Answer], draw: random.R
 
 
 @given(_ANSWERS, _ANSWERS)
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_what_is_not_kept_can_never_matter_again(some: list[Answer], more: list[Answer]) -> None:
     assert facets({*keep(some), *more}, COMPLETED) == facets({*some, *more}, COMPLETED)
     # Another list of words may be set at any time.
@@ -333,7 +333,7 @@ def test_nobody_is_verified_without_an_active_link() -> None:
 
 
 @given(_ANSWERS)
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_whoever_is_verified_was_said_to_be_so_last(answers: list[Answer]) -> None:
     found = facets(answers, COMPLETED)
     if status(found) is not S.VERIFIED:
