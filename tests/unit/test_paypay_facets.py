@@ -297,6 +297,9 @@ def test_the_form_in_the_table() -> None:
     items = stored(answers, "auth-a")
     assert restored(items, "auth-a") == set(answers)
     assert items == stored(reversed(answers), "auth-a")
+    # Two that differ in their authorization alone have an order, too.
+    assert [each["authorization"] for each in stored([other, LINKED], "auth-c")] == ["auth-a", "auth-b"]
+    assert [each["authorization"] for each in stored([LINKED, other], "auth-c")] == ["auth-a", "auth-b"]
     assert [each for each in items if "authorization" in each] == [
         {"call": "linking", "at": moment(1), "word": "declined", "authorization": ""},
         {"call": "linking", "at": moment(1), "word": "succeeded", "authorization": "auth-b"},

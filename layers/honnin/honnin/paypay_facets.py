@@ -266,7 +266,7 @@ def provider_status(of: Facets) -> str | None:
 def stored(answers: Iterable[Answer], authorization: str | None) -> list[dict[str, str | int | bool]]:
     """The answers as the table keeps them, in a fixed order; an answer about `authorization` does not name it again."""
     items = []
-    for each in sorted(answers, key=repr):
+    for each in sorted(answers, key=lambda answer: (answer.at, repr(answer), answer.authorization or "")):
         given = {short: getattr(each, name) for short, name in _STORED.items()}
         kept = {short: value for short, value in given.items() if value not in (None, False, ABSENT)}
         if each.authorization is None or each.authorization != authorization:
