@@ -27,7 +27,9 @@ _STATUS_STYLES = {
     "INACTIVE": "red",
     "EXPIRED": "yellow",
     "UNLINKED": "yellow",
+    "LINK_DECLINED": "yellow",
     "NOT_COMPLETED": "yellow",
+    "UNCONFIRMED": "yellow",
     "UPDATE_REQUIRED": "yellow",
 }
 

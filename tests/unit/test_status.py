@@ -4,7 +4,19 @@ from itertools import product
 
 import pytest
 
-from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
+from honnin import status
+from honnin.status import (
+    BY_AUTHENTICATION_STATUS,
+    OPEN,
+    PayPayStatus,
+    VerifiedNeeds,
+    VerifiedReason,
+    VexoraStatus,
+    after_reading,
+    may_submit,
+    verified,
+)
+from tests import verified_rules
 
 S = VexoraStatus
 READINGS = (S.PENDING, S.UNDER_REVIEW, S.APPROVED, S.REJECTED)
@@ -41,3 +53,21 @@ def test_a_new_submission_is_allowed_only_when_nothing_is_open_or_approved(curre
 
 def test_what_is_open_is_polled() -> None:
     assert {S.SUBMITTING, S.PENDING, S.UNDER_REVIEW} == OPEN
+
+
+# Verified
+
+
+def test_verified_of_every_status_and_parameter() -> None:
+    assert verified_rules.first_fault(status) is None
+
+
+def test_whatever_speaks_against_a_user_outweighs_the_other_provider() -> None:
+    for paypay, vexora, needs in product((None, *PayPayStatus), (None, *VexoraStatus), VerifiedNeeds):
+        if paypay in ("RISK_FLAGGED", "UPDATE_REQUIRED") or vexora == "REJECTED":
+            assert not verified(paypay, vexora, needs).is_verified
+
+
+def test_every_reason_is_given() -> None:
+    every = product((None, *PayPayStatus), (None, *VexoraStatus), VerifiedNeeds)
+    assert {verified(*each) for each in every} == set(VerifiedReason)

@@ -56,8 +56,10 @@ class PayPayStatus(StrEnum):
     """A user at PayPay."""
 
     LINK_PENDING = "LINK_PENDING"
+    LINK_DECLINED = "LINK_DECLINED"
     LINKED = "LINKED"
     VERIFIED = "VERIFIED"
+    UNCONFIRMED = "UNCONFIRMED"
     NOT_COMPLETED = "NOT_COMPLETED"
     UPDATE_REQUIRED = "UPDATE_REQUIRED"
     RISK_FLAGGED = "RISK_FLAGGED"
@@ -78,23 +80,52 @@ class CallOutcome(StrEnum):
     MAINTENANCE = "MAINTENANCE"
 
 
+class Link(StrEnum):
+    """The facet `link`: where the account link stands. `CANCELLED` means that the user left PayPay altogether."""
+
+    PENDING = "PENDING"
+    DECLINED = "DECLINED"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    EXPIRED = "EXPIRED"
+    UNLINKED = "UNLINKED"
+    CANCELLED = "CANCELLED"
+
+
+class Kyc(StrEnum):
+    """The facet `kyc`: what PayPay last said of the user's KYC through the present authorization."""
+
+    UNREAD = "UNREAD"
+    VERIFIED = "VERIFIED"
+    UNCONFIRMED = "UNCONFIRMED"
+    NOT_COMPLETED = "NOT_COMPLETED"
+
+
+class Flag(StrEnum):
+    """The facet `flag`: what PayPay holds against the user."""
+
+    NONE = "NONE"
+    UPDATE_REQUIRED = "UPDATE_REQUIRED"
+    RISK_FLAGGED = "RISK_FLAGGED"
+
+
 # Every code of the base document but SUCCESS ("Response code list", the tables under it, and docs/providers.md §1.2)
-# and what it means: an answer about the user becomes their status, anything else is about the call.
-RESULT_CODES: Mapping[str, PayPayStatus | CallOutcome] = {
+# and what it means: an answer about the user says one facet, anything else is about the call.
+RESULT_CODES: Mapping[str, Link | Kyc | Flag | CallOutcome] = {
     "INVALID_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
     "MISSING_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
     "INVALID_PARAMS": CallOutcome.REQUEST_WRONG,
     "UNAUTHORIZED": CallOutcome.DEPLOYMENT_WRONG,
     "OP_OUT_OF_SCOPE": CallOutcome.DEPLOYMENT_WRONG,
     "EXPECTATION_FAILED": CallOutcome.DEPLOYMENT_WRONG,
-    "KYC_NOT_COMPLETED": PayPayStatus.NOT_COMPLETED,
-    "NON_EKYC_USER": PayPayStatus.NOT_COMPLETED,
-    "UNACCEPTABLE_OP": PayPayStatus.RISK_FLAGGED,
-    "KYC_UPDATE_REQUIRED": PayPayStatus.UPDATE_REQUIRED,
-    "CANCELED_USER": PayPayStatus.INACTIVE,
-    "USER_STATE_IS_NOT_ACTIVE": PayPayStatus.INACTIVE,
-    "INVALID_USER_AUTHORIZATION_ID": PayPayStatus.UNLINKED,
-    "EXPIRED_USER_AUTHORIZATION_ID": PayPayStatus.EXPIRED,
+    "KYC_NOT_COMPLETED": Kyc.NOT_COMPLETED,
+    "NON_EKYC_USER": Kyc.NOT_COMPLETED,
+    "UNACCEPTABLE_OP": Flag.RISK_FLAGGED,
+    "KYC_UPDATE_REQUIRED": Flag.UPDATE_REQUIRED,
+    "CANCELED_USER": Link.CANCELLED,
+    "USER_STATE_IS_NOT_ACTIVE": Link.INACTIVE,
+    "INVALID_USER_AUTHORIZATION_ID": Link.UNLINKED,
+    "EXPIRED_USER_AUTHORIZATION_ID": Link.EXPIRED,
     "SESSION_NOT_FOUND": CallOutcome.QR_SESSION_GONE,
     "KYC_PASSPORT_NOT_COMPLETED": CallOutcome.QR_NOT_COMPLETED,
     # 202: it only says that something will be done.
@@ -105,9 +136,14 @@ RESULT_CODES: Mapping[str, PayPayStatus | CallOutcome] = {
     "MAINTENANCE_MODE": CallOutcome.MAINTENANCE,
 }
 
+# A user who left PayPay is shown like one whose account is inactive.
+_SHOWN_AS: Mapping[Link | Kyc | Flag, PayPayStatus] = {Link.CANCELLED: PayPayStatus.INACTIVE}
+
 # The answers about the user alone.
 BY_RESULT_CODE: Mapping[str, PayPayStatus] = {
-    code: meaning for code, meaning in RESULT_CODES.items() if isinstance(meaning, PayPayStatus)
+    code: _SHOWN_AS.get(meaning) or PayPayStatus(meaning)
+    for code, meaning in RESULT_CODES.items()
+    if not isinstance(meaning, CallOutcome)
 }
 
 
@@ -152,3 +188,74 @@ def after_account_reading(current: PayPayStatus, reading: PayPayStatus) -> PayPa
         return current
     keeps = reading is PayPayStatus.LINKED and current not in _WITHOUT_LINK
     return current if keeps else reading
+
+
+class VerifiedNeeds(StrEnum):
+    """The parameter `VerifiedNeeds`: whose word it takes for a user to count as verified."""
+
+    ANY = "any"
+    PAYPAY = "paypay"
+    VEXORA = "vexora"
+    BOTH = "both"
+
+
+class VerifiedReason(StrEnum):
+    """Why a user counts as verified, or why not."""
+
+    PAYPAY_VERIFIED = "PAYPAY_VERIFIED"
+    VEXORA_APPROVED = "VEXORA_APPROVED"
+    BOTH_VERIFIED = "BOTH_VERIFIED"
+    PAYPAY_RISK_FLAGGED = "PAYPAY_RISK_FLAGGED"
+    VEXORA_REJECTED = "VEXORA_REJECTED"
+    PAYPAY_UPDATE_REQUIRED = "PAYPAY_UPDATE_REQUIRED"
+    PAYPAY_NOT_VERIFIED = "PAYPAY_NOT_VERIFIED"
+    VEXORA_NOT_APPROVED = "VEXORA_NOT_APPROVED"
+    NOT_VERIFIED = "NOT_VERIFIED"
+
+    @property
+    def is_verified(self) -> bool:
+        """The `verified` that belongs to this reason."""
+        return self in (self.PAYPAY_VERIFIED, self.VEXORA_APPROVED, self.BOTH_VERIFIED)
+
+
+# (PayPay verified, Vexora approved) -> the reason under each parameter, where nothing speaks against the user.
+_REASONS: Mapping[tuple[bool, bool], Mapping[VerifiedNeeds, VerifiedReason]] = {
+    (True, True): {
+        VerifiedNeeds.ANY: VerifiedReason.BOTH_VERIFIED,
+        VerifiedNeeds.PAYPAY: VerifiedReason.PAYPAY_VERIFIED,
+        VerifiedNeeds.VEXORA: VerifiedReason.VEXORA_APPROVED,
+        VerifiedNeeds.BOTH: VerifiedReason.BOTH_VERIFIED,
+    },
+    (True, False): {
+        VerifiedNeeds.ANY: VerifiedReason.PAYPAY_VERIFIED,
+        VerifiedNeeds.PAYPAY: VerifiedReason.PAYPAY_VERIFIED,
+        VerifiedNeeds.VEXORA: VerifiedReason.VEXORA_NOT_APPROVED,
+        VerifiedNeeds.BOTH: VerifiedReason.VEXORA_NOT_APPROVED,
+    },
+    (False, True): {
+        VerifiedNeeds.ANY: VerifiedReason.VEXORA_APPROVED,
+        VerifiedNeeds.PAYPAY: VerifiedReason.PAYPAY_NOT_VERIFIED,
+        VerifiedNeeds.VEXORA: VerifiedReason.VEXORA_APPROVED,
+        VerifiedNeeds.BOTH: VerifiedReason.PAYPAY_NOT_VERIFIED,
+    },
+    (False, False): {
+        VerifiedNeeds.ANY: VerifiedReason.NOT_VERIFIED,
+        VerifiedNeeds.PAYPAY: VerifiedReason.PAYPAY_NOT_VERIFIED,
+        VerifiedNeeds.VEXORA: VerifiedReason.VEXORA_NOT_APPROVED,
+        VerifiedNeeds.BOTH: VerifiedReason.NOT_VERIFIED,
+    },
+}
+
+
+def verified(paypay: PayPayStatus | None, vexora: VexoraStatus | None, needs: VerifiedNeeds) -> VerifiedReason:
+    """Why the user counts as verified or not (`is_verified` of it); None where a provider knows nothing of the user.
+
+    Whatever speaks against the user at one provider outweighs the other provider's word.
+    """
+    if paypay is PayPayStatus.RISK_FLAGGED:
+        return VerifiedReason.PAYPAY_RISK_FLAGGED
+    if vexora is VexoraStatus.REJECTED:
+        return VerifiedReason.VEXORA_REJECTED
+    if paypay is PayPayStatus.UPDATE_REQUIRED:
+        return VerifiedReason.PAYPAY_UPDATE_REQUIRED
+    return _REASONS[paypay is PayPayStatus.VERIFIED, vexora is VexoraStatus.APPROVED][needs]

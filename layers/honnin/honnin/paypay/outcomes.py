@@ -40,12 +40,12 @@ def error(*, http_status: int, code: str | None, message: str, request_id: str |
     meaning = CallOutcome.RATE_LIMITED if http_status == 429 else RESULT_CODES.get(code or "")
     kind: type[ProviderError]
     match meaning:
-        case PayPayStatus():
-            kind = UserAnswerError
         case CallOutcome():
             kind = _BY_OUTCOME[meaning]
         case None:
             kind = _by_http_class(http_status, code)
+        case _:
+            kind = UserAnswerError
     return kind(Provider.PAYPAY, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
