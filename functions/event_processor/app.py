@@ -14,6 +14,7 @@ from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
@@ -40,7 +41,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 @cache
 def _store() -> Store:
-    return Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
+    return Store(
+        settings().state_table,
+        timeline_days=settings().timeline_retention_days,
+        verified_needs=settings().verified_needs,
+        now=_now,
+    )
 
 
 @cache
@@ -55,6 +61,7 @@ def _processor() -> EventProcessor:
                 Vault(settings().personal_data_bucket),
                 Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
             ),
+            rules=Rules.from_settings(settings()),
             now=_now,
         ),
         recon=ReconNotifications(

@@ -14,6 +14,7 @@ from honnin.paypay import link_api, link_page
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.link_api import AccountLinkAnswer, AccountLinkRequest
+from honnin.paypay.readings import Rules
 from honnin.publish import Publisher
 from honnin.store import Store
 
@@ -52,7 +53,12 @@ def _api_secret(*, refresh: bool = False) -> str:
 
 @cache
 def _links() -> AccountLinks:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
+    store = Store(
+        settings().state_table,
+        timeline_days=settings().timeline_retention_days,
+        verified_needs=settings().verified_needs,
+        now=_now,
+    )
     return AccountLinks(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
@@ -61,6 +67,7 @@ def _links() -> AccountLinks:
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
         session_life=timedelta(minutes=settings().paypay_link_session_minutes),
+        rules=Rules.from_settings(settings()),
         now=_now,
     )
 

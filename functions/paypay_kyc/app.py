@@ -13,6 +13,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.kyc_api import CodeIdInPath, KycType, KycView
 from honnin.paypay.kyc_reading import KycReads
+from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.publish import Publisher
 from honnin.store import Store
@@ -55,7 +56,12 @@ def _api() -> MerchantApi:
 
 @cache
 def _reads() -> KycReads:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days, now=_now)
+    store = Store(
+        settings().state_table,
+        timeline_days=settings().timeline_retention_days,
+        verified_needs=settings().verified_needs,
+        now=_now,
+    )
     return KycReads(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),
@@ -63,6 +69,7 @@ def _reads() -> KycReads:
             Vault(settings().personal_data_bucket),
             Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
         ),
+        rules=Rules.from_settings(settings()),
         publisher=Publisher(settings().event_bus, store),
         now=_now,
     )

@@ -50,7 +50,11 @@ def _idempotency() -> Idempotency:
 
 @cache
 def _submissions() -> Submissions:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
+    store = Store(
+        settings().state_table,
+        timeline_days=settings().timeline_retention_days,
+        verified_needs=settings().verified_needs,
+    )
     return Submissions(
         store=store,
         # API Gateway waits 29 s. An open earlier submission is asked for first, and so is the user after a refusal:

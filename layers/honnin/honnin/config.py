@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from honnin.errors import InvalidSettingError, MissingSettingError
 from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES
+from honnin.status import VerifiedNeeds
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,7}")
 _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -163,6 +164,27 @@ class Settings:
         if not value.isdecimal() or int(value) < 1:
             raise InvalidSettingError("PAYPAY_LINK_SESSION_MINUTES", "must be a whole number of minutes")
         return int(value)
+
+    @cached_property
+    def paypay_verified_statuses(self) -> frozenset[str]:
+        """The words in `data.status` of a KYC read that mean a completed KYC (not published); none by default."""
+        return frozenset(self._any("PAYPAY_VERIFIED_STATUSES"))
+
+    @cached_property
+    def paypay_required_kyc_type(self) -> str | None:
+        """`requiredKycType` of every `kyc_info` read: EKYC, or None to leave it out."""
+        value = self._environ.get("PAYPAY_REQUIRED_KYC_TYPE", "").strip()
+        if value not in ("", "EKYC"):
+            raise InvalidSettingError("PAYPAY_REQUIRED_KYC_TYPE", "must be EKYC or empty")
+        return value or None
+
+    @cached_property
+    def verified_needs(self) -> VerifiedNeeds:
+        """Whose word it takes for a user to count as verified."""
+        value = self._environ.get("VERIFIED_NEEDS", "").strip() or VerifiedNeeds.ANY
+        if value not in tuple(VerifiedNeeds):
+            raise InvalidSettingError("VERIFIED_NEEDS", f"must be one of: {', '.join(VerifiedNeeds)}")
+        return VerifiedNeeds(value)
 
     @cached_property
     def paypay_pkce_field(self) -> str:

@@ -54,6 +54,7 @@ class ProblemCode(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 409, "The Idempotency-Key came with another body before"
     IDEMPOTENCY_IN_PROGRESS = "idempotency-in-progress", 409, "The first request with this key is still under way"
     NOT_LINKED = "not-linked", 409, "The user has not linked a PayPay account"
+    SCOPE_NOT_GRANTED = "scope-not-granted", 409, "The user has not agreed to the scope that this read needs"
     LINKED_ANEW = "linked-anew", 409, "The user has linked again with another QR since"
     PASSPORT_NOT_COMPLETED = "passport-not-completed", 409, "The user has not completed the KYC Passport QR"
     ERASED_WITHOUT_UNLINK = "erased-without-unlink", 409, "The user was erased without unlinking"

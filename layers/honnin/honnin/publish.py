@@ -50,7 +50,9 @@ class Publisher:
     def announce_or_leave(self, effect: Effect) -> None:
         """Publish the change of an effect that a caller of the API waits for; leave it to the poll on failure."""
         try:
-            self.announce(EventRecord(effect.event_id, effect.at, published=False, change=effect.change))
+            record = self._store.events.get(effect.event_id) if effect.change else None
+            if record:
+                self.announce(record)
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning("change not published yet", event_id=loggable(effect.event_id), error=type(error).__name__)
 

@@ -136,16 +136,6 @@ RESULT_CODES: Mapping[str, Link | Kyc | Flag | CallOutcome] = {
     "MAINTENANCE_MODE": CallOutcome.MAINTENANCE,
 }
 
-# A user who left PayPay is shown like one whose account is inactive.
-_SHOWN_AS: Mapping[Link | Kyc | Flag, PayPayStatus] = {Link.CANCELLED: PayPayStatus.INACTIVE}
-
-# The answers about the user alone.
-BY_RESULT_CODE: Mapping[str, PayPayStatus] = {
-    code: _SHOWN_AS.get(meaning) or PayPayStatus(meaning)
-    for code, meaning in RESULT_CODES.items()
-    if not isinstance(meaning, CallOutcome)
-}
-
 
 class KycProduct(StrEnum):
     """The three KYC reads of PayPay, as the vault names them."""
@@ -153,41 +143,6 @@ class KycProduct(StrEnum):
     KYC_INFO = "kyc_info"
     KYC_PASSPORT = "kyc_passport"
     KYC_PASSPORT_QR = "kyc_passport_qr"
-
-
-_FLAGGED = frozenset({PayPayStatus.RISK_FLAGGED, PayPayStatus.UPDATE_REQUIRED})
-_WITHOUT_LINK = frozenset(
-    {PayPayStatus.LINK_PENDING, PayPayStatus.UNLINKED, PayPayStatus.EXPIRED, PayPayStatus.INACTIVE}
-)
-
-
-def after_link_request(current: PayPayStatus | None) -> PayPayStatus:
-    """A new account-link QR: pending where no usable link exists, otherwise the present link keeps its status."""
-    ended = (None, PayPayStatus.UNLINKED, PayPayStatus.EXPIRED)
-    return PayPayStatus.LINK_PENDING if current in ended else current
-
-
-def after_kyc_reading(current: PayPayStatus, reading: PayPayStatus, product: KycProduct) -> PayPayStatus:
-    """The status after a KYC read.
-
-    Flags are raised by the KYC Passport reads, so what the plain read says of the KYC does not clear them.
-    """
-    plain = product is KycProduct.KYC_INFO and reading in (PayPayStatus.VERIFIED, PayPayStatus.NOT_COMPLETED)
-    if plain and current in _FLAGGED:
-        return current
-    return reading
-
-
-def after_account_reading(current: PayPayStatus, reading: PayPayStatus) -> PayPayStatus:
-    """The status after a read of the authorization alone.
-
-    An active one says nothing about the user's KYC. An inactive one does not say why, so it does not overwrite the
-    more exact UNLINKED or EXPIRED of another read: the order of the two must not matter.
-    """
-    if reading is PayPayStatus.INACTIVE and current in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED):
-        return current
-    keeps = reading is PayPayStatus.LINKED and current not in _WITHOUT_LINK
-    return current if keeps else reading
 
 
 class VerifiedNeeds(StrEnum):

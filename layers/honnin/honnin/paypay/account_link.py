@@ -19,6 +19,7 @@ from honnin.event import Provider
 from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
+from honnin.paypay.readings import Rules, ask_authorization, linking, merged, moment, recorded, standing
 from honnin.paypay.response_token import (
     LinkResult,
     ResponseToken,
@@ -26,11 +27,13 @@ from honnin.paypay.response_token import (
     ResponseTokenExpiredError,
     ResponseTokenSignatureError,
 )
+from honnin.paypay_facets import DECLINED, REQUESTED, SUCCEEDED
 from honnin.publish import Publisher
-from honnin.status import PayPayStatus, after_account_reading, after_link_request
+from honnin.status import PayPayStatus
 from honnin.store import (
     AlreadyAppliedError,
     Effect,
+    Link,
     LinkSession,
     LinkTakenError,
     SessionUse,
@@ -44,6 +47,9 @@ KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
 # How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
 _CODE_LIFE = timedelta(days=7)
+
+# Another user may be linking the same account at this moment: then look again at whose it is.
+_LOST = (ConcurrentUpdateError, LinkTakenError)
 
 # How often a redirect with a wrong signature may cost a call to Secrets Manager.
 _SECRET_READ_EVERY = timedelta(minutes=1)
@@ -109,6 +115,7 @@ class AccountLinks:
         audience: str,
         pkce_field: str,
         session_life: timedelta,
+        rules: Rules,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -118,6 +125,7 @@ class AccountLinks:
         self._audience = audience
         self._pkce_field = pkce_field
         self._session_life = session_life
+        self._rules = rules
         self._now = now
         self._secret_read_at: datetime | None = None
 
@@ -128,6 +136,7 @@ class AccountLinks:
         """
         verifier = pkce.new_verifier() if request.is_kyc_passport else None
         nonce = secrets.token_urlsafe(24)
+        begun = utc_text(self._now())
         try:
             made = self._client.create_account_link(self._body(request, redirect_url, nonce, verifier))
         except ProviderError as error:
@@ -147,7 +156,7 @@ class AccountLinks:
             code_expires_at=int((now + _CODE_LIFE).timestamp()),
         )
         detail = {"requestId": made.request_id or "", "flow": str(request.fields.get("accountLinkFlow") or "")}
-        self._remember(session, detail)
+        self._remember(session, detail, begun)
         return CreatedLink(made.link_qr_code_url, made.code_id, now + self._session_life)
 
     def finish(self, token: str) -> str:
@@ -215,16 +224,13 @@ class AccountLinks:
             _place(body, self._pkce_field.split("."), pkce.challenge(verifier))
         return body
 
-    def _remember(self, session: LinkSession, detail: Mapping[str, str]) -> None:
+    def _remember(self, session: LinkSession, detail: Mapping[str, str], begun: str) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
 
         def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
-            status = after_link_request(PayPayStatus(before.status) if before else None)
-            after = replace(before or _new_user(session.user_id), status=status)
-            if status is PayPayStatus.LINK_PENDING:
-                # An authorization that has ended is of no use to anybody, and would hide the new one.
-                after = replace(after, user_authorization_id=None, scopes=(), code_id=None)
+            after = recorded(before or _new_user(session.user_id), [linking(REQUESTED, begun)], self._rules)
+            after = replace(after, asked_scopes=session.scopes, asked_code_id=session.code_id)
             effect = commit.effect(event_id, "link_requested", before, after, detail, at=self._now())
             return replace(effect, session=session)
 
@@ -232,7 +238,6 @@ class AccountLinks:
 
     def _use(self, session: LinkSession, answer: ResponseToken, digest: str) -> LinkSession:
         """Use the session up; returns it as it then is, by us or by the same redirect a moment before."""
-        succeeded = answer.result is LinkResult.SUCCEEDED
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
         use = SessionUse(session.nonce, digest, answer.result)
 
@@ -241,27 +246,59 @@ class AccountLinks:
             if before is None:
                 # Asking for the link made a status: without one, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
+            at = self._now()
+            if answer.result is LinkResult.SUCCEEDED and answer.user_authorization_id:
+                return replace(self._linked(event_id, session, before, answer.user_authorization_id, at), uses=use)
             after = before
-            if succeeded:
-                after = replace(
-                    before,
-                    status=after_link(before, answer.user_authorization_id),
-                    user_authorization_id=answer.user_authorization_id,
-                    scopes=_scopes(before, session, answer),
-                    code_id=session.code_id,
-                    provider_status=answer.result,
-                    read_at=utc_text(self._now()),
-                )
-            what = "linked" if succeeded else f"link_{answer.result}"
-            return replace(commit.effect(event_id, what, before, after, {}, at=self._now()), uses=use, links=succeeded)
+            if answer.result is LinkResult.DECLINED:
+                after = recorded(before, [linking(DECLINED, moment(before, at))], self._rules)
+            what = f"link_{answer.result}"
+            return replace(commit.effect(event_id, what, before, after, {}, at=at, cause="user"), uses=use)
 
-        try:
-            # The same redirect may have been faster.
-            with suppress(SessionUsedError, AlreadyAppliedError):
-                self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
-        except LinkTakenError:
-            raise LinkRefusedError("this PayPay account is linked to another user here") from None
+        # The same redirect may have been faster.
+        with suppress(SessionUsedError, AlreadyAppliedError):
+            done = self._commits.run(decide, until=self._now() + commit.CALLER_WAITS, lost=_LOST)
+            if done.links:
+                self._read_authorization(event_id, done.after)
         return self._store.links.session(session.nonce) or session
+
+    def _linked(
+        self, event_id: str, session: LinkSession, before: UserStatus, authorization: str, at: datetime
+    ) -> Effect:
+        known = self._store.links.get(authorization)
+        owner: UserStatus | None = None
+        if known and known.user_id != session.user_id:
+            owner = self._store.users.status(known.user_id, Provider.PAYPAY)
+            if owner is None or standing(owner) == authorization:
+                raise LinkRefusedError("this PayPay account is linked to another user here")
+            known = None
+        link = _link(session, known)
+        after = recorded(before, [linking(SUCCEEDED, moment(before, at), authorization)], self._rules)
+        after = replace(after, scopes=link.scopes, code_id=link.code_id)
+        effect = commit.effect(event_id, "linked", before, after, {}, at=at, cause="user")
+        return replace(effect, links=True, link=link, takes_from=owner)
+
+    def _read_authorization(self, event_id: str, linked: UserStatus) -> None:
+        """Learn when the link ends, which the redirect does not say. Whether or not PayPay answers, the link stands."""
+        authorization = linked.user_authorization_id or ""
+        try:
+            said = ask_authorization(self._client, linked, authorization, self._now())
+        except ProviderError:
+            return  # the client has logged it; every later read of the authorization says it as well
+
+        def decide() -> Effect:
+            before = self._store.users.status(linked.user_id, Provider.PAYPAY)
+            link = self._store.links.get(authorization)
+            if before is None or link is None or before.user_authorization_id != authorization:
+                raise ConcurrentUpdateError("the user is not linked like this any more")
+            scopes = merged(link.scopes, said.scopes)
+            after = replace(recorded(before, [said.answer], self._rules), scopes=scopes)
+            facts = {"providerCode": said.answer.code or "", **said.facts}
+            effect = commit.effect(f"{event_id}:read", "account_read", before, after, facts, at=self._now())
+            return effect if scopes == link.scopes else replace(effect, link=replace(link, scopes=scopes))
+
+        with suppress(ConcurrentUpdateError, AlreadyAppliedError):
+            self._commits.run(decide, until=self._now())
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
         """Keep what PayPay's support asks for on the timeline, if the user is known here."""
@@ -276,18 +313,13 @@ class AccountLinks:
             )
 
 
-def after_link(before: UserStatus | None, user_authorization_id: str | None) -> PayPayStatus:
-    """LINKED, unless the very same authorization is in use already: then what was read through it still stands."""
-    if before is None or before.user_authorization_id != user_authorization_id:
-        return PayPayStatus.LINKED
-    return after_account_reading(PayPayStatus(before.status), PayPayStatus.LINKED)
-
-
-def _scopes(before: UserStatus | None, session: LinkSession, answer: ResponseToken) -> tuple[str, ...]:
-    """What the user has agreed to: an authorization that is linked again keeps what it had and gains the new ones."""
-    same = before is not None and before.user_authorization_id == answer.user_authorization_id
-    had = before.scopes if before and same else ()
-    return tuple(dict.fromkeys((*had, *session.scopes)))
+def _link(session: LinkSession, known: Link | None) -> Link:
+    """The link that a session makes: one that is linked again keeps what it had, and gains what is new."""
+    before = known or Link(session.user_id)
+    link = replace(before, user_id=session.user_id, scopes=merged(before.scopes, session.scopes))
+    if session.code_id and session.code_verifier:
+        link = replace(link, code_id=session.code_id, code_verifier=session.code_verifier)
+    return link
 
 
 def _new_user(user_id: str) -> UserStatus:

@@ -5,7 +5,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -31,7 +31,7 @@ from honnin.event import Provider
 from honnin.http_client import Answer, Deadline
 from honnin.observability import logger
 from honnin.paypay import outcomes, signing
-from honnin.paypay.models import AccountLink, Envelope, KycReading, UserAuthorization
+from honnin.paypay.models import AccountLink, AuthorizationReading, Envelope, KycReading, UserAuthorization
 from honnin.secret_store import PayPayCredentials
 
 # docs/providers.md §1.1: pick one spelling; what is signed is what is sent.
@@ -46,6 +46,20 @@ _LONGEST_LINK_URL = 2000
 
 # An answer about the user or a QR is not a failure of the call.
 _ANSWERS = (UserAnswerError, SessionNotFoundError, PassportNotCompletedError)
+
+
+# Whether an answer with this HTTP status and code is one that the call can use.
+type _Takes = Callable[[int, str | None], bool]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """An answer that can be used."""
+
+    http_status: int
+    code: str | None
+    data: dict[str, Any] = field(repr=False)
+    request_id: str | None
 
 
 class ReadCredentials(Protocol):
@@ -146,7 +160,8 @@ class PayPayClient:
 
         It may be repeated: a QR that was not shown to anybody expires unused.
         """
-        data, request_id = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
+        said = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
+        data, request_id = said.data, said.request_id
         url = data.get("linkQRCodeURL")
         # Longer than this, no QR that a phone can read would hold it.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
@@ -154,15 +169,16 @@ class PayPayClient:
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 
-    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
         """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
         query = {"userAuthorizationId": user_authorization_id}
-        data, request_id = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query)
+        said = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query)
         try:
-            return UserAuthorization.model_validate(data)
+            found = UserAuthorization.model_validate(said.data)
         except ValidationError:
             message = "a success without the documented authorization"
-            raise NotUnderstoodError(Provider.PAYPAY, message, request_id=request_id) from None
+            raise NotUnderstoodError(Provider.PAYPAY, message, request_id=said.request_id) from None
+        return AuthorizationReading(found, said.request_id, said.http_status)
 
     def unlink(self, user_authorization_id: str) -> str | None:
         """End an authorization (`DELETE /v2/user/authorizations/{id}`); returns the X-REQUEST-ID.
@@ -170,26 +186,32 @@ class PayPayClient:
         It may be repeated: the second answer is that there is no such authorization, a `UserAnswerError`.
         """
         path = f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}"
-        _, request_id = self._call("DELETE", path, user_authorization_id)
-        return request_id
+        return self._call("DELETE", path, user_authorization_id).request_id
 
     def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
-        """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None."""
+        """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None.
+
+        Of the KYC reads, an answer with an HTTP success and a code that no document names comes back, too.
+        """
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
             query["requiredKycType"] = required_kyc_type
-        return _kyc(*self._call("GET", self._paths.kyc_info, user_authorization_id, query=query))
+        return self._kyc("GET", self._paths.kyc_info, user_authorization_id, query=query)
 
     def kyc_passport(self, user_authorization_id: str) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
-        return _kyc(*self._call("GET", self._paths.kyc_passport, user_authorization_id, headers=headers))
+        return self._kyc("GET", self._paths.kyc_passport, user_authorization_id, headers=headers)
 
     def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
         body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
-        return _kyc(*self._call("POST", path, user_authorization_id, code_verifier, body=body))
+        return self._kyc("POST", path, user_authorization_id, code_verifier, body=body)
+
+    def _kyc(self, method: str, path: str, *hidden: str, **request: Any) -> KycReading:
+        said = self._call(method, path, *hidden, takes=outcomes.is_kyc_answer, **request)
+        return KycReading(said.data, said.request_id, said.http_status, said.code or "")
 
     def _call(
         self,
@@ -200,8 +222,9 @@ class PayPayClient:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout_s: float = _TIMEOUT_S,
-    ) -> tuple[dict[str, Any], str | None]:
-        """`data` and X-REQUEST-ID of a success, after at most `tries` tries inside one total deadline.
+        takes: _Takes = outcomes.is_success,
+    ) -> _Said:
+        """The first answer that `takes` takes, after at most `tries` tries inside one total deadline.
 
         `hidden` are values that not even the merchant may see in PayPay's message.
         """
@@ -222,7 +245,7 @@ class PayPayClient:
         unclear: ProviderUnavailableError | None = None
         for tried in range(1, self._tries + 1):
             try:
-                return self._try(make_request, timeout_s, deadline, hidden)
+                return self._try(make_request, timeout_s, deadline, hidden, takes)
             except MaintenanceError:
                 raise  # lasts longer than any caller waits
             except ProviderUnavailableError as error:
@@ -240,13 +263,13 @@ class PayPayClient:
         timeout_s: float,
         deadline: Deadline,
         hidden: Sequence[str],
-    ) -> tuple[dict[str, Any], str | None]:
-        def send(credentials: PayPayCredentials) -> tuple[dict[str, Any], str | None]:
+        takes: _Takes,
+    ) -> _Said:
+        def send(credentials: PayPayCredentials) -> _Said:
             request = partial(make_request, credentials)
             try:
-                return _read(
-                    http_client.send(Provider.PAYPAY, request, deadline=deadline, read_timeout_s=timeout_s), hidden
-                )
+                answer = http_client.send(Provider.PAYPAY, request, deadline=deadline, read_timeout_s=timeout_s)
+                return _read(answer, hidden, takes)
             except ProviderError as error:
                 # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
                 if not isinstance(error, _ANSWERS):
@@ -264,16 +287,9 @@ class PayPayClient:
             return send(fresh)
 
 
-def _kyc(data: dict[str, Any], request_id: str | None) -> KycReading:
-    # A success without its object says nothing about the user.
-    if not data:
-        raise NotUnderstoodError(Provider.PAYPAY, "a success without KYC data", request_id=request_id)
-    return KycReading(data, request_id)
-
-
-def _read(answer: Answer, hidden: Sequence[str]) -> tuple[dict[str, Any], str | None]:
+def _read(answer: Answer, hidden: Sequence[str], takes: _Takes) -> _Said:
     said = Envelope.of(answer.body)
-    if outcomes.is_success(answer.status, said.code):
-        return said.data, answer.request_id
+    if takes(answer.status, said.code):
+        return _Said(answer.status, said.code, said.data, answer.request_id)
     message = provider_text.mask(said.message, hidden) if said.code else "an answer that is not the documented JSON"
     raise outcomes.error(http_status=answer.status, code=said.code, message=message, request_id=answer.request_id)

@@ -47,4 +47,6 @@ class KycView(AnswerModel):
     @classmethod
     def of(cls, answer: KycAnswer) -> "KycView":
         """The answer to the merchant for what was read."""
-        return cls(status=PayPayStatus(answer.status), read_at=answer.read_at, kyc=answer.kyc)
+        return cls(
+            status=PayPayStatus(answer.status), read_at=answer.read_at, kyc=dict(answer.kyc) if answer.kyc else None
+        )

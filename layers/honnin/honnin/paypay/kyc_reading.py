@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from honnin import commit
@@ -13,19 +12,17 @@ from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
     NotFoundError,
+    PassportNotCompletedError,
     ProviderError,
-    UserAnswerError,
 )
 from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import KycReading
-from honnin.paypay.outcomes import user_status
+from honnin.paypay.readings import SCOPE_OF, Readings, Rules, Said, merged, recorded
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
-from honnin.status import KycProduct, PayPayStatus, after_kyc_reading
-from honnin.store import Effect, Store, UserStatus
-from honnin.times import utc_text
+from honnin.status import KycProduct
+from honnin.store import Effect, Link, PassportQr, Store, UserStatus
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class KycAnswer:
 
     status: str
     read_at: str
-    kyc: dict[str, Any] | None = field(default=None, repr=False)
+    kyc: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class KycReads:
@@ -46,22 +43,26 @@ class KycReads:
         store: Store,
         client: PayPayClient,
         archive: KycArchive,
+        rules: Rules,
         publisher: Publisher,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._client = client
-        self._archive = archive
+        self._readings = Readings(store, client, archive, rules, now)
+        self._rules = rules
         self._commits = commit.Commits(store, publisher.announce_or_leave, now)
         self._now = now
 
     def kyc_info(self, user_id: str, required_kyc_type: str | None) -> KycAnswer:
-        """Get the user's KYC information. Raises `ConflictError` without a link, and PayPay's own errors."""
-        return self._read(user_id, KycProduct.KYC_INFO, lambda linked: self._client.kyc_info(linked, required_kyc_type))
+        """Get the user's KYC information. `required_kyc_type` also holds for every later read of this link.
+
+        Raises `ConflictError` without a link, or outside its scopes, and PayPay's own errors.
+        """
+        return self._read(user_id, KycProduct.KYC_INFO, lambda link: _stricter(link, required_kyc_type))
 
     def kyc_passport(self, user_id: str) -> KycAnswer:
         """Get the user's KYC information for KYC Passport clients. Raises as `kyc_info`."""
-        return self._read(user_id, KycProduct.KYC_PASSPORT, self._client.kyc_passport)
+        return self._read(user_id, KycProduct.KYC_PASSPORT, lambda link: link)
 
     def completed_qr(self, code_id: str) -> KycAnswer:
         """Fetch the KYC information of a completed KYC Passport QR; its verifier is ours.
@@ -76,64 +77,82 @@ class KycReads:
         known = self._store.links.passport_qr(code_id)
         if known is None:
             raise NotFoundError("no KYC Passport QR is known under this code id", code=ProblemCode.PASSPORT_QR_UNKNOWN)
-        return self._read(
-            known.user_id,
-            KycProduct.KYC_PASSPORT_QR,
-            lambda linked: self._client.completed_kyc_passport_qr(code_id, known.code_verifier, linked),
-            code_id=code_id,
-        )
+        return self._read(known.user_id, KycProduct.KYC_PASSPORT_QR, lambda link: _through(link, known))
 
-    def _read(
-        self, user_id: str, product: KycProduct, ask: Callable[[str], KycReading], *, code_id: str | None = None
-    ) -> KycAnswer:
+    def _read(self, user_id: str, product: KycProduct, fitted: Callable[[Link], Link]) -> KycAnswer:
         event_id = f"api:kyc:{uuid.uuid4()}"
-        kyc: dict[str, Any] | None = None
+        said: list[Said] = []
 
         def decide() -> Effect:
-            nonlocal kyc
-            before, linked = self._linked(user_id, code_id)
-            said = self._ask(event_id, before, product, partial(ask, linked))
-            kyc = said.kyc
-            status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
-            at = utc_text(self._now())
-            after = replace(before, status=status, provider_status=said.code, read_at=at, kyc_read_at=at)
-            return self._effect(event_id, "kyc_read", before, after, product, said.facts)
+            before, link = self._linked(user_id, product, fitted)
+            said.append(self._ask(event_id, before, link, product))
+            return self._recorded(event_id, before, link, product, said[-1])
 
         # What another worker read meanwhile may be newer: ask again, as long as the caller can wait. After that, the
-        # answer goes to the caller and the timeline, and the status that others have read stands.
-        until = self._now() + commit.CALLER_WAITS
-        done = self._commits.run(decide, until=until, late=self._commits.unmoved)
-        return KycAnswer(status=done.after.status, read_at=done.after.read_at or done.at, kyc=kyc)
+        # answer takes its place among those that others have read, by the moment at which it was asked for.
+        def late(decided: Effect) -> Effect:
+            before, link = self._linked(user_id, product, fitted)
+            if before.user_authorization_id != said[-1].answer.authorization:
+                return self._commits.unmoved(decided)
+            return self._recorded(event_id, before, link, product, said[-1])
 
-    def _linked(self, user_id: str, code_id: str | None) -> tuple[UserStatus, str]:
-        """The user and the authorization to ask PayPay with; raises `ConflictError` when there is none for this."""
+        done = self._commits.run(decide, until=self._now() + commit.CALLER_WAITS, late=late)
+        return KycAnswer(status=done.after.status, read_at=said[-1].answer.at, kyc=said[-1].kyc)
+
+    def _linked(self, user_id: str, product: KycProduct, fitted: Callable[[Link], Link]) -> tuple[UserStatus, Link]:
+        """The user and the link to ask PayPay with; raises `ConflictError` when there is none for this."""
         status = self._store.users.status(user_id, Provider.PAYPAY)
-        if status is None or not status.user_authorization_id:
+        link = self._store.links.get(status.user_authorization_id or "") if status else None
+        if status is None or link is None or link.user_id != user_id:
             raise ConflictError(
                 "the user has not linked a PayPay account; create a QR with POST /paypay/account-links",
                 code=ProblemCode.NOT_LINKED,
                 state=status.status if status else None,
             )
-        if code_id and status.code_id not in (None, code_id):
-            # What PayPay says of an old QR with the present authorization is not about the user's link.
+        asked = fitted(link)
+        is_last_qr = asked.code_id is not None and asked.code_id == status.asked_code_id
+        if product is KycProduct.KYC_PASSPORT_QR:
+            if not is_last_qr and link.code_id not in (None, asked.code_id):
+                # What PayPay says of an old QR with the present authorization is not about the user's link.
+                raise ConflictError(
+                    "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=status.status
+                )
+            if is_last_qr:
+                # Its redirect may have been lost; the QR can only be completed by who agrees to what it asked for.
+                asked = replace(asked, scopes=merged(link.scopes, status.asked_scopes))
+        if SCOPE_OF[product] not in asked.scopes:
             raise ConflictError(
-                "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=status.status
+                f"the user has not agreed to the scope {SCOPE_OF[product]}; create a QR that asks for it",
+                code=ProblemCode.SCOPE_NOT_GRANTED,
+                state=status.status,
             )
-        return status, status.user_authorization_id
+        return status, asked
 
-    def _ask(self, event_id: str, before: UserStatus, product: KycProduct, ask: Callable[[], KycReading]) -> "_Said":
+    def _ask(self, event_id: str, before: UserStatus, link: Link, product: KycProduct) -> Said:
         try:
-            reading = ask()
-        except UserAnswerError as error:
-            return _Said(user_status(error), error.code or "", error.facts(), None)
+            return self._readings.kyc(before, link, product)
+        except PassportNotCompletedError:
+            raise  # asked every few seconds, until the user is done
         except ProviderError as error:
             # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
             with suppress(ConcurrentUpdateError):
                 self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))
             raise
-        kept = self._archive.keep(before.user_id, product, self._now(), reading)
-        facts = {"requestId": reading.request_id or "", **kept}
-        return _Said(PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data)
+
+    def _recorded(self, event_id: str, before: UserStatus, link: Link, product: KycProduct, said: Said) -> Effect:
+        after = recorded(before, [said.answer], self._rules)
+        kept = self._store.links.get(before.user_authorization_id or "") or link
+        # A code that led to nothing is none to read with later.
+        new = link if said.is_success else replace(kept, required_kyc_type=link.required_kyc_type)
+        effect = self._effect(
+            event_id,
+            "kyc_read",
+            before,
+            replace(after, scopes=new.scopes, code_id=new.code_id),
+            product,
+            {"providerCode": said.answer.code or "", **said.facts},
+        )
+        return effect if new == kept else replace(effect, link=new)
 
     def _effect(
         self,
@@ -147,11 +166,9 @@ class KycReads:
         return commit.effect(event_id, what, before, after, {"product": product, **facts}, at=self._now())
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What PayPay said: the status it means, its code, facts for the timeline, and the KYC object, if any."""
+def _stricter(link: Link, required_kyc_type: str | None) -> Link:
+    return replace(link, required_kyc_type=required_kyc_type or link.required_kyc_type)
 
-    status: PayPayStatus
-    code: str
-    facts: dict[str, str]
-    kyc: dict[str, Any] | None = field(repr=False)
+
+def _through(link: Link, qr: PassportQr) -> Link:
+    return replace(link, code_id=qr.code_id, code_verifier=qr.code_verifier)

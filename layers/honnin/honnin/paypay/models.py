@@ -92,7 +92,21 @@ class AccountLink:
 
 @dataclass(frozen=True)
 class KycReading:
-    """A successful KYC read: PayPay's `data` object as it came, personal."""
+    """What a KYC read answered: PayPay's `data` object as it came, personal; empty where there was none.
+
+    `code` is SUCCESS, or one that no document names: then it says nothing that we understand.
+    """
 
     data: dict[str, Any] = field(repr=False)
     request_id: str | None
+    http_status: int = 200
+    code: str = "SUCCESS"
+
+
+@dataclass(frozen=True)
+class AuthorizationReading:
+    """What a read of an authorization answered."""
+
+    found: UserAuthorization
+    request_id: str | None = None
+    http_status: int = 200

@@ -6,8 +6,8 @@ own record of our user id (`referenceIds`), which also heals a redirect that nev
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from honnin import commit, times
@@ -16,15 +16,27 @@ from honnin.event import UNNAMED, Event, Provider
 from honnin.observability import count
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import UserAuthorization
-from honnin.paypay.outcomes import user_status
-from honnin.status import KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
-from honnin.store import LEDGERS, Dropped, Effect, Heard, Store, Unattached, UserStatus
+from honnin.paypay.models import AuthorizationReading, UserAuthorization
+from honnin.paypay.readings import (
+    Readings,
+    Rules,
+    Said,
+    authorization_answer,
+    facets_of,
+    linking,
+    merged,
+    moment,
+    product_for,
+    recorded,
+    standing,
+)
+from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
+from honnin.status import Link as LinkState
+from honnin.status import PayPayStatus
+from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
-
-_WITHOUT_ACCESS = frozenset({PayPayStatus.INACTIVE, PayPayStatus.EXPIRED, PayPayStatus.UNLINKED})
 
 # A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
 _STILL_COUNTS = timedelta(hours=1)
@@ -32,13 +44,14 @@ _STILL_COUNTS = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Reading:
-    """What PayPay said, and when (UTC): the status it means, its code, and facts for the timeline."""
+    """What PayPay said, the decisive answer last."""
 
-    product: KycProduct | None
-    status: PayPayStatus
-    code: str
-    at: str
-    facts: Mapping[str, str] = field(default_factory=dict)
+    said: Sequence[Said]
+
+    @property
+    def last(self) -> Said:
+        """The decisive answer."""
+        return self.said[-1]
 
 
 class PayPayNotifications:
@@ -50,11 +63,13 @@ class PayPayNotifications:
         store: Store,
         client: PayPayClient,
         archive: KycArchive,
+        rules: Rules,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._client = client
-        self._archive = archive
+        self._readings = Readings(store, client, archive, rules, now)
+        self._rules = rules
         self._now = now
         # (authorization, kind) -> the reading, and the version that was committed with it and nobody has changed since
         self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
@@ -81,14 +96,14 @@ class PayPayNotifications:
             return self._unrecognised(event)
         if event.kind not in LEDGERS:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
-        user_id = self._store.links.user(event.subject)
-        if user_id is None:
+        link = self._store.links.get(event.subject)
+        if link is None:
             return self._unknown(event)
-        before = self._store.users.status(user_id, Provider.PAYPAY)
+        before = self._store.users.status(link.user_id, Provider.PAYPAY)
         if before is None:
             raise MalformedEventError("a link without its user's status")
         if event.subject not in self._attached:
-            self._store.links.attach(event.subject, user_id, before.status)
+            self._store.links.attach(event.subject, link.user_id, before.status)
             self._attached.add(event.subject)
         if before.user_authorization_id != event.subject:
             # The user has linked anew since: the old authorization says nothing about the present one.
@@ -98,106 +113,93 @@ class PayPayNotifications:
     def _read(self, event: Event, before: UserStatus) -> Effect:
         key = (event.subject, event.kind)
         shared = self._shared.get(key)
+        # Of the same version as the status, or the commit fails.
+        link = self._store.links.get(event.subject) or Link(before.user_id)
         try:
             # Only while nobody else has moved the user since the reading was made.
-            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before)
+            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before, link)
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            count("ReadingRefused", provider=Provider.PAYPAY)
-            return self._effect(event, "reading_refused", before, before, error.facts())
+            return self._not_read(event, "reading_refused", before, _refused(error))
         if reading is None:
-            return self._effect(event, "no_read_fits_scopes", before, before, {})
-        after = replace(
-            before,
-            status=_after(PayPayStatus(before.status), reading),
-            provider_status=reading.code,
-            read_at=reading.at,
-            kyc_read_at=reading.at if reading.product else before.kyc_read_at,
-            account_read_at=before.account_read_at if reading.product else reading.at,
-        )
-        facts = {"product": reading.product or "", "providerCode": reading.code, **reading.facts}
-        decided = self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
+            count("NoReadFitsScopes", kind=event.kind)
+            return self._not_read(event, "no_read_fits_scopes", before, {})
+        after = recorded(before, [each.answer for each in reading.said], self._rules)
+        scopes = merged(link.scopes, *(each.scopes for each in reading.said))
+        answer = reading.last.answer
+        is_kyc = answer.call in KYC_CALLS
+        facts = {"product": answer.call if is_kyc else "", "providerCode": (answer.code or ""), **reading.last.facts}
+        what = "kyc_read" if is_kyc else "account_read"
+        decided = self._effect(event, what, before, replace(after, scopes=scopes), facts)
+        if scopes != link.scopes:
+            decided = replace(decided, link=replace(link, scopes=scopes))
         self._decided = decided, key, reading
         return decided
 
-    def _ask(self, event: Event, before: UserStatus) -> Reading | None:
+    def _ask(self, event: Event, before: UserStatus, link: Link) -> Reading | None:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
-        if event.kind == "account_status":
-            return self._ask_account(before)
-        return self._ask_kyc(before, product_of(before, passport_only=event.kind == "risk"))
-
-    def _ask_account(self, before: UserStatus) -> Reading:
+        if event.kind != "account_status":
+            product = product_for(link, passport_only=event.kind == "risk")
+            return Reading([self._readings.kyc(before, link, product)]) if product else None
+        account = self._readings.account(before)
+        product = product_for(replace(link, scopes=merged(link.scopes, account.scopes)))
+        again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
+        if not again or product is None:
+            return Reading([account])
+        # Active again: what the user's KYC is now, only the KYC read can say. Without it, the last word on it counts.
         try:
-            found = self._client.user_authorization(before.user_authorization_id or "")
-        except UserAnswerError as error:
-            return self._user_answer(error, None)
-        at = utc_text(self._now())
-        if found.expire_at is not None and found.expire_at <= self._now().timestamp():
-            return Reading(None, PayPayStatus.EXPIRED, "EXPIRED", at)
-        if found.status != "ACTIVE":
-            return Reading(None, PayPayStatus.INACTIVE, found.status, at)
-        linked = Reading(None, PayPayStatus.LINKED, found.status, at)
-        if PayPayStatus(before.status) in _WITHOUT_ACCESS:
-            # Active again: what the user's KYC is now, only the KYC read can say.
-            return self._ask_kyc(before, product_of(before)) or linked
-        return linked
-
-    def _ask_kyc(self, before: UserStatus, product: KycProduct | None) -> Reading | None:
-        try:
-            match product:
-                case KycProduct.KYC_INFO:
-                    read = self._client.kyc_info(before.user_authorization_id or "")
-                case KycProduct.KYC_PASSPORT:
-                    read = self._client.kyc_passport(before.user_authorization_id or "")
-                case KycProduct.KYC_PASSPORT_QR:
-                    known = self._store.links.passport_qr(before.code_id or "")
-                    if known is None:
-                        return None
-                    read = self._client.completed_kyc_passport_qr(
-                        before.code_id or "", known.code_verifier, before.user_authorization_id or ""
-                    )
-                case _:
-                    return None
-        except UserAnswerError as error:
-            return self._user_answer(error, product)
-        kept = self._archive.keep(before.user_id, product, self._now(), read)
-        facts = {"requestId": read.request_id or "", **kept}
-        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", utc_text(self._now()), facts)
-
-    def _user_answer(self, error: UserAnswerError, product: KycProduct | None) -> Reading:
-        return Reading(product, user_status(error), error.code or "", utc_text(self._now()), error.facts())
-
-    def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
-        """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
-        try:
-            found = self._client.user_authorization(event.subject)
+            known = replace(before, read_at=account.answer.at)
+            return Reading([account, self._readings.kyc(known, link, product)])
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
+            return Reading([replace(account, facts={**account.facts, "kycRefused": _refused(error).get("error", "")})])
+
+    def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
+        """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
+        begun = self._now()
+        try:
+            read = self._client.user_authorization(event.subject)
+        except ProviderConfigurationError:
+            raise
+        except UserAnswerError as error:
             return self._waits(event, "unknown_user", error.facts())
-        user_id = self._ours(event.subject, found)
+        except ProviderRefusedError as error:
+            return replace(self._waits(event, "unknown_user", _refused(error)), heard=None)
+        user_id = self._ours(event.subject, read.found)
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
-        if not user_id or (before and _stands(before)):
+        if not user_id or (before and standing(before)):
             return self._waits(event, "unknown_user", {})
         if before is None and self._store.erasure.certificates(user_id):
             # Erased, and has not asked for a new link since.
             self._store.erasure.mark(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
-        after = replace(
-            before
-            or UserStatus(user_id=user_id, provider=Provider.PAYPAY, status=PayPayStatus.LINK_PENDING, version=0),
-            status=PayPayStatus.LINKED,
-            provider_status=found.status,
-            read_at=utc_text(self._now()),
-            user_authorization_id=event.subject,
-            scopes=tuple(found.scopes),
+        return self._heal(event, user_id, before, read, begun)
+
+    def _heal(
+        self, event: Event, user_id: str, before: UserStatus | None, read: AuthorizationReading, begun: datetime
+    ) -> Effect:
+        """The link that a lost redirect should have made, with what the user's last QR asked for.
+
+        The link is an event of its own; then this event comes again and finds it.
+        """
+        known = before or UserStatus(user_id, Provider.PAYPAY, PayPayStatus.LINK_PENDING, version=0)
+        at = moment(before, begun)
+        answers = [linking(SUCCEEDED, at, event.subject), authorization_answer(read, at, event.subject)]
+        code = self._store.links.passport_qr(known.asked_code_id or "")
+        link = Link(
+            user_id,
+            scopes=merged(read.found.scopes, known.asked_scopes),
+            code_id=code.code_id if code else None,
+            code_verifier=code.code_verifier if code else None,
         )
-        # The link first, as an event of its own; then this event comes again and finds it.
+        after = replace(recorded(known, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
         return replace(
             self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
             event_id=f"heal:{uuid.uuid4()}",
             links=True,
+            link=link,
             heard=None,
         )
 
@@ -216,7 +218,7 @@ class PayPayNotifications:
             return self._waits(event, "unrecognised_notification", {})
         return self._effect(event, "unrecognised_notification", before, before, {})
 
-    def _waits(self, event: Event, what: str, facts: dict[str, str]) -> Unattached:
+    def _waits(self, event: Event, what: str, facts: Mapping[str, str]) -> Unattached:
         count("EventOfUnknownUser", provider=Provider.PAYPAY)
         return Unattached(
             event_id=event.event_id,
@@ -229,8 +231,12 @@ class PayPayNotifications:
             heard=self._heard(event),
         )
 
+    def _not_read(self, event: Event, what: str, before: UserStatus, facts: Mapping[str, str]) -> Effect:
+        """The event is done, the user is not read: nothing may keep recon from having the user read again."""
+        return replace(self._effect(event, what, before, before, facts), heard=None)
+
     def _effect(
-        self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: dict[str, str]
+        self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: Mapping[str, str]
     ) -> Effect:
         detail = {**event.detail, **facts}
         effect = commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
@@ -246,24 +252,7 @@ class PayPayNotifications:
         return Heard(event.kind, day, event.subject, event.received_at, late_for)
 
 
-def _stands(status: UserStatus) -> bool:
-    """Whether the user has an authorization that is not known to have ended."""
-    ended = PayPayStatus(status.status) in (PayPayStatus.UNLINKED, PayPayStatus.EXPIRED, PayPayStatus.LINK_PENDING)
-    return status.user_authorization_id is not None and not ended
-
-
-def product_of(status: UserStatus, *, passport_only: bool = False) -> KycProduct | None:
-    """The KYC read that fits what the user agreed to (base document: the scope that each read requires)."""
-    if "mini_app_kyc_passport" in status.scopes:
-        return KycProduct.KYC_PASSPORT
-    if "kyc_passport_qr" in status.scopes and status.code_id:
-        return KycProduct.KYC_PASSPORT_QR
-    if "get_kyc_info" in status.scopes and not passport_only:
-        return KycProduct.KYC_INFO
-    return None
-
-
-def _after(current: PayPayStatus, reading: Reading) -> PayPayStatus:
-    if reading.product is None:
-        return after_account_reading(current, reading.status)
-    return after_kyc_reading(current, reading.status, reading.product)
+def _refused(error: ProviderRefusedError) -> dict[str, str]:
+    """The facts of a read that PayPay refuses, which is counted by its code: a wrong path or field refuses them all."""
+    count("ReadingRefused", provider=Provider.PAYPAY)
+    return error.facts()

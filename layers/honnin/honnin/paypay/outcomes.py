@@ -19,7 +19,7 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.event import Provider
-from honnin.status import BY_RESULT_CODE, RESULT_CODES, CallOutcome, PayPayStatus
+from honnin.status import RESULT_CODES, CallOutcome
 
 _ACCEPTED = 202
 
@@ -49,29 +49,21 @@ def error(*, http_status: int, code: str | None, message: str, request_id: str |
     return kind(Provider.PAYPAY, message or "no message", http_status=http_status, code=code, request_id=request_id)
 
 
-def user_status(error: UserAnswerError) -> PayPayStatus:
-    """The status that an answer about the user means.
-
-    Raises
-    ------
-    NotUnderstoodError
-        Its code is not one about the user, so it says nothing about anybody. `error` above makes no such answer.
-    """
-    status = BY_RESULT_CODE.get(error.code or "")
-    if status is None:
-        raise NotUnderstoodError(
-            Provider.PAYPAY,
-            "an answer about the user with a code of another kind",
-            http_status=error.http_status,
-            code=error.code,
-            request_id=error.request_id,
-        )
-    return status
-
-
 def is_success(http_status: int, code: str | None) -> bool:
     """Whether an answer says that the call was done: 202 means wait (docs/providers.md §1.2)."""
-    return 200 <= http_status < 300 and http_status != _ACCEPTED and code == "SUCCESS"
+    return _is_done(http_status) and code == "SUCCESS"
+
+
+def is_kyc_answer(http_status: int, code: str | None) -> bool:
+    """Whether an answer to a KYC read says something of the user that is no documented failure.
+
+    That is a success, or a code of no table: that verifies nobody, but it is what PayPay says.
+    """
+    return _is_done(http_status) and code is not None and code not in RESULT_CODES
+
+
+def _is_done(http_status: int) -> bool:
+    return 200 <= http_status < 300 and http_status != _ACCEPTED
 
 
 def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:

@@ -22,6 +22,7 @@ from honnin import times
 from honnin.errors import InvalidReconFileError, ReconError
 from honnin.event import Provider
 from honnin.observability import count, logger
+from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
 from honnin.recon.repair import Repairs
@@ -39,6 +40,13 @@ _SENT_AT_ONCE = 5_000
 _SAMPLE = 20
 
 _DIRECTORY = "recon-dealt-"
+
+# Which calls answer what a kind of file tells of. A risk is told by the KYC Passport reads only.
+_ANSWERED_BY = {
+    "kyc": KYC_CALLS,
+    "risk": frozenset({Call.KYC_PASSPORT, Call.KYC_PASSPORT_QR}),
+    "account_status": frozenset({Call.AUTHORIZATION}),
+}
 
 
 @dataclass(frozen=True)
@@ -313,7 +321,8 @@ def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[s
 
 
 def _last_read(status: UserStatus, kind: str) -> str:
-    return (status.account_read_at if kind == "account_status" else status.kyc_read_at) or ""
+    answers = restored(status.answers, status.user_authorization_id)
+    return last_read(answers, _ANSWERED_BY[kind]) or ""
 
 
 def _day_before(day: str) -> str:

@@ -10,10 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from honnin.status import VerifiedNeeds
 from honnin.store.erasure import Certificate, Erasures, Footprint
-from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
+from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
-from honnin.store.links import Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import (
@@ -47,6 +48,7 @@ __all__ = [
     "Footprint",
     "Heard",
     "LedgerLine",
+    "Link",
     "LinkSession",
     "LinkTakenError",
     "PassportQr",
@@ -60,12 +62,13 @@ __all__ = [
     "UserStatus",
     "authorization_hash",
     "ledger_shard",
+    "verified_reason",
     "with_former",
 ]
 
 
 class Store:
-    """The table by subject. The arguments are those of `Table`."""
+    """The table by subject. The arguments are those of `Table`, and the parameter `VerifiedNeeds`."""
 
     def __init__(
         self,
@@ -73,13 +76,14 @@ class Store:
         client: "DynamoDBClient | None" = None,
         *,
         timeline_days: int = 0,
+        verified_needs: VerifiedNeeds = VerifiedNeeds.ANY,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.table = Table(table, client, timeline_days=timeline_days, now=now)
         self.users = Users(self.table)
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)
-        self.events = Events(self.table)
+        self.events = Events(self.table, verified_needs)
         self.ledger = Ledger(self.table)
         self.recon = Recon(self.table)
         self.erasure = Erasures(self.table)

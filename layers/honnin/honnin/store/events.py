@@ -1,13 +1,25 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from honnin import paypay_facets
 from honnin.errors import ConcurrentUpdateError
-from honnin.status import OPEN
+from honnin.event import Provider
+from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.ledger import Heard, ledger_writes
-from honnin.store.links import LinkSession, SessionUse, Unattached, link_put, session_items, session_use, waiting_item
+from honnin.store.links import (
+    Link,
+    LinkSession,
+    SessionUse,
+    Unattached,
+    link_put,
+    session_puts,
+    session_use,
+    waiting_item,
+)
 from honnin.store.submissions import Submission, submission_item
 from honnin.store.table import (
     POLL,
@@ -55,7 +67,7 @@ class EventRecord:
     event_id: str
     applied_at: str
     published: bool = field(metadata=UNSTORED)
-    change: Mapping[str, str] | None
+    change: Mapping[str, Any] | None
     user_id: str | None = None
     what: str | None = None
     to_status: str | None = None
@@ -76,7 +88,9 @@ class Effect:
     `before` is the status as it was read before the provider was asked (None: the user is new there), `after`
     what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
     while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
-    (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
+    (`unclear`, `refused`). `links`: the user has just linked the authorization that `after` names. `link` is that link
+    as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
+    until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
     more, and `after` is written as it is, without remembering it.
     """
 
@@ -93,6 +107,8 @@ class Effect:
     session: LinkSession | None = None
     uses: SessionUse | None = None
     links: bool = False
+    link: Link | None = None
+    takes_from: UserStatus | None = None
     heard: Heard | None = None
 
     @property
@@ -116,8 +132,9 @@ class Effect:
 class Events:
     """Applies events, and knows which have taken effect and which are still to be published."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, needs: VerifiedNeeds = VerifiedNeeds.ANY) -> None:
         self._table = table
+        self._needs = needs
 
     def get(self, event_id: str) -> EventRecord | None:
         """The record of an event, if it has taken effect."""
@@ -140,7 +157,8 @@ class Events:
         ConcurrentUpdateError
             The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
         """
-        self._table.transact(effect.event_id, self._writes(effect))
+        beside = _Beside(self._table, effect) if effect.change else None
+        self._table.transact(effect.event_id, self._writes(effect, beside))
 
     def keep(self, waiting: Unattached) -> None:
         """Record an event that waits for a link: its record, its place to wait, its line in the ledger.
@@ -189,17 +207,18 @@ class Events:
         answer = self._table.settled(self._table.db.update_item, update)
         return int(decode(answer["Attributes"])["failures"])
 
-    def _writes(self, effect: Effect) -> list[Write]:
+    def _writes(self, effect: Effect, beside: "_Beside | None") -> list[Write]:
         """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
         table = self._table
         writes: list[Write] = [
-            ({"Put": self._record_put(effect)}, AlreadyAppliedError),
+            ({"Put": self._record_put(effect, beside)}, AlreadyAppliedError),
             ({"Put": table.new(table.expiring(_timeline_item(effect)))}, AlreadyAppliedError),
         ]
         if effect.uses:
             writes.append(({"Update": session_use(table, effect.uses)}, SessionUsedError))
+        if effect.links or effect.link:
+            writes += _link_writes(table, effect)
         if effect.links:
-            writes.append(({"Put": link_put(table, effect.after)}, LinkTakenError))
             # A user who was erased and links again has come back.
             key = encode(erased_key(effect.after.user_authorization_id or ""))
             writes.append(({"Delete": {"TableName": table.name, "Key": key}}, ConcurrentUpdateError))
@@ -215,15 +234,19 @@ class Events:
         if effect.withdraws:
             writes.append(({"Update": self._withdrawal(effect)}, ConcurrentUpdateError))
         if effect.session:
-            writes += [({"Put": table.new(item)}, ConcurrentUpdateError) for item in session_items(effect.session)]
+            writes += [({"Put": put}, ConcurrentUpdateError) for put in session_puts(table, effect.session)]
+        if beside:
+            writes.append(({"ConditionCheck": beside.unchanged()}, ConcurrentUpdateError))
         return writes
 
-    def _record_put(self, effect: Effect) -> Item:
+    def _record_put(self, effect: Effect, beside: "_Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status}
-        if effect.change:
+        if effect.change and beside:
             overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
-            item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
+            reason = verified_reason([effect.after, *beside.statuses], self._needs)
+            told = {**effect.change, "verified": reason.is_verified, "verifiedReason": reason}
+            item |= {"change": told, "due_kind": PUBLISH, "due_at": utc_text(overdue)}
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
@@ -269,6 +292,66 @@ class Events:
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": encode(without_none(values)),
         }
+
+
+class _Beside:
+    """The user's status at the other provider, as it must still be when a change here takes effect.
+
+    Whether the user is verified depends on both, and a change tells it.
+    """
+
+    def __init__(self, table: Table, effect: Effect) -> None:
+        other = Provider.VEXORA if effect.after.provider == Provider.PAYPAY else Provider.PAYPAY
+        self._table = table
+        self._key = status_key(effect.after.user_id, other)
+        item = table.get(self._key)
+        self.statuses = [read(UserStatus, item)] if item else []
+
+    def unchanged(self) -> Item:
+        """The check that it is still so."""
+        if not self.statuses:
+            return self._table.absent(self._key)
+        return _at_version(self._table, self._key, self.statuses[0].version)
+
+
+def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
+    """Why a user with these statuses counts as verified, or why not.
+
+    A flag of PayPay's stands although the link has ended.
+    """
+    paypay: PayPayStatus | None = None
+    vexora: VexoraStatus | None = None
+    for each in statuses:
+        if each.provider == Provider.PAYPAY:
+            answers = paypay_facets.restored(each.answers, each.user_authorization_id)
+            flag = paypay_facets.facets(answers).flag
+            paypay = PayPayStatus(each.status if flag is Flag.NONE else flag)
+        elif each.provider == Provider.VEXORA:
+            vexora = VexoraStatus(each.status)
+    return verified(paypay, vexora, needs)
+
+
+def _link_writes(table: Table, effect: Effect) -> list[Write]:
+    after, owner = effect.after, effect.takes_from
+    link = effect.link or Link(after.user_id, after.scopes, after.code_id)
+    put = link_put(table, after.user_authorization_id or "", link, owner.user_id if owner else after.user_id)
+    if owner is None:
+        return [({"Put": put}, LinkTakenError)]
+    # Whoever had it until now may be taking it back at this moment.
+    key = status_key(owner.user_id, owner.provider)
+    return [
+        ({"ConditionCheck": _at_version(table, key, owner.version)}, ConcurrentUpdateError),
+        ({"Put": put}, LinkTakenError),
+    ]
+
+
+def _at_version(table: Table, key: Item, version: int) -> Item:
+    return {
+        "TableName": table.name,
+        "Key": encode(key),
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": encode({":version": version}),
+    }
 
 
 def event_item(event_id: str, at: str) -> Item:

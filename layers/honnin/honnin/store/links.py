@@ -18,7 +18,6 @@ from honnin.store.table import (
     session_key,
     waiting_key,
 )
-from honnin.store.users import UserStatus
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,17 @@ class SessionUse:
 
 @dataclass(frozen=True)
 class Link:
-    """Whose a PayPay authorization is."""
+    """Whose a PayPay authorization is, and what its reads need for as long as it lasts.
+
+    `code_id` and `code_verifier` are those of the KYC Passport QR that led to it; `required_kyc_type` is the strictest
+    one that the merchant has asked for.
+    """
 
     user_id: str
-    scopes: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+    code_id: str | None = None
+    code_verifier: str | None = field(default=None, repr=False)
+    required_kyc_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,17 @@ class Links:
     def session(self, nonce: str) -> LinkSession | None:
         """An account-link session, unless it has expired."""
         item = self._table.get(session_key(nonce))
-        return read_session(item) if item else None
+        return read(LinkSession, item) if item else None
 
     def passport_qr(self, code_id: str) -> PassportQr | None:
         """The KYC Passport QR of a code id, unless it has expired."""
         item = self._table.get(code_key(code_id))
         return read(PassportQr, item, code_id=code_id) if item else None
+
+    def get(self, user_authorization_id: str) -> Link | None:
+        """The link of a PayPay authorization."""
+        item = self._table.get(link_key(user_authorization_id))
+        return read(Link, item) if item else None
 
     def user(self, user_authorization_id: str) -> str | None:
         """The user that a PayPay authorization belongs to."""
@@ -137,17 +148,17 @@ def waiting_item(waiting: Unattached) -> Item:
     return waiting_key(waiting.subject, waiting.at, waiting.event_id) | attributes(waiting)
 
 
-def session_items(session: LinkSession) -> list[Item]:
-    """The items of a new session: its own, and that of its code."""
-    items = [session_key(session.nonce) | attributes(session)]
+def session_puts(table: Table, session: LinkSession) -> list[Item]:
+    """The puts of a new session: its own, and that of its code. A code that comes again is the new session's."""
+    puts = [table.new(session_key(session.nonce) | attributes(session))]
     if session.code_id and session.code_verifier:
         code = PassportQr(session.code_id, session.user_id, session.code_verifier, session.code_expires_at)
-        items.append(code_key(code.code_id) | attributes(code))
-    return items
+        puts.append({"TableName": table.name, "Item": encode(code_key(code.code_id) | attributes(code))})
+    return puts
 
 
 def read_session(item: Item) -> LinkSession:
-    """The session of an item, without its PKCE verifier: that is a secret, and found by the code id when needed."""
+    """The session of an item, without its PKCE verifier: that is a secret, and of no use to people."""
     return read(LinkSession, item, code_verifier=None)
 
 
@@ -163,12 +174,11 @@ def session_use(table: Table, use: SessionUse) -> Item:
     }
 
 
-def link_put(table: Table, status: UserStatus) -> Item:
-    """The put of a user's link; another user's is not overwritten."""
-    link = Link(status.user_id, status.scopes)
+def link_put(table: Table, user_authorization_id: str, link: Link, owner: str) -> Item:
+    """The put of a link; that of another user than `owner` is not overwritten."""
     return {
         "TableName": table.name,
-        "Item": encode(link_key(status.user_authorization_id or "") | attributes(link)),
-        "ConditionExpression": "attribute_not_exists(pk) OR user_id = :user_id",
-        "ExpressionAttributeValues": encode({":user_id": link.user_id}),
+        "Item": encode(link_key(user_authorization_id) | attributes(link)),
+        "ConditionExpression": "attribute_not_exists(pk) OR user_id = :owner",
+        "ExpressionAttributeValues": encode({":owner": owner}),
     }

@@ -135,6 +135,11 @@ def provider_key(provider: str) -> Item:
     return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
 
 
+def word_key(provider: str, word: str) -> Item:
+    """A word of a provider's that was seen and not understood."""
+    return {"pk": f"PROVIDER#{provider}", "sk": f"WORD#{word}"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.

@@ -5,18 +5,20 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from honnin.errors import InvalidFieldError
-from honnin.store.table import Item, Table, encode, read, status_key
+from honnin.store.table import Item, Table, encode, read, status_key, word_key
 
 
 @dataclass(frozen=True)
 class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
 
-    `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
-    PayPay was last asked for the KYC, and for the state of the account. `reason` is why Vexora rejected the user, in
-    its own words: possibly personal, so it goes nowhere but to the merchant.
+    `read_at` is when the last answer about the user was asked for. `reason` is why Vexora rejected the user, in its own
+    words: possibly personal, so it goes nowhere but to the merchant. At PayPay, `answers` are what the status follows
+    from (`honnin.paypay_facets.stored`), and `user_authorization_id` and `link_expires_at` come from them;
+    `asked_scopes` and `asked_code_id` are those of the last QR, for a link whose redirect never comes back.
     """
 
     user_id: str
@@ -31,8 +33,10 @@ class UserStatus:
     user_authorization_id: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...] = ()
     code_id: str | None = None
-    kyc_read_at: str | None = None
-    account_read_at: str | None = None
+    link_expires_at: str | None = None
+    answers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    asked_scopes: tuple[str, ...] = ()
+    asked_code_id: str | None = None
     former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
     former_submission_ids: tuple[str, ...] = ()
     reason: str | None = field(default=None, repr=False)
@@ -71,6 +75,14 @@ class Users:
         """The status of many users at one provider."""
         items = self._table.batch(status_key(each, provider) for each in dict.fromkeys(user_ids))
         return {item["user_id"]: read(UserStatus, item) for item in items}
+
+    def note_word(self, provider: str, word: str, at: str) -> None:
+        """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""
+        self._table.attempt(self._table.update(word_key(provider, word), {"word": word, "at": at}, ""))
+
+    def words(self, provider: str) -> dict[str, str]:
+        """The words that were noted, each with when (UTC) it was last seen."""
+        return {item["word"]: item["at"] for item in self._table.under(f"PROVIDER#{provider}", "WORD#")}
 
     def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
         """One page of the timeline, newest first, and the cursor of the next page (None at the end).

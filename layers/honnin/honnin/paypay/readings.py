@@ -1,0 +1,215 @@
+"""PayPay's answers as they are recorded: what was asked, what came back, and what the user becomes by it.
+
+`honnin.paypay_facets` says what answers mean. This module makes them out of the client's results, and asks.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from honnin import paypay_facets
+from honnin.config import Settings
+from honnin.errors import UserAnswerError
+from honnin.event import Provider
+from honnin.observability import count, logger
+from honnin.paypay.archive import KycArchive
+from honnin.paypay.client import PayPayClient
+from honnin.paypay.models import AuthorizationReading, KycReading
+from honnin.paypay_facets import Answer, Call, Facets
+from honnin.status import Kyc, KycProduct
+from honnin.status import Link as LinkState
+from honnin.store import Link, Store, UserStatus
+from honnin.times import utc_text
+
+# Base document: the scope that each read requires.
+SCOPE_OF: Mapping[KycProduct, str] = {
+    KycProduct.KYC_INFO: "get_kyc_info",
+    KycProduct.KYC_PASSPORT: "mini_app_kyc_passport",
+    KycProduct.KYC_PASSPORT_QR: "kyc_passport_qr",
+}
+
+# Links whose authorization may be linked by another user, and which do not keep the user from another one.
+_OVER = frozenset({LinkState.CANCELLED, LinkState.UNLINKED, LinkState.EXPIRED})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the deployment says: `PayPayVerifiedStatuses` and `PayPayRequiredKycType` (None: none)."""
+
+    verified_words: frozenset[str] = frozenset()
+    required_kyc_type: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Rules":
+        """The rules that a function's settings describe."""
+        return cls(settings.paypay_verified_statuses, settings.paypay_required_kyc_type)
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer of PayPay's, facts for the timeline, and the KYC object, if there is one."""
+
+    answer: Answer
+    facts: Mapping[str, str]
+    kyc: Mapping[str, Any] | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether PayPay gave what was asked for."""
+        return self.answer.code == "SUCCESS"
+
+
+class Readings:
+    """Asks PayPay about a linked user. Each call raises PayPay's errors but for `UserAnswerError`, which is an answer.
+
+    `now` gives aware UTC moments.
+    """
+
+    def __init__(
+        self, store: Store, client: PayPayClient, archive: KycArchive, rules: Rules, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._archive = archive
+        self._rules = rules
+        self._now = now
+
+    def account(self, before: UserStatus) -> Said:
+        """Ask for the state of the authorization."""
+        return ask_authorization(self._client, before, before.user_authorization_id or "", self._now())
+
+    def kyc(self, before: UserStatus, link: Link, product: KycProduct) -> Said:
+        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault."""
+        begun = self._now()
+        at = moment(before, begun)
+        call, authorization = Call(product), before.user_authorization_id or ""
+        try:
+            read = self._ask(authorization, link, product)
+        except UserAnswerError as error:
+            return Said(_user_answer(call, at, authorization, error), error.facts())
+        word = paypay_facets.word(read.data)
+        answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
+        facts = {"requestId": read.request_id or ""}
+        if read.data:
+            facts |= self._archive.keep(before.user_id, product, datetime.fromisoformat(at), read)
+        if paypay_facets.kyc_of(answer, self._rules.verified_words) is Kyc.UNCONFIRMED:
+            facts["word"] = self._unconfirmed(answer)
+        return Said(answer, facts, read.data or None)
+
+    def _ask(self, authorization: str, link: Link, product: KycProduct) -> KycReading:
+        match product:
+            case KycProduct.KYC_PASSPORT:
+                return self._client.kyc_passport(authorization)
+            case KycProduct.KYC_PASSPORT_QR:
+                return self._client.completed_kyc_passport_qr(
+                    link.code_id or "", link.code_verifier or "", authorization
+                )
+            case KycProduct.KYC_INFO:
+                required = link.required_kyc_type or self._rules.required_kyc_type
+                return self._client.kyc_info(authorization, required)
+
+    def _unconfirmed(self, answer: Answer) -> str:
+        """Tell people of an answer that verifies nobody, so that they can say whether it should; returns its word."""
+        said = answer.word if answer.code == "SUCCESS" else answer.code or ""
+        logger().warning("PayPay's answer confirms no KYC", word=said, parameter="PayPayVerifiedStatuses")
+        count("KycUnconfirmed")
+        self._store.users.note_word(Provider.PAYPAY, said, answer.at)
+        return said
+
+
+def ask_authorization(client: PayPayClient, before: UserStatus | None, authorization: str, begun: datetime) -> Said:
+    """Ask for the state of an authorization. Raises PayPay's errors but for `UserAnswerError`."""
+    at = moment(before, begun)
+    try:
+        read = client.user_authorization(authorization)
+    except UserAnswerError as error:
+        return Said(_user_answer(Call.AUTHORIZATION, at, authorization, error), error.facts())
+    answer = authorization_answer(read, at, authorization)
+    return Said(answer, {"requestId": read.request_id or ""}, scopes=tuple(read.found.scopes))
+
+
+def authorization_answer(read: AuthorizationReading, at: str, authorization: str) -> Answer:
+    """The answer to a read of an authorization."""
+    end = read.found.expire_at
+    return Answer(
+        Call.AUTHORIZATION,
+        at,
+        authorization,
+        read.http_status,
+        "SUCCESS",
+        paypay_facets.word({"status": read.found.status}),
+        has_data=True,
+        expires_at=utc_text(datetime.fromtimestamp(end, UTC)) if end is not None else None,
+    )
+
+
+def linking(word: str, at: str, authorization: str | None = None) -> Answer:
+    """What happened to a QR: one of the words of `honnin.paypay_facets`."""
+    return Answer(Call.LINKING, at, authorization, word=word)
+
+
+def moment(before: UserStatus | None, begun: datetime) -> str:
+    """When a request began, for its answer: later than all that was known when it began, whatever the clocks say."""
+    at = utc_text(begun)
+    if before is None or before.read_at is None or before.read_at < at:
+        return at
+    return utc_text(datetime.fromisoformat(before.read_at) + timedelta(milliseconds=1))
+
+
+def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> UserStatus:
+    """The user after these answers."""
+    new = list(answers)
+    kept = paypay_facets.keep({*_answers(before), *new})
+    of = paypay_facets.facets(kept, rules.verified_words)
+    # To ask for a QR is no reading.
+    read = [each.at for each in new if not _is_attempt(each)]
+    return replace(
+        before,
+        status=paypay_facets.status(of),
+        provider_status=paypay_facets.provider_status(of),
+        read_at=max([*filter(None, [before.read_at]), *read], default=None),
+        user_authorization_id=of.authorization,
+        link_expires_at=of.expires_at,
+        answers=tuple(paypay_facets.stored(kept, of.authorization)),
+    )
+
+
+def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
+    """The facets of a user."""
+    return paypay_facets.facets(_answers(status), rules.verified_words if rules else frozenset())
+
+
+def standing(status: UserStatus) -> str | None:
+    """The user's authorization, unless it is known to have ended. To ask for another QR does not end one."""
+    of = paypay_facets.facets(each for each in _answers(status) if not _is_attempt(each))
+    return None if of.link in _OVER else of.authorization
+
+
+def product_for(link: Link, *, passport_only: bool = False) -> KycProduct | None:
+    """The KYC read that fits what the user agreed to, or None. A risk is told by the KYC Passport reads only."""
+    if SCOPE_OF[KycProduct.KYC_PASSPORT] in link.scopes:
+        return KycProduct.KYC_PASSPORT
+    if SCOPE_OF[KycProduct.KYC_PASSPORT_QR] in link.scopes and link.code_id and link.code_verifier:
+        return KycProduct.KYC_PASSPORT_QR
+    if SCOPE_OF[KycProduct.KYC_INFO] in link.scopes and not passport_only:
+        return KycProduct.KYC_INFO
+    return None
+
+
+def merged(*scopes: Iterable[str]) -> tuple[str, ...]:
+    """All these scopes, each once."""
+    return tuple(dict.fromkeys(each for some in scopes for each in some))
+
+
+def _answers(status: UserStatus) -> frozenset[Answer]:
+    return paypay_facets.restored(status.answers, status.user_authorization_id)
+
+
+def _is_attempt(answer: Answer) -> bool:
+    return answer.call is Call.LINKING and answer.word != paypay_facets.SUCCEEDED
+
+
+def _user_answer(call: Call, at: str, authorization: str, error: UserAnswerError) -> Answer:
+    return Answer(call, at, authorization, error.http_status, error.code)
