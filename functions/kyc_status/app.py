@@ -49,7 +49,7 @@ def _erasure() -> Erasure:
 
 def get_user(userId: UserIdInPath) -> UserView:  # noqa: N803 -- the name on the wire
     """A user's status at each provider."""
-    return read_side.user(_store(), userId, datetime.now(UTC))
+    return read_side.user(_store(), userId, datetime.now(UTC), settings().verified_needs)
 
 
 def get_timeline(

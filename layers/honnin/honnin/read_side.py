@@ -13,8 +13,8 @@ from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.problem_codes import ProblemCode
 from honnin.recon import report
 from honnin.recon.file_types import FILE_TYPES
-from honnin.status import OPEN, PayPayStatus, VexoraStatus
-from honnin.store import Certificate, ReconFile, Store, TimelineEntry, UserStatus
+from honnin.status import OPEN, Flag, Kyc, Link, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus
+from honnin.store import Certificate, ReconFile, Store, TimelineEntry, UserStatus, verified_reason
 from honnin.times import utc_text
 
 # Examples of docs/openapi.json.
@@ -34,8 +34,12 @@ _USER: JsonDict = {
             "providerStatus": "SUCCESS",
             "readAt": "2026-04-01T03:05:00.000Z",
             "scopes": ["get_kyc_info"],
+            "linkExpiresAt": "2027-04-01T03:00:00.000Z",
+            "facets": {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"},
         },
     },
+    "verified": True,
+    "verifiedReason": "BOTH_VERIFIED",
 }
 _ENTRY: JsonDict = {
     "at": "2026-04-01T03:00:00.000Z",
@@ -114,26 +118,46 @@ class VexoraView(AnswerModel):
     reason: str | None
 
 
+class FacetsView(AnswerModel):
+    """What the status at PayPay follows from: the account link, the KYC, and a flag that PayPay holds against the user.
+
+    They stand side by side: a user with a flag may have a KYC, and a link that has ended keeps its last KYC.
+    """
+
+    link: Link
+    kyc: Kyc
+    flag: Flag
+
+
 class PayPayView(AnswerModel):
-    """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user was asked for."""
+    """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user has agreed to. `providerStatus` is
+    PayPay's own code or word. `linkExpiresAt`: when the link ends by itself, null where PayPay has not said so."""
 
     status: PayPayStatus
     provider_status: str | None
     read_at: UtcTime | None
     scopes: list[str]
+    link_expires_at: UtcTime | None
+    facets: FacetsView
 
 
 class UserView(AnswerModel):
-    """A user at every provider that knows the user, by the provider's name: `vexora`, `paypay`."""
+    """A user at every provider that knows the user, by the provider's name: `vexora`, `paypay`.
+
+    `verified` and `verifiedReason` say what the providers' statuses come to under the parameter VerifiedNeeds.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
 
     user_id: str
     providers: dict[str, VexoraView | PayPayView]
+    verified: bool
+    verified_reason: VerifiedReason
 
 
 class EntryView(AnswerModel):
-    """One timeline entry. `cause` is api, webhook, recon, poll or operator (`honninctl reread`); `from` is null where
+    """One timeline entry. `cause` is user (the browser that comes back from PayPay), api, webhook, recon, poll or
+    operator (`honninctl reread`); `from` is null where
     there was nothing."""
 
     at: UtcTime
@@ -292,12 +316,18 @@ def _recon_file(store: Store, file: ReconFile) -> ReconFileView:
     )
 
 
-def user(store: Store, user_id: str, now: datetime) -> UserView:
+def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> UserView:
     """Where a user stands. Raises `NotFoundError` for a user that no provider knows."""
     statuses = store.users.statuses(user_id)
     if not statuses:
         raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
-    return UserView(user_id=user_id, providers={each.provider: _provider(each, now) for each in statuses})
+    reason = verified_reason(statuses, needs)
+    return UserView(
+        user_id=user_id,
+        providers={each.provider: _provider(each, now) for each in statuses},
+        verified=reason.is_verified,
+        verified_reason=reason,
+    )
 
 
 def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> TimelineView:
@@ -323,6 +353,8 @@ def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
             provider_status=status.provider_status,
             read_at=status.read_at,
             scopes=list(status.scopes),
+            link_expires_at=status.link_expires_at,
+            facets=FacetsView.model_validate(status.facets),
         )
     return VexoraView(
         status=VexoraStatus(status.status),

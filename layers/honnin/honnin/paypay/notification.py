@@ -123,7 +123,7 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             return self._not_read(event, "reading_refused", before, _refused(error))
         if reading is None:
-            count("NoReadFitsScopes", kind=event.kind)
+            count("NoReadFitsScopes")
             return self._not_read(event, "no_read_fits_scopes", before, {})
         after = recorded(before, [each.answer for each in reading.said], self._rules)
         scopes = merged(link.scopes, *(each.scopes for each in reading.said))

@@ -172,6 +172,7 @@ def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> Use
         read_at=max([*filter(None, [before.read_at]), *read], default=None),
         user_authorization_id=of.authorization,
         link_expires_at=of.expires_at,
+        facets={"link": of.link, "kyc": of.kyc, "flag": of.flag},
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
     )
 

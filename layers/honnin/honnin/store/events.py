@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from honnin import paypay_facets
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
@@ -323,9 +322,8 @@ def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> Ver
     vexora: VexoraStatus | None = None
     for each in statuses:
         if each.provider == Provider.PAYPAY:
-            answers = paypay_facets.restored(each.answers, each.user_authorization_id)
-            flag = paypay_facets.facets(answers).flag
-            paypay = PayPayStatus(each.status if flag is Flag.NONE else flag)
+            flag = (each.facets or {}).get("flag", Flag.NONE)
+            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
         elif each.provider == Provider.VEXORA:
             vexora = VexoraStatus(each.status)
     return verified(paypay, vexora, needs)

@@ -16,9 +16,11 @@ class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
 
     `read_at` is when the last answer about the user was asked for. `reason` is why Vexora rejected the user, in its own
-    words: possibly personal, so it goes nowhere but to the merchant. At PayPay, `answers` are what the status follows
-    from (`honnin.paypay_facets.stored`), and `user_authorization_id` and `link_expires_at` come from them;
-    `asked_scopes` and `asked_code_id` are those of the last QR, for a link whose redirect never comes back.
+    words: possibly personal, so it goes nowhere but to the merchant.
+
+    At PayPay, the status follows from `answers` (`honnin.paypay_facets.stored`), and so do `facets` (link, kyc, flag),
+    `user_authorization_id` and `link_expires_at`. `asked_scopes` and `asked_code_id` are those of the last QR, for a
+    link whose redirect never comes back.
     """
 
     user_id: str
@@ -34,6 +36,7 @@ class UserStatus:
     scopes: tuple[str, ...] = ()
     code_id: str | None = None
     link_expires_at: str | None = None
+    facets: Mapping[str, str] | None = None
     answers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     asked_scopes: tuple[str, ...] = ()
     asked_code_id: str | None = None
