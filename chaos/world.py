@@ -24,6 +24,7 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -249,6 +250,7 @@ class World(Environment[Step]):
                 archive=self._archive,
                 now=self.clock,
             ),
+            recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
             now=self.clock,
