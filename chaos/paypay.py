@@ -15,10 +15,15 @@ from requests.structures import CaseInsensitiveDict
 
 from chaos.boundary import Clock
 from honnin.http_client import Answer
+from honnin.paypay.readings import Rules
 
 BASE_URL = "https://paypay.example.com"
 KYC_INFO_PATH = "/kyc/info"
 KYC_PASSPORT_PATH = "/kyc/passport"
+
+# The word of a completed KYC here.
+WORD = "COMPLETED"
+RULES = Rules(frozenset({WORD}))
 
 # In every value of a person, so that one is found wherever it should not be.
 PERSONAL = "PERSONAL"
@@ -189,7 +194,7 @@ class PayPay:
         code = known.state.kyc(passport=scope == "mini_app_kyc_passport")
         if code != "SUCCESS":
             return self._envelope(400, code, {})
-        answer = self._envelope(200, code, {"eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}})
+        answer = self._envelope(200, code, {"status": WORD, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}})
         self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
         return answer
 

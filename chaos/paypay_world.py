@@ -14,7 +14,7 @@ from chaos.aws import Guarded
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import API_S, Environment
-from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, Authorization, PayPay
+from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, RULES, Authorization, PayPay
 from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
 from honnin import secret_store, webhook
@@ -179,6 +179,7 @@ class PayPayWorld(Environment[Step]):
             store=self.store,
             client=self._client(),
             archive=self._archive,
+            rules=RULES,
             publisher=self.publisher,
             now=self.clock,
         )
@@ -220,6 +221,7 @@ class PayPayWorld(Environment[Step]):
                 store=self.store,
                 client=self._client(),
                 archive=self._archive,
+                rules=RULES,
                 now=self.clock,
             ),
             recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
@@ -246,6 +248,7 @@ class PayPayWorld(Environment[Step]):
             audience=_ACCOUNT.client_id,
             session_life=timedelta(hours=1),
             pkce_field="kycPassport.codeChallenge",
+            rules=RULES,
             now=self.clock,
         )
 

@@ -27,6 +27,7 @@ from chaos.boundary import Crash
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import MOST_BATCHES, Environment, ViolationError
+from chaos.paypay import RULES
 from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Night, ReconSchedule, Step
 from chaos.replacing import replaced
 from chaos.s3 import MemoryS3
@@ -34,10 +35,12 @@ from chaos.schedule import Fault, Work
 from chaos.sqs import Queue
 from honnin import remote_file, secret_store, times, webhook
 from honnin.errors import FileGoneError, FileNotFetchedError
-from honnin.http_client import Answer
+from honnin.http_client import Answer as HttpAnswer
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import linking, recorded
+from honnin.paypay_facets import SUCCEEDED, Answer, Call
 from honnin.processor import EventProcessor
 from honnin.recon import arrival, compare, deadline, download, repair, report
 from honnin.recon.arrival import Arrivals, CompareQueue
@@ -228,9 +231,9 @@ class ReconWorld(Environment[Step]):
         user.kyc.completed = True
         linked = known.grant(user, scopes, 365).id
         at = utc_text(self.clock())
-        after = UserStatus(
-            user_id, "paypay", "VERIFIED", 1, read_at=at, kyc_read_at=at, user_authorization_id=linked, scopes=scopes
-        )
+        read = Answer(Call.KYC_PASSPORT, at, linked, 200, "SUCCESS", "COMPLETED", has_data=True)
+        pending = UserStatus(user_id, "paypay", "LINK_PENDING", 1, scopes=scopes)
+        after = recorded(pending, [linking(SUCCEEDED, at, linked), read], RULES)
         self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
 
     def shards(self) -> str:
@@ -358,14 +361,14 @@ class ReconWorld(Environment[Step]):
             raise UndeliveredError("the function died")
         return MerchantAnswer(answer["statusCode"], answer["body"])
 
-    def _answer(self, prepared: requests.PreparedRequest) -> Answer:
+    def _answer(self, prepared: requests.PreparedRequest) -> HttpAnswer:
         answer = self._http.open(
             urlsplit(str(prepared.url))._replace(scheme="", netloc="").geturl(),
             method=prepared.method,
             headers=dict(prepared.headers),
             data=prepared.body,
         )
-        return Answer(answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.data)
+        return HttpAnswer(answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.data)
 
     @contextmanager
     def _opened(self, url: str, **_: object) -> Iterator[SimpleNamespace]:
@@ -440,6 +443,7 @@ class ReconWorld(Environment[Step]):
                 store=self.store,
                 client=client,
                 archive=self._archive,
+                rules=RULES,
                 now=self.clock,
             ),
             recon=ReconNotifications(

@@ -3,9 +3,10 @@
 import json
 
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.store import Effect, Heard, ReconFile, Store, UserStatus
+from honnin.store import Effect, Heard, ReconFile, Store
 from tests.fakes.cli import FakeDeployment, state_table
 from tests.fakes.memory import dynamodb, s3
+from tests.fakes.paypay_user import paypay_user
 
 TYPE = "kyc_passport_sync_recon"
 
@@ -32,7 +33,7 @@ class Recon:
         self.deployment = FakeDeployment({"StateTableName": "StateTable", "ReconBucketName": "recon"})
         for number, (user_id, authorization) in enumerate(USERS.items()):
             heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
-            after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=authorization)
+            after = paypay_user(user_id, "VERIFIED", linked=authorization)
             effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True, heard=heard)
             self.store.events.apply(effect)
 
@@ -60,7 +61,7 @@ class Recon:
         """Apply the repair of a missed user."""
         before = self.store.users.status(user_id, "paypay")
         event_id = f"recon:{TYPE}:{DAY}:{USERS[user_id]}"
-        after = UserStatus(user_id, "paypay", status, 2, user_authorization_id=USERS[user_id])
+        after = paypay_user(user_id, status, linked=USERS[user_id], before=before)
         self.store.events.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
 
     def everything(self) -> str:

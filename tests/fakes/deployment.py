@@ -41,6 +41,7 @@ PARAMETERS = {
     "PayPayTokenAudience": PAYPAY.client_id,
     "ReturnUrlAllowlist": "https://shop.example.jp/kyc,shopapp://kyc",
     "LoopbackFiles": "true",
+    "PayPayVerifiedStatuses": "COMPLETED",
 }
 
 

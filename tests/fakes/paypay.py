@@ -9,7 +9,7 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 
 
 class FakePayPay(PayPayClient):
@@ -18,6 +18,11 @@ class FakePayPay(PayPayClient):
     def __init__(self) -> None:
         """Knows one active authorization, of the user `user-1`."""
         self.flag: str | None = None
+        self.data: dict[str, Any] = {"status": "COMPLETED"}
+        self.http_status = 200
+        self.code = "SUCCESS"
+        self.qrs: list[tuple[str, str]] = []
+        self.required: list[str | None] = []
         self.authorizations: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.meanwhile: list[Callable[[], object]] = []
@@ -25,26 +30,32 @@ class FakePayPay(PayPayClient):
 
     def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
         """Get the KYC information."""
+        self.required.append(required_kyc_type)
         return self._kyc("kyc_info")
 
     def kyc_passport(self, user_authorization_id: str) -> KycReading:
         """Get the KYC information of a KYC Passport client, or the flag."""
         return self._kyc("kyc_passport")
 
-    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
         """Get the state of an authorization."""
         found = self.authorizations.get(user_authorization_id)
         self._called("authorization")
         if found is None:
             raise answer("INVALID_USER_AUTHORIZATION_ID")
-        return UserAuthorization.model_validate(found)
+        return AuthorizationReading(UserAuthorization.model_validate(found), "OPA3")
+
+    def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
+        """Get the KYC information of a KYC Passport QR, or the flag."""
+        self.qrs.append((code_id, code_verifier))
+        return self._kyc("kyc_passport_qr")
 
     def _kyc(self, name: str) -> KycReading:
         flag = self.flag
         self._called(name)
         if flag:
             raise answer(flag)
-        return KycReading({"status": "COMPLETED"}, "OPA1")
+        return KycReading(self.data, "OPA1", self.http_status, self.code)
 
     def _called(self, name: str) -> None:
         self.asked.append(name)

@@ -5,11 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from honnin.event import Event
+from honnin.paypay.readings import recorded
+from honnin.paypay_facets import Answer, Call
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import Announcement, Effect, Heard, ReconFile, Unattached, UserStatus
+from honnin.store import Announcement, Effect, Heard, ReconFile, Unattached
 from honnin.times import utc_text
 from tests.fakes.deployment import Deployment, Function, sample
+from tests.fakes.paypay_user import RULES, paypay_user
 
 
 class ReconDay:
@@ -49,16 +52,12 @@ class ReconDay:
     def link(self, user_authorization_id: str, user_id: str, read_at: str = "") -> None:
         """Link an authorization to a user whose last reading was at that time (UTC), noon by default."""
         read_at = read_at or self.at("12:00:00")
-        status = UserStatus(
-            user_id,
-            "paypay",
-            "LINKED",
-            1,
-            read_at=read_at,
-            kyc_read_at=read_at,
-            account_read_at=read_at,
-            user_authorization_id=user_authorization_id,
-        )
+        status = paypay_user(user_id, linked=user_authorization_id, at=read_at)
+        read = [
+            Answer(call, read_at, user_authorization_id, 200, "SUCCESS", word, has_data=True)
+            for call, word in ((Call.KYC_PASSPORT, "COMPLETED"), (Call.AUTHORIZATION, "ACTIVE"))
+        ]
+        status = recorded(status, read, RULES)
         effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
         self._stack.store.events.apply(effect)
 

@@ -27,6 +27,7 @@ from honnin.vexora.event_ids import submission_of
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
+from tests.fakes.paypay_user import paypay_user
 from tests.tables import create_table, template
 
 SINCE = datetime.fromisoformat("2026-11-20T03:00:00Z")
@@ -79,15 +80,7 @@ class Tables:
 
     def link(self, user_id: str, authorization: str, at: str = BEFORE, before: UserStatus | None = None) -> None:
         """A link, as `GET /paypay/account-links/callback` makes it."""
-        after = UserStatus(
-            user_id,
-            "paypay",
-            "LINKED",
-            version=(before.version if before else 0) + 1,
-            read_at=at,
-            user_authorization_id=authorization,
-            scopes=("get_kyc_info",),
-        )
+        after = paypay_user(user_id, linked=authorization, scopes=("get_kyc_info",), at=at, before=before)
         event_id = f"link:{user_id}:{at}"
         self.live.events.apply(Effect(event_id, "linked", "api", at, before, after, {}, links=True))
         self.live.links.attach(authorization, user_id, "LINKED")
@@ -96,7 +89,7 @@ class Tables:
         """A webhook about a linked user, with its line in the ledger."""
         before = self.live.users.status(user_id, "paypay")
         assert before is not None
-        after = UserStatus(**{**vars(before), "version": before.version + 1, "read_at": at, "status": "VERIFIED"})
+        after = paypay_user(user_id, "VERIFIED", linked=authorization, at=at, before=before)
         heard = Heard("kyc", DAY, authorization, at)
         self.live.events.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}, heard=heard))
 

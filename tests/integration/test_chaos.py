@@ -102,8 +102,8 @@ class UnrecordedEvents(Events):
         """Forget it."""
         return None
 
-    def _record_put(self, effect: Effect) -> dict[str, Any]:
-        put = super()._record_put(effect)
+    def _record_put(self, effect: Effect, beside: Any) -> dict[str, Any]:
+        put = super()._record_put(effect, beside)
         return {name: put[name] for name in ("TableName", "Item")}
 
 

@@ -23,6 +23,7 @@ from honnin.errors import (
 from honnin.event import Event
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
+from honnin.status import VerifiedNeeds
 from honnin.store import Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vexora.models import Reading
@@ -126,7 +127,7 @@ class World:
     @property
     def view(self) -> dict[str, Any]:
         """The user as the API shows it."""
-        shown = read_side.user(self.store, USER, self.clock.now)
+        shown = read_side.user(self.store, USER, self.clock.now, VerifiedNeeds.ANY)
         found: dict[str, Any] = shown.model_dump(by_alias=True)["providers"]["vexora"]
         return found
 

@@ -31,6 +31,7 @@ from honninctl import command
 from honninctl.failures import NotFoundError
 from tests.fakes.cli import FakeDeployment, run, state_table
 from tests.fakes.memory import dynamodb, memory_aws, s3
+from tests.fakes.paypay_user import paypay_user
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 REPAIR = f"recon:kyc_passport_sync_recon:2026-11-20:{AUTHORIZATION}"
@@ -61,9 +62,7 @@ class Merchant:
         """A linked PayPay user with so many readings, all by recon."""
         before: UserStatus | None = None
         for number in range(times):
-            after = UserStatus(
-                user_id, "paypay", "VERIFIED", number + 1, user_authorization_id=authorization, scopes=("get_kyc_info",)
-            )
+            after = paypay_user(user_id, "VERIFIED", number + 1, linked=authorization, scopes=("get_kyc_info",))
             at = f"2026-04-01T03:{number // 60:02}:{number % 60:02}.000Z"
             event_id = f"{REPAIR}-{number}" if number else REPAIR
             self.store.events.apply(Effect(event_id, "kyc_read", "recon", at, before, after, {}, links=not number))
@@ -295,7 +294,7 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
     )
     paypay: UserStatus | None = None
     for version, name in enumerate((former, present), start=1):
-        after = UserStatus("u", "paypay", "LINKED", version, user_authorization_id=name, code_id=f"code-{version}")
+        after = paypay_user("u", version=version, linked=name, code_id=f"code-{version}")
         heard = Heard("kyc", "2026-11-20", name, "2026-11-20T03:00:00.000Z", late_for="2026-11-19")
         kept = Unattached(
             f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}

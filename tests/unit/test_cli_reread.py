@@ -20,6 +20,7 @@ from honninctl.failures import ExitCode
 from tests.fakes import FakeBus, FakeVexora
 from tests.fakes.cli import FakeDeployment, Service, client_error, run, state_table
 from tests.fakes.memory import dynamodb, memory_aws
+from tests.fakes.paypay_user import paypay_user
 
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 AT = "2026-04-01T03:00:00.000Z"
@@ -67,7 +68,7 @@ class Merchant:
     def link(self, user_id: str, authorization: str | None = AUTHORIZATION) -> UserStatus:
         """A user who was asked to link an account, or has done so."""
         status = "VERIFIED" if authorization else "LINK_PENDING"
-        after = UserStatus(user_id, "paypay", status, 1, user_authorization_id=authorization)
+        after = paypay_user(user_id, status, linked=authorization)
         self.store.events.apply(
             Effect(f"link:{user_id}", "linked", "api", AT, None, after, {}, links=bool(authorization))
         )

@@ -41,6 +41,7 @@ from honnin.vexora.submission import Submissions
 from tests.fakes import FakeBus, FakeClock, FakeVexora
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
+from tests.fakes.paypay_user import RULES, paypay_user
 from tests.tables import create_table
 
 USER = "user-1"
@@ -165,6 +166,7 @@ class World:
                 store=self.store,
                 client=self.paypay,
                 archive=KycArchive(self.vault, Selfies(())),
+                rules=RULES,
                 now=self.tick,
             ),
             sweep=ErasureSweep(self.store, self.vault),
@@ -191,10 +193,7 @@ class World:
         """A PayPay account is linked, over a QR of its own."""
         before = self.store.users.status(user_id, "paypay")
         at = utc_text(self.tick())
-        version = before.version + 1 if before else 1
-        after = UserStatus(
-            user_id, "paypay", "LINKED", version, user_authorization_id=linked, scopes=SCOPES, code_id=code_id
-        )
+        after = paypay_user(user_id, linked=linked, scopes=SCOPES, code_id=code_id, at=at, before=before)
         if before:
             after = replace(after, former_authorization_ids=before.former_authorization_ids)
         session = LinkSession(

@@ -188,8 +188,10 @@ def test_unlink_signs_what_stands_in_the_request_line(world: World, user: str) -
 def test_user_authorization_is_read_by_its_documented_names(world: World) -> None:
     data = {"userAuthorizationId": "u", "referenceIds": ["user-1"], "status": "ACTIVE", "scopes": ["a"], "expireAt": 9}
     answers(world, success(data | {"issuedAt": 1, "new": None}))
-    read = world.client().user_authorization(AUTHORIZATION_ID)
+    reading = world.client().user_authorization(AUTHORIZATION_ID)
+    read = reading.found
 
+    assert (reading.http_status, bool(reading.request_id)) == (200, True)
     assert world.last.path == f"/v2/user/authorizations?userAuthorizationId={AUTHORIZATION_ID}"
     assert (read.user_authorization_id, read.reference_ids, read.status) == ("u", ["user-1"], "ACTIVE")
     assert (read.scopes, read.expire_at) == (["a"], 9)
@@ -266,15 +268,26 @@ def test_what_was_only_accepted_is_not_done(
         call(world.client())
 
 
-@pytest.mark.parametrize("code", ["A_NEW_CODE", 4711, "success", "KYC ok", None, True, ["SUCCESS"], {}, "", "x" * 65])
-def test_a_success_with_a_code_of_no_table_is_not_understood(world: World, code: Any) -> None:
+@pytest.mark.parametrize("code", ["KYC ok", None, True, ["SUCCESS"], {}, "", "x" * 65])
+def test_a_success_with_what_is_no_code_is_not_understood(world: World, code: Any) -> None:
     answers(world, reply(code, 200, {"status": "COMPLETED"}))
 
     with pytest.raises(NotUnderstoodError):
         world.client().kyc_info("u")
 
 
-@pytest.mark.parametrize("data", [None, [], "text", 1, True, [{"status": "COMPLETED"}], {}])
+@pytest.mark.parametrize("code", ["KYC_UNDER_REVIEW", "A_NEW_CODE", 4711, "success"])
+def test_a_success_with_a_code_of_no_table_is_what_paypay_says_of_a_kyc(world: World, code: Any) -> None:
+    answers(world, reply(code, 200, {"status": "COMPLETED"}))
+    read = world.client().kyc_info("u")
+    assert (read.http_status, read.code, read.data) == (200, str(code), {"status": "COMPLETED"})
+
+    answers(world, reply(code, 200, {"status": "ACTIVE"}))
+    with pytest.raises(NotUnderstoodError):
+        world.client().user_authorization("u")
+
+
+@pytest.mark.parametrize("code", ["REQUEST_ACCEPTED", "SUCCESS", "A_NEW_CODE"])
 @pytest.mark.parametrize(
     "call",
     [
@@ -282,9 +295,24 @@ def test_a_success_with_a_code_of_no_table_is_not_understood(world: World, code:
         lambda paypay: paypay.kyc_passport("u"),
         lambda paypay: paypay.completed_kyc_passport_qr("c", "v", "u"),
         lambda paypay: paypay.user_authorization("u"),
+        lambda paypay: paypay.unlink("u"),
+    ],
+)
+def test_accepted_is_not_done(world: World, call: Callable[[PayPayClient], object], code: str) -> None:
+    answers(world, reply(code, 202, {"status": "COMPLETED"}))
+
+    with pytest.raises(ProviderUnavailableError):
+        call(world.client())
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 1, True, [{"status": "COMPLETED"}], {}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda paypay: paypay.user_authorization("u"),
         lambda paypay: paypay.create_account_link({}),
     ],
-    ids=["kyc_info", "kyc_passport", "kyc_passport_qr", "authorization", "link"],
+    ids=["authorization", "link"],
 )
 def test_data_of_another_type_is_not_understood(
     world: World, call: Callable[[PayPayClient], object], data: object
@@ -293,6 +321,12 @@ def test_data_of_another_type_is_not_understood(
 
     with pytest.raises(NotUnderstoodError):
         call(world.client())
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 1, True, [{"status": "COMPLETED"}], {}])
+def test_a_kyc_without_an_object_comes_back_as_one_without_data(world: World, data: object) -> None:
+    answers(world, reply("SUCCESS", 200, data))
+    assert world.client().kyc_info("u").data == {}
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}])
@@ -330,7 +364,7 @@ def test_an_expiry_that_is_no_time_does_not_spoil_the_reading(
     world: World, expire_at: object, read: int | None
 ) -> None:
     answers(world, success({"status": "ACTIVE", "userAuthorizationId": 7, "scopes": None, "expireAt": expire_at}))
-    found = world.client().user_authorization("u")
+    found = world.client().user_authorization("u").found
 
     assert (found.status, found.user_authorization_id, found.scopes, found.expire_at) == ("ACTIVE", "7", [], read)
 
@@ -364,7 +398,6 @@ def test_what_decides_is_read_beside_a_message_that_is_not_clean(world: World, f
     "body",
     [
         b'{"resultInfo":{"code":"SUCCESS","code":"CANCELED_USER"},"data":{"status":"x"}}',
-        b'{"resultInfo":{"code":"SUCCESS"},"data":{"status":"x"},"data":{"status":"y"}}',
         b'{"resultInfo":{"code":"SUCCESS"},"resultInfo":{"code":"CANCELED_USER"},"data":{"status":"x"}}',
     ],
 )
@@ -372,6 +405,11 @@ def test_an_answer_that_contradicts_itself_is_not_understood(world: World, body:
     answers(world, Reply(200, body))
     with pytest.raises(NotUnderstoodError):
         world.client().kyc_info("u")
+
+
+def test_a_kyc_that_is_given_twice_is_none(world: World) -> None:
+    answers(world, Reply(200, b'{"resultInfo":{"code":"SUCCESS"},"data":{"status":"x"},"data":{"status":"y"}}'))
+    assert world.client().kyc_info("u").data == {}
 
 
 def test_the_data_comes_back_as_it_came(world: World) -> None:

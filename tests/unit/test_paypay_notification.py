@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,22 +20,36 @@ from honnin.errors import (
 )
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
-from honnin.paypay.notification import PayPayNotifications, product_of
+from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import product_for
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
-from honnin.status import BY_RESULT_CODE, KycProduct
-from honnin.store import Effect, Store, TimelineEntry, UserStatus, ledger_shard
+from honnin.status import KycProduct
+from honnin.store import Effect, Link, Store, TimelineEntry, UserStatus, ledger_shard
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
+from tests.fakes.paypay_user import RULES, paypay_user
 from tests.tables import create_table
 
 LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 PASSPORT = ("mini_app_kyc_passport",)
+
+# Base document: the answers about a user, and what they make of one who was verified.
+STATUS_OF = [
+    ("KYC_NOT_COMPLETED", "NOT_COMPLETED"),
+    ("NON_EKYC_USER", "NOT_COMPLETED"),
+    ("UNACCEPTABLE_OP", "RISK_FLAGGED"),
+    ("KYC_UPDATE_REQUIRED", "UPDATE_REQUIRED"),
+    ("CANCELED_USER", "INACTIVE"),
+    ("USER_STATE_IS_NOT_ACTIVE", "INACTIVE"),
+    ("INVALID_USER_AUTHORIZATION_ID", "UNLINKED"),
+    ("EXPIRED_USER_AUTHORIZATION_ID", "EXPIRED"),
+]
 
 
 class Bench:
@@ -55,6 +70,7 @@ class Bench:
             store=self.store,
             client=paypay or self.paypay,
             archive=KycArchive(Vault("vault", self.s3), Selfies(())),
+            rules=RULES,
             now=self.clock,
         )
         return EventProcessor(
@@ -77,15 +93,9 @@ class Bench:
     ) -> None:
         """A user with an account linked."""
         before = self.store.users.status(user_id, "paypay")
-        after = UserStatus(
-            user_id,
-            "paypay",
-            status,
-            before.version + 1 if before else 1,
-            user_authorization_id=linked,
-            scopes=scopes,
-        )
         at = utc_text(self.clock())
+        after = paypay_user(user_id, status, linked=linked, scopes=scopes, at=at, before=before)
+        after = replace(after, scopes=scopes)
         self.store.events.apply(Effect(f"api:linked:{linked}:{at}", "linked", "api", at, before, after, {}, links=True))
 
     def batch(self, *events: Event) -> None:
@@ -368,7 +378,6 @@ def test_an_event_that_is_kept_while_the_link_appears_is_not_left_behind(bench: 
         ("VERIFIED", {"status": "ACTIVE"}, "VERIFIED"),
         ("RISK_FLAGGED", {"status": "ACTIVE"}, "RISK_FLAGGED"),
         ("LINKED", {"status": "ACTIVE"}, "LINKED"),
-        ("LINK_PENDING", {"status": "ACTIVE"}, "LINKED"),
         ("VERIFIED", {"status": "INACTIVE"}, "INACTIVE"),
         ("VERIFIED", {"status": "A_NEW_WORD"}, "INACTIVE"),
         ("VERIFIED", {"status": "ACTIVE", "expireAt": 1775012401}, "EXPIRED"),  # the moment of the reading
@@ -388,7 +397,7 @@ def test_the_status_after_an_account_event(bench: Bench, before: str, found: dic
     assert bench.paypay.asked == ["authorization", "kyc_passport"][: 1 + back]
 
 
-@pytest.mark.parametrize(("code", "status"), sorted(BY_RESULT_CODE.items()))
+@pytest.mark.parametrize(("code", "status"), STATUS_OF)
 @pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
 def test_each_answer_about_the_user_becomes_the_status(bench: Bench, kind: str, code: str, status: str) -> None:
     bench.link("VERIFIED")
@@ -555,18 +564,22 @@ def test_an_unknown_kind_is_malformed(bench: Bench, kind: str) -> None:
 def test_the_read_that_fits_the_scopes(
     scopes: tuple[str, ...], code_id: str | None, product: KycProduct | None, for_risk: KycProduct | None
 ) -> None:
-    status = UserStatus("user-1", "paypay", "LINKED", 1, scopes=scopes, code_id=code_id)
-    assert product_of(status) is product
-    assert product_of(status, passport_only=True) is for_risk
+    link = Link("user-1", scopes, code_id=code_id, code_verifier=code_id and "v")
+    assert product_for(link) is product
+    assert product_for(link, passport_only=True) is for_risk
 
 
 @pytest.mark.parametrize(("kind", "scopes"), [("risk", ("get_kyc_info",)), ("kyc", ("kyc_passport_qr",)), ("kyc", ())])
 def test_an_event_that_no_read_fits_is_noted_and_asks_nothing(bench: Bench, kind: str, scopes: tuple[str, ...]) -> None:
     bench.link("VERIFIED", scopes=scopes)
+    read_at = bench.status().read_at
     bench.batch(event("1", kind))
     assert bench.paypay.asked == []
     assert bench.status().status == "VERIFIED"
     assert bench.timeline()[0].what == "no_read_fits_scopes"
+    # Nothing says that the user was read, nor that recon need not look.
+    assert bench.status().read_at == read_at
+    assert bench.keys("LEDGER#") == []
 
 
 @pytest.mark.parametrize("before", ["INACTIVE", "EXPIRED", "UNLINKED"])

@@ -15,7 +15,7 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.paypay import outcomes
-from honnin.status import BY_RESULT_CODE, RESULT_CODES, CallOutcome, PayPayStatus
+from honnin.status import RESULT_CODES, CallOutcome
 
 # Base document, "Response code list" and the tables under it; the last one is from docs/providers.md §1.2.
 TABLE: tuple[tuple[int, str, type[ProviderError]], ...] = (
@@ -92,28 +92,29 @@ def test_the_one_table_has_exactly_the_codes_of_the_document() -> None:
     assert set(CallOutcome) == {meaning for meaning in RESULT_CODES.values() if isinstance(meaning, CallOutcome)}
 
 
-@pytest.mark.parametrize(("http_status", "code", "kind"), TABLE, ids=[code for _, code, _ in TABLE])
-def test_each_answer_about_the_user_has_its_status(http_status: int, code: str, kind: type[ProviderError]) -> None:
-    error = made(http_status, code)
-
-    assert isinstance(error, UserAnswerError) is (kind is UserAnswerError)
-    if isinstance(error, UserAnswerError):
-        assert outcomes.user_status(error) is BY_RESULT_CODE[code]
+def test_every_answer_about_the_user_says_a_facet_and_only_those() -> None:
+    about_users = {code for code, meaning in RESULT_CODES.items() if not isinstance(meaning, CallOutcome)}
+    assert about_users == {code for _, code, kind in TABLE if kind is UserAnswerError}
 
 
-@pytest.mark.parametrize("code", ["A_NEW_CODE", "SUCCESS", "UNAUTHORIZED", "", None])
-def test_an_answer_about_the_user_with_another_code_is_not_understood(code: str | None) -> None:
-    error = UserAnswerError("paypay", "sorry", http_status=400, code=code, request_id="OPA1")
-
-    with pytest.raises(NotUnderstoodError) as caught:
-        outcomes.user_status(error)
-
-    assert (caught.value.http_status, caught.value.code, caught.value.request_id) == (400, code, "OPA1")
-
-
-def test_every_answer_about_the_user_and_only_those_has_a_status() -> None:
-    assert set(BY_RESULT_CODE) == {code for _, code, kind in TABLE if kind is UserAnswerError}
-    assert PayPayStatus.VERIFIED not in BY_RESULT_CODE.values()
+@pytest.mark.parametrize(
+    ("http_status", "code", "is_answer"),
+    [
+        (200, "SUCCESS", True),
+        (201, "SUCCESS", True),
+        (200, "KYC_UNDER_REVIEW", True),
+        (204, "A_NEW_CODE", True),
+        (202, "SUCCESS", False),
+        (202, "REQUEST_ACCEPTED", False),
+        (200, "REQUEST_ACCEPTED", False),
+        (200, "KYC_NOT_COMPLETED", False),
+        (200, None, False),
+        (302, "SUCCESS", False),
+        (400, "A_NEW_CODE", False),
+    ],
+)
+def test_what_a_kyc_read_takes_for_an_answer(http_status: int, code: str | None, is_answer: bool) -> None:
+    assert outcomes.is_kyc_answer(http_status, code) is is_answer
 
 
 @pytest.mark.parametrize("code", [code for _, code, _ in TABLE] + ["SUCCESS", None])

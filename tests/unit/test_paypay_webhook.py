@@ -19,18 +19,19 @@ from honnin.errors import ProviderRefusedError, UserAnswerError
 from honnin.event import UNNAMED, Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import KycReading, UserAuthorization
+from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.sqs_send import SendError
-from honnin.store import Effect, Store, UserStatus
+from honnin.store import Effect, Store
 from honnin.vault import Vault
 from honnin.webhook import MAX_BODY_BYTES, PAYPAY_KINDS
 from tests.fakes import FakeBus, FakeVexora, LoopbackServer, Reply
 from tests.fakes.memory import dynamodb, memory_aws, s3
+from tests.fakes.paypay_user import RULES, paypay_user
 from tests.handlers import load
 from tests.tables import create_table
 
@@ -674,10 +675,11 @@ class UnknowingPayPay(PayPayClient):
             raise UserAnswerError("paypay", "invalid", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
         raise UserAnswerError("paypay", "flagged", http_status=400, code="UNACCEPTABLE_OP")
 
-    def user_authorization(self, user_authorization_id: str) -> UserAuthorization:
+    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
         """Get the state of an authorization."""
         if user_authorization_id == USER:
-            return UserAuthorization.model_validate({"status": "ACTIVE", "referenceIds": ["named"], "scopes": []})
+            found = {"status": "ACTIVE", "referenceIds": ["named"], "scopes": []}
+            return AuthorizationReading(UserAuthorization.model_validate(found))
         if len(user_authorization_id) < 5:
             raise ProviderRefusedError("paypay", "invalid", http_status=400, code="INVALID_REQUEST_PARAMS")
         raise UserAnswerError("paypay", "unknown", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
@@ -708,7 +710,7 @@ def store() -> Iterator[Store]:
         db = dynamodb()
         store = Store(create_table(db, "StateTable"), db)
         for user_id, linked in (("named", USER), ("bystander", "0a1b2c3d-0000-4000-8000-000000000001")):
-            after = UserStatus(user_id, "paypay", "VERIFIED", 1, user_authorization_id=linked, scopes=("get_kyc_info",))
+            after = paypay_user(user_id, "VERIFIED", linked=linked, scopes=("get_kyc_info",))
             at = "2026-04-01T03:00:00.000Z"
             store.events.apply(Effect(f"api:{user_id}", "linked", "api", at, None, after, {}, links=True))
         yield store
@@ -722,6 +724,7 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
         store=store,
         client=UnknowingPayPay(),
         archive=KycArchive(Vault("vault", s3()), Selfies(())),
+        rules=RULES,
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)

@@ -87,7 +87,7 @@ def test_paypay_is_understood_under_every_seed(box: RunningSandbox) -> None:
         authorization_id = str(linked.user_authorization_id)
         assert client.kyc_passport(authorization_id).data["status"] == "COMPLETED"
         assert client.kyc_info(authorization_id).data["status"] == "COMPLETED"
-        state = client.user_authorization(authorization_id)
+        state = client.user_authorization(authorization_id).found
         assert (state.status, int(state.expire_at or 0) > now) == ("ACTIVE", True)
         with pytest.raises(ProviderRefusedError):
             client.kyc_passport("nobody")

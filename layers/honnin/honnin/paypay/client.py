@@ -196,20 +196,20 @@ class PayPayClient:
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
             query["requiredKycType"] = required_kyc_type
-        return self._kyc("GET", self._paths.kyc_info, user_authorization_id, query=query)
+        return self._kyc_call("GET", self._paths.kyc_info, user_authorization_id, query=query)
 
     def kyc_passport(self, user_authorization_id: str) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
-        return self._kyc("GET", self._paths.kyc_passport, user_authorization_id, headers=headers)
+        return self._kyc_call("GET", self._paths.kyc_passport, user_authorization_id, headers=headers)
 
     def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
         body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
-        return self._kyc("POST", path, user_authorization_id, code_verifier, body=body)
+        return self._kyc_call("POST", path, user_authorization_id, code_verifier, body=body)
 
-    def _kyc(self, method: str, path: str, *hidden: str, **request: Any) -> KycReading:
+    def _kyc_call(self, method: str, path: str, *hidden: str, **request: Any) -> KycReading:
         said = self._call(method, path, *hidden, takes=outcomes.is_kyc_answer, **request)
         return KycReading(said.data, said.request_id, said.http_status, said.code or "")
 
