@@ -29,7 +29,8 @@ _COUNTS = {"rows": 3, "missed": 0}
 RECORDS: list[Any] = [
     UserStatus("u", "paypay", "LINKED", 1),
     UserStatus(
-        "u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, AT, ("f",), ("t",), "why"
+        *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),
+        *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", ("f",), ("t",), "why"),
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
     TimelineEntry(AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}),
@@ -39,7 +40,7 @@ RECORDS: list[Any] = [
     LinkSession("n", "u", ("a",), "https://shop.example.jp", 1_775_000_000, "c", "v", 1_776_000_000, "t", "succeeded"),
     PassportQr("c", "u", "v", 1_775_000_000),
     Link("u", ()),
-    Link("u", ("a",)),
+    Link("u", ("a",), "c", "v", "EKYC"),
     Unattached("e", "paypay", "x", "webhook", AT, "auth"),
     Unattached("e", "paypay", "x", "webhook", AT, "auth", {"type": "kyc"}),
     EventRecord("e", AT, published=False, change=None),

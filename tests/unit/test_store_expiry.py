@@ -33,6 +33,8 @@ DAY = "2026-04-01"
 UAID = "uaid-1"
 SHARD = ledger_shard(UAID.encode())
 
+_STATUSES = ("LINKED", "VERIFIED")
+
 
 class Table:
     """A table and its clock; `timeline_days` as the parameter has it."""
@@ -47,7 +49,9 @@ class Table:
         """One event of user-1, applied now."""
         self._number += 1
         before = self.store.users.status("user-1", "paypay")
-        after = UserStatus("user-1", "paypay", f"STATUS_{self._number}", (before.version if before else 0) + 1)
+        after = UserStatus(
+            "user-1", "paypay", _STATUSES[self._number % len(_STATUSES)], (before.version if before else 0) + 1
+        )
         at = utc_text(self.clock())
         made = Effect(event_id or f"e-{self._number}", "read", "api", at, before, after, {}, **changes)
         self.store.events.apply(made)
