@@ -2,7 +2,7 @@
 
 **0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
 or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. Every
-webhook kind of the ledgers has its line, and no line is there without one. Nothing is parked that time mends.
+webhook kind of the ledgers has its line unless no read could be made for it, and no line is there without one. Nothing is parked that time mends.
 
 **0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
@@ -129,7 +129,9 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
         if event["kind"] in _LEDGERS:
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
-    unheard = [event_id for event_id, days in possible.items() if not days & lines]
+    # Whoever was not read must be missed by recon.
+    not_read = {row["event_id"] for row in rows if row.get("what") in ("no_read_fits_scopes", "reading_refused")}
+    unheard = [event_id for event_id, days in possible.items() if event_id not in not_read and not days & lines]
     hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
     invented = lines - set().union(*possible.values())
     hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
@@ -167,7 +169,7 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None) -> None:
         permitted = {state.means(passport=passport)}
     elif account and account >= linked.changed_at:
         refused = state.means_without_access()
-        without = {"INACTIVE", "EXPIRED", "UNLINKED", "LINK_PENDING"}
+        without = {"INACTIVE", "EXPIRED", "UNLINKED", "LINK_PENDING", "LINK_DECLINED"}
         stands = {state.means(passport=passport)} if readable else {"LINKED"}
         # An active answer makes a pending link a link; what the KYC is, it does not say.
         stands |= set() if kyc else {"LINKED"}
@@ -192,15 +194,21 @@ def _check_rightly_unlinked(world: PayPayWorld, user_id: str, mine: Sequence[Aut
 
 
 def _beginning(world: PayPayWorld, user_id: str) -> tuple[datetime, str]:
-    """When the present link, or a new QR, was last written, and the status that it left."""
-    for commit in reversed(world.table.journal):
-        for item in commit.puts:
-            row = plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
-            pending = row.get("what") == "link_requested" and row["to_status"] == "LINK_PENDING"
-            # A repeated link of the same authorization keeps what was read through it.
-            if pending or (row.get("what") == "linked" and row["to_status"] == "LINKED"):
-                return commit.at, row["to_status"]
-    raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
+    """When the present link, or what came of a new QR, was last written, and the status that it left."""
+    found, known = None, None
+    for commit in world.table.journal:
+        rows = [plain(item) for item in commit.puts if item["pk"]["S"] == f"USER#{user_id}"]
+        entry = next((row for row in rows if row["sk"].startswith("AT#")), {})
+        status = next((row for row in rows if row["sk"] == "STATUS#paypay"), {})
+        asked = entry.get("to_status") in ("LINK_PENDING", "LINK_DECLINED")
+        # A repeated link of an authorization in use keeps what was read through it.
+        linked = entry.get("what") == "linked"
+        if asked or (linked and (entry["to_status"] == "LINKED" or status.get("user_authorization_id") != known)):
+            found = commit.at, entry["to_status"]
+        known = status.get("user_authorization_id", known)
+    if found is None:
+        raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
+    return found
 
 
 def _asks_kyc(heard: Heard, status: Row) -> bool:

@@ -92,6 +92,7 @@ def examine(
         "bus": lambda: _bus(deployment),
         "webhooks": lambda: _webhook_urls(deployment),
         "concurrency": lambda: _concurrency(deployment),
+        "words": lambda: _words(deployment),
         "parameters": lambda: _parameters(deployment),
     }
     for topic, examination in topics.items():
@@ -99,7 +100,7 @@ def examine(
         done(1)
 
 
-TOPICS = 12
+TOPICS = 13
 
 
 def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[Check]:
@@ -297,6 +298,25 @@ def _table(deployment: Deployment, name: str) -> Iterator[Check]:
     status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
     verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
     yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
+
+
+def _words(deployment: Deployment) -> Iterator[Check]:
+    """The words of PayPay's that verified nobody, for whoever decides whether they should."""
+    if "StateTableName" not in deployment.outputs:
+        yield _without(deployment, "words", "StateTableName")
+        return
+    seen = deployment.store.users.words("paypay")
+    listed = {each.strip() for each in deployment.parameters.get("PayPayVerifiedStatuses", "").split(",")}
+    unlisted = {word: at for word, at in sorted(seen.items()) if word not in listed}
+    for word, at in unlisted.items():
+        found = f"PayPay said {word} of a KYC, last at {at}: such users are UNCONFIRMED"
+        advice = (
+            "ask PayPay what it means; where it means a completed KYC, add it to PayPayVerifiedStatuses, deploy, and "
+            "run honninctl reread --status UNCONFIRMED"
+        )
+        yield Check("words", Verdict.WARN, found, advice)
+    if not unlisted:
+        yield Check("words", Verdict.OK, "PayPay has used no word that PayPayVerifiedStatuses does not list")
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """`status`, `timeline`, `submissions`, `export`, `erase`."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -57,6 +58,7 @@ def status(cli: Cli, user: UserArgument) -> None:
         for name, each in sorted(found["providers"].items())
     ]
     cli.screen.table(("provider", "status", "provider's word", "read at (UTC)", ""), rows, title=user)
+    cli.screen.line(_in_words(found))
 
 
 def timeline(
@@ -214,6 +216,14 @@ def _details(detail: dict[str, str]) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    """Whether the user is verified and why, as the console says it: in Japanese where the terminal speaks it."""
+    from honninctl.console.wording import Wording
+
+    language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return Wording("ja" if language.startswith("ja") else "en").verified(found)
 
 
 def _remark(provider: dict[str, Any]) -> str:

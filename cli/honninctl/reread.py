@@ -80,6 +80,21 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     return [question for question, _ in asked]
 
 
+def ask_all(deployment: Deployment, status: str, done: Callable[[int], None] = lambda _: None) -> int:
+    """Queue the readings of every user who has a status at a provider; returns how many users. Reads the whole table.
+
+    `done` is called with each number of users whose readings are queued.
+    """
+    queue_url, users = deployment.output("EventQueueUrl"), 0
+    for found in deployment.store.restore.users_with(status):
+        questions = [body for _, body in _questions([found])]
+        for body in questions:
+            deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+        users += bool(questions)
+        done(bool(questions))
+    return users
+
+
 def outcomes(
     deployment: Deployment,
     user_id: str,

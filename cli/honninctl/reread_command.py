@@ -7,8 +7,7 @@ import typer
 
 from honninctl import reread as rereading
 from honninctl.command import Cli, command
-from honninctl.failures import ExitCode
-from honninctl.people_commands import UserArgument
+from honninctl.failures import ExitCode, UsageError
 from honninctl.reread import Question
 
 _ASKED = {
@@ -31,7 +30,10 @@ def register(app: typer.Typer) -> None:
 
 def reread(
     cli: Cli,
-    user: UserArgument,
+    user: Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.", show_default=False)] = "",
+    status: Annotated[
+        str, typer.Option("--status", metavar="STATUS", help="Instead of one user: everybody who has this status.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome.")] = True,
     timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait.")] = 120,
 ) -> ExitCode:
@@ -39,11 +41,17 @@ def reread(
 
     It queues what a webhook would: the answer is read over a signed call, and stands on the timeline with the cause
     operator. Repeating it does no harm.
+    --status UNCONFIRMED follows a change of the parameter PayPayVerifiedStatuses. It reads the whole table to find the
+    users, and does not wait for outcomes; JSON: {"status", "users"}.
     JSON: {"userId", "waited", "readings": [{"provider", "kind", "eventId", "what", "from", "to", "providerCode"}]};
     the last four are null while the outcome is open.
     Exit code 1 when a provider did not answer the question; 3 for a user whom nobody knows, or who was erased; 5 when
     the outcome is still open after --timeout.
     """
+    if bool(user) == bool(status):
+        raise UsageError("name either a user or --status")
+    if status:
+        return _everybody(cli, status)
     asked = rereading.ask(cli.deployment, user)
     if wait:
         with cli.screen.progress("Waiting for the outcome", len(asked)) as done:
@@ -62,6 +70,16 @@ def reread(
             "honninctl deadletters list."
         )
     return _exit_code(asked)
+
+
+def _everybody(cli: Cli, status: str) -> ExitCode:
+    with cli.screen.progress("Reading the table") as done:
+        users = rereading.ask_all(cli.deployment, status, done)
+    if cli.screen.as_json:
+        cli.screen.json({"status": status, "users": users})
+    else:
+        cli.screen.line(f"{users} users with the status {status} are read again.")
+    return ExitCode.OK
 
 
 def _told(question: Question, *, waited: bool) -> str:

@@ -82,6 +82,8 @@ class Scripted(FakeDeployment):
         return {
             "userId": NAME,
             "providers": {"vexora": vexora, "paypay": paypay},
+            "verified": False,
+            "verifiedReason": "NOT_VERIFIED",
             "entries": [entry],
             "cursor": None,
         }

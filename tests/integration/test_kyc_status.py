@@ -60,7 +60,8 @@ def test_the_sample_event_gives_the_user_in_the_agreed_shape(stack: Deployment, 
         "stale": False,
         "reason": None,
     }
-    assert body == {"userId": "user-0001", "providers": {"vexora": vexora}}
+    verified = {"verified": False, "verifiedReason": "NOT_VERIFIED"}
+    assert body == {"userId": "user-0001", "providers": {"vexora": vexora}, **verified}
 
 
 @pytest.mark.parametrize("path", ["/users/nobody", "/users/nobody/timeline"])

@@ -221,9 +221,10 @@ def test_allow_links_the_user_and_sends_the_browser_on(
     assert {name: header(answer, name) for name in _HEADERS} == _HEADERS
     status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
-    assert (status.status, status.provider_status, status.scopes) == ("LINKED", "succeeded", PAYPAY_SCOPES)
+    assert (status.status, status.provider_status, status.scopes) == ("LINKED", "ACTIVE", PAYPAY_SCOPES)
+    assert status.link_expires_at is not None
     assert stack.store.links.user(authorization_id(box)) == "user-0001"
-    assert what(stack)[1:] == [("linked", "LINK_PENDING", "LINKED")]
+    assert what(stack)[1:] == [("linked", "LINK_PENDING", "LINKED"), ("account_read", "LINKED", "LINKED")]
     moves = [(each["detail"].get("from"), each["detail"]["to"]) for each in stack.published()]
     assert moves == [(None, "LINK_PENDING"), ("LINK_PENDING", "LINKED")]
 
@@ -234,16 +235,19 @@ def test_the_read_side_shows_the_link_and_its_scopes(stack: Deployment, merchant
     answer = json.loads(stack.function("kyc_status")(event)["body"])
 
     paypay = answer["providers"]["paypay"]
-    assert set(paypay) == {"status", "providerStatus", "readAt", "scopes"}
+    assert set(paypay) == {"status", "providerStatus", "readAt", "scopes", "linkExpiresAt", "facets"}
+    assert paypay["facets"] == {"link": "ACTIVE", "kyc": "UNREAD", "flag": "NONE"}
     assert (paypay["status"], paypay["scopes"]) == ("LINKED", list(PAYPAY_SCOPES))
 
 
-def test_decline_leaves_the_status_and_says_so(stack: Deployment, merchant: Merchant, box: RunningSandbox) -> None:
+def test_decline_is_a_status_that_the_user_caused(stack: Deployment, merchant: Merchant, box: RunningSandbox) -> None:
     answer = merchant.come_back(merchant.press(merchant.ask(), "decline"))
 
     assert (answer["statusCode"], header(answer, "Location")) == (303, f"{RETURN_URL}&result=declined")
-    assert status_of(stack) == "LINK_PENDING"
-    assert what(stack)[1:] == [("link_declined", "LINK_PENDING", "LINK_PENDING")]
+    assert status_of(stack) == "LINK_DECLINED"
+    assert what(stack)[1:] == [("link_declined", "LINK_PENDING", "LINK_DECLINED")]
+    told = stack.published()[-1]["detail"]
+    assert (told["to"], told["cause"], told["verified"]) == ("LINK_DECLINED", "user", False)
     assert not [item for item in stack.items() if item["pk"].startswith("PAYPAY#")]
 
 

@@ -21,7 +21,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from honnin import errors
-from honnin.status import PayPayStatus, VexoraStatus
+from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honninctl import command, dead_letters, people, recon
 from honninctl.console import advice, month, pages, verdict, wording
 from honninctl.console import command as console_command
@@ -58,7 +58,9 @@ def _entry(what: str, to: str, *, before: str | None = None, **more: Any) -> dic
 
 def _at_paypay(status: str, **more: Any) -> dict[str, Any]:
     facts = {"status": status, "providerStatus": "SUCCESS", "readAt": "2026-11-21T03:00:00.000Z", "scopes": []}
-    return {"userId": "user-1", "providers": {"paypay": {**facts, **more}}}
+    reason = verified(PayPayStatus(status), None, VerifiedNeeds.ANY)
+    answer = {"verified": reason.is_verified, "verifiedReason": reason}
+    return {"userId": "user-1", "providers": {"paypay": {**facts, **more}}, **answer}
 
 
 def _get(deployment: FakeDeployment, /, *steps: str, language: str = "en", **fields: str) -> Page:
@@ -303,7 +305,7 @@ def _hostile(value: Any) -> Any:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_users_page_escapes_everything(deployment: FakeDeployment, language: str) -> None:
     providers = {HOSTILE: _hostile(_at_paypay("VERIFIED", submissionId="s", scopes=["a"])["providers"]["paypay"])}
-    deployment.api.append({"userId": HOSTILE, "providers": providers})
+    deployment.api.append({"userId": HOSTILE, "providers": providers, "verified": False, "verifiedReason": HOSTILE})
     entry = _hostile(_entry("kyc_read", "VERIFIED", before="LINKED", detail={"x-name": "value"}))
     deployment.api.append({"entries": [entry, {**entry, "to": "<b>"}], "cursor": None})
     page = _get(deployment, "user", language=language, id=HOSTILE)
@@ -477,7 +479,7 @@ def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
     deployment.api.append({"entries": entries, "cursor": None})
     shown = _text(_get(deployment, "user", id="user-1"))
     assert (
-        "Yes. user-1 is verified at PayPay. PayPay, since Sat 21 November 2026 00:30: The notification was lost."
+        "Yes. user-1 is verified at PayPay. PayPay has verified the identity. PayPay, since Sat 21 November 2026 00:30: The notification was lost."
         in shown
     )
     deployment.api.append(_at_paypay("RISK_FLAGGED"))
@@ -493,17 +495,28 @@ def _standing(provider: str, status: str) -> verdict.Standing:
 
 
 @pytest.mark.parametrize(
-    ("vexora", "paypay", "expected"),
+    ("vexora", "paypay", "needs", "expected"),
     [
-        ("APPROVED", "VERIFIED", (Tone.GOOD, ["paypay", "vexora"])),
-        ("APPROVED", "RISK_FLAGGED", (Tone.RISK, ["paypay"])),
-        ("APPROVED", "INACTIVE", (Tone.GOOD, ["vexora"])),
-        ("REJECTED", "LINKED", (Tone.WAIT, ["paypay"])),
-        ("REJECTED", "EXPIRED", (Tone.BAD, ["paypay", "vexora"])),
+        ("APPROVED", "VERIFIED", "any", (Tone.GOOD, ["paypay", "vexora"])),
+        ("APPROVED", "RISK_FLAGGED", "any", (Tone.RISK, ["paypay"])),
+        ("APPROVED", "INACTIVE", "any", (Tone.GOOD, ["vexora"])),
+        ("APPROVED", "INACTIVE", "both", (Tone.BAD, ["paypay"])),
+        ("APPROVED", "LINKED", "paypay", (Tone.WAIT, ["paypay"])),
+        ("REJECTED", "VERIFIED", "any", (Tone.BAD, ["vexora"])),
+        ("REJECTED", "RISK_FLAGGED", "any", (Tone.RISK, ["paypay"])),
+        ("PENDING", "VERIFIED", "both", (Tone.WAIT, ["vexora"])),
+        ("FAILED", "EXPIRED", "any", (Tone.BAD, ["paypay", "vexora"])),
+        ("PENDING", "EXPIRED", "any", (Tone.WAIT, ["vexora"])),
+        ("APPROVED", "UPDATE_REQUIRED", "any", (Tone.WAIT, ["paypay"])),
     ],
 )
-def test_a_risk_outweighs_an_approval(vexora: str, paypay: str, expected: tuple[Tone, list[str]]) -> None:
-    assert verdict.headline([_standing("paypay", paypay), _standing("vexora", vexora)]) == expected
+def test_the_headline_says_what_the_api_says(
+    vexora: str, paypay: str, needs: str, expected: tuple[Tone, list[str]]
+) -> None:
+    reason = verified(PayPayStatus(paypay), VexoraStatus(vexora), VerifiedNeeds(needs))
+    found = verdict.headline([_standing("paypay", paypay), _standing("vexora", vexora)], reason)
+    assert found == expected
+    assert (found[0] is Tone.GOOD) is reason.is_verified
 
 
 @pytest.mark.parametrize(
@@ -838,6 +851,7 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"queue.{each}" for each in Queue} | {f"runs.{each}" for each in RUNS}
     wanted |= {f"run.{each}" for functions in RUNS.values() for each in functions}
     wanted |= {f"verdict.{each}" for each in Tone}
+    wanted |= {f"reason.{each}" for each in VerifiedReason}
     assert wanted <= names
     assert set(month.LOOKS) == set(DayState)
 

@@ -79,6 +79,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         "ec2": Service(describe_route_tables=_routes, describe_nat_gateways=_gateways),
     }
     monkeypatch.setattr(command, "Deployment", lambda _where: made)
+    monkeypatch.setattr("honnin.store.users.Users.words", lambda *_: {})
     monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
     return made
 
@@ -119,6 +120,21 @@ def _verdicts(checks: list[Check]) -> list[tuple[Verdict, str]]:
     return [(each.verdict, each.found) for each in checks]
 
 
+def test_a_word_that_verifies_nobody_is_named_with_its_parameter(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"KYC_DONE": "2026-11-20T03:00:00.000Z", "COMPLETED": "2026-11-20T03:00:00.000Z", "(absent)": "2026"}
+    monkeypatch.setattr("honnin.store.users.Users.words", lambda *_: words)
+    deployment.description["Parameters"].append(
+        {"ParameterKey": "PayPayVerifiedStatuses", "ParameterValue": "COMPLETED, VERIFIED"}
+    )
+    checks = _checks(deployment, "words")
+    assert [each.verdict for each in checks] == [Verdict.WARN] * 2
+    assert "(absent)" in checks[0].found
+    assert "KYC_DONE" in checks[1].found
+    assert all("PayPayVerifiedStatuses" in each.advice for each in checks)
+
+
 def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> None:
     ended = run("doctor", "--told-ip", "203.0.113.10", "--told-ip", "203.0.113.11", "--json")
     said = json.loads(ended.stdout)
@@ -127,7 +143,7 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
     assert said["summary"] == {"ok": len(said["checks"]), "warn": 0, "fail": 0}
     assert {each["topic"] for each in said["checks"]} == {
         *("credentials", "stack", "secret", "clock", "egress", "table", "queues", "buckets", "bus", "webhooks"),
-        *("concurrency", "parameters"),
+        *("concurrency", "parameters", "words"),
     }
 
 

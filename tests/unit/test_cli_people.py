@@ -37,6 +37,8 @@ AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 REPAIR = f"recon:kyc_passport_sync_recon:2026-11-20:{AUTHORIZATION}"
 AT = "2026-04-01T03:00:00.000Z"
 
+NOT_VERIFIED = {"verified": False, "verifiedReason": "NOT_VERIFIED"}
+
 
 class Merchant:
     """One table, one vault, and a user with both providers in it."""
@@ -98,7 +100,7 @@ def _page(count: int, cursor: str | None, first: int = 0) -> dict[str, Any]:
 
 
 def test_status_as_json_is_the_apis_answer(merchant: Merchant) -> None:
-    answer = {"userId": "u@1", "providers": {"vexora": {"status": "PENDING"}}}
+    answer = {"userId": "u@1", "providers": {"vexora": {"status": "PENDING"}}, **NOT_VERIFIED}
     merchant.deployment.api.append(answer)
     ended = run("status", "u@1", "--json")
     assert (ended.exit_code, json.loads(ended.stdout), ended.stderr) == (0, answer, "")
@@ -108,7 +110,7 @@ def test_status_as_json_is_the_apis_answer(merchant: Merchant) -> None:
 def test_status_for_people_says_what_is_stale(merchant: Merchant) -> None:
     vexora = {"status": "PENDING", "providerStatus": "0", "readAt": AT, "submissionId": "s-1", "stale": True}
     paypay = {"status": "LINKED", "providerStatus": None, "readAt": None, "scopes": ["get_kyc_info"]}
-    merchant.deployment.api.append({"userId": "u", "providers": {"vexora": vexora, "paypay": paypay}})
+    merchant.deployment.api.append({"userId": "u", "providers": {"vexora": vexora, "paypay": paypay}, **NOT_VERIFIED})
     shown = run("status", "u").stdout
     assert "ask Vexora" in shown
     assert "scopes get_kyc_info" in shown
@@ -328,7 +330,7 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - {"AT", "STATUS", "ERASURE"}
+    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - {"AT", "STATUS", "WORD", "ERASURE"}
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
     # "user" is the lock of an erasure that is going on: the user's id and a time, for seconds.

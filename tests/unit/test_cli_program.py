@@ -109,7 +109,7 @@ def _seen(monkeypatch: pytest.MonkeyPatch, *arguments: str, env: dict[str, str] 
     def deployment(where: Where) -> FakeDeployment:
         seen.append(where)
         fake = FakeDeployment({})
-        fake.api.append({"userId": "a", "providers": {}})
+        fake.api.append({"userId": "a", "providers": {}, "verified": False, "verifiedReason": "NOT_VERIFIED"})
         return fake
 
     monkeypatch.setattr(command, "Deployment", deployment)

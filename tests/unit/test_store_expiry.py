@@ -145,7 +145,7 @@ def test_what_has_no_end_is_read_for_ever(table: Table) -> None:
     table.store.erasure.mark("uaid-9", utc_text(table.clock()))
     table.clock.advance(days=4000)
 
-    assert [each.status for each in table.store.users.statuses("user-1")] == ["STATUS_1"]
+    assert [each.status for each in table.store.users.statuses("user-1")] == [_STATUSES[1]]
     assert table.store.erasure.is_erased("uaid-9")
     assert table.store.erasure.erased(["uaid-9"]) == {"uaid-9"}
 

@@ -145,12 +145,14 @@ class Pages:
         entries = [_shown(each) for each in timeline.value or []]
         providers = status.value["providers"] if status.value else {}
         standings = list(verdict.standings(providers, entries))
+        reason = str(status.value["verifiedReason"]) if status.value else ""
         shown = _between(fields.get("entries", ""), _ENTRIES, _MOST_ENTRIES)
         return painter.paint(
             "user.html",
             user_id=user_id,
             standings=standings,
-            headline=verdict.headline(standings),
+            headline=verdict.headline(standings, reason),
+            reason=reason,
             erased_at=verdict.erased_at(entries),
             days=_by_day(entries[:shown]),
             total=len(entries),

@@ -26,6 +26,17 @@ _TONES = {
     "RISK_FLAGGED": Tone.RISK,
 }
 
+# Reasons that one provider, or both, decide; and those where a provider's word is missing.
+_DECISIVE = {
+    "PAYPAY_VERIFIED": (Tone.GOOD, ("paypay",)),
+    "VEXORA_APPROVED": (Tone.GOOD, ("vexora",)),
+    "BOTH_VERIFIED": (Tone.GOOD, ("paypay", "vexora")),
+    "PAYPAY_RISK_FLAGGED": (Tone.RISK, ("paypay",)),
+    "VEXORA_REJECTED": (Tone.BAD, ("vexora",)),
+    "PAYPAY_UPDATE_REQUIRED": (Tone.WAIT, ("paypay",)),
+}
+_MISSING = {"PAYPAY_NOT_VERIFIED": "paypay", "VEXORA_NOT_APPROVED": "vexora"}
+
 # Entries that hold what the provider answered when it was asked.
 _READINGS = frozenset({"kyc_read", "account_read", "result_read", "submission_accepted"})
 
@@ -51,13 +62,17 @@ def tone(status: str) -> Tone:
     return _TONES.get(status, Tone.WAIT)
 
 
-def headline(standings: Sequence[Standing]) -> tuple[Tone, list[str]]:
-    """The answer in one word, and the providers that give it. A risk at one outweighs an approval of the other."""
-    for each in (Tone.RISK, Tone.GOOD, Tone.WAIT):
-        providers = [standing.provider for standing in standings if standing.tone is each]
-        if providers:
-            return each, providers
-    return Tone.BAD, [standing.provider for standing in standings]
+def headline(standings: Sequence[Standing], reason: str) -> tuple[Tone, list[str]]:
+    """The answer in one word, and the providers that give it, by the `verifiedReason` of the API."""
+    if reason in _DECISIVE:
+        answer, providers = _DECISIVE[reason]
+        return answer, list(providers)
+    missing = _MISSING.get(reason)
+    asked = [each for each in standings if missing in (None, each.provider)]
+    waiting = [each.provider for each in asked if each.tone is Tone.WAIT]
+    if waiting or not asked:
+        return Tone.WAIT, waiting or [missing or ""]
+    return Tone.BAD, [each.provider for each in asked]
 
 
 def standings(providers: Mapping[str, Mapping[str, Any]], entries: Sequence[Mapping[str, Any]]) -> Iterator[Standing]:

@@ -46,6 +46,12 @@ class Wording:
         """The first of the texts that exists: what a newer stack tells may be unknown here."""
         return next((self._texts[name] for name in names if name in self._texts), otherwise)
 
+    def verified(self, user: Mapping[str, Any]) -> str:
+        """Whether the API calls a user verified, and why."""
+        reason = str(user["verifiedReason"])
+        why = self.first(f"reason.{reason}", otherwise=reason)
+        return f"{self(f'verified.{str(user["verified"]).lower()}')} {why} ({reason})"
+
     def moment(self, utc: str) -> str:
         """A UTC time (ISO 8601) as Japan's, to the minute."""
         when = datetime.fromisoformat(utc).astimezone(_JST)

@@ -294,7 +294,9 @@ class AccountLinks:
             scopes = merged(link.scopes, said.scopes)
             after = replace(recorded(before, [said.answer], self._rules), scopes=scopes)
             facts = {"providerCode": said.answer.code or "", **said.facts}
-            effect = commit.effect(f"{event_id}:read", "account_read", before, after, facts, at=self._now())
+            effect = commit.effect(
+                f"{event_id}:read", "account_read", before, after, facts, at=self._now(), cause="user"
+            )
             return effect if scopes == link.scopes else replace(effect, link=replace(link, scopes=scopes))
 
         with suppress(ConcurrentUpdateError, AlreadyAppliedError):

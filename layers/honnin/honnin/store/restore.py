@@ -8,6 +8,7 @@ from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.submissions import Submission
 from honnin.store.table import Item, Table, authorization_hash, decode, encode, read
+from honnin.store.users import UserStatus
 
 # What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.
 KINDS = {
@@ -80,6 +81,17 @@ class Restore:
         )
         for item in found:
             yield read(Submission, item)
+
+    def users_with(self, status: str) -> Iterator[UserStatus]:
+        """Everybody who has this status at a provider, in no order: it reads the whole table."""
+        found = self._table.items(
+            "scan",
+            FilterExpression="begins_with(sk, :status_of) AND #status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=encode({":status_of": "STATUS#", ":status": status}),
+        )
+        for item in found:
+            yield read(UserStatus, item)
 
     def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
         """The user's account-link sessions and KYC Passport QRs, in no order.
