@@ -77,7 +77,7 @@ costs: setup ## write docs/costs.md anew
 	@$(BIN)/python -m operations.costs
 
 .PHONY: chaos
-chaos: setup ## 10,000 generated event streams per provider, with faults (SCHEDULES=…)
+chaos: setup ## 10,000 generated event streams per world (PayPay, Vexora, recon), with faults (SCHEDULES=…)
 	@$(BIN)/python -m chaos --schedules $(or $(SCHEDULES),10000)
 
 .PHONY: bench

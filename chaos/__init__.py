@@ -1,5 +1,7 @@
-"""Fault schedules: Honnin's own code in small worlds in which everything may fail, one of PayPay and one of Vexora.
+"""Fault schedules: Honnin's own code in small worlds in which everything may fail: PayPay, Vexora, and recon.
 
-`python -m chaos --schedules 10000` plays that many generated schedules of each; `chaos.checks` and
-`chaos.vexora_checks` say what must hold.
+`python -m chaos --schedules 10000` plays that many generated schedules of each. All worlds share one clock and one
+numbered `boundary`, one frame (`environment`), one AWS in memory (`dynamodb`, `s3`, `sqs`, `aws`; `tests/contract`
+holds it to moto and to the emulator), and one search (`generate`). `<world>_schedule`, `<world>_world`,
+`<world>_generate` and `<world>_checks` are one world; the last says what must hold.
 """

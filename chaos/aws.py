@@ -1,20 +1,16 @@
-"""The AWS services around the code under test, in memory, each behind the boundary."""
+"""The AWS services around the code under test, each behind the boundary; what is written ends in memory."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chaos.boundary import Boundary, Clock, InjectedBugError
-from chaos.dynamodb import MemoryDynamoDB, TransactionCanceledException
-from honnin.sqs_send import SendError
-
-_HIDDEN_S = 720
-_MOST_RECEIVES = 200
+from chaos.boundary import Boundary
+from chaos.dynamodb import TransactionCanceledException
+from chaos.paging import Paginator
+from honnin.publish import KYC_STATUS_CHANGED, RECON_COMPLETED
 
 
 def aws_failure(operation: str, kind: str) -> Exception:
@@ -26,32 +22,36 @@ def aws_failure(operation: str, kind: str) -> Exception:
     return ClientError(answer, operation)
 
 
-def _raising(operation: str) -> Callable[[str], Any]:
-    def fail(kind: str) -> Any:
-        raise aws_failure(operation, kind)
+class Guarded:
+    """A client in memory; each of its calls passes the boundary as a call to `service`."""
 
-    return fail
-
-
-class GuardedDynamoDB:
-    """The table's client as `honnin.store` uses it, behind the boundary."""
-
-    def __init__(self, client: MemoryDynamoDB, boundary: Boundary) -> None:
+    def __init__(self, client: Any, boundary: Boundary, service: str) -> None:
         self._client = client
         self._boundary = boundary
-        self.exceptions = client.exceptions
+        self._service = service
 
-    def get_item(self, **request: Any) -> Any:
-        """Read one item."""
-        return self._call("GetItem", lambda: self._client.get_item(**request))
+    def __getattr__(self, name: str) -> Any:
+        if name == "exceptions":
+            return self._client.exceptions
+        operation = getattr(self._client, name)
 
-    def query(self, **request: Any) -> Any:
-        """Read one partition."""
-        return self._call("Query", lambda: self._client.query(**request))
+        def fail(kind: str) -> Any:
+            raise aws_failure(name, kind)
 
-    def update_item(self, **request: Any) -> Any:
-        """Change one item."""
-        return self._call("UpdateItem", lambda: self._client.update_item(**request))
+        def call(*arguments: Any, **request: Any) -> Any:
+            return self._boundary.call(self._service, lambda: operation(*arguments, **request), fail)
+
+        # Found at once the next time.
+        setattr(self, name, call)
+        return call
+
+    def get_paginator(self, operation: str) -> Paginator:
+        """Pages, each a call of its own."""
+        return Paginator(getattr(self, operation), self._client.get_paginator(operation).tokens)
+
+
+class GuardedDynamoDB(Guarded):
+    """The table; transactions count as a service of their own."""
 
     def transact_write_items(self, **request: Any) -> Any:
         """Write all or nothing; the SDK's own repetition carries a token, by which it takes effect once."""
@@ -71,55 +71,35 @@ class GuardedDynamoDB:
 
         return self._boundary.call("transaction", once, fail)
 
-    def get_paginator(self, operation: str) -> "_Pages":
-        """Pages of `query`; here there is one, for no partition of a schedule fills a page."""
-        if operation != "query":
-            raise NotImplementedError(operation)
-        return _Pages(self)
-
-    def _call(self, operation: str, effect: Callable[[], Any]) -> Any:
-        return self._boundary.call("dynamodb", effect, _raising(operation))
-
-
-class _Pages:
-    def __init__(self, client: GuardedDynamoDB) -> None:
-        self._client = client
-
-    def paginate(self, **request: Any) -> Any:
-        """Yield the only page."""
-        yield self._client.query(**request)
-
-
-class Bucket:
-    """The personal-data bucket, as `honnin.vault` uses it."""
-
-    def __init__(self, boundary: Boundary) -> None:
-        self.objects: dict[str, bytes] = {}
-        self._boundary = boundary
-
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> Any:  # noqa: ARG002, N803
-        """Keep the object."""
-        return self._boundary.call("s3", lambda: self.objects.update({Key: Body}), _raising("PutObject"))
-
 
 class Bus:
-    """The event bus. `changes` holds what was published; `early` what was before its effect was in the table."""
+    """EventBridge. `published` is what was told, by kind; `early` what was before its effect was in the table."""
 
     def __init__(self, boundary: Boundary, is_applied: Callable[[str], bool]) -> None:
-        self.changes: list[dict[str, Any]] = []
+        self.published: list[tuple[str, dict[str, Any]]] = []
         self.early: list[str] = []
         self._boundary = boundary
         self._is_applied = is_applied
 
-    def put_events(self, *, Entries: list[Mapping[str, Any]]) -> Any:  # noqa: N803
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """The changes of a status."""
+        return [detail for kind, detail in self.published if kind == KYC_STATUS_CHANGED]
+
+    @property
+    def completed(self) -> list[dict[str, Any]]:
+        """The recon files that were compared."""
+        return [detail for kind, detail in self.published if kind == RECON_COMPLETED]
+
+    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
         """Take every entry."""
 
         def publish() -> Any:
             for entry in Entries:
-                change = json.loads(entry["Detail"])
-                self.changes.append(change)
-                if not self._is_applied(change["eventId"]):
-                    self.early.append(change["eventId"])
+                detail = json.loads(entry["Detail"])
+                self.published.append((entry["DetailType"], detail))
+                if entry["DetailType"] == KYC_STATUS_CHANGED and not self._is_applied(detail["eventId"]):
+                    self.early.append(detail["eventId"])
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
 
         def fail(kind: str) -> Any:
@@ -139,109 +119,22 @@ class Secrets(BaseProvider):
         self._boundary = boundary
 
     def _get(self, name: str, **sdk_options: Any) -> str:  # noqa: ARG002
-        value: str = self._boundary.call("secrets", self._value, _raising("GetSecretValue"))
-        return value
+        def fail(kind: str) -> str:
+            raise aws_failure("GetSecretValue", kind)
+
+        return self._boundary.call("secrets", self._value, fail)
 
     def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
         raise NotImplementedError
 
 
-@dataclass
-class Message:
-    """One message: how often it was received, and when it is due (again)."""
+class Topic:
+    """SNS: the texts that were sent to people."""
 
-    id: str
-    body: str
-    due: datetime
-    receives: int = 0
+    def __init__(self) -> None:
+        self.texts: list[str] = []
 
-
-class Queue:
-    """A standard queue with its dead letters: at least once, in any order."""
-
-    def __init__(self, boundary: Boundary, clock: Clock) -> None:
-        self.waiting: list[Message] = []
-        self.dead: list[Message] = []
-        self.sent: list[str] = []
-        self.parked: list[str] = []
-        self._boundary = boundary
-        self._clock = clock
-
-    def accept(self, body: str) -> str:
-        """The ack path's `send`. Raises `SendError` for a fault."""
-
-        def fail(_: str) -> str:
-            raise SendError("chaos")
-
-        return self._boundary.call("sqs", lambda: self._add(body), fail)
-
-    def echo(self, index: int) -> None:
-        """Hand out once more what has been sent before."""
-        if self.sent:
-            self.waiting.append(Message(f"m{len(self.sent)}e{len(self.waiting)}", self._nth(index), self._clock.peek()))
-
-    def receive(self, size: int, order: str) -> list[Message]:
-        """Up to `size` of the messages that are due; they are hidden for their visibility time-out."""
-        now = self._clock.peek()
-        due = [message for message in self.waiting if message.due <= now]
-        if order == "reversed":
-            due.reverse()
-        elif order == "rotated":
-            due = due[1:] + due[:1]
-        taken = due[:size]
-        for message in taken:
-            message.receives += 1
-            message.due = now + timedelta(seconds=_HIDDEN_S)
-            if message.receives > _MOST_RECEIVES:
-                self.waiting.remove(message)
-                self.dead.append(message)
-        return [message for message in taken if message.receives <= _MOST_RECEIVES]
-
-    def delete(self, message_id: str) -> None:
-        """What Lambda's poller does with a message that is done."""
-        try:
-            self._boundary.call("sqs", lambda: self._remove(message_id), _raising("DeleteMessage"))
-        except (ClientError, ReadTimeoutError, InjectedBugError):
-            return  # then it comes again
-
-    def next_due(self) -> datetime | None:
-        """When the next message is due."""
-        return min((message.due for message in self.waiting), default=None)
-
-    def redrive(self) -> None:
-        """Put the dead letters back."""
-        now = self._clock.peek()
-        self.waiting += [Message(each.id, each.body, now) for each in self.dead]
-        self.dead.clear()
-
-    # --- the SQS client as `worker.Queue` uses it ---
-
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> Any:  # noqa: ARG002, N803
-        """Set when a message is due again."""
-
-        def change() -> None:
-            for message in self.waiting:
-                if message.id == ReceiptHandle:
-                    message.due = self._clock.peek() + timedelta(seconds=VisibilityTimeout)
-
-        return self._boundary.call("sqs", change, _raising("ChangeMessageVisibility"))
-
-    def send_message(self, *, QueueUrl: str, MessageBody: str, MessageAttributes: Mapping[str, Any]) -> Any:  # noqa: ARG002, N803
-        """Park a message in the dead-letter queue."""
-
-        def park() -> None:
-            self.parked.append(MessageAttributes["errorType"]["StringValue"])
-            self.dead.append(Message(f"dead-{len(self.parked)}", MessageBody, self._clock.peek()))
-
-        return self._boundary.call("sqs", park, _raising("SendMessage"))
-
-    def _nth(self, index: int) -> str:
-        return self.sent[index % len(self.sent)]
-
-    def _add(self, body: str) -> str:
-        self.sent.append(body)
-        self.waiting.append(Message(f"m{len(self.sent)}", body, self._clock.peek()))
-        return self.waiting[-1].id
-
-    def _remove(self, message_id: str) -> None:
-        self.waiting = [message for message in self.waiting if message.id != message_id]
+    def publish(self, *, Message: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Keep a text."""
+        self.texts.append(Message)
+        return {"MessageId": "1"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from chaos.schedule import Fault
+from chaos.schedule import MEANWHILE, Fault
 
 # Twenty minutes before midnight in Japan: schedules cross the day.
 START = datetime(2026, 4, 1, 14, 40, tzinfo=UTC)
@@ -26,8 +26,8 @@ class InjectedBugError(Exception):
 class Clock:
     """Aware UTC; every look takes a millisecond, so that no two moments are the same."""
 
-    def __init__(self) -> None:
-        self.now = START
+    def __init__(self, start: datetime = START) -> None:
+        self.now = start
 
     def __call__(self) -> datetime:
         """The present moment."""
@@ -46,10 +46,10 @@ class Clock:
 class Boundary:
     """Counts the calls to each service and carries the fault plan out."""
 
-    def __init__(self, faults: Sequence[Fault], clock: Clock, meanwhile: Callable[[int], None]) -> None:
+    def __init__(self, faults: Sequence[Fault], clock: Clock, meanwhile: Callable[[Fault], None]) -> None:
         self._plan: dict[tuple[str, str, int], Fault] = {}
         for fault in faults:
-            span = 1 if fault.kind == "pause" else fault.calls
+            span = 1 if fault.kind in MEANWHILE else fault.calls
             for number in range(fault.call, fault.call + span):
                 self._plan.setdefault((fault.service, fault.when, number), fault)
         self._clock = clock
@@ -103,14 +103,14 @@ class Boundary:
         match fault.kind:
             case "kill":
                 raise Crash
-            case "pause":
-                self._meanwhile(fault.calls)
-                self._check_time()
-                return ""
             case "unexpected":
                 raise InjectedBugError
             case "lost":
                 self._clock.advance(_LOST_S.get(service, _LOST_AT_AWS_S))
+            case kind if kind in MEANWHILE:
+                self._meanwhile(fault)
+                self._check_time()
+                return ""
         return fault.kind
 
     def _check_time(self) -> None:

@@ -1,155 +1,89 @@
-"""What must hold after every schedule.
+"""What must hold after every schedule of any world: nothing lost, nothing applied twice, all told as it happened."""
 
-**0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
-or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. Every
-webhook kind of the ledgers has its line, and no line is there without one. Nothing is parked that time mends.
-
-**0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
-in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
-with the same words every time, and never before it is in the table.
-
-**0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
-made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
-events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
-all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
-the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
-
-- Something that asks for the KYC was heard after `changed` and `began`: the status is what the state means.
-- Else an account event was heard after both: where access is refused, the status is what that means; where it
-  is not, the status is one that the state meant at some time since the last heard question for the KYC.
-- Else the status is one that the state meant since then, or what `began` left.
-- A user without a link here has none because nothing was heard since the last change of any authorization of
-  theirs, or because PayPay did not call it active.
-- At last PayPay notifies once more of everything. Then whoever has an authorization that stands is linked by it,
-  the status is what the state means, and nothing waits under an authorization that is linked.
-
-Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
-table, queue, bus or log, no authorization id in bus or log. What a caller was told was not sent, PayPay never took,
-then or later; and no signature reached it twice.
-"""
-
-import json
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from boto3.dynamodb.types import TypeDeserializer
 
 from chaos.aws import Bus
 from chaos.connections import Connections
-from chaos.environment import Injected, ViolationError
-from chaos.paypay import PERSONAL, Authorization
-from chaos.schedule import Schedule
-from chaos.world import Heard, Parts, World
-from honnin import times
+from chaos.dynamodb import Commit, MemoryDynamoDB
+from chaos.environment import Environment, Injected, ViolationError
 
 type Row = dict[str, Any]
 
-_LEDGERS = ("kyc", "risk", "account_status")
-_PASSPORT = "mini_app_kyc_passport"
+
+def hold(holds: bool, kind: str, otherwise: str) -> None:
+    """Raise `ViolationError` unless it holds."""
+    if not holds:
+        raise ViolationError(kind, otherwise)
 
 
-def run(schedule: Schedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
-    """Play a schedule and check it; returns the calls per service and the injected faults.
+def plain(item: Mapping[str, Any]) -> Row:
+    """An item as plain values; boto3's own deserializer takes ten times as long."""
+    return {name: _plain(value) for name, value in item.items()}
 
-    Raises
-    ------
-    ViolationError
-        An invariant does not hold.
-    """
-    world = World(schedule, parts)
-    tolerated = {"InjectedBugError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
-    world.play(lambda at_rest: _at_rest(at_rest, tolerated), _closed)
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    ((kind, held),) = value.items()
+    match kind:
+        case "N":
+            return int(held)
+        case "M":
+            return plain(held)
+        case "L":
+            return [_plain(each) for each in held]
+        case "NULL":
+            return None
+    return held
+
+
+def rows_of(table: MemoryDynamoDB) -> list[Row]:
+    """Every item of the table."""
+    return [plain(item) for item in table.items()]
+
+
+def counted(world: Environment[Any]) -> tuple[Counter[str], Injected]:
+    """The calls per service and the injected faults of a world that was played."""
     return world.boundary.calls, world.boundary.injected
 
 
-def _at_rest(world: World, tolerated: set[str]) -> None:
-    rows = [plain(item) for item in world.table.items()]
-    _check_nothing_lost(world, rows)
-    _check_parked(world, tolerated)
-    _check_nothing_twice(world, rows)
-    check_published(world.bus, rows)
-    _check_ledger(world, rows)
-    _check_snapshots(world, rows)
-    _check_privacy(world)
-    _check_connections(world.connections)
-    for user_id in world.paypay.authorizations:
-        _check_status(world, user_id, _status(rows, user_id))
-
-
-def _closed(world: World) -> None:
-    rows = [plain(item) for item in world.table.items()]
-    _check_nothing_lost(world, rows)
-    _check_nothing_twice(world, rows)
-    check_published(world.bus, rows)
-    for user_id, mine in world.paypay.authorizations.items():
-        status = _status(rows, user_id)
-        linked = _linked(status, mine)
-        stands = not mine[-1].state.access()
-        hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
-        if status and linked:
-            told = [_exactly(status, linked)]
-            hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
-    links = {row["pk"] for row in rows if row["sk"] == "LINK"}
-    left = [row["event_id"] for row in rows if row["pk"] in links and row["sk"].startswith("AT#")]
-    hold(not left, "lost", f"waits under an authorization that is linked: {left}")
-
-
-# --- 0 lost ---
-
-
-def _check_nothing_lost(world: World, rows: Sequence[Row]) -> None:
-    records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
-    entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
-    # A recon notice's event also names its URL and time, because one may be sent again under the same id.
-    named = records | {each.rpartition(":")[0] for each in records if each.startswith("paypay:recon_file:")}
-    missing = [heard.event_id for heard in world.heard if heard.event_id not in named]
-    hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
-    without = {each for each in records if not each.startswith("paypay:recon_file:")} - entries
-    hold(not without, "lost", f"records without an entry: {sorted(without)}")
-    hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
-    announced = any(heard.kind == "recon_file" for heard in world.heard)
-    hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
-
-
-def _check_parked(world: World, tolerated: set[str]) -> None:
-    parked = set(world.queue.parked) - tolerated
+def check_parked(world: Environment[Any]) -> None:
+    """Nothing is moved to the dead-letter queue that time mends; a bug of ours may be."""
+    injected = any(kind == "unexpected" for _, _, kind in world.boundary.injected)
+    parked = set(world.parked) - ({"InjectedBugError"} if injected else set())
     hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
 
 
-def _check_ledger(world: World, rows: Sequence[Row]) -> None:
-    # The lines of the day before, for what came within the hour after midnight, are in partitions of their own.
-    ledger = [(row["pk"].split("#")[1:], row["sk"]) for row in rows if row["pk"].startswith("LEDGER#")]
-    lines = {(kind, day, subject) for (kind, day, shard), subject in ledger if not shard.startswith("late-")}
-    possible: dict[str, set[tuple[str, ...]]] = {}
-    for body in world.queue.sent:
-        event = json.loads(body)
-        if event["kind"] in _LEDGERS:
-            day = times.jst_day(datetime.fromisoformat(event["received_at"]))
-            possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
-    unheard = [event_id for event_id, days in possible.items() if not days & lines]
-    hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
-    invented = lines - set().union(*possible.values())
-    hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
+def check_not_sent(connections: Connections) -> None:
+    """What a caller was told was not sent, the provider never took, then or later."""
+    late = set(connections.unsent) & {each.number for each in connections.taken}
+    hold(not late, "broken", f"told as not sent, but the provider took it: requests {sorted(late)}")
 
 
-# --- 0 applied twice ---
-
-
-def _check_nothing_twice(world: World, rows: Sequence[Row]) -> None:
+def check_one_entry(rows: Sequence[Row]) -> Counter[str]:
+    """No event has two entries; returns the entries of each."""
     entries = Counter(row["event_id"] for row in rows if row["sk"].startswith("AT#"))
-    twice = [event_id for event_id, times in entries.items() if times > 1]
+    twice = [event_id for event_id, number in entries.items() if number > 1]
     hold(not twice, "twice", f"two entries each: {twice}")
+    return entries
+
+
+def moves(journal: Sequence[Commit], provider: str) -> Iterator[tuple[Commit, Row]]:
+    """Each change of a status at a provider, checked.
+
+    It raises the version by one, in the same transaction as the event's record and entry, and begins where the one
+    before ended. No event has two records.
+    """
     status: dict[str, tuple[int, str | None]] = {}
     recorded: Counter[str] = Counter()
-    for commit in world.table.journal:
+    for commit in journal:
         puts = [plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
         records = [row["event_id"] for row in puts if row["sk"] == "EVENT" and "published_at" not in row]
         recorded.update(records)
         for row in puts:
-            if row["sk"] == "STATUS#paypay":
+            if row["sk"] == f"STATUS#{provider}":
                 status[row["user_id"]] = _check_move(row, puts, records, status.get(row["user_id"], (0, None)))
+                yield commit, row
     hold(max(recorded.values(), default=0) <= 1, "twice", f"recorded more than once: {recorded.most_common(1)}")
 
 
@@ -168,17 +102,17 @@ def _check_move(
 
 def check_published(bus: Bus, rows: Sequence[Row]) -> None:
     """Each change of a status in `rows` is on the bus, told as it happened and never before it was in the table."""
-    moves = {
+    changed = {
         row["event_id"]: row
         for row in rows
         if row["sk"].startswith("AT#") and row["pk"].startswith("USER#") and row.get("from_status") != row["to_status"]
     }
     published = {change["eventId"] for change in bus.changes}
-    hold(set(moves) <= published, "lost", f"changes that nobody heard of: {sorted(set(moves) - published)}")
-    hold(published <= set(moves), "broken", f"published, but no change: {sorted(published - set(moves))}")
+    hold(set(changed) <= published, "lost", f"changes that nobody heard of: {sorted(set(changed) - published)}")
+    hold(published <= set(changed), "broken", f"published, but no change: {sorted(published - set(changed))}")
     hold(not bus.early, "broken", f"published before it was in the table: {bus.early}")
     for change in bus.changes:
-        row = moves[change["eventId"]]
+        row = changed[change["eventId"]]
         said = (change["userId"], change["from"], change["to"], change["cause"], change["occurredAt"])
         is_so = (row["pk"][5:], row.get("from_status"), row["to_status"], row["cause"], row["at"])
         hold(said == is_so, "broken", f"published {said}, happened {is_so}")
@@ -186,138 +120,11 @@ def check_published(bus: Bus, rows: Sequence[Row]) -> None:
     hold(not due, "lost", f"published and still waiting to be published: {due}")
 
 
-# --- 0 diverged ---
-
-
-def _check_status(world: World, user_id: str, status: Row | None) -> None:
-    mine = world.paypay.authorizations[user_id]
-    linked = _linked(status, mine)
-    if status is None or linked is None:
-        _check_rightly_unlinked(world, user_id, mine)
-        return
-    began, base = _beginning(world, user_id)
-    passport = _PASSPORT in status["scopes"]
-    readable = passport or "get_kyc_info" in status["scopes"]
-    asked = [each.at for each in world.heard if each.authorization_id == linked.id and _asks_kyc(each, status)]
-    asked += [at for whose, at in world.reads if whose == user_id and readable]
-    kyc = max((at for at in asked if at >= began), default=None)
-    account = max((each.at for each in world.heard if _asks_account(each, linked) and each.at >= began), default=None)
-    state = linked.state
-    since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
-    since |= set() if kyc else {base}
-    if kyc and kyc >= linked.changed_at:
-        permitted = {state.means(passport=passport)}
-    elif account and account >= linked.changed_at:
-        refused = state.means_without_access()
-        without = {"INACTIVE", "EXPIRED", "UNLINKED", "LINK_PENDING"}
-        stands = {state.means(passport=passport)} if readable else {"LINKED"}
-        # An active answer makes a pending link a link; what the KYC is, it does not say.
-        stands |= set() if kyc else {"LINKED"}
-        permitted = {refused} if refused else (since - without) | stands
-    else:
-        states = linked.states_since(account or began)
-        permitted = (since | {each.means_without_access() for each in states} | {"LINKED"}) - {""}
-    said = (
-        f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
-    )
-    hold(status["status"] in permitted, "diverged", said)
-
-
-def _check_rightly_unlinked(world: World, user_id: str, mine: Sequence[Authorization]) -> None:
-    for each in mine:
-        heard = [
-            one
-            for one in world.heard
-            if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
-        ]
-        hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
-
-
-def _beginning(world: World, user_id: str) -> tuple[datetime, str]:
-    """When the present link, or a new QR, was last written, and the status that it left."""
-    for commit in reversed(world.table.journal):
-        for item in commit.puts:
-            row = plain(item) if item["pk"]["S"] == f"USER#{user_id}" and item["sk"]["S"].startswith("AT#") else {}
-            pending = row.get("what") == "link_requested" and row["to_status"] == "LINK_PENDING"
-            # A repeated link of the same authorization keeps what was read through it.
-            if pending or (row.get("what") == "linked" and row["to_status"] == "LINKED"):
-                return commit.at, row["to_status"]
-    raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
-
-
-def _asks_kyc(heard: Heard, status: Row) -> bool:
-    if heard.kind == "risk":
-        return _PASSPORT in status["scopes"]
-    return heard.kind == "kyc" and bool({_PASSPORT, "get_kyc_info"} & set(status["scopes"]))
-
-
-def _asks_account(heard: Heard, linked: Authorization) -> bool:
-    return heard.authorization_id == linked.id and heard.kind == "account_status"
-
-
-def _exactly(status: Row, linked: Authorization) -> str:
-    scopes = status["scopes"]
-    if _PASSPORT in scopes or "get_kyc_info" in scopes:
-        return linked.state.means(passport=_PASSPORT in scopes)
-    return linked.state.means_without_access() or "LINKED"
-
-
-# --- the vault, and what is in no other place ---
-
-
-def _check_snapshots(world: World, rows: Sequence[Row]) -> None:
-    for row in rows:
-        if not row["sk"].startswith("AT#") or row.get("what") != "kyc_read":
-            continue
-        detail = row["detail"]
-        verified = detail.get("providerCode") == "SUCCESS" or (row["cause"] == "api" and row["to_status"] == "VERIFIED")
-        if not verified:
-            continue
-        kept = world.bucket.objects.get(detail.get("snapshot", ""))
-        hold(kept is not None, "lost", f"{row['event_id']} is verified without a snapshot")
-        given = world.paypay.given[detail["requestId"]]
-        hold(json.loads(kept or b"") == given, "broken", f"the snapshot of {row['event_id']} is another answer")
-
-
-def _check_privacy(world: World) -> None:
-    table = repr([commit.puts for commit in world.table.journal])
-    queue = "".join([*world.queue.sent, *(message.body for message in world.queue.dead)])
-    bus, log = json.dumps(world.bus.changes), world.log.getvalue()
-    for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
-        hold(PERSONAL not in text, "broken", f"a value of a person is in the {where}")
-    hold("auth-user" not in bus + log, "broken", "an authorization id is in bus or log")
-
-
-def _check_connections(connections: Connections) -> None:
-    taken = [each.number for each in connections.taken]
-    late = set(connections.unsent) & set(taken)
-    hold(not late, "broken", f"told as not sent, but PayPay took it: requests {sorted(late)}")
-    signatures = Counter(each.signature for each in connections.taken)
-    hold(len(signatures) == len(taken), "broken", "a signature was sent twice")
-
-
-# --- rows ---
-
-_DESERIALIZER = TypeDeserializer()
-
-
-def plain(item: dict[str, Any]) -> Row:
-    """An item as plain values."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
-
-
-def _status(rows: Sequence[Row], user_id: str) -> Row | None:
-    found = [row for row in rows if row["pk"] == f"USER#{user_id}" and row["sk"] == "STATUS#paypay"]
-    return {"scopes": [], **found[0]} if found else None
-
-
-def _linked(status: Row | None, mine: Sequence[Authorization]) -> Authorization | None:
-    """The authorization by which the user is linked here."""
-    wanted = status.get("user_authorization_id") if status else None
-    return next((each for each in mine if each.id == wanted), None)
-
-
-def hold(holds: bool, kind: str, otherwise: str) -> None:
-    """Raise `ViolationError` unless it holds."""
-    if not holds:
-        raise ViolationError(kind, otherwise)
+def places(world: Environment[Any]) -> dict[str, str]:
+    """All that was ever written to the table, the queues, the bus and the log."""
+    return {
+        "table": repr([commit.puts for commit in world.table.journal]),
+        "queue": "".join([*world.queue.sent, *world.dead.sent]),
+        "bus": repr(world.bus.published),
+        "log": world.log.getvalue(),
+    }

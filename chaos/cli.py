@@ -5,16 +5,19 @@ import json
 import sys
 import time
 from collections import Counter
+from dataclasses import fields
+from typing import Any
 
 from chaos import generate
 from chaos.environment import Injected, ViolationError, prepared
-from chaos.generate import PAYPAY, Failure, Game, Replayable, Tally
+from chaos.generate import Failure, Game, Tally
+from chaos.paypay_generate import PAYPAY
+from chaos.recon_generate import RECON
 from chaos.schedule import Schedule
 from chaos.vexora_generate import VEXORA
-from chaos.vexora_schedule import VexoraSchedule
 
 _KINDS = ("lost", "twice", "diverged")
-_GAMES = (PAYPAY, VEXORA)
+_GAMES = (PAYPAY, VEXORA, RECON)
 
 
 def main() -> int:
@@ -32,7 +35,7 @@ def main() -> int:
 def _play(game: Game, schedules: int, seed: int, longest_s: float) -> int:
     begun = time.monotonic()
     print(f"--- {game.name} ---")
-    swept, failure = generate.sweep(game=game)
+    swept, failure = generate.sweep(game)
     print(f"{swept.schedules:,} schedules: one life, every fault at every one of its calls")
     _print_injected(swept.injected)
     if failure:
@@ -43,7 +46,7 @@ def _play(game: Game, schedules: int, seed: int, longest_s: float) -> int:
         print(f"  {tally.schedules:,} of {schedules:,} schedules, {spent:.0f} s", flush=True)
         return spent > longest_s
 
-    tally, failure = generate.explore(schedules, seed_number=seed, game=game, enough=enough)
+    tally, failure = generate.explore(game, schedules, seed_number=seed, enough=enough)
     print(f"{tally.schedules:,} schedules ({len(tally.distinct):,} distinct), seed {seed}")
     print(f"calls: {_counts(tally.calls)}")
     _print_injected(tally.injected)
@@ -55,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedules", type=_positive, default=10_000, help="how many of each world (10000)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed plays the same schedules (1)")
     parser.add_argument("--minutes", type=float, default=60, help="stop after so long in all (60)")
-    parser.add_argument("--world", choices=("all", "paypay", "vexora"), default="all", help="which worlds (all)")
+    parser.add_argument(
+        "--world", choices=("all", *(game.name.lower() for game in _GAMES)), default="all", help="which worlds (all)"
+    )
     parser.add_argument("--replay", metavar="JSON", help="play one schedule, as printed for a failure; - reads it")
     return parser
 
@@ -71,7 +76,6 @@ def _replay(text: str) -> int:
     begun = time.monotonic()
     try:
         text = sys.stdin.read() if text == "-" else text
-        # Only a schedule of Vexora's world says what the provider is like.
         game, schedule = _read(text)
     except (ValueError, KeyError, TypeError) as error:
         print(f"this is no schedule: {error}", file=sys.stderr)
@@ -87,10 +91,13 @@ def _replay(text: str) -> int:
     return _verdict(game, tally, None, begun)
 
 
-def _read(text: str) -> tuple[Game, Replayable]:
-    if "manners" in json.loads(text):
-        return VEXORA, VexoraSchedule.from_json(text)
-    return PAYPAY, Schedule.from_json(text)
+def _read(text: str) -> tuple[Game, Schedule[Any]]:
+    """A schedule, and the world that has schedules of this form."""
+    names = set(json.loads(text))
+    for game in _GAMES:
+        if names == {field.name for field in fields(game.schedule)}:
+            return game, game.schedule.from_json(text)
+    raise ValueError("of no world")
 
 
 def _print_injected(injected: Injected) -> None:

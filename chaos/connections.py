@@ -14,6 +14,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from chaos.boundary import Boundary, Clock
+from chaos.replacing import replaced
 from honnin import http_client
 from honnin.errors import NotSentError
 from honnin.http_client import Answer, Deadline, _Call, _present
@@ -63,16 +64,14 @@ class Connections:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """In place of the process's own connections and threads."""
-        names = ("send", "session", "new_session", "within")
-        before = {name: getattr(http_client, name) for name in names}
-        ours = (self._recording(http_client.send), lambda: _Session(self, kept=True), lambda: _Session(self), _within)
-        for name, replacement in zip(names, ours, strict=True):
-            setattr(http_client, name, replacement)
-        try:
+        ours = {
+            "send": self._recording(http_client.send),
+            "session": lambda: _Session(self, kept=True),
+            "new_session": lambda: _Session(self),
+            "within": _within,
+        }
+        with replaced(*((http_client, name, each) for name, each in ours.items())):
             yield
-        finally:
-            for name, original in before.items():
-                setattr(http_client, name, original)
 
     def thaw(self) -> None:
         """What was hanging goes on, long after its caller has given up."""

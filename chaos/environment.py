@@ -11,20 +11,23 @@ import random
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chaos.aws import Bus, GuardedDynamoDB, Message, Queue, Secrets
-from chaos.boundary import Boundary, Clock, Crash, InjectedBugError
+from chaos.aws import Bus, Guarded, GuardedDynamoDB, Secrets, aws_failure
+from chaos.boundary import START, Boundary, Clock, Crash, InjectedBugError
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
-from chaos.schedule import Fault, Work
+from chaos.replacing import replaced
+from chaos.schedule import CommonStep, Echo, Fault, Poll, Rotate, Schedule, Wait, Work
+from chaos.sqs import MemorySQS, Message, Queue
 from honnin import config, observability, times, worker
 from honnin.errors import HonninError
 from honnin.event import Event
@@ -47,7 +50,7 @@ WORKER_S = 120
 _DEEPEST = 3
 
 # Every schedule drains long before: more means that something never comes to rest.
-_MOST_BATCHES = 400
+MOST_BATCHES = 400
 
 # How an invocation may fail under a fault plan. Anything else is a mistake, here or in the code under test.
 _EXPLAINED = (HonninError, SendError, ReadTimeoutError, ClientError, InjectedBugError)
@@ -80,32 +83,64 @@ class Environment[S]:
     """One schedule's environment; a world adds the provider, its steps and what Lambda makes at a cold start."""
 
     delays_s: Sequence[int] = (600,)
+    begins: datetime = START
     connections: Connections
 
-    def __init__(
-        self, steps: Sequence[S], faults: Sequence[Fault], store: type[Store], table: type[MemoryDynamoDB]
-    ) -> None:
-        self._steps = deque(steps)
+    def __init__(self, schedule: Schedule[S | CommonStep], store: type[Store], table: type[MemoryDynamoDB]) -> None:
+        self._steps = deque(schedule.steps)
         self._depth = 0
         self._idle: list[EventProcessor] = []
+        self._late: list[tuple[datetime, Callable[[], object]]] = []
         self.pauses = 0
-        self.clock = Clock()
-        self.boundary = Boundary(faults, self.clock, self._meanwhile)
+        self.clock = Clock(self.begins)
+        self.boundary = Boundary(schedule.faults, self.clock, self.meanwhile)
         self.table = table(self.clock.peek)
-        self.queue = Queue(self.boundary, self.clock)
+        self.dead = Queue("dead", self.clock.peek)
+        self.queue = Queue("events", self.clock.peek, self.dead)
+        queues = {"events": self.queue, "dead": self.dead, **self.more_queues()}
+        self.sqs = cast("SQSClient", Guarded(MemorySQS(self.clock.peek, queues), self.boundary, "sqs"))
         self.bus = Bus(self.boundary, lambda event_id: self.table.find(f"EVENT#{event_id}", "EVENT") is not None)
         self.log = io.StringIO()
         self.store = store(
-            "StateTable", cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary)), now=self.clock.peek
+            "StateTable",
+            cast("DynamoDBClient", GuardedDynamoDB(self.table, self.boundary, "dynamodb")),
+            now=self.clock.peek,
         )
         self.publisher = Publisher("bus", self.store, cast("EventBridgeClient", self.bus))
-        self._sqs = worker.Queue("events", "dead", cast("SQSClient", self.queue))
+
+    def play(self, at_rest: Callable[[Self], None], closed: Callable[[Self], None]) -> None:
+        """Play the schedule; call `at_rest` when all is quiet, `closed` when what was left open has come to its end."""
+        with self.installed():
+            self.prepare()
+            while self._steps:
+                self.step(self._steps.popleft())
+            self.boundary.off = True
+            self.calm()
+            self.come_to_rest()
+            at_rest(self)
+            self.close()
+            self.come_to_rest()
+            closed(self)
 
     # --- what a world adds ---
 
-    def step(self, step: S) -> None:
+    def step(self, step: S | CommonStep) -> None:
         """Play one step."""
-        raise NotImplementedError
+        match step:
+            case Work(size, order, wait_s):
+                self.clock.advance(wait_s)
+                self.work(size, order)
+            case Echo(index):
+                self.queue.echo(index)
+            case Rotate():
+                self.rotate()
+            case Poll():
+                self.poll()
+            case Wait(seconds):
+                self.clock.advance(seconds)
+                self.arrive()
+            case _:
+                raise NotImplementedError(step)
 
     def processor(self) -> EventProcessor:
         """What a worker makes at its cold start."""
@@ -115,12 +150,57 @@ class Environment[S]:
         """What Secrets Manager gives."""
         raise NotImplementedError
 
-    # --- steps that every world has ---
+    def rotate(self) -> None:
+        """Rotate the API secret."""
+        raise NotImplementedError
 
-    def play_steps(self) -> None:
-        """Play every step of the schedule."""
-        while self._steps:
-            self.step(self._steps.popleft())
+    def more_queues(self) -> Mapping[str, Queue]:
+        """Queues beside that of the events and its dead letters."""
+        return {}
+
+    def prepare(self) -> None:
+        """What there is before the first step."""
+
+    def calm(self) -> None:
+        """What happens when no fault is met any more."""
+        self.arrive(everything=True)
+
+    def come_to_rest(self) -> None:
+        """No fault any more: the queue drains, dead letters are put back, the poll asks for whatever is due."""
+        self.drain()
+        self.queue.redrive()
+        self.drain()
+
+    def close(self) -> None:
+        """Bring to an end what may stay open."""
+
+    # --- what every world has ---
+
+    @property
+    def parked(self) -> list[str]:
+        """The errors for which messages were moved to the dead-letter queue."""
+        return [each["errorType"]["StringValue"] for each in self.dead.attributes]
+
+    def later(self, due: datetime, happens: Callable[[], object]) -> None:
+        """Let something happen when it is due, or at the end."""
+        self._late.append((due, happens))
+
+    def arrive(self, *, everything: bool = False) -> None:
+        """What was late and is due happens; what hung at a connection goes on."""
+        self.connections.thaw()
+        now = self.clock.peek()
+        due = [each for each in self._late if everything or each[0] <= now]
+        self._late = [each for each in self._late if each not in due]
+        for _, happens in due:
+            happens()
+
+    def accept(self, body: str) -> str:
+        """The ack path's `send`. Raises `SendError` for a fault."""
+
+        def fail(_: str) -> str:
+            raise SendError("chaos")
+
+        return self.boundary.call("sqs", lambda: self.queue.add(body).id, fail)
 
     def work(self, size: int, order: str) -> None:
         """A worker takes up to `size` of the messages that are due."""
@@ -131,18 +211,37 @@ class Environment[S]:
 
         def handle() -> Any:
             environment.begin_batch()
-            batch = {"Records": [_sqs_record(message) for message in messages]}
-            context = _Context(self.boundary)
-            return worker.run(batch, context, parse=Event.from_json, process=environment.process, queue=self._sqs)
+            return self.run_batch(messages, Event.from_json, environment.process, ("events", "dead"))
 
         answer, _ = self.invoke(handle, WORKER_S)
-        if answer is None:
-            return
-        self._idle.append(environment)
+        if answer is not None:
+            self._idle.append(environment)
+            self.delete_done(self.queue, messages, answer)
+
+    def delete_done(self, queue: Queue, messages: Sequence[Message], answer: Mapping[str, Any]) -> None:
+        """What Lambda's poller does with the messages that are done."""
         kept = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+
+        def fail(kind: str) -> None:
+            raise aws_failure("DeleteMessage", kind)
+
         for message in messages:
             if message.id not in kept:
-                self._ignoring_crashes(partial(self.queue.delete, message.id))
+                # What is not deleted comes again.
+                with suppress(Crash, ClientError, ReadTimeoutError, InjectedBugError):
+                    self.boundary.call("sqs", partial(queue.delete, message.handle), fail)
+
+    def run_batch[M](
+        self,
+        messages: Sequence[Message],
+        parse: Callable[[str], M],
+        process: Callable[[M], None],
+        queues: tuple[str, str],
+    ) -> Mapping[str, Any]:
+        """Process a batch as a function does: `queues` are its own and that of its dead letters."""
+        batch = {"Records": [_record(message) for message in messages]}
+        queue = worker.Queue(*queues, self.sqs)
+        return worker.run(batch, _Context(self.boundary), parse=parse, process=process, queue=queue)
 
     def poll(self) -> None:
         """The scheduled poll runs."""
@@ -151,7 +250,7 @@ class Environment[S]:
             return poll(
                 store=self.store,
                 publisher=self.publisher,
-                send=self.queue.accept,
+                send=self.accept,
                 delays_s=self.delays_s,
                 now=self.clock(),
                 left_ms=self.boundary.remaining_ms,
@@ -161,7 +260,7 @@ class Environment[S]:
 
     def drain(self) -> None:
         """Work until the queue is empty, whatever time passes until its messages are due."""
-        for _ in range(_MOST_BATCHES):
+        for _ in range(MOST_BATCHES):
             due = self.queue.next_due()
             if due is None:
                 return
@@ -183,25 +282,21 @@ class Environment[S]:
             self.log.write(f"invocation failed: {type(error).__name__}\n")
             return None, error
 
-    def _meanwhile(self, steps: int) -> None:
+    def meanwhile(self, fault: Fault) -> None:
+        """What happens while a call pauses: by the fault's kind."""
         if self._depth >= _DEEPEST:
             return
         self.pauses += 1
         self._depth += 1
         try:
-            for _ in range(steps):
-                if self._steps:
-                    self.step(self._steps.popleft())
-                else:
-                    self.work(Work().size, Work().order)
+            for _ in range(fault.calls if fault.kind == "pause" else 1):
+                self.step(self._steps.popleft() if fault.kind == "pause" and self._steps else self.other(fault))
         finally:
             self._depth -= 1
 
-    def _ignoring_crashes(self, function: Callable[[], None]) -> None:
-        try:
-            function()
-        except Crash:
-            return
+    def other(self, fault: Fault) -> S | CommonStep:  # noqa: ARG002 -- a world may know more kinds
+        """The step that happens meanwhile where it is not the schedule's next one."""
+        return Work()
 
     def _cold(self) -> EventProcessor:
         parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
@@ -211,18 +306,15 @@ class Environment[S]:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """This world's clock, HTTP exchange, secrets and log, in place of the process's own."""
-        randomness, stdout = random.getstate(), sys.stdout
-        utc_now = times.utc_now
+        randomness = random.getstate()
         random.seed(0)
-        times.utc_now = lambda: utc_text(self.clock())
         parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
         DEFAULT_PROVIDERS["secrets"] = Secrets(self.secret, self.boundary)
-        sys.stdout = _Log.redirect(self.log)
+        ours = ((times, "utc_now", lambda: utc_text(self.clock())), (sys, "stdout", _Log.redirect(self.log)))
         try:
-            with self.connections.installed():
+            with replaced(*ours), self.connections.installed():
                 yield
         finally:
-            sys.stdout, times.utc_now = stdout, utc_now
             random.setstate(randomness)
             DEFAULT_PROVIDERS.clear()
 
@@ -272,10 +364,10 @@ def _forget() -> None:
     logging.Logger.manager.loggerDict.pop("honnin-chaos", None)
 
 
-def _sqs_record(message: Message) -> Mapping[str, Any]:
+def _record(message: Message) -> Mapping[str, Any]:
     return {
         "messageId": message.id,
-        "receiptHandle": message.id,
+        "receiptHandle": message.handle,
         "body": message.body,
         "attributes": {"ApproximateReceiveCount": str(message.receives), "SentTimestamp": "1775012400000"},
         "messageAttributes": {},

@@ -30,7 +30,7 @@ _FAILURES = {
     "unauthorized": (401, "UNAUTHORIZED"),
 }
 
-_STATUS_OF = {
+STATUS_OF = {
     "CANCELED_USER": "INACTIVE",
     "USER_STATE_IS_NOT_ACTIVE": "INACTIVE",
     "INVALID_USER_AUTHORIZATION_ID": "UNLINKED",
@@ -69,11 +69,11 @@ class State:
 
     def means(self, *, passport: bool) -> str:
         """The status that a KYC read means."""
-        return _STATUS_OF[self.kyc(passport=passport)]
+        return STATUS_OF[self.kyc(passport=passport)]
 
     def means_without_access(self) -> str:
         """The status that a refused access means; empty when there is access."""
-        return _STATUS_OF[self.access()] if self.access() else ""
+        return STATUS_OF[self.access()] if self.access() else ""
 
 
 @dataclass
@@ -142,9 +142,8 @@ class PayPay:
 
     def fail(self, kind: str) -> Answer:
         """An answer that is a failure."""
-        if kind == "garbled":
-            return Answer(200, self._headers(), b"<html>")
-        return self._envelope(*_FAILURES[kind], {})
+        self._answers += 1
+        return failure(kind, f"OPA{self._answers}")
 
     def answer(self, request: requests.PreparedRequest) -> Answer:
         """What PayPay does with a request."""
@@ -203,8 +202,20 @@ class PayPay:
         if "eKycDocument" in data:
             # So that no two reads are alike.
             data = {**data, "serial": f"{PERSONAL} {headers['X-REQUEST-ID']}"}
-        info = {"code": code, "message": "m", "codeId": "1"}
-        return Answer(status, headers, json.dumps({"resultInfo": info, "data": data}).encode())
+        return _answer(status, code, headers, data)
+
+
+def failure(kind: str, request_id: str = "OPA0") -> Answer:
+    """An answer of PayPay's that is a failure."""
+    headers = CaseInsensitiveDict({"X-REQUEST-ID": request_id})
+    if kind == "garbled":
+        return Answer(200, headers, b"<html>")
+    return _answer(*_FAILURES[kind], headers, {})
+
+
+def _answer(status: int, code: str, headers: "CaseInsensitiveDict[str]", data: Mapping[str, Any]) -> Answer:
+    info = {"code": code, "message": "m", "codeId": "1"}
+    return Answer(status, headers, json.dumps({"resultInfo": info, "data": data}).encode())
 
 
 _OF_A_LINK = ("unlinked", "expired")

@@ -22,7 +22,19 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from chaos.checks import Row, check_published, hold, plain
+from chaos.checks import (
+    Row,
+    check_not_sent,
+    check_one_entry,
+    check_parked,
+    check_published,
+    counted,
+    hold,
+    moves,
+    places,
+    plain,
+    rows_of,
+)
 from chaos.environment import Injected
 from chaos.vexora import OPEN, REASON
 from chaos.vexora_schedule import VexoraSchedule
@@ -42,18 +54,15 @@ def run(schedule: VexoraSchedule, parts: Parts | None = None) -> tuple[Counter[s
         An invariant does not hold.
     """
     world = VexoraWorld(schedule, parts)
-    tolerated = {"InjectedBugError"} if any(fault.kind == "unexpected" for fault in schedule.faults) else set()
-    world.play(lambda at_rest: _at_rest(at_rest, tolerated), _closed)
-    return world.boundary.calls, world.boundary.injected
+    world.play(_at_rest, _closed)
+    return counted(world)
 
 
-def _at_rest(world: VexoraWorld, tolerated: set[str]) -> None:
+def _at_rest(world: VexoraWorld) -> None:
     for kind, text in (*world.wrong, *world.vexora.wrong):
         hold(False, kind, text)
-    taken = {each.number for each in world.connections.taken} & set(world.connections.unsent)
-    hold(not taken, "broken", f"told as not sent, but Vexora took it: requests {sorted(taken)}")
-    parked = set(world.queue.parked) - tolerated
-    hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
+    check_not_sent(world.connections)
+    check_parked(world)
     _check(world)
 
 
@@ -65,7 +74,7 @@ def _closed(world: VexoraWorld) -> None:
 
 
 def _check(world: VexoraWorld) -> None:
-    rows = [plain(item) for item in world.table.items()]
+    rows = rows_of(world.table)
     _check_nothing_lost(world, rows)
     _check_nothing_twice(world)
     check_published(world.bus, rows)
@@ -81,11 +90,10 @@ def _check(world: VexoraWorld) -> None:
 
 def _check_nothing_lost(world: VexoraWorld, rows: Sequence[Row]) -> None:
     records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
-    entries = Counter(row["event_id"] for row in rows if row["sk"].startswith("AT#"))
+    entries = check_one_entry(rows)
     queued = {json.loads(body)["event_id"] for body in world.queue.sent}
     hold(queued <= records, "lost", f"queued, but without a record: {sorted(queued - records)}")
     hold(records == set(entries), "lost", f"not both record and entry: {sorted(records ^ set(entries))}")
-    hold(max(entries.values(), default=0) <= 1, "twice", f"two entries: {entries.most_common(1)}")
 
 
 def _check_polled(rows: Sequence[Row]) -> None:
@@ -104,24 +112,9 @@ def _check_polled(rows: Sequence[Row]) -> None:
 
 
 def _check_nothing_twice(world: VexoraWorld) -> None:
-    status: dict[str, tuple[int, str | None]] = {}
-    for commit in world.table.journal:
-        puts = [plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
-        for row in puts:
-            if row["sk"] != "STATUS#vexora":
-                continue
-            user_id, current = row["user_id"], row["status"]
-            version, before = status.get(user_id, (0, None))
-            records = [each["event_id"] for each in puts if each["sk"] == "EVENT" and "published_at" not in each]
-            told = [each for each in puts if each["sk"].startswith("AT#")]
-            hold(row["version"] == version + 1, "twice", f"{user_id}: version {version} -> {row['version']}")
-            together = len(records) == 1 and [each["event_id"] for each in told] == records
-            hold(together, "lost", f"{user_id} moved without a record and an entry in the same transaction")
-            chained = told[0].get("from_status") == before and told[0]["to_status"] == current
-            hold(chained, "twice", f"{user_id}: {before} -> {current} is told as {told[0]}")
-            read = any(at <= commit.at for at in world.vexora.users[user_id].approved_at)
-            hold(current != "APPROVED" or read, "diverged", f"{user_id} is APPROVED, and no answer said so")
-            status[user_id] = (int(row["version"]), current)
+    for commit, row in moves(world.table.journal, "vexora"):
+        read = any(at <= commit.at for at in world.vexora.users[row["user_id"]].approved_at)
+        hold(row["status"] != "APPROVED" or read, "diverged", f"{row['user_id']} is APPROVED, and no answer said so")
 
 
 # --- 0 diverged ---
@@ -210,9 +203,6 @@ _BACK = ("submission_not_sent", "submission_refused")  # the user is what they w
 
 
 def _check_privacy(world: VexoraWorld) -> None:
-    table = repr([commit.puts for commit in world.table.journal])
-    queue = "".join([*world.queue.sent, *(message.body for message in world.queue.dead)])
-    bus, log = json.dumps(world.bus.changes, ensure_ascii=False), world.log.getvalue()
-    for where, text in (("table", table), ("queue", queue), ("bus", bus), ("log", log)):
+    for where, text in places(world).items():
         hold(FURIGANA not in text, "broken", f"a value of a person is in the {where}")
         hold(where == "table" or REASON not in text, "broken", f"the reason of a rejection is in the {where}")

@@ -1,13 +1,13 @@
 """Schedules of the Vexora world, drawn by hypothesis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from chaos import vexora_checks
-from chaos.generate import Game, fault_at
-from chaos.schedule import FAILURES, ORDERS, Echo, Fault, Poll, Rotate, Wait, Work
+from chaos import generate, vexora_checks
+from chaos.generate import Game, aws_choices, fault_at, works
+from chaos.schedule import FAILURES, Echo, Fault, Poll, Rotate, Wait, Work
 from chaos.vexora_schedule import (
     BEFORE_ONLY,
     CALLBACKS,
@@ -26,12 +26,6 @@ from chaos.vexora_schedule import (
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
 _REACH = {"dynamodb": 30, "transaction": 9, "sqs": 8, "events": 6, "secrets": 3, "provider": 5}
-_AWS_BEFORE_ONLY = ("throttled", "conflict", "refused", "unexpected")
-_AWS_EXTRA: Mapping[str, tuple[str, ...]] = {
-    "dynamodb": ("repeated",),
-    "transaction": ("repeated", "conflict"),
-    "events": ("repeated", "refused"),
-}
 
 _DAY_S = 86_400
 _WAITS_S = (1, 30, 60, 300, 700, 4_000, _DAY_S, 9 * _DAY_S, 40 * _DAY_S)
@@ -39,12 +33,9 @@ _WAITS_S = (1, 30, 60, 300, 700, 4_000, _DAY_S, 9 * _DAY_S, 40 * _DAY_S)
 
 def choices(service: str) -> list[tuple[str, str]]:
     """Each (kind, when) of a fault at a service."""
-    if service == "provider":
-        kinds, before_only = [*FAILURES, *PROVIDER_FAILURES], set(BEFORE_ONLY)
-    else:
-        kinds, before_only = [*FAILURES, *_AWS_EXTRA.get(service, ())], set(_AWS_BEFORE_ONLY)
-    before = [(kind, "before") for kind in kinds if kind != "repeated"]
-    return before + [(kind, "after") for kind in kinds if kind not in before_only]
+    if service != "provider":
+        return aws_choices(service)
+    return generate.choices([*FAILURES, *PROVIDER_FAILURES], BEFORE_ONLY)
 
 
 def schedules() -> st.SearchStrategy[VexoraSchedule]:
@@ -139,7 +130,7 @@ def _steps(users: st.SearchStrategy[int]) -> st.SearchStrategy[Step]:
     outcomes = st.sampled_from([*OUTCOMES, "approve", "reject", "reject"])
     submits = st.builds(Submit, users, st.sampled_from([0, 0, 1, 45, 620]))
     reviews = st.builds(Review, users, outcomes, callbacks, forms, claims)
-    works = st.builds(Work, st.sampled_from([10, 10, 3, 1]), st.sampled_from(ORDERS), st.sampled_from([0, 0, 20, 720]))
+    work = works()
     polls: st.SearchStrategy[Step] = st.just(Poll())
     waits = st.builds(Wait, st.sampled_from(_WAITS_S))
     rare: st.SearchStrategy[Step] = st.one_of(
@@ -148,7 +139,7 @@ def _steps(users: st.SearchStrategy[int]) -> st.SearchStrategy[Step]:
         st.builds(Elsewhere, users),
         st.just(Rotate()),
     )
-    return st.one_of(submits, reviews, reviews, works, works, polls, waits, rare)
+    return st.one_of(submits, reviews, reviews, work, work, polls, waits, rare)
 
 
 # One user's whole life: rejected, submitted again without a clear answer, found by the poll, approved; another
@@ -179,4 +170,4 @@ def _life(plan: Sequence[Fault]) -> VexoraSchedule:
     return VexoraSchedule(LIFE, tuple(plan), Manners(before_us=("", "", "2")))
 
 
-VEXORA = Game("Vexora", vexora_checks.run, schedules, _life, SERVICES, choices)
+VEXORA = Game("Vexora", VexoraSchedule, vexora_checks.run, schedules, _life, SERVICES, choices)

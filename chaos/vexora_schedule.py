@@ -1,11 +1,9 @@
 """What a schedule of the Vexora world is made of: the provider's manners, steps, and the fault plan."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from chaos.schedule import Echo, Fault, Poll, Rotate, Wait, Work
+from chaos.schedule import COMMON, CommonStep, Schedule
 
 SERVICES = ("dynamodb", "transaction", "sqs", "events", "secrets", "provider")
 
@@ -78,33 +76,19 @@ class Forge:
     form: str = "json"
 
 
-type Step = Submit | Review | Elsewhere | Forge | Work | Echo | Rotate | Poll | Wait
+type Step = Submit | Review | Elsewhere | Forge | CommonStep
 
 
 @dataclass(frozen=True)
-class VexoraSchedule:
-    """Steps, the fault plan and the provider's manners. `to_json` gives what `--replay` takes."""
+class VexoraSchedule(Schedule[Step]):
+    """A schedule of the Vexora world, with the provider's manners."""
 
-    steps: Sequence[Step]
-    faults: Sequence[Fault] = ()
+    step_kinds = (*COMMON, Submit, Review, Elsewhere, Forge)
+
     manners: Manners = Manners()
 
-    def to_json(self) -> str:
-        """One line of JSON."""
-        steps = [[type(step).__name__, asdict(step)] for step in self.steps]
-        faults = [asdict(fault) for fault in self.faults]
-        return json.dumps({"manners": asdict(self.manners), "steps": steps, "faults": faults})
-
     @classmethod
-    def from_json(cls, text: str) -> "VexoraSchedule":
-        """Read what `to_json` wrote. Raises `ValueError`, `KeyError` or `TypeError` when it did not."""
-        kinds: dict[str, Any] = {
-            kind.__name__: kind for kind in (Submit, Review, Elsewhere, Forge, Work, Echo, Rotate, Poll, Wait)
-        }
-        raw = json.loads(text)
-        manners = {**raw["manners"], "before_us": tuple(raw["manners"]["before_us"])}
-        return cls(
-            tuple(kinds[name](**fields) for name, fields in raw["steps"]),
-            tuple(Fault(**fault) for fault in raw["faults"]),
-            Manners(**manners),
-        )
+    def more(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The manners."""
+        manners = raw["manners"]
+        return {**raw, "manners": Manners(**{**manners, "before_us": tuple(manners["before_us"])})}

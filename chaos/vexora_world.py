@@ -6,7 +6,6 @@ poll. Simulated: DynamoDB, SQS, EventBridge, Secrets Manager and Vexora.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +15,7 @@ import requests
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import API_S, Environment
-from chaos.schedule import Echo, Poll, Rotate, Wait, Work
+from chaos.schedule import Work
 from chaos.vexora import BASE_URL, UNKNOWN_USER, Application, Vexora
 from chaos.vexora_callback import Request, request
 from chaos.vexora_schedule import Elsewhere, Forge, Review, Step, Submit, VexoraSchedule
@@ -77,7 +76,7 @@ class VexoraWorld(Environment[Step]):
 
     def __init__(self, schedule: VexoraSchedule, parts: Parts | None = None) -> None:
         self._parts = parts or Parts()
-        super().__init__(schedule.steps, schedule.faults, self._parts.store, self._parts.table)
+        super().__init__(schedule, self._parts.store, self._parts.table)
         self.manners = schedule.manners
         self.vexora = Vexora(self.clock, schedule.manners)
         self.connections = _Watched(self.boundary, self.clock, self.vexora.answer, self.vexora.fail)
@@ -85,30 +84,20 @@ class VexoraWorld(Environment[Step]):
         self.vexora.unsent = self.connections.unsent
         self.calls: list[Called] = []
         self.wrong: list[tuple[str, str]] = []
-        self._late: list[tuple[datetime, Callable[[], None]]] = []
         self._serial = 0
 
-    def play(self, at_rest: Callable[["VexoraWorld"], None], closed: Callable[["VexoraWorld"], None]) -> None:
-        """Play the schedule; call `at_rest` when all is quiet, `closed` after Vexora has decided what was open."""
-        with self.installed():
-            self.play_steps()
-            self.boundary.off = True
-            self.clock.advance(600)
-            # The cache of secrets goes by the real clock, which stood still.
-            self._cold()
-            self._arrive(everything=True)
-            self._come_to_rest()
-            at_rest(self)
-            for number, user_id in enumerate(list(self.vexora.users)):
-                self.vexora.review(user_id, ("approve", "reject")[number % 2])
-            self._come_to_rest()
-            closed(self)
+    def calm(self) -> None:
+        """Ten minutes later."""
+        self.clock.advance(600)
+        # The cache of secrets goes by the real clock, which stood still.
+        self._cold()
+        super().calm()
 
     # --- steps ---
 
     def step(self, step: Step) -> None:
         """Play one step."""
-        self._arrive()
+        self.arrive()
         match step:
             case Submit(user, repeat_s):
                 self._submit(_name(user), repeat_s)
@@ -120,23 +109,20 @@ class VexoraWorld(Environment[Step]):
                 self._forge(_name(user), form, knows_token=knows_token)
             case Work(size, order, wait_s):
                 self.clock.advance(wait_s)
-                self._arrive()
+                self.arrive()
                 self.work(size, order)
-            case Echo(index):
-                self.queue.echo(index)
-            case Rotate():
-                self.vexora.app_secret = f"secret-{int(self.vexora.app_secret.removeprefix('secret-')) + 1}"
-            case Poll():
-                self.poll()
-            case Wait(seconds):
-                self.clock.advance(seconds)
-                self._arrive()
+            case _:
+                super().step(step)
+
+    def rotate(self) -> None:
+        """In Secrets Manager and at Vexora."""
+        self.vexora.app_secret = f"secret-{int(self.vexora.app_secret.removeprefix('secret-')) + 1}"
 
     def _submit(self, user_id: str, repeat_s: int) -> None:
         error = self._call(user_id)
         if repeat_s and error is not None:
             self.clock.advance(repeat_s)
-            self._arrive()
+            self.arrive()
             self._call(user_id)
 
     def _call(self, user_id: str) -> BaseException | None:
@@ -183,7 +169,7 @@ class VexoraWorld(Environment[Step]):
                 for _ in range(2 if callback == "twice" else 1):
                     self._deliver(called)
             case "late":
-                self._late.append((self.clock.peek() + timedelta(seconds=_LATE_S), lambda: self._deliver(called)))
+                self.later(self.clock.peek() + timedelta(seconds=_LATE_S), lambda: self._deliver(called))
 
     def _callback(self, application: Application, form: str, status: str) -> Request:
         self._serial += 1
@@ -226,30 +212,30 @@ class VexoraWorld(Environment[Step]):
                 source_cidrs=("192.0.2.0/24",),
                 callback_keys=lambda: (_CALLBACK_KEY,),
                 verify_sign=lambda fields, sign: signing.verify(fields, sign, self.vexora.app_secret),
-                send=self.queue.accept,
+                send=self.accept,
             )
 
         answer, _ = self.invoke(acknowledge, _ACK_S)
         return answer
 
-    def _arrive(self, *, everything: bool = False) -> None:
+    def arrive(self, *, everything: bool = False) -> None:
+        """Applications that were late arrive before callbacks that were."""
         self.connections.thaw()
         self.vexora.arrive(everything=everything)
-        now = self.clock.peek()
-        due = [each for each in self._late if everything or each[0] <= now]
-        self._late = [each for each in self._late if each not in due]
-        for _, deliver in due:
-            deliver()
+        super().arrive(everything=everything)
 
-    def _come_to_rest(self) -> None:
-        """No fault any more: the queue drains, dead letters are put back, the poll asks for whatever is open."""
-        self.drain()
-        self.queue.redrive()
-        self.drain()
+    def come_to_rest(self) -> None:
+        """The poll asks for whatever is open."""
+        super().come_to_rest()
         for _ in range(2):
             self.clock.advance(_DAYS_OPEN * 86_400)
             self.poll()
             self.drain()
+
+    def close(self) -> None:
+        """Vexora decides what is open, and tells nobody."""
+        for number, user_id in enumerate(list(self.vexora.users)):
+            self.vexora.review(user_id, ("approve", "reject")[number % 2])
 
     # --- what Lambda makes ---
 

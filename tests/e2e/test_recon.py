@@ -17,11 +17,11 @@ from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.demo_recon import ahead, is_settled, play_night, report
 from local.stack import Stack
+from tests.e2e import schedules
 
 pytestmark = pytest.mark.e2e
 
 _RISK = "kyc_passport_risk_sync_recon"
-_DOWNLOAD = "ReconDownloadFunctionEvery5Minutes"
 _NIGHT_S = 200
 
 
@@ -74,7 +74,7 @@ def letters(stack: Stack) -> Iterator[Callable[[], list[dict[str, str]]]]:
     sns.unsubscribe(SubscriptionArn=subscribed["SubscriptionArn"])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) -> None:
     told, flagged, closed, updated = (_link(stack) for _ in range(4))
     _lose(stack, flagged, "risk")
@@ -90,10 +90,6 @@ def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) 
     # Nobody invokes anything: the Scheduler does. (Another test may have had a night of this day before.)
     lost = (flagged, closed, updated)
 
-    def found() -> bool:
-        stack.fire(_DOWNLOAD)  # again, while the notice of a file may still be on its way
-        return all(_by_recon(stack, each) for each in lost)
-
     def named() -> dict[str, Any]:
         return {each["userId"]: each for file in report(stack, day) for each in file["missed"]}
 
@@ -101,7 +97,8 @@ def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) 
         shown = named()
         return all(each in shown and shown[each]["to"] for each in lost)
 
-    assert demo.wait_for(found, _NIGHT_S), report(stack, day)
+    with schedules.firing(stack, "ReconDownloadFunctionEvery5Minutes"):
+        assert demo.wait_for(lambda: all(_by_recon(stack, each) for each in lost), _NIGHT_S), report(stack, day)
     # Files of that earlier night may be settled while these are not.
     assert demo.wait_for(lambda: is_settled(report(stack, day)) and repaired()), report(stack, day)
 

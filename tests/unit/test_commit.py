@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from chaos.dynamodb import MemoryDynamoDB
 from honnin import commit
 from honnin.commit import CALLER_WAITS, Commits
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.publish import Publisher
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, UserStatus
 from tests.fakes import FakeBus, FakeClock
-from tests.integration.simulation import MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = Store("table", cast("DynamoDBClient", MemoryTable()), now=self.clock)
+        self.store = Store("table", cast("DynamoDBClient", MemoryDynamoDB()), now=self.clock)
         self.bus = FakeBus()
         self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).announce_or_leave, self.clock)
         self.decisions = 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.s3 import MemoryS3
 from honnin import worker
 from honnin.errors import MissingSettingError
 from honnin.publish import Publisher
@@ -20,7 +22,6 @@ from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
 from tests.fakes import FakeBus, FakeLambdaContext, FakeQueueClient, FakeTopic
-from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,8 +40,8 @@ class Desk:
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 31, 18, 5, tzinfo=UTC)
         self.queue, self.events, self.bus, self.topic = FakeQueueClient(), _Events(), FakeBus(), FakeTopic()
-        self.objects = MemoryBucket(lambda _key: None)
-        self.table = MemoryTable()
+        self.objects = MemoryS3()
+        self.table = MemoryDynamoDB()
         self.store = Store("table", cast("DynamoDBClient", self.table), now=lambda: self.now)
         bucket = ReconBucket("recon", cast("S3Client", self.objects))
         self.arrivals = Arrivals(
@@ -137,7 +138,7 @@ def test_a_file_is_compared_reported_and_told_of(desk: Desk) -> None:
     assert desk.arrive()
 
     assert (desk.file().state, desk.events.sent) == ("COMPARED", [LINKED])
-    assert FILE.report_key in desk.objects.content
+    assert FILE.report_key in desk.objects.objects
     assert [each["DetailType"] for each in desk.bus.entries] == ["ReconCompleted"]
 
 
@@ -197,7 +198,7 @@ def test_the_reminders_end_with_the_last_repair(desk: Desk) -> None:
 
     assert desk.delays == [15]
     assert desk.file().repairs == {"applied": 1, "changed": 0, "waiting": 0}
-    report = json.loads(desk.objects.content[FILE.report_key])
+    report = json.loads(desk.objects.objects[FILE.report_key])
     assert report["missed"][0]["outcome"] == "kyc_read"
 
 
@@ -264,7 +265,7 @@ def test_a_reminder_of_a_file_that_nobody_knows_is_done(desk: Desk) -> None:
     assert desk.take({"report": FILE.key, "reminders": 1})
     assert desk.take({"report": "nothing", "reminders": 1})
 
-    assert desk.objects.content == {}
+    assert not desk.objects.objects
     assert desk.delays == []
 
 

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import pytest
 
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.s3 import MemoryS3
 from honnin.errors import ReconError
 from honnin.recon import compare
 from honnin.recon.bucket import FileId, ReconBucket
@@ -20,7 +22,6 @@ from honnin.recon.repair import Repairs
 from honnin.store import SHARDS, ReconFile, Store, ledger_shard
 from honnin.worker import NotEnoughTimeError
 from tests.fakes import FakeClock
-from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,8 +38,8 @@ class Bench:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.batches_until_the_cut = -1
-        self.objects = MemoryBucket(lambda _key: None)
-        self.store = Store("table", cast("DynamoDBClient", MemoryTable()), now=FakeClock())
+        self.objects = MemoryS3()
+        self.store = Store("table", cast("DynamoDBClient", MemoryDynamoDB()), now=FakeClock())
         self._comparison = Comparison(
             store=self.store,
             bucket=ReconBucket("recon", cast("S3Client", self.objects)),
@@ -149,7 +150,7 @@ def test_without_the_result_of_a_shard_nothing_is_counted(bench: Bench, shard: s
     with pytest.raises(NotEnoughTimeError):
         bench.run(*[ENOUGH] * 15, TOO_LITTLE)
     assert bench.file().shards_done == set(SHARDS[:15])
-    del bench.objects.content[FILE.shard_key(shard)]
+    bench.objects.delete_object(Key=FILE.shard_key(shard))
 
     with pytest.raises(ReconError, match=f"the result of shard {shard} is gone"):
         bench.run()

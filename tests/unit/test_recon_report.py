@@ -9,12 +9,13 @@ from uuid import UUID
 
 import pytest
 
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.s3 import MemoryS3
 from honnin.recon import report
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import ShardResult
 from honnin.store import ReconFile, Store
 from tests.fakes import FakeClock
-from tests.integration.simulation import MemoryBucket, MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,7 +45,7 @@ class Shelf:
     """A table and a bucket in memory."""
 
     def __init__(self) -> None:
-        self.table, self.objects = MemoryTable(), MemoryBucket(lambda _key: None)
+        self.table, self.objects = MemoryDynamoDB(), MemoryS3()
         self.store = Store("table", cast("DynamoDBClient", self.table), now=FakeClock())
         self.bucket = ReconBucket("recon", cast("S3Client", self.objects))
 
@@ -66,7 +67,7 @@ class Shelf:
     def written(self) -> dict[str, Any]:
         """Write the report and read it."""
         repairs = report.write(self.store, self.bucket, FILE, NOW)
-        found: dict[str, Any] = json.loads(self.objects.content[ID.report_key])
+        found: dict[str, Any] = json.loads(self.objects.objects[ID.report_key])
         assert found["repairs"] == dict(repairs)
         return found
 
@@ -97,7 +98,7 @@ def test_the_facts_are_those_of_the_file_without_its_url(shelf: Shelf) -> None:
         "missed": [],
         "repairs": {"applied": 0, "changed": 0, "waiting": 0},
     }
-    assert b"signature" not in shelf.objects.content[ID.report_key]
+    assert b"signature" not in shelf.objects.objects[ID.report_key]
 
 
 def test_each_repair_says_what_it_led_to(shelf: Shelf) -> None:
@@ -112,7 +113,7 @@ def test_each_repair_says_what_it_led_to(shelf: Shelf) -> None:
     found = shelf.written()
 
     # Whose authorization it is, is in the table alone: a report in the bucket cannot be erased user by user.
-    assert b"user-" not in shelf.objects.content[ID.report_key]
+    assert b"user-" not in shelf.objects.objects[ID.report_key]
     told = {each.pop("userAuthorizationId"): tuple(each.values()) for each in found["missed"]}
     assert list(told) == ["changed", "same", "nobodys", "waits", "new"]
     at = "2026-03-31T18:05:30Z"
@@ -149,7 +150,7 @@ def test_the_report_is_written_anew(shelf: Shelf) -> None:
 def test_memory_holds_a_shard_and_not_the_file(shelf: Shelf) -> None:
     for shard in "0123456789abcdef":
         shelf.missed(shard, (str(UUID(int=int(shard, 16) * 10_000 + number)) for number in range(2_000)))
-    stored = len(shelf.objects.content[ID.shard_key("0")])
+    stored = len(shelf.objects.objects[ID.shard_key("0")])
     tracemalloc.start()
     try:
         repairs = report.write(shelf.store, shelf.bucket, FILE, NOW)
@@ -158,7 +159,7 @@ def test_memory_holds_a_shard_and_not_the_file(shelf: Shelf) -> None:
         tracemalloc.stop()
 
     assert repairs["waiting"] == 32_000
-    written = len(shelf.objects.content[ID.report_key])
+    written = len(shelf.objects.objects[ID.report_key])
     assert written > 3_500_000
     # The bucket in memory takes the written report in; beside it, one shard's ids and a thousand records.
     assert peak - written < 40 * stored

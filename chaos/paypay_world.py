@@ -6,17 +6,17 @@ Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotif
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from chaos.aws import Bucket
+from chaos.aws import Guarded
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import API_S, Environment
 from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, Authorization, PayPay
-from chaos.schedule import SCOPES, Change, Echo, Link, Notify, Poll, Read, Rotate, Schedule, Step, Wait, Work
+from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
+from chaos.s3 import MemoryS3
 from honnin import secret_store, webhook
 from honnin.paypay.account_link import AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
@@ -24,6 +24,7 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
+from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -62,35 +63,23 @@ class Heard:
     at: datetime
 
 
-class World(Environment[Step]):
-    """Plays one schedule. What happened is in its public attributes, for `chaos.checks`."""
+class PayPayWorld(Environment[Step]):
+    """Plays one schedule. What happened is in its public attributes, for `chaos.paypay_checks`."""
 
-    def __init__(self, schedule: Schedule, parts: Parts | None = None) -> None:
+    def __init__(self, schedule: PayPaySchedule, parts: Parts | None = None) -> None:
         self._parts = parts or Parts()
-        super().__init__(schedule.steps, schedule.faults, self._parts.store, self._parts.table)
+        super().__init__(schedule, self._parts.store, self._parts.table)
         self._serial = 0
         self._scopes: dict[str, tuple[str, ...]] = {}
-        self._late: list[Callable[[], None]] = []
         self.paypay = PayPay(self.clock)
         self.connections = Connections(self.boundary, self.clock, self.paypay.answer, self.paypay.fail)
-        self.bucket = Bucket(self.boundary)
+        self.bucket = MemoryS3()
         self.heard: list[Heard] = []
         self.reads: list[tuple[str, datetime]] = []
         self._secret_key = self.paypay.api_key
+        s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
         # No answer here names a selfie.
-        self._archive = KycArchive(Vault("bucket", cast("S3Client", self.bucket)), cast("Selfies", None))
-
-    def play(self, at_rest: Callable[["World"], None], closed: Callable[["World"], None]) -> None:
-        """Play the schedule; call `at_rest` when the queue has drained, `closed` after one more notification each."""
-        with self.installed():
-            self.play_steps()
-            self.boundary.off = True
-            self._arrive()
-            self._come_to_rest()
-            at_rest(self)
-            self._close()
-            self._come_to_rest()
-            closed(self)
+        self._archive = KycArchive(Vault("bucket", s3), cast("Selfies", None))
 
     # --- steps ---
 
@@ -103,20 +92,10 @@ class World(Environment[Step]):
                 self._change(_name(user), what, notice)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
-            case Work(size, order, wait_s):
-                self.clock.advance(wait_s)
-                self.work(size, order)
-            case Echo(index):
-                self.queue.echo(index)
             case Read(user):
                 self._read(_name(user))
-            case Rotate():
-                self._rotate()
-            case Poll():
-                self.poll()
-            case Wait(seconds):
-                self.clock.advance(seconds)
-                self._arrive()
+            case _:
+                super().step(step)
 
     def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
         # A user is asked for the same scopes every time: what PayPay does with others is not published.
@@ -147,7 +126,7 @@ class World(Environment[Step]):
                 for _ in range(2 if notice == "twice" else 1):
                     self._notify(*notification)
             case "late":
-                self._late.append(lambda: self._notify(*notification))
+                self.later(self.clock.peek(), lambda: self._notify(*notification))
 
     def _notify_again(self, user_id: str, kind: str, copies: int, *, old: bool) -> None:
         mine = self.paypay.authorizations.get(user_id)
@@ -182,18 +161,13 @@ class World(Environment[Step]):
         request = {"requestContext": {"identity": {"sourceIp": "192.0.2.10"}}, "body": body}
         for _ in range(_TRIES):
             answer, _ = self.invoke(
-                lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.queue.accept),
+                lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.accept),
                 _ACK_S,
             )
             if answer and answer["statusCode"] == 200:
                 heard = (notification.event_id, notification.kind, notification.authorization_id)
                 self.heard.append(Heard(*heard, self.clock.peek()))
                 return
-
-    def _arrive(self) -> None:
-        self.connections.thaw()
-        while self._late:
-            self._late.pop()()
 
     def _read(self, user_id: str) -> None:
         begun = self.clock()
@@ -216,21 +190,20 @@ class World(Environment[Step]):
         if result is not None:
             self.reads.append((user_id, begun))
 
-    def _rotate(self) -> None:
+    def rotate(self) -> None:
+        """In Secrets Manager and at PayPay."""
         self._secret_key = f"key-{int(self._secret_key.removeprefix('key-')) + 1}"
         self.paypay.api_key = self._secret_key
 
     # --- the end ---
 
-    def _come_to_rest(self) -> None:
-        """No fault any more: the queue drains, dead letters are put back, the poll publishes what is overdue."""
-        self.drain()
-        self.queue.redrive()
-        self.drain()
+    def come_to_rest(self) -> None:
+        """The poll publishes what is overdue."""
+        super().come_to_rest()
         self.clock.advance(180)
         self.poll()
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """One more notification of each kind for whoever is linked."""
         for mine in list(self.paypay.authorizations.values()):
             for authorization in mine:
@@ -249,6 +222,7 @@ class World(Environment[Step]):
                 archive=self._archive,
                 now=self.clock,
             ),
+            recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
             now=self.clock,

@@ -1,0 +1,78 @@
+"""What a schedule of the PayPay world is made of."""
+
+from dataclasses import dataclass
+
+from chaos.schedule import COMMON, CommonStep, Schedule
+
+# The scopes that a user may have agreed to; the KYC Passport QR needs a browser of its own and is left out.
+SCOPES = (
+    ("mini_app_kyc_passport",),
+    ("get_kyc_info",),
+    ("get_kyc_info", "mini_app_kyc_passport"),
+    ("user_profile",),
+)
+
+REDIRECTS = ("once", "twice", "lost", "declined")
+CHANGES = (
+    "kyc_done",
+    "kyc_undone",
+    "flagged",
+    "update_required",
+    "cleared",
+    "active",
+    "inactive",
+    "canceled",
+    "unlinked",
+    "expired",
+)
+NOTICES = ("sent", "twice", "late", "lost")
+KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
+
+SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
+# Beside those of every service (`schedule.FAILURES`).
+PROVIDER_FAILURES = ("maintenance", "unauthorized", "garbled", "unsent", "hanging", "dead")
+
+
+@dataclass(frozen=True)
+class Link:
+    """The user links a PayPay account: QR, consent, redirect (`once`, `twice`, `lost`, `declined`)."""
+
+    user: int
+    scopes: int = 0
+    redirect: str = "once"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something about the user changes at PayPay, which notifies us (`sent`, `twice`, `late`) or fails to (`lost`)."""
+
+    user: int
+    what: str
+    notice: str = "sent"
+
+
+@dataclass(frozen=True)
+class Notify:
+    """PayPay notifies without a change. `old`: under the user's first authorization instead of the last."""
+
+    user: int
+    kind: str
+    copies: int = 1
+    old: bool = False
+
+
+@dataclass(frozen=True)
+class Read:
+    """The merchant reads the user's KYC over the API."""
+
+    user: int
+
+
+type Step = Link | Change | Notify | Read | CommonStep
+
+
+@dataclass(frozen=True)
+class PayPaySchedule(Schedule[Step]):
+    """A schedule of the PayPay world."""
+
+    step_kinds = (*COMMON, Link, Change, Notify, Read)

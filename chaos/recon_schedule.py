@@ -1,0 +1,68 @@
+"""What a schedule of the recon world is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chaos.schedule import COMMON, CommonStep, Schedule
+
+SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider", "file")
+
+# What happens to a user at PayPay: the path of the sandbox's control, and its body.
+CHANGES: Mapping[str, tuple[str, dict[str, object]]] = {
+    "verified": ("kyc-updated", {"completed": True}),
+    "not_completed": ("kyc-updated", {"completed": False}),
+    "flagged": ("risk", {"flag": "UNACCEPTABLE_OP"}),
+    "update_required": ("risk", {"flag": "KYC_UPDATE_REQUIRED"}),
+    "cleared": ("risk", {"flag": None}),
+    "active": ("account", {"status": "active"}),
+    "inactive": ("account", {"status": "inactive"}),
+    "canceled": ("account", {"status": "canceled"}),
+}
+NOTICES: Mapping[str, dict[str, object]] = {
+    "sent": {},
+    "twice": {"webhook_copies": 2},
+    "new_id": {"webhook_copies": 2, "webhook_copy_id": "new"},
+    "late": {"webhook_delay_s": 2400.0},
+    "lost": {"webhook_drop": "all"},
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A user's state changes at PayPay. `notice`: sent, twice, new_id (twice, under two ids), late, lost."""
+
+    user: int
+    what: str
+    notice: str = "sent"
+
+
+@dataclass(frozen=True)
+class Night:
+    """PayPay makes yesterday's files and announces them; the notice may be missing, late or sent."""
+
+    notice: str = "sent"
+
+
+@dataclass(frozen=True)
+class Download:
+    """The schedule fetches what is announced."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The comparison takes a message. `again`: it comes once more. `shards`: how many the time is enough for."""
+
+    again: bool = False
+    shards: int = 99
+
+
+type Step = Change | Night | Download | Compare | CommonStep
+
+
+@dataclass(frozen=True)
+class ReconSchedule(Schedule[Step]):
+    """A schedule of the recon world. `recheck_all`: everyone in a file is read again, missed or not."""
+
+    step_kinds = (*COMMON, Change, Night, Download, Compare)
+
+    recheck_all: bool = False

@@ -1,0 +1,456 @@
+"""One schedule's world: PayPay's webhooks and nightly recon files, three linked users, and Honnin's own code.
+
+Real: the acknowledgement, the worker and the processor, the download, the comparison, the report and its event, and
+the sandbox's register, webhooks and files. Simulated: AWS, and the wires between Honnin and the sandbox.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import requests
+from flask.testing import FlaskClient
+from requests.structures import CaseInsensitiveDict
+
+from chaos import paypay
+from chaos.aws import Guarded, Topic
+from chaos.boundary import Crash
+from chaos.connections import Connections
+from chaos.dynamodb import MemoryDynamoDB
+from chaos.environment import MOST_BATCHES, Environment, ViolationError
+from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Night, ReconSchedule, Step
+from chaos.replacing import replaced
+from chaos.s3 import MemoryS3
+from chaos.schedule import Fault, Work
+from chaos.sqs import Queue
+from honnin import remote_file, secret_store, times, webhook
+from honnin.errors import FileGoneError, FileNotFetchedError
+from honnin.http_client import Answer
+from honnin.paypay.archive import KycArchive
+from honnin.paypay.client import PayPayClient, PayPayPaths
+from honnin.paypay.notification import PayPayNotifications
+from honnin.processor import EventProcessor
+from honnin.recon import arrival, compare, deadline, download, repair, report
+from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon.bucket import ReconBucket
+from honnin.recon.compare import Comparison
+from honnin.recon.download import Downloads, Source
+from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.repair import Repairs
+from honnin.recon.resend import Letterhead, ResendAlarm
+from honnin.store import Effect, ReconFile, Store, UserStatus, ledger_shard
+from honnin.times import utc_text
+from honnin.vault import Vault
+from sandbox.app import Sandbox, SandboxConfig, create_app
+from sandbox.delivery import Answer as MerchantAnswer
+from sandbox.delivery import UndeliveredError
+from sandbox.paypay import register
+from sandbox.paypay.account import PayPayAccount
+from sandbox.paypay.register import Change as Happened
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+    from honnin.paypay.selfie import Selfies
+    from honnin.vexora.client import VexoraClient
+
+PASSPORT, INFO = ("mini_app_kyc_passport",), ("get_kyc_info",)
+
+_SCOPES = (PASSPORT, PASSPORT, INFO)
+_BASE_URL = "http://127.0.0.1:9"
+_ACCOUNT = PayPayAccount(
+    webhook_urls={kind: f"https://merchant.example.com/{kind}" for kind in ("kyc", "risk", "account_status", "recon")}
+)
+_ACK_S = 10
+_COMPARE_S = 900
+_DOWNLOAD_S = 300
+# What crashed is over: its claims have ended, its messages are visible again.
+_AFTER_A_CRASH_S = 960
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The classes under test; a test of the harness itself puts a broken one in."""
+
+    store: type[Store] = Store
+    comparison: type[Comparison] = Comparison
+    arrivals: type[Arrivals] = Arrivals
+    downloads: type[Downloads] = Downloads
+    event_id: Callable[[ReconFile, str], str] = repair.event_id
+    table: type[MemoryDynamoDB] = MemoryDynamoDB
+
+
+@dataclass(frozen=True)
+class Told:
+    """A change at PayPay and the events that its webhooks would be."""
+
+    happened: Happened
+    event_ids: frozenset[str]
+
+
+@cache
+def _sandbox() -> tuple[Sandbox, FlaskClient]:
+    """One for all worlds; each begins with a reset."""
+    made = Sandbox(SandboxConfig(paypay=_ACCOUNT))
+    return made, create_app(made).test_client()
+
+
+class _Inline:
+    """An executor that runs what it is given here and now; a crash ends the whole run."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Nothing is kept."""
+
+    def __enter__(self) -> "_Inline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to wait for."""
+
+    def submit(self, work: Callable[..., str], *arguments: object) -> Future[str]:
+        """Run it."""
+        done: Future[str] = Future()
+        try:
+            done.set_result(work(*arguments))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+class _Shards:
+    """The shards of the ledger that these users are in; the others stay empty and cost only time."""
+
+    def __init__(self, world: "ReconWorld") -> None:
+        self._world = world
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._world.shards())
+
+
+class ReconWorld(Environment[Step]):
+    """Plays one schedule. What happened is in its public attributes, for `chaos.recon_checks`."""
+
+    # 22:30 in Japan: schedules cross midnight.
+    begins = datetime(2026, 4, 1, 13, 30, tzinfo=UTC)
+
+    def __init__(self, schedule: ReconSchedule, parts: Parts | None = None) -> None:
+        self.schedule = schedule
+        self._parts = parts or Parts()
+        super().__init__(schedule, self._parts.store, self._parts.table)
+        self.sandbox, self._http = _sandbox()
+        self.connections = Connections(self.boundary, self.clock, self._answer, paypay.failure)
+        self.bucket = MemoryS3(self._stored)
+        self.changes: list[Told] = []
+        self.letters = Topic()
+        self._crashed = False
+        # When the comparison began that found the result under a key.
+        self._run_began = self.clock.peek()
+        self.found_in_run: dict[str, datetime] = {}
+        self._make()
+
+    def _make(self) -> None:
+        s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
+        bucket = ReconBucket("recon", s3)
+        alarm = ResendAlarm("topic", lambda: Letterhead("", "", None), cast("SNSClient", self.letters))
+        # No answer to these reads names a selfie.
+        self._archive = KycArchive(Vault("vault", s3), cast("Selfies", None))
+        source = Source(("127.0.0.1",), 1_000_000, loopback=True)
+        self._downloads = self._parts.downloads(
+            store=self.store, bucket=bucket, source=source, alarm=alarm, now=self.clock
+        )
+        comparison = self._parts.comparison(
+            store=self.store,
+            bucket=bucket,
+            repairs=Repairs("events", self.sqs),
+            now=self.clock,
+            recheck_all=self.schedule.recheck_all,
+        )
+        self._arrivals = self._parts.arrivals(
+            store=self.store,
+            bucket=bucket,
+            comparison=comparison,
+            publisher=self.publisher,
+            alarm=alarm,
+            queue=CompareQueue("compare", self.sqs),
+            now=self.clock,
+        )
+
+    def more_queues(self) -> Mapping[str, Queue]:
+        """That of the files that have arrived."""
+        dead = Queue("compare-dead", self.clock.peek)
+        self.arrived = Queue("compare", self.clock.peek, dead)
+        self.arrived.hidden_s, self.arrived.most_receives = 960, 100
+        return {"compare": self.arrived, "compare-dead": dead}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """As every world; besides, the wires to the sandbox, and sizes by which few users are as many."""
+        numbers = itertools.count(1)
+        shards = _Shards(self)
+        ours = [
+            (remote_file, "opened", self._opened),
+            (remote_file, "pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]])),
+            (download, "ThreadPoolExecutor", _Inline),
+            (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
+            # Three users have few events to send; so that a run can die between them, each goes alone.
+            (compare, "_SENT_AT_ONCE", 1),
+            *((module, "event_id", self._parts.event_id) for module in (repair, report)),
+            *((module, "SHARDS", shards) for module in (compare, report, deadline)),
+        ]
+        with super().installed(), replaced(*ours):
+            yield
+
+    def prepare(self) -> None:
+        """Three users are linked and verified."""
+        self.sandbox.reset()
+        self.sandbox.core.clock._time_source = lambda: self.clock.peek().timestamp()
+        self.sandbox.core.courier.transport = self._webhook
+        self.boundary.off = True
+        for user, scopes in enumerate(_SCOPES):
+            self._link(_name(user), scopes)
+        self.boundary.off = False
+
+    def _link(self, user_id: str, scopes: tuple[str, ...]) -> None:
+        known = self.sandbox.paypay.register
+        user = known.user(user_id)
+        user.reference_id = user_id
+        user.kyc.completed = True
+        linked = known.grant(user, scopes, 365).id
+        at = utc_text(self.clock())
+        after = UserStatus(
+            user_id, "paypay", "VERIFIED", 1, read_at=at, kyc_read_at=at, user_authorization_id=linked, scopes=scopes
+        )
+        self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
+
+    def shards(self) -> str:
+        """The shards of the ledger that these users are in."""
+        return "".join(sorted({ledger_shard(each.encode()) for each in self.owners()}))
+
+    def owners(self) -> dict[str, str]:
+        """The users by their authorizations."""
+        users = [self.sandbox.paypay.register.user(_name(user)) for user in range(len(_SCOPES))]
+        return {user.authorizations[0].id: _name(number) for number, user in enumerate(users)}
+
+    # --- steps ---
+
+    def step(self, step: Step) -> None:
+        """Play one step; after a crash so much time passes that all can be tried again."""
+        match step:
+            case Change(user, what, notice):
+                self._change(_name(user), what, notice)
+            case Night(notice):
+                self._night(notice)
+            case Download():
+                self.invoke(lambda: self._downloads.run(self.boundary.remaining_ms), _DOWNLOAD_S)
+            case Compare(again, shards):
+                self._compare(again=again, shards=shards)
+            case _:
+                super().step(step)
+        if self._crashed and not self._depth:
+            self._crashed = False
+            self.clock.advance(_AFTER_A_CRASH_S)
+        self._happen()
+
+    def invoke[T](self, function: Callable[[], T], seconds: float) -> tuple[T | None, BaseException | None]:
+        """Run one invocation."""
+        result, error = super().invoke(function, seconds)
+        self._crashed = self._crashed or isinstance(error, Crash)
+        return result, error
+
+    def other(self, fault: Fault) -> Step:
+        """Another worker, or another comparison."""
+        return Compare() if fault.kind == "comparison" else Work(6)
+
+    def arrive(self, *, everything: bool = False) -> None:
+        """What PayPay does in its own time."""
+        super().arrive(everything=everything)
+        self._happen()
+
+    def _happen(self) -> None:
+        self.sandbox.core.schedule.run_due()
+
+    def _pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.arrive()
+
+    def _change(self, user: str, what: str, notice: str) -> None:
+        known = self.sandbox.paypay.register.user(user)
+        path, body = CHANGES[what]
+        was_off = self.boundary.off
+        if what == "cleared":
+            # No recon file lists who is cleared: this notice must arrive, or nobody can know.
+            notice, self.boundary.off = "sent", True
+        dials = self.sandbox.paypay.dials
+        dials.reset()
+        dials.put(NOTICES[notice])
+        before = len(known.notifications)
+        self._control(f"/_sandbox/paypay/users/{user}/{path}", body)
+        made = known.notifications[before:]
+        event_ids = frozenset(f"paypay:{each.kind}:{each.id}" for each in made)
+        self.changes.append(Told(self.sandbox.paypay.register.history()[-1], event_ids))
+        self._happen()
+        self.boundary.off = was_off
+
+    def _night(self, notice: str, day: str = "") -> None:
+        now = self.clock.peek().astimezone(times.JST)
+        if not day and now.hour < 2:
+            # Base document: notifications come between 1:30 and 10:00.
+            self._pass_time(7200 - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds())
+        dials = self.sandbox.paypay.dials
+        dials.reset()
+        dials.put({"recon_notice": notice, "webhook_copies": 1})
+        self._control("/_sandbox/paypay/recon-night", {"day": day} if day else {})
+        self._happen()
+
+    def _control(self, path: str, body: Mapping[str, object]) -> None:
+        answer = self._http.post(path, json=body, base_url=_BASE_URL)
+        if answer.status_code != 200:
+            raise AssertionError(answer.data)
+
+    def _compare(self, *, again: bool, shards: int = 99) -> None:
+        messages = self.arrived.receive(1)
+        if not messages:
+            return
+        enough = iter([True] * shards)
+        outer, self._run_began = self._run_began, self.clock()
+
+        def left_ms() -> int:
+            return self.boundary.remaining_ms() if next(enough, False) else 0
+
+        try:
+            take = partial(self._arrivals.take, left_ms=left_ms)
+            answer, _ = self.invoke(
+                lambda: self.run_batch(messages, arrival.parse, take, ("compare", "compare-dead")), _COMPARE_S
+            )
+        finally:
+            self._run_began = outer
+        if again:
+            self.arrived.add(messages[0].body)
+        if answer is not None:
+            self.delete_done(self.arrived, messages, answer)
+
+    def _stored(self, key: str) -> None:
+        """A new object: S3 tells of a file; of a shard's result it is noted which run found it."""
+        if key.startswith("reports/"):
+            self.found_in_run[key] = self._run_began
+        if key.startswith("recon/"):
+            self.arrived.add(json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
+
+    # --- the wires ---
+
+    def _webhook(self, url: str, body: bytes, content_type: str, timeout_s: float) -> MerchantAnswer:  # noqa: ARG002
+        request = {"requestContext": {"identity": {"sourceIp": "192.0.2.10"}}, "body": body.decode()}
+        answer, _ = self.invoke(
+            lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.accept), _ACK_S
+        )
+        if answer is None:
+            raise UndeliveredError("the function died")
+        return MerchantAnswer(answer["statusCode"], answer["body"])
+
+    def _answer(self, prepared: requests.PreparedRequest) -> Answer:
+        answer = self._http.open(
+            urlsplit(str(prepared.url))._replace(scheme="", netloc="").geturl(),
+            method=prepared.method,
+            headers=dict(prepared.headers),
+            data=prepared.body,
+        )
+        return Answer(answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.data)
+
+    @contextmanager
+    def _opened(self, url: str, **_: object) -> Iterator[SimpleNamespace]:
+        def fail(_: str) -> Any:
+            raise FileNotFetchedError("chaos")
+
+        path = urlsplit(url)._replace(scheme="", netloc="").geturl()
+        answer = self.boundary.call("file", lambda: self._http.get(path), fail)
+        if answer.status_code != 200:
+            gone = answer.status_code in (403, 404, 410)
+            raise (FileGoneError if gone else FileNotFetchedError)(f"HTTP {answer.status_code}")
+        yield SimpleNamespace(status_code=200, headers=CaseInsensitiveDict(answer.headers.items()), content=answer.data)
+
+    # --- the end ---
+
+    def calm(self) -> None:
+        """Two hours later nothing crashes any more."""
+        self._pass_time(7200)
+        super().calm()
+
+    def close(self) -> None:
+        """Each night is played once more, the last one included."""
+        last = self.clock.peek().astimezone(times.JST).date()
+        day = self.begins.astimezone(times.JST).date()
+        midnight = datetime.combine(last + timedelta(days=1), datetime.min.time(), times.JST)
+        self._pass_time((midnight - self.clock.peek()).total_seconds() + 7200)
+        while day <= last:
+            self._night("sent", day.isoformat())
+            self.come_to_rest()
+            day += timedelta(days=1)
+
+    def come_to_rest(self) -> None:
+        """The queues drain, what is announced is fetched, and the poll publishes what is overdue."""
+        self.drain()
+        self.queue.redrive()
+        self.arrived.redrive()
+        self.drain()
+        self.clock.advance(180)
+        self.poll()
+
+    def drain(self) -> None:
+        """Work, fetch and compare until there is nothing to do, whatever time passes."""
+        for _ in range(MOST_BATCHES):
+            due = [each for each in (self.queue.next_due(), self.arrived.next_due()) if each]
+            to_fetch = bool(self.store.recon.to_fetch())
+            if not due and not to_fetch:
+                return
+            self.clock.now = max(self.clock.now, self.clock.now if to_fetch else min(due))
+            self.work(10, "as sent")
+            self.step(Download())
+            self.step(Compare())
+            self._pass_time(60)
+        raise ViolationError("broken", "the queues do not drain")
+
+    # --- what Lambda makes ---
+
+    def processor(self) -> EventProcessor:
+        """The processor of a fresh environment."""
+        client = PayPayClient(
+            _BASE_URL,
+            secret_store.paypay_credentials,
+            paths=PayPayPaths(_ACCOUNT.paths.kyc_info, _ACCOUNT.paths.kyc_passport, _ACCOUNT.paths.kyc_passport_qr),
+            epoch=lambda: self.clock.peek().timestamp(),
+            sleep=self.clock.advance,
+        )
+        return EventProcessor(
+            store=self.store,
+            publisher=self.publisher,
+            vexora=cast("VexoraClient", None),  # no event here is Vexora's
+            now=self.clock,
+            paypay=PayPayNotifications(
+                store=self.store,
+                client=client,
+                archive=self._archive,
+                now=self.clock,
+            ),
+            recon=ReconNotifications(
+                self.store, ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True), self.clock
+            ),
+        )
+
+    def secret(self) -> str:
+        """PayPay's credentials."""
+        return json.dumps({"paypay_api_key": _ACCOUNT.api_key, "paypay_api_secret": _ACCOUNT.api_secret})
+
+
+def _name(user: int) -> str:
+    return f"user-{user}"
