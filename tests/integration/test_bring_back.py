@@ -29,6 +29,8 @@ from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
 from tests.tables import create_table, template
 
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
+
 SINCE = datetime.fromisoformat("2026-11-20T03:00:00Z")
 BEFORE = utc_text(SINCE - timedelta(days=2))
 AFTER = utc_text(SINCE + timedelta(hours=5))

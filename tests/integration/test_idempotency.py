@@ -12,6 +12,8 @@ from honnin.errors import ConflictError, NotSentError
 from honnin.idempotency import Idempotency
 from tests.fakes import FakeLambdaContext
 
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
+
 TABLE = "IdempotencyTable"
 THROTTLED = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow"}}, "PutItem")
 OUT_OF_REACH = EndpointConnectionError(endpoint_url="https://dynamodb")
