@@ -75,7 +75,7 @@ def test_after_the_work_its_answer_counts(idempotency: Idempotency, monkeypatch:
 
 def test_after_the_work_its_error_counts(idempotency: Idempotency, monkeypatch: pytest.MonkeyPatch) -> None:
     not_sent = NotSentError("vexora", "no connection")
-    fail(monkeypatch, idempotency, "delete_item", THROTTLED)
+    fail(monkeypatch, idempotency, "update_item", THROTTLED)
     with pytest.raises(NotSentError) as caught:
         idempotency.once("key", "{}", work([], not_sent))
     assert caught.value is not_sent

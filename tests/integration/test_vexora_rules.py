@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from honnin import read_side
+from honnin import users_api
 from honnin.errors import (
     ConflictError,
     EventNotReadyError,
@@ -126,7 +126,7 @@ class World:
     @property
     def view(self) -> dict[str, Any]:
         """The user as the API shows it."""
-        shown = read_side.user(self.store, USER, self.clock.now)
+        shown = users_api.user(self.store, USER, self.clock.now)
         found: dict[str, Any] = shown.model_dump(by_alias=True)["providers"]["vexora"]
         return found
 

@@ -14,6 +14,7 @@ from honnin.store import (
     Announcement,
     Certificate,
     Effect,
+    Former,
     Heard,
     LinkSession,
     SessionUse,
@@ -24,7 +25,6 @@ from honnin.store import (
     ledger_shard,
 )
 from honnin.times import utc_text
-from honnin.vexora.event_ids import submission_of
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -102,7 +102,7 @@ READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
     "the timeline": (timedelta(days=30), lambda store: store.users.timeline("user-1", 10)[0]),
     "the timeline of an export": (
         timedelta(days=30),
-        lambda store: store.erasure.footprint("user-1", submission_of, expired=False).entries,
+        lambda store: store.erasure.footprint("user-1", expired=False).entries,
     ),
     "waiting events": (timedelta(days=30), lambda store: store.links.waiting("uaid-2")),
     "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.ledger.received("kyc", DAY, SHARD) if ids]),
@@ -212,8 +212,9 @@ def test_erasure_takes_what_has_expired_but_is_there(table: Table) -> None:
     table.happens("e-1", heard=Heard("kyc", DAY, UAID, utc_text(START)))
     table.clock.advance(days=41)
 
-    assert table.store.erasure.footprint("user-1", submission_of).entries
-    table.store.erasure._forget_authorization(UAID, Certificate("c-1", "user-1", utc_text(table.clock())))
+    assert table.store.erasure.footprint("user-1").entries
+    certificate = Certificate("c-1", "user-1", utc_text(table.clock()))
+    table.store.erasure._forget_authorizations(certificate, [Former("paypay", UAID)], lambda _: [], [])
     left = [item["pk"]["S"] for item in table.db.scan(TableName="StateTable")["Items"]]
     assert not any(pk.startswith("LEDGER#") for pk in left)
 

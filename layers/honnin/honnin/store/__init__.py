@@ -10,8 +10,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from honnin.store.erasure import Certificate, Erasures, Footprint
+from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
+from honnin.store.footprint import Footprint
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
@@ -25,7 +26,7 @@ from honnin.store.table import (
     authorization_hash,
     utc_now,
 )
-from honnin.store.users import TimelineEntry, Users, UserStatus, with_former
+from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,6 +39,7 @@ __all__ = [
     "LEDGERS",
     "POLL",
     "SHARDS",
+    "UNLINKED",
     "AlreadyAppliedError",
     "Announcement",
     "Certificate",
@@ -45,6 +47,7 @@ __all__ = [
     "Effect",
     "EventRecord",
     "Footprint",
+    "Former",
     "Heard",
     "LedgerLine",
     "LinkSession",
@@ -60,7 +63,6 @@ __all__ = [
     "UserStatus",
     "authorization_hash",
     "ledger_shard",
-    "with_former",
 ]
 
 

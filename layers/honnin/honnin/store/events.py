@@ -26,13 +26,14 @@ from honnin.store.table import (
     erased_key,
     event_key,
     failure_key,
+    former_key,
     link_key,
     read,
     status_key,
     submission_key,
     without_none,
 )
-from honnin.store.users import TimelineEntry, UserStatus, with_former
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
 from honnin.times import utc_text
 
 # An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
@@ -77,7 +78,7 @@ class Effect:
     what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
     while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
     (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
-    more, and `after` is written as it is, without remembering it.
+    more, and nothing remembers it.
     """
 
     event_id: str
@@ -200,12 +201,11 @@ class Events:
             writes.append(({"Update": session_use(table, effect.uses)}, SessionUsedError))
         if effect.links:
             writes.append(({"Put": link_put(table, effect.after)}, LinkTakenError))
-            # A user who was erased and links again has come back.
-            key = encode(erased_key(effect.after.user_authorization_id or ""))
-            writes.append(({"Delete": {"TableName": table.name, "Key": key}}, ConcurrentUpdateError))
+            writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
         if effect.heard:
             writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
             writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
             if effect.before and effect.before.submission_id:
@@ -227,7 +227,7 @@ class Events:
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
-        after = effect.after if effect.withdraws else with_former(effect.before, effect.after)
+        after = effect.after
         put = self._table.new(status_key(after.user_id, after.provider) | attributes(after))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
@@ -237,6 +237,27 @@ class Events:
                 {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
             )
         return put
+
+    def _come_back(self, user_authorization_id: str) -> Item:
+        """A user who was erased and links again has come back: the mark, if there is one, ends."""
+        key = erased_key(user_authorization_id)
+        if self._table.get(key):
+            return {"Update": self._table.end(key)}
+        return {"ConditionCheck": self._table.absent(key)}
+
+    def _left_behind(self, effect: Effect) -> list[Item]:
+        """What the user had at the provider until now gets an item of its own: an erasure must find it."""
+        before, after = effect.before, effect.after
+        if before is None or effect.withdraws:
+            return []
+        ids = ((before.user_authorization_id, after.user_authorization_id), (before.submission_id, after.submission_id))
+        return [
+            self._table.update(
+                former_key(before.user_id, before.provider, old), {"left_at": effect.at}, "", remove=FORMER_NOTED
+            )
+            for old, new in ids
+            if old and old != new
+        ]
 
     def _poll_end(self, submission_id: str) -> Item:
         return {

@@ -118,15 +118,14 @@ class Links:
         moved = 0
         for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
             entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
-            gone = {
-                "TableName": self._table.name,
-                "Key": encode({"pk": item["pk"], "sk": item["sk"]}),
-                "ConditionExpression": "attribute_exists(pk)",
-            }
+            moved_on = self._table.end({"pk": item["pk"], "sk": item["sk"]})
             with suppress(AlreadyAppliedError):
                 self._table.transact(
                     item["event_id"],
-                    [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._table.new(entry)}, AlreadyAppliedError)],
+                    [
+                        ({"Update": moved_on}, AlreadyAppliedError),
+                        ({"Put": self._table.new(entry)}, AlreadyAppliedError),
+                    ],
                 )
                 moved += 1
         return moved
