@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from honnin import users_api
 from honnin.errors import (
@@ -28,7 +27,8 @@ from honnin.times import utc_text
 from honnin.vexora.models import Reading
 from honnin.vexora.poll import poll
 from honnin.vexora.submission import Submissions
-from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb
+from tests.fakes import FakeBus, FakeClock, FakeVexora
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 USER = "user-1"
@@ -44,7 +44,7 @@ UNCLEAR = [NO_ANSWER, DOWN, RateLimitedError("vexora", "429"), NotUnderstoodErro
 
 
 class World:
-    """A table on moto, Vexora as a fake, and the code under test over them."""
+    """A table in memory, Vexora as a fake, and the code under test over them."""
 
     def __init__(self) -> None:
         self.store = Store(create_table(dynamodb(), "StateTable"), dynamodb())
@@ -137,7 +137,7 @@ class World:
 
 @pytest.fixture
 def world(aws_environment: None) -> Iterator[World]:
-    with mock_aws():
+    with memory_aws():
         yield World()
 
 
