@@ -73,6 +73,8 @@ _MAY: dict[str, set[str]] = {
         "read provider secret",
         "receive event",
         "receive notice",
+        "send event",
+        "send notice",
         "park event",
     },
     "VexoraStatusPollFunction": {"send event", "publish"},
