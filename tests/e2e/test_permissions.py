@@ -74,6 +74,8 @@ _MAY: dict[str, set[str]] = {
         "read provider secret",
         "receive event",
         "receive notice",
+        "send event",
+        "send notice",
         "park event",
     },
     "VexoraStatusPollFunction": {"write table", "send event", "publish"},

@@ -35,12 +35,18 @@ SHARD = ledger_shard(UAID.encode())
 
 
 class Table:
-    """A table and its clock; `timeline_days` as the parameter has it."""
+    """A table and its clock; `timeline_days` and `waiting_days` as the parameters have them."""
 
-    def __init__(self, timeline_days: int = 30) -> None:
+    def __init__(self, timeline_days: int = 30, waiting_days: int = 20) -> None:
         self.clock = FakeClock()
         self.db = dynamodb()
-        self.store = Store(create_table(self.db, "StateTable"), self.db, timeline_days=timeline_days, now=self.clock)
+        self.store = Store(
+            create_table(self.db, "StateTable"),
+            self.db,
+            timeline_days=timeline_days,
+            waiting_days=waiting_days,
+            now=self.clock,
+        )
         self._number = 0
 
     def happens(self, event_id: str = "", **changes: Any) -> Effect:
@@ -104,7 +110,7 @@ READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
         timedelta(days=30),
         lambda store: store.erasure.footprint("user-1", expired=False).entries,
     ),
-    "waiting events": (timedelta(days=30), lambda store: store.links.waiting("uaid-2")),
+    "waiting events": (timedelta(days=20), lambda store: store.links.waiting("uaid-2")),
     "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.ledger.received("kyc", DAY, SHARD) if ids]),
     "ledger lines": (timedelta(days=40), lambda store: store.ledger.lines(UAID, utc_text(START))),
     "an event": (timedelta(days=400), lambda store: store.events.get("e-kept")),
@@ -251,3 +257,21 @@ def test_pages_are_full_whatever_has_expired(ages: list[int], limit: int) -> Non
                 break
     full, rest = divmod(len(alive), limit)
     assert sizes == ([limit] * full + [rest] * (rest > 0) or [0])
+
+
+def test_a_waiting_event_that_found_its_user_is_kept_as_long_as_the_timeline() -> None:
+    with memory_aws():
+        table = Table(timeline_days=0, waiting_days=20)
+        table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {}))
+        table.happens("linked")
+        table.store.links.attach(UAID, "user-1", "LINKED")
+        table.clock.advance(days=21)
+        assert "e-1" in [each.event_id for each in table.store.users.timeline("user-1", 50)[0]]
+
+
+def test_without_days_a_waiting_event_stays() -> None:
+    with memory_aws():
+        table = Table(waiting_days=0)
+        table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {}))
+        table.clock.advance(days=4000)
+        assert len(table.store.links.waiting(UAID)) == 1

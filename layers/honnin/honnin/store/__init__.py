@@ -75,9 +75,10 @@ class Store:
         client: "DynamoDBClient | None" = None,
         *,
         timeline_days: int = 0,
+        waiting_days: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.table = Table(table, client, timeline_days=timeline_days, now=now)
+        self.table = Table(table, client, timeline_days=timeline_days, waiting_days=waiting_days, now=now)
         self.users = Users(self.table)
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)

@@ -157,7 +157,7 @@ class Events:
         record = {**event_item(waiting.event_id, waiting.at), "what": waiting.what}
         writes: list[Write] = [
             ({"Put": table.new(record)}, AlreadyAppliedError),
-            ({"Put": table.new(table.expiring(waiting_item(waiting)))}, AlreadyAppliedError),
+            ({"Put": table.new(table.waiting(waiting_item(waiting)))}, AlreadyAppliedError),
             # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
             ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
             ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),

@@ -117,7 +117,9 @@ class Links:
         """
         moved = 0
         for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
-            entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
+            # From now on it is kept as long as a timeline is, not as long as what waits.
+            kept = {name: value for name, value in item.items() if name != "expires_at"}
+            entry = self._table.expiring({**kept, "pk": f"USER#{user_id}", "from_status": status, "to_status": status})
             moved_on = self._table.end({"pk": item["pk"], "sk": item["sk"]})
             with suppress(AlreadyAppliedError):
                 self._table.transact(

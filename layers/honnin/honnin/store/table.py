@@ -250,9 +250,10 @@ def utc_now() -> datetime:
 class Table:
     """One DynamoDB table. Give a client to use another than the function's own.
 
-    `timeline_days` is how long timeline entries are kept (0: for ever). `now` gives aware moments. DynamoDB deletes an
-    item days after its `expires_at` (its guide, "Working with expired items"): from that moment on no reader sees it
-    any more, but for erasure and restore, and a new one may take its key.
+    `timeline_days` is how long timeline entries are kept, `waiting_days` how long an event waits for a link (0: for
+    ever). `now` gives aware moments. DynamoDB deletes an item days after its `expires_at` (its guide, "Working with
+    expired items"): from that moment on no reader sees it any more, but for erasure and restore, and a new one may take
+    its key.
     """
 
     def __init__(
@@ -261,12 +262,14 @@ class Table:
         client: "DynamoDBClient | None" = None,
         *,
         timeline_days: int = 0,
+        waiting_days: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
         self.now = now
         self._given = client
         self._timeline_days = timeline_days
+        self._waiting_days = waiting_days
 
     @property
     def db(self) -> "DynamoDBClient":
@@ -328,10 +331,11 @@ class Table:
 
     def expiring(self, entry: Item) -> Item:
         """A timeline entry with the end of its time, if it has one."""
-        if not self._timeline_days:
-            return entry
-        expires = datetime.fromisoformat(entry["at"]) + timedelta(days=self._timeline_days)
-        return {**entry, "expires_at": int(expires.timestamp())}
+        return _expiring(entry, self._timeline_days)
+
+    def waiting(self, item: Item) -> Item:
+        """An event that waits for a link, with the end of its time: no link may ever come, and then no erasure."""
+        return _expiring(item, self._waiting_days)
 
     def new(self, item: Item) -> Item:
         """The put of an item whose key must be free."""
@@ -457,3 +461,11 @@ def _pause_if(wanted: object) -> None:
     # boto3 takes a half-done batch for a success and does not back off by itself.
     if wanted:
         time.sleep(random.uniform(0.05, 0.5))
+
+
+def _expiring(item: Item, days: int) -> Item:
+    """An item that expires so many days after its `at`; 0: never."""
+    if not days:
+        return item
+    expires = datetime.fromisoformat(item["at"]) + timedelta(days=days)
+    return {**item, "expires_at": int(expires.timestamp())}
