@@ -38,11 +38,11 @@ test: test-unit test-integration test-e2e ## all tests
 
 .PHONY: test-unit
 test-unit: setup ## tests without a network: units and the template
-	@$(PYTEST) -n 2 tests/unit tests/template
+	@$(PYTEST) -n 2 --dist worksteal tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: setup ## tests on moto
-	@$(PYTEST) -n 2 tests/integration
+	@$(PYTEST) -n 2 --dist worksteal tests/integration
 
 .PHONY: test-e2e
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser

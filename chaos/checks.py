@@ -38,8 +38,9 @@ def _plain(value: Mapping[str, Any]) -> Any:
 
 
 def rows_of(table: MemoryDynamoDB) -> list[Row]:
-    """Every item of the table."""
-    return [plain(item) for item in table.items()]
+    """Every item of the table that has not expired."""
+    now = int(table.now().timestamp())
+    return [plain(item) for item in table.items() if int(item.get("expires_at", {"N": now + 1})["N"]) > now]
 
 
 def counted(world: Environment[Any]) -> tuple[Counter[str], Injected]:

@@ -49,7 +49,7 @@ class MemoryDynamoDB:
     )
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._now = now
+        self.now = now
         self._items: dict[str, dict[str, Item]] = {}
         self.journal: list[Commit] = []
 
@@ -160,7 +160,7 @@ class MemoryDynamoDB:
         raise NotImplementedError(request["ReturnValues"])
 
     def _commit(self, writes: Sequence[tuple[tuple[str, str], tuple[str, Mapping[str, Any]]]]) -> None:
-        commit = Commit(self._now(), [], [])
+        commit = Commit(self.now(), [], [])
         for key, (kind, request) in writes:
             match kind:
                 case "Put":

@@ -2,7 +2,8 @@
 
 **0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
 or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. Every
-webhook kind of the ledgers has its line unless no read could be made for it, and no line is there without one. Nothing is parked that time mends.
+webhook kind of the ledgers has its line unless no read could be made for it, and no line is there without one.
+Nothing is parked that time mends.
 
 **0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
@@ -108,8 +109,8 @@ def _closed(world: PayPayWorld) -> None:
 def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
     records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
     entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
-    # A recon notice's event also names its URL and time, because one may be sent again under the same id.
-    named = records | {each.rpartition(":")[0] for each in records if each.startswith("paypay:recon_file:")}
+    # The id of a notification's event ends with a mark of its subject and its day.
+    named = records | {each.rpartition(":")[0] for each in records}
     missing = [heard.event_id for heard in world.heard if heard.event_id not in named]
     hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
     without = {each for each in records if not each.startswith("paypay:recon_file:")} - entries
@@ -126,7 +127,8 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
     possible: dict[str, set[tuple[str, ...]]] = {}
     for body in world.queue.sent:
         event = json.loads(body)
-        if event["kind"] in _LEDGERS:
+        # No recon file lists customer events, so none of them is in a ledger.
+        if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     # Whoever was not read must be missed by recon.

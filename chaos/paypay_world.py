@@ -149,9 +149,9 @@ class PayPayWorld(Environment[Step]):
                     "requestedAt": "1775055600",
                 }
             case "customer":
-                ours = "unrecognised"
+                ours = "account_status"
                 fields = {"notification_id": f"n{self._serial}", "userAuthorizationId": authorization.id}
-        name = _TYPES.get(ours) or f"{kind}.authroization.succeeded"
+        name = "customer.authroization.revoked" if kind == "customer" else _TYPES.get(ours, "payment.completed")
         event_id = f"paypay:{ours}:n{self._serial}"
         heard = Heard(event_id, ours, authorization.id, self.clock.peek())
         return heard, json.dumps({"notification_type": name, **fields})

@@ -10,7 +10,7 @@ from chaos.recon_schedule import CHANGES, SERVICES, Change, Compare, Download, N
 from chaos.schedule import Echo, Fault, Wait, Work
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
-_REACH = {"dynamodb": 60, "transaction": 8, "s3": 20, "sqs": 16, "events": 4, "secrets": 1, "provider": 4, "file": 3}
+_REACH = {"dynamodb": 60, "transaction": 8, "s3": 20, "sqs": 16, "events": 4, "secrets": 1, "provider": 2, "file": 3}
 
 
 def choices(service: str) -> list[tuple[str, str]]:
@@ -22,7 +22,7 @@ def choices(service: str) -> list[tuple[str, str]]:
 
 
 def schedules() -> st.SearchStrategy[ReconSchedule]:
-    """Up to 20 steps, many with a whole day as it mostly is among them, and up to four faults."""
+    """Up to 20 steps, many with a whole day as it mostly is among them, and up to six faults."""
     changes = _changes()
     some = st.lists(_steps(), max_size=5)
     return st.builds(
@@ -34,15 +34,19 @@ def schedules() -> st.SearchStrategy[ReconSchedule]:
         st.sampled_from([True, True, False]),
         some,
         st.booleans(),
-        st.lists(faults(), max_size=4),
+        st.lists(faults(), max_size=6),
     )
 
 
 def faults() -> st.SearchStrategy[Fault]:
-    """One fault at one call: more often at a service that is called more often."""
-    return st.sampled_from([*SERVICES, "dynamodb", "dynamodb", "s3", "sqs", "transaction"]).flatmap(
-        lambda service: fault_at(service, _REACH[service], [*choices(service), ("kill", "before"), ("kill", "after")])
+    """One fault at one call: more often at a service that is called more often; half of them are crashes."""
+    often = [*SERVICES, "dynamodb", "dynamodb", "s3", "sqs", "sqs", "sqs", "transaction", "provider", "provider"]
+    return st.sampled_from(often).flatmap(
+        lambda service: fault_at(service, _REACH[service], [*choices(service), *_CRASHES])
     )
+
+
+_CRASHES = (("kill", "before"), ("kill", "after")) * 5
 
 
 def _changes() -> st.SearchStrategy[Step]:

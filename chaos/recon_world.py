@@ -7,7 +7,6 @@ the sandbox's register, webhooks and files. Simulated: AWS, and the wires betwee
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import MOST_BATCHES, Environment, ViolationError
 from chaos.paypay import RULES
 from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Night, ReconSchedule, Step
-from chaos.replacing import replaced
+from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
 from chaos.sqs import Queue
@@ -109,28 +108,6 @@ def _sandbox() -> tuple[Sandbox, FlaskClient]:
     return made, create_app(made).test_client()
 
 
-class _Inline:
-    """An executor that runs what it is given here and now; a crash ends the whole run."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        """Nothing is kept."""
-
-    def __enter__(self) -> "_Inline":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left to wait for."""
-
-    def submit(self, work: Callable[..., str], *arguments: object) -> Future[str]:
-        """Run it."""
-        done: Future[str] = Future()
-        try:
-            done.set_result(work(*arguments))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-
 class _Shards:
     """The shards of the ledger that these users are in; the others stay empty and cost only time."""
 
@@ -204,7 +181,7 @@ class ReconWorld(Environment[Step]):
         ours = [
             (remote_file, "opened", self._opened),
             (remote_file, "pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]])),
-            (download, "ThreadPoolExecutor", _Inline),
+            (download, "ThreadPoolExecutor", Inline),
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
             # Three users have few events to send; so that a run can die between them, each goes alone.
             (compare, "_SENT_AT_ONCE", 1),

@@ -30,7 +30,6 @@ from rich.progress import Progress
 from honnin.store import Store, authorization_hash
 from honnin.store.restore import Stored
 from honnin.times import utc_text
-from honnin.vexora.event_ids import submission_of
 from honninctl import streams
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, explained
@@ -88,12 +87,12 @@ def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[s
     for each in _watched(live.restore.everything(), advance):
         if each.kind == "certificate" and (each.completed_at is None or each.completed_at >= since):
             users.add(str(each.user_id))
-        elif each.kind == "erased":
+        elif each.kind == "erased" and each.expires_at is None:  # an expired mark was ended by a link
             erased |= each.authorizations
         elif each.kind in ("link", "status"):
             linked |= each.authorizations & ended_by_link
     for user_id in users:
-        footprint = restored.erasure.footprint(user_id, submission_of)
+        footprint = restored.erasure.footprint(user_id)
         erased |= {authorization_hash(each) for each in footprint.authorization_ids}
     return LiveFacts(frozenset(users), frozenset(erased), frozenset(linked))
 

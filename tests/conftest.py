@@ -3,7 +3,9 @@
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 
+import botocore.session
 import pytest
 from aws_lambda_powertools.utilities import parameters
 from hypothesis import settings as hypothesis_settings
@@ -13,6 +15,9 @@ from honnin import aws, config, http_client, observability, sqs_send
 # The same examples on every run: a failure in CI is then a failure on every machine.
 hypothesis_settings.register_profile("honnin", derandomize=True, deadline=None, print_blob=True)
 hypothesis_settings.load_profile("honnin")
+
+# moto gives each test a new session of boto3, which would read the models of the services anew: megabytes of JSON.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @pytest.fixture

@@ -44,9 +44,7 @@ def export(
     NotFoundError
         Neither the table nor the bucket knows the user.
     """
-    from honnin.vexora.event_ids import submission_of
-
-    footprint = deployment.store.erasure.footprint(user_id, submission_of, expired=False)
+    footprint = deployment.store.erasure.footprint(user_id, expired=False)
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
@@ -77,10 +75,10 @@ def _of_table(
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
-    submissions = filter(None, map(store.submissions.get, footprint.submission_ids))
+    submissions = filter(None, map(store.submissions.get, _submission_ids(footprint)))
     until = now.astimezone(UTC).isoformat()
     return {
-        "statuses": [_status(each) for each in footprint.statuses],
+        "statuses": [_status(each, footprint) for each in footprint.statuses],
         "link": next((each for each in links if each["userAuthorizationId"] in current), None),
         "formerLinks": [each for each in links if each["userAuthorizationId"] not in current],
         "submissions": sorted(map(submission_json, submissions), key=lambda each: str(each["submittedAt"])),
@@ -93,7 +91,17 @@ def _of_table(
     }
 
 
-def _status(status: "UserStatus") -> dict[str, Any]:
+def _submission_ids(footprint: "Footprint") -> list[str]:
+    """Those that the user has or had, and those that only the timeline still names."""
+    from honnin.vexora.event_ids import submission_of
+
+    told = [submission_of(str(each["provider"]), str(each["event_id"])) for each in footprint.entries]
+    return list(filter(None, dict.fromkeys((*footprint.submission_ids, *told))))
+
+
+def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
+    left = [each for each in footprint.former if each.name not in footprint.present]
+    former = [each.name for each in left if each.provider == status.provider]
     return {
         "provider": status.provider,
         "status": status.status,
@@ -104,12 +112,12 @@ def _status(status: "UserStatus") -> dict[str, Any]:
         "answers": list(status.answers),
         "version": status.version,
         "submissionId": status.submission_id,
-        "formerSubmissionIds": list(status.former_submission_ids),
+        "formerSubmissionIds": former if status.provider != _PAYPAY else [],
         "submittedAt": status.submitted_at,
         "staleAt": status.stale_at,
         "reason": status.reason,
         "userAuthorizationId": status.user_authorization_id,
-        "formerUserAuthorizationIds": list(status.former_authorization_ids),
+        "formerUserAuthorizationIds": former if status.provider == _PAYPAY else [],
         "scopes": list(status.scopes),
         "codeId": status.code_id,
     }

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from honnin import secret_store, worker
+from honnin import aws, event_queue, secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
 from honnin.event import Event
@@ -22,6 +22,7 @@ from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.client import VexoraClient
+from honnin.webhook import SEVERAL
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
@@ -31,12 +32,24 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         event,
         context,
         parse=Event.from_json,
-        process=_processor().process,
+        process=_process,
         queue=_queue(event),
         count_failure=_store().events.count_failure,
     )
     _processor().end_batch()
     return answer
+
+
+def _process(event: Event) -> None:
+    if event.kind == SEVERAL:
+        event_queue.send_split(
+            event,
+            events_url=settings().event_queue_url,
+            recon_notices_url=settings().recon_notice_queue_url,
+            client=aws.sqs(),
+        )
+    else:
+        _processor().process(event)
 
 
 @cache
@@ -45,6 +58,7 @@ def _store() -> Store:
         settings().state_table,
         timeline_days=settings().timeline_retention_days,
         verified_needs=settings().verified_needs,
+        waiting_days=settings().waiting_event_days,
         now=_now,
     )
 

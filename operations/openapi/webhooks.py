@@ -15,8 +15,8 @@ _AUTHORIZATION_ID = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 _NOTIFICATION_ID = "evt_aXnbdeFt2Ke"
 _SUBMISSION_ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
 _NOTIFICATION_ID_SCHEMA: Json = {
-    "description": "Names the notification; without one, equal bytes are the same notification",
-    "anyOf": [{"type": "string", "maxLength": 128}, {"type": "null"}],
+    "description": "Names the notification, for its subject and the day in Japan; without a usable one (1 to 128 "
+    "characters, or a number), equal bytes are the same notification",
 }
 _KIB = webhook.MAX_BODY_BYTES // 1024
 
@@ -56,22 +56,42 @@ def schemas() -> Json:
     """`PayPayNotification`, its kinds, and `VexoraResult`."""
     return {
         "PayPayNotification": {
-            "description": "What it is about is decided by `notification_type`, not by the URL: each URL takes all.",
+            "description": "What it is about is decided by `notification_type`, not by the URL: each URL takes all. "
+            "An array is its elements.",
             "anyOf": [
                 {"$ref": "#/components/schemas/PayPayUserEvent"},
+                {"$ref": "#/components/schemas/PayPayCustomerEvent"},
                 {"$ref": "#/components/schemas/PayPayReconFile"},
                 {"$ref": "#/components/schemas/PayPayOtherEvent"},
+                {"type": "array", "items": {"$ref": "#/components/schemas/PayPayNotification"}},
             ],
         },
         "PayPayUserEvent": {
             "type": "object",
-            "description": "Something about a user has changed. It carries no values: they are read back, signed.",
+            "description": "Something about a user has changed. It carries no values: they are read back, signed. The "
+            "names may be in camelCase, and an id may be a number.",
             "properties": {
                 "notification_type": {"enum": [_TYPES[kind] for kind in ("kyc", "risk", "account_status")]},
                 "notification_id": _NOTIFICATION_ID_SCHEMA,
-                "user_authorization_id": _text(64),
+                "user_authorization_id": _id(64),
             },
             "required": ["notification_type", "user_authorization_id"],
+        },
+        "PayPayCustomerEvent": {
+            "type": "object",
+            "description": "The user's link was made, refused or ended, for example in the PayPay app. The "
+            "authorization is read back, signed.",
+            "properties": {
+                "notification_type": {
+                    "description": "In PayPay's own spelling or in the right one",
+                    "type": "string",
+                    "pattern": "^customer[.]auth(ro|or)ization[.].+$",
+                    "maxLength": 128,
+                },
+                "notification_id": _NOTIFICATION_ID_SCHEMA,
+                "userAuthorizationId": _id(64),
+            },
+            "required": ["notification_type", "userAuthorizationId"],
         },
         "PayPayReconFile": {
             "type": "object",
@@ -82,24 +102,15 @@ def schemas() -> Json:
                 "fileType": _text(128),
                 "path": _text(4096) | {"description": "The URL of the file"},
                 "requestedAt": {
-                    "description": "Epoch time in seconds or milliseconds",
-                    "anyOf": [
-                        {"type": "string", "pattern": "^([0-9]{10}|[0-9]{13})$"},
-                        {"type": "integer", "minimum": 10**9, "maximum": 10**10 - 1},
-                        {"type": "integer", "minimum": 10**12, "maximum": 10**13 - 1},
-                    ],
+                    "description": "Epoch time in seconds or milliseconds, as a text or a number. Without one that can "
+                    "be read, the moment at which the notification is processed",
                 },
             },
-            "required": ["notification_type", "fileType", "path", "requestedAt"],
+            "required": ["notification_type", "fileType", "path"],
         },
         "PayPayOtherEvent": {
-            "type": "object",
-            "description": "Any other type: acknowledged, kept and counted.",
-            "properties": {
-                "notification_type": _text(128) | {"not": {"enum": list(webhook.PAYPAY_KINDS)}},
-                "notification_id": _NOTIFICATION_ID_SCHEMA,
-            },
-            "required": ["notification_type"],
+            "description": "Any other JSON value: acknowledged, counted, and kept as the SHA-256 of the body. If it "
+            "names a user, it is on the user's timeline.",
         },
         "VexoraResult": {
             "type": "object",
@@ -114,7 +125,7 @@ def responses() -> Json:
     """The plain answers of the ack path."""
     return {
         "Acknowledged": _plain("It is on the queue.", "OK"),
-        "Unreadable": _plain(f"The shape is wrong, or the body is larger than {_KIB} KiB.", "the body is not UTF-8"),
+        "Unreadable": _plain(f"It is no JSON, or the body is larger than {_KIB} KiB.", "the body is not JSON"),
         "Refused": {
             "description": "The source address is not on the list, or the token is wrong.",
             "content": _text_content("this address may not call here") | problems.gateway_content(403),
@@ -219,6 +230,10 @@ def _text_content(example: str) -> Json:
 def _path_parameter(name: str, pattern: str, example: str) -> Json:
     schema = {"type": "string", "pattern": pattern}
     return {"name": name, "in": "path", "required": True, "schema": schema, "example": example}
+
+
+def _id(longest: int) -> Json:
+    return {"anyOf": [_text(longest), {"type": "number"}]}
 
 
 def _text(longest: int) -> Json:

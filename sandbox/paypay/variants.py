@@ -60,7 +60,18 @@ def claims(known: dict[str, object], dice: Dice) -> dict[str, object]:
 def notification(fields: Mapping[str, object], dice: Dice, json_type: str) -> tuple[bytes, str]:
     """Return the body of a notification, and its content type ("" for none): the document names none."""
     content_type = other_type(dice.variant("webhook_type"), may_be_text=True)
-    return written(fields, dice), json_type if content_type is None else content_type
+    shown: object = fields
+    match dice.variant("webhook_shape"):
+        case "array":
+            shown = [fields, fields]
+        case "camel_case":
+            shown = {_camel_case(name): value for name, value in fields.items()}
+    return written(shown, dice), json_type if content_type is None else content_type
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.capitalize() for each in others)
 
 
 def _change(

@@ -12,10 +12,20 @@ def objects(call: Recorder) -> None:
     call("put_object", Key="contract/a", Body=b"one", ContentType="application/json")
     call("get_object", Key="contract/a")
     call("head_object", Key="contract/a")
+    _facts(call, "contract/a")
     call("put_object", Key="contract/a", Body=b"two")
+    _facts(call, "contract/a")
+    listed = call.client.list_objects_v2(Bucket=call.target, Prefix="contract/a")["Contents"]
+    call.answers.append(("objects", [(each["Key"], each["ETag"]) for each in listed]))
     call("get_object", Key="contract/a")
     call("get_object", Key="contract/absent")
     call("head_object", Key="contract/absent")
+
+
+def _facts(call: Recorder, key: str) -> None:
+    """What S3 tells of an object without its body."""
+    answer = call.client.head_object(Bucket=call.target, Key=key)
+    call.answers.append(("facts", [answer[name] for name in ("ContentType", "ContentLength", "ETag")]))
 
 
 def never_over_another(call: Recorder) -> None:
@@ -37,6 +47,10 @@ def versions(call: Recorder) -> None:
     call("delete_object", Key="contract/v/2")
     found = _listed(call)
     objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+    for each in (each for each in found if each["what"] == "Versions"):
+        call.answers.append(
+            ("version", call("get_object", **{name: each[name] for name in ("Key", "VersionId")})["Body"])
+        )
     call("delete_objects", Delete={"Objects": objects, "Quiet": True})
     _listed(call)
     call("get_object", Key="contract/v/1")
@@ -48,7 +62,9 @@ def _listed(call: Recorder) -> list[Any]:
     found: list[Any] = []
     for page in call.client.get_paginator("list_object_versions").paginate(Bucket=call.target, Prefix="contract/v/"):
         found += [{**each, "what": name} for name in ("Versions", "DeleteMarkers") for each in page.get(name, [])]
-    call.answers.append(("listed", sorted((each["Key"], each["what"], each["IsLatest"]) for each in found)))
+    call.answers.append(
+        ("listed", sorted((each["Key"], each["what"], each["IsLatest"], each.get("Size")) for each in found))
+    )
     return found
 
 
@@ -61,6 +77,8 @@ def uploads_in_parts(call: Recorder) -> None:
     call("complete_multipart_upload", **upload, **done, IfNoneMatch="*")
     size = len(call.client.get_object(Bucket=call.target, Key="contract/parts")["Body"].read())
     call.answers.append(("size", size))
+    _facts(call, "contract/parts")
+    call.answers.append(("open", call.client.list_multipart_uploads(Bucket=call.target).get("Uploads", [])))
 
 
 def _begun(call: Recorder, key: str) -> str:

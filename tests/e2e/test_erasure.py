@@ -278,7 +278,7 @@ def test_without_a_permission_it_fails_and_with_it_it_is_completed(stack: Stack,
     press_allow(account_link(stack, user_id))
     assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").status_code == 200
 
-    with without(stack, "KycStatusFunction", action):
+    with without(stack, "ErasureFunction", action):
         assert erase(stack, user_id).status_code >= 500
 
     certificate: dict[str, Any] = erase(stack, user_id).json()

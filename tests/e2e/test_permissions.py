@@ -57,27 +57,31 @@ def test_a_function_that_lacks_a_permission_fails(stack: Stack) -> None:
 
 # What each role may do, and by leaving it out, what it may not.
 _MAY: dict[str, set[str]] = {
-    "VexoraSubmissionFunction": {"read table", "publish", "read provider secret", "read callback key"},
+    "VexoraSubmissionFunction": {"read table", "write table", "publish", "read provider secret", "read callback key"},
     "VexoraResultWebhookFunction": {"send event", "read provider secret", "read callback key"},
-    "PayPayAccountLinkFunction": {"read table", "publish", "read provider secret"},
-    "PayPayKycFunction": {"read table", "write vault", "publish", "read provider secret"},
+    "PayPayAccountLinkFunction": {"read table", "write table", "publish", "read provider secret"},
+    "PayPayKycFunction": {"read table", "write table", "write vault", "publish", "read provider secret"},
     "PayPayKycWebhookFunction": {"send event", "send notice"},
     "PayPayRiskWebhookFunction": {"send event", "send notice"},
     "PayPayAccountStatusWebhookFunction": {"send event", "send notice"},
     "PayPayReconWebhookFunction": {"send event", "send notice"},
     "EventProcessorFunction": {
         "read table",
+        "write table",
         "write vault",
         "delete from vault",
         "publish",
         "read provider secret",
         "receive event",
         "receive notice",
+        "send event",
+        "send notice",
         "park event",
     },
-    "VexoraStatusPollFunction": {"send event", "publish"},
+    "VexoraStatusPollFunction": {"write table", "send event", "publish"},
     "ReconDownloadFunction": {
         "read table",
+        "write table",
         "read provider secret",
         "read recon file",
         "write recon file",
@@ -86,6 +90,7 @@ _MAY: dict[str, set[str]] = {
     },
     "ReconCompareFunction": {
         "read table",
+        "write table",
         "send event",
         "publish",
         "read provider secret",
@@ -95,8 +100,15 @@ _MAY: dict[str, set[str]] = {
         "list recon",
         "tell people",
     },
-    "ReconDeadlineFunction": {"read table", "read provider secret", "tell people"},
-    "KycStatusFunction": {"read table", "send event", "read provider secret", "delete from vault"},
+    "ReconDeadlineFunction": {"read table", "write table", "read provider secret", "tell people"},
+    "KycStatusFunction": {"read table"},
+    "ErasureFunction": {
+        "write table",
+        "delete from table",
+        "send event",
+        "read provider secret",
+        "delete from vault",
+    },
 }
 
 
@@ -110,6 +122,10 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
     key = {"pk": {"S": "PROBE"}, "sk": {"S": "PROBE"}}
     return {
         "read table": lambda c: c("dynamodb").get_item(TableName=table, Key=key),
+        "write table": lambda c: c("dynamodb").update_item(
+            TableName=table, Key=key, UpdateExpression="SET a = :a", ExpressionAttributeValues={":a": {"S": "probe"}}
+        ),
+        "delete from table": lambda c: c("dynamodb").delete_item(TableName=table, Key=key),
         "scan table": lambda c: c("dynamodb").scan(TableName=table, Limit=1),
         "read vault": lambda c: c("s3").get_object(Bucket=bucket, Key="paypay/probe"),
         "list vault": lambda c: c("s3").list_objects_v2(Bucket=bucket),

@@ -3,7 +3,7 @@
 A test module holds tests only; whatever two of them need is here (`tests/unit/test_tests.py`).
 """
 
-from tests.fakes.aws import FakeBus, FakeLambdaContext, FakeQueue, FakeQueueClient, FakeSecrets, FakeTopic, dynamodb, s3
+from tests.fakes.aws import FakeBus, FakeLambdaContext, FakeQueue, FakeQueueClient, FakeSecrets, FakeTopic
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.loopback import FileServer, LoopbackServer, Received, Reply
 from tests.fakes.vexora import FakeCredentials, FakeVexora
@@ -23,6 +23,4 @@ __all__ = [
     "LoopbackServer",
     "Received",
     "Reply",
-    "dynamodb",
-    "s3",
 ]

@@ -2,10 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -13,26 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import worker
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
-
-
-# Making a client takes longer than most tests, and moto's state is not in it: one for all tests of a process.
-
-
-@cache
-def dynamodb() -> "DynamoDBClient":
-    """A client for moto's DynamoDB."""
-    return boto3.client("dynamodb")
-
-
-@cache
-def s3() -> "S3Client":
-    """A client for moto's S3."""
-    return boto3.client("s3")
 
 
 class FakeLambdaContext(LambdaContext):

@@ -23,12 +23,13 @@ from honnin.store import (
     UserStatus,
 )
 from honnin.times import utc_text
-from honnin.vexora.event_ids import submission_of
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
 from tests.fakes.paypay_user import paypay_user
 from tests.tables import create_table, template
+
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 
 SINCE = datetime.fromisoformat("2026-11-20T03:00:00Z")
 BEFORE = utc_text(SINCE - timedelta(days=2))
@@ -104,10 +105,11 @@ class Tables:
         """An erasure, as far as the table goes."""
         certificate = Certificate(f"certificate-{user_id}", user_id, at)
         self.live.erasure.begin(certificate)
-        assert self.live.erasure.forget(
-            self.live.erasure.footprint(user_id, submission_of), certificate, lambda _: [], FILE_TYPES
-        )
+        footprint = self.live.erasure.footprint(user_id)
+        statuses = self.live.erasure.forget(footprint, certificate, lambda _: [], FILE_TYPES)
+        assert statuses is not None
         if completed:
+            assert self.live.erasure.settle(certificate, statuses, at)
             self.live.erasure.end(certificate, at)
 
     def _scan(self, table: str) -> list[Any]:
@@ -115,7 +117,7 @@ class Tables:
 
 
 @pytest.fixture
-def tables() -> Iterator[Tables]:
+def tables(aws_environment: None) -> Iterator[Tables]:
     with mock_aws():
         yield Tables()
 
@@ -209,10 +211,17 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
 
     outcome = tables.bring_back()
 
-    assert [key for each in authorizations for key in _naming(tables, each)] == []
-    assert tables.live.users.statuses("user-1") == []
+    left = {key for each in authorizations for key in _naming(tables, each)}
+    if completed:
+        assert tables.live.users.statuses("user-1") == []
+        assert not left
+    else:
+        # What the repeat of the erasure goes on by.
+        assert {sk.partition("#")[0] for pk, sk in left if pk == "USER#user-1"} == {"STATUS", "FORMER"}
+        assert {pk for pk, _ in left} == {"USER#user-1"}
     assert tables.named_keys() == erased
-    assert set(outcome.left_out) == {"of users erased since"}
+    # What waited was moved to the timeline before the restore, and had ended.
+    assert set(outcome.left_out) == {"of users erased since", "expired since"}
 
 
 def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(tables: Tables) -> None:
@@ -283,8 +292,8 @@ def test_a_mark_comes_back_unless_its_authorization_is_linked_again(tables: Tabl
     tables.restore()
     tables.link("user-1", "auth-1", AFTER)  # which takes the mark away
     assert not tables.live.erasure.is_erased("auth-1")
-    [lost] = [key for key in tables.named_keys() if key[0].startswith("ERASED#")]
-    tables.lose(lost)
+    # One is lost; the other has ended, and DynamoDB has deleted it.
+    tables.lose(*(key for key in tables.named_keys() if key[0].startswith("ERASED#")))
 
     outcome = tables.bring_back()
 
@@ -310,7 +319,8 @@ def test_what_waited_for_a_link_stays_on_the_timeline_alone(tables: Tables) -> N
     tables.wait("auth-2", "paypay:kyc:evt-2")
     tables.restore()
     tables.link("user-1", "auth-1", AFTER)
-    tables.lose(("PAYPAY#auth-2", f"AT#{BEFORE}#paypay:kyc:evt-2"))
+    # One is lost; the other has ended with the link, and DynamoDB has deleted it.
+    tables.lose(*((f"PAYPAY#auth-{each}", f"AT#{BEFORE}#paypay:kyc:evt-{each}") for each in (1, 2)))
 
     outcome = tables.bring_back()
 

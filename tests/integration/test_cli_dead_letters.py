@@ -14,6 +14,8 @@ from honninctl import redrive as mover
 from honninctl.dead_letters import OUTPUTS, Queue
 from tests.fakes.cli import FakeDeployment, run
 
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
+
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 

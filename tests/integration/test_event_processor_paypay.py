@@ -1,5 +1,6 @@
 """PayPay's notifications from the webhook to the table, the vault and the bus, read back from the sandbox."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -56,7 +57,7 @@ class Bench:
         return linked
 
     def notify(self, kind: str, linked: str, **fields: str) -> str:
-        """One webhook of PayPay's; returns the event's id."""
+        """One webhook of PayPay's; returns the event's id up to the mark of subject and day."""
         self._serial += 1
         event = sample(f"paypay_{kind}_webhook")
         body = {
@@ -136,7 +137,7 @@ def test_a_kyc_event_leads_to_the_read_that_fits_the_link(bench: Bench, scopes: 
     assert bench.calls() == {endpoint: 1}
     assert (bench.status().status, bench.status().provider_status) == ("VERIFIED", "SUCCESS")
     entry = bench.newest()
-    assert (entry.event_id, entry.what, entry.cause) == (event_id, "kyc_read", "webhook")
+    assert (entry.event_id.rpartition(":")[0], entry.what, entry.cause) == (event_id, "kyc_read", "webhook")
     assert entry.detail["product"] == endpoint
     assert entry.detail["requestId"].startswith("OPA")
     kept = bench.stack.s3.get_object(Bucket="personal-data", Key=entry.detail["snapshot"])["Body"].read()
@@ -153,7 +154,8 @@ def test_the_sample_event_of_nobody_is_kept(bench: Bench) -> None:
     assert bench.process() == []
     subject = json.loads(sample("paypay_kyc_webhook")["body"])["user_authorization_id"]
     [item] = [item for item in bench.stack.items() if item["pk"] == f"PAYPAY#{subject}"]
-    assert (item["what"], item["event_id"]) == ("unknown_user", "paypay:kyc:evt_aXnbdeFt2Ke")
+    assert item["what"] == "unknown_user"
+    assert item["event_id"].startswith("paypay:kyc:evt_aXnbdeFt2Ke:")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_what_came_before_the_link_is_attached_by_it_once(bench: Bench, capsys: 
     bench.merchant.come_back(location)
     bench.merchant.come_back(location)  # redirects are known to come twice
 
-    entries = [entry.event_id for entry in bench.stack.store.users.timeline(USER, 50)[0]]
+    entries = [entry.event_id.rpartition(":")[0] for entry in bench.stack.store.users.timeline(USER, 50)[0]]
     assert [entries.count(each) for each in ids] == [1, 1]
     waiting = [item["sk"] for item in bench.stack.items() if item["pk"] == f"PAYPAY#{granted.id}"]
     assert waiting == ["LINK"]
@@ -277,21 +279,71 @@ def test_an_unrecognised_type_is_on_the_timeline_of_its_user(
 ) -> None:
     linked = bench.link(PASSPORT)
     before = bench.status()
-    body = {"notification_type": "customer.authroization.succeeded", "notification_id": "n-1", field: linked}
+    body = {"notification_type": "payment.completed", "notification_id": "n-1", field: linked}
     assert bench.hooks["kyc"](sample("paypay_kyc_webhook") | {"body": json.dumps(body)})["body"] == "OK"
     assert bench.process() == []
     entry = bench.newest()
-    assert (entry.what, entry.detail["type"]) == ("unrecognised_notification", "customer.authroization.succeeded")
+    assert (entry.what, entry.detail["type"]) == ("unrecognised_notification", "payment.completed")
     assert (bench.status().status, bench.calls()) == (before.status, {})
     assert "NotificationUnrecognised" in metrics(capsys)
 
 
-def test_an_unrecognised_type_of_nobody_is_kept(bench: Bench) -> None:
-    body = {"notification_type": "payment.completed", "notification_id": "n-1"}
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"notification_type": "payment.completed"}',
+        '"text"',
+        "123",
+        "null",
+        "[]",
+        "{}",
+        '{"who": "見本 花子"}',
+        "[" * 60_000,
+    ],
+    ids=lambda body: body[:20],
+)
+def test_what_names_no_event_is_kept_as_its_hash_and_counted(
+    bench: Bench, body: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.hooks["kyc"](sample("paypay_kyc_webhook") | {"body": body})["body"] == "OK"
+    assert bench.process() == []
+    assert "NotificationUnrecognised" in metrics(capsys)
+    [item] = [item for item in bench.stack.items() if item["pk"].startswith("PAYPAY#")]
+    assert item["what"] == "unrecognised_notification"
+    said = {"type": "payment.completed"} if "payment" in body else {}
+    assert item["detail"] == {"sha256": hashlib.sha256(body.encode()).hexdigest(), **said}
+
+
+@pytest.mark.parametrize("spelling", ["authroization", "authorization", "Authroization"])
+@pytest.mark.parametrize("field", ["user_authorization_id", "userAuthorizationId"])
+def test_a_link_that_the_user_ends_in_the_app_is_read_and_ended(bench: Bench, spelling: str, field: str) -> None:
+    linked = bench.link(PASSPORT)
+    bench.told("kyc", linked)
+    assert bench.status().status == "VERIFIED"
+    [link] = bench.box.paypay.register.user(USER).authorizations
+    link.unlinked = True
+    body = {"notification_type": f"customer.{spelling}.revoked", "notification_id": "n-1", field: linked}
     assert bench.hooks["kyc"](sample("paypay_kyc_webhook") | {"body": json.dumps(body)})["body"] == "OK"
     assert bench.process() == []
-    [item] = [item for item in bench.stack.items() if item["pk"].startswith("PAYPAY#")]
-    assert (item["what"], item["detail"]) == ("unrecognised_notification", {"type": "payment.completed"})
+    assert bench.newest().what == "account_read"
+    assert bench.newest().detail["type"] == f"customer.{spelling}.revoked"
+    assert bench.status().status == "INACTIVE"
+    # No recon file lists it: the ledger, which is compared with one, does not hold it.
+    assert not [item for item in bench.stack.items() if item["pk"].startswith("LEDGER#account_status")]
+
+
+def test_an_array_of_notifications_is_each_of_them(bench: Bench) -> None:
+    linked = [bench.link(PASSPORT, user_id) for user_id in ("user-1", "user-2")]
+    one = {"notification_type": "kyc_passport.kyc_info.updated", "notification_id": "same"}
+    body = [one | {"user_authorization_id": each} for each in linked for _ in range(2)] + ["text"]
+    assert bench.hooks["kyc"](sample("paypay_kyc_webhook") | {"body": json.dumps(body)})["body"] == "OK"
+    assert bench.process() == []  # the array
+    assert bench.process() == []  # its notifications
+    for user_id in ("user-1", "user-2"):
+        assert bench.status(user_id).status == "VERIFIED"
+        whats = [entry.what for entry in bench.stack.store.users.timeline(user_id, 50)[0]]
+        assert whats.count("kyc_read") == 1
+    assert [item["what"] for item in bench.stack.items() if item["pk"] == "PAYPAY#-"] == ["unrecognised_notification"]
 
 
 # Once
@@ -304,7 +356,7 @@ def test_a_duplicate_notification_has_no_second_effect(bench: Bench) -> None:
         bench.notify("kyc", linked, notification_id="same")
         assert bench.process() == []
     assert bench.calls() == {"kyc_passport": 1}
-    entries = [entry.event_id for entry in bench.stack.store.users.timeline(USER, 50)[0]]
+    entries = [entry.event_id.rpartition(":")[0] for entry in bench.stack.store.users.timeline(USER, 50)[0]]
     assert entries.count("paypay:kyc:same") == 1
     assert len(bench.stack.published()) == 1
 

@@ -14,7 +14,7 @@ FUNCTIONS = {
     "user": "kyc_status",
     "timeline": "kyc_status",
     "custom_domain": "kyc_status",
-    "erasure": "kyc_status",
+    "erasure": "erasure",
     "submission": "vexora_submission",
 }
 

@@ -12,6 +12,8 @@ from honnin.errors import ConflictError, NotSentError
 from honnin.idempotency import Idempotency
 from tests.fakes import FakeLambdaContext
 
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
+
 TABLE = "IdempotencyTable"
 THROTTLED = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow"}}, "PutItem")
 OUT_OF_REACH = EndpointConnectionError(endpoint_url="https://dynamodb")
@@ -73,7 +75,7 @@ def test_after_the_work_its_answer_counts(idempotency: Idempotency, monkeypatch:
 
 def test_after_the_work_its_error_counts(idempotency: Idempotency, monkeypatch: pytest.MonkeyPatch) -> None:
     not_sent = NotSentError("vexora", "no connection")
-    fail(monkeypatch, idempotency, "delete_item", THROTTLED)
+    fail(monkeypatch, idempotency, "update_item", THROTTLED)
     with pytest.raises(NotSentError) as caught:
         idempotency.once("key", "{}", work([], not_sent))
     assert caught.value is not_sent

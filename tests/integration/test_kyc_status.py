@@ -287,11 +287,10 @@ def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(stack: D
     other = stack.store.users.status("user-0002", "paypay") or pytest.fail("no status")
     recon.arrive(recon.listing(linked, LINKED, other.user_authorization_id or ""))
     recon.compare()
-    path = "/users/user-0001/personal-data"
-    request = sample("kyc_status") | {"httpMethod": "DELETE", "path": path, "resource": path}
-    assert function(request)["statusCode"] == 200
-    second = json.loads(json.dumps(request).replace("user-0001", "user-0002"))
-    assert function(second)["statusCode"] == 200
+    erasure = stack.function("erasure")
+    assert erasure(sample("erasure"))["statusCode"] == 200
+    second = json.loads(json.dumps(sample("erasure")).replace("user-0001", "user-0002"))
+    assert erasure(second)["statusCode"] == 200
 
     _, body = report(function, recon.day)
 

@@ -1,7 +1,9 @@
 """PayPay's recon file notices: from the webhook to the announced file in the table."""
 
+import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -177,15 +179,33 @@ def test_a_type_that_is_not_enabled_is_acknowledged_and_ignored(
     assert "url" not in file
 
 
-@pytest.mark.parametrize("field", ["fileType", "path", "requestedAt"])
-def test_without_a_field_it_is_400(stack: Deployment, webhook: Function, field: str) -> None:
+@pytest.mark.parametrize("field", ["fileType", "path"])
+def test_a_notice_that_names_no_file_is_kept_as_its_hash(stack: Deployment, webhook: Function, field: str) -> None:
     event = sample("paypay_recon_webhook")
     body = json.loads(event["body"])
     del body[field]
     answer = webhook(event | {"body": json.dumps(body)})
-    assert answer["statusCode"] == 400
-    assert field in answer["body"]
-    assert stack.receive("ReconNoticeQueue") == []
+    assert answer["statusCode"] == 200
+    assert stack.process(stack.function("event_processor")) == []
+    assert announced(stack) == []
+    [item] = [item for item in stack.items() if item["pk"] == "PAYPAY#-"]
+    assert item["detail"] == {
+        "type": "file.created",
+        "sha256": hashlib.sha256(json.dumps(body).encode()).hexdigest(),
+    }
+
+
+@pytest.mark.parametrize("given", [None, "", "now", "2026-04-01T12:00:00+09:00", [1775012400], 10**30])
+def test_a_notice_without_a_readable_time_is_taken_as_requested_now(
+    stack: Deployment, webhook: Function, given: object
+) -> None:
+    event = sample("paypay_recon_webhook")
+    body = json.loads(event["body"]) | {"requestedAt": given}
+    before = datetime.now(UTC)
+    assert webhook(event | {"body": json.dumps(body)})["statusCode"] == 200
+    assert stack.process(stack.function("event_processor")) == []
+    [file] = announced(stack)
+    assert datetime.fromisoformat(file["requested_at"]) >= before.replace(microsecond=0)
 
 
 def test_a_recon_notice_leaves_no_line_in_a_ledger(stack: Deployment, webhook: Function) -> None:

@@ -929,9 +929,7 @@ def test_an_erased_user_is_not_read_again_for_being_in_a_file(
 ) -> None:
     Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
     linked = (stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")).user_authorization_id or ""
-    path = "/users/user-0001/personal-data"
-    request = sample("kyc_status") | {"httpMethod": "DELETE", "path": path, "resource": path}
-    assert stack.function("kyc_status")(request)["statusCode"] == 200
+    assert stack.function("erasure")(sample("erasure"))["statusCode"] == 200
     stack.drain("EventQueue")
     recon.arrive(recon.listing(linked, A))
 

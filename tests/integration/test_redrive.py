@@ -23,6 +23,8 @@ from tests.tables import TEMPLATE
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
+
 
 MAKEFILE = TEMPLATE.parent / "Makefile"
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
-from honnin import read_side
+from honnin import users_api
 from honnin.errors import (
     ConflictError,
     EventNotReadyError,
@@ -29,7 +28,8 @@ from honnin.times import utc_text
 from honnin.vexora.models import Reading
 from honnin.vexora.poll import poll
 from honnin.vexora.submission import Submissions
-from tests.fakes import FakeBus, FakeClock, FakeVexora, dynamodb
+from tests.fakes import FakeBus, FakeClock, FakeVexora
+from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 USER = "user-1"
@@ -45,7 +45,7 @@ UNCLEAR = [NO_ANSWER, DOWN, RateLimitedError("vexora", "429"), NotUnderstoodErro
 
 
 class World:
-    """A table on moto, Vexora as a fake, and the code under test over them."""
+    """A table in memory, Vexora as a fake, and the code under test over them."""
 
     def __init__(self) -> None:
         self.store = Store(create_table(dynamodb(), "StateTable"), dynamodb())
@@ -127,7 +127,7 @@ class World:
     @property
     def view(self) -> dict[str, Any]:
         """The user as the API shows it."""
-        shown = read_side.user(self.store, USER, self.clock.now, VerifiedNeeds.ANY)
+        shown = users_api.user(self.store, USER, self.clock.now, VerifiedNeeds.ANY)
         found: dict[str, Any] = shown.model_dump(by_alias=True)["providers"]["vexora"]
         return found
 
@@ -138,7 +138,7 @@ class World:
 
 @pytest.fixture
 def world(aws_environment: None) -> Iterator[World]:
-    with mock_aws():
+    with memory_aws():
         yield World()
 
 

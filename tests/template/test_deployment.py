@@ -25,13 +25,16 @@ from tests.template.transformed import (
 )
 
 CANARY = ("Canary", "Canary10Percent10Minutes")
-MERCHANT = {logical_id(each) for each in ("vexora_submission", "paypay_account_link", "paypay_kyc", "kyc_status")}
+READ_SIDE = logical_id("kyc_status")
+# Of the merchant API, those that write.
+WRITING = {logical_id(each) for each in ("vexora_submission", "paypay_account_link", "paypay_kyc", "erasure")}
+MERCHANT = WRITING | {READ_SIDE}
 PAYPAY_WEBHOOKS = {logical_id(f"paypay_{each}_webhook") for each in ("kyc", "risk", "account_status", "recon")}
 WEBHOOKS = PAYPAY_WEBHOOKS | {logical_id("vexora_result_webhook")}
 PROCESSOR = logical_id("event_processor")
 ALIASED = MERCHANT | WEBHOOKS | {PROCESSOR}
-# What calls a provider. kyc_status unlinks when a person is erased.
-OUTBOUND = MERCHANT | {PROCESSOR, logical_id("recon_download")}
+# What calls a provider. An erasure unlinks.
+OUTBOUND = WRITING | {PROCESSOR, logical_id("recon_download")}
 
 
 def _properties(kind: str, name: str, *parameters: tuple[str, str]) -> dict[str, Any]:
@@ -332,7 +335,7 @@ def test_who_writes_timelines_knows_how_long_they_are_kept() -> None:
         for name, each in source_functions().items()
         if each["Environment"]["Variables"].get("TIMELINE_RETENTION_DAYS") == {"Ref": "TimelineRetentionDays"}
     }
-    assert told == MERCHANT | {PROCESSOR}
+    assert told == WRITING | {PROCESSOR}
 
 
 # --- the values of parameters ---

@@ -36,7 +36,8 @@ def test_folders_are_resources() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_folder_has_a_sample_event_and_a_test(folder: str) -> None:
     assert (ROOT / "events" / f"{folder}.json").is_file()
-    assert (ROOT / "tests" / "integration" / f"test_{folder}.py").is_file()
+    tests = (ROOT / "tests" / "integration").glob("test_*.py")
+    assert any(f'"{folder}"' in each.read_text(encoding="utf-8") for each in tests), "no integration test runs it"
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::Lambda::Function")))
@@ -106,6 +107,32 @@ def test_each_webhook_of_paypay_knows_both_queues_and_may_send_to_them(folder: s
 
     assert known == {"EVENT_QUEUE_URL": "EventQueue", "RECON_NOTICE_QUEUE_URL": "ReconNoticeQueue"}
     assert sorted(may) == ["EventQueue", "ReconNoticeQueue"]
+
+
+def _allowed_by(name: str) -> set[str]:
+    """The actions that a function's role allows."""
+    found = [each for role, each in statements() if role == f"{name}Role" and each["Effect"] == "Allow"]
+    assert found, name
+    actions = [[each["Action"]] if isinstance(each["Action"], str) else each["Action"] for each in found]
+    return {action for some in actions for action in some}
+
+
+def test_of_the_merchant_api_erasure_alone_may_delete() -> None:
+    body = str(resources("AWS::ApiGateway::RestApi")["MerchantApi"]["Properties"]["Body"])
+    called = {each.removesuffix("Aliaslive") for each in re.findall(r"functions/\$\{(\w+)\}/invocations", body)}
+    assert len(called) == 5
+    deleting = {name for name in called if any("Delete" in action for action in _allowed_by(name))}
+    assert deleting == {logical_id("erasure")}
+    assert "dynamodb:BatchWriteItem" not in set().union(*map(_allowed_by, called - deleting)), "it deletes, too"
+
+
+def test_the_read_side_may_only_read() -> None:
+    assert _allowed_by(logical_id("kyc_status")) == {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:BatchGetItem",
+        "kms:Decrypt",
+    }
 
 
 def test_arm64_is_the_default_everywhere() -> None:

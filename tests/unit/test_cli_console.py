@@ -479,8 +479,8 @@ def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
     deployment.api.append({"entries": entries, "cursor": None})
     shown = _text(_get(deployment, "user", id="user-1"))
     assert (
-        "Yes. user-1 is verified at PayPay. PayPay has verified the identity. PayPay, since Sat 21 November 2026 00:30: The notification was lost."
-        in shown
+        "Yes. user-1 is verified at PayPay. PayPay has verified the identity. "
+        "PayPay, since Sat 21 November 2026 00:30: The notification was lost." in shown
     )
     deployment.api.append(_at_paypay("RISK_FLAGGED"))
     deployment.api.append({"entries": [], "cursor": None})

@@ -330,7 +330,8 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - {"AT", "STATUS", "WORD", "ERASURE"}
+    in_users = {"AT", "STATUS", "WORD", "FORMER", "ERASURE"}
+    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - in_users
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
     # "user" is the lock of an erasure that is going on: the user's id and a time, for seconds.
@@ -387,11 +388,17 @@ def test_without_the_whole_table_the_code_in_use_is_there_and_the_rest_is_said(m
 def test_export_of_an_erased_user_is_the_certificate_and_the_tombstone(merchant: Merchant) -> None:
     certificate = Certificate("certificate-1", "u", AT)
     merchant.store.erasure.begin(certificate)
-    merchant.store.erasure.count(certificate, {"statuses": 2})
+    merchant.store.erasure.note_objects(certificate, 2)
     merchant.store.erasure.end(certificate, AT)
     found = json.loads(run("export", "u").stdout)
     assert found["erasures"] == [
-        {"certificateId": "certificate-1", "userId": "u", "begunAt": AT, "completedAt": AT, "erased": {"statuses": 2}}
+        {
+            "certificateId": "certificate-1",
+            "userId": "u",
+            "begunAt": AT,
+            "completedAt": AT,
+            "erased": {"vaultObjects": 2},
+        }
     ]
     assert [each["what"] for each in found["timeline"]] == ["erased"]
     assert (found["statuses"], found["link"], found["personalData"]) == ([], None, [])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from honnin.event import Event
-from honnin.recon.repair import NotQueuedError, Repairs, event_id
+from honnin.event_queue import NotQueuedError
+from honnin.recon.repair import Repairs, event_id
 from honnin.store import ReconFile
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ RECORDS: list[Any] = [
     UserStatus("u", "paypay", "LINKED", 1),
     UserStatus(
         *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),
-        *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", ("f",), ("t",), "why"),
+        *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", "why"),
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
     TimelineEntry(AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}),
@@ -46,7 +46,7 @@ RECORDS: list[Any] = [
     EventRecord("e", AT, published=False, change=None),
     EventRecord("e", AT, published=True, change={"to": "PENDING"}, user_id="u", what="submitted", to_status="PENDING"),
     Certificate("c", "u", AT),
-    Certificate("c", "u", AT, AT, _COUNTS),
+    Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
     Announcement("e", "t", "f.csv", "2026-03-31", "https://x", AT, AT, AT, AT),
     Announcement("e", "t", "f.csv", "2026-03-31", "", AT, AT, AT, AT, "REFUSED", "why", {"owner_id": "1"}),
     ReconFile("t", "2026-03-31", "f.csv", "MISSING"),

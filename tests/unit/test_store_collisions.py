@@ -115,6 +115,11 @@ def announcement(event_id: str) -> Announcement:
     return Announcement(event_id, FILE.file_type, FILE.name, FILE.day, "https://x", AT, AT, AT, AT)
 
 
+def _noted(store: Store) -> None:
+    store.erasure.begin(CERTIFICATE)
+    store.erasure.note_objects(CERTIFICATE, 1)
+
+
 WRITES: dict[str, Callable[[Store], object]] = {
     "apply": lambda store: store.events.apply(effect("api:2", store.users.status("user-1", "vexora"))),
     "keep": lambda store: store.events.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
@@ -131,7 +136,9 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "claim_erasure": lambda store: store.erasure.claim("user-1", AT, AT),
     "release_erasure": lambda store: store.erasure.release("user-1", AT),
     "begin_erasure": lambda store: store.erasure.begin(CERTIFICATE),
-    "count_erased": lambda store: store.erasure.count(CERTIFICATE, {"links": 1}),
+    "note_objects": _noted,
+    "unlinked": lambda store: store.erasure.unlinked("user-1", "uaid-1", AT),
+    "put": lambda store: store.table.put([event_key("x")]),
     "count_failure": lambda store: store.events.count_failure("m-1", "X"),
     "note_request_id": lambda store: store.recon.note_request_id("paypay", "OPA1", AT),
     "put_back": lambda store: store.restore.put_back(next(iter(store.restore.everything()))),

@@ -14,6 +14,7 @@ from honnin.store import (
     Announcement,
     Certificate,
     Effect,
+    Former,
     Heard,
     LinkSession,
     SessionUse,
@@ -24,7 +25,6 @@ from honnin.store import (
     ledger_shard,
 )
 from honnin.times import utc_text
-from honnin.vexora.event_ids import submission_of
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -37,12 +37,18 @@ _STATUSES = ("LINKED", "VERIFIED")
 
 
 class Table:
-    """A table and its clock; `timeline_days` as the parameter has it."""
+    """A table and its clock; `timeline_days` and `waiting_days` as the parameters have them."""
 
-    def __init__(self, timeline_days: int = 30) -> None:
+    def __init__(self, timeline_days: int = 30, waiting_days: int = 20) -> None:
         self.clock = FakeClock()
         self.db = dynamodb()
-        self.store = Store(create_table(self.db, "StateTable"), self.db, timeline_days=timeline_days, now=self.clock)
+        self.store = Store(
+            create_table(self.db, "StateTable"),
+            self.db,
+            timeline_days=timeline_days,
+            waiting_days=waiting_days,
+            now=self.clock,
+        )
         self._number = 0
 
     def happens(self, event_id: str = "", **changes: Any) -> Effect:
@@ -106,9 +112,9 @@ READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
     "the timeline": (timedelta(days=30), lambda store: store.users.timeline("user-1", 10)[0]),
     "the timeline of an export": (
         timedelta(days=30),
-        lambda store: store.erasure.footprint("user-1", submission_of, expired=False).entries,
+        lambda store: store.erasure.footprint("user-1", expired=False).entries,
     ),
-    "waiting events": (timedelta(days=30), lambda store: store.links.waiting("uaid-2")),
+    "waiting events": (timedelta(days=20), lambda store: store.links.waiting("uaid-2")),
     "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.ledger.received("kyc", DAY, SHARD) if ids]),
     "ledger lines": (timedelta(days=40), lambda store: store.ledger.lines(UAID, utc_text(START))),
     "an event": (timedelta(days=400), lambda store: store.events.get("e-kept")),
@@ -216,8 +222,9 @@ def test_erasure_takes_what_has_expired_but_is_there(table: Table) -> None:
     table.happens("e-1", heard=Heard("kyc", DAY, UAID, utc_text(START)))
     table.clock.advance(days=41)
 
-    assert table.store.erasure.footprint("user-1", submission_of).entries
-    table.store.erasure._forget_authorization(UAID, Certificate("c-1", "user-1", utc_text(table.clock())))
+    assert table.store.erasure.footprint("user-1").entries
+    certificate = Certificate("c-1", "user-1", utc_text(table.clock()))
+    table.store.erasure._forget_authorizations(certificate, [Former("paypay", UAID)], lambda _: [], [])
     left = [item["pk"]["S"] for item in table.db.scan(TableName="StateTable")["Items"]]
     assert not any(pk.startswith("LEDGER#") for pk in left)
 
@@ -254,3 +261,21 @@ def test_pages_are_full_whatever_has_expired(ages: list[int], limit: int) -> Non
                 break
     full, rest = divmod(len(alive), limit)
     assert sizes == ([limit] * full + [rest] * (rest > 0) or [0])
+
+
+def test_a_waiting_event_that_found_its_user_is_kept_as_long_as_the_timeline() -> None:
+    with memory_aws():
+        table = Table(timeline_days=0, waiting_days=20)
+        table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {}))
+        table.happens("linked")
+        table.store.links.attach(UAID, "user-1", "LINKED")
+        table.clock.advance(days=21)
+        assert "e-1" in [each.event_id for each in table.store.users.timeline("user-1", 50)[0]]
+
+
+def test_without_days_a_waiting_event_stays() -> None:
+    with memory_aws():
+        table = Table(waiting_days=0)
+        table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {}))
+        table.clock.advance(days=4000)
+        assert len(table.store.links.waiting(UAID)) == 1

@@ -24,6 +24,12 @@ class Settings:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
+    def _days(self, name: str) -> int:
+        value = self._environ.get(name, "").strip() or "0"
+        if not value.isdecimal():
+            raise InvalidSettingError(name, "must be a whole number of days")
+        return int(value)
+
     def _required(self, name: str, parameter: str | None = None) -> str:
         value = self._environ.get(name, "").strip()
         if not value:
@@ -65,10 +71,12 @@ class Settings:
     @cached_property
     def timeline_retention_days(self) -> int:
         """Days that timeline entries are kept; 0 keeps them for ever."""
-        value = self._environ.get("TIMELINE_RETENTION_DAYS", "").strip() or "0"
-        if not value.isdecimal():
-            raise InvalidSettingError("TIMELINE_RETENTION_DAYS", "must be a whole number of days")
-        return int(value)
+        return self._days("TIMELINE_RETENTION_DAYS")
+
+    @cached_property
+    def waiting_event_days(self) -> int:
+        """Days that an event of nobody waits for a link; 0 keeps it for ever."""
+        return self._days("WAITING_EVENT_DAYS")
 
     @cached_property
     def idempotency_table(self) -> str:

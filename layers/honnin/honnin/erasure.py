@@ -11,9 +11,7 @@ read until shortly after the erasure is swept once more.
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -33,10 +31,9 @@ from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import EVENT_KEPT, Certificate, Dropped, Footprint, Store
+from honnin.store import EVENT_KEPT, UNLINKED, Certificate, Dropped, Footprint, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
-from honnin.vexora.event_ids import submission_of
 
 SWEEP = "erasure_sweep"
 
@@ -46,7 +43,7 @@ _SWEEP_AFTER_S = 900
 # Who looked a user up before an erasure has asked PayPay by then: the processor's time-out (template.yaml).
 _STILL_READS = timedelta(minutes=2)
 
-# One erasure of a user at a time; one that died is completed by a call after this (kyc_status runs 29 s at most).
+# One erasure of a user at a time; one that died is completed by a call after this (the function runs 29 s at most).
 _LONGEST_RUN = timedelta(seconds=30)
 
 # A user who is being read at the moment is tried again.
@@ -55,10 +52,11 @@ _ROUNDS = 5
 # What PayPay answers about an authorization that is over (base document, result codes).
 _ENDED = frozenset({"INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID", "CANCELED_USER"})
 
-_UNLINKED = "unlinkedAtPayPay"
-
-# No further authorization is begun with after this: the rest of kyc_status's 29 s is for the erasing.
+# No further authorization is unlinked after this: the rest of the function's 29 s is for the erasing.
 _UNLINK_S = 8.0
+
+# No further step is begun after this; one takes a few seconds (`forget`), and so does what comes after the last one.
+_RUN_S = 20.0
 
 
 class Erasure:
@@ -83,7 +81,7 @@ class Erasure:
         """Erase what identifies a user; the certificate says what, how much and when.
 
         Repeating it gives the same certificate, and takes what a worker may have put into the vault meanwhile. A run
-        that broke off is completed by the next.
+        that broke off is continued by the next, from where it was (`honnin.store.erasure` says how).
 
         Raises
         ------
@@ -95,19 +93,23 @@ class Erasure:
             PayPay did not unlink, or (`ProviderTimeoutError`) did not say whether it did. Nothing was erased yet;
             repeat it, or leave the unlinking out.
         ConcurrentUpdateError
-            The user is being read, or erased, at this very moment; repeat it.
+            The user is being read, or erased, at this very moment, or there is more to erase than one run has time
+            for; repeat it.
         """
         now = self._now()
         if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
             raise ConcurrentUpdateError("the user is being erased at this moment")
         try:
-            return self._erase(user_id, unlink=unlink)
+            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink)
         finally:
             self._store.erasure.release(user_id, claim)
 
-    def _erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        footprint = self._store.erasure.footprint(user_id, submission_of)
-        known = next(reversed(self._store.erasure.certificates(user_id)), None)
+    def _erase(self, user_id: str, deadline: Deadline, *, unlink: bool) -> Certificate:
+        erasures = self._store.erasure
+        known = next(reversed(erasures.certificates(user_id)), None)
+        if known and known.counted_at and not known.completed_at:
+            known = self._complete(known)
+        footprint = erasures.footprint(user_id)
         if known is None and footprint.is_empty and not footprint.entries:
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
         if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
@@ -117,41 +119,47 @@ class Erasure:
             )
         if known and known.completed_at and footprint.is_empty:
             return _swept(known, self._store, self._vault)
-        unlinked = self._unlink(footprint) if unlink else 0
+        if unlink:
+            self._unlink(footprint)
         begun = known if known and not known.completed_at else None
         certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
-        self._store.erasure.begin(certificate)
-        if not certificate.counts.get(_UNLINKED):
-            self._store.erasure.count(certificate, {_UNLINKED: unlinked})
-        self._forget(footprint, certificate)
-        self._vault.erase(
-            user_id, erased=lambda number: self._store.erasure.count(certificate, {"vaultObjects": number})
-        )
-        self._sweep_later(self._sweep(certificate))
-        completed = self._store.erasure.end(certificate, utc_text(self._now()))
+        erasures.begin(certificate)
+        self._forget(footprint, certificate, deadline)
+        completed = self._complete(certificate)
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})
         count("UserErased")
         return completed
 
-    def _forget(self, footprint: Footprint, certificate: Certificate) -> None:
-        """Empty the table of the user; anew when a worker has moved the user in between."""
+    def _forget(self, footprint: Footprint, certificate: Certificate, deadline: Deadline) -> None:
+        """Erase a user, and count it; anew when a worker has moved the user in between."""
+
+        def may_go_on() -> None:
+            if deadline.remaining_s <= 0:
+                raise ConcurrentUpdateError("the erasure is not finished; repeat it, it goes on where it stopped")
+
+        event_ids = partial(_repair_ids, until=certificate.begun_at)
         for _ in range(_ROUNDS):
-            known = footprint.authorization_ids
-            done = self._store.erasure.forget(
-                footprint, certificate, partial(_repair_ids, until=certificate.begun_at), FILE_TYPES
-            )
-            footprint = self._store.erasure.footprint(footprint.user_id, submission_of)
-            # What waited may have been attached behind our back, when nothing names its authorization any more.
-            if done and footprint.is_empty:
-                return
-            ids = dict.fromkeys((*known, *footprint.authorization_ids))
-            footprint = replace(footprint, authorization_ids=tuple(ids))
+            statuses = self._store.erasure.forget(footprint, certificate, event_ids, FILE_TYPES, may_go_on)
+            if statuses is not None:
+                may_go_on()
+                _empty(certificate, self._store, self._vault)
+                if self._store.erasure.settle(certificate, statuses, utc_text(self._now())):
+                    return
+            footprint = self._store.erasure.footprint(footprint.user_id)
         raise ConcurrentUpdateError("the user is being read at this moment")
 
-    def _unlink(self, footprint: Footprint) -> int:
+    def _complete(self, certificate: Certificate) -> Certificate:
+        """What is left to do when everything is erased and counted."""
+        self._sweep_later(self._sweep(certificate))
+        return self._store.erasure.end(certificate, utc_text(self._now()))
+
+    def _unlink(self, footprint: Footprint) -> None:
         """End every authorization that the user has had at PayPay; one that PayPay has ended itself is as good."""
         begin = Deadline(_UNLINK_S)
+        ended = {each.name for each in footprint.former if UNLINKED in each.counts} - footprint.present
         for each in footprint.authorization_ids:
+            if each in ended:
+                continue
             if begin.remaining_s <= 0:
                 raise ProviderTimeoutError(
                     Provider.PAYPAY, "unlinking takes too long; repeat it, what has ended stays ended"
@@ -162,7 +170,7 @@ class Erasure:
                 if error.code not in _ENDED:
                     raise
                 logger().info("nothing to unlink", extra=error.logged())
-        return len(footprint.authorization_ids)
+            self._store.erasure.unlinked(footprint.user_id, each, utc_text(self._now()))
 
     def _sweep(self, certificate: Certificate) -> Event:
         return Event(
@@ -201,25 +209,32 @@ class ErasureSweep:
         return Dropped(event.event_id, "swept")
 
 
+def _empty(
+    certificate: Certificate, store: Store, vault: Vault, read_until: str = "", keep: Collection[str] = ()
+) -> Certificate:
+    """Empty the vault of the user; counted before it is done, so that a run which breaks off is counted, too."""
+    noted = partial(store.erasure.note_objects, certificate)
+    vault.erase(certificate.user_id, read_until, keep, found=noted)
+    return noted(0)
+
+
 def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
     """Take what was read until shortly after an erasure, and came to nothing.
 
     What a user who came back has given since stays: the timeline names it, and not what an overtaken worker kept.
     """
     until = datetime.fromisoformat(certificate.completed_at or "") + _STILL_READS
-    entries = store.erasure.footprint(certificate.user_id, submission_of).entries
+    entries = store.erasure.footprint(certificate.user_id).entries
     named = {value for each in entries for name, value in each["detail"].items() if name in ("snapshot", "selfie")}
-    if not (number := vault.erase(certificate.user_id, utc_text(until), named)):
-        return certificate
-    count("ErasureSwept", number)
-    swept = {"vaultObjects": number}
-    store.erasure.count(certificate, swept)
-    return replace(certificate, counts=Counter(certificate.counts) + Counter(swept))
+    swept = _empty(certificate, store, vault, utc_text(until), named)
+    if (number := swept.counts.get("vaultObjects", 0) - certificate.counts.get("vaultObjects", 0)) > 0:
+        count("ErasureSwept", number)
+    return swept
 
 
 def _is_linked_still(certificate: Certificate) -> bool:
     """Whether an erasure left an authorization standing at PayPay."""
-    return bool(certificate.counts.get("links")) and not certificate.counts.get(_UNLINKED)
+    return certificate.counts.get("links", 0) > certificate.counts.get(UNLINKED, 0)
 
 
 def _sweep_id(certificate: Certificate) -> str:

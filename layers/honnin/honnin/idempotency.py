@@ -5,6 +5,7 @@ and not a plain hash because the body holds a name, and names are few enough to 
 """
 
 import hmac
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyPersistenceLayerError,
     IdempotencyValidationError,
 )
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.errors import ConflictError
@@ -39,7 +41,7 @@ class Idempotency:
     """
 
     def __init__(self, table: str, fingerprint_key: Callable[[], str]) -> None:
-        self._persistence = DynamoDBPersistenceLayer(table_name=table)
+        self._persistence = _Expiring(table_name=table)
         self._config = IdempotencyConfig(
             event_key_jmespath="key",
             payload_validation_jmespath="fingerprint",
@@ -88,6 +90,20 @@ class Idempotency:
             # Powertools wraps what boto3 raises; AWS's errors are AWS's errors to whoever decides by type.
             return outcome.result(or_raise=error.__cause__ or error)
         return answer
+
+
+class _Expiring(DynamoDBPersistenceLayer):
+    """Powertools' records; one of work that failed ends now instead of being deleted, so that no role need delete."""
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        # One second ago: Powertools takes a key again whose end is before the present second.
+        self.client.update_item(
+            TableName=self.table_name,
+            Key=self._get_key(data_record.idempotency_key),
+            UpdateExpression="SET #end = :end",
+            ExpressionAttributeNames={"#end": self.expiry_attr},
+            ExpressionAttributeValues={":end": {"N": str(int(time.time()) - 1)}},
+        )
 
 
 class _Outcome:

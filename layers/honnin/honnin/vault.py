@@ -5,7 +5,7 @@ Keys: `paypay/<userId>/<product>/<read_at>-<sha256>.json`, and a selfie beside i
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -60,39 +60,42 @@ class Vault:
         user_id: str,
         read_until: str = "",
         keep: Collection[str] = (),
-        erased: Callable[[int], None] = lambda _: None,
+        found: Callable[[int], object] = lambda _: None,
     ) -> int:
         """Delete every version of every object of a user, of all providers; returns how many versions there were.
 
         With `read_until` (UTC, as in the keys) what was read from the provider after it stays. `keep` holds keys that
-        stay in any case. `erased` is told of each batch that is gone.
+        stay in any case. `found` is told how many there are, before the first is deleted.
 
         Raises
         ------
         VaultError
             S3 refused some of them. What is left is found by the next call.
         """
-        return sum(self._erase(f"{provider}/{user_id}/", read_until, keep, erased) for provider in _PROVIDERS)
-
-    def _erase(self, prefix: str, read_until: str, keep: Collection[str], erased: Callable[[int], None]) -> int:
         client = self._given or aws.s3()
-        found: list[Any] = []
         # All are listed before the first is deleted, so that deleting does not shift the pages.
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
-            found += [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         old = [
             each
-            for each in found
+            for each in self._versions(user_id)
             if each["Key"] not in keep and (not read_until or _read_at(each["Key"]) <= read_until)
         ]
+        if old:
+            found(len(old))
         for some in batched(old, _MOST_DELETED, strict=False):
             versions: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in some]
             answer = client.delete_objects(Bucket=self._bucket, Delete={"Objects": versions, "Quiet": True})
             if errors := answer.get("Errors"):
-                erased(len(versions) - len(errors))
                 raise VaultError(f"S3 did not delete {len(errors)} versions: {errors[0].get('Code')}")
-            erased(len(versions))
         return len(old)
+
+    def _versions(self, user_id: str) -> Iterator[Any]:
+        client = self._given or aws.s3()
+        for provider in _PROVIDERS:
+            pages = client.get_paginator("list_object_versions").paginate(
+                Bucket=self._bucket, Prefix=f"{provider}/{user_id}/"
+            )
+            for page in pages:
+                yield from (*page.get("Versions", []), *page.get("DeleteMarkers", []))
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
         client = self._given or aws.s3()

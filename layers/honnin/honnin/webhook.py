@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import cache, partial
 from urllib.parse import parse_qsl
 
@@ -28,7 +29,8 @@ MAX_BODY_BYTES = 64 * 1024
 
 _NAMESPACE = "Honnin"
 _SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
+# docs/providers.md §1.5: in seconds or milliseconds. A fraction says nothing that we need.
+_EPOCH = re.compile(r"([0-9]{10}|[0-9]{13})(?:\.[0-9]+)?")
 # What may stand in no id and no log: control characters, marks that turn the direction of text, halves of surrogate
 # pairs, and U+FFFE and U+FFFF, which SQS refuses in a message.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -36,6 +38,24 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u
 # A text that was not UTF-8 where it came from, or holds half a surrogate pair: not as it was signed.
 _BROKEN = re.compile(r"[\ufffd\ud800-\udfff]")
 _ENCODED = re.compile(r"content-transfer-encoding: *(base64|quoted-printable)", re.IGNORECASE)
+
+# An array of notifications on its way to `split_notifications`, which makes events of it.
+SEVERAL = "several"
+
+# What is read of a notification, by the names of the base document, and how many characters each may have.
+_LONGEST = {
+    "notification_type": 128,
+    "notification_id": 128,
+    "user_authorization_id": 64,
+    "fileType": 128,
+    "path": 4096,
+    "requestedAt": 32,
+}
+# Customer events write the same names in camelCase.
+_NAMES = {name.replace("_", "").lower(): name for name in _LONGEST}
+
+# docs/providers.md §1.4: customer events, in PayPay's own spelling and in the right one.
+_CUSTOMER_EVENT = re.compile(r"customer\.auth(?:ro|or)ization\..+", re.IGNORECASE)
 
 # Base document, "KYC Events" to "Recon File": notification_type -> the kind of our event.
 PAYPAY_KINDS = {
@@ -130,15 +150,15 @@ def acknowledge_paypay(
     """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
 
     What the notification is about is decided by its own `notification_type`: PayPay configures the four URLs by
-    hand, and nothing that it sends may disappear, unknown types included.
+    hand, and nothing that it sends may disappear. So every JSON value is queued: an array is its elements, and what
+    names no event is `unrecognised`, with the body's SHA-256 instead of the body, which may be personal.
 
     `send_recon_file` is the queue of notifications of recon files, which can be fetched for two hours only; by default
     they go where all others go.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
-        body = _read_body(request)
-        event = _paypay_event(_read_object(body), body)
+        event = _paypay_event(_read_body(request))
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
@@ -223,66 +243,126 @@ def _read_body(request: Request) -> bytes:
     return body
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
-    """A JSON object whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS.
+def _read_json(body: bytes) -> object:
+    """A JSON value whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS.
 
-    A byte order mark is passed over, as RFC 8259 §8.1 lets a reader do. A stray byte becomes half of a surrogate pair:
-    harmless in a text that decides nothing, and refused in an id.
+    Numbers are texts, just as they were sent. A byte order mark is passed over, as RFC 8259 §8.1 lets a reader do. A
+    stray byte becomes half of a surrogate pair: harmless in a text that decides nothing, and never taken as an id.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
     for encoding in ("utf-8", "cp932"):
-        # A deeply nested body ends in RecursionError, a huge number in ValueError. In Shift_JIS the second half of a
-        # character may look like a backslash, which breaks what is read as UTF-8.
-        with suppress(ValueError, RecursionError):
-            value = json.loads(body.decode(encoding, "surrogateescape"), strict=False)
-            if not isinstance(value, dict):
-                raise RefusedError(400, "the body is not a JSON object")
-            return value
+        # In Shift_JIS the second half of a character may look like a backslash, which breaks what is read as UTF-8.
+        with suppress(ValueError):
+            text = body.decode(encoding, "surrogateescape")
+            try:
+                return json.loads(text, strict=False, parse_int=str, parse_float=str)
+            except RecursionError:
+                # Nested so deeply that nobody can say whether it is JSON: nothing in it names an event.
+                return None
     raise RefusedError(400, "the body is not JSON")
 
 
-def _paypay_event(fields: Mapping[str, Any], body: bytes) -> Event:
-    """The event of one notification (base document, "Webhook Setup" and the sections after it)."""
-    notification_type = _text(fields, "notification_type", 128)
-    kind = PAYPAY_KINDS.get(notification_type, "unrecognised")
-    # docs/providers.md §1.4: the id names a notification; without one, the same bytes are the same notification.
-    digest = hashlib.sha256(body).hexdigest()[:32]
-    given = fields.get("notification_id")
-    notification_id = _text(fields, "notification_id", 128) if given not in (None, "") else f"body-{digest}"
-    detail = {"type": notification_type}
+def _paypay_event(body: bytes) -> Event:
+    """The event of one body (base document, "Webhook Setup" and the sections after it).
+
+    Several notifications are one message, since the 1.5 s must not depend on how many there are: either all of them
+    are on the queue or none. They are reduced to what is read of them, which always fits into a message.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    received_at = times.utc_now()
+    named: list[dict[str, str]] = []
+    rest: dict[str, str] | None = None
+    for each in _elements(_read_json(body)):
+        fields = _usable_fields(each)
+        if fields and _names_event(fields):
+            named.append(fields)
+        else:
+            # All that names no event is one event together: nothing but the hash of the body is kept of it.
+            rest = rest or fields
+    carried = [*named, *([] if rest is None else [rest])] or [{}]
+    if len(carried) == 1:
+        return _notification_event(carried[0], digest, received_at)
+    detail = {"sha256": digest, "notifications": json.dumps(carried, ensure_ascii=False, separators=(",", ":"))}
+    event_id = f"paypay:{SEVERAL}:body-{digest[:32]}"
+    return Event(event_id, Provider.PAYPAY, SEVERAL, "webhook", UNNAMED, received_at, detail)
+
+
+def split_notifications(event: Event) -> list[Event]:
+    """The events of an array of notifications, as each would have been by itself, each once."""
+    found = (
+        _notification_event(fields, event.detail["sha256"], event.received_at)
+        for fields in json.loads(event.detail["notifications"])
+    )
+    return list({each.event_id: each for each in found}.values())
+
+
+def is_customer_event(notification_type: str) -> bool:
+    """Whether PayPay told of the user's link itself (`customer.authroization.*`), which no recon file lists."""
+    return _CUSTOMER_EVENT.fullmatch(notification_type) is not None
+
+
+def _elements(value: object) -> list[object]:
+    """The elements of an array, and of the arrays in it; any other value is its own only element."""
+    found, left = [], [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left.extend(reversed(each))
+        else:
+            found.append(each)
+    return found
+
+
+def _usable_fields(value: object) -> dict[str, str]:
+    """What is read of a notification, by the names of the base document; unusable values are left out.
+
+    The document's own spelling of a name comes before any other.
+    """
+    found: dict[str, str] = {}
+    for given, each in value.items() if isinstance(value, dict) else ():
+        name = _NAMES.get(given.replace("_", "").lower())
+        if name is None or not isinstance(each, str):
+            continue
+        text = each.strip()
+        is_usable = 1 <= len(text) <= _LONGEST[name] and not _UNPRINTABLE.search(text)
+        if is_usable and (given == name or name not in found):
+            found[name] = text
+    return found
+
+
+def _names_event(fields: Mapping[str, str]) -> bool:
+    return _kind(fields) == "recon_file" or fields.get("user_authorization_id", UNNAMED) != UNNAMED
+
+
+def _kind(fields: Mapping[str, str]) -> str:
+    """The kind of our event: `unrecognised` also when what the type is about is not named."""
+    said = fields.get("notification_type", "").lower()
+    kind = "account_status" if is_customer_event(said) else PAYPAY_KINDS.get(said, "unrecognised")
+    needed = ("fileType", "path") if kind == "recon_file" else ("user_authorization_id",)
+    return kind if all(fields.get(name, UNNAMED) != UNNAMED for name in needed) else "unrecognised"
+
+
+def _notification_event(fields: Mapping[str, str], digest: str, received_at: str) -> Event:
+    kind = _kind(fields)
+    subject = fields.get("fileType" if kind == "recon_file" else "user_authorization_id", UNNAMED)
+    detail = {"type": fields["notification_type"]} if "notification_type" in fields else {}
+    if kind == "unrecognised":
+        detail["sha256"] = digest
+    # docs/providers.md §1.4: the id names a notification; without one, the same bytes are the same notification. Both
+    # only for one subject and one JST day: nothing says that PayPay never gives an id twice. A retry just after
+    # midnight is then a second event, which reads once more and changes nothing.
+    name = fields.get("notification_id", f"body-{digest[:32]}")
+    marks = [name, subject, times.jst_day(datetime.fromisoformat(received_at))]
     if kind == "recon_file":
-        subject = _text(fields, "fileType", 128)
-        detail |= {"path": _text(fields, "path", 4096), "requestedAt": _epoch(fields)}
+        detail["path"] = fields["path"]
+        requested_at = fields.get("requestedAt", "")
+        # Without a time that can be read, the file is taken as requested when its notice is processed.
+        if epoch := _EPOCH.fullmatch(requested_at):
+            detail["requestedAt"] = epoch[1]
         # PayPay can send the notification of a file again for a week; nothing says that it gets a new id then.
-        renewal = hashlib.sha256(f"{detail['path']}\n{detail['requestedAt']}".encode()).hexdigest()[:16]
-        notification_id += f":{renewal}"
-    elif kind == "unrecognised":
-        # customer.authroization.* (PayPay's own spelling) names the user in camelCase.
-        subject = _usable(fields.get("user_authorization_id")) or _usable(fields.get("userAuthorizationId")) or UNNAMED
-    else:
-        subject = _text(fields, "user_authorization_id", 64)
-    return Event(f"paypay:{kind}:{notification_id}", Provider.PAYPAY, kind, "webhook", subject, times.utc_now(), detail)
-
-
-def _usable(value: object) -> str | None:
-    usable = isinstance(value, str) and 1 <= len(value) <= 64 and not _UNPRINTABLE.search(value)
-    return str(value) if usable else None
-
-
-def _text(fields: Mapping[str, Any], name: str, longest: int) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= longest or _UNPRINTABLE.search(value):
-        raise RefusedError(400, f"{name} must be a text of 1 to {longest} printable characters")
-    return value
-
-
-def _epoch(fields: Mapping[str, Any]) -> str:
-    # docs/providers.md §1.5: a string, in seconds or milliseconds; a number is taken too.
-    value = fields.get("requestedAt")
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _EPOCH.fullmatch(text):
-        raise RefusedError(400, "requestedAt must be an epoch time in seconds or milliseconds")
-    return text
+        marks += [fields["path"], requested_at]
+    mark = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
+    return Event(f"paypay:{kind}:{name}:{mark}", Provider.PAYPAY, kind, "webhook", subject, received_at, detail)
 
 
 def _vexora_detail(body: bytes, verify_sign: Callable[[Mapping[str, str], str], bool | None]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from honnin.status import Link as LinkState
 from honnin.status import PayPayStatus
 from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
+from honnin.webhook import is_customer_event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
@@ -243,8 +244,11 @@ class PayPayNotifications:
         return replace(effect, heard=self._heard(event))
 
     def _heard(self, event: Event) -> Heard | None:
-        """Only a webhook counts as heard: recon must find the same gap again, however often it compares."""
-        if event.cause != "webhook" or event.kind not in LEDGERS:
+        """Only a webhook counts as heard: recon must find the same gap again, however often it compares.
+
+        A customer event does not: no recon file lists it, and it does not replace the notification that one lists.
+        """
+        if event.cause != "webhook" or event.kind not in LEDGERS or is_customer_event(event.detail.get("type", "")):
             return None
         received = datetime.fromisoformat(event.received_at).astimezone(UTC)
         day, an_hour_ago = times.jst_day(received), times.jst_day(received - _STILL_COUNTS)

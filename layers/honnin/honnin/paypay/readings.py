@@ -177,6 +177,17 @@ def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> Use
     )
 
 
+def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
+    """The user before a link of this authorization is recorded.
+
+    Where it was in use, what was read through it still stands. Where it was not, the KYC may have changed unseen.
+    """
+    if facets_of(before).link is LinkState.ACTIVE:
+        return before
+    answers = [each for each in _answers(before) if each.authorization != authorization or not _is_kyc(each)]
+    return replace(before, answers=tuple(paypay_facets.stored(answers, before.user_authorization_id)))
+
+
 def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
     """The facets of a user."""
     return paypay_facets.facets(_answers(status), rules.verified_words if rules else frozenset())
@@ -206,6 +217,10 @@ def merged(*scopes: Iterable[str]) -> tuple[str, ...]:
 
 def _answers(status: UserStatus) -> frozenset[Answer]:
     return paypay_facets.restored(status.answers, status.user_authorization_id)
+
+
+def _is_kyc(answer: Answer) -> bool:
+    return answer.call in paypay_facets.KYC_CALLS and paypay_facets.flag_of(answer) is None
 
 
 def _is_attempt(answer: Answer) -> bool:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import batched
 from typing import TYPE_CHECKING
 
-from honnin import aws
-from honnin.errors import ReconError
+from honnin import aws, event_queue
 from honnin.event import Event, Provider, repair_id
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import ReconFile
@@ -14,15 +12,6 @@ from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-# SendMessageBatch takes no more.
-_MOST_MESSAGES = 10
-
-
-class NotQueuedError(ReconError):
-    """SQS did not take every event of a batch."""
-
-    retryable = True
 
 
 def event_id(file: ReconFile, user_authorization_id: str) -> str:
@@ -38,18 +27,9 @@ class Repairs:
         self._given = client
 
     def send(self, file: ReconFile, user_authorization_ids: Iterable[str], now: datetime) -> None:
-        """Queue one event for each id. Raises `NotQueuedError` when one was not taken; sending all again is safe."""
-        client = self._given or aws.sqs()
-        for some in batched(user_authorization_ids, _MOST_MESSAGES, strict=False):
-            answer = client.send_message_batch(
-                QueueUrl=self._queue_url,
-                Entries=[
-                    {"Id": str(number), "MessageBody": _event(file, each, now).to_json()}
-                    for number, each in enumerate(some)
-                ],
-            )
-            if failed := answer.get("Failed"):
-                raise NotQueuedError(f"SQS refused {len(failed)} of {len(some)} events: {failed[0].get('Code')}")
+        """Queue one event for each id. Raises `event_queue.NotQueuedError` when one was not taken."""
+        events = (_event(file, each, now) for each in user_authorization_ids)
+        event_queue.send_all(self._queue_url, events, self._given or aws.sqs())
 
 
 def _event(file: ReconFile, user_authorization_id: str, now: datetime) -> Event:

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
-from honnin.store.erasure import Certificate, Erasures, Footprint
+from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
+from honnin.store.footprint import Footprint
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
@@ -26,7 +27,7 @@ from honnin.store.table import (
     authorization_hash,
     utc_now,
 )
-from honnin.store.users import TimelineEntry, Users, UserStatus, with_former
+from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,6 +40,7 @@ __all__ = [
     "LEDGERS",
     "POLL",
     "SHARDS",
+    "UNLINKED",
     "AlreadyAppliedError",
     "Announcement",
     "Certificate",
@@ -46,6 +48,7 @@ __all__ = [
     "Effect",
     "EventRecord",
     "Footprint",
+    "Former",
     "Heard",
     "LedgerLine",
     "Link",
@@ -63,7 +66,6 @@ __all__ = [
     "authorization_hash",
     "ledger_shard",
     "verified_reason",
-    "with_former",
 ]
 
 
@@ -77,9 +79,10 @@ class Store:
         *,
         timeline_days: int = 0,
         verified_needs: VerifiedNeeds = VerifiedNeeds.ANY,
+        waiting_days: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.table = Table(table, client, timeline_days=timeline_days, now=now)
+        self.table = Table(table, client, timeline_days=timeline_days, waiting_days=waiting_days, now=now)
         self.users = Users(self.table)
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)

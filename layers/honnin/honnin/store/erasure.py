@@ -1,16 +1,32 @@
-"""What erasing a user takes: finding everything, taking it, the certificate, and the marks that keep it erased."""
+"""What erasing a user takes: finding everything, taking it, counting it once, and the marks that keep it erased.
 
+A run may end anywhere, and the next one goes on. What makes that possible, and the certificate right:
+
+- Each authorization and submission that a user has, or had, has an item of its own under the user (`Former`). When
+  what it names is erased, a transaction stamps the item with the certificate and with how much that was. A later run
+  passes over what is stamped: that costs a read and no write.
+- Timeline entries stay, without their details, and carry the certificate's id. They are counted by looking.
+- S3 has no part in transactions. How many objects there are is noted before they are deleted.
+- `settle` counts all of this once, in the transaction that deletes the statuses. By then nothing else is left, and no
+  worker can write about the user any more: it would need the status as it was. The stamped items go last, and only
+  then is the certificate completed.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from honnin.errors import ConcurrentUpdateError
+from honnin.event import Provider
+from honnin.store.footprint import Footprint, counts_of, footprint, former_of
 from honnin.store.ledger import ledger_keys
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
+    LIVING,
     UNSTORED,
     AlreadyAppliedError,
     Item,
@@ -25,43 +41,40 @@ from honnin.store.table import (
     erased_key,
     erasing_key,
     event_key,
+    former_key,
     read,
     status_key,
     submission_key,
 )
-from honnin.store.users import TimelineEntry, UserStatus
+from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 
-# A filter has 4 KB at most, and some 70 characters for each authorization; a transaction has 100 writes, and three for
-# each entry of a timeline.
-_MOST_NAMED = 40
-_MOST_REDACTED = 30
+# Authorizations that are erased before the run is asked whether it may go on: seconds, where recon files are many. A
+# filter has 4 KB at most, and some 70 characters for each of them.
+_AT_ONCE = 40
 
+# A transaction has no more writes.
+_MOST_TOGETHER = 100
 
-@dataclass(frozen=True)
-class Footprint:
-    """What the table holds of a user that identifies him or her at a provider. `entries` are keys of the timeline."""
-
-    user_id: str
-    statuses: tuple[UserStatus, ...]
-    authorization_ids: tuple[str, ...] = field(repr=False)
-    submission_ids: tuple[str, ...]
-    entries: tuple[Mapping[str, Any], ...] = field(repr=False)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether all is erased: no status is left, and no entry has a detail."""
-        return not self.statuses and not any(each["detail"] for each in self.entries)
+# What a certificate counts.
+_OBJECTS, _ENTRIES, _STATUSES = "vaultObjects", "timelineEntries", "statuses"
+_LINKS, _WAITING, _SUBMISSIONS = "links", "waitingEvents", "submissions"
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """That a user was erased: how many of what, and from when to when (UTC)."""
+    """That a user was erased: how many of what, and from when to when (UTC).
+
+    From `counted_at` on nothing is left but the list of what it was. `vault_left` is how many objects were to be
+    deleted when last looked.
+    """
 
     certificate_id: str
     user_id: str
     begun_at: str = field(metadata=UNSTORED)
     completed_at: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict, metadata=UNSTORED)
+    counted_at: str | None = None
+    vault_left: int | None = None
 
 
 class Erasures:
@@ -74,7 +87,8 @@ class Erasures:
 
     def mark(self, user_authorization_id: str, at: str) -> None:
         """Remember that the user of an authorization was erased: its events are dropped from now on."""
-        self._table.attempt(self._table.update(erased_key(user_authorization_id), {"at": at}, ""))
+        key = erased_key(user_authorization_id)
+        self._table.attempt(self._table.update(key, {"at": at}, "", remove=("expires_at",)))
 
     def is_erased(self, user_authorization_id: str) -> bool:
         """Whether the user of a PayPay authorization was erased."""
@@ -111,18 +125,34 @@ class Erasures:
 
     def begin(self, certificate: Certificate) -> None:
         """Keep that an erasure has begun, so that another run completes it."""
-        self._table.attempt(self._table.update(_key(certificate), attributes(certificate), ""))
+        said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id}
+        self._table.attempt(self._table.update(_key(certificate), said, ""))
 
-    def count(self, certificate: Certificate, counts: Mapping[str, int]) -> None:
-        """Add to what the certificate says was erased."""
-        counted = {name: number for name, number in counts.items() if number}
-        if counted:
-            self._table.attempt(self._adding(certificate, counted))
+    def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
+        """Remember that an authorization was ended at PayPay, so that a repeat need not ask for it again."""
+        key = former_key(user_id, Provider.PAYPAY, user_authorization_id)
+        self._table.attempt(self._table.update(key, {"left_at": at, f"n_{UNLINKED}": 1}, ""))
+
+    def note_objects(self, certificate: Certificate, number: int) -> Certificate:
+        """Count the vault's objects before they are deleted, and once more when that is done (0).
+
+        What was there when last looked, and is not there now, was deleted by a run that broke off: it is counted.
+        """
+        known = self._latest(certificate)
+        left = known.vault_left or 0
+        if number == left == 0:
+            return known
+        total = known.counts.get(_OBJECTS, 0) + max(0, number - left)
+        self._table.attempt(self._table.update(_key(known), {f"n_{_OBJECTS}": total, "vault_left": number}, ""))
+        return replace(known, counts={**known.counts, _OBJECTS: total}, vault_left=number)
 
     def end(self, certificate: Certificate, at: str) -> Certificate:
-        """Put the tombstone on the timeline and complete the certificate, both or neither."""
+        """Delete the stamped items; then put the tombstone and complete the certificate, both or neither."""
+        user_id = certificate.user_id
+        stamped = [each for each in former_of(self._table, user_id) if each.erased_by == certificate.certificate_id]
+        self._table.delete(former_key(user_id, each.provider, each.name) for each in stamped)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
-        entry = entry_key(certificate.user_id, at, tombstone.event_id) | attributes(tombstone)
+        entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
         # Another run may have completed it, when this one took longer than its claim.
         with suppress(AlreadyAppliedError):
@@ -133,162 +163,246 @@ class Erasures:
                     ({"Put": self._table.new(self._table.expiring(entry))}, AlreadyAppliedError),
                 ],
             )
-        return self.certificates(certificate.user_id)[-1]
+        return self._latest(certificate)
+
+    def _latest(self, certificate: Certificate) -> Certificate:
+        known = self.certificates(certificate.user_id)
+        return next(each for each in known if each.begun_at == certificate.begun_at)
 
     # --- what there is, and taking it ---
 
-    def footprint(
-        self, user_id: str, submission_of: Callable[[str, str], str | None], *, expired: bool = True
-    ) -> Footprint:
-        """What there is of a user. Erasure also takes what has expired, as long as it is there.
-
-        `submission_of` says which submission an entry is about, by its provider and event id.
-        """
-        statuses = [read(UserStatus, item) for item in self._table.under(f"USER#{user_id}", "STATUS#")]
-        entries = list(self._table.under(f"USER#{user_id}", "AT#", expired=expired))
-        submissions = {each.submission_id for each in statuses}
-        submissions |= {submission_of(str(each["provider"]), str(each["event_id"])) for each in entries}
-        authorizations = [each.user_authorization_id for each in statuses]
-        for status in statuses:
-            authorizations += status.former_authorization_ids
-            submissions |= set(status.former_submission_ids)
-        return Footprint(
-            user_id=user_id,
-            statuses=tuple(statuses),
-            authorization_ids=tuple(dict.fromkeys(each for each in authorizations if each)),
-            submission_ids=tuple(sorted(each for each in submissions if each)),
-            entries=tuple(entries),
-        )
+    def footprint(self, user_id: str, *, expired: bool = True) -> Footprint:
+        """What there is of a user. Erasure also takes what has expired, as long as it is there."""
+        return footprint(self._table, user_id, expired=expired)
 
     def forget(
         self,
         footprint: Footprint,
         certificate: Certificate,
         event_ids: Callable[[str], Iterable[str]],
-        file_types: Iterable[str],
+        file_types: Collection[str],
+        may_go_on: Callable[[], None] = lambda: None,
+    ) -> Sequence[UserStatus] | None:
+        """Erase a footprint but for the statuses, which are returned as they now are.
+
+        None when a worker has moved the user meanwhile, and the footprint must be taken anew. `event_ids` gives the
+        ids of all events that may name an authorization; `file_types` are those of recon files that may show one.
+        `may_go_on` is asked between steps of a few seconds, and raises where there is no time for another.
+        """
+        ids, present = footprint.authorization_ids, footprint.present
+        self._mark_all(ids, certificate.begun_at)
+        statuses = self._overtake(footprint)
+        if statuses is None:
+            return None
+        # What a status names may have been used since it was stamped.
+        done = certificate.certificate_id
+        todo = [each for each in footprint.former if each.erased_by != done or each.name in present]
+        for some in batched((each for each in todo if each.provider == Provider.PAYPAY), _AT_ONCE, strict=False):
+            may_go_on()
+            if not self._forget_authorizations(certificate, some, event_ids, file_types):
+                return None
+        submissions = (each for each in todo if each.provider == Provider.VEXORA)
+        for blanked in batched(submissions, _MOST_TOGETHER // 2, strict=False):
+            may_go_on()
+            if not self._forget_submissions(certificate, blanked):
+                return None
+        self._redact(certificate, ids, may_go_on)
+        return statuses
+
+    def settle(self, certificate: Certificate, statuses: Sequence[UserStatus], at: str) -> bool:
+        """Delete the statuses and count what was erased, in one transaction.
+
+        False when something has come since the statuses were returned by `forget`: then the user is to be looked at
+        anew. The statuses go in the end: they are what a worker that is at work runs against.
+        """
+        known, now = self._latest(certificate), self.footprint(certificate.user_id)
+        names = dict.fromkeys(now.authorization_ids, ERASED_ID)
+        if any(each.erased_by != known.certificate_id for each in now.former):
+            return False
+        if any(self._redacting(each, names, known) for each in now.entries):
+            return False
+        counts = Counter(known.counts)
+        for each in now.former:
+            counts.update(each.counts)
+        counts[_ENTRIES] = sum(each.get("erased_by") == known.certificate_id for each in now.entries)
+        counts[_STATUSES] = len(statuses)
+        said = {f"n_{name}": number for name, number in counts.items() if number}
+        counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
+        writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
+        codes = {each.code_id for each in statuses if each.code_id}
+        writes += [{"Delete": {"TableName": self._table.name, "Key": encode(code_key(each))}} for each in codes]
+        absent = set(Provider) - {each.provider for each in statuses}
+        checks = [status_key(certificate.user_id, each) for each in absent if each != Provider.HONNIN]
+        writes += [{"ConditionCheck": self._table.absent(key)} for key in checks]
+        return self._together(certificate, writes)
+
+    def _mark_all(self, authorization_ids: Sequence[str], at: str) -> None:
+        """From now on no event touches the user."""
+        marked = self.erased(authorization_ids)
+        self._table.put({**erased_key(each), "at": at} for each in authorization_ids if each not in marked)
+
+    def _overtake(self, footprint: Footprint) -> Sequence[UserStatus] | None:
+        """Raise the version of each status: whoever is at work on an event of the user comes too late for it.
+
+        What asks anew is dropped, for the marks are there: nothing that is erased from now on is written again.
+        """
+        raised = []
+        for each in footprint.statuses:
+            key = status_key(each.user_id, each.provider)
+            higher = {"version": each.version + 1}
+            if not self._table.attempt(
+                self._table.update(key, higher, "version = :known", known={"known": each.version})
+            ):
+                return None
+            raised.append(replace(each, version=each.version + 1))
+        return raised
+
+    def _forget_authorizations(
+        self,
+        certificate: Certificate,
+        some: Sequence[Former],
+        event_ids: Callable[[str], Iterable[str]],
+        file_types: Collection[str],
     ) -> bool:
-        """Erase a footprint; False when a worker has moved the user meanwhile, and it must be taken anew.
-
-        The marks go first: from then on no event touches the user. The statuses go last: they are what the rest is
-        found by, should this break off, and their version is what a worker that is at work runs against.
-        `event_ids` gives the ids of all events that may name an authorization; `file_types` are those of recon files
-        that may show one.
-        """
-        for each in footprint.authorization_ids:
-            self.mark(each, certificate.begun_at)
-            self._delete_those_there([event_key(event_id) for event_id in event_ids(each)])
-            self._forget_authorization(each, certificate)
-        if not all(self._forget_samples(file_type, footprint.authorization_ids) for file_type in file_types):
+        names = [each.name for each in some]
+        self._delete_those_there(event_key(event_id) for name in names for event_id in event_ids(name))
+        self._delete_those_there(key for name in names for key in ledger_keys(name, certificate.begun_at))
+        if not all(self._forget_samples(file_type, names) for file_type in file_types):
             return False
-        for submission_id in footprint.submission_ids:
-            self._forget_submission(submission_id, certificate)
-        self._redact(footprint, certificate)
-        return all(self._forget_status(status, certificate) for status in footprint.statuses)
+        return all(self._forget_authorization(certificate, each) for each in some)
 
-    def _counted(self, certificate: Certificate, what: str, *writes: Item, number: int = 1) -> bool:
-        """Make writes and count them in the certificate, all or nothing; False where a condition does not hold.
-
-        Together, because a run may break off anywhere and the certificate must be right all the same.
-        """
-        counted = {"Update": self._adding(certificate, {what: number})}
-        try:
-            self._table.transact(certificate.certificate_id, [(each, OvertakenError) for each in (*writes, counted)])
-        except OvertakenError:
-            return False
+    def _forget_authorization(self, certificate: Certificate, former: Former) -> bool:
+        """Delete the link and what waits under the authorization."""
+        found = self._table.items(
+            "query",
+            expired=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode({":pk": f"PAYPAY#{former.name}"}),
+            ConsistentRead=True,
+        )
+        items = list(found)
+        # What has moved to the timeline has expired here, and is counted there.
+        living = [each for each in items if each.get("expires_at", self._table.epoch + 1) > self._table.epoch]
+        self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in items if each not in living)
+        counts = Counter(former.counts)
+        # One transaction, but for an authorization under which very many events wait.
+        rest = [*batched(living, _MOST_TOGETHER - 1, strict=False)] or [()]
+        for some in rest:
+            counts.update(_LINKS if each["sk"] == "LINK" else _WAITING for each in some)
+            gone = [{"Delete": self._delete_living(each)} for each in some]
+            stamp = self._stamp(certificate, former, counts, done=some is rest[-1])
+            if not self._together(certificate, [*gone, stamp]):
+                return False
         return True
 
-    def _adding(self, certificate: Certificate, counts: Mapping[str, int]) -> Item:
+    def _forget_submissions(self, certificate: Certificate, some: Sequence[Former]) -> bool:
+        """Take submissions off the poll and off the user."""
+        found = self._table.batch((submission_key(each.name) for each in some), consistent=True)
+        items = {item["submission_id"]: item for item in found}
+        writes: list[Item] = []
+        for each in some:
+            item = items.get(each.name, {})
+            ours = item.get("user_id") == certificate.user_id
+            if ours or (item.get("user_id") == "" and "due_at" in item):
+                writes.append({"Update": self._blanking(certificate, each.name)})
+            if ours or each.erased_by != certificate.certificate_id:
+                writes.append(self._stamp(certificate, each, {**each.counts, **({_SUBMISSIONS: 1} if ours else {})}))
+        return not writes or self._together(certificate, writes)
+
+    def _stamp(self, certificate: Certificate, former: Former, counts: Mapping[str, int], *, done: bool = True) -> Item:
+        said: Item = {f"n_{name}": number for name, number in counts.items()}
+        said |= {"left_at": former.left_at or certificate.begun_at}
+        said |= {"erased_by": certificate.certificate_id} if done else {}
+        return {"Update": self._table.update(former_key(certificate.user_id, former.provider, former.name), said, "")}
+
+    def _blanking(self, certificate: Certificate, submission_id: str) -> Item:
+        blank = {"erased_at": certificate.begun_at, "user_id": ""}
+        key = submission_key(submission_id)
+        return self._table.update(key, blank, "attribute_exists(pk)", remove=("due_kind", "due_at"))
+
+    def _delete_living(self, item: Item) -> Item:
         return {
             "TableName": self._table.name,
-            "Key": encode(_key(certificate)),
-            "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in counts),
-            "ExpressionAttributeNames": {f"#{name}": f"n_{name}" for name in counts},
-            "ExpressionAttributeValues": encode({f":{name}": number for name, number in counts.items()}),
+            "Key": encode({"pk": item["pk"], "sk": item["sk"]}),
+            "ConditionExpression": LIVING,
+            "ExpressionAttributeValues": encode({":now": self._table.epoch}),
         }
 
-    def _forget_authorization(self, user_authorization_id: str, certificate: Certificate) -> None:
-        """Delete the link, what waits under the authorization, and its lines in the ledger."""
-        found = self._table.db.get_paginator("query").paginate(
-            TableName=self._table.name,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=encode({":pk": f"PAYPAY#{user_authorization_id}"}),
-        )
-        for key in [{"pk": item["pk"], "sk": item["sk"]} for page in found for item in page["Items"]]:
-            gone = {"TableName": self._table.name, "Key": key, "ConditionExpression": "attribute_exists(pk)"}
-            self._counted(certificate, "links" if key["sk"]["S"] == "LINK" else "waitingEvents", {"Delete": gone})
-        self._delete_those_there(ledger_keys(user_authorization_id, certificate.begun_at))
-
-    def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
-        """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
-        done = True
-        for some in batched(authorization_ids, _MOST_NAMED, strict=False):
-            named = {f":id{number}": each for number, each in enumerate(some)}
-            pages = self._table.db.get_paginator("query").paginate(
-                TableName=self._table.name,
-                KeyConditionExpression="pk = :pk",
-                FilterExpression=" OR ".join(f"contains({sample}, {name})" for name in named for sample in SAMPLES),
-                ExpressionAttributeValues=encode({":pk": f"RECON#{file_type}", **named}),
-                ConsistentRead=True,
-            )
-            for item in [decode(item) for page in pages for item in page["Items"]]:
-                done &= self._forget_sample(item, some)
-        return done
-
-    def _forget_sample(self, item: Item, authorization_ids: Collection[str]) -> bool:
-        shown = {name: item[name] for name in SAMPLES if name in item}
-        left = {name: [ERASED_ID if each in authorization_ids else each for each in ids] for name, ids in shown.items()}
-        unchanged = " AND ".join(f"{name} = :old_{name}" for name in shown)
-        known = {f"old_{name}": value for name, value in shown.items()}
-        return self._table.attempt(
-            self._table.update({"pk": item["pk"], "sk": item["sk"]}, left, unchanged, known=known)
-        )
-
-    def _forget_submission(self, submission_id: str, certificate: Certificate) -> None:
-        blanked = self._table.update(
-            submission_key(submission_id),
-            {"erased_at": certificate.begun_at, "user_id": ""},
-            "attribute_exists(pk) AND attribute_not_exists(erased_at)",
-            remove=("due_kind", "due_at"),
-        )
-        self._counted(certificate, "submissions", {"Update": blanked})
-
-    def _redact(self, footprint: Footprint, certificate: Certificate) -> None:
-        """Take the details off the timeline, and authorization ids out of the names of its entries."""
-        writes = [self._redacting(entry, footprint.authorization_ids) for entry in footprint.entries]
-        for some in batched(filter(None, writes), _MOST_REDACTED, strict=False):
-            together = [each for entry in some for each in entry]
-            self._counted(certificate, "timelineEntries", *together, number=len(some))
-
-    def _redacting(self, entry: Mapping[str, Any], authorization_ids: Sequence[str]) -> list[Item]:
-        """The writes that an entry takes, three at most; none where there is nothing to take off."""
-        event_id = str(entry["event_id"])
-        # Numbered: one file may have named two authorizations of the user at the same moment.
-        for number, each in enumerate(authorization_ids, 1):
-            event_id = event_id.replace(each, f"{ERASED_ID}-{number}")
-        named = event_id != entry["event_id"]
-        if not entry["detail"] and not named:
-            return []
-        plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
-        writes: list[Item] = [{"Put": {"TableName": self._table.name, "Item": encode(plain)}}]
-        old = [{"pk": entry["pk"], "sk": entry["sk"]}, event_key(str(entry["event_id"]))]
-        writes += [{"Delete": {"TableName": self._table.name, "Key": encode(key)}} for key in (old if named else ())]
-        return writes
-
-    def _forget_status(self, status: UserStatus, certificate: Certificate) -> bool:
-        if status.code_id:
-            self._table.delete([code_key(status.code_id)])
+    def _status_delete(self, status: UserStatus) -> Item:
         gone = {
             "TableName": self._table.name,
             "Key": encode(status_key(status.user_id, status.provider)),
             "ConditionExpression": "version = :version",
             "ExpressionAttributeValues": encode({":version": status.version}),
         }
-        return self._counted(certificate, "statuses", {"Delete": gone})
+        return {"Delete": gone}
 
-    def _delete_those_there(self, keys: Sequence[Item]) -> None:
+    def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
+        """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
+        named = {f":id{number}": each for number, each in enumerate(authorization_ids)}
+        pages = self._table.db.get_paginator("query").paginate(
+            TableName=self._table.name,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression=" OR ".join(f"contains({sample}, {name})" for name in named for sample in SAMPLES),
+            ExpressionAttributeValues=encode({":pk": f"RECON#{file_type}", **named}),
+            ConsistentRead=True,
+        )
+        shown = [decode(item) for page in pages for item in page["Items"]]
+        return all(self._forget_sample(item, authorization_ids) for item in shown)
+
+    def _forget_sample(self, item: Item, authorization_ids: Collection[str]) -> bool:
+        shown = {name: item[name] for name in SAMPLES if name in item}
+        left = {name: [ERASED_ID if each in authorization_ids else each for each in ids] for name, ids in shown.items()}
+        unchanged = " AND ".join(f"{name} = :old_{name}" for name in shown)
+        known = {f"old_{name}": value for name, value in shown.items()}
+        update = self._table.update({"pk": item["pk"], "sk": item["sk"]}, left, unchanged, known=known)
+        return self._table.attempt(update)
+
+    def _redact(
+        self, certificate: Certificate, authorization_ids: Sequence[str], may_go_on: Callable[[], None]
+    ) -> None:
+        """Take the details off the timeline, and authorization ids out of the names of its entries.
+
+        The timeline is read anew: by now nothing waits that could still be moved there.
+        """
+        # Numbered: one file may have named two authorizations of the user at the same moment.
+        names = {each: f"{ERASED_ID}-{number}" for number, each in enumerate(sorted(authorization_ids), 1)}
+        together: list[Item] = []
+        for entry in list(self._table.under(f"USER#{certificate.user_id}", "AT#", expired=True)):
+            writes = self._redacting(entry, names, certificate)
+            if len(together) + len(writes) > _MOST_TOGETHER:
+                may_go_on()
+                self._together(certificate, together)
+                together = []
+            together += writes
+        if together:
+            self._together(certificate, together)
+
+    def _redacting(self, entry: Mapping[str, Any], names: Mapping[str, str], certificate: Certificate) -> list[Item]:
+        """The writes that an entry takes, three at most; none where there is nothing to take off."""
+        event_id = _without_names(str(entry["event_id"]), names)
+        named = event_id != entry["event_id"]
+        if not entry["detail"] and not named:
+            return []
+        plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
+        plain["erased_by"] = certificate.certificate_id
+        writes: list[Item] = [{"Put": {"TableName": self._table.name, "Item": encode(plain)}}]
+        old = [{"pk": entry["pk"], "sk": entry["sk"]}, event_key(str(entry["event_id"]))]
+        writes += [{"Delete": {"TableName": self._table.name, "Key": encode(key)}} for key in (old if named else ())]
+        return writes
+
+    def _together(self, certificate: Certificate, writes: Sequence[Item]) -> bool:
+        """Make all writes or none; False where a condition does not hold."""
+        try:
+            self._table.transact(certificate.certificate_id, [(each, OvertakenError) for each in writes])
+        except OvertakenError:
+            return False
+        return True
+
+    def _delete_those_there(self, keys: Iterable[Item]) -> None:
         """Delete items of which few exist: to look for a hundred takes one call, to delete them would take four."""
         there = self._table.batch(keys, consistent=True, expired=True)
-        self._table.delete([{"pk": each["pk"], "sk": each["sk"]} for each in there])
+        self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in there)
 
 
 def _key(certificate: Certificate) -> Item:
@@ -296,5 +410,12 @@ def _key(certificate: Certificate) -> Item:
 
 
 def _certificate(item: Item) -> Certificate:
-    counts = {name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")}
-    return read(Certificate, item, begun_at=item["sk"].removeprefix("ERASURE#"), counts=counts)
+    return read(Certificate, item, begun_at=item["sk"].removeprefix("ERASURE#"), counts=counts_of(item))
+
+
+def _without_names(event_id: str, names: Mapping[str, str]) -> str:
+    """An event's id without the authorization that it may end with. That may have colons of its own."""
+    parts = event_id.split(":")
+    tails = (":".join(parts[start:]) for start in range(len(parts)))
+    found = next((tail for tail in tails if tail in names), None)
+    return event_id.removesuffix(found) + names[found] if found else event_id

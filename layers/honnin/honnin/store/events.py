@@ -37,13 +37,14 @@ from honnin.store.table import (
     erased_key,
     event_key,
     failure_key,
+    former_key,
     link_key,
     read,
     status_key,
     submission_key,
     without_none,
 )
-from honnin.store.users import TimelineEntry, UserStatus, with_former
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
 from honnin.times import utc_text
 
 # An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
@@ -89,8 +90,8 @@ class Effect:
     while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
     (`unclear`, `refused`). `links`: the user has just linked the authorization that `after` names. `link` is that link
     as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
-    until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
-    more, and `after` is written as it is, without remembering it.
+    until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any more, and
+    nothing remembers it.
     """
 
     event_id: str
@@ -173,7 +174,7 @@ class Events:
         record = {**event_item(waiting.event_id, waiting.at), "what": waiting.what}
         writes: list[Write] = [
             ({"Put": table.new(record)}, AlreadyAppliedError),
-            ({"Put": table.new(table.expiring(waiting_item(waiting)))}, AlreadyAppliedError),
+            ({"Put": table.new(table.waiting(waiting_item(waiting)))}, AlreadyAppliedError),
             # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
             ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
             ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),
@@ -218,12 +219,11 @@ class Events:
         if effect.links or effect.link:
             writes += _link_writes(table, effect)
         if effect.links:
-            # A user who was erased and links again has come back.
-            key = encode(erased_key(effect.after.user_authorization_id or ""))
-            writes.append(({"Delete": {"TableName": table.name, "Key": key}}, ConcurrentUpdateError))
+            writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
         if effect.heard:
             writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
             writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
             if effect.before and effect.before.submission_id:
@@ -249,7 +249,7 @@ class Events:
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
-        after = effect.after if effect.withdraws else with_former(effect.before, effect.after)
+        after = effect.after
         put = self._table.new(status_key(after.user_id, after.provider) | attributes(after))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
@@ -259,6 +259,27 @@ class Events:
                 {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
             )
         return put
+
+    def _come_back(self, user_authorization_id: str) -> Item:
+        """A user who was erased and links again has come back: the mark, if there is one, ends."""
+        key = erased_key(user_authorization_id)
+        if self._table.get(key):
+            return {"Update": self._table.end(key)}
+        return {"ConditionCheck": self._table.absent(key)}
+
+    def _left_behind(self, effect: Effect) -> list[Item]:
+        """What the user had at the provider until now gets an item of its own: an erasure must find it."""
+        before, after = effect.before, effect.after
+        if before is None or effect.withdraws:
+            return []
+        ids = ((before.user_authorization_id, after.user_authorization_id), (before.submission_id, after.submission_id))
+        return [
+            self._table.update(
+                former_key(before.user_id, before.provider, old), {"left_at": effect.at}, "", remove=FORMER_NOTED
+            )
+            for old, new in ids
+            if old and old != new
+        ]
 
     def _poll_end(self, submission_id: str) -> Item:
         return {

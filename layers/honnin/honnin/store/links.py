@@ -128,16 +128,17 @@ class Links:
         """
         moved = 0
         for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
-            entry = {**item, "pk": f"USER#{user_id}", "from_status": status, "to_status": status}
-            gone = {
-                "TableName": self._table.name,
-                "Key": encode({"pk": item["pk"], "sk": item["sk"]}),
-                "ConditionExpression": "attribute_exists(pk)",
-            }
+            # From now on it is kept as long as a timeline is, not as long as what waits.
+            kept = {name: value for name, value in item.items() if name != "expires_at"}
+            entry = self._table.expiring({**kept, "pk": f"USER#{user_id}", "from_status": status, "to_status": status})
+            moved_on = self._table.end({"pk": item["pk"], "sk": item["sk"]})
             with suppress(AlreadyAppliedError):
                 self._table.transact(
                     item["event_id"],
-                    [({"Delete": gone}, AlreadyAppliedError), ({"Put": self._table.new(entry)}, AlreadyAppliedError)],
+                    [
+                        ({"Update": moved_on}, AlreadyAppliedError),
+                        ({"Put": self._table.new(entry)}, AlreadyAppliedError),
+                    ],
                 )
                 moved += 1
         return moved

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from honnin.event import Provider
 from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.submissions import Submission
@@ -14,22 +15,23 @@ from honnin.store.users import UserStatus
 KINDS = {
     ("USER", "STATUS"): "status",
     ("USER", "AT"): "timeline",
+    ("USER", "FORMER"): "former",
     ("USER", "ERASURE"): "certificate",
     ("PAYPAY", "LINK"): "link",
     ("PAYPAY", "AT"): "waiting",
 }
 
 # What of an item tells whom it names; the rest of it a restore passes on unread.
-_NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id", "former_authorization_ids")
+_NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id")
 
 
 @dataclass(frozen=True)
 class Stored:
     """An item of any kind as a restore sees it: what it is, and whom it names.
 
-    `kind` is status, timeline, certificate, link or waiting; otherwise the family of its key (submission, session,
-    code, event, ledger, erased, recon, provider, user). `authorizations` are the SHA-256 of the PayPay authorizations
-    that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch seconds.
+    `kind` is status, timeline, former, certificate, link or waiting; otherwise the family of its key (submission,
+    session, code, event, ledger, erased, recon, provider, user). `authorizations` are the SHA-256 of the PayPay
+    authorizations that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch seconds.
     """
 
     kind: str
@@ -127,7 +129,9 @@ def _stored(item: Mapping[str, Any]) -> Stored:
 def _named_authorizations(family: str, name: str, known: Item) -> frozenset[str]:
     if family == "ERASED":
         return frozenset({name})
-    named = [known.get("user_authorization_id"), *known.get("former_authorization_ids", ())]
+    named = [known.get("user_authorization_id")]
+    if family == "USER" and str(known["sk"]).startswith(former := f"FORMER#{Provider.PAYPAY}#"):
+        named.append(str(known["sk"]).removeprefix(former))
     if family == "PAYPAY":
         named.append(name)
     if family == "LEDGER":

@@ -31,6 +31,9 @@ POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
 
+# The condition that there is an item, and it has not expired.
+LIVING = "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :now)"
+
 # BatchGetItem and BatchWriteItem take no more.
 _MOST_KEYS = 100
 _MOST_WRITES = 25
@@ -73,6 +76,11 @@ def status_key(user_id: str, provider: str) -> Item:
 def entry_key(user_id: str, at: str, event_id: str) -> Item:
     """An entry of a user's timeline."""
     return {"pk": f"USER#{user_id}", "sk": f"AT#{at}#{event_id}"}
+
+
+def former_key(user_id: str, provider: str, name: str) -> Item:
+    """An authorization or a submission that a user had at a provider."""
+    return {"pk": f"USER#{user_id}", "sk": f"FORMER#{provider}#{name}"}
 
 
 def erasing_key(user_id: str) -> Item:
@@ -247,9 +255,10 @@ def utc_now() -> datetime:
 class Table:
     """One DynamoDB table. Give a client to use another than the function's own.
 
-    `timeline_days` is how long timeline entries are kept (0: for ever). `now` gives aware moments. DynamoDB deletes an
-    item days after its `expires_at` (its guide, "Working with expired items"): from that moment on no reader sees it
-    any more, but for erasure and restore, and a new one may take its key.
+    `timeline_days` is how long timeline entries are kept, `waiting_days` how long an event waits for a link (0: for
+    ever). `now` gives aware moments. DynamoDB deletes an item days after its `expires_at` (its guide, "Working with
+    expired items"): from that moment on no reader sees it any more, but for erasure and restore, and a new one may take
+    its key.
     """
 
     def __init__(
@@ -258,12 +267,14 @@ class Table:
         client: "DynamoDBClient | None" = None,
         *,
         timeline_days: int = 0,
+        waiting_days: int = 0,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
         self.now = now
         self._given = client
         self._timeline_days = timeline_days
+        self._waiting_days = waiting_days
 
     @property
     def db(self) -> "DynamoDBClient":
@@ -325,24 +336,28 @@ class Table:
 
     def expiring(self, entry: Item) -> Item:
         """A timeline entry with the end of its time, if it has one."""
-        if not self._timeline_days:
-            return entry
-        expires = datetime.fromisoformat(entry["at"]) + timedelta(days=self._timeline_days)
-        return {**entry, "expires_at": int(expires.timestamp())}
+        return _expiring(entry, self._timeline_days)
+
+    def waiting(self, item: Item) -> Item:
+        """An event that waits for a link, with the end of its time: no link may ever come, and then no erasure."""
+        return _expiring(item, self._waiting_days)
 
     def new(self, item: Item) -> Item:
         """The put of an item whose key must be free."""
-        return {
-            "TableName": self.name,
-            "Item": encode(item),
-            # What has expired may still be there, and counts for nothing.
-            "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
-            "ExpressionAttributeValues": encode({":now": self.epoch}),
-        }
+        return {"TableName": self.name, "Item": encode(item), **self._free()}
 
     def absent(self, key: Item) -> Item:
-        """The check that there is no item under a key."""
-        return {"TableName": self.name, "Key": encode(key), "ConditionExpression": "attribute_not_exists(pk)"}
+        """The check that a key is free."""
+        return {"TableName": self.name, "Key": encode(key), **self._free()}
+
+    def _free(self) -> Item:
+        # What has expired may still be there, and counts for nothing.
+        condition = "attribute_not_exists(pk) OR expires_at <= :now"
+        return {"ConditionExpression": condition, "ExpressionAttributeValues": encode({":now": self.epoch})}
+
+    def end(self, key: Item) -> Item:
+        """The update that ends an item now: no reader sees it any more. A role need not be allowed to delete for it."""
+        return self.update(key, {"expires_at": self.epoch}, LIVING, known={"now": self.epoch})
 
     def update(
         self,
@@ -389,8 +404,15 @@ class Table:
 
     def delete(self, keys: Iterable[Item]) -> None:
         """Delete items, 25 a call, whether they are there or not."""
-        for some in batched(keys, _MOST_WRITES, strict=False):
-            wanted: Any = {self.name: [{"DeleteRequest": {"Key": encode(key)}} for key in some]}
+        self._write_all({"DeleteRequest": {"Key": encode(key)}} for key in keys)
+
+    def put(self, items: Iterable[Item]) -> None:
+        """Write items, 25 a call, whatever is there."""
+        self._write_all({"PutRequest": {"Item": encode(item)}} for item in items)
+
+    def _write_all(self, requests: Iterable[Item]) -> None:
+        for some in batched(requests, _MOST_WRITES, strict=False):
+            wanted: Any = {self.name: list(some)}
             while wanted:
                 wanted = self.settled(self.db.batch_write_item, {"RequestItems": wanted}).get("UnprocessedItems")
                 _pause_if(wanted)
@@ -444,3 +466,11 @@ def _pause_if(wanted: object) -> None:
     # boto3 takes a half-done batch for a success and does not back off by itself.
     if wanted:
         time.sleep(random.uniform(0.05, 0.5))
+
+
+def _expiring(item: Item, days: int) -> Item:
+    """An item that expires so many days after its `at`; 0: never."""
+    if not days:
+        return item
+    expires = datetime.fromisoformat(item["at"]) + timedelta(days=days)
+    return {**item, "expires_at": int(expires.timestamp())}

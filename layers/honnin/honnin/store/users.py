@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -40,9 +40,29 @@ class UserStatus:
     answers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     asked_scopes: tuple[str, ...] = ()
     asked_code_id: str | None = None
-    former_authorization_ids: tuple[str, ...] = field(default=(), repr=False)
-    former_submission_ids: tuple[str, ...] = ()
     reason: str | None = field(default=None, repr=False)
+
+
+# What is counted of an authorization that was ended at PayPay.
+UNLINKED = "unlinkedAtPayPay"
+
+# What an erasure notes about something that the user had, and is void when the user has it again.
+FORMER_NOTED = ("erased_by", f"n_{UNLINKED}")
+
+
+@dataclass(frozen=True)
+class Former:
+    """A PayPay authorization or a Vexora submission (`name`) that a user had, until `left_at` (UTC).
+
+    It is written with the status that leaves it behind, and is what an erasure finds it by. In an erasure it gets
+    `counts`, what was erased of it, and `erased_by`, the certificate, once that is all (`honnin.store.erasure`).
+    """
+
+    provider: str
+    name: str = field(repr=False)
+    left_at: str | None = None
+    erased_by: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,23 +128,6 @@ class Users:
         items = list(islice(found, limit + 1))
         entries = [read(TimelineEntry, item) for item in items[:limit]]
         return entries, _cursor(str(items[limit - 1]["sk"])) if len(items) > limit else None
-
-
-def with_former(before: UserStatus | None, after: UserStatus) -> UserStatus:
-    """`after`, as it is written: it remembers what the user had at the provider before, so that it can be erased."""
-    if before is None:
-        return after
-    return replace(
-        after,
-        former_authorization_ids=_former(
-            before.former_authorization_ids, before.user_authorization_id, after.user_authorization_id
-        ),
-        former_submission_ids=_former(before.former_submission_ids, before.submission_id, after.submission_id),
-    )
-
-
-def _former(known: Sequence[str], old: str | None, new: str | None) -> tuple[str, ...]:
-    return (*known, old) if old and old != new and old not in known else tuple(known)
 
 
 def _cursor(sk: str) -> str:

@@ -20,7 +20,7 @@ from honnin.event import Provider
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
-from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus, with_former
+from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vexora import schedule
 from honnin.vexora.client import VexoraClient
@@ -220,7 +220,7 @@ class Submissions:
             f"api:{submission_id}:started",
             "submission_started",
             before,
-            with_former(before, after),
+            after,
             {"submissionId": submission_id},
             at=now,
         )

@@ -1,0 +1,47 @@
+"""Erasure: `DELETE /users/{userId}/personal-data`. Of the merchant API, the only function whose role deletes."""
+
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin import erasure_api, secret_store
+from honnin.config import settings
+from honnin.erasure import Erasure, sweep_later
+from honnin.erasure_api import CertificateView
+from honnin.merchant_api import MerchantApi, UserIdInPath, answers
+from honnin.paypay.client import PayPayClient
+from honnin.store import Store
+from honnin.vault import Vault
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of the merchant's back end (IAM)."""
+    return _api().resolve(event, context)
+
+
+def erase_user(
+    userId: UserIdInPath,  # noqa: N803 -- the name on the wire
+    unlink: Annotated[bool, Query(description="Also end the authorization at PayPay")] = False,
+) -> CertificateView:
+    """Erase a user's personal data; repeating it gives the same certificate."""
+    return erasure_api.certificate(_erasure().erase(userId, unlink=unlink))
+
+
+@cache
+def _api() -> MerchantApi:
+    api = MerchantApi()
+    api.resolver.delete("/users/<userId>/personal-data", responses=answers(200, 404, 409, 502, 503))(erase_user)
+    return api
+
+
+def _erasure() -> Erasure:
+    return Erasure(
+        store=Store(settings().state_table, timeline_days=settings().timeline_retention_days),
+        vault=Vault(settings().personal_data_bucket),
+        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=12),
+        sweep_later=partial(sweep_later, settings().event_queue_url),
+        now=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,41 @@
+"""How the merchant's API answers an erasure: its certificate, in the shape of docs/openapi.json."""
+
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
+
+from honnin.merchant_api import AnswerModel, UtcTime
+from honnin.store import Certificate
+
+# Example of docs/openapi.json.
+_CERTIFICATE: JsonDict = {
+    "certificateId": "3f1c6a52-9d7e-4b0a-8c2f-5e6d7c8b9a01",
+    "userId": "user-0001",
+    "begunAt": "2026-04-02T03:00:00.000Z",
+    "completedAt": "2026-04-02T03:00:00.240Z",
+    "erased": {"vaultObjects": 2, "links": 1, "statuses": 1, "timelineEntries": 4, "unlinkedAtPayPay": 1},
+}
+
+
+class CertificateView(AnswerModel):
+    """That a user was erased. `erased` says how many of what: versions of objects in the vault, links, waiting events,
+    submissions, statuses, timeline entries that lost their details; `unlinkedAtPayPay` is 1 where that was asked for.
+    Times are UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
+
+    certificate_id: str
+    user_id: str
+    begun_at: UtcTime
+    completed_at: UtcTime
+    erased: dict[str, int]
+
+
+def certificate(found: Certificate) -> CertificateView:
+    """The certificate of a completed erasure, as the API answers it."""
+    return CertificateView(
+        certificate_id=found.certificate_id,
+        user_id=found.user_id,
+        begun_at=found.begun_at,
+        completed_at=found.completed_at or found.begun_at,
+        erased=dict(found.counts),
+    )

@@ -1,0 +1,52 @@
+"""Many events on a queue, ten in one call."""
+
+from collections.abc import Iterable
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from honnin.errors import HonninError, MalformedEventError
+from honnin.event import Event
+from honnin.webhook import split_notifications
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# SendMessageBatch takes no more.
+_MOST_MESSAGES = 10
+
+
+class NotQueuedError(HonninError):
+    """SQS did not take every event of a batch. Sending all of them again is safe: an event takes effect once."""
+
+    retryable = True
+
+
+def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient") -> None:
+    """Put every event on the queue. Raises `NotQueuedError` when one was not taken."""
+    for some in batched(events, _MOST_MESSAGES, strict=False):
+        answer = client.send_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": str(number), "MessageBody": each.to_json()} for number, each in enumerate(some)],
+        )
+        # HTTP 200 also when some were not taken.
+        if failed := answer.get("Failed"):
+            raise NotQueuedError(f"SQS refused {len(failed)} of {len(some)} events: {failed[0].get('Code')}")
+
+
+def send_split(event: Event, *, events_url: str, recon_notices_url: str, client: "SQSClient") -> None:
+    """Put each notification of an array on the queue where it would have gone alone, to be tried again by itself.
+
+    Raises
+    ------
+    MalformedEventError
+        The event holds no array of notifications.
+    NotQueuedError
+        One of them was not taken.
+    """
+    try:
+        found = split_notifications(event)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise MalformedEventError("no array of notifications") from None
+    # Notices first: their files can be fetched for two hours only.
+    send_all(recon_notices_url, (each for each in found if each.kind == "recon_file"), client)
+    send_all(events_url, (each for each in found if each.kind != "recon_file"), client)

@@ -1,0 +1,72 @@
+"""What the table holds of a user: what an erasure takes, and an export shows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from honnin.event import Provider
+from honnin.store.table import Item, Table, read
+from honnin.store.users import Former, UserStatus
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What the table holds of a user that identifies him or her at a provider. `entries` are items of the timeline.
+
+    `former` names everything that the user has or had, the present things too.
+    """
+
+    user_id: str
+    statuses: tuple[UserStatus, ...]
+    former: tuple[Former, ...]
+    entries: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+    @property
+    def authorization_ids(self) -> tuple[str, ...]:
+        """The PayPay authorizations, the present one first."""
+        return self._ids(Provider.PAYPAY)
+
+    @property
+    def submission_ids(self) -> tuple[str, ...]:
+        """The Vexora submissions, the present one first."""
+        return self._ids(Provider.VEXORA)
+
+    @property
+    def present(self) -> frozenset[str]:
+        """What the statuses name."""
+        ids = [each for status in self.statuses for each in (status.user_authorization_id, status.submission_id)]
+        return frozenset(filter(None, ids))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is erased: nothing is named, and no entry has a detail."""
+        return not self.statuses and not self.former and not any(each["detail"] for each in self.entries)
+
+    def _ids(self, provider: Provider) -> tuple[str, ...]:
+        found = [each.name for each in self.former if each.provider == provider]
+        return tuple(sorted(found, key=lambda name: name not in self.present))
+
+
+def footprint(table: Table, user_id: str, *, expired: bool) -> Footprint:
+    """What there is of a user; the statuses are read first."""
+    statuses = [read(UserStatus, item) for item in table.under(f"USER#{user_id}", "STATUS#")]
+    former = {(each.provider, each.name): each for each in former_of(table, user_id)}
+    for each in statuses:
+        for provider, name in ((Provider.PAYPAY, each.user_authorization_id), (Provider.VEXORA, each.submission_id)):
+            if name:
+                former.setdefault((provider, name), Former(provider, name))
+    entries = table.under(f"USER#{user_id}", "AT#", expired=expired)
+    in_order = sorted(former.values(), key=lambda each: (each.left_at or "", each.provider, each.name))
+    return Footprint(user_id, tuple(statuses), tuple(in_order), tuple(entries))
+
+
+def former_of(table: Table, user_id: str) -> Iterator[Former]:
+    """What a user had, as far as it has items of its own."""
+    for item in table.under(f"USER#{user_id}", "FORMER#"):
+        _, provider, name = str(item["sk"]).split("#", 2)
+        yield Former(provider, name, item.get("left_at"), item.get("erased_by"), counts_of(item))
+
+
+def counts_of(item: Item) -> Mapping[str, int]:
+    """What an item counts: its attributes `n_…`."""
+    return {name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")}

@@ -1,0 +1,187 @@
+"""What the merchant's API says of a user: the statuses and the timeline, in the shapes of docs/openapi.json."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from honnin.errors import NotFoundError
+from honnin.event import Provider
+from honnin.merchant_api import AnswerModel, UtcTime
+from honnin.problem_codes import ProblemCode
+from honnin.status import OPEN, Flag, Kyc, Link, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus
+from honnin.store import Store, TimelineEntry, UserStatus, verified_reason
+from honnin.times import utc_text
+
+# Examples of docs/openapi.json.
+_USER: JsonDict = {
+    "userId": "user-0001",
+    "providers": {
+        "vexora": {
+            "status": "APPROVED",
+            "providerStatus": "2",
+            "readAt": "2026-04-01T03:00:00.000Z",
+            "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
+            "stale": False,
+            "reason": None,
+        },
+        "paypay": {
+            "status": "VERIFIED",
+            "providerStatus": "SUCCESS",
+            "readAt": "2026-04-01T03:05:00.000Z",
+            "scopes": ["get_kyc_info"],
+            "linkExpiresAt": "2027-04-01T03:00:00.000Z",
+            "facets": {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"},
+        },
+    },
+    "verified": True,
+    "verifiedReason": "BOTH_VERIFIED",
+}
+_ENTRY: JsonDict = {
+    "at": "2026-04-01T03:00:00.000Z",
+    "eventId": "vexora:5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11:8d3f1c0a9b7e6d5c4b3a291807f6e5d4",
+    "provider": "vexora",
+    "what": "result_read",
+    "cause": "webhook",
+    "from": "PENDING",
+    "to": "APPROVED",
+    "detail": {"sign": "absent", "claimed": "2"},
+}
+
+
+class VexoraView(AnswerModel):
+    """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last daily poll. `reason`: why the user
+    was rejected, in Vexora's words (at most 200 characters, possibly personal); null where there is none."""
+
+    status: VexoraStatus
+    provider_status: str | None
+    read_at: UtcTime | None
+    submission_id: str | None
+    stale: bool
+    reason: str | None
+
+
+class FacetsView(AnswerModel):
+    """What the status at PayPay follows from: the account link, the KYC, and a flag that PayPay holds against the user.
+
+    They stand side by side: a user with a flag may have a KYC, and a link that has ended keeps its last KYC.
+    """
+
+    link: Link
+    kyc: Kyc
+    flag: Flag
+
+
+class PayPayView(AnswerModel):
+    """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user has agreed to. `providerStatus` is
+    PayPay's own code or word. `linkExpiresAt`: when the link ends by itself, null where PayPay has not said so."""
+
+    status: PayPayStatus
+    provider_status: str | None
+    read_at: UtcTime | None
+    scopes: list[str]
+    link_expires_at: UtcTime | None
+    facets: FacetsView
+
+
+class UserView(AnswerModel):
+    """A user at every provider that knows the user, by the provider's name: `vexora`, `paypay`.
+
+    `verified` and `verifiedReason` say what the providers' statuses come to under the parameter VerifiedNeeds.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
+
+    user_id: str
+    providers: dict[str, VexoraView | PayPayView]
+    verified: bool
+    verified_reason: VerifiedReason
+
+
+class EntryView(AnswerModel):
+    """One timeline entry. `cause` is user (the browser that comes back from PayPay), api, webhook, recon, poll or
+    operator (`honninctl reread`); `from` is null where
+    there was nothing."""
+
+    at: UtcTime
+    event_id: str
+    provider: str
+    what: str
+    cause: str
+    from_status: str | None = Field(alias="from")
+    to_status: str = Field(alias="to")
+    detail: dict[str, str]
+
+
+class TimelineView(AnswerModel):
+    """One page, newest first. `cursor` asks for the next page; null at the end."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"entries": [_ENTRY], "cursor": None}]})
+
+    entries: list[EntryView]
+    cursor: str | None
+
+
+def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> UserView:
+    """Where a user stands. Raises `NotFoundError` for a user that no provider knows."""
+    statuses = store.users.statuses(user_id)
+    if not statuses:
+        raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
+    reason = verified_reason(statuses, needs)
+    return UserView(
+        user_id=user_id,
+        providers={each.provider: _provider(each, now) for each in statuses},
+        verified=reason.is_verified,
+        verified_reason=reason,
+    )
+
+
+def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> TimelineView:
+    """What happened to a user, newest first.
+
+    Raises
+    ------
+    NotFoundError
+        No user is known under this id.
+    InvalidFieldError
+        The cursor is not one that an earlier page gave.
+    """
+    entries, following = store.users.timeline(user_id, limit, cursor)
+    if not entries and not store.users.statuses(user_id):
+        raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
+    return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
+
+
+def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
+    if status.provider == Provider.PAYPAY:
+        return PayPayView(
+            status=PayPayStatus(status.status),
+            provider_status=status.provider_status,
+            read_at=status.read_at,
+            scopes=list(status.scopes),
+            link_expires_at=status.link_expires_at,
+            facets=FacetsView.model_validate(status.facets),
+        )
+    return VexoraView(
+        status=VexoraStatus(status.status),
+        provider_status=status.provider_status,
+        read_at=status.read_at,
+        submission_id=status.submission_id,
+        stale=status.status in OPEN and status.stale_at is not None and utc_text(now) >= status.stale_at,
+        reason=status.reason,
+    )
+
+
+def _entry(entry: TimelineEntry) -> EntryView:
+    return EntryView.model_validate(
+        {
+            "at": entry.at,
+            "eventId": entry.event_id,
+            "provider": entry.provider,
+            "what": entry.what,
+            "cause": entry.cause,
+            "from": entry.from_status,
+            "to": entry.to_status,
+            "detail": dict(entry.detail),
+        }
+    )
