@@ -118,7 +118,9 @@ class Bench:
     def keys(self, prefix: str) -> list[tuple[str, str]]:
         """The keys of the items under that kind of partition."""
         items = self.db.scan(TableName="StateTable")["Items"]
-        return sorted((i["pk"]["S"], i["sk"]["S"]) for i in items if i["pk"]["S"].startswith(prefix))
+        now = int(self.clock().timestamp())
+        living = [each for each in items if int(each.get("expires_at", {"N": now + 1})["N"]) > now]
+        return sorted((i["pk"]["S"], i["sk"]["S"]) for i in living if i["pk"]["S"].startswith(prefix))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from honnin.event import Provider
 from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.readings import Rules, ask_authorization, linking, merged, moment, recorded, standing
+from honnin.paypay.readings import Rules, ask_authorization, linked_anew, linking, merged, moment, recorded, standing
 from honnin.paypay.response_token import (
     LinkResult,
     ResponseToken,
@@ -273,7 +273,8 @@ class AccountLinks:
                 raise LinkRefusedError("this PayPay account is linked to another user here")
             known = None
         link = _link(session, known)
-        after = recorded(before, [linking(SUCCEEDED, moment(before, at), authorization)], self._rules)
+        known_of = linked_anew(before, authorization)
+        after = recorded(known_of, [linking(SUCCEEDED, moment(before, at), authorization)], self._rules)
         after = replace(after, scopes=link.scopes, code_id=link.code_id)
         effect = commit.effect(event_id, "linked", before, after, {}, at=at, cause="user")
         return replace(effect, links=True, link=link, takes_from=owner)
@@ -294,9 +295,8 @@ class AccountLinks:
             scopes = merged(link.scopes, said.scopes)
             after = replace(recorded(before, [said.answer], self._rules), scopes=scopes)
             facts = {"providerCode": said.answer.code or "", **said.facts}
-            effect = commit.effect(
-                f"{event_id}:read", "account_read", before, after, facts, at=self._now(), cause="user"
-            )
+            event = f"{event_id}:read"
+            effect = commit.effect(event, "account_read", before, after, facts, at=self._now(), cause="user")
             return effect if scopes == link.scopes else replace(effect, link=replace(link, scopes=scopes))
 
         with suppress(ConcurrentUpdateError, AlreadyAppliedError):
