@@ -5,6 +5,7 @@ from itertools import product
 from honnin.status import PayPayStatus, VerifiedNeeds, VexoraStatus
 from operations import verified_table
 from tests import verified_rules
+from tests.tables import TEMPLATE
 
 
 def test_the_table_says_what_every_pair_of_statuses_comes_to() -> None:
@@ -27,6 +28,10 @@ def test_the_table_says_what_every_pair_of_statuses_comes_to() -> None:
         )
         for paypay, vexora, needs in every
     }
+
+
+def test_the_document_shows_the_table_as_it_is() -> None:
+    assert verified_table.markdown() in (TEMPLATE.parent / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def test_statuses_that_come_to_the_same_share_a_line() -> None:
