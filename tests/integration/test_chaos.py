@@ -1,6 +1,7 @@
 """Fault schedules for PayPay's events: 320 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from chaos.schedule import Fault, Work
 from honnin import http_client
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.event import Event
-from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.notification import PayPayNotifications, Reading
+from honnin.paypay.readings import moment
 from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
-from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
+from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached, UserStatus
 from honnin.store.events import Events
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 
@@ -76,25 +78,6 @@ def test_a_printed_schedule_is_the_schedule() -> None:
 # --- the harness itself: it must find what is broken on purpose ---
 
 
-class UndatedEvents(Events):
-    """Compares versions only: `read_at` by itself would stop a reading that is older than the applied one."""
-
-    def _status_put(self, effect: Effect) -> dict[str, Any]:
-        put = super()._status_put(effect)
-        if effect.before:
-            put["ConditionExpression"] = "version = :version"
-            del put["ExpressionAttributeValues"][":read_at"]
-        return put
-
-
-class UndatedStore(Store):
-    """Compares versions only."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.events = UndatedEvents(self.table)
-
-
 class UnrecordedEvents(Events):
     """Does not look whether the event has taken effect before."""
 
@@ -116,7 +99,10 @@ class UnrecordedStore(Store):
 
 
 class HastyNotifications(PayPayNotifications):
-    """Shares a reading before it is written, as the first version did: a lost race then reuses the older one."""
+    """Shares a reading before it is written, so that a lost race reuses it, and dates it by when it is recorded.
+
+    Dated by when its request began, the older reading would do no harm.
+    """
 
     def decide(self, event: Event) -> Effect | Unattached | Dropped:
         """Pretend at once that the decision is in the table."""
@@ -124,6 +110,15 @@ class HastyNotifications(PayPayNotifications):
         if isinstance(decision, Effect):
             self.committed(decision)
         return decision
+
+    def _read(self, event: Event, before: UserStatus) -> Effect:
+        key = (event.subject, event.kind)
+        if key in self._shared:
+            reading, version = self._shared[key]
+            at = moment(before, self._now())
+            said = [replace(each, answer=replace(each.answer, at=at)) for each in reading.said]
+            self._shared[key] = Reading(said), version
+        return super()._read(event, before)
 
 
 class HastyProcessor(EventProcessor):
@@ -168,7 +163,7 @@ class UnpolledStore(Store):
         (Parts(store=RecordFirstStore), {"lost", "twice"}),
         (Parts(store=UnfencedStore), {"twice", "diverged"}),
         (Parts(store=UnrecordedStore), {"twice"}),
-        (Parts(notifications=HastyNotifications, store=UndatedStore), {"diverged"}),
+        (Parts(notifications=HastyNotifications), {"diverged"}),
         (Parts(processor=HastyProcessor), {"broken"}),
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}),
     ],
@@ -176,7 +171,7 @@ class UnpolledStore(Store):
         "recorded before the effect",
         "no version condition",
         "no event record",
-        "reading reused after a lost race",
+        "reading dated by when it is recorded",
         "published before the commit",
         "crash before publishing not made good",
     ],

@@ -1,0 +1,555 @@
+"""PayPay's answers through the whole product: linking, notifications and the merchant's reads on one table."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from honnin.errors import (
+    ConflictError,
+    PassportNotCompletedError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
+from honnin.paypay.account_link import LinkRefusedError
+from honnin.paypay.readings import Rules
+from honnin.problem_codes import ProblemCode
+from honnin.recon.compare import _read_before
+from honnin.status import VerifiedNeeds
+from honnin.store import Effect, UserStatus
+from honnin.times import utc_text
+from tests.fakes.memory import memory_aws
+from tests.fakes.paypay import answer
+from tests.fakes.paypay_world import INFO, LINKED, PASSPORT, QR, USER, PayPayWorld
+
+OTHER = "0a1b2c3d-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def world() -> Iterator[PayPayWorld]:
+    with memory_aws():
+        yield PayPayWorld()
+
+
+type Ask = Callable[[], object]
+
+
+@pytest.fixture(params=["notification", "api"])
+def ask(request: pytest.FixtureRequest, world: PayPayWorld) -> Ask:
+    """Both ways that lead to a KYC read."""
+    return world.told if request.param == "notification" else lambda: world.reads().kyc_passport(USER)
+
+
+# --- a KYC answer fails closed ---
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "word"),
+    [
+        ({"status": "NOT_COMPLETED"}, "SUCCESS", "NOT_COMPLETED"),
+        ({"status": "REJECTED"}, "SUCCESS", "REJECTED"),
+        ({"status": "completed"}, "SUCCESS", "completed"),
+        ({"status": 3}, "SUCCESS", "3"),
+        ({"status": ["COMPLETED"]}, "SUCCESS", "(unreadable)"),
+        ({"status": "見本 花子"}, "SUCCESS", "(unreadable)"),
+        ({"foo": 1}, "SUCCESS", "(absent)"),
+        ({}, "SUCCESS", "(absent)"),
+        ({"status": "COMPLETED"}, "KYC_UNDER_REVIEW", "KYC_UNDER_REVIEW"),
+        ({}, "A_NEW_CODE", "A_NEW_CODE"),
+    ],
+)
+def test_what_no_setting_lists_verifies_nobody(
+    world: PayPayWorld, ask: Ask, data: dict[str, Any], code: str, word: str
+) -> None:
+    world.link()
+    ask()
+    assert world.status() == ("VERIFIED", "SUCCESS")
+    world.paypay.data, world.paypay.code = data, code
+    ask()
+    assert world.status() == ("UNCONFIRMED", word)
+    assert world.timeline()[0].detail["word"] == word
+    assert world.timeline()[0].detail["providerCode"] == code
+    assert set(world.store.users.words("paypay")) == {word}
+
+
+def test_with_the_default_setting_no_word_verifies_and_the_setting_is_followed_by_a_reread(world: PayPayWorld) -> None:
+    world.rules = Rules()
+    world.link()
+    world.told()
+    assert world.status() == ("UNCONFIRMED", "COMPLETED")
+    world.rules = Rules(frozenset({"COMPLETED"}))
+    assert world.status() == ("UNCONFIRMED", "COMPLETED")
+    world.told(cause="operator")
+    assert world.status() == ("VERIFIED", "SUCCESS")
+
+
+@pytest.mark.parametrize("http_status", [201, 204, 299])
+def test_only_http_200_verifies(world: PayPayWorld, http_status: int) -> None:
+    world.link()
+    world.paypay.http_status = http_status
+    world.told()
+    assert world.user().status == "UNCONFIRMED"
+
+
+# --- what a read needs lives as long as the link ---
+
+
+def _qr_link(world: PayPayWorld) -> None:
+    world.link(scopes=(QR,), flow=True)
+
+
+def _lost_redirect(world: PayPayWorld) -> None:
+    world.ask(scopes=(QR,), flow=True)
+    # PayPay need not say the scopes.
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
+
+
+def _again_without_the_flow(world: PayPayWorld) -> None:
+    _qr_link(world)
+    world.link(scopes=(INFO,))
+
+
+def _declined_another(world: PayPayWorld) -> None:
+    _qr_link(world)
+    world.paypay.code_id = "code-2"
+    world.answer(world.ask(scopes=(QR,), flow=True), result="declined")
+
+
+@pytest.mark.parametrize("happens", [_qr_link, _lost_redirect, _again_without_the_flow, _declined_another])
+@pytest.mark.parametrize("days", [0, 8, 400])
+def test_a_risk_notification_of_a_qr_link_is_read(
+    world: PayPayWorld, happens: Callable[[PayPayWorld], None], days: int
+) -> None:
+    happens(world)
+    if happens is not _lost_redirect:
+        world.clock.advance(days=days)
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    assert world.user().status == "RISK_FLAGGED"
+    assert world.paypay.asked[-1] == "kyc_passport_qr"
+    assert {code for code, _ in world.paypay.qrs} == {"code-1"}
+    assert {verifier == world.kept().code_verifier for _, verifier in world.paypay.qrs} == {True}
+
+
+def test_scopes_are_merged_and_a_heal_without_scopes_takes_the_last_qrs(world: PayPayWorld) -> None:
+    world.ask(scopes=(PASSPORT, "kyc_foreign_status"))
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": ["user_profile"]}
+    world.told()
+    assert set(world.user().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile"}
+    world.link(scopes=(INFO,))
+    assert set(world.kept().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile", INFO}
+    world.paypay.authorizations[LINKED]["scopes"] = ["another"]
+    world.told("account_status")
+    assert set(world.user().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile", INFO, "another"}
+
+
+def test_a_qr_that_was_read_is_what_later_reads_use(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO,))
+    world.ask(scopes=(QR,), flow=True)  # its redirect is lost, and PayPay renews the same authorization
+    assert world.reads().completed_qr("code-1").status == "VERIFIED"
+    world.clock.advance(days=30)
+    world.paypay.flag = "KYC_UPDATE_REQUIRED"
+    world.told("risk")
+    assert world.status() == ("UPDATE_REQUIRED", "KYC_UPDATE_REQUIRED")
+
+
+def test_an_old_qr_is_not_read_through_a_newer_link(world: PayPayWorld) -> None:
+    _qr_link(world)
+    world.paypay.code_id = "code-2"
+    world.link(linked=OTHER, scopes=(QR,), flow=True)
+    with pytest.raises(ConflictError) as caught:
+        world.reads().completed_qr("code-1")
+    assert caught.value.code is ProblemCode.LINKED_ANEW
+    assert world.reads().completed_qr("code-2").status == "VERIFIED"
+
+
+def test_a_code_id_that_comes_again_belongs_to_the_newer_qr(world: PayPayWorld) -> None:
+    _qr_link(world)
+    world.ask(scopes=(QR,), flow=True)
+    world.ask("user-2", scopes=(QR,), flow=True)
+    found = world.store.links.passport_qr("code-1")
+    assert found is not None
+    assert found.user_id == "user-2"
+    world.clock.advance(days=8)
+    assert world.store.links.passport_qr("code-1") is None
+    world.ask(scopes=(QR,), flow=True)  # the expired item is still there: TTL has not removed it
+
+
+# --- refused is not read ---
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ProviderRefusedError("paypay", "m", http_status=400, code="INVALID_REQUEST_PARAMS"),
+        ProviderRefusedError("paypay", "m", http_status=404, code="A_NEW_CODE"),
+        ProviderRefusedError("paypay", "m", http_status=409),
+    ],
+)
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
+def test_a_refused_read_is_no_read_and_recon_reads_again(
+    world: PayPayWorld, refusal: ProviderRefusedError, kind: str
+) -> None:
+    world.link()
+    world.told()
+    world.clock.advance(days=1)
+    midnight = utc_text(world.clock())
+    before = world.user()
+    world.paypay.failure = refusal
+    world.told(kind)
+    assert world.timeline()[0].what == "reading_refused"
+    assert replace(world.user(), version=0) == replace(before, version=0)
+    assert _ledger(world) == {"kyc"}  # of the day before
+    assert _read_before(world.store, [LINKED], kind, midnight) == [LINKED]
+    world.paypay.failure = None
+    world.told(kind, cause="recon")
+    assert _read_before(world.store, [LINKED], kind, midnight) == []
+
+
+def test_a_plain_read_does_not_answer_a_risk_file(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO,))
+    world.told()
+    later = utc_text(world.clock.advance(days=1) or world.clock())
+    assert _read_before(world.store, [LINKED], "kyc", "2026-04-01T00:00:00.000Z") == []
+    assert _read_before(world.store, [LINKED], "risk", "2026-04-01T00:00:00.000Z") == [LINKED]
+    assert _read_before(world.store, [LINKED], "kyc", later) == [LINKED]
+
+
+def test_a_refusal_about_an_unknown_authorization_does_not_count_as_heard(world: PayPayWorld) -> None:
+    world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=404, code="A_NEW_CODE")
+    world.told()
+    assert _ledger(world) == set()
+
+
+def _ledger(world: PayPayWorld) -> set[str]:
+    items = world.db.scan(TableName="StateTable")["Items"]
+    return {each["pk"]["S"].split("#")[1] for each in items if each["pk"]["S"].startswith("LEDGER#")}
+
+
+# --- the strictest KYC type ---
+
+
+def test_the_type_that_the_merchant_asked_for_holds_for_notifications(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO,))
+    world.reads().kyc_info(USER, "EKYC")
+    world.reads().kyc_info(USER, None)
+    world.told()
+    assert world.paypay.required == ["EKYC"] * 3
+    world.link(scopes=(INFO, "another"))  # the same authorization again
+    world.told()
+    assert world.paypay.required[-1] == "EKYC"
+
+
+def test_the_type_holds_although_the_read_that_named_it_says_no(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO,))
+    world.paypay.flag = "NON_EKYC_USER"
+    assert world.reads().kyc_info(USER, "EKYC").status == "NOT_COMPLETED"
+    world.told()
+    assert world.paypay.required == ["EKYC", "EKYC"]
+
+
+@pytest.mark.parametrize("asked", [None, "EKYC"])
+def test_the_deployments_type_holds_for_every_read(world: PayPayWorld, asked: str | None) -> None:
+    world.rules = replace(world.rules, required_kyc_type="EKYC")
+    world.link(scopes=(INFO,))
+    world.told()
+    world.reads().kyc_info(USER, asked)
+    assert world.paypay.required == ["EKYC", "EKYC"]
+
+
+# --- link, KYC and flag side by side ---
+
+
+def test_a_flag_stays_until_its_own_read_or_the_passport_read_succeeds(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO, PASSPORT))
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
+    world.told()
+    assert world.user().status == "INACTIVE"
+    world.paypay.failure, world.paypay.flag = None, None
+    world.reads().kyc_info(USER, None)
+    assert world.user().status == "RISK_FLAGGED"
+    world.link(linked=OTHER, scopes=(INFO, PASSPORT))
+    assert world.user().status == "RISK_FLAGGED"  # it follows the user to another authorization
+    world.told("risk", OTHER)
+    assert world.user().status == "VERIFIED"
+
+
+def test_a_flag_that_the_plain_read_raised_is_cleared_by_it(world: PayPayWorld) -> None:
+    world.link(scopes=(INFO,))
+    world.paypay.flag = "KYC_UPDATE_REQUIRED"
+    world.told()
+    assert world.user().status == "UPDATE_REQUIRED"
+    world.paypay.flag = None
+    world.told()
+    assert world.user().status == "VERIFIED"
+
+
+@pytest.mark.parametrize("refused", ["OP_OUT_OF_SCOPE_BY_ANOTHER_NAME", "INVALID_REQUEST_PARAMS"])
+def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(world: PayPayWorld, refused: str) -> None:
+    world.link()
+    world.told()
+    world.paypay.authorizations[LINKED]["status"] = "INACTIVE"
+    world.told("account_status")
+    assert world.user().status == "INACTIVE"
+    world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
+    reads = world.paypay.kyc_passport
+
+    def refuse(_: str) -> Any:
+        raise ProviderRefusedError("paypay", "m", http_status=400, code=refused)
+
+    world.paypay.kyc_passport = refuse  # type: ignore[method-assign]
+    world.told("account_status")
+    assert world.user().facets == {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"}
+    world.paypay.kyc_passport = reads  # type: ignore[method-assign]
+
+
+def test_an_authorization_that_is_linked_again_after_it_was_inactive_is_read_anew(world: PayPayWorld) -> None:
+    world.link()
+    world.told()
+    world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
+    world.told()
+    world.paypay.failure = None
+    world.link()
+    assert world.user().status == "LINKED"
+    world.link()
+    world.told()
+    world.link()
+    assert world.user().status == "VERIFIED"
+
+
+# --- links that end, and who may have them then ---
+
+
+@pytest.mark.parametrize("code", ["CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID"])
+def test_a_new_account_of_a_user_whose_link_has_ended_links_by_notification(world: PayPayWorld, code: str) -> None:
+    world.link()
+    world.paypay.failure = answer(code)
+    world.told()
+    world.paypay.failure = None
+    world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
+    world.told(subject=OTHER)
+    assert (world.user().user_authorization_id, world.user().status) == (OTHER, "VERIFIED")
+
+
+def test_an_inactive_account_still_stands(world: PayPayWorld) -> None:
+    world.link()
+    world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
+    world.told()
+    world.paypay.failure = None
+    world.ask()
+    world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
+    world.told(subject=OTHER)
+    assert world.user().user_authorization_id == LINKED
+
+
+@pytest.mark.parametrize("end", ["another", "CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID"])
+def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, end: str) -> None:
+    world.link("user-u")
+    if end == "another":
+        world.link("user-u", linked=OTHER)
+    else:
+        world.paypay.failure = answer(end)
+        world.told()
+        world.paypay.failure = None
+    world.link("user-v")
+    assert world.store.links.user(LINKED) == "user-v"
+    world.told()
+    assert world.user("user-v").status == "VERIFIED"
+    # What PayPay says of it now is about V.
+    if end != "another":
+        with pytest.raises(ConflictError):
+            world.reads().kyc_passport("user-u")
+
+
+@pytest.mark.parametrize("code", [None, "USER_STATE_IS_NOT_ACTIVE", "KYC_NOT_COMPLETED"])
+def test_another_user_never_takes_over_a_link_that_stands(world: PayPayWorld, code: str | None) -> None:
+    world.link("user-u")
+    if code:
+        world.paypay.failure = answer(code)
+        world.told()
+        world.paypay.failure = None
+    nonce = world.ask("user-v")
+    with pytest.raises(LinkRefusedError):
+        world.answer(nonce, "user-v")
+    assert world.store.links.user(LINKED) == "user-u"
+
+
+def test_a_take_over_that_the_owner_overtakes_is_refused(world: PayPayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.link("user-u")
+    world.paypay.failure = answer("EXPIRED_USER_AUTHORIZATION_ID")
+    world.told()
+    world.paypay.failure = None
+    nonce, again = world.ask("user-v"), world.ask("user-u")
+    apply = type(world.store.events).apply
+    pending = [again]
+
+    def overtaken(events: Any, effect: Effect) -> None:
+        if effect.takes_from and pending:
+            world.answer(pending.pop(), "user-u")
+        apply(events, effect)
+
+    monkeypatch.setattr("honnin.store.events.Events.apply", overtaken)
+    with pytest.raises(LinkRefusedError):
+        world.answer(nonce, "user-v")
+    assert world.store.links.user(LINKED) == "user-u"
+
+
+# --- expiry ---
+
+
+def test_the_end_of_a_link_is_known_from_the_linking_on(world: PayPayWorld) -> None:
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "expireAt": 1_780_000_000}
+    world.link()
+    assert world.user().link_expires_at == "2026-05-28T20:26:40.000Z"
+    world.paypay.authorizations[LINKED]["expireAt"] = 1_790_000_000
+    world.told("account_status")
+    assert world.user().link_expires_at == "2026-09-21T14:13:20.000Z"
+    world.clock.advance(days=365)
+    world.told("account_status")
+    assert world.status() == ("EXPIRED", "ACTIVE")
+    world.paypay.authorizations[LINKED]["expireAt"] = 1_890_000_000
+    world.told("account_status")
+    assert world.user().status == "VERIFIED"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ProviderUnavailableError("paypay", "m", http_status=500),
+        ProviderRefusedError("paypay", "m", http_status=404),
+    ],
+)
+def test_a_link_succeeds_although_its_end_cannot_be_read(world: PayPayWorld, failure: Exception) -> None:
+    nonce = world.ask()
+    world.paypay.failure = failure
+    assert world.answer(nonce).endswith("result=succeeded")
+    assert (world.user().status, world.user().link_expires_at) == ("LINKED", None)
+
+
+# --- outside the scopes ---
+
+
+@pytest.mark.parametrize(
+    ("scopes", "read", "scope"),
+    [
+        ((PASSPORT,), lambda reads: reads.kyc_info(USER, None), INFO),
+        ((INFO,), lambda reads: reads.kyc_passport(USER), PASSPORT),
+        (("user_profile",), lambda reads: reads.kyc_info(USER, "EKYC"), INFO),
+    ],
+)
+def test_a_read_outside_the_scopes_names_the_scope_and_asks_nothing(
+    world: PayPayWorld, scopes: tuple[str, ...], read: Callable[[Any], object], scope: str
+) -> None:
+    world.link(scopes=scopes)
+    before = len(world.timeline())
+    with pytest.raises(ConflictError, match=scope) as caught:
+        read(world.reads())
+    assert caught.value.code is ProblemCode.SCOPE_NOT_GRANTED
+    assert world.paypay.asked == []
+    assert len(world.timeline()) == before
+
+
+# --- decline, and polling a QR ---
+
+
+def test_a_decline_is_a_status_that_the_user_caused(world: PayPayWorld) -> None:
+    world.answer(world.ask(), result="declined")
+    assert world.user().status == "LINK_DECLINED"
+    assert world.timeline()[0].cause == "user"
+    assert [each["to"] for each in _published(world)] == ["LINK_PENDING", "LINK_DECLINED"]
+    world.ask()
+    assert world.user().status == "LINK_PENDING"
+    world.link()
+    assert world.user().status == "LINKED"
+    assert [each.cause for each in world.timeline() if each.what == "linked"] == ["user"]
+    world.answer(world.ask(), result="declined")
+    assert world.user().status == "LINKED"
+
+
+def test_polling_a_qr_that_is_not_completed_leaves_nothing(world: PayPayWorld) -> None:
+    _qr_link(world)
+    before, entries = world.user(), len(world.timeline())
+    world.paypay.failure = PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED")
+    for _ in range(5):
+        with pytest.raises(PassportNotCompletedError):
+            world.reads().completed_qr("code-1")
+    assert (world.user(), len(world.timeline())) == (before, entries)
+
+
+# --- verified ---
+
+
+def test_a_change_says_what_both_providers_come_to(world: PayPayWorld) -> None:
+    world.needs = VerifiedNeeds.BOTH
+    world.link()
+    world.told()
+    assert [(each["to"], each["verified"], each["verifiedReason"]) for each in _published(world)] == [
+        ("LINK_PENDING", False, "NOT_VERIFIED"),
+        ("LINKED", False, "NOT_VERIFIED"),
+        ("VERIFIED", False, "VEXORA_NOT_APPROVED"),
+    ]
+    _vexora(world, "APPROVED")
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    world.paypay.flag = None
+    world.told("risk")
+    assert [each["verifiedReason"] for each in _published(world)][-2:] == ["PAYPAY_RISK_FLAGGED", "BOTH_VERIFIED"]
+
+
+def test_a_change_at_the_other_provider_meanwhile_is_not_missed(
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.link()
+    transact = world.db.transact_write_items
+    pending = ["REJECTED"]
+
+    def overtaken(**request: Any) -> Any:
+        if pending:
+            status = pending.pop()
+            _vexora(world, status)
+        return transact(**request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.db, "transact_write_items", overtaken)
+        world.told()
+    [_, _, change] = _published(world)
+    assert (change["to"], change["verified"], change["verifiedReason"]) == ("VERIFIED", False, "VEXORA_REJECTED")
+
+
+def test_a_flag_stands_although_the_link_has_ended(world: PayPayWorld) -> None:
+    _vexora(world, "APPROVED")
+    world.link()
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told()
+    assert world.user().status == "UNLINKED"
+    assert _published(world)[-1]["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
+
+
+def _vexora(world: PayPayWorld, status: str) -> None:
+    at = utc_text(world.clock())
+    before = world.store.users.status(USER, "vexora")
+    after = UserStatus(USER, "vexora", status, before.version + 1 if before else 1)
+    world.store.events.apply(Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {}))
+
+
+def _published(world: PayPayWorld) -> list[dict[str, Any]]:
+    return [json.loads(each["Detail"]) for each in world.bus.entries]
+
+
+# --- clocks ---
+
+
+def test_a_clock_that_is_behind_costs_one_call_and_its_answer_counts(world: PayPayWorld) -> None:
+    world.link()
+    world.told()
+    world.clock.advance(seconds=-30)
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.paypay.asked.clear()
+    world.told("risk")
+    assert (world.user().status, world.paypay.asked) == ("RISK_FLAGGED", ["kyc_passport"])
