@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from honnin.erasure import Erasure
 from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
@@ -134,6 +135,18 @@ class PayPayWorld:
             publisher=Publisher("bus", store, self.bus.client),
             now=self.clock,
         )
+
+    def erase(self, user_id: str, *, unlink: bool = False) -> None:
+        """The merchant has a user erased."""
+        self.clock.advance(seconds=1)
+        later: list[Event] = []
+        Erasure(
+            store=self.store,
+            vault=Vault("vault", self.s3),
+            paypay=lambda: self.paypay,
+            sweep_later=later.append,
+            now=self.clock,
+        ).erase(user_id, unlink=unlink)
 
     # --- what there is ---
 

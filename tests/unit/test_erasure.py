@@ -55,7 +55,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 86
+MOMENTS = 92
 
 
 class Crash(BaseException):

@@ -289,22 +289,22 @@ def test_a_flag_that_the_plain_read_raised_is_cleared_by_it(world: PayPayWorld) 
 
 
 @pytest.mark.parametrize("refused", ["OP_OUT_OF_SCOPE_BY_ANOTHER_NAME", "INVALID_REQUEST_PARAMS"])
-def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(world: PayPayWorld, refused: str) -> None:
+def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
+    world: PayPayWorld, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.link()
     world.told()
     world.paypay.authorizations[LINKED]["status"] = "INACTIVE"
     world.told("account_status")
     assert world.user().status == "INACTIVE"
     world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
-    reads = world.paypay.kyc_passport
 
     def refuse(_: str) -> Any:
         raise ProviderRefusedError("paypay", "m", http_status=400, code=refused)
 
-    world.paypay.kyc_passport = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
     world.told("account_status")
     assert world.user().facets == {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"}
-    world.paypay.kyc_passport = reads  # type: ignore[method-assign]
 
 
 def test_an_authorization_that_is_linked_again_after_it_was_inactive_is_read_anew(world: PayPayWorld) -> None:
@@ -553,3 +553,27 @@ def test_a_clock_that_is_behind_costs_one_call_and_its_answer_counts(world: PayP
     world.paypay.asked.clear()
     world.told("risk")
     assert (world.user().status, world.paypay.asked) == ("RISK_FLAGGED", ["kyc_passport"])
+
+
+# --- erasing a user whose authorization is another's by now ---
+
+
+@pytest.mark.parametrize("end", ["another", "CANCELED_USER"])
+def test_an_erasure_leaves_what_another_user_has_taken_over(world: PayPayWorld, end: str) -> None:
+    world.link("user-u")
+    if end == "another":
+        world.link("user-u", linked=OTHER)
+    else:
+        world.paypay.failure = answer(end)
+        world.told()
+        world.paypay.failure = None
+    world.link("user-v")
+    unlinked: list[str] = []
+    world.paypay.unlink = unlinked.append  # type: ignore[assignment,method-assign]
+    world.erase("user-u", unlink=True)
+    assert unlinked == ([OTHER] if end == "another" else [])
+    assert world.store.users.statuses("user-u") == []
+    assert not [each for each in world.timeline("user-u") if each.detail or LINKED in each.event_id]
+    assert [each for each in world.db.scan(TableName="StateTable")["Items"] if "FORMER" in each["sk"]["S"]] == []
+    world.told()
+    assert world.user("user-v").status == "VERIFIED"

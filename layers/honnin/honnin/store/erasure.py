@@ -22,7 +22,7 @@ from typing import Any
 
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
-from honnin.store.footprint import Footprint, counts_of, footprint, former_of
+from honnin.store.footprint import Footprint, counts_of, footprint, former_of, taken_over
 from honnin.store.ledger import ledger_keys
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
@@ -194,9 +194,16 @@ class Erasures:
         statuses = self._overtake(footprint)
         if statuses is None:
             return None
+        # An authorization that another user took over before this: from now on, that needs the raised version.
+        taken = footprint.taken | taken_over(self._table, certificate.user_id, ids)
+        self._table.delete(erased_key(each) for each in taken)
         # What a status names may have been used since it was stamped.
         done = certificate.certificate_id
         todo = [each for each in footprint.former if each.erased_by != done or each.name in present]
+        for each in todo:
+            if each.name in taken and not self._together(certificate, [self._stamp(certificate, each, each.counts)]):
+                return None
+        todo = [each for each in todo if each.name not in taken]
         for some in batched((each for each in todo if each.provider == Provider.PAYPAY), _AT_ONCE, strict=False):
             may_go_on()
             if not self._forget_authorizations(certificate, some, event_ids, file_types):
@@ -206,7 +213,7 @@ class Erasures:
             may_go_on()
             if not self._forget_submissions(certificate, blanked):
                 return None
-        self._redact(certificate, ids, may_go_on)
+        self._redact(certificate, (*ids, *taken), may_go_on)
         return statuses
 
     def settle(self, certificate: Certificate, statuses: Sequence[UserStatus], at: str) -> bool:
@@ -216,7 +223,7 @@ class Erasures:
         anew. The statuses go in the end: they are what a worker that is at work runs against.
         """
         known, now = self._latest(certificate), self.footprint(certificate.user_id)
-        names = dict.fromkeys(now.authorization_ids, ERASED_ID)
+        names = dict.fromkeys((*now.authorization_ids, *now.taken), ERASED_ID)
         if any(each.erased_by != known.certificate_id for each in now.former):
             return False
         if any(self._redacting(each, names, known) for each in now.entries):
@@ -289,7 +296,7 @@ class Erasures:
         rest = [*batched(living, _MOST_TOGETHER - 1, strict=False)] or [()]
         for some in rest:
             counts.update(_LINKS if each["sk"] == "LINK" else _WAITING for each in some)
-            gone = [{"Delete": self._delete_living(each)} for each in some]
+            gone = [{"Delete": self._delete_living(each, certificate.user_id)} for each in some]
             stamp = self._stamp(certificate, former, counts, done=some is rest[-1])
             if not self._together(certificate, [*gone, stamp]):
                 return False
@@ -320,12 +327,15 @@ class Erasures:
         key = submission_key(submission_id)
         return self._table.update(key, blank, "attribute_exists(pk)", remove=("due_kind", "due_at"))
 
-    def _delete_living(self, item: Item) -> Item:
+    def _delete_living(self, item: Item, user_id: str) -> Item:
+        """The delete of an item that is still there, and of a link that is still this user's."""
+        ours = " AND user_id = :user" if item["sk"] == "LINK" else ""
+        values: Item = {":now": self._table.epoch, **({":user": user_id} if ours else {})}
         return {
             "TableName": self._table.name,
             "Key": encode({"pk": item["pk"], "sk": item["sk"]}),
-            "ConditionExpression": LIVING,
-            "ExpressionAttributeValues": encode({":now": self._table.epoch}),
+            "ConditionExpression": LIVING + ours,
+            "ExpressionAttributeValues": encode(values),
         }
 
     def _status_delete(self, status: UserStatus) -> Item:

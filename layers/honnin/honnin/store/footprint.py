@@ -1,11 +1,11 @@
 """What the table holds of a user: what an erasure takes, and an export shows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
-from honnin.store.table import Item, Table, read
+from honnin.store.table import Item, Table, link_key, read
 from honnin.store.users import Former, UserStatus
 
 
@@ -13,18 +13,20 @@ from honnin.store.users import Former, UserStatus
 class Footprint:
     """What the table holds of a user that identifies him or her at a provider. `entries` are items of the timeline.
 
-    `former` names everything that the user has or had, the present things too.
+    `former` names everything that the user has or had, the present things too. `taken` are the PayPay authorizations
+    among it whose link is another user's by now: of these, only what is written about this user is this user's.
     """
 
     user_id: str
     statuses: tuple[UserStatus, ...]
     former: tuple[Former, ...]
     entries: tuple[Mapping[str, Any], ...] = field(repr=False)
+    taken: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def authorization_ids(self) -> tuple[str, ...]:
-        """The PayPay authorizations, the present one first."""
-        return self._ids(Provider.PAYPAY)
+        """The PayPay authorizations that are no other user's by now, the present one first."""
+        return tuple(each for each in self._ids(Provider.PAYPAY) if each not in self.taken)
 
     @property
     def submission_ids(self) -> tuple[str, ...]:
@@ -56,8 +58,15 @@ def footprint(table: Table, user_id: str, *, expired: bool) -> Footprint:
             if name:
                 former.setdefault((provider, name), Former(provider, name))
     entries = table.under(f"USER#{user_id}", "AT#", expired=expired)
+    taken = taken_over(table, user_id, (name for provider, name in former if provider == Provider.PAYPAY))
     in_order = sorted(former.values(), key=lambda each: (each.left_at or "", each.provider, each.name))
-    return Footprint(user_id, tuple(statuses), tuple(in_order), tuple(entries))
+    return Footprint(user_id, tuple(statuses), tuple(in_order), tuple(entries), taken)
+
+
+def taken_over(table: Table, user_id: str, authorization_ids: Iterable[str]) -> frozenset[str]:
+    """Those of a user's PayPay authorizations whose link is another user's by now."""
+    links = table.batch(map(link_key, authorization_ids), consistent=True)
+    return frozenset(str(each["pk"]).removeprefix("PAYPAY#") for each in links if each["user_id"] != user_id)
 
 
 def former_of(table: Table, user_id: str) -> Iterator[Former]:
