@@ -22,9 +22,13 @@ def account_link(stack: Stack, user_id: str) -> str:
 
 def press_allow(link_url: str) -> str:
     """Press "allow" on the consent page and follow the browser's way back; where it ends."""
+    return _press(link_url, "allow")
+
+
+def _press(link_url: str, decision: str) -> str:
     with requests.Session() as session:
         session.trust_env = False
-        back = session.post(link_url, data={"decision": "allow"}, timeout=30, allow_redirects=False)
+        back = session.post(link_url, data={"decision": decision}, timeout=30, allow_redirects=False)
         ended = session.get(back.headers["Location"], timeout=30, allow_redirects=False)
         return ended.headers.get("Location", f"HTTP {ended.status_code}")
 
@@ -41,6 +45,13 @@ def _link_and_read(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     read = ok(answer, "GET …/kyc-passport")
     got = f"{ended.rpartition('?')[2]}, {linked}, then {read['status']} with {'KYC' if 'kyc' in read else 'nothing'}"
     return "result=succeeded, LINKED, then VERIFIED with KYC", got
+
+
+def _declined(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    ended = _press(account_link(stack, user_id), "decline")
+    entry = next(each for each in timeline(stack, user_id) if each.what == "link_declined")
+    got = f"{ended.rpartition('?')[2]}, {status(stack, user_id, 'paypay')}, cause {entry.cause}"
+    return "result=declined, LINK_DECLINED, cause user", got
 
 
 def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
@@ -79,6 +90,7 @@ def _by_webhook(stack: Stack, user_id: str) -> list[str]:
 
 PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
+    Scene("aoi", "PayPay", "account link declined", _declined),
     Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
 )

@@ -69,14 +69,12 @@ def test_allow_leads_from_the_qr_to_the_merchant_and_the_user_is_linked(
     assert demo.status(stack, user_id, "paypay") == "LINKED"
 
 
-def test_decline_leads_to_the_merchant_and_the_link_stays_pending(
-    stack: Stack, chromium: Browser, user_id: str
-) -> None:
+def test_decline_leads_to_the_merchant_and_is_a_status(stack: Stack, chromium: Browser, user_id: str) -> None:
     chromium.open(_account_link(stack, user_id)["linkQRCodeURL"])
     chromium.press(DECLINE, until=RETURN)
     chromium.screenshot("paypay-declined")
     assert chromium.url == f"{stack.sandbox_url}{RETURN}?order=7&result=declined"
-    assert demo.status(stack, user_id, "paypay") == "LINK_PENDING"
+    assert demo.status(stack, user_id, "paypay") == "LINK_DECLINED"
 
 
 def test_the_browser_never_sees_the_authorization_id_and_the_token_stays_in_its_own_url(
