@@ -249,6 +249,7 @@ class PayPayWorld(Environment[Step]):
             session_life=timedelta(hours=1),
             pkce_field="kycPassport.codeChallenge",
             rules=RULES,
+            reader=self._client(),
             now=self.clock,
         )
 

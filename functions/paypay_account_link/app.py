@@ -68,6 +68,7 @@ def _links() -> AccountLinks:
         pkce_field=settings().paypay_pkce_field,
         session_life=timedelta(minutes=settings().paypay_link_session_minutes),
         rules=Rules.from_settings(settings()),
+        reader=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=5),
         now=_now,
     )
 

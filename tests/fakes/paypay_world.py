@@ -185,6 +185,7 @@ class PayPayWorld:
             pkce_field="kycPassport.codeChallenge",
             session_life=timedelta(hours=1),
             rules=self.rules,
+            reader=self.paypay,
             now=self.clock,
         )
 

@@ -101,6 +101,8 @@ class AccountLinks:
         Our client id: the `aud` of every token.
     pkce_field
         Dotted path of the PKCE challenge in the request, for example `kycPassport.codeChallenge`.
+    reader
+        Asks when a new link ends, while a browser is waiting: it should give up soon.
     session_life
         How long after the QR was made its redirect is accepted.
     """
@@ -116,6 +118,7 @@ class AccountLinks:
         pkce_field: str,
         session_life: timedelta,
         rules: Rules,
+        reader: PayPayClient,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -126,6 +129,7 @@ class AccountLinks:
         self._pkce_field = pkce_field
         self._session_life = session_life
         self._rules = rules
+        self._reader = reader
         self._now = now
         self._secret_read_at: datetime | None = None
 
@@ -283,7 +287,7 @@ class AccountLinks:
         """Learn when the link ends, which the redirect does not say. Whether or not PayPay answers, the link stands."""
         authorization = linked.user_authorization_id or ""
         try:
-            said = ask_authorization(self._client, linked, authorization, self._now())
+            said = ask_authorization(self._reader, linked, authorization, self._now())
         except ProviderError:
             return  # the client has logged it; every later read of the authorization says it as well
 
