@@ -21,6 +21,7 @@ from honnin.paypay.readings import moment
 from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached, UserStatus
+from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 
@@ -111,14 +112,14 @@ class HastyNotifications(PayPayNotifications):
             self.committed(decision)
         return decision
 
-    def _read(self, event: Event, before: UserStatus) -> Effect:
+    def _read(self, event: Event, before: UserStatus, link: StoredLink) -> Effect:
         key = (event.subject, event.kind)
         if key in self._shared:
             reading, version = self._shared[key]
             at = moment(before, self._now())
             said = [replace(each, answer=replace(each.answer, at=at)) for each in reading.said]
             self._shared[key] = Reading(said), version
-        return super()._read(event, before)
+        return super()._read(event, before, link)
 
 
 class HastyProcessor(EventProcessor):

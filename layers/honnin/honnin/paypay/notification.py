@@ -109,13 +109,11 @@ class PayPayNotifications:
         if before.user_authorization_id != event.subject:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
-        return self._read(event, before)
+        return self._read(event, before, link)
 
-    def _read(self, event: Event, before: UserStatus) -> Effect:
+    def _read(self, event: Event, before: UserStatus, link: Link) -> Effect:
         key = (event.subject, event.kind)
         shared = self._shared.get(key)
-        # Of the same version as the status, or the commit fails.
-        link = self._store.links.get(event.subject) or Link(before.user_id)
         try:
             # Only while nobody else has moved the user since the reading was made.
             reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before, link)
@@ -134,7 +132,9 @@ class PayPayNotifications:
         what = "kyc_read" if is_kyc else "account_read"
         decided = self._effect(event, what, before, replace(after, scopes=scopes), facts)
         if scopes != link.scopes:
-            decided = replace(decided, link=replace(link, scopes=scopes))
+            # Read after the status: whoever changes it meanwhile makes the commit fail.
+            kept = self._store.links.get(event.subject) or link
+            decided = replace(decided, link=replace(kept, scopes=merged(kept.scopes, scopes)))
         self._decided = decided, key, reading
         return decided
 
