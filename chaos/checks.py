@@ -11,6 +11,9 @@ from chaos.environment import Environment, Injected, ViolationError
 
 type Row = dict[str, Any]
 
+# What an event did for which no read was made, or which PayPay refused to read for.
+NOT_READ = frozenset({"no_read_fits_scopes", "reading_refused"})
+
 
 def hold(holds: bool, kind: str, otherwise: str) -> None:
     """Raise `ViolationError` unless it holds."""

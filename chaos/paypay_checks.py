@@ -35,6 +35,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chaos.checks import (
+    NOT_READ,
     Row,
     check_not_sent,
     check_one_entry,
@@ -132,7 +133,7 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     # Whoever was not read must be missed by recon.
-    not_read = {row["event_id"] for row in rows if row.get("what") in ("no_read_fits_scopes", "reading_refused")}
+    not_read = {row["event_id"] for row in rows if row.get("what") in NOT_READ}
     unheard = [event_id for event_id, days in possible.items() if event_id not in not_read and not days & lines]
     hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
     invented = lines - set().union(*possible.values())

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chaos.checks import (
+    NOT_READ,
     Row,
     check_not_sent,
     check_one_entry,
@@ -57,7 +58,10 @@ def run(schedule: ReconSchedule, parts: Parts | None = None) -> tuple[Counter[st
 
 @dataclass(frozen=True)
 class _Heard:
-    """The events that were queued, each as often as it was received, and when each of them took effect."""
+    """The events that were queued, each as often as it was received, and when each of them took effect.
+
+    One that led to no read took none: recon must have that user read.
+    """
 
     events: Mapping[str, Sequence[Event]]
     applied: Mapping[str, datetime]
@@ -68,8 +72,9 @@ class _Heard:
         applied: dict[str, datetime] = {}
         for commit in world.table.journal:
             for item in commit.puts:
-                if item["sk"]["S"] == "EVENT":
-                    applied.setdefault(plain(item)["event_id"], commit.at)
+                record = plain(item) if item["sk"]["S"] == "EVENT" else {}
+                if record and record.get("what") not in NOT_READ:
+                    applied.setdefault(record["event_id"], commit.at)
         events = defaultdict[str, list[Event]](list)
         for body in world.queue.sent:
             event = Event.from_json(body)

@@ -52,6 +52,11 @@ MINISTACK: Mapping[Case, str] = {
         "a delay over 900 s and a time-out over 12 h are refused (API reference of SendMessage and "
         "ChangeMessageVisibility); ministack takes them. Memory is right."
     ),
+    s3.objects: (
+        "an object without a Content-Type has binary/octet-stream (API reference of PutObject); ministack says "
+        "application/octet-stream. Memory is right."
+    ),
+    s3.uploads_in_parts: "As objects. Memory is right.",
     s3.uploads_that_end_otherwise: (
         "a part below 5 MiB that is not the last is EntityTooSmall (API reference of CompleteMultipartUpload); "
         "ministack takes it. Memory is right."

@@ -269,8 +269,7 @@ def test_what_came_before_the_link_is_attached_by_it_once(bench: Bench, capsys: 
 
     entries = [entry.event_id.rpartition(":")[0] for entry in bench.stack.store.users.timeline(USER, 50)[0]]
     assert [entries.count(each) for each in ids] == [1, 1]
-    waiting = [item["sk"] for item in bench.stack.items() if item["pk"] == f"PAYPAY#{granted.id}"]
-    assert waiting == ["LINK"]
+    assert bench.stack.store.links.waiting(granted.id) == []
 
 
 @pytest.mark.parametrize("field", ["user_authorization_id", "userAuthorizationId"])

@@ -116,10 +116,10 @@ class Bench:
         return self.store.users.timeline(user_id, 100)[0]
 
     def keys(self, prefix: str) -> list[tuple[str, str]]:
-        """The keys of the items under that kind of partition."""
+        """The keys of the items under that kind of partition, without those whose time is over."""
+        now = self.clock().timestamp()
         items = self.db.scan(TableName="StateTable")["Items"]
-        now = int(self.clock().timestamp())
-        living = [each for each in items if int(each.get("expires_at", {"N": now + 1})["N"]) > now]
+        living = [each for each in items if "expires_at" not in each or int(each["expires_at"]["N"]) > now]
         return sorted((i["pk"]["S"], i["sk"]["S"]) for i in living if i["pk"]["S"].startswith(prefix))
 
 
