@@ -21,7 +21,7 @@ LAYERS = (
     ("what PayPay's answers mean", "paypay_facets"),
     ("facts of PayPay's recon files", "recon.file_types"),
     ("the ack path", "sqs_send webhook"),
-    ("logs, settings, secrets, clients of AWS", "observability aws event_queue config secret_store"),
+    ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client remote_file"),
     ("what is kept", "store vault"),
     ("how work is carried on", "publish commit event_queue worker idempotency"),
