@@ -23,10 +23,10 @@ LAYERS = (
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client remote_file"),
     ("what is kept", "store vault"),
-    ("how work is carried on", "publish commit worker idempotency"),
+    ("how work is carried on", "event_queue publish commit worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
-    ("what spans them", "erasure read_side processor"),
+    ("what spans them", "users_api erasure erasure_api processor"),
 )
 
 # Whom a module may know, where that is less than what stands before it.
