@@ -326,9 +326,7 @@ def test_a_mark_stays_away_also_when_the_user_has_another_authorization_by_now(t
     tables.erase("user-1", utc_text(SINCE - timedelta(days=8)))
     tables.restore()
     tables.link("user-1", "auth-1", AFTER)
-    tables.link(
-        "user-1", "auth-2", utc_text(SINCE + timedelta(hours=6)), tables.live.users.status("user-1", "paypay")
-    )
+    tables.link("user-1", "auth-2", utc_text(SINCE + timedelta(hours=6)), tables.live.users.status("user-1", "paypay"))
     # The mark has ended, and DynamoDB has deleted it; of the link, only what the user had before still tells.
     tables.lose(*(key for key in tables.named_keys() if key[0].startswith("ERASED#")), ("PAYPAY#auth-1", "LINK"))
 
