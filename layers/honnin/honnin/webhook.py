@@ -356,7 +356,7 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     if kind == "recon_file":
         detail["path"] = fields["path"]
         requested_at = fields.get("requestedAt", "")
-        # Without a time that can be read, the file is taken as requested when its notice is processed.
+        # Without a time that can be read, the file is taken as requested when its notification is processed.
         if epoch := _EPOCH.fullmatch(requested_at):
             detail["requestedAt"] = epoch[1]
         # PayPay can send the notification of a file again for a week; nothing says that it gets a new id then.
