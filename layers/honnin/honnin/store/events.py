@@ -6,6 +6,17 @@ from datetime import datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError
 from honnin.status import OPEN
+from honnin.store.keys import (
+    Item,
+    entry_key,
+    erased_key,
+    event_key,
+    failure_key,
+    former_key,
+    link_key,
+    status_key,
+    submission_key,
+)
 from honnin.store.ledger import Heard, ledger_writes
 from honnin.store.links import LinkSession, SessionUse, Unattached, link_put, session_items, session_use, waiting_item
 from honnin.store.submissions import Submission, submission_item
@@ -14,7 +25,6 @@ from honnin.store.table import (
     PUBLISH,
     UNSTORED,
     AlreadyAppliedError,
-    Item,
     LinkTakenError,
     SessionUsedError,
     Table,
@@ -22,15 +32,7 @@ from honnin.store.table import (
     attributes,
     decode,
     encode,
-    entry_key,
-    erased_key,
-    event_key,
-    failure_key,
-    former_key,
-    link_key,
     read,
-    status_key,
-    submission_key,
     without_none,
 )
 from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from honnin.errors import InvalidFieldError
-from honnin.store.table import Item, Table, encode, read, status_key
+from honnin.store.keys import Item, status_key
+from honnin.store.table import Table, encode, read
 
 
 @dataclass(frozen=True)
