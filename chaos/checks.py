@@ -1,7 +1,7 @@
 """What must hold after every schedule of any world: nothing lost, nothing applied twice, all told as it happened."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chaos.aws import Bus
@@ -46,8 +46,17 @@ def rows_of(table: MemoryDynamoDB) -> list[Row]:
     return [plain(item) for item in table.items() if int(item.get("expires_at", {"N": now + 1})["N"]) > now]
 
 
-def counted(world: Environment[Any]) -> tuple[Counter[str], Injected]:
-    """The calls per service and the injected faults of a world that was played."""
+def played[W: Environment[Any]](
+    world: W, at_rest: Callable[[W], None], closed: Callable[[W], None]
+) -> tuple[Counter[str], Injected]:
+    """Play a world's schedule and check it; returns the calls per service and the injected faults.
+
+    Raises
+    ------
+    ViolationError
+        An invariant does not hold.
+    """
+    world.play(at_rest, closed)
     return world.boundary.calls, world.boundary.injected
 
 

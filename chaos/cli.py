@@ -35,7 +35,11 @@ def main() -> int:
 def _play(game: Game, schedules: int, seed: int, longest_s: float) -> int:
     begun = time.monotonic()
     print(f"--- {game.name} ---")
-    swept, failure = generate.sweep(game)
+
+    def progress(tally: Tally) -> None:
+        print(f"  {tally.schedules:,} schedules of a single fault, {time.monotonic() - begun:.0f} s", flush=True)
+
+    swept, failure = generate.sweep(game, told=progress)
     print(f"{swept.schedules:,} schedules: one life, every fault at every one of its calls")
     _print_injected(swept.injected)
     if failure:

@@ -28,7 +28,7 @@ from chaos.dynamodb import MemoryDynamoDB
 from chaos.replacing import replaced
 from chaos.schedule import CommonStep, Echo, Fault, Poll, Rotate, Schedule, Wait, Work
 from chaos.sqs import MemorySQS, Message, Queue
-from honnin import config, observability, times, worker
+from honnin import config, observability, times, webhook, worker
 from honnin.errors import HonninError
 from honnin.event import Event
 from honnin.processor import EventProcessor
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
+ACK_S = 10
 API_S = 29
 WORKER_S = 120
 
@@ -201,6 +202,19 @@ class Environment[S]:
             raise SendError("chaos")
 
         return self.boundary.call("sqs", lambda: self.queue.add(body).id, fail)
+
+    def acknowledge_paypay(self, body: str) -> webhook.Answer | None:
+        """The answer to one delivery of PayPay's; None when the function died. Both its queues are one here."""
+        request = {"requestContext": {"identity": {"sourceIp": "192.0.2.10"}}, "body": body}
+        acknowledge = partial(
+            webhook.acknowledge_paypay,
+            request,
+            source_cidrs=("192.0.2.0/24",),
+            send=self.accept,
+            send_recon_file=self.accept,
+        )
+        answer, _ = self.invoke(acknowledge, ACK_S)
+        return answer
 
     def work(self, size: int, order: str) -> None:
         """A worker takes up to `size` of the messages that are due."""

@@ -78,8 +78,13 @@ def fault_at(service: str, reach: int, choices: Sequence[tuple[str, str]]) -> st
     )
 
 
-def sweep(game: Game, kinds: Sequence[str] = ()) -> tuple[Tally, Failure | None]:
-    """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect."""
+def sweep(
+    game: Game, kinds: Sequence[str] = (), *, told: Callable[[Tally], None] = lambda _: None
+) -> tuple[Tally, Failure | None]:
+    """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect.
+
+    `told` hears of the progress after each chunk.
+    """
     tally = Tally()
     with prepared():
         calls, _ = game.run(game.life(()))
@@ -93,6 +98,8 @@ def sweep(game: Game, kinds: Sequence[str] = ()) -> tuple[Tally, Failure | None]
                 return tally, Failure(schedule, violation)
             tally.calls.update(made)
             tally.injected.update(injected)
+            if tally.schedules % _CHUNK == 0:
+                told(tally)
     return tally, None
 
 

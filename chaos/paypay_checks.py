@@ -41,11 +41,11 @@ from chaos.checks import (
     check_one_entry,
     check_parked,
     check_published,
-    counted,
     hold,
     moves,
     places,
     plain,
+    played,
     rows_of,
 )
 from chaos.connections import Connections
@@ -60,16 +60,8 @@ _PASSPORT = "mini_app_kyc_passport"
 
 
 def run(schedule: PayPaySchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
-    """Play a schedule and check it; returns the calls per service and the injected faults.
-
-    Raises
-    ------
-    ViolationError
-        An invariant does not hold.
-    """
-    world = PayPayWorld(schedule, parts)
-    world.play(_at_rest, _closed)
-    return counted(world)
+    """Play a schedule and check it, as `played`."""
+    return played(PayPayWorld(schedule, parts), _at_rest, _closed)
 
 
 def _at_rest(world: PayPayWorld) -> None:

@@ -25,10 +25,10 @@ from chaos.checks import (
     check_one_entry,
     check_parked,
     check_published,
-    counted,
     hold,
     moves,
     plain,
+    played,
     rows_of,
 )
 from chaos.environment import Injected
@@ -44,16 +44,8 @@ from sandbox.paypay.register import Change as Happened
 
 
 def run(schedule: ReconSchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
-    """Play a schedule and check it; returns the calls per service and the injected faults.
-
-    Raises
-    ------
-    ViolationError
-        An invariant does not hold.
-    """
-    world = ReconWorld(schedule, parts)
-    world.play(_at_rest, _closed)
-    return counted(world)
+    """Play a schedule and check it, as `played`."""
+    return played(ReconWorld(schedule, parts), _at_rest, _closed)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
 from chaos.sqs import Queue
-from honnin import remote_file, secret_store, times, webhook
+from honnin import remote_file, secret_store, times
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.http_client import Answer as HttpAnswer
 from honnin.paypay.archive import KycArchive
@@ -74,7 +74,6 @@ _BASE_URL = "http://127.0.0.1:9"
 _ACCOUNT = PayPayAccount(
     webhook_urls={kind: f"https://merchant.example.com/{kind}" for kind in ("kyc", "risk", "account_status", "recon")}
 )
-_ACK_S = 10
 _COMPARE_S = 900
 _DOWNLOAD_S = 300
 # What crashed is over: its claims have ended, its messages are visible again.
@@ -330,10 +329,7 @@ class ReconWorld(Environment[Step]):
     # --- the wires ---
 
     def _webhook(self, url: str, body: bytes, content_type: str, timeout_s: float) -> MerchantAnswer:  # noqa: ARG002
-        request = {"requestContext": {"identity": {"sourceIp": "192.0.2.10"}}, "body": body.decode()}
-        answer, _ = self.invoke(
-            lambda: webhook.acknowledge_paypay(request, source_cidrs=("192.0.2.0/24",), send=self.accept), _ACK_S
-        )
+        answer = self.acknowledge_paypay(body.decode())
         if answer is None:
             raise UndeliveredError("the function died")
         return MerchantAnswer(answer["statusCode"], answer["body"])

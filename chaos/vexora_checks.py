@@ -28,11 +28,11 @@ from chaos.checks import (
     check_one_entry,
     check_parked,
     check_published,
-    counted,
     hold,
     moves,
     places,
     plain,
+    played,
     rows_of,
 )
 from chaos.environment import Injected
@@ -46,16 +46,8 @@ _OPEN = ("SUBMITTING", "PENDING", "UNDER_REVIEW")
 
 
 def run(schedule: VexoraSchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
-    """Play a schedule and check it; returns the calls per service and the injected faults.
-
-    Raises
-    ------
-    ViolationError
-        An invariant does not hold.
-    """
-    world = VexoraWorld(schedule, parts)
-    world.play(_at_rest, _closed)
-    return counted(world)
+    """Play a schedule and check it, as `played`."""
+    return played(VexoraWorld(schedule, parts), _at_rest, _closed)
 
 
 def _at_rest(world: VexoraWorld) -> None:

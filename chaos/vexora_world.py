@@ -14,7 +14,7 @@ import requests
 
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
-from chaos.environment import API_S, Environment
+from chaos.environment import ACK_S, API_S, Environment
 from chaos.schedule import Work
 from chaos.vexora import BASE_URL, UNKNOWN_USER, Application, Vexora
 from chaos.vexora_callback import Request, request
@@ -31,7 +31,6 @@ from honnin.vexora.submission import Submissions
 DELAYS_S = (600, 3600, 21600, 86400)
 FURIGANA = "カオス ハナコ"
 
-_ACK_S = 10
 _CALLBACK_KEY = "chaos-callback-key"
 _TRIES = 8  # of a callback that is not answered with 200
 _LATE_S = 5 * 3600
@@ -215,7 +214,7 @@ class VexoraWorld(Environment[Step]):
                 send=self.accept,
             )
 
-        answer, _ = self.invoke(acknowledge, _ACK_S)
+        answer, _ = self.invoke(acknowledge, ACK_S)
         return answer
 
     def arrive(self, *, everything: bool = False) -> None:

@@ -89,7 +89,7 @@ def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[s
             users.add(str(each.user_id))
         elif each.kind == "erased" and each.expires_at is None:  # an expired mark was ended by a link
             erased |= each.authorizations
-        elif each.kind in ("link", "status"):
+        elif each.kind in ("link", "status", "former"):
             linked |= each.authorizations & ended_by_link
     for user_id in users:
         footprint = restored.erasure.footprint(user_id)
@@ -123,11 +123,11 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
         return None  # it proves the erasure, and names nobody at a provider
     if stored.user_id in facts.erased_users:
         return "of users erased since"
-    if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
-        return "of authorizations linked since"
     # The mark itself belongs to an erased authorization. What has a user was decided by the user.
     if stored.kind != "erased" and stored.user_id is None and stored.authorizations & facts.erased:
         return "of users erased since"
+    if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
+        return "of authorizations linked since"
     return None
 
 

@@ -245,9 +245,30 @@ def _said(message: Mapping[str, Any]) -> str | None:
 
 
 def _shown(event: dict[str, Any], *, reveal: bool) -> dict[str, Any]:
+    from honnin.webhook import SEVERAL
+
     detail = {name: masking.url(text) if "://" in text else text for name, text in event.get("detail", {}).items()}
+    if event["kind"] == SEVERAL and "notifications" in detail:
+        detail["notifications"] = _notifications(event["detail"]["notifications"], reveal=reveal)
     # At PayPay the subject is a userAuthorizationId; in a notification of a recon file it is the file's type.
     names_person = event["provider"] == "paypay" and event["kind"] != "recon_file"
     subject = masking.authorization(event["subject"], reveal=reveal) if names_person else event["subject"]
     name = masking.event_id(event["event_id"], reveal=reveal)
     return {**event, "event_id": name, "subject": subject, "detail": detail}
+
+
+def _notifications(text: str, *, reveal: bool) -> str:
+    """The notifications of an array as they may be shown: they name authorizations, and signed addresses of files."""
+    try:
+        shown = [
+            {
+                name: masking.authorization(value, reveal=reveal)
+                if name == "user_authorization_id"
+                else masking.url(value)
+                for name, value in each.items()
+            }
+            for each in json.loads(text)
+        ]
+    except (ValueError, TypeError, AttributeError):
+        return "…"
+    return json.dumps(shown, ensure_ascii=False)

@@ -26,21 +26,25 @@ class Ended:
         return json.loads(self.stdout)
 
 
+def of_an_operator(stack: Stack) -> dict[str, str]:
+    """The environment variables of an operator's shell; nothing of the developer's own AWS settings is in it."""
+    return {
+        "PATH": os.defpath,
+        "HOME": "/nonexistent",
+        "LANG": "C.UTF-8",
+        "HONNIN_STACK": STACK_NAME,
+        "HONNIN_ENDPOINT": stack.endpoint,
+        "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 def honninctl(stack: Stack, *arguments: str, given: str = "", **env: str) -> Ended:
-    """Run the installed command; nothing of the developer's own AWS settings reaches it."""
+    """Run the installed command."""
     done = subprocess.run(
         [TOOLS / "bin" / "honninctl", *arguments],
-        env={
-            "PATH": os.defpath,
-            "HOME": "/nonexistent",
-            "LANG": "C.UTF-8",
-            "HONNIN_STACK": STACK_NAME,
-            "HONNIN_ENDPOINT": stack.endpoint,
-            "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **env,
-        },
+        env=of_an_operator(stack) | env,
         input=given,
         capture_output=True,
         text=True,

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import re
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from honninctl import masking
-from local import demo, environment
+from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.demo_recon import is_settled, play_night, report
 from local.deployment import STACK_NAME
@@ -31,7 +30,7 @@ from local.paths import TOOLS
 from local.stack import Stack
 from tests.e2e import browser, dead_letters
 from tests.e2e.browser import Browser
-from tests.e2e.program import honninctl
+from tests.e2e.program import honninctl, of_an_operator
 
 # The first test waits for the stack, a night of recon and a browser.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -160,16 +159,7 @@ def console(stack: Stack) -> Iterator[str]:
     """The address of a console that an operator has started; at the end, Ctrl-C."""
     program = subprocess.Popen(
         [TOOLS / "bin" / "honninctl", "console", "--port", "0", "--no-browser"],
-        env={
-            "PATH": os.defpath,
-            "HOME": "/nonexistent",
-            "LANG": "C.UTF-8",
-            "HONNIN_STACK": STACK_NAME,
-            "HONNIN_ENDPOINT": stack.endpoint,
-            "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        },
+        env=of_an_operator(stack),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

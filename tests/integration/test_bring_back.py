@@ -314,6 +314,20 @@ def test_a_mark_stays_away_as_long_as_a_status_names_the_authorization(tables: T
     assert not tables.live.erasure.is_erased("auth-1")
 
 
+def test_a_mark_stays_away_also_when_the_user_has_another_authorization_by_now(tables: Tables) -> None:
+    tables.link("user-1", "auth-1", utc_text(SINCE - timedelta(days=9)))
+    tables.erase("user-1", utc_text(SINCE - timedelta(days=8)))
+    tables.restore()
+    tables.link("user-1", "auth-1", AFTER)
+    tables.link("user-1", "auth-2", utc_text(SINCE + timedelta(hours=6)), tables.live.users.status("user-1", "paypay"))
+    # The mark has ended, and DynamoDB has deleted it; of the link, only what the user had before still tells.
+    tables.lose(*(key for key in tables.named_keys() if key[0].startswith("ERASED#")), ("PAYPAY#auth-1", "LINK"))
+
+    tables.bring_back()
+
+    assert not tables.live.erasure.is_erased("auth-1")
+
+
 def test_what_waited_for_a_link_stays_on_the_timeline_alone(tables: Tables) -> None:
     tables.wait("auth-1", "paypay:kyc:evt-1")
     tables.wait("auth-2", "paypay:kyc:evt-2")

@@ -71,6 +71,11 @@ def event(**changes: Any) -> str:
     return json.dumps({"v": 1, **fields, **changes})
 
 
+def several(*notifications: dict[str, str]) -> str:
+    """The body of an array of notifications."""
+    return event(kind="several", subject="-", detail={"sha256": "0" * 64, "notifications": json.dumps(notifications)})
+
+
 @pytest.fixture
 def parked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parked]:
     monkeypatch.setattr(dead_letters, "_LONG_POLL_S", 0)
@@ -109,6 +114,11 @@ def test_no_dead_letters_is_0(parked: Parked) -> None:
         (event(), AUTHORIZATION),
         (event(event_id=f"recon:kyc_passport_sync_recon:2026-11-20:{AUTHORIZATION}"), AUTHORIZATION),
         (event(kind="recon_file", subject="t", detail={"path": "https://h/f.csv?signature=topsecret"}), "topsecret"),
+        (several({"notification_type": "kyc", "user_authorization_id": AUTHORIZATION}), AUTHORIZATION),
+        (several({"fileType": "t", "path": "https://h/f.csv?signature=topsecret"}), "topsecret"),
+        (several({"fileType": "t", "path": "https://h/f"}, {"user_authorization_id": AUTHORIZATION}), AUTHORIZATION),
+        (event(kind="several", subject="-", detail={"notifications": f"[{AUTHORIZATION}"}), AUTHORIZATION),
+        (event(kind="several", subject="-", detail={"notifications": f'["{AUTHORIZATION}"]'}), AUTHORIZATION),
         ("テスト ハナコ is no event", "ハナコ"),
     ],
 )
@@ -130,6 +140,11 @@ def test_reveal_shows_ids_and_strange_bodies_but_no_signed_address(parked: Parke
     assert json.loads(run("deadletters", "show", strange, "--json", "--reveal").stdout)["body"] == "no event"
     parked.park(event())
     assert AUTHORIZATION in run("deadletters", "show", "paypay:kyc:evt_1", "--reveal").stdout
+    file = {"fileType": "t", "path": "https://h/f.csv?signature=topsecret"}
+    array = parked.park(several(file, {"user_authorization_id": AUTHORIZATION}))
+    shown = run("deadletters", "show", array, "--json", "--reveal").stdout
+    assert AUTHORIZATION in shown
+    assert "topsecret" not in shown
 
 
 def test_a_vexora_submission_id_is_not_masked(parked: Parked) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from honnin import aws, erasure
+from honnin import aws, erasure, vault
 from honnin.recon import report
 from honnin.times import utc_text
 from sandbox.paypay.register import Authorization
@@ -251,16 +251,26 @@ def test_paypay_down_does_not_keep_from_erasing_without_unlink(shop: Shop) -> No
     assert shop.unlink_calls() == 0
 
 
-def test_more_versions_than_one_page_holds(shop: Shop, stack: Deployment) -> None:
+def test_more_versions_than_one_page_holds(shop: Shop, stack: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    # S3 lists and deletes at most 1,000 a call. Here it is 100, so that 210 versions are three pages.
+    assert vault._MOST_DELETED == 1_000
+    monkeypatch.setattr(vault, "_MOST_DELETED", 100)
+    asked: list[int] = []
+
+    def smaller(params: dict[str, Any], **_: Any) -> None:
+        asked.append(params.setdefault("MaxKeys", 100))
+
+    aws.s3().meta.events.register("provide-client-params.s3.ListObjectVersions", smaller)
     shop.live()
-    for number in range(1_050):
+    for number in range(210):
         stack.s3.put_object(Bucket="personal-data", Key=f"paypay/{USER}/kyc_info/{number % 3}.json", Body=b"{}")
     stack.s3.put_object(Bucket="personal-data", Key=f"paypay/{USER}0/kyc_info/x.json", Body=b"{}")
     stored = len(shop.versions())
-    assert stored > 1_050
+    assert stored > 210
 
     assert shop.erase()[1]["erased"]["vaultObjects"] == stored
 
+    assert asked.count(100) >= 3
     assert shop.versions() == []
     assert len(shop.versions(f"{USER}0")) == 1
 

@@ -240,7 +240,8 @@ def _acknowledged(body: Json) -> Event:
         return "1"
 
     request = {"requestContext": {"identity": {"sourceIp": "127.0.0.1"}}, "body": json.dumps(body), "headers": {}}
-    assert webhook.acknowledge_paypay(request, source_cidrs=["127.0.0.1/32"], send=send)["statusCode"] == 200
+    answer = webhook.acknowledge_paypay(request, source_cidrs=["127.0.0.1/32"], send=send, send_recon_file=send)
+    assert answer["statusCode"] == 200
     return Event.from_json(queued[0])
 
 

@@ -23,7 +23,7 @@ from honnin.store import (
     Unattached,
     UserStatus,
     authorization_hash,
-    table,
+    keys,
 )
 from honnin.store.restore import KINDS
 from honnin.vault import Vault
@@ -331,7 +331,7 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
     in_users = {"AT", "STATUS", "WORD", "FORMER", "ERASURE"}
-    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(table))) - in_users
+    families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(keys))) - in_users
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY
     # "user" is the lock of an erasure that is going on: the user's id and a time, for seconds.

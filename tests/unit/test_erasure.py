@@ -709,6 +709,21 @@ def test_many_authorizations_at_a_slow_paypay_end_in_time_and_the_repeat_goes_on
 # One at a time
 
 
+def test_without_time_for_all_it_says_so_and_the_repeat_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lived(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(honnin.erasure, "_RUN_S", 0)
+        with pytest.raises(ConcurrentUpdateError, match="goes on where it stopped"):
+            world.erase()
+    assert world.store.erasure.is_erased(LINKED)
+    assert world.naming("claimed_until") == []
+
+    certificate = world.erase()
+
+    assert_complete(world, certificate)
+    assert certificate.counts["statuses"] == 2
+
+
 def test_an_item_in_a_transaction_of_another_is_a_race_and_not_a_fault(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ from chaos.dynamodb import MemoryDynamoDB
 from honnin.erasure import Erasure
 from honnin.event import Event
 from honnin.store import Certificate, Store
-from honnin.store.table import encode, former_key, link_key, status_key, submission_key, waiting_key
+from honnin.store.keys import former_key, link_key, status_key, submission_key, waiting_key
+from honnin.store.table import encode
 from honnin.vault import Vault
 
 USER = "user-1"

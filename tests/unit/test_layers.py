@@ -179,3 +179,8 @@ def test_a_folder_imports_only_those_that_it_may_know(folder: str) -> None:
 def test_every_folder_with_code_has_its_rule() -> None:
     with_code = {path.relative_to(ROOT).parts[0] for path in ROOT.glob("[!.]*/**/*.py")} - {"build"}
     assert with_code == {each.partition("/")[0] for each in FOLDERS} | {"tests"}
+
+
+def test_a_subject_of_the_store_fits_a_file_that_can_be_read_at_once() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in (LAYER / "honnin" / "store").glob("*.py")}
+    assert {name: number for name, number in lines.items() if number > 450} == {}

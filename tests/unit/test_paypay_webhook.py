@@ -74,7 +74,7 @@ class Ack:
             "body": body if fields is None else json.dumps(dict(fields), ensure_ascii=False),
             **event,
         }
-        return webhook.acknowledge_paypay(request, source_cidrs=cidrs, send=self._send)
+        return webhook.acknowledge_paypay(request, source_cidrs=cidrs, send=self._send, send_recon_file=self._send)
 
     def event(self) -> Event:
         """The one event that was queued."""

@@ -28,7 +28,7 @@ from honnin.store import (
     Unattached,
     UserStatus,
 )
-from honnin.store.table import event_key
+from honnin.store.keys import event_key
 from honnin.vexora import poll
 from tests.fakes import START, FakeBus, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws

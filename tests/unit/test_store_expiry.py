@@ -207,6 +207,19 @@ def test_what_has_expired_is_not_attached_to_a_link(table: Table) -> None:
     assert table.store.links.attach(UAID, "user-1", "LINKED") == 0
 
 
+def test_what_has_ended_has_ended_for_a_reader_whose_clock_is_behind(table: Table) -> None:
+    table.store.events.keep(Unattached("e-1", "paypay", "x", "webhook", utc_text(table.clock()), UAID, {}))
+    table.store.erasure.mark("uaid-2", utc_text(table.clock()))
+    table.store.links.attach(UAID, "user-1", "LINKED")
+    before = UserStatus("user-1", "paypay", "LINKED", 1, user_authorization_id="uaid-2")
+    table.store.events.apply(Effect("e-2", "linked", "api", utc_text(table.clock()), None, before, {}, links=True))
+
+    table.clock.advance(seconds=-30)
+
+    assert table.store.links.waiting(UAID) == []
+    assert not table.store.erasure.is_erased("uaid-2")
+
+
 def test_a_file_of_a_day_long_past_is_worked_on_all_the_same(table: Table) -> None:
     """PayPay resends, or the name says something odd: the notification came now."""
     file(table, "2024-01-01")

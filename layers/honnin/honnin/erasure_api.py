@@ -18,8 +18,8 @@ _CERTIFICATE: JsonDict = {
 
 class CertificateView(AnswerModel):
     """That a user was erased. `erased` says how many of what: versions of objects in the vault, links, waiting events,
-    submissions, statuses, timeline entries that lost their details; `unlinkedAtPayPay` is 1 where that was asked for.
-    Times are UTC."""
+    submissions, statuses, timeline entries that lost their details, and with `unlink=true` the authorizations that were
+    ended at PayPay. Times are UTC."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
 
@@ -37,5 +37,6 @@ def certificate(found: Certificate) -> CertificateView:
         user_id=found.user_id,
         begun_at=found.begun_at,
         completed_at=found.completed_at or found.begun_at,
-        erased=dict(found.counts),
+        # In one order: the table keeps none.
+        erased=dict(sorted(found.counts.items())),
     )

@@ -47,6 +47,6 @@ def send_split(event: Event, *, events_url: str, recon_notices_url: str, client:
         found = split_notifications(event)
     except (KeyError, ValueError, TypeError, AttributeError):
         raise MalformedEventError("no array of notifications") from None
-    # Notices first: their files can be fetched for two hours only.
+    # Those of recon files first: a file can be fetched for two hours only.
     send_all(recon_notices_url, (each for each in found if each.kind == "recon_file"), client)
     send_all(events_url, (each for each in found if each.kind != "recon_file"), client)

@@ -145,7 +145,7 @@ def acknowledge_paypay(
     *,
     source_cidrs: Sequence[str],
     send: Callable[[str], str],
-    send_recon_file: Callable[[str], str] | None = None,
+    send_recon_file: Callable[[str], str],
 ) -> Answer:
     """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
 
@@ -153,8 +153,7 @@ def acknowledge_paypay(
     hand, and nothing that it sends may disappear. So every JSON value is queued: an array is its elements, and what
     names no event is `unrecognised`, with the body's SHA-256 instead of the body, which may be personal.
 
-    `send_recon_file` is the queue of notifications of recon files, which can be fetched for two hours only; by default
-    they go where all others go.
+    `send_recon_file` puts on the queue of the notifications of recon files, which can be fetched for two hours only.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
@@ -162,7 +161,7 @@ def acknowledge_paypay(
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
-    return _queue(Provider.PAYPAY, event, send_recon_file or send if event.kind == "recon_file" else send)
+    return _queue(Provider.PAYPAY, event, send_recon_file if event.kind == "recon_file" else send)
 
 
 def try_again() -> Answer:
@@ -356,7 +355,7 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     if kind == "recon_file":
         detail["path"] = fields["path"]
         requested_at = fields.get("requestedAt", "")
-        # Without a time that can be read, the file is taken as requested when its notice is processed.
+        # Without a time that can be read, the file is taken as requested when its notification is processed.
         if epoch := _EPOCH.fullmatch(requested_at):
             detail["requestedAt"] = epoch[1]
         # PayPay can send the notification of a file again for a week; nothing says that it gets a new id then.

@@ -49,6 +49,12 @@ _ANSWERED_BY = {
 }
 
 
+class ResultGoneError(ReconError):
+    """What an earlier run stored of a shard is no longer there; the next run compares it again."""
+
+    retryable = True
+
+
 @dataclass(frozen=True)
 class ShardResult:
     """What the comparison with one shard of the ledger found. `missed`, `recheck` and `extra_sample` hold ids."""
@@ -163,7 +169,7 @@ class Comparison:
         for shard in SHARDS:
             found = self.stored_result(file, shard)
             if found is None:
-                raise ReconError(f"{file.name}: the result of shard {shard} is gone")
+                raise ResultGoneError(f"{file.name}: the result of shard {shard} is gone")
             counts.update(found.counts())
             missed += found.missed[:_SAMPLE]
             extra += found.extra_sample

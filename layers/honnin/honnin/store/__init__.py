@@ -14,19 +14,12 @@ from honnin.status import VerifiedNeeds
 from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
 from honnin.store.footprint import Footprint
+from honnin.store.keys import authorization_hash
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
-from honnin.store.table import (
-    POLL,
-    AlreadyAppliedError,
-    LinkTakenError,
-    SessionUsedError,
-    Table,
-    authorization_hash,
-    utc_now,
-)
+from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
 
 if TYPE_CHECKING:

@@ -23,28 +23,30 @@ from typing import Any
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.store.footprint import Footprint, counts_of, footprint, former_of, taken_over
+from honnin.store.keys import (
+    Item,
+    certificate_key,
+    code_key,
+    entry_key,
+    erased_key,
+    erasing_key,
+    event_key,
+    former_key,
+    status_key,
+    submission_key,
+)
 from honnin.store.ledger import ledger_keys
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
     LIVING,
     UNSTORED,
     AlreadyAppliedError,
-    Item,
     OvertakenError,
     Table,
     attributes,
-    certificate_key,
-    code_key,
     decode,
     encode,
-    entry_key,
-    erased_key,
-    erasing_key,
-    event_key,
-    former_key,
     read,
-    status_key,
-    submission_key,
 )
 from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 

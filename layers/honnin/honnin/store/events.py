@@ -8,6 +8,17 @@ from typing import Any
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.store.keys import (
+    Item,
+    entry_key,
+    erased_key,
+    event_key,
+    failure_key,
+    former_key,
+    link_key,
+    status_key,
+    submission_key,
+)
 from honnin.store.ledger import Heard, ledger_writes
 from honnin.store.links import (
     Link,
@@ -25,7 +36,6 @@ from honnin.store.table import (
     PUBLISH,
     UNSTORED,
     AlreadyAppliedError,
-    Item,
     LinkTakenError,
     SessionUsedError,
     Table,
@@ -33,15 +43,7 @@ from honnin.store.table import (
     attributes,
     decode,
     encode,
-    entry_key,
-    erased_key,
-    event_key,
-    failure_key,
-    former_key,
-    link_key,
     read,
-    status_key,
-    submission_key,
     without_none,
 )
 from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus

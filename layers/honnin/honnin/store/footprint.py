@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
-from honnin.store.table import Item, Table, link_key, read
+from honnin.store.keys import Item, link_key
+from honnin.store.table import Table, read
 from honnin.store.users import Former, UserStatus
 
 

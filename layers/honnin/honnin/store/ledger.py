@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError
-from honnin.store.table import Item, Table, Write, encode, ledger_key
+from honnin.store.keys import Item, ledger_key
+from honnin.store.table import Table, Write, encode
 
 # Recon looks back over 7 days; the ledger outlives every resent file.
 LEDGER_KEPT = timedelta(days=40)

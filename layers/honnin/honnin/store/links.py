@@ -4,20 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from honnin.store.keys import Item, code_key, link_key, session_key, waiting_key
 from honnin.store.ledger import Heard
-from honnin.store.table import (
-    UNSTORED,
-    AlreadyAppliedError,
-    Item,
-    Table,
-    attributes,
-    code_key,
-    encode,
-    link_key,
-    read,
-    session_key,
-    waiting_key,
-)
+from honnin.store.table import UNSTORED, AlreadyAppliedError, Table, attributes, encode, read
 
 
 @dataclass(frozen=True)

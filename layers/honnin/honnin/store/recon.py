@@ -7,20 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from honnin.store.events import event_item
+from honnin.store.keys import Item, provider_key, recon_key
 from honnin.store.ledger import LEDGER_KEPT, SHARDS
-from honnin.store.table import (
-    FETCH,
-    UNSTORED,
-    AlreadyAppliedError,
-    Item,
-    OvertakenError,
-    Table,
-    attributes,
-    encode,
-    provider_key,
-    read,
-    recon_key,
-)
+from honnin.store.table import FETCH, UNSTORED, AlreadyAppliedError, OvertakenError, Table, attributes, encode, read
 
 # What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
 RECON_KEPT = timedelta(days=400)

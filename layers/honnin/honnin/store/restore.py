@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
+from honnin.store.keys import Item, authorization_hash
 from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.submissions import Submission
-from honnin.store.table import Item, Table, authorization_hash, decode, encode, read
+from honnin.store.table import Table, decode, encode, read
 from honnin.store.users import UserStatus
 
 # What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from honnin.store.table import POLL, Item, Table, attributes, read, submission_key
+from honnin.store.keys import Item, submission_key
+from honnin.store.table import POLL, Table, attributes, read
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from honnin.errors import InvalidFieldError
-from honnin.store.table import Item, Table, encode, read, status_key, word_key
+from honnin.store.keys import Item, status_key, word_key
+from honnin.store.table import Table, encode, read
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""The keys of the table (docs/architecture.md, "The table"): one function for each kind of item."""
+
+import hashlib
+from typing import Any
+
+Item = dict[str, Any]
+
+
+def status_key(user_id: str, provider: str) -> Item:
+    """A user's status at one provider."""
+    return {"pk": f"USER#{user_id}", "sk": f"STATUS#{provider}"}
+
+
+def entry_key(user_id: str, at: str, event_id: str) -> Item:
+    """An entry of a user's timeline."""
+    return {"pk": f"USER#{user_id}", "sk": f"AT#{at}#{event_id}"}
+
+
+def former_key(user_id: str, provider: str, name: str) -> Item:
+    """An authorization or a submission that a user had at a provider."""
+    return {"pk": f"USER#{user_id}", "sk": f"FORMER#{provider}#{name}"}
+
+
+def erasing_key(user_id: str) -> Item:
+    """The claim of the run that erases a user."""
+    return {"pk": f"USER#{user_id}", "sk": "ERASING"}
+
+
+def certificate_key(user_id: str, begun_at: str) -> Item:
+    """The certificate of an erasure."""
+    return {"pk": f"USER#{user_id}", "sk": f"ERASURE#{begun_at}"}
+
+
+def submission_key(submission_id: str) -> Item:
+    """A submission."""
+    return {"pk": f"SUBMISSION#{submission_id}", "sk": "SUBMISSION"}
+
+
+def session_key(nonce: str) -> Item:
+    """An account-link session."""
+    return {"pk": f"SESSION#{nonce}", "sk": "SESSION"}
+
+
+def code_key(code_id: str) -> Item:
+    """The PKCE verifier of a code id."""
+    return {"pk": f"CODE#{code_id}", "sk": "CODE"}
+
+
+def link_key(user_authorization_id: str) -> Item:
+    """Whose a PayPay authorization is."""
+    return {"pk": f"PAYPAY#{user_authorization_id}", "sk": "LINK"}
+
+
+def waiting_key(user_authorization_id: str, at: str, event_id: str) -> Item:
+    """An event that waits for its authorization's link."""
+    return {"pk": f"PAYPAY#{user_authorization_id}", "sk": f"AT#{at}#{event_id}"}
+
+
+def event_key(event_id: str) -> Item:
+    """An event's own record."""
+    return {"pk": f"EVENT#{event_id}", "sk": "EVENT"}
+
+
+def failure_key(message_id: str, kind: str) -> Item:
+    """How often a message has failed in one way."""
+    return {"pk": f"FAILURE#{message_id}", "sk": kind}
+
+
+def ledger_key(ledger: str, day: str, shard: str, user_authorization_id: str) -> Item:
+    """A webhook's line in the ledger of a JST day."""
+    return {"pk": f"LEDGER#{ledger}#{day}#{shard}", "sk": user_authorization_id}
+
+
+def recon_key(file_type: str, day: str, name: str) -> Item:
+    """A recon file."""
+    return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
+
+
+def provider_key(provider: str) -> Item:
+    """The last request to a provider."""
+    return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
+
+
+def word_key(provider: str, word: str) -> Item:
+    """A word of a provider's that was seen and not understood."""
+    return {"pk": f"PROVIDER#{provider}", "sk": f"WORD#{word}"}
+
+
+def erased_key(user_authorization_id: str) -> Item:
+    """The mark of an erased authorization."""
+    # Its hash only: an authorization id is random, so nobody gets from the one to the other.
+    return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
+
+
+def authorization_hash(user_authorization_id: str) -> str:
+    """What an erased authorization is remembered by: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(user_authorization_id.encode()).hexdigest()
