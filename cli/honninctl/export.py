@@ -1,6 +1,7 @@
 """Everything that is held on a user, in the table and in the personal-data bucket, for whoever has to disclose it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -227,12 +228,16 @@ def _masked(value: Any, authorization_ids: Sequence[str]) -> Any:
 
 def _vault_objects(deployment: Deployment, user_id: str) -> list[dict[str, Any]]:
     """Every version of the user's objects in the personal-data bucket (keys: `honnin.vault`), and its delete marks."""
-    pages = (
-        deployment.client("s3")
-        .get_paginator("list_object_versions")
-        .paginate(Bucket=deployment.output("PersonalDataBucketName"), Prefix=f"{_PAYPAY}/{user_id}/")
-    )
-    found = [each for page in pages for each in _versions(page)]
+    from honnin.vault import PROVIDERS
+
+    versions = deployment.client("s3").get_paginator("list_object_versions")
+    bucket = deployment.output("PersonalDataBucketName")
+    found = [
+        each
+        for provider in PROVIDERS
+        for page in versions.paginate(Bucket=bucket, Prefix=f"{provider}/{user_id}/")
+        for each in _versions(page)
+    ]
     return sorted(found, key=lambda each: (each["key"], each["lastModified"]))
 
 
@@ -250,7 +255,7 @@ def _versions(page: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _content(deployment: Deployment, each: dict[str, Any]) -> Any:
-    """An object's JSON as it is; anything else (a selfie) in base64; None for a delete mark."""
+    """An object's JSON as it is; anything else (a selfie, bytes that are no JSON) in base64; None for a delete mark."""
     import base64
     import json
 
@@ -261,7 +266,8 @@ def _content(deployment: Deployment, each: dict[str, Any]) -> Any:
     )
     body = answer["Body"].read()
     if each["key"].endswith(".json"):
-        return json.loads(body)
+        with suppress(ValueError):  # a provider's bytes are kept as they came
+            return json.loads(body)
     return {"contentType": answer["ContentType"], "base64": base64.b64encode(body).decode()}
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client remote_file"),
-    ("what is kept", "store vault"),
+    ("what is kept", "vault store"),
     ("how work is carried on", "publish commit worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),

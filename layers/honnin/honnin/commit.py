@@ -2,20 +2,34 @@
 
 Why the order of events does not matter: the user's version is read *before* the provider is asked, and what was decided
 is applied only if it is still the same. So every applied reading began after the one applied before it had ended, and
-the last one is the newest that anybody asked for. Whoever loses this race reads and decides again.
+the last one is the newest that anybody asked for. Whoever loses this race reads and decides again, a while later.
+
+What the provider answered is in the vault before anything names it, and is taken back when its effect lost the race.
 """
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from time import sleep
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
+from honnin.observability import logger
 from honnin.store import Announcement, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence, newest
 
 # How long a call of the merchant API goes on after lost races; API Gateway ends it after 29 s.
 CALLER_WAITS = timedelta(seconds=4)
+
+# Seconds between two tries: at most the first and at least half of it, then twice as much each time. Each try asks the
+# provider again, and a worker whose clock is behind loses until its clock has caught up.
+_FIRST_PAUSE_S = 0.2
+_LAST_PAUSE_S = 3.2
+_LEAST_PAUSE_S = 0.02
 
 
 def effect(
@@ -27,8 +41,16 @@ def effect(
     *,
     at: datetime,
     cause: str = "api",
+    evidence: Evidence | None = None,
 ) -> Effect:
-    """The effect that takes a user from `before` to `after`. The version is set here; empty details are left out."""
+    """The effect that takes a user from `before` to `after`.
+
+    The version is set here; empty details are left out. What `evidence` says of itself is told among the details, and
+    the status remembers it as the newest of its kind.
+    """
+    if evidence:
+        detail = {**detail, **evidence.facts}
+        after = replace(after, kept=newest(after.kept, evidence.facts))
     return Effect(
         event_id=event_id,
         what=what,
@@ -37,6 +59,7 @@ def effect(
         before=before,
         after=replace(after, version=before.version + 1 if before else 1),
         detail={name: value for name, value in detail.items() if value},
+        evidence=evidence,
     )
 
 
@@ -58,7 +81,7 @@ class Commits:
 
     def once(self, effect: Effect) -> None:
         """Apply and publish an effect. Raises as `Events.apply`; then nothing was written."""
-        self._store.events.apply(effect)
+        self._apply_effect(effect)
         self._publish(effect)
 
     def run[D](
@@ -69,7 +92,7 @@ class Commits:
         late: Callable[[D], D] | None = None,
         lost: tuple[type[HonninError], ...] = (ConcurrentUpdateError,),
     ) -> D:
-        """Decide, apply and publish, again after each lost race; returns what was decided last.
+        """Decide, apply and publish, again some time after each lost race; returns what was decided last.
 
         Parameters
         ----------
@@ -90,12 +113,17 @@ class Commits:
         HonninError
             Whatever `decide` and `Events.apply` raise besides.
         """
+        pause_s = _FIRST_PAUSE_S
         while True:
             decision = decide()
             try:
                 self._apply(decision)
             except lost:
-                if until is None or self._now() <= until:
+                left_s = None if until is None else (until - self._now()).total_seconds()
+                if left_s is None or left_s >= 0:
+                    wanted_s = random.uniform(pause_s / 2, pause_s)
+                    sleep(wanted_s if left_s is None else max(min(wanted_s, left_s), _LEAST_PAUSE_S))
+                    pause_s = min(2 * pause_s, _LAST_PAUSE_S)
                     continue
                 if late is None:
                     raise
@@ -112,13 +140,46 @@ class Commits:
         now = self._store.users.status(decided.after.user_id, decided.after.provider)
         if now is None:
             raise ConcurrentUpdateError("the user was erased meanwhile")
-        return effect(decided.event_id, decided.what, now, now, decided.detail, at=self._now(), cause=decided.cause)
+        return effect(
+            decided.event_id,
+            decided.what,
+            now,
+            now,
+            decided.detail,
+            at=self._now(),
+            cause=decided.cause,
+            evidence=decided.evidence,
+        )
 
     def _apply(self, decision: object) -> None:
         match decision:
             case Effect():
-                self._store.events.apply(decision)
+                self._apply_effect(decision)
             case Unattached():
                 self._store.events.keep(decision)
             case Announcement():
                 self._store.recon.announce(decision)
+
+    def _apply_effect(self, effect: Effect) -> None:
+        """The evidence first, so that a status never names what is not there."""
+        if effect.evidence is None:
+            self._store.events.apply(effect)
+            return
+        effect.evidence.write()
+        try:
+            self._store.events.apply(effect)
+        except HonninError:
+            # A condition failed: certainly nothing was written. (After any other error it may have been.)
+            self._take_back(effect, effect.evidence)
+            raise
+        effect.evidence.keep()
+
+    def _take_back(self, effect: Effect, evidence: Evidence) -> None:
+        """Take evidence back that nothing names. What cannot be taken back now stays until an erasure, or its end."""
+        try:
+            now = self._store.users.status(effect.after.user_id, effect.after.provider)
+            # An earlier try of the SDK may have been the one that won: then this is the evidence of the status.
+            if now is None or evidence.facts["snapshot"] not in str(now.kept):
+                evidence.take_back()
+        except (BotoCoreError, ClientError) as error:
+            logger().warning("evidence not taken back", error=type(error).__name__)

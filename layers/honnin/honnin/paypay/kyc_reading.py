@@ -26,6 +26,7 @@ from honnin.publish import Publisher
 from honnin.status import KycProduct, PayPayStatus, after_kyc_reading
 from honnin.store import Effect, Store, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class KycReads:
             status = after_kyc_reading(PayPayStatus(before.status), said.status, product)
             at = utc_text(self._now())
             after = replace(before, status=status, provider_status=said.code, read_at=at, kyc_read_at=at)
-            return self._effect(event_id, "kyc_read", before, after, product, said.facts)
+            return self._effect(event_id, "kyc_read", before, after, product, said.facts, said.evidence)
 
         # What another worker read meanwhile may be newer: ask again, as long as the caller can wait. After that, the
         # answer goes to the caller and the timeline, and the status that others have read stands.
@@ -131,9 +132,9 @@ class KycReads:
             with suppress(ConcurrentUpdateError):
                 self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))
             raise
-        kept = self._archive.keep(before.user_id, product, self._now(), reading)
-        facts = {"requestId": reading.request_id or "", **kept}
-        return _Said(PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data)
+        evidence = self._archive.keep(before, product, self._now(), reading)
+        facts = {"requestId": reading.request_id or ""}
+        return _Said(PayPayStatus.VERIFIED, "SUCCESS", facts, reading.data, evidence)
 
     def _effect(
         self,
@@ -143,15 +144,18 @@ class KycReads:
         after: UserStatus,
         product: KycProduct,
         facts: Mapping[str, str],
+        evidence: Evidence | None = None,
     ) -> Effect:
-        return commit.effect(event_id, what, before, after, {"product": product, **facts}, at=self._now())
+        detail = {"product": product, **facts}
+        return commit.effect(event_id, what, before, after, detail, at=self._now(), evidence=evidence)
 
 
 @dataclass(frozen=True)
 class _Said:
-    """What PayPay said: the status it means, its code, facts for the timeline, and the KYC object, if any."""
+    """What PayPay said: the status it means, its code, facts for the timeline, the KYC object and its evidence."""
 
     status: PayPayStatus
     code: str
     facts: dict[str, str]
     kyc: dict[str, Any] | None = field(repr=False)
+    evidence: Evidence | None = None

@@ -21,6 +21,7 @@ from honnin.paypay.outcomes import user_status
 from honnin.status import KycProduct, PayPayStatus, after_account_reading, after_kyc_reading
 from honnin.store import LEDGERS, Dropped, Effect, Heard, Store, Unattached, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -40,6 +41,7 @@ class Reading:
     code: str
     at: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 class PayPayNotifications:
@@ -118,7 +120,8 @@ class PayPayNotifications:
             account_read_at=before.account_read_at if reading.product else reading.at,
         )
         facts = {"product": reading.product or "", "providerCode": reading.code, **reading.facts}
-        decided = self._effect(event, "kyc_read" if reading.product else "account_read", before, after, facts)
+        what = "kyc_read" if reading.product else "account_read"
+        decided = self._effect(event, what, before, after, facts, reading.evidence)
         self._decided = decided, key, reading
         return decided
 
@@ -162,9 +165,9 @@ class PayPayNotifications:
                     return None
         except UserAnswerError as error:
             return self._user_answer(error, product)
-        kept = self._archive.keep(before.user_id, product, self._now(), read)
-        facts = {"requestId": read.request_id or "", **kept}
-        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", utc_text(self._now()), facts)
+        evidence = self._archive.keep(before, product, self._now(), read)
+        facts = {"requestId": read.request_id or ""}
+        return Reading(product, PayPayStatus.VERIFIED, "SUCCESS", utc_text(self._now()), facts, evidence)
 
     def _user_answer(self, error: UserAnswerError, product: KycProduct | None) -> Reading:
         return Reading(product, user_status(error), error.code or "", utc_text(self._now()), error.facts())
@@ -231,10 +234,18 @@ class PayPayNotifications:
         )
 
     def _effect(
-        self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: dict[str, str]
+        self,
+        event: Event,
+        what: str,
+        before: UserStatus | None,
+        after: UserStatus,
+        facts: dict[str, str],
+        evidence: Evidence | None = None,
     ) -> Effect:
         detail = {**event.detail, **facts}
-        effect = commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
+        effect = commit.effect(
+            event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
+        )
         return replace(effect, heard=self._heard(event))
 
     def _heard(self, event: Event) -> Heard | None:

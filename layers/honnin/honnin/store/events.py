@@ -35,6 +35,7 @@ from honnin.store.table import (
 )
 from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 
 # An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
 EVENT_KEPT = timedelta(days=400)
@@ -78,7 +79,8 @@ class Effect:
     what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
     while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
     (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
-    more, and nothing remembers it.
+    more, and nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before
+    this is applied.
     """
 
     event_id: str
@@ -95,6 +97,7 @@ class Effect:
     uses: SessionUse | None = None
     links: bool = False
     heard: Heard | None = None
+    evidence: Evidence | None = field(default=None, compare=False)
 
     @property
     def change(self) -> Mapping[str, str] | None:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from honnin.errors import InvalidFieldError
 from honnin.store.table import Item, Table, encode, read, status_key
+from honnin.vault import Kept
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class UserStatus:
 
     `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
     PayPay was last asked for the KYC, and for the state of the account. `reason` is why Vexora rejected the user, in
-    its own words: possibly personal, so it goes nowhere but to the merchant.
+    its own words: possibly personal, so it goes nowhere but to the merchant. `kept` names the newest evidence of each
+    product in the vault.
     """
 
     user_id: str
@@ -34,6 +36,7 @@ class UserStatus:
     kyc_read_at: str | None = None
     account_read_at: str | None = None
     reason: str | None = field(default=None, repr=False)
+    kept: Kept | None = None
 
 
 # What is counted of an authorization that was ended at PayPay.

@@ -10,18 +10,23 @@ from honnin.observability import count
 from honnin.status import VexoraStatus
 from honnin.store import Dropped, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED
 from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, told_reason
 
 
 class VexoraResults:
-    """The rule for Vexora's events. `now` gives aware UTC moments."""
+    """The rule for Vexora's events. `now` gives aware UTC moments. Without an archive no answer is kept."""
 
-    def __init__(self, store: Store, client: VexoraClient, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, client: VexoraClient, now: Callable[[], datetime], archive: VexoraArchive | None = None
+    ) -> None:
         self._store = store
         self._client = client
         self._now = now
+        self._archive = archive
 
     def decide(self, event: Event) -> Effect | Dropped:
         """The effect of what Vexora says now about the user of the event's submission."""
@@ -47,7 +52,8 @@ class VexoraResults:
             # This hint is used up; the submission stays on the poll, which asks again when it is due.
             return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
         after = applied(reading, before, utc_text(now))
-        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)})
+        evidence = self._archive.keep(before, after, now, reading) if self._archive else None
+        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)}, evidence)
 
     def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
         current = self._store.submissions.get(before.submission_id or "")
@@ -58,8 +64,18 @@ class VexoraResults:
         count("ReadingRefused", provider=Provider.VEXORA)
         return self._effect(event, "reading_refused", before, before, detail)
 
-    def _effect(self, event: Event, what: str, before: UserStatus, after: UserStatus, detail: dict[str, str]) -> Effect:
-        return commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
+    def _effect(
+        self,
+        event: Event,
+        what: str,
+        before: UserStatus,
+        after: UserStatus,
+        detail: dict[str, str],
+        evidence: Evidence | None = None,
+    ) -> Effect:
+        return commit.effect(
+            event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
+        )
 
 
 def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:
