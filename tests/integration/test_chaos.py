@@ -1,6 +1,6 @@
 """Fault schedules for PayPay's events: 320 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from honnin.processor import EventProcessor
 from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.store.events import Events
+from honnin.vault import Vault, VaultObject
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 
 if TYPE_CHECKING:
@@ -161,6 +162,24 @@ class UnpolledStore(Store):
         self.events = UnpolledEvents(self.table)
 
 
+class ClingingVault(Vault):
+    """Takes nothing back: every reading that lost its race leaves an object."""
+
+    def delete(self, versions: Collection[tuple[str, str]]) -> None:
+        """Delete nothing."""
+
+
+class LateVault(Vault):
+    """Writes an object when the next one comes: a status names what is not there."""
+
+    _waiting: VaultObject | None = None
+
+    def put(self, item: VaultObject) -> str:
+        """Write the one before."""
+        before, self._waiting = self._waiting, item
+        return super().put(before) if before else "null"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("parts", "kinds"),
@@ -171,6 +190,8 @@ class UnpolledStore(Store):
         (Parts(notifications=HastyNotifications, store=UndatedStore), {"diverged"}),
         (Parts(processor=HastyProcessor), {"broken"}),
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}),
+        (Parts(vault=ClingingVault), {"broken"}),
+        (Parts(vault=LateVault), {"lost"}),
     ],
     ids=[
         "recorded before the effect",
@@ -179,6 +200,8 @@ class UnpolledStore(Store):
         "reading reused after a lost race",
         "published before the commit",
         "crash before publishing not made good",
+        "objects of lost races stay",
+        "a status before its object",
     ],
 )
 def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[str]) -> None:
