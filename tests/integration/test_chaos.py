@@ -13,11 +13,11 @@ from chaos.paypay_schedule import SERVICES, Link, Notify, PayPaySchedule, Read
 from chaos.paypay_world import Parts
 from chaos.schedule import Fault, Work
 from honnin import http_client
+from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
-from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject

@@ -55,7 +55,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 86
+MOMENTS = 90
 
 
 class Crash(BaseException):
@@ -147,7 +147,7 @@ class World:
         self.clock = FakeClock()
         self.paypay, self.vexora, self.bus = PayPay(), Vexora(), FakeBus()
         self.later: list[Event] = []
-        publisher = Publisher("bus", self.store, self.bus.client)
+        self.publisher = publisher = Publisher("bus", self.store, self.bus.client)
         self.submissions = Submissions(
             store=self.store,
             client=self.vexora,
@@ -184,6 +184,7 @@ class World:
             vault=self.vault,
             paypay=lambda: self.paypay,
             sweep_later=self.later.append,
+            publish=self.publisher.user_erased,
             now=self.tick,
         )
         return erasure.erase(user_id, unlink=unlink)

@@ -17,7 +17,10 @@ LAYER = ROOT / "layers" / "honnin"
 
 # A package's name stands for all of its modules that have no place of their own.
 LAYERS = (
-    ("the words that all speak in", "event times status problem_codes errors json_text field_rules provider_text"),
+    (
+        "the words that all speak in",
+        "event times status domain_events problem_codes errors json_text field_rules provider_text",
+    ),
     ("facts of PayPay's recon files", "recon.file_types"),
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),

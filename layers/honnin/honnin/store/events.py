@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.status import OPEN
 from honnin.store.ledger import Heard, ledger_writes
@@ -51,7 +52,7 @@ PUBLISH_OVERDUE = timedelta(minutes=2)
 class EventRecord:
     """An event that has taken effect: what it did, to whom, and the status after it.
 
-    `change` is what there is to publish about it, if anything.
+    `change` is what there is to publish about it, if anything, and `detail_type` as what (`honnin.domain_events`).
     """
 
     event_id: str
@@ -61,6 +62,7 @@ class EventRecord:
     user_id: str | None = None
     what: str | None = None
     to_status: str | None = None
+    detail_type: str = KYC_STATUS_CHANGED
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Effect:
     while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
     (`unclear`, `refused`). `withdraws` is a submission that was never sent: it leaves the poll and names nobody any
     more, and nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before
-    this is applied.
+    this is applied. `stale`: nothing changes, but the submission is told to be stale.
     """
 
     event_id: str
@@ -97,6 +99,7 @@ class Effect:
     uses: SessionUse | None = None
     links: bool = False
     heard: Heard | None = None
+    stale: bool = False
     evidence: Evidence | None = field(default=None, compare=False)
 
     @property
@@ -110,11 +113,30 @@ class Effect:
             "provider": self.after.provider,
             "from": from_status,
             "to": self.after.status,
+            "providerStatus": self.after.provider_status,
+            "submissionId": self.after.submission_id,
             "cause": self.cause,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
         return {name: value for name, value in told.items() if value is not None}
+
+    @property
+    def told(self) -> tuple[str, Mapping[str, str]] | None:
+        """What there is to publish: as what (`honnin.domain_events`), and the content."""
+        if self.change:
+            return KYC_STATUS_CHANGED, self.change
+        if not self.stale:
+            return None
+        content = {
+            "userId": self.after.user_id,
+            "submissionId": self.after.submission_id or "",
+            "status": self.after.status,
+            "submittedAt": self.after.submitted_at or "",
+            "occurredAt": self.at,
+            "eventId": self.event_id,
+        }
+        return SUBMISSION_STALE, content
 
 
 class Events:
@@ -224,9 +246,8 @@ class Events:
     def _record_put(self, effect: Effect) -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status}
-        if effect.change:
-            overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
-            item |= {"change": dict(effect.change), "due_kind": PUBLISH, "due_at": utc_text(overdue)}
+        if effect.told:
+            item |= to_publish(*effect.told, effect.at)
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
@@ -299,6 +320,17 @@ def event_item(event_id: str, at: str) -> Item:
     """The record that makes an event take effect once."""
     expires = datetime.fromisoformat(at) + EVENT_KEPT
     return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
+
+
+def to_publish(detail_type: str, content: Mapping[str, str], at: str) -> Item:
+    """The attributes of an event's record that have its content published: at once, else by the poll."""
+    overdue = datetime.fromisoformat(at) + PUBLISH_OVERDUE
+    return {
+        "change": dict(content),
+        "detail_type": detail_type,
+        "due_kind": PUBLISH,
+        "due_at": utc_text(overdue),
+    }
 
 
 def _timeline_item(effect: Effect) -> Item:

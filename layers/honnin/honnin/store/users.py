@@ -18,7 +18,7 @@ class UserStatus:
     `read_at` is when the provider was last asked anything about the user; `kyc_read_at` and `account_read_at` are when
     PayPay was last asked for the KYC, and for the state of the account. `reason` is why Vexora rejected the user, in
     its own words: possibly personal, so it goes nowhere but to the merchant. `kept` names the newest evidence of each
-    product in the vault.
+    product in the vault. `stale_told` is the submission that was told to be stale.
     """
 
     user_id: str
@@ -37,6 +37,7 @@ class UserStatus:
     account_read_at: str | None = None
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
+    stale_told: str | None = None
 
 
 # What is counted of an authorization that was ended at PayPay.

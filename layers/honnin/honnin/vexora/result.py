@@ -1,13 +1,14 @@
 """What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then decide what the user becomes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from honnin import commit
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
 from honnin.observability import count
-from honnin.status import VexoraStatus
+from honnin.status import OPEN, VexoraStatus
 from honnin.store import Dropped, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
@@ -73,9 +74,20 @@ class VexoraResults:
         detail: dict[str, str],
         evidence: Evidence | None = None,
     ) -> Effect:
-        return commit.effect(
-            event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
+        now = self._now()
+        stale = _is_newly_stale(before, after, utc_text(now))
+        after = replace(after, stale_told=after.submission_id) if stale else after
+        effect = commit.effect(
+            event.event_id, what, before, after, detail, at=now, cause=event.cause, evidence=evidence
         )
+        return replace(effect, stale=stale)
+
+
+def _is_newly_stale(before: UserStatus, after: UserStatus, now: str) -> bool:
+    """Whether to tell that the submission is stale: once, and where there is no change to tell. `now` is UTC."""
+    if after.status != before.status or after.status not in OPEN or after.submission_id == after.stale_told:
+        return False
+    return after.stale_at is not None and after.stale_at <= now
 
 
 def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:
