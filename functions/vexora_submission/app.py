@@ -64,7 +64,11 @@ def _submissions() -> Submissions:
         poll_delays_s=settings().vexora_poll_delays,
         unknown_user_codes=settings().vexora_unknown_user_codes,
         archive=VexoraArchive(
-            Vault(settings().personal_data_bucket, retention_days=settings().personal_data_retention_days)
+            Vault(
+                settings().personal_data_bucket,
+                retention_days=settings().personal_data_retention_days,
+                may_delete=False,
+            )
         ),
         now=lambda: datetime.now(UTC),
     )

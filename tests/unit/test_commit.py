@@ -38,6 +38,7 @@ class Desk:
         self.decisions = 0
         self.slept: list[float] = []
         self.bucket = MemoryS3()
+        self.may_delete = True
         self.store.events.apply(Effect("first", "linked", "api", "2026-04-01T02:00:00.000Z", None, USER, {}))
 
     def sleep(self, seconds: float) -> None:
@@ -199,7 +200,8 @@ def test_pauses_grow_and_differ_between_workers(desk: Desk) -> None:
 
 def evidence(desk: Desk, body: bytes = b"{}", retention_days: int = 0) -> Evidence:
     """PayPay's answer at this moment."""
-    vault = Vault("vault", cast("S3Client", desk.bucket), retention_days=retention_days)
+    client = cast("S3Client", desk.bucket)
+    vault = Vault("vault", client, retention_days=retention_days, may_delete=desk.may_delete)
     return vault.evidence(
         provider="paypay", user_id="user-1", product="kyc_info", read_at=desk.clock(), body=body, kept=desk.user().kept
     )
@@ -237,10 +239,62 @@ def test_who_gives_up_leaves_no_object(desk: Desk, races: int) -> None:
     assert desk.user().kept is None
 
 
-def test_what_is_kept_too_late_has_its_object(desk: Desk) -> None:
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_what_is_kept_too_late_has_its_object(desk: Desk, *, may_delete: bool) -> None:
+    desk.may_delete = may_delete
     done = desk.commits.run(reads(desk, 99), until=desk.clock() + CALLER_WAITS, late=desk.commits.unmoved)
 
     assert desk.versions() == [done.detail["snapshot"]]
+
+
+def overtaken_at_the_last_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch, races: int) -> None:
+    """Another worker moves the user when the object is written already, so many times."""
+    apply, left = desk.store.events.apply, iter(range(races))
+
+    def late(effect: Effect) -> None:
+        if effect.evidence and next(left, None) is not None:
+            monkeypatch.setattr(desk.store.events, "apply", apply)
+            desk.overtake()
+            monkeypatch.setattr(desk.store.events, "apply", late)
+        apply(effect)
+
+    monkeypatch.setattr(desk.store.events, "apply", late)
+
+
+@pytest.mark.parametrize("races", [1, 3])
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_race_that_is_lost_when_the_object_is_there_leaves_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, races: int, *, may_delete: bool
+) -> None:
+    desk.may_delete = may_delete
+    overtaken_at_the_last_moment(desk, monkeypatch, races)
+
+    done = desk.commits.run(reads(desk))
+
+    assert desk.decisions == races + 1
+    assert desk.versions() == [done.detail["snapshot"]]
+    assert desk.user().kept == {"kyc_info": {"snapshot": done.detail["snapshot"]}}
+
+
+def test_what_may_not_be_deleted_is_not_named_for_another_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.may_delete = False
+    overtaken_at_the_last_moment(desk, monkeypatch, 1)
+    bodies = iter([b"before", b"after"])
+
+    done = desk.commits.run(lambda: reads(desk, body=next(bodies))())
+
+    assert desk.bucket.objects[done.detail["snapshot"]] == b"after"
+    assert len(desk.versions()) == 2
+
+
+def test_a_race_that_is_lost_before_the_object_is_written_costs_no_call_of_s3(desk: Desk) -> None:
+    puts: list[str] = []
+    put = desk.bucket.put_object
+    desk.bucket.put_object = lambda **request: (puts.append(request["Key"]), put(**request))[1]  # type: ignore[method-assign]
+
+    desk.commits.run(reads(desk, 7))
+
+    assert len(puts) == 1
 
 
 def test_a_repeat_of_an_event_leaves_the_object_of_the_first_only(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from time import sleep
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
-from honnin.observability import logger
+from honnin.observability import loggable, logger
 from honnin.store import Announcement, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence, newest
@@ -113,12 +113,13 @@ class Commits:
         HonninError
             Whatever `decide` and `Events.apply` raise besides.
         """
-        pause_s = _FIRST_PAUSE_S
+        pause_s, left = _FIRST_PAUSE_S, None
         while True:
-            decision = decide()
+            decision = _with_what_is_left(decide(), left)
             try:
                 self._apply(decision)
             except lost:
+                left = decision.evidence if isinstance(decision, Effect) else None
                 left_s = None if until is None else (until - self._now()).total_seconds()
                 if left_s is None or left_s >= 0:
                     wanted_s = random.uniform(pause_s / 2, pause_s)
@@ -161,11 +162,13 @@ class Commits:
                 self._store.recon.announce(decision)
 
     def _apply_effect(self, effect: Effect) -> None:
-        """The evidence first, so that a status never names what is not there."""
+        """The evidence first, so that a status never names what is not there; and not when the race is lost already."""
         if effect.evidence is None:
             self._store.events.apply(effect)
             return
-        effect.evidence.write()
+        if effect.evidence.is_to_be_written:
+            self._check_in_time(effect)
+            effect.evidence.write()
         try:
             self._store.events.apply(effect)
         except HonninError:
@@ -173,6 +176,13 @@ class Commits:
             self._take_back(effect, effect.evidence)
             raise
         effect.evidence.keep()
+
+    def _check_in_time(self, effect: Effect) -> None:
+        """Raise `ConcurrentUpdateError` where the conditions of `Events.apply` do not hold any more."""
+        before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
+        versions = [each.version if each else 0 for each in (before, now)]
+        if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
+            raise ConcurrentUpdateError(f"event {loggable(effect.event_id)}")
 
     def _take_back(self, effect: Effect, evidence: Evidence) -> None:
         """Take evidence back that nothing names. What cannot be taken back now stays until an erasure, or its end."""
@@ -183,3 +193,13 @@ class Commits:
                 evidence.take_back()
         except (BotoCoreError, ClientError) as error:
             logger().warning("evidence not taken back", error=type(error).__name__)
+
+
+def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
+    """The decision, with the evidence that the try before has left in the vault where its own is the same."""
+    if left is None or not isinstance(decision, Effect) or decision.evidence is None:
+        return decision
+    if not left.is_left_of(decision.evidence):
+        return decision
+    after = replace(decision.after, kept=newest(decision.before.kept if decision.before else None, left.facts))
+    return replace(decision, after=after, detail={**decision.detail, **left.facts}, evidence=left)

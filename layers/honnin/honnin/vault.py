@@ -47,8 +47,8 @@ class Evidence:
     """What a provider answered, as the timeline and the status name it (`facts`), on its way into the vault.
 
     It is written just before the transaction that names it, so that nothing ever names an object that is not there.
-    What lost its race is taken back. Only a worker that dies between the two leaves an object that nothing names; an
-    erasure finds that too, because it goes by the user's prefix.
+    What lost its race is taken back. Where the vault may not delete, it is left for the next try, which mostly has read
+    the same. What nothing names all the same (a worker died between the two) an erasure finds by the user's prefix.
     """
 
     def __init__(self, vault: "Vault", facts: Mapping[str, str], *objects: VaultObject) -> None:
@@ -73,8 +73,20 @@ class Evidence:
 
     def take_back(self) -> None:
         """Delete the very versions that were written here. An equal object of another worker has another version."""
-        written, self._written = self._written, []
-        self._vault.delete(written)
+        if self._vault.may_delete:
+            written, self._written = self._written, []
+            self._vault.delete(written)
+
+    @property
+    def is_to_be_written(self) -> bool:
+        """Whether the vault lacks something of it."""
+        return len(self._written) < len(self._objects)
+
+    def is_left_of(self, other: "Evidence") -> bool:
+        """Whether this was written already and is the same as another: the same call, the same bytes."""
+        mine, its = self.facts, other.facts
+        same = (_call(mine["snapshot"]), mine["sha256"]) == (_call(its["snapshot"]), its["sha256"])
+        return same and bool(self._written) and not self.is_to_be_written
 
     def keep(self) -> None:
         """It is named now: whoever names it once more writes nothing, and nobody takes it back."""
@@ -85,13 +97,17 @@ class Evidence:
 class Vault:
     """One personal-data bucket. The bucket encrypts by itself, with its customer key.
 
-    `retention_days` is how long the bucket keeps an object (0: for ever).
+    `retention_days` is how long the bucket keeps an object (0: for ever). `may_delete` says whether the function's role
+    may; of the merchant API's functions, only the one that erases does.
     """
 
-    def __init__(self, bucket: str, client: "S3Client | None" = None, *, retention_days: int = 0) -> None:
+    def __init__(
+        self, bucket: str, client: "S3Client | None" = None, *, retention_days: int = 0, may_delete: bool = True
+    ) -> None:
         self._bucket = bucket
         self._given = client
         self._retention = timedelta(days=retention_days)
+        self.may_delete = may_delete
 
     def evidence(
         self, *, provider: str, user_id: str, product: str, read_at: datetime, body: bytes, kept: Kept | None
@@ -192,6 +208,11 @@ def _read_at(key: str) -> str:
     """The moment in a key; an object that was not put here by us counts as older than all."""
     moment, marker, _ = key.rpartition("/")[2].partition("Z-")
     return f"{moment}Z" if marker else ""
+
+
+def _call(key: str) -> list[str]:
+    """Provider, user and call in a key."""
+    return key.split("/")[:3]
 
 
 def _digest(key: str) -> str:
