@@ -72,7 +72,9 @@ def _of_table(
     """What the table holds; unmasked, but for what only `reveal` shows at all."""
     ids = footprint.authorization_ids
     waiting = [each for name in ids for each in store.links.waiting(name)]
+    certificates = store.erasure.certificates(footprint.user_id)
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
+    named += [each.told_by for each in certificates]
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
@@ -88,7 +90,7 @@ def _of_table(
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "ledgerLines": [_line(name, each) for name in ids for each in store.ledger.lines(name, until)],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
-        "erasures": [_erasure(each) for each in store.erasure.certificates(footprint.user_id)],
+        "erasures": [_erasure(each) for each in certificates],
     }
 
 
@@ -156,6 +158,7 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "what": record.what,
         "to": record.to_status,
         "published": record.published,
+        "toldAs": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
     }
 

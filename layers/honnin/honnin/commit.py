@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.observability import loggable, logger
-from honnin.store import Announcement, Effect, Store, Unattached, UserStatus
+from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence, newest
 
@@ -178,11 +178,12 @@ class Commits:
         effect.evidence.keep()
 
     def _check_in_time(self, effect: Effect) -> None:
-        """Raise `ConcurrentUpdateError` where the conditions of `Events.apply` do not hold any more."""
+        """Raise what `Events.apply` would raise, where its conditions do not hold any more."""
         before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
         versions = [each.version if each else 0 for each in (before, now)]
         if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
-            raise ConcurrentUpdateError(f"event {loggable(effect.event_id)}")
+            applied = self._store.events.get(effect.event_id) is not None
+            raise (AlreadyAppliedError if applied else ConcurrentUpdateError)(f"event {loggable(effect.event_id)}")
 
     def _take_back(self, effect: Effect, evidence: Evidence) -> None:
         """Take evidence back that nothing names. What cannot be taken back now stays until an erasure, or its end."""
