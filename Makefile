@@ -53,6 +53,10 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
 
+.PHONY: event-schemas
+event-schemas: setup ## write docs/events/*.json anew, the JSON Schemas of what goes to the bus, from the code
+	@$(BIN)/python -m operations.event_schemas
+
 .PHONY: redrive
 redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)
 	@$(BIN)/honninctl deadletters redrive --queue events --yes --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chaos.boundary import Boundary
 from chaos.dynamodb import TransactionCanceledException
 from chaos.paging import Paginator
-from honnin.publish import KYC_STATUS_CHANGED, RECON_COMPLETED
+from honnin.domain_events import KYC_STATUS_CHANGED, RECON_COMPLETED
 
 
 def aws_failure(operation: str, kind: str) -> Exception:

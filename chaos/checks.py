@@ -8,6 +8,8 @@ from chaos.aws import Bus
 from chaos.connections import Connections
 from chaos.dynamodb import Commit, MemoryDynamoDB
 from chaos.environment import Environment, Injected, ViolationError
+from chaos.s3 import MemoryS3
+from chaos.schedule import MEANWHILE
 
 type Row = dict[str, Any]
 
@@ -131,6 +133,21 @@ def check_published(bus: Bus, rows: Sequence[Row]) -> None:
         hold(said == is_so, "broken", f"published {said}, happened {is_so}")
     due = [row["event_id"] for row in rows if row["sk"] == "EVENT" and "due_kind" in row]
     hold(not due, "lost", f"published and still waiting to be published: {due}")
+
+
+def check_evidence(world: Environment[Any], bucket: MemoryS3, rows: Sequence[Row]) -> None:
+    """Whatever names an object of the vault names one that is there. What lost its race has left none.
+
+    Where a call failed or a worker died, one may be left that nothing names.
+    """
+    entries = [row for row in rows if row["sk"].startswith("AT#") and row["pk"].startswith("USER#")]
+    named = {each["detail"][name] for each in entries for name in ("snapshot", "selfie") if name in each["detail"]}
+    kept = [row["kept"] for row in rows if row["sk"].startswith("STATUS#") and "kept" in row]
+    named |= {key for each in kept for products in each.values() for key in products.values()}
+    there = set(bucket.objects)
+    hold(named <= there, "lost", f"named, and not in the vault: {sorted(named - there)}")
+    if all(kind in MEANWHILE for _, _, kind in world.boundary.injected):
+        hold(there <= named, "broken", f"left in the vault, and nothing names it: {sorted(there - named)}")
 
 
 def places(world: Environment[Any]) -> dict[str, str]:

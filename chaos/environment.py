@@ -28,7 +28,7 @@ from chaos.dynamodb import MemoryDynamoDB
 from chaos.replacing import replaced
 from chaos.schedule import CommonStep, Echo, Fault, Poll, Rotate, Schedule, Wait, Work
 from chaos.sqs import MemorySQS, Message, Queue
-from honnin import config, observability, times, webhook, worker
+from honnin import commit, config, observability, times, webhook, worker
 from honnin.errors import HonninError
 from honnin.event import Event
 from honnin.processor import EventProcessor
@@ -324,7 +324,11 @@ class Environment[S]:
         random.seed(0)
         parameters.clear_caches()  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
         DEFAULT_PROVIDERS["secrets"] = Secrets(self.secret, self.boundary)
-        ours = ((times, "utc_now", lambda: utc_text(self.clock())), (sys, "stdout", _Log.redirect(self.log)))
+        ours = (
+            (times, "utc_now", lambda: utc_text(self.clock())),
+            (commit, "sleep", self.clock.advance),
+            (sys, "stdout", _Log.redirect(self.log)),
+        )
         try:
             with replaced(*ours), self.connections.installed():
                 yield

@@ -37,6 +37,7 @@ from datetime import datetime
 from chaos.checks import (
     NOT_READ,
     Row,
+    check_evidence,
     check_not_sent,
     check_one_entry,
     check_parked,
@@ -72,6 +73,7 @@ def _at_rest(world: PayPayWorld) -> None:
     check_published(world.bus, rows)
     _check_ledger(world, rows)
     _check_snapshots(world, rows)
+    check_evidence(world, world.bucket, rows)
     _check_privacy(world)
     _check_connections(world.connections)
     for user_id in world.paypay.authorizations:

@@ -50,6 +50,7 @@ class Parts:
     notifications: type[PayPayNotifications] = PayPayNotifications
     processor: type[EventProcessor] = EventProcessor
     table: type[MemoryDynamoDB] = MemoryDynamoDB
+    vault: type[Vault] = Vault
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class PayPayWorld(Environment[Step]):
         self._secret_key = self.paypay.api_key
         s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
         # No answer here names a selfie.
-        self._archive = KycArchive(Vault("bucket", s3), cast("Selfies", None))
+        self._archive = KycArchive(self._parts.vault("bucket", s3), cast("Selfies", None))
 
     # --- steps ---
 

@@ -116,8 +116,11 @@ class MemoryS3:
         self.put_object(Bucket=Bucket, Key=Key, Body=Fileobj.read(), **(ExtraArgs or {}))
         Fileobj.seek(begin)
 
-    def delete_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """Hide an object behind a delete marker."""
+    def delete_object(self, *, Key: str, VersionId: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Hide an object behind a delete marker, or delete one version of it for good."""
+        if VersionId:
+            self._versions[Key] = [each for each in self._versions.get(Key, []) if each.id != VersionId]
+            return {"VersionId": VersionId}
         self._versions.setdefault(Key, []).append(Version(self._next(), None))
         return {"DeleteMarker": True, "VersionId": self._versions[Key][-1].id}
 

@@ -96,7 +96,9 @@ class _Present:
 
 
 class Vexora:
-    """The register and its API. `wrong` collects what no caller may do; `unsent` are requests told as not sent."""
+    """The register and its API. `wrong` collects what no caller may do; `unsent` are requests told as not sent,
+    `answers` all bodies that were answered.
+    """
 
     unsent: Collection[str] = ()
 
@@ -104,6 +106,7 @@ class Vexora:
         self.users: dict[str, User] = defaultdict(User)
         self.app_secret = "secret-0"
         self.wrong: list[tuple[str, str]] = []
+        self.answers: list[bytes] = []
         self._manners = manners
         self._clock = clock
         self._late: list[tuple[datetime, Attempt, Mapping[str, str]]] = []
@@ -275,7 +278,8 @@ class Vexora:
         return {name: value for name, value in extras.items() if name not in absent}
 
     def _json(self, body: Mapping[str, Any]) -> Answer:
-        return Answer(200, CaseInsensitiveDict(), json.dumps(body).encode())
+        self.answers.append(json.dumps(body).encode())
+        return Answer(200, CaseInsensitiveDict(), self.answers[-1])
 
 
 def _applies(request: requests.PreparedRequest) -> bool:

@@ -14,7 +14,8 @@ elsewhere) may be unknown until the next hint; and FAILED or SUBMITTING stand fo
 where ours may have arrived. Then Vexora decides whatever is open and tells nobody, and the poll alone finds it out.
 Nobody is APPROVED before an answer that says so was read. Who was not submitted is what they were before.
 
-Besides: a rejection has its reason; the furigana is in no table, queue, bus or log, the reason in table only.
+Besides: whatever decided is in the vault as Vexora answered it; a rejection has its reason; the furigana is in no
+table, queue, bus or log, the reason in table only.
 """
 
 import json
@@ -24,6 +25,7 @@ from datetime import datetime
 
 from chaos.checks import (
     Row,
+    check_evidence,
     check_not_sent,
     check_one_entry,
     check_parked,
@@ -42,6 +44,7 @@ from chaos.vexora_world import FURIGANA, Parts, VexoraWorld
 from honnin.store import POLL
 
 _BY_VALUE = {"0": "PENDING", "1": "UNDER_REVIEW", "2": "APPROVED", "3": "REJECTED"}
+_BY_ANSWER = {(status, "result_read") for status in _BY_VALUE.values()} | {("APPROVED", "submission_accepted")}
 _OPEN = ("SUBMITTING", "PENDING", "UNDER_REVIEW")
 
 
@@ -72,6 +75,8 @@ def _check(world: VexoraWorld) -> None:
     check_published(world.bus, rows)
     _check_polled(rows)
     _check_reasons(world)
+    _check_answers(world, rows)
+    check_evidence(world, world.bucket, rows)
     _check_privacy(world)
     for user_id in world.vexora.users:
         _check_status(world, rows, user_id)
@@ -192,6 +197,19 @@ def _check_reasons(world: VexoraWorld) -> None:
 
 
 _BACK = ("submission_not_sent", "submission_refused")  # the user is what they were
+
+
+def _check_answers(world: VexoraWorld, rows: Sequence[Row]) -> None:
+    """What decided is in the vault, byte by byte, and says what was decided."""
+    for row in rows:
+        decided = row["sk"].startswith("AT#") and row.get("from_status") != row["to_status"]
+        if not decided or (row["to_status"], row["what"]) not in _BY_ANSWER:
+            continue
+        kept = world.bucket.objects.get(row["detail"].get("snapshot", ""))
+        hold(kept is not None, "lost", f"{row['event_id']} decided, and the answer is not kept")
+        hold(kept in world.vexora.answers, "broken", f"Vexora never answered what {row['event_id']} kept")
+        said = str(json.loads(kept or b"")["data"]["authenticationStatus"])
+        hold(_BY_VALUE[said] == row["to_status"], "broken", f"the answer that {row['event_id']} kept says {said}")
 
 
 def _check_privacy(world: VexoraWorld) -> None:

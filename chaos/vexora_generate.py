@@ -25,7 +25,7 @@ from chaos.vexora_schedule import (
 )
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
-_REACH = {"dynamodb": 30, "transaction": 9, "sqs": 8, "events": 6, "secrets": 3, "provider": 5}
+_REACH = {"dynamodb": 30, "transaction": 9, "s3": 4, "sqs": 8, "events": 6, "secrets": 3, "provider": 5}
 
 _DAY_S = 86_400
 _WAITS_S = (1, 30, 60, 300, 700, 4_000, _DAY_S, 9 * _DAY_S, 40 * _DAY_S)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chaos.schedule import COMMON, CommonStep, Schedule
 
-SERVICES = ("dynamodb", "transaction", "sqs", "events", "secrets", "provider")
+SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
 
 # Beside those of every service (`schedule.FAILURES`) and of connections (`schedule.Fault`): late (no answer, and the
 # call takes effect minutes later), garbled (a 200 that is no documented answer), contradicts (`success` is false

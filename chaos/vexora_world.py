@@ -2,19 +2,21 @@
 
 Real: `Submissions`, `VexoraClient` down to the HTTP exchange, `secret_store` with Powertools' cache,
 `webhook.acknowledge_vexora_result`, `worker.run`, `EventProcessor`, `VexoraResults`, `Store`, `Publisher` and the
-poll. Simulated: DynamoDB, SQS, EventBridge, Secrets Manager and Vexora.
+poll, `Vault`. Simulated: DynamoDB, S3, SQS, EventBridge, Secrets Manager and Vexora.
 """
 
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
 
+from chaos.aws import Guarded
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import ACK_S, API_S, Environment
+from chaos.s3 import MemoryS3
 from chaos.schedule import Work
 from chaos.vexora import BASE_URL, UNKNOWN_USER, Application, Vexora
 from chaos.vexora_callback import Request, request
@@ -24,9 +26,14 @@ from honnin.errors import NotSentError
 from honnin.http_client import Answer
 from honnin.processor import EventProcessor
 from honnin.store import Store
+from honnin.vault import Vault
 from honnin.vexora import signing
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.submission import Submissions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 DELAYS_S = (600, 3600, 21600, 86400)
 FURIGANA = "カオス ハナコ"
@@ -81,6 +88,8 @@ class VexoraWorld(Environment[Step]):
         self.connections = _Watched(self.boundary, self.clock, self.vexora.answer, self.vexora.fail)
         self.connections.vexora = self.vexora
         self.vexora.unsent = self.connections.unsent
+        self.bucket = MemoryS3()
+        self._archive = VexoraArchive(Vault("bucket", cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))))
         self.calls: list[Called] = []
         self.wrong: list[tuple[str, str]] = []
         self._serial = 0
@@ -241,7 +250,11 @@ class VexoraWorld(Environment[Step]):
     def processor(self) -> EventProcessor:
         """The processor of a fresh environment."""
         return self._parts.processor(
-            store=self.store, publisher=self.publisher, vexora=self._client(12), now=self.clock
+            store=self.store,
+            publisher=self.publisher,
+            vexora=self._client(12),
+            now=self.clock,
+            vexora_archive=self._archive,
         )
 
     def secret(self) -> str:
@@ -262,6 +275,7 @@ class VexoraWorld(Environment[Step]):
             poll_delays_s=DELAYS_S,
             unknown_user_codes=(UNKNOWN_USER,) if self.manners.unknown_listed else (),
             now=self.clock,
+            archive=self._archive,
         )
 
 

@@ -1,6 +1,7 @@
 """Everything that is held on a user, in the table and in the personal-data bucket, for whoever has to disclose it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,9 @@ def _of_table(
     """What the table holds; unmasked, but for what only `reveal` shows at all."""
     ids = footprint.authorization_ids
     waiting = [each for name in ids for each in store.links.waiting(name)]
+    certificates = store.erasure.certificates(footprint.user_id)
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
+    named += [each.told_by for each in certificates]
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
@@ -87,7 +90,7 @@ def _of_table(
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "ledgerLines": [_line(name, each) for name in ids for each in store.ledger.lines(name, until)],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
-        "erasures": [_erasure(each) for each in store.erasure.certificates(footprint.user_id)],
+        "erasures": [_erasure(each) for each in certificates],
     }
 
 
@@ -156,6 +159,7 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "what": record.what,
         "to": record.to_status,
         "published": record.published,
+        "toldAs": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
     }
 
@@ -228,12 +232,16 @@ def _masked(value: Any, authorization_ids: Sequence[str]) -> Any:
 
 def _vault_objects(deployment: Deployment, user_id: str) -> list[dict[str, Any]]:
     """Every version of the user's objects in the personal-data bucket (keys: `honnin.vault`), and its delete marks."""
-    pages = (
-        deployment.client("s3")
-        .get_paginator("list_object_versions")
-        .paginate(Bucket=deployment.output("PersonalDataBucketName"), Prefix=f"{_PAYPAY}/{user_id}/")
-    )
-    found = [each for page in pages for each in _versions(page)]
+    from honnin.vault import PROVIDERS
+
+    versions = deployment.client("s3").get_paginator("list_object_versions")
+    bucket = deployment.output("PersonalDataBucketName")
+    found = [
+        each
+        for provider in PROVIDERS
+        for page in versions.paginate(Bucket=bucket, Prefix=f"{provider}/{user_id}/")
+        for each in _versions(page)
+    ]
     return sorted(found, key=lambda each: (each["key"], each["lastModified"]))
 
 
@@ -251,7 +259,7 @@ def _versions(page: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _content(deployment: Deployment, each: dict[str, Any]) -> Any:
-    """An object's JSON as it is; anything else (a selfie) in base64; None for a delete mark."""
+    """An object's JSON as it is; anything else (a selfie, bytes that are no JSON) in base64; None for a delete mark."""
     import base64
     import json
 
@@ -262,7 +270,8 @@ def _content(deployment: Deployment, each: dict[str, Any]) -> Any:
     )
     body = answer["Body"].read()
     if each["key"].endswith(".json"):
-        return json.loads(body)
+        with suppress(ValueError):  # a provider's bytes are kept as they came
+            return json.loads(body)
     return {"contentType": answer["ContentType"], "base64": base64.b64encode(body).decode()}
 
 

@@ -13,6 +13,7 @@ from honnin.erasure import Erasure, sweep_later
 from honnin.erasure_api import CertificateView
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
 from honnin.paypay.client import PayPayClient
+from honnin.publish import Publisher
 from honnin.store import Store
 from honnin.vault import Vault
 
@@ -38,10 +39,12 @@ def _api() -> MerchantApi:
 
 
 def _erasure() -> Erasure:
+    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
     return Erasure(
-        store=Store(settings().state_table, timeline_days=settings().timeline_retention_days),
+        store=store,
         vault=Vault(settings().personal_data_bucket),
         paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=12),
         sweep_later=partial(sweep_later, settings().event_queue_url),
+        publish=Publisher(settings().event_bus, store).user_erased,
         now=lambda: datetime.now(UTC),
     )

@@ -21,6 +21,7 @@ from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.webhook import SEVERAL
 
@@ -66,15 +67,13 @@ def _store() -> Store:
 @cache
 def _processor() -> EventProcessor:
     store = _store()
+    vault = Vault(settings().personal_data_bucket, retention_days=settings().personal_data_retention_days)
     return EventProcessor(
         store=store,
         paypay=PayPayNotifications(
             store=store,
             client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
-            archive=KycArchive(
-                Vault(settings().personal_data_bucket),
-                Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
-            ),
+            archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
             rules=Rules.from_settings(settings()),
             now=_now,
         ),
@@ -83,9 +82,10 @@ def _processor() -> EventProcessor:
             ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
             _now,
         ),
-        sweep=ErasureSweep(store, Vault(settings().personal_data_bucket)),
+        sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
+        vexora_archive=VexoraArchive(vault),
         now=_now,
     )
 

@@ -66,7 +66,11 @@ def _reads() -> KycReads:
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),
         archive=KycArchive(
-            Vault(settings().personal_data_bucket),
+            Vault(
+                settings().personal_data_bucket,
+                retention_days=settings().personal_data_retention_days,
+                may_delete=False,
+            ),
             Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),
         ),
         rules=Rules.from_settings(settings()),

@@ -13,6 +13,8 @@ from honnin.merchant_api import MerchantApi, answers
 from honnin.publish import Publisher
 from honnin.status import VexoraStatus
 from honnin.store import Store
+from honnin.vault import Vault
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.submission import Submissions
 from honnin.vexora.submission_api import IdempotencyKey, SubmissionAnswer, SubmissionRequest
@@ -65,5 +67,12 @@ def _submissions() -> Submissions:
         callback_key=lambda: secret_store.callback_keys()[0],
         poll_delays_s=settings().vexora_poll_delays,
         unknown_user_codes=settings().vexora_unknown_user_codes,
+        archive=VexoraArchive(
+            Vault(
+                settings().personal_data_bucket,
+                retention_days=settings().personal_data_retention_days,
+                may_delete=False,
+            )
+        ),
         now=lambda: datetime.now(UTC),
     )

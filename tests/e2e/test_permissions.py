@@ -57,7 +57,14 @@ def test_a_function_that_lacks_a_permission_fails(stack: Stack) -> None:
 
 # What each role may do, and by leaving it out, what it may not.
 _MAY: dict[str, set[str]] = {
-    "VexoraSubmissionFunction": {"read table", "write table", "publish", "read provider secret", "read callback key"},
+    "VexoraSubmissionFunction": {
+        "keep Vexora's answer",
+        "read table",
+        "write table",
+        "publish",
+        "read provider secret",
+        "read callback key",
+    },
     "VexoraResultWebhookFunction": {"send event", "read provider secret", "read callback key"},
     "PayPayAccountLinkFunction": {"read table", "write table", "publish", "read provider secret"},
     "PayPayKycFunction": {"read table", "write table", "write vault", "publish", "read provider secret"},
@@ -69,7 +76,9 @@ _MAY: dict[str, set[str]] = {
         "read table",
         "write table",
         "write vault",
+        "keep Vexora's answer",
         "delete from vault",
+        "delete Vexora's answer",
         "publish",
         "read provider secret",
         "receive event",
@@ -108,6 +117,8 @@ _MAY: dict[str, set[str]] = {
         "send event",
         "read provider secret",
         "delete from vault",
+        "delete Vexora's answer",
+        "publish",
     },
 }
 
@@ -131,6 +142,8 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         "list vault": lambda c: c("s3").list_objects_v2(Bucket=bucket),
         "write vault": lambda c: c("s3").put_object(Bucket=bucket, Key="paypay/probe", Body=b"{}"),
         "delete from vault": lambda c: c("s3").delete_object(Bucket=bucket, Key="paypay/probe"),
+        "keep Vexora's answer": lambda c: c("s3").put_object(Bucket=bucket, Key="vexora/probe", Body=b"{}"),
+        "delete Vexora's answer": lambda c: c("s3").delete_object(Bucket=bucket, Key="vexora/probe"),
         "read recon file": lambda c: c("s3").get_object(Bucket=recon, Key="recon/probe"),
         # Not with a key that the comparison would take up.
         "write recon file": lambda c: c("s3").put_object(Bucket=recon, Key="recon/probe", Body=b""),

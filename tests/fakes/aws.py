@@ -1,19 +1,37 @@
 """AWS as far as the layer uses it: the Lambda context, EventBridge, SQS, SNS and Secrets Manager."""
 
+import json
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 
 from honnin import worker
+from operations.event_schemas import PLACE as EVENT_SCHEMAS
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+
+
+@cache
+def _event_schema(detail_type: str) -> Draft4Validator:
+    schema = json.loads((EVENT_SCHEMAS / f"{detail_type}.json").read_text(encoding="utf-8"))
+    # Others may find more there; what we publish ourselves is described.
+    schema["properties"]["detail"]["additionalProperties"] = False
+    return Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+
+
+def check_event(entry: Mapping[str, Any]) -> None:
+    """Raise `jsonschema.ValidationError` unless an entry for the bus is as `docs/events/` says."""
+    event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+    _event_schema(entry["DetailType"]).validate(event)
 
 
 class FakeLambdaContext(LambdaContext):
@@ -35,7 +53,10 @@ class FakeLambdaContext(LambdaContext):
 
 
 class FakeBus:
-    """The EventBridge client as far as `Publisher` uses it. `failures` are taken first: raised, or refused."""
+    """The EventBridge client as far as `Publisher` uses it. `failures` are taken first: raised, or refused.
+
+    Each entry is held against its published schema.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Mapping[str, Any]] = []
@@ -48,6 +69,8 @@ class FakeBus:
             if isinstance(failure, Exception):
                 raise failure
             return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": failure} for _ in Entries]}
+        for entry in Entries:
+            check_event(entry)
         self.entries.extend(Entries)
         return {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(self.entries))} for _ in Entries]}
 

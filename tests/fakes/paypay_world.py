@@ -145,6 +145,7 @@ class PayPayWorld:
             vault=Vault("vault", self.s3),
             paypay=lambda: self.paypay,
             sweep_later=later.append,
+            publish=Publisher("bus", self.store, self.bus.client).user_erased,
             now=self.clock,
         ).erase(user_id, unlink=unlink)
 

@@ -1,13 +1,14 @@
 """Vexora and its credentials, in the process."""
 
+import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from honnin.errors import ProviderRefusedError
 from honnin.secret_store import VexoraCredentials
 from honnin.vexora.client import VexoraClient
-from honnin.vexora.models import Reading
+from honnin.vexora.models import APPLY_FOR, Reading
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class FakeVexora(VexoraClient):
                 self.statuses[user_id] = "0"
             raise scripted
         self.statuses[user_id] = scripted
-        return Reading(scripted)
+        return replace(_reading(scripted), call=APPLY_FOR)
 
     def query_status(self, user_id: str) -> Reading:
         """Answer with the user's status, or do what `next_query` says; a user nobody knows is refused."""
@@ -59,10 +60,15 @@ class FakeVexora(VexoraClient):
             scripted = self.next_query.popleft()
             if isinstance(scripted, Exception):
                 raise scripted
-            return scripted if isinstance(scripted, Reading) else Reading(scripted)
+            return scripted if isinstance(scripted, Reading) else _reading(scripted)
         if user_id not in self.statuses:
             raise ProviderRefusedError("vexora", "user not found", http_status=200, code="4004")
-        return Reading(self.statuses[user_id])
+        return _reading(self.statuses[user_id])
+
+
+def _reading(status: str) -> Reading:
+    body = json.dumps({"code": "0000", "msg": "success", "data": {"authenticationStatus": status}}).encode()
+    return Reading(status, request_id="request-1", body=body)
 
 
 @dataclass

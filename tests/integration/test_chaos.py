@@ -1,6 +1,6 @@
 """Fault schedules for PayPay's events: 320 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,16 @@ from chaos.paypay_schedule import SERVICES, Link, Notify, PayPaySchedule, Read
 from chaos.paypay_world import Parts
 from chaos.schedule import Fault, Work
 from honnin import http_client
+from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import moment
 from honnin.processor import EventProcessor
-from honnin.publish import KYC_STATUS_CHANGED
 from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
+from honnin.vault import Vault, VaultObject
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 
 if TYPE_CHECKING:
@@ -157,6 +158,24 @@ class UnpolledStore(Store):
         self.events = UnpolledEvents(self.table)
 
 
+class ClingingVault(Vault):
+    """Takes nothing back: every reading that lost its race leaves an object."""
+
+    def delete(self, versions: Collection[tuple[str, str]]) -> None:
+        """Delete nothing."""
+
+
+class LateVault(Vault):
+    """Writes an object when the next one comes: a status names what is not there."""
+
+    _waiting: VaultObject | None = None
+
+    def put(self, item: VaultObject) -> str:
+        """Write the one before."""
+        before, self._waiting = self._waiting, item
+        return super().put(before) if before else "null"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("parts", "kinds", "seed"),
@@ -168,6 +187,8 @@ class UnpolledStore(Store):
         (Parts(notifications=HastyNotifications), {"diverged"}, 101),
         (Parts(processor=HastyProcessor), {"broken"}, 4),
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}, 100),
+        (Parts(vault=ClingingVault), {"broken"}, 4),
+        (Parts(vault=LateVault), {"lost"}, 4),
     ],
     ids=[
         "recorded before the effect",
@@ -176,6 +197,8 @@ class UnpolledStore(Store):
         "reading dated by when it is recorded",
         "published before the commit",
         "crash before publishing not made good",
+        "objects of lost races stay",
+        "a status before its object",
     ],
 )
 def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[str], seed: int) -> None:

@@ -102,10 +102,9 @@ class Shop:
 
     def versions(self, user_id: str = USER) -> list[Any]:
         """All versions and delete markers of a user in the vault."""
-        pages = self.stack.s3.get_paginator("list_object_versions").paginate(
-            Bucket="personal-data", Prefix=f"paypay/{user_id}/"
-        )
-        return [each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+        pages = self.stack.s3.get_paginator("list_object_versions").paginate(Bucket="personal-data")
+        found = [each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+        return [each for each in found if each["Key"].split("/")[1] == user_id]
 
     def holding(self, *marks: str) -> list[str]:
         """The partition keys of what holds one of these texts, in any table."""
@@ -128,6 +127,7 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     authorizations = shop.live()
     submission = shop.submit()
     stored = shop.versions()
+    assert {each["Key"].split("/")[0] for each in stored} == {"paypay", "vexora"}
     assert len(stored) >= 3
     # Somebody deleted an object the usual way: its version and a delete marker stay behind.
     stack.s3.delete_object(Bucket="personal-data", Key=stored[0]["Key"])
@@ -154,7 +154,9 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     printed = "".join(capfd.readouterr())
     assert "user erased" in printed
     assert not [each for each in (*authorizations, *PERSONAL) if each in printed]
-    assert stack.published() == []
+    [told] = stack.published()
+    assert told["detail-type"] == "UserErased"
+    assert told["detail"] == {name: certificate[name] for name in ("userId", "certificateId", "completedAt")}
 
 
 def test_the_second_call_gives_the_same_certificate_and_writes_nothing(shop: Shop, stack: Deployment) -> None:

@@ -167,13 +167,24 @@ def test_personal_data_is_in_the_vault_only(stack: Deployment, read: Read, box: 
     assert not [value for value in data.values() if value in table + bus]
 
 
-def test_every_read_is_kept(stack: Deployment, merchant: Merchant) -> None:
+def test_every_read_is_kept_and_what_is_the_same_is_kept_once(
+    stack: Deployment, box: RunningSandbox, merchant: Merchant
+) -> None:
     merchant.link()
     merchant.kyc()
+    first = last_entry(stack).detail
     merchant.kyc()
+    again = last_entry(stack).detail
     merchant.passport()
+    assert len(vault_keys(stack)) == 2
+    assert (again["snapshot"], again["sha256"]) == (first["snapshot"], first["sha256"])
+    assert again["requestId"] != first["requestId"]
+
+    box.paypay.register.user("user-0001").kyc.data["lastName"] = "見本"
+    merchant.kyc()
 
     assert len(vault_keys(stack)) == 3
+    assert last_entry(stack).detail["snapshot"] not in (first["snapshot"], None)
 
 
 def test_a_success_with_a_clean_answer_leaves_no_second_event_on_the_bus(stack: Deployment, merchant: Merchant) -> None:

@@ -57,8 +57,10 @@ def test_both_moves_are_published_in_the_agreed_shape(stack: Deployment, submit:
     assert [(each["source"], each["detail-type"]) for each in events] == [("honnin", "KycStatusChanged")] * 2
     details = [each["detail"] for each in events]
     assert [(each["from"], each["to"]) for each in details] == [(None, "SUBMITTING"), ("SUBMITTING", "PENDING")]
+    assert [each.get("providerStatus") for each in details] == [None, "0"]
     for detail in details:
-        assert set(detail) == {"userId", "provider", "from", "to", "cause", "occurredAt", "eventId"}
+        shape = {"userId", "provider", "from", "to", "submissionId", "cause", "occurredAt", "eventId"}
+        assert set(detail) - {"providerStatus"} == shape
         assert (detail["userId"], detail["provider"], detail["cause"]) == ("user-0001", "vexora", "api")
 
 

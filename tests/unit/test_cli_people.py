@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from honnin.store import (
     keys,
 )
 from honnin.store.restore import KINDS
-from honnin.vault import Vault
+from honnin.vault import Vault, selfie
 from honninctl import command
 from honninctl.failures import NotFoundError
 from tests.fakes.cli import FakeDeployment, run, state_table
@@ -59,6 +60,19 @@ class Merchant:
             Effect(f"api:{submission_id}", "submission_started", "api", AT, None, after, detail, opens=opens)
         )
         return submission_id
+
+    def keep(self, user_id: str, body: bytes, *, provider: str = "paypay", at: str = AT) -> str:
+        """What a provider answered, in the vault; returns the key."""
+        made = self.vault.evidence(
+            provider=provider,
+            user_id=user_id,
+            product="kyc_info",
+            read_at=datetime.fromisoformat(at),
+            body=body,
+            kept=None,
+        )
+        made.write()
+        return made.facts["snapshot"]
 
     def link(self, user_id: str, authorization: str = AUTHORIZATION, times: int = 1) -> None:
         """A linked PayPay user with so many readings, all by recon."""
@@ -232,9 +246,10 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     merchant.submit("other")
     merchant.link("u", times=130)  # more than a page
     data = {"name": "テスト ハナコ"}
-    key = merchant.vault.put_snapshot(provider="paypay", user_id="u", product="kyc_info", read_at=AT, data=data)
-    merchant.vault.put_selfie(key, b"\xff\xd8", "image/jpeg")
-    merchant.vault.put_snapshot(provider="paypay", user_id="u2", product="kyc_info", read_at=AT, data={})
+    key = merchant.keep("u", json.dumps(data).encode())
+    merchant.vault.put(selfie(key, b"\xff\xd8", "image/jpeg"))
+    answer = merchant.keep("u", b'{"code":"0000"}', provider="vexora")
+    merchant.keep("u2", b"{}")
     merchant.s3.delete_object(Bucket="vault", Key=key)
     ended = run("export", "u")
     assert ended.exit_code == 0, ended.stderr
@@ -250,6 +265,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
         (key, False, False),
         (key, True, True),
         (key.removesuffix(".json") + ".selfie.jpeg", False, False),
+        (answer, False, False),
     ]
     assert AUTHORIZATION not in ended.stdout
     assert "ハナコ" not in ended.stdout
@@ -257,14 +273,16 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
 
 def test_export_with_reveal_holds_ids_and_contents(merchant: Merchant) -> None:
     merchant.link("u")
-    key = merchant.vault.put_snapshot(
-        provider="paypay", user_id="u", product="kyc_info", read_at=AT, data={"name": "テスト ハナコ"}
-    )
-    merchant.vault.put_selfie(key, b"\xff\xd8", "image/jpeg")
+    key = merchant.keep("u", json.dumps({"name": "テスト ハナコ"}).encode())
+    merchant.vault.put(selfie(key, b"\xff\xd8", "image/jpeg"))
+    merchant.keep("u", b'{"code":"0000"}', provider="vexora")
+    merchant.keep("u", b"\x83\x65 not UTF-8", provider="vexora", at="2026-04-02T03:00:00.000Z")
     found = json.loads(run("export", "u", "--reveal").stdout)
     assert [each["content"] for each in found["personalData"]] == [
         {"name": "テスト ハナコ"},
         {"contentType": "image/jpeg", "base64": "/9g="},
+        {"code": "0000"},
+        {"contentType": "application/json", "base64": "g2Ugbm90IFVURi04"},
     ]
     assert found["statuses"][0]["userAuthorizationId"] == AUTHORIZATION
     assert found["timeline"][0]["eventId"] == REPAIR

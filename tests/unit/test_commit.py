@@ -4,19 +4,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
+from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chaos.dynamodb import MemoryDynamoDB
+from chaos.s3 import MemoryS3
 from honnin import commit
 from honnin.commit import CALLER_WAITS, Commits
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.publish import Publisher
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, UserStatus
+from honnin.times import utc_text
+from honnin.vault import Evidence, Vault
 from tests.fakes import FakeBus, FakeClock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 USER = UserStatus("user-1", "paypay", "LINKED", 1, read_at="2026-04-01T02:00:00.000Z")
 SECOND = timedelta(seconds=1)
@@ -31,7 +37,15 @@ class Desk:
         self.bus = FakeBus()
         self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).announce_or_leave, self.clock)
         self.decisions = 0
+        self.slept: list[float] = []
+        self.bucket = MemoryS3()
+        self.may_delete = True
         self.store.events.apply(Effect("first", "linked", "api", "2026-04-01T02:00:00.000Z", None, USER, {}))
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes."""
+        self.slept.append(seconds)
+        self.clock.advance(seconds=seconds)
 
     def user(self) -> UserStatus:
         """The user as in the table."""
@@ -61,6 +75,10 @@ class Desk:
 
         return decide
 
+    def versions(self) -> list[str]:
+        """The keys of all versions in the vault."""
+        return [each["Key"] for each in self.bucket.list_object_versions().get("Versions", [])]
+
     def entries(self) -> list[tuple[str, str | None, str]]:
         """The timeline: event, from, to."""
         return [
@@ -69,8 +87,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk()
+    monkeypatch.setattr(commit, "sleep", made.sleep)
+    return made
 
 
 # The one way to build an effect
@@ -106,7 +126,7 @@ def test_what_was_decided_is_applied_and_published(desk: Desk) -> None:
 
 @pytest.mark.parametrize("races", [1, 4])
 def test_a_lost_race_is_decided_again_from_what_the_winner_left(desk: Desk, races: int) -> None:
-    done = desk.commits.run(desk.decide(races), until=desk.clock() + 5 * SECOND)
+    done = desk.commits.run(desk.decide(races), until=desk.clock() + 9 * SECOND)
 
     assert desk.decisions == races + 1
     assert done.before is not None
@@ -115,8 +135,11 @@ def test_a_lost_race_is_decided_again_from_what_the_winner_left(desk: Desk, race
     assert len(desk.bus.entries) == 1
 
 
-@pytest.mark.parametrize(("seconds", "decisions"), [(0, 1), (1, 2), (5, 6)])
-def test_the_last_race_is_the_one_that_is_lost_after_the_deadline(desk: Desk, seconds: int, decisions: int) -> None:
+@pytest.mark.parametrize(("seconds", "decisions"), [(0, 1), (1, 2), (5, 4), (9, 6)])
+def test_the_last_race_is_the_one_that_is_lost_after_the_deadline(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: int, decisions: int
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
     with pytest.raises(ConcurrentUpdateError):
         desk.commits.run(desk.decide(99), until=desk.clock() + seconds * SECOND)
 
@@ -124,6 +147,237 @@ def test_the_last_race_is_the_one_that_is_lost_after_the_deadline(desk: Desk, se
     assert desk.user().status == "NOT_COMPLETED"
     assert "event-1" not in {event_id for event_id, _, _ in desk.entries()}
     assert list(desk.bus.entries) == []
+
+
+# Between two tries
+
+
+@pytest.mark.parametrize("behind_s", [0.5, 3, 4.9])
+def test_a_clock_that_is_behind_costs_a_few_tries_until_it_has_caught_up(desk: Desk, behind_s: float) -> None:
+    """Found: a clock 3 s behind asked PayPay 20 times for one event."""
+    ahead = utc_text(desk.clock() + timedelta(seconds=behind_s))
+    before = desk.user()
+    desk.store.events.apply(
+        replace(desk.effect(before, "VERIFIED", "other"), after=replace(before, version=2, read_at=ahead))
+    )
+
+    def decide() -> Effect:
+        desk.decisions += 1
+        now = desk.user()
+        return commit.effect(
+            "event-1", "kyc_read", now, replace(now, read_at=utc_text(desk.clock())), {}, at=desk.clock()
+        )
+
+    done = desk.commits.run(decide, until=desk.clock() + timedelta(seconds=5))
+
+    assert desk.user() == done.after
+    assert desk.decisions <= 8
+    assert sum(desk.slept) >= behind_s
+
+
+@pytest.mark.parametrize("seconds", [1, 4, 5, 60])
+def test_tries_that_take_no_time_are_few_all_the_same(desk: Desk, seconds: int) -> None:
+    with pytest.raises(ConcurrentUpdateError):
+        desk.commits.run(desk.decide(999, takes=timedelta()), until=desk.clock() + seconds * SECOND)
+
+    assert desk.decisions <= 8 + seconds / 1.6
+
+
+def test_pauses_grow_and_differ_between_workers(desk: Desk) -> None:
+    with pytest.raises(ConcurrentUpdateError):
+        desk.commits.run(desk.decide(999, takes=timedelta()), until=desk.clock() + 60 * SECOND)
+    first = desk.slept[:-1]
+    assert all(least / 2 <= each <= least for each, least in zip(first, [0.2, 0.4, 0.8, 1.6, 3.2], strict=False))
+    assert max(first) <= 3.2
+
+    desk.slept.clear()
+    with pytest.raises(ConcurrentUpdateError):
+        desk.commits.run(desk.decide(9999, takes=timedelta()), until=desk.clock() + 60 * SECOND)
+    assert desk.slept[:5] != first[:5]
+
+
+# The evidence of a reading
+
+
+def evidence(desk: Desk, body: bytes = b"{}", retention_days: int = 0) -> Evidence:
+    """PayPay's answer at this moment."""
+    client = cast("S3Client", desk.bucket)
+    vault = Vault("vault", client, retention_days=retention_days, may_delete=desk.may_delete)
+    return vault.evidence(
+        provider="paypay", user_id="user-1", product="kyc_info", read_at=desk.clock(), body=body, kept=desk.user().kept
+    )
+
+
+def reads(desk: Desk, races: int = 0, body: bytes = b"{}", event_id: str = "event-1") -> Callable[[], Effect]:
+    """A decision from an answer of PayPay's, that so many times is overtaken while it is made."""
+
+    def decide() -> Effect:
+        desk.decisions += 1
+        before = desk.user()
+        proof = evidence(desk, body)
+        if desk.decisions <= races:
+            desk.overtake()
+        after = replace(before, status="VERIFIED", read_at=utc_text(desk.clock()))
+        return commit.effect(event_id, "kyc_read", before, after, {}, at=desk.clock(), evidence=proof)
+
+    return decide
+
+
+@pytest.mark.parametrize("races", [0, 1, 7])
+def test_a_reading_that_lost_its_race_leaves_no_object(desk: Desk, races: int) -> None:
+    done = desk.commits.run(reads(desk, races))
+
+    assert desk.versions() == [done.detail["snapshot"]]
+    assert desk.user().kept == {"kyc_info": {"snapshot": done.detail["snapshot"]}}
+
+
+@pytest.mark.parametrize("races", [1, 99])
+def test_who_gives_up_leaves_no_object(desk: Desk, races: int) -> None:
+    with pytest.raises(ConcurrentUpdateError):
+        desk.commits.run(reads(desk, races), until=desk.clock() - SECOND)
+
+    assert desk.versions() == []
+    assert desk.user().kept is None
+
+
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_what_is_kept_too_late_has_its_object(desk: Desk, *, may_delete: bool) -> None:
+    desk.may_delete = may_delete
+    done = desk.commits.run(reads(desk, 99), until=desk.clock() + CALLER_WAITS, late=desk.commits.unmoved)
+
+    assert desk.versions() == [done.detail["snapshot"]]
+
+
+def overtaken_at_the_last_moment(desk: Desk, monkeypatch: pytest.MonkeyPatch, races: int) -> None:
+    """Another worker moves the user when the object is written already, so many times."""
+    apply, left = desk.store.events.apply, iter(range(races))
+
+    def late(effect: Effect) -> None:
+        if effect.evidence and next(left, None) is not None:
+            monkeypatch.setattr(desk.store.events, "apply", apply)
+            desk.overtake()
+            monkeypatch.setattr(desk.store.events, "apply", late)
+        apply(effect)
+
+    monkeypatch.setattr(desk.store.events, "apply", late)
+
+
+@pytest.mark.parametrize("races", [1, 3])
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_race_that_is_lost_when_the_object_is_there_leaves_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, races: int, *, may_delete: bool
+) -> None:
+    desk.may_delete = may_delete
+    overtaken_at_the_last_moment(desk, monkeypatch, races)
+
+    done = desk.commits.run(reads(desk))
+
+    assert desk.decisions == races + 1
+    assert desk.versions() == [done.detail["snapshot"]]
+    assert desk.user().kept == {"kyc_info": {"snapshot": done.detail["snapshot"]}}
+
+
+def test_what_may_not_be_deleted_is_not_named_for_another_answer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.may_delete = False
+    overtaken_at_the_last_moment(desk, monkeypatch, 1)
+    bodies = iter([b"before", b"after"])
+
+    done = desk.commits.run(lambda: reads(desk, body=next(bodies))())
+
+    assert desk.bucket.objects[done.detail["snapshot"]] == b"after"
+    assert len(desk.versions()) == 2
+
+
+def test_a_race_that_is_lost_before_the_object_is_written_costs_no_call_of_s3(desk: Desk) -> None:
+    with mock.patch.object(desk.bucket, "put_object", wraps=desk.bucket.put_object) as puts:
+        desk.commits.run(reads(desk, 7))
+
+    assert puts.call_count == 1
+
+
+def test_a_repeat_of_an_event_leaves_the_object_of_the_first_only(desk: Desk) -> None:
+    first = desk.commits.run(reads(desk))
+    with pytest.raises(AlreadyAppliedError):
+        desk.commits.once(reads(desk, body=b"[1]")())
+
+    assert desk.versions() == [first.detail["snapshot"]]
+
+
+def test_the_object_of_a_transaction_without_an_answer_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was written is not known, and a status must never name what is not there."""
+    apply = desk.store.events.apply
+
+    def lost(effect: Effect) -> None:
+        apply(effect)
+        raise ReadTimeoutError(endpoint_url="https://aws.example.com/")
+
+    monkeypatch.setattr(desk.store.events, "apply", lost)
+    with pytest.raises(ReadTimeoutError):
+        desk.commits.run(reads(desk))
+
+    [key] = desk.versions()
+    assert desk.user().kept == {"kyc_info": {"snapshot": key}}
+
+
+def test_evidence_that_a_repeated_transaction_has_won_with_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = desk.store.events.apply
+
+    def twice(effect: Effect) -> None:
+        apply(effect)
+        apply(effect)
+
+    monkeypatch.setattr(desk.store.events, "apply", twice)
+    with pytest.raises(AlreadyAppliedError):
+        desk.commits.run(reads(desk))
+
+    [key] = desk.versions()
+    assert desk.user().kept == {"kyc_info": {"snapshot": key}}
+
+
+def test_what_cannot_be_taken_back_hides_no_lost_race(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "SlowDown"}}, "DeleteObject")
+
+    monkeypatch.setattr(desk.bucket, "delete_object", refused)
+    done = desk.commits.run(reads(desk, 1))
+
+    assert done.detail["snapshot"] in desk.versions()
+    assert desk.user().status == "VERIFIED"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"lastName":"\xe6\x9e\xb6\xe7\xa9\xba"}', b""])
+def test_what_the_vault_has_is_named_again_and_not_written_again(desk: Desk, body: bytes) -> None:
+    first = desk.commits.run(reads(desk, body=body))
+    desk.clock.advance(days=30)
+    second = desk.commits.run(reads(desk, body=body, event_id="event-2"))
+    desk.clock.advance(days=30)
+    other = desk.commits.run(reads(desk, body=b"other", event_id="event-3"))
+    back = desk.commits.run(reads(desk, body=body, event_id="event-4"))
+
+    assert second.detail == first.detail
+    # "The same as the newest": the older one is not searched for.
+    assert len({each.detail["snapshot"] for each in (first, other, back)}) == 3
+    assert desk.versions() == sorted(each.detail["snapshot"] for each in (first, other, back))
+
+
+@pytest.mark.parametrize(("days", "again"), [(1, False), (49, False), (50, True), (120, True)])
+def test_an_object_that_has_half_of_its_time_behind_it_is_written_anew(desk: Desk, days: int, again: bool) -> None:
+    first = desk.commits.run(reads(desk))
+    desk.clock.advance(days=days)
+
+    assert (evidence(desk, retention_days=100).facts["snapshot"] != first.detail["snapshot"]) is again
+
+
+def test_the_older_of_two_readings_is_not_the_newest_evidence(desk: Desk) -> None:
+    older = reads(desk, body=b"older", event_id="event-2")()
+    desk.clock.advance(seconds=1)
+    newer = desk.commits.run(reads(desk, body=b"newer"))
+
+    late = desk.commits.unmoved(older)
+    desk.commits.once(late)
+
+    assert late.detail["snapshot"] != newer.detail["snapshot"]
+    assert desk.user().kept == {"kyc_info": {"snapshot": newer.detail["snapshot"]}}
 
 
 def test_without_a_deadline_it_is_decided_until_it_wins(desk: Desk) -> None:
@@ -146,9 +400,9 @@ def test_a_race_inside_of_the_decision_is_the_callers(desk: Desk) -> None:
 
 
 def test_who_is_too_late_keeps_what_was_read_and_leaves_the_status_to_the_winner(desk: Desk) -> None:
-    done = desk.commits.run(desk.decide(5), until=desk.clock() + CALLER_WAITS, late=desk.commits.unmoved)
+    done = desk.commits.run(desk.decide(9), until=desk.clock() + CALLER_WAITS, late=desk.commits.unmoved)
 
-    assert desk.decisions == 5
+    assert desk.decisions == 4
     assert (desk.user().status, done.after.status) == ("NOT_COMPLETED", "NOT_COMPLETED")
     assert ("event-1", "NOT_COMPLETED", "NOT_COMPLETED") in desk.entries()
     assert done.detail == {"product": "kyc_info"}
@@ -179,7 +433,7 @@ def test_what_is_kept_too_late_has_a_deadline_of_its_own(desk: Desk) -> None:
     begun = desk.clock()
     with pytest.raises(ConcurrentUpdateError):
         desk.commits.run(desk.decide(1), until=begun, late=unmoved)
-    assert desk.clock() - begun == SECOND + CALLER_WAITS + SECOND
+    assert SECOND + CALLER_WAITS < desk.clock() - begun <= SECOND + CALLER_WAITS + SECOND
 
 
 def test_who_was_erased_meanwhile_gets_no_entry(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -35,7 +36,7 @@ from honnin.publish import Publisher
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
-from honnin.vault import Vault
+from honnin.vault import Evidence, Vault, VaultObject
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
 from tests.fakes import FakeBus, FakeClock, FakeVexora
@@ -55,7 +56,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 92
+MOMENTS = 96
 
 
 class Crash(BaseException):
@@ -147,7 +148,7 @@ class World:
         self.clock = FakeClock()
         self.paypay, self.vexora, self.bus = PayPay(), Vexora(), FakeBus()
         self.later: list[Event] = []
-        publisher = Publisher("bus", self.store, self.bus.client)
+        self.publisher = publisher = Publisher("bus", self.store, self.bus.client)
         self.submissions = Submissions(
             store=self.store,
             client=self.vexora,
@@ -185,6 +186,7 @@ class World:
             vault=self.vault,
             paypay=lambda: self.paypay,
             sweep_later=self.later.append,
+            publish=self.publisher.user_erased,
             now=self.tick,
         )
         return erasure.erase(user_id, unlink=unlink)
@@ -228,6 +230,19 @@ class World:
                 else:
                     break
         self.processor.end_batch()
+
+    def overtake_a_dying_worker(self, kind: str = "kyc") -> None:
+        """The user is erased just before a worker writes to the vault; it dies before it takes that back."""
+        put = self.vault.put
+        erasures = [self.erase]
+
+        def overtaken(item: VaultObject) -> str:
+            while erasures:
+                erasures.pop()()
+            return put(item)
+
+        with mock.patch.object(self.vault, "put", overtaken), mock.patch.object(Evidence, "take_back"):
+            self.process(event("in-flight", kind))
 
     def sweep(self) -> None:
         """A quarter of an hour later, what the erasures have asked for."""
@@ -960,11 +975,21 @@ def assert_gone(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["kyc", "risk"])
-def test_a_worker_that_is_asking_paypay_writes_no_status_and_its_object_is_swept(world: World, kind: str) -> None:
+def test_a_worker_that_is_asking_paypay_writes_no_status_and_leaves_no_object(world: World, kind: str) -> None:
     world.link()
     world.paypay.meanwhile.append(world.erase)
 
     world.process(event("in-flight", kind))
+
+    assert world.kept() == []
+    assert_gone(world)
+
+
+@pytest.mark.parametrize("kind", ["kyc", "risk"])
+def test_what_a_worker_could_not_take_back_is_swept(world: World, kind: str) -> None:
+    world.link()
+
+    world.overtake_a_dying_worker(kind)
 
     assert len(world.kept()) == 1, "the worker had its object in the vault after the erasure"
     world.sweep()
@@ -1100,8 +1125,7 @@ def test_a_user_who_submits_again_is_a_new_one_at_vexora(world: World) -> None:
 
 def test_who_comes_back_at_vexora_alone_is_swept_at_paypay_all_the_same(world: World) -> None:
     world.link()
-    world.paypay.meanwhile.append(world.erase)
-    world.process(event("in-flight"))
+    world.overtake_a_dying_worker()
     assert world.kept()
     world.submit()
 
@@ -1112,8 +1136,7 @@ def test_who_comes_back_at_vexora_alone_is_swept_at_paypay_all_the_same(world: W
 
 def test_what_an_overtaken_worker_kept_is_swept_although_the_user_came_back_at_once(world: World) -> None:
     world.link()
-    world.paypay.meanwhile.append(world.erase)
-    world.process(event("in-flight"))
+    world.overtake_a_dying_worker()
     [(overtaken, _)] = world.kept()
     world.link()
     world.process(event("after"))
@@ -1140,8 +1163,7 @@ def test_what_a_user_who_came_back_gave_later_needs_no_timeline_to_stay(world: W
 
 def test_repeating_the_call_sweeps_at_once_and_counts_it(world: World) -> None:
     world.link()
-    world.paypay.meanwhile.append(world.erase)
-    world.process(event("in-flight"))
+    world.overtake_a_dying_worker()
     assert len(world.kept()) == 1
 
     certificate = world.erase()

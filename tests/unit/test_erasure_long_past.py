@@ -156,6 +156,7 @@ def erased(killable: Killable, budgets: Callable[[], int]) -> tuple[Certificate,
             vault=cast("Vault", bucket),
             paypay=lambda: pytest.fail("PayPay is not asked"),
             sweep_later=later.append,
+            publish=lambda _: None,
             now=lambda now=now: now,  # type: ignore[misc]
         )
         killable.left = budgets()
@@ -181,7 +182,11 @@ def assert_right(killable: Killable, certificate: Certificate) -> None:
         "vaultObjects": OBJECTS,
     }
     left = {item["pk"]["S"].partition("#")[0] for item in killable.items()}
-    assert left == {"USER", "SUBMISSION", "ERASED"}
+    # The event is that which tells of the erasure.
+    assert left == {"USER", "SUBMISSION", "ERASED", "EVENT"}
+    assert [item["pk"]["S"] for item in killable.items() if item["sk"]["S"] == "EVENT"] == [
+        f"EVENT#erased:{certificate.certificate_id}"
+    ]
     assert not [item for item in killable.items() if "auth-" in str(item)]
     assert not [item for item in killable.items() if item.get("user_id") == {"S": USER} and "SUBM" in str(item)]
     # One file may name many authorizations of a user at the same moment.

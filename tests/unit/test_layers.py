@@ -17,13 +17,16 @@ LAYER = ROOT / "layers" / "honnin"
 
 # A package's name stands for all of its modules that have no place of their own.
 LAYERS = (
-    ("the words that all speak in", "event times status problem_codes errors json_text field_rules provider_text"),
+    (
+        "the words that all speak in",
+        "event times status domain_events problem_codes errors json_text field_rules provider_text",
+    ),
     ("what PayPay's answers mean", "paypay_facets"),
     ("facts of PayPay's recon files", "recon.file_types"),
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client remote_file"),
-    ("what is kept", "store vault"),
+    ("what is kept", "vault store"),
     ("how work is carried on", "publish commit event_queue worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),

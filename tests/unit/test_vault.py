@@ -1,68 +1,66 @@
-"""`honnin.vault`: which keys, and that a snapshot is kept as it came."""
+"""`honnin.vault`: which keys, that evidence is kept as it came, once, and taken back when nothing names it."""
 
 import hashlib
-import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
-from honnin.vault import Vault, VaultError
+from chaos.s3 import MemoryS3
+from honnin.vault import Evidence, Kept, Vault, VaultError, newest, selfie
 from tests.fakes.memory import memory_aws, s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 READ_AT = "2026-04-01T03:00:00.000Z"
-DATA: dict[str, Any] = {"status": "COMPLETED", "lastName": "架空", "nested": {"b": [1, None, True], "a": "é"}, "x": 1.5}
-
-
-class FakeBucket:
-    """The S3 client as far as the vault uses it."""
-
-    def __init__(self) -> None:
-        self.puts: list[dict[str, Any]] = []
-
-    def put_object(self, **request: Any) -> None:
-        self.puts.append(request)
+BODY = '{"status":"COMPLETED","lastName":"架空"}'.encode()
 
 
 @pytest.fixture
-def bucket() -> FakeBucket:
-    return FakeBucket()
+def bucket() -> MemoryS3:
+    return MemoryS3()
 
 
 @pytest.fixture
-def vault(bucket: FakeBucket) -> Vault:
+def vault(bucket: MemoryS3) -> Vault:
     return Vault("personal-data", cast("S3Client", bucket))
 
 
-def put(vault: Vault, data: dict[str, Any] = DATA, read_at: str = READ_AT) -> str:
-    return vault.put_snapshot(provider="paypay", user_id="user-0001", product="kyc_info", read_at=read_at, data=data)
+def evidence(vault: Vault, body: bytes = BODY, read_at: str = READ_AT, kept: Kept | None = None) -> Evidence:
+    moment = datetime.fromisoformat(read_at)
+    return vault.evidence(
+        provider="paypay", user_id="user-0001", product="kyc_info", read_at=moment, body=body, kept=kept
+    )
 
 
-def test_the_key_names_provider_user_product_moment_and_digest(vault: Vault, bucket: FakeBucket) -> None:
-    key = put(vault)
+def test_the_key_names_provider_user_product_moment_and_digest(vault: Vault, bucket: MemoryS3) -> None:
+    made = evidence(vault)
+    assert not bucket.objects
+    made.write()
 
-    stored = bucket.puts[0]
-    digest = hashlib.sha256(stored["Body"]).hexdigest()
-    assert key == f"paypay/user-0001/kyc_info/{READ_AT}-{digest}.json"
-    assert (stored["Bucket"], stored["Key"], stored["ContentType"]) == ("personal-data", key, "application/json")
+    digest = hashlib.sha256(BODY).hexdigest()
+    key = f"paypay/user-0001/kyc_info/{READ_AT}-{digest}.json"
+    assert made.facts == {"snapshot": key, "sha256": digest}
+    assert dict(bucket.objects) == {key: BODY}
+    assert bucket.get_object(Key=key)["ContentType"] == "application/json"
 
 
-def test_the_object_is_kept_verbatim_in_its_order_and_letters(vault: Vault, bucket: FakeBucket) -> None:
-    put(vault)
+@pytest.mark.parametrize("body", [BODY, b"", b"\xff\xfe not JSON", '{"名":"é"}'.encode()])
+def test_the_bytes_are_kept_as_they_came(vault: Vault, bucket: MemoryS3, body: bytes) -> None:
+    evidence(vault, body).write()
 
-    body = bucket.puts[0]["Body"]
-    assert json.loads(body) == DATA
-    assert list(json.loads(body)) == list(DATA)
-    assert "架空".encode() in body
+    assert list(bucket.objects.values()) == [body]
 
 
 def test_the_same_reading_has_the_same_key_and_another_has_another(vault: Vault) -> None:
-    assert put(vault) == put(vault)
-    assert put(vault) != put(vault, DATA | {"lastName": "見本"})
-    assert put(vault) != put(vault, read_at="2026-04-01T03:00:00.001Z")
+    keys = [
+        evidence(vault, *given).facts["snapshot"] for given in ((), (), (b"other",), (BODY, "2026-04-01T03:00:00.001Z"))
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
 
 
 @pytest.mark.parametrize(
@@ -75,17 +73,75 @@ def test_the_same_reading_has_the_same_key_and_another_has_another(vault: Vault)
         ("image/x+y", "bin"),
     ],
 )
-def test_a_selfie_lies_beside_its_snapshot(vault: Vault, bucket: FakeBucket, content_type: str, extension: str) -> None:
-    snapshot = put(vault)
-    key = vault.put_selfie(snapshot, b"\x89PNG", content_type)
+def test_a_selfie_lies_beside_its_snapshot(vault: Vault, bucket: MemoryS3, content_type: str, extension: str) -> None:
+    made = evidence(vault)
+    snapshot = made.facts["snapshot"]
+    made.add("selfie", selfie(snapshot, b"\x89PNG", content_type))
+    made.write()
 
-    assert key == f"{snapshot.removesuffix('.json')}.selfie.{extension}"
-    assert bucket.puts[1] == {
-        "Bucket": "personal-data",
-        "Key": key,
-        "Body": b"\x89PNG",
-        "ContentType": content_type,
-    }
+    key = f"{snapshot.removesuffix('.json')}.selfie.{extension}"
+    assert made.facts["selfie"] == key
+    assert bucket.objects[key] == b"\x89PNG"
+    assert bucket.get_object(Key=key)["ContentType"] == content_type
+
+
+def test_what_is_kept_is_named_with_its_selfie(vault: Vault, bucket: MemoryS3) -> None:
+    first = evidence(vault)
+    first.add("selfie", selfie(first.facts["snapshot"], b"\x89PNG", "image/png"))
+
+    again = evidence(vault, read_at="2026-05-01T03:00:00.000Z", kept=newest(None, first.facts))
+    again.write()
+
+    assert again.facts == first.facts
+    assert not bucket.objects
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_a_part_that_cannot_be_written_leaves_nothing(
+    vault: Vault, bucket: MemoryS3, monkeypatch: pytest.MonkeyPatch, objects: int
+) -> None:
+    made = evidence(vault)
+    made.add("selfie", selfie(made.facts["snapshot"], b"\x89PNG", "image/png"))
+    put, done = bucket.put_object, iter(range(objects - 1))
+
+    def fails(**request: Any) -> Any:
+        if next(done, None) is None:
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
+        return put(**request)
+
+    monkeypatch.setattr(bucket, "put_object", fails)
+    with pytest.raises(ClientError):
+        made.write()
+
+    assert not bucket.objects
+
+
+def test_taking_back_leaves_the_version_of_another_worker(vault: Vault, bucket: MemoryS3) -> None:
+    mine, other = evidence(vault), evidence(vault)
+    other.write()
+    mine.write()
+    mine.take_back()
+
+    assert dict(bucket.objects) == {other.facts["snapshot"]: BODY}
+    assert len(bucket.list_object_versions()["Versions"]) == 1
+
+
+def test_what_is_named_is_not_taken_back(vault: Vault, bucket: MemoryS3) -> None:
+    made = evidence(vault)
+    made.write()
+    made.keep()
+    made.write()
+    made.take_back()
+
+    assert len(bucket.list_object_versions()["Versions"]) == 1
+
+
+@pytest.mark.parametrize("provider", ["paypay", "vexora"])
+def test_erasing_takes_what_any_provider_answered(versioned: "S3Client", provider: str) -> None:
+    versioned.put_object(Bucket="vault", Key=f"{provider}/user-1/any_call/a.json", Body=b"1")
+
+    assert Vault("vault", versioned).erase("user-1") == 1
+    assert versions(versioned) == []
 
 
 @pytest.fixture

@@ -2,20 +2,34 @@
 
 Why the order of events does not matter: the user's version is read *before* the provider is asked, and what was decided
 is applied only if it is still the same. So every applied reading began after the one applied before it had ended, and
-the last one is the newest that anybody asked for. Whoever loses this race reads and decides again.
+the last one is the newest that anybody asked for. Whoever loses this race reads and decides again, a while later.
+
+What the provider answered is in the vault before anything names it, and is taken back when its effect lost the race.
 """
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from time import sleep
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
-from honnin.store import Announcement, Effect, Store, Unattached, UserStatus
+from honnin.observability import loggable, logger
+from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence, newest
 
 # How long a call of the merchant API goes on after lost races; API Gateway ends it after 29 s.
 CALLER_WAITS = timedelta(seconds=4)
+
+# Seconds between two tries: at most the first and at least half of it, then twice as much each time. Each try asks the
+# provider again, and a worker whose clock is behind loses until its clock has caught up.
+_FIRST_PAUSE_S = 0.2
+_LAST_PAUSE_S = 3.2
+_LEAST_PAUSE_S = 0.02
 
 
 def effect(
@@ -27,8 +41,16 @@ def effect(
     *,
     at: datetime,
     cause: str = "api",
+    evidence: Evidence | None = None,
 ) -> Effect:
-    """The effect that takes a user from `before` to `after`. The version is set here; empty details are left out."""
+    """The effect that takes a user from `before` to `after`.
+
+    The version is set here; empty details are left out. What `evidence` says of itself is told among the details, and
+    the status remembers it as the newest of its kind.
+    """
+    if evidence:
+        detail = {**detail, **evidence.facts}
+        after = replace(after, kept=newest(after.kept, evidence.facts))
     return Effect(
         event_id=event_id,
         what=what,
@@ -37,6 +59,7 @@ def effect(
         before=before,
         after=replace(after, version=before.version + 1 if before else 1),
         detail={name: value for name, value in detail.items() if value},
+        evidence=evidence,
     )
 
 
@@ -58,7 +81,7 @@ class Commits:
 
     def once(self, effect: Effect) -> None:
         """Apply and publish an effect. Raises as `Events.apply`; then nothing was written."""
-        self._store.events.apply(effect)
+        self._apply_effect(effect)
         self._publish(effect)
 
     def run[D](
@@ -69,7 +92,7 @@ class Commits:
         late: Callable[[D], D] | None = None,
         lost: tuple[type[HonninError], ...] = (ConcurrentUpdateError,),
     ) -> D:
-        """Decide, apply and publish, again after each lost race; returns what was decided last.
+        """Decide, apply and publish, again some time after each lost race; returns what was decided last.
 
         Parameters
         ----------
@@ -90,12 +113,18 @@ class Commits:
         HonninError
             Whatever `decide` and `Events.apply` raise besides.
         """
+        pause_s, left = _FIRST_PAUSE_S, None
         while True:
-            decision = decide()
+            decision = _with_what_is_left(decide(), left)
             try:
                 self._apply(decision)
             except lost:
-                if until is None or self._now() <= until:
+                left = decision.evidence if isinstance(decision, Effect) else None
+                left_s = None if until is None else (until - self._now()).total_seconds()
+                if left_s is None or left_s >= 0:
+                    wanted_s = random.uniform(pause_s / 2, pause_s)
+                    sleep(wanted_s if left_s is None else max(min(wanted_s, left_s), _LEAST_PAUSE_S))
+                    pause_s = min(2 * pause_s, _LAST_PAUSE_S)
                     continue
                 if late is None:
                     raise
@@ -112,13 +141,66 @@ class Commits:
         now = self._store.users.status(decided.after.user_id, decided.after.provider)
         if now is None:
             raise ConcurrentUpdateError("the user was erased meanwhile")
-        return effect(decided.event_id, decided.what, now, now, decided.detail, at=self._now(), cause=decided.cause)
+        return effect(
+            decided.event_id,
+            decided.what,
+            now,
+            now,
+            decided.detail,
+            at=self._now(),
+            cause=decided.cause,
+            evidence=decided.evidence,
+        )
 
     def _apply(self, decision: object) -> None:
         match decision:
             case Effect():
-                self._store.events.apply(decision)
+                self._apply_effect(decision)
             case Unattached():
                 self._store.events.keep(decision)
             case Announcement():
                 self._store.recon.announce(decision)
+
+    def _apply_effect(self, effect: Effect) -> None:
+        """The evidence first, so that a status never names what is not there; and not when the race is lost already."""
+        if effect.evidence is None:
+            self._store.events.apply(effect)
+            return
+        if effect.evidence.is_to_be_written:
+            self._check_in_time(effect)
+            effect.evidence.write()
+        try:
+            self._store.events.apply(effect)
+        except HonninError:
+            # A condition failed: certainly nothing was written. (After any other error it may have been.)
+            self._take_back(effect, effect.evidence)
+            raise
+        effect.evidence.keep()
+
+    def _check_in_time(self, effect: Effect) -> None:
+        """Raise what `Events.apply` would raise, where its conditions do not hold any more."""
+        before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
+        versions = [each.version if each else 0 for each in (before, now)]
+        if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
+            applied = self._store.events.get(effect.event_id) is not None
+            raise (AlreadyAppliedError if applied else ConcurrentUpdateError)(f"event {loggable(effect.event_id)}")
+
+    def _take_back(self, effect: Effect, evidence: Evidence) -> None:
+        """Take evidence back that nothing names. What cannot be taken back now stays until an erasure, or its end."""
+        try:
+            now = self._store.users.status(effect.after.user_id, effect.after.provider)
+            # An earlier try of the SDK may have been the one that won: then this is the evidence of the status.
+            if now is None or evidence.facts["snapshot"] not in str(now.kept):
+                evidence.take_back()
+        except (BotoCoreError, ClientError) as error:
+            logger().warning("evidence not taken back", error=type(error).__name__)
+
+
+def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
+    """The decision, with the evidence that the try before has left in the vault where its own is the same."""
+    if left is None or not isinstance(decision, Effect) or decision.evidence is None:
+        return decision
+    if not left.is_left_of(decision.evidence):
+        return decision
+    after = replace(decision.after, kept=newest(decision.before.kept if decision.before else None, left.facts))
+    return replace(decision, after=after, detail={**decision.detail, **left.facts}, evidence=left)

@@ -211,6 +211,14 @@ class Settings:
         return self._required("PERSONAL_DATA_BUCKET")
 
     @cached_property
+    def personal_data_retention_days(self) -> int:
+        """Days after which the bucket deletes an object."""
+        value = self._required("PERSONAL_DATA_RETENTION_DAYS")
+        if not value.isdecimal() or int(value) < 1:
+            raise InvalidSettingError("PERSONAL_DATA_RETENTION_DAYS", "must be a whole number of days")
+        return int(value)
+
+    @cached_property
     def selfie_allowed_hosts(self) -> tuple[str, ...]:
         """Hosts that a selfie may be fetched from, exact or `.suffix`."""
         return self._hosts("SELFIE_ALLOWED_HOSTS")

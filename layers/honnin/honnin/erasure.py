@@ -60,7 +60,7 @@ _RUN_S = 20.0
 
 
 class Erasure:
-    """Erases users. `unlink` ends an authorization at PayPay; `sweep_later` has the vault swept again."""
+    """Erases users. `sweep_later` has the vault swept again; `publish` tells of it (`Publisher.user_erased`)."""
 
     def __init__(
         self,
@@ -69,12 +69,14 @@ class Erasure:
         vault: Vault,
         paypay: Callable[[], PayPayClient],
         sweep_later: Callable[[Event], None],
+        publish: Callable[[Certificate], None],
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._vault = vault
         self._paypay = paypay
         self._sweep_later = sweep_later
+        self._publish = publish
         self._now = now
 
     def erase(self, user_id: str, *, unlink: bool) -> Certificate:
@@ -151,7 +153,9 @@ class Erasure:
     def _complete(self, certificate: Certificate) -> Certificate:
         """What is left to do when everything is erased and counted."""
         self._sweep_later(self._sweep(certificate))
-        return self._store.erasure.end(certificate, utc_text(self._now()))
+        completed = self._store.erasure.end(certificate, utc_text(self._now()))
+        self._publish(completed)
+        return completed
 
     def _unlink(self, footprint: Footprint) -> None:
         """End every authorization that the user has had at PayPay; one that PayPay has ended itself is as good."""

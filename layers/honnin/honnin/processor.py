@@ -16,6 +16,7 @@ from honnin.recon.notification import KIND as RECON_FILE
 from honnin.recon.notification import ReconNotifications
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
 from honnin.times import utc_text
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
 
@@ -34,7 +35,7 @@ class Rule(Protocol):
 
 
 class EventProcessor:
-    """Applies events one by one. `now` gives aware UTC moments."""
+    """Applies events one by one. `now` gives aware UTC moments. `vexora_archive` keeps Vexora's deciding answers."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class EventProcessor:
         publisher: Publisher,
         vexora: VexoraClient,
         now: Callable[[], datetime],
+        vexora_archive: VexoraArchive | None = None,
         paypay: PayPayNotifications | None = None,
         recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
@@ -54,7 +56,7 @@ class EventProcessor:
         self._paypay = paypay
         self._request_id: str | None = None
         rules: dict[tuple[str, str], Rule | None] = {
-            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now),
+            (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
             (Provider.PAYPAY, _ANY_KIND): paypay,
             (Provider.PAYPAY, RECON_FILE): recon,
             (Provider.HONNIN, _ANY_KIND): sweep,

@@ -1,6 +1,6 @@
-"""Domain events to EventBridge: `KycStatusChanged`, `ReconCompleted`. Ids, statuses and counts, no personal data.
+"""Domain events to EventBridge (`honnin.domain_events`). Ids, statuses and counts, no personal data.
 
-A change is part of the event's record, written with the effect. It is published after that commit and then
+What an event tells is part of its record, written with the effect. It is published after that commit and then
 marked; what a crash leaves unmarked is published when the event comes again, or by the next poll. Hence at
 least once: consumers drop repeats by `eventId`.
 """
@@ -13,20 +13,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws, times
+from honnin.domain_events import KYC_STATUS_CHANGED, RECON_COMPLETED, SOURCE, USER_ERASED, ReconCompleted
 from honnin.errors import ConcurrentUpdateError, PublishError
 from honnin.observability import loggable, logger
-from honnin.store import Effect, EventRecord, Store
+from honnin.store import Certificate, Effect, EventRecord, Store
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-SOURCE = "honnin"
-KYC_STATUS_CHANGED = "KycStatusChanged"
-RECON_COMPLETED = "ReconCompleted"
-
 
 class Publisher:
-    """Puts the changes of one table on one bus."""
+    """Puts what the events of one table tell on one bus."""
 
     def __init__(self, bus: str, store: Store, client: "EventBridgeClient | None" = None) -> None:
         self._bus = bus
@@ -42,7 +39,8 @@ class Publisher:
             EventBridge took the call but not the entry. Errors of the call itself are botocore's.
         """
         if record.change and not record.published:
-            self._put(KYC_STATUS_CHANGED, {"from": None, **record.change})
+            first = {"from": None} if record.detail_type == KYC_STATUS_CHANGED else {}
+            self._put(record.detail_type, {**first, **record.change})
             # What stays unmarked is published once more by the poll; nobody has to wait for that.
             with suppress(ConcurrentUpdateError):
                 self._store.events.mark_published(record.event_id, times.utc_now())
@@ -56,7 +54,21 @@ class Publisher:
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning("change not published yet", event_id=loggable(effect.event_id), error=type(error).__name__)
 
-    def recon_completed(self, detail: Mapping[str, Any]) -> None:
+    def user_erased(self, certificate: Certificate) -> None:
+        """Publish that a user was erased; leave it to the poll on failure."""
+        told = EventRecord(
+            certificate.told_by,
+            certificate.completed_at or "",
+            published=False,
+            change=certificate.told,
+            detail_type=USER_ERASED,
+        )
+        try:
+            self.announce(told)
+        except (PublishError, BotoCoreError, ClientError) as error:
+            logger().warning("erasure not published yet", event_id=told.event_id, error=type(error).__name__)
+
+    def recon_completed(self, detail: ReconCompleted) -> None:
         """Publish that a recon file was compared. Raises as `announce`."""
         self._put(RECON_COMPLETED, detail)
 

@@ -23,6 +23,7 @@ from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import KycProduct
 from honnin.store import Effect, Link, PassportQr, Store, UserStatus
+from honnin.vault import Evidence
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class KycReads:
             replace(after, scopes=new.scopes, code_id=new.code_id),
             product,
             {"providerCode": said.answer.code or "", **said.facts},
+            said.evidence,
         )
         return effect if new == kept else replace(effect, link=new)
 
@@ -162,8 +164,10 @@ class KycReads:
         after: UserStatus,
         product: KycProduct,
         facts: Mapping[str, str],
+        evidence: Evidence | None = None,
     ) -> Effect:
-        return commit.effect(event_id, what, before, after, {"product": product, **facts}, at=self._now())
+        detail = {"product": product, **facts}
+        return commit.effect(event_id, what, before, after, detail, at=self._now(), evidence=evidence)
 
 
 def _stricter(link: Link, required_kyc_type: str | None) -> Link:

@@ -35,6 +35,7 @@ from honnin.status import Link as LinkState
 from honnin.status import PayPayStatus
 from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -130,7 +131,7 @@ class PayPayNotifications:
         is_kyc = answer.call in KYC_CALLS
         facts = {"product": answer.call if is_kyc else "", "providerCode": (answer.code or ""), **reading.last.facts}
         what = "kyc_read" if is_kyc else "account_read"
-        decided = self._effect(event, what, before, replace(after, scopes=scopes), facts)
+        decided = self._effect(event, what, before, replace(after, scopes=scopes), facts, reading.last.evidence)
         if scopes != link.scopes:
             # Read after the status: whoever changes it meanwhile makes the commit fail.
             kept = self._store.links.get(event.subject) or link
@@ -237,10 +238,18 @@ class PayPayNotifications:
         return replace(self._effect(event, what, before, before, facts), heard=None)
 
     def _effect(
-        self, event: Event, what: str, before: UserStatus | None, after: UserStatus, facts: Mapping[str, str]
+        self,
+        event: Event,
+        what: str,
+        before: UserStatus | None,
+        after: UserStatus,
+        facts: Mapping[str, str],
+        evidence: Evidence | None = None,
     ) -> Effect:
         detail = {**event.detail, **facts}
-        effect = commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
+        effect = commit.effect(
+            event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
+        )
         return replace(effect, heard=self._heard(event))
 
     def _heard(self, event: Event) -> Heard | None:

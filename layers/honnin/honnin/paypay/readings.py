@@ -21,6 +21,7 @@ from honnin.status import Kyc, KycProduct
 from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 
 # Base document: the scope that each read requires.
 SCOPE_OF: Mapping[KycProduct, str] = {
@@ -48,12 +49,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of PayPay's, facts for the timeline, and the KYC object, if there is one."""
+    """One answer of PayPay's, facts for the timeline, and the KYC object with its evidence, if there is one."""
 
     answer: Answer
     facts: Mapping[str, str]
     kyc: Mapping[str, Any] | None = field(default=None, repr=False)
     scopes: tuple[str, ...] = ()
+    evidence: Evidence | None = None
 
     @property
     def is_success(self) -> bool:
@@ -92,11 +94,10 @@ class Readings:
         word = paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
-        if read.data:
-            facts |= self._archive.keep(before.user_id, product, datetime.fromisoformat(at), read)
+        evidence = self._archive.keep(before, product, datetime.fromisoformat(at), read) if read.data else None
         if paypay_facets.kyc_of(answer, self._rules.verified_words) is Kyc.UNCONFIRMED:
             facts["word"] = self._unconfirmed(answer)
-        return Said(answer, facts, read.data or None)
+        return Said(answer, facts, read.data or None, evidence=evidence)
 
     def _ask(self, authorization: str, link: Link, product: KycProduct) -> KycReading:
         match product:

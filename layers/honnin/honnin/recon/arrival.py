@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from honnin import aws
+from honnin.domain_events import ReconCompleted
 from honnin.errors import InvalidReconFileError
 from honnin.observability import count, logger
 from honnin.publish import Publisher
@@ -124,7 +125,7 @@ class Arrivals:
         return repairs
 
 
-def _completed(file: ReconFile) -> dict[str, Any]:
+def _completed(file: ReconFile) -> ReconCompleted:
     return {
         "fileType": file.file_type,
         "day": file.day,

@@ -20,8 +20,10 @@ from datetime import datetime
 from itertools import batched
 from typing import Any
 
+from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
+from honnin.store.events import event_item, to_publish
 from honnin.store.footprint import Footprint, counts_of, footprint, former_of, taken_over
 from honnin.store.keys import (
     Item,
@@ -77,6 +79,17 @@ class Certificate:
     counts: Mapping[str, int] = field(default_factory=dict, metadata=UNSTORED)
     counted_at: str | None = None
     vault_left: int | None = None
+
+    @property
+    def told_by(self) -> str:
+        """The event that tells of it; not that of the sweep, which is still to come."""
+        return f"erased:{self.certificate_id}"
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """The content of `UserErased`."""
+        completed_at = self.completed_at or ""
+        return {"userId": self.user_id, "certificateId": self.certificate_id, "completedAt": completed_at}
 
 
 class Erasures:
@@ -149,13 +162,16 @@ class Erasures:
         return replace(known, counts={**known.counts, _OBJECTS: total}, vault_left=number)
 
     def end(self, certificate: Certificate, at: str) -> Certificate:
-        """Delete the stamped items; then put the tombstone and complete the certificate, both or neither."""
+        """Delete the stamped items; then complete the certificate, with the tombstone and what is to be published."""
         user_id = certificate.user_id
         stamped = [each for each in former_of(self._table, user_id) if each.erased_by == certificate.certificate_id]
         self._table.delete(former_key(user_id, each.provider, each.name) for each in stamped)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
+        done = replace(certificate, completed_at=at)
+        record = event_item(done.told_by, at) | {"user_id": user_id, "what": "erased"}
+        record |= to_publish(USER_ERASED, done.told, at)
         # Another run may have completed it, when this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(
@@ -163,6 +179,7 @@ class Erasures:
                 [
                     ({"Update": completed}, AlreadyAppliedError),
                     ({"Put": self._table.new(self._table.expiring(entry))}, AlreadyAppliedError),
+                    ({"Put": self._table.new(record)}, AlreadyAppliedError),
                 ],
             )
         return self._latest(certificate)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
@@ -48,6 +49,7 @@ from honnin.store.table import (
 )
 from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
 
 # An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
 EVENT_KEPT = timedelta(days=400)
@@ -63,7 +65,7 @@ PUBLISH_OVERDUE = timedelta(minutes=2)
 class EventRecord:
     """An event that has taken effect: what it did, to whom, and the status after it.
 
-    `change` is what there is to publish about it, if anything.
+    `change` is what there is to publish about it, if anything, and `detail_type` as what (`honnin.domain_events`).
     """
 
     event_id: str
@@ -73,6 +75,7 @@ class EventRecord:
     user_id: str | None = None
     what: str | None = None
     to_status: str | None = None
+    detail_type: str = KYC_STATUS_CHANGED
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Effect:
     (`unclear`, `refused`). `links`: the user has just linked the authorization that `after` names. `link` is that link
     as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
     until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any more, and
-    nothing remembers it.
+    nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before this is
+    applied. `stale`: nothing changes, but the submission is told to be stale.
     """
 
     event_id: str
@@ -112,6 +116,8 @@ class Effect:
     link: Link | None = None
     takes_from: UserStatus | None = None
     heard: Heard | None = None
+    stale: bool = False
+    evidence: Evidence | None = field(default=None, compare=False)
 
     @property
     def change(self) -> Mapping[str, str] | None:
@@ -124,11 +130,30 @@ class Effect:
             "provider": self.after.provider,
             "from": from_status,
             "to": self.after.status,
+            "providerStatus": self.after.provider_status,
+            "submissionId": self.after.submission_id,
             "cause": self.cause,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
         return {name: value for name, value in told.items() if value is not None}
+
+    @property
+    def told(self) -> tuple[str, Mapping[str, str]] | None:
+        """What there is to publish: as what (`honnin.domain_events`), and the content."""
+        if self.change:
+            return KYC_STATUS_CHANGED, self.change
+        if not self.stale:
+            return None
+        content = {
+            "userId": self.after.user_id,
+            "submissionId": self.after.submission_id or "",
+            "status": self.after.status,
+            "submittedAt": self.after.submitted_at or "",
+            "occurredAt": self.at,
+            "eventId": self.event_id,
+        }
+        return SUBMISSION_STALE, content
 
 
 class Events:
@@ -243,11 +268,10 @@ class Events:
     def _record_put(self, effect: Effect, beside: "_Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status}
-        if effect.change and beside:
-            overdue = datetime.fromisoformat(effect.at) + PUBLISH_OVERDUE
-            reason = verified_reason([effect.after, *beside.statuses], self._needs)
-            told = {**effect.change, "verified": reason.is_verified, "verifiedReason": reason}
-            item |= {"change": told, "due_kind": PUBLISH, "due_at": utc_text(overdue)}
+        if effect.told:
+            detail_type, content = effect.told
+            verdict = beside.verdict(effect.after, self._needs) if beside else {}
+            item |= to_publish(detail_type, {**content, **verdict}, effect.at)
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
@@ -335,6 +359,11 @@ class _Beside:
             return self._table.absent(self._key)
         return _at_version(self._table, self._key, self.statuses[0].version)
 
+    def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
+        """What both statuses come to, by the names of `KycStatusChanged`."""
+        reason = verified_reason([after, *self.statuses], needs)
+        return {"verified": reason.is_verified, "verifiedReason": reason}
+
 
 def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
     """Why a user with these statuses counts as verified, or why not.
@@ -379,6 +408,17 @@ def event_item(event_id: str, at: str) -> Item:
     """The record that makes an event take effect once."""
     expires = datetime.fromisoformat(at) + EVENT_KEPT
     return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
+
+
+def to_publish(detail_type: str, content: Mapping[str, Any], at: str) -> Item:
+    """The attributes of an event's record that have its content published: at once, else by the poll."""
+    overdue = datetime.fromisoformat(at) + PUBLISH_OVERDUE
+    return {
+        "change": dict(content),
+        "detail_type": detail_type,
+        "due_kind": PUBLISH,
+        "due_at": utc_text(overdue),
+    }
 
 
 def _timeline_item(effect: Effect) -> Item:

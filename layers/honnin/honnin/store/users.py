@@ -10,6 +10,7 @@ from typing import Any
 from honnin.errors import InvalidFieldError
 from honnin.store.keys import Item, status_key, word_key
 from honnin.store.table import Table, encode, read
+from honnin.vault import Kept
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class UserStatus:
     At PayPay, the status follows from `answers` (`honnin.paypay_facets.stored`), and so do `facets` (link, kyc, flag),
     `user_authorization_id` and `link_expires_at`. `asked_scopes` and `asked_code_id` are those of the last QR, for a
     link whose redirect never comes back.
+
+    `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
+    stale.
     """
 
     user_id: str
@@ -42,6 +46,8 @@ class UserStatus:
     asked_scopes: tuple[str, ...] = ()
     asked_code_id: str | None = None
     reason: str | None = field(default=None, repr=False)
+    kept: Kept | None = None
+    stale_told: str | None = None
 
 
 # What is counted of an authorization that was ended at PayPay.

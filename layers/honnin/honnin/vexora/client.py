@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import requests
@@ -75,7 +76,8 @@ class VexoraClient:
             "callBackUrl": callback_url,
             "usernameFurigana": username_furigana,
         }
-        return self._call("/v1/vexora/kycApplyFor", fields, user_id, multipart=True)
+        reading = self._call("/v1/vexora/kycApplyFor", fields, user_id, multipart=True)
+        return replace(reading, call=models.APPLY_FOR)
 
     def query_status(self, user_id: str) -> Reading:
         """Ask for a user (`POST /v1/vexora/kycStatusQuery`, JSON).
@@ -148,7 +150,7 @@ def _reading(answer: Answer, user_id: str) -> Reading:
     if envelope.user_id not in (None, user_id):
         # In the document's own example the answered userId differs from the one that was sent.
         count("AnsweredUserDiffers", provider=Provider.VEXORA)
-    return Reading(envelope.status, envelope.reason, answer.request_id)
+    return Reading(envelope.status, envelope.reason, answer.request_id, answer.body)
 
 
 def _by_http_status(answer: Answer, code: str | None, message: str) -> ProviderError:

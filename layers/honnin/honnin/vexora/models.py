@@ -14,6 +14,9 @@ from typing import Any
 
 from honnin import json_text
 
+STATUS_QUERY = "kyc_status_query"
+APPLY_FOR = "kyc_apply_for"
+
 STATUSES = ("0", "1", "2", "3")
 REJECTED = "3"
 APPROVED = "2"
@@ -39,12 +42,15 @@ class ContradictionError(Exception):
 class Reading:
     """What Vexora says about a user: `status` is `authenticationStatus`, "0" to "3".
 
-    `reason` is why the user was rejected, in Vexora's words: at most 200 characters, possibly personal.
+    `reason` is why the user was rejected, in Vexora's words: at most 200 characters, possibly personal. `body` is the
+    whole answer as it came, `call` whose answer it is, as the vault names it.
     """
 
     status: str
     reason: str | None = field(default=None, repr=False)
     request_id: str | None = None
+    body: bytes = field(default=b"", repr=False, compare=False)
+    call: str = field(default=STATUS_QUERY, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,33 @@
 """What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then decide what the user becomes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from honnin import commit
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
 from honnin.observability import count
-from honnin.status import VexoraStatus
+from honnin.status import OPEN, VexoraStatus
 from honnin.store import Dropped, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
+from honnin.vault import Evidence
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED
 from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, told_reason
 
 
 class VexoraResults:
-    """The rule for Vexora's events. `now` gives aware UTC moments."""
+    """The rule for Vexora's events. `now` gives aware UTC moments. Without an archive no answer is kept."""
 
-    def __init__(self, store: Store, client: VexoraClient, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, client: VexoraClient, now: Callable[[], datetime], archive: VexoraArchive | None = None
+    ) -> None:
         self._store = store
         self._client = client
         self._now = now
+        self._archive = archive
 
     def decide(self, event: Event) -> Effect | Dropped:
         """The effect of what Vexora says now about the user of the event's submission."""
@@ -47,7 +53,8 @@ class VexoraResults:
             # This hint is used up; the submission stays on the poll, which asks again when it is due.
             return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
         after = applied(reading, before, utc_text(now))
-        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)})
+        evidence = self._archive.keep(before, after, now, reading) if self._archive else None
+        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)}, evidence)
 
     def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
         current = self._store.submissions.get(before.submission_id or "")
@@ -58,8 +65,29 @@ class VexoraResults:
         count("ReadingRefused", provider=Provider.VEXORA)
         return self._effect(event, "reading_refused", before, before, detail)
 
-    def _effect(self, event: Event, what: str, before: UserStatus, after: UserStatus, detail: dict[str, str]) -> Effect:
-        return commit.effect(event.event_id, what, before, after, detail, at=self._now(), cause=event.cause)
+    def _effect(
+        self,
+        event: Event,
+        what: str,
+        before: UserStatus,
+        after: UserStatus,
+        detail: dict[str, str],
+        evidence: Evidence | None = None,
+    ) -> Effect:
+        now = self._now()
+        stale = _is_newly_stale(before, after, utc_text(now))
+        after = replace(after, stale_told=after.submission_id) if stale else after
+        effect = commit.effect(
+            event.event_id, what, before, after, detail, at=now, cause=event.cause, evidence=evidence
+        )
+        return replace(effect, stale=stale)
+
+
+def _is_newly_stale(before: UserStatus, after: UserStatus, now: str) -> bool:
+    """Whether to tell that the submission is stale: once, and where there is no change to tell. `now` is UTC."""
+    if after.status != before.status or after.status not in OPEN or after.submission_id == after.stale_told:
+        return False
+    return after.stale_at is not None and after.stale_at <= now
 
 
 def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_re
 from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vexora import schedule
+from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED, Reading
 
@@ -43,6 +44,8 @@ class Submissions:
         Seconds after the submission at which it is polled first.
     unknown_user_codes
         Vexora's codes for "no application of this user". Any other refusal says nothing about the application.
+    archive
+        Keeps the answers that decide something (None: they are not kept).
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Submissions:
         poll_delays_s: Sequence[int],
         now: Callable[[], datetime],
         unknown_user_codes: Sequence[str] = (),
+        archive: VexoraArchive | None = None,
     ) -> None:
         self._store = store
         self._client = client
@@ -65,6 +69,7 @@ class Submissions:
         self._poll_delays_s = poll_delays_s
         self._now = now
         self._unknown_user_codes = unknown_user_codes
+        self._archive = archive
         self._first_poll = timedelta(seconds=poll_delays_s[0])
 
     def submit(self, user_id: str, username_furigana: str) -> UserStatus:
@@ -108,7 +113,7 @@ class Submissions:
                 return after
             error.state = after.status
             raise
-        return self._record(started, "submission_accepted", partial(applied, reading))
+        return self._record(started, "submission_accepted", partial(applied, reading), reading=reading)
 
     def _not_sent(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
         """The user is what he or she was before; FAILED if that was nothing."""
@@ -140,7 +145,7 @@ class Submissions:
             return self._record(started, what, lambda now, at: failed(still(now, at), before), error.facts())
         except ProviderError:
             return self._record(started, what, still, error.facts(), outcome="refused")
-        return self._record(started, what, partial(applied, reading), error.facts())
+        return self._record(started, what, partial(applied, reading), error.facts(), reading=reading)
 
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
         """The present status, when it allows a submission; raises `ConflictError` otherwise.
@@ -195,7 +200,7 @@ class Submissions:
             raise _still_unclear(before, "Vexora cannot be asked now") from None
         if proves_nothing(before, submission, reading, utc_text(self._now())):
             return before
-        return self._record(before, "result_read", partial(applied, reading))
+        return self._record(before, "result_read", partial(applied, reading), reading=reading)
 
     def _start(self, user_id: str, before: UserStatus | None, submission_id: str) -> UserStatus:
         now = self._now()
@@ -241,8 +246,11 @@ class Submissions:
         *,
         outcome: str | None = None,
         withdraws: str | None = None,
+        reading: Reading | None = None,
     ) -> UserStatus:
-        """Write what became of the call. If a callback was faster, its status stands and is returned."""
+        """Write what became of the call, by the answer that said so. If a callback was faster, its status stands and is
+        returned.
+        """
         decided: list[Effect] = []
 
         def decide() -> Effect | UserStatus:
@@ -256,7 +264,8 @@ class Submissions:
             after = becomes(now, utc_text(at))
             event_id = f"api:{now.submission_id}:{what}:{now.version}"
             detail = {"submissionId": now.submission_id or "", **(facts or {}), **told_reason(now, after)}
-            effect = commit.effect(event_id, what, now, after, detail, at=at)
+            evidence = self._archive.keep(now, after, at, reading) if self._archive and reading else None
+            effect = commit.effect(event_id, what, now, after, detail, at=at, evidence=evidence)
             decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
             return decided[-1]
 

@@ -1,0 +1,82 @@
+"""What the bus tells: the content of each domain event. Ids, statuses, moments and counts, nothing personal.
+
+`docs/events/` is generated from here (`make event-schemas`). The texts beside the types are its descriptions; an
+enumeration beside them lists the values.
+"""
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from honnin.status import PayPayStatus, VerifiedReason, VexoraStatus
+
+SOURCE = "honnin"
+
+# How a schema names a moment: JSON Schema's format `date-time`.
+MOMENT = "date-time"
+
+KYC_STATUS_CHANGED = "KycStatusChanged"
+SUBMISSION_STALE = "SubmissionStale"
+USER_ERASED = "UserErased"
+RECON_COMPLETED = "ReconCompleted"
+
+KycStatusChanged = TypedDict(
+    "KycStatusChanged",
+    {
+        "userId": Annotated[str, "Your own id of the user."],
+        "provider": Annotated[Literal["vexora", "paypay"], "Whose status changed."],
+        "from": Annotated[
+            str | None, "The status before; null at the first status of a user.", VexoraStatus, PayPayStatus
+        ],
+        "to": Annotated[str, "The status now.", VexoraStatus, PayPayStatus],
+        "providerStatus": NotRequired[Annotated[str, "The provider's own word or code that the status comes from."]],
+        "submissionId": NotRequired[Annotated[str, "Vexora: the submission that the status is about."]],
+        "verified": Annotated[bool, "Whether the user counts as verified, over both providers (docs/api.md)."],
+        "verifiedReason": Annotated[str, "Why, or why not.", VerifiedReason],
+        "cause": Annotated[
+            str, "Who caused it: user, api, webhook, poll, recon, settle or operator. More may be added."
+        ],
+        "occurredAt": Annotated[
+            str, "When it took effect (UTC). Compare it: the order of events is not guaranteed.", MOMENT
+        ],
+        "eventId": Annotated[str, "Drop repeats by it: an event comes at least once."],
+    },
+)
+
+
+class SubmissionStale(TypedDict):
+    """A submission at Vexora has been open for longer than the daily questions go on; told once."""
+
+    userId: Annotated[str, "Your own id of the user."]
+    submissionId: Annotated[str, "The submission."]
+    status: Annotated[str, "The status of the user, which stays.", VexoraStatus]
+    submittedAt: Annotated[str, "When it was submitted (UTC).", MOMENT]
+    occurredAt: Annotated[str, "When it was found to be stale (UTC).", MOMENT]
+    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+
+
+class UserErased(TypedDict):
+    """The personal data of a user was erased here: erase what you hold on the ground of our events."""
+
+    userId: Annotated[str, "Your own id of the user."]
+    certificateId: Annotated[str, "The certificate of the erasure. Drop repeats by it: an event comes at least once."]
+    completedAt: Annotated[str, "When the erasure was complete (UTC).", MOMENT]
+
+
+class ReconCompleted(TypedDict):
+    """A recon file was compared, and its missed users are on the queue."""
+
+    fileType: Annotated[str, "The type of the file. Drop repeats by it, `day` and `fileName`."]
+    day: Annotated[str, "The JST day that the file is about.", "date"]
+    fileName: Annotated[str, "The name that PayPay gave it."]
+    comparedAt: Annotated[str | None, "When it was compared (UTC).", MOMENT]
+    sha256: Annotated[str | None, "The file's SHA-256, in hexadecimal."]
+    counts: Annotated[dict[str, int], "How many rows of each kind. More kinds may be added."]
+    reportKey: Annotated[str, "The key of the report in the recon bucket."]
+
+
+# Every event by its detail type, with what it tells.
+EVENTS: dict[str, tuple[type, str]] = {
+    KYC_STATUS_CHANGED: (KycStatusChanged, "The status of a user at a provider changed."),
+    SUBMISSION_STALE: (SubmissionStale, SubmissionStale.__doc__ or ""),
+    USER_ERASED: (UserErased, UserErased.__doc__ or ""),
+    RECON_COMPLETED: (ReconCompleted, ReconCompleted.__doc__ or ""),
+}
