@@ -1,57 +1,31 @@
-"""A recon file has arrived in the bucket: compare it with the webhooks received, queue the missed users, report."""
+"""A range of `ReconComparison`: decide about its users, and queue whoever is to be read again."""
 
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from honnin import worker
 from honnin.config import settings
-from honnin.publish import Publisher
-from honnin.recon import arrival
-from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import ReconBucket
-from honnin.recon.compare import Comparison
+from honnin.recon.compare import RangeComparison
+from honnin.recon.plan import Range
 from honnin.recon.repair import Repairs
-from honnin.recon.resend import ResendAlarm, letterhead
+from honnin.recon.starting import comparison_of
 from honnin.store import Store
 
 
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Take the messages of the compare queue; the answer names those that must come again."""
-    return worker.run(
-        event,
-        context,
-        parse=arrival.parse,
-        process=partial(_arrivals().take, left_ms=context.get_remaining_time_in_millis),
-        queue=worker.Queue(settings().compare_queue_url, settings().dead_letter_queue_url),
-        count_failure=_store().events.count_failure,
-    )
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
+    """Compare one range. What was found is in the bucket: the state machine takes no more than 256 KiB of results."""
+    _comparisons().run(comparison_of(event), Range(**event["range"]), event["etag"])
 
 
 @cache
-def _store() -> Store:
-    return Store(settings().state_table)
-
-
-@cache
-def _arrivals() -> Arrivals:
-    store = _store()
-    bucket = ReconBucket(settings().recon_bucket)
-    return Arrivals(
-        store=store,
-        bucket=bucket,
-        comparison=Comparison(
-            store=store,
-            bucket=bucket,
-            repairs=Repairs(settings().event_queue_url),
-            now=lambda: datetime.now(UTC),
-            recheck_all=settings().recon_recheck_all,
-        ),
-        publisher=Publisher(settings().event_bus, store),
-        alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
-        queue=CompareQueue(settings().compare_queue_url),
+def _comparisons() -> RangeComparison:
+    return RangeComparison(
+        store=Store(settings().state_table),
+        bucket=ReconBucket(settings().recon_bucket),
+        repairs=Repairs(repair_queue_url=settings().repair_queue_url, reread_queue_url=settings().reread_queue_url),
         now=lambda: datetime.now(UTC),
+        recheck_all=settings().recon_recheck_all,
     )

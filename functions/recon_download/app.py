@@ -1,4 +1,4 @@
-"""Every 5 minutes: fetch each announced recon file into the recon bucket, inside PayPay's two hours."""
+"""Every 5 minutes: fetch each announced recon file inside PayPay's two hours, and start the comparison of each stored one."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -10,11 +10,12 @@ from honnin.config import settings
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.download import Downloads, Source
 from honnin.recon.resend import ResendAlarm, letterhead
+from honnin.recon.starting import Starting
 from honnin.store import Store
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
-    """Run once; returns how many files ended in which way."""
+    """Run once; returns how many files ended in which way, and how many comparisons were `started` or `found`."""
     store = Store(settings().state_table)
     downloads = Downloads(
         store=store,
@@ -23,4 +24,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
         now=lambda: datetime.now(UTC),
     )
-    return downloads.run(context.get_remaining_time_in_millis)
+    starting = Starting(store=store, machine_arn=settings().recon_machine_arn, now=lambda: datetime.now(UTC))
+    try:
+        fetched = downloads.run(context.get_remaining_time_in_millis)
+    finally:
+        # What is stored already does not wait for a download that fails.
+        begun = starting.run()
+    return fetched | begun

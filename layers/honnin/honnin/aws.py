@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 def _config(read_timeout_s: int = 5) -> Config:
@@ -47,6 +48,12 @@ def s3(*, read_timeout_s: int = 5) -> "S3Client":
 def sns() -> "SNSClient":
     """SNS."""
     return boto3.client("sns", config=_config())
+
+
+@cache
+def stepfunctions() -> "SFNClient":
+    """Step Functions."""
+    return boto3.client("stepfunctions", config=_config())
 
 
 @cache
@@ -80,7 +87,7 @@ def is_transient(error: BaseException) -> bool:
     return status >= 500 or status == 429 or any(_TRANSIENT.search(code) for code in codes)
 
 
-_ALL = (dynamodb, events, s3, sns, sqs)
+_ALL = (dynamodb, events, s3, sns, sqs, stepfunctions)
 
 
 def forget() -> None:

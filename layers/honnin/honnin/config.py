@@ -99,6 +99,16 @@ class Settings:
         return self._required("RECON_NOTICE_QUEUE_URL")
 
     @cached_property
+    def repair_queue_url(self) -> str:
+        """URL of the queue with recon's repairs."""
+        return self._required("REPAIR_QUEUE_URL")
+
+    @cached_property
+    def reread_queue_url(self) -> str:
+        """URL of the queue with all other readings that can wait."""
+        return self._required("REREAD_QUEUE_URL")
+
+    @cached_property
     def event_bus(self) -> str:
         """Name of the EventBridge bus for domain events."""
         return self._required("EVENT_BUS")
@@ -250,7 +260,7 @@ class Settings:
     @cached_property
     def recon_recheck_all(self) -> bool:
         """Whether users whose webhook was received are read again, too."""
-        return self._environ.get("RECON_RECHECK", "") == "all"
+        return self._environ.get("RECON_RECHECK", "all") == "all"
 
     @cached_property
     def recon_empty_day_announced(self) -> bool:
@@ -258,9 +268,9 @@ class Settings:
         return self._environ.get("RECON_EMPTY_DAY_ANNOUNCED", "true") == "true"
 
     @cached_property
-    def compare_queue_url(self) -> str:
-        """URL of the queue that S3 tells of new recon files."""
-        return self._required("COMPARE_QUEUE_URL")
+    def recon_machine_arn(self) -> str:
+        """ARN of the state machine that compares a recon file."""
+        return self._required("RECON_MACHINE_ARN")
 
     @cached_property
     def alarm_topic_arn(self) -> str:

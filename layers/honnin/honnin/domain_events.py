@@ -62,11 +62,12 @@ class UserErased(TypedDict):
 
 
 class ReconCompleted(TypedDict):
-    """A recon file was compared, and its missed users are on the queue."""
+    """A recon file was compared, and whoever it had read again is read, or could not be read for a day."""
 
-    fileType: Annotated[str, "The type of the file. Drop repeats by it, `day` and `fileName`."]
+    fileType: Annotated[str, "The type of the file. Drop repeats by it, `day` and `comparison`."]
     day: Annotated[str, "The JST day that the file is about.", "date"]
     fileName: Annotated[str, "The name that PayPay gave it."]
+    comparison: Annotated[int, "The number of the comparison: a file may be compared more than once."]
     comparedAt: Annotated[str | None, "When it was compared (UTC).", MOMENT]
     sha256: Annotated[str | None, "The file's SHA-256, in hexadecimal."]
     counts: Annotated[dict[str, int], "How many rows of each kind. More kinds may be added."]

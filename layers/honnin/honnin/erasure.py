@@ -1,7 +1,7 @@
 """Erasing a user's personal data, and keeping it erased.
 
 What goes: every version of the user's objects in the vault, the PayPay link, and in the table whatever identifies the
-user at a provider (authorization and code ids, ledger lines, waiting events, details of the timeline).
+user at a provider (authorization and code ids, waiting events, details of the timeline).
 What stays: the timeline's dates and statuses under the merchant's own id (its event ids name our own submission ids,
 which lead to nobody any more), a tombstone, and the certificate.
 
@@ -25,13 +25,13 @@ from honnin.errors import (
     ProviderTimeoutError,
     UserAnswerError,
 )
-from honnin.event import Event, Provider, repair_id
+from honnin.event import Event, Provider, recon_event_id
 from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import EVENT_KEPT, UNLINKED, Certificate, Dropped, Footprint, Store
+from honnin.store import UNLINKED, Certificate, Dropped, Footprint, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
 
@@ -139,7 +139,8 @@ class Erasure:
             if deadline.remaining_s <= 0:
                 raise ConcurrentUpdateError("the erasure is not finished; repeat it, it goes on where it stopped")
 
-        event_ids = partial(_repair_ids, until=certificate.begun_at)
+        numbers = {each: self._store.comparisons.numbers(each) for each in FILE_TYPES}
+        event_ids = partial(_recon_ids, numbers=numbers)
         for _ in range(_ROUNDS):
             statuses = self._store.erasure.forget(footprint, certificate, event_ids, FILE_TYPES, may_go_on)
             if statuses is not None:
@@ -245,13 +246,12 @@ def _sweep_id(certificate: Certificate) -> str:
     return f"erase:{certificate.certificate_id}"
 
 
-def _repair_ids(user_authorization_id: str, *, until: str) -> Iterator[str]:
-    """The ids of all repairs that recon can have made of a user, as long as events are remembered."""
-    last = date.fromisoformat(times.jst_day(datetime.fromisoformat(until)))
-    for back in range(EVENT_KEPT.days + 1):
-        day = (last - timedelta(days=back)).isoformat()
-        for file_type in FILE_TYPES:
-            yield repair_id(file_type, day, user_authorization_id)
+def _recon_ids(user_authorization_id: str, *, numbers: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """The ids of all events that recon can have sent about a user, by how many comparisons of each day there were."""
+    for file_type, by_day in numbers.items():
+        for day, last in by_day.items():
+            for number in range(1, last + 1):
+                yield recon_event_id(file_type, day, user_authorization_id, number)
 
 
 def sweep_later(queue_url: str, event: Event) -> None:

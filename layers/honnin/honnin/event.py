@@ -78,6 +78,10 @@ class Event:
         return cls(**raw, detail=detail)
 
 
-def repair_id(file_type: str, day: str, user_authorization_id: str) -> str:
-    """The id of recon's event about one user of one file, so that it takes effect once, however often it is sent."""
-    return f"recon:{file_type}:{day}:{user_authorization_id}"
+def recon_event_id(file_type: str, day: str, user_authorization_id: str, number: int) -> str:
+    """The id of the event that one comparison of a recon file sends about a user.
+
+    `number` is the comparison's, which counts over all files of that type and JST day. So the event takes effect once,
+    however often the comparison sends it.
+    """
+    return f"recon:{file_type}:{day}:{user_authorization_id}:{number}"

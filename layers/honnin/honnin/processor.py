@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from honnin import times
 from honnin.commit import Commits
 from honnin.erasure import ErasureSweep
 from honnin.errors import MalformedEventError
 from honnin.event import Event, Provider
 from honnin.observability import count
-from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.notification import PayPayNotifications, received
 from honnin.publish import Publisher
 from honnin.recon.notification import KIND as RECON_FILE
 from honnin.recon.notification import ReconNotifications
-from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
+from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, ReceivedDay, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
@@ -55,6 +56,7 @@ class EventProcessor:
         self._now = now
         self._paypay = paypay
         self._request_id: str | None = None
+        self._received: list[tuple[str, str]] = []
         rules: dict[tuple[str, str], Rule | None] = {
             (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
             (Provider.PAYPAY, _ANY_KIND): paypay,
@@ -66,11 +68,17 @@ class EventProcessor:
     def begin_batch(self) -> None:
         """Call before each SQS batch: its events may share readings made for them, none from before."""
         self._request_id = None
+        self._received.clear()
         if self._paypay:
             self._paypay.forget_readings()
 
     def end_batch(self) -> None:
-        """Call after each SQS batch: keeps PayPay's last X-REQUEST-ID, which its support asks for."""
+        """Call after each SQS batch: counts its webhooks, and keeps PayPay's last X-REQUEST-ID for its support."""
+        by_day: dict[tuple[str, str], list[str]] = {}
+        for kind, at in self._received:
+            by_day.setdefault((kind, times.jst_day(datetime.fromisoformat(at))), []).append(at)
+        for (kind, day), moments in by_day.items():
+            self._store.received.note(ReceivedDay(kind, day, min(moments), max(moments), len(moments)))
         if self._request_id:
             self._store.recon.note_request_id(Provider.PAYPAY, self._request_id, utc_text(self._now()))
 
@@ -88,6 +96,8 @@ class EventProcessor:
         if record is None:
             self._apply(event)
             record = self._store.events.get(event.event_id)
+            if event.provider == Provider.PAYPAY and (at := received(event)):
+                self._received.append((event.kind, at))
         else:
             count("EventRepeated", provider=event.provider)
         if record:

@@ -8,9 +8,9 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from honnin import commit, times
+from honnin import commit
 from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
 from honnin.event import UNNAMED, Event, Provider
 from honnin.observability import count
@@ -33,15 +33,12 @@ from honnin.paypay.readings import (
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
 from honnin.status import Link as LinkState
 from honnin.status import PayPayStatus
-from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
+from honnin.store import RECON_KINDS, Dropped, Effect, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
-
-# A webhook that comes so soon after midnight may be about a change of the day before, and counts for its file too.
-_STILL_COUNTS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class PayPayNotifications:
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
             return self._unrecognised(event)
-        if event.kind not in LEDGERS:
+        if event.kind not in RECON_KINDS:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
         link = self._store.links.get(event.subject)
         if link is None:
@@ -121,10 +118,10 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return self._not_read(event, "reading_refused", before, _refused(error))
+            return self._effect(event, "reading_refused", before, before, _refused(error))
         if reading is None:
             count("NoReadFitsScopes")
-            return self._not_read(event, "no_read_fits_scopes", before, {})
+            return self._effect(event, "no_read_fits_scopes", before, before, {})
         after = recorded(before, [each.answer for each in reading.said], self._rules)
         scopes = merged(link.scopes, *(each.scopes for each in reading.said))
         answer = reading.last.answer
@@ -168,7 +165,7 @@ class PayPayNotifications:
         except UserAnswerError as error:
             return self._waits(event, "unknown_user", error.facts())
         except ProviderRefusedError as error:
-            return replace(self._waits(event, "unknown_user", _refused(error)), heard=None)
+            return self._waits(event, "unknown_user", _refused(error))
         user_id = self._ours(event.subject, read.found)
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if not user_id or (before and standing(before)):
@@ -202,7 +199,6 @@ class PayPayNotifications:
             event_id=f"heal:{uuid.uuid4()}",
             links=True,
             link=link,
-            heard=None,
         )
 
     def _ours(self, subject: str, found: UserAuthorization) -> str | None:
@@ -230,12 +226,7 @@ class PayPayNotifications:
             at=utc_text(self._now()),
             subject=event.subject,
             detail={**event.detail, **facts},
-            heard=self._heard(event),
         )
-
-    def _not_read(self, event: Event, what: str, before: UserStatus, facts: Mapping[str, str]) -> Effect:
-        """The event is done, the user is not read: nothing may keep recon from having the user read again."""
-        return replace(self._effect(event, what, before, before, facts), heard=None)
 
     def _effect(
         self,
@@ -247,22 +238,22 @@ class PayPayNotifications:
         evidence: Evidence | None = None,
     ) -> Effect:
         detail = {**event.detail, **facts}
-        effect = commit.effect(
+        if received_at := received(event):
+            known = after.received or {}
+            after = replace(after, received={**known, event.kind: max(received_at, known.get(event.kind, ""))})
+        return commit.effect(
             event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
         )
-        return replace(effect, heard=self._heard(event))
 
-    def _heard(self, event: Event) -> Heard | None:
-        """Only a webhook counts as heard: recon must find the same gap again, however often it compares.
 
-        A customer event does not: no recon file lists it, and it does not replace the notification that one lists.
-        """
-        if event.cause != "webhook" or event.kind not in LEDGERS or is_customer_event(event.detail.get("type", "")):
-            return None
-        received = datetime.fromisoformat(event.received_at).astimezone(UTC)
-        day, an_hour_ago = times.jst_day(received), times.jst_day(received - _STILL_COUNTS)
-        late_for = an_hour_ago if an_hour_ago != day else None
-        return Heard(event.kind, day, event.subject, event.received_at, late_for)
+def received(event: Event) -> str | None:
+    """When a webhook was received whose kind recon files list (UTC); None for any other event.
+
+    No recon file lists a customer event, and it does not replace the notification that one lists.
+    """
+    if event.cause != "webhook" or event.kind not in RECON_KINDS or is_customer_event(event.detail.get("type", "")):
+        return None
+    return utc_text(datetime.fromisoformat(event.received_at))
 
 
 def _refused(error: ProviderRefusedError) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from honnin import paypay_facets
+from honnin import paypay_facets, paypay_products
 from honnin.config import Settings
 from honnin.errors import UserAnswerError
 from honnin.event import Provider
@@ -22,13 +22,6 @@ from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
-
-# Base document: the scope that each read requires.
-SCOPE_OF: Mapping[KycProduct, str] = {
-    KycProduct.KYC_INFO: "get_kyc_info",
-    KycProduct.KYC_PASSPORT: "mini_app_kyc_passport",
-    KycProduct.KYC_PASSPORT_QR: "kyc_passport_qr",
-}
 
 # Links whose authorization may be linked by another user, and which do not keep the user from another one.
 _OVER = frozenset({LinkState.CANCELLED, LinkState.UNLINKED, LinkState.EXPIRED})
@@ -201,14 +194,9 @@ def standing(status: UserStatus) -> str | None:
 
 
 def product_for(link: Link, *, passport_only: bool = False) -> KycProduct | None:
-    """The KYC read that fits what the user agreed to, or None. A risk is told by the KYC Passport reads only."""
-    if SCOPE_OF[KycProduct.KYC_PASSPORT] in link.scopes:
-        return KycProduct.KYC_PASSPORT
-    if SCOPE_OF[KycProduct.KYC_PASSPORT_QR] in link.scopes and link.code_id and link.code_verifier:
-        return KycProduct.KYC_PASSPORT_QR
-    if SCOPE_OF[KycProduct.KYC_INFO] in link.scopes and not passport_only:
-        return KycProduct.KYC_INFO
-    return None
+    """The KYC read that fits what the user agreed to, or None (`honnin.paypay_products`)."""
+    has_code = bool(link.code_id and link.code_verifier)
+    return paypay_products.product_for(link.scopes, has_code=has_code, passport_only=passport_only)
 
 
 def merged(*scopes: Iterable[str]) -> tuple[str, ...]:

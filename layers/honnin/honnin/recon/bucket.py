@@ -1,12 +1,14 @@
 """The recon bucket: the files as PayPay gave them, and what the comparison found. The only module that knows its keys.
 
-``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once; its arrival starts the comparison.
-``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds one object per compared shard, and ``report.json``.
+``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once.
+``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds ``report.json`` and a folder for each comparison of the file, by
+its number: ``plan.json`` is the list of the file's ranges, ``open.json`` those of them that somebody still waits in. Of
+each range there are ``<range>.json``, who is to be read again, written once; ``<range>.done``, what was counted, once all
+its events are on a queue; and ``<range>.outcome.json``, what these have led to by now.
 """
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from honnin import aws
 from honnin.errors import ReconError
-from honnin.store import ReconFile
+from honnin.store import Comparison, ReconFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +31,6 @@ _READ_TIMEOUT_S = 30
 # S3 takes at most 10,000 parts, and none but the last below 5 MiB.
 _LEAST_PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
-_FILE_KEY = re.compile(rf"{FILES}([A-Za-z0-9_]+)/(\d{{4}})/(\d{{2}})/(\d{{2}})/([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,18 @@ class FileId:
         """Where its report is kept."""
         return f"{self._results}/report.json"
 
-    def shard_key(self, shard: str) -> str:
-        """Where the comparison with one shard of the ledger is kept."""
-        return f"{self._results}/shard-{shard}.json"
-
     @property
     def _results(self) -> str:
         return f"reports/{self.file_type}/{self.day.replace('-', '/')}/{self.name}"
 
     @classmethod
-    def from_key(cls, key: str) -> "FileId | None":
-        """The file of an object key; None when the key is not a file's."""
-        found = _FILE_KEY.fullmatch(key)
-        return cls(found[1], f"{found[2]}-{found[3]}-{found[4]}", found[5]) if found else None
+    def compared(cls, comparison: Comparison) -> "FileId":
+        """The file that a comparison is about."""
+        return cls(comparison.file_type, comparison.day, comparison.file_name)
+
+    def part_key(self, number: int, name: str) -> str:
+        """Where an object of a comparison is kept, by the comparison's number."""
+        return f"{self._results}/{number}/{name}"
 
 
 class ReconBucket:
@@ -91,12 +91,30 @@ class ReconBucket:
             raise
         return True
 
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self._name
+
     def read(self, file: FileId) -> Iterator[bytes]:
         """The file's bytes, in pieces."""
-        body = self._s3.get_object(Bucket=self._name, Key=file.key)["Body"]
-        with body:
-            while piece := body.read(_READ_BYTES):
-                yield piece
+        return self.open(file)[1]
+
+    def open(self, file: FileId) -> tuple[str, Iterator[bytes]]:
+        """The file's ETag, and its bytes in pieces."""
+        answer = self._s3.get_object(Bucket=self._name, Key=file.key)
+        return answer["ETag"], _pieces(answer["Body"])
+
+    def read_range(self, file: FileId, etag: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end` of the file that has this ETag, in pieces.
+
+        Raises botocore's error with the code PreconditionFailed where the file has another one by now.
+        """
+        if start == end:
+            return iter(())
+        span = f"bytes={start}-{end - 1}"
+        answer = self._s3.get_object(Bucket=self._name, Key=file.key, Range=span, IfMatch=etag)
+        return _pieces(answer["Body"])
 
     def measure(self, file: FileId) -> tuple[str, int]:
         """The SHA-256 (hexadecimal) and the size in bytes of a stored file, read whole in bounded memory."""
@@ -110,16 +128,10 @@ class ReconBucket:
         """Begin to write a file of at most `largest` bytes."""
         return FileWriter(self._s3, self._name, file.key, max(_LEAST_PART_BYTES, -(-largest // _MOST_PARTS)))
 
-    def put_result(self, file: FileId, shard: str, result: dict[str, Any]) -> bool:
-        """Keep what a shard's comparison found; False when another run has, and nothing was written."""
+    def put_once(self, file: FileId, number: int, name: str, found: Any) -> bool:
+        """Keep an object of a comparison as JSON; False when there is one, and nothing was written."""
         try:
-            self._s3.put_object(
-                Bucket=self._name,
-                Key=file.shard_key(shard),
-                Body=json.dumps(result, separators=(",", ":")).encode(),
-                ContentType="application/json",
-                IfNoneMatch="*",
-            )
+            self._put(file.part_key(number, name), found, IfNoneMatch="*")
         except ClientError as error:
             # Not 409, another writer at this very moment: it may fail yet.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
@@ -127,9 +139,24 @@ class ReconBucket:
             raise
         return True
 
-    def result(self, file: FileId, shard: str) -> dict[str, Any] | None:
-        """What a shard's comparison found, or None when it has not been made."""
-        return self._json(file.shard_key(shard))
+    def put_part(self, file: FileId, number: int, name: str, found: Any) -> str:
+        """Keep an object of a comparison as JSON, in the place of what was there; returns its key."""
+        key = file.part_key(number, name)
+        self._put(key, found)
+        return key
+
+    def part(self, file: FileId, number: int, name: str) -> Any:
+        """An object of a comparison, or None where there is none."""
+        return self._json(file.part_key(number, name))
+
+    def _put(self, key: str, found: Any, **condition: Any) -> None:
+        self._s3.put_object(
+            Bucket=self._name,
+            Key=key,
+            Body=json.dumps(found, separators=(",", ":")).encode(),
+            ContentType="application/json",
+            **condition,
+        )
 
     def put_report(self, file: FileId, report: IO[bytes]) -> None:
         """Write the report anew, from an open file, in bounded memory."""
@@ -137,16 +164,22 @@ class ReconBucket:
 
     def report(self, file: FileId) -> dict[str, Any] | None:
         """The report as it was last written."""
-        return self._json(file.report_key)
+        found: dict[str, Any] | None = self._json(file.report_key)
+        return found
 
-    def _json(self, key: str) -> dict[str, Any] | None:
+    def _json(self, key: str) -> Any:
         try:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
         except self._s3.exceptions.NoSuchKey:
             return None
         with answer["Body"] as body:
-            found: dict[str, Any] = json.loads(body.read())
-        return found
+            return json.loads(body.read())
+
+
+def _pieces(body: IO[bytes]) -> Iterator[bytes]:
+    with body:
+        while piece := body.read(_READ_BYTES):
+            yield piece
 
 
 class AlreadyStoredError(ReconError):

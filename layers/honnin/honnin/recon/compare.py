@@ -1,103 +1,105 @@
-"""Compares a recon file with the webhooks received: whoever is in the file without a webhook goes on the events queue.
+"""Compares one range of a recon file: who is read again, and whose webhook never came.
 
-The file is first partitioned on the disk by the sixteen shards of the ledger, so that memory holds a sixteenth of it;
-then each shard of the ledger is read once, whole. The result of a shard is stored before its events are sent. If a run
-is killed, the next one reads that result, sends the same events again (each takes effect once), and goes on with the
-first shard that is not done.
+Whoever the file names is read again, unless the call that answers this file's question began after its notification
+was received. What was received decides about nobody: it only tells the queue, and is counted.
+
+The order makes a killed run harmless. Who is to be read again is written once, then the events are sent, then the
+range is marked as done; a range without that mark sends the same events again, and each takes effect once.
 """
 
-import hashlib
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
-from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory, gettempdir
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import batched, chain
 from typing import Any
 
 from honnin import times
-from honnin.errors import InvalidReconFileError, ReconError
 from honnin.event import Provider
-from honnin.observability import count, logger
 from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
+from honnin.paypay_products import product_for
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
+from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.plan import Range
 from honnin.recon.repair import Repairs
-from honnin.recon.rows import LONGEST_ID, BadRow, Rows
-from honnin.store import ERASED_ID, SHARDS, ReconFile, Store, UserStatus, ledger_shard
-from honnin.times import utc_text
-from honnin.worker import NotEnoughTimeError
+from honnin.recon.rows import BadRow, Rows
+from honnin.store import Comparison, Link, ReconFile, Store, UserStatus
 
-# A shard is not begun with less time than this.
-_MIN_LEFT_MS = 60_000
-
-# After so many events of a shard, the progress of the sending is stored.
-_SENT_AT_ONCE = 5_000
+# Keys in one call of DynamoDB, and calls at once.
+_USERS_AT_ONCE = 100
+_THREADS = 8
 
 _SAMPLE = 20
 
-_DIRECTORY = "recon-dealt-"
 
-# Which calls answer what a kind of file tells of. A risk is told by the KYC Passport reads only.
-_ANSWERED_BY = {
-    "kyc": KYC_CALLS,
-    "risk": frozenset({Call.KYC_PASSPORT, Call.KYC_PASSPORT_QR}),
-    "account_status": frozenset({Call.AUTHORIZATION}),
-}
+class Decision(StrEnum):
+    """What becomes of a row; the values are names of the report's counts."""
 
-
-class ResultGoneError(ReconError):
-    """What an earlier run stored of a shard is no longer there; the next run compares it again."""
-
-    retryable = True
+    UP_TO_DATE = "upToDate"
+    REPAIR = "repair"
+    REREAD = "reRead"
+    LEFT_OUT = "leftOut"
+    NOT_LINKED = "notLinkedHere"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True)
-class ShardResult:
-    """What the comparison with one shard of the ledger found. `missed`, `recheck` and `extra_sample` hold ids."""
+class Question:
+    """What a file asks of each user: its kind, its JST day, and when its notification was received (UTC)."""
 
-    rows: int
-    matched: int
-    extra: int
-    extra_first_hour: int
-    duplicates: int
-    unknown_users: int
-    erased_users: int = 0
-    missed: list[str] = field(default_factory=list, repr=False)
-    recheck: list[str] = field(default_factory=list, repr=False)
-    extra_sample: list[str] = field(default_factory=list, repr=False)
+    kind: str
+    day: str
+    notified_at: str
 
-    def counts(self) -> dict[str, int]:
-        """The figures of the report."""
-        return {
-            "rows": self.rows,
-            "matched": self.matched,
-            "missed": len(self.missed),
-            "extra": self.extra,
-            "extraFirstHour": self.extra_first_hour,
-            "duplicates": self.duplicates,
-            "unknownUsers": self.unknown_users,
-            "erasedUsers": self.erased_users,
-            "rechecked": len(self.recheck),
-        }
+    @classmethod
+    def of(cls, file: ReconFile) -> "Question":
+        """The question of a stored file."""
+        return cls(FILE_TYPES[file.file_type].kind, file.day, file.notified_at or file.stored_at or "")
+
+    def is_answered(self, status: UserStatus, link: Link) -> bool:
+        """Whether a call that answers it began after the notification was received."""
+        answers = restored(status.answers, status.user_authorization_id)
+        read_at = last_read(answers, self._calls(link))
+        return read_at is not None and read_at > self.notified_at
+
+    def is_received(self, status: UserStatus) -> bool:
+        """Whether a webhook of this kind was received since the day began."""
+        day_began = times.utc_text(datetime.fromisoformat(self.day).replace(tzinfo=times.JST))
+        return (status.received or {}).get(self.kind, "") >= day_began
+
+    def _calls(self, link: Link) -> Iterable[Call]:
+        if self.kind == "kyc":
+            return KYC_CALLS
+        if self.kind == "account_status":
+            return (Call.AUTHORIZATION,)
+        # The very read that an event of this kind makes of the user.
+        product = product_for(link.scopes, has_code=bool(link.code_id and link.code_verifier), passport_only=True)
+        return (Call(product),) if product else ()
 
 
 @dataclass(frozen=True)
-class Dealt:
-    """A file partitioned by shard, and the counts of its rows."""
+class Found:
+    """What was found in a range. `repairs`, `rereads` and `unlinked` are ids; the counts are those of the report."""
 
-    directory: Path
-    sha256: str
-    size: int
-    bad: int
-    bad_sample: list[BadRow]
+    counts: Mapping[str, int]
+    repairs: Sequence[str] = field(default=(), repr=False)
+    rereads: Sequence[str] = field(default=(), repr=False)
+    unlinked: Sequence[str] = field(default=(), repr=False)
+    malformed: Sequence[Mapping[str, Any]] = ()
 
 
-class Comparison:
-    """Compares one file. `recheck_all` also reads users again whose webhook was received (parameter ReconRecheck)."""
+class RangeComparison:
+    """Compares ranges.
+
+    Parameters
+    ----------
+    recheck_all
+        Whether users are read again, too, whose webhook was received (parameter ReconRecheck).
+    now
+        Gives aware UTC moments.
+    """
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class Comparison:
         bucket: ReconBucket,
         repairs: Repairs,
         now: Callable[[], datetime],
-        recheck_all: bool = False,
+        recheck_all: bool = True,
     ) -> None:
         self._store = store
         self._bucket = bucket
@@ -114,227 +116,114 @@ class Comparison:
         self._now = now
         self._recheck_all = recheck_all
 
-    def run(self, file: ReconFile, left_ms: Callable[[], int]) -> ReconFile:
-        """Compare the file, or what earlier runs left of it, and put its missed users on the queue.
+    def run(self, comparison: Comparison, part: Range, etag: str) -> None:
+        """Compare a range of the file that has this ETag, and queue whoever is to be read again."""
+        file, number = FileId.compared(comparison), comparison.number
+        if self._bucket.part(file, number, done_name(part)) is not None:
+            return
+        found = self._found(comparison, part, etag)
+        now = self._now()
+        self._repairs.repair(comparison, found.repairs, now)
+        self._repairs.reread(comparison, [*found.rereads, *found.unlinked], now)
+        counted = {"counts": found.counts, "malformed": found.malformed}
+        self._bucket.put_part(file, number, done_name(part), counted)
 
-        Returns the file as it now is in the table: COMPARED, with its counts.
+    def _found(self, comparison: Comparison, part: Range, etag: str) -> Found:
+        """What was found in the range: by this run, or by one that was killed after it had written that down."""
+        file, number, name = FileId.compared(comparison), comparison.number, result_name(part)
+        known = self._bucket.part(file, number, name)
+        if known is None:
+            recorded = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
+            question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
+            pieces = self._bucket.read_range(file, etag, part.start, part.end)
+            found = self.examine(question, recorded, pieces, begins=part.start == 0, lines_before=part.lines_before)
+            if self._bucket.put_once(file, number, name, asdict(found)):
+                return found
+            # Another run has written it meanwhile, and that is the one that stays.
+            known = self._bucket.part(file, number, name)
+        return Found(**known)
 
-        Raises
-        ------
-        InvalidReconFileError
-            The file is invalid. Nothing was queued.
-        NotEnoughTimeError
-            Some shards are done; run it again.
-        """
-        check_name(file)
-        begun = self._now()
-        _clear_away()
-        with TemporaryDirectory(prefix=f"{_DIRECTORY}{os.getpid()}-") as directory:
-            dealt = deal(self._bucket.read(FileId.of(file)), Path(directory))
-            for shard in SHARDS:
-                if shard not in file.shards_done:
-                    if left_ms() < _MIN_LEFT_MS:
-                        raise NotEnoughTimeError(f"{file.name}: the rest of its shards comes in the next run")
-                    self._shard(file, shard, dealt, left_ms)
-        return self._end(file, dealt, begun)
+    def examine(
+        self,
+        question: Question,
+        file: ReconFile | None,
+        pieces: Iterable[bytes],
+        *,
+        begins: bool = True,
+        lines_before: int = 0,
+    ) -> Found:
+        """Decide about every row of a text. Reads the table, and writes nothing."""
+        rows = Rows(pieces, begins=begins)
+        ids = [each.decode() for some in rows for each in some]
+        unique = list(dict.fromkeys(ids))
+        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad)
+        found: dict[Decision, list[str]] = {each: [] for each in Decision}
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare") as threads:
+            decided = threads.map(lambda some: list(self._decide(question, some)), _batches(unique))
+            for user_authorization_id, decision, is_received in chain.from_iterable(decided):
+                found[decision].append(user_authorization_id)
+                counts["webhookNeverReceived"] += not is_received
+        counts.update({str(each): len(some) for each, some in found.items() if each is not Decision.REPAIR})
+        counts[str(Decision.REREAD)] += len(found[Decision.REPAIR])
+        return Found(
+            dict(counts),
+            repairs=found[Decision.REPAIR],
+            rereads=found[Decision.REREAD],
+            unlinked=found[Decision.NOT_LINKED] if _may_be_ours(file) else (),
+            malformed=[asdict(_moved(each, lines_before)) for each in rows.sample[:_SAMPLE]],
+        )
 
-    def _shard(self, file: ReconFile, shard: str, dealt: Dealt, left_ms: Callable[[], int]) -> None:
-        result = self.stored_result(file, shard)
-        if result is None:
-            result = compare_shard(self._store, file, shard, dealt, recheck_all=self._recheck_all)
-            if not self._bucket.put_result(FileId.of(file), shard, asdict(result)):
-                # Another run stored its result first and sends its events: that result is the one to keep.
-                result = self.stored_result(file, shard) or result
-        self._send(file, shard, [*result.missed, *result.recheck], left_ms)
-        self._store.recon.shard_done(file, shard)
-
-    def _send(self, file: ReconFile, shard: str, ids: list[str], left_ms: Callable[[], int]) -> None:
-        """Queue a shard's events, going on where an earlier run stopped: there may be a whole day of them."""
-        for start in range(file.sent.get(shard, 0), len(ids), _SENT_AT_ONCE):
-            if start and left_ms() < _MIN_LEFT_MS:
-                raise NotEnoughTimeError(f"{file.name}: the rest of its events goes out in the next run")
-            self._repairs.send(file, ids[start : start + _SENT_AT_ONCE], self._now())
-            if start + _SENT_AT_ONCE < len(ids):
-                self._store.recon.shard_sent(file, shard, start + _SENT_AT_ONCE)
-
-    def stored_result(self, file: ReconFile, shard: str) -> ShardResult | None:
-        """What an earlier run found in a shard."""
-        found = self._bucket.result(FileId.of(file), shard)
-        return ShardResult(**found) if found else None
-
-    def _end(self, file: ReconFile, dealt: Dealt, begun: datetime) -> ReconFile:
-        counts: Counter[str] = Counter(badRows=dealt.bad)
-        missed: list[str] = []
-        extra: list[str] = []
-        for shard in SHARDS:
-            found = self.stored_result(file, shard)
-            if found is None:
-                raise ResultGoneError(f"{file.name}: the result of shard {shard} is gone")
-            counts.update(found.counts())
-            missed += found.missed[:_SAMPLE]
-            extra += found.extra_sample
-        facts: dict[str, Any] = {
-            "counts": dict(counts),
-            "compared_at": utc_text(self._now()),
-            "compare_ms": int((self._now() - begun).total_seconds() * 1000),
-            "sha256": dealt.sha256,
-            "size": dealt.size,
-            "bad_sample": [asdict(each) for each in dealt.bad_sample],
+    def _decide(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[str, Decision, bool]]:
+        """About each id: what becomes of it, and whether its webhook was received. Unknown ones count as received."""
+        links = self._store.links.of(ids)
+        statuses = self._store.users.statuses_of([each.user_id for each in links.values()], Provider.PAYPAY)
+        present = {
+            each: (links[each], statuses[links[each].user_id])
+            for each in links
+            # Who has linked anew since has another authorization, and a file that names that.
+            if links[each].user_id in statuses and statuses[links[each].user_id].user_authorization_id == each
         }
-        extra = extra[:_SAMPLE]
-        erased: set[str] | None = None
-        # A user may have been erased after the comparison. The marks of erased users are read before and after the
-        # write: an erasure that finds no samples to blank has set its marks before this write.
-        while erased != (marked := self._store.erasure.erased([*missed, *extra])):
-            erased = marked
-            facts["missed_sample"] = [ERASED_ID if each in erased else each for each in missed]
-            facts["extra_sample"] = [ERASED_ID if each in erased else each for each in extra]
-            self._store.recon.end_comparison(file, "COMPARED", facts)
-        logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
-        kind = FILE_TYPES[file.file_type].kind
-        count("ReconCompared", kind=kind)
-        if counts["missed"]:
-            count("ReconMissed", counts["missed"], kind=kind)
-        compared = self._store.recon.file(file.file_type, file.day, file.name)
-        return compared or file
+        absent = [each for each in ids if each not in present]
+        erased = self._store.erasure.erased(absent) if absent else set()
+        for each in absent:
+            yield each, Decision.ERASED if each in erased else Decision.NOT_LINKED, True
+        for each, (link, status) in present.items():
+            is_received = question.is_received(status)
+            yield each, self._of_linked(question, link, status, is_received=is_received), is_received
+
+    def _of_linked(self, question: Question, link: Link, status: UserStatus, *, is_received: bool) -> Decision:
+        if question.is_answered(status, link):
+            return Decision.UP_TO_DATE
+        if not is_received:
+            return Decision.REPAIR
+        return Decision.REREAD if self._recheck_all else Decision.LEFT_OUT
 
 
-def _clear_away() -> None:
-    """Delete the directories of runs that were killed: the disk of an execution environment outlives a run."""
-    for left in Path(gettempdir()).glob(f"{_DIRECTORY}*"):
-        owner = left.name.removeprefix(_DIRECTORY).partition("-")[0]
-        # Process ids are used again. A directory under our own id is stale too: this run has made none yet.
-        if owner == str(os.getpid()) or not Path(f"/proc/{owner}").exists():
-            rmtree(left, ignore_errors=True)
+def result_name(part: Range) -> str:
+    """The object of who is to be read again; written once."""
+    return f"{part.name}.json"
 
 
-def check_name(file: ReconFile) -> None:
-    """Raise `InvalidReconFileError` when the name says another type or day than the notification.
+def done_name(part: Range) -> str:
+    """The object that says that all events of a range are on a queue."""
+    return f"{part.name}.done"
 
-    The day of the notification is that of `requestedAt`; since PayPay can send a file again, it may be older than that.
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return batched(ids, _USERS_AT_ONCE, strict=False)
+
+
+def _named(comparison: Comparison) -> tuple[str, str, str]:
+    return comparison.file_type, comparison.day, comparison.file_name
+
+
+def _moved(bad: BadRow, lines: int) -> BadRow:
+    return replace(bad, line=bad.line + lines)
+
+
+def _may_be_ours(file: ReconFile | None) -> bool:
+    """Whether PayPay is asked whose those are that are linked to nobody here: a redirect may have been lost.
+
+    Not in a file about which there is a warning: it may be another owner's, with millions of users who are not ours.
     """
-    says = read_name(file.revision_of or file.name)
-    if says is None:
-        return
-    if says.file_type != file.file_type:
-        raise InvalidReconFileError(f"its name says {says.file_type}")
-    first, last = date.fromisoformat(says.first_day), date.fromisoformat(says.last_day)
-    # Not published: whether <to> is the day itself or the midnight that ends it.
-    if first.isoformat() != file.day or not timedelta(0) <= last - first <= timedelta(days=1):
-        raise InvalidReconFileError(f"its name says the days {first} to {last}")
-    if file.requested_at:
-        requested = date.fromisoformat(times.jst_day(datetime.fromisoformat(file.requested_at)))
-        if not timedelta(0) <= requested - first <= SENT_AGAIN_FOR:
-            raise InvalidReconFileError(f"its name says {first}, and it was announced on {requested} (JST)")
-
-
-def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
-    """Check every row and partition the ids into one file per shard of the ledger.
-
-    Raises
-    ------
-    InvalidReconFileError
-        Not text, or more than 1 % of the rows are bad.
-    """
-    digest = hashlib.sha256()
-    size = 0
-
-    def measured() -> Iterator[bytes]:
-        nonlocal size
-        for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            yield chunk
-
-    rows = Rows(measured())
-    with ExitStack() as opened:
-        piles = {shard: opened.enter_context((directory / shard).open("wb")) for shard in SHARDS}
-        for ids in rows:
-            sorted_out: dict[str, list[bytes]] = {shard: [] for shard in SHARDS}
-            for each in ids:
-                sorted_out[ledger_shard(each)].append(each)
-            for shard, pile in piles.items():
-                if sorted_out[shard]:
-                    pile.write(b"\n".join(sorted_out[shard]) + b"\n")
-    rows.check()
-    return Dealt(directory, digest.hexdigest(), size, rows.bad, rows.sample)
-
-
-def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, recheck_all: bool = False) -> ShardResult:
-    """Compare one shard of a partitioned file with the ledger. Reads the ledger's shard once, and writes nothing."""
-    kind = FILE_TYPES[file.file_type].kind
-    listed, rows = _listed(dealt.directory / shard)
-    missed = set(listed)
-    matched = extra = 0
-    extras: list[str] = []
-    first_hour = _heard_late(store, kind, _day_before(file.day), shard)
-    in_first_hour = 0
-    for page in store.ledger.received(kind, file.day, shard):
-        for each in page:
-            if each in listed:
-                matched += each in missed
-                missed.discard(each)
-            else:
-                extra += 1
-                in_first_hour += each in first_hour
-                if len(extras) < _SAMPLE:
-                    extras.append(each)
-    # Received within the hour after midnight: counts for this day if the file names the user, and never as an extra.
-    late = _heard_late(store, kind, file.day, shard) & missed
-    matched += len(late)
-    missed -= late
-    # An erased user is not read again because of a file.
-    erased = store.erasure.erased(sorted(missed))
-    names = sorted(missed - erased)
-    known = store.links.users(names)
-    return ShardResult(
-        rows=rows,
-        matched=matched,
-        extra=extra,
-        extra_first_hour=in_first_hour,
-        duplicates=rows - len(listed),
-        unknown_users=len(names) - len(known),
-        erased_users=len(erased),
-        missed=names,
-        recheck=_read_before(store, sorted(listed - missed), kind, _end_of(file.day)) if recheck_all else [],
-        extra_sample=extras,
-    )
-
-
-def _listed(pile: Path) -> tuple[set[str], int]:
-    ids: set[str] = set()
-    rows = 0
-    with pile.open(encoding="ascii") as lines:
-        while batch := lines.readlines(LONGEST_ID * 1024):
-            rows += len(batch)
-            ids.update(map(str.rstrip, batch))
-    return ids, rows
-
-
-def _heard_late(store: Store, kind: str, day: str, shard: str) -> set[str]:
-    return {each for page in store.ledger.received(kind, day, f"late-{shard}") for each in page}
-
-
-def _read_before(store: Store, ids: list[str], kind: str, moment: str) -> list[str]:
-    """Those of whom the file's kind of fact was last read before a moment (UTC).
-
-    One webhook may stand for two changes, and a reading of another kind does not show the second.
-    """
-    users = store.links.users(ids)
-    statuses = store.users.statuses_of(list(users.values()), Provider.PAYPAY)
-    read_at = {user: _last_read(status, kind) for user, status in statuses.items()}
-    return [each for each, user in users.items() if user in read_at and read_at[user] < moment]
-
-
-def _last_read(status: UserStatus, kind: str) -> str:
-    answers = restored(status.answers, status.user_authorization_id)
-    return last_read(answers, _ANSWERED_BY[kind]) or ""
-
-
-def _day_before(day: str) -> str:
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-
-
-def _end_of(day: str) -> str:
-    midnight = datetime.fromisoformat(day).replace(tzinfo=times.JST) + timedelta(days=1)
-    return utc_text(midnight)
+    return file is not None and not file.warnings

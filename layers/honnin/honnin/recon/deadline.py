@@ -13,13 +13,13 @@ from honnin import times
 from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import ResendAlarm
-from honnin.store import SHARDS, ReconFile, Store
+from honnin.store import ReconFile, Store
 from honnin.times import utc_text
 
 _NEVER_ANNOUNCED = "never announced"
 _REASONS = {
     "ANNOUNCED": "announced, but not fetched yet",
-    "STORED": "stored, but not compared yet: look at the compare queue and its dead letters",
+    "STORED": "stored, but not compared yet: look at the executions of ReconComparison",
     "REFUSED": "refused",
     "EXPIRED": "not fetched in time",
     "TOO_LARGE": "too large",
@@ -103,4 +103,4 @@ class DeadlineCheck:
 
     def _heard_anybody(self, file_type: str, day: str) -> bool:
         kind = FILE_TYPES[file_type].kind
-        return any(page for shard in SHARDS for page in self.store.ledger.received(kind, day, shard))
+        return self.store.received.of(kind, day) is not None

@@ -1,44 +1,65 @@
-"""Repairing what a webhook failed to tell: each missed user becomes an event, on the queue that live events take."""
+"""Having users read again whom a recon file names: each becomes an event, on the queue that its urgency says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING
 
 from honnin import aws, event_queue
-from honnin.event import Event, Provider, repair_id
+from honnin.event import Event, Provider, recon_event_id
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import ReconFile
+from honnin.store import Comparison
 from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+# Calls of SQS at once, and how many events each thread takes at a time.
+_THREADS = 8
+_AT_ONCE = 500
 
-def event_id(file: ReconFile, user_authorization_id: str) -> str:
-    """The id of a repair. It names file type, day and user, so that it takes effect once, however often it is sent."""
-    return repair_id(file.file_type, file.day, user_authorization_id)
+
+def event_id(comparison: Comparison, user_authorization_id: str) -> str:
+    """The id of the event that a comparison sends about a user: it takes effect once, however often it is sent."""
+    number = comparison.number
+    return recon_event_id(comparison.file_type, comparison.day, user_authorization_id, number)
 
 
 class Repairs:
-    """Puts repairs on the events queue."""
+    """Puts users to be read again on the queues: those whose webhook never came before those that can wait."""
 
-    def __init__(self, queue_url: str, client: "SQSClient | None" = None) -> None:
-        self._queue_url = queue_url
+    def __init__(self, *, repair_queue_url: str, reread_queue_url: str, client: "SQSClient | None" = None) -> None:
+        self._repair_queue_url = repair_queue_url
+        self._reread_queue_url = reread_queue_url
         self._given = client
 
-    def send(self, file: ReconFile, user_authorization_ids: Iterable[str], now: datetime) -> None:
-        """Queue one event for each id. Raises `event_queue.NotQueuedError` when one was not taken."""
-        events = (_event(file, each, now) for each in user_authorization_ids)
-        event_queue.send_all(self._queue_url, events, self._given or aws.sqs())
+    def repair(self, comparison: Comparison, user_authorization_ids: Sequence[str], now: datetime) -> None:
+        """Queue users whose webhook never came. Raises `event_queue.NotQueuedError` when one was not taken."""
+        self._send(self._repair_queue_url, comparison, user_authorization_ids, now)
+
+    def reread(self, comparison: Comparison, user_authorization_ids: Sequence[str], now: datetime) -> None:
+        """Queue users who can wait. Raises as `repair`."""
+        self._send(self._reread_queue_url, comparison, user_authorization_ids, now)
+
+    def _send(self, queue_url: str, comparison: Comparison, ids: Iterable[str], now: datetime) -> None:
+        client = self._given or aws.sqs()
+
+        def send(some: Sequence[str]) -> None:
+            event_queue.send_all(queue_url, (_event(comparison, each, now) for each in some), client)
+
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="send") as threads:
+            for _ in threads.map(send, batched(ids, _AT_ONCE, strict=False)):
+                pass
 
 
-def _event(file: ReconFile, user_authorization_id: str, now: datetime) -> Event:
+def _event(comparison: Comparison, user_authorization_id: str, now: datetime) -> Event:
     return Event(
-        event_id=event_id(file, user_authorization_id),
+        event_id=event_id(comparison, user_authorization_id),
         provider=Provider.PAYPAY,
-        kind=FILE_TYPES[file.file_type].kind,
+        kind=FILE_TYPES[comparison.file_type].kind,
         cause="recon",
         subject=user_authorization_id,
         received_at=utc_text(now),
-        detail={"file": file.name, "day": file.day},
+        detail={"file": comparison.file_name, "day": comparison.day},
     )

@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 from honnin.errors import InvalidFieldError, NotFoundError
 from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.problem_codes import ProblemCode
-from honnin.recon import report
+from honnin.recon import outcomes, report
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import ReconFile, Store
 
@@ -23,37 +23,41 @@ _REPORT: JsonDict = {
             "revisionOf": None,
             "state": "COMPARED",
             "reason": None,
+            "warnings": [],
             "requestedAt": "2026-03-31T18:00:00.000Z",
             "deadline": "2026-03-31T20:00:00.000Z",
             "storedAt": "2026-03-31T18:04:10.000Z",
             "comparedAt": "2026-03-31T18:04:12.000Z",
-            "compareMs": 310,
+            "completedAt": "2026-03-31T18:09:14.000Z",
+            "comparison": 1,
             "sha256": "8d7c4e4e1c0f2d1b5a6978e0f3c2b1a0d9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4",
             "bytes": 135,
             "counts": {
                 "rows": 3,
-                "matched": 2,
-                "missed": 1,
-                "extra": 0,
-                "extraFirstHour": 0,
                 "duplicates": 0,
-                "unknownUsers": 0,
-                "erasedUsers": 0,
-                "rechecked": 0,
-                "badRows": 0,
+                "upToDate": 1,
+                "reRead": 2,
+                "leftOut": 0,
+                "changed": 1,
+                "notRead": 0,
+                "webhookNeverReceived": 1,
+                "notLinkedHere": 0,
+                "erased": 0,
+                "malformed": 0,
+                "warnings": 0,
             },
-            "badRows": [],
-            "missed": [
+            "malformedRows": [],
+            "changed": [
                 {
                     "userAuthorizationId": "a85fe9e9-b4c9-45cf-a392-834c57d83af7",
                     "userId": "user-0001",
-                    "outcome": "kyc_read",
                     "from": "VERIFIED",
                     "to": "RISK_FLAGGED",
                     "appliedAt": "2026-03-31T18:04:15.000Z",
                 }
             ],
-            "repairs": {"applied": 1, "changed": 1, "waiting": 0},
+            "repairsOpen": 0,
+            "doneAt": None,
             "reportKey": "reports/kyc_passport_risk_sync_recon/2026/03/31/"
             "kyc_passport_risk_a_exampleClient_20260331_20260331.csv/report.json",
         }
@@ -62,54 +66,51 @@ _REPORT: JsonDict = {
 
 
 class ReconCounts(AnswerModel):
-    """What a comparison found.
+    """What a comparison found, and what came of it.
 
-    `missed`: in the file, no webhook received; they are read again. `extra`: a webhook was received, not in the file;
-    `extraFirstHour` of these came so soon after midnight that they may belong to the day before. `rechecked`: a webhook
-    was received, and they are read again all the same (ReconRecheck=all). `erasedUsers` were erased and are left alone.
+    Of the file's `rows`, each user counts once: `upToDate` (read since the file's notification), `reRead` (read again
+    because of this file), `leftOut` (a webhook was received, and ReconRecheck=missed), `notLinkedHere`, `erased`.
+    `duplicates` are further rows of the same users, `malformed` rows that are no ids. Of those who are read again,
+    `changed` had another status than before and `notRead` could not be read. `webhookNeverReceived`: of all linked
+    users, those about whom no webhook came since the day began.
     """
 
     rows: int
-    matched: int
-    missed: int
-    extra: int
-    extra_first_hour: int
-    duplicates: int
-    unknown_users: int
-    erased_users: int
-    rechecked: int
-    bad_rows: int
+    duplicates: int = 0
+    up_to_date: int = 0
+    re_read: int = 0
+    left_out: int = 0
+    changed: int = 0
+    not_read: int = 0
+    webhook_never_received: int = 0
+    not_linked_here: int = 0
+    erased: int = 0
+    malformed: int = 0
+    warnings: int = 0
 
 
-class BadRowView(AnswerModel):
+class MalformedRowView(AnswerModel):
     """A row that is no id: its line in the file, from 1, and why."""
 
     line: int
     reason: str
 
 
-class RepairsView(AnswerModel):
-    """What the repairs of the missed users have led to: `applied`, of these `changed` a status, still `waiting`."""
-
-    applied: int
-    changed: int
-    waiting: int
-
-
-class MissedView(AnswerModel):
-    """A user whose webhook never came. `outcome` is `waiting`, or what the repair did (`kyc_read`, …)."""
+class ChangedView(AnswerModel):
+    """A user whose status the comparison has changed."""
 
     user_authorization_id: str
     user_id: str | None
-    outcome: str
     from_status: str | None = Field(alias="from")
     to_status: str | None = Field(alias="to")
     applied_at: UtcTime | None
 
 
 class ReconFileView(AnswerModel):
-    """One recon file. `counts` is null until it was compared. `missed` shows up to 20 users of each of the ledger's 16
-    shards; all of them are in the bucket's object `reportKey`. Times are UTC, `day` is JST."""
+    """One recon file. `counts` is null until it was compared. `changed` shows up to 20 users; all of them are in the
+    bucket's object `reportKey`. `repairsOpen` is how many still wait to be read, `doneAt` when the last one will be
+    read at the present pace, `completedAt` when nobody waited any more. `comparison` is the number of the newest
+    comparison of that type and day. Times are UTC, `day` is JST."""
 
     file_type: str
     day: str
@@ -117,17 +118,20 @@ class ReconFileView(AnswerModel):
     revision_of: str | None
     state: str
     reason: str | None
+    warnings: list[str]
     requested_at: UtcTime | None
     deadline: UtcTime | None
     stored_at: UtcTime | None
     compared_at: UtcTime | None
-    compare_ms: int | None
+    completed_at: UtcTime | None
+    comparison: int | None
     sha256: str | None
     size: int | None = Field(alias="bytes")
     counts: ReconCounts | None
-    bad_rows: list[BadRowView]
-    missed: list[MissedView]
-    repairs: RepairsView
+    malformed_rows: list[MalformedRowView]
+    changed: list[ChangedView]
+    repairs_open: int | None
+    done_at: UtcTime | None
     report_key: str | None
 
 
@@ -141,7 +145,7 @@ class ReconReportView(AnswerModel):
 
 
 def recon_report(store: Store, day: str) -> ReconReportView:
-    """What is known of the recon files of a JST day (`yyyy-mm-dd`), with what the repairs have led to by now.
+    """What is known of the recon files of a JST day (`yyyy-mm-dd`), with what its comparison has led to by now.
 
     Raises
     ------
@@ -164,10 +168,5 @@ def recon_report(store: Store, day: str) -> ReconReportView:
 
 
 def _recon_file(store: Store, file: ReconFile) -> ReconFileView:
-    missed = list(report.outcomes(store, file, file.missed_sample))
-    # Of all missed users: counted now where all are shown, else as the report last counted them.
-    all_shown = len(missed) == file.counts.get("missed", 0)
-    repairs = report.tally(missed) if all_shown or not file.repairs else file.repairs
-    return ReconFileView.model_validate(
-        report.facts(file) | {"missed": missed, "repairs": repairs, "reportKey": report.key(file)}
-    )
+    shown = {"changed": list(outcomes.shown(store, file)), "reportKey": report.key(file)}
+    return ReconFileView.model_validate(report.facts(file) | shown)

@@ -44,7 +44,9 @@ class Rows:
     Parameters
     ----------
     chunks
-        The file's bytes in pieces of any size.
+        The file's bytes in pieces of any size: of the whole file, or of a range that begins and ends with a line.
+    begins
+        Whether these are the file's first bytes: only there may be a header.
 
     Raises
     ------
@@ -52,8 +54,9 @@ class Rows:
         While iterating: the file is not UTF-8 text.
     """
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], *, begins: bool = True) -> None:
         self._chunks = chunks
+        self._begins = begins
         self._line = 0
         # A run of blank lines that may be the end: the first one's line, and how many.
         self._blank_from = 0
@@ -64,7 +67,7 @@ class Rows:
 
     def __iter__(self) -> Iterator[list[bytes]]:
         for block in _whole_lines(self._chunks):
-            rest = block if self._line else self._without_header(block)
+            rest = block if self._line or not self._begins else self._without_header(block)
             ids = _all_plain(rest) if rest and not self._blank else None
             if ids is None:
                 ids = list(self._one_by_one(rest))

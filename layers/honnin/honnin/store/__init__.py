@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.comparisons import Comparison, Comparisons
 from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
-from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
@@ -30,24 +31,23 @@ if TYPE_CHECKING:
 __all__ = [
     "ERASED_ID",
     "EVENT_KEPT",
-    "LEDGERS",
     "POLL",
-    "SHARDS",
+    "RECON_KINDS",
     "UNLINKED",
     "AlreadyAppliedError",
     "Announcement",
     "Certificate",
+    "Comparison",
     "Dropped",
     "Effect",
     "EventRecord",
     "Footprint",
     "Former",
-    "Heard",
-    "LedgerLine",
     "Link",
     "LinkSession",
     "LinkTakenError",
     "PassportQr",
+    "ReceivedDay",
     "ReconFile",
     "SessionUse",
     "SessionUsedError",
@@ -57,7 +57,6 @@ __all__ = [
     "Unattached",
     "UserStatus",
     "authorization_hash",
-    "ledger_shard",
     "verified_reason",
 ]
 
@@ -80,7 +79,8 @@ class Store:
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)
         self.events = Events(self.table, verified_needs)
-        self.ledger = Ledger(self.table)
+        self.received = Received(self.table)
+        self.comparisons = Comparisons(self.table)
         self.recon = Recon(self.table)
         self.erasure = Erasures(self.table)
 

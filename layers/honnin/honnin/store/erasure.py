@@ -34,10 +34,10 @@ from honnin.store.keys import (
     erasing_key,
     event_key,
     former_key,
+    named_in,
     status_key,
     submission_key,
 )
-from honnin.store.ledger import ledger_keys
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
     LIVING,
@@ -292,7 +292,6 @@ class Erasures:
     ) -> bool:
         names = [each.name for each in some]
         self._delete_those_there(event_key(event_id) for name in names for event_id in event_ids(name))
-        self._delete_those_there(key for name in names for key in ledger_keys(name, certificate.begun_at))
         if not all(self._forget_samples(file_type, names) for file_type in file_types):
             return False
         return all(self._forget_authorization(certificate, each) for each in some)
@@ -443,8 +442,6 @@ def _certificate(item: Item) -> Certificate:
 
 
 def _without_names(event_id: str, names: Mapping[str, str]) -> str:
-    """An event's id without the authorization that it may end with. That may have colons of its own."""
-    parts = event_id.split(":")
-    tails = (":".join(parts[start:]) for start in range(len(parts)))
-    found = next((tail for tail in tails if tail in names), None)
-    return event_id.removesuffix(found) + names[found] if found else event_id
+    """An event's id without the authorization that stands in it. That may have colons of its own."""
+    found = next((each for each in names if each in named_in(event_id)), None)
+    return event_id.replace(f":{found}", f":{names[found]}", 1) if found else event_id

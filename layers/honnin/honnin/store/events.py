@@ -20,7 +20,6 @@ from honnin.store.keys import (
     status_key,
     submission_key,
 )
-from honnin.store.ledger import Heard, ledger_writes
 from honnin.store.links import (
     Link,
     LinkSession,
@@ -115,7 +114,6 @@ class Effect:
     links: bool = False
     link: Link | None = None
     takes_from: UserStatus | None = None
-    heard: Heard | None = None
     stale: bool = False
     evidence: Evidence | None = field(default=None, compare=False)
 
@@ -188,7 +186,7 @@ class Events:
         self._table.transact(effect.event_id, self._writes(effect, beside))
 
     def keep(self, waiting: Unattached) -> None:
-        """Record an event that waits for a link: its record, its place to wait, its line in the ledger.
+        """Record an event that waits for a link: its record, and its place to wait.
 
         Raises
         ------
@@ -206,8 +204,6 @@ class Events:
             ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
             ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),
         ]
-        if waiting.heard:
-            writes += ledger_writes(table, waiting.heard)
         table.transact(waiting.event_id, writes)
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
@@ -247,8 +243,6 @@ class Events:
             writes += _link_writes(table, effect)
         if effect.links:
             writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
-        if effect.heard:
-            writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:

@@ -66,9 +66,19 @@ def failure_key(message_id: str, kind: str) -> Item:
     return {"pk": f"FAILURE#{message_id}", "sk": kind}
 
 
-def ledger_key(ledger: str, day: str, shard: str, user_authorization_id: str) -> Item:
-    """A webhook's line in the ledger of a JST day."""
-    return {"pk": f"LEDGER#{ledger}#{day}#{shard}", "sk": user_authorization_id}
+def received_key(kind: str, day: str) -> Item:
+    """The webhooks of a kind that were received on a JST day."""
+    return {"pk": f"RECEIVED#{kind}#{day}", "sk": "RECEIVED"}
+
+
+def comparison_key(file_type: str, day: str, name: str) -> Item:
+    """The comparison of a recon file that was asked for last."""
+    return {"pk": f"COMPARISON#{file_type}", "sk": f"{day}#{name}"}
+
+
+def comparison_count_key(file_type: str, day: str) -> Item:
+    """How many comparisons there were of the files of a type and JST day."""
+    return {"pk": f"COMPARISONS#{file_type}", "sk": day}
 
 
 def recon_key(file_type: str, day: str, name: str) -> Item:
@@ -90,6 +100,16 @@ def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.
     return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
+
+
+def named_in(event_id: str) -> frozenset[str]:
+    """The texts of which one is the authorization that an event's id may name.
+
+    Recon's ids are `recon:<file type>:<day>:<authorization>:<number>`, and an authorization may have colons of its own.
+    """
+    parts = event_id.split(":")
+    ends = (len(parts), len(parts) - 1) if parts[0] == "recon" else (len(parts),)
+    return frozenset(":".join(parts[start:end]) for end in ends for start in range(end))
 
 
 def authorization_hash(user_authorization_id: str) -> str:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from honnin.store.keys import Item, code_key, link_key, session_key, waiting_key
-from honnin.store.ledger import Heard
 from honnin.store.table import UNSTORED, AlreadyAppliedError, Table, attributes, encode, read
 
 
@@ -71,7 +70,6 @@ class Unattached:
     at: str
     subject: str = field(repr=False, metadata=UNSTORED)
     detail: Mapping[str, str] = field(default_factory=dict)
-    heard: Heard | None = field(default=None, metadata=UNSTORED)
 
 
 class Links:
@@ -100,10 +98,14 @@ class Links:
         item = self._table.get(link_key(user_authorization_id))
         return str(item["user_id"]) if item else None
 
+    def of(self, user_authorization_ids: Sequence[str]) -> dict[str, Link]:
+        """The links of those of these PayPay authorizations that belong to a user."""
+        items = self._table.batch(map(link_key, user_authorization_ids))
+        return {item["pk"].removeprefix("PAYPAY#"): read(Link, item) for item in items}
+
     def users(self, user_authorization_ids: Sequence[str]) -> dict[str, str]:
         """Which of these PayPay authorizations belong to a user, and to whom."""
-        items = self._table.batch(map(link_key, user_authorization_ids))
-        return {item["pk"].removeprefix("PAYPAY#"): item["user_id"] for item in items}
+        return {each: link.user_id for each, link in self.of(user_authorization_ids).items()}
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from honnin.store.comparisons import Comparison, Comparisons
 from honnin.store.events import event_item
 from honnin.store.keys import Item, provider_key, recon_key
-from honnin.store.ledger import LEDGER_KEPT, SHARDS
+from honnin.store.received import RECEIVED_KEPT
 from honnin.store.table import FETCH, UNSTORED, AlreadyAppliedError, OvertakenError, Table, attributes, encode, read
 
 # What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
@@ -18,7 +19,7 @@ RECON_KEPT = timedelta(days=400)
 _FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
 
 # Some of the ids that a comparison found, in the recon file's item; ERASED_ID stands there for an erased one.
-SAMPLES = ("missed_sample", "extra_sample")
+SAMPLES = ("changed_sample", "not_read_sample")
 ERASED_ID = "erased"
 
 
@@ -50,6 +51,11 @@ class ReconFile:
     `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or REFUSED (the URL), EXPIRED (not fetched in
     time), TOO_LARGE, INVALID (not to be believed), IGNORED (a type that we do not take), MISSING (never announced; it
     has no name). `url` is there while there is something to fetch: also for a stored file that was announced again.
+
+    `notified_at` is when the notification came whose file is stored: whoever was read since then is up to date.
+    `comparisons` are the numbers of those that were made of it. Of the newest one, `compared_at` is when all rows were
+    compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
+    present pace. `counts` are those of the report.
     """
 
     file_type: str
@@ -66,18 +72,23 @@ class ReconFile:
     sha256: str | None = None
     size: int | None = None
     revision_of: str | None = None
+    notified_at: str | None = None
+    warnings: tuple[str, ...] = ()
+    comparisons: tuple[int, ...] = ()
     compared_at: str | None = None
     reported_at: str | None = None
-    reminders: int = 0
     completed_at: str | None = None
-    shards_done: frozenset[str] = frozenset()
-    sent: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
-    repairs: Mapping[str, int] = field(default_factory=dict)
-    compare_ms: int | None = None
-    bad_sample: tuple[Mapping[str, Any], ...] = ()
-    missed_sample: tuple[str, ...] = field(default=(), repr=False)
-    extra_sample: tuple[str, ...] = field(default=(), repr=False)
+    repairs_open: int | None = None
+    done_at: str | None = None
+    malformed_sample: tuple[Mapping[str, Any], ...] = ()
+    changed_sample: tuple[str, ...] = field(default=(), repr=False)
+    not_read_sample: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def comparison(self) -> int | None:
+        """The number of the newest comparison that has a result."""
+        return self.comparisons[-1] if self.comparisons else None
 
     @property
     def is_stored(self) -> bool:
@@ -206,8 +217,12 @@ class Recon:
         kept = replace(file, name=name)
         values = {"sha256": sha256, "size": size, "stored_at": at, **self._names(kept)}
         values |= {"requested_at": file.requested_at, "name_says": dict(file.name_says)}
+        # Frozen: a later notification of the same bytes asks no other question.
+        values["notified_at"] = file.received_at or at
         if name != file.name:
             values["revision_of"] = file.name
+        # First of all: a run that dies after this leaves a file that is found in the bucket, and stored again.
+        Comparisons(self._table).first(kept.file_type, kept.day, kept.name, at)
         begun = self._update(
             kept,
             values | {"state": "STORED"},
@@ -226,34 +241,11 @@ class Recon:
 
     # --- compared ---
 
-    def shard_done(self, file: ReconFile, shard: str) -> None:
-        """Remember that a shard of the ledger was compared and its missed users are on the queue."""
-        # The comparison may be faster than the record that the file is stored; a file put in by hand has none at all.
-        update = self._table.update(_key(file), self._names(file), "")
-        update["UpdateExpression"] += ", #state = if_not_exists(#state, :state) ADD shards_done :shard"
-        update["ExpressionAttributeNames"]["#state"] = "state"
-        update["ExpressionAttributeValues"] |= encode({":state": "STORED", ":shard": {shard}})
-        self._table.attempt(update)
-
-    def shard_sent(self, file: ReconFile, shard: str, number: int) -> None:
-        """Remember how many events of a shard are on the queue."""
-        self._update(file, {**self._names(file), f"sent_{shard}": number}, "")
-
-    def end_comparison(self, file: ReconFile, state: str, facts: Mapping[str, Any]) -> None:
-        """Record how a comparison ended: COMPARED or INVALID, and what it found."""
-        self._update(file, {**facts, **self._names(file), "state": state}, "")
-
-    def reported(
-        self, file: ReconFile, at: str, repairs: Mapping[str, int], *, completed: bool = False, reminders: int = 0
-    ) -> None:
-        """Remember that the report was written, and what the repairs had led to by then.
-
-        `completed`: everything was done that follows a comparison; there is no need to do it again. `reminders` is how
-        many reminders have been answered.
-        """
-        values: Item = {"reported_at": at, "repairs": dict(repairs), "reminders": reminders or None}
-        values["completed_at"] = at if completed else None
-        self._update(file, values, "attribute_exists(pk)")
+    def compared(self, done: Comparison, facts: Mapping[str, Any]) -> None:
+        """Record what a comparison has found by now. What is None among the facts is removed."""
+        file = ReconFile(done.file_type, done.day, done.file_name, "COMPARED")
+        gone = (*(name for name, value in facts.items() if value is None), "reason")
+        self._update(file, {**facts, **self._names(file), "state": "COMPARED"}, "", remove=gone)
 
     # --- for resend requests ---
 
@@ -296,10 +288,9 @@ def _key(file: ReconFile) -> Item:
 
 def _end(day: str, now: datetime) -> int:
     """When a recon file's item goes, as its report does: epoch seconds. One of a day long past is worked on now."""
-    end = max(datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT, now + LEDGER_KEPT)
+    end = max(datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT, now + RECEIVED_KEPT)
     return int(end.timestamp())
 
 
 def _recon_file(item: Item) -> ReconFile:
-    sent = {shard: int(item[f"sent_{shard}"]) for shard in SHARDS if f"sent_{shard}" in item}
-    return read(ReconFile, {"state": "STORED", **item}, name=item["file_name"], sent=sent)
+    return read(ReconFile, {"state": "STORED", **item}, name=item["file_name"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
-from honnin.store.keys import Item, authorization_hash
+from honnin.store.keys import Item, authorization_hash, named_in
 from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.submissions import Submission
@@ -31,7 +31,7 @@ class Stored:
     """An item of any kind as a restore sees it: what it is, and whom it names.
 
     `kind` is status, timeline, former, certificate, link or waiting; otherwise the family of its key (submission,
-    session, code, event, ledger, erased, recon, provider, user). `authorizations` are the SHA-256 of the PayPay
+    session, code, event, received, erased, recon, comparison, comparisons, provider, user). `authorizations` are the SHA-256 of the PayPay
     authorizations that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch seconds.
     """
 
@@ -135,10 +135,6 @@ def _named_authorizations(family: str, name: str, known: Item) -> frozenset[str]
         named.append(str(known["sk"]).removeprefix(former))
     if family == "PAYPAY":
         named.append(name)
-    if family == "LEDGER":
-        named.append(known["sk"])
     if family == "EVENT":
-        # The id of a repair by recon ends with the authorization, which may have colons of its own.
-        parts = name.split(":")
-        named += [":".join(parts[start:]) for start in range(1, len(parts))]
+        named += named_in(name)
     return frozenset(authorization_hash(each) for each in named if each)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
+COMPARE = "recon_compare"
 
 # The condition that there is an item, and it has not expired.
 LIVING = "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :now)"

@@ -24,6 +24,8 @@ class UserStatus:
     `user_authorization_id` and `link_expires_at`. `asked_scopes` and `asked_code_id` are those of the last QR, for a
     link whose redirect never comes back.
 
+    `received` says when a webhook of each kind was last received (UTC); it decides about nobody.
+
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
     stale.
     """
@@ -48,6 +50,7 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    received: Mapping[str, str] | None = None
 
 
 # What is counted of an authorization that was ended at PayPay.

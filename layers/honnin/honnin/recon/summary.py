@@ -1,0 +1,187 @@
+"""Sums a comparison up: while its events are worked off, and for good once nothing is open any more or a day is over."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import Any
+
+from honnin import times
+from honnin.domain_events import ReconCompleted
+from honnin.observability import count, logger
+from honnin.publish import Publisher
+from honnin.recon import outcomes, plan, report
+from honnin.recon.bucket import FileId, ReconBucket
+from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
+from honnin.recon.plan import Range
+from honnin.store import ERASED_ID, Comparison, ReconFile, Store
+from honnin.times import utc_text
+
+# The next file comes a day later; what is still open by then is compared again on the next mornings.
+_WAITED_FOR = timedelta(days=1)
+
+# A pace is told once it has been watched for so long.
+_WATCHED = timedelta(minutes=10)
+
+# When users who were not read are compared again, Japan time, and how long after a file's notification that goes on.
+_MORNING = time_of_day(6)
+_COMPARED_AGAIN_FOR = timedelta(days=KEPT_DAYS)
+
+_SAMPLE = 20
+_OPEN = "open.json"
+
+
+class Summaries:
+    """Writes the reports of comparisons. `now` gives aware UTC moments."""
+
+    def __init__(self, *, store: Store, bucket: ReconBucket, publisher: Publisher, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._publisher = publisher
+        self._now = now
+
+    def run(self, comparison: Comparison) -> dict[str, Any]:
+        """Sum up a comparison whose ranges are all compared, and write the report.
+
+        Returns `settled`, whether it is over, and otherwise where the list of the ranges is in which somebody waits.
+        When it is over, `ReconCompleted` is published, and a further comparison is asked for if somebody was not read.
+        Whatever breaks off may be repeated.
+        """
+        before = self._file(comparison)
+        is_first = comparison.number not in before.comparisons
+        numbers = (*before.comparisons, comparison.number) if is_first else before.comparisons
+        summed = Sum(self._bucket, comparison, numbers)
+        file = self._record(comparison, numbers, before, summed, is_first=is_first)
+        report.write(self._store, self._bucket, comparison, file)
+        if is_first:
+            _tell_people(file)
+        if file.completed_at:
+            self._publisher.recon_completed(_completed(file))
+            self._end(comparison, file)
+            return {"settled": True}
+        some = [asdict(each) for each in summed.open]
+        key = self._bucket.put_part(FileId.compared(comparison), comparison.number, _OPEN, some)
+        return {"settled": False, "bucket": self._bucket.name, "key": key}
+
+    def _file(self, comparison: Comparison) -> ReconFile:
+        found = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
+        return found or ReconFile(comparison.file_type, comparison.day, comparison.file_name, "STORED")
+
+    def _record(
+        self, comparison: Comparison, numbers: Sequence[int], before: ReconFile, summed: "Sum", *, is_first: bool
+    ) -> ReconFile:
+        """Record what is known by now, without anybody who was erased; returns the file as it is now.
+
+        The marks of erased users are read before and after the write: an erasure that finds no samples to blank has
+        set its marks before this write.
+        """
+        now = self._now()
+        since = now if is_first else datetime.fromisoformat(before.compared_at or "")
+        settled = not summed.waiting or now >= since + _WAITED_FOR
+        facts: dict[str, Any] = {
+            "comparisons": list(numbers),
+            "compared_at": utc_text(since),
+            "reported_at": utc_text(now),
+            "completed_at": utc_text(now) if settled else None,
+            "counts": summed.counts(before, settled=settled),
+            "repairs_open": 0 if settled else summed.waiting,
+            "done_at": None if settled else _done_at(before, since, now, summed),
+            "malformed_sample": summed.malformed,
+        }
+        erased: set[str] | None = None
+        while erased != (marked := self._store.erasure.erased([*summed.changed, *summed.not_read])):
+            erased = marked
+            for name, shown in (("changed_sample", summed.changed), ("not_read_sample", summed.not_read)):
+                facts[name] = [ERASED_ID if each in erased else each for each in shown]
+            self._store.recon.compared(comparison, facts)
+        return self._file(comparison)
+
+    def _end(self, comparison: Comparison, file: ReconFile) -> None:
+        """Ask for the next comparison where somebody was not read, unless the file is too old for that."""
+        tomorrow = date.fromisoformat(times.jst_day(self._now())) + timedelta(days=1)
+        morning = datetime.combine(tomorrow, _MORNING, times.JST)
+        until = datetime.fromisoformat(file.notified_at or file.compared_at or "") + _COMPARED_AGAIN_FOR
+        if file.counts.get("notRead") and morning <= until:
+            self._store.comparisons.another(comparison, utc_text(morning))
+        else:
+            self._store.comparisons.end(comparison)
+
+
+class Sum:
+    """All ranges of a comparison together, and who changed in earlier ones of the file (`numbers`).
+
+    `open` are the ranges in which somebody waits, `waiting` how many wait, of `asked` in all.
+    """
+
+    def __init__(self, bucket: ReconBucket, comparison: Comparison, numbers: Sequence[int]) -> None:
+        self.asked = self.waiting = 0
+        self.open: list[Range] = []
+        self.malformed: list[dict[str, Any]] = []
+        self.changed: list[str] = []
+        self.not_read: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._tally: Counter[str] = Counter()
+        self._changed = 0
+        for part in plan.planned(bucket, comparison):
+            counted = outcomes.counted(bucket, comparison, part)
+            self._counts.update(counted["counts"])
+            _show(self.malformed, counted["malformed"])
+            outcome = outcomes.of(bucket, comparison, part)
+            self._tally.update(outcome.tally)
+            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+            _show(self.not_read, [each["userAuthorizationId"] for each in outcome.not_read])
+            if outcome.open:
+                self.waiting += len(outcome.open)
+                self.open.append(part)
+        for number in numbers:
+            for outcome in outcomes.all_of(bucket, comparison, number):
+                self._changed += outcome.tally.get("changed", 0)
+                _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
+
+    def counts(self, file: ReconFile, *, settled: bool) -> dict[str, int]:
+        """The figures of the report. Once it is over, whoever still waits was not read."""
+        return {
+            **self._counts,
+            "changed": self._changed,
+            "notRead": self._tally["notRead"] + (self.waiting if settled else 0),
+            "erased": self._counts["erased"] + self._tally["erased"],
+            "warnings": len(file.warnings),
+        }
+
+
+def _done_at(file: ReconFile, since: datetime, now: datetime, summed: Sum) -> str | None:
+    """When the last one who waits will be read at the present pace; an alarm where that is after the next file."""
+    done = summed.asked - summed.waiting
+    if now - since < _WATCHED:
+        return None
+    left = (now - since) / done * summed.waiting if done else _WAITED_FOR
+    if now + left > datetime.fromisoformat(file.notified_at or file.compared_at or "") + _WAITED_FOR:
+        count("ReconTooSlow", kind=FILE_TYPES[file.file_type].kind)
+    return utc_text(now + left) if done else None
+
+
+def _show[T](shown: list[T], more: Sequence[T]) -> None:
+    shown += more[: _SAMPLE - len(shown)]
+
+
+def _tell_people(file: ReconFile) -> None:
+    named = {"file_type": file.file_type, "day": file.day}
+    logger().info("recon file compared", extra={**named, "number": file.comparison, **file.counts})
+    kind = FILE_TYPES[file.file_type].kind
+    count("ReconCompared", kind=kind)
+    if missed := file.counts.get("webhookNeverReceived", 0):
+        count("ReconMissed", missed, kind=kind)
+
+
+def _completed(file: ReconFile) -> ReconCompleted:
+    return {
+        "fileType": file.file_type,
+        "day": file.day,
+        "fileName": file.name,
+        "comparison": file.comparison or 0,
+        "comparedAt": file.compared_at,
+        "sha256": file.sha256,
+        "counts": dict(file.counts),
+        "reportKey": FileId.of(file).report_key,
+    }

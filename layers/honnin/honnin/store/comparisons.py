@@ -1,0 +1,102 @@
+"""Which recon files are to be compared, and how often those of a day have been.
+
+The number of a comparison counts over all files of one type and day: the events of each comparison have ids of their
+own, so a revised file has its users read again, too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from honnin.store.keys import comparison_count_key, comparison_key
+from honnin.store.table import COMPARE, Table, encode, read
+
+# As long as the events of a comparison are remembered.
+COUNT_KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison of a file: its number, and which file."""
+
+    file_type: str
+    day: str
+    file_name: str
+    number: int
+
+
+class Comparisons:
+    """Remembers what is to be compared. `due_at` are moments (UTC)."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def first(self, file_type: str, day: str, name: str, due_at: str) -> None:
+        """Have a stored file compared, unless it was asked for before."""
+        key = comparison_key(file_type, day, name)
+        if self._table.get(key) is None:
+            self._ask(Comparison(file_type, day, name, 0), due_at, "attribute_not_exists(pk)")
+
+    def another(self, before: Comparison, due_at: str) -> Comparison:
+        """Have a file compared once more from then on: the comparison after this one, unless somebody has asked for it.
+
+        Returns the comparison that is to be made.
+        """
+        asked = self._ask(before, due_at, "attribute_not_exists(#number) OR #number = :before")
+        return asked or self.of(before) or before
+
+    def of(self, file: Comparison) -> Comparison | None:
+        """The newest comparison of a file that was asked for, whether or not it is done."""
+        item = self._table.get(comparison_key(file.file_type, file.day, file.file_name))
+        return read(Comparison, item) if item else None
+
+    def due(self, now: str) -> list[Comparison]:
+        """What is to be compared by now, or is being compared."""
+        return [read(Comparison, item) for item in self._table.due(COMPARE, now)]
+
+    def end(self, done: Comparison) -> None:
+        """A comparison is done. Another one that was asked for meanwhile stays."""
+        key = comparison_key(done.file_type, done.day, done.file_name)
+        known = {"done": done.number}
+        values = {"ended": done.number}
+        update = self._table.update(
+            key, values, "#number = :done", known=known, remove=("due_kind", "due_at"), names=("number",)
+        )
+        self._table.attempt(update)
+
+    def numbers(self, file_type: str) -> Mapping[str, int]:
+        """By JST day, the highest number of a comparison of this type."""
+        found = self._table.under(f"COMPARISONS#{file_type}", "")
+        return {str(item["sk"]): int(item["number"]) for item in found}
+
+    def _ask(self, before: Comparison, due_at: str, condition: str) -> Comparison | None:
+        asked = replace(before, number=self._number(before.file_type, before.day))
+        values = {
+            "file_type": asked.file_type,
+            "day": asked.day,
+            "file_name": asked.file_name,
+            "number": asked.number,
+            "due_kind": COMPARE,
+            "due_at": due_at,
+            "expires_at": self._end(),
+        }
+        known = {"before": before.number} if ":before" in condition else {}
+        key = comparison_key(asked.file_type, asked.day, asked.file_name)
+        return asked if self._table.attempt(self._table.update(key, values, condition, known=known)) else None
+
+    def _number(self, file_type: str, day: str) -> int:
+        """The next number of this type and day. One that nobody uses does no harm."""
+        update: dict[str, Any] = {
+            "TableName": self._table.name,
+            "Key": encode(comparison_count_key(file_type, day)),
+            "UpdateExpression": "SET expires_at = :end ADD #number :one",
+            "ExpressionAttributeNames": {"#number": "number"},
+            "ExpressionAttributeValues": encode({":end": self._end(), ":one": 1}),
+            "ReturnValues": "UPDATED_NEW",
+        }
+        answer = self._table.settled(self._table.db.update_item, update)
+        return int(answer["Attributes"]["number"]["N"])
+
+    def _end(self) -> int:
+        return int((self._table.now() + COUNT_KEPT).timestamp())
