@@ -40,8 +40,8 @@ def report(stack: Stack, day: str) -> list[dict[str, Any]]:
 
 
 def is_settled(files: list[dict[str, Any]]) -> bool:
-    """Whether all three files are compared and all that they found is repaired."""
-    kinds = {file["fileType"] for file in files if file["state"] == "COMPARED" and not file["repairs"]["waiting"]}
+    """Whether all three files are compared, and nobody waits any more who is read again because of them."""
+    kinds = {file["fileType"] for file in files if file["state"] == "COMPARED" and file["completedAt"]}
     return len(kinds) == 3
 
 
@@ -61,9 +61,9 @@ def _found_by_recon(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
         return is_settled(report(stack, day)) and status(stack, user_id, "paypay") != before
 
     wait_for(repaired, _NIGHT_S)
-    missed = [each for file in report(stack, day) for each in file["missed"] if each["userId"] == user_id]
+    changed = [each for file in report(stack, day) for each in file["changed"] if each["userId"] == user_id]
     causes = [entry.cause for entry in timeline(stack, user_id) if entry.moved_to == "RISK_FLAGGED"]
-    got = f"{before}, then {status(stack, user_id, 'paypay')} by {'/'.join(causes)}, {len(missed)} x in the report"
+    got = f"{before}, then {status(stack, user_id, 'paypay')} by {'/'.join(causes)}, {len(changed)} x in the report"
     return "VERIFIED, then RISK_FLAGGED by recon, 1 x in the report", got
 
 

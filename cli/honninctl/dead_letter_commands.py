@@ -15,8 +15,7 @@ QueueOption = Annotated[
     Queue | None,
     typer.Option(
         "--queue",
-        help="One queue only: events, compare (recon files that were not compared), schedule or recon-download "
-        "(runs that failed).",
+        help="One queue only: events, schedule or recon-download (runs that failed).",
     ),
 ]
 
@@ -35,7 +34,7 @@ _TO_DISCARD = (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="What no retry could mend, in four queues, and putting it back.")
+    group = typer.Typer(no_args_is_help=True, help="What no retry could mend, in three queues, and putting it back.")
     group.callback()(connection)
     command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
@@ -47,7 +46,7 @@ def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = Fal
     """What is in each dead-letter queue, and why it failed. Reading takes nothing away.
 
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
-    "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}]}. Exit code 1 when there are any.
+    "messageId", "sentAt", "errorType", "bodyBytes", "event", "function"}]}. Exit code 1 when there are any.
     """
     places = _places(cli, queue)
     with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
@@ -83,7 +82,7 @@ def show(
     if cli.screen.as_json:
         cli.screen.json(found)
         return
-    for key in ("queue", "messageId", "sentAt", "errorType", "error", "bodyBytes", "file", "function"):
+    for key in ("queue", "messageId", "sentAt", "errorType", "error", "bodyBytes", "function"):
         if found.get(key) is not None:
             cli.screen.line(f"{key:<14}{found[key]}")
     if dead_letters.about(found) is None:
@@ -103,7 +102,7 @@ def redrive_letters(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode:
-    """Put events and recon files back on the queues that they came from. They take effect once: twice does no harm.
+    """Put events back on the queue that they came from. They take effect once: twice does no harm.
 
     Failed runs (schedule, recon-download) cannot be put back: it says what makes up for them, and --discard deletes
     what lies there at that moment.

@@ -1,4 +1,4 @@
-"""The four dead-letter queues: what is in each. Bodies carry ids only; PayPay's are masked all the same."""
+"""The three dead-letter queues: what is in each. Bodies carry ids only; PayPay's are masked all the same."""
 
 import json
 import threading
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote_plus
 
 from honninctl import masking
 from honninctl.deployment import Deployment
@@ -31,7 +30,6 @@ class Queue(StrEnum):
     """The dead-letter queues, as `--queue` names them."""
 
     EVENTS = "events"
-    COMPARE = "compare"
     SCHEDULE = "schedule"
     RECON_DOWNLOAD = "recon-download"
 
@@ -39,7 +37,6 @@ class Queue(StrEnum):
 # The outputs of template.yaml that say where each is.
 OUTPUTS = {
     Queue.EVENTS: "DeadLetterQueueUrl",
-    Queue.COMPARE: "CompareDeadLetterQueueUrl",
     Queue.SCHEDULE: "ScheduleDeadLetterQueueUrl",
     Queue.RECON_DOWNLOAD: "ReconDownloadDeadLetterQueueUrl",
 }
@@ -76,9 +73,9 @@ def letters(
 ) -> list[dict[str, Any]]:
     """All messages there, the oldest first; they stay there. `seen` is called with each number read.
 
-    Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "file", "function"}`. `event` is the
-    envelope, `file` the key of a recon file, `function` whose run failed; null for what it is not. With `reveal` also
-    `body`, for what is none of ours, and `error`, for what Lambda or the Scheduler said of a run.
+    Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "function"}`. `event` is the envelope,
+    `function` whose run failed; null for what it is not. With `reveal` also `body`, for what is none of ours, and
+    `error`, for what Lambda or the Scheduler said of a run.
     """
     found = [_letter(queue, message, reveal=reveal) for queue, message in _messages(deployment, places, seen)]
     return sorted(found, key=lambda each: str(each["sentAt"]))
@@ -124,9 +121,9 @@ def error_type(message: Mapping[str, Any]) -> str:
 
 
 def about(letter: Mapping[str, Any]) -> str | None:
-    """What a letter is about, in one text: an event's id, a recon file's key, or a function."""
+    """What a letter is about, in one text: an event's id, or a function."""
     event = letter["event"] or {}
-    found = event.get("event_id") or letter["file"] or letter["function"]
+    found = event.get("event_id") or letter["function"]
     return str(found) if found else None
 
 
@@ -189,7 +186,6 @@ def _letter(queue: Queue, message: dict[str, Any], *, reveal: bool) -> dict[str,
         "errorType": error_type(message),
         "bodyBytes": len(message["Body"].encode()),
         "event": _shown(event, reveal=reveal) if event else None,
-        "file": _file(message["Body"]) if queue is Queue.COMPARE else None,
         "function": _function(queue, message) if queue in RUNS else None,
     }
     if reveal and about(found) is None:
@@ -209,18 +205,6 @@ def _event(body: str) -> dict[str, Any] | None:
         return None
     event: dict[str, Any] = json.loads(body)
     return event
-
-
-def _file(body: str) -> str | None:
-    """The key of the recon file that a message of the compare queue is about (`honnin.recon.arrival`), if it is."""
-    from honnin.recon.bucket import FileId
-
-    try:
-        said = json.loads(body)
-        key = said["report"] if "report" in said else unquote_plus(said["Records"][0]["s3"]["object"]["key"])
-        return key if FileId.from_key(key) else None
-    except (ValueError, TypeError, LookupError):
-        return None
 
 
 def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:

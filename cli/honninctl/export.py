@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         Certificate,
         EventRecord,
         Footprint,
-        LedgerLine,
         LinkSession,
         PassportQr,
         Store,
@@ -47,7 +46,7 @@ def export(
     """
     footprint = deployment.store.erasure.footprint(user_id, expired=False)
     objects = _vault_objects(deployment, user_id)
-    held = _of_table(deployment.store, footprint, now=now, whole_table=whole_table, reveal=reveal)
+    held = _of_table(deployment.store, footprint, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
         raise NotFoundError(f"nothing is held on {user_id}")
     if reveal:
@@ -66,9 +65,7 @@ def export(
     return found if reveal else _masked(found, footprint.authorization_ids)
 
 
-def _of_table(
-    store: "Store", footprint: "Footprint", *, now: datetime, whole_table: bool, reveal: bool
-) -> dict[str, Any]:
+def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reveal: bool) -> dict[str, Any]:
     """What the table holds; unmasked, but for what only `reveal` shows at all."""
     ids = footprint.authorization_ids
     waiting = [each for name in ids for each in store.links.waiting(name)]
@@ -79,7 +76,6 @@ def _of_table(
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
     submissions = filter(None, map(store.submissions.get, _submission_ids(footprint)))
-    until = now.astimezone(UTC).isoformat()
     return {
         "statuses": [_status(each, footprint) for each in footprint.statuses],
         "link": next((each for each in links if each["userAuthorizationId"] in current), None),
@@ -88,7 +84,6 @@ def _of_table(
         "timeline": [_entry(each) for each in reversed(footprint.entries)],
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
-        "ledgerLines": [_line(name, each) for name in ids for each in store.ledger.lines(name, until)],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
         "erasures": [_erasure(each) for each in certificates],
     }
@@ -123,6 +118,7 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
         "formerUserAuthorizationIds": former if status.provider == _PAYPAY else [],
         "scopes": list(status.scopes),
         "codeId": status.code_id,
+        "webhooksReceived": dict(status.received or {}),
     }
 
 
@@ -161,16 +157,6 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "published": record.published,
         "toldAs": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
-    }
-
-
-def _line(user_authorization_id: str, line: "LedgerLine") -> dict[str, Any]:
-    return {
-        "userAuthorizationId": user_authorization_id,
-        "ledger": line.ledger,
-        "day": line.day,
-        "shard": line.shard,
-        "firstSeen": line.first_seen,
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 _SHORTEST_PARTLY_SHOWN = 16
 _SHOWN = 4
 
-# An event of the recon comparison is named after the authorization it repairs: recon:<fileType>:<day>:<id>.
-_RECON_EVENT = re.compile(r"(recon:[^:]+:[^:]+:)(.+)", re.DOTALL)
+# An event of the recon comparison is named after the authorization it repairs: recon:<fileType>:<day>:<id>:<n>.
+_RECON_EVENT = re.compile(r"(recon:[^:]+:[^:]+:)(.+)(:[^:]*)", re.DOTALL)
 _QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
@@ -23,7 +23,7 @@ def event_id(value: str, *, reveal: bool) -> str:
     """An event's id as it may be shown: one of recon holds a userAuthorizationId."""
     if reveal:
         return value
-    return _RECON_EVENT.sub(lambda found: found[1] + masked(found[2]), value)
+    return _RECON_EVENT.sub(lambda found: found[1] + masked(found[2]) + found[3], value)
 
 
 def url(value: str) -> str:

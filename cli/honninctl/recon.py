@@ -1,12 +1,10 @@
 """PayPay's daily files as Honnin sees them: a day's report, the calendar, and a comparison that changes nothing."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from honninctl import masking
@@ -47,15 +45,19 @@ HOLES = frozenset({DayState.MISSING, DayState.INVALID, DayState.EXPIRED, DayStat
 
 @dataclass(frozen=True)
 class CalendarDay:
-    """One file type on one JST day. `late`: compared after the deadline of the next morning; counts are users."""
+    """One file type on one JST day. `late`: compared after the deadline of the next morning.
+
+    Users: `changed` have another status because of the day's files, `open` still wait to be read, and of
+    `never_received` no webhook came.
+    """
 
     day: str
     file_type: str
     state: DayState
     late: bool = False
-    missed: int = 0
-    repaired: int = 0
-    waiting: int = 0
+    changed: int = 0
+    open: int = 0
+    never_received: int = 0
     reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -65,9 +67,9 @@ class CalendarDay:
             "fileType": self.file_type,
             "state": self.state.value,
             "late": self.late,
-            "missed": self.missed,
-            "repaired": self.repaired,
-            "waiting": self.waiting,
+            "changed": self.changed,
+            "open": self.open,
+            "webhookNeverReceived": self.never_received,
             "reason": self.reason,
         }
 
@@ -83,8 +85,8 @@ def file_types(deployment: Deployment) -> list[str]:
 def report(deployment: Deployment, day: str, *, reveal: bool) -> dict[str, Any]:
     """What is known of a day's files: `{"day", "files": [...]}` (shape: cli/README.md).
 
-    A compared file has its report: counts, all who were missed (the merchant API gives a sample), and what each repair
-    has led to by now. A file type of which nothing is known has the state NONE.
+    A compared file has its report: counts, all whose status changed (the merchant API gives a sample), and all who
+    could not be read. A file type of which nothing is known has the state NONE.
 
     Raises
     ------
@@ -108,10 +110,10 @@ def report(deployment: Deployment, day: str, *, reveal: bool) -> dict[str, Any]:
 def dry_run(
     deployment: Deployment, day: str, *, reveal: bool, read: Callable[[int], None] = lambda _: None
 ) -> dict[str, Any]:
-    """Compare a day's stored files with the ledger anew; nothing is written or sent.
+    """Compare a day's stored files anew; nothing is written or sent.
 
-    `{"day", "dryRun": true, "files": [...]}` (shape: cli/README.md): `wouldRepair` lists who would be read again and
-    has not been by an earlier repair. `read` is called with each number of bytes read.
+    `{"day", "dryRun": true, "files": [...]}` (shape: cli/README.md): `wouldRead` lists who would be read again. `read`
+    is called with each number of bytes read.
 
     Raises
     ------
@@ -155,22 +157,21 @@ def calendar_day(day: str, file_type: str, files: Sequence["ReconFile"], now: da
         return _without_comparison(day, file_type, files, now)
     counts: Counter[str] = Counter()
     for each in compared:
-        missed = int(each.counts.get("missed", 0))
-        # Who was erased meanwhile is neither applied nor waiting. Until the first report, everybody waits.
-        repairs = each.repairs or {"waiting": missed}
-        counts.update(missed=missed, applied=int(repairs.get("applied", 0)), waiting=int(repairs.get("waiting", 0)))
+        counts.update(changed=int(each.counts.get("changed", 0)), open=int(each.repairs_open or 0))
+    # A revision names the same users again.
+    never_received = max(int(each.counts.get("webhookNeverReceived", 0)) for each in compared)
     late = min(each.compared_at or "" for each in compared) > _utc(deadline(day))
     state = DayState.LATE if late else DayState.COMPARED
-    if counts["missed"]:
-        state = DayState.REPAIRING if counts["waiting"] else DayState.REPAIRED
+    if counts["open"] or counts["changed"]:
+        state = DayState.REPAIRING if counts["open"] else DayState.REPAIRED
     return CalendarDay(
         day,
         file_type,
         state,
         late=late,
-        missed=counts["missed"],
-        repaired=counts["applied"],
-        waiting=counts["waiting"],
+        changed=counts["changed"],
+        open=counts["open"],
+        never_received=never_received,
     )
 
 
@@ -208,54 +209,81 @@ def _reported(deployment: Deployment, bucket: "ReconBucket", file: "ReconFile", 
     if file.state != "COMPARED":
         return facts
     written = bucket.report(FileId(file.file_type, file.day, file.name)) or {}
-    names = [each["userAuthorizationId"] for each in written.get("missed", [])]
-    # What the repairs have led to by now, which may be more than the report knew.
-    missed = list(reports.outcomes(deployment.store, file, names))
+    shown = {name: list(_with_users(deployment, written.get(name, []))) for name in ("changed", "notRead")}
     return {
         **facts,
         "reportedAt": file.reported_at,
-        "repairs": dict(reports.tally(missed)),
-        "missed": [_masked(each, reveal=reveal) for each in missed],
+        **{name: [_masked(each, reveal=reveal) for each in some] for name, some in shown.items()},
     }
+
+
+def _with_users(deployment: Deployment, some: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The report names authorizations only; whose they are now is in the table."""
+    users = deployment.store.links.users([each["userAuthorizationId"] for each in some])
+    return ({**each, "userId": users.get(each["userAuthorizationId"])} for each in some)
 
 
 def _compared_anew(
     deployment: Deployment, bucket: "ReconBucket", file: "ReconFile", read: Callable[[int], None], *, reveal: bool
 ) -> dict[str, Any]:
-    from honnin.errors import InvalidReconFileError
     from honnin.recon import report as reports
     from honnin.recon.bucket import FileId
-    from honnin.recon.compare import check_name, compare_shard, deal
-    from honnin.store import SHARDS
+    from honnin.recon.compare import Examination, Question
 
-    facts = {name: value for name, value in reports.facts(file).items() if name not in ("counts", "badRows")}
+    facts = {name: value for name, value in reports.facts(file).items() if name not in ("counts", "malformedRows")}
     recheck_all = deployment.parameters.get("ReconRecheck") == "all"
-    with tempfile.TemporaryDirectory(prefix="honninctl-") as directory:
-        try:
-            check_name(file)
-            pieces = bucket.read(FileId(file.file_type, file.day, file.name))
-            dealt = deal(_counted(pieces, read), Path(directory))
-        except InvalidReconFileError as error:
-            return {**facts, "valid": False, "reason": str(error), "counts": None, "wouldRepair": []}
-        counts: Counter[str] = Counter(badRows=dealt.bad)
-        names: list[str] = []
-        for shard in SHARDS:
-            result = compare_shard(deployment.store, file, shard, dealt, recheck_all=recheck_all)
-            counts.update(result.counts())
-            names += [*result.missed, *result.recheck]
-    outcomes = list(reports.outcomes(deployment.store, file, names))
-    waiting = [each for each in outcomes if each["outcome"] == reports.WAITING]
-    users = deployment.store.links.users([each["userAuthorizationId"] for each in waiting])
+    pieces = bucket.read(FileId(file.file_type, file.day, file.name))
+    found = Examination(deployment.store, recheck_all=recheck_all).of(
+        Question.of(file), file.warnings, _counted(pieces, read)
+    )
+    asked = [{"userAuthorizationId": each} for each in (*found.repairs, *found.rereads)]
     return {
         **facts,
-        "valid": True,
-        "counts": dict(counts),
-        "alreadyRepaired": len(outcomes) - len(waiting),
-        "wouldRepair": [
-            _masked({"userAuthorizationId": name, "userId": users.get(name)}, reveal=reveal)
-            for name in (each["userAuthorizationId"] for each in waiting)
-        ],
+        "counts": dict(found.counts),
+        "wouldRead": [_masked(each, reveal=reveal) for each in _with_users(deployment, asked)],
     }
+
+
+def compare(deployment: Deployment, day: str, now: datetime) -> list[dict[str, Any]]:
+    """Have a day's stored files compared once more, whatever became of their last comparison.
+
+    Returns, for each, `{"fileType", "fileName", "comparison", "execution"}`: the number of the comparison and the name
+    of its execution.
+
+    Raises
+    ------
+    NotFoundError
+        No file of that day is stored.
+    """
+    from honnin.recon.starting import Starting, execution_name
+    from honnin.store import Comparison
+
+    store = deployment.store
+    found = []
+    starting = Starting(
+        store=store,
+        machine_arn=deployment.output("ReconComparisonArn"),
+        now=lambda: now,
+        client=deployment.client("stepfunctions"),
+    )
+    for file_type in file_types(deployment):
+        for file in store.recon.files(file_type, day, day):
+            if not file.is_stored:
+                continue
+            last = store.comparisons.of(Comparison(file_type, day, file.name, 0))
+            asked = store.comparisons.another(last or Comparison(file_type, day, file.name, 0), _utc(now))
+            started = starting.start(asked, file) or asked
+            found.append(
+                {
+                    "fileType": file_type,
+                    "fileName": file.name,
+                    "comparison": started.number,
+                    "execution": execution_name(started, file),
+                }
+            )
+    if not found:
+        raise NotFoundError(f"no recon file of {day} is stored")
+    return found
 
 
 def _counted(pieces: Iterator[bytes], read: Callable[[int], None]) -> Iterator[bytes]:

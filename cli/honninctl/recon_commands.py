@@ -1,4 +1,4 @@
-"""`recon DAY` and `recon calendar`."""
+"""`recon DAY`, `recon compare DAY` and `recon calendar`."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from honninctl.recon import CalendarDay, DayState
 _DAY_WORD = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|yesterday")
 _DAY_COMMAND = "DAY"
 _MOST_DAYS = 366
-_MISSED_SHOWN = 20
+_SHOWN = 20
 
 _STYLES = {
     DayState.COMPARED: "green",
@@ -34,8 +34,8 @@ _STYLES = {
     DayState.NONE: "dim",
 }
 _LEGEND = {
-    DayState.COMPARED: "nobody was missed",
-    DayState.REPAIRED: "so many missed users have been read again; nobody waits",
+    DayState.COMPARED: "nobody's status was another one",
+    DayState.REPAIRED: "so many users had another status, and have it now; nobody waits",
     DayState.REPAIRING: "so many are still waiting to be read",
     DayState.LATE: "compared after 10:15 of the next day",
     DayState.MISSING: "never announced: ask PayPay to resend it",
@@ -69,6 +69,7 @@ def register(app: typer.Typer) -> None:
     )
     group.callback()(connection)
     command(group, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
+    command(group, "compare", example="honninctl recon compare 2026-11-20")(compare)
     command(group, "calendar", example="honninctl recon calendar --days 7")(calendar)
     app.add_typer(group, name="recon")
 
@@ -77,14 +78,14 @@ def day(
     cli: Cli,
     word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compare the stored files anew: what would be repaired? Changes nothing.")
+        bool, typer.Option("--dry-run", help="Compare the stored files anew: who would be read? Changes nothing.")
     ] = False,
     reveal: RevealOption = False,
 ) -> ExitCode:
-    """The report of one day, all file types: counts, who was missed, what the repair led to.
+    """The report of one day, all file types: counts, whose status changed, who could not be read.
 
     JSON: {"day", "files": [...]}, see cli/README.md.
-    Exit code 1 when a file has not been compared, a repair is waiting, or (--dry-run) something would be repaired;
+    Exit code 1 when a file has not been compared, somebody still waits, or (--dry-run) somebody would be read;
     3 when nothing is known of the day.
     """
     when = _day(word, datetime.now(UTC))
@@ -98,8 +99,28 @@ def day(
     else:
         for each in found["files"]:
             _show_file(cli, each, dry_run=dry_run)
-    clean = _nothing_to_repair if dry_run else _is_settled
+    clean = _nobody_to_read if dry_run else _is_settled
     return ExitCode.OK if all(map(clean, found["files"])) else ExitCode.FINDING
+
+
+def compare(
+    cli: Cli,
+    word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
+) -> ExitCode:
+    """Compare the stored files of one day once more. Who has been read since their notification is not read again.
+
+    JSON: {"day", "started": [{"fileType", "fileName", "comparison", "execution"}]}.
+    Exit code 3 when no file of the day is stored.
+    """
+    now = datetime.now(UTC)
+    when = _day(word, now)
+    started = recon.compare(cli.deployment, when, now)
+    if cli.screen.as_json:
+        cli.screen.json({"day": when, "started": started})
+    else:
+        for each in started:
+            cli.screen.line(f"{each['fileType']}: comparison {each['comparison']} is under way ({each['execution']})")
+    return ExitCode.OK
 
 
 def calendar(
@@ -108,7 +129,8 @@ def calendar(
 ) -> ExitCode:
     """The last days × the file types: compared, repaired, late, missing.
 
-    JSON: {"days": [{"day", "fileType", "state", "late", "missed", "repaired", "waiting", "reason"}]}, newest first.
+    JSON: {"days": [{"day", "fileType", "state", "late", "changed", "open", "webhookNeverReceived", "reason"}]}, newest
+    first.
     Exit code 1 when one of the last 7 days, which PayPay can still resend, is missing.
     """
     found = recon.calendar(cli.deployment, days, datetime.now(UTC))
@@ -132,12 +154,12 @@ def _day(word: str, now: datetime) -> str:
         raise UsageError(f"{word!r} is not a day: write it as 2026-11-20") from None
 
 
-def _nothing_to_repair(file: dict[str, Any]) -> bool:
-    return bool(file["valid"]) and not file["wouldRepair"]
+def _nobody_to_read(file: dict[str, Any]) -> bool:
+    return not file["wouldRead"]
 
 
 def _is_settled(file: dict[str, Any]) -> bool:
-    return file["state"] in ("COMPARED", "IGNORED") and not file.get("repairs", {}).get("waiting")
+    return file["state"] in ("COMPARED", "IGNORED") and not file.get("repairsOpen")
 
 
 def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
@@ -146,7 +168,14 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen.line(f"  state       {file['state']}" + (f": {file['reason']}" if file.get("reason") else ""))
     if file.get("fileName"):
         screen.line(f"  file        {file['fileName']}")
-    for label, key in (("announced", "requestedAt"), ("stored", "storedAt"), ("compared", "comparedAt")):
+    for warning in file.get("warnings", ()):
+        screen.line(f"  warning     {warning}", "yellow")
+    for label, key in (
+        ("announced", "requestedAt"),
+        ("stored", "storedAt"),
+        ("compared", "comparedAt"),
+        ("completed", "completedAt"),
+    ):
         if file.get(key):
             screen.line(f"  {label:<12}{file[key]}")
     if file.get("counts"):
@@ -154,37 +183,31 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     if dry_run:
         _show_dry_run(cli, file)
     else:
-        _show_missed(cli, file)
+        _show_outcome(cli, file)
     screen.line("")
 
 
 def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
-    if not file["valid"]:
-        cli.screen.line("  The file is not valid: nothing would be repaired from it.", "bold red")
-        return
-    would = file["wouldRepair"]
-    cli.screen.line(f"  {len(would)} would be repaired; {file['alreadyRepaired']} have been already.", "bold")
+    would = file["wouldRead"]
+    cli.screen.line(f"  {len(would)} would be read again.", "bold")
     _show_some(cli, would, ("userAuthorizationId", "userId"))
 
 
-def _show_missed(cli: Cli, file: dict[str, Any]) -> None:
-    if "missed" not in file:
+def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
+    if "changed" not in file:
         return
-    repairs = file["repairs"]
-    cli.screen.line(
-        f"  {len(file['missed'])} missed; repaired {repairs['applied']}, of which {repairs['changed']} changed a"
-        f" status; {repairs['waiting']} waiting.",
-        "bold",
-    )
-    _show_some(cli, file["missed"], ("userAuthorizationId", "userId", "outcome", "from", "to", "appliedAt"))
+    waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
+    cli.screen.line(f"  {len(file['changed'])} had another status; {len(file['notRead'])} not read{waiting}.", "bold")
+    _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
+    _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
 
 def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     if not rows:
         return
-    cli.screen.table(names, [[each[name] for name in names] for each in rows[:_MISSED_SHOWN]])
-    if len(rows) > _MISSED_SHOWN:
-        cli.screen.line(f"  … and {len(rows) - _MISSED_SHOWN} more: --json gives all.")
+    cli.screen.table(names, [[each[name] for name in names] for each in rows[:_SHOWN]])
+    if len(rows) > _SHOWN:
+        cli.screen.line(f"  … and {len(rows) - _SHOWN} more: --json gives all.")
 
 
 def _show_calendar(cli: Cli, found: Sequence[CalendarDay]) -> None:
@@ -210,9 +233,9 @@ def _cell(each: CalendarDay) -> Any:
 
     text = each.state.value
     if each.state is DayState.REPAIRED:
-        text += f" {each.repaired}"
+        text += f" {each.changed}"
     elif each.state is DayState.REPAIRING:
-        text += f" {each.waiting} of {each.missed}"
+        text += f" {each.open}"
     if each.late and each.state is not DayState.LATE:
         text += ", late"
     return Text(text, style=_STYLES[each.state])

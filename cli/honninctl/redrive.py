@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # Where the letters of a queue came from, by output. Failed runs (RUNS) came from no queue.
-SOURCES = {Queue.EVENTS: "EventQueueUrl", Queue.COMPARE: "CompareQueueUrl"}
+SOURCES = {Queue.EVENTS: "EventQueueUrl"}
 
 # Long enough to move one message; a message of a run that was killed shows up again after it.
 _VISIBILITY_S = 60

@@ -1,4 +1,4 @@
-"""Every 5 minutes: fetch each announced recon file inside PayPay's two hours, and start the comparison of each stored one."""
+"""Every 5 minutes: fetch each announced recon file in its two hours, and start the comparison of each stored one."""
 
 from datetime import UTC, datetime
 from functools import partial

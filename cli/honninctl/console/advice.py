@@ -19,7 +19,6 @@ class Cause(StrEnum):
     PROVIDER = "provider"
     OURS = "ours"
     PROGRAM = "program"
-    FILE = "file"
     RUN = "run"
 
 
@@ -75,6 +74,4 @@ def _by_type(
 
 
 def _behind(queue: Queue, error_type: str) -> Cause:
-    if queue is Queue.COMPARE:
-        return Cause.FILE
     return Cause.RUN if queue in RUNS else cause(error_type)

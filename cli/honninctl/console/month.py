@@ -63,10 +63,10 @@ class Cell:
 
     @property
     def figure(self) -> int | None:
-        """The number to show: users repaired, or still waiting."""
+        """The number to show: users whose status changed, or who still wait."""
         if self.day.state is DayState.REPAIRED:
-            return self.day.repaired
-        return self.day.waiting if self.day.state is DayState.REPAIRING else None
+            return self.day.changed
+        return self.day.open if self.day.state is DayState.REPAIRING else None
 
 
 @dataclass(frozen=True)
@@ -100,19 +100,18 @@ def state_of(file: Mapping[str, Any]) -> DayState:
         return DayState.NONE
     if file["state"] != "COMPARED":
         return DayState[file["state"]]
-    if file["missed"]:
-        return DayState.REPAIRING if file["repairs"]["waiting"] else DayState.REPAIRED
+    if file["repairsOpen"]:
+        return DayState.REPAIRING
+    if file["changed"]:
+        return DayState.REPAIRED
     late = datetime.fromisoformat(file["comparedAt"]) > recon.deadline(file["day"]) if file["comparedAt"] else False
     return DayState.LATE if late else DayState.COMPARED
 
 
-def outcomes(missed: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str | None, int]]:
-    """What the repairs led to: each move (from, to) with how many users made it, the most frequent first.
-
-    A repair that waits has no move yet, one of an erased user never will; neither is among them.
-    """
-    moves = Counter((each["from"], each["to"]) for each in missed if each["outcome"] not in ("waiting", "erased"))
-    return [(before, after, number) for (before, after), number in moves.most_common()]
+def moves(changed: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str | None, int]]:
+    """Each move (from, to) with how many users made it, the most frequent first."""
+    counted = Counter((each["from"], each["to"]) for each in changed)
+    return [(before, after, number) for (before, after), number in counted.most_common()]
 
 
 def neighbours(day: str, yesterday: str) -> tuple[str, str | None]:

@@ -28,10 +28,10 @@ _DAYS = 30
 _ENTRIES = 30
 # As far back as it is looked for when the present status began, and as many entries as one page may hold.
 _MOST_ENTRIES = 500
-_MISSED_SHOWN = 50
+_USERS_SHOWN = 50
 _LETTERS_SHOWN = 50
 # What a file that was not compared, or not even announced, has none of.
-_EMPTY_FILE: Mapping[str, Any] = {"missed": (), "counts": None, "reason": None}
+_EMPTY_FILE: Mapping[str, Any] = {"changed": (), "notRead": (), "warnings": (), "counts": None, "reason": None}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Pages:
         if found.trouble and not unknown:
             return painter.trouble(found.trouble)
         files = [
-            {**_EMPTY_FILE, **each, "found": month.state_of(each), "outcomes": month.outcomes(each.get("missed", []))}
+            {**_EMPTY_FILE, **each, "found": month.state_of(each), "moves": month.moves(each.get("changed", []))}
             for each in (found.value["files"] if found.value else [])
         ]
         return painter.paint(
@@ -185,7 +185,7 @@ class Pages:
             after=after,
             files=files,
             looks=month.LOOKS,
-            missed_shown=_MISSED_SHOWN,
+            most_shown=_USERS_SHOWN,
         )
 
     def _letters(self, painter: "_Painter") -> Page:

@@ -11,11 +11,11 @@ read until shortly after the erasure is swept once more.
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 
-from honnin import aws, times
+from honnin import aws
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,

@@ -19,9 +19,9 @@ from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.readings import Readings, Rules, Said, merged, recorded
+from honnin.paypay_products import SCOPE_OF
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
-from honnin.paypay_products import SCOPE_OF
 from honnin.status import KycProduct
 from honnin.store import Effect, Link, PassportQr, Store, UserStatus
 from honnin.vault import Evidence

@@ -1,10 +1,10 @@
 """The recon bucket: the files as PayPay gave them, and what the comparison found. The only module that knows its keys.
 
 ``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once.
-``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds ``report.json`` and a folder for each comparison of the file, by
-its number: ``plan.json`` is the list of the file's ranges, ``open.json`` those of them that somebody still waits in. Of
-each range there are ``<range>.json``, who is to be read again, written once; ``<range>.done``, what was counted, once all
-its events are on a queue; and ``<range>.outcome.json``, what these have led to by now.
+``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds ``report.json`` and a folder for each comparison of the file,
+by its number: ``plan.json`` is the list of the file's ranges, ``open.json`` those of them that somebody still waits in.
+Of each range there are ``<range>.json``, who is to be read again, written once; ``<range>.done``, what was counted, as
+soon as all its events are on a queue; and ``<range>.outcome.json``, what these have led to by now.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from honnin.errors import ReconError
 from honnin.store import Comparison, ReconFile
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 FILES = "recon/"
@@ -176,7 +177,7 @@ class ReconBucket:
             return json.loads(body.read())
 
 
-def _pieces(body: IO[bytes]) -> Iterator[bytes]:
+def _pieces(body: "StreamingBody") -> Iterator[bytes]:
     with body:
         while piece := body.read(_READ_BYTES):
             yield piece

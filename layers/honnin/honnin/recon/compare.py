@@ -24,7 +24,7 @@ from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.plan import Range
 from honnin.recon.repair import Repairs
-from honnin.recon.rows import BadRow, Rows
+from honnin.recon.rows import Rows
 from honnin.store import Comparison, Link, ReconFile, Store, UserStatus
 
 # Keys in one call of DynamoDB, and calls at once.
@@ -90,69 +90,30 @@ class Found:
     malformed: Sequence[Mapping[str, Any]] = ()
 
 
-class RangeComparison:
-    """Compares ranges.
+class Examination:
+    """Decides about the users whom a text names; reads the table, and writes nothing.
 
-    Parameters
-    ----------
-    recheck_all
-        Whether users are read again, too, whose webhook was received (parameter ReconRecheck).
-    now
-        Gives aware UTC moments.
+    `recheck_all`: users are read again, too, whose webhook was received (parameter ReconRecheck).
     """
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        bucket: ReconBucket,
-        repairs: Repairs,
-        now: Callable[[], datetime],
-        recheck_all: bool = True,
-    ) -> None:
+    def __init__(self, store: Store, *, recheck_all: bool = True) -> None:
         self._store = store
-        self._bucket = bucket
-        self._repairs = repairs
-        self._now = now
         self._recheck_all = recheck_all
 
-    def run(self, comparison: Comparison, part: Range, etag: str) -> None:
-        """Compare a range of the file that has this ETag, and queue whoever is to be read again."""
-        file, number = FileId.compared(comparison), comparison.number
-        if self._bucket.part(file, number, done_name(part)) is not None:
-            return
-        found = self._found(comparison, part, etag)
-        now = self._now()
-        self._repairs.repair(comparison, found.repairs, now)
-        self._repairs.reread(comparison, [*found.rereads, *found.unlinked], now)
-        counted = {"counts": found.counts, "malformed": found.malformed}
-        self._bucket.put_part(file, number, done_name(part), counted)
-
-    def _found(self, comparison: Comparison, part: Range, etag: str) -> Found:
-        """What was found in the range: by this run, or by one that was killed after it had written that down."""
-        file, number, name = FileId.compared(comparison), comparison.number, result_name(part)
-        known = self._bucket.part(file, number, name)
-        if known is None:
-            recorded = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
-            question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
-            pieces = self._bucket.read_range(file, etag, part.start, part.end)
-            found = self.examine(question, recorded, pieces, begins=part.start == 0, lines_before=part.lines_before)
-            if self._bucket.put_once(file, number, name, asdict(found)):
-                return found
-            # Another run has written it meanwhile, and that is the one that stays.
-            known = self._bucket.part(file, number, name)
-        return Found(**known)
-
-    def examine(
+    def of(
         self,
         question: Question,
-        file: ReconFile | None,
+        warnings: Sequence[str],
         pieces: Iterable[bytes],
         *,
         begins: bool = True,
         lines_before: int = 0,
     ) -> Found:
-        """Decide about every row of a text. Reads the table, and writes nothing."""
+        """Decide about every row. `begins` and `lines_before` say where in the file the pieces come from.
+
+        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not where
+        there are `warnings`: the file may be another owner's, with millions of users who are not ours.
+        """
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
         unique = list(dict.fromkeys(ids))
@@ -169,8 +130,8 @@ class RangeComparison:
             dict(counts),
             repairs=found[Decision.REPAIR],
             rereads=found[Decision.REREAD],
-            unlinked=found[Decision.NOT_LINKED] if _may_be_ours(file) else (),
-            malformed=[asdict(_moved(each, lines_before)) for each in rows.sample[:_SAMPLE]],
+            unlinked=() if warnings else found[Decision.NOT_LINKED],
+            malformed=[asdict(replace(each, line=each.line + lines_before)) for each in rows.sample[:_SAMPLE]],
         )
 
     def _decide(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[str, Decision, bool]]:
@@ -199,6 +160,65 @@ class RangeComparison:
         return Decision.REREAD if self._recheck_all else Decision.LEFT_OUT
 
 
+class RangeComparison:
+    """Compares ranges.
+
+    Parameters
+    ----------
+    recheck_all
+        Whether users are read again, too, whose webhook was received (parameter ReconRecheck).
+    now
+        Gives aware UTC moments.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bucket: ReconBucket,
+        repairs: Repairs,
+        now: Callable[[], datetime],
+        recheck_all: bool = True,
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._repairs = repairs
+        self._now = now
+        self._examination = Examination(store, recheck_all=recheck_all)
+
+    def run(self, comparison: Comparison, part: Range, etag: str) -> None:
+        """Compare a range of the file that has this ETag, and queue whoever is to be read again."""
+        file, number = FileId.compared(comparison), comparison.number
+        if self._bucket.part(file, number, done_name(part)) is not None:
+            return
+        found = self._found(comparison, part, etag)
+        now = self._now()
+        self._repairs.repair(comparison, found.repairs, now)
+        self._repairs.reread(comparison, [*found.rereads, *found.unlinked], now)
+        counted = {"counts": found.counts, "malformed": found.malformed}
+        self._bucket.put_part(file, number, done_name(part), counted)
+
+    def _found(self, comparison: Comparison, part: Range, etag: str) -> Found:
+        """What was found in the range: by this run, or by one that was killed after it had written that down."""
+        file, number, name = FileId.compared(comparison), comparison.number, result_name(part)
+        known = self._bucket.part(file, number, name)
+        if known is None:
+            recorded = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
+            question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
+            found = self._examination.of(
+                question,
+                recorded.warnings if recorded else (),
+                self._bucket.read_range(file, etag, part.start, part.end),
+                begins=part.start == 0,
+                lines_before=part.lines_before,
+            )
+            if self._bucket.put_once(file, number, name, asdict(found)):
+                return found
+            # Another run has written it meanwhile, and that is the one that stays.
+            known = self._bucket.part(file, number, name)
+        return Found(**known)
+
+
 def result_name(part: Range) -> str:
     """The object of who is to be read again; written once."""
     return f"{part.name}.json"
@@ -215,15 +235,3 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _named(comparison: Comparison) -> tuple[str, str, str]:
     return comparison.file_type, comparison.day, comparison.file_name
-
-
-def _moved(bad: BadRow, lines: int) -> BadRow:
-    return replace(bad, line=bad.line + lines)
-
-
-def _may_be_ours(file: ReconFile | None) -> bool:
-    """Whether PayPay is asked whose those are that are linked to nobody here: a redirect may have been lost.
-
-    Not in a file about which there is a warning: it may be another owner's, with millions of users who are not ours.
-    """
-    return file is not None and not file.warnings

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from itertools import batched
 from typing import Any
 
+from honnin.recon import plan
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import done_name, result_name
-from honnin.recon import plan
 from honnin.recon.plan import Range
 from honnin.recon.repair import event_id
 from honnin.store import ERASED_ID, Comparison, EventRecord, ReconFile, Store

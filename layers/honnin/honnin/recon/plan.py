@@ -27,7 +27,7 @@ class Range:
 
 
 def write(bucket: ReconBucket, comparison: Comparison, rows: int = _ROWS) -> dict[str, Any]:
-    """Write the list of a file's ranges, of about so many rows each; returns where it is, as the state machine needs it.
+    """Write the list of a file's ranges, of about so many rows each; returns where it is, for the state machine.
 
     A file without a byte has one empty range.
     """

@@ -1,4 +1,4 @@
-"""Starts the comparison of each stored recon file: an execution of the state machine, under a name that says what it is.
+"""Starts the comparison of each stored recon file: an execution of the state machine, whose name says what it is.
 
 Who asks for the same comparison again finds the execution by its name. One that is running or has succeeded is fine;
 after any other, the next comparison is started, with a number of its own.

@@ -1,4 +1,4 @@
-"""Sums a comparison up: while its events are worked off, and for good once nothing is open any more or a day is over."""
+"""Sums a comparison up: while its events are worked off, and for good once nothing is open or a day is over."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
