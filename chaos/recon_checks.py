@@ -1,25 +1,24 @@
 """What must hold in the recon world after every schedule: whatever webhooks are lost, it ends in PayPay's truth.
 
 **0 lost.** Every event that was queued took effect. Each night's file is fetched, compared and reported, and
-`ReconCompleted` told: the numbers are those of the file. Whoever a file names and no webhook named is missed, and is
-repaired; who was heard is not missed.
+`ReconCompleted` told: the numbers are those of the file. Whoever a file names was read by a call that began after the
+file's notification was received, for the question that the file asks.
 
-**0 applied twice.** A repair takes effect once, however often it is sent. Each change of a status raises the version
-by one, in the same transaction as its record and entry; each is published, with the same words every time.
+**0 applied twice.** An event takes effect once for each comparison, however often it is sent. Each change of a status
+raises the version by one, in the same transaction as its record and entry; each is published, with the same words every
+time.
 
-**0 diverged.** In the end the status of each user is what PayPay would answer, unless a lost webhook hides behind
-another one of the same kind, user and day that was heard; with `recheck_all` there is no such exception.
+**0 diverged.** In the end the status of each user is what PayPay would answer; with ReconRecheck=missed unless a lost
+webhook hides behind another one that was received.
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from chaos.checks import (
-    NOT_READ,
     Row,
     check_not_sent,
     check_one_entry,
@@ -27,7 +26,6 @@ from chaos.checks import (
     check_published,
     hold,
     moves,
-    plain,
     played,
     rows_of,
 )
@@ -39,53 +37,20 @@ from honnin import times
 from honnin.event import Event
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import ReconFile, ledger_shard
+from honnin.store import ReconFile
 from sandbox.paypay.register import Change as Happened
+
+# The calls that answer what each kind of file asks, of a user who agreed to the KYC Passport.
+_ANSWERS = {
+    "kyc": {"kyc_info", "kyc_passport"},
+    "risk": {"kyc_passport"},
+    "account_status": {"authorization"},
+}
 
 
 def run(schedule: ReconSchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
     """Play a schedule and check it, as `played`."""
     return played(ReconWorld(schedule, parts), _at_rest, _closed)
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """The events that were queued, each as often as it was received, and when each of them took effect.
-
-    One that led to no read took none: recon must have that user read.
-    """
-
-    events: Mapping[str, Sequence[Event]]
-    applied: Mapping[str, datetime]
-
-    @classmethod
-    def of(cls, world: ReconWorld) -> "_Heard":
-        """What a world heard."""
-        applied: dict[str, datetime] = {}
-        for commit in world.table.journal:
-            for item in commit.puts:
-                record = plain(item) if item["sk"]["S"] == "EVENT" else {}
-                if record and record.get("what") not in NOT_READ:
-                    applied.setdefault(record["event_id"], commit.at)
-        events = defaultdict[str, list[Event]](list)
-        for body in world.queue.sent:
-            event = Event.from_json(body)
-            events[event.event_id].append(event)
-        return cls(events, applied)
-
-    def moments(self, kind: str, subject: str, day: str, *, surely: bool) -> list[datetime]:
-        """When webhooks took effect that count for a day, surely or perhaps.
-
-        One that was received on both sides of midnight counts for the day of the copy that took effect.
-        """
-        every = all if surely else any
-        return [
-            self.applied[event_id]
-            for event_id, copies in self.events.items()
-            if event_id in self.applied and copies[0].cause == "webhook"
-            if copies[0].kind == kind and copies[0].subject == subject
-            if every(day in _counts_for(each) for each in copies)
-        ]
 
 
 def _at_rest(world: ReconWorld) -> None:
@@ -101,22 +66,32 @@ def _closed(world: ReconWorld) -> None:
     entries = check_one_entry(rows)
     for _ in moves(world.table.journal, "paypay"):
         pass
-    heard = _Heard.of(world)
-    queued = {each for each in heard.events if ":recon_file:" not in each}
+    events = [Event.from_json(body) for body in world.queue.sent]
+    queued = {each.event_id for each in events if ":recon_file:" not in each.event_id}
     hold(queued <= set(entries), "lost", f"an event took no effect: {sorted(queued - set(entries))}")
-    unseen: set[str] = set()
+    received = {(each.kind, each.subject) for each in events if each.cause == "webhook"}
+    users = {row["user_id"]: row for row in rows if row["sk"] == "STATUS#paypay"}
+    changed = Counter(
+        _without_user(row["event_id"])
+        for row in rows
+        if row["sk"].startswith("AT#") and row["cause"] == "recon" and row["from_status"] != row["to_status"]
+    )
     for file_type in FILE_TYPES:
         for day in sorted({_day(each.happened) for each in world.changes}):
-            unseen |= _check_file(world, heard, file_type, day, entries)
-    _check_truth(world, rows, unseen)
+            _check_file(world, file_type, day, users, received, changed)
+    _check_truth(world, users, received)
 
 
-def _check_truth(world: ReconWorld, rows: Sequence[Row], unseen: Collection[str]) -> None:
-    found = {row["user_id"]: row["status"] for row in rows if row["sk"] == "STATUS#paypay"}
+def _check_truth(world: ReconWorld, users: Mapping[str, Row], received: Collection[tuple[str, str]]) -> None:
     for linked, user_id in world.owners().items():
-        if linked not in unseen or world.schedule.recheck_all:
-            truth = _truth(world, user_id)
-            hold(found.get(user_id) == truth, "diverged", f"{user_id} is {found.get(user_id)}, the truth is {truth}")
+        hidden = any(
+            (each.happened.kind, linked) in received
+            for each in world.changes
+            if each.happened.user_authorization_id == linked
+        )
+        if world.schedule.recheck_all or not hidden:
+            truth, found = _truth(world, user_id), users[user_id]["status"]
+            hold(found == truth, "diverged", f"{user_id} is {found}, the truth is {truth}")
 
 
 def _truth(world: ReconWorld, user_id: str) -> str:
@@ -129,67 +104,65 @@ def _truth(world: ReconWorld, user_id: str) -> str:
     return STATUS_OF[code or "SUCCESS"]
 
 
-def _check_file(world: ReconWorld, heard: _Heard, file_type: str, day: str, entries: Mapping[str, int]) -> set[str]:
-    """Check the comparisons of one file; returns whose lost change hides behind a webhook that was heard."""
-    kind = FILE_TYPES[file_type].kind
+def _check_file(
+    world: ReconWorld,
+    file_type: str,
+    day: str,
+    users: Mapping[str, Row],
+    received: Collection[tuple[str, str]],
+    changed: Mapping[str, int],
+) -> None:
     files = [each for each in world.store.recon.files(file_type, day, day) if each.state != "MISSING"]
     hold([each.state for each in files] == ["COMPARED"], "lost", f"{file_type} of {day}: {files}")
-    file = files[0]
-    listed = set(world.bucket.objects[FileId.of(file).key].decode().split("\r\n")[1:-1])
-    results = _results(world, file)
-    missed = {each for result in results.values() for each in result["missed"]}
-    rechecked = {each for result in results.values() for each in result["recheck"]}
-    hold(missed <= listed, "broken", "missed, but not in the file")
-    for each in missed | rechecked:
-        repaired = entries.get(f"recon:{file_type}:{day}:{each}", 0)
-        hold(repaired == 1, "twice" if repaired else "lost", f"{each} was repaired {repaired} times")
-    begun = {each for each in listed if f"recon:{file_type}:{day}:{each}" in entries}
-    hold(begun == missed | rechecked, "broken", "repaired, though neither missed nor to be read again")
-    _check_heard(world, heard, file, listed, missed)
-    _check_told(world, file, results, len(listed), len(missed))
-    lost = [each for each in world.changes if each.happened.kind == kind and _day(each.happened) == day]
-    return {each.happened.user_authorization_id for each in lost if not each.event_ids & set(heard.events)} - missed
+    [file] = files
+    hold(bool(file.completed_at) and not file.repairs_open, "lost", f"{file.name} is never completed")
+    listed = world.bucket.objects[FileId.of(file).key].decode().split("\r\n")[1:-1]
+    _check_read(world, file, listed, users, received)
+    _check_told(world, file, listed, changed)
 
 
-def _results(world: ReconWorld, file: ReconFile) -> dict[str, Any]:
-    found = FileId.of(file)
-    kept = {shard: world.bucket.objects.get(found.shard_key(shard)) for shard in world.shards()}
-    hold(None not in kept.values(), "lost", f"a shard of {file.name} was never compared")
-    return {shard: json.loads(result or b"") for shard, result in kept.items()}
-
-
-def _check_heard(
-    world: ReconWorld, heard: _Heard, file: ReconFile, listed: Collection[str], missed: Collection[str]
+def _check_read(
+    world: ReconWorld,
+    file: ReconFile,
+    listed: Sequence[str],
+    users: Mapping[str, Row],
+    received: Collection[tuple[str, str]],
 ) -> None:
-    kind = FILE_TYPES[file.file_type].kind
+    """Everybody was read for the file's question, by a call that began after its notification came."""
+    kind, owners = FILE_TYPES[file.file_type].kind, world.owners()
     for each in listed:
-        key = FileId.of(file).shard_key(ledger_shard(each.encode()))
-        if each in missed:
-            before = [at for at in heard.moments(kind, each, file.day, surely=True) if at <= world.found_in_run[key]]
-            hold(not before, "broken", f"{each} was heard, and repaired")
-        else:
-            moments = heard.moments(kind, each, file.day, surely=False)
-            hold(bool(moments), "lost", f"{each} is in the file of {file.day}, was never heard, and not missed")
+        user = users[owners[each]]
+        if kind == "risk" and PASSPORT[0] not in user["scopes"]:
+            continue  # no read tells it
+        if not world.schedule.recheck_all and (kind, each) in received:
+            continue
+        read = [answer["at"] for answer in user["answers"] if answer["call"] in _ANSWERS[kind]]
+        # What a status no longer depends on is not kept; its last reading is.
+        last = max([*read, *([user["read_at"]] if not read else [])])
+        hold(last > (file.notified_at or ""), "lost", f"{each} was not read for {file.name}")
 
 
-def _check_told(world: ReconWorld, file: ReconFile, results: Mapping[str, Any], listed: int, missed: int) -> None:
+def _check_told(world: ReconWorld, file: ReconFile, listed: Sequence[str], changed: Mapping[str, int]) -> None:
     counts = file.counts
-    said = (counts["rows"], counts["missed"], counts["matched"] + counts["missed"], counts["duplicates"])
-    hold(said == (listed, missed, listed, 0), "broken", f"the summary says {dict(counts)}")
-    extra = sum(result["extra"] for result in results.values())
-    hold(counts["extra"] == extra, "broken", "the summary's extras are not those found")
+    asked = counts["upToDate"] + counts["reRead"] + counts["leftOut"] + counts["notLinkedHere"] + counts["erased"]
+    said = (counts["rows"], asked, counts["duplicates"], counts["malformed"])
+    hold(said == (len(listed), len(listed), 0, 0), "broken", f"the summary says {dict(counts)}")
+    moved = sum(changed.get(f"recon:{file.file_type}:{file.day}::{number}", 0) for number in file.comparisons)
+    hold(counts["changed"] == moved, "broken", f"{moved} statuses changed, the summary says {dict(counts)}")
     mine = [each for each in world.bus.completed if (each["fileName"], each["day"]) == (file.name, file.day)]
     hold(bool(mine), "lost", f"ReconCompleted of {file.name} was never published")
-    found = json.loads(world.bucket.objects.get(FileId.of(file).report_key, b"{}"))
+    hold(mine[-1]["counts"] == counts, "broken", "ReconCompleted says other numbers than the table")
+    found: dict[str, Any] = json.loads(world.bucket.objects.get(FileId.of(file).report_key, b"{}"))
     hold(bool(found), "lost", f"there is no report of {file.name}")
-    hold(len(found["missed"]) == missed, "broken", "the report does not list who was missed")
-    hold(found["repairs"]["applied"] == missed, "broken", f"the report says {found['repairs']}")
+    hold(found["counts"] == counts, "broken", "the report says other numbers than the table")
+    hold(len(found["changed"]) == moved, "broken", "the report does not list everybody whose status changed")
+
+
+def _without_user(event_id: str) -> str:
+    """The id of an event of recon without the authorization that it names."""
+    recon, file_type, day, *_, number = event_id.split(":")
+    return f"{recon}:{file_type}:{day}::{number}"
 
 
 def _day(happened: Happened) -> str:
     return times.jst_day(datetime.fromtimestamp(happened.at, times.JST))
-
-
-def _counts_for(event: Event) -> set[str]:
-    received = datetime.fromisoformat(event.received_at)
-    return {times.jst_day(received), times.jst_day(received - timedelta(hours=1))}

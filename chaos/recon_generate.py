@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chaos import paypay_generate, recon_checks
 from chaos.generate import Game, fault_at
-from chaos.recon_schedule import CHANGES, SERVICES, Change, Compare, Download, Night, ReconSchedule, Step
+from chaos.recon_schedule import CHANGES, SERVICES, Change, Compare, Download, Kill, Night, ReconSchedule, Step
 from chaos.schedule import Echo, Fault, Wait, Work
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
@@ -33,7 +33,7 @@ def schedules() -> st.SearchStrategy[ReconSchedule]:
         some,
         st.sampled_from([True, True, False]),
         some,
-        st.booleans(),
+        st.sampled_from([True, True, False]),
         st.lists(faults(), max_size=6),
     )
 
@@ -63,14 +63,15 @@ def _steps() -> st.SearchStrategy[Step]:
         st.builds(Echo, st.integers(0, 9)),
         st.builds(Night, st.sampled_from(["sent", "sent", "sent", "missing", "late"])),
         st.just(Download()),
-        st.builds(Compare, st.booleans(), st.sampled_from([99, 99, 99, 0, 1, 2])),
+        st.builds(Compare, st.sampled_from([1, 2, 3, 20, 20])),
+        st.just(Kill()),
     )
 
 
 # A day as it mostly is, with whatever happens between its parts.
 A_NIGHT: tuple[Step, ...] = (Wait(40_000), Night(), Work(6), Download(), Compare(), Work(6))
 
-# Two webhooks are lost and one is late; the comparison is done twice.
+# Two webhooks are lost and one is late; the executions are stopped in the middle, and others are started.
 LIFE: tuple[Step, ...] = (
     Change(0, "flagged", "lost"),
     Change(1, "not_completed", "lost"),
@@ -80,10 +81,12 @@ LIFE: tuple[Step, ...] = (
     Night(),
     Work(6),
     Download(),
-    Compare(again=True),
-    Compare(),
+    Compare(5),
+    Kill(),
+    Download(),
     Compare(),
     Work(6),
+    Wait(400),
     Compare(),
 )
 

@@ -45,24 +45,28 @@ class Night:
 
 @dataclass(frozen=True)
 class Download:
-    """The schedule fetches what is announced."""
+    """The schedule fetches what is announced, and starts the comparison of what is stored."""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """The comparison takes a message. `again`: it comes once more. `shards`: how many the time is enough for."""
+    """The state machine goes on, for so many invocations of its functions."""
 
-    again: bool = False
-    shards: int = 99
+    calls: int = 20
 
 
-type Step = Change | Night | Download | Compare | CommonStep
+@dataclass(frozen=True)
+class Kill:
+    """Whatever runs of the state machine is stopped."""
+
+
+type Step = Change | Night | Download | Compare | Kill | CommonStep
 
 
 @dataclass(frozen=True)
 class ReconSchedule(Schedule[Step]):
-    """A schedule of the recon world. `recheck_all`: everyone in a file is read again, missed or not."""
+    """A schedule of the recon world. `recheck_all`: who was heard is read again, too (parameter ReconRecheck)."""
 
-    step_kinds = (*COMMON, Change, Night, Download, Compare)
+    step_kinds = (*COMMON, Change, Night, Download, Compare, Kill)
 
-    recheck_all: bool = False
+    recheck_all: bool = True

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -27,11 +27,11 @@ from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import MOST_BATCHES, Environment, ViolationError
 from chaos.paypay import RULES
-from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Night, ReconSchedule, Step
+from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Kill, Night, ReconSchedule, Step
 from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
-from chaos.sqs import Queue
+from chaos.states import FailedError, MemoryStates, definition
 from honnin import remote_file, secret_store, times
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.http_client import Answer as HttpAnswer
@@ -41,16 +41,18 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import linking, recorded
 from honnin.paypay_facets import SUCCEEDED, Answer, Call
 from honnin.processor import EventProcessor
-from honnin.recon import arrival, compare, deadline, download, repair, report
-from honnin.recon.arrival import Arrivals, CompareQueue
+from honnin.recon import compare, download, outcomes, plan, repair
 from honnin.recon.bucket import ReconBucket
-from honnin.recon.compare import Comparison
+from honnin.recon.compare import RangeComparison
 from honnin.recon.download import Downloads, Source
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.plan import Range
 from honnin.recon.repair import Repairs
 from honnin.recon.resend import Letterhead, ResendAlarm
-from honnin.store import Effect, ReconFile, Store, UserStatus, ledger_shard
+from honnin.recon.starting import Starting, comparison_of
+from honnin.recon.summary import Summaries
+from honnin.store import Comparison, Effect, Store, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.app import Sandbox, SandboxConfig, create_app
@@ -63,6 +65,7 @@ from sandbox.paypay.register import Change as Happened
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
     from honnin.paypay.selfie import Selfies
     from honnin.vexora.client import VexoraClient
@@ -85,10 +88,11 @@ class Parts:
     """The classes under test; a test of the harness itself puts a broken one in."""
 
     store: type[Store] = Store
-    comparison: type[Comparison] = Comparison
-    arrivals: type[Arrivals] = Arrivals
+    comparison: type[RangeComparison] = RangeComparison
+    summaries: type[Summaries] = Summaries
+    starting: type[Starting] = Starting
     downloads: type[Downloads] = Downloads
-    event_id: Callable[[ReconFile, str], str] = repair.event_id
+    event_id: Callable[[Comparison, str], str] = repair.event_id
     table: type[MemoryDynamoDB] = MemoryDynamoDB
 
 
@@ -107,16 +111,6 @@ def _sandbox() -> tuple[Sandbox, FlaskClient]:
     return made, create_app(made).test_client()
 
 
-class _Shards:
-    """The shards of the ledger that these users are in; the others stay empty and cost only time."""
-
-    def __init__(self, world: "ReconWorld") -> None:
-        self._world = world
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._world.shards())
-
-
 class ReconWorld(Environment[Step]):
     """Plays one schedule. What happened is in its public attributes, for `chaos.recon_checks`."""
 
@@ -129,13 +123,13 @@ class ReconWorld(Environment[Step]):
         super().__init__(schedule, self._parts.store, self._parts.table)
         self.sandbox, self._http = _sandbox()
         self.connections = Connections(self.boundary, self.clock, self._answer, paypay.failure)
-        self.bucket = MemoryS3(self._stored)
+        self.bucket = MemoryS3()
         self.changes: list[Told] = []
         self.letters = Topic()
         self._crashed = False
-        # When the comparison began that found the result under a key.
-        self._run_began = self.clock.peek()
-        self.found_in_run: dict[str, datetime] = {}
+        self.states = MemoryStates(
+            definition("ReconComparison"), self._call, self._read, lambda: self.clock.peek().timestamp()
+        )
         self._make()
 
     def _make(self) -> None:
@@ -148,44 +142,37 @@ class ReconWorld(Environment[Step]):
         self._downloads = self._parts.downloads(
             store=self.store, bucket=bucket, source=source, alarm=alarm, now=self.clock
         )
-        comparison = self._parts.comparison(
+        self._bucket = bucket
+        self._starting = self._parts.starting(
+            store=self.store,
+            machine_arn="arn:aws:states:ap-northeast-1:000000000000:stateMachine:recon",
+            now=self.clock,
+            client=cast("SFNClient", Guarded(self.states, self.boundary, "states")),
+        )
+        self._comparison = self._parts.comparison(
             store=self.store,
             bucket=bucket,
-            repairs=Repairs("events", self.sqs),
+            repairs=Repairs(repair_queue_url="events", reread_queue_url="events", client=self.sqs),
             now=self.clock,
             recheck_all=self.schedule.recheck_all,
         )
-        self._arrivals = self._parts.arrivals(
-            store=self.store,
-            bucket=bucket,
-            comparison=comparison,
-            publisher=self.publisher,
-            alarm=alarm,
-            queue=CompareQueue("compare", self.sqs),
-            now=self.clock,
+        self._summaries = self._parts.summaries(
+            store=self.store, bucket=bucket, publisher=self.publisher, now=self.clock
         )
-
-    def more_queues(self) -> Mapping[str, Queue]:
-        """That of the files that have arrived."""
-        dead = Queue("compare-dead", self.clock.peek)
-        self.arrived = Queue("compare", self.clock.peek, dead)
-        self.arrived.hidden_s, self.arrived.most_receives = 960, 100
-        return {"compare": self.arrived, "compare-dead": dead}
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """As every world; besides, the wires to the sandbox, and sizes by which few users are as many."""
         numbers = itertools.count(1)
-        shards = _Shards(self)
         ours = [
             (remote_file, "opened", self._opened),
             (remote_file, "pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]])),
-            (download, "ThreadPoolExecutor", Inline),
+            *((module, "ThreadPoolExecutor", Inline) for module in (download, compare, repair)),
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
-            # Three users have few events to send; so that a run can die between them, each goes alone.
-            (compare, "_SENT_AT_ONCE", 1),
-            *((module, "event_id", self._parts.event_id) for module in (repair, report)),
-            *((module, "SHARDS", shards) for module in (compare, report, deadline)),
+            # Three users make a small file: each has calls of its own, as many users have.
+            (compare, "_USERS_AT_ONCE", 1),
+            (repair, "_AT_ONCE", 1),
+            *((module, "event_id", self._parts.event_id) for module in (repair, outcomes)),
         ]
         with super().installed(), replaced(*ours):
             yield
@@ -212,10 +199,6 @@ class ReconWorld(Environment[Step]):
         after = recorded(pending, [linking(SUCCEEDED, at, linked), read], RULES)
         self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
 
-    def shards(self) -> str:
-        """The shards of the ledger that these users are in."""
-        return "".join(sorted({ledger_shard(each.encode()) for each in self.owners()}))
-
     def owners(self) -> dict[str, str]:
         """The users by their authorizations."""
         users = [self.sandbox.paypay.register.user(_name(user)) for user in range(len(_SCOPES))]
@@ -231,9 +214,11 @@ class ReconWorld(Environment[Step]):
             case Night(notice):
                 self._night(notice)
             case Download():
-                self.invoke(lambda: self._downloads.run(self.boundary.remaining_ms), _DOWNLOAD_S)
-            case Compare(again, shards):
-                self._compare(again=again, shards=shards)
+                self._download()
+            case Compare(calls):
+                self.states.work(calls)
+            case Kill():
+                self.states.kill()
             case _:
                 super().step(step)
         if self._crashed and not self._depth:
@@ -248,7 +233,7 @@ class ReconWorld(Environment[Step]):
         return result, error
 
     def other(self, fault: Fault) -> Step:
-        """Another worker, or another comparison."""
+        """Another worker, or the state machine."""
         return Compare() if fault.kind == "comparison" else Work(6)
 
     def arrive(self, *, everything: bool = False) -> None:
@@ -297,34 +282,41 @@ class ReconWorld(Environment[Step]):
         if answer.status_code != 200:
             raise AssertionError(answer.data)
 
-    def _compare(self, *, again: bool, shards: int = 99) -> None:
-        messages = self.arrived.receive(1)
-        if not messages:
-            return
-        enough = iter([True] * shards)
-        outer, self._run_began = self._run_began, self.clock()
+    def _download(self) -> None:
+        """As functions/recon_download."""
 
-        def left_ms() -> int:
-            return self.boundary.remaining_ms() if next(enough, False) else 0
+        def run() -> None:
+            try:
+                self._downloads.run(self.boundary.remaining_ms)
+            finally:
+                self._starting.run()
 
-        try:
-            take = partial(self._arrivals.take, left_ms=left_ms)
-            answer, _ = self.invoke(
-                lambda: self.run_batch(messages, arrival.parse, take, ("compare", "compare-dead")), _COMPARE_S
-            )
-        finally:
-            self._run_began = outer
-        if again:
-            self.arrived.add(messages[0].body)
-        if answer is not None:
-            self.delete_done(self.arrived, messages, answer)
+        self.invoke(run, _DOWNLOAD_S)
 
-    def _stored(self, key: str) -> None:
-        """A new object: S3 tells of a file; of a shard's result it is noted which run found it."""
-        if key.startswith("reports/"):
-            self.found_in_run[key] = self._run_began
-        if key.startswith("recon/"):
-            self.arrived.add(json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
+    def _call(self, function: str, event: dict[str, Any]) -> Any:
+        """An invocation by the state machine, as the handlers in functions/recon_*."""
+        comparison = comparison_of(event)
+
+        def run() -> Any:
+            match function:
+                case "ReconPlanFunction":
+                    # Each row is a range.
+                    return plan.write(self._bucket, comparison, 1)
+                case "ReconCompareFunction":
+                    self._comparison.run(comparison, Range(**event["range"]), event["etag"])
+                    return None
+                case "ReconSummaryFunction" if "range" in event:
+                    outcomes.count(self.store, self._bucket, comparison, Range(**event["range"]))
+                    return None
+            return self._summaries.run(comparison)
+
+        answer, error = self.invoke(run, _COMPARE_S)
+        if error is not None:
+            raise FailedError(type(error).__name__)
+        return answer
+
+    def _read(self, key: str) -> Any:
+        return json.loads(self.bucket.objects[key])
 
     # --- the wires ---
 
@@ -374,10 +366,9 @@ class ReconWorld(Environment[Step]):
             day += timedelta(days=1)
 
     def come_to_rest(self) -> None:
-        """The queues drain, what is announced is fetched, and the poll publishes what is overdue."""
+        """The queue drains, what is announced is fetched and compared, and the poll publishes what is overdue."""
         self.drain()
         self.queue.redrive()
-        self.arrived.redrive()
         self.drain()
         self.clock.advance(180)
         self.poll()
@@ -385,15 +376,15 @@ class ReconWorld(Environment[Step]):
     def drain(self) -> None:
         """Work, fetch and compare until there is nothing to do, whatever time passes."""
         for _ in range(MOST_BATCHES):
-            due = [each for each in (self.queue.next_due(), self.arrived.next_due()) if each]
-            to_fetch = bool(self.store.recon.to_fetch())
-            if not due and not to_fetch:
+            due = self.queue.next_due()
+            to_compare = self.store.comparisons.due(utc_text(self.clock.peek()))
+            if not due and not self.states.running and not to_compare and not self.store.recon.to_fetch():
                 return
-            self.clock.now = max(self.clock.now, self.clock.now if to_fetch else min(due))
+            self.clock.now = max(self.clock.now, due or self.clock.now)
             self.work(10, "as sent")
             self.step(Download())
             self.step(Compare())
-            self._pass_time(60)
+            self._pass_time(100)
         raise ViolationError("broken", "the queues do not drain")
 
     # --- what Lambda makes ---

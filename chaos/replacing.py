@@ -1,6 +1,6 @@
 """Something of ours in the place of something of a module's, for a while."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -39,3 +39,7 @@ class Inline:
         except Exception as error:
             done.set_exception(error)
         return done
+
+    def map(self, work: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
+        """Run it for each, one after the other."""
+        return map(work, *arguments)

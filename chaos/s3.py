@@ -85,12 +85,29 @@ class MemoryS3:
         self._check_absent(Key, IfNoneMatch, "PutObject")
         return self._add(Key, bytes(Body), ContentType, _etag(bytes(Body)))
 
-    def get_object(self, *, Key: str, VersionId: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
-        """One object, or one version of it."""
+    def get_object(
+        self,
+        *,
+        Key: str,  # noqa: N803
+        VersionId: str = "",  # noqa: N803
+        Range: str = "",  # noqa: N803
+        IfMatch: str = "",  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
+        """One object, or one version of it; with `Range` some of its bytes, with `IfMatch` only under that ETag."""
         found = self._version(Key, VersionId)
         if found is None:
             raise NoSuchKey(_error("NoSuchKey", 404), "GetObject")
-        return {"Body": io.BytesIO(found.body or b""), **found.facts()}
+        if IfMatch and IfMatch != found.etag:
+            raise ClientError(_error("PreconditionFailed", 412), "GetObject")
+        body = found.body or b""
+        if not Range:
+            return {"Body": io.BytesIO(body), **found.facts()}
+        first, last = (int(each) for each in Range.removeprefix("bytes=").split("-"))
+        if first >= len(body):
+            raise ClientError(_error("InvalidRange", 416), "GetObject")
+        part = body[first : last + 1]
+        return {"Body": io.BytesIO(part), **found.facts(), "ContentLength": len(part)}
 
     def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Whether there is such an object. S3 answers without a body, so the code is the number alone."""
