@@ -280,8 +280,9 @@ def _addition(words: _Words, named: list[str]) -> Step:
         value, now = values[placeholder], before.get(name)
         if "N" in value:
             made[name] = _sum(now or {"N": "0"}, value)
-        elif now is None or "SS" in now:
-            made[name] = {"SS": sorted({*(now or {"SS": []})["SS"], *value["SS"]})}
+        elif now is None or value.keys() == now.keys() <= {"SS", "NS"}:
+            [(kind, more)] = value.items()
+            made[name] = {kind: sorted({*(now or {kind: []})[kind], *more})}
         else:
             raise InvalidExpressionError("an operand is of another type")
 

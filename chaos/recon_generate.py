@@ -10,7 +10,7 @@ from chaos.recon_schedule import CHANGES, SERVICES, Change, Compare, Download, K
 from chaos.schedule import Echo, Fault, Wait, Work
 
 # How many calls to each service a schedule usually makes: faults beyond are never met.
-_REACH = {"dynamodb": 60, "transaction": 8, "s3": 20, "sqs": 16, "events": 4, "secrets": 1, "provider": 2, "file": 3}
+_REACH = {"dynamodb": 90, "transaction": 8, "s3": 150, "sqs": 16, "states": 10, "events": 4, "provider": 2, "file": 3}
 
 
 def choices(service: str) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def faults() -> st.SearchStrategy[Fault]:
     """One fault at one call: more often at a service that is called more often; half of them are crashes."""
     often = [*SERVICES, "dynamodb", "dynamodb", "s3", "sqs", "sqs", "sqs", "transaction", "provider", "provider"]
     return st.sampled_from(often).flatmap(
-        lambda service: fault_at(service, _REACH[service], [*choices(service), *_CRASHES])
+        lambda service: fault_at(service, _REACH.get(service, 1), [*choices(service), *_CRASHES])
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chaos.schedule import COMMON, CommonStep, Schedule
 
-SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider", "file")
+SERVICES = ("dynamodb", "transaction", "s3", "sqs", "states", "events", "secrets", "provider", "file")
 
 # What happens to a user at PayPay: the path of the sandbox's control, and its body.
 CHANGES: Mapping[str, tuple[str, dict[str, object]]] = {

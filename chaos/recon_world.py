@@ -306,7 +306,7 @@ class ReconWorld(Environment[Step]):
                     self._comparison.run(comparison, Range(**event["range"]), event["etag"])
                     return None
                 case "ReconSummaryFunction" if "range" in event:
-                    outcomes.count(self.store, self._bucket, comparison, Range(**event["range"]))
+                    outcomes.count(self.store, self._bucket, comparison, event["range"])
                     return None
             return self._summaries.run(comparison)
 

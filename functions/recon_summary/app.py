@@ -10,7 +10,6 @@ from honnin.config import settings
 from honnin.publish import Publisher
 from honnin.recon import outcomes
 from honnin.recon.bucket import ReconBucket
-from honnin.recon.plan import Range
 from honnin.recon.starting import comparison_of
 from honnin.recon.summary import Summaries
 from honnin.store import Store
@@ -19,7 +18,7 @@ from honnin.store import Store
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:  # noqa: ARG001
     """Count the outcomes of one `range`, or sum up the whole comparison and say whether it is settled."""
     if "range" in event:
-        outcomes.count(_store(), _bucket(), comparison_of(event), Range(**event["range"]))
+        outcomes.count(_store(), _bucket(), comparison_of(event), event["range"])
         return None
     summaries = Summaries(
         store=_store(),

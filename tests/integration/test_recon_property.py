@@ -4,7 +4,6 @@ Some of the schedules that `python -m chaos --world recon` plays, and the harnes
 """
 
 import itertools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +13,22 @@ from chaos.environment import ViolationError, prepared
 from chaos.recon_generate import LIFE, RECON
 from chaos.recon_schedule import SERVICES, Change, ReconSchedule
 from chaos.recon_world import Parts
+from chaos.replacing import replaced
 from chaos.schedule import Fault, Work
-from honnin.recon.arrival import Arrivals
-from honnin.recon.compare import Comparison, Dealt
-from honnin.store import Announcement, ReconFile, Store
-from honnin.store.ledger import Ledger
+from honnin.recon import compare
+from honnin.recon.bucket import FileId
+from honnin.recon.compare import Question, RangeComparison, done_name
+from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.plan import Range
+from honnin.recon.starting import Starting
+from honnin.recon.summary import Summaries
+from honnin.store import Announcement, Comparison, Link, ReconFile, Store, UserStatus
 from honnin.store.recon import Recon
 
 _SEED = 4
 
 RECHECKED = ReconSchedule((Change(0, "not_completed"), Work(3), Change(0, "verified", "lost")), recheck_all=True)
+MISSED = ReconSchedule((Change(0, "not_completed"), Work(3), Change(1, "flagged", "lost")), recheck_all=False)
 
 
 @pytest.mark.timeout(400)
@@ -40,7 +45,7 @@ def test_any_schedule_ends_in_paypays_truth_and_each_missed_event_counts_once() 
     assert {service for service, _, _ in tally.injected} >= often
 
 
-@pytest.mark.parametrize("schedule", [RECON.life(()), RECHECKED], ids=["a night", "everyone read again"])
+@pytest.mark.parametrize("schedule", [RECON.life(()), RECHECKED, MISSED], ids=["a night", "everyone", "missed only"])
 def test_without_a_fault_it_ends_in_paypays_truth(schedule: ReconSchedule) -> None:
     with prepared():
         RECON.run(schedule)
@@ -51,7 +56,7 @@ def test_without_a_fault_it_ends_in_paypays_truth(schedule: ReconSchedule) -> No
     ("kind", "every"),
     # The moment after a call is the moment before the next.
     [("kill", 1), ("comparison", 3), ("worker", 3)],
-    ids=["a crash", "another comparison", "another worker"],
+    ids=["a crash", "the state machine", "another worker"],
 )
 def test_whatever_happens_before_any_single_call_of_a_night_does_no_harm(kind: str, every: int) -> None:
     with prepared():
@@ -71,37 +76,59 @@ def test_a_printed_schedule_is_the_schedule() -> None:
 # --- the harness itself: it must find what is broken on purpose ---
 
 
-class DoneBeforeSentComparison(Comparison):
-    """Notes that a shard is done before its repairs are on the queue: a crash between the two loses them."""
+class DoneBeforeSentComparison(RangeComparison):
+    """Says that a range is done before its events are on a queue: a crash between the two loses them."""
 
-    def _shard(self, file: ReconFile, shard: str, dealt: Dealt, left_ms: Callable[[], int]) -> None:
-        self._store.recon.shard_done(file, shard)
-        super()._shard(file, shard, dealt, left_ms)
-
-
-class DeafLedger(Ledger):
-    """Does not hear what came within the hour after midnight."""
-
-    def received(self, ledger: str, day: str, shard: str) -> Iterator[list[str]]:
-        """The lines of the day alone."""
-        return iter([]) if shard.startswith("late-") else super().received(ledger, day, shard)
+    def run(self, comparison: Comparison, part: Range, etag: str) -> None:
+        """Done, and then sent."""
+        found = self._found(comparison, part, etag)
+        told = {"counts": found.counts, "malformed": found.malformed}
+        if self._bucket.put_once(FileId.compared(comparison), comparison.number, done_name(part), told):
+            self._repairs.repair(comparison, found.repairs, self._now())
+            self._repairs.reread(comparison, [*found.rereads, *found.unlinked], self._now())
 
 
-class DeafStore(Store):
-    """With a deaf ledger."""
+class TrustingQuestion(Question):
+    """Takes a webhook that was received for an answer."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.ledger = DeafLedger(self.table)
+    def is_answered(self, status: UserStatus, link: Link) -> bool:
+        """Answered by what was received."""
+        return self.is_received(status) or super().is_answered(status, link)
 
 
-class ForgetfulArrivals(Arrivals):
-    """Takes a file whose comparison has ended for one that has been told of."""
+class PatientQuestion(Question):
+    """Takes whatever was read after the file's day for an answer, though the notification came later."""
 
-    def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
-        file = self._file(key)
-        if file is None or file.state != "COMPARED":
-            super()._arrived(key, left_ms)
+    @classmethod
+    def of(cls, file: ReconFile) -> Question:
+        """The question since midnight."""
+        return cls(FILE_TYPES[file.file_type].kind, file.day, f"{file.day}T15:00:00.000Z")
+
+
+def asking(question: type[Question]) -> type[RangeComparison]:
+    """A comparison that asks another question."""
+
+    class Asking(RangeComparison):
+        def run(self, comparison: Comparison, part: Range, etag: str) -> None:
+            with replaced((compare, "Question", question)):
+                super().run(comparison, part, etag)
+
+    return Asking
+
+
+class ForgetfulSummaries(Summaries):
+    """Takes a comparison that is recorded as over for one that has been told of."""
+
+    def run(self, comparison: Comparison) -> dict[str, Any]:
+        """Nothing where it is over."""
+        return {"settled": True} if self._file(comparison).completed_at else super().run(comparison)
+
+
+class ContentStarting(Starting):
+    """Takes an execution that was stopped for one that is fine."""
+
+    def _is_fine(self, name: str) -> bool:
+        return True
 
 
 class StubbornFiles(Recon):
@@ -125,9 +152,9 @@ class StubbornStore(Store):
 _SERIAL = itertools.count()
 
 
-def id_of_a_run(file: ReconFile, user_authorization_id: str) -> str:
-    """A repair's id that is another one each time it is sent."""
-    return f"recon:{file.file_type}:{file.day}:{user_authorization_id}:{next(_SERIAL)}"
+def id_of_a_run(comparison: Comparison, user_authorization_id: str) -> str:
+    """An event's id that is another one each time it is sent."""
+    return f"recon:{comparison.file_type}:{comparison.day}:{user_authorization_id}:{next(_SERIAL)}"
 
 
 @pytest.mark.timeout(400)
@@ -135,12 +162,21 @@ def id_of_a_run(file: ReconFile, user_authorization_id: str) -> str:
     ("parts", "seed"),
     # The seed of each is chosen so that the search is short.
     [
-        (Parts(comparison=DoneBeforeSentComparison), 100),
-        (Parts(store=DeafStore), 100),
+        (Parts(comparison=DoneBeforeSentComparison), 4),
+        (Parts(comparison=asking(TrustingQuestion)), 4),
+        (Parts(comparison=asking(PatientQuestion)), 4),
+        (Parts(starting=ContentStarting), 4),
         (Parts(store=StubbornStore), 4),
         (Parts(event_id=id_of_a_run), 4),
     ],
-    ids=["done before sent", "deaf after midnight", "first notice only", "another id each time"],
+    ids=[
+        "done before sent",
+        "received is read",
+        "read before the notification",
+        "stopped is fine",
+        "first notice only",
+        "another id each time",
+    ],
 )
 def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, seed: int) -> None:
     _, failure = generate.explore(RECON, 150, seed_number=seed, parts=parts, shrink=False)
@@ -164,7 +200,7 @@ def test_a_crash_at_some_moment_finds_an_event_that_is_forgotten() -> None:
             for number in range(calls[service])
             for when in ("before", "after")
         )
-        assert any(_violates(each, Parts(arrivals=ForgetfulArrivals)) for each in crashes)
+        assert any(_violates(each, Parts(summaries=ForgetfulSummaries)) for each in crashes)
 
 
 def _violates(schedule: ReconSchedule, parts: Parts) -> bool:

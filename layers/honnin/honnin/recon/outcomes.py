@@ -1,8 +1,8 @@
 """What the events of a comparison have led to: of each range, who was read, whose status changed, who still waits."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import batched
 from typing import Any
 
@@ -32,9 +32,23 @@ class Outcome:
     not_read: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
 
-def count(store: Store, bucket: ReconBucket, comparison: Comparison, part: Range) -> None:
-    """Count a range's outcomes once more: only of those who were open before. Repeating it does no harm."""
-    file, number = FileId.compared(comparison), comparison.number
+@dataclass(frozen=True)
+class Part:
+    """A range of one comparison of a file, with its outcome by now."""
+
+    comparison: Comparison
+    range: Range
+    outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """What tells `count` which one it is."""
+        return {"number": self.comparison.number, **asdict(self.range)}
+
+
+def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mapping[str, Any]) -> None:
+    """Count a range's outcomes once more (`Part.to_json`): only of those who were open. Repeating it does no harm."""
+    part = Range(**{name: value for name, value in said.items() if name != "number"})
+    comparison = replace(comparison, number=int(said["number"]))
     before = of(bucket, comparison, part)
     if not before.open:
         return
@@ -51,7 +65,7 @@ def count(store: Store, bucket: ReconBucket, comparison: Comparison, part: Range
             if record := records.get(event_id(comparison, each)):
                 _tell(each, record, tally, changed, not_read)
     after = {"tally": dict(tally), "open": waiting, "changed": changed, "not_read": not_read}
-    bucket.put_part(file, number, _name(part), after)
+    bucket.put_part(FileId.compared(comparison), comparison.number, _name(part), after)
 
 
 def of(bucket: ReconBucket, comparison: Comparison, part: Range) -> Outcome:
@@ -64,11 +78,15 @@ def of(bucket: ReconBucket, comparison: Comparison, part: Range) -> Outcome:
     return Outcome({}, open=[*found.get("repairs", ()), *found.get("rereads", ())])
 
 
-def all_of(bucket: ReconBucket, comparison: Comparison, number: int) -> Iterator[Outcome]:
-    """The outcomes of the comparison of the same file that has this number, range by range."""
-    numbered = replace(comparison, number=number)
-    for part in plan.planned(bucket, numbered):
-        yield of(bucket, numbered, part)
+def parts(bucket: ReconBucket, comparison: Comparison, numbers: Iterable[int]) -> Iterator[Part]:
+    """The ranges of those comparisons of the same file that have these numbers, with their outcomes.
+
+    One that was stopped may have no plan, or ranges that have sent nothing.
+    """
+    for number in numbers:
+        numbered = replace(comparison, number=number)
+        for part in plan.planned(bucket, numbered):
+            yield Part(numbered, part, of(bucket, numbered, part))
 
 
 def shown(store: Store, file: ReconFile) -> Iterator[dict[str, Any]]:

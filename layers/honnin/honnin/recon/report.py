@@ -71,15 +71,10 @@ def _write(
 ) -> None:
     opening = json.dumps({**head, "reportedAt": file.reported_at}, ensure_ascii=False, separators=(",", ":"))
     draft.write(opening.removesuffix("}").encode())
-    changed = (
-        each
-        for number in file.comparisons
-        for outcome in outcomes.all_of(bucket, comparison, number)
-        for each in outcome.changed
-    )
-    _write_list(draft, "changed", _living(store, changed))
-    newest = outcomes.all_of(bucket, comparison, comparison.number)
-    _write_list(draft, "notRead", _living(store, (each for outcome in newest for each in outcome.not_read)))
+    every = outcomes.parts(bucket, comparison, file.comparisons)
+    _write_list(draft, "changed", _living(store, (each for part in every for each in part.outcome.changed)))
+    newest = outcomes.parts(bucket, comparison, [comparison.number])
+    _write_list(draft, "notRead", _living(store, (each for part in newest for each in part.outcome.not_read)))
     draft.write(b"}\n")
 
 

@@ -1,8 +1,7 @@
 """Sums a comparison up: while its events are worked off, and for good once nothing is open or a day is over."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Any
@@ -11,10 +10,9 @@ from honnin import times
 from honnin.domain_events import ReconCompleted
 from honnin.observability import count, logger
 from honnin.publish import Publisher
-from honnin.recon import outcomes, plan, report
+from honnin.recon import outcomes, report
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
-from honnin.recon.plan import Range
 from honnin.store import ERASED_ID, Comparison, ReconFile, Store
 from honnin.times import utc_text
 
@@ -50,7 +48,7 @@ class Summaries:
         """
         before = self._file(comparison)
         is_first = comparison.number not in before.comparisons
-        numbers = (*before.comparisons, comparison.number) if is_first else before.comparisons
+        numbers = self._store.comparisons.made(comparison)
         summed = Sum(self._bucket, comparison, numbers)
         file = self._record(comparison, numbers, before, summed, is_first=is_first)
         report.write(self._store, self._bucket, comparison, file)
@@ -60,7 +58,7 @@ class Summaries:
             self._publisher.recon_completed(_completed(file))
             self._end(comparison, file)
             return {"settled": True}
-        some = [asdict(each) for each in summed.open]
+        some = [each.to_json() for each in summed.open]
         key = self._bucket.put_part(FileId.compared(comparison), comparison.number, _OPEN, some)
         return {"settled": False, "bucket": self._bucket.name, "key": key}
 
@@ -109,43 +107,50 @@ class Summaries:
 
 
 class Sum:
-    """All ranges of a comparison together, and who changed in earlier ones of the file (`numbers`).
+    """All ranges of a comparison together, and what earlier ones of the file have led to (`numbers`).
 
-    `open` are the ranges in which somebody waits, `waiting` how many wait, of `asked` in all.
+    `open` are the ranges in which somebody waits, `waiting` how many wait, of `asked` in all. One that was stopped may
+    have sent events, too, and these are waited for as well.
     """
 
     def __init__(self, bucket: ReconBucket, comparison: Comparison, numbers: Sequence[int]) -> None:
         self.asked = self.waiting = 0
-        self.open: list[Range] = []
+        self.open: list[outcomes.Part] = []
         self.malformed: list[dict[str, Any]] = []
         self.changed: list[str] = []
         self.not_read: list[str] = []
         self._counts: Counter[str] = Counter()
-        self._tally: Counter[str] = Counter()
-        self._changed = 0
-        for part in plan.planned(bucket, comparison):
-            counted = outcomes.counted(bucket, comparison, part)
-            self._counts.update(counted["counts"])
-            _show(self.malformed, counted["malformed"])
-            outcome = outcomes.of(bucket, comparison, part)
-            self._tally.update(outcome.tally)
-            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
-            _show(self.not_read, [each["userAuthorizationId"] for each in outcome.not_read])
-            if outcome.open:
-                self.waiting += len(outcome.open)
-                self.open.append(part)
-        for number in numbers:
-            for outcome in outcomes.all_of(bucket, comparison, number):
-                self._changed += outcome.tally.get("changed", 0)
-                _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
+        self._not_read = self._left = self._changed = self._erased = 0
+        for part in outcomes.parts(bucket, comparison, numbers):
+            self._take(part)
+            if part.comparison == comparison:
+                self._take_newest(part, outcomes.counted(bucket, comparison, part.range))
+
+    def _take(self, part: outcomes.Part) -> None:
+        outcome = part.outcome
+        self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        self._changed += outcome.tally.get("changed", 0)
+        _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
+        if outcome.open:
+            self.waiting += len(outcome.open)
+            self.open.append(part)
+
+    def _take_newest(self, part: outcomes.Part, counted: Mapping[str, Any]) -> None:
+        outcome = part.outcome
+        self._counts.update(counted["counts"])
+        self._not_read += outcome.tally.get("notRead", 0)
+        self._left += len(outcome.open)
+        self._erased += outcome.tally.get("erased", 0)
+        _show(self.malformed, counted["malformed"])
+        _show(self.not_read, [each["userAuthorizationId"] for each in outcome.not_read])
 
     def counts(self, file: ReconFile, *, settled: bool) -> dict[str, int]:
         """The figures of the report. Once it is over, whoever still waits was not read."""
         return {
             **self._counts,
             "changed": self._changed,
-            "notRead": self._tally["notRead"] + (self.waiting if settled else 0),
-            "erased": self._counts["erased"] + self._tally["erased"],
+            "notRead": self._not_read + (self._left if settled else 0),
+            "erased": self._counts["erased"] + self._erased,
             "warnings": len(file.warnings),
         }
 

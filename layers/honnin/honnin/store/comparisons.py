@@ -51,6 +51,11 @@ class Comparisons:
         item = self._table.get(comparison_key(file.file_type, file.day, file.file_name))
         return read(Comparison, item) if item else None
 
+    def made(self, file: Comparison) -> tuple[int, ...]:
+        """The numbers of all comparisons of a file that were asked for, the newest last."""
+        item = self._table.get(comparison_key(file.file_type, file.day, file.file_name)) or {}
+        return tuple(sorted(map(int, item.get("numbers", ()))))
+
     def due(self, now: str) -> list[Comparison]:
         """What is to be compared by now, or is being compared."""
         return [read(Comparison, item) for item in self._table.due(COMPARE, now)]
@@ -83,7 +88,10 @@ class Comparisons:
         }
         known = {"before": before.number} if ":before" in condition else {}
         key = comparison_key(asked.file_type, asked.day, asked.file_name)
-        return asked if self._table.attempt(self._table.update(key, values, condition, known=known)) else None
+        update = self._table.update(key, values, condition, known={**known, "numbers": {asked.number}})
+        update["UpdateExpression"] += " ADD #numbers :numbers"
+        update["ExpressionAttributeNames"]["#numbers"] = "numbers"
+        return asked if self._table.attempt(update) else None
 
     def _number(self, file_type: str, day: str) -> int:
         """The next number of this type and day. One that nobody uses does no harm."""
