@@ -22,9 +22,8 @@ _WAITED_FOR = timedelta(days=1)
 # A pace is told once it has been watched for so long.
 _WATCHED = timedelta(minutes=10)
 
-# When users who were not read are compared again, Japan time, and how long after a file's notification that goes on.
+# When users who were not read are compared again, Japan time, on the seven days after the file's notification.
 _MORNING = time_of_day(6)
-_COMPARED_AGAIN_FOR = timedelta(days=KEPT_DAYS)
 
 _SAMPLE = 20
 _OPEN = "open.json"
@@ -49,8 +48,9 @@ class Summaries:
         before = self._file(comparison)
         is_first = comparison.number not in before.comparisons
         numbers = self._store.comparisons.made(comparison)
-        summed = Sum(self._bucket, comparison, numbers)
-        file = self._record(comparison, numbers, before, summed, is_first=is_first)
+        waited_for = _waited_for(before, numbers) if is_first else before.waited_for
+        summed = Sum(self._bucket, comparison, numbers, waited_for)
+        file = self._record(comparison, before, summed, is_first=is_first)
         report.write(self._store, self._bucket, comparison, file)
         if is_first:
             _tell_people(file)
@@ -66,9 +66,7 @@ class Summaries:
         found = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
         return found or ReconFile(comparison.file_type, comparison.day, comparison.file_name, "STORED")
 
-    def _record(
-        self, comparison: Comparison, numbers: Sequence[int], before: ReconFile, summed: "Sum", *, is_first: bool
-    ) -> ReconFile:
+    def _record(self, comparison: Comparison, before: ReconFile, summed: "Sum", *, is_first: bool) -> ReconFile:
         """Record what is known by now, without anybody who was erased; returns the file as it is now.
 
         The marks of erased users are read before and after the write: an erasure that finds no samples to blank has
@@ -78,7 +76,8 @@ class Summaries:
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
         settled = not summed.waiting or now >= since + _WAITED_FOR
         facts: dict[str, Any] = {
-            "comparisons": list(numbers),
+            "comparisons": list(summed.numbers),
+            "waited_for": list(summed.waited_for),
             "compared_at": utc_text(since),
             "reported_at": utc_text(now),
             "completed_at": utc_text(now) if settled else None,
@@ -98,9 +97,10 @@ class Summaries:
     def _end(self, comparison: Comparison, file: ReconFile) -> None:
         """Ask for the next comparison where somebody was not read, unless the file is too old for that."""
         tomorrow = date.fromisoformat(times.jst_day(self._now())) + timedelta(days=1)
-        morning = datetime.combine(tomorrow, _MORNING, times.JST)
-        until = datetime.fromisoformat(file.notified_at or file.compared_at or "") + _COMPARED_AGAIN_FOR
-        if file.counts.get("notRead") and morning <= until:
+        notified = datetime.fromisoformat(file.notified_at or file.compared_at or "")
+        last = date.fromisoformat(times.jst_day(notified)) + timedelta(days=KEPT_DAYS)
+        if file.counts.get("notRead") and tomorrow <= last:
+            morning = datetime.combine(tomorrow, _MORNING, times.JST)
             self._store.comparisons.another(comparison, utc_text(morning))
         else:
             self._store.comparisons.end(comparison)
@@ -109,11 +109,14 @@ class Summaries:
 class Sum:
     """All ranges of a comparison together, and what earlier ones of the file have led to (`numbers`).
 
-    `open` are the ranges in which somebody waits, `waiting` how many wait, of `asked` in all. One that was stopped may
-    have sent events, too, and these are waited for as well.
+    `open` are the ranges in which somebody waits. `waiting` is how many wait, of `asked` in all, for the events of the
+    comparisons in `waited_for`.
     """
 
-    def __init__(self, bucket: ReconBucket, comparison: Comparison, numbers: Sequence[int]) -> None:
+    def __init__(
+        self, bucket: ReconBucket, comparison: Comparison, numbers: Sequence[int], waited_for: Sequence[int]
+    ) -> None:
+        self.numbers, self.waited_for = numbers, waited_for
         self.asked = self.waiting = 0
         self.open: list[outcomes.Part] = []
         self.malformed: list[dict[str, Any]] = []
@@ -128,11 +131,12 @@ class Sum:
 
     def _take(self, part: outcomes.Part) -> None:
         outcome = part.outcome
-        self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        if part.comparison.number in self.waited_for:
+            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+            self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
         _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
         if outcome.open:
-            self.waiting += len(outcome.open)
             self.open.append(part)
 
     def _take_newest(self, part: outcomes.Part, counted: Mapping[str, Any]) -> None:
@@ -153,6 +157,12 @@ class Sum:
             "erased": self._counts["erased"] + self._erased,
             "warnings": len(file.warnings),
         }
+
+
+def _waited_for(before: ReconFile, numbers: Sequence[int]) -> tuple[int, ...]:
+    """The comparisons whose events a new one waits for: its own, and those of the ones that were stopped before it."""
+    ended = before.comparisons if before.completed_at else ()
+    return tuple(each for each in numbers if each not in ended)
 
 
 def _done_at(file: ReconFile, since: datetime, now: datetime, summed: Sum) -> str | None:

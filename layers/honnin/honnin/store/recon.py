@@ -53,7 +53,8 @@ class ReconFile:
     has no name). `url` is there while there is something to fetch: also for a stored file that was announced again.
 
     `notified_at` is when the notification came whose file is stored: whoever was read since then is up to date.
-    `comparisons` are the numbers of those that were made of it. Of the newest one, `compared_at` is when all rows were
+    `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
+    newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
     present pace. `counts` are those of the report.
     """
@@ -75,6 +76,7 @@ class ReconFile:
     notified_at: str | None = None
     warnings: tuple[str, ...] = ()
     comparisons: tuple[int, ...] = ()
+    waited_for: tuple[int, ...] = ()
     compared_at: str | None = None
     reported_at: str | None = None
     completed_at: str | None = None

@@ -1,0 +1,233 @@
+"""What a comparison comes to: while it waits, once nobody waits any more, after a day, and when it is made again."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from honnin.paypay_facets import Call
+from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
+
+
+def settle(engine: Engine, **applied: str) -> None:
+    """The events are worked off, and the state machine looks again."""
+    engine.apply(**applied)
+    engine.later()
+
+
+def test_a_comparison_waits_until_everybody_is_read() -> None:
+    engine = Engine()
+    engine.put(*(engine.link(name) for name in ("ann", "bob", "cem")))
+
+    engine.run()
+
+    waiting = engine.file()
+    assert (waiting.state, waiting.repairs_open, waiting.completed_at) == ("COMPARED", 3, None)
+    assert engine.report()["repairsOpen"] == 3
+    assert engine.published == []
+    engine.later()
+    assert engine.file().completed_at is None
+
+    settle(engine)
+
+    done = engine.file()
+    assert (done.repairs_open, done.completed_at) == (0, "2026-03-31T18:25:12.000Z")
+    assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
+    [told] = engine.published
+    assert (told["fileType"], told["day"], told["fileName"], told["comparison"]) == (KYC, DAY, "a.csv", 1)
+    assert told["counts"] == dict(done.counts) == engine.report()["counts"]
+    assert "auth-" not in json.dumps(told)
+
+
+def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:
+    engine = Engine()
+    engine.put()
+
+    engine.run()
+
+    assert engine.file().completed_at is not None
+    assert len(engine.published) == 1
+    assert engine.store.comparisons.due("9999") == []
+
+
+def test_changed_lists_everyone_whose_status_moved_and_nobody_else() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"), engine.link("bob"), engine.link("cem", received={"kyc": NOON}))
+    engine.run()
+    engine.queues["repairs"] = [each for each in engine.queues["repairs"] if each.subject == "auth-ann"]
+
+    engine.apply(becomes="NOT_COMPLETED")
+    engine.later()
+
+    assert engine.file().counts["changed"] == 2
+    assert [(each["userAuthorizationId"], each["from"], each["to"]) for each in engine.report()["changed"]] == [
+        ("auth-ann", "VERIFIED", "NOT_COMPLETED"),
+        ("auth-cem", "VERIFIED", "NOT_COMPLETED"),
+    ]
+    assert engine.file().repairs_open == 1
+
+
+def test_after_a_day_it_is_over_and_who_still_waits_was_not_read() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"), engine.link("bob"))
+    engine.run()
+    engine.later(24 * 60)
+
+    done = engine.file()
+    assert done.completed_at is not None
+    assert (done.counts["notRead"], done.repairs_open) == (2, 0)
+    assert len(engine.published) == 1
+
+
+@pytest.mark.parametrize("what", ["reading_refused", "no_read_fits_scopes"])
+def test_who_was_not_read_is_compared_again_each_morning_for_seven_days(what: str) -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"), engine.link("bob"))
+    engine.run()
+    # Bob's event never takes effect: a day later he was not read, either.
+    engine.queues["repairs"] = [each for each in engine.queues["repairs"] if each.subject == "auth-ann"]
+    engine.apply(what=what)
+    engine.later()
+    assert [each["why"] for each in engine.report()["notRead"]] == [what]
+    engine.later(24 * 60)
+    assert engine.file().counts["notRead"] == 2
+    mornings = []
+    for _ in range(12):
+        if due := engine.store.comparisons.due("9999"):
+            engine.now = datetime.fromisoformat("2026-04-01T21:00:00Z") + timedelta(days=len(mornings) + 1)
+            engine.run()
+            mornings.append(due[0].number)
+            settle(engine, what=what)
+
+    # From the third of April to the eighth: the second one passed while Bob was waited for.
+    assert mornings == [2, 3, 4, 5, 6, 7]
+    assert engine.store.comparisons.due("9999") == []
+
+
+def test_who_was_not_read_and_is_then_read_is_done() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    engine.run()
+    settle(engine, what="reading_refused")
+    assert engine.file().counts["notRead"] == 1
+    [due] = engine.store.comparisons.due("9999")
+    assert due.number == 2
+
+    engine.later(27 * 60)
+    settle(engine, becomes="NOT_COMPLETED")
+
+    assert engine.file().comparisons == (1, 2)
+    assert (engine.file().counts["notRead"], engine.file().counts["changed"]) == (0, 1)
+    assert engine.store.comparisons.due("9999") == []
+    assert [each["comparison"] for each in engine.published] == [1, 2]
+
+
+def test_a_revision_has_events_of_its_own_and_reads_only_who_was_not_read_since() -> None:
+    engine = Engine()
+    ann, bob = engine.link("ann"), engine.link("bob")
+    engine.put(ann)
+    engine.run()
+    settle(engine)
+    engine.put(ann, bob, name="a.csv.rev-1", notified="2026-03-31T19:00:00.000Z")
+    engine.now += timedelta(hours=1)
+
+    engine.run()
+
+    assert {each.event_id for each in engine.queues["repairs"]} == {
+        f"recon:{KYC}:{DAY}:{ann}:2",
+        f"recon:{KYC}:{DAY}:{bob}:2",
+    }
+    settle(engine)
+    revision = engine.file(name="a.csv.rev-1")
+    assert (revision.comparisons, revision.counts["reRead"]) == ((2,), 2)
+    assert engine.file().comparisons == (1,)
+
+
+def test_an_earlier_comparison_that_was_stopped_is_waited_for_and_told() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    engine.starting.run()
+    engine.states.work(2)
+    assert engine.queued("repairs") == ["auth-ann"]
+    engine.states.kill()
+    engine.apply(becomes="NOT_COMPLETED")
+
+    engine.run()
+    engine.later()
+
+    assert engine.file().comparisons == (1, 2)
+    assert (engine.file().counts["upToDate"], engine.file().counts["changed"]) == (1, 1)
+    assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
+
+
+@pytest.mark.parametrize("function", ["ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"])
+def test_a_function_that_always_fails_ends_in_another_comparison(function: str) -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    engine.broken = {function}
+    for _ in range(8):
+        engine.later()
+    assert next(iter(engine.states.executions.values())).status == "FAILED"
+
+    engine.broken = set()
+    engine.later()
+    settle(engine)
+
+    assert engine.file().completed_at is not None
+    assert [each.status for each in engine.states.executions.values()][-1] == "SUCCEEDED"
+
+
+def test_an_erased_user_is_in_no_sample_and_in_no_report_that_is_written_later() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"), engine.link("bob"), engine.link("cem"))
+    engine.run()
+    engine.queues["repairs"] = [each for each in engine.queues["repairs"] if each.subject != "auth-cem"]
+    engine.apply(becomes="NOT_COMPLETED")
+    engine.store.erasure.mark("auth-ann", NOON)
+    # Who is erased before the event comes: nobody waits for that.
+    engine.store.erasure.mark("auth-cem", NOON)
+
+    engine.later()
+
+    assert engine.file().changed_sample == ("erased", "auth-bob")
+    assert [each["userAuthorizationId"] for each in engine.report()["changed"]] == ["auth-bob"]
+    assert engine.file().counts["erased"] == 1
+    assert engine.file().completed_at is not None
+
+
+def test_the_report_says_when_the_night_will_be_done() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    engine.queues["repairs"] = [each for each in engine.queues["repairs"] if each.subject == "auth-user-0"]
+    engine.apply()
+    engine.later(15)
+
+    # One of four in a quarter of an hour: three quarters more.
+    assert engine.file().done_at == "2026-03-31T19:15:00.000Z"
+    assert engine.report()["doneAt"] == engine.file().done_at
+
+
+def test_a_risk_that_no_read_can_tell_is_not_read() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann", scopes=("get_kyc_info",), calls=[Call.KYC_INFO]), file_type=RISK)
+    engine.run()
+
+    settle(engine, what="no_read_fits_scopes")
+
+    assert engine.file(RISK).counts["notRead"] == 1
+
+
+def test_a_summary_that_is_repeated_says_the_same() -> None:
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    engine.run()
+    settle(engine)
+    before = engine.report()
+
+    assert engine.summaries.run(comparison()) == {"settled": True}
+
+    assert {name: value for name, value in engine.report().items() if name != "reportedAt"} == before | {
+        "completedAt": engine.report()["completedAt"]
+    } or engine.report() == before
+    assert engine.store.comparisons.due("9999") == []
