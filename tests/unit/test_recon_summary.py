@@ -91,7 +91,7 @@ def test_who_was_not_read_is_compared_again_each_morning_for_seven_days(what: st
     assert [each["why"] for each in engine.report()["notRead"]] == [what]
     engine.later(24 * 60)
     assert engine.file().counts["notRead"] == 2
-    mornings = []
+    mornings: list[int] = []
     for _ in range(12):
         if due := engine.store.comparisons.due("9999"):
             engine.now = datetime.fromisoformat("2026-04-01T21:00:00Z") + timedelta(days=len(mornings) + 1)

@@ -68,11 +68,11 @@ _REPORT: JsonDict = {
 class ReconCounts(AnswerModel):
     """What a comparison found, and what came of it.
 
-    Of the file's `rows`, each user counts once in a range of 100,000 rows: `upToDate` (read since the file's notification), `reRead` (read again
-    because of this file), `leftOut` (a webhook was received, and ReconRecheck=missed), `notLinkedHere`, `erased`.
-    `duplicates` are further rows of the same users, `malformed` rows that are no ids. Of those who are read again,
-    `changed` had another status than before and `notRead` could not be read. `webhookNeverReceived`: of all linked
-    users, those about whom no webhook came since the day began.
+    Of the file's `rows`, each user counts once (in each range of 100,000 rows): `upToDate` (read since the file's
+    notification), `reRead` (read again because of this file), `leftOut` (a webhook was received, and
+    ReconRecheck=missed), `notLinkedHere`, `erased`. `duplicates` are further rows of the same users, `malformed` rows
+    that are no ids. Of those who are read again, `changed` had another status than before and `notRead` could not be
+    read. `webhookNeverReceived`: of all linked users, those about whom no webhook came since the day began.
     """
 
     rows: int
