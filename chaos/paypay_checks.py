@@ -126,7 +126,7 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
     ledger = [(row["pk"].split("#")[1:], row["sk"]) for row in rows if row["pk"].startswith("LEDGER#")]
     lines = {(kind, day, subject) for (kind, day, shard), subject in ledger if not shard.startswith("late-")}
     possible: dict[str, set[tuple[str, ...]]] = {}
-    for body in world.queue.sent:
+    for body in world.sent:
         event = json.loads(body)
         # No recon file lists customer events, so none of them is in a ledger.
         if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
