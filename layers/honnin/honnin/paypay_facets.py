@@ -164,8 +164,8 @@ def is_about_user(answer: Answer) -> bool:
 
 
 def _meaning(answer: Answer) -> Link | Kyc | Flag | None:
-    # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
-    if answer.call is Call.LINKING or answer.http_status == _TOO_MANY:
+    # A 429 or a 202 says nothing, whatever its code: nobody has looked at the request yet.
+    if answer.call is Call.LINKING or answer.http_status in (_TOO_MANY, _ACCEPTED):
         return None
     meaning = RESULT_CODES.get(answer.code or "")
     return None if isinstance(meaning, CallOutcome) else meaning
