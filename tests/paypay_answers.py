@@ -274,7 +274,9 @@ def _pairs() -> Iterator[list[Answer]]:
     linked = Answer(Call.LINKING, moment(1), "auth-a", word="succeeded")
     inactive = Answer(Call.AUTHORIZATION, moment(2), "auth-a", 401, "USER_STATE_IS_NOT_ACTIVE")
     for call in (Call.KYC_INFO, Call.AUTHORIZATION):
-        told = {each for each in every_documented_answer() if each.call is call and sum(map(bool, meaning(each, WORDS)))}
+        told = {
+            each for each in every_documented_answer() if each.call is call and sum(map(bool, meaning(each, WORDS)))
+        }
         for first, second in product(sorted(told, key=repr), repeat=2):
             yield [linked, inactive, replace(first, at=moment(3)), replace(second, at=moment(4))]
 

@@ -234,6 +234,15 @@ def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
     return kept
 
 
+def without_kyc(answers: Iterable[Answer], authorization: str) -> frozenset[Answer]:
+    """The answers without what was read of the KYC through this authorization; the flags that stand, stand still."""
+    answers = frozenset(answers)
+    standing = _standing_raises(answers)
+    read = {each for each in answers if each.authorization == authorization and each.call in KYC_CALLS}
+    # A flag that one of those reads has cleared goes with it.
+    return frozenset(each for each in answers - read if not flag_of(each)) | standing
+
+
 def last_read(answers: Iterable[Answer], calls: Iterable[Call]) -> str | None:
     """When the last of these calls began that PayPay answered about the present authorization, or None."""
     answers, calls = frozenset(answers), frozenset(calls)
