@@ -25,6 +25,8 @@ from honnin.status import KycProduct
 from honnin.store import Effect, Link, PassportQr, Store, UserStatus
 from honnin.vault import Evidence
 
+_ACCEPTED = 202
+
 
 @dataclass(frozen=True)
 class KycAnswer:
@@ -135,6 +137,8 @@ class KycReads:
         except PassportNotCompletedError:
             raise  # asked every few seconds, until the user is done
         except ProviderError as error:
+            if error.http_status == _ACCEPTED:
+                raise  # wait (docs/providers.md §1.2): the same
             # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
             with suppress(ConcurrentUpdateError):
                 self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))

@@ -189,7 +189,9 @@ class PayPayNotifications:
         known = before or UserStatus(user_id, Provider.PAYPAY, PayPayStatus.LINK_PENDING, version=0)
         at = moment(before, begun)
         answers = [linking(SUCCEEDED, at, event.subject), authorization_answer(read, at, event.subject)]
-        code = self._store.links.passport_qr(known.asked_code_id or "")
+        found = self._store.links.passport_qr(known.asked_code_id or "")
+        # PayPay may have given the code again, to somebody else.
+        code = found if found and found.user_id == user_id else None
         link = Link(
             user_id,
             scopes=merged(read.found.scopes, known.asked_scopes),
