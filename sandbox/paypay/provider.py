@@ -56,7 +56,7 @@ class PayPayProvider:
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the API, the pages and files for URLs, and the control endpoints under `/_sandbox/paypay`."""
-        control = control_blueprint(self._core, self.register, self.notifier, self.urls, self.recon)
+        control = control_blueprint(self._core, self.register, self.dials, self.notifier, self.urls, self.recon)
         pages = (self.linking.blueprint(), self._selfies.blueprint(), self.recon.blueprint())
         return (self._wire(), *pages, control)
 

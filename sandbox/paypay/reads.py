@@ -1,5 +1,7 @@
 """What PayPay answers about a user: the three KYC reads, the state of an authorization, and unlinking."""
 
+from collections.abc import Callable
+
 from flask import Response, request
 
 from sandbox.core import Core
@@ -11,6 +13,8 @@ from sandbox.paypay.selfie import Selfies
 AUTHORIZATION_ID_HEADER = "X-USER-AUTHORIZATION-ID"
 FOREIGN_STATUS_SCOPE = "kyc_foreign_status"
 FOREIGN_STATUS_KEYS = frozenset({"residenceType", "expiryDate"})
+
+Find = Callable[[str], tuple[User, Authorization] | None]
 
 
 class Reads:
@@ -75,19 +79,19 @@ class Reads:
 
     def unlink(self, authorization_id: str) -> Response:
         """Answer "unlink user"."""
-        _, link = self._named(authorization_id)
+        _, link = self._named(authorization_id, self._register.authorization)
         with self._core.lock:
             if link.unlinked:
                 raise RefusedError("INVALID_USER_AUTHORIZATION_ID", "it is unlinked")
             link.unlinked = True
         return accepted(None)
 
-    def _named(self, authorization_id: str | None) -> tuple[User, Authorization]:
+    def _named(self, authorization_id: str | None, find: Find | None = None) -> tuple[User, Authorization]:
         if not authorization_id:
             raise RefusedError("MISSING_REQUEST_PARAMS", "the user authorization id is missing")
         if len(authorization_id) > checks.MAX_AUTHORIZATION_ID:
             raise RefusedError("INVALID_REQUEST_PARAMS", "the user authorization id is too long")
-        found = self._register.authorization(authorization_id)
+        found = (find or self._register.as_read)(authorization_id)
         if found is None:
             raise RefusedError("INVALID_USER_AUTHORIZATION_ID", "it is unknown")
         return found

@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from sandbox.clock import SandboxClock
@@ -97,10 +97,21 @@ class User:
     authorizations: list[Authorization] = field(default_factory=list)
     sessions: list[LinkSession] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
+    lagging: "list[tuple[float, User]]" = field(default_factory=list)
 
     def latest(self) -> Authorization | None:
         """Return the newest authorization, whatever its state."""
         return self.authorizations[-1] if self.authorizations else None
+
+    def keep_showing(self, until: float) -> None:
+        """Let the reads answer by what is true now until that moment (epoch seconds), whatever changes meanwhile."""
+        links = [replace(link) for link in self.authorizations]
+        self.lagging.append((until, replace(self, kyc=replace(self.kyc), authorizations=links, lagging=[])))
+
+    def as_read(self, now: float) -> "User":
+        """Return the user as the reads show them at a moment: before the first change that they do not have yet."""
+        self.lagging = [(until, before) for until, before in self.lagging if until > now]
+        return self.lagging[0][1] if self.lagging else self
 
 
 class Register:
@@ -194,7 +205,18 @@ class Register:
             user = self._owners.get(authorization_id)
             if user is None:
                 return None
-            return user, next(link for link in user.authorizations if link.id == authorization_id)
+            return user, _link_of(user, authorization_id)
+
+    def as_read(self, authorization_id: str) -> tuple[User, Authorization] | None:
+        """Return an authorization and its user as the reads show them, which may trail what is true (`read_lag_s`)."""
+        with self._lock:
+            user = self._owners.get(authorization_id)
+            if user is None:
+                return None
+            shown = user.as_read(self._clock.now())
+            # A link that was made since is there at once.
+            is_there = any(link.id == authorization_id for link in shown.authorizations)
+            return shown, _link_of(shown if is_there else user, authorization_id)
 
     def is_active(self, user: User, authorization: Authorization) -> bool:
         """Tell whether an authorization stands: linked, not expired, of an active account."""
@@ -243,6 +265,10 @@ class Register:
 
     def _link_view(self, user: User, link: Authorization) -> dict[str, object]:
         return {**asdict(link), "active": self.is_active(user, link)}
+
+
+def _link_of(user: User, authorization_id: str) -> Authorization:
+    return next(link for link in user.authorizations if link.id == authorization_id)
 
 
 def _session_view(session: LinkSession) -> dict[str, object]:
