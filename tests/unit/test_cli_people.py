@@ -160,7 +160,7 @@ def test_status_for_people_says_statuses_and_the_reason_in_words(
     merchant: Merchant, monkeypatch: pytest.MonkeyPatch, language: str, reason: str, texts: dict[str, str], status: str
 ) -> None:
     monkeypatch.setenv("LC_ALL", language)
-    paypay = {"status": status, "providerStatus": None, "readAt": AT, "scopes": []}
+    paypay: dict[str, Any] = {"status": status, "providerStatus": None, "readAt": AT, "scopes": []}
     merchant.deployment.api.append({"userId": "u", "providers": {"paypay": paypay}, **NOT_VERIFIED})
     # As wide as a terminal is, lines are broken.
     shown = run("status", "u").stdout.replace("\n", "")
