@@ -78,8 +78,8 @@ token                   good, wrong_key (secret not decoded), alg_none, wrong_is
 token_ttl_s             life of a response token, seconds                                             300
 double_redirect         on: the sandbox requests the redirect once more, within a second              off
 validity_days           life of an authorization, read when it is granted                             365
-read_lag_s              seconds for which the reads answer as before a change, whose webhook comes    0
-                        at once; read at the change
+read_lag_s              seconds by which the reads trail a change, whose webhook comes at once; a     0
+                        change is trailed if this is set by then, and as long as it says at the read
 selfie                  image, not_found, html, too_large (11 MiB), redirect, slow                    image
 selfie_ttl_s            life of a selfieImageUrl, seconds                                             300
 selfie_slow_s           how long the slow one takes                                                   20

@@ -241,8 +241,8 @@ class Changes:
 
     def _trail(self, user: User) -> None:
         """Let the reads answer for a while as before the change that follows, if the dial `read_lag_s` says so."""
-        if lag_s := self._dials.number("read_lag_s", user.key):
-            user.keep_showing(self._core.clock.now() + lag_s)
+        if self._dials.number("read_lag_s", user.key):
+            user.keep_as_before(self._core.clock.now())
 
     def _tell(self, user: User, link: Authorization, kind: str, value: str | None) -> View:
         self._register.record(kind, link.id, value)

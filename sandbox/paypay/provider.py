@@ -44,7 +44,7 @@ class PayPayProvider:
         self._account = account
         self._gate = Gate(account.api_key, account.api_secret, core.clock, core.lock)
         self._selfies = Selfies(core, self.dials)
-        self._reads = Reads(core, self.register, self._selfies)
+        self._reads = Reads(core, self.register, self.dials, self._selfies)
 
     def reset(self) -> None:
         """Forget all users, sessions, nonces, recon files and what is held back. The webhook URLs stay."""

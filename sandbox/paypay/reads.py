@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Response, request
 
 from sandbox.core import Core
+from sandbox.dials import DialBoard
 from sandbox.paypay import checks
 from sandbox.paypay.answers import RefusedError, accepted
 from sandbox.paypay.register import Authorization, Register, User
@@ -20,9 +21,10 @@ Find = Callable[[str], tuple[User, Authorization] | None]
 class Reads:
     """The handlers of the calls that are about one linked user. Each raises RefusedError."""
 
-    def __init__(self, core: Core, register: Register, selfies: Selfies) -> None:
+    def __init__(self, core: Core, register: Register, dials: DialBoard, selfies: Selfies) -> None:
         self._core = core
         self._register = register
+        self._dials = dials
         self._selfies = selfies
 
     def kyc_info(self) -> Response:
@@ -91,10 +93,13 @@ class Reads:
             raise RefusedError("MISSING_REQUEST_PARAMS", "the user authorization id is missing")
         if len(authorization_id) > checks.MAX_AUTHORIZATION_ID:
             raise RefusedError("INVALID_REQUEST_PARAMS", "the user authorization id is too long")
-        found = (find or self._register.as_read)(authorization_id)
+        found = (find or self._as_read)(authorization_id)
         if found is None:
             raise RefusedError("INVALID_USER_AUTHORIZATION_ID", "it is unknown")
         return found
+
+    def _as_read(self, authorization_id: str) -> tuple[User, Authorization] | None:
+        return self._register.as_read(authorization_id, self._dials.number("read_lag_s", authorization_id) or 0.0)
 
     def _linked(self, authorization_id: str | None, scope: str) -> tuple[User, Authorization]:
         """Return who a read is about, or refuse for the state of the link or of the account."""

@@ -97,21 +97,21 @@ class User:
     authorizations: list[Authorization] = field(default_factory=list)
     sessions: list[LinkSession] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
-    lagging: "list[tuple[float, User]]" = field(default_factory=list)
+    before: "list[tuple[float, User]]" = field(default_factory=list)
 
     def latest(self) -> Authorization | None:
         """Return the newest authorization, whatever its state."""
         return self.authorizations[-1] if self.authorizations else None
 
-    def keep_showing(self, until: float) -> None:
-        """Let the reads answer by what is true now until that moment (epoch seconds), whatever changes meanwhile."""
+    def keep_as_before(self, changed_at: float) -> None:
+        """Remember what is true just before a change (epoch seconds), for reads that do not have it yet."""
         links = [replace(link) for link in self.authorizations]
-        self.lagging.append((until, replace(self, kyc=replace(self.kyc), authorizations=links, lagging=[])))
+        self.before.append((changed_at, replace(self, kyc=replace(self.kyc), authorizations=links, before=[])))
 
-    def as_read(self, now: float) -> "User":
-        """Return the user as the reads show them at a moment: before the first change that they do not have yet."""
-        self.lagging = [(until, before) for until, before in self.lagging if until > now]
-        return self.lagging[0][1] if self.lagging else self
+    def as_of(self, moment: float) -> "User":
+        """Return the user as it was at a moment (epoch seconds): before the first change after it."""
+        self.before = [(changed_at, user) for changed_at, user in self.before if changed_at > moment]
+        return self.before[0][1] if self.before else self
 
 
 class Register:
@@ -207,13 +207,13 @@ class Register:
                 return None
             return user, _link_of(user, authorization_id)
 
-    def as_read(self, authorization_id: str) -> tuple[User, Authorization] | None:
-        """Return an authorization and its user as the reads show them, which may trail what is true (`read_lag_s`)."""
+    def as_read(self, authorization_id: str, lag_s: float) -> tuple[User, Authorization] | None:
+        """Return an authorization and its user as reads show them that trail what is true by `lag_s` seconds."""
         with self._lock:
             user = self._owners.get(authorization_id)
             if user is None:
                 return None
-            shown = user.as_read(self._clock.now())
+            shown = user.as_of(self._clock.now() - lag_s)
             # A link that was made since is there at once.
             is_there = any(link.id == authorization_id for link in shown.authorizations)
             return shown, _link_of(shown if is_there else user, authorization_id)

@@ -438,6 +438,16 @@ def test_reads_may_trail_the_webhook(merchant: Merchant, path: str, body: object
     assert code(merchant.passport(uaid)) == after
 
 
+def test_reads_trail_no_longer_when_the_dial_is_unset(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    merchant.dial("user-1", read_lag_s=3600)
+    merchant.control("POST", "/users/user-1/risk", {"flag": "UNACCEPTABLE_OP"})
+    merchant.pass_time(60)
+    assert code(merchant.passport(uaid)) == "SUCCESS"
+    merchant.dial("user-1", read_lag_s=None)
+    assert code(merchant.passport(uaid)) == "UNACCEPTABLE_OP"
+
+
 def test_reads_that_trail_show_the_changes_in_their_order(merchant: Merchant) -> None:
     uaid = merchant.link()
     merchant.dial(read_lag_s=5)
