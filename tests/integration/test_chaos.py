@@ -21,7 +21,7 @@ from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
-from honnin.paypay.readings import Rules, moment
+from honnin.paypay.readings import Rules, Said, moment
 from honnin.processor import EventProcessor
 from honnin.store import Announcement, Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
@@ -116,14 +116,14 @@ class HastyNotifications(PayPayNotifications):
             self.committed(decision)
         return decision
 
-    def _read(self, event: Event, before: UserStatus, link: StoredLink) -> Effect:
+    def _read(self, event: Event, before: UserStatus, link: StoredLink, account: Said | None) -> Effect:
         key = (event.subject, event.kind)
         if key in self._shared:
             reading, version = self._shared[key]
             at = moment(before, self._now())
             said = [replace(each, answer=replace(each.answer, at=at)) for each in reading.said]
             self._shared[key] = Reading(said), version
-        return super()._read(event, before, link)
+        return super()._read(event, before, link, account)
 
 
 class HastyProcessor(EventProcessor):

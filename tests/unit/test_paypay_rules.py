@@ -381,7 +381,11 @@ def test_reads_of_the_merchant_and_of_a_new_link_count_as_well(
 ) -> None:
     world.link(scopes=(PASSPORT, INFO))
     world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=400, code="INVALID_PARAMS")
-    for read in (lambda: world.reads().kyc_passport(USER), lambda: world.reads().kyc_info(USER, None)):
+    reads: list[Callable[[], object]] = [
+        lambda: world.reads().kyc_passport(USER),
+        lambda: world.reads().kyc_info(USER, None),
+    ]
+    for read in reads:
         with pytest.raises(ProviderRefusedError):
             read()
     assert counted()["RefusalRepeated"] == 0
