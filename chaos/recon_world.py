@@ -152,7 +152,7 @@ class ReconWorld(Environment[Step]):
         self._comparison = self._parts.comparison(
             store=self.store,
             bucket=bucket,
-            repairs=Repairs(repair_queue_url="events", reread_queue_url="events", client=self.sqs),
+            repairs=Repairs(repair_queue_url="repairs", reread_queue_url="rereads", client=self.sqs),
             now=self.clock,
             recheck_all=self.schedule.recheck_all,
         )
@@ -376,7 +376,7 @@ class ReconWorld(Environment[Step]):
     def drain(self) -> None:
         """Work, fetch and compare until there is nothing to do, whatever time passes."""
         for _ in range(MOST_BATCHES):
-            due = self.queue.next_due()
+            due = self.next_due()
             to_compare = self.store.comparisons.due(utc_text(self.clock.peek()))
             if not due and not self.states.running and not to_compare and not self.store.recon.to_fetch():
                 return

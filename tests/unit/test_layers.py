@@ -21,7 +21,7 @@ LAYERS = (
         "the words that all speak in",
         "event times status domain_events problem_codes errors json_text field_rules provider_text",
     ),
-    ("what PayPay's answers mean", "paypay_facets"),
+    ("what PayPay's answers mean, and which reads there are", "paypay_facets paypay_products"),
     ("facts of PayPay's recon files", "recon.file_types"),
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),

@@ -85,7 +85,7 @@ class Settings:
 
     @cached_property
     def event_queue_url(self) -> str:
-        """URL of the SQS queue that every event goes through."""
+        """URL of the queue of the live events."""
         return self._required("EVENT_QUEUE_URL")
 
     @cached_property

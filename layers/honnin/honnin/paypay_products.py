@@ -1,4 +1,4 @@
-"""Which KYC read of PayPay's fits what a user agreed to."""
+"""Which KYC reads of PayPay's fit what a user agreed to."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,15 +12,14 @@ SCOPE_OF: Mapping[KycProduct, str] = {
 }
 
 
-def product_for(scopes: Collection[str], *, has_code: bool, passport_only: bool = False) -> KycProduct | None:
-    """The KYC read that fits these scopes, or None. A risk is told by the KYC Passport reads only.
+def products_for(scopes: Collection[str], *, has_code: bool, passport_only: bool = False) -> list[KycProduct]:
+    """The KYC reads that fit these scopes, the best one first. A risk is told by the KYC Passport reads only.
 
     `has_code`: a KYC Passport QR led to the link, and its code and PKCE verifier are there.
     """
-    if SCOPE_OF[KycProduct.KYC_PASSPORT] in scopes:
-        return KycProduct.KYC_PASSPORT
-    if SCOPE_OF[KycProduct.KYC_PASSPORT_QR] in scopes and has_code:
-        return KycProduct.KYC_PASSPORT_QR
-    if SCOPE_OF[KycProduct.KYC_INFO] in scopes and not passport_only:
-        return KycProduct.KYC_INFO
-    return None
+    possible = {
+        KycProduct.KYC_PASSPORT: True,
+        KycProduct.KYC_PASSPORT_QR: has_code,
+        KycProduct.KYC_INFO: not passport_only,
+    }
+    return [each for each, fits in possible.items() if fits and SCOPE_OF[each] in scopes]

@@ -19,7 +19,7 @@ from typing import Any
 from honnin import times
 from honnin.event import Provider
 from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
-from honnin.paypay_products import product_for
+from honnin.paypay_products import products_for
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.plan import Range
@@ -74,9 +74,9 @@ class Question:
             return KYC_CALLS
         if self.kind == "account_status":
             return (Call.AUTHORIZATION,)
-        # The very read that an event of this kind makes of the user.
-        product = product_for(link.scopes, has_code=bool(link.code_id and link.code_verifier), passport_only=True)
-        return (Call(product),) if product else ()
+        # The very reads that an event of this kind makes of the user.
+        has_code = bool(link.code_id and link.code_verifier)
+        return [Call(each) for each in products_for(link.scopes, has_code=has_code, passport_only=True)]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
-from honnin.store.keys import Item, link_key
-from honnin.store.table import Table, read
+from honnin.store.keys import Item, former_key, link_key, named_in
+from honnin.store.table import Table, encode, read
 from honnin.store.users import Former, UserStatus
 
 
@@ -77,6 +77,22 @@ def former_of(table: Table, user_id: str) -> Iterator[Former]:
         yield Former(provider, name, item.get("left_at"), item.get("erased_by"), counts_of(item))
 
 
+def stamped_delete(table: Table, user_id: str, former: Former) -> Item:
+    """The delete of an item of its own, as long as it is still stamped like this."""
+    return {
+        "TableName": table.name,
+        "Key": encode(former_key(user_id, former.provider, former.name)),
+        "ConditionExpression": "attribute_not_exists(pk) OR erased_by = :stamp",
+        "ExpressionAttributeValues": encode({":stamp": former.erased_by}),
+    }
+
+
 def counts_of(item: Item) -> Mapping[str, int]:
     """What an item counts: its attributes `n_…`."""
     return {name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")}
+
+
+def without_names(event_id: str, names: Mapping[str, str]) -> str:
+    """An event's id without the authorization that stands in it. That may have colons of its own."""
+    found = next((each for each in names if each in named_in(event_id)), None)
+    return event_id.replace(f":{found}", f":{names[found]}", 1) if found else event_id
