@@ -1,9 +1,10 @@
 """What the commands about recon look at: four linked users, a bucket, a table."""
 
 import json
+from dataclasses import replace
 
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.store import Effect, Heard, ReconFile, Store
+from honnin.store import Comparison, Effect, ReconFile, Store
 from tests.fakes.cli import FakeDeployment, state_table
 from tests.fakes.memory import dynamodb, s3
 from tests.fakes.paypay_user import paypay_user
@@ -32,9 +33,10 @@ class Recon:
         self.bucket = ReconBucket("recon", self.s3)
         self.deployment = FakeDeployment({"StateTableName": "StateTable", "ReconBucketName": "recon"})
         for number, (user_id, authorization) in enumerate(USERS.items()):
-            heard = Heard("kyc", DAY, authorization, NOON) if number < 2 else None
-            after = paypay_user(user_id, "VERIFIED", linked=authorization)
-            effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True, heard=heard)
+            received = {"kyc": NOON} if number < 2 else None
+            after = paypay_user(user_id, "VERIFIED", linked=authorization, at="2026-11-01T00:00:00.000Z")
+            after = replace(after, received=received)
+            effect = Effect(f"link:{user_id}", "linked", "api", NOON, None, after, {}, links=True)
             self.store.events.apply(effect)
 
     def put(self, *rows: str, name: str = FILE.name) -> FileId:
@@ -46,23 +48,31 @@ class Recon:
         self.store.recon.stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
         return file
 
-    def compared(self, missed: list[str], *, at: str = "2026-11-21T00:10:00.000Z", **repairs: int) -> None:
-        """Record that the stored file was compared, with its report."""
-        file = self.store.recon.file(TYPE, DAY, FILE.name)
-        assert file is not None
-        facts = {"counts": {"missed": len(missed), "rows": 4}, "compared_at": at}
-        self.store.recon.end_comparison(file, "COMPARED", facts)
-        if repairs:
-            self.store.recon.reported(file, at, repairs)
-        report = {"missed": [{"userAuthorizationId": each} for each in missed]}
+    def compared(
+        self,
+        *changed: str,
+        not_read: tuple[str, ...] = (),
+        waiting: int = 0,
+        at: str = "2026-11-21T00:10:00.000Z",
+    ) -> None:
+        """Record that the stored file was compared, with its report: these authorizations had another status."""
+        counts = {"rows": 4, "changed": len(changed), "notRead": len(not_read), "webhookNeverReceived": 2}
+        facts = {
+            "comparisons": [1],
+            "counts": counts,
+            "repairs_open": waiting,
+            "compared_at": at,
+            "completed_at": None if waiting else at,
+        }
+        self.store.recon.compared(Comparison(TYPE, DAY, FILE.name, 1), facts)
+        report = {
+            "changed": [
+                {"userAuthorizationId": each, "from": "VERIFIED", "to": "RISK_FLAGGED", "appliedAt": at}
+                for each in changed
+            ],
+            "notRead": [{"userAuthorizationId": each, "why": "reading_refused"} for each in not_read],
+        }
         self.s3.put_object(Bucket="recon", Key=FILE.report_key, Body=json.dumps(report).encode())
-
-    def repaired(self, user_id: str, status: str) -> None:
-        """Apply the repair of a missed user."""
-        before = self.store.users.status(user_id, "paypay")
-        event_id = f"recon:{TYPE}:{DAY}:{USERS[user_id]}"
-        after = paypay_user(user_id, status, linked=USERS[user_id], before=before)
-        self.store.events.apply(Effect(event_id, "kyc_read", "recon", NOON, before, after, {}))
 
     def everything(self) -> str:
         """All that is in table and bucket, to see that nothing is written."""

@@ -1,29 +1,36 @@
 """One day of recon files on the deployment, and what is made of them."""
 
 import json
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
+from chaos.states import MemoryStates, definition
 from honnin.event import Event
 from honnin.paypay.readings import recorded
 from honnin.paypay_facets import Answer, Call
+from honnin.recon import starting
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import Announcement, Effect, Heard, ReconFile, Unattached
+from honnin.store import Announcement, Effect, ReconFile
 from honnin.times import utc_text
-from tests.fakes.deployment import Deployment, Function, sample
+from tests.fakes.deployment import Deployment, Function
 from tests.fakes.paypay_user import RULES, paypay_user
 
 
 class ReconDay:
-    """One type's recon files of one JST day, as they lie in the bucket, and who was heard on that day."""
+    """One type's recon files of one JST day, as they lie in the bucket, and the state machine that compares them."""
 
     def __init__(self, stack: Deployment, file_type: str = "kyc_passport_sync_recon", day: str = "2026-03-31") -> None:
         self._stack = stack
-        self._function = stack.function("recon_compare")
+        self._ahead_s = 0.0
+        self._states = MemoryStates(definition("ReconComparison"), self._call, self._read, self._now)
         self.type = FILE_TYPES[file_type]
         self.day = day
         self.name = f"{self.type.prefix}900000000000000001_{day.replace('-', '')}_{day.replace('-', '')}.csv"
+
+    def _now(self) -> float:
+        return time.time() + self._ahead_s
 
     def at(self, time_of_day: str, days: int = 0) -> str:
         """A time in Japan on this day, or so many days later, as the table keeps it (UTC)."""
@@ -32,16 +39,6 @@ class ReconDay:
     def file_id(self, name: str = "") -> FileId:
         """The file of that name; the usual one by default."""
         return FileId(self.type.name, self.day, name or self.name)
-
-    def heard(self, *ids: str) -> None:
-        """Webhooks named these authorizations at noon; nobody knows whose they are."""
-        at = self.at("12:00:00")
-        for each in ids:
-            event_id = f"paypay:{self.type.kind}:noon-{self.day}-{each}"
-            heard = Heard(self.type.kind, self.day, each, at)
-            self._stack.store.events.keep(
-                Unattached(event_id, "paypay", "unknown_user", "webhook", at, each, {}, heard)
-            )
 
     def hear(self, processor: Function, user_authorization_id: str, at: str) -> None:
         """A webhook that came at that time (UTC) goes through the queue and the processor."""
@@ -80,32 +77,42 @@ class ReconDay:
         )
 
     def store(self, content: bytes | str, name: str = "") -> None:
-        """Put a file into the bucket, as a person or the download would, and let S3 tell of it."""
+        """Put a file into the bucket, as a person or the download would."""
         raw = content.encode() if isinstance(content, str) else content
         self._stack.s3.put_object(Bucket="recon", Key=self.file_id(name).key, Body=raw)
-        self.tell(self.file_id(name).key)
-
-    def tell(self, *keys: str) -> None:
-        """S3's notification of these objects."""
-        record = json.loads(sample("recon_compare")["Records"][0]["body"])["Records"][0]
-        records = [{**record, "s3": {**record["s3"], "object": {"key": key}}} for key in keys]
-        self._stack.send(json.dumps({"Records": records}), "CompareQueue")
 
     def arrive(self, content: bytes | str, name: str = "", requested_at: str = "") -> None:
-        """The file is announced, fetched and stored, and S3 tells of it."""
+        """The file is announced, fetched and stored."""
         self.announce(name, requested_at)
         file = self.file(name)
         at = self.at("03:05:00", days=1)
-        self._stack.store.recon.stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
         self.store(content, name)
+        self._stack.store.recon.stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
 
     def listing(self, *ids: str) -> str:
         """The content of a file that names these authorizations, in the usual form."""
         return "".join(f"{each}\r\n" for each in ("userAuthorizationId", *ids))
 
-    def compare(self, *remaining_ms: int) -> list[str]:
-        """Let the comparison take what is on its queue; returns the ids of the messages that stay."""
-        return self._stack.work(self._function, "CompareQueue", *(remaining_ms or (900_000,)))
+    def compare(self) -> None:
+        """Let the state machine go on until it waits, or is over: the functions' own handlers, invoked as it would."""
+        for each in self._stack.store.comparisons.due("9999"):
+            name = str(each)
+            self._states.start_execution(name=name, input=json.dumps(starting.told(each)))
+        while self._states.work(1):
+            pass
+
+    def look_again(self) -> None:
+        """Five minutes later the state machine counts who was read, and goes on."""
+        self._ahead_s += 301
+        while self._states.work(1):
+            pass
+
+    def _call(self, function: str, event: dict[str, Any]) -> Any:
+        folder = {"Plan": "recon_plan", "Compare": "recon_compare", "Summary": "recon_summary"}
+        return self._stack.function(folder[function.removeprefix("Recon").removesuffix("Function")])(event)
+
+    def _read(self, key: str) -> Any:
+        return json.loads(self._stack.s3.get_object(Bucket="recon", Key=key)["Body"].read())
 
     def file(self, name: str = "") -> ReconFile:
         """The file as it is in the table."""
@@ -119,9 +126,8 @@ class ReconDay:
         found: dict[str, Any] = json.loads(body)
         return found
 
-    def repaired(self) -> list[str]:
-        """The authorizations whose repair was queued since the last call, as often as it was."""
-        bodies = self._stack.drain("RepairQueue")
+    def asked(self) -> list[str]:
+        """The authorizations for which an event was queued since the last call, as often as it was."""
+        bodies = [*self._stack.drain("RepairQueue"), *self._stack.drain("RereadQueue")]
         assert {(each["cause"], each["kind"]) for each in bodies} <= {("recon", self.type.kind)}
-        assert all(each["event_id"] == f"recon:{self.type.name}:{self.day}:{each['subject']}" for each in bodies)
         return sorted(each["subject"] for each in bodies)

@@ -68,7 +68,7 @@ class Starting:
             name = execution_name(comparison, file)
             try:
                 self._states.start_execution(
-                    stateMachineArn=self._machine_arn, name=name, input=json.dumps(_input(comparison))
+                    stateMachineArn=self._machine_arn, name=name, input=json.dumps(told(comparison))
                 )
             except self._states.exceptions.ExecutionAlreadyExists:
                 if self._is_fine(name):
@@ -94,7 +94,7 @@ def execution_name(comparison: Comparison, file: ReconFile) -> str:
     return f"{file.file_type}-{file.day}-{(file.sha256 or '')[:16]}-{comparison.number}"
 
 
-def _input(comparison: Comparison) -> dict[str, Any]:
+def told(comparison: Comparison) -> dict[str, Any]:
     """What the state machine is told; read by `comparison_of`."""
     return {
         "file": {
