@@ -1,9 +1,8 @@
 """What must hold in the PayPay world after every schedule.
 
 **0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
-or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. Every
-webhook kind of the ledgers has its line unless no read could be made for it, and no line is there without one.
-Nothing is parked that time mends.
+or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. What is
+noted as received was sent. Nothing is parked that time mends.
 
 **0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
@@ -59,10 +58,9 @@ from chaos.environment import Injected, ViolationError
 from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
 from chaos.paypay_world import Heard, Parts, PayPayWorld
-from honnin import times
 from honnin.errors import ProviderRefusedError
 
-_LEDGERS = ("kyc", "risk", "account_status")
+_KINDS = ("kyc", "risk", "account_status")
 
 
 def run(schedule: PayPaySchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
@@ -76,7 +74,7 @@ def _at_rest(world: PayPayWorld) -> None:
     check_parked(world)
     _check_nothing_twice(world, rows)
     check_published(world.bus, rows)
-    _check_ledger(world, rows)
+    _check_received(world, rows)
     _check_snapshots(world, rows)
     check_evidence(world, world.bucket, rows)
     _check_privacy(world)
@@ -121,24 +119,20 @@ def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
     hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
 
 
-def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
-    # The lines of the day before, for what came within the hour after midnight, are in partitions of their own.
-    ledger = [(row["pk"].split("#")[1:], row["sk"]) for row in rows if row["pk"].startswith("LEDGER#")]
-    lines = {(kind, day, subject) for (kind, day, shard), subject in ledger if not shard.startswith("late-")}
-    possible: dict[str, set[tuple[str, ...]]] = {}
+def _check_received(world: PayPayWorld, rows: Sequence[Row]) -> None:
+    """What is noted as received of a user is the last webhook of that kind about an authorization of the user."""
+    sent: dict[tuple[str, str], set[str]] = {}
     for body in world.sent:
         event = json.loads(body)
-        # No recon file lists customer events, so none of them is in a ledger.
-        if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
-            day = times.jst_day(datetime.fromisoformat(event["received_at"]))
-            possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
-    # Whoever was not read must be missed by recon.
-    for event_id in {row["event_id"] for row in rows if _is_not_read(row)}:
-        possible.pop(event_id, None)
-    unheard = [event_id for event_id, days in possible.items() if not days & lines]
-    hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
-    invented = lines - set().union(*possible.values())
-    hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
+        # No recon file lists customer events.
+        if event["kind"] in _KINDS and not event["detail"].get("type", "").startswith("customer."):
+            sent.setdefault((event["subject"], event["kind"]), set()).add(event["received_at"])
+    links = {row["pk"].removeprefix("PAYPAY#"): row["user_id"] for row in rows if row["sk"] == "LINK"}
+    for row in rows:
+        if row["sk"] == "STATUS#paypay":
+            for kind, at in (row.get("received") or {}).items():
+                mine = [sent.get((each, kind), set()) for each, user in links.items() if user == row["user_id"]]
+                hold(at in set().union(*mine, *sent.values()), "broken", f"received at {at}, but nothing came then")
 
 
 # --- 0 applied twice ---
@@ -207,9 +201,7 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
 def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Heard]) -> None:
     for each in mine:
         heard = [
-            one
-            for one in read
-            if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
+            one for one in read if one.authorization_id == each.id and one.kind in _KINDS and one.at >= each.changed_at
         ]
         hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
 

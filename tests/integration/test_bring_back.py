@@ -14,7 +14,6 @@ from honnin.recon.file_types import FILE_TYPES
 from honnin.store import (
     Certificate,
     Effect,
-    Heard,
     LinkSession,
     ReconFile,
     Store,
@@ -27,6 +26,7 @@ from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
 from tests.fakes.paypay_user import paypay_user
+from tests.fakes.recon_file import became
 from tests.tables import create_table, template
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
@@ -87,19 +87,15 @@ class Tables:
         self.live.links.attach(authorization, user_id, "LINKED")
 
     def hear(self, user_id: str, authorization: str, event_id: str, at: str = BEFORE) -> None:
-        """A webhook about a linked user, with its line in the ledger."""
+        """A webhook about a linked user."""
         before = self.live.users.status(user_id, "paypay")
         assert before is not None
         after = paypay_user(user_id, "VERIFIED", linked=authorization, at=at, before=before)
-        heard = Heard("kyc", DAY, authorization, at)
-        self.live.events.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}, heard=heard))
+        self.live.events.apply(Effect(event_id, "kyc_read", "webhook", at, before, after, {"id": "1"}))
 
     def wait(self, authorization: str, event_id: str, at: str = BEFORE) -> None:
         """An event about an authorization that is nobody's yet."""
-        heard = Heard("risk", DAY, authorization, at)
-        self.live.events.keep(
-            Unattached(event_id, "paypay", "unknown_user", "webhook", at, authorization, {"id": "2"}, heard)
-        )
+        self.live.events.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, authorization, {"id": "2"}))
 
     def erase(self, user_id: str, at: str = AFTER, *, completed: bool = True) -> None:
         """An erasure, as far as the table goes."""
@@ -141,7 +137,7 @@ def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
 
     assert tables.items() == lost
     assert outcome.left_out == Counter()
-    assert outcome.brought == Counter(status=1, timeline=2, link=1, waiting=1, event=3, ledger=2, provider=1, recon=1)
+    assert outcome.brought == Counter(status=1, timeline=2, link=1, waiting=1, event=3, provider=1, recon=1)
 
 
 def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
@@ -190,9 +186,9 @@ def test_a_dry_run_counts_and_writes_nothing(tables: Tables) -> None:
 
 @pytest.mark.parametrize("completed", [True, False], ids=["completed", "broken off"])
 def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: bool) -> None:
-    """Waiting items, ledger lines and records of repairs name an authorization and no user: they stay away too."""
+    """Waiting items and records of repairs name an authorization and no user: they stay away too."""
     authorizations = ("auth-former", "auth-present")
-    tables.wait("auth-former", f"recon:kyc_passport_risk_sync_recon:{DAY}:auth-former")
+    tables.wait("auth-former", f"recon:kyc_passport_risk_sync_recon:{DAY}:auth-former:1")
     tables.link("user-1", "auth-former")
     tables.link("user-1", "auth-present", BEFORE[:-2] + "1Z", tables.live.users.status("user-1", "paypay"))
     tables.hear("user-1", "auth-present", "paypay:kyc:evt-1", BEFORE[:-2] + "2Z")
@@ -205,7 +201,7 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     }
     tables.db.put_item(TableName="restored", Item=stray)
     named = [key for key in tables.named_keys("restored") if any(each in str(key) for each in authorizations)]
-    assert {pk.partition("#")[0] for pk, _ in named} == {"PAYPAY", "LEDGER", "EVENT", "USER"}
+    assert {pk.partition("#")[0] for pk, _ in named} == {"PAYPAY", "EVENT", "USER"}
     tables.erase("user-1", completed=completed)
     erased = tables.named_keys()
 
@@ -227,8 +223,8 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
 def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
     file = ReconFile("kyc_passport_sync_recon", DAY, "kyc_passport_1.csv", "STORED")
-    facts = {"missed_sample": ["auth-1", "auth-2"], "extra_sample": ["auth-3", "auth-1"], "counts": {"missed": 2}}
-    tables.live.recon.end_comparison(file, "COMPARED", facts)
+    facts = {"changed_sample": ["auth-1", "auth-2"], "not_read_sample": ["auth-3", "auth-1"], "counts": {"missed": 2}}
+    became(tables.live.table, file, "COMPARED", facts)
     tables.restore()
     tables.erase("user-1")
     tables.lose((f"RECON#{file.file_type}", f"{DAY}#{file.name}"))
@@ -238,7 +234,7 @@ def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(
     assert _naming(tables, "auth-1") == []
     back = tables.live.recon.file(file.file_type, DAY, file.name)
     assert back is not None
-    assert (back.missed_sample, back.extra_sample, back.counts) == (
+    assert (back.changed_sample, back.not_read_sample, back.counts) == (
         ("erased", "auth-2"),
         ("auth-3", "erased"),
         {"missed": 2},
@@ -258,7 +254,7 @@ def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_
     outcome = tables.bring_back()
 
     assert tables.items() == back
-    assert [key for key in tables.named_keys("restored") if key[0].startswith("LEDGER#")]
+    assert [key for key in tables.named_keys("restored") if key[0].startswith("EVENT#")]
     assert set(outcome.left_out) == {"of users erased since"}
 
 

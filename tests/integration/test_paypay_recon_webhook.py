@@ -208,7 +208,7 @@ def test_a_notice_without_a_readable_time_is_taken_as_requested_now(
     assert datetime.fromisoformat(file["requested_at"]) >= before.replace(microsecond=0)
 
 
-def test_a_recon_notice_leaves_no_line_in_a_ledger(stack: Deployment, webhook: Function) -> None:
+def test_a_recon_notice_does_not_count_as_received(stack: Deployment, webhook: Function) -> None:
     webhook(notice())
     stack.process(stack.function("event_processor"))
-    assert [item for item in stack.items() if item["pk"].startswith("LEDGER#")] == []
+    assert [item for item in stack.items() if item["pk"].startswith("RECEIVED#")] == []

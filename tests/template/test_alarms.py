@@ -181,6 +181,10 @@ _OF_AWS = {
         },
         {"QueueName": "AWS::SQS::Queue"},
     ),
+    "AWS/States": (
+        {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"},
+        {"StateMachineArn": "AWS::StepFunctions::StateMachine"},
+    ),
     "AWS/DynamoDB": ({"ReadThrottleEvents", "WriteThrottleEvents"}, {"TableName": "AWS::DynamoDB::Table"}),
 }
 
@@ -258,12 +262,19 @@ def test_every_function_that_is_not_alarmed_itself_ends_in_an_alarmed_dead_lette
     mapped = {
         each["Properties"]["FunctionName"]["Ref"] for each in resources("AWS::Lambda::EventSourceMapping").values()
     }
-    for name in set(source_functions()) - _watched("Errors"):
+    for name in set(source_functions()) - _watched("Errors") - _of_the_state_machine():
         assert "DeadLetterQueue" in source_functions()[name] or name in mapped, name
 
 
 def test_throttles_of_every_function_are_alarmed() -> None:
-    assert _watched("Throttles") == set(source_functions())
+    """But for those that the state machine invokes: it tries again, and its own alarm rings."""
+    assert _watched("Throttles") == set(source_functions()) - _of_the_state_machine()
+
+
+def _of_the_state_machine() -> set[str]:
+    machine = resources("AWS::StepFunctions::StateMachine")["ReconComparison"]["Properties"]
+    assert _alarms()["ReconComparisonAlarm"]
+    return {each["Fn::GetAtt"][0] for each in machine["DefinitionSubstitutions"].values()}
 
 
 def test_the_latency_of_paypays_four_webhooks_is_alarmed_and_of_nothing_else() -> None:

@@ -244,8 +244,8 @@ def test_a_short_id_shows_nothing_and_a_long_one_its_ends() -> None:
 
 
 def test_the_event_of_a_repair_holds_an_id() -> None:
-    name = "recon:kyc_passport_sync_recon:2026-11-20:a85fe9e9-b4c9-45cf-a392-834c57d83af7"
-    assert masking.event_id(name, reveal=False) == "recon:kyc_passport_sync_recon:2026-11-20:a85f…3af7"
+    name = "recon:kyc_passport_sync_recon:2026-11-20:a85fe9e9-b4c9-45cf-a392-834c57d83af7:12"
+    assert masking.event_id(name, reveal=False) == "recon:kyc_passport_sync_recon:2026-11-20:a85f…3af7:12"
     assert masking.event_id(name, reveal=True) == name
     assert masking.event_id("paypay:kyc:evt_1", reveal=False) == "paypay:kyc:evt_1"
 

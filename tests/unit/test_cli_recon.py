@@ -12,7 +12,7 @@ from honnin.store import ReconFile
 from honninctl import command, recon
 from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import run
-from tests.fakes.cli_recon import DAY, FILE, NOON, TYPE, USERS, Recon
+from tests.fakes.cli_recon import DAY, NOON, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
 
 OTHERS = ("kyc_passport_risk_sync_recon", "kyc_passport_account_status_sync_recon")
@@ -37,27 +37,16 @@ def _json(*arguments: str, code: int) -> dict[str, Any]:
 # --dry-run
 
 
-def test_dry_run_names_who_would_be_repaired_and_writes_nothing(world: Recon) -> None:
+def test_dry_run_names_who_would_be_read_and_writes_nothing(world: Recon) -> None:
     world.put(*USERS.values())
     before = world.everything()
     [found] = _json(DAY, "--dry-run", "--reveal", code=1)["files"]
-    assert found["counts"] | {"rows": 4, "matched": 2, "missed": 2, "extra": 0} == found["counts"]
-    assert sorted(found["wouldRepair"], key=lambda each: each["userId"]) == [
+    assert (found["counts"]["rows"], found["counts"]["reRead"], found["counts"]["webhookNeverReceived"]) == (4, 2, 2)
+    # The parameter ReconRecheck is `missed` in this stack: who was heard is left out.
+    assert sorted(found["wouldRead"], key=lambda each: each["userId"]) == [
         {"userAuthorizationId": USERS[name], "userId": name} for name in ("user-2", "user-3")
     ]
-    assert (found["valid"], found["alreadyRepaired"]) == (True, 0)
     assert world.everything() == before
-
-
-def test_dry_run_leaves_out_who_was_repaired_before(world: Recon) -> None:
-    world.put(*USERS.values())
-    world.repaired("user-2", "RISK_FLAGGED")
-    [found] = _json(DAY, "--dry-run", code=1)["files"]
-    assert found["alreadyRepaired"] == 1
-    assert [each["userId"] for each in found["wouldRepair"]] == ["user-3"]
-    world.repaired("user-3", "VERIFIED")
-    [found] = _json(DAY, "--dry-run", code=0)["files"]
-    assert (found["alreadyRepaired"], found["wouldRepair"]) == (2, [])
 
 
 def test_dry_run_masks_without_reveal(world: Recon) -> None:
@@ -68,13 +57,6 @@ def test_dry_run_masks_without_reveal(world: Recon) -> None:
         assert USERS["user-3"] not in shown
 
 
-def test_dry_run_of_a_file_that_is_not_valid_would_repair_nothing(world: Recon) -> None:
-    world.put("こんにちは", *USERS.values())
-    [found] = _json(DAY, "--dry-run", code=1)["files"]
-    assert (found["valid"], found["wouldRepair"], found["counts"]) == (False, [], None)
-    assert "not valid" in run("recon", DAY, "--dry-run").stdout
-
-
 def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
     world.store.recon.missing(TYPE, DAY, NOON)
     assert run("recon", DAY, "--dry-run", "--json").exit_code == 3
@@ -83,42 +65,40 @@ def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
 # The report
 
 
-def test_the_report_says_what_each_repair_has_led_to_by_now(world: Recon) -> None:
+def test_the_report_says_whose_status_changed_and_who_was_not_read(world: Recon) -> None:
     world.put(*USERS.values())
-    world.compared([USERS["user-2"], USERS["user-3"]])
-    world.repaired("user-2", "RISK_FLAGGED")
+    world.compared(USERS["user-2"], not_read=(USERS["user-3"],), waiting=1)
     found = _json(DAY, "--reveal", code=1)["files"]
     assert [each["state"] for each in found] == ["COMPARED", "NONE", "NONE"]
-    assert found[0]["repairs"] == {"applied": 1, "changed": 1, "waiting": 1}
-    by_user = {each["userAuthorizationId"]: each for each in found[0]["missed"]}
-    assert by_user[USERS["user-2"]] == {
-        "userAuthorizationId": USERS["user-2"],
-        "userId": "user-2",
-        "outcome": "kyc_read",
-        "from": "VERIFIED",
-        "to": "RISK_FLAGGED",
-        "appliedAt": NOON,
-    }
-    assert by_user[USERS["user-3"]]["outcome"] == "waiting"
+    assert found[0]["repairsOpen"] == 1
+    assert found[0]["changed"] == [
+        {
+            "userAuthorizationId": USERS["user-2"],
+            "userId": "user-2",
+            "from": "VERIFIED",
+            "to": "RISK_FLAGGED",
+            "appliedAt": "2026-11-21T00:10:00.000Z",
+        }
+    ]
+    assert [(each["userId"], each["why"]) for each in found[0]["notRead"]] == [("user-3", "reading_refused")]
     shown = run("recon", DAY).output
     assert USERS["user-2"] not in shown
-    assert "2 missed; repaired 1, of which 1 changed a status; 1 waiting." in shown
+    assert "1 had another status; 1 not read; 1 still waiting." in shown
 
 
 def test_a_settled_day_is_0(world: Recon) -> None:
     world.deployment.given["Parameters"] = [{"ParameterKey": "ReconFileTypes", "ParameterValue": TYPE}]
     world.put(*USERS.values())
-    world.compared([USERS["user-2"]])
-    world.repaired("user-2", "RISK_FLAGGED")
+    world.compared(USERS["user-2"])
     [found] = _json(DAY, code=0)["files"]
-    assert found["repairs"] == {"applied": 1, "changed": 1, "waiting": 0}
+    assert found["repairsOpen"] == 0
 
 
 def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Recon) -> None:
     world.store.recon.missing(TYPE, DAY, NOON)
     assert _json(DAY, code=1)["files"][0]["state"] == "MISSING"
     world.put(*USERS.values())
-    world.compared([])
+    world.compared()
     assert [each["state"] for each in _json(DAY, code=1)["files"]] == ["COMPARED", "NONE", "NONE"]
 
 
@@ -152,10 +132,10 @@ IN_TIME = "2026-11-21T01:14:59.999Z"  # 10:15 in Japan is 01:15 UTC
 TOO_LATE = "2026-11-21T01:15:00.001Z"
 
 
-def _compared(missed: int, *, at: str = IN_TIME, **repairs: int) -> ReconFile:
-    """A compared file; without repairs it has no report yet. With them all three stand there (report.tally)."""
-    tally = {"changed": 0, **repairs} if repairs else {}
-    return _file("COMPARED", compared_at=at, counts={"missed": missed}, repairs=tally)
+def _compared(changed: int = 0, waiting: int = 0, *, at: str = IN_TIME, never: int = 0) -> ReconFile:
+    """A compared file."""
+    counts = {"changed": changed, "webhookNeverReceived": never}
+    return _file("COMPARED", compared_at=at, counts=counts, repairs_open=waiting)
 
 
 @pytest.mark.parametrize(
@@ -176,13 +156,10 @@ def _compared(missed: int, *, at: str = IN_TIME, **repairs: int) -> ReconFile:
         ([_file("IGNORED")], DayState.NONE),
         ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
-        ([_compared(2, applied=2, waiting=0)], DayState.REPAIRED),
-        ([_compared(2, applied=1, waiting=1)], DayState.REPAIRING),
-        # One was erased before the repair came: neither applied nor waited for.
-        ([_compared(2, applied=1, waiting=0)], DayState.REPAIRED),
-        ([_compared(1, applied=0, waiting=0)], DayState.REPAIRED),
-        # Not reported yet.
-        ([_compared(2)], DayState.REPAIRING),
+        ([_compared(2)], DayState.REPAIRED),
+        ([_compared(1, 1)], DayState.REPAIRING),
+        ([_compared(0, 1)], DayState.REPAIRING),
+        ([_compared(never=3)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=IN_TIME), _file("INVALID")], DayState.COMPARED),
     ],
 )
@@ -196,61 +173,42 @@ def test_a_day_is_due_until_the_deadline() -> None:
 
 
 def test_revisions_count_together_and_lateness_is_the_first_ones() -> None:
-    files = [
-        _compared(1, applied=1, waiting=0),
-        _compared(2, at=TOO_LATE, applied=1, waiting=1),
-        _compared(4, at=TOO_LATE),
-    ]
+    files = [_compared(1, never=3), _compared(2, 1, at=TOO_LATE, never=4), _compared(0, 4, at=TOO_LATE)]
     assert recon.calendar_day(DAY, TYPE, files, NOW) == CalendarDay(
-        DAY, TYPE, DayState.REPAIRING, missed=7, repaired=2, waiting=5
+        DAY, TYPE, DayState.REPAIRING, changed=3, open=5, never_received=4
     )
 
 
 def test_the_calendar_has_every_day_and_type_newest_first(world: Recon) -> None:
     world.put(*USERS.values())
-    world.compared([USERS["user-2"]], applied=1, changed=1, waiting=0)
+    world.compared(USERS["user-2"])
     found = recon.calendar(world.deployment, 30, NOW)
     assert len(found) == 90
     assert [each.day for each in found[:4]] == [DAY, DAY, DAY, "2026-11-19"]
     assert [each.file_type for each in found[:3]] == [TYPE, *OTHERS]
-    assert (found[0].state, found[0].repaired, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
-
-
-def test_an_erased_user_is_waited_for_neither_in_the_calendar_nor_in_the_report(world: Recon) -> None:
-    """What the stored report of a real file says, with one of the missed erased before the repair came."""
-    from honnin.recon import report as reports
-
-    world.put(*USERS.values())
-    world.compared([USERS["user-2"]])
-    world.store.erasure.mark(USERS["user-2"], NOON)
-    file = world.store.recon.file(TYPE, DAY, FILE.name)
-    assert file is not None
-    repairs = reports.tally(reports.outcomes(world.store, file, [USERS["user-2"]]))
-    world.store.recon.reported(file, NOON, repairs)
-    found = recon.calendar(world.deployment, 1, NOW)[0]
-    assert (found.state, found.missed, found.repaired, found.waiting) == (DayState.REPAIRED, 1, 0, 0)
+    assert (found[0].state, found[0].changed, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
 
 
 def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
     days = [
-        CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, missed=3, repaired=3),
-        CalendarDay(DAY, OTHERS[0], DayState.REPAIRING, missed=3, waiting=2),
+        CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, changed=3),
+        CalendarDay(DAY, OTHERS[0], DayState.REPAIRING, open=2),
         CalendarDay(DAY, OTHERS[1], DayState.MISSING, reason="never announced"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
     assert ended.exit_code == 1
     assert "\x1b" not in ended.stdout
-    for text in ("repaired 3, late", "repairing 2 of 3", "missing", "ask PayPay to resend", "account status"):
+    for text in ("repaired 3, late", "repairing 2", "missing", "ask PayPay to resend", "account status"):
         assert text in ended.stdout
     assert _json("calendar", code=1)["days"][2] == {
         "day": DAY,
         "fileType": OTHERS[1],
         "state": "missing",
         "late": False,
-        "missed": 0,
-        "repaired": 0,
-        "waiting": 0,
+        "changed": 0,
+        "open": 0,
+        "webhookNeverReceived": 0,
         "reason": "never announced",
     }
 

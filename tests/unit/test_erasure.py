@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import honnin.erasure
-import honnin.store.ledger
 from honnin.erasure import Erasure, ErasureSweep
 from honnin.errors import (
     ConcurrentUpdateError,
@@ -33,7 +32,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
+from honnin.store import Certificate, Effect, LinkSession, ReconFile, Store, Unattached, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
 from honnin.vault import Evidence, Vault, VaultObject
@@ -43,6 +42,7 @@ from tests.fakes import FakeBus, FakeClock, FakeVexora
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
 from tests.fakes.paypay_user import RULES, paypay_user
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 USER = "user-1"
@@ -52,7 +52,7 @@ NEIGHBOUR = "auth-neighbour-77aa"
 CODE = "code-41f6"
 VERIFIER = "verifier-0a1b2c3d4e5f6071829304a5b6c7d8e9f0a1b2c3"
 SCOPES = ("mini_app_kyc_passport",)
-MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
+MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}:1"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
@@ -253,10 +253,7 @@ class World:
     def wait_unattached(self, event_id: str, subject: str = LINKED) -> None:
         """An event that came when nobody knew whose the authorization is, and was not attached since."""
         at = utc_text(self.tick())
-        heard = Heard("kyc", "2026-04-01", subject, at)
-        self.store.events.keep(
-            Unattached(event_id, "paypay", "unknown_user", "webhook", at, subject, {"type": "x"}, heard)
-        )
+        self.store.events.keep(Unattached(event_id, "paypay", "unknown_user", "webhook", at, subject, {"type": "x"}))
 
     # --- looking at it ---
 
@@ -323,9 +320,7 @@ def lived(world: World) -> tuple[str, str]:
 
 @pytest.fixture
 def short(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ledger and events are kept for a day: all days are alike, and erasing many takes most of the time of a test."""
-    monkeypatch.setattr(honnin.store.ledger, "LEDGER_KEPT", timedelta(days=1))
-    monkeypatch.setattr(honnin.erasure, "EVENT_KEPT", timedelta(days=1))
+    """An erasure has all the time that it needs."""
     monkeypatch.setattr(honnin.erasure, "_RUN_S", 3600)  # nothing here depends on the speed of the machine
 
 
@@ -342,8 +337,6 @@ def world(short: None) -> Iterator[World]:
 
 def test_nothing_is_left_that_identifies_the_user_at_paypay(world: World) -> None:
     lived(world)
-    ledgers = [pk for pk, sk in world.naming(LINKED) if pk.startswith("LEDGER#")]
-    assert any("late-" in each for each in ledgers), "the late line is there to be erased"
     assert (f"EVENT#{MISSED}", "EVENT") in world.naming(LINKED)
 
     world.erase()
@@ -355,24 +348,6 @@ def test_nothing_is_left_that_identifies_the_user_at_paypay(world: World) -> Non
     assert world.store.links.user(LINKED) is None
     assert world.store.erasure.is_erased(LINKED)
     assert world.store.erasure.is_erased(FORMER)
-
-
-def test_the_ledger_is_emptied_back_to_its_oldest_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # the real 40 days
-    world.link()
-    now = world.clock.now
-    for number, days in enumerate((40, 39, 20, 1, 0)):
-        at = utc_text(now - timedelta(days=days))
-        heard = Heard("risk", at[:10], LINKED, at, late_for=utc_text(now - timedelta(days=days + 1))[:10])
-        before = world.store.users.status(USER, "paypay")
-        assert before is not None
-        after = replace(before, version=before.version + 1)
-        world.store.events.apply(Effect(f"e{number}", "x", "webhook", at, before, after, {}, heard=heard))
-    assert len([pk for pk, _ in world.naming(LINKED) if pk.startswith("LEDGER#")]) == 10
-
-    world.erase()
-
-    assert world.naming(LINKED) == []
 
 
 def test_the_reason_of_a_rejection_is_erased(world: World) -> None:
@@ -499,8 +474,8 @@ def test_records_whose_timeline_entries_have_expired_go_too(world: World) -> Non
 def compared(world: World, day: str, missed: list[str], extra: list[str]) -> ReconFile:
     """A recon file whose comparison found these."""
     file = ReconFile("kyc_passport_risk_sync_recon", day, f"kyc_passport_risk_1_{day}.csv", "STORED")
-    facts = {"missed_sample": missed, "extra_sample": extra, "counts": {"missed": len(missed)}}
-    world.store.recon.end_comparison(file, "COMPARED", facts)
+    facts = {"changed_sample": missed, "not_read_sample": extra, "counts": {"missed": len(missed)}}
+    became(world.store.table, file, "COMPARED", facts)
     return file
 
 
@@ -515,7 +490,7 @@ def test_the_samples_of_recon_files_forget_the_user_and_nobody_else(world: World
 
     assert world.naming(LINKED, FORMER) == []
     found = [world.store.recon.file(each.file_type, each.day, each.name) for each in (first, second, third)]
-    assert [(each.missed_sample, each.extra_sample, each.counts) for each in found if each] == [
+    assert [(each.changed_sample, each.not_read_sample, each.counts) for each in found if each] == [
         ((NEIGHBOUR, "erased", "auth-x"), ("erased",), {"missed": 3}),
         ((NEIGHBOUR,), ("erased", "auth-y"), {"missed": 1}),
         ((NEIGHBOUR,), ("auth-y",), {"missed": 1}),
@@ -535,7 +510,7 @@ def test_a_user_with_very_many_authorizations_and_entries_is_erased(world: World
         assert status is not None
         later = utc_text(world.tick())
         moved = replace(status, version=status.version + 1)
-        world.store.events.apply(Effect(f"recon:x:2026-04-01:{each}", "x", "recon", later, status, moved, {"a": "b"}))
+        world.store.events.apply(Effect(f"recon:x:2026-04-01:{each}:1", "x", "recon", later, status, moved, {"a": "b"}))
     filters: list[str] = []
     world.store.table.db.meta.events.register(
         "provide-client-params.dynamodb.Query", lambda params, **_: filters.append(params.get("FilterExpression", ""))
@@ -564,7 +539,7 @@ def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> N
 
     assert world.naming(LINKED) == []
     [file] = world.store.recon.files("kyc_passport_risk_sync_recon", "2026-03-30", "2026-03-30")
-    assert file.missed_sample == ("erased", "auth-x", "auth-z")
+    assert file.changed_sample == ("erased", "auth-x", "auth-z")
 
 
 def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_parked(world: World) -> None:
@@ -766,8 +741,8 @@ def test_what_is_attached_behind_its_back_is_erased_too(world: World) -> None:
     def attached(file_type: str, authorization_ids: Sequence[str]) -> bool:
         world.store.erasure._forget_samples = taken  # type: ignore[method-assign]
         at = utc_text(world.tick())
-        entry = {"pk": f"USER#{USER}", "sk": f"AT#{at}#recon:x:2026-04-01:{LINKED}", "at": at, "detail": {"a": "b"}}
-        entry |= {"event_id": f"recon:x:2026-04-01:{LINKED}", "provider": "paypay", "what": "x", "cause": "recon"}
+        entry = {"pk": f"USER#{USER}", "sk": f"AT#{at}#recon:x:2026-04-01:{LINKED}:1", "at": at, "detail": {"a": "b"}}
+        entry |= {"event_id": f"recon:x:2026-04-01:{LINKED}:1", "provider": "paypay", "what": "x", "cause": "recon"}
         serializer = TypeSerializer()
         item = {name: serializer.serialize(value) for name, value in (entry | {"to_status": "LINKED"}).items()}
         dynamodb().put_item(TableName="StateTable", Item=item)
@@ -903,7 +878,7 @@ def test_the_certificate_is_right_in_spite_of_a_crash(short: None) -> None:
         event("late-unknown-type", "unrecognised"),
         event("late-former", subject=FORMER),
         event("", cause="recon", event_id=MISSED),
-        event("", cause="recon", event_id=f"recon:kyc_passport_sync_recon:2026-04-02:{LINKED}"),
+        event("", cause="recon", event_id=f"recon:kyc_passport_sync_recon:2026-04-02:{LINKED}:1"),
         event("two"),
     ],
     ids=lambda each: each.event_id,

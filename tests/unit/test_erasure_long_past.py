@@ -9,7 +9,6 @@ from typing import Any, cast
 import pytest
 
 import honnin.erasure
-import honnin.store.ledger
 from chaos.dynamodb import MemoryDynamoDB
 from honnin.erasure import Erasure
 from honnin.event import Event
@@ -105,9 +104,6 @@ class Bucket:
 
 @pytest.fixture
 def killable(monkeypatch: pytest.MonkeyPatch) -> Killable:
-    # All days are alike, and looking through them takes most of the time of a test.
-    monkeypatch.setattr(honnin.store.ledger, "LEDGER_KEPT", timedelta(days=1))
-    monkeypatch.setattr(honnin.erasure, "EVENT_KEPT", timedelta(days=1))
     monkeypatch.setattr(honnin.erasure, "_RUN_S", 3_600)
     made = Killable()
     for item in past():
@@ -130,7 +126,7 @@ def past() -> list[dict[str, Any]]:
             items.append(former_key(USER, "vexora", name) | {"left_at": AT})
     for number, name in enumerate(AUTHORIZATIONS):
         items.append(link_key(name) | {"user_id": USER})
-        event_id = f"recon:x:2026-03-01:{name}"
+        event_id = f"recon:x:2026-03-01:{name}:1"
         items.append(entry | {"sk": f"AT#{AT}#{event_id}", "event_id": event_id, "provider": "paypay"})
         if number:
             items.append(former_key(USER, "paypay", name) | {"left_at": AT})

@@ -27,7 +27,7 @@ from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.status import KycProduct
-from honnin.store import Effect, Link, Store, TimelineEntry, UserStatus, ledger_shard
+from honnin.store import Effect, Link, ReceivedDay, Store, TimelineEntry, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVexora
@@ -104,6 +104,7 @@ class Bench:
         for event in events:
             self.clock.advance(seconds=1)
             self.processor.process(event)
+        self.processor.end_batch()
 
     def status(self, user_id: str = "user-1") -> UserStatus:
         """The user's present status."""
@@ -419,7 +420,7 @@ def test_an_account_that_is_active_again_but_flagged(bench: Bench) -> None:
     assert bench.status().status == "UPDATE_REQUIRED"
 
 
-# The ledger
+# What was received
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,7 @@ def test_an_account_that_is_active_again_but_flagged(bench: Bench) -> None:
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_a_webhook_is_in_the_ledger_of_the_jst_day_on_which_it_came(
+def test_a_webhook_counts_for_the_jst_day_on_which_it_came(
     bench: Bench, received_at: str, day: str, *, known: bool
 ) -> None:
     if known:
@@ -441,48 +442,29 @@ def test_a_webhook_is_in_the_ledger_of_the_jst_day_on_which_it_came(
     # It may be processed on another day.
     bench.clock.advance(days=2)
     bench.batch(event("1", received_at=received_at), event("2", received_at=received_at))
-    shard = ledger_shard(LINKED.encode())
-    assert (f"LEDGER#kyc#{day}#{shard}", LINKED) in bench.keys("LEDGER#")
-    assert [key for key in bench.keys("LEDGER#") if "#late-" not in key[0]] == [(f"LEDGER#kyc#{day}#{shard}", LINKED)]
-
-
-@pytest.mark.parametrize(
-    ("received_at", "late_for"),
-    [
-        ("2026-03-31T14:59:59.999Z", None),
-        ("2026-03-31T15:00:00.000Z", "2026-03-31"),
-        ("2026-03-31T15:59:59.999Z", "2026-03-31"),
-        ("2026-03-31T16:00:00.000Z", None),
-        ("2026-12-31T15:30:00.000Z", "2026-12-31"),
-    ],
-)
-@pytest.mark.parametrize("known", [True, False])
-def test_within_the_hour_after_midnight_it_may_have_been_meant_for_the_day_before(
-    bench: Bench, received_at: str, late_for: str | None, *, known: bool
-) -> None:
-    """Beside the line of its own day, a line that the comparison of the day before reads, too."""
+    bench.batch(event("2", received_at=received_at), event("3", received_at=received_at))
+    assert bench.store.received.of("kyc", day) == ReceivedDay("kyc", day, received_at, received_at, 3)
+    assert [pk for pk, _ in bench.keys("RECEIVED#")] == [f"RECEIVED#kyc#{day}"]
     if known:
-        bench.link()
-    bench.clock.advance(days=2)
-    bench.batch(event("1", received_at=received_at), event("2", received_at=received_at))
-    late = [key for key in bench.keys("LEDGER#") if "#late-" in key[0]]
-    shard = ledger_shard(LINKED.encode())
-    assert late == ([(f"LEDGER#kyc#{late_for}#late-{shard}", LINKED)] if late_for else [])
-    assert len(bench.keys("LEDGER#")) == 1 + len(late)
+        assert bench.status().received == {"kyc": received_at}
+
+
+def test_the_last_webhook_of_each_kind_is_noted_with_the_user(bench: Bench) -> None:
+    bench.link()
+    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
+    later, earlier = "2026-04-01T02:00:00.000Z", "2026-04-01T01:00:00.000Z"
+    bench.batch(event("1", received_at=later), event("2", received_at=earlier), event("3", "risk", received_at=earlier))
+    bench.batch(event("4", "unrecognised", received_at=later), event("5", cause="recon", received_at=later))
+    assert bench.status().received == {"kyc": later, "risk": earlier}
+    assert bench.store.received.of("kyc", "2026-04-01") == ReceivedDay("kyc", "2026-04-01", earlier, later, 2)
 
 
 @pytest.mark.parametrize("cause", ["recon", "api"])
-def test_only_a_webhook_counts_as_heard(bench: Bench, cause: str) -> None:
+def test_only_a_webhook_counts_as_received(bench: Bench, cause: str) -> None:
     bench.link()
     bench.batch(event("1", cause=cause), event("2", subject="unknown", cause=cause))
-    assert bench.keys("LEDGER#") == []
-
-
-def test_each_kind_has_a_ledger_of_its_own(bench: Bench) -> None:
-    bench.link()
-    bench.paypay.authorizations = {LINKED: {"status": "ACTIVE"}}
-    bench.batch(event("1"), event("2", "risk"), event("3", "account_status"), event("4", "unrecognised"))
-    assert [pk.split("#")[1] for pk, _ in bench.keys("LEDGER#")] == ["account_status", "kyc", "risk"]
+    assert bench.keys("RECEIVED#") == []
+    assert bench.status().received is None
 
 
 # Publishing
@@ -579,9 +561,8 @@ def test_an_event_that_no_read_fits_is_noted_and_asks_nothing(bench: Bench, kind
     assert bench.paypay.asked == []
     assert bench.status().status == "VERIFIED"
     assert bench.timeline()[0].what == "no_read_fits_scopes"
-    # Nothing says that the user was read, nor that recon need not look.
+    # Nothing says that the user was read.
     assert bench.status().read_at == read_at
-    assert bench.keys("LEDGER#") == []
 
 
 @pytest.mark.parametrize("before", ["INACTIVE", "EXPIRED", "UNLINKED"])

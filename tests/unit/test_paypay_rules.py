@@ -20,7 +20,7 @@ from honnin.event import Event
 from honnin.paypay.account_link import LinkRefusedError
 from honnin.paypay.readings import Rules
 from honnin.problem_codes import ProblemCode
-from honnin.recon.compare import _read_before
+from honnin.recon.compare import Question
 from honnin.status import VerifiedNeeds
 from honnin.store import Effect, UserStatus
 from honnin.times import utc_text
@@ -262,12 +262,12 @@ def test_a_refused_read_is_no_read_and_recon_reads_again(
     world.paypay.failure = refusal
     world.told(kind)
     assert world.timeline()[0].what == "reading_refused"
-    assert replace(world.user(), version=0) == replace(before, version=0)
-    assert _ledger(world) == {"kyc"}  # of the day before
-    assert _read_before(world.store, [LINKED], kind, midnight) == [LINKED]
+    # That a webhook came is noted, and decides about nobody.
+    assert replace(world.user(), version=0, received=None) == replace(before, version=0, received=None)
+    assert not answered(world, kind, midnight)
     world.paypay.failure = None
     world.told(kind, cause="recon")
-    assert _read_before(world.store, [LINKED], kind, midnight) == []
+    assert answered(world, kind, midnight)
 
 
 _REFUSALS = [
@@ -279,66 +279,46 @@ _REFUSALS = [
 ]
 
 
+def repair(kind: str = "kyc", number: int = 1) -> Event:
+    """The event of the comparison of that number."""
+    name = f"recon:file:2026-04-01:{LINKED}:{number}"
+    return Event(name, "paypay", kind, "recon", LINKED, "2026-04-01T03:00:00.000Z")
+
+
 @pytest.mark.parametrize("refusal", _REFUSALS)
 @pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
-def test_a_repair_that_was_refused_is_made_when_the_file_is_compared_again(
+def test_a_repair_that_was_refused_is_made_by_the_next_comparison(
     world: PayPayWorld, refusal: ProviderRefusedError, kind: str
 ) -> None:
     world.link(scopes=(QR,), flow=True)
     world.told()
-    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", kind, "recon", LINKED, "2026-04-01T03:00:00.000Z")
     world.paypay.failure = refusal
-    for times in (1, 2):
+    for _ in range(2):
         world.clock.advance(seconds=1)
-        world.processor().process(repair)
-        refused = [each for each in world.timeline() if each.what == "reading_refused"]
-        assert [each.event_id for each in refused] == [repair.event_id] * times
+        world.processor().process(repair(kind))
+    refused = [each for each in world.timeline() if each.what == "reading_refused"]
+    assert [each.event_id for each in refused] == [repair(kind).event_id]
     world.paypay.failure = answer("CANCELED_USER")
     world.clock.advance(seconds=1)
-    world.processor().process(repair)
+    world.processor().process(repair(kind, 2))
     assert world.user().status == "INACTIVE"
     # Now it has taken effect.
     world.paypay.failure = None
     world.paypay.asked.clear()
-    world.processor().process(repair)
+    world.processor().process(repair(kind, 2))
     assert (world.user().status, world.paypay.asked) == ("INACTIVE", [])
 
 
-def test_a_repair_that_no_read_fits_is_made_once_one_fits(world: PayPayWorld) -> None:
-    world.link(scopes=("user_profile",))
-    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "risk", "recon", LINKED, "2026-04-01T03:00:00.000Z")
-    world.processor().process(repair)
-    assert world.timeline()[0].what == "no_read_fits_scopes"
-    world.link(scopes=(PASSPORT,))
-    world.clock.advance(seconds=1)
-    world.processor().process(repair)
-    assert world.user().status == "VERIFIED"
-
-
-def test_a_repair_of_an_unknown_authorization_that_was_refused_is_made_later(world: PayPayWorld) -> None:
+def test_a_repair_of_an_unknown_authorization_that_was_refused_is_made_by_the_next_comparison(
+    world: PayPayWorld,
+) -> None:
     world.ask()
-    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "kyc", "recon", LINKED, "2026-04-01T03:00:00.000Z")
     world.paypay.failure = _REFUSALS[0]
-    world.processor().process(repair)
+    world.processor().process(repair())
     world.paypay.failure = None
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
     world.clock.advance(seconds=1)
-    world.processor().process(repair)
-    assert world.user().status == "VERIFIED"
-
-
-def test_a_repair_that_repeats_and_loses_a_race_is_decided_again(
-    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.link()
-    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "kyc", "recon", LINKED, "2026-04-01T03:00:00.000Z")
-    world.paypay.failure = _REFUSALS[0]
-    world.processor().process(repair)
-    world.paypay.failure = None
-    world.clock.advance(seconds=1)
-    world.paypay.meanwhile = [lambda: world.told("account_status")]
-    monkeypatch.setattr("honnin.commit.sleep", lambda _: None)
-    world.processor().process(repair)
+    world.processor().process(repair(number=2))
     assert world.user().status == "VERIFIED"
 
 
@@ -419,20 +399,16 @@ def test_a_plain_read_does_not_answer_a_risk_file(world: PayPayWorld) -> None:
     world.link(scopes=(INFO,))
     world.told()
     later = utc_text(world.clock.advance(days=1) or world.clock())
-    assert _read_before(world.store, [LINKED], "kyc", "2026-04-01T00:00:00.000Z") == []
-    assert _read_before(world.store, [LINKED], "risk", "2026-04-01T00:00:00.000Z") == [LINKED]
-    assert _read_before(world.store, [LINKED], "kyc", later) == [LINKED]
+    assert answered(world, "kyc", "2026-04-01T00:00:00.000Z")
+    assert not answered(world, "risk", "2026-04-01T00:00:00.000Z")
+    assert not answered(world, "kyc", later)
 
 
-def test_a_refusal_about_an_unknown_authorization_does_not_count_as_heard(world: PayPayWorld) -> None:
-    world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=404, code="A_NEW_CODE")
-    world.told()
-    assert _ledger(world) == set()
-
-
-def _ledger(world: PayPayWorld) -> set[str]:
-    items = world.db.scan(TableName="StateTable")["Items"]
-    return {each["pk"]["S"].split("#")[1] for each in items if each["pk"]["S"].startswith("LEDGER#")}
+def answered(world: PayPayWorld, kind: str, notified_at: str) -> bool:
+    """Whether recon would leave the user out of a file of that kind whose notification came then."""
+    link = world.store.links.get(LINKED)
+    assert link is not None
+    return Question(kind, "2026-03-31", notified_at).is_answered(world.user(), link)
 
 
 # --- the strictest KYC type ---

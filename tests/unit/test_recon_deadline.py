@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from honnin.recon.deadline import DeadlineCheck, Hole
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
-from honnin.store import Announcement, Heard, ReconFile, Store, Unattached
+from honnin.store import Announcement, ReceivedDay, ReconFile, Store
 from honnin.store.recon import Recon
 from tests.fakes import FakeClock, FakeTopic
 from tests.fakes.memory import dynamodb, memory_aws
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
@@ -62,16 +63,11 @@ class Office:
 
     def compared(self, day: str = YESTERDAY, file_type: str = KYC, state: str = "COMPARED", reason: str = "") -> None:
         facts = {"reason": reason} if reason else {}
-        self.store.recon.end_comparison(self.stored(day, file_type), state, facts)
+        became(self.store.table, self.stored(day, file_type), state, facts)
 
-    def heard(self, day: str = YESTERDAY, kind: str = "kyc", *, late_for: str | None = None) -> None:
-        self._number += 1
+    def heard(self, day: str = YESTERDAY, kind: str = "kyc") -> None:
         at = f"{day}T03:00:00.000Z"
-        line = Heard(kind, day, f"id-{self._number}", at, late_for)
-        event_id = f"w-{self._number}"
-        self.store.events.keep(
-            Unattached(event_id, "paypay", "unknown_user", "webhook", at, f"id-{self._number}", {}, line)
-        )
+        self.store.received.note(ReceivedDay(kind, day, at, at, 1))
 
     def check(self, *file_types: str, empty_day_announced: bool = True) -> DeadlineCheck:
         alarm = ResendAlarm("arn:topic", lambda: Letterhead("m-1", "c-1", "OPA1"), self.topic.client)
@@ -115,7 +111,7 @@ def test_an_announced_file_tells_why_it_was_not_fetched(office: Office) -> None:
 def test_a_stored_file_that_was_not_compared_is_a_hole(office: Office) -> None:
     office.stored()
     [hole] = office.holes()
-    assert hole.reason == "stored, but not compared yet: look at the compare queue and its dead letters"
+    assert hole.reason == "stored, but not compared yet: look at the executions of ReconComparison"
 
 
 def test_an_invalid_file_is_a_hole(office: Office) -> None:
@@ -160,7 +156,7 @@ def test_one_compared_file_among_others_is_enough(office: Office) -> None:
     office.announced(file_name="another.csv")
     assert len(office.holes()) == 1
     file = office.announced(file_name="file.csv.rev-1")
-    office.store.recon.end_comparison(file, "COMPARED", {})
+    became(office.store.table, file, "COMPARED", {})
     assert office.holes() == []
 
 
@@ -279,12 +275,6 @@ def test_a_day_on_which_somebody_was_heard_must_be_announced(office: Office) -> 
 @pytest.mark.parametrize(("day", "kind"), [("2026-03-30", "kyc"), ("2026-04-01", "kyc"), (YESTERDAY, "risk")])
 def test_what_was_heard_of_another_day_or_kind_does_not_count(office: Office, day: str, kind: str) -> None:
     office.heard(day, kind)
-    assert office.holes(empty_day_announced=False) == []
-
-
-def test_what_was_heard_just_after_midnight_counts_for_its_own_day(office: Office) -> None:
-    """It may belong to the day before, but nobody knows: that day's file need not exist."""
-    office.heard("2026-04-01", late_for=YESTERDAY)
     assert office.holes(empty_day_announced=False) == []
 
 

@@ -21,6 +21,7 @@ from honnin.store.recon import Recon
 from honnin.times import utc_text
 from tests.fakes import FakeClock, FakeTopic, FileServer, LoopbackServer, Received, Reply
 from tests.fakes.memory import dynamodb, memory_aws, s3
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -636,7 +637,7 @@ def renewed(bench: Bench, content: bytes) -> dict[str, int]:
 def test_the_same_bytes_again_change_nothing(bench: Bench, state: str) -> None:
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.recon.end_comparison(bench.file(), state, {})
+        became(bench.store.table, bench.file(), state, {})
     assert renewed(bench, ROWS) == {"unchanged": 1}
     assert bench.keys() == [FILE.key]
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
@@ -650,7 +651,7 @@ def test_the_same_bytes_again_change_nothing(bench: Bench, state: str) -> None:
 def test_other_bytes_are_kept_beside_it_as_a_revision(bench: Bench, state: str) -> None:
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.recon.end_comparison(bench.file(), state, {})
+        became(bench.store.table, bench.file(), state, {})
     assert renewed(bench, OTHER) == {"revision": 1}
 
     name = f"{NAME}.rev-20260401T030200000Z"
@@ -660,8 +661,8 @@ def test_other_bytes_are_kept_beside_it_as_a_revision(bench: Bench, state: str) 
     assert (first.state, first.url, first.revision_of) == (state, None, None)
     assert (second.state, second.url, second.revision_of) == ("STORED", None, NAME)
     assert (first.sha256, second.sha256) == tuple(hashlib.sha256(each).hexdigest() for each in (ROWS, OTHER))
-    # Its arrival starts a comparison of its own.
-    assert FileId.from_key(FileId(KYC, DAY, name).key) == FileId(KYC, DAY, name)
+    # It has a comparison of its own.
+    assert name in {each.file_name for each in bench.store.comparisons.due("9999")}
     assert bench.store.recon.to_fetch() == []
 
 
@@ -675,7 +676,7 @@ def test_a_second_revision_and_the_bytes_of_an_earlier_one(bench: Bench) -> None
 
 def test_a_revision_that_does_not_come_leaves_the_stored_file_alone(bench: Bench) -> None:
     renewed(bench, ROWS)
-    bench.store.recon.end_comparison(bench.file(), "COMPARED", {"counts": {"rows": 50}})
+    became(bench.store.table, bench.file(), "COMPARED", {"counts": {"rows": 50}})
     with LoopbackServer(Reply(403)) as server:
         bench.clock.advance(seconds=60)
         assert bench.fetch(server) == {"expired": 1}
@@ -691,7 +692,7 @@ def test_only_for_a_file_that_is_not_to_be_believed_a_dead_renewal_is_a_letter(
     """Nothing is lacking of a good file that is stored."""
     renewed(bench, ROWS)
     if state != "STORED":
-        bench.store.recon.end_comparison(bench.file(), state, {})
+        became(bench.store.table, bench.file(), state, {})
     bench.clock.advance(seconds=60)
 
     with LoopbackServer(Reply(403)) as server:
@@ -707,10 +708,7 @@ def by_hand(bench: Bench, state: str) -> None:
     writer.write(ROWS)
     writer.finish()
     file = ReconFile(KYC, DAY, NAME, "STORED")
-    if state == "STORED":
-        bench.store.recon.shard_done(file, "0")
-    else:
-        bench.store.recon.end_comparison(file, state, {})
+    became(bench.store.table, file, state, {})
 
 
 @pytest.mark.parametrize("state", ["STORED", "INVALID"])
@@ -741,7 +739,7 @@ def test_a_file_that_was_invalid_before_its_worker_could_say_that_it_is_stored_k
 ) -> None:
     def dies(self: Recon, file: ReconFile, **_: object) -> None:
         # S3 told of the file before.
-        self.end_comparison(file, "INVALID", {})
+        became(self._table, file, "INVALID", {})
         raise Killed
 
     with FileServer(ROWS) as server, monkeypatch.context() as patch:
@@ -864,7 +862,7 @@ def test_a_comparison_that_was_faster_than_the_table_keeps_its_state(
     stored = Recon.stored
 
     def compared_meanwhile(self: Recon, file: ReconFile, **facts: Any) -> None:
-        self.end_comparison(file, state, {"counts": {"rows": 50}})
+        became(self._table, file, state, {"counts": {"rows": 50}})
         stored(self, file, **facts)
 
     monkeypatch.setattr("honnin.store.recon.Recon.stored", compared_meanwhile)

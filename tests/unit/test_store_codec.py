@@ -10,9 +10,11 @@ import pytest
 from honnin.store import (
     Announcement,
     Certificate,
+    Comparison,
     EventRecord,
     LinkSession,
     PassportQr,
+    ReceivedDay,
     ReconFile,
     Submission,
     TimelineEntry,
@@ -52,9 +54,11 @@ RECORDS: list[Any] = [
     ReconFile("t", "2026-03-31", "f.csv", "MISSING"),
     ReconFile(
         *("t", "2026-03-31", "f.csv", "COMPARED", "https://x", AT, AT, AT, "why", {"owner_id": "1"}, AT, "0" * 64, 12),
-        *("g.csv", AT, AT, 2, AT, frozenset("ab"), {"a": 4}, _COUNTS, {"done": 1}, 850, ({"line": 3, "reason": "x"},)),
+        *("g.csv", AT, ("w",), (1, 3), (3,), AT, AT, AT, _COUNTS, 2, AT, ({"line": 3, "reason": "x"},)),
         *(("auth-1", "erased"), ("auth-2",)),
     ),
+    Comparison("t", "2026-03-31", "f.csv", 2),
+    ReceivedDay("kyc", "2026-03-31", AT, AT, 3),
 ]
 
 

@@ -20,8 +20,10 @@ from honnin.store import (
     AlreadyAppliedError,
     Announcement,
     Certificate,
+    Comparison,
     Effect,
     EventRecord,
+    ReceivedDay,
     ReconFile,
     Store,
     Submission,
@@ -35,6 +37,7 @@ from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 AT = "2026-04-01T03:00:00.000Z"
+COMPARISON = Comparison("kyc_passport_sync_recon", "2026-03-31", "file.csv", 1)
 FILE = ReconFile("kyc_passport_sync_recon", "2026-03-31", "file.csv", "ANNOUNCED", received_at=AT)
 SOURCES = sorted(Path(honnin.store.__file__).parent.glob("*.py"))
 _WRITING = ("update_item", "put_item", "delete_item", "batch_write_item", "transact_write_items")
@@ -127,10 +130,11 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "mark_published": lambda store: store.events.mark_published("api:1", AT),
     "advance_poll": lambda store: store.submissions.advance(cast("Submission", store.submissions.get("s-1")), 1, AT),
     "claim_recon_file": lambda store: store.recon.claim(FILE, AT, AT),
-    "recon_shard_done": lambda store: store.recon.shard_done(FILE, "a"),
-    "recon_shard_sent": lambda store: store.recon.shard_sent(FILE, "a", 1),
-    "end_recon_comparison": lambda store: store.recon.end_comparison(FILE, "COMPARED", {}),
-    "recon_reported": lambda store: store.recon.reported(FILE, AT, {}),
+    "recon_compared": lambda store: store.recon.compared(COMPARISON, {"counts": {"rows": 1}}),
+    "first_comparison": lambda store: store.comparisons.first("t", "2026-03-30", "g.csv", AT),
+    "another_comparison": lambda store: store.comparisons.another(COMPARISON, AT),
+    "end_of_comparison": lambda store: store.comparisons.end(COMPARISON),
+    "received": lambda store: store.received.note(ReceivedDay("kyc", "2026-03-31", AT, AT, 1)),
     "recon_missing": lambda store: store.recon.missing(FILE.file_type, "2026-03-30", AT),
     "mark_erased": lambda store: store.erasure.mark("uaid-1", AT),
     "claim_erasure": lambda store: store.erasure.claim("user-1", AT, AT),

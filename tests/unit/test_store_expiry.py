@@ -12,17 +12,14 @@ from hypothesis import strategies as st
 from honnin.store import (
     AlreadyAppliedError,
     Announcement,
-    Certificate,
     Effect,
-    Former,
-    Heard,
     LinkSession,
+    ReceivedDay,
     SessionUse,
     SessionUsedError,
     Store,
     Unattached,
     UserStatus,
-    ledger_shard,
 )
 from honnin.times import utc_text
 from tests.fakes import START, FakeClock
@@ -31,7 +28,6 @@ from tests.tables import create_table
 
 DAY = "2026-04-01"
 UAID = "uaid-1"
-SHARD = ledger_shard(UAID.encode())
 
 _STATUSES = ("LINKED", "VERIFIED")
 
@@ -98,9 +94,9 @@ def file(table: Table, day: str = "2026-03-31") -> None:
 
 def fill(table: Table) -> None:
     """One item of every kind that has an end."""
-    heard = Heard("kyc", DAY, UAID, utc_text(table.clock()))
-    table.happens("e-kept", session=table.session(), heard=heard)
+    table.happens("e-kept", session=table.session())
     at = utc_text(table.clock())
+    table.store.received.note(ReceivedDay("kyc", DAY, at, at, 1))
     table.store.events.keep(Unattached("e-waits", "paypay", "x", "webhook", at, "uaid-2", {}))
     file(table)
 
@@ -115,8 +111,7 @@ READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
         lambda store: store.erasure.footprint("user-1", expired=False).entries,
     ),
     "waiting events": (timedelta(days=20), lambda store: store.links.waiting("uaid-2")),
-    "the ledger": (timedelta(days=40), lambda store: [ids for ids in store.ledger.received("kyc", DAY, SHARD) if ids]),
-    "ledger lines": (timedelta(days=40), lambda store: store.ledger.lines(UAID, utc_text(START))),
+    "the webhooks of a day": (timedelta(days=40), lambda store: store.received.of("kyc", DAY)),
     "an event": (timedelta(days=400), lambda store: store.events.get("e-kept")),
     "events": (timedelta(days=400), lambda store: store.events.get_many(["e-kept"])),
     "what is to publish": (timedelta(days=400), lambda store: list(store.events.unpublished("9999"))),
@@ -232,14 +227,10 @@ def test_a_file_of_a_day_long_past_is_worked_on_all_the_same(table: Table) -> No
 
 
 def test_erasure_takes_what_has_expired_but_is_there(table: Table) -> None:
-    table.happens("e-1", heard=Heard("kyc", DAY, UAID, utc_text(START)))
+    table.happens("e-1")
     table.clock.advance(days=41)
 
     assert table.store.erasure.footprint("user-1").entries
-    certificate = Certificate("c-1", "user-1", utc_text(table.clock()))
-    table.store.erasure._forget_authorizations(certificate, [Former("paypay", UAID)], lambda _: [], [])
-    left = [item["pk"]["S"] for item in table.db.scan(TableName="StateTable")["Items"]]
-    assert not any(pk.startswith("LEDGER#") for pk in left)
 
 
 def test_a_restore_sees_everything(table: Table) -> None:

@@ -172,7 +172,7 @@ def _done_at(file: ReconFile, since: datetime, now: datetime, summed: Sum) -> st
         return None
     left = (now - since) / done * summed.waiting if done else _WAITED_FOR
     if now + left > datetime.fromisoformat(file.notified_at or file.compared_at or "") + _WAITED_FOR:
-        count("ReconTooSlow", kind=FILE_TYPES[file.file_type].kind)
+        count("ReconTooSlow")
     return utc_text(now + left) if done else None
 
 
