@@ -15,7 +15,7 @@ from honnin.store import Store
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
-    """Run once; returns how many files ended in which way, and how many comparisons were `started` or `found`."""
+    """Run once; returns how many files ended in which way."""
     store = Store(settings().state_table)
     downloads = Downloads(
         store=store,
@@ -26,8 +26,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     )
     starting = Starting(store=store, machine_arn=settings().recon_machine_arn, now=lambda: datetime.now(UTC))
     try:
-        fetched = downloads.run(context.get_remaining_time_in_millis)
+        return downloads.run(context.get_remaining_time_in_millis)
     finally:
         # What is stored already does not wait for a download that fails.
-        begun = starting.run()
-    return fetched | begun
+        starting.run()

@@ -1,13 +1,13 @@
 """The read side: where a user stands and how that came about, as the merchant's back end gets it."""
 
-import itertools
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from honnin.store import ledger_shard
+from honnin.store import Effect
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, Function, callback, sample
 from tests.fakes.merchant import Merchant
@@ -201,34 +201,59 @@ def test_a_day_that_is_none_is_a_422(function: Function, day: str) -> None:
     assert body["errors"][0]["field"] == "date"
 
 
-def test_a_compared_file_is_shown_with_what_its_repairs_have_led_to_by_now(
+def test_a_compared_file_is_shown_with_what_its_comparison_has_led_to_by_now(
     stack: Deployment, function: Function
 ) -> None:
+    Merchant(stack).link("user-0001")
+    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
+    linked = status.user_authorization_id or ""
     recon = ReconDay(stack)
-    recon.heard("heard")
-    recon.arrive(recon.listing("heard", LINKED))
+    recon.arrive(recon.listing(linked, "stranger"), requested_at="2099-01-01T00:00:00.000Z")
     recon.compare()
     _, before = report(function, recon.day)
-    assert stack.process(stack.function("event_processor"), 120_000) == []
+    processor = stack.function("event_processor")
+    for queue in ("RepairQueue", "RereadQueue"):
+        assert stack.work(processor, queue, 120_000) == []
+    recon.look_again()
 
-    status, after = report(function, recon.day)
+    status_code, after = report(function, recon.day)
 
-    assert (status, after["date"]) == (200, "2026-03-31")
+    assert (status_code, after["date"]) == (200, "2026-03-31")
     [waiting], [file] = before["files"], after["files"]
-    assert (waiting["missed"][0]["outcome"], waiting["repairs"]["waiting"]) == ("waiting", 1)
-    assert file["repairs"] == {"applied": 1, "changed": 0, "waiting": 0}
-    [missed] = file["missed"]
-    assert (missed["userAuthorizationId"], missed["outcome"], missed["userId"]) == (LINKED, "unknown_user", None)
-    assert (file["state"], file["counts"]["missed"], file["counts"]["matched"]) == ("COMPARED", 1, 1)
+    assert (waiting["repairsOpen"], waiting["completedAt"]) == (1, None)
+    assert (file["state"], file["repairsOpen"], file["counts"]["rows"]) == ("COMPARED", 0, 2)
+    assert (file["counts"]["reRead"], file["counts"]["notLinkedHere"], file["counts"]["changed"]) == (1, 1, 1)
     assert file["reportKey"] == recon.file_id().report_key
     stack.s3.head_object(Bucket="recon", Key=file["reportKey"])
 
 
+def test_a_user_whose_status_changed_is_named(stack: Deployment, function: Function) -> None:
+    recon = ReconDay(stack)
+    recon.link(LINKED, "user-0001")
+    recon.arrive(recon.listing(LINKED))
+    recon.compare()
+    before = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
+    after = replace(before, status="RISK_FLAGGED", version=before.version + 1)
+    event_id = f"recon:{recon.type.name}:{recon.day}:{LINKED}:1"
+    at = recon.at("04:00:00", days=1)
+    stack.store.events.apply(Effect(event_id, "kyc_read", "recon", at, before, after, {}))
+    recon.look_again()
+
+    _, body = report(function, recon.day)
+
+    [changed] = body["files"][0]["changed"]
+    assert changed == {
+        "userAuthorizationId": LINKED,
+        "userId": "user-0001",
+        "from": before.status,
+        "to": "RISK_FLAGGED",
+        "appliedAt": at,
+    }
+
+
 def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, function: Function) -> None:
-    announced, invalid = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
+    announced = ReconDay(stack)
     announced.announce()
-    invalid.arrive("no, id\n")
-    invalid.compare()
     missing = "kyc_passport_account_status_sync_recon"
     stack.store.recon.missing(missing, announced.day, announced.at("10:15:00", days=1))
 
@@ -236,11 +261,9 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
 
     assert status == 200
     states = {each["fileType"]: each["state"] for each in body["files"]}
-    assert states == {announced.type.name: "ANNOUNCED", invalid.type.name: "INVALID", missing: "MISSING"}
-    assert [each["reportKey"] for each in body["files"]] == [None] * 3
-    assert [each["counts"] for each in body["files"]] == [None] * 3
-    [reason] = [each["reason"] for each in body["files"] if each["state"] == "INVALID"]
-    assert reason == "1 of 1 rows are no ids"
+    assert states == {announced.type.name: "ANNOUNCED", missing: "MISSING"}
+    assert [each["reportKey"] for each in body["files"]] == [None] * 2
+    assert [each["counts"] for each in body["files"]] == [None] * 2
     assert "https" not in json.dumps(body)
     assert "signature" not in json.dumps(body)
 
@@ -253,49 +276,3 @@ def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, func
     _, body = report(function, recon.day)
 
     assert [each["state"] for each in body["files"]] == ["ANNOUNCED"]
-
-
-def test_the_repairs_of_more_users_than_are_shown_are_those_of_the_last_report(
-    stack: Deployment, function: Function
-) -> None:
-    recon, processor = ReconDay(stack), stack.function("event_processor")
-    # One more in a shard of the ledger than is shown of it.
-    names = map("user-{}".format, itertools.count())
-    missed = list(itertools.islice((each for each in names if ledger_shard(each.encode()) == "7"), 21))
-    recon.arrive(recon.listing(*missed))
-    recon.compare()
-    while stack.receive():
-        assert stack.process(processor, 120_000) == []
-    _, before = report(function, recon.day)
-
-    stack.send(json.dumps({"report": recon.file_id().key, "reminders": 1}), "CompareQueue")
-    assert recon.compare() == []
-    _, after = report(function, recon.day)
-
-    [reported], [anew] = before["files"], after["files"]
-    assert (reported["counts"]["missed"], len(reported["missed"])) == (21, 20)
-    assert reported["repairs"] == {"applied": 0, "changed": 0, "waiting": 21}
-    assert anew["repairs"] == {"applied": 21, "changed": 0, "waiting": 0}
-
-
-def test_the_repair_of_an_erased_user_is_neither_applied_nor_waited_for(stack: Deployment, function: Function) -> None:
-    Merchant(stack).link("user-0001", scopes=["get_kyc_info"])
-    status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
-    linked = status.user_authorization_id or ""
-    recon = ReconDay(stack)
-    Merchant(stack).link("user-0002", scopes=["get_kyc_info"])
-    other = stack.store.users.status("user-0002", "paypay") or pytest.fail("no status")
-    recon.arrive(recon.listing(linked, LINKED, other.user_authorization_id or ""))
-    recon.compare()
-    erasure = stack.function("erasure")
-    assert erasure(sample("erasure"))["statusCode"] == 200
-    second = json.loads(json.dumps(sample("erasure")).replace("user-0001", "user-0002"))
-    assert erasure(second)["statusCode"] == 200
-
-    _, body = report(function, recon.day)
-
-    [file] = body["files"]
-    assert sorted((each["userAuthorizationId"], each["outcome"]) for each in file["missed"]) == sorted(
-        [("erased", "erased"), ("erased", "erased"), (LINKED, "waiting")]
-    )
-    assert file["repairs"] == {"applied": 0, "changed": 0, "waiting": 1}

@@ -123,7 +123,7 @@ RECON = {
     "RECON_ALLOWED_HOSTS": " recon.paypay.ne.jp , .files.paypay.ne.jp",
     "RECON_FILE_TYPES": "kyc_passport_risk_sync_recon, kyc_passport_sync_recon",
     "RECON_MAX_BYTES": "2147483648",
-    "COMPARE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/0/compare",
+    "RECON_MACHINE_ARN": "arn:aws:states:ap-northeast-1:0:stateMachine:honnin-ReconComparison",
     "ALARM_TOPIC_ARN": "arn:aws:sns:ap-northeast-1:0:alarms",
 }
 

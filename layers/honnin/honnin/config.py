@@ -260,7 +260,7 @@ class Settings:
     @cached_property
     def recon_recheck_all(self) -> bool:
         """Whether users whose webhook was received are read again, too."""
-        return self._environ.get("RECON_RECHECK", "all") == "all"
+        return self._environ.get("RECON_RECHECK", "") == "all"
 
     @cached_property
     def recon_empty_day_announced(self) -> bool:

@@ -58,6 +58,8 @@ class Starting:
             except (BotoCoreError, ClientError) as error:
                 failed = error
                 self._report(file, error)
+        if ended:
+            logger().info("comparisons started", extra={"outcomes": dict(ended)})
         if failed:
             raise failed
         return dict(ended)
