@@ -61,37 +61,7 @@ def written(bucket: ReconBucket, content: bytes, step: int = 1_000_000, largest:
 def test_the_keys_of_a_file() -> None:
     assert FILE.key == KEY
     results = f"reports/{KYC}/2026/03/31/kyc_passport_9_20260331_20260331.csv"
-    assert (FILE.report_key, FILE.shard_key("f")) == (f"{results}/report.json", f"{results}/shard-f.json")
-
-
-@pytest.mark.parametrize("name", ["a", FILE.name, f"{FILE.name}.rev-20260401T030000000Z", "9_-.x"])
-def test_a_key_leads_back_to_its_file(name: str) -> None:
-    file = FileId(KYC, "2026-03-31", name)
-    assert FileId.from_key(file.key) == file
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "",
-        "recon/",
-        f"reports/{KYC}/2026/03/31/a.csv/report.json",
-        f"x{KEY}",
-        f"/{KEY}",
-        f"{KEY}/more",
-        f"recon/{KYC}/2026/03/a.csv",
-        f"recon/{KYC}/2026/3/31/a.csv",
-        f"recon/{KYC}/2026/03/31/",
-        f"recon/{KYC}/2026/03/31/../a.csv",
-        f"recon/{KYC}/2026/03/31/..",
-        f"recon/{KYC}/2026/03/31/.hidden",
-        f"recon/../{KYC}/2026/03/31/a.csv",
-        f"recon/{KYC}/2026/03/31/a b.csv",
-        f"{KEY}\n",
-    ],
-)
-def test_another_key_is_no_file(key: str) -> None:
-    assert FileId.from_key(key) is None
+    assert (FILE.report_key, FILE.part_key(2, "plan.json")) == (f"{results}/report.json", f"{results}/2/plan.json")
 
 
 # --- one object, written once ---
@@ -214,7 +184,7 @@ def test_an_error_of_s3_is_botocores(
 def test_a_file_that_is_not_there(bucket: ReconBucket) -> None:
     assert not bucket.has(FILE)
     assert bucket.report(FILE) is None
-    assert bucket.result(FILE, "0") is None
+    assert bucket.part(FILE, 1, "plan.json") is None
     with pytest.raises(ClientError):
         bucket.measure(FILE)
 
@@ -235,11 +205,27 @@ def test_a_file_is_read_in_pieces(bucket: ReconBucket) -> None:
     assert max(map(len, pieces)) <= 256 * 1024 < len(content)
 
 
-def test_a_shards_result_is_kept_once(bucket: ReconBucket) -> None:
-    assert bucket.put_result(FILE, "a", {"missed": ["x"]})
-    assert not bucket.put_result(FILE, "a", {"missed": []})
-    assert bucket.result(FILE, "a") == {"missed": ["x"]}
-    assert bucket.result(FILE, "b") is None
+def test_a_range_of_a_file_is_read_under_its_etag(s3: "S3Client", bucket: ReconBucket) -> None:
+    written(bucket, b"0123456789").finish()
+    etag, _ = bucket.open(FILE)
+    assert b"".join(bucket.read_range(FILE, etag, 2, 5)) == b"234"
+    assert list(bucket.read_range(FILE, etag, 10, 10)) == []
+    s3.put_object(Bucket="recon", Key=FILE.key, Body=b"abcdefghij")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        list(bucket.read_range(FILE, etag, 2, 5))
+
+
+def test_an_object_of_a_comparison_is_kept_once(bucket: ReconBucket) -> None:
+    assert bucket.put_once(FILE, 1, "a.json", {"repairs": ["x"]})
+    assert not bucket.put_once(FILE, 1, "a.json", {"repairs": []})
+    assert bucket.part(FILE, 1, "a.json") == {"repairs": ["x"]}
+    assert bucket.part(FILE, 2, "a.json") is None
+
+
+def test_another_object_of_a_comparison_is_written_anew(bucket: ReconBucket) -> None:
+    for rows in (1, 2):
+        assert bucket.put_part(FILE, 1, "open.json", [rows]) == FILE.part_key(1, "open.json")
+    assert bucket.part(FILE, 1, "open.json") == [2]
 
 
 def test_a_report_is_written_anew(bucket: ReconBucket) -> None:
@@ -248,18 +234,18 @@ def test_a_report_is_written_anew(bucket: ReconBucket) -> None:
     assert bucket.report(FILE) == {"rows": 2}
 
 
-def test_a_shards_result_that_is_there_is_no_error(
+def test_an_object_that_is_there_is_no_error(
     s3: "S3Client", bucket: ReconBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3, "put_object", broken(412, "PreconditionFailed"))
-    assert not bucket.put_result(FILE, "a", {})
+    assert not bucket.put_once(FILE, 1, "a.json", {})
 
 
 # 409: another writer is at it, who may fail yet; taken for done, the result would be nowhere.
 @pytest.mark.parametrize("status", [403, 409, 503])
-def test_the_error_of_a_shard_is_not_taken_for_a_result(
+def test_an_error_is_not_taken_for_an_object_that_is_there(
     s3: "S3Client", bucket: ReconBucket, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(s3, "put_object", broken(status))
     with pytest.raises(ClientError):
-        bucket.put_result(FILE, "a", {})
+        bucket.put_once(FILE, 1, "a.json", {})

@@ -11,7 +11,7 @@ import pytest
 from honnin.event import Event
 from honnin.event_queue import NotQueuedError
 from honnin.recon.repair import Repairs, event_id
-from honnin.store import ReconFile
+from honnin.store import Comparison
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -24,11 +24,13 @@ class FakeQueue:
     """The SQS client as far as `Repairs` uses it; what is in `refuses` is taken first."""
 
     def __init__(self) -> None:
+        self.queues: list[str] = []
         self.batches: list[Sequence[Mapping[str, str]]] = []
         self.refuses: deque[list[dict[str, str]]] = deque()
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803
-        assert QueueUrl == "queue"
+        assert QueueUrl in ("repairs", "rereads")
+        self.queues.append(QueueUrl)
         assert len({each["Id"] for each in Entries}) == len(Entries)
         self.batches.append(Entries)
         return {"Failed": self.refuses.popleft()} if self.refuses else {"Successful": []}
@@ -41,11 +43,13 @@ def queue() -> FakeQueue:
 
 @pytest.fixture
 def repairs(queue: FakeQueue) -> Repairs:
-    return Repairs("queue", cast("SQSClient", queue))
+    return Repairs(repair_queue_url="repairs", reread_queue_url="rereads", client=cast("SQSClient", queue))
 
 
-def file(file_type: str = "kyc_passport_sync_recon", day: str = "2026-03-31") -> ReconFile:
-    return ReconFile(file_type, day, "a.csv", "STORED")
+def comparison(
+    file_type: str = "kyc_passport_sync_recon", day: str = "2026-03-31", name: str = "a.csv", number: int = 1
+) -> Comparison:
+    return Comparison(file_type, day, name, number)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +63,12 @@ def file(file_type: str = "kyc_passport_sync_recon", day: str = "2026-03-31") ->
 def test_a_repair_is_an_event_of_the_kind_whose_webhook_was_lost(
     repairs: Repairs, queue: FakeQueue, file_type: str, kind: str
 ) -> None:
-    repairs.send(file(file_type), [LINKED], NOW)
+    repairs.repair(comparison(file_type), [LINKED], NOW)
 
     [[entry]] = queue.batches
     event = Event.from_json(entry["MessageBody"])
     assert event == Event(
-        f"recon:{file_type}:2026-03-31:{LINKED}",
+        f"recon:{file_type}:2026-03-31:{LINKED}:1",
         "paypay",
         kind,
         "recon",
@@ -74,24 +78,31 @@ def test_a_repair_is_an_event_of_the_kind_whose_webhook_was_lost(
     )
 
 
-def test_the_id_differs_by_type_day_and_user_and_by_nothing_else() -> None:
+def test_the_id_differs_by_type_day_user_and_comparison_and_by_nothing_else() -> None:
     ids = {
-        event_id(file(file_type, day), user)
+        event_id(comparison(file_type, day, number=number), user)
         for file_type in ("kyc_passport_sync_recon", "kyc_passport_risk_sync_recon")
         for day in ("2026-03-31", "2026-04-01")
         for user in ("a", "b")
+        for number in (1, 2)
     }
-    revision = ReconFile("kyc_passport_sync_recon", "2026-03-31", "a.csv.rev-1", "STORED", revision_of="a.csv")
 
-    assert len(ids) == 8
-    assert event_id(revision, "a") in ids
+    assert len(ids) == 16
+    assert event_id(comparison(name="a.csv.rev-1"), "a") in ids
+
+
+def test_who_can_wait_is_on_a_queue_of_its_own(repairs: Repairs, queue: FakeQueue) -> None:
+    repairs.repair(comparison(), ["a"], NOW)
+    repairs.reread(comparison(), ["b"], NOW)
+
+    assert queue.queues == ["repairs", "rereads"]
 
 
 @pytest.mark.parametrize(("count", "batches"), [(0, []), (1, [1]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])])
 def test_sqs_takes_ten_at_once(repairs: Repairs, queue: FakeQueue, count: int, batches: list[int]) -> None:
     ids = [f"user-{number}" for number in range(count)]
 
-    repairs.send(file(), iter(ids), NOW)
+    repairs.repair(comparison(), ids, NOW)
 
     assert [len(each) for each in queue.batches] == batches
     sent = [json.loads(entry["MessageBody"])["subject"] for batch in queue.batches for entry in batch]
@@ -99,9 +110,9 @@ def test_sqs_takes_ten_at_once(repairs: Repairs, queue: FakeQueue, count: int, b
 
 
 def test_ten_events_with_the_longest_ids_fit_into_one_call(repairs: Repairs, queue: FakeQueue) -> None:
-    longest = ReconFile("kyc_passport_account_status_sync_recon", "2026-03-31", "n" * 255, "STORED")
+    longest = comparison("kyc_passport_account_status_sync_recon", name="n" * 255, number=10_000)
 
-    repairs.send(longest, [f"{number}".ljust(64, "x") for number in range(10)], NOW)
+    repairs.repair(longest, [f"{number}".ljust(64, "x") for number in range(10)], NOW)
 
     assert sum(len(each["MessageBody"]) for each in queue.batches[0]) < 256 * 1024
 
@@ -110,7 +121,7 @@ def test_one_event_that_is_not_taken_is_an_error_that_time_mends(repairs: Repair
     queue.refuses += [[], [{"Id": "3", "Code": "InternalError", "Message": LINKED}]]
 
     with pytest.raises(NotQueuedError, match="1 of 10 events: InternalError") as refused:
-        repairs.send(file(), [f"user-{number}" for number in range(30)], NOW)
+        repairs.repair(comparison(), [f"user-{number}" for number in range(30)], NOW)
 
     assert refused.value.retryable
     assert LINKED not in str(refused.value)
