@@ -58,7 +58,6 @@ class Scripted(FakeDeployment):
                 "ReconBucketName": "recon",
                 "EventQueueUrl": "https://sqs/events",
                 "RereadQueueUrl": "https://sqs/rereads",
-                "CompareQueueUrl": "https://sqs/compare",
                 **queues,
             }
         )

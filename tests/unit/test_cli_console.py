@@ -348,17 +348,20 @@ def _file(**more: Any) -> dict[str, Any]:
         "deadline": "2026-11-21T02:00:00.000Z",
         "storedAt": "2026-11-21T00:01:00.000Z",
         "comparedAt": "2026-11-21T00:02:00.000Z",
-        "compareMs": 1,
+        "completedAt": "2026-11-21T00:04:00.000Z",
+        "comparison": 1,
+        "warnings": ["too long"],
         "sha256": "0",
         "bytes": 1,
-        "counts": {"rows": 3, "matched": 2, "missed": 1},
-        "badRows": [{"line": 1, "reason": "too long"}],
-        "repairs": {"applied": 1, "changed": 1, "waiting": 0},
-        "missed": [
+        "counts": {"rows": 3, "upToDate": 2, "reRead": 1, "changed": 1, "notRead": 1},
+        "malformedRows": [{"line": 1, "reason": "too long"}],
+        "repairsOpen": 0,
+        "doneAt": None,
+        "notRead": [{"userAuthorizationId": "a…b", "userId": "user-1", "why": "reading_refused"}],
+        "changed": [
             {
                 "userAuthorizationId": "a…b",
                 "userId": "user-1",
-                "outcome": "kyc_read",
                 "from": "VERIFIED",
                 "to": "RISK_FLAGGED",
                 "appliedAt": "2026-11-21T00:03:00.000Z",
@@ -411,7 +414,7 @@ def test_the_templates_escape_by_rule() -> None:
 
 def test_a_timeline_shows_an_authorization_by_its_ends_and_a_url_without_its_query(deployment: FakeDeployment) -> None:
     deployment.api.append(_at_paypay("VERIFIED"))
-    event_id = f"recon:{TYPE}:{DAY}:{AUTHORIZATION}"
+    event_id = f"recon:{TYPE}:{DAY}:{AUTHORIZATION}:1"
     detail = {"path": "https://h.example/a.csv?signature=topsecret"}
     deployment.api.append(
         {"entries": [_entry("kyc_read", "VERIFIED", eventId=event_id, detail=detail)], "cursor": None}
@@ -426,13 +429,12 @@ def test_a_days_report_shows_authorizations_by_their_ends() -> None:
     with memory_aws():
         world = Recon()
         world.put(*USERS.values())
-        world.compared([USERS["user-2"], USERS["user-3"]])
-        world.repaired("user-2", "RISK_FLAGGED")
+        world.compared(USERS["user-2"], not_read=(USERS["user-3"],), waiting=1)
         page = _get(world.deployment, "recon", DAY)
     assert page.status == 200
     shown = _text(page)
-    assert "Missed: 2; read again: 1; still waiting: 1." in shown
-    assert "user-2 a85f…0002 Identity read verified → became risk flagged" in shown
+    assert "Still waiting: 1. Statuses that changed: 1. Not read: 1;" in shown
+    assert "user-2 a85f…0002 verified → became risk flagged" in shown
     assert not [each for each in USERS.values() if each in page.body.decode()]
 
 
@@ -635,19 +637,6 @@ def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, mon
     assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
 
 
-def test_a_missed_user_who_was_erased_was_not_read_again(
-    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    erased = {**_file()["missed"][0], "userId": None, "outcome": "erased", "from": None, "to": ""}
-    file = _file(missed=[erased], repairs={"applied": 0, "changed": 0, "waiting": 0})
-    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [file]})
-    shown = _text(_get(deployment, "recon", DAY))
-    assert "Missed: 1; read again: 0; erased since: the others." in shown
-    assert "Personal data erased" in shown
-    assert "no user known" not in shown
-    assert month.state_of(file) is DayState.REPAIRED
-
-
 @pytest.mark.parametrize("state", sorted([*recon.HOLES, DayState.STORED, DayState.ANNOUNCED]))
 def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
@@ -695,7 +684,7 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
 
 
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    day = CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, missed=1204, repaired=1204)
+    day = CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, changed=1204)
     monkeypatch.setattr(recon, "calendar", lambda *_: [day])
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     page = _get(deployment, "")
@@ -707,9 +696,9 @@ def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypa
     ("more", "expected"),
     [
         ({}, DayState.REPAIRED),
-        ({"repairs": {"applied": 0, "changed": 0, "waiting": 1}}, DayState.REPAIRING),
-        ({"missed": []}, DayState.COMPARED),
-        ({"missed": [], "comparedAt": "2026-11-21T01:15:00.001Z"}, DayState.LATE),
+        ({"repairsOpen": 1}, DayState.REPAIRING),
+        ({"changed": []}, DayState.COMPARED),
+        ({"changed": [], "comparedAt": "2026-11-21T01:15:00.001Z"}, DayState.LATE),
         ({"state": "NONE"}, DayState.NONE),
         ({"state": "IGNORED"}, DayState.NONE),
         ({"state": "TOO_LARGE"}, DayState.TOO_LARGE),
@@ -743,7 +732,7 @@ def test_an_error_type_has_its_cause(error_type: str, expected: advice.Cause) ->
 
 def _letter(queue: Queue, **more: Any) -> dict[str, Any]:
     letter = {"messageId": "m-1", "sentAt": "2026-11-21T00:00:00.000Z", "errorType": "E", "bodyBytes": 1}
-    return {**letter, "queue": str(queue), "event": None, "file": None, "function": None, **more}
+    return {**letter, "queue": str(queue), "event": None, "function": None, **more}
 
 
 def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -755,7 +744,6 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     )
     found = [
         _letter(Queue.EVENTS, errorType="KeyError"),
-        _letter(Queue.COMPARE, file="recon/t/2026/11/20/a.csv"),
         _letter(Queue.SCHEDULE, function="ReconDeadlineFunction"),
         _letter(Queue.RECON_DOWNLOAD, function="ReconDownloadFunction"),
     ]
@@ -763,11 +751,10 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     shown = _text(_get(deployment, "dead-letters"))
     for text in (
         *(
-            "In the dead-letter queues: 4.",
+            "In the dead-letter queues: 3.",
             "honninctl deadletters redrive --queue events",
-            "honninctl deadletters redrive --queue compare",
         ),
-        *("recon/t/2026/11/20/a.csv", "Check for missing recon files (10:15)", "There is nothing to put back"),
+        *("Check for missing recon files (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
         "run.json must not hold errorType",
         *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),

@@ -31,9 +31,7 @@ OUTPUTS = {
     "ReconNoticeQueueUrl": "https://sqs/notices",
     "RepairQueueUrl": "https://sqs/repairs",
     "RereadQueueUrl": "https://sqs/rereads",
-    "CompareQueueUrl": "https://sqs/compare",
     "DeadLetterQueueUrl": "https://sqs/dead",
-    "CompareDeadLetterQueueUrl": "https://sqs/dead-compare",
     "ScheduleDeadLetterQueueUrl": "https://sqs/dead-schedule",
     "ReconDownloadDeadLetterQueueUrl": "https://sqs/dead-download",
     "EventBusName": "bus",
@@ -349,7 +347,6 @@ def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeD
         (Verdict.OK, "rereads: 0 waiting"),
         (Verdict.OK, "recon files: 0 waiting"),
         (Verdict.OK, "dead letters, events: none"),
-        (Verdict.OK, "dead letters, compare: none"),
         (Verdict.WARN, "dead letters, schedule: 2"),
         (Verdict.OK, "dead letters, recon-download: none"),
     ]
