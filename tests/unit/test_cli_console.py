@@ -292,6 +292,7 @@ def _assert_harmless(page: Page, *, shown: bool = True) -> None:
 def _hostile(value: Any) -> Any:
     """The same shape with a hostile text for every text that nothing is decided by."""
     kept = {"at", "readAt", "sentAt", "appliedAt", "requestedAt", "deadline", "storedAt", "comparedAt", "state", "day"}
+    kept |= {"completedAt"}
     if isinstance(value, dict):
         return {
             HOSTILE if name.startswith("x-") else name: each if name in kept else _hostile(each)
@@ -785,7 +786,7 @@ def test_a_queue_that_an_older_stack_does_not_name_is_said(
     monkeypatch.setattr(dead_letters, "letters", lambda *_: [])
     shown = _text(_get(deployment, "dead-letters"))
     assert "Failed runs of the recon download: not looked at. The stack is of an older version" in shown
-    assert shown.count("not looked at") == 3
+    assert shown.count("not looked at") == 2
     assert "The dead-letter queues are empty." in shown
 
 

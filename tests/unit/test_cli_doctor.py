@@ -345,12 +345,11 @@ def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeD
         (Verdict.OK, "recon notices: 7 waiting"),
         (Verdict.OK, "repairs: 0 waiting"),
         (Verdict.OK, "rereads: 0 waiting"),
-        (Verdict.OK, "recon files: 0 waiting"),
         (Verdict.OK, "dead letters, events: none"),
         (Verdict.WARN, "dead letters, schedule: 2"),
         (Verdict.OK, "dead letters, recon-download: none"),
     ]
-    assert checks[7].advice == "honninctl deadletters list --queue schedule"
+    assert checks[5].advice == "honninctl deadletters list --queue schedule"
 
 
 def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
@@ -367,8 +366,8 @@ def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "refused", "topic", "count"),
     [
-        ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 9),
-        ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 9),
+        ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 7),
+        ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 7),
         ("s3", "head_bucket", "vault", "buckets", 2),
         ("dynamodb", "describe_table", "state", "table", 2),
     ],
@@ -424,7 +423,7 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
     told = [each for each in checks if each.verdict is not Verdict.OK]
     assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
     assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
-    assert len(checks) == 2 + 9
+    assert len(checks) == 2 + 7
 
 
 def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> None:
