@@ -864,7 +864,7 @@ def test_everything_that_a_timeline_tells_has_its_text() -> None:
     for file in Path(honnin.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and re.search(r"\b_?(effect|not_read)$", ast.unparse(call.func)):
-                named |= {each.value for each in call.args[1:2] if isinstance(each, ast.Constant)}
+                named |= {str(each.value) for each in call.args[1:2] if isinstance(each, ast.Constant)}
     assert len(named) > 10
     assert {f"what.{each}" for each in named} <= wording.texts("en").keys()
 
