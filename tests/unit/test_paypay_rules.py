@@ -783,18 +783,32 @@ def test_no_two_users_ever_stand_on_one_authorization(draw: random.Random) -> No
             crowd.check()
 
 
+@pytest.mark.parametrize("said", [None, "KYC_NOT_COMPLETED"])
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status", "api"])
 def test_a_read_for_the_former_owner_that_a_take_over_overtakes_is_void(
-    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch, kind: str, said: str | None
 ) -> None:
     world.link("user-u")
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
     world.told()
-    world.paypay.failure = None
+    world.paypay.failure, world.paypay.flag = None, said
+    pending = [world.ask("user-v")]
+    apply = Events.apply
+
+    def overtaken(events: Events, effect: Effect) -> None:
+        if effect.after.user_id == "user-u" and pending:
+            world.answer(pending.pop(), "user-v")
+        apply(events, effect)
+
+    monkeypatch.setattr(Events, "apply", overtaken)
     monkeypatch.setattr("honnin.commit.sleep", lambda _: None)
-    world.paypay.meanwhile = [lambda: world.link("user-v")]
-    with pytest.raises(ConflictError):
-        world.reads().kyc_passport("user-u")
-    assert world.user("user-u").status == "UNLINKED"
+    if kind == "api":
+        with pytest.raises(ConflictError):
+            world.reads().kyc_passport("user-u")
+    else:
+        world.told(kind)
+    assert (pending, world.user("user-u").status) == ([], "UNLINKED")
+    assert world.store.links.user(LINKED) == "user-v"
 
 
 # --- expiry ---
