@@ -51,7 +51,6 @@ from honnin.store import (
     Store,
     UserStatus,
 )
-from honnin.times import utc_text
 
 KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
@@ -147,7 +146,7 @@ class AccountLinks:
         """
         verifier = pkce.new_verifier() if request.is_kyc_passport else None
         nonce = secrets.token_urlsafe(24)
-        begun = utc_text(self._now())
+        begun = self._now()
         try:
             made = self._client.create_account_link(self._body(request, redirect_url, nonce, verifier))
         except ProviderError as error:
@@ -235,12 +234,13 @@ class AccountLinks:
             _place(body, self._pkce_field.split("."), pkce.challenge(verifier))
         return body
 
-    def _remember(self, session: LinkSession, detail: Mapping[str, str], begun: str) -> None:
+    def _remember(self, session: LinkSession, detail: Mapping[str, str], begun: datetime) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
 
         def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
-            after = recorded(before or _new_user(session.user_id), [linking(REQUESTED, begun)], self._rules)
+            asked = linking(REQUESTED, moment(before, begun))
+            after = recorded(before or _new_user(session.user_id), [asked], self._rules)
             after = replace(after, asked_scopes=session.scopes)
             if session.code_id and session.code_verifier:
                 after = replace(after, asked_code_id=session.code_id, asked_code_verifier=session.code_verifier)

@@ -27,6 +27,8 @@ from honnin.status import KycProduct
 from honnin.store import Effect, Link, PassportQr, Store, UserStatus
 from honnin.vault import Evidence
 
+_ACCEPTED = 202
+
 
 @dataclass(frozen=True)
 class KycAnswer:
@@ -133,6 +135,8 @@ class KycReads:
         except PassportNotCompletedError:
             raise  # asked every few seconds, until the user is done
         except ProviderError as error:
+            if error.http_status == _ACCEPTED:
+                raise  # wait (docs/providers.md §1.2): the same
             if type(error) is ProviderRefusedError:
                 note_refusal(self._store, error, self._now())
             # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.

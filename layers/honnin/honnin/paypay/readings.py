@@ -189,9 +189,9 @@ def linking(word: str, at: str, authorization: str | None = None) -> Answer:
 def moment(before: UserStatus | None, begun: datetime) -> str:
     """When a request began, for its answer: later than all that was known when it began, whatever the clocks say."""
     at = utc_text(begun)
-    if before is None or before.read_at is None or before.read_at < at:
-        return at
-    return utc_text(datetime.fromisoformat(before.read_at) + timedelta(milliseconds=1))
+    answers = before.answers if before else ()
+    known = max([(before and before.read_at) or "", *(str(each["at"]) for each in answers)])
+    return at if known < at else utc_text(datetime.fromisoformat(known) + timedelta(milliseconds=1))
 
 
 def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> UserStatus:

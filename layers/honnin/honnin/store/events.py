@@ -7,7 +7,7 @@ from typing import Any
 
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
-from honnin.event import Provider
+from honnin.event import UNNAMED, Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import (
     Item,
@@ -124,9 +124,12 @@ class Effect:
 
     @property
     def change(self) -> Mapping[str, str] | None:
-        """The content of `KycStatusChanged`, or None when the status stays what it is."""
+        """The content of `KycStatusChanged`; None when the status stays what it is.
+
+        A flag under a link that has ended shows in no status, but `verified` follows it: then both are the same.
+        """
         from_status = self.before.status if self.before else None
-        if from_status == self.after.status:
+        if from_status == self.after.status and (self.before is None or _flag(self.before) == _flag(self.after)):
             return None
         told = {
             "userId": self.after.user_id,
@@ -206,10 +209,12 @@ class Events:
         writes: list[Write] = [
             ({"Put": self._free_record(record)}, AlreadyAppliedError),
             ({"Put": table.new(table.waiting(waiting_item(waiting)))}, AlreadyAppliedError),
-            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
-            ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
-            ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),
         ]
+        if waiting.subject != UNNAMED:
+            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user. What names
+            # nobody has neither, and transactions that check one item at one moment stand in each other's way.
+            keys = link_key(waiting.subject), erased_key(waiting.subject)
+            writes += [({"ConditionCheck": table.absent(key)}, ConcurrentUpdateError) for key in keys]
         if waiting.heard:
             writes += ledger_writes(table, waiting.heard)
         table.transact(waiting.event_id, writes)
@@ -376,11 +381,15 @@ def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> Ver
     vexora: VexoraStatus | None = None
     for each in statuses:
         if each.provider == Provider.PAYPAY:
-            flag = (each.facets or {}).get("flag", Flag.NONE)
+            flag = _flag(each)
             paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
         elif each.provider == Provider.VEXORA:
             vexora = VexoraStatus(each.status)
     return verified(paypay, vexora, needs)
+
+
+def _flag(status: UserStatus) -> str:
+    return (status.facets or {}).get("flag", Flag.NONE)
 
 
 def _link_writes(table: Table, effect: Effect) -> list[Write]:
