@@ -364,7 +364,12 @@ class _Beside:
         """The check that it is still so."""
         if not self.statuses:
             return self._table.absent(self._key)
-        return _at_version(self._table, self._key, self.statuses[0].version)
+        return {
+            "TableName": self._table.name,
+            "Key": encode(self._key),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": encode({":version": self.statuses[0].version}),
+        }
 
     def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
         """What both statuses come to, by the names of `KycStatusChanged`."""
@@ -403,15 +408,6 @@ def _link_writes(table: Table, effect: Effect) -> list[Write]:
         key = status_key(owner.user_id, owner.provider)
         writes.append(({"Update": table.update(key, higher, "version = :known", known=known)}, ConcurrentUpdateError))
     return writes
-
-
-def _at_version(table: Table, key: Item, version: int) -> Item:
-    return {
-        "TableName": table.name,
-        "Key": encode(key),
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": encode({":version": version}),
-    }
 
 
 def _repeatable(done: Effect | Unattached) -> Item:
