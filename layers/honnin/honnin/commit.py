@@ -182,7 +182,8 @@ class Commits:
         before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
         versions = [each.version if each else 0 for each in (before, now)]
         if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
-            applied = self._store.events.get(effect.event_id) is not None
+            record = self._store.events.get(effect.event_id)
+            applied = record is not None and not record.may_repeat
             raise (AlreadyAppliedError if applied else ConcurrentUpdateError)(f"event {loggable(effect.event_id)}")
 
     def _take_back(self, effect: Effect, evidence: Evidence) -> None:

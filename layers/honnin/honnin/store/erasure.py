@@ -260,7 +260,7 @@ class Erasures:
         said = {f"n_{name}": number for name, number in counts.items() if number}
         counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
-        codes = filter(None, (code for each in statuses for code in (each.code_id, each.asked_code_id)))
+        codes = {code for each in statuses for code in (each.code_id, each.asked_code_id) if code}
         writes += [{"Delete": each} for each in code_deletes(self._table, codes, certificate.user_id)]
         absent = set(Provider) - {each.provider for each in statuses}
         checks = [status_key(certificate.user_id, each) for each in absent if each != Provider.HONNIN]

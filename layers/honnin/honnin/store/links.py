@@ -62,7 +62,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Unattached:
-    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears."""
+    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears.
+
+    `may_repeat` as of an `Effect`.
+    """
 
     event_id: str
     provider: str
@@ -72,6 +75,7 @@ class Unattached:
     subject: str = field(repr=False, metadata=UNSTORED)
     detail: Mapping[str, str] = field(default_factory=dict)
     heard: Heard | None = field(default=None, metadata=UNSTORED)
+    may_repeat: bool = field(default=False, metadata=UNSTORED)
 
 
 class Links:
