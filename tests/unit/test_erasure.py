@@ -60,7 +60,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 96
+MOMENTS = 98
 
 
 class Crash(BaseException):
@@ -1203,6 +1203,29 @@ def test_a_user_who_links_again_has_come_back(world: World) -> None:
     assert world.store.erasure.certificates(USER)[-1] == second
     assert world.naming(LINKED) == []
     assert world.kept() == []
+
+
+def test_what_a_user_who_came_back_has_left_behind_anew_is_found_by_the_next_erasure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user links again, and then another account, while the run that has counted all deletes what it stamped."""
+    lived(world)
+    transact, left = dynamodb().transact_write_items, iter([1])
+
+    def overtaken(**request: Any) -> Any:
+        if any("FORMER#" in str(each.get("Delete")) for each in request["TransactItems"]) and next(left, None):
+            world.link()
+            world.link("auth-3")
+        return transact(**request)
+
+    monkeypatch.setattr(dynamodb(), "transact_write_items", overtaken)
+    first = world.erase()
+
+    former = [item["sk"] for item in world.items() if item["sk"].startswith("FORMER#")]
+    assert former == [f"FORMER#paypay#{LINKED}"]
+    second = world.erase()
+    assert second.certificate_id != first.certificate_id
+    assert world.naming(LINKED, FORMER, "auth-3") == []
 
 
 def test_a_user_who_submits_again_is_a_new_one_at_vexora(world: World) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from honnin import commit, users_api
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
     PassportNotCompletedError,
     ProviderConfigurationError,
+    ProviderError,
     ProviderRefusedError,
     ProviderUnavailableError,
     SessionNotFoundError,
@@ -25,13 +28,15 @@ from honnin.errors import (
 )
 from honnin.event import Event
 from honnin.paypay.account_link import LinkRefusedError
-from honnin.paypay.readings import Rules, standing
+from honnin.paypay.readings import Rules, recorded, standing
+from honnin.paypay_facets import Answer, Call
 from honnin.problem_codes import ProblemCode
 from honnin.recon.compare import _read_before
 from honnin.status import VerifiedNeeds
 from honnin.store import Effect, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
+from honninctl.export import _qrs
 from tests.fakes.memory import memory_aws
 from tests.fakes.paypay import answer
 from tests.fakes.paypay_world import INFO, LINKED, PASSPORT, QR, USER, PayPayWorld
@@ -245,6 +250,33 @@ def test_a_code_id_that_comes_again_belongs_to_the_newer_qr(world: PayPayWorld) 
     world.clock.advance(days=8)
     assert world.store.links.passport_qr("code-1") is None
     world.ask(scopes=(QR,), flow=True)  # the expired item is still there: TTL has not removed it
+
+
+def test_a_code_that_is_another_users_by_now_is_neither_healed_with_nor_erased_nor_exported(world: PayPayWorld) -> None:
+    world.ask(scopes=(QR, PASSPORT), flow=True)
+    world.ask("user-2", scopes=(QR,), flow=True)
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
+    world.told()
+    assert (world.user().status, world.kept().code_id, world.kept().code_verifier) == ("VERIFIED", None, None)
+    footprint = world.store.erasure.footprint(USER)
+    assert list(_qrs(world.store, footprint, whole_table=False)) == []
+    world.erase(USER)
+    found = world.store.links.passport_qr("code-1")
+    assert found is not None
+    assert found.user_id == "user-2"
+
+
+@pytest.mark.parametrize("result", [None, "declined", "succeeded"])
+@pytest.mark.parametrize("days", [0, 8])
+def test_an_erasure_takes_the_code_of_a_qr_however_it_ended(world: PayPayWorld, result: str | None, days: int) -> None:
+    nonce = world.ask(scopes=(QR,), flow=True)
+    if result:
+        world.answer(nonce, result=result)
+    footprint = world.store.erasure.footprint(USER)
+    assert [each.user_id for each in _qrs(world.store, footprint, whole_table=False)] == [USER]
+    world.clock.advance(days=days)
+    world.erase(USER)
+    assert [item for item in world.items() if item["pk"]["S"].startswith("CODE#")] == []
 
 
 # --- refused is not read ---
@@ -917,14 +949,93 @@ def test_a_decline_is_a_status_that_the_user_caused(world: PayPayWorld) -> None:
     assert world.user().status == "LINKED"
 
 
-def test_polling_a_qr_that_is_not_completed_leaves_nothing(world: PayPayWorld) -> None:
+@pytest.mark.parametrize("behind_s", [0, 3, 300])
+def test_a_decline_counts_although_its_clock_is_behind(world: PayPayWorld, behind_s: int) -> None:
+    nonce = world.ask()
+    world.clock.advance(seconds=-behind_s)
+    world.answer(nonce, result="declined")
+    assert world.user().status == "LINK_DECLINED"
+    # And so does the next QR, which another function makes.
+    world.clock.advance(seconds=-behind_s)
+    nonce = world.ask()
+    assert world.user().status == "LINK_PENDING"
+    world.clock.advance(seconds=-behind_s)
+    world.answer(nonce)
+    assert world.user().status == "LINKED"
+    assert [each["to"] for each in _published(world)] == ["LINK_PENDING", "LINK_DECLINED", "LINK_PENDING", "LINKED"]
+
+
+@pytest.mark.parametrize("decided", ["VERIFIED", "RISK_FLAGGED"])
+def test_declining_another_qr_tells_nothing_of_a_link_that_stands(world: PayPayWorld, decided: str) -> None:
+    world.link()
+    world.paypay.flag = "UNACCEPTABLE_OP" if decided == "RISK_FLAGGED" else None
+    world.told("risk")
+    published, nonces = _published(world), [world.ask(), world.ask()]
+    for nonce in nonces:
+        world.answer(nonce, result="declined")
+    assert (world.user().status, _published(world)) == (decided, published)
+    assert [each.cause for each in world.timeline() if each.what == "link_declined"] == ["user", "user"]
+
+
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_a_decline_that_is_repeated_is_told_once(world: PayPayWorld, repeats: int) -> None:
+    nonce = world.ask()
+    claims: dict[str, object] = {"nonce": nonce, "referenceId": USER, "result": "declined"}
+    token = world.token(claims)
+    for _ in range(repeats):
+        assert world.come_back(token) == "https://shop.example.jp?result=declined"
+    with pytest.raises(LinkRefusedError):
+        world.come_back(world.token(claims | {"another": 1}))
+    assert [each["to"] for each in _published(world)] == ["LINK_PENDING", "LINK_DECLINED"]
+    assert [each.what for each in world.timeline()].count("link_declined") == 1
+
+
+@pytest.mark.parametrize("first", ["redirect", "notification"])
+def test_a_decline_beside_a_notification_in_either_order(world: PayPayWorld, first: str) -> None:
+    """The user declines one QR and agrees to another, whose redirect is lost."""
+    declined, _ = world.ask(), world.ask()
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
+    steps: list[Callable[[], object]] = [lambda: world.answer(declined, result="declined"), world.told]
+    for step in steps if first == "redirect" else reversed(steps):
+        step()
+    assert world.user().status == "VERIFIED"
+    told = [each["to"] for each in _published(world)]
+    declines = ["LINK_DECLINED"] if first == "redirect" else []
+    assert told == ["LINK_PENDING", *declines, "LINKED", "VERIFIED"]
+
+
+@pytest.mark.parametrize("result", ["declined", "succeeded"])
+def test_an_answer_to_a_qr_of_before_an_erasure_is_refused(world: PayPayWorld, result: str) -> None:
+    nonce = world.ask()
+    world.erase(USER)
+    with pytest.raises(LinkRefusedError):
+        world.answer(nonce, result=result)
+    assert world.store.users.status(USER, "paypay") is None
+    assert world.store.links.get(LINKED) is None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED"),
+        PassportNotCompletedError("paypay", "m", http_status=200, code="KYC_PASSPORT_NOT_COMPLETED"),
+        ProviderUnavailableError("paypay", "m", http_status=202, code="REQUEST_ACCEPTED"),
+        ProviderUnavailableError("paypay", "m", http_status=202),
+    ],
+    ids=["400", "200", "accepted", "202"],
+)
+def test_polling_a_qr_that_is_not_completed_leaves_nothing(
+    world: PayPayWorld, failure: ProviderError, capsys: pytest.CaptureFixture[str]
+) -> None:
     _qr_link(world)
-    before, entries = world.user(), len(world.timeline())
-    world.paypay.failure = PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED")
+    before = sorted(map(str, world.items()))
+    capsys.readouterr()
+    world.paypay.failure = failure
     for _ in range(5):
-        with pytest.raises(PassportNotCompletedError):
+        with pytest.raises(type(failure)):
             world.reads().completed_qr("code-1")
-    assert (world.user(), len(world.timeline())) == (before, entries)
+    assert sorted(map(str, world.items())) == before
+    assert (world.s3.list_object_versions(Bucket="vault").get("Versions", []), capsys.readouterr().out) == ([], "")
 
 
 # --- verified ---
@@ -963,7 +1074,7 @@ def test_a_change_at_the_other_provider_meanwhile_is_not_missed(
     with monkeypatch.context() as patch:
         patch.setattr(world.db, "transact_write_items", overtaken)
         world.told()
-    [_, _, change] = _published(world)
+    change = _published(world)[-1]
     assert (change["to"], change["verified"], change["verifiedReason"]) == ("VERIFIED", False, "VEXORA_REJECTED")
 
 
@@ -978,11 +1089,55 @@ def test_a_flag_stands_although_the_link_has_ended(world: PayPayWorld) -> None:
     assert _published(world)[-1]["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
 
 
+@pytest.mark.parametrize("needs", VerifiedNeeds)
+def test_the_api_and_the_newest_event_say_the_same(world: PayPayWorld, needs: VerifiedNeeds) -> None:
+    world.needs = needs
+    steps: list[Callable[[], object]] = [
+        world.link,
+        world.told,
+        lambda: _vexora(world, "APPROVED"),
+        lambda: setattr(world.paypay, "flag", "UNACCEPTABLE_OP"),
+        lambda: world.told("risk"),
+        lambda: setattr(world.paypay, "failure", answer("CANCELED_USER")),
+        lambda: world.told("account_status"),
+        lambda: _vexora(world, "REJECTED"),
+    ]
+    for step in steps:
+        step()
+        shown = users_api.user(world.store, USER, world.clock(), needs)
+        newest = _published(world)[-1]
+        assert (shown.verified, shown.verified_reason) == (newest["verified"], newest["verifiedReason"])
+
+
+def test_a_flag_that_is_learned_when_the_link_has_ended_is_told(world: PayPayWorld) -> None:
+    """The status stays, and yet the user does not count as verified any more."""
+    _vexora(world, "APPROVED")
+    world.link()
+    world.told()
+    world.told("account_status")
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told("account_status")
+    ended = world.user()
+    assert (ended.status, _published(world)[-1]["verified"]) == ("UNLINKED", True)
+
+    # A read that began before, and whose answer is recorded late.
+    at = utc_text(datetime.fromisoformat(ended.read_at or "") - timedelta(milliseconds=1))
+    flagged = recorded(ended, [Answer(Call.KYC_PASSPORT, at, LINKED, 400, "UNACCEPTABLE_OP")], world.rules)
+    effect = commit.effect("late", "kyc_read", ended, flagged, {}, at=world.clock())
+    commit.Commits(world.store, world.publisher.announce_or_leave, world.clock).once(effect)
+
+    told = _published(world)[-1]
+    assert (told["from"], told["to"], told["verified"]) == ("UNLINKED", "UNLINKED", False)
+    assert told["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
+
+
 def _vexora(world: PayPayWorld, status: str) -> None:
     at = utc_text(world.clock())
     before = world.store.users.status(USER, "vexora")
     after = UserStatus(USER, "vexora", status, before.version + 1 if before else 1)
-    world.store.events.apply(Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {}))
+    effect = Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {})
+    world.store.events.apply(effect)
+    world.publisher.announce_or_leave(effect)
 
 
 def _published(world: PayPayWorld) -> list[dict[str, Any]]:
