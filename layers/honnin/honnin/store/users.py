@@ -25,7 +25,8 @@ class UserStatus:
     link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale.
+    stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
+    authorization or submission.
     """
 
     user_id: str
@@ -48,6 +49,7 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    received: Mapping[str, str] | None = None
 
 
 # What is counted of an authorization that was ended at PayPay.
@@ -74,7 +76,7 @@ class Former:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to."""
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to."""
 
     at: str
     event_id: str
