@@ -12,8 +12,10 @@ with the same words every time, and never before it is in the table.
 **0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
 made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
 events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
-all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
-the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
+all that decides PayPay's answers, which may lag behind it by up to 14 minutes: what is heard counts all the same,
+because it is settled; a read of the merchant's counts for the moment whose state it saw. Let `changed` be the last
+change of the state of the authorization by which the user is linked here, and `began` the moment at which that link
+was written (or a new QR was asked for).
 
 - Something that asks for the KYC was heard after `changed` and `began`: the status is what the state means.
 - Else an account event was heard after both: where access is refused, the status is what that means; where it
@@ -122,8 +124,9 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
     possible: dict[str, set[tuple[str, ...]]] = {}
     for body in world.sent:
         event = json.loads(body)
-        # No recon file lists customer events, so none of them is in a ledger.
-        if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
+        # No recon file lists customer events, so none of them is in a ledger; nor what settles.
+        is_customers = event["detail"].get("type", "").startswith("customer.")
+        if event["cause"] == "webhook" and event["kind"] in _LEDGERS and not is_customers:
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     # Whoever was not read must be missed by recon.
@@ -156,7 +159,8 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None) -> None:
     passport = _PASSPORT in status["scopes"]
     readable = passport or "get_kyc_info" in status["scopes"]
     asked = [each.at for each in world.heard if each.authorization_id == linked.id and _asks_kyc(each, status)]
-    asked += [at for whose, at in world.reads if whose == user_id and readable]
+    # The merchant's reads are not followed by others: what they saw may be older.
+    asked += [linked.seen(at) for whose, at in world.reads if whose == user_id and readable]
     kyc = max((at for at in asked if at >= began), default=None)
     account = max((each.at for each in world.heard if _asks_account(each, linked) and each.at >= began), default=None)
     state = linked.state
@@ -185,7 +189,7 @@ def _check_rightly_unlinked(world: PayPayWorld, user_id: str, mine: Sequence[Aut
         heard = [
             one
             for one in world.heard
-            if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
+            if one.authorization_id == each.id and one.kind in _LEDGERS and each.seen(one.at) >= each.changed_at
         ]
         hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
 

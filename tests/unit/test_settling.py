@@ -236,9 +236,7 @@ def test_a_link_that_is_gone_is_dropped_without_a_question(world: SettlingWorld)
 # --- PayPay does not answer ---
 
 
-def test_a_refused_reading_is_done_and_leaves_nothing(
-    world: SettlingWorld, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_reading_is_done_and_leaves_nothing(world: SettlingWorld, capsys: pytest.CaptureFixture[str]) -> None:
     world.work(world.hint())
     before = world.everything()
     world.paypay.failure = ProviderRefusedError("paypay", "no", http_status=404, code="NOT_FOUND")

@@ -1,8 +1,8 @@
 """Settling: the provider's read side may lag behind its own webhook, so every hint is followed by readings later on.
 
 A hint is a webhook about a user. The *latest* hint of a user and a kind counts: the settle events of an earlier one
-find on the user's status that there was a later one, which has settle events of its own, and do nothing. So many webhooks
-about one user cost few readings.
+find on the user's status that there was a later one, which has settle events of its own, and do nothing. So many
+webhooks about one user cost few readings.
 
 The settle events of a hint are sent before its effect is committed. Whoever dies between the two gets the hint again,
 and sends them again; whatever is recorded has been sent. A settle event sends nothing, so no chain of messages through
