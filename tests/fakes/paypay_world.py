@@ -19,6 +19,7 @@ from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
 from honnin.vault import Vault
@@ -66,6 +67,8 @@ class PayPayWorld:
         self.rules: Rules = RULES
         self.paypay = LinkingPayPay()
         self.bus = FakeBus()
+        self.vexora = FakeVexora()
+        self.settling: Settling | None = None
         create_table(self.db, "StateTable")
         self._serial = 0
 
@@ -122,12 +125,13 @@ class PayPayWorld:
         return EventProcessor(
             store=store,
             publisher=Publisher("bus", store, self.bus.client),
-            vexora=FakeVexora(),
+            vexora=self.vexora,
             now=self.clock,
             paypay=PayPayNotifications(
                 store=store, client=self.paypay, archive=self._archive(), rules=self.rules, now=self.clock
             ),
             recon=ReconNotifications(store, ReconFiles((), ()), self.clock),
+            settling=self.settling,
         )
 
     def reads(self) -> KycReads:
