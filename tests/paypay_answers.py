@@ -157,6 +157,7 @@ def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc,
     present = linkings[-1][1] if linkings else None
     since = max((at for at, authorization in linkings if authorization != present), default="")
     link, kyc, flags, expires = Link.PENDING, Kyc.UNREAD, dict[Call, tuple[str, Flag]](), None
+    no_ekyc: set[Call] = set()
     for at, group in groupby(known, key=lambda each: each.at):
         said = [(each, *meaning(each, words)) for each in group]
         for each, _, _, _, clears in said:
@@ -176,11 +177,15 @@ def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc,
         elif attempts and link is not Link.ACTIVE:
             link = Link.DECLINED if Link.DECLINED in attempts else Link.PENDING
         kyc = _worst(each for _, _, each, *_ in own if each) or kyc
+        for each, _, kyc_said, *_ in own:
+            if kyc_said and each.code != "NON_EKYC_USER":
+                no_ekyc.discard(each.call)
+        no_ekyc |= {each.call for each, _, kyc_said, *_ in own if kyc_said and each.code == "NON_EKYC_USER"}
         ends = [each.expires_at for each, state, *_ in own if each.expires_at and state]
         expires = min(ends) if ends else expires
     order = (Flag.NONE, *_WORST[Flag])
     _, flag = max(flags.values(), key=lambda each: (each[0], order.index(each[1])), default=("", Flag.NONE))
-    return link, kyc, flag, present, expires
+    return link, Kyc.NOT_COMPLETED if no_ekyc else kyc, flag, present, expires
 
 
 def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | None]:

@@ -163,7 +163,7 @@ class PayPayNotifications:
     def _ask(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Reading | None:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind != "account_status":
-            said = self._kyc(before, link, products_for(link, passport_only=event.kind == "risk"))
+            said = self._kyc(before, link, products_for(link, self._rules, passport_only=event.kind == "risk"))
             return Reading([said]) if said else None
         account = account or self._readings.account(before)
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
@@ -172,7 +172,8 @@ class PayPayNotifications:
         # Active again: what the user's KYC is now, only the KYC read can say. Without it, the last word on it counts.
         try:
             known = replace(before, read_at=account.answer.at)
-            said = self._kyc(known, link, products_for(replace(link, scopes=merged(link.scopes, account.scopes))))
+            wider = replace(link, scopes=merged(link.scopes, account.scopes))
+            said = self._kyc(known, link, products_for(wider, self._rules))
             return Reading([account, said] if said else [account])
         except ProviderConfigurationError:
             raise

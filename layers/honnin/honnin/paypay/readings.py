@@ -235,12 +235,14 @@ def standing(status: UserStatus) -> str | None:
     return None if of.link in _OVER else of.authorization
 
 
-def products_for(link: Link, *, passport_only: bool = False) -> list[KycProduct]:
+def products_for(link: Link, rules: Rules, *, passport_only: bool = False) -> list[KycProduct]:
     """The KYC reads that fit what the user agreed to, the best one first.
 
-    A risk is told by the KYC Passport reads only.
+    A risk is told by the KYC Passport reads only; a required KYC type is known to `kyc_info` only.
     """
-    order = (KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO)
+    order = [KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO]
+    if link.required_kyc_type or rules.required_kyc_type:
+        order = [*order[-1:], *order[:-1]]
     possible = {
         KycProduct.KYC_PASSPORT: True,
         KycProduct.KYC_PASSPORT_QR: bool(link.code_id and link.code_verifier),
