@@ -72,6 +72,21 @@ def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     return "VERIFIED, RISK_FLAGGED, VERIFIED, INACTIVE", ", ".join(seen)
 
 
+def _told_too_early(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    _linked_and_verified(stack, user_id)
+    # The last reading that settles comes after 10 s here (SettleDelays in samconfig.toml).
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"read_lag_s": 8})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    wait_for(lambda: len(_by_webhook(stack, user_id)) > 0)
+    early = status(stack, user_id, "paypay")
+    wait_for(lambda: status(stack, user_id, "paypay") != early)
+    moved = timeline(stack, user_id)[0]
+    return (
+        "VERIFIED at the webhook, RISK_FLAGGED by settle",
+        f"{early} at the webhook, {moved.moved_to} by {moved.cause}",
+    )
+
+
 def _ended_in_the_app(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
     stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
@@ -101,6 +116,7 @@ PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
     Scene("aoi", "PayPay", "account link declined", _declined),
     Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene("riku", "PayPay", "risk flagged, and PayPay's answers show it seconds after its webhook", _told_too_early),
     Scene("nao", "PayPay", "link ended by the user in the PayPay app", _ended_in_the_app),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
 )

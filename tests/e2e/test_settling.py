@@ -15,7 +15,7 @@ from local.stack import Stack
 pytestmark = pytest.mark.e2e
 
 # `SettleDelays` of the local stack, and time enough for the last of them to be worked off.
-_DELAYS_S = (2, 5)
+_DELAYS_S = (2, 10)
 _SETTLED_S = _DELAYS_S[-1] + 6
 
 
