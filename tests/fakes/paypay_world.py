@@ -93,7 +93,14 @@ class PayPayWorld:
         if result == "succeeded":
             claims["userAuthorizationId"] = linked
             self.paypay.authorizations.setdefault(linked, {"status": "ACTIVE", "referenceIds": [user_id]})
-        token = response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
+        return self.come_back(self.token(claims))
+
+    def token(self, claims: dict[str, object]) -> str:
+        """What PayPay gives the browser on its way."""
+        return response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
+
+    def come_back(self, token: str) -> str:
+        """The browser comes back with a token; returns where it is sent."""
         return self._links().finish(token)
 
     def link(
@@ -154,6 +161,15 @@ class PayPayWorld:
         ).erase(user_id, unlink=unlink)
 
     # --- what there is ---
+
+    @property
+    def publisher(self) -> Publisher:
+        """The bus."""
+        return Publisher("bus", self.store, self.bus.client)
+
+    def items(self) -> list[Any]:
+        """Every item of the table, also what has expired."""
+        return list(self.db.scan(TableName="StateTable")["Items"])
 
     def user(self, user_id: str = USER) -> UserStatus:
         """The user's present status."""
