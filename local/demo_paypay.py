@@ -118,7 +118,7 @@ PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
     Scene("aoi", "PayPay", "account link declined", _declined),
     Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene("riku", "PayPay", "risk flagged, and PayPay's answers show it seconds after its webhook", _read_too_early),
     Scene("nao", "PayPay", "link ended by the user in the PayPay app", _ended_in_the_app),
-    Scene("yui", "PayPay", "risk webhook that comes before PayPay's reads have the flag", _read_too_early),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
 )
