@@ -99,8 +99,8 @@ class Readings:
         """Ask for the state of the authorization."""
         return ask_authorization(self._client, before, before.user_authorization_id or "", self._now())
 
-    def kyc(self, before: UserStatus, link: Link, product: KycProduct) -> Said:
-        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault."""
+    def kyc(self, before: UserStatus, link: Link, product: KycProduct, *, again: bool = False) -> Said:
+        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault (`again`: if it is new)."""
         begun = self._now()
         at = moment(before, begun)
         call, authorization = Call(product), before.user_authorization_id or ""
@@ -115,7 +115,8 @@ class Readings:
         word = paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
-        evidence = self._archive.keep(before, product, datetime.fromisoformat(at), read) if read.data else None
+        moment_read = datetime.fromisoformat(at)
+        evidence = self._archive.keep(before, product, moment_read, read, again=again) if read.data else None
         if paypay_facets.kyc_of(answer, self._rules.verified_words) is Kyc.UNCONFIRMED:
             facts["word"] = self._unconfirmed(answer)
         return Said(answer, facts, read.data or None, evidence=evidence)
