@@ -171,7 +171,7 @@ class Erasures:
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
         done = replace(certificate, completed_at=at)
         record = event_item(done.told_by, at) | {"user_id": user_id, "what": "erased"}
-        record |= to_publish(USER_ERASED, done.told, at)
+        record |= to_publish(done.told_by, USER_ERASED, done.told, at)
         # Another run may have completed it, when this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(

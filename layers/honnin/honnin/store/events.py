@@ -11,6 +11,7 @@ from honnin.event import Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import (
     Item,
+    due,
     entry_key,
     erased_key,
     event_key,
@@ -271,7 +272,7 @@ class Events:
         if effect.told:
             detail_type, content = effect.told
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
-            item |= to_publish(detail_type, {**content, **verdict}, effect.at)
+            item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
@@ -322,17 +323,18 @@ class Events:
         return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
 
     def _submission_update(self, effect: Effect) -> Item:
+        key = submission_key(effect.after.submission_id or "")
         expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
         values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
         if effect.after.status not in OPEN:
             expression += " REMOVE due_kind, due_at"
         elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
             # Open again, so back on the poll: the next run asks, and sets the time after that.
-            expression += ", due_kind = :poll, due_at = :now"
-            values |= {":poll": POLL, ":now": effect.at}
+            expression += ", due_kind = :due_kind, due_at = :due_at"
+            values |= {f":{name}": value for name, value in due(POLL, effect.at, key).items()}
         return {
             "TableName": self._table.name,
-            "Key": encode(submission_key(effect.after.submission_id or "")),
+            "Key": encode(key),
             "UpdateExpression": expression,
             "ConditionExpression": "attribute_exists(pk)",
             "ExpressionAttributeNames": {"#status": "status"},
@@ -410,15 +412,10 @@ def event_item(event_id: str, at: str) -> Item:
     return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
 
 
-def to_publish(detail_type: str, content: Mapping[str, Any], at: str) -> Item:
+def to_publish(event_id: str, detail_type: str, content: Mapping[str, Any], at: str) -> Item:
     """The attributes of an event's record that have its content published: at once, else by the poll."""
-    overdue = datetime.fromisoformat(at) + PUBLISH_OVERDUE
-    return {
-        "change": dict(content),
-        "detail_type": detail_type,
-        "due_kind": PUBLISH,
-        "due_at": utc_text(overdue),
-    }
+    overdue = utc_text(datetime.fromisoformat(at) + PUBLISH_OVERDUE)
+    return {"change": dict(content), "detail_type": detail_type, **due(PUBLISH, overdue, event_key(event_id))}
 
 
 def _timeline_item(effect: Effect) -> Item:
