@@ -21,12 +21,15 @@ class NotQueuedError(HonninError):
     retryable = True
 
 
-def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient") -> None:
-    """Put every event on the queue. Raises `NotQueuedError` when one was not taken."""
+def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient", delay_s: int = 0) -> None:
+    """Put every event on the queue, visible after `delay_s` (900 at most). `NotQueuedError` if one was not taken."""
     for some in batched(events, _MOST_MESSAGES, strict=False):
         answer = client.send_message_batch(
             QueueUrl=queue_url,
-            Entries=[{"Id": str(number), "MessageBody": each.to_json()} for number, each in enumerate(some)],
+            Entries=[
+                {"Id": str(number), "MessageBody": each.to_json(), **({"DelaySeconds": delay_s} if delay_s else {})}
+                for number, each in enumerate(some)
+            ],
         )
         # HTTP 200 also when some were not taken.
         if failed := answer.get("Failed"):

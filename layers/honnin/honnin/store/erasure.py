@@ -24,6 +24,7 @@ from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.store.events import event_item, to_publish
+from honnin.store.expiries import expiry_deletes
 from honnin.store.footprint import Footprint, counts_of, footprint, former_of, taken_over
 from honnin.store.keys import (
     Item,
@@ -255,6 +256,7 @@ class Erasures:
         said = {f"n_{name}": number for name, number in counts.items() if number}
         counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
+        writes += [{"Delete": each} for each in expiry_deletes(self._table, certificate.user_id)]
         codes = {each.code_id for each in statuses if each.code_id}
         writes += [{"Delete": {"TableName": self._table.name, "Key": encode(code_key(each))}} for each in codes]
         absent = set(Provider) - {each.provider for each in statuses}

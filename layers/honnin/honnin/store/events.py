@@ -9,6 +9,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.store.expiries import Notice, expiry_puts, notices
 from honnin.store.keys import (
     Item,
     due,
@@ -156,6 +157,11 @@ class Effect:
         }
         return SUBMISSION_STALE, content
 
+    @property
+    def notices(self) -> list[Notice]:
+        """What there is to publish besides, each under an id of its own."""
+        return notices(self.before, self.after, self.event_id, self.at)
+
 
 class Events:
     """Applies events, and knows which have taken effect and which are still to be published."""
@@ -251,6 +257,8 @@ class Events:
         if effect.heard:
             writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        puts = [*expiry_puts(table, effect.before, effect.after), *map(self._notice_put, effect.notices)]
+        writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
             writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
@@ -274,6 +282,11 @@ class Events:
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
             item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return self._table.new(item)
+
+    def _notice_put(self, notice: Notice) -> Item:
+        at = notice.content["occurredAt"]
+        record = {**event_item(notice.event_id, at), "user_id": notice.content["userId"]}
+        return self._table.new(record | to_publish(notice.event_id, notice.detail_type, notice.content, at))
 
     def _status_put(self, effect: Effect) -> Item:
         after = effect.after

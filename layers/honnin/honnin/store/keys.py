@@ -15,6 +15,11 @@ def status_key(user_id: str, provider: str) -> Item:
     return {"pk": f"USER#{user_id}", "sk": f"STATUS#{provider}"}
 
 
+def expiry_key(user_id: str, what: str) -> Item:
+    """What of a user ends at a known time."""
+    return {"pk": f"USER#{user_id}", "sk": f"EXPIRY#{what}"}
+
+
 def entry_key(user_id: str, at: str, event_id: str) -> Item:
     """An entry of a user's timeline."""
     return {"pk": f"USER#{user_id}", "sk": f"AT#{at}#{event_id}"}

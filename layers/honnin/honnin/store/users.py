@@ -26,6 +26,10 @@ class UserStatus:
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
     stale.
+
+    `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
+    `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
+    only), `residence_end_told` the one that was told ahead.
     """
 
     user_id: str
@@ -48,6 +52,10 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    link_end_told: str | None = None
+    expired_at: str | None = None
+    residence_ends_on: str | None = field(default=None, repr=False)
+    residence_end_told: str | None = field(default=None, repr=False)
 
 
 # What is counted of an authorization that was ended at PayPay.

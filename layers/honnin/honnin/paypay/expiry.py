@@ -1,0 +1,198 @@
+"""What ends at a known time: on time, PayPay is asked what became of it, and before, whether the end has moved.
+
+`watch` queues the questions; `PayPayExpiries` is the rule that the event processor applies. PayPay's answer decides.
+Where none comes, the end that PayPay itself gave stands: a user must not count as verified through a link of which all
+that is known is that it has ended (docs/decisions.md). Asking goes on, so that an extension is found later.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import batched
+
+from honnin import commit
+from honnin.errors import (
+    ConcurrentUpdateError,
+    ConfigurationError,
+    EventNotReadyError,
+    MalformedEventError,
+    ProviderError,
+)
+from honnin.event import Event, Provider
+from honnin.observability import count, logger
+from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import Rules, recorded
+from honnin.status import Link as LinkState
+from honnin.store import LINK, RESIDENCE, Dropped, Effect, Expiry, Store, UserStatus, known_ends
+from honnin.times import utc_text
+
+KIND = "expiry"
+
+# How long the queue goes on trying for PayPay's answer. A maintenance of PayPay's takes hours.
+PATIENCE = timedelta(hours=3)
+
+# While nobody knows what became of an end, it is asked for again: after an hour, then after as long as it has been
+# over, at most a day; and for a month.
+_FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = timedelta(hours=1), timedelta(days=1), timedelta(days=30)
+
+# Of what is due at once, so many questions a second become visible on the queue, so that webhooks find room between
+# them. SQS delays a message for 15 minutes at most; what is more than that waits for the next run.
+_PER_SECOND = 20
+_LONGEST_DELAY_S = 900
+_MOST = _PER_SECOND * _LONGEST_DELAY_S
+_MIN_LEFT_MS = 10_000
+# SendMessageBatch takes no more.
+_TOGETHER = 10
+
+def watch(
+    *,
+    store: Store,
+    send: Callable[[list[Event], int], None],
+    notice: timedelta,
+    now: datetime,
+    left_ms: Callable[[], int],
+) -> dict[str, int]:
+    """Queue a question about each end that has come, and about each that comes within `notice` and was not told.
+
+    `send` puts events on the queue that become visible after so many seconds. The events go first and the next time
+    second: a crash between the two repeats the same event ids, which take effect once. Returns how many there were.
+    """
+    queued = {"ended": 0, "notices": 0, "given_up": 0}
+    for number, some in enumerate(batched(_to_ask(store, notice, now, queued), _TOGETHER, strict=False)):
+        if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
+            logger().warning("the rest of the expiries waits for the next run", **queued)
+            break
+        send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
+        for each in some:
+            _look_again(store, each, _next(each, now))
+            queued["notices" if _is_ahead(each, now) else "ended"] += 1
+    logger().info("expiries queued", **queued)
+    return queued
+
+
+def _to_ask(store: Store, notice: timedelta, now: datetime, queued: dict[str, int]) -> Iterator[Expiry]:
+    for each in store.expiries.due(utc_text(now), utc_text(now + notice)):
+        if datetime.fromisoformat(each.ends_at) + _GIVEN_UP > now:
+            yield each
+        else:
+            _look_again(store, each, None)
+            queued["given_up"] += 1
+
+
+def _look_again(store: Store, expiry: Expiry, due_at: str | None) -> None:
+    # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
+    with suppress(ConcurrentUpdateError):
+        store.expiries.look_again(expiry, due_at)
+
+
+def _is_ahead(expiry: Expiry, now: datetime) -> bool:
+    return utc_text(now) < expiry.ends_at
+
+
+def _next(expiry: Expiry, now: datetime) -> str:
+    if _is_ahead(expiry, now):
+        return expiry.ends_at
+    over = now - datetime.fromisoformat(expiry.ends_at)
+    return utc_text(now + max(_FIRST_AGAIN, min(over, _LAST_AGAIN)))
+
+
+def _question(expiry: Expiry, now: datetime) -> Event:
+    """The event that asks; its id is the same in each run that finds the same end at the same time."""
+    stage = "notice" if _is_ahead(expiry, now) else "end"
+    whose = hashlib.sha256(f"{expiry.user_id}\n{expiry.subject}".encode()).hexdigest()[:32]
+    return Event(
+        event_id=f"expiry:{expiry.what}:{stage}:{whose}:{expiry.due_at}",
+        provider=Provider.PAYPAY,
+        kind=KIND,
+        cause="poll",
+        subject=expiry.subject,
+        received_at=utc_text(now),
+        detail={"what": expiry.what, "endsAt": expiry.ends_at},
+    )
+
+
+class PayPayExpiries:
+    """The rule for the questions of `watch`."""
+
+    def __init__(
+        self, store: Store, notifications: PayPayNotifications, rules: Rules, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._notifications = notifications
+        self._rules = rules
+        self._now = now
+
+    def decide(self, event: Event) -> Effect | Dropped:
+        """Ask PayPay, and decide what the user is then, and whether the end is to be told.
+
+        Raises what `PayPayNotifications.decide` raises, for as long as the queue is to go on trying, and
+        `EventNotReadyError` where the end lies ahead by the clock here.
+        """
+        what, ends_at = event.detail.get("what", ""), event.detail.get("endsAt", "")
+        if what not in (LINK, RESIDENCE) or not ends_at:
+            raise MalformedEventError("no end to ask for")
+        if self._standing(event, what, ends_at) is None:
+            return Dropped(event.event_id, "no_longer_due")
+        is_ahead = event.received_at < ends_at
+        if not is_ahead and utc_text(self._now()) < ends_at:
+            raise EventNotReadyError("the clock here is behind: the end has not come")
+        decided = self._asked(event, what)
+        if not isinstance(decided, Effect):
+            return Dropped(event.event_id, "no_longer_due")
+        return self._told(decided, what, ends_at) if what == RESIDENCE or is_ahead else decided
+
+    def _standing(self, event: Event, what: str, ends_at: str) -> UserStatus | None:
+        """The user, if that end is still the one that is known of this authorization; nobody is asked otherwise."""
+        link = self._store.links.get(event.subject)
+        before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
+        if before is None or before.user_authorization_id != event.subject:
+            return None
+        known = known_ends(before).get(what)
+        return before if known and known.ends_at == ends_at else None
+
+    def _asked(self, event: Event, what: str) -> object:
+        fields = {name: getattr(event, name) for name in Event.__slots__}
+        kind = "account_status" if what == LINK else "kyc"
+        hint = Event(**{**fields, "kind": kind, "detail": {"endsAt": event.detail["endsAt"]}})
+        try:
+            decided = self._notifications.decide(hint)
+        except (ProviderError, ConfigurationError) as error:
+            if self._now() < datetime.fromisoformat(event.received_at) + PATIENCE:
+                raise
+            return self._unanswered(event, error)
+        if isinstance(decided, Effect) and decided.before and decided.what == "reading_refused":
+            return self._by_its_end(decided)
+        return decided
+
+    def _unanswered(self, event: Event, error: Exception) -> Effect | None:
+        """PayPay gave no answer: then what is known stands."""
+        link = self._store.links.get(event.subject)
+        before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
+        if before is None:
+            return None
+        facts = error.facts() if isinstance(error, ProviderError) else {"error": type(error).__name__}
+        decided = commit.effect(
+            event.event_id, "reading_failed", before, before, facts, at=self._now(), cause=event.cause
+        )
+        return self._by_its_end(decided)
+
+    def _by_its_end(self, decided: Effect) -> Effect:
+        """The user as of now without an answer: through a link whose end has come nobody is verified."""
+        after = recorded(decided.after, [], self._rules, as_of=self._now())
+        if after.status != decided.after.status:
+            count("LinkEndUnconfirmed")
+        return replace(decided, after=after)
+
+    def _told(self, decided: Effect, what: str, ends_at: str) -> Effect:
+        """With the end told, if it is still the same, and the user still linked."""
+        after = decided.after
+        if (after.facets or {}).get("link") != LinkState.ACTIVE:
+            return decided
+        known = known_ends(after).get(what)
+        if known is None or known.ends_at != ends_at:
+            return decided
+        if what == RESIDENCE:
+            return replace(decided, after=replace(after, residence_end_told=after.residence_ends_on))
+        return replace(decided, after=replace(after, link_end_told=ends_at))
