@@ -27,7 +27,7 @@ def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient", delay
         answer = client.send_message_batch(
             QueueUrl=queue_url,
             Entries=[
-                {"Id": str(number), "MessageBody": each.to_json(), **({"DelaySeconds": delay_s} if delay_s else {})}
+                {"Id": str(number), "MessageBody": each.to_json(), "DelaySeconds": delay_s}
                 for number, each in enumerate(some)
             ],
         )

@@ -62,13 +62,13 @@ def watch(
     queued = {"ended": 0, "notices": 0, "given_up": 0}
     for number, some in enumerate(batched(_to_ask(store, notice, now, queued), _TOGETHER, strict=False)):
         if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
-            logger().warning("the rest of the expiries waits for the next run", **queued)
+            logger().warning("the rest of the expiries waits for the next run")
             break
         send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
         for each in some:
             _look_again(store, each, _next(each, now))
             queued["notices" if _is_ahead(each, now) else "ended"] += 1
-    logger().info("expiries queued", **queued)
+    logger().info("expiries queued", queued=queued)
     return queued
 
 
