@@ -46,6 +46,7 @@ _MIN_LEFT_MS = 10_000
 # SendMessageBatch takes no more.
 _TOGETHER = 10
 
+
 def watch(
     *,
     store: Store,

@@ -254,9 +254,8 @@ def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
 
 
 def standing(status: UserStatus) -> str | None:
-    """The user's authorization, unless it is known to have ended. To ask for another QR does not end one."""
-    answers = [each for each in _answers(status) if not _is_attempt(each)]
-    of = paypay_facets.facets(answers, as_of=_as_of(status))
+    """The user's authorization, unless PayPay has said that it ended. To ask for another QR does not end one."""
+    of = paypay_facets.facets(each for each in _answers(status) if not _is_attempt(each))
     return None if of.link in _OVER else of.authorization
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
 from honnin.store.erasure import Certificate, Erasures
-from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
+from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
 from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
@@ -21,7 +21,7 @@ from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse,
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
-from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
+from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,6 +1,6 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED, Provider
-from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.status import OPEN, VerifiedNeeds
 from honnin.store.expiries import Notice, expiry_puts, notices
 from honnin.store.keys import (
     Item,
@@ -48,7 +48,7 @@ from honnin.store.table import (
     read,
     without_none,
 )
-from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, flag_of, verified_reason
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
@@ -132,7 +132,7 @@ class Effect:
         A flag under a link that has ended shows in no status, but `verified` follows it: then both are the same.
         """
         from_status = self.before.status if self.before else None
-        if from_status == self.after.status and (self.before is None or _flag(self.before) == _flag(self.after)):
+        if from_status == self.after.status and (self.before is None or flag_of(self.before) == flag_of(self.after)):
             return None
         told = {
             "userId": self.after.user_id,
@@ -385,26 +385,6 @@ class _Beside:
         """What both statuses come to, by the names of `KycStatusChanged`."""
         reason = verified_reason([after, *self.statuses], needs)
         return {"verified": reason.is_verified, "verifiedReason": reason}
-
-
-def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
-    """Why a user with these statuses counts as verified, or why not.
-
-    A flag of PayPay's stands although the link has ended.
-    """
-    paypay: PayPayStatus | None = None
-    vexora: VexoraStatus | None = None
-    for each in statuses:
-        if each.provider == Provider.PAYPAY:
-            flag = _flag(each)
-            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
-        elif each.provider == Provider.VEXORA:
-            vexora = VexoraStatus(each.status)
-    return verified(paypay, vexora, needs)
-
-
-def _flag(status: UserStatus) -> str:
-    return (status.facets or {}).get("flag", Flag.NONE)
 
 
 def _link_writes(table: Table, effect: Effect) -> list[Write]:

@@ -2,13 +2,15 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from honnin.errors import InvalidFieldError
+from honnin.event import Provider
+from honnin.status import Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import Item, refusal_key, status_key, word_key
 from honnin.store.table import Table, encode, read
 from honnin.vault import Kept
@@ -97,6 +99,27 @@ class TimelineEntry:
     from_status: str | None
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
+    """Why a user with these statuses counts as verified, or why not.
+
+    A flag of PayPay's stands although the link has ended.
+    """
+    paypay: PayPayStatus | None = None
+    vexora: VexoraStatus | None = None
+    for each in statuses:
+        if each.provider == Provider.PAYPAY:
+            flag = flag_of(each)
+            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
+        elif each.provider == Provider.VEXORA:
+            vexora = VexoraStatus(each.status)
+    return verified(paypay, vexora, needs)
+
+
+def flag_of(status: UserStatus) -> str:
+    """What PayPay holds against the user."""
+    return (status.facets or {}).get("flag", Flag.NONE)
 
 
 class Users:
