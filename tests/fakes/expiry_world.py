@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError, EventNotReadyError, ProviderError
 from honnin.event import Event
 from honnin.paypay.expiry import watch
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.publish import Publisher
+from honnin.store.expiries import Expiries, Expiry
+from honnin.store.table import Table
 from honnin.times import utc_text
 from tests.fakes.paypay import answer
 from tests.fakes.paypay_world import LINKED, USER, LinkingPayPay, PayPayWorld
@@ -63,6 +65,21 @@ class CrashError(Exception):
     """The function dies."""
 
 
+class _DyingExpiries(Expiries):
+    """Dies after so many writes."""
+
+    def __init__(self, table: Table, left: int) -> None:
+        super().__init__(table)
+        self._left = left
+
+    def look_again(self, expiry: Expiry, due_at: str | None) -> None:
+        """Write, or die."""
+        if not self._left:
+            raise CrashError
+        self._left -= 1
+        super().look_again(expiry, due_at)
+
+
 class ExpiryWorld(PayPayWorld):
     """`PayPayWorld` with the queue between `expiry_watch` and the processor."""
 
@@ -88,18 +105,9 @@ class ExpiryWorld(PayPayWorld):
     def watch(self, left_ms: int = 600_000) -> dict[str, int]:
         """One run of the function; with `crash_after` it dies after so many writes of its own."""
         store = self.store
-        look_again = store.expiries.look_again
-        written = 0
-
-        def counted(*arguments: object) -> None:
-            nonlocal written
-            if self.crash_after is not None and written >= self.crash_after:
-                self.crash_after = None
-                raise CrashError
-            written += 1
-            look_again(*arguments)  # type: ignore[arg-type]
-
-        store.expiries.look_again = counted  # type: ignore[method-assign]
+        if self.crash_after is not None:
+            store.expiries = _DyingExpiries(store.table, self.crash_after)
+            self.crash_after = None
         return watch(store=store, send=self._send, notice=self.notice, now=self.clock(), left_ms=lambda: left_ms)
 
     def deliver(self) -> None:
@@ -152,8 +160,3 @@ class ExpiryWorld(PayPayWorld):
     def _send(self, events: list[Event], delay_s: int) -> None:
         visible = self.clock() + timedelta(seconds=delay_s)
         self.queue += [Message(Event.from_json(each.to_json()), visible) for each in events]
-
-
-def moment(epoch: int) -> str:
-    """Epoch seconds as we keep them."""
-    return utc_text(datetime.fromtimestamp(epoch, UTC))

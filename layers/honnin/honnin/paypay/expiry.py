@@ -33,9 +33,9 @@ KIND = "expiry"
 # How long the queue goes on trying for PayPay's answer. A maintenance of PayPay's takes hours.
 PATIENCE = timedelta(hours=3)
 
-# While nobody knows what became of an end, it is asked for again: after an hour, then after as long as it has been
-# over, at most a day; and for a month.
-_FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = timedelta(hours=1), timedelta(days=1), timedelta(days=30)
+# While nobody knows what became of an end, it is asked for again: when the queue has given up, then after as long as it
+# has been over, at most a day; and for a month.
+_FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = PATIENCE + timedelta(hours=1), timedelta(days=1), timedelta(days=30)
 
 # Of what is due at once, so many questions a second become visible on the queue, so that webhooks find room between
 # them. SQS delays a message for 15 minutes at most; what is more than that waits for the next run.
@@ -100,18 +100,24 @@ def _next(expiry: Expiry, now: datetime) -> str:
 
 
 def _question(expiry: Expiry, now: datetime) -> Event:
-    """The event that asks; its id is the same in each run that finds the same end at the same time."""
+    """The event that asks; its id is the same in each run that finds the same end at the same time.
+
+    The end of a residence period is a date of a person: neither queue nor timeline shall carry it.
+    """
     stage = "notice" if _is_ahead(expiry, now) else "end"
-    whose = hashlib.sha256(f"{expiry.user_id}\n{expiry.subject}".encode()).hexdigest()[:32]
     return Event(
-        event_id=f"expiry:{expiry.what}:{stage}:{whose}:{expiry.due_at}",
+        event_id=f"expiry:{expiry.what}:{stage}:{_digest(expiry, expiry.due_at)}",
         provider=Provider.PAYPAY,
         kind=KIND,
         cause="poll",
         subject=expiry.subject,
         received_at=utc_text(now),
-        detail={"what": expiry.what, "endsAt": expiry.ends_at},
+        detail={"what": expiry.what, "end": _digest(expiry, expiry.ends_at)},
     )
+
+
+def _digest(expiry: Expiry, at: str) -> str:
+    return hashlib.sha256(f"{expiry.user_id}\n{expiry.subject}\n{at}".encode()).hexdigest()[:32]
 
 
 class PayPayExpiries:
@@ -131,53 +137,48 @@ class PayPayExpiries:
         Raises what `PayPayNotifications.decide` raises, for as long as the queue is to go on trying, and
         `EventNotReadyError` where the end lies ahead by the clock here.
         """
-        what, ends_at = event.detail.get("what", ""), event.detail.get("endsAt", "")
-        if what not in (LINK, RESIDENCE) or not ends_at:
+        if not event.detail.keys() >= {"what", "end"}:
             raise MalformedEventError("no end to ask for")
-        if self._standing(event, what, ends_at) is None:
+        before = self._present(event)
+        asked_for = self._end(event, before) if before else None
+        if before is None or asked_for is None:
             return Dropped(event.event_id, "no_longer_due")
-        is_ahead = event.received_at < ends_at
-        if not is_ahead and utc_text(self._now()) < ends_at:
+        is_ahead = event.received_at < asked_for.ends_at
+        if not is_ahead and utc_text(self._now()) < asked_for.ends_at:
             raise EventNotReadyError("the clock here is behind: the end has not come")
-        decided = self._asked(event, what)
+        decided = self._ask(event, before)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")
-        return self._told(decided, what, ends_at) if what == RESIDENCE or is_ahead else decided
+        is_told = asked_for.what == RESIDENCE or is_ahead
+        return self._told(decided, event) if is_told else decided
 
-    def _standing(self, event: Event, what: str, ends_at: str) -> UserStatus | None:
-        """The user, if that end is still the one that is known of this authorization; nobody is asked otherwise."""
+    def _present(self, event: Event) -> UserStatus | None:
+        """The user whose present authorization it is."""
         link = self._store.links.get(event.subject)
         before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
-        if before is None or before.user_authorization_id != event.subject:
-            return None
-        known = known_ends(before).get(what)
-        return before if known and known.ends_at == ends_at else None
+        return before if before and before.user_authorization_id == event.subject else None
 
-    def _asked(self, event: Event, what: str) -> object:
-        fields = {name: getattr(event, name) for name in Event.__slots__}
-        kind = "account_status" if what == LINK else "kyc"
-        hint = Event(**{**fields, "kind": kind, "detail": {"endsAt": event.detail["endsAt"]}})
+    def _end(self, event: Event, status: UserStatus) -> Expiry | None:
+        """The end that the event asks for, if it is the one that is known of the user."""
+        known = known_ends(status).get(event.detail["what"])
+        return known if known and _digest(known, known.ends_at) == event.detail["end"] else None
+
+    def _ask(self, event: Event, before: UserStatus) -> object:
+        kind = "account_status" if event.detail["what"] == LINK else "kyc"
+        hint = Event(event.event_id, Provider.PAYPAY, kind, event.cause, event.subject, event.received_at)
         try:
             decided = self._notifications.decide(hint)
         except (ProviderError, ConfigurationError) as error:
             if self._now() < datetime.fromisoformat(event.received_at) + PATIENCE:
                 raise
-            return self._unanswered(event, error)
-        if isinstance(decided, Effect) and decided.before and decided.what == "reading_refused":
+            facts = error.facts() if isinstance(error, ProviderError) else {"error": type(error).__name__}
+            decided = commit.effect(
+                event.event_id, "reading_failed", before, before, facts, at=self._now(), cause=event.cause
+            )
+            return self._by_its_end(decided)
+        if isinstance(decided, Effect) and decided.what == "reading_refused":
             return self._by_its_end(decided)
         return decided
-
-    def _unanswered(self, event: Event, error: Exception) -> Effect | None:
-        """PayPay gave no answer: then what is known stands."""
-        link = self._store.links.get(event.subject)
-        before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
-        if before is None:
-            return None
-        facts = error.facts() if isinstance(error, ProviderError) else {"error": type(error).__name__}
-        decided = commit.effect(
-            event.event_id, "reading_failed", before, before, facts, at=self._now(), cause=event.cause
-        )
-        return self._by_its_end(decided)
 
     def _by_its_end(self, decided: Effect) -> Effect:
         """The user as of now without an answer: through a link whose end has come nobody is verified."""
@@ -186,14 +187,13 @@ class PayPayExpiries:
             count("LinkEndUnconfirmed")
         return replace(decided, after=after)
 
-    def _told(self, decided: Effect, what: str, ends_at: str) -> Effect:
+    def _told(self, decided: Effect, event: Event) -> Effect:
         """With the end told, if it is still the same, and the user still linked."""
         after = decided.after
-        if (after.facets or {}).get("link") != LinkState.ACTIVE:
+        end = self._end(event, after)
+        if end is None or (after.facets or {}).get("link") != LinkState.ACTIVE:
             return decided
-        known = known_ends(after).get(what)
-        if known is None or known.ends_at != ends_at:
-            return decided
-        if what == RESIDENCE:
-            return replace(decided, after=replace(after, residence_end_told=after.residence_ends_on))
-        return replace(decided, after=replace(after, link_end_told=ends_at))
+        told = (
+            {"residence_end_told": after.residence_ends_on} if end.what == RESIDENCE else {"link_end_told": end.ends_at}
+        )
+        return replace(decided, after=replace(after, **told))

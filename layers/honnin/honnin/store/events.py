@@ -293,7 +293,9 @@ class Events:
     def _notice_put(self, notice: Notice) -> Item:
         at = notice.content["occurredAt"]
         record = {**event_item(notice.event_id, at), "user_id": notice.content["userId"]}
-        return self._table.new(record | to_publish(notice.event_id, notice.detail_type, notice.content, at))
+        item = record | to_publish(notice.event_id, notice.detail_type, notice.content, at)
+        # Its record may be there: a user has one for all that is told of the residence period.
+        return {"TableName": self._table.name, "Item": encode(item)}
 
     def _status_put(self, effect: Effect) -> Item:
         after = effect.after

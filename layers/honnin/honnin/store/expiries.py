@@ -5,6 +5,7 @@ put when the end becomes known or moves, ended with the link, deleted by an eras
 its end, under one kind until the user's end was told ahead, and under another from then on.
 """
 
+import hashlib
 import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 from honnin.domain_events import AUTHORIZATION_EXPIRED, AUTHORIZATION_EXPIRING, RESIDENCE_PERIOD_EXPIRING
 from honnin.event import Provider
 from honnin.status import EXPIRE_AT, Link
-from honnin.store.keys import Item, due, expiry_key
+from honnin.store.keys import Item, due, event_key, expiry_key
 from honnin.store.table import UNSTORED, Table, attributes, encode, read
 from honnin.store.users import UserStatus
 from honnin.times import JST, utc_text
@@ -46,7 +47,7 @@ class Expiry:
 
 @dataclass(frozen=True)
 class Notice:
-    """A domain event beside `KycStatusChanged`, with the event record that has it published."""
+    """A domain event beside `KycStatusChanged`; `event_id` is that of the record that has it published."""
 
     event_id: str
     detail_type: str
@@ -103,8 +104,14 @@ def _attributes(expiry: Expiry, key: Item) -> Item:
 
 
 def expiry_deletes(table: Table, user_id: str) -> list[Item]:
-    """The deletes of a user's ends."""
-    return [{"TableName": table.name, "Key": encode(expiry_key(user_id, what))} for what in (LINK, RESIDENCE)]
+    """The deletes of a user's ends, and of what was told of the residence period."""
+    keys = [*(expiry_key(user_id, what) for what in (LINK, RESIDENCE)), event_key(_residence_record(user_id))]
+    return [{"TableName": table.name, "Key": encode(key)} for key in keys]
+
+
+def _residence_record(user_id: str) -> str:
+    """The one record of what was told of a user's residence period: an erasure must find it."""
+    return f"residence:{hashlib.sha256(user_id.encode()).hexdigest()}"
 
 
 def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
@@ -145,7 +152,12 @@ def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str
     if day := changed("residence_end_told"):
         told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
     user = {"userId": after.user_id, "provider": after.provider}
+    records = {RESIDENCE_PERIOD_EXPIRING: _residence_record(after.user_id)}
     return [
-        Notice(f"{event_id}:{kind}", kind, {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"})
+        Notice(
+            records.get(kind, f"{event_id}:{kind}"),
+            kind,
+            {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
+        )
         for kind, content in told
     ]
