@@ -24,4 +24,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
 
 
 def _send(events: list[Event], delay_s: int) -> None:
-    event_queue.send_all(settings().event_queue_url, events, aws.sqs(), delay_s)
+    event_queue.send_later(settings().event_queue_url, ((each, delay_s) for each in events), aws.sqs())

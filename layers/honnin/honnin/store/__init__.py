@@ -20,7 +20,7 @@ from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledg
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
-from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
+from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ __all__ = [
     "LedgerLine",
     "Link",
     "LinkSession",
-    "LinkTakenError",
     "PassportQr",
     "ReconFile",
     "SessionUse",

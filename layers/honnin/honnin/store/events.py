@@ -39,7 +39,6 @@ from honnin.store.table import (
     PUBLISH,
     UNSTORED,
     AlreadyAppliedError,
-    LinkTakenError,
     SessionUsedError,
     Table,
     Write,
@@ -193,10 +192,11 @@ class Events:
         ------
         AlreadyAppliedError
             The event's record is there: nothing was written.
-        SessionUsedError, LinkTakenError
-            An account-link answer came too late, or names an authorization of another user: nothing was written.
+        SessionUsedError
+            An account-link answer came too late: nothing was written.
         ConcurrentUpdateError
-            The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
+            The user's status is no longer `effect.before`, or the link is another user's: nothing was written; read
+            again and decide anew.
         """
         beside = _Beside(self._table, effect) if effect.change else None
         self._table.transact(effect.event_id, self._writes(effect, beside))
@@ -381,7 +381,12 @@ class _Beside:
         """The check that it is still so."""
         if not self.statuses:
             return self._table.absent(self._key)
-        return _at_version(self._table, self._key, self.statuses[0].version)
+        return {
+            "TableName": self._table.name,
+            "Key": encode(self._key),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": encode({":version": self.statuses[0].version}),
+        }
 
     def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
         """What both statuses come to, by the names of `KycStatusChanged`."""
@@ -393,23 +398,13 @@ def _link_writes(table: Table, effect: Effect) -> list[Write]:
     after, owner = effect.after, effect.takes_from
     link = effect.link or Link(after.user_id, after.scopes, after.code_id)
     put = link_put(table, after.user_authorization_id or "", link, owner.user_id if owner else after.user_id)
-    if owner is None:
-        return [({"Put": put}, LinkTakenError)]
-    # Whoever had it until now may be taking it back at this moment.
-    key = status_key(owner.user_id, owner.provider)
-    return [
-        ({"ConditionCheck": _at_version(table, key, owner.version)}, ConcurrentUpdateError),
-        ({"Put": put}, LinkTakenError),
-    ]
-
-
-def _at_version(table: Table, key: Item, version: int) -> Item:
-    return {
-        "TableName": table.name,
-        "Key": encode(key),
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": encode({":version": version}),
-    }
+    writes: list[Write] = [({"Put": put}, ConcurrentUpdateError)]
+    if owner:
+        # Whoever had it until now may be taking it back at this moment, or being read through it.
+        known, higher = {"known": owner.version}, {"version": owner.version + 1}
+        key = status_key(owner.user_id, owner.provider)
+        writes.append(({"Update": table.update(key, higher, "version = :known", known=known)}, ConcurrentUpdateError))
+    return writes
 
 
 def _repeatable(done: Effect | Unattached) -> Item:

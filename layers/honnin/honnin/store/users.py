@@ -28,7 +28,8 @@ class UserStatus:
     `asked_code_verifier` those of the last KYC Passport QR, for a link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale.
+    stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
+    authorization or submission.
 
     `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
     `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
@@ -60,6 +61,7 @@ class UserStatus:
     expired_at: str | None = None
     residence_ends_on: str | None = field(default=None, repr=False)
     residence_end_told: str | None = field(default=None, repr=False)
+    received: Mapping[str, str] | None = None
 
 
 # Refusals are counted by the day.
@@ -89,7 +91,7 @@ class Former:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to."""
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to."""
 
     at: str
     event_id: str
