@@ -370,3 +370,15 @@ def test_every_status_can_be_reached() -> None:
 @pytest.mark.parametrize("code", [code for code in CODES if code])
 def test_codes_are_compared_letter_by_letter(code: str) -> None:
     assert not paypay_facets.is_about_user(info(2, code.lower(), http_status=400))
+
+
+def test_what_paypay_says_at_the_end_or_after_it_outweighs_the_end() -> None:
+    end = "2026-04-02T00:00:00.000Z"
+    ends = Answer(Call.AUTHORIZATION, "2026-04-01T01:00:00.000Z", "auth-a", 200, "SUCCESS", "ACTIVE", True, end)
+    read = Answer(Call.KYC_INFO, end, "auth-a", 200, "SUCCESS", "COMPLETED", has_data=True)
+    later = "2026-05-01T00:00:00.000Z"
+    assert status(facets([LINKED, ends, read], COMPLETED, later)) is S.VERIFIED
+    before = replace(read, at="2026-04-01T23:59:59.999Z")
+    found = facets([LINKED, ends, before], COMPLETED, end)
+    assert (status(found), paypay_facets.provider_status(found)) == (S.EXPIRED, "expireAt")
+    assert status(facets([LINKED, ends, before], COMPLETED, "2026-04-01T23:59:59.999Z")) is S.VERIFIED
