@@ -15,7 +15,7 @@ from typing import Any
 
 from honnin.domain_events import AUTHORIZATION_EXPIRED, AUTHORIZATION_EXPIRING, RESIDENCE_PERIOD_EXPIRING
 from honnin.event import Provider
-from honnin.status import EXPIRE_AT, Link
+from honnin.status import EXPIRE_AT, Link, PayPayStatus
 from honnin.store.keys import Item, due, event_key, expiry_key
 from honnin.store.table import UNSTORED, Table, attributes, encode, read
 from honnin.store.users import UserStatus
@@ -162,7 +162,8 @@ def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str
     if end := changed("link_end_told"):
         told.append((AUTHORIZATION_EXPIRING, {"status": after.status, "linkExpiresAt": end}))
     if end := changed("expired_at"):
-        told.append((AUTHORIZATION_EXPIRED, {"expiredAt": end, "providerStatus": after.provider_status}))
+        said = after.provider_status if after.status == PayPayStatus.EXPIRED else EXPIRE_AT
+        told.append((AUTHORIZATION_EXPIRED, {"expiredAt": end, "providerStatus": said}))
     if day := changed("residence_end_told"):
         told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
     user = {"userId": after.user_id, "provider": after.provider}
