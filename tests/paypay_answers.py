@@ -163,6 +163,7 @@ def played(
     present = linkings[-1][1] if linkings else None
     since = max((at for at, authorization in linkings if authorization != present), default="")
     link, kyc, flags, expires = Link.PENDING, Kyc.UNREAD, dict[Call, tuple[str, Flag]](), None
+    no_ekyc: set[Call] = set()
     last_said = ""
     for at, group in groupby(known, key=lambda each: each.at):
         if link is Link.ACTIVE and expires and last_said < expires < at and expires <= as_of:
@@ -185,13 +186,17 @@ def played(
         elif attempts and link is not Link.ACTIVE:
             link = Link.DECLINED if Link.DECLINED in attempts else Link.PENDING
         kyc = _worst(each for _, _, each, *_ in own if each) or kyc
+        for each, _, kyc_said, *_ in own:
+            if kyc_said and each.code != "NON_EKYC_USER":
+                no_ekyc.discard(each.call)
+        no_ekyc |= {each.call for each, _, kyc_said, *_ in own if kyc_said and each.code == "NON_EKYC_USER"}
         ends = [each.expires_at for each, state, *_ in own if each.expires_at and state]
         expires = min(ends) if ends else expires
     if link is Link.ACTIVE and expires and last_said < expires <= as_of:
         link = Link.EXPIRED
     order = (Flag.NONE, *_WORST[Flag])
     _, flag = max(flags.values(), key=lambda each: (each[0], order.index(each[1])), default=("", Flag.NONE))
-    return link, kyc, flag, present, expires
+    return link, Kyc.NOT_COMPLETED if no_ekyc else kyc, flag, present, expires
 
 
 def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | None]:

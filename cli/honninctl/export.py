@@ -130,6 +130,8 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
         "formerUserAuthorizationIds": former if status.provider == _PAYPAY else [],
         "scopes": list(status.scopes),
         "codeId": status.code_id,
+        "webhooksReceived": status.received,
+        "newestEvidence": status.kept,
     }
 
 

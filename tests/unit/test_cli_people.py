@@ -359,8 +359,11 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
     paypay: UserStatus | None = None
     for version, name in enumerate((former, present), start=1):
         after = paypay_user("u", version=version, linked=name, code_id=f"code-{version}")
-        ends = {"link_expires_at": f"2027-04-0{version}T00:00:00.000Z", "residence_ends_on": f"2028-04-0{version}"}
-        told = {"link_end_told": ends["link_expires_at"], "residence_end_told": "2026-04-30"}
+        ends: dict[str, Any] = {
+            "link_expires_at": f"2027-04-0{version}T00:00:00.000Z",
+            "residence_ends_on": f"2028-04-0{version}",
+        }
+        told: dict[str, Any] = {"link_end_told": ends["link_expires_at"], "residence_end_told": "2026-04-30"}
         after = replace(after, **ends, **(told if version == 2 else {}))
         heard = Heard("kyc", "2026-11-20", name, "2026-11-20T03:00:00.000Z", late_for="2026-11-19")
         kept = Unattached(
