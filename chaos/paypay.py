@@ -6,14 +6,14 @@ It stands behind `chaos.connections`, so the client's signing, parsing and typin
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from chaos.boundary import Clock
+from chaos.boundary import START, Clock
 from honnin.http_client import Answer
 from honnin.paypay.readings import Rules
 
@@ -32,6 +32,9 @@ QR_SCOPE = "kyc_passport_qr"
 
 # In every value of a person, so that one is found wherever it should not be.
 PERSONAL = "PERSONAL"
+
+# How long an authorization lives, if nothing else is said.
+_LONG = timedelta(days=3650)
 
 _FAILURES = {
     "throttled": (429, "RATE_LIMIT"),
@@ -90,13 +93,35 @@ class State:
 
 @dataclass
 class Authorization:
-    """One `userAuthorizationId`, its state, and since when it has had which."""
+    """One `userAuthorizationId`, its state, and since when it has had which.
+
+    `shown` says from when on the reads answer by which state: the read side may lag behind.
+    """
 
     id: str
     user_id: str
     scopes: tuple[str, ...]
     state: State
     history: list[tuple[datetime, State]] = field(default_factory=list)
+    shown: list[datetime] = field(default_factory=list)
+    ends_at: datetime = field(default=START + _LONG)
+
+    def become(self, state: State, now: datetime, lag_s: float = 0) -> None:
+        """Change, which the reads show later; never before an earlier change."""
+        self.state = state
+        self.history.append((now, state))
+        self.shown.append(max([now + timedelta(seconds=lag_s), *self.shown]))
+
+    def as_read(self, now: datetime) -> State:
+        """The state by which the reads answer."""
+        return next(
+            state for at, (_, state) in zip(reversed(self.shown), reversed(self.history), strict=True) if at <= now
+        )
+
+    def seen(self, at: datetime) -> datetime:
+        """The moment whose state a read of that moment saw at the latest."""
+        hidden = [begun for shown, (begun, _) in zip(self.shown, self.history, strict=True) if begun <= at < shown]
+        return min([at, *(each - timedelta(milliseconds=1) for each in hidden)])
 
     @property
     def changed_at(self) -> datetime:
@@ -110,7 +135,10 @@ class Authorization:
 
 
 class PayPay:
-    """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID."""
+    """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID.
+
+    An authorization ends when its time is over; nobody is notified of that.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.authorizations: dict[str, list[Authorization]] = {}
@@ -125,8 +153,28 @@ class PayPay:
 
     # --- the users ---
 
-    def grant(self, user_id: str, scopes: tuple[str, ...]) -> Authorization:
-        """The user agrees: a standing authorization is renewed with these scopes added, else a new one is made."""
+    def pass_time(self) -> None:
+        """End what is over by now."""
+        for each in self._by_id.values():
+            if each.ends_at <= self._clock() and not each.state.unlinked and not each.state.expired:
+                each.become(replace(each.state, expired=True), each.ends_at)
+
+    def grant(self, user_id: str, scopes: tuple[str, ...], life_s: int = 0) -> Authorization:
+        """The user agrees: a standing authorization is renewed with these scopes added, else a new one is made.
+
+        It ends after `life_s` seconds from now (0: in ten years).
+        """
+        self.pass_time()
+        granted = self._granted(user_id, scopes)
+        granted.ends_at = (self._clock() + (timedelta(seconds=life_s) or _LONG)).replace(microsecond=0)
+        return granted
+
+    def extend(self, user_id: str) -> None:
+        """PayPay lets the user's last authorization live a day longer, and tells nobody."""
+        self.pass_time()
+        self.authorizations[user_id][-1].ends_at += timedelta(days=1)
+
+    def _granted(self, user_id: str, scopes: tuple[str, ...]) -> Authorization:
         mine = self.authorizations.setdefault(user_id, [])
         last = mine[-1] if mine else None
         if last and not last.state.unlinked and not last.state.expired:
@@ -138,19 +186,22 @@ class PayPay:
         )
         mine.append(made)
         self._by_id[made.id] = made
-        made.history.append((self._clock(), made.state))
+        made.become(made.state, self._clock())
         return made
 
-    def change(self, user_id: str, **changed: Any) -> None:
-        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person."""
+    def change(self, user_id: str, lag_s: float = 0, **changed: Any) -> None:
+        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person.
+
+        The reads show it `lag_s` seconds later.
+        """
+        self.pass_time()
         now = self._clock()
         mine = self.authorizations[user_id]
         for each in mine:
             wanted = changed if each is mine[-1] else {k: v for k, v in changed.items() if k not in _OF_A_LINK}
             state = replace(each.state, **wanted)
             if state != each.state:
-                each.state = state
-                each.history.append((now, state))
+                each.become(state, now, lag_s)
 
     # --- the API ---
 
@@ -161,6 +212,7 @@ class PayPay:
 
     def answer(self, request: requests.PreparedRequest) -> Answer:
         """What PayPay does with a request."""
+        self.pass_time()
         if f"OPA-Auth:{self.api_key}:" not in request.headers["Authorization"]:
             return self._envelope(401, "UNAUTHORIZED", {})
         url = urlsplit(str(request.url))
@@ -190,7 +242,7 @@ class PayPay:
         known = self._by_id.get(authorization_id)
         if known is None:
             return self._envelope(401, "INVALID_USER_AUTHORIZATION_ID", {})
-        code = known.state.access()
+        code = known.as_read(self._clock.peek()).access()
         if code in ("INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID"):
             return self._envelope(401, code, {})
         data = {
@@ -198,7 +250,7 @@ class PayPay:
             "referenceIds": [known.user_id],
             "status": "INACTIVE" if code else "ACTIVE",
             "scopes": list(known.scopes),
-            "expireAt": 4_000_000_000,
+            "expireAt": int(known.ends_at.timestamp()),
         }
         return self._envelope(200, "SUCCESS", data)
 
@@ -209,13 +261,14 @@ class PayPay:
 
     def _kyc(self, authorization_id: str, scope: str) -> Answer:
         known = self._by_id[authorization_id]
-        if not known.state.access() and scope not in known.scopes:
+        state = known.as_read(self._clock.peek())
+        if not state.access() and scope not in known.scopes:
             return self._envelope(401, "OP_OUT_OF_SCOPE", {})
-        code = known.state.kyc(passport=scope != "get_kyc_info")
+        code = state.kyc(passport=scope != "get_kyc_info")
         if code != "SUCCESS":
             return self._envelope(400, code, {})
         answer = self._envelope(
-            200, code, {"status": known.state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
+            200, code, {"status": state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
         )
         self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
         return answer

@@ -11,8 +11,10 @@ with the same words every time, and never before it is in the table.
 **0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
 made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
 events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
-all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
-the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
+all that decides PayPay's answers, which may lag behind it by up to 14 minutes: what is heard counts all the same,
+because it is settled; a read of the merchant's counts for the moment whose state it saw. Let `changed` be the last
+change of the state of the authorization by which the user is linked here, and `began` the moment at which that link
+was written (or a new QR was asked for).
 
 What PayPay refused to be asked, or what no read fits, does not count as heard.
 
@@ -36,7 +38,7 @@ then or later; and no signature reached it twice.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.checks import (
     NOT_READ,
@@ -47,6 +49,7 @@ from chaos.checks import (
     check_parked,
     check_published,
     hold,
+    is_record,
     moves,
     places,
     plain,
@@ -58,8 +61,11 @@ from chaos.environment import Injected, ViolationError
 from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
 from chaos.paypay_world import Heard, Parts, PayPayWorld
+from honnin.domain_events import AUTHORIZATION_EXPIRED
 from honnin.errors import ProviderRefusedError
+from honnin.times import utc_text
 
+_NEVER = "9999-12-31T00:00:00.000Z"
 _KINDS = ("kyc", "risk", "account_status")
 
 
@@ -79,6 +85,7 @@ def _at_rest(world: PayPayWorld) -> None:
     check_evidence(world, world.bucket, rows)
     _check_privacy(world)
     _check_connections(world.connections)
+    _check_ends(world, rows)
     read = _read(world, rows)
     for user_id in world.paypay.authorizations:
         _check_status(world, user_id, _status(rows, user_id), read)
@@ -106,7 +113,7 @@ def _closed(world: PayPayWorld) -> None:
 
 
 def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
-    records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
+    records = {row["event_id"] for row in rows if is_record(row)}
     entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
     # The id of a notification's event ends with a mark of its subject and its day.
     named = records | {each.rpartition(":")[0] for each in records}
@@ -120,19 +127,17 @@ def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
 
 
 def _check_received(world: PayPayWorld, rows: Sequence[Row]) -> None:
-    """What is noted as received of a user is the last webhook of that kind about an authorization of the user."""
-    sent: dict[tuple[str, str], set[str]] = {}
+    """What is noted as received of a user is a webhook that came."""
+    sent: set[str] = set()
     for body in world.sent:
         event = json.loads(body)
-        # No recon file lists customer events.
-        if event["kind"] in _KINDS and not event["detail"].get("type", "").startswith("customer."):
-            sent.setdefault((event["subject"], event["kind"]), set()).add(event["received_at"])
-    links = {row["pk"].removeprefix("PAYPAY#"): row["user_id"] for row in rows if row["sk"] == "LINK"}
+        # No recon file lists customer events, and they are noted apart.
+        if event["cause"] == "webhook":
+            sent.add(event["received_at"])
     for row in rows:
         if row["sk"] == "STATUS#paypay":
-            for kind, at in (row.get("received") or {}).items():
-                mine = [sent.get((each, kind), set()) for each, user in links.items() if user == row["user_id"]]
-                hold(at in set().union(*mine, *sent.values()), "broken", f"received at {at}, but nothing came then")
+            invented = set((row.get("received") or {}).values()) - sent
+            hold(not invented, "broken", f"received at {sorted(invented)}, but nothing came then")
 
 
 # --- 0 applied twice ---
@@ -155,7 +160,8 @@ def _check_facets(row: Row, entry: Row, before: Row | None) -> None:
     hold(row["status"] != "VERIFIED" or now["link"] == "ACTIVE", "diverged", said)
     hold(now["flag"] == was["flag"] or "kyc_read" in entry["what"] or "account" in entry["what"], "diverged", said)
     attempt = entry["what"] in ("link_requested", "link_declined", "link_failed")
-    hold(not attempt or was["link"] != "ACTIVE" or now["link"] == "ACTIVE", "diverged", said)
+    has_ended = bool(row.get("expired_at"))
+    hold(not attempt or was["link"] != "ACTIVE" or now["link"] == "ACTIVE" or has_ended, "diverged", said)
     healed = "healed" in entry["detail"]
     hold(not healed or row.get("code_id") == row.get("asked_code_id"), "diverged", f"{said}, with another QR's code")
 
@@ -173,10 +179,14 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     passport = _reads_passport(world, status, linked)
     readable = passport or "get_kyc_info" in status["scopes"]
     kinds = {"kyc", "risk"} if passport else {"kyc"}
-    asked = [each.at for each in read if each.authorization_id == linked.id and each.kind in kinds and readable]
-    asked += [at for whose, at in world.reads if whose == user_id and readable]
+    # What lagged is settled, unless PayPay refused that. A read of the merchant's is followed by none.
+    is_settled = all(kind != "refused" for _, _, kind in world.boundary.injected)
+    mine_read = [each for each in read if each.authorization_id == linked.id]
+    heard = [(each.kind, each.at if is_settled else linked.seen(each.at)) for each in mine_read]
+    asked = [at for kind, at in heard if kind in kinds and readable]
+    asked += [linked.seen(at) for whose, at in world.reads if whose == user_id and readable]
     kyc = max((at for at in asked if at >= began), default=None)
-    account = max((each.at for each in read if _asks_account(each, linked) and each.at >= began), default=None)
+    account = max((at for kind, at in heard if kind == "account_status" and at >= began), default=None)
     state = linked.state
     since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
     since |= set() if kyc else {base}
@@ -192,16 +202,43 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     else:
         states = linked.states_since(account or began)
         permitted = (since | {each.means_without_access() for each in states} | {"LINKED"}) - {""}
+    end = datetime.fromisoformat(status.get("link_expires_at") or _NEVER)
+    if end <= world.clock.peek():
+        # It was looked for at the known end. Where PayPay gave no answer, that end stands until it is asked for again.
+        permitted = {ended} if (ended := state.means_without_access()) else permitted | {"EXPIRED"}
     said = (
         f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
     )
     hold(status["status"] in permitted, "diverged", said)
 
 
+def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
+    """Each end of a link is told once, and neither before it has come nor without it."""
+    expired: set[tuple[str, str]] = set()
+    for commit, row in moves(world.table.journal, "paypay"):
+        hold(row["facets"]["link"] != "EXPIRED" or "expired_at" in row, "lost", f"{row['user_id']}: expired at no time")
+        if row.get("expired_at"):
+            expired.add((row["user_id"], row["expired_at"]))
+            early = datetime.fromisoformat(row["expired_at"]) > commit.at + timedelta(seconds=1)
+            hold(not early, "broken", f"{row['user_id']} has expired before {row['expired_at']}")
+    told: dict[tuple[str, str], set[str]] = {}
+    for kind, detail in world.bus.published:
+        if kind == AUTHORIZATION_EXPIRED:
+            told.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
+    hold(set(told) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(told)}")
+    hold(all(len(each) == 1 for each in told.values()), "twice", f"an end told twice: {told}")
+    due = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and "due_at" in row]
+    now = utc_text(world.clock.peek() - timedelta(minutes=5))
+    late = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and row.get("due_at", "9") < now]
+    hold(not late, "lost", f"ends that nobody looked for: {late} of {due}")
+
+
 def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Heard]) -> None:
     for each in mine:
         heard = [
-            one for one in read if one.authorization_id == each.id and one.kind in _KINDS and one.at >= each.changed_at
+            one
+            for one in read
+            if one.authorization_id == each.id and one.kind in _KINDS and each.seen(one.at) >= each.changed_at
         ]
         hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
 
@@ -222,10 +259,6 @@ def _beginning(world: PayPayWorld, user_id: str) -> tuple[datetime, str]:
     if found is None:
         raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
     return found
-
-
-def _asks_account(heard: Heard, linked: Authorization) -> bool:
-    return heard.authorization_id == linked.id and heard.kind == "account_status"
 
 
 def _finally(world: PayPayWorld, status: Row, linked: Authorization) -> set[str]:

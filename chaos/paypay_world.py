@@ -6,15 +6,17 @@ Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotif
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from chaos.aws import Guarded
 from chaos.checks import plain
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
-from chaos.environment import API_S, Environment
+from chaos.environment import API_S, WORKER_S, Environment
 from chaos.paypay import (
     BASE_URL,
     CHANGED,
@@ -27,17 +29,19 @@ from chaos.paypay import (
     Authorization,
     PayPay,
 )
-from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
+from chaos.paypay_schedule import SCOPES, Change, Extend, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
-from honnin import secret_store, webhook
+from honnin import event_queue, secret_store, webhook
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
+from honnin.paypay.expiry import PayPayExpiries, watch
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
 from honnin.processor import EventProcessor
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from honnin.vexora.client import VexoraClient
 
 _TRIES = 3
+# The defaults of the parameter `SettleDelays`.
+_SETTLE_DELAYS_S = (60, 900)
 
 _TYPES = {kind: name for name, kind in webhook.PAYPAY_KINDS.items()}
 _ACCOUNT = PayPayAccount(client_id="chaos-client")
@@ -66,6 +72,10 @@ class Parts:
     vault: type[Vault] = Vault
     links: type[AccountLinks] = AccountLinks
     rules: Rules = RULES
+    settling: type[Settling] = Settling
+    watch: Callable[..., dict[str, int]] = watch
+    # Settling mends much of what is broken elsewhere: without both, that can be seen.
+    lags: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,10 +111,13 @@ class PayPayWorld(Environment[Step]):
     def step(self, step: Step) -> None:
         """Play one step."""
         match step:
-            case Link(user, scopes, redirect):
-                self._link(_name(user), SCOPES[scopes], redirect)
-            case Change(user, what, notice):
-                self._change(_name(user), what, notice)
+            case Link(user, scopes, redirect, life_s):
+                self._link(_name(user), SCOPES[scopes], redirect, life_s)
+            case Extend(user):
+                if _name(user) in self.paypay.authorizations:
+                    self.paypay.extend(_name(user))
+            case Change(user, what, notice, lag_s):
+                self._change(_name(user), what, notice, lag_s)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
             case Read(user):
@@ -112,7 +125,7 @@ class PayPayWorld(Environment[Step]):
             case _:
                 super().step(step)
 
-    def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
+    def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str, life_s: int) -> None:
         # A user is asked for the same scopes every time: what PayPay does with others is not published.
         scopes = self._scopes.setdefault(user_id, scopes)
         flow = {"accountLinkFlow": KYC_PASSPORT_FLOW} if QR_SCOPE in scopes else {}
@@ -126,7 +139,7 @@ class PayPayWorld(Environment[Step]):
         nonce = next(each for whose, each in reversed(self.paypay.nonces) if whose == user_id)
         claims = {"nonce": nonce, "referenceId": user_id, "profileIdentifier": "*****67", "result": "declined"}
         if redirect != "declined":
-            agreed = self.paypay.grant(user_id, scopes)
+            agreed = self.paypay.grant(user_id, scopes, life_s)
             claims |= {"result": "succeeded", "userAuthorizationId": agreed.id}
             if result.code_id:
                 self.paypay.qrs[result.code_id] = agreed.id
@@ -134,11 +147,11 @@ class PayPayWorld(Environment[Step]):
         for _ in range({"lost": 0, "twice": 2}.get(redirect, 1)):
             self.invoke(lambda: self._links().finish(token), API_S)
 
-    def _change(self, user_id: str, what: str, notice: str) -> None:
+    def _change(self, user_id: str, what: str, notice: str, lag_s: int) -> None:
         if user_id not in self.paypay.authorizations:
             return
         kind, changed = CHANGED[what]
-        self.paypay.change(user_id, **changed)
+        self.paypay.change(user_id, lag_s if self._parts.lags else 0, **changed)
         notification = self._notification(kind, self.paypay.authorizations[user_id][-1])
         match notice:
             case "sent" | "twice":
@@ -217,14 +230,37 @@ class PayPayWorld(Environment[Step]):
 
     # --- the end ---
 
+    def poll(self) -> None:
+        """Both schedules run: the poll, and the one that looks for what has ended."""
+        super().poll()
+
+        def run() -> Any:
+            return self._parts.watch(
+                store=self.store,
+                send=lambda events, delay_s: event_queue.send_later(
+                    "events", ((each, delay_s) for each in events), self.sqs
+                ),
+                notice=timedelta(minutes=30),
+                now=self.clock(),
+                left_ms=self.boundary.remaining_ms,
+            )
+
+        self.invoke(run, WORKER_S)
+
     def come_to_rest(self) -> None:
-        """The poll publishes what is overdue."""
+        """The poll publishes what is overdue, and whatever has ended by now is looked for."""
         super().come_to_rest()
         self.clock.advance(180)
         self.poll()
+        super().come_to_rest()
+        self.paypay.pass_time()
 
     def close(self) -> None:
-        """One more notification of each kind for whoever is linked."""
+        """One more notification of each kind for whoever is linked, once the reads show all there is.
+
+        By then, what was not answered when a link ended is asked for again.
+        """
+        self.clock.advance(24 * 3600)
         for mine in list(self.paypay.authorizations.values()):
             for authorization in mine:
                 for kind in ("account_status", "kyc"):
@@ -234,18 +270,23 @@ class PayPayWorld(Environment[Step]):
 
     def processor(self) -> EventProcessor:
         """The processor of a fresh environment."""
+        notifications = self._parts.notifications(
+            store=self.store,
+            client=self._client(),
+            archive=self._archive,
+            rules=self._parts.rules,
+            now=self.clock,
+        )
         return self._parts.processor(
             store=self.store,
-            paypay=self._parts.notifications(
-                store=self.store,
-                client=self._client(),
-                archive=self._archive,
-                rules=self._parts.rules,
-                now=self.clock,
-            ),
+            paypay=notifications,
             recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
+            expiries=PayPayExpiries(self.store, notifications, self._parts.rules, self.clock),
+            settling=self._parts.settling(
+                _SETTLE_DELAYS_S, partial(event_queue.send_later, "rereads", client=self.sqs), self.clock
+            ),
             now=self.clock,
         )
 

@@ -1,7 +1,7 @@
 """The queues of events: read the truth back, apply it once, publish."""
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -13,12 +13,14 @@ from honnin.erasure import ErasureSweep
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
+from honnin.paypay.expiry import PayPayExpiries
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
@@ -68,15 +70,18 @@ def _store() -> Store:
 def _processor() -> EventProcessor:
     store = _store()
     vault = Vault(settings().personal_data_bucket, retention_days=settings().personal_data_retention_days)
+    rules = Rules.from_settings(settings())
+    paypay = PayPayNotifications(
+        store=store,
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
+        archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
+        rules=rules,
+        now=_now,
+    )
     return EventProcessor(
         store=store,
-        paypay=PayPayNotifications(
-            store=store,
-            client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
-            archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
-            rules=Rules.from_settings(settings()),
-            now=_now,
-        ),
+        paypay=paypay,
+        expiries=PayPayExpiries(store, paypay, rules, _now),
         recon=ReconNotifications(
             store,
             ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
@@ -86,6 +91,11 @@ def _processor() -> EventProcessor:
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
         vexora_archive=VexoraArchive(vault),
+        settling=Settling(
+            settings().settle_delays,
+            partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
+            _now,
+        ),
         now=_now,
     )
 

@@ -176,7 +176,7 @@ def test_doctor_finds_the_local_stack_in_order(stack: Stack) -> None:
     assert report["summary"]["fail"] == 0
     assert not [each for each in report["checks"] if "not looked at" in each["found"]]
     queues = [each["found"].partition(":")[0] for each in report["checks"] if each["topic"] == "queues"]
-    assert len(queues) == 7
+    assert len(queues) == 9
     topics = {each["topic"] for each in report["checks"]}
     assert topics >= {"credentials", "secret", "clock", "table", "queues", "buckets", "webhooks", "parameters"}
     unconfirmed = [each["found"] for each in report["checks"] if each["topic"] == "parameters"]
@@ -303,7 +303,8 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     assert authorization not in left.stdout
     assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])
     assert [each["certificateId"] for each in left.json["erasures"]] == [certificate["certificateId"]]
-    assert [each["what"] for each in left.json["timeline"]] == ["erased", "kyc_read", "linked", "link_requested"]
+    told = [each["what"] for each in left.json["timeline"]]
+    assert told == ["erased", "kyc_read", "account_read", "linked", "link_requested"]
     assert not any(each["detail"] for each in left.json["timeline"])
     again = honninctl(stack, "erase", user_id, "--yes")
     assert certificate["certificateId"] in again.stdout

@@ -85,11 +85,13 @@ _MAY: dict[str, set[str]] = {
         "receive notice",
         "receive repair",
         "receive reread",
+        "send reread",
         "send event",
         "send notice",
         "park event",
     },
     "VexoraStatusPollFunction": {"write table", "send event", "publish"},
+    "ExpiryWatchFunction": {"write table", "send event"},
     "ReconDownloadFunction": {
         "read table",
         "write table",

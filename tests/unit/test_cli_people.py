@@ -299,7 +299,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     found = json.loads(ended.stdout)
     assert list(found) == [
         *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
-        *("timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "personalData"),
+        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]
@@ -358,6 +358,12 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
     paypay: UserStatus | None = None
     for version, name in enumerate((former, present), start=1):
         after = paypay_user("u", version=version, linked=name, code_id=f"code-{version}")
+        ends: dict[str, Any] = {
+            "link_expires_at": f"2027-04-0{version}T00:00:00.000Z",
+            "residence_ends_on": f"2028-04-0{version}",
+        }
+        told: dict[str, Any] = {"link_end_told": ends["link_expires_at"], "residence_end_told": "2026-04-30"}
+        after = replace(after, **ends, **(told if version == 2 else {}))
         kept = Unattached(
             f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}
         )
@@ -377,7 +383,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 # Secrets of ours, and what the index needs.
-_NOT_SHOWN = {"code_verifier", "used_token", "due_kind", "due_at"}
+_NOT_SHOWN = {"code_verifier", "asked_code_verifier", "used_token", "due_kind", "due_at"}
 # Families of keys that name nobody: files, providers, the hashes of erased authorizations, failures of messages.
 _OF_NOBODY = {"RECON", "RECEIVED", "COMPARISON", "COMPARISONS", "PROVIDER", "ERASED", "FAILURE"}
 
@@ -390,7 +396,7 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    in_users = {"AT", "STATUS", "WORD", "FORMER", "ERASURE"}
+    in_users = {"AT", "STATUS", "WORD", "REFUSED", "FORMER", "ERASURE", "EXPIRY"}
     families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(keys))) - in_users
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from honnin.status import VerifiedNeeds
 from honnin.store.comparisons import Comparison, Comparisons
 from honnin.store.erasure import Certificate, Erasures
-from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
+from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
+from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
-from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
-from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
+from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
+from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ERASED_ID",
     "EVENT_KEPT",
+    "LINK",
     "POLL",
     "RECON_KINDS",
+    "RESIDENCE",
     "UNLINKED",
     "AlreadyAppliedError",
     "Announcement",
@@ -41,11 +44,11 @@ __all__ = [
     "Dropped",
     "Effect",
     "EventRecord",
+    "Expiry",
     "Footprint",
     "Former",
     "Link",
     "LinkSession",
-    "LinkTakenError",
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
@@ -57,6 +60,7 @@ __all__ = [
     "Unattached",
     "UserStatus",
     "authorization_hash",
+    "known_ends",
     "verified_reason",
 ]
 
@@ -79,6 +83,7 @@ class Store:
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)
         self.events = Events(self.table, verified_needs)
+        self.expiries = Expiries(self.table)
         self.received = Received(self.table)
         self.comparisons = Comparisons(self.table)
         self.recon = Recon(self.table)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from honnin.store.keys import comparison_count_key, comparison_key
+from honnin.store.keys import comparison_count_key, comparison_key, due
 from honnin.store.table import COMPARE, Table, encode, read
 
 # As long as the events of a comparison are remembered.
@@ -77,17 +77,16 @@ class Comparisons:
 
     def _ask(self, before: Comparison, due_at: str, condition: str) -> Comparison | None:
         asked = replace(before, number=self._number(before.file_type, before.day))
+        key = comparison_key(asked.file_type, asked.day, asked.file_name)
         values = {
             "file_type": asked.file_type,
             "day": asked.day,
             "file_name": asked.file_name,
             "number": asked.number,
-            "due_kind": COMPARE,
-            "due_at": due_at,
             "expires_at": self._end(),
+            **due(COMPARE, due_at, key),
         }
         known = {"before": before.number} if ":before" in condition else {}
-        key = comparison_key(asked.file_type, asked.day, asked.file_name)
         update = self._table.update(key, values, condition, known={**known, "numbers": {asked.number}})
         update["UpdateExpression"] += " ADD #numbers :numbers"
         update["ExpressionAttributeNames"]["#numbers"] = "numbers"

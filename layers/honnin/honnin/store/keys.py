@@ -5,10 +5,19 @@ from typing import Any
 
 Item = dict[str, Any]
 
+# Each kind of the index `due` has as many partitions, by the first hexadecimal digit of the item's SHA-256: one
+# partition of DynamoDB takes 1,000 writes a second.
+DUE_SHARDS = "0123456789abcdef"
+
 
 def status_key(user_id: str, provider: str) -> Item:
     """A user's status at one provider."""
     return {"pk": f"USER#{user_id}", "sk": f"STATUS#{provider}"}
+
+
+def expiry_key(user_id: str, what: str) -> Item:
+    """What of a user ends at a known time."""
+    return {"pk": f"USER#{user_id}", "sk": f"EXPIRY#{what}"}
 
 
 def entry_key(user_id: str, at: str, event_id: str) -> Item:
@@ -115,6 +124,12 @@ def named_in(event_id: str) -> frozenset[str]:
     parts = event_id.split(":")
     ends = (len(parts), len(parts) - 1) if parts[0] == "recon" else (len(parts),)
     return frozenset(":".join(parts[start:end]) for end in ends for start in range(end))
+
+
+def due(kind: str, at: str, key: Item) -> Item:
+    """The attributes that have the index `due` show an item of this key at a time (UTC)."""
+    digest = hashlib.sha256(f"{key['pk']}\n{key['sk']}".encode()).hexdigest()
+    return {"due_kind": f"{kind}#{digest[0]}", "due_at": at}
 
 
 def authorization_hash(user_authorization_id: str) -> str:

@@ -1,9 +1,10 @@
 """PayPay's account links: whose an authorization is, the QRs that lead to one, and the events that wait for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from honnin.store.expiries import Expiries, Expiry
 from honnin.store.keys import Item, code_key, link_key, session_key, waiting_key
 from honnin.store.table import UNSTORED, AlreadyAppliedError, Table, attributes, encode, read
 
@@ -106,6 +107,10 @@ class Links:
     def users(self, user_authorization_ids: Sequence[str]) -> dict[str, str]:
         """Which of these PayPay authorizations belong to a user, and to whom."""
         return {each: link.user_id for each, link in self.of(user_authorization_ids).items()}
+
+    def expiring(self, until: str) -> Iterator[Expiry]:
+        """The links, and watched residence periods, that lie ahead and end by then (UTC), the earliest first."""
+        return Expiries(self._table).expiring(until)
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""
