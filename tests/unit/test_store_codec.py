@@ -48,7 +48,7 @@ RECORDS: list[Any] = [
     Unattached("e", "paypay", "x", "webhook", AT, "auth", {"type": "kyc"}),
     EventRecord("e", AT, published=False, change=None),
     EventRecord("e", AT, published=True, change={"to": "PENDING"}, user_id="u", what="submitted", to_status="PENDING"),
-    EventRecord("e", AT, published=False, change=None, what="reading_refused", may_repeat=True),
+    EventRecord("e", AT, published=False, change=None, what="reading_refused"),
     Certificate("c", "u", AT),
     Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
     Announcement("e", "t", "f.csv", "2026-03-31", "https://x", AT, AT, AT, AT),
