@@ -8,7 +8,7 @@ _SHORTEST_PARTLY_SHOWN = 16
 _SHOWN = 4
 
 # An event of the recon comparison is named after the authorization it repairs: recon:<fileType>:<day>:<id>:<n>.
-_RECON_EVENT = re.compile(r"(recon:[^:]+:[^:]+:)(.+)(:[^:]*)", re.DOTALL)
+_RECON_EVENT = re.compile(r"(recon:[^:]+:[^:]+:)(.+?)(:\d+)?", re.DOTALL)
 _QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
@@ -23,7 +23,8 @@ def event_id(value: str, *, reveal: bool) -> str:
     """An event's id as it may be shown: one of recon holds a userAuthorizationId."""
     if reveal:
         return value
-    return _RECON_EVENT.sub(lambda found: found[1] + masked(found[2]) + found[3], value)
+    found = _RECON_EVENT.fullmatch(value)
+    return f"{found[1]}{masked(found[2])}{found[3] or ''}" if found else value
 
 
 def url(value: str) -> str:

@@ -1,4 +1,4 @@
-"""`deadletters`: all four queues are looked into, the list takes nothing away, ids are masked, what cannot be put
+"""`deadletters`: all three queues are looked into, the list takes nothing away, ids are masked, what cannot be put
 back is said."""
 
 import json
@@ -20,12 +20,12 @@ AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 
 class Parked:
-    """The four dead-letter queues, and those that letters are put back on."""
+    """The three dead-letter queues, and those that letters are put back on."""
 
     def __init__(self) -> None:
         self.sqs = boto3.client("sqs")
         self.dead = {queue: self._made(f"dead-{queue}") for queue in Queue}
-        self.events, self.compare = self._made("events"), self._made("compare")
+        self.events = self._made("events")
         self.notices, self.repairs, self.rereads = map(self._made, ("notices", "repairs", "rereads"))
         functions = (
             "VexoraStatusPollFunction",
@@ -40,7 +40,6 @@ class Parked:
                 "ReconNoticeQueueUrl": self.notices,
                 "RepairQueueUrl": self.repairs,
                 "RereadQueueUrl": self.rereads,
-                "CompareQueueUrl": self.compare,
                 **{f"{each}Name": f"honnin-test-{each}-1X" for each in functions},
             }
         )
@@ -111,7 +110,7 @@ def test_no_dead_letters_is_0(parked: Parked) -> None:
     assert json.loads(run("deadletters", "list", "--json").stdout) == {
         "total": 0,
         "byErrorType": {},
-        "byQueue": {"events": 0, "compare": 0, "schedule": 0, "recon-download": 0},
+        "byQueue": {"events": 0, "schedule": 0, "recon-download": 0},
         "notLookedAt": [],
         "deadLetters": [],
     }
@@ -181,22 +180,20 @@ def test_redrive_moves_everything_and_counts_it(parked: Parked) -> None:
     bodies = [event(event_id=f"e{number}") for number in range(3)]
     for body in bodies:
         parked.park(body, "KeyError")
-    parked.park(ARRIVED, queue=Queue.COMPARE)
     ended = run("deadletters", "redrive", "--yes", "--json")
     assert (ended.exit_code, json.loads(ended.stdout)) == (
         0,
         {
-            "total": 4,
-            "byErrorType": {"KeyError": 3, "(received too often)": 1},
-            "byQueue": {"events": 3, "compare": 1},
+            "total": 3,
+            "byErrorType": {"KeyError": 3},
+            "byQueue": {"events": 3},
             "discarded": {},
             "left": {},
             "notLookedAt": [],
         },
     )
-    assert (parked.visible(), parked.visible(Queue.COMPARE)) == (0, 0)
+    assert parked.visible() == 0
     assert parked.bodies(parked.events) == bodies
-    assert parked.bodies(parked.compare) == [ARRIVED]
     assert "There were no dead letters to put back." in run("deadletters", "redrive", "--yes").stdout
 
 
@@ -210,69 +207,44 @@ def test_what_another_reader_hides_is_not_called_nothing(parked: Parked) -> None
     assert json.loads(run("deadletters", "redrive", "--yes", "--json").stdout)["total"] == 0
 
 
-def test_redrive_of_one_queue_leaves_the_others(parked: Parked) -> None:
-    parked.park(event(), "KeyError")
-    parked.park(ARRIVED, queue=Queue.COMPARE)
-    found = json.loads(run("deadletters", "redrive", "--queue", "compare", "--yes", "--json").stdout)
-    assert found["byQueue"] == {"compare": 1}
-    assert (parked.visible(), parked.visible(Queue.COMPARE)) == (1, 0)
-
-
 # Every queue
 
-KEY = "recon/kyc_passport_sync_recon/2026/11/20/a_20261120_20261120.csv"
-ARRIVED = json.dumps({"Records": [{"s3": {"object": {"key": KEY.replace("=", "%3D")}}}]})
 SCHEDULE = "arn:aws:scheduler:ap-northeast-1:1:schedule/default/honnin-test-ReconDeadlineFunctionAtQuarterPastTen-5Z"
 RUN = json.dumps({"source": "aws.scheduler", "detail": "{}", "resources": [SCHEDULE]})
 
 
 def test_the_list_looks_into_every_queue_and_says_which(parked: Parked) -> None:
-    """One of each kind: an event, a file, a run that Lambda gave up, and one that the Scheduler could not begin."""
+    """One of each kind: an event, a run that Lambda gave up, and one that the Scheduler could not begin."""
     parked.park(event(), "KeyError")
-    parked.park(ARRIVED, queue=Queue.COMPARE)
-    parked.park(json.dumps({"report": KEY, "reminders": 3}), queue=Queue.COMPARE)
     parked.park(RUN, queue=Queue.SCHEDULE, RequestID="r", ErrorCode="200", ErrorMessage="for テスト ハナコ")
     scheduler = {"ERROR_CODE": "AWS.Scheduler.AccessDenied", "SCHEDULE_ARN": SCHEDULE, "ERROR_MESSAGE": "not allowed"}
     parked.park("{}", queue=Queue.RECON_DOWNLOAD, **scheduler)
     listed = run("deadletters", "list", "--json")
     found = json.loads(listed.stdout)
-    said = sorted((each["queue"], each["errorType"], each["file"] or each["function"]) for each in found["deadLetters"])
+    said = sorted((each["queue"], each["errorType"], each["function"]) for each in found["deadLetters"])
     assert said == [
-        ("compare", "(received too often)", KEY),
-        ("compare", "(received too often)", KEY),
         ("events", "KeyError", None),
         ("recon-download", "AWS.Scheduler.AccessDenied", "ReconDownloadFunction"),
         ("schedule", "(the run failed)", "ReconDeadlineFunction"),
     ]
-    assert found["byQueue"] == {"events": 1, "compare": 2, "schedule": 1, "recon-download": 1}
+    assert found["byQueue"] == {"events": 1, "schedule": 1, "recon-download": 1}
     assert "ハナコ" not in listed.output
     assert "ハナコ" not in run("deadletters", "list").output
     [schedule] = json.loads(run("deadletters", "list", "--queue", "schedule", "--json", "--reveal").stdout)[
         "deadLetters"
     ]
     assert schedule["error"] == "for テスト ハナコ"
-    assert [parked.visible(each) for each in Queue] == [1, 2, 1, 1]
-
-
-def test_a_body_on_the_compare_queue_that_is_no_file_is_not_shown(parked: Parked) -> None:
-    parked.park(json.dumps({"report": "テスト ハナコ", "reminders": 1}), queue=Queue.COMPARE)
-    parked.park("[]", queue=Queue.COMPARE)
-    parked.park('"x"', queue=Queue.SCHEDULE)
-    ended = run("deadletters", "list", "--json")
-    assert [(each["file"], each["function"]) for each in json.loads(ended.stdout)["deadLetters"]] == [(None, None)] * 3
-    assert "ハナコ" not in ended.output
+    assert [parked.visible(each) for each in Queue] == [1, 1, 1]
 
 
 def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked) -> None:
     parked.park(event(), "KeyError")
-    parked.park(ARRIVED, queue=Queue.COMPARE)
     parked.park(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout
     assert shown.splitlines()[1].split()[0] == "queue"
     for text in (
         "events: 1 × KeyError",
         "honninctl deadletters redrive --queue events",
-        "honninctl deadletters redrive --queue compare",
         "schedule: Nothing to put back",
         # Of the function whose run it was, and of no other.
         "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --cli-read-timeout 0 --region "
@@ -332,7 +304,7 @@ def test_discard_asks_and_deletes_failed_runs_only(parked: Parked, monkeypatch: 
     monkeypatch.setattr("honninctl.screen.Screen.ask", no)
     assert run("deadletters", "redrive", "--discard", "--queue", "schedule").exit_code == 1
     assert "Delete the letters of about 1 failed runs (schedule)?" in asked[0]
-    assert [parked.visible(each) for each in Queue] == [1, 1, 1, 1]
+    assert [parked.visible(each) for each in Queue] == [1, 1, 1]
 
 
 def test_discard_deletes_what_was_there(parked: Parked) -> None:
@@ -341,8 +313,8 @@ def test_discard_deletes_what_was_there(parked: Parked) -> None:
     ended = run("deadletters", "redrive", "--discard", "--yes", "--json")
     found = json.loads(ended.stdout)
     assert (ended.exit_code, found["discarded"]) == (0, {"schedule": 1, "recon-download": 1})
-    assert found["byQueue"] == {"events": 1, "compare": 1}
-    assert [parked.visible(each) for each in Queue] == [0, 0, 0, 0]
+    assert found["byQueue"] == {"events": 1}
+    assert [parked.visible(each) for each in Queue] == [0, 0, 0]
 
 
 def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(parked: Parked) -> None:
@@ -385,7 +357,7 @@ def test_interrupted_while_it_reads_everything_is_shown_again(parked: Parked, mo
     places = dead_letters.find(parked.deployment)
     with pytest.raises(KeyboardInterrupt):
         dead_letters.letters(parked.deployment, places, seen=interrupted)
-    assert [parked.visible(each) for each in Queue] == [12, 12, 12, 12]
+    assert [parked.visible(each) for each in Queue] == [12, 12, 12]
     monkeypatch.setattr(dead_letters, "_messages", lambda *_: interrupted(1))
     ended = run("deadletters", "list", "--json")
     assert (ended.exit_code, ended.stdout, ended.stderr) == (130, "", "Interrupted.\n")
