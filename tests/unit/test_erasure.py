@@ -332,6 +332,8 @@ def short(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def world(short: None) -> Iterator[World]:
     with memory_aws():
         made = World()
+        for day in ("2026-04-01", "2026-04-02"):
+            made.store.comparisons.first("kyc_passport_sync_recon", day, "a.csv", "2026-04-01T18:00:00.000Z")
         yield made
         made.moments.off()
 
