@@ -72,7 +72,13 @@ class Comparisons:
 
     def numbers(self, file_type: str) -> Mapping[str, int]:
         """By JST day, the highest number of a comparison of this type."""
-        found = self._table.under(f"COMPARISONS#{file_type}", "")
+        # Not by a prefix: DynamoDB refuses an empty one.
+        found = self._table.items(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode({":pk": f"COMPARISONS#{file_type}"}),
+            ConsistentRead=True,
+        )
         return {str(item["sk"]): int(item["number"]) for item in found}
 
     def _ask(self, before: Comparison, due_at: str, condition: str) -> Comparison | None:
