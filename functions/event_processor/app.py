@@ -18,7 +18,7 @@ from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
@@ -77,11 +77,7 @@ def _processor() -> EventProcessor:
             rules=Rules.from_settings(settings()),
             now=_now,
         ),
-        recon=ReconNotifications(
-            store,
-            ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
-            _now,
-        ),
+        recon=ReconNotifications(store, settings().recon_file_types),
         sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),

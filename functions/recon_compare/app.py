@@ -15,7 +15,6 @@ from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
-from honnin.recon.resend import ResendAlarm, letterhead
 from honnin.store import Store
 
 
@@ -51,7 +50,6 @@ def _arrivals() -> Arrivals:
             recheck_all=settings().recon_recheck_all,
         ),
         publisher=Publisher(settings().event_bus, store),
-        alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
         queue=CompareQueue(settings().compare_queue_url),
         now=lambda: datetime.now(UTC),
     )

@@ -13,14 +13,12 @@ from urllib.parse import unquote_plus
 
 from honnin import aws
 from honnin.domain_events import ReconCompleted
-from honnin.errors import InvalidReconFileError
-from honnin.observability import count, logger
+from honnin.observability import logger
 from honnin.publish import Publisher
 from honnin.recon import report
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.resend import ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
 
@@ -65,7 +63,6 @@ class Arrivals:
     bucket: ReconBucket
     comparison: Comparison
     publisher: Publisher
-    alarm: ResendAlarm
     queue: CompareQueue
     now: Callable[[], datetime]
 
@@ -79,14 +76,10 @@ class Arrivals:
 
     def _arrived(self, key: str, left_ms: Callable[[], int]) -> None:
         file = self._file(key)
-        if file is None or file.state == "INVALID" or file.completed_at:
+        if file is None or file.completed_at:
             return
         if file.state != "COMPARED":
-            try:
-                file = self.comparison.run(file, left_ms)
-            except InvalidReconFileError as error:
-                self._invalid(file, error)
-                return
+            file = self.comparison.run(file, left_ms)
         repairs = self._report(file, reminders=0)
         self.publisher.recon_completed(_completed(file))
         # Last of all: a run that dies before this begins again with the report.
@@ -100,15 +93,6 @@ class Arrivals:
             return None
         known = self.store.recon.file(found.file_type, found.day, found.name)
         return known or ReconFile(found.file_type, found.day, found.name, "STORED")
-
-    def _invalid(self, file: ReconFile, error: InvalidReconFileError) -> None:
-        reason = str(error)
-        logger().error("recon file invalid", extra={"file_type": file.file_type, "day": file.day, "reason": reason})
-        count("ReconFileInvalid")
-        # Alert before the state is recorded, so that a crash in between repeats the alert.
-        self.alarm.send(file.file_type, [file.day], f"the file is not valid: {reason}")
-        facts = {"reason": reason, "compared_at": utc_text(self.now()), "bad_sample": error.sample}
-        self.store.recon.end_comparison(file, "INVALID", facts)
 
     def _report_again(self, key: str, reminders: int) -> None:
         file = self._file(key)

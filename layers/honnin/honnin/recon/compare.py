@@ -19,14 +19,15 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from honnin import times
-from honnin.errors import InvalidReconFileError, ReconError
+from honnin.errors import ReconError
 from honnin.event import Provider
 from honnin.observability import count, logger
 from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
 from honnin.recon.bucket import FileId, ReconBucket
-from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, read_name
+from honnin.recon.closing import Found, StoredFacts, doubt
+from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.repair import Repairs
-from honnin.recon.rows import LONGEST_ID, BadRow, Rows
+from honnin.recon.rows import LONGEST_ID, Rows
 from honnin.store import ERASED_ID, SHARDS, ReconFile, Store, UserStatus, ledger_shard
 from honnin.times import utc_text
 from honnin.worker import NotEnoughTimeError
@@ -92,8 +93,7 @@ class Dealt:
     directory: Path
     sha256: str
     size: int
-    bad: int
-    bad_sample: list[BadRow]
+    rows: Rows
 
 
 class Comparison:
@@ -121,12 +121,9 @@ class Comparison:
 
         Raises
         ------
-        InvalidReconFileError
-            The file is invalid. Nothing was queued.
         NotEnoughTimeError
             Some shards are done; run it again.
         """
-        check_name(file)
         begun = self._now()
         _clear_away()
         with TemporaryDirectory(prefix=f"{_DIRECTORY}{os.getpid()}-") as directory:
@@ -163,7 +160,7 @@ class Comparison:
         return ShardResult(**found) if found else None
 
     def _end(self, file: ReconFile, dealt: Dealt, begun: datetime) -> ReconFile:
-        counts: Counter[str] = Counter(badRows=dealt.bad)
+        counts: Counter[str] = Counter(badRows=dealt.rows.bad)
         missed: list[str] = []
         extra: list[str] = []
         for shard in SHARDS:
@@ -179,8 +176,9 @@ class Comparison:
             "compare_ms": int((self._now() - begun).total_seconds() * 1000),
             "sha256": dealt.sha256,
             "size": dealt.size,
-            "bad_sample": [asdict(each) for each in dealt.bad_sample],
+            "bad_sample": [asdict(each) for each in dealt.rows.sample],
         }
+        facts["doubt"] = self._doubt(file, dealt, counts)
         extra = extra[:_SAMPLE]
         erased: set[str] | None = None
         # A user may have been erased after the comparison. The marks of erased users are read before and after the
@@ -193,10 +191,18 @@ class Comparison:
         logger().info("recon file compared", extra={"file_type": file.file_type, "day": file.day, **counts})
         kind = FILE_TYPES[file.file_type].kind
         count("ReconCompared", kind=kind)
+        if facts["doubt"]:
+            count("ReconFileDoubtful")
         if counts["missed"]:
             count("ReconMissed", counts["missed"], kind=kind)
         compared = self._store.recon.file(file.file_type, file.day, file.name)
         return compared or file
+
+    def _doubt(self, file: ReconFile, dealt: Dealt, counts: Counter[str]) -> str | None:
+        rows = dealt.rows
+        linked = rows.good - counts["duplicates"] - counts["unknownUsers"]
+        found = Found(dealt.size, rows.good, linked, rows.looks_like_ids, rows.names_nobody_on_purpose)
+        return doubt(found, StoredFacts(own_name=file.own_name, webhooks=file.webhooks))
 
 
 def _clear_away() -> None:
@@ -208,34 +214,8 @@ def _clear_away() -> None:
             rmtree(left, ignore_errors=True)
 
 
-def check_name(file: ReconFile) -> None:
-    """Raise `InvalidReconFileError` when the name says another type or day than the notification.
-
-    The day of the notification is that of `requestedAt`; since PayPay can send a file again, it may be older than that.
-    """
-    says = read_name(file.revision_of or file.name)
-    if says is None:
-        return
-    if says.file_type != file.file_type:
-        raise InvalidReconFileError(f"its name says {says.file_type}")
-    first, last = date.fromisoformat(says.first_day), date.fromisoformat(says.last_day)
-    # Not published: whether <to> is the day itself or the midnight that ends it.
-    if first.isoformat() != file.day or not timedelta(0) <= last - first <= timedelta(days=1):
-        raise InvalidReconFileError(f"its name says the days {first} to {last}")
-    if file.requested_at:
-        requested = date.fromisoformat(times.jst_day(datetime.fromisoformat(file.requested_at)))
-        if not timedelta(0) <= requested - first <= SENT_AGAIN_FOR:
-            raise InvalidReconFileError(f"its name says {first}, and it was announced on {requested} (JST)")
-
-
 def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
-    """Check every row and partition the ids into one file per shard of the ledger.
-
-    Raises
-    ------
-    InvalidReconFileError
-        Not text, or more than 1 % of the rows are bad.
-    """
+    """Read every row and partition the ids into one file per shard of the ledger."""
     digest = hashlib.sha256()
     size = 0
 
@@ -256,8 +236,7 @@ def deal(chunks: Iterator[bytes], directory: Path) -> Dealt:
             for shard, pile in piles.items():
                 if sorted_out[shard]:
                     pile.write(b"\n".join(sorted_out[shard]) + b"\n")
-    rows.check()
-    return Dealt(directory, digest.hexdigest(), size, rows.bad, rows.sample)
+    return Dealt(directory, digest.hexdigest(), size, rows)
 
 
 def compare_shard(store: Store, file: ReconFile, shard: str, dealt: Dealt, *, recheck_all: bool = False) -> ShardResult:

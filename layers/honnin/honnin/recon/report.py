@@ -42,6 +42,8 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "revisionOf": file.revision_of,
         "state": file.state,
         "reason": file.reason,
+        "warnings": list(file.warnings),
+        "doubt": file.doubt,
         "requestedAt": file.requested_at,
         "deadline": file.deadline,
         "storedAt": file.stored_at,

@@ -23,6 +23,8 @@ _REPORT: JsonDict = {
             "revisionOf": None,
             "state": "COMPARED",
             "reason": None,
+            "warnings": [],
+            "doubt": None,
             "requestedAt": "2026-03-31T18:00:00.000Z",
             "deadline": "2026-03-31T20:00:00.000Z",
             "storedAt": "2026-03-31T18:04:10.000Z",
@@ -109,7 +111,8 @@ class MissedView(AnswerModel):
 
 class ReconFileView(AnswerModel):
     """One recon file. `counts` is null until it was compared. `missed` shows up to 20 users of each of the ledger's 16
-    shards; all of them are in the bucket's object `reportKey`. Times are UTC, `day` is JST."""
+    shards; all of them are in the bucket's object `reportKey`. `doubt` says why a compared file does not close its
+    day, `warnings` what did not fit when it was stored. Times are UTC, `day` is JST."""
 
     file_type: str
     day: str
@@ -117,6 +120,8 @@ class ReconFileView(AnswerModel):
     revision_of: str | None
     state: str
     reason: str | None
+    warnings: list[str]
+    doubt: str | None
     requested_at: UtcTime | None
     deadline: UtcTime | None
     stored_at: UtcTime | None

@@ -17,7 +17,8 @@ from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
-from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
+from honnin.store.notifications import Notification, Notifications
+from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
@@ -35,7 +36,6 @@ __all__ = [
     "SHARDS",
     "UNLINKED",
     "AlreadyAppliedError",
-    "Announcement",
     "Certificate",
     "Dropped",
     "Effect",
@@ -47,6 +47,7 @@ __all__ = [
     "Link",
     "LinkSession",
     "LinkTakenError",
+    "Notification",
     "PassportQr",
     "ReconFile",
     "SessionUse",
@@ -81,6 +82,7 @@ class Store:
         self.links = Links(self.table)
         self.events = Events(self.table, verified_needs)
         self.ledger = Ledger(self.table)
+        self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
         self.erasure = Erasures(self.table)
 

@@ -76,6 +76,16 @@ def recon_key(file_type: str, day: str, name: str) -> Item:
     return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
 
 
+def notification_key(url_hash: str) -> Item:
+    """A notification of a recon file."""
+    return {"pk": f"NOTIFICATION#{url_hash}", "sk": "NOTIFICATION"}
+
+
+def told_key() -> Item:
+    """When people were last told that downloads fail."""
+    return {"pk": "RECON#", "sk": "TOLD"}
+
+
 def provider_key(provider: str) -> Item:
     """The last request to a provider."""
     return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
