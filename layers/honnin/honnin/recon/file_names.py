@@ -95,7 +95,8 @@ def file_name(url: str) -> str:
     if not read_name(given).day:
         named = [each for each in map(_from_query, in_query) if read_name(each).day and read_name(each).file_type]
         given = named[0] if named else given
-    safe = _UNSAFE.sub("-", unicodedata.normalize("NFKC", given))[:_LONGEST_NAME]
+    # The name of the era is the only thing that a date would lose.
+    safe = _UNSAFE.sub("-", unicodedata.normalize("NFKC", given).replace("令和", "R"))[:_LONGEST_NAME]
     if not safe.strip("-."):
         return _unnamed(url)
     if safe == given and safe[0].isalnum():
@@ -113,7 +114,7 @@ def read_name(name: str) -> NameParts:
     if not pair:
         return NameParts(file_type)
     first, last = pair
-    owner = text[prefix.end() : first.start].strip("-_. ") if prefix and prefix.end() <= first.start else ""
+    owner = text[prefix.end() : min(first.start, last.start)].strip("-_. ") if prefix else ""
     middle = first.moment + (last.moment - first.moment) / 2
     days = [times.jst_day(each) for each in (first.moment, last.moment, middle)]
     return NameParts(file_type, owner, *days)
