@@ -131,9 +131,9 @@ def test_the_name_at_a_url_is_safe_and_still_says_it(name: str, file_type: str, 
     for url in (
         f"https://recon.paypay.ne.jp/files/{quote(name)}?signature=a%2Fb",
         f"https://recon.paypay.ne.jp/download?f={quote(name, safe='')}&signature=s",
-        f"https://recon.paypay.ne.jp/o/1f3a?response-content-disposition={quote(f'attachment; filename={name}', safe='')}",
+        f"https://x.s3.amazonaws.com/1f3a?response-content-disposition={quote(f'inline; filename={name}', safe='')}",
     ):
-        if not file_type and "?f=" in url or not file_type and "disposition" in url:
+        if not file_type and "?signature" not in url:
             continue  # nothing says that it is the name of a recon file
         kept = file_name(url)
 
@@ -199,7 +199,8 @@ def test_what_does_not_fit_is_a_warning() -> None:
     assert warnings(name, KYC, NOTIFIED, M) == ()
     assert warnings(name, RISK, NOTIFIED, M) == ("the name is that of a kyc_passport_sync_recon",)
     assert warnings(name, KYC, NOTIFIED, "900000000000000002") == ("the name holds another merchant_id than ours",)
-    assert warnings(name.replace(M, "c-2"), RISK, NOTIFIED, "c-1")[1:] == ("the name holds another client_id than ours",)
+    other = warnings(name.replace(M, "c-2"), RISK, NOTIFIED, "c-1")
+    assert other[1:] == ("the name holds another client_id than ours",)
     late = warnings(name, KYC, NOTIFIED + timedelta(days=9), M)
     assert late == ("the name says 2026-03-31, and the notification came on 2026-04-10 (JST)",)
     assert warnings(name, KYC, NOTIFIED + timedelta(days=7), M) == ()
@@ -255,16 +256,17 @@ def test_every_url_gives_a_name_that_may_stand_in_a_key(url: str) -> None:
     assert name == file_name(url)
     assert 0 < len(name) <= 240
     assert name[0].isalnum()
-    assert not set(name) & set(" /#?%&~\\\"\0\n")
+    assert not set(name) & set(' /#?%&~\\"\0\n')
 
 
 def test_names_that_had_to_be_changed_stay_apart() -> None:
-    names = {file_name(f"https://x.example/{quote(each)}") for each in ("本.csv", "人.csv", "a b.csv", "a-b.csv", "a~b.csv")}
-    assert len(names) == 5
+    given = ("本.csv", "人.csv", "a b.csv", "a-b.csv", "a~b.csv")
+    assert len({file_name(f"https://x.example/{quote(each)}") for each in given}) == 5
 
 
-@given(st.text(max_size=300), st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
-def test_no_text_makes_an_error(text: str, moment: datetime) -> None:
+@given(st.text(max_size=300), st.integers(0, 1500))
+def test_no_text_makes_an_error(text: str, days: int) -> None:
+    moment = NOTIFIED + timedelta(days=days)
     parts = read_name(text)
     day = day_of(parts, moment)
     assert day <= jst_day(moment)

@@ -1,4 +1,4 @@
-"""Reading a recon file: whatever a text looks like, in any pieces, in little memory. Nothing is refused for its looks."""
+"""Reading a recon file: whatever the text looks like, in any pieces, in little memory."""
 
 import gzip
 import itertools

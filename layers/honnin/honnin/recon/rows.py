@@ -107,7 +107,7 @@ class Rows:
         # A block ends with a line end, behind which there is no line.
         for line in _LINE_END.split(block)[:-1]:
             self._line += 1
-            text = _plain_text(line)
+            text = _plain_text(line) if line else ""
             if not text.strip(_SEPARATORS):
                 continue
             name = _first_column(text)
