@@ -18,7 +18,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from http.client import HTTPException, HTTPMessage, parse_headers
-from io import BufferedReader, RawIOBase
+from io import BufferedReader, BytesIO, RawIOBase
 from urllib.parse import SplitResult, quote, urlsplit
 
 import certifi
@@ -31,7 +31,7 @@ _CONNECT_S = 5.0
 
 # RFC 9110 §15.2: answers that only announce the answer.
 _MOST_INTERIM = 8
-_MOST_TRAILERS = 100
+_MOST_HEADERS = 100
 _LONGEST_LINE = 64 * 1024
 
 # What a transfer must at least bring in so many seconds. One that brings less is given up, before its time is over.
@@ -411,8 +411,11 @@ class _Reader:
         return line
 
     def headers(self) -> HTTPMessage:
-        """The fields of a head or of trailers."""
-        return parse_headers(self._file)
+        """The fields of a head or of trailers, to the empty line behind them. There may be a hundred."""
+        lines = [self.line()]
+        while lines[-1].strip() and len(lines) <= _MOST_HEADERS:
+            lines.append(self.line())
+        return parse_headers(BytesIO(b"".join(lines)))
 
     def exactly(self, size: int) -> Iterator[bytes]:
         """So many bytes."""
@@ -440,8 +443,7 @@ class _Reader:
                         joined.clear()
                 if self.line().strip():
                     raise HTTPException("a chunk is longer than it says")
-            if all(self.line().strip() for _ in range(_MOST_TRAILERS)):
-                raise HTTPException("the trailers do not end")
+            self.headers()
         except (OSError, HTTPException, FileNotFetchedError):
             yield bytes(joined)
             raise
