@@ -24,7 +24,7 @@ from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.processor import EventProcessor
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -220,7 +220,7 @@ class PayPayWorld(Environment[Step]):
                 rules=RULES,
                 now=self.clock,
             ),
-            recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
+            recon=ReconNotifications(self.store, ()),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
             now=self.clock,

@@ -45,11 +45,12 @@ from honnin.recon import arrival, compare, deadline, download, repair, report
 from honnin.recon.arrival import Arrivals, CompareQueue
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.compare import Comparison
-from honnin.recon.download import Downloads, Source
+from honnin.recon.download import Downloads
+from honnin.recon.fetch_alarm import FetchAlarm
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.recon.repair import Repairs
-from honnin.recon.resend import Letterhead, ResendAlarm
+from honnin.recon.transfer import Source
 from honnin.store import Effect, ReconFile, Store, UserStatus, ledger_shard
 from honnin.times import utc_text
 from honnin.vault import Vault
@@ -141,12 +142,17 @@ class ReconWorld(Environment[Step]):
     def _make(self) -> None:
         s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
         bucket = ReconBucket("recon", s3)
-        alarm = ResendAlarm("topic", lambda: Letterhead("", "", None), cast("SNSClient", self.letters))
+        alarm = FetchAlarm("topic", cast("SNSClient", self.letters))
         # No answer to these reads names a selfie.
         self._archive = KycArchive(Vault("vault", s3), cast("Selfies", None))
         source = Source(("127.0.0.1",), 1_000_000, loopback=True)
         self._downloads = self._parts.downloads(
-            store=self.store, bucket=bucket, source=source, alarm=alarm, now=self.clock
+            store=self.store,
+            bucket=bucket,
+            source=source,
+            alarm=alarm,
+            own_ids=lambda: {"merchant_id": _ACCOUNT.merchant_id, "client_id": _ACCOUNT.client_id},
+            now=self.clock,
         )
         comparison = self._parts.comparison(
             store=self.store,
@@ -160,7 +166,6 @@ class ReconWorld(Environment[Step]):
             bucket=bucket,
             comparison=comparison,
             publisher=self.publisher,
-            alarm=alarm,
             queue=CompareQueue("compare", self.sqs),
             now=self.clock,
         )
@@ -179,7 +184,6 @@ class ReconWorld(Environment[Step]):
         shards = _Shards(self)
         ours = [
             (remote_file, "opened", self._opened),
-            (remote_file, "pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]])),
             (download, "ThreadPoolExecutor", Inline),
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
             # Three users have few events to send; so that a run can die between them, each goes alone.
@@ -353,7 +357,14 @@ class ReconWorld(Environment[Step]):
         if answer.status_code != 200:
             gone = answer.status_code in (403, 404, 410)
             raise (FileGoneError if gone else FileNotFetchedError)(f"HTTP {answer.status_code}")
-        yield SimpleNamespace(status_code=200, headers=CaseInsensitiveDict(answer.headers.items()), content=answer.data)
+        yield SimpleNamespace(
+            status=200,
+            headers=CaseInsensitiveDict(answer.headers.items()),
+            length=len(answer.data),
+            ends_with_connection=False,
+            codings=list,
+            pieces=lambda: iter([answer.data[:9], answer.data[9:]]),
+        )
 
     # --- the end ---
 
@@ -386,7 +397,8 @@ class ReconWorld(Environment[Step]):
         """Work, fetch and compare until there is nothing to do, whatever time passes."""
         for _ in range(MOST_BATCHES):
             due = [each for each in (self.queue.next_due(), self.arrived.next_due()) if each]
-            to_fetch = bool(self.store.recon.to_fetch())
+            # What closes no day is tried on for two hours: nothing more is to be had of it.
+            to_fetch = any(not each.gave or not each.reason for each in self.store.notifications.to_fetch())
             if not due and not to_fetch:
                 return
             self.clock.now = max(self.clock.now, self.clock.now if to_fetch else min(due))
@@ -419,9 +431,7 @@ class ReconWorld(Environment[Step]):
                 rules=RULES,
                 now=self.clock,
             ),
-            recon=ReconNotifications(
-                self.store, ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True), self.clock
-            ),
+            recon=ReconNotifications(self.store, tuple(FILE_TYPES)),
         )
 
     def secret(self) -> str:

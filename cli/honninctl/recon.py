@@ -222,22 +222,17 @@ def _reported(deployment: Deployment, bucket: "ReconBucket", file: "ReconFile", 
 def _compared_anew(
     deployment: Deployment, bucket: "ReconBucket", file: "ReconFile", read: Callable[[int], None], *, reveal: bool
 ) -> dict[str, Any]:
-    from honnin.errors import InvalidReconFileError
     from honnin.recon import report as reports
     from honnin.recon.bucket import FileId
-    from honnin.recon.compare import check_name, compare_shard, deal
+    from honnin.recon.compare import compare_shard, deal
     from honnin.store import SHARDS
 
     facts = {name: value for name, value in reports.facts(file).items() if name not in ("counts", "badRows")}
     recheck_all = deployment.parameters.get("ReconRecheck") == "all"
     with tempfile.TemporaryDirectory(prefix="honninctl-") as directory:
-        try:
-            check_name(file)
-            pieces = bucket.read(FileId(file.file_type, file.day, file.name))
-            dealt = deal(_counted(pieces, read), Path(directory))
-        except InvalidReconFileError as error:
-            return {**facts, "valid": False, "reason": str(error), "counts": None, "wouldRepair": []}
-        counts: Counter[str] = Counter(badRows=dealt.bad)
+        pieces = bucket.read(FileId(file.file_type, file.day, file.name))
+        dealt = deal(_counted(pieces, read), Path(directory))
+        counts: Counter[str] = Counter(badRows=dealt.rows.bad)
         names: list[str] = []
         for shard in SHARDS:
             result = compare_shard(deployment.store, file, shard, dealt, recheck_all=recheck_all)

@@ -18,7 +18,7 @@ from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
 from honnin.vault import Vault
@@ -120,7 +120,7 @@ class PayPayWorld:
             paypay=PayPayNotifications(
                 store=store, client=self.paypay, archive=self._archive(), rules=self.rules, now=self.clock
             ),
-            recon=ReconNotifications(store, ReconFiles((), ()), self.clock),
+            recon=ReconNotifications(store, ()),
         )
 
     def reads(self) -> KycReads:

@@ -20,7 +20,7 @@ from honnin.event import Event
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import moment
 from honnin.processor import EventProcessor
-from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached, UserStatus
+from honnin.store import Dropped, Effect, EventRecord, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
@@ -126,7 +126,7 @@ class HastyNotifications(PayPayNotifications):
 class HastyProcessor(EventProcessor):
     """Publishes a change, then writes it."""
 
-    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         decision = super()._decide(event)
         if isinstance(decision, Effect) and decision.change:
             self._publisher._put(KYC_STATUS_CHANGED, decision.change)

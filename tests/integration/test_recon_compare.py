@@ -13,7 +13,6 @@ import pytest
 
 from honnin import aws, times
 from honnin.recon import bucket
-from honnin.recon.compare import check_name
 from honnin.store import SHARDS, ledger_shard
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, Function, sample
@@ -277,109 +276,6 @@ def test_what_recon_itself_repaired_is_not_heard(stack: Deployment, recon: Recon
     assert recon.repaired() == [A]
 
 
-# What cannot be believed
-
-
-def assert_invalid(stack: Deployment, recon: ReconDay, reason: str, name: str = "") -> None:
-    assert recon.compare() == []
-    file = recon.file(name)
-    assert file.state == "INVALID"
-    assert reason in (file.reason or "")
-    [letter] = stack.letters()
-    assert recon.type.name in letter["Subject"]
-    for part in ("再送のお願い", "Please resend", recon.day, reason):
-        assert part in letter["Message"]
-    assert stack.drain("EventQueue") == []
-    assert stack.published() == []
-    keys = [each["Key"] for each in stack.s3.list_objects_v2(Bucket="recon")["Contents"]]
-    assert not [key for key in keys if key.startswith("reports/")]
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("kyc_passport_900000000000000001_20260330_20260330.csv", "its name says the days 2026-03-30"),
-        ("kyc_passport_900000000000000001_20260401_20260401.csv", "its name says the days 2026-04-01"),
-        ("kyc_passport_900000000000000001_20260331_20260402.csv", "2026-03-31 to 2026-04-02"),
-        ("kyc_passport_900000000000000001_20260331_20260330.csv", "2026-03-31 to 2026-03-30"),
-        ("kyc_passport_risk_client_20260331_20260331.csv", f"its name says {RISK}"),
-        ("kyc_passport_account_status_client_20260331_20260331.csv", f"its name says {ACCOUNT}"),
-    ],
-)
-def test_a_file_whose_name_says_another_day_or_type_repairs_nothing(
-    stack: Deployment, recon: ReconDay, name: str, reason: str
-) -> None:
-    recon.arrive(recon.listing(A), name)
-
-    assert_invalid(stack, recon, reason, name)
-
-
-@pytest.mark.parametrize(("time_of_day", "days"), [("23:59:59", -1), ("00:00:00", 9), ("03:00:00", 400)])
-def test_a_file_that_was_announced_before_its_day_or_long_after_repairs_nothing(
-    stack: Deployment, recon: ReconDay, time_of_day: str, days: int
-) -> None:
-    recon.arrive(recon.listing(A), requested_at=recon.at(time_of_day, days))
-
-    assert_invalid(stack, recon, "and it was announced on")
-
-
-@pytest.mark.parametrize(("time_of_day", "days"), [("01:30:00", 1), ("23:59:59", 8)])
-def test_a_file_may_be_announced_as_long_as_paypay_keeps_it(recon: ReconDay, time_of_day: str, days: int) -> None:
-    recon.announce(requested_at=recon.at(time_of_day, days))
-
-    check_name(recon.file())
-
-
-@pytest.mark.parametrize("last", ["20260331", "20260401", "20260331235959", "20260401000000"])
-def test_a_name_may_end_with_the_day_or_with_the_midnight_after_it(recon: ReconDay, last: str) -> None:
-    name = f"kyc_passport_9_20260331_{last}.csv"
-    recon.announce(name)
-
-    check_name(recon.file(name))
-
-
-def test_a_file_with_more_than_one_percent_of_bad_rows_repairs_nothing(stack: Deployment, recon: ReconDay) -> None:
-    recon.arrive(recon.listing(*ids(98), "two, columns"))
-
-    assert_invalid(stack, recon, "1 of 99 rows are no ids")
-
-
-def test_a_file_with_exactly_one_percent_of_bad_rows_is_believed(recon: ReconDay) -> None:
-    recon.arrive(recon.listing(*ids(99), "two, columns"))
-
-    assert recon.compare() == []
-
-    assert counts(recon, rows=99, missed=99, unknownUsers=99, badRows=1)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (f"{HEADER}\n{A}\n".encode("utf-16"), "not UTF-8"),
-        (f"{A}\n".encode() * 500 + b"\xff\n", "not UTF-8"),
-        (b"a" * 200_000, "64 KiB"),
-        (f"{A}\n\0".encode(), "NUL"),
-    ],
-)
-def test_a_file_that_is_no_text_repairs_nothing(
-    stack: Deployment, recon: ReconDay, content: bytes, reason: str
-) -> None:
-    recon.arrive(content)
-
-    assert_invalid(stack, recon, reason)
-
-
-def test_an_invalid_file_is_not_looked_at_again(stack: Deployment, recon: ReconDay) -> None:
-    recon.arrive("no, ids\n")
-    assert_invalid(stack, recon, "1 of 1 rows")
-    recon.tell(recon.file_id().key)
-
-    assert recon.compare() == []
-
-    assert recon.file().state == "INVALID"
-    assert stack.letters() == []
-
-
 # Messages that are no new file
 
 
@@ -504,7 +400,7 @@ def test_a_revision_is_compared_too(stack: Deployment, recon: ReconDay) -> None:
     recon.arrive(recon.listing(A))
     recon.compare()
     revision = f"{recon.name}.rev-20260402T000000000Z"
-    stack.store.recon.stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
+    recon.stored(9, revision, recon.name)
     recon.store(recon.listing(A, B), revision)
 
     assert recon.compare() == []
@@ -524,7 +420,7 @@ def test_a_revision_whose_notification_is_faster_than_the_table_is_compared(stac
     recon.store(recon.listing(A, B), revision)
     assert recon.compare() == []
 
-    stack.store.recon.stored(recon.file(), name=revision, sha256="1" * 64, size=9, at=recon.at("09:00:00", days=2))
+    recon.stored(9, revision, recon.name)
 
     file = recon.file(revision)
     assert (file.state, file.revision_of, file.counts["rows"]) == ("COMPARED", recon.name, 2)

@@ -5,7 +5,7 @@ Some of the schedules that `python -m chaos --world recon` plays, and the harnes
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,9 +17,9 @@ from chaos.recon_world import Parts
 from chaos.schedule import Fault, Work
 from honnin.recon.arrival import Arrivals
 from honnin.recon.compare import Comparison, Dealt
-from honnin.store import Announcement, ReconFile, Store
+from honnin.store import Notification, ReconFile, Store
 from honnin.store.ledger import Ledger
-from honnin.store.recon import Recon
+from honnin.store.notifications import Notifications
 
 _SEED = 4
 
@@ -104,22 +104,25 @@ class ForgetfulArrivals(Arrivals):
             super()._arrived(key, left_ms)
 
 
-class StubbornFiles(Recon):
-    """Keeps the first notice of a file, though its URL has expired and a new one came."""
+class StubbornNotifications(Notifications):
+    """Keeps the first notification of a file, though its URL has ended and a new one came."""
 
-    def announce(self, announcement: Announcement) -> None:
+    known: ClassVar[set[tuple[int, str, str]]] = set()
+
+    def record(self, notification: Notification) -> None:
         """Only the first one counts."""
-        known = self.file(announcement.file_type, announcement.day, announcement.file_name)
-        if known is None:
-            super().announce(announcement)
+        file = id(self._table.db), notification.file_type, notification.file_name
+        if file not in self.known:
+            self.known.add(file)
+            super().record(notification)
 
 
 class StubbornStore(Store):
-    """With stubborn files."""
+    """With stubborn notifications."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.recon = StubbornFiles(self.table)
+        self.notifications = StubbornNotifications(self.table)
 
 
 _SERIAL = itertools.count()

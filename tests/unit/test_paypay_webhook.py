@@ -24,7 +24,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store
 from honnin.vault import Vault
@@ -965,7 +965,7 @@ def _events(text: str) -> list[Event]:
     return webhook.split_notifications(event) if event.kind == webhook.SEVERAL else [event]
 
 
-def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = None) -> None:
+def _processed(store: Store, texts: list[str], recon_types: tuple[str, ...] = ()) -> None:
     def now() -> datetime:
         return datetime.now(UTC)
 
@@ -977,7 +977,7 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
-    recon = ReconNotifications(store, recon_files or ReconFiles((), ()), now)
+    recon = ReconNotifications(store, recon_types)
     processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule, recon=recon)
     for text in texts:
         processor.begin_batch()
@@ -1095,20 +1095,16 @@ def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: S
     assert status.status == "RISK_FLAGGED"
 
 
-def test_an_expired_file_that_is_sent_again_under_the_same_id_is_announced_with_its_new_url(
-    ack: Ack, store: Store
-) -> None:
-    files = ReconFiles((RECON["fileType"],), ("recon.example.jp",))
-    key = (RECON["fileType"], "2026-03-31", "kyc_passport_9_20260331_20260331.csv")
+def test_the_very_same_notification_a_day_later_lets_the_file_be_fetched_again(ack: Ack, store: Store) -> None:
+    types = (RECON["fileType"],)
     ack(RECON)
-    _processed(store, ack.queued, files)
-    file = store.recon.file(*key)
-    assert file is not None
-    assert store.recon.end_fetch(file, "EXPIRED", "the answer was HTTP 403")
-    renewed = RECON | {"path": RECON["path"].replace("sample", "renewed"), "requestedAt": "1775098800"}
+    _processed(store, ack.queued, types)
+    [found] = store.notifications.to_fetch()
+    assert store.notifications.end(found, "the answer was HTTP 403")
 
-    ack(renewed)
-    _processed(store, ack.queued, files)
+    again = Event.from_json(ack.queued[0])
+    again.received_at = "2099-04-02T03:00:00.000Z"
+    _processed(store, [again.to_json()], types)
 
-    [waiting] = store.recon.to_fetch()
-    assert (waiting.state, waiting.url, waiting.name) == ("ANNOUNCED", renewed["path"], file.name)
+    [waiting] = store.notifications.to_fetch()
+    assert (waiting.url, waiting.received_at) == (RECON["path"], again.received_at)

@@ -18,7 +18,6 @@ from honnin.recon.arrival import Arrivals, CompareQueue, parse
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import Comparison
 from honnin.recon.repair import Repairs
-from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.store import ReconFile, Store
 from honnin.times import utc_text
 from tests.fakes import FakeBus, FakeLambdaContext, FakeQueueClient, FakeTopic
@@ -54,7 +53,6 @@ class Desk:
                 now=lambda: self.now,
             ),
             publisher=Publisher("bus", self.store, self.bus.client),
-            alarm=ResendAlarm("topic", lambda: Letterhead("", "", None), self.topic.client),
             queue=CompareQueue("compare", self.queue.client),
             now=lambda: self.now,
         )
@@ -356,41 +354,22 @@ def test_a_refused_reconcompleted_is_sent_again(desk: Desk) -> None:
     assert [each["DetailType"] for each in desk.bus.entries] == ["ReconCompleted"]
 
 
-def test_an_invalid_file_is_a_letter_and_no_repair(desk: Desk) -> None:
-    desk.put(f"{LINKED},x\n")
+def test_a_compared_file_keeps_what_its_bad_rows_were_like(desk: Desk) -> None:
+    desk.put(f"userAuthorizationId\n{LINKED}\n\n,x\n")
+
+    desk.arrive()
+
+    assert desk.file().bad_sample == ({"line": 4, "reason": "the first column is empty"},)
+
+
+@pytest.mark.parametrize("content", ["", "OK", "<html>maintenance</html>"])
+def test_a_file_that_proves_nothing_is_compared_and_does_not_close_its_day(desk: Desk, content: str) -> None:
+    desk.put(content)
 
     assert desk.arrive()
 
     file = desk.file()
-    assert (file.state, file.reason) == ("INVALID", "1 of 1 rows are no ids")
-    [letter] = desk.topic.letters
-    assert letter["Subject"] == "Honnin: recon file missing: kyc_passport_sync_recon"
-    assert "the file is not valid: 1 of 1 rows are no ids" in letter["Message"]
-    assert (desk.events.sent, list(desk.bus.entries), desk.delays) == ([], [], [])
-
-
-def test_an_invalid_file_keeps_what_its_bad_rows_were_like(desk: Desk) -> None:
-    desk.put(f"userAuthorizationId\n{LINKED}\n\n{LINKED},x\n")
-
-    desk.arrive()
-
-    assert desk.file().bad_sample == (
-        {"line": 3, "reason": "the row is empty"},
-        {"line": 4, "reason": "the row has more than one column"},
-    )
-
-
-def test_a_letter_that_does_not_go_out_leaves_the_file_to_be_told_of(desk: Desk) -> None:
-    desk.topic.failures.append(ConnectionResetError("no SNS"))
-    desk.put(f"{LINKED},x\n")
-
-    assert not desk.arrive()
-    assert desk.store.recon.file(FILE.file_type, FILE.day, FILE.name) is None
-    assert desk.arrive(receives=2)
-    assert desk.arrive(receives=3)
-
-    assert desk.file().state == "INVALID"
-    assert len(desk.topic.letters) == 1
+    assert (file.state, bool(file.doubt), file.closes_day) == ("COMPARED", True, False)
 
 
 def test_no_day_that_is_none_stops_the_queue_for_long(desk: Desk) -> None:

@@ -787,7 +787,7 @@ def test_other_bytes_are_kept_beside_it_as_a_revision(bench: DownloadBench, is_c
 
 def test_a_second_revision_and_the_bytes_of_an_earlier_one(bench: DownloadBench) -> None:
     third = ROWS + ROWS
-    outcomes = []
+    outcomes: list[str] = []
     for content in (ROWS, OTHER, third, OTHER, ROWS, third):
         outcomes += renewed(bench, content)
         for each in bench.files():

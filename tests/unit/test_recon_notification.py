@@ -306,13 +306,8 @@ def test_an_old_message_does_not_make_an_expired_file_announced_again(bench: Ben
 
 def test_the_processor_records_it_each_time_that_it_comes(bench: Bench) -> None:
     """No record of the event stands in the way, also of one that PayPay gives the same id."""
-    processor = EventProcessor(
-        store=bench.store,
-        publisher=None,
-        vexora=None,
-        now=bench.clock,
-        recon=bench.rule,  # type: ignore[arg-type] -- not used
-    )
+    nobody: Any = None
+    processor = EventProcessor(store=bench.store, publisher=nobody, vexora=nobody, now=bench.clock, recon=bench.rule)
     processor.process(event())
     bench.store.notifications.end(bench.to_fetch()[0], "")
     processor.process(event(received_at="2026-04-02T03:00:01.000Z"))

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from honnin.recon import download, transfer
+from honnin.recon import transfer
 from honnin.recon.transfer import Source
+from honnin.store import Notification
 from tests.fakes import FileServer, RawServer
 from tests.fakes.download_bench import NAME, ROWS, DownloadBench
 from tests.fakes.memory import memory_aws
@@ -264,5 +265,5 @@ def test_what_is_not_ascii_is_encoded_and_nothing_else(bench: DownloadBench) -> 
     assert server.requests[0].startswith(b"GET /%E6%9C%AC/%7e? HTTP/1.1\r\n")
 
 
-def notification(bench: DownloadBench, url: str) -> download.Notification:
-    return download.Notification("kyc_passport_sync_recon", "2026-03-31", NAME, url, "2026-04-01T03:00:00.000Z")
+def notification(bench: DownloadBench, url: str) -> Notification:
+    return Notification("kyc_passport_sync_recon", "2026-03-31", NAME, url, "2026-04-01T03:00:00.000Z")

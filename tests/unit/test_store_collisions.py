@@ -7,6 +7,7 @@ reason TransactionConflict, or with those of a throttled partition. botocore rep
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +19,10 @@ from honnin.errors import ConcurrentUpdateError
 from honnin.publish import Publisher
 from honnin.store import (
     AlreadyAppliedError,
-    Announcement,
     Certificate,
     Effect,
     EventRecord,
+    Notification,
     ReconFile,
     Store,
     Submission,
@@ -35,6 +36,7 @@ from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 AT = "2026-04-01T03:00:00.000Z"
+NOTIFICATION = Notification("kyc_passport_sync_recon", "2026-03-31", "file.csv", "https://x", AT)
 FILE = ReconFile("kyc_passport_sync_recon", "2026-03-31", "file.csv", "ANNOUNCED", received_at=AT)
 SOURCES = sorted(Path(honnin.store.__file__).parent.glob("*.py"))
 _WRITING = ("update_item", "put_item", "delete_item", "batch_write_item", "transact_write_items")
@@ -99,7 +101,7 @@ def db(pauses: list[float]) -> Iterator[Colliding]:
 def store(db: Colliding) -> Store:
     store = Store(create_table(cast("Any", db), "StateTable"), cast("Any", db), now=FakeClock())
     store.events.apply(effect("api:1"))
-    store.recon.announce(announcement("n-0"))
+    store.notifications.record(NOTIFICATION)
     db.made.clear()
     return store
 
@@ -111,10 +113,6 @@ def effect(event_id: str, before: UserStatus | None = None) -> Effect:
     return Effect(event_id, "submitted", "api", AT, before, after, {}, opens=opens)
 
 
-def announcement(event_id: str) -> Announcement:
-    return Announcement(event_id, FILE.file_type, FILE.name, FILE.day, "https://x", AT, AT, AT, AT)
-
-
 def _noted(store: Store) -> None:
     store.erasure.begin(CERTIFICATE)
     store.erasure.note_objects(CERTIFICATE, 1)
@@ -123,10 +121,19 @@ def _noted(store: Store) -> None:
 WRITES: dict[str, Callable[[Store], object]] = {
     "apply": lambda store: store.events.apply(effect("api:2", store.users.status("user-1", "vexora"))),
     "keep": lambda store: store.events.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
-    "announce": lambda store: store.recon.announce(announcement("n-1")),
+    "notification": lambda store: store.notifications.record(replace(NOTIFICATION, url="https://y")),
+    "announced_recon_file": lambda store: store.recon.announced(FILE),
     "mark_published": lambda store: store.events.mark_published("api:1", AT),
     "advance_poll": lambda store: store.submissions.advance(cast("Submission", store.submissions.get("s-1")), 1, AT),
-    "claim_recon_file": lambda store: store.recon.claim(FILE, AT, AT),
+    "claim_notification": lambda store: store.notifications.claim(NOTIFICATION, AT, AT),
+    "release_notification": lambda store: store.notifications.release(NOTIFICATION, AT, ""),
+    "notification_gave": lambda store: store.notifications.gave(NOTIFICATION, "x", whole=True),
+    "notification_told": lambda store: store.notifications.told(NOTIFICATION, AT),
+    "note_told": lambda store: store.notifications.note_told(AT),
+    "end_notification": lambda store: store.notifications.end(NOTIFICATION, ""),
+    "recon_not_yet": lambda store: store.recon.not_yet(FILE, "x"),
+    "recon_expired": lambda store: store.recon.expired(FILE, "x"),
+    "recon_stored": lambda store: store.recon.stored(FILE),
     "recon_shard_done": lambda store: store.recon.shard_done(FILE, "a"),
     "recon_shard_sent": lambda store: store.recon.shard_sent(FILE, "a", 1),
     "end_recon_comparison": lambda store: store.recon.end_comparison(FILE, "COMPARED", {}),
