@@ -47,7 +47,7 @@ _LONGEST = {
     "user_authorization_id": 64,
     "fileType": 128,
     "path": 16 * 1024,
-    "requestedAt": 32,
+    "requestedAt": 64,
 }
 # Customer events write the same names in camelCase.
 _NAMES = {name.replace("_", "").lower(): name for name in _LONGEST}
