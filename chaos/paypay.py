@@ -6,7 +6,7 @@ It stands behind `chaos.connections`, so the client's signing, parsing and typin
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,10 +20,15 @@ from honnin.paypay.readings import Rules
 BASE_URL = "https://paypay.example.com"
 KYC_INFO_PATH = "/kyc/info"
 KYC_PASSPORT_PATH = "/kyc/passport"
+QR_PATH = "/kyc/qr/"
 
-# The word of a completed KYC here.
+# The word of a completed KYC here, and one that confirms nothing.
 WORD = "COMPLETED"
+OTHER_WORD = "UNDER_REVIEW"
 RULES = Rules(frozenset({WORD}))
+
+PASSPORT_SCOPE = "mini_app_kyc_passport"
+QR_SCOPE = "kyc_passport_qr"
 
 # In every value of a person, so that one is found wherever it should not be.
 PERSONAL = "PERSONAL"
@@ -33,6 +38,7 @@ _FAILURES = {
     "error": (500, "SERVICE_ERROR"),
     "maintenance": (503, "MAINTENANCE_MODE"),
     "unauthorized": (401, "UNAUTHORIZED"),
+    "refused": (400, "INVALID_PARAMS"),
 }
 
 STATUS_OF = {
@@ -51,7 +57,7 @@ STATUS_OF = {
 class State:
     """All that decides what a read under one authorization answers."""
 
-    kyc_done: bool = True
+    word: str = WORD  # of the KYC; empty while it is not completed
     flag: str = ""
     account: str = "active"
     unlinked: bool = False
@@ -70,11 +76,12 @@ class State:
 
     def kyc(self, *, passport: bool) -> str:
         """The code that a KYC read answers."""
-        return self.access() or (self.flag if passport else "") or ("SUCCESS" if self.kyc_done else "KYC_NOT_COMPLETED")
+        return self.access() or (self.flag if passport else "") or ("SUCCESS" if self.word else "KYC_NOT_COMPLETED")
 
     def means(self, *, passport: bool) -> str:
         """The status that a KYC read means."""
-        return STATUS_OF[self.kyc(passport=passport)]
+        code = self.kyc(passport=passport)
+        return "UNCONFIRMED" if code == "SUCCESS" and self.word != WORD else STATUS_OF[code]
 
     def means_without_access(self) -> str:
         """The status that a refused access means; empty when there is access."""
@@ -83,13 +90,34 @@ class State:
 
 @dataclass
 class Authorization:
-    """One `userAuthorizationId`, its state, and since when it has had which."""
+    """One `userAuthorizationId`, its state, and since when it has had which.
+
+    `shown` says from when on the reads answer by which state: the read side may lag behind.
+    """
 
     id: str
     user_id: str
     scopes: tuple[str, ...]
     state: State
     history: list[tuple[datetime, State]] = field(default_factory=list)
+    shown: list[datetime] = field(default_factory=list)
+
+    def become(self, state: State, now: datetime, lag_s: float = 0) -> None:
+        """Change, which the reads show later; never before an earlier change."""
+        self.state = state
+        self.history.append((now, state))
+        self.shown.append(max([now + timedelta(seconds=lag_s), *self.shown]))
+
+    def as_read(self, now: datetime) -> State:
+        """The state by which the reads answer."""
+        return next(
+            state for at, (_, state) in zip(reversed(self.shown), reversed(self.history), strict=True) if at <= now
+        )
+
+    def seen(self, at: datetime) -> datetime:
+        """The moment whose state a read of that moment saw at the latest."""
+        hidden = [begun for shown, (begun, _) in zip(self.shown, self.history, strict=True) if begun <= at < shown]
+        return min([at, *(each - timedelta(milliseconds=1) for each in hidden)])
 
     @property
     def changed_at(self) -> datetime:
@@ -110,6 +138,8 @@ class PayPay:
         self.given: dict[str, dict[str, Any]] = {}
         self.api_key = "key-0"
         self.nonces: list[tuple[str, str]] = []
+        # The authorization to which each KYC Passport QR has led; none until the user has agreed.
+        self.qrs: dict[str, str] = {}
         self._by_id: dict[str, Authorization] = {}
         self._clock = clock
         self._answers = 0
@@ -129,19 +159,21 @@ class PayPay:
         )
         mine.append(made)
         self._by_id[made.id] = made
-        made.history.append((self._clock(), made.state))
+        made.become(made.state, self._clock())
         return made
 
-    def change(self, user_id: str, **changed: Any) -> None:
-        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person."""
+    def change(self, user_id: str, lag_s: float = 0, **changed: Any) -> None:
+        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person.
+
+        The reads show it `lag_s` seconds later.
+        """
         now = self._clock()
         mine = self.authorizations[user_id]
         for each in mine:
             wanted = changed if each is mine[-1] else {k: v for k, v in changed.items() if k not in _OF_A_LINK}
             state = replace(each.state, **wanted)
             if state != each.state:
-                each.state = state
-                each.history.append((now, state))
+                each.become(state, now, lag_s)
 
     # --- the API ---
 
@@ -164,18 +196,24 @@ class PayPay:
             case "/kyc/info":
                 return self._kyc(query["userAuthorizationId"], "get_kyc_info")
             case "/kyc/passport":
-                return self._kyc(request.headers["X-USER-AUTHORIZATION-ID"], "mini_app_kyc_passport")
+                return self._kyc(request.headers["X-USER-AUTHORIZATION-ID"], PASSPORT_SCOPE)
+        if url.path.startswith(QR_PATH):
+            body = json.loads(request.body or b"{}")
+            return self._qr(url.path.removeprefix(QR_PATH), body["userAuthorizationId"])
         raise NotImplementedError(url.path)
 
     def _create_qr(self, body: Mapping[str, Any]) -> Answer:
         self.nonces.append((body["referenceId"], body["nonce"]))
-        return self._envelope(201, "SUCCESS", {"linkQRCodeURL": "https://qr.example.com/x"})
+        data = {"linkQRCodeURL": "https://qr.example.com/x"}
+        if body.get("accountLinkFlow"):
+            data["codeId"] = f"code-{len(self.nonces)}"
+        return self._envelope(201, "SUCCESS", data)
 
     def _authorization(self, authorization_id: str) -> Answer:
         known = self._by_id.get(authorization_id)
         if known is None:
             return self._envelope(401, "INVALID_USER_AUTHORIZATION_ID", {})
-        code = known.state.access()
+        code = known.as_read(self._clock.peek()).access()
         if code in ("INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID"):
             return self._envelope(401, code, {})
         data = {
@@ -187,14 +225,22 @@ class PayPay:
         }
         return self._envelope(200, "SUCCESS", data)
 
+    def _qr(self, code_id: str, authorization_id: str) -> Answer:
+        if self.qrs.get(code_id) != authorization_id:
+            return self._envelope(400, "KYC_PASSPORT_NOT_COMPLETED", {})
+        return self._kyc(authorization_id, QR_SCOPE)
+
     def _kyc(self, authorization_id: str, scope: str) -> Answer:
         known = self._by_id[authorization_id]
-        if not known.state.access() and scope not in known.scopes:
+        state = known.as_read(self._clock.peek())
+        if not state.access() and scope not in known.scopes:
             return self._envelope(401, "OP_OUT_OF_SCOPE", {})
-        code = known.state.kyc(passport=scope == "mini_app_kyc_passport")
+        code = state.kyc(passport=scope != "get_kyc_info")
         if code != "SUCCESS":
             return self._envelope(400, code, {})
-        answer = self._envelope(200, code, {"status": WORD, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}})
+        answer = self._envelope(
+            200, code, {"status": state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
+        )
         self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
         return answer
 
@@ -226,8 +272,9 @@ def _answer(status: int, code: str, headers: "CaseInsensitiveDict[str]", data: M
 _OF_A_LINK = ("unlinked", "expired")
 
 CHANGED: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "kyc_done": ("kyc", {"kyc_done": True}),
-    "kyc_undone": ("kyc", {"kyc_done": False}),
+    "kyc_done": ("kyc", {"word": WORD}),
+    "kyc_unconfirmed": ("kyc", {"word": OTHER_WORD}),
+    "kyc_undone": ("kyc", {"word": ""}),
     "flagged": ("risk", {"flag": "UNACCEPTABLE_OP"}),
     "update_required": ("risk", {"flag": "KYC_UPDATE_REQUIRED"}),
     "cleared": ("risk", {"flag": ""}),

@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 from chaos.schedule import COMMON, CommonStep, Schedule
 
-# The scopes that a user may have agreed to; the KYC Passport QR needs a browser of its own and is left out.
+# The scopes that a user may have agreed to.
 SCOPES = (
     ("mini_app_kyc_passport",),
     ("get_kyc_info",),
     ("get_kyc_info", "mini_app_kyc_passport"),
     ("user_profile",),
+    ("kyc_passport_qr",),
 )
 
 REDIRECTS = ("once", "twice", "lost", "declined")
 CHANGES = (
     "kyc_done",
+    "kyc_unconfirmed",
     "kyc_undone",
     "flagged",
     "update_required",
@@ -25,12 +27,14 @@ CHANGES = (
     "unlinked",
     "expired",
 )
+# How long the reads lag behind a change; settling reads are made until 15 minutes after the webhook.
+LAGS_S = (0, 0, 0, 30, 300, 840)
 NOTICES = ("sent", "twice", "late", "lost")
 KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 
 SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
 # Beside those of every service (`schedule.FAILURES`).
-PROVIDER_FAILURES = ("maintenance", "unauthorized", "garbled", "unsent", "hanging", "dead")
+PROVIDER_FAILURES = ("maintenance", "unauthorized", "refused", "garbled", "unsent", "hanging", "dead")
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Change:
-    """Something about the user changes at PayPay, which notifies us (`sent`, `twice`, `late`) or fails to (`lost`)."""
+    """Something about the user changes at PayPay, which notifies us (`sent`, `twice`, `late`) or fails to (`lost`).
+
+    Its reads show the change `lag_s` seconds later.
+    """
 
     user: int
     what: str
     notice: str = "sent"
+    lag_s: int = 0
 
 
 @dataclass(frozen=True)

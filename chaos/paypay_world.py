@@ -8,23 +8,38 @@ Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotif
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from chaos.aws import Guarded
+from chaos.checks import plain
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import API_S, Environment
-from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, RULES, Authorization, PayPay
+from chaos.paypay import (
+    BASE_URL,
+    CHANGED,
+    KYC_INFO_PATH,
+    KYC_PASSPORT_PATH,
+    PASSPORT_SCOPE,
+    QR_PATH,
+    QR_SCOPE,
+    RULES,
+    Authorization,
+    PayPay,
+)
 from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
-from honnin import secret_store, webhook
-from honnin.paypay.account_link import AccountLinks, LinkRequest
+from honnin import event_queue, secret_store, webhook
+from honnin.paypay.account_link import KYC_PASSPORT_FLOW, AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import Rules
 from honnin.processor import EventProcessor
 from honnin.recon.notification import ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -37,6 +52,8 @@ if TYPE_CHECKING:
     from honnin.vexora.client import VexoraClient
 
 _TRIES = 3
+# The defaults of the parameter `SettleDelays`.
+_SETTLE_DELAYS_S = (60, 900)
 
 _TYPES = {kind: name for name, kind in webhook.PAYPAY_KINDS.items()}
 _ACCOUNT = PayPayAccount(client_id="chaos-client")
@@ -51,6 +68,9 @@ class Parts:
     processor: type[EventProcessor] = EventProcessor
     table: type[MemoryDynamoDB] = MemoryDynamoDB
     vault: type[Vault] = Vault
+    links: type[AccountLinks] = AccountLinks
+    rules: Rules = RULES
+    settling: type[Settling] = Settling
 
 
 @dataclass(frozen=True)
@@ -88,8 +108,8 @@ class PayPayWorld(Environment[Step]):
         match step:
             case Link(user, scopes, redirect):
                 self._link(_name(user), SCOPES[scopes], redirect)
-            case Change(user, what, notice):
-                self._change(_name(user), what, notice)
+            case Change(user, what, notice, lag_s):
+                self._change(_name(user), what, notice, lag_s)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
             case Read(user):
@@ -100,7 +120,8 @@ class PayPayWorld(Environment[Step]):
     def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
         # A user is asked for the same scopes every time: what PayPay does with others is not published.
         scopes = self._scopes.setdefault(user_id, scopes)
-        request = LinkRequest(user_id, scopes, "https://shop.example.com/done", {})
+        flow = {"accountLinkFlow": KYC_PASSPORT_FLOW} if QR_SCOPE in scopes else {}
+        request = LinkRequest(user_id, scopes, "https://shop.example.com/done", flow)
         result, _ = self.invoke(lambda: self._links().create(request, "https://api.example.com/back"), API_S)
         if result is None:
             return
@@ -110,16 +131,19 @@ class PayPayWorld(Environment[Step]):
         nonce = next(each for whose, each in reversed(self.paypay.nonces) if whose == user_id)
         claims = {"nonce": nonce, "referenceId": user_id, "profileIdentifier": "*****67", "result": "declined"}
         if redirect != "declined":
-            claims |= {"result": "succeeded", "userAuthorizationId": self.paypay.grant(user_id, scopes).id}
+            agreed = self.paypay.grant(user_id, scopes)
+            claims |= {"result": "succeeded", "userAuthorizationId": agreed.id}
+            if result.code_id:
+                self.paypay.qrs[result.code_id] = agreed.id
         token = response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
         for _ in range({"lost": 0, "twice": 2}.get(redirect, 1)):
             self.invoke(lambda: self._links().finish(token), API_S)
 
-    def _change(self, user_id: str, what: str, notice: str) -> None:
+    def _change(self, user_id: str, what: str, notice: str, lag_s: int) -> None:
         if user_id not in self.paypay.authorizations:
             return
         kind, changed = CHANGED[what]
-        self.paypay.change(user_id, **changed)
+        self.paypay.change(user_id, lag_s, **changed)
         notification = self._notification(kind, self.paypay.authorizations[user_id][-1])
         match notice:
             case "sent" | "twice":
@@ -168,20 +192,24 @@ class PayPayWorld(Environment[Step]):
     def _read(self, user_id: str) -> None:
         begun = self.clock()
         item = self.table.find(f"USER#{user_id}", "STATUS#paypay") or {}
-        scopes = [each["S"] for each in item.get("scopes", {"L": []})["L"]]
-        if not {"get_kyc_info", "mini_app_kyc_passport"} & set(scopes):
+        status = plain(item)
+        scopes = status.get("scopes", [])
+        code_id = status.get("asked_code_id") or status.get("code_id")
+        if not {"get_kyc_info", PASSPORT_SCOPE} & set(scopes) and code_id is None:
             return
         reads = KycReads(
             store=self.store,
             client=self._client(),
             archive=self._archive,
-            rules=RULES,
+            rules=self._parts.rules,
             publisher=self.publisher,
             now=self.clock,
         )
 
         def read() -> Any:
-            return reads.kyc_passport(user_id) if "mini_app_kyc_passport" in scopes else reads.kyc_info(user_id, None)
+            if code_id:
+                return reads.completed_qr(code_id)
+            return reads.kyc_passport(user_id) if PASSPORT_SCOPE in scopes else reads.kyc_info(user_id, None)
 
         result, _ = self.invoke(read, API_S)
         if result is not None:
@@ -201,7 +229,8 @@ class PayPayWorld(Environment[Step]):
         self.poll()
 
     def close(self) -> None:
-        """One more notification of each kind for whoever is linked."""
+        """One more notification of each kind for whoever is linked, once the reads show all there is."""
+        self.clock.advance(_SETTLE_DELAYS_S[-1])
         for mine in list(self.paypay.authorizations.values()):
             for authorization in mine:
                 for kind in ("account_status", "kyc"):
@@ -217,12 +246,15 @@ class PayPayWorld(Environment[Step]):
                 store=self.store,
                 client=self._client(),
                 archive=self._archive,
-                rules=RULES,
+                rules=self._parts.rules,
                 now=self.clock,
             ),
             recon=ReconNotifications(self.store, ()),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
+            settling=self._parts.settling(
+                _SETTLE_DELAYS_S, partial(event_queue.send_later, "rereads", client=self.sqs), self.clock
+            ),
             now=self.clock,
         )
 
@@ -230,13 +262,13 @@ class PayPayWorld(Environment[Step]):
         return PayPayClient(
             BASE_URL,
             secret_store.paypay_credentials,
-            paths=PayPayPaths(KYC_INFO_PATH, KYC_PASSPORT_PATH, "/kyc/qr/{codeId}"),
+            paths=PayPayPaths(KYC_INFO_PATH, KYC_PASSPORT_PATH, QR_PATH + "{codeId}"),
             epoch=lambda: self.clock.peek().timestamp(),
             sleep=self.clock.advance,
         )
 
     def _links(self) -> AccountLinks:
-        return AccountLinks(
+        return self._parts.links(
             store=self.store,
             client=self._client(),
             publisher=self.publisher,
@@ -244,7 +276,7 @@ class PayPayWorld(Environment[Step]):
             audience=_ACCOUNT.client_id,
             session_life=timedelta(hours=1),
             pkce_field="kycPassport.codeChallenge",
-            rules=RULES,
+            rules=self._parts.rules,
             reader=self._client(),
             now=self.clock,
         )

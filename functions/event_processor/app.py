@@ -1,7 +1,7 @@
-"""The events queue: read the truth back, apply it once, publish."""
+"""The queues of events: read the truth back, apply it once, publish."""
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -19,6 +19,7 @@ from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
@@ -82,12 +83,19 @@ def _processor() -> EventProcessor:
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
         vexora_archive=VexoraArchive(vault),
+        settling=Settling(
+            settings().settle_delays,
+            partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
+            _now,
+        ),
         now=_now,
     )
 
 
 def _queue(batch: dict[str, Any]) -> worker.Queue:
-    url = worker.queue_of(batch, (settings().event_queue_url, settings().recon_notice_queue_url))
+    mine = settings()
+    urls = (mine.event_queue_url, mine.recon_notice_queue_url, mine.repair_queue_url, mine.reread_queue_url)
+    url = worker.queue_of(batch, urls)
     return worker.Queue(url, settings().dead_letter_queue_url)
 
 

@@ -148,7 +148,7 @@ def test_a_repair_is_the_event_that_a_webhook_would_have_been(stack: Deployment,
 
     recon.compare()
 
-    [event] = stack.drain("EventQueue")
+    [event] = stack.drain("RepairQueue")
     received_at = event.pop("received_at")
     assert datetime.now(UTC) - datetime.fromisoformat(received_at) < timedelta(minutes=5)
     assert event == {

@@ -20,7 +20,7 @@ from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse,
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
-from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
+from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ __all__ = [
     "LedgerLine",
     "Link",
     "LinkSession",
-    "LinkTakenError",
     "Notification",
     "PassportQr",
     "ReconFile",
