@@ -136,6 +136,7 @@ class Downloads:
     def _over(self, found: Notification, word: str, reason: str) -> Outcome:
         """Nothing more is fetched from this URL, unless it was announced again meanwhile."""
         if word == "expired":
+            logger().error("recon file lost", extra={**_named(found), "reason": reason})
             self._store.recon.expired(file_of(found), reason)
         if not self._store.notifications.end(found, reason):
             return Outcome(found, "renewed")
