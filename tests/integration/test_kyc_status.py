@@ -225,10 +225,10 @@ def test_a_compared_file_is_shown_with_what_its_repairs_have_led_to_by_now(
 
 
 def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, function: Function) -> None:
-    announced, invalid = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
+    announced, doubtful = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
     announced.announce()
-    invalid.arrive("no, id\n")
-    invalid.compare()
+    doubtful.arrive("no, id\n")
+    doubtful.compare()
     missing = "kyc_passport_account_status_sync_recon"
     stack.store.recon.missing(missing, announced.day, announced.at("10:15:00", days=1))
 
@@ -236,11 +236,11 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
 
     assert status == 200
     states = {each["fileType"]: each["state"] for each in body["files"]}
-    assert states == {announced.type.name: "ANNOUNCED", invalid.type.name: "INVALID", missing: "MISSING"}
-    assert [each["reportKey"] for each in body["files"]] == [None] * 3
-    assert [each["counts"] for each in body["files"]] == [None] * 3
-    [reason] = [each["reason"] for each in body["files"] if each["state"] == "INVALID"]
-    assert reason == "1 of 1 rows are no ids"
+    assert states == {announced.type.name: "ANNOUNCED", doubtful.type.name: "COMPARED", missing: "MISSING"}
+    assert sum(each["reportKey"] is None for each in body["files"]) == 2
+    assert sum(each["counts"] is None for each in body["files"]) == 2
+    [doubt] = [each["doubt"] for each in body["files"] if each["state"] == "COMPARED"]
+    assert doubt == "the file is no list of ids: it may be a page or a message"
     assert "https" not in json.dumps(body)
     assert "signature" not in json.dumps(body)
 

@@ -205,7 +205,7 @@ def test_the_facts_of_the_file_are_kept(recon: ReconDay) -> None:
     assert file.compare_ms is not None
     assert file.compare_ms >= 0
     assert file.counts["badRows"] == 1
-    assert recon.report()["badRows"] == [{"line": 3, "reason": "the row has a character that no id has"}]
+    assert recon.report()["badRows"] == [{"line": 3, "reason": "a character that no id has"}]
     assert "bad row" not in json.dumps(recon.report())
 
 
@@ -877,7 +877,6 @@ def test_no_authorization_id_and_no_url_is_in_the_log(
     printed = "".join(capsys.readouterr())
 
     assert "recon file compared" in printed
-    assert "recon file invalid" in printed
     for each in (B, *ids(200, 10), "some body", "signature=sample"):
         assert each not in printed
 

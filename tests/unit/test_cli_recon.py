@@ -68,13 +68,6 @@ def test_dry_run_masks_without_reveal(world: Recon) -> None:
         assert USERS["user-3"] not in shown
 
 
-def test_dry_run_of_a_file_that_is_not_valid_would_repair_nothing(world: Recon) -> None:
-    world.put("こんにちは", *USERS.values())
-    [found] = _json(DAY, "--dry-run", code=1)["files"]
-    assert (found["valid"], found["wouldRepair"], found["counts"]) == (False, [], None)
-    assert "not valid" in run("recon", DAY, "--dry-run").stdout
-
-
 def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
     world.store.recon.missing(TYPE, DAY, NOON)
     assert run("recon", DAY, "--dry-run", "--json").exit_code == 3

@@ -29,7 +29,7 @@ _READ_TIMEOUT_S = 30
 # S3 takes at most 10,000 parts, and none but the last below 5 MiB.
 _LEAST_PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
-_FILE_KEY = re.compile(rf"{FILES}([A-Za-z0-9_]+)/(\d{{4}})/(\d{{2}})/(\d{{2}})/([A-Za-z0-9][A-Za-z0-9._-]*)")
+_FILE_KEY = re.compile(rf"{FILES}([A-Za-z0-9_]+)/(\d{{4}})/(\d{{2}})/(\d{{2}})/([A-Za-z0-9][A-Za-z0-9._:+@=,()-]*)")
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ class FileWriter:
         self._key = key
         self._part_bytes = part_bytes
         self._digest = hashlib.sha256()
-        self._pieces: list[bytes] = []
-        self._held = 0
+        # Joined as they come: a piece may be a single byte, and each object costs fifty.
+        self._held = bytearray()
         self._upload_id: str | None = None
         self._parts: list[Any] = []
         self.size = 0
@@ -180,10 +180,9 @@ class FileWriter:
     def write(self, data: bytes) -> None:
         """Take some bytes."""
         self._digest.update(data)
-        self._pieces.append(data)
-        self._held += len(data)
+        self._held += data
         self.size += len(data)
-        if self._held >= self._part_bytes:
+        if len(self._held) >= self._part_bytes:
             self._flush()
 
     def finish(self) -> None:
@@ -243,7 +242,5 @@ class FileWriter:
 
     def _take(self) -> bytes:
         """What is held, and hold it no longer: a part is in memory once while it is sent."""
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held = 0
-        return taken
+        taken, self._held = self._held, bytearray()
+        return bytes(taken)
