@@ -123,9 +123,9 @@ def read_name(name: str) -> NameParts:
 def day_of(parts: NameParts, received_at: datetime) -> str:
     """The JST day that a file is filed under: its name's, else the day before its notification.
 
-    Nothing decides about a user by it. A day that has not come yet, or is long past, is misread or forged.
+    Nothing decides about a user by it. A day that is far ahead, or long past, is misread or forged.
     """
-    if parts.day and timedelta(0) <= _age(parts.day, received_at) <= timedelta(days=366):
+    if parts.day and -SENT_AGAIN_FOR <= _age(parts.day, received_at) <= timedelta(days=366):
         return parts.day
     return times.jst_day(received_at - timedelta(days=1))
 
