@@ -25,7 +25,7 @@ LAYERS = (
     ("facts of PayPay's recon files", "recon.file_types"),
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
-    ("calls to the outside", "http_client remote_file"),
+    ("calls to the outside", "http_client content_coding remote_file"),
     ("what is kept", "vault store"),
     ("how work is carried on", "publish commit event_queue settling worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),

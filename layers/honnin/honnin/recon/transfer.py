@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from honnin import remote_file
+from honnin.content_coding import Decoder
 from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError
 from honnin.http_client import Deadline
 from honnin.recon.bucket import FileWriter
-from honnin.remote_file import Answer, Decoder
+from honnin.remote_file import Answer
 
 _READ_TIMEOUT_S = 20.0
 
