@@ -51,6 +51,8 @@ class MemoryDynamoDB:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.now = now
         self._items: dict[str, dict[str, Item]] = {}
+        # Of each index, the items of each partition by their key.
+        self._indexed: dict[str, dict[str, dict[tuple[str, str], Item]]] = {name: {} for name in _INDEXES if name}
         self.journal: list[Commit] = []
 
     def items(self) -> Iterator[Item]:
@@ -88,8 +90,8 @@ class MemoryDynamoDB:
         if key is None or partition not in key.equal:
             raise _invalid("Query", "the key condition names no partition")
         wanted = with_values.get(key.equal[partition], {}).get("S")
-        candidates = self.items() if index else self._items.get(wanted, {}).values()
-        found = [item for item in candidates if partition in item and order in item and key.run(item, with_values)]
+        there = self._indexed[index] if index else self._items
+        found = [item for item in there.get(wanted, {}).values() if key.run(item, with_values)]
         found.sort(key=lambda item: str(item[order]["S"]), reverse=not request.get("ScanIndexForward", True))
         return _page("Query", found, request, (*_INDEXES[""], *(_INDEXES[index] if index else ())), [key])
 
@@ -171,7 +173,8 @@ class MemoryDynamoDB:
                     values = request.get("ExpressionAttributeValues", {})
                     self._put(key, change.run(before, values) if change else before, commit)
                 case "Delete":
-                    if self._items.get(key[0], {}).pop(key[1], None) is not None:
+                    if (gone := self._items.get(key[0], {}).pop(key[1], None)) is not None:
+                        self._unindex(key, gone)
                         commit.deletes.append(key)
                 case "ConditionCheck":
                     pass
@@ -182,8 +185,26 @@ class MemoryDynamoDB:
     def _put(self, key: tuple[str, str], item: Mapping[str, Any], commit: Commit) -> None:
         # As over the wire: plain values, and nothing shared with the caller.
         stored: Item = json.loads(json.dumps(item))
-        self._items.setdefault(key[0], {})[key[1]] = stored
+        partition = self._items.setdefault(key[0], {})
+        if key[1] in partition:
+            self._unindex(key, partition[key[1]])
+        partition[key[1]] = stored
+        for index, value in _index_values(stored):
+            self._indexed[index].setdefault(value, {})[key] = stored
         commit.puts.append(stored)
+
+    def _unindex(self, key: tuple[str, str], item: Item) -> None:
+        for index, value in _index_values(item):
+            self._indexed[index][value].pop(key)
+
+
+def _index_values(item: Item) -> list[tuple[str, str]]:
+    """The indexes that show an item, each with the partition there."""
+    return [
+        (index, item[partition]["S"])
+        for index, (partition, order) in _INDEXES.items()
+        if index and partition in item and order in item
+    ]
 
 
 def _key(item: Item, operation: str) -> tuple[str, str]:

@@ -24,6 +24,8 @@ _SECONDS = _HOURS * 3600
 _DAYS = _HOURS / 24
 # Lambda keeps five long polls of 20 s open on each queue, messages or not.
 _IDLE_POLLS = 5 * _SECONDS / 20
+# What a scheduled run reads of the index `due`: a query for each shard of a kind, half a unit each where it is empty.
+_SHARD_READ = 16 * 0.5
 # What a user calls: QR, redirect, three status reads.
 _CALLS = 5
 
@@ -75,6 +77,7 @@ class Counted:
     processor_gb: float
     ack_gb: float
     merchant_gb: float
+    settle_reads: int
 
 
 def prices() -> Prices:
@@ -120,6 +123,7 @@ def counted() -> Counted:
         processor_gb=gb("EventProcessorFunction"),
         ack_gb=gb("PayPayKycWebhookFunction"),
         merchant_gb=gb("PayPayKycFunction"),
+        settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
     )
 
 
@@ -141,8 +145,8 @@ def _own_metrics() -> int:
 
 def idle(stack: Counted) -> list[Line]:
     """A month of a stack without traffic."""
-    poll, download, deadline = _HOURS * 6, _HOURS * 12, _DAYS
-    runs = poll + download + deadline
+    poll, download, deadline, watch = _HOURS * 6, _HOURS * 12, _DAYS, _HOURS
+    runs = poll + download + deadline + watch
     return [
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
@@ -154,16 +158,22 @@ def idle(stack: Counted) -> list[Line]:
         Line("cloudwatch_dashboard", 1, "one dashboard"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "data keys, used again for 5 minutes each"),
-        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily"),
+        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
         Line("lambda_request", runs, "the same runs"),
         Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
+        Line(
+            "dynamodb_read",
+            (2 * poll + download + 2 * watch) * _SHARD_READ,
+            "16 shards of `due` for each kind: two kinds each for poll and expiries, one for the download",
+        ),
         Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
     ]
 
 
 def webhook(stack: Counted) -> list[Line]:
-    """One PayPay notification on its whole way: acknowledged, read back, applied, published."""
+    """One PayPay notification on its whole way: acknowledged, read back, applied, published, settled."""
+    again = stack.settle_reads
     return [
         Line("api_gateway_rest_request", 1, "the notification"),
         Line("lambda_request", 2, "acknowledged and processed, one at a time"),
@@ -179,6 +189,12 @@ def webhook(stack: Counted) -> list[Line]:
         Line("eventbridge_event", 1, "KycStatusChanged"),
         Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
         Line("logs_stored", 6e-6, "6 kB, the first month"),
+        Line("sqs_request", 1 + 2 * again, "settling (`SettleDelays`): sent together, received, deleted"),
+        Line("lambda_request", again, f"settling: read {again} times more, at most; many notifications share it"),
+        Line("lambda_arm64_gb_second", 0.5 * again * stack.processor_gb, "the same, 0.5 s each"),
+        Line("dynamodb_read", 5 * again, "the same: event, erased, link, status, event; nothing new writes nothing"),
+        Line("logs_ingested", 2e-6 * again, "the same, 2 kB each"),
+        Line("logs_stored", 2e-6 * again, "2 kB each, the first month"),
     ]
 
 
@@ -192,6 +208,7 @@ def user(stack: Counted) -> list[Line]:
             "lambda_arm64_gb_second", 1.2 * stack.merchant_gb, "0.5 s for the QR, 0.4 s for the redirect, 0.1 s a read"
         ),
         Line("dynamodb_write", 16, "session, code, link, status and timeline of the link"),
+        Line("dynamodb_write", 3, "the end of the link, and the index that shows it"),
         Line("dynamodb_read", 9, "sessions and status reads"),
         Line("dynamodb_storage", 3e-6, "3 kB, the first month"),
         Line("dynamodb_backup", 3e-6, "3 kB, the first month"),

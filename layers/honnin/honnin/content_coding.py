@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from honnin.errors import FileNotFetchedError
 
-# RFC 9110 §8.4.1, and two more in use. Other names in `Content-Encoding` (UTF-8, none, aws-chunked) are no compressions.
+# RFC 9110 §8.4.1, and two more in use. Other names in `Content-Encoding` (UTF-8, aws-chunked) are no compressions.
 COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 
 _GZIP = b"\x1f\x8b"

@@ -23,7 +23,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay_facets import Answer, Call, Facets
-from honnin.status import Kyc, KycProduct
+from honnin.status import EXPIRE_AT, Kyc, KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
 from honnin.times import jst_day, utc_text
@@ -45,15 +45,19 @@ _REPEATED = 3
 
 @dataclass(frozen=True)
 class Rules:
-    """What the deployment says: `PayPayVerifiedStatuses` and `PayPayRequiredKycType` (None: none)."""
+    """What the deployment says: `PayPayVerifiedStatuses`, `PayPayRequiredKycType` (None: none) and
+    `WatchResidencePeriod`."""
 
     verified_words: frozenset[str] = frozenset()
     required_kyc_type: str | None = None
+    watch_residence: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Rules":
         """The rules that a function's settings describe."""
-        return cls(settings.paypay_verified_statuses, settings.paypay_required_kyc_type)
+        return cls(
+            settings.paypay_verified_statuses, settings.paypay_required_kyc_type, settings.watch_residence_period
+        )
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class Readings:
         """Ask for the state of the authorization."""
         return ask_authorization(self._client, before, before.user_authorization_id or "", self._now())
 
-    def kyc(self, before: UserStatus, link: Link, product: KycProduct) -> Said:
-        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault."""
+    def kyc(self, before: UserStatus, link: Link, product: KycProduct, *, again: bool = False) -> Said:
+        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault (`again`: if it is new)."""
         begun = self._now()
         at = moment(before, begun)
         call, authorization = Call(product), before.user_authorization_id or ""
@@ -115,7 +119,8 @@ class Readings:
         word = paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
-        evidence = self._archive.keep(before, product, datetime.fromisoformat(at), read) if read.data else None
+        moment_read = datetime.fromisoformat(at)
+        evidence = self._archive.keep(before, product, moment_read, read, again=again) if read.data else None
         if paypay_facets.kyc_of(answer, self._rules.verified_words) is Kyc.UNCONFIRMED:
             facts["word"] = self._unconfirmed(answer)
         return Said(answer, facts, read.data or None, evidence=evidence)
@@ -194,11 +199,14 @@ def moment(before: UserStatus | None, begun: datetime) -> str:
     return at if known < at else utc_text(datetime.fromisoformat(known) + timedelta(milliseconds=1))
 
 
-def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> UserStatus:
-    """The user after these answers."""
+def recorded(
+    before: UserStatus, answers: Iterable[Answer], rules: Rules, *, as_of: datetime | None = None
+) -> UserStatus:
+    """The user after these answers, at a moment: by default, that of the newest of them."""
     new = list(answers)
     kept = paypay_facets.keep({*_answers(before), *new})
-    of = paypay_facets.facets(kept, rules.verified_words)
+    now = max([_as_of(before), *(each.at for each in new), utc_text(as_of) if as_of else ""])
+    of = paypay_facets.facets(kept, rules.verified_words, now)
     # To ask for a QR is no reading.
     read = [each.at for each in new if not _is_attempt(each)]
     return replace(
@@ -210,7 +218,23 @@ def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> Use
         link_expires_at=of.expires_at,
         facets={"link": of.link, "kyc": of.kyc, "flag": of.flag},
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
+        expired_at=_expired_at(before, of, now),
     )
+
+
+def _as_of(status: UserStatus) -> str:
+    """The moment at which the user was as recorded, as far as it matters: an end that has come stays behind us."""
+    by_its_end = status.provider_status == EXPIRE_AT and status.status == PayPayStatus.EXPIRED
+    return (status.link_expires_at or "") if by_its_end else ""
+
+
+def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
+    """When the link expired; kept until there is an active one, however often the user asks for another QR."""
+    if of.link is LinkState.ACTIVE:
+        return None
+    if of.link is LinkState.EXPIRED and before.expired_at is None:
+        return min(filter(None, (of.expires_at, now)))
+    return before.expired_at
 
 
 def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
@@ -226,21 +250,24 @@ def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
 
 def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
     """The facets of a user."""
-    return paypay_facets.facets(_answers(status), rules.verified_words if rules else frozenset())
+    words = rules.verified_words if rules else frozenset()
+    return paypay_facets.facets(_answers(status), words, _as_of(status))
 
 
 def standing(status: UserStatus) -> str | None:
-    """The user's authorization, unless it is known to have ended. To ask for another QR does not end one."""
+    """The user's authorization, unless PayPay has said that it ended. To ask for another QR does not end one."""
     of = paypay_facets.facets(each for each in _answers(status) if not _is_attempt(each))
     return None if of.link in _OVER else of.authorization
 
 
-def products_for(link: Link, *, passport_only: bool = False) -> list[KycProduct]:
+def products_for(link: Link, rules: Rules, *, passport_only: bool = False) -> list[KycProduct]:
     """The KYC reads that fit what the user agreed to, the best one first.
 
-    A risk is told by the KYC Passport reads only.
+    A risk is told by the KYC Passport reads only; a required KYC type is known to `kyc_info` only.
     """
-    order = (KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO)
+    order = [KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO]
+    if link.required_kyc_type or rules.required_kyc_type:
+        order = [*order[-1:], *order[:-1]]
     possible = {
         KycProduct.KYC_PASSPORT: True,
         KycProduct.KYC_PASSPORT_QR: bool(link.code_id and link.code_verifier),

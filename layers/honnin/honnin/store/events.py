@@ -1,6 +1,6 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED, Provider
-from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.status import OPEN, VerifiedNeeds
+from honnin.store.expiries import Notice, expiry_puts, notices
 from honnin.store.keys import (
     Item,
+    due,
     entry_key,
     erased_key,
     event_key,
@@ -45,7 +47,7 @@ from honnin.store.table import (
     read,
     without_none,
 )
-from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, flag_of, verified_reason
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
@@ -129,7 +131,7 @@ class Effect:
         A flag under a link that has ended shows in no status, but `verified` follows it: then both are the same.
         """
         from_status = self.before.status if self.before else None
-        if from_status == self.after.status and (self.before is None or _flag(self.before) == _flag(self.after)):
+        if from_status == self.after.status and (self.before is None or flag_of(self.before) == flag_of(self.after)):
             return None
         told = {
             "userId": self.after.user_id,
@@ -160,6 +162,11 @@ class Effect:
             "eventId": self.event_id,
         }
         return SUBMISSION_STALE, content
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What there is to publish besides, each under an id of its own."""
+        return notices(self.before, self.after, self.event_id, self.at)
 
 
 class Events:
@@ -250,6 +257,8 @@ class Events:
         if effect.heard:
             writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        puts = [*expiry_puts(table, effect.before, effect.after), *map(self._notice_put, effect.notices)]
+        writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
             writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
@@ -271,7 +280,7 @@ class Events:
         if effect.told:
             detail_type, content = effect.told
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
-            item |= to_publish(detail_type, {**content, **verdict}, effect.at)
+            item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return self._free_record(item)
 
     def _free_record(self, item: Item) -> Item:
@@ -280,6 +289,13 @@ class Events:
         put["ConditionExpression"] += " OR may_repeat = :may_repeat"
         put["ExpressionAttributeValues"] |= encode({":may_repeat": True})
         return put
+
+    def _notice_put(self, notice: Notice) -> Item:
+        at = notice.content["occurredAt"]
+        record = {**event_item(notice.event_id, at), "user_id": notice.content["userId"]}
+        item = record | to_publish(notice.event_id, notice.detail_type, notice.content, at)
+        # Its record may be there: a user has one for all that is told of the residence period.
+        return {"TableName": self._table.name, "Item": encode(item)}
 
     def _status_put(self, effect: Effect) -> Item:
         after = effect.after
@@ -329,17 +345,18 @@ class Events:
         return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
 
     def _submission_update(self, effect: Effect) -> Item:
+        key = submission_key(effect.after.submission_id or "")
         expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
         values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
         if effect.after.status not in OPEN:
             expression += " REMOVE due_kind, due_at"
         elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
             # Open again, so back on the poll: the next run asks, and sets the time after that.
-            expression += ", due_kind = :poll, due_at = :now"
-            values |= {":poll": POLL, ":now": effect.at}
+            expression += ", due_kind = :due_kind, due_at = :due_at"
+            values |= {f":{name}": value for name, value in due(POLL, effect.at, key).items()}
         return {
             "TableName": self._table.name,
-            "Key": encode(submission_key(effect.after.submission_id or "")),
+            "Key": encode(key),
             "UpdateExpression": expression,
             "ConditionExpression": "attribute_exists(pk)",
             "ExpressionAttributeNames": {"#status": "status"},
@@ -377,26 +394,6 @@ class _Beside:
         return {"verified": reason.is_verified, "verifiedReason": reason}
 
 
-def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
-    """Why a user with these statuses counts as verified, or why not.
-
-    A flag of PayPay's stands although the link has ended.
-    """
-    paypay: PayPayStatus | None = None
-    vexora: VexoraStatus | None = None
-    for each in statuses:
-        if each.provider == Provider.PAYPAY:
-            flag = _flag(each)
-            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
-        elif each.provider == Provider.VEXORA:
-            vexora = VexoraStatus(each.status)
-    return verified(paypay, vexora, needs)
-
-
-def _flag(status: UserStatus) -> str:
-    return (status.facets or {}).get("flag", Flag.NONE)
-
-
 def _link_writes(table: Table, effect: Effect) -> list[Write]:
     after, owner = effect.after, effect.takes_from
     link = effect.link or Link(after.user_id, after.scopes, after.code_id)
@@ -420,15 +417,10 @@ def event_item(event_id: str, at: str) -> Item:
     return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
 
 
-def to_publish(detail_type: str, content: Mapping[str, Any], at: str) -> Item:
+def to_publish(event_id: str, detail_type: str, content: Mapping[str, Any], at: str) -> Item:
     """The attributes of an event's record that have its content published: at once, else by the poll."""
-    overdue = datetime.fromisoformat(at) + PUBLISH_OVERDUE
-    return {
-        "change": dict(content),
-        "detail_type": detail_type,
-        "due_kind": PUBLISH,
-        "due_at": utc_text(overdue),
-    }
+    overdue = utc_text(datetime.fromisoformat(at) + PUBLISH_OVERDUE)
+    return {"change": dict(content), "detail_type": detail_type, **due(PUBLISH, overdue, event_key(event_id))}
 
 
 def _timeline_item(effect: Effect) -> Item:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from honnin.store.keys import Item, notification_key, told_key
+from honnin.store.keys import Item, due, notification_key, told_key
 from honnin.store.table import FETCH, Table, attributes, read
 from honnin.times import utc_text
 
@@ -59,11 +59,12 @@ class Notifications:
 
     def record(self, notification: Notification) -> None:
         """Record a notification, unless it or a newer one of this URL is recorded."""
-        values = attributes(notification) | {"due_kind": FETCH, "due_at": utc_text(notification.until)}
+        key = _key(notification)
+        values = attributes(notification) | due(FETCH, utc_text(notification.until), key)
         values["expires_at"] = int((self._table.now() + _KEPT).timestamp())
         newer = "attribute_not_exists(pk) OR received_at < :received_at"
         remove = ("reason", "gave", "told_at")
-        self._table.attempt(self._table.update(_key(notification), values, newer, remove=remove))
+        self._table.attempt(self._table.update(key, values, newer, remove=remove))
 
     def to_fetch(self) -> list[Notification]:
         """Everything that there is to fetch, the oldest first."""

@@ -2,13 +2,15 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from honnin.errors import InvalidFieldError
+from honnin.event import Provider
+from honnin.status import Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import Item, refusal_key, status_key, word_key
 from honnin.store.table import Table, encode, read
 from honnin.vault import Kept
@@ -28,6 +30,10 @@ class UserStatus:
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
     stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
     authorization or submission.
+
+    `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
+    `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
+    only), `residence_end_told` the one that was told ahead.
     """
 
     user_id: str
@@ -51,6 +57,10 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    link_end_told: str | None = None
+    expired_at: str | None = None
+    residence_ends_on: str | None = field(default=None, repr=False)
+    residence_end_told: str | None = field(default=None, repr=False)
     received: Mapping[str, str] | None = None
 
 
@@ -91,6 +101,27 @@ class TimelineEntry:
     from_status: str | None
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
+    """Why a user with these statuses counts as verified, or why not.
+
+    A flag of PayPay's stands although the link has ended.
+    """
+    paypay: PayPayStatus | None = None
+    vexora: VexoraStatus | None = None
+    for each in statuses:
+        if each.provider == Provider.PAYPAY:
+            flag = flag_of(each)
+            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
+        elif each.provider == Provider.VEXORA:
+            vexora = VexoraStatus(each.status)
+    return verified(paypay, vexora, needs)
+
+
+def flag_of(status: UserStatus) -> str:
+    """What PayPay holds against the user."""
+    return (status.facets or {}).get("flag", Flag.NONE)
 
 
 class Users:
