@@ -231,11 +231,14 @@ def test_other_bytes_under_the_same_name_are_a_revision(paypay: PayPay) -> None:
     paypay.make(b"userAuthorizationId\r\na85fe9e9-b4c9-45cf-a392-834c57d83af7\r\n")
     for each in paypay.stack.store.recon.files(KYC, DAY, DAY):
         paypay.stack.store.recon.end_comparison(each, "COMPARED", {})
+    # A URL of the sandbox is another one a second later.
+    paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"revision": 1, "done": 1}
     [revision] = [file for file in paypay.stack.store.recon.files(KYC, DAY, DAY) if file.revision_of]
     assert revision.sha256 == paypay.view()["sha256"]
     assert paypay.stored() == first
     paypay.stack.store.recon.end_comparison(revision, "COMPARED", {})
+    paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"unchanged": 1, "done": 1}
     assert len(paypay.stack.store.recon.files(KYC, DAY, DAY)) == 2
 
