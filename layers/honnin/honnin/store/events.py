@@ -1,7 +1,7 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from honnin.store.links import (
     session_use,
     waiting_item,
 )
+from honnin.store.overview import placed
 from honnin.store.submissions import Submission, submission_item
 from honnin.store.table import (
     POLL,
@@ -275,8 +276,8 @@ class Events:
         return self._table.new(item)
 
     def _status_put(self, effect: Effect) -> Item:
-        after = effect.after
-        put = self._table.new(status_key(after.user_id, after.provider) | attributes(after))
+        after = replace(effect.after, since=_since(effect))
+        put = self._table.new(placed(status_key(after.user_id, after.provider) | attributes(after)))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
             # `read_at` says the same in time, for a table restored or repaired by hand.
@@ -431,8 +432,15 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
+        told=effect.told[0] if effect.told else None,
     )
-    return entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry)
+    return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
+
+
+def _since(effect: Effect) -> str:
+    """When the status began: a reading that changes nothing leaves it."""
+    before = effect.before
+    return before.since if before and before.since and before.status == effect.after.status else effect.at
 
 
 def _event_record(item: Item) -> EventRecord:

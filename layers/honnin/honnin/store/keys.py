@@ -86,6 +86,16 @@ def word_key(provider: str, word: str) -> Item:
     return {"pk": f"PROVIDER#{provider}", "sk": f"WORD#{word}"}
 
 
+def rebuilding_key() -> Item:
+    """That the index `overview` is being rebuilt."""
+    return {"pk": "OVERVIEW", "sk": "REINDEX"}
+
+
+def segment_key(segment: int) -> Item:
+    """How far the index `overview` is rebuilt in one segment of the table."""
+    return {"pk": "OVERVIEW", "sk": f"SEGMENT#{segment:04}"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.

@@ -219,6 +219,12 @@ class Table:
         for page in self.db.get_paginator(operation).paginate(TableName=self.name, **request):
             yield from self._living(page["Items"], expired=expired)
 
+    def page(self, request: Mapping[str, Any]) -> tuple[list[Item], Item | None]:
+        """One page of a query, and the key after which the next one begins (None: that was the last)."""
+        page = self.db.query(**request)
+        last = page.get("LastEvaluatedKey")
+        return list(self._living(page["Items"])), decode(last) if last else None
+
     def batch(self, keys: Iterable[Item], *, consistent: bool = False, expired: bool = False) -> Iterator[Item]:
         """The items under many keys, those that exist, each once, in no order; 100 a call."""
         unique = {(key["pk"], key["sk"]): key for key in keys}

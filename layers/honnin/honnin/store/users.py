@@ -25,7 +25,7 @@ class UserStatus:
     link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale.
+    stale. `since` is when the status began: `honnin.store.events` sets it.
     """
 
     user_id: str
@@ -48,6 +48,7 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    since: str | None = field(default=None, compare=False)
 
 
 # What is counted of an authorization that was ended at PayPay.
@@ -74,7 +75,10 @@ class Former:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to."""
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to.
+
+    `told` is what the bus was told, if anything: the type of the event there.
+    """
 
     at: str
     event_id: str
@@ -84,6 +88,7 @@ class TimelineEntry:
     from_status: str | None
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    told: str | None = None
 
 
 class Users:
