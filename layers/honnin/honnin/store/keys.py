@@ -93,7 +93,7 @@ def rebuilding_key() -> Item:
 
 def segment_key(segment: int) -> Item:
     """How far the index `overview` is rebuilt in one segment of the table."""
-    return {"pk": "OVERVIEW", "sk": f"SEGMENT#{segment:04}"}
+    return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
 def erased_key(user_authorization_id: str) -> Item:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from honnin.errors import InvalidFieldError
+from honnin.event import Provider
 from honnin.store.keys import Item, status_key, word_key
 from honnin.store.table import Table, encode, read
 from honnin.vault import Kept
@@ -50,6 +51,9 @@ class UserStatus:
     stale_told: str | None = None
     since: str | None = field(default=None, compare=False)
 
+
+# Those that know users.
+PROVIDERS = (Provider.PAYPAY, Provider.VEXORA)
 
 # What is counted of an authorization that was ended at PayPay.
 UNLINKED = "unlinkedAtPayPay"
@@ -110,6 +114,14 @@ class Users:
         """The status of many users at one provider."""
         items = self._table.batch(status_key(each, provider) for each in dict.fromkeys(user_ids))
         return {item["user_id"]: read(UserStatus, item) for item in items}
+
+    def statuses_of_all(self, user_ids: Sequence[str]) -> dict[str, list[UserStatus]]:
+        """The statuses of many users at every provider that knows them, read consistently."""
+        found: dict[str, list[UserStatus]] = {}
+        keys = (status_key(each, provider) for each in dict.fromkeys(user_ids) for provider in PROVIDERS)
+        for item in sorted(self._table.batch(keys, consistent=True), key=lambda item: str(item["sk"])):
+            found.setdefault(item["user_id"], []).append(read(UserStatus, item))
+        return found
 
     def note_word(self, provider: str, word: str, at: str) -> None:
         """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""
