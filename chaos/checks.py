@@ -154,7 +154,7 @@ def places(world: Environment[Any]) -> dict[str, str]:
     """All that was ever written to the table, the queues, the bus and the log."""
     return {
         "table": repr([commit.puts for commit in world.table.journal]),
-        "queue": "".join([*world.queue.sent, *world.dead.sent]),
+        "queue": "".join([*world.sent, *world.dead.sent]),
         "bus": repr(world.bus.published),
         "log": world.log.getvalue(),
     }

@@ -1,4 +1,4 @@
-"""What every world has: the clock, the boundary, AWS in memory, one queue and its workers, and how Lambda runs code.
+"""What every world has: the clock, the boundary, AWS in memory, the queues and their workers, and how Lambda runs code.
 
 Workers overlap without threads: at a boundary of the plan one pauses, the next steps of the schedule happen
 (another worker's whole batch, a change at the provider), then it goes on.
@@ -98,7 +98,9 @@ class Environment[S]:
         self.table = table(self.clock.peek)
         self.dead = Queue("dead", self.clock.peek)
         self.queue = Queue("events", self.clock.peek, self.dead)
-        queues = {"events": self.queue, "dead": self.dead, **self.more_queues()}
+        # Those of the processor; each has pollers of its own.
+        self.queues = (self.queue, *(Queue(name, self.clock.peek, self.dead) for name in ("repairs", "rereads")))
+        queues = {**{each.name: each for each in self.queues}, "dead": self.dead, **self.more_queues()}
         self.sqs = cast("SQSClient", Guarded(MemorySQS(self.clock.peek, queues), self.boundary, "sqs"))
         self.bus = Bus(self.boundary, lambda event_id: self.table.find(f"EVENT#{event_id}", "EVENT") is not None)
         self.log = io.StringIO()
@@ -217,20 +219,24 @@ class Environment[S]:
         return answer
 
     def work(self, size: int, order: str) -> None:
-        """A worker takes up to `size` of the messages that are due."""
-        messages = self.queue.receive(size, order)
+        """A worker for each queue takes up to `size` of the messages that are due there."""
+        for queue in self.queues:
+            self._work(queue, size, order)
+
+    def _work(self, queue: Queue, size: int, order: str) -> None:
+        messages = queue.receive(size, order)
         if not messages:
             return
         environment = self._idle.pop() if self._idle else self._cold()
 
         def handle() -> Any:
             environment.begin_batch()
-            return self.run_batch(messages, Event.from_json, environment.process, ("events", "dead"))
+            return self.run_batch(messages, Event.from_json, environment.process, (queue.name, "dead"))
 
         answer, _ = self.invoke(handle, WORKER_S)
         if answer is not None:
             self._idle.append(environment)
-            self.delete_done(self.queue, messages, answer)
+            self.delete_done(queue, messages, answer)
 
     def delete_done(self, queue: Queue, messages: Sequence[Message], answer: Mapping[str, Any]) -> None:
         """What Lambda's poller does with the messages that are done."""
@@ -253,7 +259,7 @@ class Environment[S]:
         queues: tuple[str, str],
     ) -> Mapping[str, Any]:
         """Process a batch as a function does: `queues` are its own and that of its dead letters."""
-        batch = {"Records": [_record(message) for message in messages]}
+        batch = {"Records": [_record(message, queues[0]) for message in messages]}
         queue = worker.Queue(*queues, self.sqs)
         return worker.run(batch, _Context(self.boundary), parse=parse, process=process, queue=queue)
 
@@ -273,14 +279,23 @@ class Environment[S]:
         self.invoke(run, WORKER_S)
 
     def drain(self) -> None:
-        """Work until the queue is empty, whatever time passes until its messages are due."""
+        """Work until the queues are empty, whatever time passes until their messages are due."""
         for _ in range(MOST_BATCHES):
-            due = self.queue.next_due()
+            due = self.next_due()
             if due is None:
                 return
             self.clock.now = max(self.clock.now, due)
             self.work(10, "as sent")
-        raise ViolationError("broken", "the queue does not drain")
+        raise ViolationError("broken", "the queues do not drain")
+
+    def next_due(self) -> datetime | None:
+        """When the next message of the processor's queues is due."""
+        return min((due for each in self.queues if (due := each.next_due())), default=None)
+
+    @property
+    def sent(self) -> list[str]:
+        """The bodies of all that was ever put on the processor's queues."""
+        return [body for queue in self.queues for body in queue.sent]
 
     # --- environments ---
 
@@ -382,7 +397,7 @@ def _forget() -> None:
     logging.Logger.manager.loggerDict.pop("honnin-chaos", None)
 
 
-def _record(message: Message) -> Mapping[str, Any]:
+def _record(message: Message, queue: str) -> Mapping[str, Any]:
     return {
         "messageId": message.id,
         "receiptHandle": message.handle,
@@ -390,6 +405,6 @@ def _record(message: Message) -> Mapping[str, Any]:
         "attributes": {"ApproximateReceiveCount": str(message.receives), "SentTimestamp": "1775012400000"},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
+        "eventSourceARN": f"arn:aws:sqs:ap-northeast-1:000000000000:{queue}",
         "awsRegion": "ap-northeast-1",
     }

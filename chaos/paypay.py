@@ -20,10 +20,15 @@ from honnin.paypay.readings import Rules
 BASE_URL = "https://paypay.example.com"
 KYC_INFO_PATH = "/kyc/info"
 KYC_PASSPORT_PATH = "/kyc/passport"
+QR_PATH = "/kyc/qr/"
 
-# The word of a completed KYC here.
+# The word of a completed KYC here, and one that confirms nothing.
 WORD = "COMPLETED"
+OTHER_WORD = "UNDER_REVIEW"
 RULES = Rules(frozenset({WORD}))
+
+PASSPORT_SCOPE = "mini_app_kyc_passport"
+QR_SCOPE = "kyc_passport_qr"
 
 # In every value of a person, so that one is found wherever it should not be.
 PERSONAL = "PERSONAL"
@@ -33,6 +38,7 @@ _FAILURES = {
     "error": (500, "SERVICE_ERROR"),
     "maintenance": (503, "MAINTENANCE_MODE"),
     "unauthorized": (401, "UNAUTHORIZED"),
+    "refused": (400, "INVALID_PARAMS"),
 }
 
 STATUS_OF = {
@@ -51,7 +57,7 @@ STATUS_OF = {
 class State:
     """All that decides what a read under one authorization answers."""
 
-    kyc_done: bool = True
+    word: str = WORD  # of the KYC; empty while it is not completed
     flag: str = ""
     account: str = "active"
     unlinked: bool = False
@@ -70,11 +76,12 @@ class State:
 
     def kyc(self, *, passport: bool) -> str:
         """The code that a KYC read answers."""
-        return self.access() or (self.flag if passport else "") or ("SUCCESS" if self.kyc_done else "KYC_NOT_COMPLETED")
+        return self.access() or (self.flag if passport else "") or ("SUCCESS" if self.word else "KYC_NOT_COMPLETED")
 
     def means(self, *, passport: bool) -> str:
         """The status that a KYC read means."""
-        return STATUS_OF[self.kyc(passport=passport)]
+        code = self.kyc(passport=passport)
+        return "UNCONFIRMED" if code == "SUCCESS" and self.word != WORD else STATUS_OF[code]
 
     def means_without_access(self) -> str:
         """The status that a refused access means; empty when there is access."""
@@ -110,6 +117,8 @@ class PayPay:
         self.given: dict[str, dict[str, Any]] = {}
         self.api_key = "key-0"
         self.nonces: list[tuple[str, str]] = []
+        # The authorization to which each KYC Passport QR has led; none until the user has agreed.
+        self.qrs: dict[str, str] = {}
         self._by_id: dict[str, Authorization] = {}
         self._clock = clock
         self._answers = 0
@@ -164,12 +173,18 @@ class PayPay:
             case "/kyc/info":
                 return self._kyc(query["userAuthorizationId"], "get_kyc_info")
             case "/kyc/passport":
-                return self._kyc(request.headers["X-USER-AUTHORIZATION-ID"], "mini_app_kyc_passport")
+                return self._kyc(request.headers["X-USER-AUTHORIZATION-ID"], PASSPORT_SCOPE)
+        if url.path.startswith(QR_PATH):
+            body = json.loads(request.body or b"{}")
+            return self._qr(url.path.removeprefix(QR_PATH), body["userAuthorizationId"])
         raise NotImplementedError(url.path)
 
     def _create_qr(self, body: Mapping[str, Any]) -> Answer:
         self.nonces.append((body["referenceId"], body["nonce"]))
-        return self._envelope(201, "SUCCESS", {"linkQRCodeURL": "https://qr.example.com/x"})
+        data = {"linkQRCodeURL": "https://qr.example.com/x"}
+        if body.get("accountLinkFlow"):
+            data["codeId"] = f"code-{len(self.nonces)}"
+        return self._envelope(201, "SUCCESS", data)
 
     def _authorization(self, authorization_id: str) -> Answer:
         known = self._by_id.get(authorization_id)
@@ -187,14 +202,21 @@ class PayPay:
         }
         return self._envelope(200, "SUCCESS", data)
 
+    def _qr(self, code_id: str, authorization_id: str) -> Answer:
+        if self.qrs.get(code_id) != authorization_id:
+            return self._envelope(400, "KYC_PASSPORT_NOT_COMPLETED", {})
+        return self._kyc(authorization_id, QR_SCOPE)
+
     def _kyc(self, authorization_id: str, scope: str) -> Answer:
         known = self._by_id[authorization_id]
         if not known.state.access() and scope not in known.scopes:
             return self._envelope(401, "OP_OUT_OF_SCOPE", {})
-        code = known.state.kyc(passport=scope == "mini_app_kyc_passport")
+        code = known.state.kyc(passport=scope != "get_kyc_info")
         if code != "SUCCESS":
             return self._envelope(400, code, {})
-        answer = self._envelope(200, code, {"status": WORD, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}})
+        answer = self._envelope(
+            200, code, {"status": known.state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
+        )
         self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
         return answer
 
@@ -226,8 +248,9 @@ def _answer(status: int, code: str, headers: "CaseInsensitiveDict[str]", data: M
 _OF_A_LINK = ("unlinked", "expired")
 
 CHANGED: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "kyc_done": ("kyc", {"kyc_done": True}),
-    "kyc_undone": ("kyc", {"kyc_done": False}),
+    "kyc_done": ("kyc", {"word": WORD}),
+    "kyc_unconfirmed": ("kyc", {"word": OTHER_WORD}),
+    "kyc_undone": ("kyc", {"word": ""}),
     "flagged": ("risk", {"flag": "UNACCEPTABLE_OP"}),
     "update_required": ("risk", {"flag": "KYC_UPDATE_REQUIRED"}),
     "cleared": ("risk", {"flag": ""}),

@@ -15,6 +15,8 @@ events ask for the authorization; a KYC read of the merchant's that was answered
 all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
 the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
 
+What PayPay refused to be asked, or what no read fits, does not count as heard.
+
 - Something that asks for the KYC was heard after `changed` and `began`: the status is what the state means.
 - Else an account event was heard after both: where access is refused, the status is what that means; where it
   is not, the status is one that the state meant at some time since the last heard question for the KYC.
@@ -23,6 +25,9 @@ the user is linked here, and `began` the moment at which that link was written (
   theirs, or because PayPay did not call it active.
 - At last PayPay notifies once more of everything. Then whoever has an authorization that stands is linked by it,
   the status is what the state means, and nothing waits under an authorization that is linked.
+
+- Only a read of the KYC moves the flag. Asking for a QR, or declining it, moves no active link. A link that is healed
+  has the code of the last QR. Nobody is verified without an active link.
 
 Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
 table, queue, bus or log, no authorization id in bus or log. What a caller was told was not sent, PayPay never took,
@@ -51,13 +56,13 @@ from chaos.checks import (
 )
 from chaos.connections import Connections
 from chaos.environment import Injected, ViolationError
-from chaos.paypay import PERSONAL, Authorization
+from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
 from chaos.paypay_world import Heard, Parts, PayPayWorld
 from honnin import times
+from honnin.errors import ProviderRefusedError
 
 _LEDGERS = ("kyc", "risk", "account_status")
-_PASSPORT = "mini_app_kyc_passport"
 
 
 def run(schedule: PayPaySchedule, parts: Parts | None = None) -> tuple[Counter[str], Injected]:
@@ -76,8 +81,9 @@ def _at_rest(world: PayPayWorld) -> None:
     check_evidence(world, world.bucket, rows)
     _check_privacy(world)
     _check_connections(world.connections)
+    read = _read(world, rows)
     for user_id in world.paypay.authorizations:
-        _check_status(world, user_id, _status(rows, user_id))
+        _check_status(world, user_id, _status(rows, user_id), read)
 
 
 def _closed(world: PayPayWorld) -> None:
@@ -91,8 +97,8 @@ def _closed(world: PayPayWorld) -> None:
         stands = not mine[-1].state.access()
         hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
         if status and linked:
-            told = [_exactly(status, linked)]
-            hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {told}")
+            told = _finally(world, status, linked)
+            hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {sorted(told)}")
     links = {row["pk"] for row in rows if row["sk"] == "LINK"}
     left = [row["event_id"] for row in rows if row["pk"] in links and row["sk"].startswith("AT#")]
     hold(not left, "lost", f"waits under an authorization that is linked: {left}")
@@ -120,15 +126,16 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
     ledger = [(row["pk"].split("#")[1:], row["sk"]) for row in rows if row["pk"].startswith("LEDGER#")]
     lines = {(kind, day, subject) for (kind, day, shard), subject in ledger if not shard.startswith("late-")}
     possible: dict[str, set[tuple[str, ...]]] = {}
-    for body in world.queue.sent:
+    for body in world.sent:
         event = json.loads(body)
         # No recon file lists customer events, so none of them is in a ledger.
         if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     # Whoever was not read must be missed by recon.
-    not_read = {row["event_id"] for row in rows if row.get("what") in NOT_READ}
-    unheard = [event_id for event_id, days in possible.items() if event_id not in not_read and not days & lines]
+    for event_id in {row["event_id"] for row in rows if _is_not_read(row)}:
+        possible.pop(event_id, None)
+    unheard = [event_id for event_id, days in possible.items() if not days & lines]
     hold(not unheard, "lost", f"webhooks without their line in the ledger: {unheard}")
     invented = lines - set().union(*possible.values())
     hold(not invented, "broken", f"ledger lines of no webhook: {sorted(invented)}")
@@ -139,26 +146,43 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
 
 def _check_nothing_twice(world: PayPayWorld, rows: Sequence[Row]) -> None:
     check_one_entry(rows)
-    for _ in moves(world.table.journal, "paypay"):
-        pass
+    before: dict[str, Row] = {}
+    for commit, row in moves(world.table.journal, "paypay"):
+        puts = [plain(item) for item in commit.puts]
+        [entry] = [each for each in puts if each["sk"].startswith("AT#") and each["pk"] == row["pk"]]
+        _check_facets(row, entry, before.get(row["user_id"]))
+        before[row["user_id"]] = row
+
+
+def _check_facets(row: Row, entry: Row, before: Row | None) -> None:
+    """What each kind of answer may move."""
+    now, was = row["facets"], before["facets"] if before else {"link": "PENDING", "flag": "NONE"}
+    said = f"{row['user_id']}: {entry['what']} made {was} {now}"
+    hold(row["status"] != "VERIFIED" or now["link"] == "ACTIVE", "diverged", said)
+    hold(now["flag"] == was["flag"] or "kyc_read" in entry["what"] or "account" in entry["what"], "diverged", said)
+    attempt = entry["what"] in ("link_requested", "link_declined", "link_failed")
+    hold(not attempt or was["link"] != "ACTIVE" or now["link"] == "ACTIVE", "diverged", said)
+    healed = "healed" in entry["detail"]
+    hold(not healed or row.get("code_id") == row.get("asked_code_id"), "diverged", f"{said}, with another QR's code")
 
 
 # --- 0 diverged ---
 
 
-def _check_status(world: PayPayWorld, user_id: str, status: Row | None) -> None:
+def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Sequence[Heard]) -> None:
     mine = world.paypay.authorizations[user_id]
     linked = _linked(status, mine)
     if status is None or linked is None:
-        _check_rightly_unlinked(world, user_id, mine)
+        _check_rightly_unlinked(user_id, mine, read)
         return
     began, base = _beginning(world, user_id)
-    passport = _PASSPORT in status["scopes"]
+    passport = _reads_passport(world, status, linked)
     readable = passport or "get_kyc_info" in status["scopes"]
-    asked = [each.at for each in world.heard if each.authorization_id == linked.id and _asks_kyc(each, status)]
+    kinds = {"kyc", "risk"} if passport else {"kyc"}
+    asked = [each.at for each in read if each.authorization_id == linked.id and each.kind in kinds and readable]
     asked += [at for whose, at in world.reads if whose == user_id and readable]
     kyc = max((at for at in asked if at >= began), default=None)
-    account = max((each.at for each in world.heard if _asks_account(each, linked) and each.at >= began), default=None)
+    account = max((each.at for each in read if _asks_account(each, linked) and each.at >= began), default=None)
     state = linked.state
     since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
     since |= set() if kyc else {base}
@@ -180,11 +204,11 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None) -> None:
     hold(status["status"] in permitted, "diverged", said)
 
 
-def _check_rightly_unlinked(world: PayPayWorld, user_id: str, mine: Sequence[Authorization]) -> None:
+def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Heard]) -> None:
     for each in mine:
         heard = [
             one
-            for one in world.heard
+            for one in read
             if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
         ]
         hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
@@ -208,21 +232,36 @@ def _beginning(world: PayPayWorld, user_id: str) -> tuple[datetime, str]:
     return found
 
 
-def _asks_kyc(heard: Heard, status: Row) -> bool:
-    if heard.kind == "risk":
-        return _PASSPORT in status["scopes"]
-    return heard.kind == "kyc" and bool({_PASSPORT, "get_kyc_info"} & set(status["scopes"]))
-
-
 def _asks_account(heard: Heard, linked: Authorization) -> bool:
     return heard.authorization_id == linked.id and heard.kind == "account_status"
 
 
-def _exactly(status: Row, linked: Authorization) -> str:
-    scopes = status["scopes"]
-    if _PASSPORT in scopes or "get_kyc_info" in scopes:
-        return linked.state.means(passport=_PASSPORT in scopes)
-    return linked.state.means_without_access() or "LINKED"
+def _finally(world: PayPayWorld, status: Row, linked: Authorization) -> set[str]:
+    passport = _reads_passport(world, status, linked)
+    if passport or "get_kyc_info" in status["scopes"]:
+        return {linked.state.means(passport=passport)}
+    if ended := linked.state.means_without_access():
+        return {ended}
+    # A flag that was raised through an earlier link stands until a read clears it.
+    return {"LINKED"} if status["facets"]["flag"] == "NONE" else {status["facets"]["flag"]}
+
+
+def _reads_passport(world: PayPayWorld, status: Row, linked: Authorization) -> bool:
+    """Whether the user is read through the KYC Passport: by its scope, or by a QR that led to this authorization."""
+    through_qr = QR_SCOPE in status["scopes"] and world.paypay.qrs.get(status.get("code_id", "")) == linked.id
+    return PASSPORT_SCOPE in status["scopes"] or through_qr
+
+
+def _read(world: PayPayWorld, rows: Sequence[Row]) -> list[Heard]:
+    """The notifications for which PayPay could be asked, and did not refuse it."""
+    without = {row["event_id"].rpartition(":")[0] for row in rows if _is_not_read(row)}
+    return [each for each in world.heard if each.event_id not in without]
+
+
+def _is_not_read(row: Row) -> bool:
+    detail = row.get("detail", {})
+    refused = "kycRefused" in detail or detail.get("error") == ProviderRefusedError.__name__
+    return row["sk"].startswith("AT#") and (row["what"] in NOT_READ or refused)
 
 
 # --- the vault, and what is in no other place ---

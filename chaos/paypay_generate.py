@@ -10,6 +10,7 @@ from chaos.paypay_schedule import (
     NOTICES,
     PROVIDER_FAILURES,
     REDIRECTS,
+    SCOPES,
     SERVICES,
     Change,
     Link,
@@ -43,7 +44,7 @@ def _races() -> st.SearchStrategy[PayPaySchedule]:
 
 
 def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySchedule]:
-    links = st.builds(Link, users, st.integers(0, 3), st.sampled_from([*REDIRECTS, "once", "once"]))
+    links = st.builds(Link, users, st.integers(0, len(SCOPES) - 1), st.sampled_from([*REDIRECTS, "once", "once"]))
     changes = st.builds(Change, users, st.sampled_from(CHANGES), st.sampled_from([*NOTICES, "sent", "sent"]))
     notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
     work = works()
@@ -94,6 +95,9 @@ LIFE = (
     Work(),
     Change(1, "active"),
     Read(0),
+    Link(2, 4),
+    Change(2, "kyc_unconfirmed"),
+    Read(2),
     Poll(),
     Work(),
 )

@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 from chaos.schedule import COMMON, CommonStep, Schedule
 
-# The scopes that a user may have agreed to; the KYC Passport QR needs a browser of its own and is left out.
+# The scopes that a user may have agreed to.
 SCOPES = (
     ("mini_app_kyc_passport",),
     ("get_kyc_info",),
     ("get_kyc_info", "mini_app_kyc_passport"),
     ("user_profile",),
+    ("kyc_passport_qr",),
 )
 
 REDIRECTS = ("once", "twice", "lost", "declined")
 CHANGES = (
     "kyc_done",
+    "kyc_unconfirmed",
     "kyc_undone",
     "flagged",
     "update_required",
@@ -30,7 +32,7 @@ KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 
 SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
 # Beside those of every service (`schedule.FAILURES`).
-PROVIDER_FAILURES = ("maintenance", "unauthorized", "garbled", "unsent", "hanging", "dead")
+PROVIDER_FAILURES = ("maintenance", "unauthorized", "refused", "garbled", "unsent", "hanging", "dead")
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,31 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from chaos.aws import Guarded
+from chaos.checks import plain
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import API_S, Environment
-from chaos.paypay import BASE_URL, CHANGED, KYC_INFO_PATH, KYC_PASSPORT_PATH, RULES, Authorization, PayPay
+from chaos.paypay import (
+    BASE_URL,
+    CHANGED,
+    KYC_INFO_PATH,
+    KYC_PASSPORT_PATH,
+    PASSPORT_SCOPE,
+    QR_PATH,
+    QR_SCOPE,
+    RULES,
+    Authorization,
+    PayPay,
+)
 from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
 from honnin import secret_store, webhook
-from honnin.paypay.account_link import AccountLinks, LinkRequest
+from honnin.paypay.account_link import KYC_PASSPORT_FLOW, AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import Rules
 from honnin.processor import EventProcessor
 from honnin.recon.notification import ReconFiles, ReconNotifications
 from honnin.store import Store
@@ -51,6 +64,8 @@ class Parts:
     processor: type[EventProcessor] = EventProcessor
     table: type[MemoryDynamoDB] = MemoryDynamoDB
     vault: type[Vault] = Vault
+    links: type[AccountLinks] = AccountLinks
+    rules: Rules = RULES
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,8 @@ class PayPayWorld(Environment[Step]):
     def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
         # A user is asked for the same scopes every time: what PayPay does with others is not published.
         scopes = self._scopes.setdefault(user_id, scopes)
-        request = LinkRequest(user_id, scopes, "https://shop.example.com/done", {})
+        flow = {"accountLinkFlow": KYC_PASSPORT_FLOW} if QR_SCOPE in scopes else {}
+        request = LinkRequest(user_id, scopes, "https://shop.example.com/done", flow)
         result, _ = self.invoke(lambda: self._links().create(request, "https://api.example.com/back"), API_S)
         if result is None:
             return
@@ -110,7 +126,10 @@ class PayPayWorld(Environment[Step]):
         nonce = next(each for whose, each in reversed(self.paypay.nonces) if whose == user_id)
         claims = {"nonce": nonce, "referenceId": user_id, "profileIdentifier": "*****67", "result": "declined"}
         if redirect != "declined":
-            claims |= {"result": "succeeded", "userAuthorizationId": self.paypay.grant(user_id, scopes).id}
+            agreed = self.paypay.grant(user_id, scopes)
+            claims |= {"result": "succeeded", "userAuthorizationId": agreed.id}
+            if result.code_id:
+                self.paypay.qrs[result.code_id] = agreed.id
         token = response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
         for _ in range({"lost": 0, "twice": 2}.get(redirect, 1)):
             self.invoke(lambda: self._links().finish(token), API_S)
@@ -168,20 +187,24 @@ class PayPayWorld(Environment[Step]):
     def _read(self, user_id: str) -> None:
         begun = self.clock()
         item = self.table.find(f"USER#{user_id}", "STATUS#paypay") or {}
-        scopes = [each["S"] for each in item.get("scopes", {"L": []})["L"]]
-        if not {"get_kyc_info", "mini_app_kyc_passport"} & set(scopes):
+        status = plain(item)
+        scopes = status.get("scopes", [])
+        code_id = status.get("asked_code_id") or status.get("code_id")
+        if not {"get_kyc_info", PASSPORT_SCOPE} & set(scopes) and code_id is None:
             return
         reads = KycReads(
             store=self.store,
             client=self._client(),
             archive=self._archive,
-            rules=RULES,
+            rules=self._parts.rules,
             publisher=self.publisher,
             now=self.clock,
         )
 
         def read() -> Any:
-            return reads.kyc_passport(user_id) if "mini_app_kyc_passport" in scopes else reads.kyc_info(user_id, None)
+            if code_id:
+                return reads.completed_qr(code_id)
+            return reads.kyc_passport(user_id) if PASSPORT_SCOPE in scopes else reads.kyc_info(user_id, None)
 
         result, _ = self.invoke(read, API_S)
         if result is not None:
@@ -217,7 +240,7 @@ class PayPayWorld(Environment[Step]):
                 store=self.store,
                 client=self._client(),
                 archive=self._archive,
-                rules=RULES,
+                rules=self._parts.rules,
                 now=self.clock,
             ),
             recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
@@ -230,13 +253,13 @@ class PayPayWorld(Environment[Step]):
         return PayPayClient(
             BASE_URL,
             secret_store.paypay_credentials,
-            paths=PayPayPaths(KYC_INFO_PATH, KYC_PASSPORT_PATH, "/kyc/qr/{codeId}"),
+            paths=PayPayPaths(KYC_INFO_PATH, KYC_PASSPORT_PATH, QR_PATH + "{codeId}"),
             epoch=lambda: self.clock.peek().timestamp(),
             sleep=self.clock.advance,
         )
 
     def _links(self) -> AccountLinks:
-        return AccountLinks(
+        return self._parts.links(
             store=self.store,
             client=self._client(),
             publisher=self.publisher,
@@ -244,7 +267,7 @@ class PayPayWorld(Environment[Step]):
             audience=_ACCOUNT.client_id,
             session_life=timedelta(hours=1),
             pkce_field="kycPassport.codeChallenge",
-            rules=RULES,
+            rules=self._parts.rules,
             reader=self._client(),
             now=self.clock,
         )

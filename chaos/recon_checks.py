@@ -68,7 +68,7 @@ class _Heard:
                 if record and record.get("what") not in NOT_READ:
                     applied.setdefault(record["event_id"], commit.at)
         events = defaultdict[str, list[Event]](list)
-        for body in world.queue.sent:
+        for body in world.sent:
             event = Event.from_json(body)
             events[event.event_id].append(event)
         return cls(events, applied)

@@ -151,7 +151,7 @@ class ReconWorld(Environment[Step]):
         comparison = self._parts.comparison(
             store=self.store,
             bucket=bucket,
-            repairs=Repairs("events", self.sqs),
+            repairs=Repairs("repairs", self.sqs),
             now=self.clock,
             recheck_all=self.schedule.recheck_all,
         )
@@ -385,7 +385,7 @@ class ReconWorld(Environment[Step]):
     def drain(self) -> None:
         """Work, fetch and compare until there is nothing to do, whatever time passes."""
         for _ in range(MOST_BATCHES):
-            due = [each for each in (self.queue.next_due(), self.arrived.next_due()) if each]
+            due = [each for each in (self.next_due(), self.arrived.next_due()) if each]
             to_fetch = bool(self.store.recon.to_fetch())
             if not due and not to_fetch:
                 return

@@ -88,7 +88,7 @@ def _check(world: VexoraWorld) -> None:
 def _check_nothing_lost(world: VexoraWorld, rows: Sequence[Row]) -> None:
     records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
     entries = check_one_entry(rows)
-    queued = {json.loads(body)["event_id"] for body in world.queue.sent}
+    queued = {json.loads(body)["event_id"] for body in world.sent}
     hold(queued <= records, "lost", f"queued, but without a record: {sorted(queued - records)}")
     hold(records == set(entries), "lost", f"not both record and entry: {sorted(records ^ set(entries))}")
 
@@ -170,7 +170,7 @@ def _asked(world: VexoraWorld, rows: Sequence[Row], user_id: str) -> datetime | 
     mine = {row["submission_id"] for row in rows if row["sk"] == "SUBMISSION" and row["user_id"] == user_id}
     unanswered = {row["event_id"] for row in rows if row.get("what") == "reading_refused"}
     moments = []
-    for body in world.queue.sent:
+    for body in world.sent:
         event = json.loads(body)
         if event["subject"] in mine and event["event_id"] not in unanswered:
             moments.append(datetime.fromisoformat(event["received_at"]))

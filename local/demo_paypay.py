@@ -72,6 +72,15 @@ def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     return "VERIFIED, RISK_FLAGGED, VERIFIED, INACTIVE", ", ".join(seen)
 
 
+def _ended_in_the_app(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    _linked_and_verified(stack, user_id)
+    stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
+    wait_for(lambda: status(stack, user_id, "paypay") != "VERIFIED")
+    ended = status(stack, user_id, "paypay")
+    causes = [entry.cause for entry in timeline(stack, user_id) if entry.moved_to == ended]
+    return "INACTIVE by webhook", f"{ended} by {'/'.join(causes) or 'nothing'}"
+
+
 def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
@@ -92,5 +101,6 @@ PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
     Scene("aoi", "PayPay", "account link declined", _declined),
     Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene("nao", "PayPay", "link ended by the user in the PayPay app", _ended_in_the_app),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
 )

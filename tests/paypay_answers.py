@@ -6,6 +6,7 @@ mistake in one is seen by the other.
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import groupby, product
 from types import ModuleType
@@ -115,7 +116,7 @@ def meaning(answer: Answer, words: frozenset[str]) -> tuple[Link | None, Kyc | N
     if answer.call is Call.LINKING:
         links = {"requested": Link.PENDING, "succeeded": Link.ACTIVE, "declined": Link.DECLINED}
         return links.get(answer.word), None, None, False
-    if http == 429:
+    if http in (202, 429):
         return None, None, None, False
     if code in ABOUT_THE_USER:
         _, link, kyc, flag = ABOUT_THE_USER[code]
@@ -202,6 +203,7 @@ _TOLD: tuple[tuple[int, str | None, str, bool], ...] = (
     (202, "SUCCESS", "COMPLETED", True),
     (202, "REQUEST_ACCEPTED", "COMPLETED", True),
     (429, "KYC_NOT_COMPLETED", "(absent)", False),
+    (202, "INVALID_USER_AUTHORIZATION_ID", "(absent)", False),
     (200, None, "COMPLETED", True),
     *((http, code, "(absent)", False) for code, (http, *_) in ABOUT_THE_USER.items()),
     *((400, code, "(absent)", False) for code in ("UNACCEPTABLE_OP", "KYC_UPDATE_REQUIRED")),
@@ -264,7 +266,19 @@ def _single() -> list[tuple[Sequence[Answer], tuple[Any, ...]]]:
 @cache
 def _sets(count: int) -> list[list[Answer]]:
     draw = random.Random(1)
-    return [[any_answer(draw) for _ in range(draw.randint(1, 12))] for _ in range(count)]
+    return [*_pairs(), *([any_answer(draw) for _ in range(draw.randint(1, 12))] for _ in range(count))]
+
+
+def _pairs() -> Iterator[list[Answer]]:
+    """A linked user's account that was inactive, then each two answers of the document to the same question."""
+    linked = Answer(Call.LINKING, moment(1), "auth-a", word="succeeded")
+    inactive = Answer(Call.AUTHORIZATION, moment(2), "auth-a", 401, "USER_STATE_IS_NOT_ACTIVE")
+    for call in (Call.KYC_INFO, Call.AUTHORIZATION):
+        told = {
+            each for each in every_documented_answer() if each.call is call and sum(map(bool, meaning(each, WORDS)))
+        }
+        for first, second in product(sorted(told, key=repr), repeat=2):
+            yield [linked, inactive, replace(first, at=moment(3)), replace(second, at=moment(4))]
 
 
 def first_fault(module: ModuleType | Any, count: int) -> str | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 # Functions that WebhookReservedConcurrency and WebhookProvisionedConcurrency are for, each.
 _WEBHOOKS = 5
+# Queues that process ProcessorConcurrency batches at once each: events, repairs, rereads.
+_QUEUES = 3
 # Batches of recon notifications at once: MaximumConcurrency of ReconNoticeSource in template.yaml.
 _NOTICES = 2
 # The merchant API and the scheduled functions beside the queues: an estimate.
@@ -38,8 +40,8 @@ class Limits:
 
     @property
     def queues(self) -> int:
-        """What a night's repairs take for themselves."""
-        return self.processor + _NOTICES
+        """What the queues take for themselves when all of them are full, as in a night with many repairs."""
+        return _QUEUES * self.processor + _NOTICES
 
     @property
     def most_reserved(self) -> int:
@@ -60,11 +62,11 @@ def shortages(limits: Limits) -> Iterator[Shortage]:
     """Each thing that is too small, the worst first."""
     webhooks = 0 if limits.reserved else _WEBHOOKS * max(1, limits.warm)
     if limits.unreserved < limits.queues + webhooks:
-        found = f"{_shared(limits)}; a night's repairs take {limits.queues} of them"
+        found = f"{_shared(limits)}; the queues take up to {limits.queues} of them"
         found += ", and webhooks are refused meanwhile" if webhooks else ", and the merchant API fails meanwhile"
         yield Shortage(found, f"{_RAISE}; until then deploy with ProcessorConcurrency=2", refuses=True)
     elif limits.unreserved < limits.queues + webhooks + _OTHERS:
-        found = f"{_shared(limits)}; repairs ({limits.queues}), webhooks and the merchant API can fill that"
+        found = f"{_shared(limits)}; the queues ({limits.queues}), webhooks and the merchant API can fill that"
         yield Shortage(found, _RAISE, refuses=False)
     elif not limits.warm and not limits.most_reserved:
         found = f"{_shared(limits)}; WebhookReservedConcurrency cannot be set, AWS leaves {_ALWAYS_UNRESERVED} there"

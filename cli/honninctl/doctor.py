@@ -36,7 +36,13 @@ _LONGEST_VALUE = 60
 _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
 
 # What is worked off, by output.
-_QUEUES = {"events": "EventQueueUrl", "recon notices": "ReconNoticeQueueUrl", "recon files": "CompareQueueUrl"}
+_QUEUES = {
+    "events": "EventQueueUrl",
+    "recon notices": "ReconNoticeQueueUrl",
+    "repairs": "RepairQueueUrl",
+    "rereads": "RereadQueueUrl",
+    "recon files": "CompareQueueUrl",
+}
 _CONFIRM_GROUP = re.compile(r"\(confirm each", re.IGNORECASE)
 
 

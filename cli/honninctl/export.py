@@ -137,7 +137,7 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "from": entry.get("from_status"),
         "to": entry["to_status"],
         "detail": dict(entry.get("detail", {})),
-        "toldAs": entry.get("told"),
+        "toldAs": list(entry.get("told", ())),
     }
 
 
@@ -191,9 +191,11 @@ def _qrs(store: "Store", footprint: "Footprint", *, whole_table: bool) -> Iterat
     if whole_table:
         yield from store.restore.qrs_of(footprint.user_id)
         return
-    for status in footprint.statuses:
-        code = store.links.passport_qr(status.code_id) if status.code_id else None
-        if code:
+    named = (code for each in footprint.statuses for code in (each.code_id, each.asked_code_id) if code)
+    for code_id in dict.fromkeys(named):
+        code = store.links.passport_qr(code_id)
+        # PayPay may have given the code again, to somebody else.
+        if code and code.user_id == footprint.user_id:
             yield code
 
 

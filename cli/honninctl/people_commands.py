@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Annotated, Any
@@ -58,7 +59,8 @@ def status(cli: Cli, user: UserArgument) -> None:
         for name, each in sorted(found["providers"].items())
     ]
     cli.screen.table(("provider", "status", "provider's word", "read at (UTC)", ""), rows, title=user)
-    cli.screen.line(_in_words(found))
+    for line in _in_words(found):
+        cli.screen.line(line)
 
 
 def timeline(
@@ -218,12 +220,19 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
 
 
-def _in_words(found: dict[str, Any]) -> str:
-    """Whether the user is verified and why, as the console says it: in Japanese where the terminal speaks it."""
+def _in_words(found: dict[str, Any]) -> Iterator[str]:
+    """Whether the user is verified and why, and what each status means, in the console's words.
+
+    In Japanese where the terminal speaks it.
+    """
     from honninctl.console.wording import Wording
 
     language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return Wording("ja" if language.startswith("ja") else "en").verified(found)
+    wording = Wording("ja" if language.startswith("ja") else "en")
+    yield wording.verified(found)
+    for provider, each in sorted(found["providers"].items()):
+        name = wording.first(f"provider.{provider}", otherwise=provider)
+        yield f"{name}: {wording.standing(provider, each['status'])}"
 
 
 def _remark(provider: dict[str, Any]) -> str:

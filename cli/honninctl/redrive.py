@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # Where the letters of a queue came from, by output. Failed runs (RUNS) came from no queue.
 SOURCES = {Queue.EVENTS: "EventQueueUrl", Queue.COMPARE: "CompareQueueUrl"}
+# Events have queues of their own by their kind, and by their cause where they can wait.
+_OF_KIND = {"recon_file": "ReconNoticeQueueUrl"}
+_OF_CAUSE = {"recon": "RepairQueueUrl", "operator": "RereadQueueUrl", "settle": "RereadQueueUrl"}
 
 # Long enough to move one message; a message of a run that was killed shows up again after it.
 _VISIBILITY_S = 60
@@ -27,7 +30,24 @@ def put_back(
     deployment: Deployment, queue: Queue, url: str, moved: Callable[[int], None] = lambda _: None
 ) -> Counter[str]:
     """Put the letters of a queue back where they came from; how many there were of each `errorType`."""
-    return move(deployment.client("sqs"), url, deployment.output(SOURCES[queue]), moved)
+    source = deployment.output(SOURCES[queue])
+
+    def target(body: str) -> str:
+        output = _output_of(body) if queue is Queue.EVENTS else None
+        return deployment.outputs.get(output or "", source)
+
+    return move(deployment.client("sqs"), url, target, moved)
+
+
+def _output_of(body: str) -> str | None:
+    """The output with the queue of an event that is no live one; None for a live event, and for what is no event."""
+    from honnin.event import Event
+
+    try:
+        event = Event.from_json(body)
+    except ValueError:
+        return None
+    return _OF_KIND.get(event.kind) or _OF_CAUSE.get(event.cause)
 
 
 def discard(deployment: Deployment, url: str, gone: Callable[[int], None] = lambda _: None) -> Counter[str]:
@@ -47,9 +67,14 @@ def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None
 
 
 def move(
-    sqs: "SQSClient", source_url: str, target_url: str | None, moved: Callable[[int], None] = lambda _: None
+    sqs: "SQSClient",
+    source_url: str,
+    target: Callable[[str], str] | str | None,
+    moved: Callable[[int], None] = lambda _: None,
 ) -> Counter[str]:
     """Move every message that was there at the start, or delete it where there is no target.
+
+    The target is a queue's URL, or what gives it for a message's body.
 
     Returns how many there were of each `errorType`; `moved` is called with each number done. A message is deleted only
     after the target has taken it: a crash between the two repeats it.
@@ -61,8 +86,9 @@ def move(
         # order: older ones may come behind it.
         if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
             continue
-        if target_url:
-            sqs.send_message(QueueUrl=target_url, MessageBody=message["Body"])
+        if target:
+            url = target if isinstance(target, str) else target(message["Body"])
+            sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
         sqs.delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
         done[error_type(message)] += 1
         moved(1)

@@ -1,4 +1,4 @@
-"""Having a user read again at every provider that knows them: one event for each question, on the events queue.
+"""Having a user read again at every provider that knows them: one event for each question, on the rereads queue.
 
 The event takes the path of a webhook: the processor asks the provider over a signed call and applies the answer. So
 nothing that an operator says decides about a user, and repeating it does no harm.
@@ -74,7 +74,7 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     asked = list(_questions(statuses))
     if not asked:
         raise UsageError(f"{user_id} has not agreed at PayPay yet: there is nothing to be read")
-    queue_url = deployment.output("EventQueueUrl")
+    queue_url = deployment.output("RereadQueueUrl")
     for _, body in asked:
         deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
     return [question for question, _ in asked]
@@ -85,7 +85,7 @@ def ask_all(deployment: Deployment, status: str, done: Callable[[int], None] = l
 
     `done` is called with each number of users whose readings are queued.
     """
-    queue_url, users = deployment.output("EventQueueUrl"), 0
+    queue_url, users = deployment.output("RereadQueueUrl"), 0
     for found in deployment.store.restore.users_with(status):
         questions = [body for _, body in _questions([found])]
         for body in questions:

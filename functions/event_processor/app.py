@@ -1,4 +1,4 @@
-"""The events queue: read the truth back, apply it once, publish."""
+"""The queues of events: read the truth back, apply it once, publish."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -91,7 +91,9 @@ def _processor() -> EventProcessor:
 
 
 def _queue(batch: dict[str, Any]) -> worker.Queue:
-    url = worker.queue_of(batch, (settings().event_queue_url, settings().recon_notice_queue_url))
+    mine = settings()
+    urls = (mine.event_queue_url, mine.recon_notice_queue_url, mine.repair_queue_url, mine.reread_queue_url)
+    url = worker.queue_of(batch, urls)
     return worker.Queue(url, settings().dead_letter_queue_url)
 
 

@@ -46,7 +46,7 @@ def _arrivals() -> Arrivals:
         comparison=Comparison(
             store=store,
             bucket=bucket,
-            repairs=Repairs(settings().event_queue_url),
+            repairs=Repairs(settings().repair_queue_url),
             now=lambda: datetime.now(UTC),
             recheck_all=settings().recon_recheck_all,
         ),

@@ -27,6 +27,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": "UNACCEPTABLE_OP"}'                    # null: clear
     curl -X POST $BOX/paypay/users/user-1/account -d '{"status": "canceled"}'
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "expired"}'                  # no webhook
+    curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "unlinked"}'                 # in the PayPay app
     curl -X POST $BOX/paypay/users/user-1/notify -d '{"type": "risk"}'        # a webhook, but nothing changed
     curl -X POST $BOX/paypay/recon-notice -d '{"fileType": "kyc_passport_sync_recon", "path": "https://…/….csv"}'
     curl -X POST $BOX/paypay/burst -d '{"count": 50}'                         # KYC of all linked users, at once
@@ -77,6 +78,8 @@ token                   good, wrong_key (secret not decoded), alg_none, wrong_is
 token_ttl_s             life of a response token, seconds                                             300
 double_redirect         on: the sandbox requests the redirect once more, within a second              off
 validity_days           life of an authorization, read when it is granted                             365
+read_lag_s              seconds by which the reads trail a change, whose webhook comes at once; a     0
+                        change is trailed if this is set by then, and as long as it says at the read
 selfie                  image, not_found, html, too_large (11 MiB), redirect, slow                    image
 selfie_ttl_s            life of a selfieImageUrl, seconds                                             300
 selfie_slow_s           how long the slow one takes                                                   20

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from flask import Blueprint, request
 
 from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
+from sandbox.dials import DialBoard
 from sandbox.paypay.account import WEBHOOK_TYPES, WebhookUrls
 from sandbox.paypay.people import Kyc
 from sandbox.paypay.recon import RECON_TYPES, ReconFiles
 from sandbox.paypay.register import ACCOUNT_STATES, RISK_FLAGS, Authorization, Register, User
-from sandbox.paypay.webhooks import NOTIFICATION_TYPES, Message, Notifier, new_notification_id
+from sandbox.paypay.webhooks import LINK_REVOKED, NOTIFICATION_TYPES, Message, Notifier, new_notification_id
 
 MAX_BURST = 1000
 MAX_RECON_ROWS = 100_000_000
@@ -22,12 +23,12 @@ View = Mapping[str, object]
 
 
 def control_blueprint(
-    core: Core, register: Register, notifier: Notifier, urls: WebhookUrls, recon: ReconFiles
+    core: Core, register: Register, dials: DialBoard, notifier: Notifier, urls: WebhookUrls, recon: ReconFiles
 ) -> Blueprint:
     """Return the endpoints under `/_sandbox/paypay`."""
     control = Blueprint("paypay_control", "sandbox", url_prefix=f"{CONTROL_PREFIX}/paypay")
     _add_views(control, register, urls)
-    _add_changes(control, Changes(core, register, notifier))
+    _add_changes(control, Changes(core, register, dials, notifier))
     _add_recon(control, recon)
     return control
 
@@ -117,21 +118,25 @@ def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
 class Changes:
     """What the control API can do to users. Each raises ControlError, and then has changed nothing."""
 
-    def __init__(self, core: Core, register: Register, notifier: Notifier) -> None:
+    def __init__(self, core: Core, register: Register, dials: DialBoard, notifier: Notifier) -> None:
         self._core = core
         self._register = register
+        self._dials = dials
         self._notifier = notifier
 
     def put_kyc(self, name: str, body: Mapping[str, object]) -> View:
         """Change a user's KYC without telling the merchant; also before the user is linked."""
         with self._core.lock:
-            _change_kyc(self._register.user(name).kyc, body)
+            user = self._register.user(name)
+            self._trail(user)
+            _change_kyc(user.kyc, body)
             return self._register.view(name)
 
     def kyc_updated(self, name: str, body: Mapping[str, object]) -> View:
         """Change a user's KYC (nothing in particular without a body) and notify the merchant."""
         with self._core.lock:
             user, link = self._linked(name)
+            self._trail(user)
             _change_kyc(user.kyc, body)
             return self._tell(user, link, "kyc", "updated")
 
@@ -142,6 +147,7 @@ class Changes:
             raise ControlError(400, f'The body must be {{"flag": null or one of {", ".join(RISK_FLAGS)}}}.')
         with self._core.lock:
             user, link = self._linked(name)
+            self._trail(user)
             user.risk_flag = None if flag is None else str(flag)
             return self._tell(user, link, "risk", user.risk_flag)
 
@@ -152,20 +158,24 @@ class Changes:
             raise ControlError(400, f'The body must be {{"status": one of {", ".join(ACCOUNT_STATES)}}}.')
         with self._core.lock:
             user, link = self._linked(name)
+            self._trail(user)
             user.account_status = str(status)
             return self._tell(user, link, "account_status", user.account_status)
 
     def authorization(self, name: str, body: Mapping[str, object]) -> View:
-        """Let a user's authorization expire, or be unlinked by the user; no notification is documented."""
+        """Let a user's authorization expire, of which nobody is told, or let the user end it in the PayPay app."""
         state = body.get("state")
         if set(body) != {"state"} or state not in ("expired", "unlinked"):
             raise ControlError(400, 'The body must be {"state": "expired"} or {"state": "unlinked"}.')
         with self._core.lock:
-            _, link = self._linked(name)
+            user, link = self._linked(name)
+            self._trail(user)
             if state == "expired":
                 link.expire_at = self._core.clock.now()
             else:
                 link.unlinked = True
+                # No recon file lists it, so it is not in the history.
+                self._notifier.send(user, link.id, "account_status", LINK_REVOKED)
             return self._register.view(name)
 
     def notify(self, name: str, body: Mapping[str, object]) -> View:
@@ -228,6 +238,11 @@ class Changes:
         if user is None or link is None:
             raise ControlError(404, f"The user {name!r} has not linked.")
         return user, link
+
+    def _trail(self, user: User) -> None:
+        """Let the reads answer for a while as before the change that follows, if the dial `read_lag_s` says so."""
+        if self._dials.number("read_lag_s", user.key):
+            user.keep_as_before(self._core.clock.now())
 
     def _tell(self, user: User, link: Authorization, kind: str, value: str | None) -> View:
         self._register.record(kind, link.id, value)

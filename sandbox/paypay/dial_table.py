@@ -65,6 +65,7 @@ DIALS: Mapping[str, Dial] = {
     "token_ttl_s": Dial(300.0, seconds),
     "double_redirect": Dial("off", one_of("on", "off")),
     "validity_days": Dial(365.0, days),
+    "read_lag_s": Dial(0.0, seconds),
     "selfie": Dial("image", one_of(*SELFIES)),
     "selfie_ttl_s": Dial(300.0, seconds),
     "selfie_slow_s": Dial(20.0, seconds),

@@ -44,7 +44,7 @@ class PayPayProvider:
         self._account = account
         self._gate = Gate(account.api_key, account.api_secret, core.clock, core.lock)
         self._selfies = Selfies(core, self.dials)
-        self._reads = Reads(core, self.register, self._selfies)
+        self._reads = Reads(core, self.register, self.dials, self._selfies)
 
     def reset(self) -> None:
         """Forget all users, sessions, nonces, recon files and what is held back. The webhook URLs stay."""
@@ -56,7 +56,7 @@ class PayPayProvider:
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the API, the pages and files for URLs, and the control endpoints under `/_sandbox/paypay`."""
-        control = control_blueprint(self._core, self.register, self.notifier, self.urls, self.recon)
+        control = control_blueprint(self._core, self.register, self.dials, self.notifier, self.urls, self.recon)
         pages = (self.linking.blueprint(), self._selfies.blueprint(), self.recon.blueprint())
         return (self._wire(), *pages, control)
 

@@ -1,8 +1,11 @@
 """What PayPay answers about a user: the three KYC reads, the state of an authorization, and unlinking."""
 
+from collections.abc import Callable
+
 from flask import Response, request
 
 from sandbox.core import Core
+from sandbox.dials import DialBoard
 from sandbox.paypay import checks
 from sandbox.paypay.answers import RefusedError, accepted
 from sandbox.paypay.register import Authorization, Register, User
@@ -12,13 +15,16 @@ AUTHORIZATION_ID_HEADER = "X-USER-AUTHORIZATION-ID"
 FOREIGN_STATUS_SCOPE = "kyc_foreign_status"
 FOREIGN_STATUS_KEYS = frozenset({"residenceType", "expiryDate"})
 
+Find = Callable[[str], tuple[User, Authorization] | None]
+
 
 class Reads:
     """The handlers of the calls that are about one linked user. Each raises RefusedError."""
 
-    def __init__(self, core: Core, register: Register, selfies: Selfies) -> None:
+    def __init__(self, core: Core, register: Register, dials: DialBoard, selfies: Selfies) -> None:
         self._core = core
         self._register = register
+        self._dials = dials
         self._selfies = selfies
 
     def kyc_info(self) -> Response:
@@ -75,22 +81,25 @@ class Reads:
 
     def unlink(self, authorization_id: str) -> Response:
         """Answer "unlink user"."""
-        _, link = self._named(authorization_id)
+        _, link = self._named(authorization_id, self._register.authorization)
         with self._core.lock:
             if link.unlinked:
                 raise RefusedError("INVALID_USER_AUTHORIZATION_ID", "it is unlinked")
             link.unlinked = True
         return accepted(None)
 
-    def _named(self, authorization_id: str | None) -> tuple[User, Authorization]:
+    def _named(self, authorization_id: str | None, find: Find | None = None) -> tuple[User, Authorization]:
         if not authorization_id:
             raise RefusedError("MISSING_REQUEST_PARAMS", "the user authorization id is missing")
         if len(authorization_id) > checks.MAX_AUTHORIZATION_ID:
             raise RefusedError("INVALID_REQUEST_PARAMS", "the user authorization id is too long")
-        found = self._register.authorization(authorization_id)
+        found = (find or self._as_read)(authorization_id)
         if found is None:
             raise RefusedError("INVALID_USER_AUTHORIZATION_ID", "it is unknown")
         return found
+
+    def _as_read(self, authorization_id: str) -> tuple[User, Authorization] | None:
+        return self._register.as_read(authorization_id, self._dials.number("read_lag_s", authorization_id) or 0.0)
 
     def _linked(self, authorization_id: str | None, scope: str) -> tuple[User, Authorization]:
         """Return who a read is about, or refuse for the state of the link or of the account."""

@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from sandbox.clock import SandboxClock
@@ -97,10 +97,21 @@ class User:
     authorizations: list[Authorization] = field(default_factory=list)
     sessions: list[LinkSession] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
+    before: "list[tuple[float, User]]" = field(default_factory=list)
 
     def latest(self) -> Authorization | None:
         """Return the newest authorization, whatever its state."""
         return self.authorizations[-1] if self.authorizations else None
+
+    def keep_as_before(self, changed_at: float) -> None:
+        """Remember what is true just before a change (epoch seconds), for reads that do not have it yet."""
+        links = [replace(link) for link in self.authorizations]
+        self.before.append((changed_at, replace(self, kyc=replace(self.kyc), authorizations=links, before=[])))
+
+    def as_of(self, moment: float) -> "User":
+        """Return the user as it was at a moment (epoch seconds): before the first change after it."""
+        self.before = [(changed_at, user) for changed_at, user in self.before if changed_at > moment]
+        return self.before[0][1] if self.before else self
 
 
 class Register:
@@ -194,7 +205,18 @@ class Register:
             user = self._owners.get(authorization_id)
             if user is None:
                 return None
-            return user, next(link for link in user.authorizations if link.id == authorization_id)
+            return user, _link_of(user, authorization_id)
+
+    def as_read(self, authorization_id: str, lag_s: float) -> tuple[User, Authorization] | None:
+        """Return an authorization and its user as reads show them that trail what is true by `lag_s` seconds."""
+        with self._lock:
+            user = self._owners.get(authorization_id)
+            if user is None:
+                return None
+            shown = user.as_of(self._clock.now() - lag_s)
+            # A link that was made since is there at once.
+            is_there = any(link.id == authorization_id for link in shown.authorizations)
+            return shown, _link_of(shown if is_there else user, authorization_id)
 
     def is_active(self, user: User, authorization: Authorization) -> bool:
         """Tell whether an authorization stands: linked, not expired, of an active account."""
@@ -243,6 +265,10 @@ class Register:
 
     def _link_view(self, user: User, link: Authorization) -> dict[str, object]:
         return {**asdict(link), "active": self.is_active(user, link)}
+
+
+def _link_of(user: User, authorization_id: str) -> Authorization:
+    return next(link for link in user.authorizations if link.id == authorization_id)
 
 
 def _session_view(session: LinkSession) -> dict[str, object]:

@@ -21,6 +21,9 @@ NOTIFICATION_TYPES: Mapping[str, str] = {
     "risk": "kyc_passport.risk.update",
     "account_status": "kyc_passport.account_status.updated",
 }
+# PayPay's own spelling. It comes to the place of the account status and names its user in camel case
+# (docs/providers.md §1.4).
+LINK_REVOKED = "customer.authroization.revoked"
 # Between notifications whose order matters: their tries run in threads of their own.
 ORDER_GAP_S = 0.05
 
@@ -39,10 +42,11 @@ class Message:
         """Return what the document's JSON holds."""
         if self.recon is not None:
             return self.recon
+        name = "userAuthorizationId" if self.notification_type == LINK_REVOKED else "user_authorization_id"
         return {
             "notification_type": self.notification_type,
             "notification_id": self.notification_id,
-            "user_authorization_id": self.user_authorization_id,
+            name: self.user_authorization_id,
         }
 
 
@@ -61,7 +65,9 @@ class Notifier:
         with self._core.lock:
             self._held.clear()
 
-    def send(self, user: User, user_authorization_id: str, kind: str) -> list[Notification]:
+    def send(
+        self, user: User, user_authorization_id: str, kind: str, notification_type: str | None = None
+    ) -> list[Notification]:
         """Notify the merchant that something of `kind` changed; return what was made of it."""
         copies = int(self._dials.number("webhook_copies", user.key) or 1)
         is_new = self._dials.text("webhook_copy_id", user.key) == "new"
@@ -69,7 +75,7 @@ class Notifier:
         made = []
         for copy in range(copies):
             notification_id = new_notification_id() if is_new and copy else first
-            message = Message(notification_id, NOTIFICATION_TYPES[kind], user_authorization_id)
+            message = Message(notification_id, notification_type or NOTIFICATION_TYPES[kind], user_authorization_id)
             notification = self._notification(user, kind, message, self._dice(kind, user))
             made.append(notification)
             self._dispatch(user, notification)

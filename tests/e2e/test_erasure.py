@@ -52,6 +52,8 @@ def live(stack: Stack) -> Person:
         stack.sandbox("POST", f"/paypay/users/{user_id}/account", json={"status": "active"})
         assert demo.wait_for(lambda heard=heard: len(_heard(stack, user_id)) >= heard + 2)  # type: ignore[misc]
         stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
+        # PayPay tells of it; else that notification would come to the link after this one.
+        assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "INACTIVE")
     press_allow(account_link(stack, user_id))
     assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc").status_code == 200
     assert demo.wait_for(lambda: demo.status(stack, user_id) == "APPROVED")

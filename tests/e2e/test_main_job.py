@@ -14,6 +14,14 @@ from local.steps import QuietSteps
 
 pytestmark = pytest.mark.e2e
 
+# What the bus tells of a change, but for the provider's word.
+_TOLD = frozenset(
+    {
+        *("userId", "provider", "from", "to", "submissionId", "verified", "verifiedReason"),
+        *("cause", "occurredAt", "eventId"),
+    }
+)
+
 
 def _user(stem: str = "user") -> str:
     return f"{stem}.{uuid.uuid4().hex[:12]}"
@@ -113,18 +121,24 @@ def test_status_changes_reach_the_bus_without_personal_data(stack: Stack) -> Non
     stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "approve", "review_delay_s": 0.1})
     _submit(stack, user_id)
     assert demo.wait_for(lambda: demo.status(stack, user_id) == "APPROVED")
-    moves: list[tuple[str | None, str]] = []
+    moves: list[tuple[str | None, str, bool, str]] = []
     deadline = time.monotonic() + 10
     while len(moves) < 3 and time.monotonic() < deadline:
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
             assert "テスト" not in message["Body"]
             detail = json.loads(message["Body"])["detail"]
             if detail["userId"] == user_id:
-                assert detail.keys() == {"userId", "provider", "from", "to", "cause", "occurredAt", "eventId"}
-                moves.append((detail["from"], detail["to"]))
+                # Before Vexora has answered there is no word of Vexora's.
+                assert detail.keys() - {"providerStatus"} == _TOLD
+                moves.append((detail["from"], detail["to"], detail["verified"], detail["verifiedReason"]))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     assert sorted(moves, key=str) == sorted(
-        [(None, "SUBMITTING"), ("SUBMITTING", "PENDING"), ("PENDING", "APPROVED")], key=str
+        [
+            (None, "SUBMITTING", False, "NOT_VERIFIED"),
+            ("SUBMITTING", "PENDING", False, "NOT_VERIFIED"),
+            ("PENDING", "APPROVED", True, "VEXORA_APPROVED"),
+        ],
+        key=str,
     )
 
 

@@ -57,6 +57,7 @@ class Scripted(FakeDeployment):
                 "PersonalDataBucketName": "vault",
                 "ReconBucketName": "recon",
                 "EventQueueUrl": "https://sqs/events",
+                "RereadQueueUrl": "https://sqs/rereads",
                 "CompareQueueUrl": "https://sqs/compare",
                 **queues,
             }

@@ -164,6 +164,8 @@ class Deployment:
             "DeadLetterQueue": dead,
             "EventQueue": queue,
             "ReconNoticeQueue": notices,
+            "RepairQueue": self.sqs.create_queue(QueueName="RepairQueue")["QueueUrl"],
+            "RereadQueue": self.sqs.create_queue(QueueName="RereadQueue")["QueueUrl"],
             "EventBus": "EventBus",
             "ProvidersSecret.Id": self._secret("ProvidersSecret", PROVIDERS),
             "CallbackKeySecret.Id": self._secret("CallbackKeySecret", {"current": CALLBACK_KEY}),
@@ -271,8 +273,8 @@ class Deployment:
         self.secrets.put_secret_value(SecretId="ProvidersSecret", SecretString=json.dumps(values))
 
     def process(self, processor: Function, *remaining_ms: int) -> list[str]:
-        """Let the processor take what is on its two queues; returns the ids that it reports as failed."""
-        queues = ("ReconNoticeQueue", "EventQueue")
+        """Let the processor take what is on its queues; returns the ids that it reports as failed."""
+        queues = ("ReconNoticeQueue", "EventQueue", "RepairQueue", "RereadQueue")
         return [failed for queue in queues for failed in self.work(processor, queue, *remaining_ms)]
 
     def work(self, function: Function, queue: str, *remaining_ms: int) -> list[str]:

@@ -121,7 +121,7 @@ class ReconDay:
 
     def repaired(self) -> list[str]:
         """The authorizations whose repair was queued since the last call, as often as it was."""
-        bodies = self._stack.drain("EventQueue")
+        bodies = self._stack.drain("RepairQueue")
         assert {(each["cause"], each["kind"]) for each in bodies} <= {("recon", self.type.kind)}
         assert all(each["event_id"] == f"recon:{self.type.name}:{self.day}:{each['subject']}" for each in bodies)
         return sorted(each["subject"] for each in bodies)

@@ -1,14 +1,16 @@
 """Fault schedules for PayPay's events: 320 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from chaos import generate
 from chaos.environment import ViolationError, prepared
+from chaos.paypay import OTHER_WORD, WORD
 from chaos.paypay_generate import LIFE, PAYPAY
 from chaos.paypay_schedule import SERVICES, Link, Notify, PayPaySchedule, Read
 from chaos.paypay_world import Parts
@@ -17,10 +19,11 @@ from honnin import http_client
 from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.errors import NotSentError, ProviderTimeoutError
 from honnin.event import Event
+from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
-from honnin.paypay.readings import moment
+from honnin.paypay.readings import Rules, Said, moment
 from honnin.processor import EventProcessor
-from honnin.store import Announcement, Dropped, Effect, EventRecord, Store, Unattached, UserStatus
+from honnin.store import Announcement, Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
@@ -29,7 +32,7 @@ from tests.fakes.stores import RecordFirstStore, UnfencedStore
 if TYPE_CHECKING:
     pass
 
-_SEED = 4
+_SEED = 1
 
 
 @pytest.mark.timeout(300)
@@ -113,14 +116,14 @@ class HastyNotifications(PayPayNotifications):
             self.committed(decision)
         return decision
 
-    def _read(self, event: Event, before: UserStatus, link: StoredLink) -> Effect:
+    def _read(self, event: Event, before: UserStatus, link: StoredLink, account: Said | None) -> Effect:
         key = (event.subject, event.kind)
         if key in self._shared:
             reading, version = self._shared[key]
             at = moment(before, self._now())
             said = [replace(each, answer=replace(each.answer, at=at)) for each in reading.said]
             self._shared[key] = Reading(said), version
-        return super()._read(event, before, link)
+        return super()._read(event, before, link, account)
 
 
 class HastyProcessor(EventProcessor):
@@ -176,6 +179,47 @@ class LateVault(Vault):
         return super().put(before) if before else "null"
 
 
+class ForgetfulNotifications(PayPayNotifications):
+    """Heals a link without the code of the QR, so that no read fits it any more."""
+
+    def _heal(self, *arguments: Any) -> Effect:
+        healed = super()._heal(*arguments)
+        link = replace(healed.link or StoredLink(healed.after.user_id), code_id=None, code_verifier=None)
+        return replace(healed, link=link, after=replace(healed.after, code_id=None))
+
+
+class SatisfiedNotifications(PayPayNotifications):
+    """Takes a read that PayPay refuses for one, so that recon does not read again."""
+
+    def _not_read(self, event: Event, what: str, before: UserStatus, facts: Mapping[str, str]) -> Effect:
+        return self._effect(event, what, before, before, facts)
+
+
+class ForgivingLinks(AccountLinks):
+    """A link that is made anew has nothing against the user any more."""
+
+    def _linked(self, event_id: str, session: LinkSession, before: UserStatus, *more: Any) -> Effect:
+        made = super()._linked(event_id, session, replace(before, answers=()), *more)
+        return replace(made, before=before)
+
+
+class EagerLinks(AccountLinks):
+    """Another QR ends the link that there is."""
+
+    def _remember(self, session: LinkSession, *more: Any) -> None:
+        known = self._store.users.status(session.user_id, "paypay")
+        if known and known.user_authorization_id:
+            kept = [each for each in known.answers if each["call"] == "linking" and each.get("word") != "succeeded"]
+            users, status = self._store.users, replace(known, answers=tuple(kept))
+            with mock.patch.object(users, "status", return_value=status):
+                return super()._remember(session, *more)
+        return super()._remember(session, *more)
+
+
+# Admits the word of somebody who is still under review.
+LAX = Rules(frozenset({WORD, OTHER_WORD}))
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("parts", "kinds", "seed"),
@@ -189,6 +233,11 @@ class LateVault(Vault):
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}, 100),
         (Parts(vault=ClingingVault), {"broken"}, 4),
         (Parts(vault=LateVault), {"lost"}, 4),
+        (Parts(notifications=ForgetfulNotifications), {"diverged"}, 4),
+        (Parts(notifications=SatisfiedNotifications), {"broken"}, 4),
+        (Parts(links=ForgivingLinks), {"diverged"}, 5000),
+        (Parts(links=EagerLinks), {"diverged"}, 4),
+        (Parts(rules=LAX), {"diverged"}, 4),
     ],
     ids=[
         "recorded before the effect",
@@ -199,6 +248,11 @@ class LateVault(Vault):
         "crash before publishing not made good",
         "objects of lost races stay",
         "a status before its object",
+        "healed without the code of the QR",
+        "a refused read counts as one",
+        "a flag that a new link clears",
+        "another QR ends the link",
+        "a word that confirms nothing",
     ],
 )
 def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[str], seed: int) -> None:

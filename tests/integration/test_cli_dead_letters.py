@@ -20,17 +20,21 @@ AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 
 class Parked:
-    """The four dead-letter queues, and the two that letters are put back on."""
+    """The four dead-letter queues, and those that letters are put back on."""
 
     def __init__(self) -> None:
         self.sqs = boto3.client("sqs")
         self.dead = {queue: self._made(f"dead-{queue}") for queue in Queue}
         self.events, self.compare = self._made("events"), self._made("compare")
+        self.notices, self.repairs, self.rereads = map(self._made, ("notices", "repairs", "rereads"))
         functions = ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction")
         self.deployment = FakeDeployment(
             {
                 **{OUTPUTS[queue]: url for queue, url in self.dead.items()},
                 "EventQueueUrl": self.events,
+                "ReconNoticeQueueUrl": self.notices,
+                "RepairQueueUrl": self.repairs,
+                "RereadQueueUrl": self.rereads,
                 "CompareQueueUrl": self.compare,
                 **{f"{each}Name": f"honnin-test-{each}-1X" for each in functions},
             }
@@ -280,6 +284,20 @@ def test_a_run_of_an_unknown_function_names_all_that_it_can_be(parked: Parked) -
     parked.park("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout
     assert shown.count("aws lambda invoke") == 3
+
+
+def test_each_event_is_put_back_on_the_queue_of_its_kind(parked: Parked) -> None:
+    sent = {
+        parked.events: [event(), event(cause="poll", provider="vexora", kind="kyc_result"), "no event", "[]", "{}"],
+        parked.notices: [event(kind="recon_file", subject="-")],
+        parked.repairs: [event(cause="recon")],
+        parked.rereads: [event(cause="operator"), event(cause="settle")],
+    }
+    for bodies in sent.values():
+        for body in bodies:
+            parked.park(body, "KeyError")
+    mover.put_back(parked.deployment, Queue.EVENTS, parked.dead[Queue.EVENTS])
+    assert {url: parked.bodies(url) for url in sent} == {url: sorted(bodies) for url, bodies in sent.items()}
 
 
 def test_failed_runs_are_not_put_back_but_said(parked: Parked) -> None:

@@ -240,7 +240,7 @@ def test_a_user_who_linked_anew_is_not_moved_by_the_old_authorization(bench: Ben
     bench.told("account_status", former)
     assert bench.status().status == "LINKED"
     assert bench.newest().what == "other_authorization"
-    assert bench.calls() == {}
+    assert bench.calls() == {"authorization": 1}  # whose it is now
 
 
 def test_a_lost_redirect_is_healed_by_the_first_event(bench: Bench) -> None:

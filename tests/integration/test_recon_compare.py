@@ -149,7 +149,7 @@ def test_a_repair_is_the_event_that_a_webhook_would_have_been(stack: Deployment,
 
     recon.compare()
 
-    [event] = stack.drain("EventQueue")
+    [event] = stack.drain("RepairQueue")
     received_at = event.pop("received_at")
     assert datetime.now(UTC) - datetime.fromisoformat(received_at) < timedelta(minutes=5)
     assert event == {
@@ -289,7 +289,7 @@ def assert_invalid(stack: Deployment, recon: ReconDay, reason: str, name: str = 
     assert recon.type.name in letter["Subject"]
     for part in ("再送のお願い", "Please resend", recon.day, reason):
         assert part in letter["Message"]
-    assert stack.drain("EventQueue") == []
+    assert stack.drain("RepairQueue") == []
     assert stack.published() == []
     keys = [each["Key"] for each in stack.s3.list_objects_v2(Bucket="recon")["Contents"]]
     assert not [key for key in keys if key.startswith("reports/")]

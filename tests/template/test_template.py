@@ -247,7 +247,7 @@ def _dead_letter_queues() -> set[str]:
 
 
 # How often a message is tried: events for about two days, a recon file for one.
-_TRIES = {"EventQueue": 200, "ReconNoticeQueue": 200, "CompareQueue": 100}
+_TRIES = {"EventQueue": 200, "ReconNoticeQueue": 200, "RepairQueue": 200, "RereadQueue": 200, "CompareQueue": 100}
 
 
 def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:

@@ -29,6 +29,8 @@ OUTPUTS = {
     "IdempotencyTableName": "idempotency",
     "EventQueueUrl": "https://sqs/events",
     "ReconNoticeQueueUrl": "https://sqs/notices",
+    "RepairQueueUrl": "https://sqs/repairs",
+    "RereadQueueUrl": "https://sqs/rereads",
     "CompareQueueUrl": "https://sqs/compare",
     "DeadLetterQueueUrl": "https://sqs/dead",
     "CompareDeadLetterQueueUrl": "https://sqs/dead-compare",
@@ -343,13 +345,15 @@ def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeD
     assert _verdicts(checks) == [
         (Verdict.OK, "events: 0 waiting"),
         (Verdict.OK, "recon notices: 7 waiting"),
+        (Verdict.OK, "repairs: 0 waiting"),
+        (Verdict.OK, "rereads: 0 waiting"),
         (Verdict.OK, "recon files: 0 waiting"),
         (Verdict.OK, "dead letters, events: none"),
         (Verdict.OK, "dead letters, compare: none"),
         (Verdict.WARN, "dead letters, schedule: 2"),
         (Verdict.OK, "dead letters, recon-download: none"),
     ]
-    assert checks[5].advice == "honninctl deadletters list --queue schedule"
+    assert checks[7].advice == "honninctl deadletters list --queue schedule"
 
 
 def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
@@ -366,8 +370,8 @@ def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "refused", "topic", "count"),
     [
-        ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 7),
-        ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 7),
+        ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 9),
+        ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 9),
         ("s3", "head_bucket", "vault", "buckets", 2),
         ("dynamodb", "describe_table", "state", "table", 2),
     ],
@@ -423,7 +427,7 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
     told = [each for each in checks if each.verdict is not Verdict.OK]
     assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
     assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
-    assert len(checks) == 2 + 7
+    assert len(checks) == 2 + 9
 
 
 def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> None:
@@ -471,15 +475,15 @@ OF_CONCURRENCY = ("ProcessorConcurrency", "WebhookReservedConcurrency", "Webhook
         pytest.param(1000, 1000, (10, 0, 0), ["ok"], "may be 180", id="the usual quota"),
         pytest.param(1000, 900, (10, 20, 2), ["ok"], "20 kept for each", id="with concurrency of their own"),
         pytest.param(10, 10, (10, 0, 0), ["fail"], "ProcessorConcurrency=2", id="a fresh account of 10"),
-        pytest.param(50, 50, (10, 0, 0), ["warn"], "cannot be set", id="a fresh account of 50"),
+        pytest.param(50, 50, (4, 0, 0), ["warn"], "cannot be set", id="a fresh account of 50"),
         pytest.param(1000, 104, (2, 0, 0), ["warn"], "cannot be set", id="another application reserves nearly all"),
         pytest.param(1000, 105, (2, 0, 0), ["ok"], "may be 1", id="just enough to keep one for each"),
         pytest.param(50, 50, (60, 0, 0), ["fail"], "webhooks are refused", id="one of 50, and many batches"),
-        pytest.param(50, 50, (30, 0, 0), ["warn"], "quota", id="one of 50, just enough"),
-        pytest.param(50, 50, (10, 0, 1), ["fail"], "needs 105 unreserved", id="warm webhooks that do not deploy"),
+        pytest.param(50, 50, (14, 0, 0), ["warn"], "quota", id="one of 50, just enough"),
+        pytest.param(50, 50, (4, 0, 1), ["fail"], "needs 105 unreserved", id="warm webhooks that do not deploy"),
         pytest.param(1000, 100, (200, 180, 0), ["fail"], "the merchant API fails", id="others starve"),
         pytest.param(1000, 975, (10, 5, 10), ["fail"], "less than", id="fewer reserved than warm"),
-        pytest.param(400, 150, (10, 0, 20), ["fail"], "needs 200 unreserved", id="another application reserves"),
+        pytest.param(400, 150, (7, 0, 20), ["fail"], "needs 200 unreserved", id="another application reserves"),
     ],
 )
 def test_what_the_account_runs_at_once_is_held_against_what_the_stack_asks_for(
@@ -512,6 +516,9 @@ def test_the_numbers_about_concurrency_are_the_templates() -> None:
     source = template()["Resources"]["ReconNoticeSource"]["Properties"]["ScalingConfig"]["Fn::If"][2]
     assert source == {"MaximumConcurrency": concurrency._NOTICES}
     assert template()["Parameters"]["ProcessorConcurrency"]["Default"] == 10
+    limit = {"MaximumConcurrency": {"Ref": "ProcessorConcurrency"}}
+    sources = [each["Properties"].get("ScalingConfig", {}) for each in functions if "Source" in each["Type"]]
+    assert sum(limit in each.get("Fn::If", []) for each in sources) == concurrency._QUEUES
 
 
 def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: FakeDeployment) -> None:

@@ -130,6 +130,50 @@ def test_status_for_people_says_what_is_stale(merchant: Merchant) -> None:
     assert "scopes get_kyc_info" in shown
 
 
+_ENGLISH = {
+    "LINK_DECLINED": "PayPay: The user came back from PayPay without having agreed to the link.",
+    "UNCONFIRMED": "PayPay: PayPay answered about the identity, but not with a word that your settings count as",
+    "EXPIRED": "PayPay: The user's consent has expired; the account has to be linked again.",
+    "INACTIVE": "PayPay: The user's PayPay account or its link is not active any more.",
+}
+_JAPANESE = {
+    "LINK_DECLINED": "PayPay: 利用者は PayPay での連携に同意しませんでした。",
+    "UNCONFIRMED": "その値は「確認済み」として設定されていません。",
+    "EXPIRED": "PayPay: 同意の期限が切れました。もう一度連携が必要です。",
+    "INACTIVE": "PayPay: PayPay アカウント、またはその連携が有効ではなくなりました。",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "texts"),
+    [
+        ("en_GB.UTF-8", "Not verified. No provider has verified the identity. (NOT_VERIFIED)", _ENGLISH),
+        (
+            "ja_JP.UTF-8",
+            "本人確認済みではありません。 本人確認を済ませたプロバイダーはありません。 (NOT_VERIFIED)",
+            _JAPANESE,
+        ),
+    ],
+)
+@pytest.mark.parametrize("status", _ENGLISH)
+def test_status_for_people_says_statuses_and_the_reason_in_words(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch, language: str, reason: str, texts: dict[str, str], status: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", language)
+    paypay: dict[str, Any] = {"status": status, "providerStatus": None, "readAt": AT, "scopes": []}
+    merchant.deployment.api.append({"userId": "u", "providers": {"paypay": paypay}, **NOT_VERIFIED})
+    # As wide as a terminal is, lines are broken.
+    shown = run("status", "u").stdout.replace("\n", "")
+    assert reason in shown
+    assert texts[status] in shown
+
+
+def test_a_status_that_is_newer_than_the_program_is_shown_as_it_is(merchant: Merchant) -> None:
+    providers = {"other": {"status": "BRAND_NEW", "providerStatus": None, "readAt": None}}
+    merchant.deployment.api.append({"userId": "u", "providers": providers, **NOT_VERIFIED})
+    assert "other: BRAND_NEW" in run("status", "u").stdout
+
+
 def test_an_unknown_user_is_3(merchant: Merchant) -> None:
     merchant.deployment.api.append(NotFoundError("no user is known under this id"))
     ended = run("status", "u", "--json")
@@ -335,7 +379,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 # Secrets of ours, and what the index needs.
-_NOT_SHOWN = {"code_verifier", "used_token", "due_kind", "due_at"}
+_NOT_SHOWN = {"code_verifier", "used_token", "due_kind", "due_at", "overview_pk", "overview_sk"}
 # Families of keys that name nobody: files, providers, the hashes of erased authorizations, failures of messages.
 _OF_NOBODY = {"RECON", "PROVIDER", "ERASED", "FAILURE"}
 
@@ -348,7 +392,7 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    in_users = {"AT", "STATUS", "WORD", "FORMER", "ERASURE"}
+    in_users = {"AT", "STATUS", "WORD", "REFUSED", "FORMER", "ERASURE"}
     families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(keys))) - in_users
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY

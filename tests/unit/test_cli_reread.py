@@ -27,7 +27,7 @@ AT = "2026-04-01T03:00:00.000Z"
 
 
 class Merchant:
-    """One table, the events queue, and a worker that may stand behind it."""
+    """One table, the rereads queue, and a worker that may stand behind it."""
 
     def __init__(self) -> None:
         self.store = Store(state_table(), dynamodb())
@@ -40,11 +40,11 @@ class Merchant:
         )
         self.queued: list[Event] = []
         self.work: Callable[[Event], None] = lambda _: None
-        self.deployment = FakeDeployment({"StateTableName": "StateTable", "EventQueueUrl": "https://sqs/events"})
+        self.deployment = FakeDeployment({"StateTableName": "StateTable", "RereadQueueUrl": "https://sqs/rereads"})
         self.deployment.services["sqs"] = Service(send_message=self._send)
 
     def _send(self, *, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803
-        assert QueueUrl == "https://sqs/events"
+        assert QueueUrl == "https://sqs/rereads"
         event = Event.from_json(MessageBody)
         self.queued.append(event)
         with contextlib.redirect_stdout(io.StringIO()):  # the worker's log, which is another process's

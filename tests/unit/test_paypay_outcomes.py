@@ -122,6 +122,12 @@ def test_too_many_requests_is_that_whatever_the_code(code: str | None) -> None:
     assert type(made(429, code)) is RateLimitedError
 
 
+@pytest.mark.parametrize("code", [code for _, code, _ in TABLE] + ["SUCCESS", "A_NEW_CODE", None])
+def test_a_202_waits_whatever_the_code(code: str | None) -> None:
+    assert type(made(202, code)) is ProviderUnavailableError
+    assert not outcomes.is_success(202, code)
+
+
 @pytest.mark.parametrize("http_status", [302, 400, 401, 403, 404, 409])
 def test_a_refusal_that_says_success_contradicts_itself(http_status: int) -> None:
     assert type(made(http_status, "SUCCESS")) is NotUnderstoodError

@@ -1,6 +1,7 @@
 """PayPay's answers through the whole product: linking, notifications and the merchant's reads on one table."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 from honnin.errors import (
     ConflictError,
     PassportNotCompletedError,
+    ProviderConfigurationError,
     ProviderRefusedError,
     ProviderUnavailableError,
+    SessionNotFoundError,
 )
+from honnin.event import Event
 from honnin.paypay.account_link import LinkRefusedError
 from honnin.paypay.readings import Rules
 from honnin.problem_codes import ProblemCode
@@ -117,14 +121,38 @@ def _declined_another(world: PayPayWorld) -> None:
     world.answer(world.ask(scopes=(QR,), flow=True), result="declined")
 
 
-@pytest.mark.parametrize("happens", [_qr_link, _lost_redirect, _again_without_the_flow, _declined_another])
+def _lost_redirect_and_a_plain_qr_after_it(world: PayPayWorld) -> None:
+    _lost_redirect(world)
+    world.ask(scopes=(INFO,))
+    world.paypay.authorizations[LINKED]["scopes"] = [QR]
+
+
+def _lost_redirect_of_another_account(world: PayPayWorld) -> None:
+    world.link(linked=OTHER, scopes=(INFO,))
+    world.paypay.authorizations[OTHER]["status"] = "INACTIVE"
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told(subject=OTHER)
+    world.paypay.failure = None
+    _lost_redirect(world)
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        _qr_link,
+        _lost_redirect,
+        _lost_redirect_and_a_plain_qr_after_it,
+        _lost_redirect_of_another_account,
+        _again_without_the_flow,
+        _declined_another,
+    ],
+)
 @pytest.mark.parametrize("days", [0, 8, 400])
 def test_a_risk_notification_of_a_qr_link_is_read(
     world: PayPayWorld, happens: Callable[[PayPayWorld], None], days: int
 ) -> None:
     happens(world)
-    if happens is not _lost_redirect:
-        world.clock.advance(days=days)
+    world.clock.advance(days=days)
     world.paypay.flag = "UNACCEPTABLE_OP"
     world.told("risk")
     assert world.user().status == "RISK_FLAGGED"
@@ -163,6 +191,40 @@ def test_an_old_qr_is_not_read_through_a_newer_link(world: PayPayWorld) -> None:
         world.reads().completed_qr("code-1")
     assert caught.value.code is ProblemCode.LINKED_ANEW
     assert world.reads().completed_qr("code-2").status == "VERIFIED"
+
+
+@pytest.mark.parametrize("refusal", ["SESSION_NOT_FOUND", "KYC_PASSPORT_NOT_COMPLETED"])
+@pytest.mark.parametrize(
+    ("kind", "scopes", "asked", "status"),
+    [
+        ("kyc", (QR, INFO), ["kyc_passport_qr", "kyc_info"], "VERIFIED"),
+        ("kyc", (QR,), ["kyc_passport_qr"], "LINKED"),
+        ("risk", (QR, INFO), ["kyc_passport_qr"], "LINKED"),
+        ("risk", (QR, PASSPORT), ["kyc_passport"], "VERIFIED"),
+    ],
+)
+def test_a_refusal_about_the_qr_alone_leaves_the_other_reads(
+    world: PayPayWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: str,
+    kind: str,
+    scopes: tuple[str, ...],
+    asked: list[str],
+    status: str,
+) -> None:
+    world.link(scopes=scopes, flow=True)
+    error = {"SESSION_NOT_FOUND": SessionNotFoundError, "KYC_PASSPORT_NOT_COMPLETED": PassportNotCompletedError}[
+        refusal
+    ]
+
+    def refuse(*_: str) -> Any:
+        world.paypay.asked.append("kyc_passport_qr")
+        raise error("paypay", "m", http_status=404, code=refusal)
+
+    monkeypatch.setattr(world.paypay, "completed_kyc_passport_qr", refuse)
+    world.told(kind)
+    assert (world.paypay.asked, world.user().status) == (asked, status)
+    assert (world.timeline()[0].what == "reading_refused") is (status == "LINKED")
 
 
 def test_a_code_id_that_comes_again_belongs_to_the_newer_qr(world: PayPayWorld) -> None:
@@ -208,6 +270,151 @@ def test_a_refused_read_is_no_read_and_recon_reads_again(
     assert _read_before(world.store, [LINKED], kind, midnight) == []
 
 
+_REFUSALS = [
+    ProviderRefusedError("paypay", "m", http_status=400, code="INVALID_REQUEST_PARAMS"),
+    ProviderRefusedError("paypay", "m", http_status=404, code="A_NEW_CODE"),
+    ProviderRefusedError("paypay", "m", http_status=409),
+    SessionNotFoundError("paypay", "m", http_status=404, code="SESSION_NOT_FOUND"),
+    PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED"),
+]
+
+
+@pytest.mark.parametrize("refusal", _REFUSALS)
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
+def test_a_repair_that_was_refused_is_made_when_the_file_is_compared_again(
+    world: PayPayWorld, refusal: ProviderRefusedError, kind: str
+) -> None:
+    world.link(scopes=(QR,), flow=True)
+    world.told()
+    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", kind, "recon", LINKED, "2026-04-01T03:00:00.000Z")
+    world.paypay.failure = refusal
+    for times in (1, 2):
+        world.clock.advance(seconds=1)
+        world.processor().process(repair)
+        refused = [each for each in world.timeline() if each.what == "reading_refused"]
+        assert [each.event_id for each in refused] == [repair.event_id] * times
+    world.paypay.failure = answer("CANCELED_USER")
+    world.clock.advance(seconds=1)
+    world.processor().process(repair)
+    assert world.user().status == "INACTIVE"
+    # Now it has taken effect.
+    world.paypay.failure = None
+    world.paypay.asked.clear()
+    world.processor().process(repair)
+    assert (world.user().status, world.paypay.asked) == ("INACTIVE", [])
+
+
+def test_a_repair_that_no_read_fits_is_made_once_one_fits(world: PayPayWorld) -> None:
+    world.link(scopes=("user_profile",))
+    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "risk", "recon", LINKED, "2026-04-01T03:00:00.000Z")
+    world.processor().process(repair)
+    assert world.timeline()[0].what == "no_read_fits_scopes"
+    world.link(scopes=(PASSPORT,))
+    world.clock.advance(seconds=1)
+    world.processor().process(repair)
+    assert world.user().status == "VERIFIED"
+
+
+def test_a_repair_of_an_unknown_authorization_that_was_refused_is_made_later(world: PayPayWorld) -> None:
+    world.ask()
+    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "kyc", "recon", LINKED, "2026-04-01T03:00:00.000Z")
+    world.paypay.failure = _REFUSALS[0]
+    world.processor().process(repair)
+    world.paypay.failure = None
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
+    world.clock.advance(seconds=1)
+    world.processor().process(repair)
+    assert world.user().status == "VERIFIED"
+
+
+def test_a_repair_that_repeats_and_loses_a_race_is_decided_again(
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.link()
+    repair = Event(f"recon:file:2026-04-01:{LINKED}", "paypay", "kyc", "recon", LINKED, "2026-04-01T03:00:00.000Z")
+    world.paypay.failure = _REFUSALS[0]
+    world.processor().process(repair)
+    world.paypay.failure = None
+    world.clock.advance(seconds=1)
+    world.paypay.meanwhile = [lambda: world.told("account_status")]
+    monkeypatch.setattr("honnin.commit.sleep", lambda _: None)
+    world.processor().process(repair)
+    assert world.user().status == "VERIFIED"
+
+
+def test_a_webhook_whose_read_was_refused_is_done(world: PayPayWorld) -> None:
+    world.link()
+    event = Event("paypay:kyc:n", "paypay", "kyc", "webhook", LINKED, "2026-04-01T03:00:00.000Z")
+    world.paypay.failure = _REFUSALS[0]
+    world.processor().process(event)
+    world.processor().process(event)
+    assert world.paypay.asked == ["kyc_passport"]
+
+
+def _refused(world: PayPayWorld, code: str | None, http_status: int = 400) -> None:
+    world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=http_status, code=code)
+    world.told()
+
+
+def test_refusals_of_one_kind_repeat_and_single_ones_of_many_kinds_do_not(
+    world: PayPayWorld, counted: Callable[[], Counter[str]]
+) -> None:
+    world.link()
+    for number in range(12):
+        _refused(world, f"A_NEW_CODE_{number}")
+    for http_status in (400, 404, 409, 410, 422):
+        _refused(world, None, http_status)
+    assert counted() == {"ReadingRefused": 17}
+    _refused(world, "A_NEW_CODE_3", 404)
+    assert counted()["RefusalRepeated"] == 0
+    _refused(world, "A_NEW_CODE_3")
+    assert counted()["RefusalRepeated"] == 1
+    _refused(world, "A_NEW_CODE_3")
+    assert counted()["RefusalRepeated"] == 2
+    world.clock.advance(days=1)
+    _refused(world, "A_NEW_CODE_3")
+    assert counted()["RefusalRepeated"] == 2
+
+
+def test_reads_of_the_merchant_and_of_a_new_link_count_as_well(
+    world: PayPayWorld, counted: Callable[[], Counter[str]]
+) -> None:
+    world.link(scopes=(PASSPORT, INFO))
+    world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=400, code="INVALID_PARAMS")
+    reads: list[Callable[[], object]] = [
+        lambda: world.reads().kyc_passport(USER),
+        lambda: world.reads().kyc_info(USER, None),
+    ]
+    for read in reads:
+        with pytest.raises(ProviderRefusedError):
+            read()
+    assert counted()["RefusalRepeated"] == 0
+    world.link()
+    assert counted()["RefusalRepeated"] == 1
+
+
+def test_polling_a_qr_is_no_refusal_that_repeats(world: PayPayWorld, counted: Callable[[], Counter[str]]) -> None:
+    _qr_link(world)
+    for error in (PassportNotCompletedError, SessionNotFoundError):
+        world.paypay.failure = error("paypay", "m", http_status=400, code="A_CODE")
+        for _ in range(4):
+            with pytest.raises(error):
+                world.reads().completed_qr("code-1")
+    assert counted() == {}
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
+    """How often each metric of refusals was counted."""
+    counts: Counter[str] = Counter()
+
+    def count(metric: str, value: int = 1, **_: str) -> None:
+        counts[metric] += value if "Refus" in metric else 0
+
+    monkeypatch.setattr("honnin.paypay.readings.count", count)
+    return lambda: Counter({name: number for name, number in counts.items() if number})
+
+
 def test_a_plain_read_does_not_answer_a_risk_file(world: PayPayWorld) -> None:
     world.link(scopes=(INFO,))
     world.told()
@@ -248,6 +455,37 @@ def test_the_type_holds_although_the_read_that_named_it_says_no(world: PayPayWor
     assert world.reads().kyc_info(USER, "EKYC").status == "NOT_COMPLETED"
     world.told()
     assert world.paypay.required == ["EKYC", "EKYC"]
+
+
+def _healed_over(world: PayPayWorld) -> None:
+    world.ask(scopes=(INFO,))
+    world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [INFO]}
+    world.told(subject=OTHER)
+
+
+@pytest.mark.parametrize(
+    "again", [lambda world: world.link(linked=OTHER, scopes=(INFO,)), _healed_over], ids=["redirect", "heal"]
+)
+def test_who_links_another_account_is_not_let_off_the_type(
+    world: PayPayWorld, again: Callable[[PayPayWorld], None]
+) -> None:
+    world.link(scopes=(INFO,))
+    world.reads().kyc_info(USER, "EKYC")
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told()
+    world.paypay.failure = None
+    again(world)
+    world.told(subject=OTHER)
+    assert world.paypay.required[-1] == "EKYC"
+
+
+def test_another_users_type_is_not_taken_over(world: PayPayWorld) -> None:
+    world.link("user-u", scopes=(INFO,))
+    world.reads().kyc_info("user-u", "EKYC")
+    world.link("user-u", linked=OTHER, scopes=(INFO,))
+    world.link("user-v", scopes=(INFO,))
+    world.told()
+    assert world.paypay.required == ["EKYC", None]
 
 
 @pytest.mark.parametrize("asked", [None, "EKYC"])
@@ -307,6 +545,29 @@ def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
     assert world.user().facets == {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"}
 
 
+@pytest.mark.parametrize(("first", "second"), [(INFO, PASSPORT), (INFO, INFO), (PASSPORT, PASSPORT), (QR, PASSPORT)])
+@pytest.mark.parametrize("code", ["UNACCEPTABLE_OP", "KYC_UPDATE_REQUIRED"])
+def test_a_flag_that_was_cleared_does_not_come_back_with_a_link(
+    world: PayPayWorld, first: str, second: str, code: str
+) -> None:
+    world.link(scopes=(INFO, PASSPORT, QR), flow=True)
+    reads: dict[str, Callable[[], object]] = {
+        INFO: lambda: world.reads().kyc_info(USER, None),
+        PASSPORT: lambda: world.reads().kyc_passport(USER),
+        QR: lambda: world.reads().completed_qr("code-1"),
+    }
+    world.paypay.flag = code
+    reads[first]()
+    world.paypay.flag = None
+    reads[second]()
+    assert world.user().status == "VERIFIED"
+    world.paypay.authorizations[LINKED]["status"] = "INACTIVE"
+    world.told("account_status")
+    world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
+    world.link()
+    assert world.user().facets == {"link": "ACTIVE", "kyc": "UNREAD", "flag": "NONE"}
+
+
 def test_an_authorization_that_is_linked_again_after_it_was_inactive_is_read_anew(world: PayPayWorld) -> None:
     world.link()
     world.told()
@@ -363,6 +624,42 @@ def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, 
     if end != "another":
         with pytest.raises(ConflictError):
             world.reads().kyc_passport("user-u")
+
+
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status"])
+@pytest.mark.parametrize("end", ["another", "CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID"])
+def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
+    world: PayPayWorld, end: str, kind: str
+) -> None:
+    world.link("user-u")
+    if end == "another":
+        world.link("user-u", linked=OTHER)
+    else:
+        world.paypay.failure = answer(end)
+        world.told()
+        world.paypay.failure = None
+    before = world.user("user-u")
+    world.ask("user-v")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
+    world.told(kind)
+    assert world.store.links.user(LINKED) == "user-v"
+    assert world.user("user-v").status == ("LINKED" if kind == "account_status" else "VERIFIED")
+    assert world.user("user-u") == before
+
+
+@pytest.mark.parametrize("found", [["user-u"], ["user-u", "user-v"], ["user-w"], []])
+def test_a_notification_of_an_ended_link_stays_its_owners_unless_paypay_names_one_other(
+    world: PayPayWorld, found: list[str]
+) -> None:
+    world.link("user-u")
+    world.paypay.failure = answer("EXPIRED_USER_AUTHORIZATION_ID")
+    world.told()
+    world.paypay.failure = None
+    world.ask("user-v")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": found}
+    world.told()
+    assert world.store.links.user(LINKED) == "user-u"
+    assert world.user("user-u").status == "VERIFIED"
 
 
 @pytest.mark.parametrize("code", [None, "USER_STATE_IS_NOT_ACTIVE", "KYC_NOT_COMPLETED"])
@@ -451,6 +748,40 @@ def test_a_read_outside_the_scopes_names_the_scope_and_asks_nothing(
     assert caught.value.code is ProblemCode.SCOPE_NOT_GRANTED
     assert world.paypay.asked == []
     assert len(world.timeline()) == before
+
+
+def _out_of_scope() -> ProviderConfigurationError:
+    return ProviderConfigurationError("paypay", "m", http_status=401, code="OP_OUT_OF_SCOPE")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_users"),
+    [([INFO], True), (["user_profile", QR], True), ([INFO, PASSPORT], False), ([], False), (None, False)],
+)
+def test_what_is_out_of_the_users_scope_by_paypays_word_is_no_fault_of_ours(
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch, theirs: list[str] | None, is_users: bool
+) -> None:
+    world.link()
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", **({} if theirs is None else {"scopes": theirs})}
+
+    def refuse(_: str) -> Any:
+        raise _out_of_scope()
+
+    monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
+    if is_users:
+        with pytest.raises(ConflictError, match=PASSPORT) as caught:
+            world.reads().kyc_passport(USER)
+        assert caught.value.code is ProblemCode.SCOPE_NOT_GRANTED
+        world.told()
+        assert world.timeline()[0].what == "reading_refused"
+        world.link(scopes=(INFO,))
+        world.told()  # the read that the user has agreed to
+        assert world.user().status == "VERIFIED"
+    else:
+        with pytest.raises(ProviderConfigurationError):
+            world.reads().kyc_passport(USER)
+        with pytest.raises(ProviderConfigurationError):
+            world.told()
 
 
 # --- decline, and polling a QR ---

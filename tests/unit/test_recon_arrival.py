@@ -117,7 +117,7 @@ class Desk:
 
 
 class _Events:
-    """The events queue, which takes everything."""
+    """The repairs queue, which takes everything."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []

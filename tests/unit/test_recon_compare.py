@@ -48,7 +48,7 @@ class Bench:
         )
 
     def send_message_batch(self, **request: Any) -> dict[str, Any]:
-        """The events queue, which takes everything, but for one batch that the test may cut."""
+        """The repairs queue, which takes everything, but for one batch that the test may cut."""
         self.batches_until_the_cut -= 1
         if self.batches_until_the_cut == -1:
             raise ConnectionResetError("the test cut the connection")

@@ -398,6 +398,78 @@ def test_states_of_a_user_are_what_the_reads_answer(
     assert merchant.status(uaid).get_json()["data"]["status"] == status
 
 
+def test_a_user_who_ends_the_link_in_the_app_is_told_by_a_customer_event(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    merchant.control("POST", "/users/user-1/authorization", {"state": "unlinked"})
+    merchant.pass_time()
+    [(url, body)] = merchant.received
+    assert url == HOOK + "account-status"
+    assert body.pop("notification_id")
+    # PayPay's spelling of both.
+    assert body == {"notification_type": "customer.authroization.revoked", "userAuthorizationId": uaid}
+    assert merchant.control("GET", "/history")["history"] == []
+
+
+def test_an_authorization_that_runs_out_is_told_to_nobody(merchant: Merchant) -> None:
+    merchant.link()
+    merchant.control("POST", "/users/user-1/authorization", {"state": "expired"})
+    merchant.pass_time()
+    assert merchant.received == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "after"),
+    [
+        ("kyc-updated", {"completed": False}, "KYC_NOT_COMPLETED"),
+        ("risk", {"flag": "UNACCEPTABLE_OP"}, "UNACCEPTABLE_OP"),
+        ("account", {"status": "canceled"}, "CANCELED_USER"),
+        ("authorization", {"state": "unlinked"}, "INVALID_USER_AUTHORIZATION_ID"),
+    ],
+)
+def test_reads_may_trail_the_webhook(merchant: Merchant, path: str, body: object, after: str) -> None:
+    uaid = merchant.link()
+    merchant.dial("user-1", read_lag_s=5)
+    merchant.control("POST", f"/users/user-1/{path}", body)
+    merchant.pass_time(4.9)
+    assert len(merchant.received) == 1
+    assert code(merchant.passport(uaid)) == "SUCCESS"
+    assert merchant.status(uaid).get_json()["data"]["status"] == "ACTIVE"
+    merchant.pass_time(0.1)
+    assert code(merchant.passport(uaid)) == after
+
+
+def test_reads_trail_no_longer_when_the_dial_is_unset(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    merchant.dial("user-1", read_lag_s=3600)
+    merchant.control("POST", "/users/user-1/risk", {"flag": "UNACCEPTABLE_OP"})
+    merchant.pass_time(60)
+    assert code(merchant.passport(uaid)) == "SUCCESS"
+    merchant.dial("user-1", read_lag_s=None)
+    assert code(merchant.passport(uaid)) == "UNACCEPTABLE_OP"
+
+
+def test_reads_that_trail_show_the_changes_in_their_order(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    merchant.dial(read_lag_s=5)
+    merchant.control("POST", "/users/user-1/risk", {"flag": "UNACCEPTABLE_OP"})
+    merchant.pass_time(3)
+    merchant.control("POST", "/users/user-1/risk", {"flag": None})
+    assert code(merchant.passport(uaid)) == "SUCCESS"
+    merchant.pass_time(2)
+    assert code(merchant.passport(uaid)) == "UNACCEPTABLE_OP"
+    merchant.pass_time(3)
+    assert code(merchant.passport(uaid)) == "SUCCESS"
+
+
+def test_a_link_that_is_new_or_ended_by_the_merchant_is_read_at_once(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    merchant.dial(read_lag_s=5)
+    merchant.control("POST", "/users/user-1/risk", {"flag": None})
+    assert code(merchant.call("DELETE", f"/v2/user/authorizations/{uaid}")) == "SUCCESS"
+    assert code(merchant.call("DELETE", f"/v2/user/authorizations/{uaid}")) == "INVALID_USER_AUTHORIZATION_ID"
+    assert code(merchant.passport(merchant.link())) == "SUCCESS"
+
+
 # --- faults ---
 
 

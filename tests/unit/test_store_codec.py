@@ -34,7 +34,9 @@ RECORDS: list[Any] = [
         since=AT,
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
-    TimelineEntry(AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}, "KycStatusChanged"),
+    TimelineEntry(
+        AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}, ("KycStatusChanged",)
+    ),
     Submission("s", "u", "PENDING", AT),
     Submission("s", "u", "PENDING", AT, 3, "unclear", AT),
     LinkSession("n", "u", (), "https://shop.example.jp", 1_775_000_000),

@@ -308,8 +308,8 @@ def test_what_was_told_without_a_change_is_replayed_and_is_no_change(world: Worl
     assert [each.event_id for each in world.changes(day, day)] == [submitted.event_id]
     told = list(world.store.overview.told(submitted.at, utc_text(world.clock.now + timedelta(days=1))))
     assert [(each.event_id, each.told) for each in told] == [
-        (submitted.event_id, "KycStatusChanged"),
-        (stale.event_id, "SubmissionStale"),
+        (submitted.event_id, ("KycStatusChanged",)),
+        (stale.event_id, ("SubmissionStale",)),
     ]
     assert [each.event_id for each in world.store.overview.told(stale.at, utc_text(world.clock.now))] == []
     assert [each.event_id for each in world.store.overview.told(submitted.at, stale.at)] == [submitted.event_id]

@@ -52,6 +52,10 @@ class Wording:
         why = self.first(f"reason.{reason}", otherwise=reason)
         return f"{self(f'verified.{str(user["verified"]).lower()}')} {why} ({reason})"
 
+    def standing(self, provider: str, status: str) -> str:
+        """What a status at a provider means, in a sentence."""
+        return self.first(f"standing.{provider}_{status}", otherwise=status)
+
     def moment(self, utc: str) -> str:
         """A UTC time (ISO 8601) as Japan's, to the minute."""
         when = datetime.fromisoformat(utc).astimezone(_JST)

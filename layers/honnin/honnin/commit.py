@@ -182,7 +182,8 @@ class Commits:
         before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
         versions = [each.version if each else 0 for each in (before, now)]
         if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
-            applied = self._store.events.get(effect.event_id) is not None
+            record = self._store.events.get(effect.event_id)
+            applied = record is not None and not record.may_repeat
             raise (AlreadyAppliedError if applied else ConcurrentUpdateError)(f"event {loggable(effect.event_id)}")
 
     def _take_back(self, effect: Effect, evidence: Evidence) -> None:
@@ -190,7 +191,7 @@ class Commits:
         try:
             now = self._store.users.status(effect.after.user_id, effect.after.provider)
             # An earlier try of the SDK may have been the one that won: then this is the evidence of the status.
-            if now is None or evidence.facts["snapshot"] not in str(now.kept):
+            if now is None or not any(key in str(now.kept) for key in evidence.written):
                 evidence.take_back()
         except (BotoCoreError, ClientError) as error:
             logger().warning("evidence not taken back", error=type(error).__name__)

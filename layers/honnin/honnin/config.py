@@ -85,7 +85,7 @@ class Settings:
 
     @cached_property
     def event_queue_url(self) -> str:
-        """URL of the SQS queue that every event goes through."""
+        """URL of the queue of the live events."""
         return self._required("EVENT_QUEUE_URL")
 
     @cached_property
@@ -97,6 +97,16 @@ class Settings:
     def recon_notice_queue_url(self) -> str:
         """URL of the queue with PayPay's notifications of recon files."""
         return self._required("RECON_NOTICE_QUEUE_URL")
+
+    @cached_property
+    def repair_queue_url(self) -> str:
+        """URL of the queue with recon's repairs."""
+        return self._required("REPAIR_QUEUE_URL")
+
+    @cached_property
+    def reread_queue_url(self) -> str:
+        """URL of the queue with all other readings that can wait."""
+        return self._required("REREAD_QUEUE_URL")
 
     @cached_property
     def event_bus(self) -> str:

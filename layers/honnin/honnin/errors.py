@@ -16,6 +16,7 @@
     │   ├── ProviderRefusedError      final for this call
     │   │   ├── ProviderConfigurationError  our credentials, scopes or contract; a person must act
     │   │   ├── UserAnswerError       an answer about the user: it becomes a status
+    │   │   ├── ScopeNotGrantedError  the user's authorization lacks the scope of the call
     │   │   ├── SessionNotFoundError  the KYC Passport QR is unknown or expired
     │   │   └── PassportNotCompletedError   the user has not finished the KYC Passport QR
     │   └── ProviderUnavailableError  retryable: 5xx, a system error
@@ -188,6 +189,17 @@ class ProviderConfigurationError(ProviderRefusedError):
 
 class UserAnswerError(ProviderRefusedError):
     """`code` says something about the user (no KYC, flagged, unlinked): it becomes the user's status."""
+
+
+class ScopeNotGrantedError(ProviderRefusedError):
+    """The user has not agreed to the scope that the call needs. Nothing of our deployment is wrong."""
+
+    @classmethod
+    def of(cls, error: ProviderError) -> "ScopeNotGrantedError":
+        """The same answer, now that it is known whose fault it is."""
+        return cls(
+            error.provider, error.message, http_status=error.http_status, code=error.code, request_id=error.request_id
+        )
 
 
 class SessionNotFoundError(ProviderRefusedError):

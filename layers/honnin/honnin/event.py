@@ -19,7 +19,7 @@ class Provider(StrEnum):
 
 
 class Event:
-    """What goes through the events queue: ids and statuses, never a value of a person.
+    """What goes through the queues of events: ids and statuses, never a value of a person.
 
     `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
     Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, operator or api.

@@ -62,9 +62,7 @@ StatusName = Annotated[
 ]
 Day = Annotated[
     str,
-    StringConstraints(
-        pattern=pattern(r"\A20\d{2}-\d{2}-\d{2}\z", "must be a day in Japan as yyyy-mm-dd")
-    ),
+    StringConstraints(pattern=pattern(r"\A20\d{2}-\d{2}-\d{2}\z", "must be a day in Japan as yyyy-mm-dd")),
 ]
 DayOrMoment = Annotated[
     str,

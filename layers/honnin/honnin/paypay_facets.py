@@ -164,8 +164,8 @@ def is_about_user(answer: Answer) -> bool:
 
 
 def _meaning(answer: Answer) -> Link | Kyc | Flag | None:
-    # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
-    if answer.call is Call.LINKING or answer.http_status == _TOO_MANY:
+    # A 429 or a 202 says nothing, whatever its code: nobody has looked at the request yet.
+    if answer.call is Call.LINKING or answer.http_status in (_TOO_MANY, _ACCEPTED):
         return None
     meaning = RESULT_CODES.get(answer.code or "")
     return None if isinstance(meaning, CallOutcome) else meaning
@@ -232,6 +232,15 @@ def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
         kept |= _latest(each for each in _standing_raises(answers) if each.call is call)
         kept |= _latest(each for each in answers if each.call is call and _clears(each))
     return kept
+
+
+def without_kyc(answers: Iterable[Answer], authorization: str) -> frozenset[Answer]:
+    """The answers without what was read of the KYC through this authorization; the flags that stand, stand still."""
+    answers = frozenset(answers)
+    standing = _standing_raises(answers)
+    read = {each for each in answers if each.authorization == authorization and each.call in KYC_CALLS}
+    # A flag that one of those reads has cleared goes with it.
+    return frozenset(each for each in answers - read if not flag_of(each)) | standing
 
 
 def last_read(answers: Iterable[Answer], calls: Iterable[Call]) -> str | None:

@@ -85,7 +85,7 @@ class EventProcessor:
             A provider or another worker stood in the way; the event must come again.
         """
         record = self._store.events.get(event.event_id)
-        if record is None:
+        if record is None or record.may_repeat:
             self._apply(event)
             record = self._store.events.get(event.event_id)
         else:

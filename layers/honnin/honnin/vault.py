@@ -78,6 +78,11 @@ class Evidence:
             self._vault.delete(written)
 
     @property
+    def written(self) -> list[str]:
+        """The keys that were written here and are named nowhere yet."""
+        return [key for key, _ in self._written]
+
+    @property
     def is_to_be_written(self) -> bool:
         """Whether the vault lacks something of it."""
         return len(self._written) < len(self._objects)

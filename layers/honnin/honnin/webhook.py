@@ -348,10 +348,15 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     if kind == "unrecognised":
         detail["sha256"] = digest
     # docs/providers.md §1.4: the id names a notification; without one, the same bytes are the same notification. Both
-    # only for one subject and one JST day: nothing says that PayPay never gives an id twice. A retry just after
-    # midnight is then a second event, which reads once more and changes nothing.
-    name = fields.get("notification_id", f"body-{digest[:32]}")
-    marks = [name, subject, times.jst_day(datetime.fromisoformat(received_at))]
+    # only for one type, one subject and one JST day: nothing says that PayPay never gives an id twice. A retry just
+    # after midnight is then a second event, which reads once more and changes nothing.
+    given = fields.get("notification_id", "")
+    if kind != "recon_file" and subject != UNNAMED and subject in given:
+        # An event's id outlives an erasure, so it must not hold the authorization.
+        given = f"id-{hashlib.sha256(given.encode()).hexdigest()[:32]}"
+    name = given or f"body-{digest[:32]}"
+    said = fields.get("notification_type", "").lower()
+    marks = [name, said, subject, times.jst_day(datetime.fromisoformat(received_at))]
     if kind == "recon_file":
         detail["path"] = fields["path"]
         requested_at = fields.get("requestedAt", "")

@@ -14,12 +14,23 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from honnin import commit
-from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError
+from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError, ProviderRefusedError
 from honnin.event import Provider
 from honnin.observability import count
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.readings import Rules, ask_authorization, linked_anew, linking, merged, moment, recorded, standing
+from honnin.paypay.readings import (
+    Rules,
+    as_strict_as,
+    ask_authorization,
+    linked_anew,
+    linking,
+    merged,
+    moment,
+    note_refusal,
+    recorded,
+    standing,
+)
 from honnin.paypay.response_token import (
     LinkResult,
     ResponseToken,
@@ -41,7 +52,6 @@ from honnin.store import (
     Store,
     UserStatus,
 )
-from honnin.times import utc_text
 
 KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
@@ -140,7 +150,7 @@ class AccountLinks:
         """
         verifier = pkce.new_verifier() if request.is_kyc_passport else None
         nonce = secrets.token_urlsafe(24)
-        begun = utc_text(self._now())
+        begun = self._now()
         try:
             made = self._client.create_account_link(self._body(request, redirect_url, nonce, verifier))
         except ProviderError as error:
@@ -228,13 +238,16 @@ class AccountLinks:
             _place(body, self._pkce_field.split("."), pkce.challenge(verifier))
         return body
 
-    def _remember(self, session: LinkSession, detail: Mapping[str, str], begun: str) -> None:
+    def _remember(self, session: LinkSession, detail: Mapping[str, str], begun: datetime) -> None:
         event_id = f"api:link:{uuid.uuid4()}"
 
         def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
-            after = recorded(before or _new_user(session.user_id), [linking(REQUESTED, begun)], self._rules)
-            after = replace(after, asked_scopes=session.scopes, asked_code_id=session.code_id)
+            asked = linking(REQUESTED, moment(before, begun))
+            after = recorded(before or _new_user(session.user_id), [asked], self._rules)
+            after = replace(after, asked_scopes=session.scopes)
+            if session.code_id and session.code_verifier:
+                after = replace(after, asked_code_id=session.code_id, asked_code_verifier=session.code_verifier)
             effect = commit.effect(event_id, "link_requested", before, after, detail, at=self._now())
             return replace(effect, session=session)
 
@@ -270,13 +283,14 @@ class AccountLinks:
         self, event_id: str, session: LinkSession, before: UserStatus, authorization: str, at: datetime
     ) -> Effect:
         known = self._store.links.get(authorization)
+        left = self._store.links.get(before.user_authorization_id or "")
         owner: UserStatus | None = None
         if known and known.user_id != session.user_id:
             owner = self._store.users.status(known.user_id, Provider.PAYPAY)
             if owner is None or standing(owner) == authorization:
                 raise LinkRefusedError("this PayPay account is linked to another user here")
             known = None
-        link = _link(session, known)
+        link = as_strict_as(left, _link(session, known))
         known_of = linked_anew(before, authorization)
         after = recorded(known_of, [linking(SUCCEEDED, moment(before, at), authorization)], self._rules)
         after = replace(after, scopes=link.scopes, code_id=link.code_id)
@@ -288,8 +302,11 @@ class AccountLinks:
         authorization = linked.user_authorization_id or ""
         try:
             said = ask_authorization(self._reader, linked, authorization, self._now())
-        except ProviderError:
-            return  # the client has logged it; every later read of the authorization says it as well
+        except ProviderError as error:
+            # The client has logged it; every later read of the authorization says it as well.
+            if type(error) is ProviderRefusedError:
+                note_refusal(self._store, error, self._now())
+            return
 
         def decide() -> Effect:
             before = self._store.users.status(linked.user_id, Provider.PAYPAY)

@@ -14,16 +14,20 @@ from honnin.errors import (
     NotFoundError,
     PassportNotCompletedError,
     ProviderError,
+    ProviderRefusedError,
+    ScopeNotGrantedError,
 )
 from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.readings import SCOPE_OF, Readings, Rules, Said, merged, recorded
+from honnin.paypay.readings import SCOPE_OF, Readings, Rules, Said, merged, note_refusal, recorded
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import KycProduct
 from honnin.store import Effect, Link, PassportQr, Store, UserStatus
 from honnin.vault import Evidence
+
+_ACCEPTED = 202
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,7 @@ class KycReads:
                 # Its redirect may have been lost; the QR can only be completed by who agrees to what it asked for.
                 asked = replace(asked, scopes=merged(link.scopes, status.asked_scopes))
         if SCOPE_OF[product] not in asked.scopes:
-            raise ConflictError(
-                f"the user has not agreed to the scope {SCOPE_OF[product]}; create a QR that asks for it",
-                code=ProblemCode.SCOPE_NOT_GRANTED,
-                state=status.status,
-            )
+            raise _not_granted(product, status)
         return status, asked
 
     def _ask(self, event_id: str, before: UserStatus, link: Link, product: KycProduct) -> Said:
@@ -135,9 +135,15 @@ class KycReads:
         except PassportNotCompletedError:
             raise  # asked every few seconds, until the user is done
         except ProviderError as error:
+            if error.http_status == _ACCEPTED:
+                raise  # wait (docs/providers.md §1.2): the same
+            if type(error) is ProviderRefusedError:
+                note_refusal(self._store, error, self._now())
             # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
             with suppress(ConcurrentUpdateError):
                 self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))
+            if isinstance(error, ScopeNotGrantedError):
+                raise _not_granted(product, before) from None
             raise
 
     def _recorded(self, event_id: str, before: UserStatus, link: Link, product: KycProduct, said: Said) -> Effect:
@@ -168,6 +174,14 @@ class KycReads:
     ) -> Effect:
         detail = {"product": product, **facts}
         return commit.effect(event_id, what, before, after, detail, at=self._now(), evidence=evidence)
+
+
+def _not_granted(product: KycProduct, status: UserStatus) -> ConflictError:
+    return ConflictError(
+        f"the user has not agreed to the scope {SCOPE_OF[product]}; create a QR that asks for it",
+        code=ProblemCode.SCOPE_NOT_GRANTED,
+        state=status.status,
+    )
 
 
 def _stricter(link: Link, required_kyc_type: str | None) -> Link:

@@ -11,32 +11,44 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from honnin import commit, times
-from honnin.errors import MalformedEventError, ProviderConfigurationError, ProviderRefusedError, UserAnswerError
+from honnin.errors import (
+    MalformedEventError,
+    PassportNotCompletedError,
+    ProviderConfigurationError,
+    ProviderRefusedError,
+    ScopeNotGrantedError,
+    SessionNotFoundError,
+)
 from honnin.event import UNNAMED, Event, Provider
 from honnin.observability import count
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import AuthorizationReading, UserAuthorization
+from honnin.paypay.models import UserAuthorization
 from honnin.paypay.readings import (
     Readings,
     Rules,
     Said,
-    authorization_answer,
+    as_strict_as,
+    ask_authorization,
     facets_of,
     linking,
     merged,
     moment,
-    product_for,
+    note_refusal,
+    products_for,
     recorded,
     standing,
 )
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
+from honnin.status import KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
-from honnin.status import PayPayStatus
 from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
+
+# Refusals that say nothing of another kind of KYC read.
+_OF_ONE_READ = (SessionNotFoundError, PassportNotCompletedError, ScopeNotGrantedError)
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
@@ -78,11 +90,13 @@ class PayPayNotifications:
         # The last decision that a reading led to, with the key and that reading.
         self._decided: tuple[Effect, tuple[str, str], Reading] | None = None
         self._attached: set[str] = set()
+        self._asked_whose: set[str] = set()
 
     def forget_readings(self) -> None:
         """Begin a batch: a reading may serve only events that had arrived before it was made."""
         self._shared.clear()
         self._attached.clear()
+        self._asked_whose.clear()
 
     def committed(self, effect: Effect) -> None:
         """Call once a decision is in the table: from then on its reading may serve the next event of the user."""
@@ -107,21 +121,25 @@ class PayPayNotifications:
         if event.subject not in self._attached:
             self._store.links.attach(event.subject, link.user_id, before.status)
             self._attached.add(event.subject)
+        said = self._whose(event, before) if standing(before) != event.subject else None
+        self._asked_whose.add(event.subject)
+        if said and (taken_over := self._taken_over(event, before, said)):
+            return taken_over
         if before.user_authorization_id != event.subject:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
-        return self._read(event, before, link)
+        return self._read(event, before, link, said)
 
-    def _read(self, event: Event, before: UserStatus, link: Link) -> Effect:
+    def _read(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Effect:
         key = (event.subject, event.kind)
         shared = self._shared.get(key)
         try:
             # Only while nobody else has moved the user since the reading was made.
-            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before, link)
+            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before, link, account)
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return self._not_read(event, "reading_refused", before, _refused(error))
+            return self._not_read(event, "reading_refused", before, self._refused(error))
         if reading is None:
             count("NoReadFitsScopes")
             return self._not_read(event, "no_read_fits_scopes", before, {})
@@ -139,37 +157,50 @@ class PayPayNotifications:
         self._decided = decided, key, reading
         return decided
 
-    def _ask(self, event: Event, before: UserStatus, link: Link) -> Reading | None:
+    def _ask(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Reading | None:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind != "account_status":
-            product = product_for(link, passport_only=event.kind == "risk")
-            return Reading([self._readings.kyc(before, link, product)]) if product else None
-        account = self._readings.account(before)
-        product = product_for(replace(link, scopes=merged(link.scopes, account.scopes)))
+            said = self._kyc(before, link, products_for(link, passport_only=event.kind == "risk"))
+            return Reading([said]) if said else None
+        account = account or self._readings.account(before)
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
-        if not again or product is None:
+        if not again:
             return Reading([account])
         # Active again: what the user's KYC is now, only the KYC read can say. Without it, the last word on it counts.
         try:
             known = replace(before, read_at=account.answer.at)
-            return Reading([account, self._readings.kyc(known, link, product)])
+            said = self._kyc(known, link, products_for(replace(link, scopes=merged(link.scopes, account.scopes))))
+            return Reading([account, said] if said else [account])
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return Reading([replace(account, facts={**account.facts, "kycRefused": _refused(error).get("error", "")})])
+            refused = self._refused(error).get("error", "")
+            return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
+
+    def _kyc(self, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
+        """The first read that PayPay answers; None without any. Raises what the last one raised."""
+        refused: ProviderRefusedError | None = None
+        for product in products:
+            try:
+                return self._readings.kyc(before, link, product)
+            except _OF_ONE_READ as error:
+                refused = error
+        if refused:
+            raise refused
+        return None
 
     def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
         """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
-        begun = self._now()
         try:
-            read = self._client.user_authorization(event.subject)
+            said = ask_authorization(self._client, None, event.subject, self._now())
         except ProviderConfigurationError:
             raise
-        except UserAnswerError as error:
-            return self._waits(event, "unknown_user", error.facts())
         except ProviderRefusedError as error:
-            return replace(self._waits(event, "unknown_user", _refused(error)), heard=None)
-        user_id = self._ours(event.subject, read.found)
+            waits = self._waits(event, "unknown_user", self._refused(error))
+            return replace(waits, heard=None, may_repeat=event.cause == "recon")
+        if said.found is None:
+            return self._waits(event, "unknown_user", said.facts)
+        user_id = self._ours(event.subject, said.found)
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if not user_id or (before and standing(before)):
             return self._waits(event, "unknown_user", {})
@@ -177,25 +208,45 @@ class PayPayNotifications:
             # Erased, and has not asked for a new link since.
             self._store.erasure.mark(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
-        return self._heal(event, user_id, before, read, begun)
+        return self._heal(event, user_id, before, said)
 
-    def _heal(
-        self, event: Event, user_id: str, before: UserStatus | None, read: AuthorizationReading, begun: datetime
-    ) -> Effect:
+    def _whose(self, event: Event, owner: UserStatus) -> Said | None:
+        """PayPay's record of an authorization that its owner has no more; None where PayPay refuses to say.
+
+        It is asked for once in a batch.
+        """
+        if event.subject in self._asked_whose:
+            return None
+        try:
+            return ask_authorization(self._client, owner, event.subject, self._now())
+        except ProviderConfigurationError:
+            raise
+        except ProviderRefusedError:
+            return None
+
+    def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
+        """The link of another user of ours, if PayPay names one."""
+        user_id = self._ours(event.subject, said.found) if said.found else None
+        before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
+        if before is None or before.user_id == owner.user_id or standing(before):
+            return None
+        return replace(self._heal(event, before.user_id, before, said), takes_from=owner)
+
+    def _heal(self, event: Event, user_id: str, before: UserStatus | None, said: Said) -> Effect:
         """The link that a lost redirect should have made, with what the user's last QR asked for.
 
         The link is an event of its own; then this event comes again and finds it.
         """
         known = before or UserStatus(user_id, Provider.PAYPAY, PayPayStatus.LINK_PENDING, version=0)
-        at = moment(before, begun)
-        answers = [linking(SUCCEEDED, at, event.subject), authorization_answer(read, at, event.subject)]
-        code = self._store.links.passport_qr(known.asked_code_id or "")
+        at = moment(before, datetime.fromisoformat(said.answer.at))
+        answers = [linking(SUCCEEDED, at, event.subject), replace(said.answer, at=at)]
         link = Link(
             user_id,
-            scopes=merged(read.found.scopes, known.asked_scopes),
-            code_id=code.code_id if code else None,
-            code_verifier=code.code_verifier if code else None,
+            scopes=merged(said.scopes, known.asked_scopes),
+            code_id=known.asked_code_id,
+            code_verifier=known.asked_code_verifier,
         )
+        link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
         after = replace(recorded(known, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
         return replace(
             self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
@@ -235,7 +286,9 @@ class PayPayNotifications:
 
     def _not_read(self, event: Event, what: str, before: UserStatus, facts: Mapping[str, str]) -> Effect:
         """The event is done, the user is not read: nothing may keep recon from having the user read again."""
-        return replace(self._effect(event, what, before, before, facts), heard=None)
+        effect = self._effect(event, what, before, before, facts)
+        # A repair has the same id whenever its file is compared.
+        return replace(effect, heard=None, may_repeat=event.cause == "recon")
 
     def _effect(
         self,
@@ -264,8 +317,5 @@ class PayPayNotifications:
         late_for = an_hour_ago if an_hour_ago != day else None
         return Heard(event.kind, day, event.subject, event.received_at, late_for)
 
-
-def _refused(error: ProviderRefusedError) -> dict[str, str]:
-    """The facts of a read that PayPay refuses, which is counted by its code: a wrong path or field refuses them all."""
-    count("ReadingRefused", provider=Provider.PAYPAY)
-    return error.facts()
+    def _refused(self, error: ProviderRefusedError) -> dict[str, str]:
+        return note_refusal(self._store, error, self._now())

@@ -23,6 +23,9 @@ from honnin.status import RESULT_CODES, CallOutcome
 
 _ACCEPTED = 202
 
+# Too many requests: what is behind the limit has not looked at the request. Accepted: it will be looked at later.
+_WHATEVER_THE_CODE = {429: CallOutcome.RATE_LIMITED, _ACCEPTED: CallOutcome.LATER}
+
 _BY_OUTCOME: Mapping[CallOutcome, type[ProviderError]] = {
     CallOutcome.REQUEST_WRONG: ProviderRefusedError,
     CallOutcome.DEPLOYMENT_WRONG: ProviderConfigurationError,
@@ -36,8 +39,7 @@ _BY_OUTCOME: Mapping[CallOutcome, type[ProviderError]] = {
 
 def error(*, http_status: int, code: str | None, message: str, request_id: str | None) -> ProviderError:
     """The typed error of an answer that is not a success."""
-    # Too many requests, whatever else it says: what is behind the limit has not looked at the request.
-    meaning = CallOutcome.RATE_LIMITED if http_status == 429 else RESULT_CODES.get(code or "")
+    meaning = _WHATEVER_THE_CODE.get(http_status) or RESULT_CODES.get(code or "")
     kind: type[ProviderError]
     match meaning:
         case CallOutcome():
@@ -67,7 +69,7 @@ def _is_done(http_status: int) -> bool:
 
 
 def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:
-    if code == "SUCCESS" and http_status < 500 and http_status != _ACCEPTED:
+    if code == "SUCCESS" and http_status < 500:
         return NotUnderstoodError  # a contradiction
     # Without PayPay's envelope it was not the API that answered, but what stands before it (its allow-list of
     # addresses), or a path that does not exist (three of ours are not published).
@@ -75,7 +77,7 @@ def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:
         return ProviderConfigurationError
     if 400 <= http_status < 500 and http_status != 408:
         return ProviderRefusedError
-    if http_status >= 500 or http_status in (408, _ACCEPTED):
+    if http_status >= 500 or http_status == 408:
         return ProviderUnavailableError
     # A redirect, a success that cannot be read or has a code of no table.
     return NotUnderstoodError

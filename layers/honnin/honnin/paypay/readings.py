@@ -10,17 +10,23 @@ from typing import Any
 
 from honnin import paypay_facets
 from honnin.config import Settings
-from honnin.errors import UserAnswerError
+from honnin.errors import (
+    ProviderConfigurationError,
+    ProviderError,
+    ProviderRefusedError,
+    ScopeNotGrantedError,
+    UserAnswerError,
+)
 from honnin.event import Provider
 from honnin.observability import count, logger
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
-from honnin.paypay.models import AuthorizationReading, KycReading
+from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay_facets import Answer, Call, Facets
 from honnin.status import Kyc, KycProduct
 from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
-from honnin.times import utc_text
+from honnin.times import jst_day, utc_text
 from honnin.vault import Evidence
 
 # Base document: the scope that each read requires.
@@ -32,6 +38,9 @@ SCOPE_OF: Mapping[KycProduct, str] = {
 
 # Links whose authorization may be linked by another user, and which do not keep the user from another one.
 _OVER = frozenset({LinkState.CANCELLED, LinkState.UNLINKED, LinkState.EXPIRED})
+
+# So many refusals of one kind on one JST day are told to people.
+_REPEATED = 3
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,18 @@ class Rules:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of PayPay's, facts for the timeline, and the KYC object with its evidence, if there is one."""
+    """One answer of PayPay's, facts for the timeline, and what it gave: an authorization, or the KYC with evidence."""
 
     answer: Answer
     facts: Mapping[str, str]
     kyc: Mapping[str, Any] | None = field(default=None, repr=False)
-    scopes: tuple[str, ...] = ()
+    found: UserAuthorization | None = field(default=None, repr=False)
     evidence: Evidence | None = None
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes of the authorization, if it was asked for."""
+        return tuple(self.found.scopes) if self.found else ()
 
     @property
     def is_success(self) -> bool:
@@ -65,6 +79,9 @@ class Said:
 
 class Readings:
     """Asks PayPay about a linked user. Each call raises PayPay's errors but for `UserAnswerError`, which is an answer.
+
+    What is out of our contract's scope is a `ProviderConfigurationError`; what is out of the user's, as PayPay's read
+    of the authorization says, is a `ScopeNotGrantedError`.
 
     `now` gives aware UTC moments.
     """
@@ -91,6 +108,10 @@ class Readings:
             read = self._ask(authorization, link, product)
         except UserAnswerError as error:
             return Said(_user_answer(call, at, authorization, error), error.facts())
+        except ProviderConfigurationError as error:
+            if error.code != "OP_OUT_OF_SCOPE" or not self._lacks(authorization, SCOPE_OF[product]):
+                raise
+            raise ScopeNotGrantedError.of(error) from None
         word = paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
@@ -111,10 +132,24 @@ class Readings:
                 required = link.required_kyc_type or self._rules.required_kyc_type
                 return self._client.kyc_info(authorization, required)
 
+    def _lacks(self, authorization: str, scope: str) -> bool:
+        """Whether the user's authorization lacks a scope, as PayPay says. If not, it is our contract that lacks it."""
+        try:
+            scopes = self._client.user_authorization(authorization).found.scopes
+        except ProviderError:
+            return False
+        return bool(scopes) and scope not in scopes
+
     def _unconfirmed(self, answer: Answer) -> str:
         """Tell people of an answer that verifies nobody, so that they can say whether it should; returns its word."""
         said = answer.word if answer.code == "SUCCESS" else answer.code or ""
-        logger().warning("PayPay's answer confirms no KYC", word=said, parameter="PayPayVerifiedStatuses")
+        logger().warning(
+            "PayPay's answer confirms no KYC",
+            word=said,
+            parameter="PayPayVerifiedStatuses",
+            code=answer.code,
+            http_status=answer.http_status,
+        )
         count("KycUnconfirmed")
         self._store.users.note_word(Provider.PAYPAY, said, answer.at)
         return said
@@ -128,7 +163,7 @@ def ask_authorization(client: PayPayClient, before: UserStatus | None, authoriza
     except UserAnswerError as error:
         return Said(_user_answer(Call.AUTHORIZATION, at, authorization, error), error.facts())
     answer = authorization_answer(read, at, authorization)
-    return Said(answer, {"requestId": read.request_id or ""}, scopes=tuple(read.found.scopes))
+    return Said(answer, {"requestId": read.request_id or ""}, found=read.found)
 
 
 def authorization_answer(read: AuthorizationReading, at: str, authorization: str) -> Answer:
@@ -154,9 +189,9 @@ def linking(word: str, at: str, authorization: str | None = None) -> Answer:
 def moment(before: UserStatus | None, begun: datetime) -> str:
     """When a request began, for its answer: later than all that was known when it began, whatever the clocks say."""
     at = utc_text(begun)
-    if before is None or before.read_at is None or before.read_at < at:
-        return at
-    return utc_text(datetime.fromisoformat(before.read_at) + timedelta(milliseconds=1))
+    answers = before.answers if before else ()
+    known = max([(before and before.read_at) or "", *(str(each["at"]) for each in answers)])
+    return at if known < at else utc_text(datetime.fromisoformat(known) + timedelta(milliseconds=1))
 
 
 def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> UserStatus:
@@ -185,7 +220,7 @@ def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
     """
     if facets_of(before).link is LinkState.ACTIVE:
         return before
-    answers = [each for each in _answers(before) if each.authorization != authorization or not _is_kyc(each)]
+    answers = paypay_facets.without_kyc(_answers(before), authorization)
     return replace(before, answers=tuple(paypay_facets.stored(answers, before.user_authorization_id)))
 
 
@@ -200,15 +235,42 @@ def standing(status: UserStatus) -> str | None:
     return None if of.link in _OVER else of.authorization
 
 
-def product_for(link: Link, *, passport_only: bool = False) -> KycProduct | None:
-    """The KYC read that fits what the user agreed to, or None. A risk is told by the KYC Passport reads only."""
-    if SCOPE_OF[KycProduct.KYC_PASSPORT] in link.scopes:
-        return KycProduct.KYC_PASSPORT
-    if SCOPE_OF[KycProduct.KYC_PASSPORT_QR] in link.scopes and link.code_id and link.code_verifier:
-        return KycProduct.KYC_PASSPORT_QR
-    if SCOPE_OF[KycProduct.KYC_INFO] in link.scopes and not passport_only:
-        return KycProduct.KYC_INFO
-    return None
+def products_for(link: Link, *, passport_only: bool = False) -> list[KycProduct]:
+    """The KYC reads that fit what the user agreed to, the best one first.
+
+    A risk is told by the KYC Passport reads only.
+    """
+    order = (KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO)
+    possible = {
+        KycProduct.KYC_PASSPORT: True,
+        KycProduct.KYC_PASSPORT_QR: bool(link.code_id and link.code_verifier),
+        KycProduct.KYC_INFO: not passport_only,
+    }
+    return [each for each in order if possible[each] and SCOPE_OF[each] in link.scopes]
+
+
+def as_strict_as(left: Link | None, link: Link) -> Link:
+    """A new link of the user, with the strictest KYC type that the merchant asked for over the link that it replaces.
+
+    Who links another account is not let off what the merchant requires.
+    """
+    if left is None or left.user_id != link.user_id or link.required_kyc_type:
+        return link
+    return replace(link, required_kyc_type=left.required_kyc_type)
+
+
+def note_refusal(store: Store, error: ProviderRefusedError, now: datetime) -> dict[str, str]:
+    """Count a read that PayPay refuses, and tell people when one kind of refusal repeats; returns its facts.
+
+    A wrong path or field refuses every read in the same way; single refusals of different kinds are no such fault.
+    """
+    count("ReadingRefused", provider=Provider.PAYPAY)
+    kind = error.code or f"HTTP {error.http_status}"
+    times = store.users.count_refusal(Provider.PAYPAY, jst_day(now), kind)
+    if times >= _REPEATED:
+        logger().warning("PayPay refuses reads of one kind", kind=kind, times=times, request_id=error.request_id)
+        count("RefusalRepeated")
+    return error.facts()
 
 
 def merged(*scopes: Iterable[str]) -> tuple[str, ...]:
@@ -218,10 +280,6 @@ def merged(*scopes: Iterable[str]) -> tuple[str, ...]:
 
 def _answers(status: UserStatus) -> frozenset[Answer]:
     return paypay_facets.restored(status.answers, status.user_authorization_id)
-
-
-def _is_kyc(answer: Answer) -> bool:
-    return answer.call in paypay_facets.KYC_CALLS and paypay_facets.flag_of(answer) is None
 
 
 def _is_attempt(answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""Compares a recon file with the webhooks received: whoever is in the file without a webhook goes on the events queue.
+"""Compares a recon file with the webhooks received: whoever is in the file without a webhook goes on the repairs queue.
 
 The file is first partitioned on the disk by the sixteen shards of the ledger, so that memory holds a sixteenth of it;
 then each shard of the ledger is read once, whole. The result of a shard is stored before its events are sent. If a run

@@ -1,4 +1,4 @@
-"""Repairing what a webhook failed to tell: each missed user becomes an event, on the queue that live events take."""
+"""Repairing what a webhook failed to tell: each missed user becomes an event, on the queue of repairs."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,7 +20,7 @@ def event_id(file: ReconFile, user_authorization_id: str) -> str:
 
 
 class Repairs:
-    """Puts repairs on the events queue."""
+    """Puts repairs on their queue."""
 
     def __init__(self, queue_url: str, client: "SQSClient | None" = None) -> None:
         self._queue_url = queue_url

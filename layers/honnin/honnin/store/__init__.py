@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.beside import verified_reason
 from honnin.store.erasure import Certificate, Erasures
-from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events, verified_reason
+from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard

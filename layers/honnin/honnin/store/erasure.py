@@ -24,11 +24,10 @@ from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.store.events import event_item, to_publish
-from honnin.store.footprint import Footprint, counts_of, footprint, former_of, taken_over
+from honnin.store.footprint import Footprint, counts_of, footprint, former_of, stamped_delete, taken_over, without_names
 from honnin.store.keys import (
     Item,
     certificate_key,
-    code_key,
     entry_key,
     erased_key,
     erasing_key,
@@ -38,6 +37,7 @@ from honnin.store.keys import (
     submission_key,
 )
 from honnin.store.ledger import ledger_keys
+from honnin.store.links import code_deletes
 from honnin.store.overview import unplaced
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
@@ -166,7 +166,12 @@ class Erasures:
         """Delete the stamped items; then complete the certificate, with the tombstone and what is to be published."""
         user_id = certificate.user_id
         stamped = [each for each in former_of(self._table, user_id) if each.erased_by == certificate.certificate_id]
-        self._table.delete(former_key(user_id, each.provider, each.name) for each in stamped)
+        for some in batched(stamped, _MOST_TOGETHER, strict=False):
+            gone = [stamped_delete(self._table, user_id, each) for each in some]
+            if not self._together(certificate, [{"Delete": each} for each in gone]):
+                # The user is back, and has left one of them behind anew: the next erasure must find that.
+                for each in gone:
+                    self._table.write(self._table.db.delete_item, each)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
@@ -253,8 +258,8 @@ class Erasures:
         said = {f"n_{name}": number for name, number in counts.items() if number}
         counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
-        codes = {each.code_id for each in statuses if each.code_id}
-        writes += [{"Delete": {"TableName": self._table.name, "Key": encode(code_key(each))}} for each in codes]
+        codes = {code for each in statuses for code in (each.code_id, each.asked_code_id) if code}
+        writes += [{"Delete": each} for each in code_deletes(self._table, codes, certificate.user_id)]
         absent = set(Provider) - {each.provider for each in statuses}
         checks = [status_key(certificate.user_id, each) for each in absent if each != Provider.HONNIN]
         writes += [{"ConditionCheck": self._table.absent(key)} for key in checks]
@@ -408,7 +413,7 @@ class Erasures:
 
     def _redacting(self, entry: Mapping[str, Any], names: Mapping[str, str], certificate: Certificate) -> list[Item]:
         """The writes that an entry takes, three at most; none where there is nothing to take off."""
-        event_id = _without_names(str(entry["event_id"]), names)
+        event_id = without_names(str(entry["event_id"]), names)
         named = event_id != entry["event_id"]
         if not (entry["detail"] or named or entry.get("told")):
             return []
@@ -439,11 +444,3 @@ def _key(certificate: Certificate) -> Item:
 
 def _certificate(item: Item) -> Certificate:
     return read(Certificate, item, begun_at=item["sk"].removeprefix("ERASURE#"), counts=counts_of(item))
-
-
-def _without_names(event_id: str, names: Mapping[str, str]) -> str:
-    """An event's id without the authorization that it may end with. That may have colons of its own."""
-    parts = event_id.split(":")
-    tails = (":".join(parts[start:]) for start in range(len(parts)))
-    found = next((tail for tail in tails if tail in names), None)
-    return event_id.removesuffix(found) + names[found] if found else event_id

@@ -1,14 +1,15 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
-from honnin.event import Provider
-from honnin.status import OPEN, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.event import UNNAMED
+from honnin.status import OPEN, VerifiedNeeds
+from honnin.store.beside import Beside, at_version, flag_of
 from honnin.store.keys import (
     Item,
     entry_key,
@@ -43,12 +44,11 @@ from honnin.store.table import (
     Table,
     Write,
     attributes,
-    decode,
     encode,
     read,
     without_none,
 )
-from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, began
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
@@ -66,6 +66,8 @@ PUBLISH_OVERDUE = timedelta(minutes=2)
 class EventRecord:
     """An event that has taken effect: what it did, to whom, and the status after it.
 
+    With `may_repeat` it may take effect once more: a repair of recon that PayPay refused to read for.
+
     `change` is what there is to publish about it, if anything, and `detail_type` as what (`honnin.domain_events`).
     """
 
@@ -77,6 +79,7 @@ class EventRecord:
     what: str | None = None
     to_status: str | None = None
     detail_type: str = KYC_STATUS_CHANGED
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Effect:
     as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
     until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any more, and
     nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before this is
-    applied. `stale`: nothing changes, but the submission is told to be stale.
+    applied. `stale`: nothing changes, but the submission is told to be stale. `may_repeat`: the event may come again
+    under the same id and take effect then, for the user was not read.
     """
 
     event_id: str
@@ -118,13 +122,17 @@ class Effect:
     takes_from: UserStatus | None = None
     heard: Heard | None = None
     stale: bool = False
+    may_repeat: bool = False
     evidence: Evidence | None = field(default=None, compare=False)
 
     @property
     def change(self) -> Mapping[str, str] | None:
-        """The content of `KycStatusChanged`, or None when the status stays what it is."""
+        """The content of `KycStatusChanged`; None when the status stays what it is.
+
+        A flag under a link that has ended shows in no status, but `verified` follows it: then both are the same.
+        """
         from_status = self.before.status if self.before else None
-        if from_status == self.after.status:
+        if from_status == self.after.status and (self.before is None or flag_of(self.before) == flag_of(self.after)):
             return None
         told = {
             "userId": self.after.user_id,
@@ -185,7 +193,7 @@ class Events:
         ConcurrentUpdateError
             The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
         """
-        beside = _Beside(self._table, effect) if effect.change else None
+        beside = Beside(self._table, effect.after.user_id, effect.after.provider) if effect.change else None
         self._table.transact(effect.event_id, self._writes(effect, beside))
 
     def keep(self, waiting: Unattached) -> None:
@@ -199,14 +207,16 @@ class Events:
             Meanwhile the authorization was linked to a user, or its user erased: nothing was written; decide anew.
         """
         table = self._table
-        record = {**event_item(waiting.event_id, waiting.at), "what": waiting.what}
+        record = {**event_item(waiting.event_id, waiting.at), "what": waiting.what, **_repeatable(waiting)}
         writes: list[Write] = [
-            ({"Put": table.new(record)}, AlreadyAppliedError),
+            ({"Put": self._free_record(record)}, AlreadyAppliedError),
             ({"Put": table.new(table.waiting(waiting_item(waiting)))}, AlreadyAppliedError),
-            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user.
-            ({"ConditionCheck": table.absent(link_key(waiting.subject))}, ConcurrentUpdateError),
-            ({"ConditionCheck": table.absent(erased_key(waiting.subject))}, ConcurrentUpdateError),
         ]
+        if waiting.subject != UNNAMED:
+            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user. What names
+            # nobody has neither, and transactions that check one item at one moment stand in each other's way.
+            keys = link_key(waiting.subject), erased_key(waiting.subject)
+            writes += [({"ConditionCheck": table.absent(key)}, ConcurrentUpdateError) for key in keys]
         if waiting.heard:
             writes += ledger_writes(table, waiting.heard)
         table.transact(waiting.event_id, writes)
@@ -224,18 +234,9 @@ class Events:
 
     def count_failure(self, message_id: str, kind: str) -> int:
         """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
-        end = int((self._table.now() + FAILURE_KEPT).timestamp())
-        update = {
-            "TableName": self._table.name,
-            "Key": encode(failure_key(message_id, kind)),
-            "UpdateExpression": "SET expires_at = :end ADD failures :one",
-            "ExpressionAttributeValues": encode({":one": 1, ":end": end}),
-            "ReturnValues": "UPDATED_NEW",
-        }
-        answer = self._table.settled(self._table.db.update_item, update)
-        return int(decode(answer["Attributes"])["failures"])
+        return self._table.count(failure_key(message_id, kind), FAILURE_KEPT)
 
-    def _writes(self, effect: Effect, beside: "_Beside | None") -> list[Write]:
+    def _writes(self, effect: Effect, beside: "Beside | None") -> list[Write]:
         """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
         table = self._table
         writes: list[Write] = [
@@ -266,17 +267,24 @@ class Events:
             writes.append(({"ConditionCheck": beside.unchanged()}, ConcurrentUpdateError))
         return writes
 
-    def _record_put(self, effect: Effect, beside: "_Beside | None") -> Item:
+    def _record_put(self, effect: Effect, beside: "Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
-        item |= {"what": effect.what, "to_status": effect.after.status}
+        item |= {"what": effect.what, "to_status": effect.after.status, **_repeatable(effect)}
         if effect.told:
             detail_type, content = effect.told
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
             item |= to_publish(detail_type, {**content, **verdict}, effect.at)
-        return self._table.new(item)
+        return self._free_record(item)
+
+    def _free_record(self, item: Item) -> Item:
+        """The put of an event's record, where there is none, or one of an event that may repeat."""
+        put = self._table.new(item)
+        put["ConditionExpression"] += " OR may_repeat = :may_repeat"
+        put["ExpressionAttributeValues"] |= encode({":may_repeat": True})
+        return put
 
     def _status_put(self, effect: Effect) -> Item:
-        after = replace(effect.after, since=_since(effect))
+        after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
         put = self._table.new(placed(status_key(after.user_id, after.provider) | attributes(after)))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
@@ -341,47 +349,6 @@ class Events:
         }
 
 
-class _Beside:
-    """The user's status at the other provider, as it must still be when a change here takes effect.
-
-    Whether the user is verified depends on both, and a change tells it.
-    """
-
-    def __init__(self, table: Table, effect: Effect) -> None:
-        other = Provider.VEXORA if effect.after.provider == Provider.PAYPAY else Provider.PAYPAY
-        self._table = table
-        self._key = status_key(effect.after.user_id, other)
-        item = table.get(self._key)
-        self.statuses = [read(UserStatus, item)] if item else []
-
-    def unchanged(self) -> Item:
-        """The check that it is still so."""
-        if not self.statuses:
-            return self._table.absent(self._key)
-        return _at_version(self._table, self._key, self.statuses[0].version)
-
-    def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
-        """What both statuses come to, by the names of `KycStatusChanged`."""
-        reason = verified_reason([after, *self.statuses], needs)
-        return {"verified": reason.is_verified, "verifiedReason": reason}
-
-
-def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
-    """Why a user with these statuses counts as verified, or why not.
-
-    A flag of PayPay's stands although the link has ended.
-    """
-    paypay: PayPayStatus | None = None
-    vexora: VexoraStatus | None = None
-    for each in statuses:
-        if each.provider == Provider.PAYPAY:
-            flag = (each.facets or {}).get("flag", Flag.NONE)
-            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
-        elif each.provider == Provider.VEXORA:
-            vexora = VexoraStatus(each.status)
-    return verified(paypay, vexora, needs)
-
-
 def _link_writes(table: Table, effect: Effect) -> list[Write]:
     after, owner = effect.after, effect.takes_from
     link = effect.link or Link(after.user_id, after.scopes, after.code_id)
@@ -391,18 +358,13 @@ def _link_writes(table: Table, effect: Effect) -> list[Write]:
     # Whoever had it until now may be taking it back at this moment.
     key = status_key(owner.user_id, owner.provider)
     return [
-        ({"ConditionCheck": _at_version(table, key, owner.version)}, ConcurrentUpdateError),
+        ({"ConditionCheck": at_version(table, key, owner.version)}, ConcurrentUpdateError),
         ({"Put": put}, LinkTakenError),
     ]
 
 
-def _at_version(table: Table, key: Item, version: int) -> Item:
-    return {
-        "TableName": table.name,
-        "Key": encode(key),
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": encode({":version": version}),
-    }
+def _repeatable(done: Effect | Unattached) -> Item:
+    return {"may_repeat": True} if done.may_repeat else {}
 
 
 def event_item(event_id: str, at: str) -> Item:
@@ -432,15 +394,9 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
-        told=effect.told[0] if effect.told else None,
+        told=(effect.told[0],) if effect.told else (),
     )
     return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
-
-
-def _since(effect: Effect) -> str:
-    """When the status began: a reading that changes nothing leaves it."""
-    before = effect.before
-    return before.since if before and before.since and before.status == effect.after.status else effect.at
 
 
 def _event_record(item: Item) -> EventRecord:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.event import Provider
-from honnin.store.keys import Item, link_key
-from honnin.store.table import Table, read
+from honnin.store.keys import Item, former_key, link_key
+from honnin.store.table import Table, encode, read
 from honnin.store.users import Former, UserStatus
 
 
@@ -78,6 +78,24 @@ def former_of(table: Table, user_id: str) -> Iterator[Former]:
         yield Former(provider, name, item.get("left_at"), item.get("erased_by"), counts_of(item))
 
 
+def stamped_delete(table: Table, user_id: str, former: Former) -> Item:
+    """The delete of an item of its own, as long as it is still stamped like this."""
+    return {
+        "TableName": table.name,
+        "Key": encode(former_key(user_id, former.provider, former.name)),
+        "ConditionExpression": "attribute_not_exists(pk) OR erased_by = :stamp",
+        "ExpressionAttributeValues": encode({":stamp": former.erased_by}),
+    }
+
+
 def counts_of(item: Item) -> Mapping[str, int]:
     """What an item counts: its attributes `n_…`."""
     return {name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")}
+
+
+def without_names(event_id: str, names: Mapping[str, str]) -> str:
+    """An event's id without the authorization that it may end with. That may have colons of its own."""
+    parts = event_id.split(":")
+    tails = (":".join(parts[start:]) for start in range(len(parts)))
+    found = next((tail for tail in tails if tail in names), None)
+    return event_id.removesuffix(found) + names[found] if found else event_id

@@ -96,6 +96,11 @@ def segment_key(segment: int) -> Item:
     return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
+def refusal_key(provider: str, day: str, kind: str) -> Item:
+    """How often a provider has refused reads in one way on a JST day."""
+    return {"pk": f"PROVIDER#{provider}", "sk": f"REFUSED#{day}#{kind}"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.

@@ -1,6 +1,6 @@
 """PayPay's account links: whose an authorization is, the QRs that lead to one, and the events that wait for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -62,7 +62,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Unattached:
-    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears."""
+    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears.
+
+    `may_repeat` as of an `Effect`.
+    """
 
     event_id: str
     provider: str
@@ -72,6 +75,7 @@ class Unattached:
     subject: str = field(repr=False, metadata=UNSTORED)
     detail: Mapping[str, str] = field(default_factory=dict)
     heard: Heard | None = field(default=None, metadata=UNSTORED)
+    may_repeat: bool = field(default=False, metadata=UNSTORED)
 
 
 class Links:
@@ -145,6 +149,21 @@ def session_puts(table: Table, session: LinkSession) -> list[Item]:
         code = PassportQr(session.code_id, session.user_id, session.code_verifier, session.code_expires_at)
         puts.append({"TableName": table.name, "Item": encode(code_key(code.code_id) | attributes(code))})
     return puts
+
+
+def code_deletes(table: Table, code_ids: Iterable[str], user_id: str) -> list[Item]:
+    """The deletes of those codes that are this user's. One that PayPay has given again may be another user's by now."""
+    found = table.batch(map(code_key, code_ids), consistent=True, expired=True)
+    return [
+        {
+            "TableName": table.name,
+            "Key": encode({"pk": each["pk"], "sk": each["sk"]}),
+            "ConditionExpression": "attribute_not_exists(pk) OR user_id = :user",
+            "ExpressionAttributeValues": encode({":user": user_id}),
+        }
+        for each in found
+        if each["user_id"] == user_id
+    ]
 
 
 def read_session(item: Item) -> LinkSession:

@@ -20,6 +20,7 @@ from functools import partial
 from heapq import merge
 from typing import Any
 
+from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.event import Provider
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store.keys import Item, rebuilding_key
@@ -59,7 +60,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Told:
-    """An event that the bus was told of, as its timeline entry has it. `told` is the type of the event on the bus."""
+    """An event that the bus was told of, as its timeline entry has it. `told` are the types of what it was told."""
 
     at: str
     user_id: str
@@ -68,12 +69,12 @@ class Told:
     cause: str
     from_status: str | None
     to_status: str
-    told: str
+    told: tuple[str, ...]
 
     @property
     def is_change(self) -> bool:
-        """Whether the status changed."""
-        return self.from_status != self.to_status
+        """Whether it is a change of the KYC status; `from_status` may be the same where a flag came or went."""
+        return KYC_STATUS_CHANGED in self.told
 
 
 @dataclass(frozen=True)
@@ -309,7 +310,7 @@ def _place_of(item: Item | _End) -> str:
 
 
 def _is_change_or_end(item: Item | _End) -> bool:
-    return isinstance(item, _End) or item.get("from_status") != item["to_status"]
+    return isinstance(item, _End) or _told(item).is_change
 
 
 def _standing(item: Item) -> Standing:
@@ -325,5 +326,5 @@ def _told(item: Item) -> Told:
         cause=item["cause"],
         from_status=item.get("from_status"),
         to_status=item["to_status"],
-        told=item["told"],
+        told=tuple(item["told"]),
     )

@@ -301,6 +301,17 @@ class Table:
             ),
         }
 
+    def count(self, key: Item, kept: timedelta) -> int:
+        """Count one more of what the item counts, which is kept so long after the last; returns how many there are."""
+        update = {
+            "TableName": self.name,
+            "Key": encode(key),
+            "UpdateExpression": "SET expires_at = :end ADD failures :one",
+            "ExpressionAttributeValues": encode({":one": 1, ":end": int((self.now() + kept).timestamp())}),
+            "ReturnValues": "UPDATED_NEW",
+        }
+        return int(decode(self.settled(self.db.update_item, update)["Attributes"])["failures"])
+
     def attempt(self, update: Item) -> bool:
         """Make an update; False where its condition does not hold. Raises as `settled`."""
         return self.write(self.db.update_item, update)

@@ -4,12 +4,13 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from honnin.errors import InvalidFieldError
 from honnin.event import Provider
-from honnin.store.keys import Item, status_key, word_key
+from honnin.store.keys import Item, refusal_key, status_key, word_key
 from honnin.store.table import Table, encode, read
 from honnin.vault import Kept
 
@@ -22,8 +23,8 @@ class UserStatus:
     words: possibly personal, so it goes nowhere but to the merchant.
 
     At PayPay, the status follows from `answers` (`honnin.paypay_facets.stored`), and so do `facets` (link, kyc, flag),
-    `user_authorization_id` and `link_expires_at`. `asked_scopes` and `asked_code_id` are those of the last QR, for a
-    link whose redirect never comes back.
+    `user_authorization_id` and `link_expires_at`. `asked_scopes` are those of the last QR, `asked_code_id` and
+    `asked_code_verifier` those of the last KYC Passport QR, for a link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
     stale. `since` is when the status began: `honnin.store.events` sets it.
@@ -46,14 +47,23 @@ class UserStatus:
     answers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     asked_scopes: tuple[str, ...] = ()
     asked_code_id: str | None = None
+    asked_code_verifier: str | None = field(default=None, repr=False)
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
     since: str | None = field(default=None, compare=False)
 
 
+def began(before: UserStatus | None, status: str, at: str) -> str:
+    """When a status began that a user has after `at`: a reading that changes nothing leaves it."""
+    return before.since if before and before.since and before.status == status else at
+
+
 # Those that know users.
 PROVIDERS = (Provider.PAYPAY, Provider.VEXORA)
+
+# Refusals are counted by the day.
+_REFUSALS_KEPT = timedelta(days=2)
 
 # What is counted of an authorization that was ended at PayPay.
 UNLINKED = "unlinkedAtPayPay"
@@ -81,7 +91,7 @@ class Former:
 class TimelineEntry:
     """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to.
 
-    `told` is what the bus was told, if anything: the type of the event there.
+    `told` are the types of the events that the bus was told of it.
     """
 
     at: str
@@ -92,7 +102,7 @@ class TimelineEntry:
     from_status: str | None
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
-    told: str | None = None
+    told: tuple[str, ...] = ()
 
 
 class Users:
@@ -126,6 +136,10 @@ class Users:
     def note_word(self, provider: str, word: str, at: str) -> None:
         """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""
         self._table.attempt(self._table.update(word_key(provider, word), {"word": word, "at": at}, ""))
+
+    def count_refusal(self, provider: str, day: str, kind: str) -> int:
+        """Count one more read that a provider refused in this way on a JST day; returns how many there were by now."""
+        return self._table.count(refusal_key(provider, day, kind), _REFUSALS_KEPT)
 
     def words(self, provider: str) -> dict[str, str]:
         """The words that were noted, each with when (UTC) it was last seen."""

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from honnin.errors import ConcurrentUpdateError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin.errors import ConcurrentUpdateError, PublishError
 from honnin.event import Event, Provider
 from honnin.observability import logger
 from honnin.publish import Publisher
@@ -34,6 +36,8 @@ def poll(
     ------
     SendError
         SQS did not take an event. Everything from there on stays due.
+    PublishError, botocore's errors
+        The bus did not take a change, which stays due. All others were tried as well.
     """
     polled = 0
     for submission in store.submissions.due(utc_text(now)):
@@ -46,13 +50,18 @@ def poll(
         with suppress(ConcurrentUpdateError):
             store.submissions.advance(submission, polls, utc_text(at))
         polled += 1
-    published = 0
+    published, refused = 0, None
     for record in store.events.unpublished(utc_text(now)):
         if left_ms() < _MIN_LEFT_MS:
             break
-        publisher.announce(record)
-        published += 1
+        try:
+            publisher.announce(record)
+            published += 1
+        except (PublishError, BotoCoreError, ClientError) as error:
+            refused = error  # it must not stand in the way of the others
     logger().info("poll done", polled=polled, published=published)
+    if refused:
+        raise refused
     return {"polled": polled, "published": published}
 
 

@@ -229,12 +229,22 @@ class Submissions:
             {"submissionId": submission_id},
             at=now,
         )
+        starting = ConflictError(
+            "another submission of this user has just started", code=ProblemCode.SUBMISSION_STARTING
+        )
+        tries: list[UserStatus | None] = []
+
+        def decide() -> Effect:
+            # The race may have been lost to a change at PayPay, which `verified` follows as well: that is no reason.
+            tries.append(self._store.users.status(user_id, Provider.VEXORA) if tries else before)
+            if tries[-1] != before:
+                raise starting
+            return replace(started, opens=opens)
+
         try:
-            self._commits.once(replace(started, opens=opens))
+            self._commits.run(decide, until=now + commit.CALLER_WAITS)
         except ConcurrentUpdateError:
-            raise ConflictError(
-                "another submission of this user has just started", code=ProblemCode.SUBMISSION_STARTING
-            ) from None
+            raise starting from None
         return started.after
 
     def _record(
