@@ -22,6 +22,7 @@ from honnin.store.keys import entry_key, status_key
 from honnin.store.table import decode, encode
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
+from operations import costs
 from tests.fakes import FakeClock
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.tables import create_table, template
@@ -202,6 +203,22 @@ def test_a_thousand_changes_a_second_meet_no_hot_partition() -> None:
 
     assert len(places) == 16
     assert max(places.values()) < 1.2 * 10_000 / 16
+
+
+def test_what_docs_costs_says_a_status_takes_in_the_index_is_so(world: World) -> None:
+    world.move("user-0000-0000-0000", "RISK_FLAGGED")
+    held = world.db.query(
+        TableName="StateTable",
+        IndexName="overview",
+        KeyConditionExpression="overview_pk = :pk",
+        ExpressionAttributeValues={
+            ":pk": {"S": next(each["overview_pk"] for each in world.items() if "since" in each)}
+        },
+    )
+    [item] = held["Items"]
+    size = sum(len(name) + len(next(iter(value.values()))) for name, value in item.items())
+
+    assert 0.8 * costs.INDEXED_BYTES < size <= costs.INDEXED_BYTES
 
 
 # --- what is read ---
