@@ -211,7 +211,7 @@ def overview() -> list[Line]:
     """A change as the index `overview` has it. A reading that changes nothing costs nothing here."""
     return [
         Line("dynamodb_write", _INDEX_OF_A_CHANGE, "one place left, one taken, and that of the timeline entry"),
-        Line("dynamodb_storage", 0.5e-6, "0.5 kB for a status and an entry, the first month"),
+        Line("dynamodb_storage", 1e-6, "less than 1 kB for a status and an entry, the first month"),
     ]
 
 

@@ -207,13 +207,12 @@ def test_a_thousand_changes_a_second_meet_no_hot_partition() -> None:
 
 def test_what_docs_costs_says_a_status_takes_in_the_index_is_so(world: World) -> None:
     world.move("user-0000-0000-0000", "RISK_FLAGGED")
-    held = world.db.query(
+    place = next(each["overview_pk"] for each in world.items() if "since" in each)
+    held: Any = world.db.query(
         TableName="StateTable",
         IndexName="overview",
         KeyConditionExpression="overview_pk = :pk",
-        ExpressionAttributeValues={
-            ":pk": {"S": next(each["overview_pk"] for each in world.items() if "since" in each)}
-        },
+        ExpressionAttributeValues={":pk": {"S": place}},
     )
     [item] = held["Items"]
     size = sum(len(name) + len(next(iter(value.values()))) for name, value in item.items())

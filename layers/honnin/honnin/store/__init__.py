@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from honnin.store.reindex import Reindex
+    from honnin.store.replay import Replay
     from honnin.store.restore import Restore
 
 __all__ = [
@@ -106,3 +107,10 @@ class Store:
         from honnin.store.reindex import Reindex
 
         return Reindex(self.table)
+
+    @cached_property
+    def replay(self) -> "Replay":
+        """What the bus was told, to be told once more; no function imports it."""
+        from honnin.store.replay import Replay
+
+        return Replay(self.table)

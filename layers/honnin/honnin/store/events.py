@@ -175,11 +175,11 @@ class Events:
     def get(self, event_id: str) -> EventRecord | None:
         """The record of an event, if it has taken effect."""
         item = self._table.get(event_key(event_id))
-        return _event_record(item) if item else None
+        return event_record(item) if item else None
 
     def get_many(self, event_ids: Sequence[str]) -> dict[str, EventRecord]:
         """The records of those events that have taken effect."""
-        return {item["event_id"]: _event_record(item) for item in self._table.batch(map(event_key, event_ids))}
+        return {item["event_id"]: event_record(item) for item in self._table.batch(map(event_key, event_ids))}
 
     def apply(self, effect: Effect) -> None:
         """Apply one event: its record, the timeline entry, the status and the submission, in one transaction.
@@ -223,7 +223,7 @@ class Events:
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Applied events whose change should have been on the bus by `now` (UTC)."""
-        return map(_event_record, self._table.due(PUBLISH, now))
+        return map(event_record, self._table.due(PUBLISH, now))
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Remember that the event's change is on the bus. A record that was erased meanwhile stays erased."""
@@ -399,5 +399,6 @@ def _timeline_item(effect: Effect) -> Item:
     return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
 
 
-def _event_record(item: Item) -> EventRecord:
+def event_record(item: Item) -> EventRecord:
+    """The record of an event."""
     return read(EventRecord, item, published="published_at" in item)
