@@ -6,7 +6,7 @@ It stands behind `chaos.connections`, so the client's signing, parsing and typin
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -90,13 +90,34 @@ class State:
 
 @dataclass
 class Authorization:
-    """One `userAuthorizationId`, its state, and since when it has had which."""
+    """One `userAuthorizationId`, its state, and since when it has had which.
+
+    `shown` says from when on the reads answer by which state: the read side may lag behind.
+    """
 
     id: str
     user_id: str
     scopes: tuple[str, ...]
     state: State
     history: list[tuple[datetime, State]] = field(default_factory=list)
+    shown: list[datetime] = field(default_factory=list)
+
+    def become(self, state: State, now: datetime, lag_s: float = 0) -> None:
+        """Change, which the reads show later; never before an earlier change."""
+        self.state = state
+        self.history.append((now, state))
+        self.shown.append(max([now + timedelta(seconds=lag_s), *self.shown]))
+
+    def as_read(self, now: datetime) -> State:
+        """The state by which the reads answer."""
+        return next(
+            state for at, (_, state) in zip(reversed(self.shown), reversed(self.history), strict=True) if at <= now
+        )
+
+    def seen(self, at: datetime) -> datetime:
+        """The moment whose state a read of that moment saw at the latest."""
+        hidden = [begun for shown, (begun, _) in zip(self.shown, self.history, strict=True) if begun <= at < shown]
+        return min([at, *(each - timedelta(milliseconds=1) for each in hidden)])
 
     @property
     def changed_at(self) -> datetime:
@@ -138,19 +159,21 @@ class PayPay:
         )
         mine.append(made)
         self._by_id[made.id] = made
-        made.history.append((self._clock(), made.state))
+        made.become(made.state, self._clock())
         return made
 
-    def change(self, user_id: str, **changed: Any) -> None:
-        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person."""
+    def change(self, user_id: str, lag_s: float = 0, **changed: Any) -> None:
+        """Change the user's state: `unlinked` and `expired` of the last authorization, the rest of the person.
+
+        The reads show it `lag_s` seconds later.
+        """
         now = self._clock()
         mine = self.authorizations[user_id]
         for each in mine:
             wanted = changed if each is mine[-1] else {k: v for k, v in changed.items() if k not in _OF_A_LINK}
             state = replace(each.state, **wanted)
             if state != each.state:
-                each.state = state
-                each.history.append((now, state))
+                each.become(state, now, lag_s)
 
     # --- the API ---
 
@@ -190,7 +213,7 @@ class PayPay:
         known = self._by_id.get(authorization_id)
         if known is None:
             return self._envelope(401, "INVALID_USER_AUTHORIZATION_ID", {})
-        code = known.state.access()
+        code = known.as_read(self._clock.peek()).access()
         if code in ("INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID"):
             return self._envelope(401, code, {})
         data = {
@@ -209,13 +232,14 @@ class PayPay:
 
     def _kyc(self, authorization_id: str, scope: str) -> Answer:
         known = self._by_id[authorization_id]
-        if not known.state.access() and scope not in known.scopes:
+        state = known.as_read(self._clock.peek())
+        if not state.access() and scope not in known.scopes:
             return self._envelope(401, "OP_OUT_OF_SCOPE", {})
-        code = known.state.kyc(passport=scope != "get_kyc_info")
+        code = state.kyc(passport=scope != "get_kyc_info")
         if code != "SUCCESS":
             return self._envelope(400, code, {})
         answer = self._envelope(
-            200, code, {"status": known.state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
+            200, code, {"status": state.word, "eKycDocument": {"name": f"{PERSONAL} {known.user_id}"}}
         )
         self.given[answer.headers["X-REQUEST-ID"]] = json.loads(answer.body)["data"]
         return answer

@@ -12,8 +12,10 @@ with the same words every time, and never before it is in the table.
 **0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
 made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
 events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
-all that decides PayPay's answers. Let `changed` be the last change of the state of the authorization by which
-the user is linked here, and `began` the moment at which that link was written (or a new QR was asked for).
+all that decides PayPay's answers, which may lag behind it by up to 14 minutes: what is heard counts all the same,
+because it is settled; a read of the merchant's counts for the moment whose state it saw. Let `changed` be the last
+change of the state of the authorization by which the user is linked here, and `began` the moment at which that link
+was written (or a new QR was asked for).
 
 What PayPay refused to be asked, or what no read fits, does not count as heard.
 
@@ -128,8 +130,9 @@ def _check_ledger(world: PayPayWorld, rows: Sequence[Row]) -> None:
     possible: dict[str, set[tuple[str, ...]]] = {}
     for body in world.sent:
         event = json.loads(body)
-        # No recon file lists customer events, so none of them is in a ledger.
-        if event["kind"] in _LEDGERS and not event["detail"].get("type", "").startswith("customer."):
+        # No recon file lists customer events, so none of them is in a ledger; nor what settles.
+        is_customers = event["detail"].get("type", "").startswith("customer.")
+        if event["cause"] == "webhook" and event["kind"] in _LEDGERS and not is_customers:
             day = times.jst_day(datetime.fromisoformat(event["received_at"]))
             possible.setdefault(event["event_id"], set()).add((event["kind"], day, event["subject"]))
     # Whoever was not read must be missed by recon.
@@ -179,10 +182,14 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     passport = _reads_passport(world, status, linked)
     readable = passport or "get_kyc_info" in status["scopes"]
     kinds = {"kyc", "risk"} if passport else {"kyc"}
-    asked = [each.at for each in read if each.authorization_id == linked.id and each.kind in kinds and readable]
-    asked += [at for whose, at in world.reads if whose == user_id and readable]
+    # What lagged is settled, unless PayPay refused that. A read of the merchant's is followed by none.
+    is_settled = all(kind != "refused" for _, _, kind in world.boundary.injected)
+    mine_read = [each for each in read if each.authorization_id == linked.id]
+    heard = [(each.kind, each.at if is_settled else linked.seen(each.at)) for each in mine_read]
+    asked = [at for kind, at in heard if kind in kinds and readable]
+    asked += [linked.seen(at) for whose, at in world.reads if whose == user_id and readable]
     kyc = max((at for at in asked if at >= began), default=None)
-    account = max((each.at for each in read if _asks_account(each, linked) and each.at >= began), default=None)
+    account = max((at for kind, at in heard if kind == "account_status" and at >= began), default=None)
     state = linked.state
     since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
     since |= set() if kyc else {base}
@@ -209,7 +216,7 @@ def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: S
         heard = [
             one
             for one in read
-            if one.authorization_id == each.id and one.kind in _LEDGERS and one.at >= each.changed_at
+            if one.authorization_id == each.id and one.kind in _LEDGERS and each.seen(one.at) >= each.changed_at
         ]
         hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
 
@@ -230,10 +237,6 @@ def _beginning(world: PayPayWorld, user_id: str) -> tuple[datetime, str]:
     if found is None:
         raise ViolationError("broken", f"{user_id} is linked, and nothing says how")
     return found
-
-
-def _asks_account(heard: Heard, linked: Authorization) -> bool:
-    return heard.authorization_id == linked.id and heard.kind == "account_status"
 
 
 def _finally(world: PayPayWorld, status: Row, linked: Authorization) -> set[str]:

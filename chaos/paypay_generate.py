@@ -7,6 +7,7 @@ from chaos.generate import Game, aws_choices, fault_at, works
 from chaos.paypay_schedule import (
     CHANGES,
     KINDS,
+    LAGS_S,
     NOTICES,
     PROVIDER_FAILURES,
     REDIRECTS,
@@ -45,7 +46,8 @@ def _races() -> st.SearchStrategy[PayPaySchedule]:
 
 def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySchedule]:
     links = st.builds(Link, users, st.integers(0, len(SCOPES) - 1), st.sampled_from([*REDIRECTS, "once", "once"]))
-    changes = st.builds(Change, users, st.sampled_from(CHANGES), st.sampled_from([*NOTICES, "sent", "sent"]))
+    sent = st.sampled_from([*NOTICES, "sent", "sent"])
+    changes = st.builds(Change, users, st.sampled_from(CHANGES), sent, st.sampled_from(LAGS_S))
     notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
     work = works()
     rare: st.SearchStrategy[Step] = st.one_of(

@@ -27,6 +27,8 @@ CHANGES = (
     "unlinked",
     "expired",
 )
+# How long the reads lag behind a change; settling reads are made until 15 minutes after the webhook.
+LAGS_S = (0, 0, 0, 30, 300, 840)
 NOTICES = ("sent", "twice", "late", "lost")
 KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 
@@ -46,11 +48,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Change:
-    """Something about the user changes at PayPay, which notifies us (`sent`, `twice`, `late`) or fails to (`lost`)."""
+    """Something about the user changes at PayPay, which notifies us (`sent`, `twice`, `late`) or fails to (`lost`).
+
+    Its reads show the change `lag_s` seconds later.
+    """
 
     user: int
     what: str
     notice: str = "sent"
+    lag_s: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotif
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from chaos.aws import Guarded
@@ -29,7 +30,7 @@ from chaos.paypay import (
 )
 from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
-from honnin import secret_store, webhook
+from honnin import event_queue, secret_store, webhook
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
@@ -38,6 +39,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
 from honnin.processor import EventProcessor
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from honnin.vexora.client import VexoraClient
 
 _TRIES = 3
+# The defaults of the parameter `SettleDelays`.
+_SETTLE_DELAYS_S = (60, 900)
 
 _TYPES = {kind: name for name, kind in webhook.PAYPAY_KINDS.items()}
 _ACCOUNT = PayPayAccount(client_id="chaos-client")
@@ -66,6 +70,7 @@ class Parts:
     vault: type[Vault] = Vault
     links: type[AccountLinks] = AccountLinks
     rules: Rules = RULES
+    settling: type[Settling] = Settling
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ class PayPayWorld(Environment[Step]):
         match step:
             case Link(user, scopes, redirect):
                 self._link(_name(user), SCOPES[scopes], redirect)
-            case Change(user, what, notice):
-                self._change(_name(user), what, notice)
+            case Change(user, what, notice, lag_s):
+                self._change(_name(user), what, notice, lag_s)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
             case Read(user):
@@ -134,11 +139,11 @@ class PayPayWorld(Environment[Step]):
         for _ in range({"lost": 0, "twice": 2}.get(redirect, 1)):
             self.invoke(lambda: self._links().finish(token), API_S)
 
-    def _change(self, user_id: str, what: str, notice: str) -> None:
+    def _change(self, user_id: str, what: str, notice: str, lag_s: int) -> None:
         if user_id not in self.paypay.authorizations:
             return
         kind, changed = CHANGED[what]
-        self.paypay.change(user_id, **changed)
+        self.paypay.change(user_id, lag_s, **changed)
         notification = self._notification(kind, self.paypay.authorizations[user_id][-1])
         match notice:
             case "sent" | "twice":
@@ -224,7 +229,8 @@ class PayPayWorld(Environment[Step]):
         self.poll()
 
     def close(self) -> None:
-        """One more notification of each kind for whoever is linked."""
+        """One more notification of each kind for whoever is linked, once the reads show all there is."""
+        self.clock.advance(_SETTLE_DELAYS_S[-1])
         for mine in list(self.paypay.authorizations.values()):
             for authorization in mine:
                 for kind in ("account_status", "kyc"):
@@ -246,6 +252,9 @@ class PayPayWorld(Environment[Step]):
             recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
+            settling=self._parts.settling(
+                _SETTLE_DELAYS_S, partial(event_queue.send_later, "rereads", client=self.sqs), self.clock
+            ),
             now=self.clock,
         )
 

@@ -43,7 +43,7 @@ def _erasure() -> Erasure:
     return Erasure(
         store=store,
         vault=Vault(settings().personal_data_bucket),
-        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=12),
+        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=10),
         sweep_later=partial(sweep_later, settings().event_queue_url),
         publish=Publisher(settings().event_bus, store).user_erased,
         now=lambda: datetime.now(UTC),

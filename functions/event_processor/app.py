@@ -1,7 +1,7 @@
 """The queues of events: read the truth back, apply it once, publish."""
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -19,6 +19,7 @@ from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
@@ -86,6 +87,11 @@ def _processor() -> EventProcessor:
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
         vexora_archive=VexoraArchive(vault),
+        settling=Settling(
+            settings().settle_delays,
+            partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
+            _now,
+        ),
         now=_now,
     )
 

@@ -218,8 +218,9 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
     assert verdict.startswith("No. PayPay flags a risk on")
     assert "The notification was lost." in verdict
     entries = chromium.driver.find_elements(By.CSS_SELECTOR, ".timeline li")
-    assert [each.find_element(By.CSS_SELECTOR, ".what").text for each in entries][-3:] == [
+    assert [each.find_element(By.CSS_SELECTOR, ".what").text for each in entries][-4:] == [
         "Identity read",
+        "Account status read",
         "Account linked",
         "Link requested",
     ]

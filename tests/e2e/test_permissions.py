@@ -85,6 +85,7 @@ _MAY: dict[str, set[str]] = {
         "receive notice",
         "receive repair",
         "receive reread",
+        "send reread",
         "send event",
         "send notice",
         "park event",

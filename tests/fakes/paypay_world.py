@@ -19,6 +19,7 @@ from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.settling import Settling
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
 from honnin.vault import Vault
@@ -66,6 +67,8 @@ class PayPayWorld:
         self.rules: Rules = RULES
         self.paypay = LinkingPayPay()
         self.bus = FakeBus()
+        self.vexora = FakeVexora()
+        self.settling: Settling | None = None
         create_table(self.db, "StateTable")
         self._serial = 0
 
@@ -90,7 +93,14 @@ class PayPayWorld:
         if result == "succeeded":
             claims["userAuthorizationId"] = linked
             self.paypay.authorizations.setdefault(linked, {"status": "ACTIVE", "referenceIds": [user_id]})
-        token = response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
+        return self.come_back(self.token(claims))
+
+    def token(self, claims: dict[str, object]) -> str:
+        """What PayPay gives the browser on its way."""
+        return response_token(_ACCOUNT, claims, now=self.clock().timestamp(), ttl_s=600)
+
+    def come_back(self, token: str) -> str:
+        """The browser comes back with a token; returns where it is sent."""
         return self._links().finish(token)
 
     def link(
@@ -115,12 +125,13 @@ class PayPayWorld:
         return EventProcessor(
             store=store,
             publisher=Publisher("bus", store, self.bus.client),
-            vexora=FakeVexora(),
+            vexora=self.vexora,
             now=self.clock,
             paypay=PayPayNotifications(
                 store=store, client=self.paypay, archive=self._archive(), rules=self.rules, now=self.clock
             ),
             recon=ReconNotifications(store, ReconFiles((), ()), self.clock),
+            settling=self.settling,
         )
 
     def reads(self) -> KycReads:
@@ -150,6 +161,15 @@ class PayPayWorld:
         ).erase(user_id, unlink=unlink)
 
     # --- what there is ---
+
+    @property
+    def publisher(self) -> Publisher:
+        """The bus."""
+        return Publisher("bus", self.store, self.bus.client)
+
+    def items(self) -> list[Any]:
+        """Every item of the table, also what has expired."""
+        return list(self.db.scan(TableName="StateTable")["Items"])
 
     def user(self, user_id: str = USER) -> UserStatus:
         """The user's present status."""

@@ -23,6 +23,7 @@ from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
 from honnin.processor import EventProcessor
+from honnin.settling import Settling
 from honnin.store import Announcement, Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
@@ -168,6 +169,31 @@ class ClingingVault(Vault):
         """Delete nothing."""
 
 
+class Unsettled(Settling):
+    """Believes that a provider's answers are as new as its webhook."""
+
+    def follow(self, hint: Event, effect: Effect) -> None:
+        """Let nothing follow."""
+
+
+class SettledAfterwards(EventProcessor):
+    """Sends what settles after the commit: who dies between the two never does."""
+
+    _hint: tuple[Event, Effect] | None = None
+
+    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+        settling, self._settling = self._settling, None
+        decision = super()._decide(event)
+        self._settling = settling
+        self._hint = (event, decision) if isinstance(decision, Effect) else None
+        return decision
+
+    def _committed(self, effect: Effect) -> None:
+        super()._committed(effect)
+        if self._settling and self._hint and self._hint[1] is effect and effect.event_id == self._hint[0].event_id:
+            self._settling.follow(*self._hint)
+
+
 class LateVault(Vault):
     """Writes an object when the next one comes: a status names what is not there."""
 
@@ -233,6 +259,8 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}, 100),
         (Parts(vault=ClingingVault), {"broken"}, 4),
         (Parts(vault=LateVault), {"lost"}, 4),
+        (Parts(settling=Unsettled), {"diverged"}, 4),
+        (Parts(processor=SettledAfterwards), {"diverged"}, 4),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 4),
         (Parts(notifications=SatisfiedNotifications), {"broken"}, 4),
         (Parts(links=ForgivingLinks), {"diverged"}, 5000),
@@ -248,6 +276,8 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         "crash before publishing not made good",
         "objects of lost races stay",
         "a status before its object",
+        "no settling",
+        "settling after the commit",
         "healed without the code of the QR",
         "a refused read counts as one",
         "a flag that a new link clears",

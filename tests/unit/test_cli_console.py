@@ -1,5 +1,6 @@
 """The console: who is let in, what is escaped and masked, what it says, and that it says so in both languages."""
 
+import ast
 import http.client
 import json
 import re
@@ -20,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+import honnin
 from honnin import errors
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honninctl import command, dead_letters, people, recon
@@ -854,6 +856,17 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"reason.{each}" for each in VerifiedReason}
     assert wanted <= names
     assert set(month.LOOKS) == set(DayState)
+
+
+def test_everything_that_a_timeline_tells_has_its_text() -> None:
+    """`commit.effect(event, what, …)` and what stands for it in each module."""
+    named = set()
+    for file in Path(honnin.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and re.search(r"\b_?(effect|not_read)$", ast.unparse(call.func)):
+                named |= {str(each.value) for each in call.args[1:2] if isinstance(each, ast.Constant)}
+    assert len(named) > 10
+    assert {f"what.{each}" for each in named} <= wording.texts("en").keys()
 
 
 def test_every_text_is_used_somewhere() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import pytest
@@ -17,7 +17,7 @@ from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.publish import Publisher
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
-from honnin.vault import Evidence, Vault
+from honnin.vault import Evidence, Vault, selfie
 from tests.fakes import FakeBus, FakeClock
 
 if TYPE_CHECKING:
@@ -334,6 +334,27 @@ def test_evidence_that_a_repeated_transaction_has_won_with_stays(desk: Desk, mon
     assert desk.user().kept == {"kyc_info": {"snapshot": key}}
 
 
+def test_a_selfie_beside_what_is_kept_already_is_taken_back_by_itself(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object is named by the status, and stays; the selfie could not be fetched at the first reading."""
+    first = desk.commits.run(reads(desk))
+    snapshot = first.detail["snapshot"]
+    overtaken_at_the_last_moment(desk, monkeypatch, 2)
+
+    def again() -> Effect:
+        proof = evidence(desk)
+        proof.add("selfie", selfie(proof.facts["snapshot"], b"png", "image/png"))
+        before = desk.user()
+        after = replace(before, read_at=utc_text(desk.clock()))
+        return commit.effect("event-2", "kyc_read", before, after, {}, at=desk.clock(), evidence=proof)
+
+    done = desk.commits.run(again)
+
+    assert sorted(desk.versions()) == sorted([snapshot, done.detail["selfie"]])
+    assert desk.user().kept == {"kyc_info": {"snapshot": snapshot, "selfie": done.detail["selfie"]}}
+
+
 def test_what_cannot_be_taken_back_hides_no_lost_race(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(**_: object) -> None:
         raise ClientError({"Error": {"Code": "SlowDown"}}, "DeleteObject")
@@ -507,6 +528,23 @@ def test_an_event_of_an_unknown_user_waits(desk: Desk) -> None:
 
     assert [each.event_id for each in desk.store.links.waiting("auth-1")] == ["event-1"]
     assert list(desk.bus.entries) == []
+
+
+@pytest.mark.parametrize(("subject", "shared"), [("-", False), ("uaid-1", True)])
+def test_events_that_name_nobody_do_not_stand_in_each_others_way(desk: Desk, subject: str, *, shared: bool) -> None:
+    """DynamoDB cancels one of two transactions that check or write the same item at one moment."""
+    touched: list[set[str]] = []
+
+    def transact(*, TransactItems: list[dict[str, Any]]) -> None:  # noqa: N803
+        keys = [each.get("Key") or each["Item"] for write in TransactItems for each in write.values()]
+        touched.append({f"{key['pk']['S']} {key['sk']['S']}" for key in keys})
+
+    with mock.patch.object(desk.store.table.db, "transact_write_items", transact):
+        for number in range(2):
+            at = utc_text(desk.clock())
+            desk.store.events.keep(Unattached(f"event-{number}", "paypay", "x", "webhook", at, subject))
+
+    assert bool(touched[0] & touched[1]) == shared
 
 
 def test_a_recon_file_is_announced(desk: Desk) -> None:

@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 from jsonschema import Draft4Validator, ValidationError  # type: ignore[import-untyped]
 
+from honnin import commit
 from honnin.domain_events import EVENTS
 from honnin.erasure import Erasure
+from honnin.errors import ConflictError, PublishError
 from honnin.event import Event
+from honnin.problem_codes import ProblemCode
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.store import Effect, Store, UserStatus
@@ -273,6 +277,77 @@ def test_what_a_crash_left_untold_is_told_by_the_poll(world: World) -> None:
     world.poll()
 
     assert len(world.told("SubmissionStale")) == 1
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2])
+def test_a_change_that_the_bus_refuses_stands_in_no_others_way(world: World, refused: int) -> None:
+    world.bus.failures.extend(["InternalFailure"] * 6)
+    for number in range(3):
+        world.submissions.submit(f"user-{number}", "テスト ハナコ")
+    world.bus.failures.clear()
+    assert world.bus.entries == []
+    world.clock.advance(seconds=300)
+    put = world.bus.client.put_events
+
+    def put_events(**request: Any) -> Any:
+        if f"user-{refused}" in request["Entries"][0]["Detail"]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "MalformedDetail"}]}
+        return put(**request)
+
+    with mock.patch.object(world.bus.client, "put_events", put_events), pytest.raises(PublishError):
+        world.poll()
+    told = {each["userId"] for each in world.told("KycStatusChanged")}
+    assert told == {f"user-{number}" for number in range(3)} - {f"user-{refused}"}
+
+    world.poll()
+    assert len(world.told("KycStatusChanged")) == 6
+
+
+# --- submissions beside PayPay ---
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_a_change_at_paypay_at_that_moment_keeps_no_submission_from_starting(
+    world: World, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    monkeypatch.setattr(commit, "sleep", lambda _: None)
+    transact, left = dynamodb().transact_write_items, iter(range(changes))
+
+    def paypay_moves() -> None:
+        before = world.store.users.status("user-1", "paypay")
+        version = before.version + 1 if before else 1
+        after = UserStatus("user-1", "paypay", ("LINKED", "VERIFIED")[version % 2], version)
+        at = utc_text(world.tick())
+        world.store.events.apply(Effect(f"paypay:{version}", "kyc_read", "webhook", at, before, after, {}))
+
+    def overtaken(**request: Any) -> Any:
+        if "submission_started" in str(request) and next(left, None) is not None:
+            paypay_moves()
+        return transact(**request)
+
+    monkeypatch.setattr(dynamodb(), "transact_write_items", overtaken)
+    assert world.submissions.submit("user-1", "テスト ハナコ").status == "PENDING"
+    started = next(each for each in world.told("KycStatusChanged") if each["to"] == "SUBMITTING")
+    paypay = world.store.users.status("user-1", "paypay")
+    assert paypay is not None
+    assert started["verified"] == (paypay.status == "VERIFIED")
+    assert len(world.vexora.applied) == 1
+
+
+def test_another_submission_at_that_moment_is_a_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "sleep", lambda _: None)
+    transact, left = dynamodb().transact_write_items, iter([1])
+
+    def overtaken(**request: Any) -> Any:
+        if "submission_started" in str(request) and next(left, None):
+            world.submissions.submit("user-1", "テスト ハナコ")
+        return transact(**request)
+
+    monkeypatch.setattr(dynamodb(), "transact_write_items", overtaken)
+    with pytest.raises(ConflictError) as caught:
+        world.submissions.submit("user-1", "テスト ハナコ")
+    assert caught.value.code is ProblemCode.SUBMISSION_STARTING
+    assert len(world.vexora.applied) == 1
 
 
 # --- erasures ---

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import honnin.erasure
 import honnin.store.ledger
+from honnin import http_client
 from honnin.erasure import Erasure, ErasureSweep
 from honnin.errors import (
     ConcurrentUpdateError,
@@ -23,23 +24,26 @@ from honnin.errors import (
     EventNotReadyError,
     HonninError,
     NotFoundError,
+    ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
     UserAnswerError,
 )
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
+from honnin.paypay.client import PayPayClient, PayPayPaths
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
+from honnin.secret_store import PayPayCredentials
 from honnin.store import Certificate, Effect, Heard, LinkSession, ReconFile, Store, Unattached, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
 from honnin.vault import Evidence, Vault, VaultObject
 from honnin.vexora.models import Reading
 from honnin.vexora.submission import Submissions
-from tests.fakes import FakeBus, FakeClock, FakeVexora
+from tests.fakes import FakeBus, FakeClock, FakeVexora, LoopbackServer, Reply
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
 from tests.fakes.paypay_user import RULES, paypay_user
@@ -56,7 +60,7 @@ MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}"
 # What the message queue does before a message is parked.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
-MOMENTS = 96
+MOMENTS = 98
 
 
 class Crash(BaseException):
@@ -643,6 +647,101 @@ def test_what_paypay_has_ended_itself_counts_as_unlinked(world: World, code: str
     assert world.naming(LINKED) == []
 
 
+@pytest.fixture
+def over_the_wire(world: World) -> Iterator[LoopbackServer]:
+    """PayPay's answer to an unlink as it comes over a socket, for the real client to read."""
+    with LoopbackServer(Reply(200, b"")) as server:
+        secret = PayPayCredentials("key", "secret", "merchant")
+        paths = PayPayPaths("/info", "/passport", "/qr/{codeId}")
+        world.paypay = PayPayClient(server.url, lambda **_: secret, paths=paths)  # type: ignore[assignment]
+        yield server
+        http_client.session().close()
+
+
+def _said(code: object) -> bytes:
+    return json.dumps({"resultInfo": {"code": code, "message": "m"}, "data": None}).encode()
+
+
+_PAGE = b"<html><title>200 OK</title>INVALID_USER_AUTHORIZATION_ID</html>"
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    ("http_status", "body"),
+    [
+        (202, _said("REQUEST_ACCEPTED")),
+        (202, _said("SUCCESS")),
+        (202, _said("INVALID_USER_AUTHORIZATION_ID")),
+        (202, _said("CANCELED_USER")),
+        (202, b""),
+        (200, _said("REQUEST_ACCEPTED")),
+        (200, _said("A_NEW_CODE")),
+        (200, _said("success")),
+        (200, _said(None)),
+        (200, _PAGE),
+        (200, b""),
+        (204, b""),
+        (302, _said("SUCCESS")),
+        (400, _said("INVALID_REQUEST_PARAMS")),
+        (400, _said("SUCCESS")),
+        (400, b""),
+        (401, _said("UNAUTHORIZED")),
+        (401, _said("OP_OUT_OF_SCOPE")),
+        (401, _said("USER_STATE_IS_NOT_ACTIVE")),
+        (404, _PAGE),
+        (404, _said("A_NEW_CODE")),
+        (404, _said("SESSION_NOT_FOUND")),
+        (429, _said("INVALID_USER_AUTHORIZATION_ID")),
+        (500, _said("SERVICE_ERROR")),
+        (500, _said("SUCCESS")),
+        (503, _said("MAINTENANCE_MODE")),
+        (502, _PAGE),
+    ],
+)
+def test_what_does_not_say_that_the_link_has_ended_erases_nothing(
+    world: World, over_the_wire: LoopbackServer, http_status: int, body: bytes
+) -> None:
+    world.link()
+    before = world.items()
+    over_the_wire.replies[0] = Reply(http_status, body)
+    with pytest.raises(ProviderError):
+        world.erase(unlink=True)
+    assert world.items() == before
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    ("http_status", "body"),
+    [
+        (200, _said("SUCCESS")),
+        (401, _said("INVALID_USER_AUTHORIZATION_ID")),
+        (404, _said("INVALID_USER_AUTHORIZATION_ID")),
+        (401, _said("EXPIRED_USER_AUTHORIZATION_ID")),
+        (400, _said("CANCELED_USER")),
+        (200, _said("CANCELED_USER")),
+    ],
+)
+def test_what_says_that_the_link_has_ended_is_enough(
+    world: World, over_the_wire: LoopbackServer, http_status: int, body: bytes
+) -> None:
+    world.link()
+    over_the_wire.replies[0] = Reply(http_status, body)
+    assert world.erase(unlink=True).counts["unlinkedAtPayPay"] == 1
+    assert [each.method for each in over_the_wire.received] == ["DELETE"]
+
+
+def test_the_last_qr_goes_although_nobody_has_linked_by_it(world: World) -> None:
+    world.link()
+    status = world.store.users.status(USER, "paypay")
+    assert status is not None
+    session = LinkSession("nonce", USER, SCOPES, "https://shop.example.jp", 2**31, CODE, VERIFIER, 2**31)
+    after = replace(status, version=status.version + 1, asked_code_id=CODE, asked_code_verifier=VERIFIER)
+    at = utc_text(world.tick())
+    world.store.events.apply(Effect("api:link:1", "link_requested", "api", at, status, after, {}, session=session))
+    world.erase()
+    assert world.store.links.passport_qr(CODE) is None
+
+
 def test_without_unlink_paypay_is_not_asked(world: World) -> None:
     world.link()
     world.erase()
@@ -1104,6 +1203,29 @@ def test_a_user_who_links_again_has_come_back(world: World) -> None:
     assert world.store.erasure.certificates(USER)[-1] == second
     assert world.naming(LINKED) == []
     assert world.kept() == []
+
+
+def test_what_a_user_who_came_back_has_left_behind_anew_is_found_by_the_next_erasure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user links again, and then another account, while the run that has counted all deletes what it stamped."""
+    lived(world)
+    transact, left = dynamodb().transact_write_items, iter([1])
+
+    def overtaken(**request: Any) -> Any:
+        if any("FORMER#" in str(each.get("Delete")) for each in request["TransactItems"]) and next(left, None):
+            world.link()
+            world.link("auth-3")
+        return transact(**request)
+
+    monkeypatch.setattr(dynamodb(), "transact_write_items", overtaken)
+    first = world.erase()
+
+    former = [item["sk"] for item in world.items() if item["sk"].startswith("FORMER#")]
+    assert former == [f"FORMER#paypay#{LINKED}"]
+    second = world.erase()
+    assert second.certificate_id != first.certificate_id
+    assert world.naming(LINKED, FORMER, "auth-3") == []
 
 
 def test_a_user_who_submits_again_is_a_new_one_at_vexora(world: World) -> None:

@@ -1,29 +1,42 @@
 """PayPay's answers through the whole product: linking, notifications and the merchant's reads on one table."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
+from honnin import commit, users_api
 from honnin.errors import (
+    ConcurrentUpdateError,
     ConflictError,
     PassportNotCompletedError,
     ProviderConfigurationError,
+    ProviderError,
     ProviderRefusedError,
     ProviderUnavailableError,
     SessionNotFoundError,
+    UserAnswerError,
 )
 from honnin.event import Event
 from honnin.paypay.account_link import LinkRefusedError
-from honnin.paypay.readings import Rules
+from honnin.paypay.readings import Rules, recorded, standing
+from honnin.paypay_facets import Answer, Call
 from honnin.problem_codes import ProblemCode
 from honnin.recon.compare import _read_before
 from honnin.status import VerifiedNeeds
 from honnin.store import Effect, UserStatus
+from honnin.store.events import Events
 from honnin.times import utc_text
+from honninctl.export import _qrs
 from tests.fakes.memory import memory_aws
 from tests.fakes.paypay import answer
 from tests.fakes.paypay_world import INFO, LINKED, PASSPORT, QR, USER, PayPayWorld
@@ -239,6 +252,33 @@ def test_a_code_id_that_comes_again_belongs_to_the_newer_qr(world: PayPayWorld) 
     world.ask(scopes=(QR,), flow=True)  # the expired item is still there: TTL has not removed it
 
 
+def test_a_code_that_is_another_users_by_now_is_neither_healed_with_nor_erased_nor_exported(world: PayPayWorld) -> None:
+    world.ask(scopes=(QR, PASSPORT), flow=True)
+    world.ask("user-2", scopes=(QR,), flow=True)
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
+    world.told()
+    assert (world.user().status, world.kept().code_id, world.kept().code_verifier) == ("VERIFIED", None, None)
+    footprint = world.store.erasure.footprint(USER)
+    assert list(_qrs(world.store, footprint, whole_table=False)) == []
+    world.erase(USER)
+    found = world.store.links.passport_qr("code-1")
+    assert found is not None
+    assert found.user_id == "user-2"
+
+
+@pytest.mark.parametrize("result", [None, "declined", "succeeded"])
+@pytest.mark.parametrize("days", [0, 8])
+def test_an_erasure_takes_the_code_of_a_qr_however_it_ended(world: PayPayWorld, result: str | None, days: int) -> None:
+    nonce = world.ask(scopes=(QR,), flow=True)
+    if result:
+        world.answer(nonce, result=result)
+    footprint = world.store.erasure.footprint(USER)
+    assert [each.user_id for each in _qrs(world.store, footprint, whole_table=False)] == [USER]
+    world.clock.advance(days=days)
+    world.erase(USER)
+    assert [item for item in world.items() if item["pk"]["S"].startswith("CODE#")] == []
+
+
 # --- refused is not read ---
 
 
@@ -381,13 +421,10 @@ def test_reads_of_the_merchant_and_of_a_new_link_count_as_well(
 ) -> None:
     world.link(scopes=(PASSPORT, INFO))
     world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=400, code="INVALID_PARAMS")
-    reads: list[Callable[[], object]] = [
-        lambda: world.reads().kyc_passport(USER),
-        lambda: world.reads().kyc_info(USER, None),
-    ]
-    for read in reads:
-        with pytest.raises(ProviderRefusedError):
-            read()
+    with pytest.raises(ProviderRefusedError):
+        world.reads().kyc_passport(USER)
+    with pytest.raises(ProviderRefusedError):
+        world.reads().kyc_info(USER, None)
     assert counted()["RefusalRepeated"] == 0
     world.link()
     assert counted()["RefusalRepeated"] == 1
@@ -644,7 +681,7 @@ def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     world.told(kind)
     assert world.store.links.user(LINKED) == "user-v"
     assert world.user("user-v").status == ("LINKED" if kind == "account_status" else "VERIFIED")
-    assert world.user("user-u") == before
+    assert replace(world.user("user-u"), version=0) == replace(before, version=0)
 
 
 @pytest.mark.parametrize("found", [["user-u"], ["user-u", "user-v"], ["user-w"], []])
@@ -693,6 +730,117 @@ def test_a_take_over_that_the_owner_overtakes_is_refused(world: PayPayWorld, mon
     with pytest.raises(LinkRefusedError):
         world.answer(nonce, "user-v")
     assert world.store.links.user(LINKED) == "user-u"
+
+
+class Crowd:
+    """Three users and two authorizations, on one world, in which each write may be overtaken by something else."""
+
+    def __init__(self, world: PayPayWorld, draw: random.Random) -> None:
+        self.world = world
+        self.draw = draw
+        self.overtakes = 0
+
+    def act(self) -> None:
+        """Something happens to one of them."""
+        user = self.draw.choice(("user-u", "user-v", "user-w"))
+        linked = self.draw.choice((LINKED, OTHER))
+        act: Callable[[str, str], None] = self.draw.choice(
+            (self.link, self.link, self.heal, self.end, self.told, self.read)
+        )
+        with suppress(LinkRefusedError, ConflictError, ConcurrentUpdateError, UserAnswerError):
+            act(user, linked)
+
+    def link(self, user: str, linked: str) -> None:
+        """The user links the account, and PayPay knows that."""
+        nonce = self.world.ask(user)
+        self._known(user, linked)
+        self.world.answer(nonce, user, linked)
+
+    def heal(self, user: str, linked: str) -> None:
+        """The same, but the browser never comes back."""
+        self.world.ask(user)
+        self._known(user, linked)
+        self.world.told(subject=linked)
+
+    def end(self, _: str, linked: str) -> None:
+        """PayPay says that the link has ended."""
+        codes = ("CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID")
+        self.world.paypay.failure = answer(self.draw.choice(codes))
+        self.world.told(self.draw.choice(("kyc", "account_status")), linked)
+        self.world.paypay.failure = None
+
+    def told(self, _: str, linked: str) -> None:
+        """PayPay sends a notification."""
+        self.world.told(self.draw.choice(("kyc", "risk", "account_status")), linked)
+
+    def read(self, user: str, _: str) -> None:
+        """The merchant reads."""
+        self.world.reads().kyc_passport(user)
+
+    def overtake(self) -> None:
+        """Something else happens before a write, at times."""
+        if self.overtakes < 6 and self.draw.random() < 0.4:
+            self.overtakes += 1
+            failure, self.world.paypay.failure = self.world.paypay.failure, None
+            self.act()
+            self.world.paypay.failure = failure
+
+    def check(self) -> None:
+        """At most one user stands on an authorization, and that one has the link."""
+        for linked in (LINKED, OTHER):
+            found = [self.world.store.users.status(each, "paypay") for each in ("user-u", "user-v", "user-w")]
+            on_it = [each.user_id for each in found if each and standing(each) == linked]
+            assert on_it in ([], [self.world.store.links.user(linked)]), on_it
+
+    def _known(self, user: str, linked: str) -> None:
+        self.world.paypay.authorizations[linked] = {"status": "ACTIVE", "referenceIds": [user], "scopes": [PASSPORT]}
+
+
+@given(st.randoms(use_true_random=False))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_no_two_users_ever_stand_on_one_authorization(draw: random.Random) -> None:
+    with memory_aws(), pytest.MonkeyPatch.context() as patch:
+        crowd = Crowd(PayPayWorld(), draw)
+        apply = Events.apply
+
+        def overtaken(events: Events, effect: Effect) -> None:
+            crowd.overtake()
+            apply(events, effect)
+
+        patch.setattr(Events, "apply", overtaken)
+        patch.setattr("honnin.commit.sleep", lambda _: None)
+        for _ in range(10):
+            crowd.world.paypay.asked.clear()
+            crowd.act()
+            crowd.check()
+
+
+@pytest.mark.parametrize("said", [None, "KYC_NOT_COMPLETED"])
+@pytest.mark.parametrize("kind", ["kyc", "risk", "account_status", "api"])
+def test_a_read_for_the_former_owner_that_a_take_over_overtakes_is_void(
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch, kind: str, said: str | None
+) -> None:
+    world.link("user-u")
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told()
+    world.paypay.failure, world.paypay.flag = None, said
+    pending = [world.ask("user-v")]
+    apply = Events.apply
+
+    def overtaken(events: Events, effect: Effect) -> None:
+        if effect.after.user_id == "user-u" and pending:
+            world.answer(pending.pop(), "user-v")
+        apply(events, effect)
+
+    monkeypatch.setattr(Events, "apply", overtaken)
+    monkeypatch.setattr("honnin.commit.sleep", lambda _: None)
+    if kind == "api":
+        with pytest.raises(ConflictError):
+            world.reads().kyc_passport("user-u")
+    else:
+        world.told(kind)
+    assert (pending, world.user("user-u").status) == ([], "UNLINKED")
+    assert world.store.links.user(LINKED) == "user-v"
 
 
 # --- expiry ---
@@ -801,14 +949,93 @@ def test_a_decline_is_a_status_that_the_user_caused(world: PayPayWorld) -> None:
     assert world.user().status == "LINKED"
 
 
-def test_polling_a_qr_that_is_not_completed_leaves_nothing(world: PayPayWorld) -> None:
+@pytest.mark.parametrize("behind_s", [0, 3, 300])
+def test_a_decline_counts_although_its_clock_is_behind(world: PayPayWorld, behind_s: int) -> None:
+    nonce = world.ask()
+    world.clock.advance(seconds=-behind_s)
+    world.answer(nonce, result="declined")
+    assert world.user().status == "LINK_DECLINED"
+    # And so does the next QR, which another function makes.
+    world.clock.advance(seconds=-behind_s)
+    nonce = world.ask()
+    assert world.user().status == "LINK_PENDING"
+    world.clock.advance(seconds=-behind_s)
+    world.answer(nonce)
+    assert world.user().status == "LINKED"
+    assert [each["to"] for each in _published(world)] == ["LINK_PENDING", "LINK_DECLINED", "LINK_PENDING", "LINKED"]
+
+
+@pytest.mark.parametrize("decided", ["VERIFIED", "RISK_FLAGGED"])
+def test_declining_another_qr_tells_nothing_of_a_link_that_stands(world: PayPayWorld, decided: str) -> None:
+    world.link()
+    world.paypay.flag = "UNACCEPTABLE_OP" if decided == "RISK_FLAGGED" else None
+    world.told("risk")
+    published, nonces = _published(world), [world.ask(), world.ask()]
+    for nonce in nonces:
+        world.answer(nonce, result="declined")
+    assert (world.user().status, _published(world)) == (decided, published)
+    assert [each.cause for each in world.timeline() if each.what == "link_declined"] == ["user", "user"]
+
+
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_a_decline_that_is_repeated_is_told_once(world: PayPayWorld, repeats: int) -> None:
+    nonce = world.ask()
+    claims: dict[str, object] = {"nonce": nonce, "referenceId": USER, "result": "declined"}
+    token = world.token(claims)
+    for _ in range(repeats):
+        assert world.come_back(token) == "https://shop.example.jp?result=declined"
+    with pytest.raises(LinkRefusedError):
+        world.come_back(world.token(claims | {"another": 1}))
+    assert [each["to"] for each in _published(world)] == ["LINK_PENDING", "LINK_DECLINED"]
+    assert [each.what for each in world.timeline()].count("link_declined") == 1
+
+
+@pytest.mark.parametrize("first", ["redirect", "notification"])
+def test_a_decline_beside_a_notification_in_either_order(world: PayPayWorld, first: str) -> None:
+    """The user declines one QR and agrees to another, whose redirect is lost."""
+    declined, _ = world.ask(), world.ask()
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
+    steps: list[Callable[[], object]] = [lambda: world.answer(declined, result="declined"), world.told]
+    for step in steps if first == "redirect" else reversed(steps):
+        step()
+    assert world.user().status == "VERIFIED"
+    told = [each["to"] for each in _published(world)]
+    declines = ["LINK_DECLINED"] if first == "redirect" else []
+    assert told == ["LINK_PENDING", *declines, "LINKED", "VERIFIED"]
+
+
+@pytest.mark.parametrize("result", ["declined", "succeeded"])
+def test_an_answer_to_a_qr_of_before_an_erasure_is_refused(world: PayPayWorld, result: str) -> None:
+    nonce = world.ask()
+    world.erase(USER)
+    with pytest.raises(LinkRefusedError):
+        world.answer(nonce, result=result)
+    assert world.store.users.status(USER, "paypay") is None
+    assert world.store.links.get(LINKED) is None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED"),
+        PassportNotCompletedError("paypay", "m", http_status=200, code="KYC_PASSPORT_NOT_COMPLETED"),
+        ProviderUnavailableError("paypay", "m", http_status=202, code="REQUEST_ACCEPTED"),
+        ProviderUnavailableError("paypay", "m", http_status=202),
+    ],
+    ids=["400", "200", "accepted", "202"],
+)
+def test_polling_a_qr_that_is_not_completed_leaves_nothing(
+    world: PayPayWorld, failure: ProviderError, capsys: pytest.CaptureFixture[str]
+) -> None:
     _qr_link(world)
-    before, entries = world.user(), len(world.timeline())
-    world.paypay.failure = PassportNotCompletedError("paypay", "m", http_status=400, code="KYC_PASSPORT_NOT_COMPLETED")
+    before = sorted(map(str, world.items()))
+    capsys.readouterr()
+    world.paypay.failure = failure
     for _ in range(5):
-        with pytest.raises(PassportNotCompletedError):
+        with pytest.raises(type(failure)):
             world.reads().completed_qr("code-1")
-    assert (world.user(), len(world.timeline())) == (before, entries)
+    assert sorted(map(str, world.items())) == before
+    assert (world.s3.list_object_versions(Bucket="vault").get("Versions", []), capsys.readouterr().out) == ([], "")
 
 
 # --- verified ---
@@ -847,7 +1074,7 @@ def test_a_change_at_the_other_provider_meanwhile_is_not_missed(
     with monkeypatch.context() as patch:
         patch.setattr(world.db, "transact_write_items", overtaken)
         world.told()
-    [_, _, change] = _published(world)
+    change = _published(world)[-1]
     assert (change["to"], change["verified"], change["verifiedReason"]) == ("VERIFIED", False, "VEXORA_REJECTED")
 
 
@@ -862,11 +1089,55 @@ def test_a_flag_stands_although_the_link_has_ended(world: PayPayWorld) -> None:
     assert _published(world)[-1]["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
 
 
+@pytest.mark.parametrize("needs", VerifiedNeeds)
+def test_the_api_and_the_newest_event_say_the_same(world: PayPayWorld, needs: VerifiedNeeds) -> None:
+    world.needs = needs
+    steps: list[Callable[[], object]] = [
+        world.link,
+        world.told,
+        lambda: _vexora(world, "APPROVED"),
+        lambda: setattr(world.paypay, "flag", "UNACCEPTABLE_OP"),
+        lambda: world.told("risk"),
+        lambda: setattr(world.paypay, "failure", answer("CANCELED_USER")),
+        lambda: world.told("account_status"),
+        lambda: _vexora(world, "REJECTED"),
+    ]
+    for step in steps:
+        step()
+        shown = users_api.user(world.store, USER, world.clock(), needs)
+        newest = _published(world)[-1]
+        assert (shown.verified, shown.verified_reason) == (newest["verified"], newest["verifiedReason"])
+
+
+def test_a_flag_that_is_learned_when_the_link_has_ended_is_told(world: PayPayWorld) -> None:
+    """The status stays, and yet the user does not count as verified any more."""
+    _vexora(world, "APPROVED")
+    world.link()
+    world.told()
+    world.told("account_status")
+    world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+    world.told("account_status")
+    ended = world.user()
+    assert (ended.status, _published(world)[-1]["verified"]) == ("UNLINKED", True)
+
+    # A read that began before, and whose answer is recorded late.
+    at = utc_text(datetime.fromisoformat(ended.read_at or "") - timedelta(milliseconds=1))
+    flagged = recorded(ended, [Answer(Call.KYC_PASSPORT, at, LINKED, 400, "UNACCEPTABLE_OP")], world.rules)
+    effect = commit.effect("late", "kyc_read", ended, flagged, {}, at=world.clock())
+    commit.Commits(world.store, world.publisher.announce_or_leave, world.clock).once(effect)
+
+    told = _published(world)[-1]
+    assert (told["from"], told["to"], told["verified"]) == ("UNLINKED", "UNLINKED", False)
+    assert told["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
+
+
 def _vexora(world: PayPayWorld, status: str) -> None:
     at = utc_text(world.clock())
     before = world.store.users.status(USER, "vexora")
     after = UserStatus(USER, "vexora", status, before.version + 1 if before else 1)
-    world.store.events.apply(Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {}))
+    effect = Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {})
+    world.store.events.apply(effect)
+    world.publisher.announce_or_leave(effect)
 
 
 def _published(world: PayPayWorld) -> list[dict[str, Any]]:

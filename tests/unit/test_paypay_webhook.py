@@ -247,6 +247,58 @@ def test_one_id_is_one_event_for_one_subject_and_one_jst_day(
         assert same == {(subject, each) for each in DAYS if DAYS[each] == DAYS[moment]}
 
 
+@pytest.mark.parametrize("nest", [lambda several: several, lambda several: [several, []]], ids=["array", "nested"])
+@pytest.mark.parametrize("given", ["1", None])
+def test_one_id_is_one_event_for_one_type(ack: Ack, nest: Callable[[Any], Any], given: str | None) -> None:
+    """PayPay may count each type of notification by itself; all these are one kind of ours, or two."""
+    types = [
+        "kyc_passport.account_status.updated",
+        "customer.authroization.revoked",
+        "customer.authroization.succeeded",
+        "payment.completed",
+        "payment.failed",
+    ]
+    base: dict[str, Any] = {**KYC, "notification_id": given}
+    several = [base | {"notification_type": each} for each in types for _ in range(2)]
+    ack(body=json.dumps(nest(several)))
+    found = webhook.split_notifications(ack.event())
+    assert [each.detail["type"] for each in found] == types
+    ack.queued.clear()
+    for each in several[::2]:
+        ack(each)
+    if given:
+        assert [Event.from_json(text).event_id for text in ack.queued] == [each.event_id for each in found]
+
+
+def test_a_hundred_notifications_in_one_array_are_a_hundred_events(ack: Ack) -> None:
+    several = [KYC | {"notification_id": 1.0, "user_authorization_id": number} for number in range(100)]
+    ack(body=json.dumps(several))
+    found = webhook.split_notifications(ack.event())
+    assert [each.subject for each in found] == [str(number) for number in range(100)]
+    assert len({each.event_id for each in found}) == 100
+
+
+@pytest.mark.parametrize("given", [USER, f"{USER}-1", f"evt:{USER}:2", f"x{USER}"])
+@pytest.mark.parametrize("notification_type", [KYC["notification_type"], "payment.completed"])
+def test_an_id_that_holds_the_authorization_is_hashed(ack: Ack, given: str, notification_type: str) -> None:
+    """An event's id stays on the timeline after an erasure."""
+    for _ in range(2):
+        ack(KYC | {"notification_id": given, "notification_type": notification_type})
+    ack(KYC | {"notification_id": f"{given}'", "notification_type": notification_type})
+    first, again, another = (Event.from_json(text) for text in ack.queued)
+    assert (first.subject, first.event_id) == (USER, again.event_id)
+    assert USER not in first.event_id
+    assert first.event_id != another.event_id
+
+
+@pytest.mark.parametrize(
+    "subject", ["AT#2026", "LINK", "PAYPAY#-", "USER#user-1", "ERASED", "several", "#", "-#0", ":"]
+)
+def test_an_id_that_looks_like_a_key_of_ours_is_an_id(ack: Ack, subject: str) -> None:
+    ack(KYC | {"user_authorization_id": subject, "notification_id": f"EVENT#{subject}"})
+    assert (ack.event().kind, ack.event().subject) == ("kyc", subject)
+
+
 def test_an_event_id_says_nothing_of_its_user_and_fits_into_every_key(ack: Ack) -> None:
     ack(KYC | {"notification_id": "🙂" * 128, "user_authorization_id": "本" * 64})
     ack(RECON | {"notification_id": "🙂" * 128, "fileType": "本" * 128, "path": "x" * 4096})
@@ -307,7 +359,7 @@ def test_an_id_that_is_none_leaves_the_hash(ack: Ack, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("written", "text"),
-    [("42", "42"), ("-7", "-7"), ("0", "0"), ("12.50", "12.50"), ("1E3", "1E3"), ("9" * 60, "9" * 60)],
+    [("42", "42"), ("-7", "-7"), ("0", "0"), ("12.50", "12.50"), ("1E3", "1E3"), (str(2**53 + 1), str(2**53 + 1))],
 )
 def test_a_number_is_the_text_that_was_sent(ack: Ack, written: str, text: str) -> None:
     # As a float it might be another number than PayPay meant.

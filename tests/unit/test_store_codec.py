@@ -30,7 +30,7 @@ RECORDS: list[Any] = [
     UserStatus("u", "paypay", "LINKED", 1),
     UserStatus(
         *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),
-        *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", "why"),
+        *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", "v", "why"),
         since=AT,
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
@@ -48,6 +48,7 @@ RECORDS: list[Any] = [
     Unattached("e", "paypay", "x", "webhook", AT, "auth", {"type": "kyc"}),
     EventRecord("e", AT, published=False, change=None),
     EventRecord("e", AT, published=True, change={"to": "PENDING"}, user_id="u", what="submitted", to_status="PENDING"),
+    EventRecord("e", AT, published=False, change=None, what="reading_refused", may_repeat=True),
     Certificate("c", "u", AT),
     Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
     Announcement("e", "t", "f.csv", "2026-03-31", "https://x", AT, AT, AT, AT),

@@ -14,6 +14,9 @@ from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import VerifiedNeeds
 
+# The longest DelaySeconds of SQS.
+LONGEST_DELAY_S = 900
+
 _SECONDS = re.compile(r"[1-9][0-9]{0,7}")
 _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -107,6 +110,16 @@ class Settings:
     def reread_queue_url(self) -> str:
         """URL of the queue with all other readings that can wait."""
         return self._required("REREAD_QUEUE_URL")
+
+    @cached_property
+    def settle_delays(self) -> tuple[int, ...]:
+        """Seconds after a webhook at which its user is read again, rising; none: never."""
+        name, rule = "SETTLE_DELAYS", f"must hold whole seconds from 1 to {LONGEST_DELAY_S}, separated by commas"
+        is_valid = re.compile(r"[1-9][0-9]{0,2}").fullmatch
+        parts = self._valid(
+            name, self._any(name), lambda part: bool(is_valid(part)) and int(part) <= LONGEST_DELAY_S, rule
+        )
+        return tuple(sorted({int(part) for part in parts}))
 
     @cached_property
     def event_bus(self) -> str:

@@ -24,7 +24,10 @@ KycStatusChanged = TypedDict(
         "userId": Annotated[str, "Your own id of the user."],
         "provider": Annotated[Literal["vexora", "paypay"], "Whose status changed."],
         "from": Annotated[
-            str | None, "The status before; null at the first status of a user.", VexoraStatus, PayPayStatus
+            str | None,
+            "The status before; null at the first status of a user. It equals `to` where `verified` alone has changed.",
+            VexoraStatus,
+            PayPayStatus,
         ],
         "to": Annotated[str, "The status now.", VexoraStatus, PayPayStatus],
         "providerStatus": NotRequired[Annotated[str, "The provider's own word or code that the status comes from."]],

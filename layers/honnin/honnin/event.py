@@ -22,7 +22,7 @@ class Event:
     """What goes through the queues of events: ids and statuses, never a value of a person.
 
     `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
-    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, operator or api.
+    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, settle, operator or api.
     `received_at` is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
 
     A plain class: importing `dataclasses` alone would cost a cold ack 10 ms.

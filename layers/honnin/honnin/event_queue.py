@@ -23,10 +23,18 @@ class NotQueuedError(HonninError):
 
 def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient") -> None:
     """Put every event on the queue. Raises `NotQueuedError` when one was not taken."""
+    send_later(queue_url, ((each, 0) for each in events), client)
+
+
+def send_later(queue_url: str, events: Iterable[tuple[Event, int]], client: "SQSClient") -> None:
+    """Put every event on the queue, to be received after so many seconds (SQS takes at most 900). Raises likewise."""
     for some in batched(events, _MOST_MESSAGES, strict=False):
         answer = client.send_message_batch(
             QueueUrl=queue_url,
-            Entries=[{"Id": str(number), "MessageBody": each.to_json()} for number, each in enumerate(some)],
+            Entries=[
+                {"Id": str(number), "MessageBody": each.to_json(), "DelaySeconds": delay_s}
+                for number, (each, delay_s) in enumerate(some)
+            ],
         )
         # HTTP 200 also when some were not taken.
         if failed := answer.get("Failed"):

@@ -14,6 +14,8 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
 from honnin.recon.notification import KIND as RECON_FILE
 from honnin.recon.notification import ReconNotifications
+from honnin.settling import CAUSE as SETTLE
+from honnin.settling import Settling, is_nothing_new
 from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.archive import VexoraArchive
@@ -35,7 +37,10 @@ class Rule(Protocol):
 
 
 class EventProcessor:
-    """Applies events one by one. `now` gives aware UTC moments. `vexora_archive` keeps Vexora's deciding answers."""
+    """Applies events one by one. `now` gives aware UTC moments. `vexora_archive` keeps Vexora's deciding answers.
+
+    Without `settling` no hint is followed by further readings.
+    """
 
     def __init__(
         self,
@@ -48,12 +53,15 @@ class EventProcessor:
         paypay: PayPayNotifications | None = None,
         recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
+        settling: Settling | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._commits = Commits(store, self._committed, now)
         self._now = now
         self._paypay = paypay
+        self._settling = settling
+        self._followed: str | None = None
         self._request_id: str | None = None
         rules: dict[tuple[str, str], Rule | None] = {
             (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
@@ -95,6 +103,7 @@ class EventProcessor:
 
     def _apply(self, event: Event) -> None:
         until = self._now() + _RACING
+        self._followed = None
         try:
             decision = self._commits.run(partial(self._decide, event), until=until)
             while decision.event_id != event.event_id:
@@ -111,7 +120,16 @@ class EventProcessor:
         rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
         if rule is None:
             raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
-        return rule.decide(event)
+        decision = rule.decide(event)
+        if not isinstance(decision, Effect) or decision.event_id != event.event_id:
+            return decision
+        if event.cause == SETTLE:
+            return Dropped(event.event_id, "nothing_new") if is_nothing_new(decision) else decision
+        if self._settling and self._followed != event.event_id:
+            # Before the commit, after which nobody would do it (`honnin.settling`); once, however many races are lost.
+            self._settling.follow(event, decision)
+            self._followed = event.event_id
+        return decision
 
     def _committed(self, effect: Effect) -> None:
         """The change of the event itself is published by its record, which also tells whether that was done before."""

@@ -46,7 +46,6 @@ from honnin.store import (
     Effect,
     Link,
     LinkSession,
-    LinkTakenError,
     SessionUse,
     SessionUsedError,
     Store,
@@ -57,9 +56,6 @@ KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
 # How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
 _CODE_LIFE = timedelta(days=7)
-
-# Another user may be linking the same account at this moment: then look again at whose it is.
-_LOST = (ConcurrentUpdateError, LinkTakenError)
 
 # How often a redirect with a wrong signature may cost a call to Secrets Manager.
 _SECRET_READ_EVERY = timedelta(minutes=1)
@@ -274,7 +270,7 @@ class AccountLinks:
 
         # The same redirect may have been faster.
         with suppress(SessionUsedError, AlreadyAppliedError):
-            done = self._commits.run(decide, until=self._now() + commit.CALLER_WAITS, lost=_LOST)
+            done = self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
             if done.links:
                 self._read_authorization(event_id, done.after)
         return self._store.links.session(session.nonce) or session

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from honnin import commit, times
+from honnin import commit, settling, times
 from honnin.errors import (
     MalformedEventError,
     PassportNotCompletedError,
@@ -114,10 +114,13 @@ class PayPayNotifications:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
         link = self._store.links.get(event.subject)
         if link is None:
-            return self._unknown(event)
+            # The user of a settle event was known; what has become of them, other events say.
+            return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event)
         before = self._store.users.status(link.user_id, Provider.PAYPAY)
         if before is None:
             raise MalformedEventError("a link without its user's status")
+        if settling.is_needless(event, before):
+            return Dropped(event.event_id, "needless")
         if event.subject not in self._attached:
             self._store.links.attach(event.subject, link.user_id, before.status)
             self._attached.add(event.subject)
@@ -300,6 +303,7 @@ class PayPayNotifications:
         evidence: Evidence | None = None,
     ) -> Effect:
         detail = {**event.detail, **facts}
+        after = settling.noted(event, after)
         effect = commit.effect(
             event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
         )

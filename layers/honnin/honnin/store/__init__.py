@@ -21,7 +21,7 @@ from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse,
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
-from honnin.store.table import POLL, AlreadyAppliedError, LinkTakenError, SessionUsedError, Table, utc_now
+from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ __all__ = [
     "LedgerLine",
     "Link",
     "LinkSession",
-    "LinkTakenError",
     "Overview",
     "Page",
     "PassportQr",

@@ -27,7 +27,12 @@ class Beside:
         """The check that it is still so."""
         if not self.statuses:
             return self._table.absent(self._key)
-        return at_version(self._table, self._key, self.statuses[0].version)
+        return {
+            "TableName": self._table.name,
+            "Key": encode(self._key),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": encode({":version": self.statuses[0].version}),
+        }
 
     def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
         """What both statuses come to, by the names of `KycStatusChanged`."""
@@ -54,13 +59,3 @@ def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> Ver
 def flag_of(status: UserStatus) -> str:
     """What PayPay holds against the user."""
     return (status.facets or {}).get("flag", Flag.NONE)
-
-
-def at_version(table: Table, key: Item, version: int) -> Item:
-    """The check that an item still has this version."""
-    return {
-        "TableName": table.name,
-        "Key": encode(key),
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": encode({":version": version}),
-    }

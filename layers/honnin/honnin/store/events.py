@@ -9,7 +9,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED
 from honnin.status import OPEN, VerifiedNeeds
-from honnin.store.beside import Beside, at_version, flag_of
+from honnin.store.beside import Beside, flag_of
 from honnin.store.keys import (
     Item,
     entry_key,
@@ -39,7 +39,6 @@ from honnin.store.table import (
     PUBLISH,
     UNSTORED,
     AlreadyAppliedError,
-    LinkTakenError,
     SessionUsedError,
     Table,
     Write,
@@ -188,10 +187,11 @@ class Events:
         ------
         AlreadyAppliedError
             The event's record is there: nothing was written.
-        SessionUsedError, LinkTakenError
-            An account-link answer came too late, or names an authorization of another user: nothing was written.
+        SessionUsedError
+            An account-link answer came too late: nothing was written.
         ConcurrentUpdateError
-            The user's status is no longer `effect.before`: nothing was written; read again and decide anew.
+            The user's status is no longer `effect.before`, or the link is another user's: nothing was written; read
+            again and decide anew.
         """
         beside = Beside(self._table, effect.after.user_id, effect.after.provider) if effect.change else None
         self._table.transact(effect.event_id, self._writes(effect, beside))
@@ -353,14 +353,13 @@ def _link_writes(table: Table, effect: Effect) -> list[Write]:
     after, owner = effect.after, effect.takes_from
     link = effect.link or Link(after.user_id, after.scopes, after.code_id)
     put = link_put(table, after.user_authorization_id or "", link, owner.user_id if owner else after.user_id)
-    if owner is None:
-        return [({"Put": put}, LinkTakenError)]
-    # Whoever had it until now may be taking it back at this moment.
-    key = status_key(owner.user_id, owner.provider)
-    return [
-        ({"ConditionCheck": at_version(table, key, owner.version)}, ConcurrentUpdateError),
-        ({"Put": put}, LinkTakenError),
-    ]
+    writes: list[Write] = [({"Put": put}, ConcurrentUpdateError)]
+    if owner:
+        # Whoever had it until now may be taking it back at this moment, or being read through it.
+        known, higher = {"known": owner.version}, {"version": owner.version + 1}
+        key = status_key(owner.user_id, owner.provider)
+        writes.append(({"Update": table.update(key, higher, "version = :known", known=known)}, ConcurrentUpdateError))
+    return writes
 
 
 def _repeatable(done: Effect | Unattached) -> Item:

@@ -51,10 +51,6 @@ class SessionUsedError(HonninError):
     """The account-link session is gone, or an answer has used it before."""
 
 
-class LinkTakenError(HonninError):
-    """The PayPay authorization is linked to another user here."""
-
-
 class OvertakenError(HonninError):
     """What is in the table is newer, or has moved on."""
 

@@ -27,7 +27,8 @@ class UserStatus:
     `asked_code_verifier` those of the last KYC Passport QR, for a link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale. `since` is when the status began: `honnin.store.events` sets it.
+    stale. `since` is when the status began: `honnin.store.events` sets it. `received` says when a webhook of each kind
+    was last received (UTC), as far as it was about the present authorization or submission.
     """
 
     user_id: str
@@ -51,6 +52,7 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    received: Mapping[str, str] | None = None
     since: str | None = field(default=None, compare=False)
 
 
@@ -89,7 +91,7 @@ class Former:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """What happened to a user: `what` (a verb of Honnin's), `cause` (api, webhook, recon, poll), from and to.
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to.
 
     `told` are the types of the events that the bus was told of it.
     """

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from honnin import commit
+from honnin import commit, settling
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
 from honnin.observability import count
@@ -39,6 +39,8 @@ class VexoraResults:
         before = self._store.users.status(submission.user_id, Provider.VEXORA) if submission else None
         if before is None:
             raise MalformedEventError(f"submission {event.subject} is unknown")
+        if settling.is_needless(event, before):
+            return Dropped(event.event_id, "needless")
         detail = {"submissionId": event.subject, **event.detail}
         try:
             reading = self._client.query_status(before.user_id)
@@ -76,7 +78,7 @@ class VexoraResults:
     ) -> Effect:
         now = self._now()
         stale = _is_newly_stale(before, after, utc_text(now))
-        after = replace(after, stale_told=after.submission_id) if stale else after
+        after = settling.noted(event, replace(after, stale_told=after.submission_id) if stale else after)
         effect = commit.effect(
             event.event_id, what, before, after, detail, at=now, cause=event.cause, evidence=evidence
         )

@@ -1,0 +1,130 @@
+"""Settling: the provider's read side may lag behind its own webhook, so every hint is followed by readings later on.
+
+A hint is a webhook about a user. The *latest* hint of a user and a kind counts: the settle events of an earlier one
+find on the user's status that there was a later one, which has settle events of its own, and do nothing. So many
+webhooks about one user cost few readings.
+
+The settle events of a hint are sent before its effect is committed. Whoever dies between the two gets the hint again,
+and sends them again; whatever is recorded has been sent. A settle event sends nothing, so no chain of messages through
+the processor is longer than three: an array of notifications, one of them, its settle event. (Lambda ends a chain of a
+function through SQS after about 16 rounds: AWS Lambda developer guide, "Recursive loop detection".)
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from honnin.event import Event
+from honnin.store import Effect, UserStatus
+from honnin.times import utc_text
+from honnin.webhook import is_customer_event
+
+CAUSE = "settle"
+
+# The kinds of webhooks whose users are read.
+_KINDS = frozenset({"kyc", "risk", "account_status", "kyc_result"})
+_CUSTOMER = "customer"
+
+
+class Settling:
+    """Lets hints be followed.
+
+    Parameters
+    ----------
+    delays_s
+        Seconds after a hint at which the user is read again (the parameter `SettleDelays`); none: never.
+    send
+        Queues events, each with the seconds until it may be received.
+    now
+        Gives aware UTC moments.
+    """
+
+    def __init__(
+        self,
+        delays_s: Sequence[int],
+        send: Callable[[Iterable[tuple[Event, int]]], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._delays_s = delays_s
+        self._send = send
+        self._now = now
+
+    def follow(self, hint: Event, effect: Effect) -> None:
+        """Queue the settle events of a hint, if it is one and the latest of its kind. Raises what `send` raises.
+
+        `effect` is what the hint is about to do. A reading that itself began late enough needs no repetition: after an
+        outage, thousands of hints come to that.
+        """
+        if hint.cause != "webhook" or not (_is_present(hint, effect.after) and _is_latest(hint, effect.after)):
+            return
+        received, now = datetime.fromisoformat(hint.received_at), self._now()
+        read_at = _read_at(effect)
+        found = []
+        for delay_s in self._delays_s:
+            due = received + timedelta(seconds=delay_s)
+            if read_at is None or read_at < utc_text(due):
+                left_s = math.ceil((due - now).total_seconds())
+                found.append((_settle_event(hint, delay_s), min(max(left_s, 0), delay_s)))
+        if found:
+            self._send(found)
+
+
+def noted(event: Event, after: UserStatus) -> UserStatus:
+    """The status, which remembers when a hint of each kind was last received (UTC)."""
+    kind = _hint_kind(event)
+    if event.cause != "webhook" or kind is None or not _is_present(event, after):
+        return after
+    received = after.received or {}
+    return replace(after, received={**received, kind: max(event.received_at, received.get(kind, ""))})
+
+
+def is_needless(event: Event, status: UserStatus) -> bool:
+    """Whether this is a settle event with nothing to read: the user has another link or submission, or a later hint."""
+    return event.cause == CAUSE and not (_is_present(event, status) and _is_latest(event, status))
+
+
+def is_nothing_new(effect: Effect) -> bool:
+    """Whether a reading has found what was known: then a settle event leaves nothing behind."""
+    before, after = effect.before, effect.after
+    if before is None or effect.link or (effect.evidence and effect.evidence.is_to_be_written):
+        return False
+    # That it was read once more is nothing new in itself.
+    return before == replace(after, version=before.version, read_at=before.read_at, answers=before.answers)
+
+
+def _hint_kind(event: Event) -> str | None:
+    """The kind of hint that an event is or follows. No recon file lists a customer event: a kind of its own."""
+    if event.kind not in _KINDS:
+        return None
+    return _CUSTOMER if is_customer_event(event.detail.get("type", "").lower()) else event.kind
+
+
+def _is_latest(event: Event, status: UserStatus) -> bool:
+    """Whether no later hint of this kind is known of the user."""
+    kind = _hint_kind(event)
+    return kind is not None and (status.received or {}).get(kind, "") <= event.received_at
+
+
+def _is_present(event: Event, status: UserStatus) -> bool:
+    return event.subject in (status.user_authorization_id, status.submission_id)
+
+
+def _read_at(effect: Effect) -> str | None:
+    """When the reading began (or, of Vexora's, ended) that led to an effect; None where nothing was read."""
+    before = effect.before.read_at if effect.before else None
+    return effect.after.read_at if effect.after.read_at != before else None
+
+
+def _settle_event(hint: Event, delay_s: int) -> Event:
+    told = {"type": hint.detail["type"]} if "type" in hint.detail else {}
+    return Event(
+        event_id=f"{CAUSE}:{hint.event_id}:{delay_s}",
+        provider=hint.provider,
+        kind=hint.kind,
+        cause=CAUSE,
+        subject=hint.subject,
+        # That of the hint: by it a later hint is known.
+        received_at=hint.received_at,
+        detail={**told, "secondsAfterWebhook": str(delay_s)},
+    )
