@@ -94,7 +94,11 @@ def _check_nothing_lost(world: VexoraWorld, rows: Sequence[Row]) -> None:
 
 
 def _check_polled(rows: Sequence[Row]) -> None:
-    polled = {row["submission_id"] for row in rows if row["sk"] == "SUBMISSION" and row.get("due_kind") == POLL}
+    polled = {
+        row["submission_id"]
+        for row in rows
+        if row["sk"] == "SUBMISSION" and str(row.get("due_kind")).startswith(f"{POLL}#")
+    }
     of_users = [row for row in rows if row["sk"] == "STATUS#vexora"]
     wanted = {row["submission_id"] for row in of_users if row["status"] in _OPEN}
     hold(wanted <= polled, "diverged", f"open and on no poll: {wanted - polled}")

@@ -24,6 +24,8 @@ _SECONDS = _HOURS * 3600
 _DAYS = _HOURS / 24
 # Lambda keeps five long polls of 20 s open on each queue, messages or not.
 _IDLE_POLLS = 5 * _SECONDS / 20
+# What a scheduled run reads of the index `due`: a query for each shard of a kind, half a unit each where it is empty.
+_SHARD_READ = 16 * 0.5
 # What a user calls: QR, redirect, three status reads.
 _CALLS = 5
 # Of a change of status in the index `overview`: its old place is deleted, its new one and that of the entry are put.
@@ -145,8 +147,8 @@ def _own_metrics() -> int:
 
 def idle(stack: Counted) -> list[Line]:
     """A month of a stack without traffic."""
-    poll, download, deadline = _HOURS * 6, _HOURS * 12, _DAYS
-    runs = poll + download + deadline
+    poll, download, deadline, watch = _HOURS * 6, _HOURS * 12, _DAYS, _HOURS
+    runs = poll + download + deadline + watch
     return [
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
@@ -158,9 +160,14 @@ def idle(stack: Counted) -> list[Line]:
         Line("cloudwatch_dashboard", 1, "one dashboard"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "data keys, used again for 5 minutes each"),
-        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily"),
+        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
         Line("lambda_request", runs, "the same runs"),
         Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
+        Line(
+            "dynamodb_read",
+            (2 * poll + download + 2 * watch) * _SHARD_READ,
+            "16 shards of `due` for each kind: two kinds each for poll and expiries, one for the download",
+        ),
         Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
     ]
@@ -198,6 +205,7 @@ def user(stack: Counted) -> list[Line]:
         ),
         Line("dynamodb_write", 16, "session, code, link, status and timeline of the link"),
         Line("dynamodb_write", 2 + _INDEX_OF_A_CHANGE, "the index `overview`: LINK_PENDING, then LINKED"),
+        Line("dynamodb_write", 3, "the end of the link, and the index that shows it"),
         Line("dynamodb_read", 9, "sessions and status reads"),
         Line("dynamodb_storage", 3e-6, "3 kB, the first month"),
         Line("dynamodb_backup", 3e-6, "3 kB, the first month"),

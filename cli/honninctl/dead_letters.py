@@ -46,7 +46,12 @@ OUTPUTS = {
 
 # Whose failed runs lie there, by logical id. A stack of an older version puts recon_download's with the schedule's.
 RUNS: Mapping[Queue, tuple[str, ...]] = {
-    Queue.SCHEDULE: ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction"),
+    Queue.SCHEDULE: (
+        "VexoraStatusPollFunction",
+        "ExpiryWatchFunction",
+        "ReconDeadlineFunction",
+        "ReconDownloadFunction",
+    ),
     Queue.RECON_DOWNLOAD: ("ReconDownloadFunction",),
 }
 

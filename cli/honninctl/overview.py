@@ -20,6 +20,11 @@ def changes(deployment: Deployment, query: Mapping[str, str | None], seen: Seen)
     return _all_pages(deployment, "/overview/changes", "changes", query, seen)
 
 
+def expiring(deployment: Deployment, within: str, seen: Seen) -> list[dict[str, Any]]:
+    """`GET /overview/expiring`, all pages. `seen`: so many more were read."""
+    return _all_pages(deployment, "/overview/expiring", "expiring", {"within": within}, seen)[0]
+
+
 def counts(deployment: Deployment) -> dict[str, Any]:
     """`GET /overview/counts`."""
     return deployment.merchant("GET", "/overview/counts")
@@ -42,5 +47,5 @@ def _all_pages(
         found += page[name]
         seen(len(page[name]))
         if page["cursor"] is None:
-            return found, page["rebuilding"]
+            return found, page.get("rebuilding", False)
         given["cursor"] = page["cursor"]

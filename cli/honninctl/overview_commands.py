@@ -1,4 +1,4 @@
-"""`users`, `counts`, `changes`."""
+"""`users`, `counts`, `changes`, `expiring`."""
 
 import csv
 import sys
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED")(users)
     command(app, "counts", example="honninctl counts")(counts)
     command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED")(changes)
+    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv")(expiring)
 
 
 def users(
@@ -96,6 +97,22 @@ def changes(
         found, rebuilding = overview.changes(cli.deployment, query, seen)
     names = ("at", "userId", "provider", "from", "to", "cause", "eventId")
     _show(cli, "changes", names, found, {"rebuilding": rebuilding}, as_csv=as_csv)
+
+
+def expiring(
+    cli: Cli,
+    within: Annotated[
+        str, typer.Option("--within", metavar="DAYS", help="How far ahead, such as 30d; 366d at most.")
+    ] = "30d",
+    as_csv: CsvOption = False,
+) -> None:
+    """Whose link to PayPay ends soon, the earliest first; with WatchResidencePeriod=true residence periods, too.
+
+    JSON: {"expiring": [{"userId", "provider", "what", "endsAt"}]}; what is link or residence. CSV: the same columns.
+    """
+    with cli.screen.progress("Reading the list") as seen:
+        found = overview.expiring(cli.deployment, within, seen)
+    _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)
 
 
 def _day(word: str) -> str:

@@ -13,6 +13,7 @@ from honnin.erasure import ErasureSweep
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
+from honnin.paypay.expiry import PayPayExpiries
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
@@ -69,15 +70,18 @@ def _store() -> Store:
 def _processor() -> EventProcessor:
     store = _store()
     vault = Vault(settings().personal_data_bucket, retention_days=settings().personal_data_retention_days)
+    rules = Rules.from_settings(settings())
+    paypay = PayPayNotifications(
+        store=store,
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
+        archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
+        rules=rules,
+        now=_now,
+    )
     return EventProcessor(
         store=store,
-        paypay=PayPayNotifications(
-            store=store,
-            client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
-            archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
-            rules=Rules.from_settings(settings()),
-            now=_now,
-        ),
+        paypay=paypay,
+        expiries=PayPayExpiries(store, paypay, rules, _now),
         recon=ReconNotifications(
             store,
             ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),

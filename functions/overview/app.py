@@ -16,12 +16,14 @@ from honnin.overview_api import (
     Cursor,
     Day,
     DayOrMoment,
+    ExpiringView,
     Limit,
     LookupRequest,
     LookupView,
     ProviderName,
     StatusName,
     UsersView,
+    Within,
 )
 from honnin.store import Store
 
@@ -75,6 +77,15 @@ def list_changes(
     )
 
 
+def list_expiring(
+    within: Annotated[Within, Query(description="Days from now", examples=["30d"])] = "30d",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ExpiringView:
+    """Whose link (or watched residence period) ends within so many days, the earliest first, paged."""
+    return overview_api.expiring(_store(), datetime.now(UTC), within=within, limit=limit, cursor=cursor)
+
+
 @cache
 def _api() -> MerchantApi:
     api = MerchantApi()
@@ -82,6 +93,7 @@ def _api() -> MerchantApi:
     api.resolver.get("/overview/counts", responses=answers(200, 503))(count_users)
     api.resolver.post("/overview/lookup", responses=answers(200, 503))(look_up_users)
     api.resolver.get("/overview/changes", responses=answers(200, 503))(list_changes)
+    api.resolver.get("/overview/expiring", responses=answers(200, 503))(list_expiring)
     return api
 
 

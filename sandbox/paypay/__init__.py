@@ -28,6 +28,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl -X POST $BOX/paypay/users/user-1/account -d '{"status": "canceled"}'
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "expired"}'                  # no webhook
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "unlinked"}'                 # in the PayPay app
+    curl -X POST $BOX/paypay/users/user-1/authorization -d '{"expireAt": 1790000000}'              # no webhook
     curl -X POST $BOX/paypay/users/user-1/notify -d '{"type": "risk"}'        # a webhook, but nothing changed
     curl -X POST $BOX/paypay/recon-notice -d '{"fileType": "kyc_passport_sync_recon", "path": "https://…/….csv"}'
     curl -X POST $BOX/paypay/burst -d '{"count": 50}'                         # KYC of all linked users, at once

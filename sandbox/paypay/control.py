@@ -163,14 +163,19 @@ class Changes:
             return self._tell(user, link, "account_status", user.account_status)
 
     def authorization(self, name: str, body: Mapping[str, object]) -> View:
-        """Let a user's authorization expire, of which nobody is told, or let the user end it in the PayPay app."""
-        state = body.get("state")
-        if set(body) != {"state"} or state not in ("expired", "unlinked"):
-            raise ControlError(400, 'The body must be {"state": "expired"} or {"state": "unlinked"}.')
+        """Let a user's authorization expire or end at another time, of which nobody is told, or let the user end it."""
+        state, end = body.get("state"), body.get("expireAt")
+        is_moved = set(body) == {"expireAt"} and isinstance(end, int) and not isinstance(end, bool) and end > 0
+        if not is_moved and (set(body) != {"state"} or state not in ("expired", "unlinked")):
+            raise ControlError(
+                400, 'The body must be {"state": "expired"}, {"state": "unlinked"} or {"expireAt": epoch seconds}.'
+            )
         with self._core.lock:
             user, link = self._linked(name)
             self._trail(user)
-            if state == "expired":
+            if isinstance(end, int):
+                link.expire_at = end
+            elif state == "expired":
                 link.expire_at = self._core.clock.now()
             else:
                 link.unlinked = True

@@ -108,6 +108,17 @@ def test_changes_by_day(stack: Stack, users: dict[str, str], begun: datetime) ->
     assert {each["to"] for each in only} == {"RISK_FLAGGED"}
 
 
+def test_what_runs_out(stack: Stack, users: dict[str, str]) -> None:
+    ends = {each["userId"]: each for each in _all(stack, "/overview/expiring?within=366d", "expiring")}
+    shown = _get(stack, f"/users/{users['stays']}")["providers"]["paypay"]["linkExpiresAt"]
+
+    assert users["erased"] not in ends
+    # The sandbox does not tell the end of every link.
+    assert (users["stays"] in ends) == (shown is not None and shown > utc_text(datetime.now(UTC)))
+    if shown:
+        assert ends[users["stays"]]["endsAt"] == shown
+
+
 # --- the permission ---
 
 
@@ -134,7 +145,12 @@ def narrow(stack: Stack) -> Iterator[Merchant]:
 
 def test_a_back_end_can_be_refused_the_lists_alone(stack: Stack, users: dict[str, str], narrow: Merchant) -> None:
     assert narrow.request("GET", f"/users/{users['stays']}").status_code == 200
-    for path in ("/overview/counts", "/overview/users?provider=paypay&status=VERIFIED", "/overview/changes"):
+    for path in (
+        "/overview/counts",
+        "/overview/users?provider=paypay&status=VERIFIED",
+        "/overview/changes",
+        "/overview/expiring",
+    ):
         assert narrow.request("GET", path).status_code == 403, path
     assert narrow.request("POST", "/overview/lookup", json={"userIds": [users["stays"]]}).status_code == 403
 
@@ -148,6 +164,8 @@ def test_each_command(stack: Stack, users: dict[str, str], begun: datetime) -> N
     assert ok(stack, "counts")["counts"]["paypay"]["RISK_FLAGGED"] >= 1
     changed = ok(stack, "changes", jst_day(begun), "--to", jst_day(datetime.now(UTC)), "--to-status", "RISK_FLAGGED")
     assert users["flagged"] in [each["userId"] for each in changed["changes"]]
+    ends = {each["userId"] for each in _get(stack, "/overview/expiring?limit=100")["expiring"]}
+    assert ends <= {each["userId"] for each in ok(stack, "expiring", "--within", "30d")["expiring"]}
     as_csv = honninctl(stack, "users", "--provider", "paypay", "--status", "VERIFIED", "--csv")
     assert users["stays"] in [each["userId"] for each in csv.DictReader(io.StringIO(as_csv.stdout))]
     assert honninctl(stack, "users", "--provider", "paypay", "--status", "APPROVED").code == 2

@@ -91,6 +91,7 @@ _MAY: dict[str, set[str]] = {
         "park event",
     },
     "VexoraStatusPollFunction": {"write table", "send event", "publish"},
+    "ExpiryWatchFunction": {"write table", "send event"},
     "ReconDownloadFunction": {
         "read table",
         "write table",

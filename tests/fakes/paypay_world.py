@@ -11,6 +11,7 @@ from honnin.erasure import Erasure
 from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
+from honnin.paypay.expiry import PayPayExpiries
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.models import AccountLink
 from honnin.paypay.notification import PayPayNotifications
@@ -122,14 +123,16 @@ class PayPayWorld:
     def processor(self) -> EventProcessor:
         """A worker that remembers nothing."""
         store = self.store
+        paypay = PayPayNotifications(
+            store=store, client=self.paypay, archive=self._archive(), rules=self.rules, now=self.clock
+        )
         return EventProcessor(
             store=store,
             publisher=Publisher("bus", store, self.bus.client),
             vexora=self.vexora,
             now=self.clock,
-            paypay=PayPayNotifications(
-                store=store, client=self.paypay, archive=self._archive(), rules=self.rules, now=self.clock
-            ),
+            paypay=paypay,
+            expiries=PayPayExpiries(store, paypay, self.rules, self.clock),
             recon=ReconNotifications(store, ReconFiles((), ()), self.clock),
             settling=self.settling,
         )

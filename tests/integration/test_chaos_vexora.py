@@ -199,9 +199,9 @@ class NotReopenedEvents(Events):
 
     def _submission_update(self, effect: Effect) -> dict[str, Any]:
         update = super()._submission_update(effect)
-        update["UpdateExpression"] = update["UpdateExpression"].replace(", due_kind = :poll, due_at = :now", "")
-        update["ExpressionAttributeValues"].pop(":poll", None)
-        update["ExpressionAttributeValues"].pop(":now", None)
+        update["UpdateExpression"] = update["UpdateExpression"].replace(", due_kind = :due_kind, due_at = :due_at", "")
+        update["ExpressionAttributeValues"].pop(":due_kind", None)
+        update["ExpressionAttributeValues"].pop(":due_at", None)
         return update
 
 

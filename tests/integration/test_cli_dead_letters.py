@@ -27,7 +27,12 @@ class Parked:
         self.dead = {queue: self._made(f"dead-{queue}") for queue in Queue}
         self.events, self.compare = self._made("events"), self._made("compare")
         self.notices, self.repairs, self.rereads = map(self._made, ("notices", "repairs", "rereads"))
-        functions = ("VexoraStatusPollFunction", "ReconDeadlineFunction", "ReconDownloadFunction")
+        functions = (
+            "VexoraStatusPollFunction",
+            "ExpiryWatchFunction",
+            "ReconDeadlineFunction",
+            "ReconDownloadFunction",
+        )
         self.deployment = FakeDeployment(
             {
                 **{OUTPUTS[queue]: url for queue, url in self.dead.items()},

@@ -10,7 +10,7 @@ import pytest
 
 from honnin import commit
 from honnin.status import PayPayStatus, VexoraStatus
-from honnin.store import Store, UserStatus
+from honnin.store import Certificate, Store, UserStatus
 from honnin.times import jst_day, utc_text
 from tests.fakes.deployment import Deployment, Function, sample
 
@@ -348,6 +348,88 @@ def test_a_day_far_ahead_or_long_ago_is_empty(function: Function, move: Mover) -
 
     for day in ("2000-01-01", "2099-12-31"):
         assert get(function, "/overview/changes", **{"from": day, "to": day})[1]["changes"] == []
+
+
+# --- expiring ---
+
+
+def _linked(store: Store, user_id: str, ends_at: datetime, *, residence_ends_on: str | None = None) -> None:
+    facets = {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"}
+    after = UserStatus(
+        *(user_id, "paypay", "VERIFIED", 0),
+        user_authorization_id=f"auth-{user_id}",
+        facets=facets,
+        link_expires_at=utc_text(ends_at),
+        residence_ends_on=residence_ends_on,
+    )
+    made = commit.effect(f"link:{user_id}", "linked", None, after, {}, at=datetime.now(UTC))
+    store.events.apply(replace(made, links=True))
+
+
+def test_what_ends_is_listed_the_earliest_first(function: Function, store: Store) -> None:
+    now = datetime.now(UTC)
+    for number in (12, 3, 29, 31, 7):
+        _linked(store, f"user-{number}", now + timedelta(days=number, hours=1))
+    _linked(store, "ended", now - timedelta(hours=1))
+
+    status, body = get(function, "/overview/expiring")
+
+    assert status == 200
+    assert [each["userId"] for each in body["expiring"]] == ["user-3", "user-7", "user-12", "user-29"]
+    assert body["expiring"][0] == {
+        "userId": "user-3",
+        "provider": "paypay",
+        "what": "link",
+        "endsAt": utc_text(now + timedelta(days=3, hours=1)),
+    }
+    assert body["cursor"] is None
+    for within in ("8", "8d"):
+        assert len(get(function, "/overview/expiring", within=within)[1]["expiring"]) == 2
+
+
+def test_pages_of_what_ends_at_the_same_moment_chain(function: Function, store: Store) -> None:
+    now = datetime.now(UTC)
+    day = jst_day(now + timedelta(days=9))
+    for number in range(11):
+        _linked(store, f"user-{number:02}", now + timedelta(days=5), residence_ends_on=day)
+    _linked(store, "later", now + timedelta(days=20))
+
+    found: list[tuple[str, str]] = []
+    query = {"within": "30d", "limit": "4"}
+    while True:
+        status, body = get(function, "/overview/expiring", **query)
+        assert status == 200
+        found += [(each["what"], each["userId"]) for each in body["expiring"]]
+        if body["cursor"] is None:
+            break
+        query["cursor"] = body["cursor"]
+
+    numbers = [f"user-{number:02}" for number in range(11)]
+    assert found == [
+        *(("link", each) for each in numbers),
+        *(("residence", each) for each in numbers),
+        ("link", "later"),
+    ]
+    assert rule(get(function, "/overview/expiring", **{**query, "within": "20d"})[1])[0] == "cursor"
+
+
+@pytest.mark.parametrize("within", ["0", "0d", "367", "-1", "30 days", "d", "", "1e2", "３０"])
+def test_what_is_no_number_of_days_is_refused(function: Function, within: str) -> None:
+    status, body = get(function, "/overview/expiring", within=within)
+
+    assert (status, rule(body)) == (422, ("within", "must be a number of days from 1 to 366, such as 30d"))
+
+
+def test_an_erased_user_ends_nowhere(function: Function, store: Store) -> None:
+    _linked(store, "user-1", datetime.now(UTC) + timedelta(days=5))
+    certificate = Certificate("c", "user-1", utc_text(datetime.now(UTC)))
+    store.erasure.begin(certificate)
+    statuses = store.erasure.forget(store.erasure.footprint("user-1"), certificate, lambda _: [], [])
+    assert statuses is not None
+    assert store.erasure.settle(certificate, statuses, certificate.begun_at)
+
+    assert get(function, "/overview/expiring")[1]["expiring"] == []
+    assert get(function, "/overview/users", provider="paypay", status="VERIFIED")[1]["users"] == []
 
 
 # --- rebuilding ---

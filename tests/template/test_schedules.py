@@ -5,6 +5,7 @@ from tests.template.transformed import resources
 
 _WHEN = {
     "VexoraStatusPollFunctionEvery10Minutes": "rate(10 minutes)",
+    "ExpiryWatchFunctionEveryHour": "rate(1 hour)",
     "ReconDownloadFunctionEvery5Minutes": "rate(5 minutes)",
     "ReconDeadlineFunctionAtQuarterPastTen": "cron(15 10 * * ? *)",
 }

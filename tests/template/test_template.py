@@ -135,7 +135,7 @@ def test_the_read_side_may_only_read() -> None:
     }
 
 
-def test_the_overview_may_only_read_and_queries_its_index_alone() -> None:
+def test_the_overview_may_only_read_and_queries_its_indexes_alone() -> None:
     assert _allowed_by(logical_id("overview")) == {
         "dynamodb:GetItem",
         "dynamodb:Query",
@@ -147,7 +147,7 @@ def test_the_overview_may_only_read_and_queries_its_index_alone() -> None:
         for role, each in statements()
         if role == f"{logical_id('overview')}Role" and each["Action"] == "dynamodb:Query"
     ]
-    assert queried == ["${StateTable.Arn}/index/overview"]
+    assert queried == ["${StateTable.Arn}/index/overview", "${StateTable.Arn}/index/due"]
 
 
 def test_arm64_is_the_default_everywhere() -> None:

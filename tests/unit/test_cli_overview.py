@@ -18,6 +18,7 @@ from honninctl import command, overview_commands
 from honninctl import replay as replaying
 from tests.fakes.cli import FakeDeployment, Service, run, state_table
 from tests.fakes.memory import dynamodb, memory_aws
+from tests.fakes.paypay_user import paypay_user
 
 AT = "2026-04-01T03:00:00.000Z"
 USERS = [
@@ -179,6 +180,16 @@ def test_changes_of_a_day(stack: Stack) -> None:
     assert rows == [{**CHANGE, "from": ""}]
 
 
+def test_what_runs_out(stack: Stack) -> None:
+    end = {"userId": "user-1", "provider": "paypay", "what": "link", "endsAt": AT}
+    stack.deployment.api.extend([{"expiring": [end], "until": AT, "cursor": None}] * 3)
+
+    assert json.loads(run("expiring", "--within", "30d", "--json").stdout) == {"expiring": [end]}
+    assert stack.deployment.asked[0] == ("GET", "/overview/expiring", {"within": "30d", "limit": "100"})
+    assert list(csv.DictReader(io.StringIO(run("expiring", "--csv").stdout))) == [end]
+    assert "user-1" in run("expiring").stdout
+
+
 def test_yesterday_is_japans(stack: Stack) -> None:
     today = jst_day(datetime.now(UTC))
     assert overview_commands._day("today") >= today
@@ -324,6 +335,34 @@ def test_what_cannot_be_meant_is_wrong_usage(stack: Stack, arguments: list[str],
 
 def test_nobody_is_asked_where_nobody_can_be(stack: Stack) -> None:
     assert run("events", "replay", "--since", "2026-04-01").exit_code == 2
+
+
+def test_what_was_told_of_ends_comes_again_under_its_own_id(stack: Stack) -> None:
+    """Such events have records of their own; of a residence period a user has one, which tells of the latest."""
+    before = paypay_user("user-1", "VERIFIED", 1, linked="auth-1", at=AT)
+    first = commit.effect("e-1", "linked", None, replace(before, version=0), {}, at=stack.now)
+    stack.store.events.apply(replace(first, links=True))
+    stack.bus.told.clear()
+    for number, day in ((2, "2026-04-20"), (3, "2026-05-20")):
+        stack.now += timedelta(minutes=1)
+        known = stack.store.users.status("user-1", "paypay")
+        assert known is not None
+        after = replace(known, link_end_told=f"{day}T00:00:00.000Z", residence_end_told=day)
+        stack.store.events.apply(commit.effect(f"e-{number}", "told", known, after, {}, at=stack.now))
+
+    found = replay("--since", "2026-04-01", "--until", "2026-04-01")
+
+    assert found["published"] == {
+        "KycStatusChanged": 1,
+        "AuthorizationExpiring": 2,
+        "ResidencePeriodExpiring": 1,
+    }
+    assert [each["eventId"] for each in stack.bus.told] == [
+        "e-1",
+        "e-2:AuthorizationExpiring",
+        "e-3:AuthorizationExpiring",
+        "e-3:ResidencePeriodExpiring",
+    ]
 
 
 # --- reindex ---

@@ -410,6 +410,17 @@ def test_a_user_who_ends_the_link_in_the_app_is_told_by_a_customer_event(merchan
     assert merchant.control("GET", "/history")["history"] == []
 
 
+def test_an_authorization_ends_when_the_control_api_says(merchant: Merchant) -> None:
+    uaid = merchant.link()
+    end = merchant.status(uaid).get_json()["data"]["expireAt"] + 86_400
+    merchant.control("POST", "/users/user-1/authorization", {"expireAt": end})
+    assert merchant.status(uaid).get_json()["data"]["expireAt"] == end
+    merchant.control("POST", "/users/user-1/authorization", {"expireAt": 1})
+    assert code(merchant.passport(uaid)) == "EXPIRED_USER_AUTHORIZATION_ID"
+    merchant.pass_time()
+    assert merchant.received == []
+
+
 def test_an_authorization_that_runs_out_is_told_to_nobody(merchant: Merchant) -> None:
     merchant.link()
     merchant.control("POST", "/users/user-1/authorization", {"state": "expired"})

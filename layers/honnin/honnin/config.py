@@ -82,6 +82,16 @@ class Settings:
         return self._days("WAITING_EVENT_DAYS")
 
     @cached_property
+    def link_expiry_notice_days(self) -> int:
+        """Days before the end of a link at which it is told; 0: it is not told ahead."""
+        return self._days("LINK_EXPIRY_NOTICE_DAYS")
+
+    @cached_property
+    def watch_residence_period(self) -> bool:
+        """Whether the end of a user's residence period is kept and told."""
+        return self._environ.get("WATCH_RESIDENCE_PERIOD", "") == "true"
+
+    @cached_property
     def idempotency_table(self) -> str:
         """Name of the Powertools Idempotency table."""
         return self._required("IDEMPOTENCY_TABLE")

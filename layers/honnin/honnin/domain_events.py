@@ -17,6 +17,9 @@ KYC_STATUS_CHANGED = "KycStatusChanged"
 SUBMISSION_STALE = "SubmissionStale"
 USER_ERASED = "UserErased"
 RECON_COMPLETED = "ReconCompleted"
+AUTHORIZATION_EXPIRING = "AuthorizationExpiring"
+AUTHORIZATION_EXPIRED = "AuthorizationExpired"
+RESIDENCE_PERIOD_EXPIRING = "ResidencePeriodExpiring"
 
 KycStatusChanged = TypedDict(
     "KycStatusChanged",
@@ -76,10 +79,49 @@ class ReconCompleted(TypedDict):
     reportKey: Annotated[str, "The key of the report in the recon bucket."]
 
 
+class AuthorizationExpiring(TypedDict):
+    """A user's link to PayPay ends soon, as far as PayPay has said when asked now; told once for each end."""
+
+    userId: Annotated[str, "Your own id of the user."]
+    provider: Annotated[Literal["paypay"], "Whose link it is."]
+    status: Annotated[str, "The status of the user, which stays until the end.", PayPayStatus]
+    linkExpiresAt: Annotated[str, "When the link ends (UTC).", MOMENT]
+    occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
+    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+
+
+class AuthorizationExpired(TypedDict):
+    """A user's link to PayPay has expired; told once, besides the change of the status."""
+
+    userId: Annotated[str, "Your own id of the user."]
+    provider: Annotated[Literal["paypay"], "Whose link it was."]
+    expiredAt: Annotated[str, "When it ended (UTC).", MOMENT]
+    providerStatus: Annotated[
+        str | None,
+        "PayPay's word or code that says so; `expireAt` when PayPay did not answer after the end that it had given.",
+    ]
+    occurredAt: Annotated[str, "When that took effect (UTC).", MOMENT]
+    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+
+
+class ResidencePeriodExpiring(TypedDict):
+    """A user's residence period ends soon (parameter `WatchResidencePeriod`); told once for each end."""
+
+    userId: Annotated[str, "Your own id of the user."]
+    provider: Annotated[Literal["paypay"], "Who has told the end."]
+    status: Annotated[str, "The status of the user, which stays.", PayPayStatus]
+    residenceEndsOn: Annotated[str, "The last day of the period, in Japan.", "date"]
+    occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
+    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+
+
 # Every event by its detail type, with what it tells.
 EVENTS: dict[str, tuple[type, str]] = {
     KYC_STATUS_CHANGED: (KycStatusChanged, "The status of a user at a provider changed."),
     SUBMISSION_STALE: (SubmissionStale, SubmissionStale.__doc__ or ""),
     USER_ERASED: (UserErased, UserErased.__doc__ or ""),
+    AUTHORIZATION_EXPIRING: (AuthorizationExpiring, AuthorizationExpiring.__doc__ or ""),
+    AUTHORIZATION_EXPIRED: (AuthorizationExpired, AuthorizationExpired.__doc__ or ""),
+    RESIDENCE_PERIOD_EXPIRING: (ResidencePeriodExpiring, ResidencePeriodExpiring.__doc__ or ""),
     RECON_COMPLETED: (ReconCompleted, ReconCompleted.__doc__ or ""),
 }

@@ -5,7 +5,9 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from time import monotonic
 from typing import Annotated, Any, Literal
 
@@ -18,7 +20,7 @@ from honnin.errors import InvalidFieldError
 from honnin.field_rules import pattern
 from honnin.merchant_api import AnswerModel, RequestModel, UserId, UtcTime
 from honnin.status import PayPayStatus, VerifiedNeeds, VexoraStatus
-from honnin.store import Store
+from honnin.store import Expiry, Store
 from honnin.store.overview import STATUSES, day_begins
 from honnin.times import jst_day, utc_text
 from honnin.users_api import USER_EXAMPLE, UserView
@@ -31,7 +33,7 @@ _MOST_DAYS = 366
 _STATUS_NAMES = tuple(dict.fromkeys([*PayPayStatus, *VexoraStatus]))
 _CURSOR = "must be a cursor of an earlier answer of the same list"
 # A moment as `utc_text` writes it, and what tells two of them apart.
-_PLACE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,64})?")
+_PLACE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,80})?")
 
 _STANDING: JsonDict = {
     "userId": "user-0001",
@@ -50,6 +52,8 @@ _CHANGE: JsonDict = {
 }
 _USERS: JsonDict = {"users": [_STANDING], "cursor": None, "rebuilding": False}
 _CHANGES: JsonDict = {"changes": [_CHANGE], "cursor": None, "rebuilding": False}
+_END: JsonDict = {"userId": "user-0001", "provider": "paypay", "what": "link", "endsAt": "2026-05-01T03:00:00.000Z"}
+_EXPIRING: JsonDict = {"expiring": [_END], "until": "2026-05-01T03:00:00.000Z", "cursor": None}
 
 # --- parameters ---
 
@@ -184,6 +188,27 @@ class ChangesView(AnswerModel):
     rebuilding: bool
 
 
+class EndView(AnswerModel):
+    """An end that lies ahead."""
+
+    user_id: str
+    provider: ProviderName
+    what: Literal["link", "residence"]
+    ends_at: UtcTime
+
+
+class ExpiringView(AnswerModel):
+    """What ends ahead, the earliest first. `what` is `link` (the account link at PayPay) or, with the parameter
+    WatchResidencePeriod, `residence` (the user's residence period); `endsAt` (UTC) is the first moment after it.
+    `until` (UTC) is the end of the time that was asked about. `cursor` asks for the next page; null at the end."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXPIRING]})
+
+    expiring: list[EndView]
+    until: UtcTime
+    cursor: str | None
+
+
 def users(store: Store, provider: str, status: str, *, since: str | None, limit: int, cursor: str | None) -> UsersView:
     """Who has a status now, the latest change first.
 
@@ -270,6 +295,26 @@ def changes(
         changes=[ChangeView(**each) for each in shown],
         cursor=cursors.cursor(page.following),
         rebuilding=store.overview.rebuilding(),
+    )
+
+
+def expiring(store: Store, now: datetime, *, within: str, limit: int, cursor: str | None) -> ExpiringView:
+    """What ends within so many days, the earliest first. Raises `InvalidFieldError` for a cursor of another list."""
+    until = utc_text(now + timedelta(days=int(within.removesuffix("d"))))
+    cursors = _Cursors("expiring", within.removesuffix("d"))
+    after = cursors.place(cursor) or ""
+    found: list[tuple[str, Expiry]] = []
+    # Residence periods end at midnight, many at the same moment: these are put in order by themselves.
+    for _, same in groupby(store.links.expiring(until, since=after.partition("#")[0]), key=attrgetter("ends_at")):
+        placed = sorted(((f"{each.ends_at}#{each.user_id}@{each.what}", each) for each in same), key=itemgetter(0))
+        found += [each for each in placed if each[0] > after]
+        if len(found) > limit:
+            break
+    shown = found[:limit]
+    return ExpiringView(
+        expiring=[EndView(**{name: getattr(each, name) for name in EndView.model_fields}) for _, each in shown],
+        until=until,
+        cursor=cursors.cursor(shown[-1][0] if len(found) > limit else None),
     )
 
 

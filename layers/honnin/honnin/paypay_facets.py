@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from honnin.status import RESULT_CODES, CallOutcome, Flag, Kyc, Link, PayPayStatus
+from honnin.status import EXPIRE_AT, RESULT_CODES, CallOutcome, Flag, Kyc, Link, PayPayStatus
 
 ABSENT = "(absent)"
 # PayPay publishes no words, but a text that looks like none of a list might be about a person.
@@ -187,23 +187,28 @@ def _is_full_success(answer: Answer) -> bool:
 # What all answers say
 
 
-def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset()) -> Facets:
-    """The facets of a set of answers; `verified_words` as for `kyc_of`."""
+def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset(), as_of: str = "") -> Facets:
+    """The facets of a set of answers at a moment (UTC); `verified_words` as for `kyc_of`.
+
+    A link whose end lies behind that moment has expired, unless PayPay has called it active after that end. Without a
+    moment, no end has come.
+    """
     answers = frozenset(answers)
     present = _present(answers)
     own = _of(answers, present)
-    link, link_said = _link(answers, own)
+    expiries = [each.expires_at for each in _latest(own, _expiry_of) if each.expires_at]
+    end = min(expiries, default=None)
+    link, link_said = _link(answers, own, end if end and end <= as_of else None)
     kyc, kyc_said = _worst(
         ((said, _kyc_said(said, each)) for each in _latest(own, kyc_of) if (said := kyc_of(each, verified_words))), Kyc
     )
     flag, flag_said = _worst(((flag_of(each), each.code) for each in _latest(_standing_raises(answers))), Flag)
-    expiries = [each.expires_at for each in _latest(own, _expiry_of) if each.expires_at]
     return Facets(
         link=link,
         kyc=kyc or Kyc.UNREAD,
         flag=flag or Flag.NONE,
         authorization=present,
-        expires_at=min(expiries, default=None),
+        expires_at=end,
         link_said=link_said,
         kyc_said=kyc_said,
         flag_said=flag_said,
@@ -315,14 +320,18 @@ def _of(answers: frozenset[Answer], authorization: str | None) -> frozenset[Answ
     )
 
 
-def _link(answers: frozenset[Answer], own: frozenset[Answer]) -> tuple[Link, str | None]:
+def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None) -> tuple[Link, str | None]:
+    """The link and what says so; `ended` is its end, if that has come."""
     attempts, said = _latest(answers, _attempt_of), _latest(own, _state_of)
     state, state_said = _worst(((_state_of(each), _link_said(each)) for each in said), Link)
     attempt, attempt_said = _worst(((_attempt_of(each), _link_said(each)) for each in attempts), Link)
     if state is None:
         return attempt or Link.PENDING, attempt_said
+    since = _moment(said)
+    if state is Link.ACTIVE and ended and since < ended:
+        state, state_said, since = Link.EXPIRED, EXPIRE_AT, ended
     # Whoever asks for another QR, or declines it, keeps the link that they have.
-    if attempt and state is not Link.ACTIVE and _moment(attempts) > _moment(said):
+    if attempt and state is not Link.ACTIVE and _moment(attempts) > since:
         return attempt, attempt_said
     return state, state_said
 

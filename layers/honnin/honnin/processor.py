@@ -10,6 +10,8 @@ from honnin.erasure import ErasureSweep
 from honnin.errors import MalformedEventError
 from honnin.event import Event, Provider
 from honnin.observability import count
+from honnin.paypay.expiry import KIND as EXPIRY
+from honnin.paypay.expiry import PayPayExpiries
 from honnin.paypay.notification import PayPayNotifications
 from honnin.publish import Publisher
 from honnin.recon.notification import KIND as RECON_FILE
@@ -51,6 +53,7 @@ class EventProcessor:
         now: Callable[[], datetime],
         vexora_archive: VexoraArchive | None = None,
         paypay: PayPayNotifications | None = None,
+        expiries: PayPayExpiries | None = None,
         recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
         settling: Settling | None = None,
@@ -66,6 +69,7 @@ class EventProcessor:
         rules: dict[tuple[str, str], Rule | None] = {
             (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
             (Provider.PAYPAY, _ANY_KIND): paypay,
+            (Provider.PAYPAY, EXPIRY): expiries,
             (Provider.PAYPAY, RECON_FILE): recon,
             (Provider.HONNIN, _ANY_KIND): sweep,
         }
@@ -135,6 +139,8 @@ class EventProcessor:
         """The change of the event itself is published by its record, which also tells whether that was done before."""
         if effect.links:
             self._publisher.announce_or_leave(effect)
+        else:
+            self._publisher.announce_notices(effect)
         if self._paypay and effect.after.provider == Provider.PAYPAY:
             self._request_id = effect.detail.get("requestId") or self._request_id
             self._paypay.committed(effect)

@@ -46,13 +46,22 @@ class Publisher:
                 self._store.events.mark_published(record.event_id, times.utc_now())
 
     def announce_or_leave(self, effect: Effect) -> None:
-        """Publish the change of an effect that a caller of the API waits for; leave it to the poll on failure."""
+        """Publish all that an effect tells, which a caller of the API waits for; leave it to the poll on failure."""
+        if effect.change:
+            self._announce_or_leave(effect.event_id)
+        self.announce_notices(effect)
+
+    def announce_notices(self, effect: Effect) -> None:
+        """Publish what an effect tells beside the change of the status; leave it to the poll on failure."""
+        for notice in effect.notices:
+            self._announce_or_leave(notice.event_id)
+
+    def _announce_or_leave(self, event_id: str) -> None:
         try:
-            record = self._store.events.get(effect.event_id) if effect.change else None
-            if record:
+            if record := self._store.events.get(event_id):
                 self.announce(record)
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("change not published yet", event_id=loggable(effect.event_id), error=type(error).__name__)
+            logger().warning("change not published yet", event_id=loggable(event_id), error=type(error).__name__)
 
     def user_erased(self, certificate: Certificate) -> None:
         """Publish that a user was erased; leave it to the poll on failure."""

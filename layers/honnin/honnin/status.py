@@ -92,6 +92,10 @@ class Link(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+# What stands for PayPay's word where a link has expired by the end that PayPay gave for it, and nothing newer was read.
+EXPIRE_AT = "expireAt"
+
+
 class Kyc(StrEnum):
     """The facet `kyc`: what PayPay last said of the user's KYC through the present authorization."""
 

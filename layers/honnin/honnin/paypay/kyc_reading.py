@@ -21,6 +21,7 @@ from honnin.event import Provider
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.readings import SCOPE_OF, Readings, Rules, Said, merged, note_refusal, recorded
+from honnin.paypay.residence import with_residence
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import KycProduct
@@ -147,7 +148,7 @@ class KycReads:
             raise
 
     def _recorded(self, event_id: str, before: UserStatus, link: Link, product: KycProduct, said: Said) -> Effect:
-        after = recorded(before, [said.answer], self._rules)
+        after = with_residence(recorded(before, [said.answer], self._rules), [said], self._rules)
         kept = self._store.links.get(before.user_authorization_id or "") or link
         # A code that led to nothing is none to read with later.
         new = link if said.is_success else replace(kept, required_kyc_type=link.required_kyc_type)

@@ -39,6 +39,7 @@ from honnin.paypay.readings import (
     recorded,
     standing,
 )
+from honnin.paypay.residence import with_residence
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
 from honnin.status import KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
@@ -147,6 +148,7 @@ class PayPayNotifications:
             count("NoReadFitsScopes")
             return self._not_read(event, "no_read_fits_scopes", before, {})
         after = recorded(before, [each.answer for each in reading.said], self._rules)
+        after = with_residence(after, reading.said, self._rules)
         scopes = merged(link.scopes, *(each.scopes for each in reading.said))
         answer = reading.last.answer
         is_kyc = answer.call in KYC_CALLS

@@ -23,7 +23,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay_facets import Answer, Call, Facets
-from honnin.status import Kyc, KycProduct
+from honnin.status import EXPIRE_AT, Kyc, KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
 from honnin.times import jst_day, utc_text
@@ -45,15 +45,19 @@ _REPEATED = 3
 
 @dataclass(frozen=True)
 class Rules:
-    """What the deployment says: `PayPayVerifiedStatuses` and `PayPayRequiredKycType` (None: none)."""
+    """What the deployment says: `PayPayVerifiedStatuses`, `PayPayRequiredKycType` (None: none) and
+    `WatchResidencePeriod`."""
 
     verified_words: frozenset[str] = frozenset()
     required_kyc_type: str | None = None
+    watch_residence: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Rules":
         """The rules that a function's settings describe."""
-        return cls(settings.paypay_verified_statuses, settings.paypay_required_kyc_type)
+        return cls(
+            settings.paypay_verified_statuses, settings.paypay_required_kyc_type, settings.watch_residence_period
+        )
 
 
 @dataclass(frozen=True)
@@ -194,11 +198,14 @@ def moment(before: UserStatus | None, begun: datetime) -> str:
     return at if known < at else utc_text(datetime.fromisoformat(known) + timedelta(milliseconds=1))
 
 
-def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> UserStatus:
-    """The user after these answers."""
+def recorded(
+    before: UserStatus, answers: Iterable[Answer], rules: Rules, *, as_of: datetime | None = None
+) -> UserStatus:
+    """The user after these answers, at a moment: by default, that of the newest of them."""
     new = list(answers)
     kept = paypay_facets.keep({*_answers(before), *new})
-    of = paypay_facets.facets(kept, rules.verified_words)
+    now = max([_as_of(before), *(each.at for each in new), utc_text(as_of) if as_of else ""])
+    of = paypay_facets.facets(kept, rules.verified_words, now)
     # To ask for a QR is no reading.
     read = [each.at for each in new if not _is_attempt(each)]
     return replace(
@@ -210,7 +217,23 @@ def recorded(before: UserStatus, answers: Iterable[Answer], rules: Rules) -> Use
         link_expires_at=of.expires_at,
         facets={"link": of.link, "kyc": of.kyc, "flag": of.flag},
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
+        expired_at=_expired_at(before, of, now),
     )
+
+
+def _as_of(status: UserStatus) -> str:
+    """The moment at which the user was as recorded, as far as it matters: an end that has come stays behind us."""
+    by_its_end = status.provider_status == EXPIRE_AT and status.status == PayPayStatus.EXPIRED
+    return (status.link_expires_at or "") if by_its_end else ""
+
+
+def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
+    """When the link expired; kept until there is an active one, however often the user asks for another QR."""
+    if of.link is LinkState.ACTIVE:
+        return None
+    if of.link is LinkState.EXPIRED and before.expired_at is None:
+        return min(filter(None, (of.expires_at, now)))
+    return before.expired_at
 
 
 def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
@@ -226,11 +249,12 @@ def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
 
 def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
     """The facets of a user."""
-    return paypay_facets.facets(_answers(status), rules.verified_words if rules else frozenset())
+    words = rules.verified_words if rules else frozenset()
+    return paypay_facets.facets(_answers(status), words, _as_of(status))
 
 
 def standing(status: UserStatus) -> str | None:
-    """The user's authorization, unless it is known to have ended. To ask for another QR does not end one."""
+    """The user's authorization, unless PayPay has said that it ended. To ask for another QR does not end one."""
     of = paypay_facets.facets(each for each in _answers(status) if not _is_attempt(each))
     return None if of.link in _OVER else of.authorization
 

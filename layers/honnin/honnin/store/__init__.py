@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
-from honnin.store.beside import verified_reason
 from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
+from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
@@ -22,7 +22,7 @@ from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
-from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus
+from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,7 +35,9 @@ __all__ = [
     "ERASED_ID",
     "EVENT_KEPT",
     "LEDGERS",
+    "LINK",
     "POLL",
+    "RESIDENCE",
     "SHARDS",
     "UNLINKED",
     "AlreadyAppliedError",
@@ -45,6 +47,7 @@ __all__ = [
     "Dropped",
     "Effect",
     "EventRecord",
+    "Expiry",
     "Footprint",
     "Former",
     "Heard",
@@ -65,6 +68,7 @@ __all__ = [
     "Unattached",
     "UserStatus",
     "authorization_hash",
+    "known_ends",
     "ledger_shard",
     "verified_reason",
 ]
@@ -88,6 +92,7 @@ class Store:
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)
         self.events = Events(self.table, verified_needs)
+        self.expiries = Expiries(self.table)
         self.ledger = Ledger(self.table)
         self.recon = Recon(self.table)
         self.overview = Overview(self.table)

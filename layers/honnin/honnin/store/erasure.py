@@ -24,6 +24,7 @@ from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
 from honnin.store.events import event_item, to_publish
+from honnin.store.expiries import expiry_deletes
 from honnin.store.footprint import Footprint, counts_of, footprint, former_of, stamped_delete, taken_over, without_names
 from honnin.store.keys import (
     Item,
@@ -176,7 +177,7 @@ class Erasures:
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
         record = event_item(certificate.told_by, at) | {"user_id": user_id, "what": "erased"}
-        record |= to_publish(USER_ERASED, replace(certificate, completed_at=at).told, at)
+        record |= to_publish(certificate.told_by, USER_ERASED, replace(certificate, completed_at=at).told, at)
         # Another run may have completed it, when this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(
@@ -258,6 +259,7 @@ class Erasures:
         said = {f"n_{name}": number for name, number in counts.items() if number}
         counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
+        writes += [{"Delete": each} for each in expiry_deletes(self._table, certificate.user_id)]
         codes = {code for each in statuses for code in (each.code_id, each.asked_code_id) if code}
         writes += [{"Delete": each} for each in code_deletes(self._table, codes, certificate.user_id)]
         absent = set(Provider) - {each.provider for each in statuses}

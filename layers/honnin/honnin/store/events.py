@@ -7,11 +7,12 @@ from typing import Any
 
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
-from honnin.event import UNNAMED
+from honnin.event import UNNAMED, Provider
 from honnin.status import OPEN, VerifiedNeeds
-from honnin.store.beside import Beside, flag_of
+from honnin.store.expiries import Notice, expiry_puts, notices
 from honnin.store.keys import (
     Item,
+    due,
     entry_key,
     erased_key,
     event_key,
@@ -47,7 +48,7 @@ from honnin.store.table import (
     read,
     without_none,
 )
-from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, began
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, began, flag_of, verified_reason
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
@@ -163,6 +164,11 @@ class Effect:
         }
         return SUBMISSION_STALE, content
 
+    @property
+    def notices(self) -> list[Notice]:
+        """What there is to publish besides, each under an id of its own."""
+        return notices(self.before, self.after, self.event_id, self.at)
+
 
 class Events:
     """Applies events, and knows which have taken effect and which are still to be published."""
@@ -193,7 +199,7 @@ class Events:
             The user's status is no longer `effect.before`, or the link is another user's: nothing was written; read
             again and decide anew.
         """
-        beside = Beside(self._table, effect.after.user_id, effect.after.provider) if effect.change else None
+        beside = _Beside(self._table, effect) if effect.change else None
         self._table.transact(effect.event_id, self._writes(effect, beside))
 
     def keep(self, waiting: Unattached) -> None:
@@ -236,7 +242,7 @@ class Events:
         """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
         return self._table.count(failure_key(message_id, kind), FAILURE_KEPT)
 
-    def _writes(self, effect: Effect, beside: "Beside | None") -> list[Write]:
+    def _writes(self, effect: Effect, beside: "_Beside | None") -> list[Write]:
         """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
         table = self._table
         writes: list[Write] = [
@@ -252,6 +258,8 @@ class Events:
         if effect.heard:
             writes += ledger_writes(table, effect.heard)
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
+        puts = [*expiry_puts(table, effect.before, effect.after), *map(self._notice_put, effect.notices)]
+        writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
             writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
@@ -267,13 +275,13 @@ class Events:
             writes.append(({"ConditionCheck": beside.unchanged()}, ConcurrentUpdateError))
         return writes
 
-    def _record_put(self, effect: Effect, beside: "Beside | None") -> Item:
+    def _record_put(self, effect: Effect, beside: "_Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status, **_repeatable(effect)}
         if effect.told:
             detail_type, content = effect.told
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
-            item |= to_publish(detail_type, {**content, **verdict}, effect.at)
+            item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return self._free_record(item)
 
     def _free_record(self, item: Item) -> Item:
@@ -282,6 +290,13 @@ class Events:
         put["ConditionExpression"] += " OR may_repeat = :may_repeat"
         put["ExpressionAttributeValues"] |= encode({":may_repeat": True})
         return put
+
+    def _notice_put(self, notice: Notice) -> Item:
+        at = notice.content["occurredAt"]
+        record = {**event_item(notice.event_id, at), "user_id": notice.content["userId"]}
+        item = record | to_publish(notice.event_id, notice.detail_type, notice.content, at)
+        # Its record may be there: a user has one for all that is told of the residence period.
+        return {"TableName": self._table.name, "Item": encode(item)}
 
     def _status_put(self, effect: Effect) -> Item:
         after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
@@ -331,22 +346,53 @@ class Events:
         return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
 
     def _submission_update(self, effect: Effect) -> Item:
+        key = submission_key(effect.after.submission_id or "")
         expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
         values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
         if effect.after.status not in OPEN:
             expression += " REMOVE due_kind, due_at"
         elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
             # Open again, so back on the poll: the next run asks, and sets the time after that.
-            expression += ", due_kind = :poll, due_at = :now"
-            values |= {":poll": POLL, ":now": effect.at}
+            expression += ", due_kind = :due_kind, due_at = :due_at"
+            values |= {f":{name}": value for name, value in due(POLL, effect.at, key).items()}
         return {
             "TableName": self._table.name,
-            "Key": encode(submission_key(effect.after.submission_id or "")),
+            "Key": encode(key),
             "UpdateExpression": expression,
             "ConditionExpression": "attribute_exists(pk)",
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": encode(without_none(values)),
         }
+
+
+class _Beside:
+    """The user's status at the other provider, as it must still be when a change here takes effect.
+
+    Whether the user is verified depends on both, and a change tells it.
+    """
+
+    def __init__(self, table: Table, effect: Effect) -> None:
+        other = Provider.VEXORA if effect.after.provider == Provider.PAYPAY else Provider.PAYPAY
+        self._table = table
+        self._key = status_key(effect.after.user_id, other)
+        item = table.get(self._key)
+        self.statuses = [read(UserStatus, item)] if item else []
+
+    def unchanged(self) -> Item:
+        """The check that it is still so."""
+        if not self.statuses:
+            return self._table.absent(self._key)
+        return {
+            "TableName": self._table.name,
+            "Key": encode(self._key),
+            "ConditionExpression": "version = :version",
+            "ExpressionAttributeValues": encode({":version": self.statuses[0].version}),
+        }
+
+    def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
+        """What both statuses come to, by the names of `KycStatusChanged`."""
+        reason = verified_reason([after, *self.statuses], needs)
+        return {"verified": reason.is_verified, "verifiedReason": reason}
 
 
 def _link_writes(table: Table, effect: Effect) -> list[Write]:
@@ -372,15 +418,10 @@ def event_item(event_id: str, at: str) -> Item:
     return {**event_key(event_id), "event_id": event_id, "applied_at": at, "expires_at": int(expires.timestamp())}
 
 
-def to_publish(detail_type: str, content: Mapping[str, Any], at: str) -> Item:
+def to_publish(event_id: str, detail_type: str, content: Mapping[str, Any], at: str) -> Item:
     """The attributes of an event's record that have its content published: at once, else by the poll."""
-    overdue = datetime.fromisoformat(at) + PUBLISH_OVERDUE
-    return {
-        "change": dict(content),
-        "detail_type": detail_type,
-        "due_kind": PUBLISH,
-        "due_at": utc_text(overdue),
-    }
+    overdue = utc_text(datetime.fromisoformat(at) + PUBLISH_OVERDUE)
+    return {"change": dict(content), "detail_type": detail_type, **due(PUBLISH, overdue, event_key(event_id))}
 
 
 def _timeline_item(effect: Effect) -> Item:
@@ -393,7 +434,7 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
-        told=(effect.told[0],) if effect.told else (),
+        told=(*((effect.told[0],) if effect.told else ()), *(each.detail_type for each in effect.notices)),
     )
     return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
 

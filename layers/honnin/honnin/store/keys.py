@@ -5,10 +5,19 @@ from typing import Any
 
 Item = dict[str, Any]
 
+# Each kind of the index `due` has as many partitions, by the first hexadecimal digit of the item's SHA-256: one
+# partition of DynamoDB takes 1,000 writes a second.
+DUE_SHARDS = "0123456789abcdef"
+
 
 def status_key(user_id: str, provider: str) -> Item:
     """A user's status at one provider."""
     return {"pk": f"USER#{user_id}", "sk": f"STATUS#{provider}"}
+
+
+def expiry_key(user_id: str, what: str) -> Item:
+    """What of a user ends at a known time."""
+    return {"pk": f"USER#{user_id}", "sk": f"EXPIRY#{what}"}
 
 
 def entry_key(user_id: str, at: str, event_id: str) -> Item:
@@ -105,6 +114,12 @@ def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.
     return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
+
+
+def due(kind: str, at: str, key: Item) -> Item:
+    """The attributes that have the index `due` show an item of this key at a time (UTC)."""
+    digest = hashlib.sha256(f"{key['pk']}\n{key['sk']}".encode()).hexdigest()
+    return {"due_kind": f"{kind}#{digest[0]}", "due_at": at}
 
 
 def authorization_hash(user_authorization_id: str) -> str:

@@ -1,9 +1,10 @@
 """PayPay's account links: whose an authorization is, the QRs that lead to one, and the events that wait for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from honnin.store.expiries import Expiries, Expiry
 from honnin.store.keys import Item, code_key, link_key, session_key, waiting_key
 from honnin.store.ledger import Heard
 from honnin.store.table import UNSTORED, AlreadyAppliedError, Table, attributes, encode, read
@@ -108,6 +109,10 @@ class Links:
         """Which of these PayPay authorizations belong to a user, and to whom."""
         items = self._table.batch(map(link_key, user_authorization_ids))
         return {item["pk"].removeprefix("PAYPAY#"): item["user_id"] for item in items}
+
+    def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
+        """The links, and watched residence periods, that lie ahead and end from `since` to then (UTC), in order."""
+        return Expiries(self._table).expiring(until, since=since)
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from honnin.store.events import event_item
-from honnin.store.keys import Item, provider_key, recon_key
+from honnin.store.keys import Item, due, provider_key, recon_key
 from honnin.store.ledger import LEDGER_KEPT, SHARDS
 from honnin.store.table import FETCH, UNSTORED, AlreadyAppliedError, OvertakenError, Table, attributes, encode, read
 
@@ -123,7 +123,7 @@ class Recon:
             return [update(key, values, "attribute_not_exists(pk) OR #state = :state")]
         # The newest one has the newest URL; when it came to us, we know better than the notification itself.
         newer = "(attribute_not_exists(received_at) OR received_at <= :received_at)"
-        values |= {"url": announcement.url, "due_kind": FETCH, "due_at": announcement.deadline}
+        values |= {"url": announcement.url, **due(FETCH, announcement.deadline, key)}
         stored = {"stored": "STORED", "compared": "COMPARED"}
         is_stored = "#state IN (:stored, :compared)"
         invalid = {"invalid": "INVALID"}

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import batched
 
+from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.store.events import EventRecord, event_record
+from honnin.store.expiries import notice_record
 from honnin.store.keys import entry_key, event_key
 from honnin.store.overview import Overview, Told
 from honnin.store.table import Table
@@ -31,18 +33,27 @@ class Replay:
             yield from map(list, batched(records, _AT_ONCE, strict=False))
 
     def _records(self, some: Sequence[Told]) -> list[EventRecord]:
-        ids = [event_id for each in some for event_id in _ids(each)]
         places = {each: entry_key(each.user_id, each.at, each.event_id) for each in some}
-        items = {
-            (item["pk"], item["sk"]): item
-            for item in self._table.batch([*places.values(), *map(event_key, ids)], consistent=True)
-        }
-        still = [each for each, key in places.items() if "told" in items.get((key["pk"], key["sk"]), {})]
-        keys = [event_key(event_id) for each in still for event_id in _ids(each)]
-        records = [event_record(items[key["pk"], key["sk"]]) for key in keys if (key["pk"], key["sk"]) in items]
-        return [each for each in records if each.change]
+        keys = [event_key(record_id) for each in some for record_id in _records_of(each)]
+        found = self._table.batch([*places.values(), *keys], consistent=True)
+        items = {(item["pk"], item["sk"]): item for item in found}
+        records: list[EventRecord] = []
+        for each, place in places.items():
+            if "told" not in items.get((place["pk"], place["sk"]), {}):
+                continue
+            for record_id, event_id in _records_of(each).items():
+                key = event_key(record_id)
+                record = event_record(items[key["pk"], key["sk"]]) if (key["pk"], key["sk"]) in items else None
+                # The one record of a residence period may tell of a later notice.
+                if record and record.change and record.change["eventId"] == event_id:
+                    records.append(record)
+        return records
 
 
-def _ids(told: Told) -> list[str]:
-    """The event's own record, and those of what was told besides, under ids of their own."""
-    return [told.event_id, *(f"{told.event_id}:{each}" for each in told.told)]
+def _records_of(told: Told) -> dict[str, str]:
+    """The ids of the records that hold what was told, each with the `eventId` that was told."""
+    besides = {
+        kind: f"{told.event_id}:{kind}" for kind in told.told if kind not in (KYC_STATUS_CHANGED, SUBMISSION_STALE)
+    }
+    own = {} if len(besides) == len(told.told) else {told.event_id: told.event_id}
+    return own | {notice_record(told.event_id, kind, told.user_id): name for kind, name in besides.items()}

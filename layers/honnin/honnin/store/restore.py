@@ -17,6 +17,7 @@ KINDS = {
     ("USER", "STATUS"): "status",
     ("USER", "AT"): "timeline",
     ("USER", "FORMER"): "former",
+    ("USER", "EXPIRY"): "expiry",
     ("USER", "ERASURE"): "certificate",
     ("PAYPAY", "LINK"): "link",
     ("PAYPAY", "AT"): "waiting",
@@ -30,7 +31,7 @@ _NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id")
 class Stored:
     """An item of any kind as a restore sees it: what it is, and whom it names.
 
-    `kind` is status, timeline, former, certificate, link or waiting; otherwise the family of its key (submission,
+    `kind` is status, timeline, former, expiry, certificate, link or waiting; else the family of its key (submission,
     session, code, event, ledger, erased, recon, provider, overview, user). `authorizations` are the SHA-256 of the
     PayPay authorizations that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is in epoch
     seconds.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from honnin.store.keys import Item, submission_key
+from honnin.store.keys import Item, due, submission_key
 from honnin.store.table import POLL, Table, attributes, read
 
 
@@ -61,4 +61,4 @@ class Submissions:
 def submission_item(submission: Submission) -> Item:
     """The item of a new submission; with `due_at` it is on the poll."""
     item = submission_key(submission.submission_id) | attributes(submission)
-    return item | {"due_kind": POLL} if submission.due_at else item
+    return item | due(POLL, submission.due_at, item) if submission.due_at else item

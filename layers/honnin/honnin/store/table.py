@@ -3,6 +3,7 @@
 Nothing outside `honnin.store` knows a key or an attribute. Each subject has a module of its own beside this one.
 """
 
+import heapq
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import batched
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -19,7 +21,7 @@ from botocore.exceptions import ClientError
 from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.observability import loggable
-from honnin.store.keys import Item
+from honnin.store.keys import DUE_SHARDS, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -201,14 +203,22 @@ class Table:
             ConsistentRead=True,
         )
 
-    def due(self, kind: str, now: str) -> Iterator[Item]:
-        """What is due of a kind at `now` (UTC), the longest overdue first."""
-        yield from self.items(
-            "query",
-            IndexName="due",
-            KeyConditionExpression="due_kind = :kind AND due_at <= :now",
-            ExpressionAttributeValues=encode({":kind": kind, ":now": now}),
+    def due(self, kind: str, now: str, *, since: str = "0") -> Iterator[Item]:
+        """What is due of a kind from `since` to `now` (UTC), the longest overdue first, page by page as it is taken.
+
+        One query for each shard, at least. An index follows its table a while later, so an item may have moved on
+        since: only a condition can say that it has not.
+        """
+        shards = (
+            self.items(
+                "query",
+                IndexName="due",
+                KeyConditionExpression="due_kind = :kind AND due_at BETWEEN :since AND :now",
+                ExpressionAttributeValues=encode({":kind": f"{kind}#{shard}", ":since": since, ":now": now}),
+            )
+            for shard in DUE_SHARDS
         )
+        return heapq.merge(*shards, key=itemgetter("due_at"))
 
     def items(self, operation: Literal["query", "scan"], *, expired: bool = False, **request: Any) -> Iterator[Item]:
         """What a query or scan finds, page by page as it is taken."""

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -10,6 +10,7 @@ from typing import Any
 
 from honnin.errors import InvalidFieldError
 from honnin.event import Provider
+from honnin.status import Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import Item, refusal_key, status_key, word_key
 from honnin.store.table import Table, encode, read
 from honnin.vault import Kept
@@ -27,8 +28,12 @@ class UserStatus:
     `asked_code_verifier` those of the last KYC Passport QR, for a link whose redirect never comes back.
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale. `since` is when the status began: `honnin.store.events` sets it. `received` says when a webhook of each kind
-    was last received (UTC), as far as it was about the present authorization or submission.
+    stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
+    authorization or submission. `since` is when the status began: `honnin.store.events` sets it.
+
+    `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
+    `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
+    only), `residence_end_told` the one that was told ahead.
     """
 
     user_id: str
@@ -52,6 +57,10 @@ class UserStatus:
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
     stale_told: str | None = None
+    link_end_told: str | None = None
+    expired_at: str | None = None
+    residence_ends_on: str | None = field(default=None, repr=False)
+    residence_end_told: str | None = field(default=None, repr=False)
     received: Mapping[str, str] | None = None
     since: str | None = field(default=None, compare=False)
 
@@ -105,6 +114,27 @@ class TimelineEntry:
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+
+
+def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
+    """Why a user with these statuses counts as verified, or why not.
+
+    A flag of PayPay's stands although the link has ended.
+    """
+    paypay: PayPayStatus | None = None
+    vexora: VexoraStatus | None = None
+    for each in statuses:
+        if each.provider == Provider.PAYPAY:
+            flag = flag_of(each)
+            paypay = PayPayStatus(each.status if flag == Flag.NONE else flag)
+        elif each.provider == Provider.VEXORA:
+            vexora = VexoraStatus(each.status)
+    return verified(paypay, vexora, needs)
+
+
+def flag_of(status: UserStatus) -> str:
+    """What PayPay holds against the user."""
+    return (status.facets or {}).get("flag", Flag.NONE)
 
 
 class Users:

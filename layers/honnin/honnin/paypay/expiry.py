@@ -1,0 +1,199 @@
+"""What ends at a known time: on time, PayPay is asked what became of it, and before, whether the end has moved.
+
+`watch` queues the questions; `PayPayExpiries` is the rule that the event processor applies. PayPay's answer decides.
+Where none comes, the end that PayPay itself gave stands: a user must not count as verified through a link of which all
+that is known is that it has ended (docs/decisions.md). Asking goes on, so that an extension is found later.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import batched
+
+from honnin import commit
+from honnin.errors import (
+    ConcurrentUpdateError,
+    ConfigurationError,
+    EventNotReadyError,
+    MalformedEventError,
+    ProviderError,
+)
+from honnin.event import Event, Provider
+from honnin.observability import count, logger
+from honnin.paypay.notification import PayPayNotifications
+from honnin.paypay.readings import Rules, recorded
+from honnin.status import Link as LinkState
+from honnin.store import LINK, RESIDENCE, Dropped, Effect, Expiry, Store, UserStatus, known_ends
+from honnin.times import utc_text
+
+KIND = "expiry"
+
+# How long the queue goes on trying for PayPay's answer. A maintenance of PayPay's takes hours.
+PATIENCE = timedelta(hours=3)
+
+# While nobody knows what became of an end, it is asked for again: when the queue has given up, then after as long as it
+# has been over, at most a day; and for a month.
+_FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = PATIENCE + timedelta(hours=1), timedelta(days=1), timedelta(days=30)
+
+# Of what is due at once, so many questions a second become visible on the queue, so that webhooks find room between
+# them. SQS delays a message for 15 minutes at most; what is more than that waits for the next run.
+_PER_SECOND = 20
+_LONGEST_DELAY_S = 900
+_MOST = _PER_SECOND * _LONGEST_DELAY_S
+_MIN_LEFT_MS = 10_000
+# SendMessageBatch takes no more.
+_TOGETHER = 10
+
+
+def watch(
+    *,
+    store: Store,
+    send: Callable[[list[Event], int], None],
+    notice: timedelta,
+    now: datetime,
+    left_ms: Callable[[], int],
+) -> dict[str, int]:
+    """Queue a question about each end that has come, and about each that comes within `notice` and was not told.
+
+    `send` puts events on the queue that become visible after so many seconds. The events go first and the next time
+    second: a crash between the two repeats the same event ids, which take effect once. Returns how many there were.
+    """
+    queued = {"ended": 0, "notices": 0, "given_up": 0}
+    for number, some in enumerate(batched(_to_ask(store, notice, now, queued), _TOGETHER, strict=False)):
+        if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
+            logger().warning("the rest of the expiries waits for the next run")
+            break
+        send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
+        for each in some:
+            _look_again(store, each, _next(each, now))
+            queued["notices" if _is_ahead(each, now) else "ended"] += 1
+    logger().info("expiries queued", queued=queued)
+    return queued
+
+
+def _to_ask(store: Store, notice: timedelta, now: datetime, queued: dict[str, int]) -> Iterator[Expiry]:
+    for each in store.expiries.due(utc_text(now), utc_text(now + notice)):
+        if datetime.fromisoformat(each.ends_at) + _GIVEN_UP > now:
+            yield each
+        else:
+            _look_again(store, each, None)
+            queued["given_up"] += 1
+
+
+def _look_again(store: Store, expiry: Expiry, due_at: str | None) -> None:
+    # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
+    with suppress(ConcurrentUpdateError):
+        store.expiries.look_again(expiry, due_at)
+
+
+def _is_ahead(expiry: Expiry, now: datetime) -> bool:
+    return utc_text(now) < expiry.ends_at
+
+
+def _next(expiry: Expiry, now: datetime) -> str:
+    if _is_ahead(expiry, now):
+        return expiry.ends_at
+    over = now - datetime.fromisoformat(expiry.ends_at)
+    return utc_text(now + max(_FIRST_AGAIN, min(over, _LAST_AGAIN)))
+
+
+def _question(expiry: Expiry, now: datetime) -> Event:
+    """The event that asks; its id is the same in each run that finds the same end at the same time.
+
+    The end of a residence period is a date of a person: neither queue nor timeline shall carry it.
+    """
+    stage = "notice" if _is_ahead(expiry, now) else "end"
+    return Event(
+        event_id=f"expiry:{expiry.what}:{stage}:{_digest(expiry, expiry.due_at)}",
+        provider=Provider.PAYPAY,
+        kind=KIND,
+        cause="poll",
+        subject=expiry.subject,
+        received_at=utc_text(now),
+        detail={"what": expiry.what, "end": _digest(expiry, expiry.ends_at)},
+    )
+
+
+def _digest(expiry: Expiry, at: str) -> str:
+    return hashlib.sha256(f"{expiry.user_id}\n{expiry.subject}\n{at}".encode()).hexdigest()[:32]
+
+
+class PayPayExpiries:
+    """The rule for the questions of `watch`."""
+
+    def __init__(
+        self, store: Store, notifications: PayPayNotifications, rules: Rules, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._notifications = notifications
+        self._rules = rules
+        self._now = now
+
+    def decide(self, event: Event) -> Effect | Dropped:
+        """Ask PayPay, and decide what the user is then, and whether the end is to be told.
+
+        Raises what `PayPayNotifications.decide` raises, for as long as the queue is to go on trying, and
+        `EventNotReadyError` where the end lies ahead by the clock here.
+        """
+        if not event.detail.keys() >= {"what", "end"}:
+            raise MalformedEventError("no end to ask for")
+        before = self._present(event)
+        asked_for = self._end(event, before) if before else None
+        if before is None or asked_for is None:
+            return Dropped(event.event_id, "no_longer_due")
+        is_ahead = event.received_at < asked_for.ends_at
+        if not is_ahead and utc_text(self._now()) < asked_for.ends_at:
+            raise EventNotReadyError("the clock here is behind: the end has not come")
+        decided = self._ask(event, before)
+        if not isinstance(decided, Effect):
+            return Dropped(event.event_id, "no_longer_due")
+        is_told = asked_for.what == RESIDENCE or is_ahead
+        return self._told(decided, event) if is_told else decided
+
+    def _present(self, event: Event) -> UserStatus | None:
+        """The user whose present authorization it is."""
+        link = self._store.links.get(event.subject)
+        before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
+        return before if before and before.user_authorization_id == event.subject else None
+
+    def _end(self, event: Event, status: UserStatus) -> Expiry | None:
+        """The end that the event asks for, if it is the one that is known of the user."""
+        known = known_ends(status).get(event.detail["what"])
+        return known if known and _digest(known, known.ends_at) == event.detail["end"] else None
+
+    def _ask(self, event: Event, before: UserStatus) -> object:
+        kind = "account_status" if event.detail["what"] == LINK else "kyc"
+        hint = Event(event.event_id, Provider.PAYPAY, kind, event.cause, event.subject, event.received_at)
+        try:
+            decided = self._notifications.decide(hint)
+        except (ProviderError, ConfigurationError) as error:
+            if self._now() < datetime.fromisoformat(event.received_at) + PATIENCE:
+                raise
+            facts = error.facts() if isinstance(error, ProviderError) else {"error": type(error).__name__}
+            decided = commit.effect(
+                event.event_id, "reading_failed", before, before, facts, at=self._now(), cause=event.cause
+            )
+            return self._by_its_end(decided)
+        if isinstance(decided, Effect) and decided.what == "reading_refused":
+            return self._by_its_end(decided)
+        return decided
+
+    def _by_its_end(self, decided: Effect) -> Effect:
+        """The user as of now without an answer: through a link whose end has come nobody is verified."""
+        after = recorded(decided.after, [], self._rules, as_of=self._now())
+        if after.status != decided.after.status:
+            count("LinkEndUnconfirmed")
+        return replace(decided, after=after)
+
+    def _told(self, decided: Effect, event: Event) -> Effect:
+        """With the end told, if it is still the same, and the user still linked."""
+        after = decided.after
+        end = self._end(event, after)
+        if end is None or (after.facets or {}).get("link") != LinkState.ACTIVE:
+            return decided
+        told = (
+            {"residence_end_told": after.residence_ends_on} if end.what == RESIDENCE else {"link_end_told": end.ends_at}
+        )
+        return replace(decided, after=replace(after, **told))

@@ -1,0 +1,168 @@
+"""What ends at a time that is known ahead: account links, and residence periods where they are watched.
+
+Each has an item of its own beside the status, written with it, so that it is what the status says and nothing else:
+put when the end becomes known or moves, ended with the link, deleted by an erasure. In the index `due` it stands at
+its end, under one kind until the user's end was told ahead, and under another from then on.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+from honnin.domain_events import AUTHORIZATION_EXPIRED, AUTHORIZATION_EXPIRING, RESIDENCE_PERIOD_EXPIRING
+from honnin.event import Provider
+from honnin.status import EXPIRE_AT, Link
+from honnin.store.keys import Item, due, event_key, expiry_key
+from honnin.store.table import UNSTORED, Table, attributes, encode, read
+from honnin.store.users import UserStatus
+from honnin.times import JST, utc_text
+
+# What ends.
+LINK, RESIDENCE = "link", "residence"
+
+# The two kinds in the index `due`.
+_UNTOLD, _TOLD = "expiry_untold", "expiry_told"
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """An end that is known ahead: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
+
+    `subject` is the PayPay authorization to ask through. `told`: the end was told ahead, or asking about it is on the
+    queue. `due_at` (UTC) is when it is looked at: at the end, and later again while nobody knows what became of it.
+    """
+
+    what: str
+    user_id: str
+    provider: str
+    subject: str = field(repr=False)
+    ends_at: str
+    told: bool = field(metadata=UNSTORED)
+    due_at: str = field(metadata=UNSTORED)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A domain event beside `KycStatusChanged`; `event_id` is that of the record that has it published."""
+
+    event_id: str
+    detail_type: str
+    content: Mapping[str, Any]
+
+
+class Expiries:
+    """Reads the ends, and moves the time at which each is looked at. `honnin.store.events` writes them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def due(self, now: str, ahead: str) -> Iterator[Expiry]:
+        """What has ended by `now`, then what ends by `ahead` (UTC) and has not been told, the earliest first."""
+        yield from self._found(_TOLD, now)
+        yield from self._found(_UNTOLD, ahead)
+
+    def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
+        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first."""
+        now = utc_text(self._table.now())
+        begin = max(now, since)
+        found = (self._found(kind, until, begin) for kind in (_TOLD, _UNTOLD))
+        return (each for each in heapq.merge(*found, key=attrgetter("due_at")) if now < each.ends_at <= until)
+
+    def look_again(self, expiry: Expiry, due_at: str | None) -> None:
+        """Look at it again then (UTC), or never; nothing where it has moved or ended meanwhile."""
+        key, kind = expiry_key(expiry.user_id, expiry.what), _TOLD if expiry.told else _UNTOLD
+        known = {f"known_{name}": value for name, value in due(kind, expiry.due_at, key).items()}
+        unchanged = "#due_kind = :known_due_kind AND #due_at = :known_due_at"
+        if due_at is None:
+            ended: Item = {"expires_at": self._table.epoch}
+            remove = ("due_kind", "due_at")
+            self._table.attempt(self._table.update(key, ended, unchanged, known=known, remove=remove))
+        else:
+            self._table.attempt(self._table.update(key, due(_TOLD, due_at, key), unchanged, known=known))
+
+    def _found(self, kind: str, until: str, since: str = "0") -> Iterator[Expiry]:
+        for item in self._table.due(kind, until, since=since):
+            yield read(Expiry, item, told=kind == _TOLD, due_at=item["due_at"])
+
+
+def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> list[Item]:
+    """The puts that make the user's ends those of the status."""
+    old, new = known_ends(before), known_ends(after)
+    changed = [what for what in (LINK, RESIDENCE) if old.get(what) != new.get(what)]
+    keys = {what: expiry_key(after.user_id, what) for what in changed}
+    # What has ended is not deleted: of the roles that write statuses, only that of an erasure may delete.
+    over = {"expires_at": table.epoch - 60}
+    items = [keys[what] | (_attributes(new[what], keys[what]) if what in new else over) for what in changed]
+    return [{"TableName": table.name, "Item": encode(item)} for item in items]
+
+
+def _attributes(expiry: Expiry, key: Item) -> Item:
+    return attributes(expiry) | due(_TOLD if expiry.told else _UNTOLD, expiry.due_at, key)
+
+
+def expiry_deletes(table: Table, user_id: str) -> list[Item]:
+    """The deletes of a user's ends, and of what was told of the residence period."""
+    keys = [*(expiry_key(user_id, what) for what in (LINK, RESIDENCE)), event_key(_residence_record(user_id))]
+    return [{"TableName": table.name, "Key": encode(key)} for key in keys]
+
+
+def _residence_record(user_id: str) -> str:
+    """The one record of what was told of a user's residence period: an erasure must find it."""
+    return f"residence:{hashlib.sha256(user_id.encode()).hexdigest()}"
+
+
+def notice_record(event_id: str, kind: str, user_id: str) -> str:
+    """The id of the record that has a notice of this kind published, which an event of that id has caused."""
+    return _residence_record(user_id) if kind == RESIDENCE_PERIOD_EXPIRING else f"{event_id}:{kind}"
+
+
+def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
+    """What of a user ends at a time that is known, by what it is."""
+    if status is None or status.provider != Provider.PAYPAY or not status.user_authorization_id:
+        return {}
+    link = (status.facets or {}).get("link")
+    # An end that nobody has confirmed is asked for until somebody does.
+    stands = link == Link.ACTIVE or (link == Link.EXPIRED and status.provider_status == EXPIRE_AT)
+    found: dict[str, Expiry] = {}
+    user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", told=False, due_at="")
+    if status.link_expires_at and stands:
+        end, told = status.link_expires_at, status.link_end_told == status.link_expires_at
+        found[LINK] = replace(user, ends_at=end, due_at=end, told=told)
+    if status.residence_ends_on and link == Link.ACTIVE and status.residence_end_told != status.residence_ends_on:
+        end = _end_of_day(status.residence_ends_on)
+        found[RESIDENCE] = replace(user, what=RESIDENCE, ends_at=end, due_at=end)
+    return found
+
+
+def _end_of_day(day: str) -> str:
+    """The first moment after a JST day."""
+    return utc_text(datetime.fromisoformat(day).replace(tzinfo=JST) + timedelta(days=1))
+
+
+def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str) -> list[Notice]:
+    """What the step from `before` to `after` tells about ends."""
+
+    def changed(name: str) -> Any:
+        value = getattr(after, name)
+        return value if value != (before and getattr(before, name)) else None
+
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    if end := changed("link_end_told"):
+        told.append((AUTHORIZATION_EXPIRING, {"status": after.status, "linkExpiresAt": end}))
+    if end := changed("expired_at"):
+        told.append((AUTHORIZATION_EXPIRED, {"expiredAt": end, "providerStatus": after.provider_status}))
+    if day := changed("residence_end_told"):
+        told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
+    user = {"userId": after.user_id, "provider": after.provider}
+    return [
+        Notice(
+            notice_record(event_id, kind, after.user_id),
+            kind,
+            {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
+        )
+        for kind, content in told
+    ]
