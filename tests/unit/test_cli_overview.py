@@ -322,8 +322,8 @@ def test_a_replay_is_paced(stack: Stack) -> None:
         (["--since", "tuesday"], "neither a day in Japan"),
         (["--since", "2026-04-01T00:00:00"], "neither a day in Japan"),
         (["--since", "2026-04-02", "--until", "2026-04-01"], "must be before"),
-        (["--since", "2026-04-01", "--type", "UserErased"], "must be one of KycStatusChanged"),
-        (["--since", "2026-04-01", "--type", "ReconCompleted"], "must be one of KycStatusChanged"),
+        (["--since", "2026-04-01", "--type", "UserErased"], "must be one of AuthorizationExpired"),
+        (["--since", "2026-04-01", "--type", "ReconCompleted"], "must be one of AuthorizationExpired"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage(stack: Stack, arguments: list[str], said: str) -> None:
