@@ -149,7 +149,7 @@ def check_evidence(world: Environment[Any], bucket: MemoryS3, rows: Sequence[Row
     entries = [row for row in rows if row["sk"].startswith("AT#") and row["pk"].startswith("USER#")]
     named = {each["detail"][name] for each in entries for name in ("snapshot", "selfie") if name in each["detail"]}
     kept = [row["kept"] for row in rows if row["sk"].startswith("STATUS#") and "kept" in row]
-    named |= {key for each in kept for products in each.values() for key in products.values()}
+    named |= {key for each in kept for products in each.values() for key in products.values() if "/" in key}
     there = set(bucket.objects)
     hold(named <= there, "lost", f"named, and not in the vault: {sorted(named - there)}")
     if all(kind in MEANWHILE for _, _, kind in world.boundary.injected):

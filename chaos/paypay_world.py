@@ -71,6 +71,8 @@ class Parts:
     links: type[AccountLinks] = AccountLinks
     rules: Rules = RULES
     settling: type[Settling] = Settling
+    # Settling mends much of what is broken elsewhere: without both, that can be seen.
+    lags: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class PayPayWorld(Environment[Step]):
         if user_id not in self.paypay.authorizations:
             return
         kind, changed = CHANGED[what]
-        self.paypay.change(user_id, lag_s, **changed)
+        self.paypay.change(user_id, lag_s if self._parts.lags else 0, **changed)
         notification = self._notification(kind, self.paypay.authorizations[user_id][-1])
         match notice:
             case "sent" | "twice":

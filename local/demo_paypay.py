@@ -10,6 +10,9 @@ from local.stack import Stack
 # A webhook that is delivered has taken effect long before.
 _LONG_ENOUGH_S = 3.0
 
+# Longer than any scene.
+_LAG_S = 600
+
 _SCOPES = ["mini_app_kyc_passport", "get_kyc_info"]
 
 
@@ -81,6 +84,20 @@ def _ended_in_the_app(stack: Stack, user_id: str, _name: str) -> tuple[str, str]
     return "INACTIVE by webhook", f"{ended} by {'/'.join(causes) or 'nothing'}"
 
 
+def _read_too_early(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+    _linked_and_verified(stack, user_id)
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"read_lag_s": _LAG_S})
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    wait_for(lambda: bool(_by_webhook(stack, user_id)))
+    early = status(stack, user_id, "paypay")
+    # The reads have caught up: now, so that a slow machine sees the same.
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"read_lag_s": None})
+    wait_for(lambda: status(stack, user_id, "paypay") != early)
+    found = status(stack, user_id, "paypay")
+    causes = [entry.cause for entry in timeline(stack, user_id) if entry.moved_to == found]
+    return "VERIFIED by webhook, then RISK_FLAGGED by settle", f"{early} by webhook, then {found} by {'/'.join(causes)}"
+
+
 def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
@@ -101,6 +118,7 @@ PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
     Scene("aoi", "PayPay", "account link declined", _declined),
     Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene("riku", "PayPay", "risk flagged, and PayPay's answers show it seconds after its webhook", _read_too_early),
     Scene("nao", "PayPay", "link ended by the user in the PayPay app", _ended_in_the_app),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),
 )

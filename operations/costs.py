@@ -81,6 +81,7 @@ class Counted:
     processor_gb: float
     ack_gb: float
     merchant_gb: float
+    settle_reads: int
 
 
 def prices() -> Prices:
@@ -126,6 +127,7 @@ def counted() -> Counted:
         processor_gb=gb("EventProcessorFunction"),
         ack_gb=gb("PayPayKycWebhookFunction"),
         merchant_gb=gb("PayPayKycFunction"),
+        settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
     )
 
 
@@ -174,7 +176,8 @@ def idle(stack: Counted) -> list[Line]:
 
 
 def webhook(stack: Counted) -> list[Line]:
-    """One PayPay notification on its whole way: acknowledged, read back, applied, published."""
+    """One PayPay notification on its whole way: acknowledged, read back, applied, published, settled."""
+    again = stack.settle_reads
     return [
         Line("api_gateway_rest_request", 1, "the notification"),
         Line("lambda_request", 2, "acknowledged and processed, one at a time"),
@@ -191,6 +194,12 @@ def webhook(stack: Counted) -> list[Line]:
         Line("eventbridge_event", 1, "KycStatusChanged"),
         Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
         Line("logs_stored", 6e-6, "6 kB, the first month"),
+        Line("sqs_request", 1 + 2 * again, "settling (`SettleDelays`): sent together, received, deleted"),
+        Line("lambda_request", again, f"settling: read {again} times more, at most; many notifications share it"),
+        Line("lambda_arm64_gb_second", 0.5 * again * stack.processor_gb, "the same, 0.5 s each"),
+        Line("dynamodb_read", 5 * again, "the same: event, erased, link, status, event; nothing new writes nothing"),
+        Line("logs_ingested", 2e-6 * again, "the same, 2 kB each"),
+        Line("logs_stored", 2e-6 * again, "2 kB each, the first month"),
     ]
 
 

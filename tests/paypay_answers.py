@@ -56,6 +56,10 @@ def moment(number: int) -> str:
     return f"2026-04-01T00:00:{number:02}.000Z"
 
 
+# When the answers are looked at: without a moment, between them and after them all.
+MOMENTS = ("", moment(3), moment(6), moment(9))
+
+
 def every_single_answer() -> Iterator[Answer]:
     """Each read × code × HTTP status × word × data or none, and each linking answer."""
     for call, code, http, has_data in product(READS, CODES, HTTP, (True, False)):
@@ -148,8 +152,10 @@ def _worst[Value](values: Iterable[Value]) -> Value | None:
     return max(found, key=_WORST[type(found[0])].index) if found else None  # type: ignore[index]
 
 
-def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc, Flag, str | None, str | None]:
-    """Link, KYC, flag, present authorization and its expiry after time has run over all the answers."""
+def played(
+    answers: Iterable[Answer], words: frozenset[str], as_of: str = ""
+) -> tuple[Link, Kyc, Flag, str | None, str | None]:
+    """Link, KYC, flag, present authorization and its expiry after time has run over all the answers, and to `as_of`."""
     known = sorted(set(answers), key=lambda each: each.at)
     linkings = sorted(
         (each.at, str(each.authorization)) for each in known if each.word == "succeeded" and each.authorization
@@ -157,7 +163,11 @@ def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc,
     present = linkings[-1][1] if linkings else None
     since = max((at for at, authorization in linkings if authorization != present), default="")
     link, kyc, flags, expires = Link.PENDING, Kyc.UNREAD, dict[Call, tuple[str, Flag]](), None
+    no_ekyc: set[Call] = set()
+    last_said = ""
     for at, group in groupby(known, key=lambda each: each.at):
+        if link is Link.ACTIVE and expires and last_said < expires < at and expires <= as_of:
+            link = Link.EXPIRED
         said = [(each, *meaning(each, words)) for each in group]
         for each, _, _, _, clears in said:
             for call in list(flags):
@@ -172,15 +182,21 @@ def played(answers: Iterable[Answer], words: frozenset[str]) -> tuple[Link, Kyc,
         own = [line for line in reads if present and line[0].authorization == present and at > since]
         state = _worst(state for _, state, *_ in own if state)
         if state:
-            link = state
+            link, last_said = state, at
         elif attempts and link is not Link.ACTIVE:
             link = Link.DECLINED if Link.DECLINED in attempts else Link.PENDING
         kyc = _worst(each for _, _, each, *_ in own if each) or kyc
+        for each, _, kyc_said, *_ in own:
+            if kyc_said and each.code != "NON_EKYC_USER":
+                no_ekyc.discard(each.call)
+        no_ekyc |= {each.call for each, _, kyc_said, *_ in own if kyc_said and each.code == "NON_EKYC_USER"}
         ends = [each.expires_at for each, state, *_ in own if each.expires_at and state]
         expires = min(ends) if ends else expires
+    if link is Link.ACTIVE and expires and last_said < expires <= as_of:
+        link = Link.EXPIRED
     order = (Flag.NONE, *_WORST[Flag])
     _, flag = max(flags.values(), key=lambda each: (each[0], order.index(each[1])), default=("", Flag.NONE))
-    return link, kyc, flag, present, expires
+    return link, Kyc.NOT_COMPLETED if no_ekyc else kyc, flag, present, expires
 
 
 def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | None]:
@@ -234,15 +250,17 @@ def fault(module: ModuleType | Any, answers: Sequence[Answer], words: frozenset[
     The texts that decided a facet are compared with those over the whole set, since only their choice is the code's.
     """
     whole = module.facets(answers, words)
-    wanted = played(answers, words)
-    if facets_in_short(whole) != wanted:
-        return f"facets: {facets_in_short(whole)} instead of {wanted}"
+    for as_of in MOMENTS:
+        found, wanted = facets_in_short(module.facets(answers, words, as_of)), played(answers, words, as_of)
+        if found != wanted:
+            return f"facets as of {as_of}: {found} instead of {wanted}"
     kept: frozenset[Answer] = frozenset()
     for each in answers:
         kept = module.keep({*kept, each})
         kept = module.restored(module.stored(kept, "auth-a"), "auth-a")
-    if module.facets(kept, words) != whole:
-        return f"kept: {module.facets(kept, words)} instead of {whole}"
+    for as_of in MOMENTS:
+        if module.facets(kept, words, as_of) != module.facets(answers, words, as_of):
+            return f"kept: {module.facets(kept, words, as_of)} instead of {whole} as of {as_of}"
     for calls in (KYC_CALLS, (Call.KYC_INFO,), (Call.AUTHORIZATION,)):
         if module.last_read(kept, calls) != module.last_read(answers, calls):
             return f"last_read of {calls}"

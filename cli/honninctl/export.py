@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from honnin.store import (
         Certificate,
         EventRecord,
+        Expiry,
         Footprint,
         LedgerLine,
         LinkSession,
@@ -75,6 +76,7 @@ def _of_table(
     certificates = store.erasure.certificates(footprint.user_id)
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
     named += [each.told_by for each in certificates]
+    named += store.expiries.records(footprint.user_id, named)
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
     current = [each.user_authorization_id for each in footprint.statuses if each.provider == _PAYPAY]
@@ -85,6 +87,7 @@ def _of_table(
         "link": next((each for each in links if each["userAuthorizationId"] in current), None),
         "formerLinks": [each for each in links if each["userAuthorizationId"] not in current],
         "submissions": sorted(map(submission_json, submissions), key=lambda each: str(each["submittedAt"])),
+        "expiries": [_expiry(each) for each in store.expiries.of(footprint.user_id)],
         "timeline": [_entry(each) for each in reversed(footprint.entries)],
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
@@ -128,6 +131,17 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
         "formerUserAuthorizationIds": former if status.provider == _PAYPAY else [],
         "scopes": list(status.scopes),
         "codeId": status.code_id,
+        "webhooksReceived": status.received,
+        "newestEvidence": status.kept,
+    }
+
+
+def _expiry(expiry: "Expiry") -> dict[str, Any]:
+    return {
+        "what": expiry.what,
+        "endsAt": expiry.ends_at,
+        "lookedAtNext": expiry.due_at,
+        "userAuthorizationId": expiry.subject,
     }
 
 

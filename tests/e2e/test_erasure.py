@@ -39,7 +39,7 @@ def live(stack: Stack) -> Person:
     data = {**names, "birthday": f"1908-08-08-{mark}", "address": address}
     stack.sandbox("PUT", f"/paypay/users/{user_id}/kyc", json={"data": data})
     # What is searched for must have come here: none of these keys is promised.
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"unkind": {"kyc_keys": False}})
+    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"unkind": {"kyc_keys": False, "kyc_proven": False}})
     stack.sandbox("PUT", f"/dials/vexora/{user_id}", json={"review": "approve", "review_delay_s": 0.1})
     body = {"userId": user_id, "usernameFurigana": FURIGANA}
     assert stack.merchant.request("POST", "/vexora/submissions", json=body).status_code == 201

@@ -31,7 +31,8 @@ def _ends(stack: Stack, user_id: str, end: int) -> None:
 
 def _paypay(stack: Stack, user_id: str) -> dict[str, Any]:
     answer: dict[str, Any] = stack.merchant.request("GET", f"/users/{user_id}").json()
-    return answer | answer["providers"]["paypay"]
+    paypay: dict[str, Any] = answer["providers"]["paypay"]
+    return answer | paypay
 
 
 def _heard(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:

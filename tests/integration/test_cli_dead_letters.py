@@ -288,7 +288,7 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked
 def test_a_run_of_an_unknown_function_names_all_that_it_can_be(parked: Parked) -> None:
     parked.park("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout
-    assert shown.count("aws lambda invoke") == 3
+    assert shown.count("aws lambda invoke") == 4
 
 
 def test_each_event_is_put_back_on_the_queue_of_its_kind(parked: Parked) -> None:

@@ -21,7 +21,7 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 # The values that a dimension of ours can have; `error` holds the names of classes and is searched for, not listed.
 VALUES = {
     "provider": {"paypay", "vexora"},
-    "cause": {"webhook", "poll", "recon", "api"},
+    "cause": {"webhook", "poll", "recon", "api", "settle"},
     "kind": {each.kind for each in FILE_TYPES.values()},
     "fileType": set(FILE_TYPES),
 }

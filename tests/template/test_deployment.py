@@ -405,6 +405,7 @@ def test_networks_are_checked_before_anything_is_deployed(name: str) -> None:
         ("ReconAllowedHosts", ["a.s3.amazonaws.com", ".x_y.jp"], ["x.jp:443", "x.jp/", "", ".", "x..jp"]),
         ("ReturnUrlAllowlist", ["", "https://shop.example.jp/kyc,shopapp://kyc"], ["shop.example.jp", "https://", "*"]),
         ("VexoraPollDelays", ["600", "600, 3600"], ["600,", "", "0,600", "ten", "-1", "1.5"]),
+        ("SettleDelays", ["", "1", "60,900", "99,100,899"], ["0", "901", "60;900", "-1", "1.5", "1000", "060", "ten"]),
         ("VexoraUnknownUserCodes", ["", "2001,2002"], ["2001;2002", "'2001'"]),
         ("ReconFileTypes", ["kyc_passport_sync_recon"], ["kyc_passport_sync_recon,", "other", "kyc_sync_recon"]),
         ("VpcSubnetIds", ["", "subnet-0a1b,subnet-2c"], ["0a1b", "vpc-1"]),

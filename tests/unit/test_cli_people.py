@@ -300,7 +300,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     found = json.loads(ended.stdout)
     assert list(found) == [
         *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
-        *("timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"),
+        *("expiries", "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]
@@ -359,6 +359,12 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
     paypay: UserStatus | None = None
     for version, name in enumerate((former, present), start=1):
         after = paypay_user("u", version=version, linked=name, code_id=f"code-{version}")
+        ends: dict[str, Any] = {
+            "link_expires_at": f"2027-04-0{version}T00:00:00.000Z",
+            "residence_ends_on": f"2028-04-0{version}",
+        }
+        told: dict[str, Any] = {"link_end_told": ends["link_expires_at"], "residence_end_told": "2026-04-30"}
+        after = replace(after, **ends, **(told if version == 2 else {}))
         heard = Heard("kyc", "2026-11-20", name, "2026-11-20T03:00:00.000Z", late_for="2026-11-19")
         kept = Unattached(
             f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}
@@ -392,7 +398,7 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     about = [
         each for each in merchant.store.restore.everything() if each.user_id == "u" or each.authorizations & hashes
     ]
-    in_users = {"AT", "STATUS", "WORD", "REFUSED", "FORMER", "ERASURE"}
+    in_users = {"AT", "STATUS", "WORD", "REFUSED", "FORMER", "ERASURE", "EXPIRY"}
     families = set(re.findall(r'f"([A-Z]+)#', inspect.getsource(keys))) - in_users
     decoded = [_decoded(each.item) for each in about]
     assert {each["pk"].partition("#")[0] for each in decoded} == families - _OF_NOBODY

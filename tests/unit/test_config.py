@@ -118,6 +118,20 @@ def test_delays_are_put_in_order() -> None:
     assert Settings({"VEXORA_POLL_DELAYS": "3600,600,3600"}).vexora_poll_delays == (600, 3600)
 
 
+@pytest.mark.parametrize(
+    ("text", "delays"), [("60,900", (60, 900)), ("900, 1 ,60,60", (1, 60, 900)), ("", ()), (" ", ()), ("60,", (60,))]
+)
+def test_settle_delays_are_seconds_that_sqs_takes(text: str, delays: tuple[int, ...]) -> None:
+    assert Settings({"SETTLE_DELAYS": text}).settle_delays == delays
+
+
+@pytest.mark.parametrize("text", ["901", "0", "-60", "1.5", "1e2", "ten", "60s", "09", "99999999999"])
+def test_a_settle_delay_that_sqs_would_refuse_is_named(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="SETTLE_DELAYS must hold whole seconds from 1 to 900"):
+        _ = Settings({"SETTLE_DELAYS": text}).settle_delays
+    assert Settings({"SETTLE_DELAYS": f"60,{text}"}).settle_delays == (60,), "left out, and a configuration fault"
+
+
 RECON = {
     "RECON_BUCKET": "recon",
     "RECON_ALLOWED_HOSTS": " recon.paypay.ne.jp , .files.paypay.ne.jp",

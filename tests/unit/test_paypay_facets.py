@@ -183,6 +183,14 @@ def test_an_authorization_id_is_not_shown() -> None:
         ([LINKED, info(2), linking("succeeded", 3, "auth-b"), linking("succeeded", 4)], ("LINKED", "succeeded")),
         ([LINKED, info(2), linking("succeeded", 3)], ("VERIFIED", "SUCCESS")),
         ([LINKED, linking("succeeded", 3, "auth-b"), info(4)], ("LINKED", "succeeded")),
+        # Who lacks the required eKYC lacks it until the same read says otherwise.
+        ([LINKED, info(2, "NON_EKYC_USER"), passport(3)], ("NOT_COMPLETED", "NON_EKYC_USER")),
+        ([LINKED, info(2, "NON_EKYC_USER"), passport(3), info(4)], ("VERIFIED", "SUCCESS")),
+        (
+            [LINKED, info(2, "NON_EKYC_USER"), info(3, "USER_STATE_IS_NOT_ACTIVE"), passport(4)],
+            ("NOT_COMPLETED", "NON_EKYC_USER"),
+        ),
+        ([LINKED, info(3, "NON_EKYC_USER"), passport(2)], ("NOT_COMPLETED", "NON_EKYC_USER")),
         # A flag
         ([LINKED, passport(2), passport(3, "UNACCEPTABLE_OP")], ("RISK_FLAGGED", "UNACCEPTABLE_OP")),
         ([LINKED, passport(2, "UNACCEPTABLE_OP"), info(3)], ("RISK_FLAGGED", "UNACCEPTABLE_OP")),
@@ -267,7 +275,7 @@ def test_many_years_keep_few_answers() -> None:
         kept = keep(
             {*kept, answer, Answer(Call.LINKING, at, linked, word="succeeded")} if second % 50 == 0 else {*kept, answer}
         )
-        assert len(kept) <= 16
+        assert len(kept) <= 20
     assert len(repr(stored(kept, linked))) < 2500
 
 
@@ -346,6 +354,11 @@ def test_whoever_is_verified_was_said_to_be_so_last(answers: list[Answer]) -> No
     last = max(each.at for each in sure)
     bad = {Link.INACTIVE, Link.CANCELLED, Link.EXPIRED, Link.UNLINKED}
     assert not [each for each in own if each.at > last and paypay_facets.kyc_of(each)]
+    info_said = [each for each in own if each.call is Call.KYC_INFO and paypay_facets.kyc_of(each)]
+    assert (
+        max(info_said, key=lambda each: (each.at, each.code == "NON_EKYC_USER"), default=sure[0]).code
+        != "NON_EKYC_USER"
+    )
     states = [each for each in answers if each.authorization == found.authorization and each.at > last]
     assert not states or link_of(max(states, key=lambda each: (each.at, link_of(each) in bad))) not in bad
 
@@ -357,3 +370,15 @@ def test_every_status_can_be_reached() -> None:
 @pytest.mark.parametrize("code", [code for code in CODES if code])
 def test_codes_are_compared_letter_by_letter(code: str) -> None:
     assert not paypay_facets.is_about_user(info(2, code.lower(), http_status=400))
+
+
+def test_what_paypay_says_at_the_end_or_after_it_outweighs_the_end() -> None:
+    end = "2026-04-02T00:00:00.000Z"
+    ends = Answer(Call.AUTHORIZATION, "2026-04-01T01:00:00.000Z", "auth-a", 200, "SUCCESS", "ACTIVE", True, end)
+    read = Answer(Call.KYC_INFO, end, "auth-a", 200, "SUCCESS", "COMPLETED", has_data=True)
+    later = "2026-05-01T00:00:00.000Z"
+    assert status(facets([LINKED, ends, read], COMPLETED, later)) is S.VERIFIED
+    before = replace(read, at="2026-04-01T23:59:59.999Z")
+    found = facets([LINKED, ends, before], COMPLETED, end)
+    assert (status(found), paypay_facets.provider_status(found)) == (S.EXPIRED, "expireAt")
+    assert status(facets([LINKED, ends, before], COMPLETED, "2026-04-01T23:59:59.999Z")) is S.VERIFIED

@@ -21,7 +21,7 @@ from honnin.errors import (
 from honnin.event import Event
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.notification import PayPayNotifications
-from honnin.paypay.readings import products_for
+from honnin.paypay.readings import Rules, products_for
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
@@ -567,8 +567,8 @@ def test_the_read_that_fits_the_scopes(
     scopes: tuple[str, ...], code_id: str | None, product: KycProduct | None, for_risk: KycProduct | None
 ) -> None:
     link = Link("user-1", scopes, code_id=code_id, code_verifier=code_id and "v")
-    assert next(iter(products_for(link)), None) is product
-    assert next(iter(products_for(link, passport_only=True)), None) is for_risk
+    assert next(iter(products_for(link, Rules())), None) is product
+    assert next(iter(products_for(link, Rules(), passport_only=True)), None) is for_risk
 
 
 @pytest.mark.parametrize(("kind", "scopes"), [("risk", ("get_kyc_info",)), ("kyc", ("kyc_passport_qr",)), ("kyc", ())])

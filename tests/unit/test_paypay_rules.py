@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -536,6 +537,20 @@ def test_the_deployments_type_holds_for_every_read(world: PayPayWorld, asked: st
     world.told()
     world.reads().kyc_info(USER, asked)
     assert world.paypay.required == ["EKYC", "EKYC"]
+
+
+@pytest.mark.parametrize("kind", ["kyc", "account_status", "risk"])
+def test_the_passport_read_does_not_make_up_for_the_type(world: PayPayWorld, kind: str) -> None:
+    world.link(scopes=(INFO, PASSPORT))
+    world.paypay.flag = "NON_EKYC_USER"
+    assert world.reads().kyc_info(USER, "EKYC").status == "NOT_COMPLETED"
+    world.paypay.flag = None
+    with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("NON_EKYC_USER")):
+        world.told(kind)
+        assert world.status() == ("NOT_COMPLETED", "NON_EKYC_USER")
+        assert world.reads().kyc_passport(USER).status == "NOT_COMPLETED"
+    world.told()
+    assert world.status()[0] == "VERIFIED"
 
 
 # --- link, KYC and flag side by side ---

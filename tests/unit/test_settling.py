@@ -123,6 +123,22 @@ def test_a_kyc_that_changed_behind_the_same_status_is_kept(world: SettlingWorld)
     assert world.timeline()[0].detail["snapshot"] != world.timeline()[1].detail["snapshot"]
 
 
+def test_another_signature_in_the_selfies_address_is_nothing_new(world: SettlingWorld) -> None:
+    """PayPay signs the address anew at each read, so no two objects are the same byte by byte."""
+    selfie = "https://selfie.example.jp/1.png?signature="
+    world.paypay.data = {**world.paypay.data, "selfieImageUrl": f"{selfie}1"}
+    world.work(world.hint())
+    kept = world.user().kept
+    before = world.everything()
+    world.paypay.data = {**world.paypay.data, "selfieImageUrl": f"{selfie}2"}
+    world.settle()
+    assert world.everything() == before
+    assert "content" not in world.timeline()[0].detail
+    # Another read, of which something shall be proved, keeps what it was given.
+    world.told()
+    assert world.user().kept != kept
+
+
 @pytest.mark.parametrize("kinds", [("kyc",), ("kyc", "risk"), ("kyc", "risk", "account_status")])
 def test_120_hints_lead_to_two_readings_of_each_kind(world: SettlingWorld, kinds: tuple[str, ...]) -> None:
     for number in range(120):

@@ -32,6 +32,7 @@ RECORDS: list[Any] = [
         *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),
         *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", "v", "why"),
         since=AT,
+        received={"kyc": AT},
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
     TimelineEntry(

@@ -49,7 +49,7 @@ def effect(
     the status remembers it as the newest of its kind.
     """
     if evidence:
-        detail = {**detail, **evidence.facts}
+        detail = {**detail, **evidence.told}
         after = replace(after, kept=newest(after.kept, evidence.facts))
     return Effect(
         event_id=event_id,
@@ -204,4 +204,4 @@ def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
     if not left.is_left_of(decision.evidence):
         return decision
     after = replace(decision.after, kept=newest(decision.before.kept if decision.before else None, left.facts))
-    return replace(decision, after=after, detail={**decision.detail, **left.facts}, evidence=left)
+    return replace(decision, after=after, detail={**decision.detail, **left.told}, evidence=left)

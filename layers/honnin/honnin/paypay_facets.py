@@ -39,6 +39,7 @@ _STORED = {
     "expires": "expires_at",
 }
 
+_NO_EKYC = "NON_EKYC_USER"
 _ACCEPTED = 202
 _TOO_MANY = 429
 
@@ -199,8 +200,9 @@ def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset
     expiries = [each.expires_at for each in _latest(own, _expiry_of) if each.expires_at]
     end = min(expiries, default=None)
     link, link_said = _link(answers, own, end if end and end <= as_of else None)
+    decisive = _without_ekyc(own) or _latest(own, kyc_of)
     kyc, kyc_said = _worst(
-        ((said, _kyc_said(said, each)) for each in _latest(own, kyc_of) if (said := kyc_of(each, verified_words))), Kyc
+        ((said, _kyc_said(said, each)) for each in decisive if (said := kyc_of(each, verified_words))), Kyc
     )
     flag, flag_said = _worst(((flag_of(each), each.code) for each in _latest(_standing_raises(answers))), Flag)
     return Facets(
@@ -230,9 +232,10 @@ def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
     early = {each.authorization for each in answers if each.at > since and each.authorization} - {present}
     for authorization in (present, *early):
         own = _of(answers, authorization)
-        kept |= _latest(own, _state_of) | _latest(own, kyc_of) | _latest(own, _expiry_of)
+        kept |= _latest(own, _state_of) | _latest(own, _expiry_of)
         for call in Call:
-            kept |= _latest(each for each in own if each.call is call)
+            asked = [each for each in own if each.call is call]
+            kept |= _latest(asked) | _latest(asked, kyc_of)
     for call in Call:
         kept |= _latest(each for each in _standing_raises(answers) if each.call is call)
         kept |= _latest(each for each in answers if each.call is call and _clears(each))
@@ -334,6 +337,15 @@ def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None)
     if attempt and state is not Link.ACTIVE and _moment(attempts) > since:
         return attempt, attempt_said
     return state, state_said
+
+
+def _without_ekyc(own: frozenset[Answer]) -> frozenset[Answer]:
+    """The answers that the user lacks the required eKYC, unless the same call has said otherwise since.
+
+    Only `kyc_info` is asked for a KYC type: what another read says later does not answer that question.
+    """
+    last = (_latest((each for each in own if each.call is call), kyc_of) for call in Call)
+    return frozenset(each for some in last for each in some if each.code == _NO_EKYC)
 
 
 def _standing_raises(answers: frozenset[Answer]) -> frozenset[Answer]:

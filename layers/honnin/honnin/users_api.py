@@ -100,9 +100,8 @@ class UserView(AnswerModel):
 
 
 class EntryView(AnswerModel):
-    """One timeline entry. `cause` is user (the browser that comes back from PayPay), api, webhook, recon, poll or
-    operator (`honninctl reread`); `from` is null where
-    there was nothing."""
+    """One timeline entry. `cause` is user (the browser that comes back from PayPay), api, webhook, recon, poll, settle
+    (another look, shortly after a webhook) or operator (`honninctl reread`); `from` is null where there was nothing."""
 
     at: UtcTime
     event_id: str

@@ -25,7 +25,10 @@ PROVIDERS = ("paypay", "vexora")
 _MOST_DELETED = 1000
 
 type Kept = Mapping[str, Mapping[str, str]]
-"""The newest evidence of each product, by the names of the timeline: `snapshot`, and `selfie` where there is one."""
+"""The newest evidence of each product, by the names of the timeline: `snapshot`, and `selfie` where there is one.
+
+`content` is a digest of what it says, without what differs at every read (`Vault.evidence`).
+"""
 
 
 class VaultError(HonninError):
@@ -44,7 +47,7 @@ class VaultObject:
 
 
 class Evidence:
-    """What a provider answered, as the timeline and the status name it (`facts`), on its way into the vault.
+    """What a provider answered, as the status (`facts`) and the timeline (`told`) name it, on its way into the vault.
 
     It is written just before the transaction that names it, so that nothing ever names an object that is not there.
     What lost its race is taken back. Where the vault may not delete, it is left for the next try, which mostly has read
@@ -56,6 +59,11 @@ class Evidence:
         self._vault = vault
         self._objects = list(objects)
         self._written: list[tuple[str, str]] = []
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """The facts for the timeline."""
+        return {name: value for name, value in self.facts.items() if name != "content"}
 
     def add(self, name: str, item: VaultObject) -> None:
         """One more object, under this name of the timeline."""
@@ -115,19 +123,34 @@ class Vault:
         self.may_delete = may_delete
 
     def evidence(
-        self, *, provider: str, user_id: str, product: str, read_at: datetime, body: bytes, kept: Kept | None
+        self,
+        *,
+        provider: str,
+        user_id: str,
+        product: str,
+        read_at: datetime,
+        body: bytes,
+        kept: Kept | None,
+        content: bytes | None = None,
+        by_content: bool = False,
     ) -> Evidence:
         """The evidence of a reading: nothing is written yet.
 
         What has the same SHA-256 as the newest of that product in `kept` is that one. But for one that has had half of
         its time: what is proved now must not lose its proof soon.
+
+        `content` is the body without what differs at every read, as the signature of an address does; with
+        `by_content`, what has the same content as the newest one is that one, too.
         """
         digest = hashlib.sha256(body).hexdigest()
+        said = {"content": hashlib.sha256(content).hexdigest()} if content is not None else {}
         known = (kept or {}).get(product, {})
-        if _digest(known.get("snapshot", "")) == digest and not self._ages(known["snapshot"], read_at):
-            return Evidence(self, {**known, "sha256": digest})
+        kept_digest = _digest(known.get("snapshot", ""))
+        is_same = kept_digest == digest or (by_content and bool(said) and known.get("content") == said["content"])
+        if is_same and not self._ages(known["snapshot"], read_at):
+            return Evidence(self, {**known, **said, "sha256": kept_digest})
         key = f"{provider}/{user_id}/{product}/{utc_text(read_at)}-{digest}.json"
-        return Evidence(self, {"snapshot": key, "sha256": digest}, VaultObject(key, body, "application/json"))
+        return Evidence(self, {"snapshot": key, **said, "sha256": digest}, VaultObject(key, body, "application/json"))
 
     def _ages(self, key: str, now: datetime) -> bool:
         return bool(self._retention) and datetime.fromisoformat(_read_at(key)) + self._retention / 2 <= now
@@ -203,6 +226,8 @@ def newest(kept: Kept | None, facts: Mapping[str, str]) -> Kept | None:
     named = {name: facts[name] for name in ("snapshot", "selfie") if "/" in facts.get(name, "")}
     if "snapshot" not in named:
         return kept
+    if "content" in facts:
+        named["content"] = facts["content"]
     product = named["snapshot"].split("/")[2]
     # Keys of one product sort by the moment of their reading.
     known = (kept or {}).get(product, named)

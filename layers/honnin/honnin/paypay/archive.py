@@ -1,7 +1,9 @@
 """Keeping what a KYC read gave: PayPay's object in the vault, and its selfie beside it."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from honnin.errors import RemoteFileError
 from honnin.event import Provider
@@ -20,8 +22,12 @@ class KycArchive:
         self._vault = vault
         self._selfies = selfies
 
-    def keep(self, before: UserStatus, product: KycProduct, read_at: datetime, reading: KycReading) -> Evidence:
+    def keep(
+        self, before: UserStatus, product: KycProduct, read_at: datetime, reading: KycReading, *, again: bool = False
+    ) -> Evidence:
         """The object and its selfie, or those that the vault has already. Pass it to `commit.effect`.
+
+        `again`: it is the same also where nothing but the signature in the selfie's address differs, as at every read.
 
         A selfie that cannot be fetched is lost, because its address expires; the object is stored all the same.
         """
@@ -30,8 +36,10 @@ class KycArchive:
             user_id=before.user_id,
             product=product,
             read_at=read_at,
-            body=json.dumps(reading.data, ensure_ascii=False, separators=(",", ":")).encode(),
+            body=_bytes(reading.data),
             kept=before.kept,
+            content=_bytes(_without_signature(reading.data)),
+            by_content=again,
         )
         url = reading.data.get("selfieImageUrl")
         if isinstance(url, str) and url and "selfie" not in evidence.facts:
@@ -46,3 +54,13 @@ class KycArchive:
             evidence.facts |= {"selfie": "not_fetched", "selfieReason": str(error)}
             return
         evidence.add("selfie", selfie(evidence.facts["snapshot"], image, content_type))
+
+
+def _bytes(data: Mapping[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _without_signature(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without the query of the selfie's address: it expires, so each read gives another one."""
+    url = data.get("selfieImageUrl")
+    return {**data, "selfieImageUrl": url.partition("?")[0]} if isinstance(url, str) else data

@@ -165,7 +165,7 @@ class PayPayNotifications:
     def _ask(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Reading | None:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind != "account_status":
-            said = self._kyc(before, link, products_for(link, passport_only=event.kind == "risk"))
+            said = self._kyc(event, before, link, products_for(link, self._rules, passport_only=event.kind == "risk"))
             return Reading([said]) if said else None
         account = account or self._readings.account(before)
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
@@ -174,7 +174,8 @@ class PayPayNotifications:
         # Active again: what the user's KYC is now, only the KYC read can say. Without it, the last word on it counts.
         try:
             known = replace(before, read_at=account.answer.at)
-            said = self._kyc(known, link, products_for(replace(link, scopes=merged(link.scopes, account.scopes))))
+            wider = replace(link, scopes=merged(link.scopes, account.scopes))
+            said = self._kyc(event, known, link, products_for(wider, self._rules))
             return Reading([account, said] if said else [account])
         except ProviderConfigurationError:
             raise
@@ -182,12 +183,12 @@ class PayPayNotifications:
             refused = self._refused(error).get("error", "")
             return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
 
-    def _kyc(self, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
+    def _kyc(self, event: Event, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
         """The first read that PayPay answers; None without any. Raises what the last one raised."""
         refused: ProviderRefusedError | None = None
         for product in products:
             try:
-                return self._readings.kyc(before, link, product)
+                return self._readings.kyc(before, link, product, again=event.cause == settling.CAUSE)
             except _OF_ONE_READ as error:
                 refused = error
         if refused:

@@ -103,8 +103,8 @@ class Readings:
         """Ask for the state of the authorization."""
         return ask_authorization(self._client, before, before.user_authorization_id or "", self._now())
 
-    def kyc(self, before: UserStatus, link: Link, product: KycProduct) -> Said:
-        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault."""
+    def kyc(self, before: UserStatus, link: Link, product: KycProduct, *, again: bool = False) -> Said:
+        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault (`again`: if it is new)."""
         begun = self._now()
         at = moment(before, begun)
         call, authorization = Call(product), before.user_authorization_id or ""
@@ -119,7 +119,8 @@ class Readings:
         word = paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
-        evidence = self._archive.keep(before, product, datetime.fromisoformat(at), read) if read.data else None
+        moment_read = datetime.fromisoformat(at)
+        evidence = self._archive.keep(before, product, moment_read, read, again=again) if read.data else None
         if paypay_facets.kyc_of(answer, self._rules.verified_words) is Kyc.UNCONFIRMED:
             facts["word"] = self._unconfirmed(answer)
         return Said(answer, facts, read.data or None, evidence=evidence)
@@ -259,12 +260,14 @@ def standing(status: UserStatus) -> str | None:
     return None if of.link in _OVER else of.authorization
 
 
-def products_for(link: Link, *, passport_only: bool = False) -> list[KycProduct]:
+def products_for(link: Link, rules: Rules, *, passport_only: bool = False) -> list[KycProduct]:
     """The KYC reads that fit what the user agreed to, the best one first.
 
-    A risk is told by the KYC Passport reads only.
+    A risk is told by the KYC Passport reads only; a required KYC type is known to `kyc_info` only.
     """
-    order = (KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO)
+    order = [KycProduct.KYC_PASSPORT, KycProduct.KYC_PASSPORT_QR, KycProduct.KYC_INFO]
+    if link.required_kyc_type or rules.required_kyc_type:
+        order = [*order[-1:], *order[:-1]]
     possible = {
         KycProduct.KYC_PASSPORT: True,
         KycProduct.KYC_PASSPORT_QR: bool(link.code_id and link.code_verifier),

@@ -7,7 +7,7 @@ its end, under one kind until the user's end was told ahead, and under another f
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -72,6 +72,15 @@ class Expiries:
         found = (self._found(kind, until, begin) for kind in (_TOLD, _UNTOLD))
         return (each for each in heapq.merge(*found, key=attrgetter("due_at")) if now < each.ends_at <= until)
 
+    def of(self, user_id: str) -> list[Expiry]:
+        """What of a user ends at a time that is known."""
+        return [_read(item) for item in self._table.under(f"USER#{user_id}", "EXPIRY#") if "due_kind" in item]
+
+    def records(self, user_id: str, event_ids: Iterable[str]) -> list[str]:
+        """The ids of the records by which those events, or any of this user, may have told of an end."""
+        kinds = (AUTHORIZATION_EXPIRING, AUTHORIZATION_EXPIRED)
+        return [_residence_record(user_id), *(f"{each}:{kind}" for each in event_ids for kind in kinds)]
+
     def look_again(self, expiry: Expiry, due_at: str | None) -> None:
         """Look at it again then (UTC), or never; nothing where it has moved or ended meanwhile."""
         key, kind = expiry_key(expiry.user_id, expiry.what), _TOLD if expiry.told else _UNTOLD
@@ -86,7 +95,12 @@ class Expiries:
 
     def _found(self, kind: str, until: str, since: str = "0") -> Iterator[Expiry]:
         for item in self._table.due(kind, until, since=since):
-            yield read(Expiry, item, told=kind == _TOLD, due_at=item["due_at"])
+            yield _read(item)
+
+
+def _read(item: Item) -> Expiry:
+    told = str(item["due_kind"]).startswith(f"{_TOLD}#")
+    return read(Expiry, item, told=told, due_at=item["due_at"])
 
 
 def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> list[Item]:
