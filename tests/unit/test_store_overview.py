@@ -23,6 +23,7 @@ from honnin.store.table import decode, encode
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
 from operations import costs
+from operations.bring_back import LiveFacts, why_left_out
 from tests.fakes import FakeClock
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.tables import create_table, template
@@ -517,3 +518,13 @@ def test_a_status_that_does_not_say_since_when_has_it_from_the_timeline(world: W
     world.store.reindex.run(world.store.reindex.begin(began, 1), lambda _: None)
 
     assert [each.since for each in world.users("paypay", "VERIFIED")] == [began]
+
+
+def test_a_rebuilding_is_not_brought_back_from_a_restored_table(world: World) -> None:
+    """Its marker would say for ever that the lists are being rebuilt."""
+    world.store.reindex.begin("2026-05-01T00:00:00.000Z", 4)
+    facts = LiveFacts(frozenset(), frozenset(), frozenset())
+
+    [stored] = [each for each in world.store.restore.everything() if each.kind == "overview"]
+
+    assert why_left_out(stored, facts, 0) == "of a rebuilding of the index"
