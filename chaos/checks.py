@@ -10,6 +10,7 @@ from chaos.dynamodb import Commit, MemoryDynamoDB
 from chaos.environment import Environment, Injected, ViolationError
 from chaos.s3 import MemoryS3
 from chaos.schedule import MEANWHILE
+from honnin.domain_events import AUTHORIZATION_EXPIRED, AUTHORIZATION_EXPIRING
 
 type Row = dict[str, Any]
 
@@ -62,6 +63,11 @@ def played[W: Environment[Any]](
     return world.boundary.calls, world.boundary.injected
 
 
+def is_record(row: Row) -> bool:
+    """Whether it is the record of an event; what is told beside it of an end has one without an entry."""
+    return row["sk"] == "EVENT" and row.get("detail_type") not in (AUTHORIZATION_EXPIRING, AUTHORIZATION_EXPIRED)
+
+
 def check_parked(world: Environment[Any]) -> None:
     """Nothing is moved to the dead-letter queue that time mends; a bug of ours may be."""
     injected = any(kind == "unexpected" for _, _, kind in world.boundary.injected)
@@ -93,7 +99,7 @@ def moves(journal: Sequence[Commit], provider: str) -> Iterator[tuple[Commit, Ro
     recorded: Counter[str] = Counter()
     for commit in journal:
         puts = [plain(item) for item in commit.puts if item["sk"]["S"].startswith(("STATUS#", "AT#", "EVENT"))]
-        records = [row["event_id"] for row in puts if row["sk"] == "EVENT" and "published_at" not in row]
+        records = [row["event_id"] for row in puts if is_record(row) and "published_at" not in row]
         recorded.update(records)
         for row in puts:
             if row["sk"] == f"STATUS#{provider}":

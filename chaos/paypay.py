@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from chaos.boundary import Clock
+from chaos.boundary import START, Clock
 from honnin.http_client import Answer
 from honnin.paypay.readings import Rules
 
@@ -32,6 +32,9 @@ QR_SCOPE = "kyc_passport_qr"
 
 # In every value of a person, so that one is found wherever it should not be.
 PERSONAL = "PERSONAL"
+
+# How long an authorization lives, if nothing else is said.
+_LONG = timedelta(days=3650)
 
 _FAILURES = {
     "throttled": (429, "RATE_LIMIT"),
@@ -101,6 +104,7 @@ class Authorization:
     state: State
     history: list[tuple[datetime, State]] = field(default_factory=list)
     shown: list[datetime] = field(default_factory=list)
+    ends_at: datetime = field(default=START + _LONG)
 
     def become(self, state: State, now: datetime, lag_s: float = 0) -> None:
         """Change, which the reads show later; never before an earlier change."""
@@ -131,7 +135,10 @@ class Authorization:
 
 
 class PayPay:
-    """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID."""
+    """The register and its API. `given` holds the KYC object of each successful read by X-REQUEST-ID.
+
+    An authorization ends when its time is over; nobody is notified of that.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.authorizations: dict[str, list[Authorization]] = {}
@@ -146,8 +153,28 @@ class PayPay:
 
     # --- the users ---
 
-    def grant(self, user_id: str, scopes: tuple[str, ...]) -> Authorization:
-        """The user agrees: a standing authorization is renewed with these scopes added, else a new one is made."""
+    def pass_time(self) -> None:
+        """End what is over by now."""
+        for each in self._by_id.values():
+            if each.ends_at <= self._clock() and not each.state.unlinked and not each.state.expired:
+                each.become(replace(each.state, expired=True), each.ends_at)
+
+    def grant(self, user_id: str, scopes: tuple[str, ...], life_s: int = 0) -> Authorization:
+        """The user agrees: a standing authorization is renewed with these scopes added, else a new one is made.
+
+        It ends after `life_s` seconds from now (0: in ten years).
+        """
+        self.pass_time()
+        granted = self._granted(user_id, scopes)
+        granted.ends_at = (self._clock() + (timedelta(seconds=life_s) or _LONG)).replace(microsecond=0)
+        return granted
+
+    def extend(self, user_id: str) -> None:
+        """PayPay lets the user's last authorization live a day longer, and tells nobody."""
+        self.pass_time()
+        self.authorizations[user_id][-1].ends_at += timedelta(days=1)
+
+    def _granted(self, user_id: str, scopes: tuple[str, ...]) -> Authorization:
         mine = self.authorizations.setdefault(user_id, [])
         last = mine[-1] if mine else None
         if last and not last.state.unlinked and not last.state.expired:
@@ -167,6 +194,7 @@ class PayPay:
 
         The reads show it `lag_s` seconds later.
         """
+        self.pass_time()
         now = self._clock()
         mine = self.authorizations[user_id]
         for each in mine:
@@ -184,6 +212,7 @@ class PayPay:
 
     def answer(self, request: requests.PreparedRequest) -> Answer:
         """What PayPay does with a request."""
+        self.pass_time()
         if f"OPA-Auth:{self.api_key}:" not in request.headers["Authorization"]:
             return self._envelope(401, "UNAUTHORIZED", {})
         url = urlsplit(str(request.url))
@@ -221,7 +250,7 @@ class PayPay:
             "referenceIds": [known.user_id],
             "status": "INACTIVE" if code else "ACTIVE",
             "scopes": list(known.scopes),
-            "expireAt": 4_000_000_000,
+            "expireAt": int(known.ends_at.timestamp()),
         }
         return self._envelope(200, "SUCCESS", data)
 

@@ -39,7 +39,7 @@ then or later; and no signature reached it twice.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.checks import (
     NOT_READ,
@@ -50,6 +50,7 @@ from chaos.checks import (
     check_parked,
     check_published,
     hold,
+    is_record,
     moves,
     places,
     plain,
@@ -62,8 +63,11 @@ from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
 from chaos.paypay_world import Heard, Parts, PayPayWorld
 from honnin import times
+from honnin.domain_events import AUTHORIZATION_EXPIRED
 from honnin.errors import ProviderRefusedError
+from honnin.times import utc_text
 
+_NEVER = "9999-12-31T00:00:00.000Z"
 _LEDGERS = ("kyc", "risk", "account_status")
 
 
@@ -83,6 +87,7 @@ def _at_rest(world: PayPayWorld) -> None:
     check_evidence(world, world.bucket, rows)
     _check_privacy(world)
     _check_connections(world.connections)
+    _check_ends(world, rows)
     read = _read(world, rows)
     for user_id in world.paypay.authorizations:
         _check_status(world, user_id, _status(rows, user_id), read)
@@ -110,7 +115,7 @@ def _closed(world: PayPayWorld) -> None:
 
 
 def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
-    records = {row["event_id"] for row in rows if row["sk"] == "EVENT"}
+    records = {row["event_id"] for row in rows if is_record(row)}
     entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
     # The id of a notification's event ends with a mark of its subject and its day.
     named = records | {each.rpartition(":")[0] for each in records}
@@ -164,7 +169,8 @@ def _check_facets(row: Row, entry: Row, before: Row | None) -> None:
     hold(row["status"] != "VERIFIED" or now["link"] == "ACTIVE", "diverged", said)
     hold(now["flag"] == was["flag"] or "kyc_read" in entry["what"] or "account" in entry["what"], "diverged", said)
     attempt = entry["what"] in ("link_requested", "link_declined", "link_failed")
-    hold(not attempt or was["link"] != "ACTIVE" or now["link"] == "ACTIVE", "diverged", said)
+    has_ended = bool(row.get("expired_at"))
+    hold(not attempt or was["link"] != "ACTIVE" or now["link"] == "ACTIVE" or has_ended, "diverged", said)
     healed = "healed" in entry["detail"]
     hold(not healed or row.get("code_id") == row.get("asked_code_id"), "diverged", f"{said}, with another QR's code")
 
@@ -205,10 +211,35 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     else:
         states = linked.states_since(account or began)
         permitted = (since | {each.means_without_access() for each in states} | {"LINKED"}) - {""}
+    end = datetime.fromisoformat(status.get("link_expires_at") or _NEVER)
+    if end <= world.clock.peek():
+        # It was looked for at the known end. Where PayPay gave no answer, that end stands until it is asked for again.
+        permitted = {ended} if (ended := state.means_without_access()) else permitted | {"EXPIRED"}
     said = (
         f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
     )
     hold(status["status"] in permitted, "diverged", said)
+
+
+def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
+    """Each end of a link is told once, and neither before it has come nor without it."""
+    expired: set[tuple[str, str]] = set()
+    for commit, row in moves(world.table.journal, "paypay"):
+        hold(row["facets"]["link"] != "EXPIRED" or "expired_at" in row, "lost", f"{row['user_id']}: expired at no time")
+        if row.get("expired_at"):
+            expired.add((row["user_id"], row["expired_at"]))
+            early = datetime.fromisoformat(row["expired_at"]) > commit.at + timedelta(seconds=1)
+            hold(not early, "broken", f"{row['user_id']} has expired before {row['expired_at']}")
+    told: dict[tuple[str, str], set[str]] = {}
+    for kind, detail in world.bus.published:
+        if kind == AUTHORIZATION_EXPIRED:
+            told.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
+    hold(set(told) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(told)}")
+    hold(all(len(each) == 1 for each in told.values()), "twice", f"an end told twice: {told}")
+    due = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and "due_at" in row]
+    now = utc_text(world.clock.peek() - timedelta(minutes=5))
+    late = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and row.get("due_at", "9") < now]
+    hold(not late, "lost", f"ends that nobody looked for: {late} of {due}")
 
 
 def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Heard]) -> None:

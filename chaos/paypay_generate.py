@@ -8,12 +8,14 @@ from chaos.paypay_schedule import (
     CHANGES,
     KINDS,
     LAGS_S,
+    LIVES_S,
     NOTICES,
     PROVIDER_FAILURES,
     REDIRECTS,
     SCOPES,
     SERVICES,
     Change,
+    Extend,
     Link,
     Notify,
     PayPaySchedule,
@@ -45,7 +47,13 @@ def _races() -> st.SearchStrategy[PayPaySchedule]:
 
 
 def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySchedule]:
-    links = st.builds(Link, users, st.integers(0, len(SCOPES) - 1), st.sampled_from([*REDIRECTS, "once", "once"]))
+    links = st.builds(
+        Link,
+        users,
+        st.integers(0, len(SCOPES) - 1),
+        st.sampled_from([*REDIRECTS, "once", "once"]),
+        st.sampled_from(LIVES_S),
+    )
     sent = st.sampled_from([*NOTICES, "sent", "sent"])
     changes = st.builds(Change, users, st.sampled_from(CHANGES), sent, st.sampled_from(LAGS_S))
     notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
@@ -53,9 +61,10 @@ def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySche
     rare: st.SearchStrategy[Step] = st.one_of(
         st.builds(Echo, st.integers(0, 9)),
         st.builds(Read, users),
+        st.builds(Extend, users),
         st.just(Rotate()),
         st.just(Poll()),
-        st.builds(Wait, st.sampled_from([1, 60, 900])),
+        st.builds(Wait, st.sampled_from([1, 60, 900, 3600])),
     )
     steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notices, work, work, work, links, rare)
     many = st.lists(steps, min_size=5, max_size=20)
@@ -97,7 +106,8 @@ LIFE = (
     Work(),
     Change(1, "active"),
     Read(0),
-    Link(2, 4),
+    Link(2, 4, "once", 3600),
+    Extend(2),
     Change(2, "kyc_unconfirmed"),
     Read(2),
     Poll(),

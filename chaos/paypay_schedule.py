@@ -29,6 +29,8 @@ CHANGES = (
 )
 # How long the reads lag behind a change; settling reads are made until 15 minutes after the webhook.
 LAGS_S = (0, 0, 0, 30, 300, 840)
+# How long an authorization lives.
+LIVES_S = (0, 0, 0, 900, 3600)
 NOTICES = ("sent", "twice", "late", "lost")
 KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 
@@ -39,11 +41,15 @@ PROVIDER_FAILURES = ("maintenance", "unauthorized", "refused", "garbled", "unsen
 
 @dataclass(frozen=True)
 class Link:
-    """The user links a PayPay account: QR, consent, redirect (`once`, `twice`, `lost`, `declined`)."""
+    """The user links a PayPay account: QR, consent, redirect (`once`, `twice`, `lost`, `declined`).
+
+    The authorization ends after `life_s` seconds (0: in ten years).
+    """
 
     user: int
     scopes: int = 0
     redirect: str = "once"
+    life_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,13 @@ class Change:
     what: str
     notice: str = "sent"
     lag_s: int = 0
+
+
+@dataclass(frozen=True)
+class Extend:
+    """PayPay extends the user's authorization, and tells nobody."""
+
+    user: int
 
 
 @dataclass(frozen=True)
@@ -76,11 +89,11 @@ class Read:
     user: int
 
 
-type Step = Link | Change | Notify | Read | CommonStep
+type Step = Link | Change | Extend | Notify | Read | CommonStep
 
 
 @dataclass(frozen=True)
 class PayPaySchedule(Schedule[Step]):
     """A schedule of the PayPay world."""
 
-    step_kinds = (*COMMON, Link, Change, Notify, Read)
+    step_kinds = (*COMMON, Link, Change, Extend, Notify, Read)

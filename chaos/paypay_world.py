@@ -6,6 +6,7 @@ Real: `webhook.acknowledge_paypay`, `worker.run`, `EventProcessor`, `PayPayNotif
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from chaos.aws import Guarded
 from chaos.checks import plain
 from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
-from chaos.environment import API_S, Environment
+from chaos.environment import API_S, WORKER_S, Environment
 from chaos.paypay import (
     BASE_URL,
     CHANGED,
@@ -28,12 +29,13 @@ from chaos.paypay import (
     Authorization,
     PayPay,
 )
-from chaos.paypay_schedule import SCOPES, Change, Link, Notify, PayPaySchedule, Read, Step
+from chaos.paypay_schedule import SCOPES, Change, Extend, Link, Notify, PayPaySchedule, Read, Step
 from chaos.s3 import MemoryS3
 from honnin import event_queue, secret_store, webhook
 from honnin.paypay.account_link import KYC_PASSPORT_FLOW, AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient, PayPayPaths
+from honnin.paypay.expiry import PayPayExpiries, watch
 from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
@@ -71,6 +73,7 @@ class Parts:
     links: type[AccountLinks] = AccountLinks
     rules: Rules = RULES
     settling: type[Settling] = Settling
+    watch: Callable[..., dict[str, int]] = watch
     # Settling mends much of what is broken elsewhere: without both, that can be seen.
     lags: bool = True
 
@@ -108,8 +111,11 @@ class PayPayWorld(Environment[Step]):
     def step(self, step: Step) -> None:
         """Play one step."""
         match step:
-            case Link(user, scopes, redirect):
-                self._link(_name(user), SCOPES[scopes], redirect)
+            case Link(user, scopes, redirect, life_s):
+                self._link(_name(user), SCOPES[scopes], redirect, life_s)
+            case Extend(user):
+                if _name(user) in self.paypay.authorizations:
+                    self.paypay.extend(_name(user))
             case Change(user, what, notice, lag_s):
                 self._change(_name(user), what, notice, lag_s)
             case Notify(user, kind, copies, old):
@@ -119,7 +125,7 @@ class PayPayWorld(Environment[Step]):
             case _:
                 super().step(step)
 
-    def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str) -> None:
+    def _link(self, user_id: str, scopes: tuple[str, ...], redirect: str, life_s: int) -> None:
         # A user is asked for the same scopes every time: what PayPay does with others is not published.
         scopes = self._scopes.setdefault(user_id, scopes)
         flow = {"accountLinkFlow": KYC_PASSPORT_FLOW} if QR_SCOPE in scopes else {}
@@ -133,7 +139,7 @@ class PayPayWorld(Environment[Step]):
         nonce = next(each for whose, each in reversed(self.paypay.nonces) if whose == user_id)
         claims = {"nonce": nonce, "referenceId": user_id, "profileIdentifier": "*****67", "result": "declined"}
         if redirect != "declined":
-            agreed = self.paypay.grant(user_id, scopes)
+            agreed = self.paypay.grant(user_id, scopes, life_s)
             claims |= {"result": "succeeded", "userAuthorizationId": agreed.id}
             if result.code_id:
                 self.paypay.qrs[result.code_id] = agreed.id
@@ -224,15 +230,37 @@ class PayPayWorld(Environment[Step]):
 
     # --- the end ---
 
+    def poll(self) -> None:
+        """Both schedules run: the poll, and the one that looks for what has ended."""
+        super().poll()
+
+        def run() -> Any:
+            return self._parts.watch(
+                store=self.store,
+                send=lambda events, delay_s: event_queue.send_later(
+                    "events", ((each, delay_s) for each in events), self.sqs
+                ),
+                notice=timedelta(minutes=30),
+                now=self.clock(),
+                left_ms=self.boundary.remaining_ms,
+            )
+
+        self.invoke(run, WORKER_S)
+
     def come_to_rest(self) -> None:
-        """The poll publishes what is overdue."""
+        """The poll publishes what is overdue, and whatever has ended by now is looked for."""
         super().come_to_rest()
         self.clock.advance(180)
         self.poll()
+        super().come_to_rest()
+        self.paypay.pass_time()
 
     def close(self) -> None:
-        """One more notification of each kind for whoever is linked, once the reads show all there is."""
-        self.clock.advance(_SETTLE_DELAYS_S[-1])
+        """One more notification of each kind for whoever is linked, once the reads show all there is.
+
+        By then, what was not answered when a link ended is asked for again.
+        """
+        self.clock.advance(24 * 3600)
         for mine in list(self.paypay.authorizations.values()):
             for authorization in mine:
                 for kind in ("account_status", "kyc"):
@@ -242,18 +270,20 @@ class PayPayWorld(Environment[Step]):
 
     def processor(self) -> EventProcessor:
         """The processor of a fresh environment."""
+        notifications = self._parts.notifications(
+            store=self.store,
+            client=self._client(),
+            archive=self._archive,
+            rules=self._parts.rules,
+            now=self.clock,
+        )
         return self._parts.processor(
             store=self.store,
-            paypay=self._parts.notifications(
-                store=self.store,
-                client=self._client(),
-                archive=self._archive,
-                rules=self._parts.rules,
-                now=self.clock,
-            ),
+            paypay=notifications,
             recon=ReconNotifications(self.store, ()),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
+            expiries=PayPayExpiries(self.store, notifications, self._parts.rules, self.clock),
             settling=self._parts.settling(
                 _SETTLE_DELAYS_S, partial(event_queue.send_later, "rereads", client=self.sqs), self.clock
             ),

@@ -115,6 +115,7 @@ _MAY: dict[str, set[str]] = {
     },
     "ReconDeadlineFunction": {"read table", "write table", "read provider secret", "tell people"},
     "KycStatusFunction": {"read table"},
+    "OverviewFunction": {"read table"},
     "ErasureFunction": {
         "write table",
         "delete from table",

@@ -266,6 +266,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 101),
         (Parts(links=EagerLinks), {"diverged"}, 101),
         (Parts(rules=LAX), {"diverged"}, 101),
+        (Parts(watch=lambda **_: {}), {"diverged", "lost"}, 1),
     ],
     ids=[
         "recorded before the effect",
@@ -283,6 +284,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         "a flag that a new link clears",
         "another QR ends the link",
         "a word that confirms nothing",
+        "nobody looks for what has ended",
     ],
 )
 def test_the_harness_finds_what_is_broken_on_purpose(parts: Parts, kinds: set[str], seed: int) -> None:

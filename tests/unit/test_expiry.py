@@ -179,6 +179,19 @@ def test_linked_anew_only_the_new_link_is_watched(world: ExpiryWorld) -> None:
     assert (only.subject, only.ends_at) == (other, utc_text(END + timedelta(days=50)))
 
 
+@pytest.mark.parametrize("attempt", ["requested", "declined"])
+def test_an_end_that_another_qr_meets_first_is_told_all_the_same(world: ExpiryWorld, attempt: str) -> None:
+    world.linked(END)
+    world.clock.now = END + timedelta(minutes=5)
+    nonce = world.ask()
+    if attempt == "declined":
+        world.answer(nonce, result="declined")
+    world.run(48)
+    [told] = world.events("AuthorizationExpired")
+    assert (told["expiredAt"], told["providerStatus"]) == (utc_text(END), "expireAt")
+    assert world.user().status == {"requested": "LINK_PENDING", "declined": "LINK_DECLINED"}[attempt]
+
+
 def test_what_expires_is_listed_by_its_end(world: ExpiryWorld) -> None:
     ends = [END + timedelta(days=each) for each in (3, -60, 1, 200)]
     for number, end in enumerate(ends):

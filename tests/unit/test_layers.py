@@ -30,7 +30,7 @@ LAYERS = (
     ("how work is carried on", "publish commit event_queue settling worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
-    ("what spans them", "erasure erasure_api users_api processor"),
+    ("what spans them", "erasure erasure_api users_api overview_api processor"),
 )
 
 # Whom a module may know, where that is less than what stands before it.

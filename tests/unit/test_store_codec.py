@@ -31,10 +31,13 @@ RECORDS: list[Any] = [
     UserStatus(
         *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),
         *(({"call": "kyc_info", "at": AT, "http": 200, "data": True},), ("a",), "c", "v", "why"),
+        since=AT,
         received={"kyc": AT},
     ),
     TimelineEntry(AT, "e", "vexora", "submitted", "api", None, "PENDING"),
-    TimelineEntry(AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}),
+    TimelineEntry(
+        AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}, ("KycStatusChanged",)
+    ),
     Submission("s", "u", "PENDING", AT),
     Submission("s", "u", "PENDING", AT, 3, "unclear", AT),
     LinkSession("n", "u", (), "https://shop.example.jp", 1_775_000_000),

@@ -232,7 +232,10 @@ def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
     """When the link expired; kept until there is an active one, however often the user asks for another QR."""
     if of.link is LinkState.ACTIVE:
         return None
-    if of.link is LinkState.EXPIRED and before.expired_at is None:
+    # Another QR takes the place of an active link only when the end of that has come.
+    was_active = (before.facets or {}).get("link") == LinkState.ACTIVE
+    has_expired = of.link is LinkState.EXPIRED or (was_active and of.link in (LinkState.PENDING, LinkState.DECLINED))
+    if has_expired and before.expired_at is None:
         return min(filter(None, (of.expires_at, now)))
     return before.expired_at
 

@@ -19,6 +19,7 @@ from honnin.store.keys import authorization_hash
 from honnin.store.ledger import LEDGERS, SHARDS, Heard, Ledger, LedgerLine, ledger_shard
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.notifications import Notification, Notifications
+from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
@@ -27,6 +28,8 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatu
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from honnin.store.reindex import Reindex
+    from honnin.store.replay import Replay
     from honnin.store.restore import Restore
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "UNLINKED",
     "AlreadyAppliedError",
     "Certificate",
+    "Counts",
     "Dropped",
     "Effect",
     "EventRecord",
@@ -51,13 +55,17 @@ __all__ = [
     "Link",
     "LinkSession",
     "Notification",
+    "Overview",
+    "Page",
     "PassportQr",
     "ReconFile",
     "SessionUse",
     "SessionUsedError",
+    "Standing",
     "Store",
     "Submission",
     "TimelineEntry",
+    "Told",
     "Unattached",
     "UserStatus",
     "authorization_hash",
@@ -89,6 +97,7 @@ class Store:
         self.ledger = Ledger(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
 
     @cached_property
@@ -97,3 +106,17 @@ class Store:
         from honnin.store.restore import Restore
 
         return Restore(self.table)
+
+    @cached_property
+    def reindex(self) -> "Reindex":
+        """Makes the index `overview` anew; no function imports it."""
+        from honnin.store.reindex import Reindex
+
+        return Reindex(self.table)
+
+    @cached_property
+    def replay(self) -> "Replay":
+        """What the bus was told, to be told once more; no function imports it."""
+        from honnin.store.replay import Replay
+
+        return Replay(self.table)

@@ -105,6 +105,16 @@ def word_key(provider: str, word: str) -> Item:
     return {"pk": f"PROVIDER#{provider}", "sk": f"WORD#{word}"}
 
 
+def rebuilding_key() -> Item:
+    """That the index `overview` is being rebuilt."""
+    return {"pk": "OVERVIEW", "sk": "REINDEX"}
+
+
+def segment_key(segment: int) -> Item:
+    """How far the index `overview` is rebuilt in one segment of the table."""
+    return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
+
+
 def refusal_key(provider: str, day: str, kind: str) -> Item:
     """How often a provider has refused reads in one way on a JST day."""
     return {"pk": f"PROVIDER#{provider}", "sk": f"REFUSED#{day}#{kind}"}

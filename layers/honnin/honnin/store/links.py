@@ -110,9 +110,9 @@ class Links:
         items = self._table.batch(map(link_key, user_authorization_ids))
         return {item["pk"].removeprefix("PAYPAY#"): item["user_id"] for item in items}
 
-    def expiring(self, until: str) -> Iterator[Expiry]:
-        """The links, and watched residence periods, that lie ahead and end by then (UTC), the earliest first."""
-        return Expiries(self._table).expiring(until)
+    def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
+        """The links, and watched residence periods, that lie ahead and end from `since` to then (UTC), in order."""
+        return Expiries(self._table).expiring(until, since=since)
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""
