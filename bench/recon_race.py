@@ -31,7 +31,6 @@ def ours(path: Path) -> int:
     with path.open("rb") as file:
         rows = Rows(iter(partial(file.read, _READ_BYTES), b""))
         deque(rows, maxlen=0)
-    rows.check()
     return rows.good
 
 

@@ -17,7 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,6 @@ def parse(path: Path) -> dict[str, int]:
         rows = Rows(iter(partial(file.read, _READ_BYTES), b""))
         for _ in rows:
             pass
-    rows.check()
     return {"rows": rows.good, "bad": rows.bad}
 
 
@@ -57,30 +56,21 @@ def compare(bucket: str, table: str, queue_url: str) -> dict[str, int]:
 def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:
     """Announce a file and fetch it as `recon_download` does, into S3."""
     from honnin.recon.bucket import ReconBucket
-    from honnin.recon.download import Downloads, Source
-    from honnin.recon.resend import Letterhead, ResendAlarm
-    from honnin.store import Announcement, Store
+    from honnin.recon.download import Downloads
+    from honnin.recon.fetch_alarm import FetchAlarm
+    from honnin.recon.transfer import Source
+    from honnin.store import Notification, Store
     from honnin.times import utc_text
 
-    store, now = Store(table), datetime.now(UTC)
-    store.recon.announce(
-        Announcement(
-            event_id=f"bench:{name}",
-            file_type=recon_data.FILE_TYPE,
-            file_name=name,
-            day=recon_data.DAY,
-            url=url,
-            requested_at=utc_text(now),
-            deadline=utc_text(now + timedelta(hours=2)),
-            received_at=utc_text(now),
-            at=utc_text(now),
-        )
-    )
+    store = Store(table)
+    received_at = utc_text(datetime.now(UTC))
+    store.notifications.record(Notification(recon_data.FILE_TYPE, recon_data.DAY, name, url, received_at))
     downloads = Downloads(
         store=store,
         bucket=ReconBucket(bucket),
         source=Source(allowed_hosts=(), max_bytes=2 * 1024**3, loopback=True),
-        alarm=ResendAlarm("", lambda: Letterhead("", "", None)),
+        alarm=FetchAlarm(""),
+        own_ids=lambda: {"merchant_id": "", "client_id": ""},
         now=lambda: datetime.now(UTC),
     )
     return downloads.run(lambda: int(_LAMBDA_LIMIT_S * 1000))

@@ -4,6 +4,7 @@
 """
 
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,7 +17,47 @@ from chaos.expressions import InvalidExpressionError, Item
 from chaos.paging import Paginator
 
 _MOST_KEYS, _MOST_WRITES, _MOST_IN_A_TRANSACTION = 100, 25, 100
-_INDEXES: Mapping[str, tuple[str, str]] = {"": ("pk", "sk"), "due": ("due_kind", "due_at")}
+_KEYS = ("pk", "sk")
+
+
+class _Index(NamedTuple):
+    """The keys of an index, and what else it holds of an item (None: all)."""
+
+    partition: str
+    order: str
+    included: frozenset[str] | None = None
+
+    def view(self, item: Item) -> Item:
+        """What the index holds of an item."""
+        if self.included is None:
+            return item
+        names = {*_KEYS, self.partition, self.order, *self.included}
+        return {name: value for name, value in item.items() if name in names}
+
+
+# As template.yaml has them (`tests/contract`).
+INDEXES: Mapping[str, _Index] = {
+    "due": _Index("due_kind", "due_at"),
+    "overview": _Index(
+        "overview_pk",
+        "overview_sk",
+        frozenset(
+            [
+                "user_id",
+                "provider",
+                "status",
+                "since",
+                "at",
+                "event_id",
+                "cause",
+                "from_status",
+                "to_status",
+                "told",
+                "expires_at",
+            ]
+        ),
+    ),
+}
 
 
 class TransactionCanceledException(ClientError):  # noqa: N818 -- botocore's name
@@ -40,7 +81,7 @@ class Commit(NamedTuple):
 
 
 class MemoryDynamoDB:
-    """One table with the keys `pk` and `sk` and the index `due` (`due_kind`, `due_at`)."""
+    """One table with the keys `pk` and `sk` and the indexes of `INDEXES`."""
 
     exceptions = SimpleNamespace(
         TransactionCanceledException=TransactionCanceledException,
@@ -51,8 +92,7 @@ class MemoryDynamoDB:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.now = now
         self._items: dict[str, dict[str, Item]] = {}
-        # Of each index, the items of each partition by their key.
-        self._indexed: dict[str, dict[str, dict[tuple[str, str], Item]]] = {name: {} for name in _INDEXES if name}
+        self._indexed: dict[str, dict[str, dict[tuple[str, str], Item]]] = {name: {} for name in INDEXES}
         self.journal: list[Commit] = []
 
     def items(self) -> Iterator[Item]:
@@ -82,22 +122,29 @@ class MemoryDynamoDB:
     def query(self, **request: Any) -> dict[str, Any]:
         """Read one page of a partition of the table or of an index, in the order of its sort key."""
         index = request.get("IndexName", "")
-        if index not in _INDEXES or (index and request.get("ConsistentRead")):
+        if (index and index not in INDEXES) or (index and request.get("ConsistentRead")):
             raise _invalid("Query", "no such index, or a consistent read of one")
-        partition, order = _INDEXES[index]
+        partition, order = INDEXES[index][:2] if index else _KEYS
         with_values = request.get("ExpressionAttributeValues", {})
         key = _compiled("Query", expressions.condition, request, "KeyConditionExpression")
         if key is None or partition not in key.equal:
             raise _invalid("Query", "the key condition names no partition")
         wanted = with_values.get(key.equal[partition], {}).get("S")
-        there = self._indexed[index] if index else self._items
-        found = [item for item in there.get(wanted, {}).values() if key.run(item, with_values)]
+        candidates = (self._indexed[index] if index else self._items).get(wanted, {}).values()
+        found = [item for item in candidates if key.run(item, with_values)]
         found.sort(key=lambda item: str(item[order]["S"]), reverse=not request.get("ScanIndexForward", True))
-        return _page("Query", found, request, (*_INDEXES[""], *(_INDEXES[index] if index else ())), [key])
+        return _page("Query", found, request, (*_KEYS, *((partition, order) if index else ())), [key])
 
     def scan(self, **request: Any) -> dict[str, Any]:
-        """Read one page of all items."""
-        return _page("Scan", list(self.items()), request, _INDEXES[""], [])
+        """Read one page of all items, or of one of several segments."""
+        total = request.get("TotalSegments", 1)
+        mine = [
+            item
+            for pk, items in self._items.items()
+            if _segment(pk, total) == request.get("Segment", 0)
+            for item in items.values()
+        ]
+        return _page("Scan", mine, request, _KEYS, [])
 
     def get_paginator(self, operation: str) -> Paginator:
         """Pages of `query` or `scan`."""
@@ -173,7 +220,8 @@ class MemoryDynamoDB:
                     values = request.get("ExpressionAttributeValues", {})
                     self._put(key, change.run(before, values) if change else before, commit)
                 case "Delete":
-                    if (gone := self._items.get(key[0], {}).pop(key[1], None)) is not None:
+                    gone = self._items.get(key[0], {}).pop(key[1], None)
+                    if gone is not None:
                         self._unindex(key, gone)
                         commit.deletes.append(key)
                 case "ConditionCheck":
@@ -185,26 +233,18 @@ class MemoryDynamoDB:
     def _put(self, key: tuple[str, str], item: Mapping[str, Any], commit: Commit) -> None:
         # As over the wire: plain values, and nothing shared with the caller.
         stored: Item = json.loads(json.dumps(item))
-        partition = self._items.setdefault(key[0], {})
-        if key[1] in partition:
-            self._unindex(key, partition[key[1]])
-        partition[key[1]] = stored
-        for index, value in _index_values(stored):
-            self._indexed[index].setdefault(value, {})[key] = stored
+        if (before := self.find(*key)) is not None:
+            self._unindex(key, before)
+        self._items.setdefault(key[0], {})[key[1]] = stored
+        for name, index in INDEXES.items():
+            if index.partition in stored and index.order in stored:
+                self._indexed[name].setdefault(stored[index.partition]["S"], {})[key] = index.view(stored)
         commit.puts.append(stored)
 
     def _unindex(self, key: tuple[str, str], item: Item) -> None:
-        for index, value in _index_values(item):
-            self._indexed[index][value].pop(key)
-
-
-def _index_values(item: Item) -> list[tuple[str, str]]:
-    """The indexes that show an item, each with the partition there."""
-    return [
-        (index, item[partition]["S"])
-        for index, (partition, order) in _INDEXES.items()
-        if index and partition in item and order in item
-    ]
+        for name, index in INDEXES.items():
+            if index.partition in item:
+                self._indexed[name].get(item[index.partition]["S"], {}).pop(key, None)
 
 
 def _key(item: Item, operation: str) -> tuple[str, str]:
@@ -212,6 +252,11 @@ def _key(item: Item, operation: str) -> tuple[str, str]:
     if not pk or not sk:
         raise _invalid(operation, "a key is missing, empty or of another type")
     return pk, sk
+
+
+def _segment(pk: str, total: int) -> int:
+    """The segment of a scan that a partition belongs to."""
+    return zlib.crc32(pk.encode()) % total
 
 
 def _invalid(operation: str, text: str) -> ClientError:
@@ -270,8 +315,9 @@ def _page(
     looked_at = found[:limit]
     values = request.get("ExpressionAttributeValues", {})
     items = [item for item in looked_at if chosen is None or chosen.run(item, values)]
-    answer: dict[str, Any] = {"Items": [wanted.run(item) for item in items] if wanted else items}
-    answer |= {"Count": len(items), "ScannedCount": len(looked_at)}
+    answer: dict[str, Any] = {"Count": len(items), "ScannedCount": len(looked_at)}
+    if request.get("Select") != "COUNT":
+        answer["Items"] = [wanted.run(item) for item in items] if wanted else items
     if len(looked_at) == limit:
         # Also where nothing is left: DynamoDB stops counting at the limit and does not look further.
         answer["LastEvaluatedKey"] = {name: looked_at[-1][name] for name in keys}

@@ -40,7 +40,7 @@ from honnin.paypay.kyc_reading import KycReads
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules
 from honnin.processor import EventProcessor
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
@@ -280,7 +280,7 @@ class PayPayWorld(Environment[Step]):
         return self._parts.processor(
             store=self.store,
             paypay=notifications,
-            recon=ReconNotifications(self.store, ReconFiles((), ()), self.clock),
+            recon=ReconNotifications(self.store, ()),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
             expiries=PayPayExpiries(self.store, notifications, self._parts.rules, self.clock),

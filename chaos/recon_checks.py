@@ -139,7 +139,7 @@ def _check_read(
         read = [answer["at"] for answer in user["answers"] if answer["call"] in _ANSWERS[kind]]
         # What a status no longer depends on is not kept; its last reading is.
         last = max([*read, *([user["read_at"]] if not read else [])])
-        hold(last > (file.notified_at or ""), "lost", f"{each} was not read for {file.name}")
+        hold(last > (file.received_at or ""), "lost", f"{each} was not read for {file.name}")
 
 
 def _check_told(world: ReconWorld, file: ReconFile, listed: Sequence[str], changed: Mapping[str, int]) -> None:

@@ -44,14 +44,15 @@ from honnin.processor import EventProcessor
 from honnin.recon import compare, download, outcomes, plan, repair
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.compare import RangeComparison
-from honnin.recon.download import Downloads, Source
+from honnin.recon.download import Downloads
+from honnin.recon.fetch_alarm import FetchAlarm
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.recon.plan import Range
 from honnin.recon.repair import Repairs
-from honnin.recon.resend import Letterhead, ResendAlarm
 from honnin.recon.starting import Starting, comparison_of
 from honnin.recon.summary import Summaries
+from honnin.recon.transfer import Source
 from honnin.store import Comparison, Effect, Store, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Vault
@@ -135,12 +136,17 @@ class ReconWorld(Environment[Step]):
     def _make(self) -> None:
         s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
         bucket = ReconBucket("recon", s3)
-        alarm = ResendAlarm("topic", lambda: Letterhead("", "", None), cast("SNSClient", self.letters))
+        alarm = FetchAlarm("topic", cast("SNSClient", self.letters))
         # No answer to these reads names a selfie.
         self._archive = KycArchive(Vault("vault", s3), cast("Selfies", None))
         source = Source(("127.0.0.1",), 1_000_000, loopback=True)
         self._downloads = self._parts.downloads(
-            store=self.store, bucket=bucket, source=source, alarm=alarm, now=self.clock
+            store=self.store,
+            bucket=bucket,
+            source=source,
+            alarm=alarm,
+            own_ids=lambda: {"merchant_id": _ACCOUNT.merchant_id, "client_id": _ACCOUNT.client_id},
+            now=self.clock,
         )
         self._bucket = bucket
         self._starting = self._parts.starting(
@@ -166,7 +172,6 @@ class ReconWorld(Environment[Step]):
         numbers = itertools.count(1)
         ours = [
             (remote_file, "opened", self._opened),
-            (remote_file, "pieces", lambda answer, _: iter([answer.content[:9], answer.content[9:]])),
             *((module, "ThreadPoolExecutor", Inline) for module in (download, compare, repair)),
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
             # Three users make a small file: each has calls of its own, as many users have.
@@ -345,7 +350,14 @@ class ReconWorld(Environment[Step]):
         if answer.status_code != 200:
             gone = answer.status_code in (403, 404, 410)
             raise (FileGoneError if gone else FileNotFetchedError)(f"HTTP {answer.status_code}")
-        yield SimpleNamespace(status_code=200, headers=CaseInsensitiveDict(answer.headers.items()), content=answer.data)
+        yield SimpleNamespace(
+            status=200,
+            headers=CaseInsensitiveDict(answer.headers.items()),
+            length=len(answer.data),
+            ends_with_connection=False,
+            codings=list,
+            pieces=lambda: iter([answer.data[:9], answer.data[9:]]),
+        )
 
     # --- the end ---
 
@@ -378,7 +390,9 @@ class ReconWorld(Environment[Step]):
         for _ in range(MOST_BATCHES):
             due = self.next_due()
             to_compare = self.store.comparisons.due(utc_text(self.clock.peek()))
-            if not due and not self.states.running and not to_compare and not self.store.recon.to_fetch():
+            # What closes no day is tried on for two hours: nothing more is to be had of it.
+            to_fetch = any(not each.gave or not each.reason for each in self.store.notifications.to_fetch())
+            if not due and not self.states.running and not to_compare and not to_fetch:
                 return
             self.clock.now = max(self.clock.now, due or self.clock.now)
             self.work(10, "as sent")
@@ -410,9 +424,7 @@ class ReconWorld(Environment[Step]):
                 rules=RULES,
                 now=self.clock,
             ),
-            recon=ReconNotifications(
-                self.store, ReconFiles(tuple(FILE_TYPES), ("127.0.0.1",), loopback=True), self.clock
-            ),
+            recon=ReconNotifications(self.store, tuple(FILE_TYPES)),
         )
 
     def secret(self) -> str:

@@ -10,7 +10,8 @@ A restored table also holds what was deleted on purpose. These are left out:
 - whatever names a user who was erased since, or a PayPay authorization of one: it stays erased;
 - the mark of an erased authorization that is linked again since: its events would be dropped;
 - what waited for a link that has been made since: it was moved to the user's timeline then;
-- what has expired since.
+- what has expired since;
+- how far a rebuilding of the index `overview` was.
 """
 
 import argparse
@@ -119,6 +120,8 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
     """Why an item must not come back; None where it may."""
     if stored.expires_at is not None and stored.expires_at <= now:
         return "expired since"
+    if stored.kind == "overview":
+        return "of a rebuilding of the index"
     if stored.kind == "certificate":
         return None  # it proves the erasure, and names nobody at a provider
     if stored.user_id in facts.erased_users:

@@ -28,6 +28,10 @@ _IDLE_POLLS = 5 * _SECONDS / 20
 _SHARD_READ = 16 * 0.5
 # What a user calls: QR, redirect, three status reads.
 _CALLS = 5
+# Of a change of status in the index `overview`: its old place is deleted, its new one and that of the entry are put.
+_INDEX_OF_A_CHANGE = 3
+# A status in the index: keys of both, user id, provider, status, since (tests/unit/test_store_overview.py).
+INDEXED_BYTES = 250
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,7 @@ def webhook(stack: Counted) -> list[Line]:
         Line("lambda_arm64_gb_second", 0.6 * stack.processor_gb, "processing, 0.6 s with the call to the provider"),
         Line("sqs_request", 3, "sent, received, deleted"),
         Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of what is to publish, the mark"),
+        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "the index `overview`: a place left, two taken"),
         Line("dynamodb_read", 6, "event, link, status, before and after"),
         Line("dynamodb_storage", 2e-6, "2 kB, the first month"),
         Line("dynamodb_backup", 2e-6, "2 kB, the first month"),
@@ -208,6 +213,7 @@ def user(stack: Counted) -> list[Line]:
             "lambda_arm64_gb_second", 1.2 * stack.merchant_gb, "0.5 s for the QR, 0.4 s for the redirect, 0.1 s a read"
         ),
         Line("dynamodb_write", 16, "session, code, link, status and timeline of the link"),
+        Line("dynamodb_write", 2 + _INDEX_OF_A_CHANGE, "the index `overview`: LINK_PENDING, then LINKED"),
         Line("dynamodb_write", 3, "the end of the link, and the index that shows it"),
         Line("dynamodb_read", 9, "sessions and status reads"),
         Line("dynamodb_storage", 3e-6, "3 kB, the first month"),
@@ -215,6 +221,14 @@ def user(stack: Counted) -> list[Line]:
         Line("eventbridge_event", 1, "KycStatusChanged to LINKED"),
         Line("logs_ingested", 10e-6, "10 kB"),
         Line("logs_stored", 10e-6, "10 kB, the first month"),
+    ]
+
+
+def overview() -> list[Line]:
+    """A change as the index `overview` has it. A reading that changes nothing costs nothing here."""
+    return [
+        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "one place left, one taken, and that of the timeline entry"),
+        Line("dynamodb_storage", 1e-6, "less than 1 kB for a status and an entry, the first month"),
     ]
 
 
@@ -244,6 +258,16 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
         (
             "`WebhookProvisionedConcurrency=1`, a month: one warm instance of each webhook function",
             [Line("lambda_arm64_warm_gb_second", stack.warm_gb * _SECONDS, "memory of the webhook functions")],
+        ),
+        (
+            "`GET /overview/counts`, a thousand calls, with a million statuses",
+            [
+                Line(
+                    "dynamodb_read",
+                    1000 * MILLION * INDEXED_BYTES / 8192,
+                    "a count reads each entry of the index, 8 kB for one unit (eventually consistent)",
+                )
+            ],
         ),
         (
             "Fixed egress, a month: two NAT gateways with an address each (docs/deploying.md)",
@@ -277,6 +301,7 @@ def page() -> str:
         ("Idle, a month", idle(stack), 1.0),
         ("One million PayPay webhooks", webhook(stack), MILLION),
         ("One million PayPay users", user(stack), MILLION),
+        ("The index `overview` alone, one million changes of status (part of the above)", overview(), MILLION),
     ]
     for title, lines, times in [*scaled, *((title, lines, 1.0) for title, lines in extras(stack))]:
         parts += ["", f"## {title}", "", *_table(list_, lines, times)]

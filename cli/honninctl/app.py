@@ -7,6 +7,8 @@ import typer
 from honninctl import (
     dead_letter_commands,
     doctor_command,
+    index_commands,
+    overview_commands,
     people_commands,
     recon_commands,
     reread_command,
@@ -45,9 +47,11 @@ def program() -> typer.Typer:
     app.callback()(connection)
     for module in (
         people_commands,
+        overview_commands,
         reread_command,
         recon_commands,
         dead_letter_commands,
+        index_commands,
         sign_commands,
         doctor_command,
         console_command,

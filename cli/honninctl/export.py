@@ -106,6 +106,7 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
     return {
         "provider": status.provider,
         "status": status.status,
+        "since": status.since,
         "providerStatus": status.provider_status,
         "readAt": status.read_at,
         "facets": status.facets,
@@ -149,6 +150,7 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "from": entry.get("from_status"),
         "to": entry["to_status"],
         "detail": dict(entry.get("detail", {})),
+        "toldAs": list(entry.get("told", ())),
     }
 
 

@@ -19,7 +19,7 @@ from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
@@ -82,11 +82,7 @@ def _processor() -> EventProcessor:
         store=store,
         paypay=paypay,
         expiries=PayPayExpiries(store, paypay, rules, _now),
-        recon=ReconNotifications(
-            store,
-            ReconFiles(settings().recon_file_types, settings().recon_allowed_hosts, loopback=settings().loopback_files),
-            _now,
-        ),
+        recon=ReconNotifications(store, settings().recon_file_types),
         sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
         vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),

@@ -1,16 +1,17 @@
 """Every 5 minutes: fetch each announced recon file in its two hours, and start the comparison of each stored one."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
 from honnin.recon.bucket import ReconBucket
-from honnin.recon.download import Downloads, Source
-from honnin.recon.resend import ResendAlarm, letterhead
+from honnin.recon.download import Downloads
+from honnin.recon.fetch_alarm import FetchAlarm
+from honnin.recon.own_ids import own_ids
 from honnin.recon.starting import Starting
+from honnin.recon.transfer import Source
 from honnin.store import Store
 
 
@@ -21,7 +22,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         store=store,
         bucket=ReconBucket(settings().recon_bucket),
         source=Source(settings().recon_allowed_hosts, settings().recon_max_bytes, loopback=settings().loopback_files),
-        alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
+        alarm=FetchAlarm(settings().alarm_topic_arn),
+        own_ids=own_ids,
         now=lambda: datetime.now(UTC),
     )
     starting = Starting(store=store, machine_arn=settings().recon_machine_arn, now=lambda: datetime.now(UTC))

@@ -20,6 +20,7 @@ _TAGS = {
     "Vexora": "Submit users to Vexora.",
     "PayPay": "Link PayPay accounts and read their KYC information.",
     "Users": "Where a user stands, and how that came about.",
+    "Overview": "All users at a glance: lists by status, counts, changes by day, and what runs out.",
     "Recon": "What PayPay's daily recon files showed.",
     "Webhooks": "Called by the providers: nothing here is for the merchant.",
     "Browser": "Called by the browser of a user.",

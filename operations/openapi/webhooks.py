@@ -100,7 +100,7 @@ def schemas() -> Json:
                 "notification_type": {"const": _TYPES["recon_file"]},
                 "notification_id": _NOTIFICATION_ID_SCHEMA,
                 "fileType": _text(128),
-                "path": _text(4096) | {"description": "The URL of the file"},
+                "path": _text(16 * 1024) | {"description": "The URL of the file"},
                 "requestedAt": {
                     "description": "Epoch time in seconds or milliseconds, as a text or a number. Without one that can "
                     "be read, the moment at which the notification is processed",

@@ -312,6 +312,34 @@ def the_sparse_index(call: Recorder) -> None:
     _clean(call, "due", *"1234")
 
 
+def an_index_that_holds_a_part(call: Recorder) -> None:
+    """As the lists of users: what is not projected is neither told nor compared, and a count names nobody."""
+    for number in (1, 2, 3):
+        place = {"overview_pk": "CONTRACT", "overview_sk": f"2026-0{number}#u{number}"}
+        call.client.put_item(TableName=call.target, Item=item("part", str(number), **place, status="A", version=number))
+    request: Item = {
+        "IndexName": "overview",
+        "KeyConditionExpression": "overview_pk = :pk AND overview_sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": values(pk="CONTRACT", first="0", last="2026-03"),
+        "ScanIndexForward": False,
+    }
+    call("query", **request)
+    page = call("query", Limit=1, **request)
+    call("query", **request, ExclusiveStartKey=page["LastEvaluatedKey"])
+    call("query", **request, Select="COUNT")
+    moved = {":pk": "CONTRACT", ":sk": "2026-09#u1"}
+    call.client.update_item(
+        TableName=call.target,
+        Key=key("part", "1"),
+        UpdateExpression="SET overview_pk = :pk, overview_sk = :sk",
+        ExpressionAttributeValues={name: wire(value) for name, value in moved.items()},
+    )
+    call("query", **request)
+    filtered = {**request, "ExpressionAttributeValues": values(pk="CONTRACT", first="0", last="~", status="A")}
+    call("query", **filtered, FilterExpression="#status = :status", ExpressionAttributeNames={"#status": "status"})
+    _clean(call, "part", *"123")
+
+
 def a_consistent_read_of_an_index(call: Recorder) -> None:
     """There is none."""
     call(
@@ -457,6 +485,7 @@ CASES: tuple[Case, ...] = (
     pages,
     a_page_that_ends_with_the_last_item,
     the_sparse_index,
+    an_index_that_holds_a_part,
     a_consistent_read_of_an_index,
     scans,
     batches,

@@ -113,6 +113,7 @@ _MAY: dict[str, set[str]] = {
     "ReconSummaryFunction": {"read table", "write table", "publish", "write report", "list recon"},
     "ReconDeadlineFunction": {"read table", "write table", "read provider secret", "tell people"},
     "KycStatusFunction": {"read table"},
+    "OverviewFunction": {"read table"},
     "ErasureFunction": {
         "write table",
         "delete from table",

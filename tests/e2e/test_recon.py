@@ -163,17 +163,26 @@ def _put(stack: Stack, name: str, day: str, text: str) -> None:
     stack.sandbox("PUT", f"/paypay/recon-files/{name}", json={"fileType": _RISK, "day": day, "text": text})
 
 
+def _notifications(stack: Stack, name: str) -> list[dict[str, Any]]:
+    """The notifications of files whose name holds this."""
+    found = stack.client("dynamodb").scan(
+        TableName=stack.outputs["StateTableName"],
+        FilterExpression="begins_with(pk, :pk) AND contains(file_name, :name)",
+        ExpressionAttributeValues={":pk": {"S": "NOTIFICATION#"}, ":name": {"S": name}},
+    )
+    return list(found["Items"])
+
+
 def _received(stack: Stack, name: str) -> list[str]:
-    """When the newest notice of each file whose name holds this came."""
-    found = [item for item in _items(stack, _RISK) if name in item["sk"]["S"] and "received_at" in item]
-    return [item["received_at"]["S"] for item in found]
+    """When the newest notification of each URL came."""
+    return [item["received_at"]["S"] for item in _notifications(stack, name)]
 
 
 def _urls(stack: Stack, name: str) -> list[str]:
-    return [item["url"]["S"] for item in _items(stack, _RISK) if name in item["sk"]["S"] and "url" in item]
+    return [item["url"]["S"] for item in _notifications(stack, name) if "url" in item]
 
 
-def test_a_notice_that_points_elsewhere_is_refused_and_never_fetched(stack: Stack) -> None:
+def test_a_notification_that_points_elsewhere_is_never_fetched(stack: Stack) -> None:
     with_metadata = "http://169.254.169.254/latest/meta-data/kyc_passport_risk_x_20261103_20261103.csv"
     elsewhere = "https://recon.example.jp/kyc_passport_risk_y_20261103_20261103.csv"
     for path in (with_metadata, elsewhere):
@@ -183,13 +192,12 @@ def test_a_notice_that_points_elsewhere_is_refused_and_never_fetched(stack: Stac
     assert demo.wait_for(lambda: len(report(stack, "2026-11-03")) == 2)
 
     stack.invoke("ReconDownloadFunction")
-    assert {each["state"] for each in report(stack, "2026-11-03")} == {"REFUSED"}
-    assert not [item for item in _items(stack, _RISK) if "169.254" in str(item)]
+    told = {each["reason"] for each in report(stack, "2026-11-03")}
+    assert told == {"the URL is not https", "the host is not on the list of allowed hosts"}
+    assert {each["state"] for each in report(stack, "2026-11-03")} == {"ANNOUNCED"}
 
 
-def test_an_expired_file_is_asked_for_and_heals_when_it_is_sent_again(
-    stack: Stack, letters: Callable[[], list[dict[str, str]]]
-) -> None:
+def test_a_file_that_cannot_be_fetched_is_tried_on_until_it_can(stack: Stack) -> None:
     day = (_today() - timedelta(days=1)).isoformat()
     name = _name(day)
     _put(stack, name, day, "userAuthorizationId\r\n")
@@ -200,14 +208,13 @@ def test_an_expired_file_is_asked_for_and_heals_when_it_is_sent_again(
         stack.invoke("ReconDownloadFunction")
         return "".join(each["state"] for each in report(stack, day) if each["fileName"] == name)
 
-    assert demo.wait_for(lambda: state() == "EXPIRED")
-    received: list[dict[str, str]] = []
-    assert demo.wait_for(lambda: _more(received, letters) >= 1, 15)
-    [letter] = [each["Message"] for each in received if day in each["Message"]]
-    assert "リコンファイル通知の再送のお願い" in letter
-    assert "HTTP 403" in letter
+    def reason() -> str:
+        state()
+        return "".join(each["reason"] or "" for each in report(stack, day) if each["fileName"] == name)
+
+    assert demo.wait_for(lambda: reason() == "the answer was HTTP 403")
+    assert state() == "ANNOUNCED"
     stack.sandbox("PUT", f"/dials/paypay/{name}", json={"recon_transfer": "whole"})
-    stack.sandbox("POST", f"/paypay/recon-files/{name}/resend", json={})
     assert demo.wait_for(lambda: state() == "COMPARED")
 
 
@@ -216,12 +223,12 @@ def test_two_downloads_at_once_store_a_file_once(stack: Stack) -> None:
         files = stack.sandbox("POST", "/paypay/recon-night", json={"types": ["kyc_passport_sync_recon"]})["files"]
     day, name = str(files[0]["day"]), str(files[0]["name"])
 
-    assert demo.wait_for(lambda: any("url" in item for item in _items(stack, "kyc_passport_sync_recon")))
+    assert demo.wait_for(lambda: len(_urls(stack, name)) > 0)
     with ThreadPoolExecutor(2) as both:
         runs = [both.submit(stack.invoke, "ReconDownloadFunction") for _ in range(2)]
         outcomes = [each.result() for each in runs]
 
-    assert demo.wait_for(lambda: all("url" not in item for item in _items(stack, "kyc_passport_sync_recon")))
+    assert demo.wait_for(lambda: "COMPARED" in [each["state"] for each in report(stack, day)])
     assert sum(each.get(kind, 0) for each in outcomes for kind in ("stored", "revision", "unchanged")) <= 1
     assert [each for each in report(stack, day) if each["fileName"] == name]
 

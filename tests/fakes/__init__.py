@@ -5,7 +5,7 @@ A test module holds tests only; whatever two of them need is here (`tests/unit/t
 
 from tests.fakes.aws import FakeBus, FakeLambdaContext, FakeQueue, FakeQueueClient, FakeSecrets, FakeTopic
 from tests.fakes.clocks import START, FakeClock
-from tests.fakes.loopback import FileServer, LoopbackServer, Received, Reply
+from tests.fakes.loopback import FileServer, LoopbackServer, RawServer, Received, Reply
 from tests.fakes.vexora import FakeCredentials, FakeVexora
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FakeVexora",
     "FileServer",
     "LoopbackServer",
+    "RawServer",
     "Received",
     "Reply",
 ]

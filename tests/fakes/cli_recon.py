@@ -44,8 +44,9 @@ class Recon:
         file = FileId(TYPE, DAY, name)
         body = "".join(f"{row}\n" for row in ("userAuthorizationId", *rows)).encode()
         self.s3.put_object(Bucket="recon", Key=file.key, Body=body)
-        known = ReconFile(TYPE, DAY, name, "ANNOUNCED")
-        self.store.recon.stored(known, name=name, sha256="0" * 64, size=len(body), at="2026-11-21T00:00:00.000Z")
+        at = "2026-11-21T00:00:00.000Z"
+        known = ReconFile(TYPE, DAY, name, "STORED", sha256="0" * 64, size=len(body), stored_at=at, received_at=at)
+        self.store.recon.stored(known)
         return file
 
     def compared(

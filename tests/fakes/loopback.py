@@ -199,3 +199,55 @@ class _Handler(socketserver.StreamRequestHandler):
             if self.server.owner.stopping.wait(pause_s):
                 return
             self.wfile.write(data[at : at + 1])
+
+
+class RawServer:
+    """A peer on 127.0.0.1 that sends the same bytes to each that connects, once a request has come, and closes.
+
+    `url` has no trailing slash. `pieces` are sent one by one, `pause_s` between two; with `forever`
+    the last one again and again.
+    """
+
+    def __init__(self, *pieces: bytes, pause_s: float = 0, forever: bool = False) -> None:
+        self.pieces, self.pause_s, self.forever = pieces, pause_s, forever
+        self.requests: list[bytes] = []
+        self.stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for each in self._threads:
+            each.join(5)
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._answer, args=(peer,), daemon=True))
+            self._threads[-1].start()
+
+    def _answer(self, peer: socket.socket) -> None:
+        with peer:
+            request = b""
+            while b"\r\n\r\n" not in request and (more := peer.recv(65_536)):
+                request += more
+            self.requests.append(request)
+            try:
+                for each in self.pieces:
+                    peer.sendall(each)
+                    self.stopping.wait(self.pause_s)
+                while self.forever and not self.stopping.is_set():
+                    peer.sendall(self.pieces[-1])
+                    self.stopping.wait(self.pause_s)
+            except OSError:
+                return  # the client has had enough

@@ -19,7 +19,7 @@ from honnin.paypay.readings import Rules
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.settling import Settling
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
@@ -133,7 +133,7 @@ class PayPayWorld:
             now=self.clock,
             paypay=paypay,
             expiries=PayPayExpiries(store, paypay, self.rules, self.clock),
-            recon=ReconNotifications(store, ReconFiles((), ()), self.clock),
+            recon=ReconNotifications(store, ()),
             settling=self.settling,
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from honnin.paypay_facets import Answer, Call
 from honnin.recon import starting
 from honnin.recon.bucket import FileId
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import Announcement, Effect, ReconFile
+from honnin.store import Effect, ReconFile
 from honnin.times import utc_text
 from tests.fakes.deployment import Deployment, Function
 from tests.fakes.paypay_user import RULES, paypay_user
@@ -58,36 +59,30 @@ class ReconDay:
         effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
         self._stack.store.events.apply(effect)
 
-    def announce(self, name: str = "", requested_at: str = "") -> None:
+    def announce(self, name: str = "", received_at: str = "") -> None:
         """Record the file as announced."""
-        requested_at = requested_at or self.at("03:00:00", days=1)
-        url = "https://recon.example.jp/files/x.csv?signature=sample"
-        self._stack.store.recon.announce(
-            Announcement(
-                event_id=f"paypay:recon_file:{name or self.name}-{requested_at}",
-                file_type=self.type.name,
-                file_name=name or self.name,
-                day=self.day,
-                url=url,
-                requested_at=requested_at,
-                deadline=self.at("05:00:00", days=1),
-                received_at=requested_at,
-                at=requested_at,
-            )
-        )
+        received_at = received_at or self.at("03:00:00", days=1)
+        file = ReconFile(self.type.name, self.day, name or self.name, "ANNOUNCED", received_at=received_at)
+        self._stack.store.recon.announced(replace(file, requested_at=received_at, deadline=self.at("05:00:00", days=1)))
 
     def store(self, content: bytes | str, name: str = "") -> None:
         """Put a file into the bucket, as a person or the download would."""
         raw = content.encode() if isinstance(content, str) else content
         self._stack.s3.put_object(Bucket="recon", Key=self.file_id(name).key, Body=raw)
 
-    def arrive(self, content: bytes | str, name: str = "", requested_at: str = "") -> None:
-        """The file is announced, fetched and stored."""
-        self.announce(name, requested_at)
-        file = self.file(name)
-        at = self.at("03:05:00", days=1)
+    def arrive(self, content: bytes | str, name: str = "", revision_of: str | None = None) -> None:
+        """The file is announced, fetched and stored under a name with our own id."""
+        self.announce(name)
+        self.stored(len(content), name, revision_of)
         self.store(content, name)
-        self._stack.store.recon.stored(file, name=file.name, sha256="0" * 64, size=len(content), at=at)
+
+    def stored(self, size: int, name: str = "", revision_of: str | None = None) -> None:
+        """Record that the file is stored."""
+        file = ReconFile(self.type.name, self.day, name or self.name, "STORED", revision_of=revision_of)
+        at = self.at("03:05:00", days=1)
+        self._stack.store.recon.stored(
+            replace(file, sha256="0" * 64, size=size, stored_at=at, received_at=at, own_name=True)
+        )
 
     def listing(self, *ids: str) -> str:
         """The content of a file that names these authorizations, in the usual form."""

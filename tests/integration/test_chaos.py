@@ -24,7 +24,7 @@ from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
 from honnin.processor import EventProcessor
 from honnin.settling import Settling
-from honnin.store import Announcement, Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
+from honnin.store import Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
@@ -130,7 +130,7 @@ class HastyNotifications(PayPayNotifications):
 class HastyProcessor(EventProcessor):
     """Publishes a change, then writes it."""
 
-    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         decision = super()._decide(event)
         if isinstance(decision, Effect) and decision.change:
             self._publisher._put(KYC_STATUS_CHANGED, decision.change)
@@ -181,7 +181,7 @@ class SettledAfterwards(EventProcessor):
 
     _hint: tuple[Event, Effect] | None = None
 
-    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         settling, self._settling = self._settling, None
         decision = super()._decide(event)
         self._settling = settling

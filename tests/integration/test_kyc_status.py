@@ -252,8 +252,10 @@ def test_a_user_whose_status_changed_is_named(stack: Deployment, function: Funct
 
 
 def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, function: Function) -> None:
-    announced = ReconDay(stack)
+    announced, doubtful = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
     announced.announce()
+    doubtful.arrive("no, id\n")
+    doubtful.compare()
     missing = "kyc_passport_account_status_sync_recon"
     stack.store.recon.missing(missing, announced.day, announced.at("10:15:00", days=1))
 
@@ -261,9 +263,11 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
 
     assert status == 200
     states = {each["fileType"]: each["state"] for each in body["files"]}
-    assert states == {announced.type.name: "ANNOUNCED", missing: "MISSING"}
-    assert [each["reportKey"] for each in body["files"]] == [None] * 2
-    assert [each["counts"] for each in body["files"]] == [None] * 2
+    assert states == {announced.type.name: "ANNOUNCED", doubtful.type.name: "COMPARED", missing: "MISSING"}
+    assert sum(each["reportKey"] is None for each in body["files"]) == 2
+    assert sum(each["counts"] is None for each in body["files"]) == 2
+    [doubt] = [each["doubt"] for each in body["files"] if each["state"] == "COMPARED"]
+    assert doubt == "the file is no list of ids: it may be a page or a message"
     assert "https" not in json.dumps(body)
     assert "signature" not in json.dumps(body)
 

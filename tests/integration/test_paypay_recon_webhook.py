@@ -3,11 +3,14 @@
 import hashlib
 import json
 import re
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from honnin.recon.notification import file_of
+from honnin.times import jst_day
 from tests.fakes.deployment import Deployment, Function, sample
 
 NAME = "kyc_passport_900000000000000001_20260331_20260331.csv"
@@ -30,6 +33,10 @@ def announced(stack: Deployment) -> list[dict[str, Any]]:
     return [item for item in stack.items() if item["pk"].startswith("RECON#")]
 
 
+def urls(stack: Deployment) -> list[str]:
+    return [each.url for each in stack.store.notifications.to_fetch()]
+
+
 def test_the_sample_event_is_acknowledged_and_queued(stack: Deployment, webhook: Function) -> None:
     answer = webhook(sample("paypay_recon_webhook"))
 
@@ -41,83 +48,63 @@ def test_the_sample_event_is_acknowledged_and_queued(stack: Deployment, webhook:
     assert stack.items() == []
 
 
-@pytest.mark.parametrize("requested_at", ["1775012400", 1775012400, "1775012400000", 1775012400000])
-def test_the_file_is_announced_until_two_hours_after_the_request(
-    stack: Deployment, webhook: Function, requested_at: str | int
+@pytest.mark.parametrize("requested_at", ["1775012400", 1775012400, "1775012400000", 1775012400000, 1775012400.0])
+def test_the_file_is_announced_until_two_hours_after_its_notification_came(
+    stack: Deployment, webhook: Function, requested_at: object
 ) -> None:
+    before = datetime.now(UTC)
     webhook(notice(requestedAt=requested_at))
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
     assert (file["pk"], file["sk"]) == ("RECON#kyc_passport_sync_recon", f"2026-03-31#{NAME}")
-    assert (file["state"], file["url"]) == ("ANNOUNCED", URL)
-    assert file["requested_at"] == "2026-04-01T03:00:00.000Z"
-    assert file["deadline"] == "2026-04-01T05:00:00.000Z"
+    assert (file["state"], urls(stack)) == ("ANNOUNCED", [URL])
+    until = datetime.fromisoformat(file["deadline"]) - timedelta(hours=2)
+    assert before.replace(microsecond=0) <= until <= datetime.now(UTC)
 
 
-def test_a_second_notice_renews_the_url_and_a_repeated_one_does_nothing(stack: Deployment, webhook: Function) -> None:
+def test_every_url_is_known_and_each_once(stack: Deployment, webhook: Function) -> None:
     processor = stack.function("event_processor")
-    webhook(notice())
-    stack.process(processor)
     fresh = URL.replace("sample", "fresh")
-    webhook(notice(notification_id="second", path=fresh, requestedAt="1775016000"))
-    stack.process(processor)
-    webhook(notice())
-    stack.process(processor)
-    [file] = announced(stack)
-    assert (file["url"], file["deadline"]) == (fresh, "2026-04-01T06:00:00.000Z")
+    for each in (notice(), notice(notification_id="second", path=fresh), notice(), notice()):
+        webhook(each)
+        assert stack.process(processor) == []
+    assert sorted(urls(stack)) == sorted([URL, fresh])
+    assert len(announced(stack)) == 1
 
 
-def test_a_notice_about_a_fetched_file_changes_nothing(stack: Deployment, webhook: Function) -> None:
+def test_the_very_same_notification_about_a_lost_file_lets_it_be_fetched_again(
+    stack: Deployment, webhook: Function
+) -> None:
     processor = stack.function("event_processor")
     webhook(notice())
     stack.process(processor)
-    [file] = announced(stack)
-    stack.dynamodb.update_item(
-        TableName="StateTable",
-        Key={"pk": {"S": file["pk"]}, "sk": {"S": file["sk"]}},
-        UpdateExpression="SET #state = :stored REMOVE #url",
-        ExpressionAttributeNames={"#state": "state", "#url": "url"},
-        ExpressionAttributeValues={":stored": {"S": "STORED"}},
-    )
-    webhook(notice(notification_id="second"))
-    assert stack.process(processor) == []
-    [file] = announced(stack)
-    assert file["state"] == "STORED"
-    assert "url" not in file
-
-
-def test_a_renewed_notice_about_a_fetched_file_lets_it_be_looked_at_again(stack: Deployment, webhook: Function) -> None:
-    processor = stack.function("event_processor")
+    [found] = stack.store.notifications.to_fetch()
+    stack.store.recon.expired(file_of(found), "the answer was HTTP 403")
+    stack.store.notifications.end(found, "the answer was HTTP 403")
+    time.sleep(0.01)  # a moment is a millisecond
     webhook(notice())
-    stack.process(processor)
-    [found] = stack.store.recon.to_fetch()
-    stack.store.recon.stored(found, name=NAME, sha256="ab", size=3, at="2026-04-01T03:05:00.000Z")
-    webhook(notice(notification_id="second", requestedAt="1775016000"))
     assert stack.process(processor) == []
-    [file] = announced(stack)
-    assert (file["state"], file["sha256"], file["url"]) == ("STORED", "ab", URL)
+    assert urls(stack) == [URL]
+    assert announced(stack)[0]["state"] == "ANNOUNCED"
 
 
 @pytest.mark.parametrize(
-    ("name", "requested_at", "day"),
+    ("name", "day"),
     [
-        ("kyc_passport_risk_9_20260228_20260228.csv", "1775012400", "2026-02-28"),
-        (
-            "kyc_passport_account_status_9_20260331000000_20260331235959.csv",
-            "1775012400",
-            "2026-03-31",
-        ),
-        # No day in the name: the day before the request, as Japan counts. 14:59:59Z and 15:00:00Z of 31 March.
-        ("other.csv", "1774969199", "2026-03-30"),
-        ("other.csv", "1774969200", "2026-03-31"),
-        ("kyc_passport_9_20269999_20269999.csv", "1774969200", "2026-03-31"),
+        ("kyc_passport_risk_9_20260228_20260228.csv", "2026-02-28"),
+        ("kyc_passport_account_status_9_20260330150000_20260331145959.csv", "2026-03-31"),
+        ("other.csv", ""),
+        ("kyc_passport_9_20269999_20269999.csv", ""),
     ],
 )
-def test_the_day_of_a_file(stack: Deployment, webhook: Function, name: str, requested_at: str, day: str) -> None:
-    webhook(notice(path=f"https://a.files.example.jp/{name}", requestedAt=requested_at))
+def test_the_day_of_a_file(stack: Deployment, webhook: Function, name: str, day: str) -> None:
+    """Without one in its name, the day before the notification came, whatever that says of itself."""
+    before = datetime.now(UTC)
+    webhook(notice(path=f"https://a.files.example.jp/{name}", requestedAt="1774969199"))
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
-    assert file["day"] == day
+    moments = (before, datetime.now(UTC))
+    assert file["day"] in ([day] if day else [jst_day(each - timedelta(days=1)) for each in moments])
 
 
 @pytest.mark.parametrize("path", ["/", "/a%2Fb.csv", "/..", "/%2e%2e%2f%2e%2e%2fx.csv"])
@@ -128,43 +115,29 @@ def test_a_path_without_a_usable_name_is_announced_all_the_same(
     assert webhook(notice(path=url, notification_id="n-1"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
-    assert (file["url"], file["state"]) == (url, "ANNOUNCED")
-    assert re.fullmatch(r"unnamed-[0-9a-f]+", file["file_name"])
+    assert (urls(stack), file["state"]) == ([url], "ANNOUNCED")
+    assert re.fullmatch(r"[A-Za-z0-9.-]+", file["file_name"])
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"),
+    "path",
     [
-        ("nothing", "not https"),
-        (f"http://recon.example.jp/{NAME}", "not https"),
-        ("https://[::1", "cannot be read"),
-        (f"https://a℀b.files.example.jp/{NAME}", "cannot be read"),
-        (f"https://evilfiles.example.jp/{NAME}", "not on the list"),
-        (f"https://user@recon.example.jp/{NAME}", "credentials"),
-        (f"https://recon.example.jp:8443/{NAME}", "another port"),
-        (f"https://169.254.169.254/{NAME}", "an address"),
+        "nothing",
+        f"http://recon.example.jp/{NAME}",
+        "https://[::1",
+        f"https://a℀b.files.example.jp/{NAME}",
+        f"https://evilfiles.example.jp/{NAME}",
+        f"https://user@recon.example.jp/{NAME}",
+        f"https://169.254.169.254/{NAME}",
     ],
 )
-def test_a_url_that_breaks_a_rule_is_acknowledged_and_recorded_as_refused(
-    stack: Deployment, webhook: Function, capsys: pytest.CaptureFixture[str], path: str, reason: str
+def test_a_url_that_breaks_a_rule_is_recorded_for_the_download_to_tell_of(
+    stack: Deployment, webhook: Function, path: str
 ) -> None:
     assert webhook(notice(path=path, notification_id="n-1"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
-    assert file["state"] == "REFUSED"
-    assert reason in file["reason"]
-    assert not {"url", "due_kind", "due_at"} & file.keys()
-    assert '"ReconFileRefused":[1.0]' in capsys.readouterr().out
-
-
-def test_a_refused_notice_does_not_take_the_place_of_a_good_one(stack: Deployment, webhook: Function) -> None:
-    processor = stack.function("event_processor")
-    webhook(notice())
-    stack.process(processor)
-    before = announced(stack)
-    webhook(notice(notification_id="second", path=URL.replace("https", "http"), requestedAt="1775016000"))
-    assert stack.process(processor) == []
-    assert announced(stack) == before
+    assert (file["state"], urls(stack)) == ("ANNOUNCED", [path])
 
 
 @pytest.mark.parametrize("file_type", ["another_file_type", "kyc_passport_risk_sync_recon"])
@@ -176,14 +149,19 @@ def test_a_type_that_is_not_enabled_is_acknowledged_and_ignored(
     assert stack.process(stack.function("event_processor")) == []
     [file] = announced(stack)
     assert (file["pk"], file["state"]) == (f"RECON#{file_type}", "IGNORED")
-    assert "url" not in file
+    assert urls(stack) == []
 
 
-@pytest.mark.parametrize("field", ["fileType", "path"])
-def test_a_notice_that_names_no_file_is_kept_as_its_hash(stack: Deployment, webhook: Function, field: str) -> None:
+def test_a_notification_without_a_type_has_that_of_its_files_name(stack: Deployment, webhook: Function) -> None:
+    webhook(notice(fileType=None))
+    assert stack.process(stack.function("event_processor")) == []
+    assert (announced(stack)[0]["pk"], urls(stack)) == ("RECON#kyc_passport_sync_recon", [URL])
+
+
+def test_a_notification_without_a_url_is_kept_as_its_hash(stack: Deployment, webhook: Function) -> None:
     event = sample("paypay_recon_webhook")
     body = json.loads(event["body"])
-    del body[field]
+    del body["path"]
     answer = webhook(event | {"body": json.dumps(body)})
     assert answer["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
@@ -195,17 +173,25 @@ def test_a_notice_that_names_no_file_is_kept_as_its_hash(stack: Deployment, webh
     }
 
 
-@pytest.mark.parametrize("given", [None, "", "now", "2026-04-01T12:00:00+09:00", [1775012400], 10**30])
-def test_a_notice_without_a_readable_time_is_taken_as_requested_now(
-    stack: Deployment, webhook: Function, given: object
+@pytest.mark.parametrize("given", [None, "", "now", "2026-04-01T12:00:00+09:00", [1775012400], 10**30, {}, True])
+def test_no_requested_at_is_refused(stack: Deployment, webhook: Function, given: object) -> None:
+    assert webhook(notice(requestedAt=given))["statusCode"] == 200
+    assert stack.process(stack.function("event_processor")) == []
+    assert urls(stack) == [URL]
+
+
+@pytest.mark.parametrize("function", ["paypay_kyc_webhook", "paypay_risk_webhook", "paypay_account_status_webhook"])
+@pytest.mark.parametrize("in_array", [False, True])
+def test_at_every_url_it_goes_to_the_queue_of_the_notifications(
+    stack: Deployment, function: str, in_array: bool
 ) -> None:
     event = sample("paypay_recon_webhook")
-    body = json.loads(event["body"]) | {"requestedAt": given}
-    before = datetime.now(UTC)
-    assert webhook(event | {"body": json.dumps(body)})["statusCode"] == 200
-    assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
-    assert datetime.fromisoformat(file["requested_at"]) >= before.replace(microsecond=0)
+    body = json.loads(event["body"])
+    kyc = json.loads(sample("paypay_kyc_webhook")["body"])
+    text = json.dumps([kyc, body] if in_array else body)
+    assert stack.function(function)(event | {"body": text})["statusCode"] == 200
+    assert len(stack.receive("ReconNoticeQueue")) == 1
+    assert stack.receive("EventQueue") == []
 
 
 def test_a_recon_notice_does_not_count_as_received(stack: Deployment, webhook: Function) -> None:

@@ -128,6 +128,8 @@ def test_an_expired_file_is_missed(stack: Deployment, night: Night) -> None:
     stack.parameters["ReconFileTypes"] = KYC
     night.announce()
     night.box.sandbox.core.advance(7201)
+    assert night.download() == {"failed": 1}
+    stack.pass_time(hours=2)
     assert night.download() == {"expired": 1}
     stack.letters()
     assert check(stack) == {KYC: [day()]}
@@ -144,7 +146,7 @@ def test_a_file_that_is_no_file_is_missed(stack: Deployment, night: Night) -> No
     stack.letters()
     assert check(stack) == {KYC: [day()]}
     [letter] = stack.letters()
-    assert f"{day()}: not valid (" in letter["Message"]
+    assert f"{day()}: compared, but it does not close the day (" in letter["Message"]
 
 
 def test_a_quiet_day_may_go_without_a_file(stack: Deployment) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from honnin.recon import download
+from honnin.recon import transfer
 from honnin.store import ReconFile
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import PAYPAY, Deployment, sample
@@ -91,8 +91,8 @@ def test_an_announced_file_is_stored_as_it_is(paypay: PayPay) -> None:
     file = paypay.file()
     assert (file.state, file.sha256, file.size) == ("STORED", paypay.view()["sha256"], paypay.view()["bytes"])
     assert len(paypay.stored()) == file.size
-    assert (file.url, file.name_says["owner_id"]) == (None, "900000000000000001")
-    assert paypay.download() == {}
+    assert (file.own_name, file.warnings) == (PAYPAY.merchant_id == "900000000000000001", file.warnings)
+    assert paypay.download() == {"waits_for_comparison": 1}
     assert paypay.stack.letters() == []
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_changes_while_it_is_fetched_is_one_or_the_other(paypay: Pay
 
 
 def test_a_stall_is_resumed(paypay: PayPay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(transfer, "_READ_TIMEOUT_S", 0.3)
     paypay.dials(recon_transfer="stall", recon_times=1, recon_stall_s=2)
     assert paypay.fetch() == {"stored": 1}
     assert paypay.file().sha256 == paypay.view()["sha256"]
@@ -150,16 +150,14 @@ def test_a_stall_is_resumed(paypay: PayPay, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_body_without_end_is_given_up_at_the_cap(paypay: PayPay, transfer: Any) -> None:
     paypay.stack.parameters["ReconMaxBytes"] = "100000"
     paypay.dials(recon_transfer=transfer, recon_bytes_per_s=1_000_000)
-    assert paypay.fetch() == {"too_large": 1}
-    assert (paypay.file().state, paypay.file().url) == ("TOO_LARGE", None)
+    assert paypay.fetch() == {"failed": 1}
+    assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", "the file is larger than 100000 bytes")
     assert paypay.is_bucket_empty()
-    [letter] = paypay.stack.letters()
-    assert "larger than 100000 bytes" in letter["Message"]
 
 
 def test_a_content_length_over_the_cap_is_given_up_at_once(paypay: PayPay) -> None:
     paypay.stack.parameters["ReconMaxBytes"] = "1000"
-    assert paypay.fetch() == {"too_large": 1}
+    assert paypay.fetch() == {"failed": 1}
     assert paypay.is_bucket_empty()
 
 
@@ -172,13 +170,14 @@ def test_a_body_that_goes_on_behind_its_content_length_ends_there(paypay: PayPay
 @pytest.mark.parametrize(
     ("transfer", "reason"),
     [
-        ("gzip", "the file came compressed, which was not asked for"),
+        ("gzip", "the file is larger than 100000 bytes"),
         ("redirect", "the answer was HTTP 302"),
         ("error", "the answer was HTTP 500"),
     ],
 )
 def test_what_is_no_file_is_not_kept_and_asked_for_again(paypay: PayPay, transfer: str, reason: str) -> None:
     """The bomb is 4 GiB of zeros, the redirect leads to the instance metadata."""
+    paypay.stack.parameters["ReconMaxBytes"] = "100000"
     paypay.dials(recon_transfer=transfer)
     assert paypay.fetch() == {"failed": 1}
     assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", reason)
@@ -194,76 +193,61 @@ def test_what_is_no_file_for_two_hours_is_lost(paypay: PayPay) -> None:
     paypay.stack.pass_time(hours=2, minutes=1)
     assert paypay.download() == {"expired": 1}
     assert paypay.file().state == "EXPIRED"
-    assert len(paypay.stack.letters()) == 1
 
 
 @pytest.mark.parametrize(("transfer", "status"), [("forbidden", 403), ("gone", 410), ("not_found", 404)])
-def test_a_url_that_is_over_is_asked_for_in_a_letter_and_renewed(paypay: PayPay, transfer: str, status: int) -> None:
-    paypay.stack.store.recon.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
+def test_a_url_that_seems_over_is_tried_on_and_told_to_people(paypay: PayPay, transfer: str, status: int) -> None:
     paypay.dials(recon_transfer=transfer)
-    assert paypay.fetch() == {"expired": 1}
-    assert (paypay.file().state, paypay.file().reason) == ("EXPIRED", f"the answer was HTTP {status}")
+    assert paypay.fetch() == {"failed": 1}
+    assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", f"the answer was HTTP {status}")
+    assert paypay.stack.letters() == []
+    paypay.stack.pass_time(minutes=31)
+    assert paypay.download() == {"failed": 1}
     [letter] = paypay.stack.letters()
-    assert letter["Subject"] == f"Honnin: recon file missing: {KYC}"
-    for text in (
-        f"件名: リコンファイル通知の再送のお願い（{KYC}、{DAY}）",
-        f"・加盟店ID（merchant_id）: {PAYPAY.merchant_id}",
-        f"- merchant id: {PAYPAY.merchant_id}",
-        "・直近の X-REQUEST-ID: OPA0123456789",
-        f"Subject: Please resend the recon file notification ({KYC}, {DAY})",
-    ):
-        assert text in letter["Message"]
+    assert f"127.0.0.1: the answer was HTTP {status}" in letter["Message"]
 
     paypay.dials(recon_transfer="whole")
-    assert paypay.fetch() == {"stored": 1}
-    assert paypay.file().state == "STORED"
-
-
-def test_a_url_lives_for_two_hours_of_the_sandboxs_clock(paypay: PayPay) -> None:
-    paypay.notify()
-    paypay.box.sandbox.core.advance(7201)
-    assert paypay.download() == {"expired": 1}
-    paypay.notify()
     assert paypay.download() == {"stored": 1}
 
 
-def test_the_letter_goes_out_without_a_secret(paypay: PayPay) -> None:
+def test_a_url_that_the_server_has_ended_is_renewed_by_another_notification(paypay: PayPay) -> None:
+    paypay.notify()
+    paypay.box.sandbox.core.advance(7201)
+    assert paypay.download() == {"failed": 1}
+    paypay.notify()
+    assert paypay.download() == {"stored": 1, "failed": 1}
+
+
+def test_the_file_is_stored_without_a_secret(paypay: PayPay) -> None:
     paypay.notify()
     paypay.stack.put_providers_secret({})
-    paypay.dials(recon_transfer="gone")
-    assert paypay.download() == {"expired": 1}
-    [letter] = paypay.stack.letters()
-    assert "<your merchant id>" in letter["Message"]
+    assert paypay.download() == {"stored": 1}
+    assert not paypay.file().own_name
 
 
 def test_other_bytes_under_the_same_name_are_a_revision(paypay: PayPay) -> None:
     assert paypay.fetch() == {"stored": 1}
     first = paypay.stored()
     paypay.make(b"userAuthorizationId\r\na85fe9e9-b4c9-45cf-a392-834c57d83af7\r\n")
-    # A notice tells whole seconds: one of the same second is taken for the same.
+    for each in paypay.stack.store.recon.files(KYC, DAY, DAY):
+        paypay.stack.store.recon.end_comparison(each, "COMPARED", {})
+    # A URL of the sandbox is another one a second later.
     paypay.box.sandbox.core.advance(1)
-    assert paypay.fetch() == {"revision": 1}
+    assert paypay.fetch() == {"revision": 1, "done": 1}
     [revision] = [file for file in paypay.stack.store.recon.files(KYC, DAY, DAY) if file.revision_of]
     assert revision.sha256 == paypay.view()["sha256"]
     assert paypay.stored() == first
+    paypay.stack.store.recon.end_comparison(revision, "COMPARED", {})
     paypay.box.sandbox.core.advance(1)
-    assert paypay.fetch() == {"unchanged": 1}
+    assert paypay.fetch() == {"unchanged": 1, "done": 1}
     assert len(paypay.stack.store.recon.files(KYC, DAY, DAY)) == 2
 
 
 def test_without_the_loopback_switch_nothing_is_fetched_from_this_machine(paypay: PayPay) -> None:
     paypay.stack.parameters["LoopbackFiles"] = "false"
-    paypay.processor = paypay.stack.function("event_processor")
     paypay.notify()
-    assert (paypay.file().state, paypay.file().reason) == ("REFUSED", "the URL is not https")
-    assert paypay.download() == {}
-    assert paypay.view()["requests"] == 0
-
-
-def test_the_switch_is_looked_at_again_when_the_file_is_fetched(paypay: PayPay) -> None:
-    paypay.notify()
-    paypay.stack.parameters["LoopbackFiles"] = "false"
-    assert paypay.download() == {"refused": 1}
+    assert paypay.download() == {"failed": 1}
+    assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", "the URL is not https")
     assert paypay.view()["requests"] == 0
 
 
@@ -281,7 +265,7 @@ def test_neither_url_nor_rows_are_in_a_log_line_of_the_whole_run(
     caplog.set_level("INFO")
     paypay.dials(recon_transfer=transfer)
     paypay.notify()
-    url = paypay.file().url or ""
+    url = paypay.stack.store.notifications.to_fetch()[0].url
     assert "signature=" in url
     paypay.download()
     out, err = capsys.readouterr()

@@ -49,7 +49,7 @@ def test_a_line_costs_quantity_times_price() -> None:
 def test_every_price_is_used_and_every_line_has_a_price() -> None:
     counted = costs.counted()
     groups = [costs.idle(counted), costs.webhook(counted), costs.user(counted)]
-    groups += [lines for _, lines in costs.extras(counted)]
+    groups += [costs.overview(), *(lines for _, lines in costs.extras(counted))]
     assert {line.price for lines in groups for line in lines} == set(costs.prices().prices)
 
 

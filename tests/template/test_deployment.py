@@ -28,7 +28,7 @@ CANARY = ("Canary", "Canary10Percent10Minutes")
 READ_SIDE = logical_id("kyc_status")
 # Of the merchant API, those that write.
 WRITING = {logical_id(each) for each in ("vexora_submission", "paypay_account_link", "paypay_kyc", "erasure")}
-MERCHANT = WRITING | {READ_SIDE}
+MERCHANT = WRITING | {READ_SIDE, logical_id("overview")}
 PAYPAY_WEBHOOKS = {logical_id(f"paypay_{each}_webhook") for each in ("kyc", "risk", "account_status", "recon")}
 WEBHOOKS = PAYPAY_WEBHOOKS | {logical_id("vexora_result_webhook")}
 PROCESSOR = logical_id("event_processor")

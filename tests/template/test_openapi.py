@@ -256,7 +256,8 @@ def _limits() -> Iterator[Any]:
     for name, kind in kinds.items():
         for field, schema in webhooks.schemas()[name]["properties"].items():
             [text, *_] = schema.get("anyOf", [schema])
-            if "maxLength" in text:
+            # Without a type that can be used, the name of the file says it.
+            if "maxLength" in text and field != "fileType":
                 yield pytest.param(name, kind, field, text["maxLength"], id=f"{name}-{field}")
 
 
@@ -269,7 +270,7 @@ def test_the_code_and_the_document_have_the_same_limits(name: str, kind: str, fi
         assert validator.is_valid(body) is good
 
 
-@pytest.mark.parametrize("field", ["notification_type", "user_authorization_id", "fileType", "path"])
+@pytest.mark.parametrize("field", ["notification_type", "user_authorization_id", "path"])
 def test_the_code_and_the_document_require_the_same_fields(field: str) -> None:
     kind = "kyc" if field == "user_authorization_id" else "recon_file"
     body = {name: value for name, value in webhooks.examples()[kind].items() if name != field}

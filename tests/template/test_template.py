@@ -121,7 +121,7 @@ def _allowed_by(name: str) -> set[str]:
 def test_of_the_merchant_api_erasure_alone_may_delete() -> None:
     body = str(resources("AWS::ApiGateway::RestApi")["MerchantApi"]["Properties"]["Body"])
     called = {each.removesuffix("Aliaslive") for each in re.findall(r"functions/\$\{(\w+)\}/invocations", body)}
-    assert len(called) == 5
+    assert len(called) == 6
     deleting = {name for name in called if any("Delete" in action for action in _allowed_by(name))}
     assert deleting == {logical_id("erasure")}
     assert "dynamodb:BatchWriteItem" not in set().union(*map(_allowed_by, called - deleting)), "it deletes, too"
@@ -134,6 +134,21 @@ def test_the_read_side_may_only_read() -> None:
         "dynamodb:BatchGetItem",
         "kms:Decrypt",
     }
+
+
+def test_the_overview_may_only_read_and_queries_its_indexes_alone() -> None:
+    assert _allowed_by(logical_id("overview")) == {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:BatchGetItem",
+        "kms:Decrypt",
+    }
+    queried = [
+        each["Resource"]["Fn::Sub"]
+        for role, each in statements()
+        if role == f"{logical_id('overview')}Role" and each["Action"] == "dynamodb:Query"
+    ]
+    assert queried == ["${StateTable.Arn}/index/overview", "${StateTable.Arn}/index/due"]
 
 
 def test_arm64_is_the_default_everywhere() -> None:
@@ -294,11 +309,11 @@ def test_tables_are_encrypted_recoverable_and_forget() -> None:
         assert properties["BillingMode"] == "PAY_PER_REQUEST", name
 
 
-def test_the_state_table_forgets_by_expires_at_and_has_the_sparse_index() -> None:
+def test_the_state_table_forgets_by_expires_at_and_has_the_sparse_indexes() -> None:
     properties = resources("AWS::DynamoDB::Table")["StateTable"]["Properties"]
 
     assert properties["TimeToLiveSpecification"]["AttributeName"] == "expires_at"
-    assert [index["IndexName"] for index in properties["GlobalSecondaryIndexes"]] == ["due"]
+    assert [index["IndexName"] for index in properties["GlobalSecondaryIndexes"]] == ["due", "overview"]
     assert properties["DeletionProtectionEnabled"] is True
 
 

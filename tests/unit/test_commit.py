@@ -15,7 +15,7 @@ from honnin import commit
 from honnin.commit import CALLER_WAITS, Commits
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.publish import Publisher
-from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, Store, Unattached, UserStatus
+from honnin.store import AlreadyAppliedError, Dropped, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence, Vault, selfie
 from tests.fakes import FakeBus, FakeClock
@@ -545,14 +545,3 @@ def test_events_that_name_nobody_do_not_stand_in_each_others_way(desk: Desk, sub
             desk.store.events.keep(Unattached(f"event-{number}", "paypay", "x", "webhook", at, subject))
 
     assert bool(touched[0] & touched[1]) == shared
-
-
-def test_a_recon_file_is_announced(desk: Desk) -> None:
-    at = "2026-04-01T03:00:00.000Z"
-    file = Announcement("event-1", "kyc_passport_sync_recon", "a.csv", "2026-03-31", "https://x/a.csv", at, at, at, at)
-
-    desk.commits.run(lambda: file)
-
-    found = desk.store.recon.file("kyc_passport_sync_recon", "2026-03-31", "a.csv")
-    assert found is not None
-    assert found.state == "ANNOUNCED"

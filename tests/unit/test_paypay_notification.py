@@ -25,7 +25,7 @@ from honnin.paypay.readings import Rules, products_for
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.status import KycProduct
 from honnin.store import Effect, Link, ReceivedDay, Store, TimelineEntry, UserStatus
 from honnin.times import utc_text
@@ -79,9 +79,7 @@ class Bench:
             vexora=FakeVexora(),
             now=self.clock,
             paypay=rule,
-            recon=ReconNotifications(
-                self.store, ReconFiles(("kyc_passport_sync_recon",), (".paypay.ne.jp",)), self.clock
-            ),
+            recon=ReconNotifications(self.store, ("kyc_passport_sync_recon",)),
         )
 
     def link(
@@ -512,13 +510,8 @@ def test_a_notice_of_a_recon_file_is_announced_and_asks_paypay_nothing(bench: Be
     told = {"path": url, "requestedAt": "1775012400"}
     bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
     bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
-    [file] = bench.store.recon.to_fetch()
-    assert (file.file_type, file.day, file.url, file.state) == (
-        "kyc_passport_sync_recon",
-        "2026-03-31",
-        url,
-        "ANNOUNCED",
-    )
+    [found] = bench.store.notifications.to_fetch()
+    assert (found.file_type, found.day, found.url) == ("kyc_passport_sync_recon", "2026-03-31", url)
     assert bench.paypay.asked == []
     assert bench.bus.entries == []
 

@@ -24,7 +24,7 @@ from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
-from honnin.recon.notification import ReconFiles, ReconNotifications
+from honnin.recon.notification import ReconNotifications
 from honnin.sqs_send import SendError
 from honnin.store import Effect, Store
 from honnin.vault import Vault
@@ -346,7 +346,7 @@ UNUSABLE: list[Any] = [
     "a\u202eb",
     "a\u200fb",
     "\ud800",
-    "x" * 4097,
+    "x" * 20_000,
 ]
 
 
@@ -412,12 +412,18 @@ def test_a_type_that_is_none_or_unknown_is_unrecognised_under_its_user(ack: Ack,
     assert {name: each for name, each in ack.event().detail.items() if name != "sha256"} == known
 
 
-@pytest.mark.parametrize("value", UNUSABLE, ids=repr)
-@pytest.mark.parametrize("field", ["fileType", "path"])
-def test_a_notice_that_names_no_file_is_unrecognised(ack: Ack, field: str, value: object) -> None:
-    body = json.dumps(RECON | {field: value})
+@pytest.mark.parametrize("value", UNUSABLE, ids=lambda value: repr(value)[:20])
+def test_a_notification_without_a_url_is_unrecognised(ack: Ack, value: object) -> None:
+    body = json.dumps(RECON | {"path": value})
     assert _is_unrecognised(ack(body=body), ack, body.encode())
     assert ack.event().detail["type"] == "file.created"
+
+
+@pytest.mark.parametrize("value", UNUSABLE, ids=lambda value: repr(value)[:20])
+def test_a_notification_without_a_type_is_of_a_file_all_the_same(ack: Ack, value: object) -> None:
+    """Its name says the type."""
+    ack(RECON | {"fileType": value})
+    assert (ack.event().kind, ack.event().subject) == ("recon_file", UNNAMED)
 
 
 @pytest.mark.parametrize("field", KYC)
@@ -599,7 +605,7 @@ def test_an_unclean_text_is_no_id(ack: Ack, field: str, stray: bytes) -> None:
         (KYC, "notification_id", 128),
         (KYC, "user_authorization_id", 64),
         (RECON, "fileType", 128),
-        (RECON, "path", 4096),
+        (RECON, "path", 16 * 1024),
     ],
 )
 def test_the_length_of_each_field(ack: Ack, base: dict[str, str], field: str, longest: int) -> None:
@@ -621,32 +627,17 @@ def test_marks_of_direction_and_line_are_in_no_id(ack: Ack, mark: str) -> None:
     ("value", "text"),
     [
         *(("1775012400", "1775012400"), ("1775012400123", "1775012400123"), (1775012400, "1775012400")),
-        *((1775012400123, "1775012400123"), (1775012400.0, "1775012400"), ("1775012400.125", "1775012400")),
-        *((" 1775012400 ", "1775012400"),),
+        *((1775012400.0, "1775012400.0"), (" 1775012400 ", "1775012400"), ("now", "now"), (-1, "-1")),
+        ("2026-04-01T12:00:00+09:00", "2026-04-01T12:00:00+09:00"),
     ],
 )
-def test_requested_at_is_an_epoch_as_text_or_number(ack: Ack, value: object, text: str) -> None:
+def test_requested_at_goes_on_as_it_came(ack: Ack, value: object, text: str) -> None:
     assert ack(RECON | {"requestedAt": value})["body"] == "OK"
-    assert ack.event().detail["requestedAt"] == text
+    assert (ack.event().kind, ack.event().detail["requestedAt"]) == ("recon_file", text)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        *UNUSABLE,
-        "0",
-        "177501240",
-        "17750124001",
-        "-775012400",
-        "１７７５０１２４００",
-        "now",
-        10**30,
-        -1775012400,
-        [1775012400],
-    ],
-    ids=repr,
-)
-def test_without_a_readable_time_the_file_is_announced_all_the_same(ack: Ack, value: object) -> None:
+@pytest.mark.parametrize("value", [*UNUSABLE, [1775012400], 10**70], ids=lambda value: repr(value)[:20])
+def test_no_requested_at_is_refused(ack: Ack, value: object) -> None:
     assert ack(RECON | {"requestedAt": value})["body"] == "OK"
     assert ack.event().kind == "recon_file"
     assert ack.event().detail == {"type": "file.created", "path": RECON["path"]}
@@ -1017,7 +1008,7 @@ def _events(text: str) -> list[Event]:
     return webhook.split_notifications(event) if event.kind == webhook.SEVERAL else [event]
 
 
-def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = None) -> None:
+def _processed(store: Store, texts: list[str], recon_types: tuple[str, ...] = ()) -> None:
     def now() -> datetime:
         return datetime.now(UTC)
 
@@ -1029,7 +1020,7 @@ def _processed(store: Store, texts: list[str], recon_files: ReconFiles | None = 
         now=now,
     )
     publisher = Publisher("bus", store, FakeBus().client)
-    recon = ReconNotifications(store, recon_files or ReconFiles((), ()), now)
+    recon = ReconNotifications(store, recon_types)
     processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule, recon=recon)
     for text in texts:
         processor.begin_batch()
@@ -1147,20 +1138,16 @@ def test_the_same_requests_do_move_the_user_they_name(queue: list[str], store: S
     assert status.status == "RISK_FLAGGED"
 
 
-def test_an_expired_file_that_is_sent_again_under_the_same_id_is_announced_with_its_new_url(
-    ack: Ack, store: Store
-) -> None:
-    files = ReconFiles((RECON["fileType"],), ("recon.example.jp",))
-    key = (RECON["fileType"], "2026-03-31", "kyc_passport_9_20260331_20260331.csv")
+def test_the_very_same_notification_a_day_later_lets_the_file_be_fetched_again(ack: Ack, store: Store) -> None:
+    types = (RECON["fileType"],)
     ack(RECON)
-    _processed(store, ack.queued, files)
-    file = store.recon.file(*key)
-    assert file is not None
-    assert store.recon.end_fetch(file, "EXPIRED", "the answer was HTTP 403")
-    renewed = RECON | {"path": RECON["path"].replace("sample", "renewed"), "requestedAt": "1775098800"}
+    _processed(store, ack.queued, types)
+    [found] = store.notifications.to_fetch()
+    assert store.notifications.end(found, "the answer was HTTP 403")
 
-    ack(renewed)
-    _processed(store, ack.queued, files)
+    again = Event.from_json(ack.queued[0])
+    again.received_at = "2099-04-02T03:00:00.000Z"
+    _processed(store, [again.to_json()], types)
 
-    [waiting] = store.recon.to_fetch()
-    assert (waiting.state, waiting.url, waiting.name) == ("ANNOUNCED", renewed["path"], file.name)
+    [waiting] = store.notifications.to_fetch()
+    assert (waiting.url, waiting.received_at) == (RECON["path"], again.received_at)

@@ -1,8 +1,10 @@
-"""`honnin.recon.notification`: what a notice announces, and what the table makes of it (`ReconFiles.announce`)."""
+"""A notification of a recon file is recorded, whatever it looks like, and however often it comes."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,507 +12,344 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honnin.event import Event
-from honnin.recon.bucket import FileId
+from honnin.processor import EventProcessor
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.notification import ReconFiles, ReconNotifications, file_name
-from honnin.store import AlreadyAppliedError, Announcement, ReconFile, Store
-from honnin.store.recon import Recon
+from honnin.recon.notification import ReconNotifications, requested_at
+from honnin.store import Notification, ReconFile, Store
+from honnin.times import utc_text
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
-from tests.fakes.recon_file import became
 from tests.tables import create_table
 
-KYC = "kyc_passport_sync_recon"
-RISK = "kyc_passport_risk_sync_recon"
+KYC, RISK, _ = FILE_TYPES
 HOST = "https://recon.paypay.ne.jp"
 NAME = "kyc_passport_9001_20260331_20260331.csv"
 URL = f"{HOST}/files/{NAME}?signature=secret"
-FILES = ReconFiles(tuple(FILE_TYPES), (".paypay.ne.jp",))
+RECEIVED = "2026-04-01T03:00:01.000Z"
+DAY = "2026-03-31"
 
 
 def event(
-    notification_id: str = "n-1",
     *,
     path: str = URL,
-    requested_at: str = "1775012400",
+    asked: str = "1775012400",
     file_type: str = KYC,
-    received_at: str = "2026-04-01T03:00:01.000Z",
+    received_at: str = RECEIVED,
+    event_id: str = "paypay:recon_file:n-1",
 ) -> Event:
-    detail = {"type": "file.created", "path": path, "requestedAt": requested_at}
-    return Event(
-        f"paypay:recon_file:{notification_id}", "paypay", "recon_file", "webhook", file_type, received_at, detail
-    )
+    detail = {"type": "file.created", "path": path, "requestedAt": asked}
+    return Event(event_id, "paypay", "recon_file", "webhook", file_type, received_at, detail)
 
 
-def announced(files: ReconFiles = FILES, **fields: str) -> Announcement:
-    return files.announcement(event(**fields), START)
-
-
-# --- what is read from a notice ---
-
-
-def test_a_notice_is_read() -> None:
-    assert announced() == Announcement(
-        event_id="paypay:recon_file:n-1",
-        file_type=KYC,
-        file_name=NAME,
-        day="2026-03-31",
-        url=URL,
-        requested_at="2026-04-01T03:00:00.000Z",
-        deadline="2026-04-01T05:00:00.000Z",
-        received_at="2026-04-01T03:00:01.000Z",
-        at="2026-04-01T03:00:00.000Z",
-        state="ANNOUNCED",
-        reason="",
-        name_says={"owner_id": "9001", "first_day": "2026-03-31", "last_day": "2026-03-31"},
-    )
-
-
-@pytest.mark.parametrize("requested_at", ["1775012400", "1775012400000"])
-def test_seconds_and_milliseconds_are_the_same_moment(requested_at: str) -> None:
-    made = announced(requested_at=requested_at)
-    assert (made.requested_at, made.deadline) == ("2026-04-01T03:00:00.000Z", "2026-04-01T05:00:00.000Z")
-
-
-@given(st.integers(10**9, 10**10 - 1), st.booleans(), st.integers(0, 999))
-def test_the_deadline_is_two_hours_after_any_request(seconds: int, in_ms: bool, ms: int) -> None:
-    made = announced(requested_at=f"{seconds}{ms:03}" if in_ms else str(seconds))
-    requested, deadline = datetime.fromisoformat(made.requested_at), datetime.fromisoformat(made.deadline)
-    assert (deadline - requested).total_seconds() == 7200
-    assert int(requested.timestamp()) == seconds
-
-
-@pytest.mark.parametrize("requested_at", ["", "soon", "-1775012400", "1.5", "１７７５０１２４００"])
-def test_a_time_that_cannot_be_read_counts_as_now(requested_at: str) -> None:
-    """The webhook refuses most of these; a full-width number is one for Python, too."""
-    assert announced(requested_at=requested_at).requested_at == "2026-04-01T03:00:00.000Z"
-
-
-def test_the_url_is_not_in_its_representation() -> None:
-    assert "secret" not in repr(announced())
-
-
-@pytest.mark.parametrize(
-    ("name", "requested_at", "day"),
-    [
-        ("kyc_passport_risk_9_20260228_20260228.csv", "1775012400", "2026-02-28"),
-        ("kyc_passport_9_20260330_20260331.csv", "1775012400", "2026-03-30"),
-        # No day in the name: the day before the request, as Japan counts. 14:59:59Z and 15:00:00Z of 31 March.
-        ("other.csv", "1774969199", "2026-03-30"),
-        ("other.csv", "1774969200", "2026-03-31"),
-        ("kyc_passport_9_20269999_20269999.csv", "1774969200", "2026-03-31"),
-    ],
-)
-def test_the_day_is_that_of_the_name_else_the_day_before_the_notice(name: str, requested_at: str, day: str) -> None:
-    assert announced(path=f"{HOST}/{name}", requested_at=requested_at).day == day
-
-
-# --- the file name ---
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        (URL, NAME),
-        (f"{HOST}/a/b.csv#c.csv", "b.csv"),
-        (f"{HOST}/a.csv?x=/b.csv", "a.csv"),
-        (f"{HOST}/kyc%5Fpassport.csv", "kyc_passport.csv"),
-        (f"{HOST}/{'a' * 255}", "a" * 255),
-        (f"{HOST}/../../a.csv", "a.csv"),
-        # None that could be one
-        (f"{HOST}/", ""),
-        (HOST, ""),
-        (f"{HOST}/..", ""),
-        (f"{HOST}/.hidden", ""),
-        (f"{HOST}/a%2Fb.csv", ""),
-        (f"{HOST}/..%2F..%2Freports%2Freport.json", ""),
-        (f"{HOST}/%2e%2e%2fa.csv", ""),
-        (f"{HOST}/..%5Ca.csv", ""),
-        (f"{HOST}/%252e%252e%252fa.csv", ""),
-        (f"{HOST}/a%00.csv", ""),
-        (f"{HOST}/a%0A.csv", ""),
-        (f"{HOST}/a b.csv", ""),
-        (f"{HOST}/ファイル.csv", ""),
-        (f"{HOST}/a%23b.csv", ""),
-        (f"{HOST}/a~b.csv", ""),
-        (f"{HOST}/{'a' * 256}", ""),
-        ("https://[::1", ""),
-    ],
-)
-def test_the_name_is_the_last_part_of_the_path(url: str, name: str) -> None:
-    assert file_name(url) == name
-
-
-@pytest.mark.parametrize("path", [f"{HOST}/", f"{HOST}/a%2Fb.csv", f"{HOST}/%2e%2e%2fa.csv"])
-def test_a_file_without_a_usable_name_is_named_after_its_notice(path: str) -> None:
-    first, again, second = (announced(notification_id=each, path=path) for each in ("n-1", "n-1", "n-2"))
-    assert (first.state, first.url) == ("ANNOUNCED", path)
-    assert first.file_name.startswith("unnamed-")
-    assert first.file_name == again.file_name != second.file_name
-
-
-@pytest.mark.parametrize("notification_id", ["../../reports/x", "a/b", "通知", "~", "a b", "n#1"])
-def test_a_name_made_from_a_notification_id_is_a_name(notification_id: str) -> None:
-    """What is stored under it must be found again: by its key (the comparison) and by its day (the deadline)."""
-    made = announced(notification_id=notification_id, path=f"{HOST}/")
-    named = FileId(made.file_type, made.day, made.file_name)
-    assert named.key.startswith(f"recon/{named.file_type}/")
-
-
-@given(st.text(max_size=40))
-def test_whatever_the_path_says_the_key_stays_in_its_place(tail: str) -> None:
-    made = announced(path=f"{HOST}/{tail}")
-    named = FileId(made.file_type, "2026-03-31", made.file_name)
-    assert named.key.startswith(f"recon/{named.file_type}/")
-
-
-# --- what is not fetched ---
-
-
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        (URL.replace("https", "http"), "not https"),
-        (f"ftp://recon.paypay.ne.jp/{NAME}", "not https"),
-        (f"file:///etc/{NAME}", "not https"),
-        (f"/files/{NAME}", "not https"),
-        (f"https://user@recon.paypay.ne.jp/{NAME}", "credentials"),
-        (f"https://recon.paypay.ne.jp@evil.example/{NAME}", "credentials"),
-        (f"https://recon.paypay.ne.jp:8443/{NAME}", "another port"),
-        (f"https://evilpaypay.ne.jp/{NAME}", "not on the list"),
-        (f"https://paypay.ne.jp/{NAME}", "not on the list"),
-        (f"https://recon.paypay.ne.jp.evil.example/{NAME}", "not on the list"),
-        (f"https://evil.example/recon.paypay.ne.jp/{NAME}", "not on the list"),
-        (f"https://127.0.0.1/{NAME}", "an address"),
-        (f"https://169.254.169.254/latest/meta-data/{NAME}", "an address"),
-        (f"https://2130706433/{NAME}", "an address"),
-        (f"https://0x7f000001/{NAME}", "an address"),
-        (f"https://0177.0.0.1/{NAME}", "an address"),
-        (f"https://127.1/{NAME}", "an address"),
-        (f"https://[::1]/{NAME}", "an address"),
-        (f"https://[::ffff:127.0.0.1]/{NAME}", "an address"),
-        (f"http://127.0.0.1:9100/{NAME}", "not https"),
-        ("https://[::1", "cannot be read"),
-        (f"https://a℀b.paypay.ne.jp/{NAME}", "cannot be read"),
-        (f"https://recon。paypay.ne.jp/{NAME}", "no plain host"),
-        (f"https://recon.paypay.ne.jp\\@evil.example/{NAME}", "backslash"),
-        (f"https://recon.paypay.ne.jp/ {NAME}", "space"),
-    ],
-)
-def test_a_url_that_breaks_a_rule_is_refused_and_not_kept(
-    capsys: pytest.CaptureFixture[str], path: str, reason: str
-) -> None:
-    made = announced(path=f"{path}?signature=secret")
-    assert (made.state, made.url) == ("REFUSED", "")
-    assert reason in made.reason
-    written = capsys.readouterr().out
-    assert counted(written) == ["ReconFileRefused"]
-    assert "secret" not in written + made.reason
-    assert "evil" not in made.reason
-
-
-@pytest.mark.parametrize("file_type", ["", "another_file_type", "kyc_passport_sync_recon ", KYC.upper()])
-def test_a_type_that_is_none_of_ours_is_ignored(capsys: pytest.CaptureFixture[str], file_type: str) -> None:
-    made = announced(file_type=file_type)
-    assert (made.state, made.url) == ("IGNORED", "")
-    assert counted(capsys.readouterr().out) == ["ReconFileIgnored"]
-
-
-def test_a_type_that_is_not_enabled_is_ignored() -> None:
-    only_kyc = ReconFiles((KYC,), (".paypay.ne.jp",))
-    assert announced(only_kyc, file_type=RISK).state == "IGNORED"
-    assert announced(only_kyc, file_type=KYC).state == "ANNOUNCED"
-
-
-def test_an_ignored_type_raises_no_alarm_about_its_url(capsys: pytest.CaptureFixture[str]) -> None:
-    assert announced(file_type="another", path="http://127.0.0.1/x").state == "IGNORED"
-    assert counted(capsys.readouterr().out) == ["ReconFileIgnored"]
-
-
-def test_only_the_loopback_switch_opens_plain_http_to_this_machine() -> None:
-    local = ReconFiles((KYC,), (".paypay.ne.jp",), loopback=True)
-    assert announced(local, path=f"http://127.0.0.1:9100/{NAME}").state == "ANNOUNCED"
-    for host in ("127.0.0.2", "localhost", "169.254.169.254", "[::1]", "recon.paypay.ne.jp"):
-        assert announced(local, path=f"http://{host}/{NAME}").state == "REFUSED"
-
-
-def counted(output: str) -> list[str]:
-    """The names of the metrics that were written."""
-    records = [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
-    return [each["Name"] for record in records for each in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
-
-
-# --- what the table makes of it ---
-
-
-class Table:
-    """The table, and notices that come one after the other, a minute apart."""
-
+class Bench:
     def __init__(self) -> None:
-        self.db = dynamodb()
         self.clock = FakeClock()
+        self.db = dynamodb()
         self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
-        self._number = 0
+        self.rule = ReconNotifications(self.store, tuple(FILE_TYPES))
 
-    def announce(self, minute: float = 0, **fields: str) -> None:
-        """A notice that came (and was asked for) so many minutes after the first."""
-        self._number += 1
-        seconds = int(START.timestamp() + 60 * minute)
-        came = datetime.fromtimestamp(seconds + 1, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        given = {"notification_id": f"n-{self._number}", "requested_at": str(seconds), "received_at": came, **fields}
-        self.store.recon.announce(FILES.announcement(event(**given), self.clock()))
+    def record(self, **fields: str) -> None:
+        self.rule.record(event(**fields))
 
-    def file(self, name: str = NAME, day: str = "2026-03-31") -> ReconFile:
-        found = self.store.recon.file(KYC, day, name)
-        assert found is not None
+    def to_fetch(self) -> list[Notification]:
+        return self.store.notifications.to_fetch()
+
+    def file(self, file_type: str = KYC, name: str = NAME, day: str = DAY) -> ReconFile:
+        found = self.store.recon.file(file_type, day, name)
+        assert found
         return found
 
-    def item(self) -> Mapping[str, Any]:
-        """The only recon item as it lies in the table."""
-        [item] = [item for item in self.db.scan(TableName="StateTable")["Items"] if "RECON#" in item["pk"]["S"]]
-        return item
-
-    def stored(self, sha256: str = "ab") -> None:
-        self.store.recon.stored(self.file(), name=NAME, sha256=sha256, size=3, at="2026-04-01T03:05:00.000Z")
-
-    def ended(self, state: str) -> None:
-        """The stored file's comparison has ended so; STORED: it has not."""
-        if state != "STORED":
-            became(self.store.table, self.file(), state, {"counts": {"rows": 3}})
+    def items(self) -> list[Mapping[str, Any]]:
+        return list(self.db.scan(TableName="StateTable")["Items"])
 
 
 @pytest.fixture
-def table() -> Iterator[Table]:
+def bench() -> Iterator[Bench]:
     with memory_aws():
-        yield Table()
+        yield Bench()
 
 
-FRESH = URL.replace("secret", "fresh")
+# --- what is recorded ---
 
 
-def test_an_announced_file_waits_to_be_fetched(table: Table) -> None:
-    table.announce()
-    assert [file.url for file in table.store.recon.to_fetch()] == [URL]
-    assert table.file().state == "ANNOUNCED"
-    assert "secret" not in repr(table.file())
+def test_a_notification_is_recorded_with_its_file(bench: Bench) -> None:
+    bench.record()
 
-
-def test_the_oldest_deadline_comes_first(table: Table) -> None:
-    for minute, day in ((30, "20260329"), (0, "20260331"), (20, "20260330")):
-        table.announce(minute, path=f"{HOST}/kyc_passport_9_{day}_{day}.csv")
-    assert [file.day for file in table.store.recon.to_fetch()] == ["2026-03-31", "2026-03-30", "2026-03-29"]
-
-
-def test_a_notice_is_recorded_once(table: Table) -> None:
-    table.announce(notification_id="same")
-    with pytest.raises(AlreadyAppliedError):
-        table.announce(10, notification_id="same", path=FRESH)
-    assert table.file().url == URL
-
-
-def test_a_renewed_notice_replaces_the_url(table: Table) -> None:
-    table.announce()
-    table.announce(60, path=FRESH)
-    assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
-    assert len(table.store.recon.to_fetch()) == 1
-
-
-@pytest.mark.parametrize("state", ["EXPIRED", "TOO_LARGE", "REFUSED"])
-def test_a_renewed_notice_gives_a_lost_file_another_chance(table: Table, state: str) -> None:
-    table.announce()
-    table.store.recon.end_fetch(table.file(), state, "for a reason")
-    assert "url" not in table.item()
-    assert table.store.recon.to_fetch() == []
-    table.announce(60, path=FRESH)
-    assert (table.file().state, table.file().url, table.file().reason) == ("ANNOUNCED", FRESH, None)
-
-
-def test_an_older_notice_that_is_processed_later_changes_nothing(table: Table) -> None:
-    table.announce(60, path=FRESH)
-    table.announce(0, notification_id="older")
-    assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
-    assert table.store.events.get("paypay:recon_file:older") is not None
-
-
-def test_an_older_notice_does_not_bring_a_lost_file_back(table: Table) -> None:
-    table.announce(60, path=FRESH)
-    table.store.recon.end_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
-    table.announce(0)
-    assert (table.file().state, table.file().url) == ("EXPIRED", None)
-
-
-@pytest.mark.parametrize("state", ["COMPARED", "INVALID"])
-def test_a_renewed_notice_about_a_stored_file_only_gives_it_something_to_fetch(table: Table, state: str) -> None:
-    table.announce()
-    table.stored()
-    became(table.store.table, table.file(), state, {"counts": {"rows": 3}})
-    table.announce(60, path=FRESH)
-    file = table.file()
-    assert (file.state, file.sha256, file.counts, file.url) == (state, "ab", {"rows": 3}, FRESH)
-    assert [each.name for each in table.store.recon.to_fetch()] == [NAME]
-
-
-@pytest.mark.parametrize("state", ["STORED", "COMPARED"])
-def test_the_same_notice_under_another_id_does_not_fetch_a_stored_file_again(table: Table, state: str) -> None:
-    table.announce()
-    table.stored()
-    table.ended(state)
-    table.announce(0, path=FRESH)
-    assert table.file().state == state
-    assert table.store.recon.to_fetch() == []
-
-
-@pytest.mark.parametrize("state", ["STORED", "COMPARED"])
-@pytest.mark.parametrize("requested_at", ["1775016000", "1775008800"], ids=["later", "earlier"])
-def test_a_notice_of_another_request_fetches_a_stored_file_again(table: Table, state: str, requested_at: str) -> None:
-    """What it says of its own time decides nothing else: the one that came last counts."""
-    table.announce()
-    table.stored()
-    table.ended(state)
-    table.announce(1, requested_at=requested_at, path=FRESH)
-    [file] = table.store.recon.to_fetch()
-    assert (file.state, file.url) == (state, FRESH)
-
-
-def test_what_cannot_be_believed_is_fetched_again_by_the_same_notice_too(table: Table) -> None:
-    table.announce()
-    table.stored()
-    table.ended("INVALID")
-    table.announce(0, path=FRESH)
-    [file] = table.store.recon.to_fetch()
-    assert (file.state, file.url) == ("INVALID", FRESH)
-
-
-def test_what_cannot_be_believed_is_not_fetched_again_by_an_older_notice(table: Table) -> None:
-    table.announce(60)
-    table.stored()
-    table.ended("INVALID")
-    table.announce(0, path=FRESH)
-    assert table.store.recon.to_fetch() == []
-
-
-def test_the_same_notice_under_another_id_leaves_a_waiting_file_as_it_is(table: Table) -> None:
-    table.announce()
-    before = table.file()
-    table.announce(0)
-    assert table.file() == before
-
-
-@pytest.mark.parametrize("requested_at", ["9999999999", "9999999999999"])
-def test_a_request_of_the_far_future_waits_like_any_other(table: Table, requested_at: str) -> None:
-    table.announce(requested_at=requested_at)
-    assert [file.name for file in table.store.recon.to_fetch()] == [NAME]
-    table.announce(60, path=FRESH)
-    assert (table.file().url, table.file().deadline) == (FRESH, "2026-04-01T06:00:00.000Z")
-
-
-def test_a_request_of_the_far_future_does_not_shut_a_stored_file_for_later_notices(table: Table) -> None:
-    table.announce()
-    table.stored()
-    table.announce(1, requested_at="9999999999")
-    table.store.recon.end_fetch(table.file(), "EXPIRED", "the answer was HTTP 403")
-    table.announce(60, path=FRESH)
-    assert table.file().url == FRESH
-
-
-@pytest.mark.parametrize("bad", [{"path": URL.replace("https", "http")}, {"path": f"https://evil.example/{NAME}"}])
-def test_a_refused_notice_does_not_take_the_place_of_a_good_one(table: Table, bad: dict[str, str]) -> None:
-    table.announce()
-    before = table.file()
-    table.announce(60, **bad)
-    assert table.file() == before
-    assert [each.url for each in table.store.recon.to_fetch()] == [URL]
-
-
-def test_a_good_notice_takes_the_place_of_a_refused_one(table: Table) -> None:
-    table.announce(path=f"https://evil.example/{NAME}")
-    assert (table.file().state, table.file().url) == ("REFUSED", None)
-    assert "url" not in table.item()
-    assert table.store.recon.to_fetch() == []
-    table.announce(60)
-    assert (table.file().state, table.file().reason, table.file().url) == ("ANNOUNCED", None, URL)
-
-
-def test_an_ignored_notice_is_kept_with_its_reason(table: Table) -> None:
-    table.announce(file_type="another_file_type")
-    item = table.item()
-    assert (item["pk"]["S"], item["state"]["S"]) == ("RECON#another_file_type", "IGNORED")
-    assert "ReconFileTypes" in item["reason"]["S"]
-    assert "secret" not in str(item)
-    assert table.store.recon.to_fetch() == []
-
-
-def test_files_are_found_by_type_and_day(table: Table) -> None:
-    for day in ("20260329", "20260330", "20260331", "20260401"):
-        table.announce(path=f"{HOST}/kyc_passport_9_{day}_{day}.csv")
-    table.announce(path=f"{HOST}/zzz.csv", requested_at="1774969200")
-    found = table.store.recon.files(KYC, "2026-03-30", "2026-03-31")
-    assert [(file.day, file.name[:3]) for file in found] == [
-        ("2026-03-30", "kyc"),
-        ("2026-03-31", "kyc"),
-        ("2026-03-31", "zzz"),
-    ]
-    assert table.store.recon.files(RISK, "2026-03-30", "2026-03-31") == []
-
-
-# --- a file whose name says no day ---
-
-
-def sent(table: Table, store: Store | None = None, *, days: int = 0, **fields: Any) -> Announcement:
-    """What the processor makes of a notice that was asked for so many days after the first; it is recorded too."""
-    rule = ReconNotifications(store or table.store, FILES, table.clock)
-    seconds = int(START.timestamp()) + days * 86_400
-    came = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    notice = event(f"day-{days}", requested_at=str(seconds), received_at=came, **fields)
-    effect = rule.decide(notice)
-    assert isinstance(effect, Announcement)
-    table.store.recon.announce(effect)
-    return effect
-
-
-@pytest.mark.parametrize("days", [1, 7, 8])
-def test_a_file_without_a_day_in_its_name_that_is_sent_again_stays_that_of_its_first_day(
-    table: Table, days: int
-) -> None:
-    url = f"{HOST}/other.csv?signature=secret"
-    assert sent(table, path=url).day == "2026-03-31"
-
-    assert sent(table, days=days, path=f"{url}-fresh").day == "2026-03-31"
-
-    [file] = table.store.recon.to_fetch()
-    assert (file.day, file.name, file.url) == ("2026-03-31", "other.csv", f"{url}-fresh")
-
-
-def test_after_paypays_week_a_name_without_a_day_is_another_file(table: Table) -> None:
-    sent(table, path=f"{HOST}/other.csv")
-    assert sent(table, days=9, path=f"{HOST}/other.csv").day == "2026-04-09"
-
-
-@pytest.mark.parametrize("fields", [{"path": f"{HOST}/another.csv"}, {"path": f"{HOST}/other.csv", "file_type": RISK}])
-def test_another_name_or_type_without_a_day_is_another_file(table: Table, fields: dict[str, Any]) -> None:
-    sent(table, path=f"{HOST}/other.csv")
-    assert sent(table, days=1, **fields).day == "2026-04-01"
-
-
-class UnreadFiles(Recon):
-    """A table that may not be asked for its files."""
-
-    def files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
-        """Whoever comes here has no reason to."""
-        raise AssertionError("the table was read")
+    assert bench.to_fetch() == [Notification(KYC, DAY, NAME, URL, RECEIVED, requested_at="2026-04-01T03:00:00.000Z")]
+    file = bench.file()
+    assert (file.state, file.requested_at, file.received_at) == ("ANNOUNCED", "2026-04-01T03:00:00.000Z", RECEIVED)
+    # From when it came to us, whatever it says of itself.
+    assert file.deadline == "2026-04-01T05:00:01.000Z"
+    # Nothing that would keep a later one out.
+    assert not [each for each in bench.items() if each["pk"]["S"].startswith("EVENT#")]
 
 
 @pytest.mark.parametrize(
-    ("fields", "state"),
+    "path",
     [
-        ({"path": "https://evil.example/other.csv"}, "REFUSED"),
-        ({"path": f"{HOST}/other.csv", "file_type": "another_file_type"}, "IGNORED"),
-        ({"path": URL}, "ANNOUNCED"),
+        "nothing",
+        "",
+        "https://[::1",
+        f"http://recon.paypay.ne.jp/{NAME}",
+        f"https://evil.example/{NAME}",
+        f"https://user@recon.paypay.ne.jp/{NAME}",
+        f"https://169.254.169.254/{NAME}",
+        f"{HOST}/",
+        f"{HOST}/a%2Fb.csv",
+        f"{HOST}/download?f=1",
+        f"{HOST}/" + "a" * 9000,
     ],
-    ids=["refused", "ignored", "name says its day"],
 )
-def test_the_first_day_is_looked_for_only_where_it_counts(table: Table, fields: dict[str, Any], state: str) -> None:
-    """Anybody may send a notice that is refused: it costs no reading of the table."""
-    store = Store("StateTable", table.db)
-    store.recon = UnreadFiles(store.table)
-    assert sent(table, store, **fields).state == state
+def test_no_url_is_refused_while_a_notification_is_recorded(bench: Bench, path: str) -> None:
+    """A host may be added to the list while there is still time; the download checks every URL before it asks."""
+    bench.record(path=path)
+
+    [found] = bench.to_fetch()
+    assert found.url == path
+    assert bench.file(name=found.file_name).state == "ANNOUNCED"
+
+
+@pytest.mark.parametrize("file_type", ["another_file_type", "transaction", RISK, "-"])
+def test_a_type_that_we_do_not_take_is_kept_and_counted(
+    bench: Bench, capsys: pytest.CaptureFixture[str], file_type: str
+) -> None:
+    ReconNotifications(bench.store, (KYC,)).record(event(file_type=file_type, path=f"{HOST}/x.csv?signature=secret"))
+
+    assert bench.to_fetch() == []
+    assert "secret" not in str(bench.items())
+    [file] = bench.store.recon.files(file_type, DAY, DAY)
+    assert (file.state, file.reason) == ("IGNORED", "this file type is not among ReconFileTypes")
+    assert '"ReconFileIgnored"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file_type", [KYC.upper(), f" {KYC} ", "-"])
+def test_the_type_is_that_of_the_notification_and_only_without_one_that_of_the_name(
+    bench: Bench, file_type: str
+) -> None:
+    bench.record(file_type=file_type)
+    assert [each.file_type for each in bench.to_fetch()] == [KYC]
+
+
+def test_the_type_of_the_notification_decides_against_the_name(bench: Bench) -> None:
+    bench.record(file_type=RISK)
+    assert [each.file_type for each in bench.to_fetch()] == [RISK]
+
+
+# --- what it says of itself ---
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1775012400", "2026-04-01T03:00:00.000Z"),
+        ("1775012400.5", "2026-04-01T03:00:00.000Z"),
+        ("1775012400123", "2026-04-01T03:00:00.123Z"),
+        ("1775012400123.0", "2026-04-01T03:00:00.123Z"),
+        ("1775012400123456", "2026-04-01T03:00:00.123Z"),
+        ("1775012400123456789", "2026-04-01T03:00:00.123Z"),
+        ("  1775012400  ", "2026-04-01T03:00:00.000Z"),
+        ("2026-04-01T12:00:00+09:00", "2026-04-01T03:00:00.000Z"),
+        ("2026-04-01T03:00:00Z", "2026-04-01T03:00:00.000Z"),
+        ("2026-04-01T03:00:00.123Z", "2026-04-01T03:00:00.123Z"),
+        ("20260401T120000+0900", "2026-04-01T03:00:00.000Z"),
+        ("2026-04-01 12:00:00", "2026-04-01T03:00:00.000Z"),
+        ("20260401120000", "2026-04-01T03:00:00.000Z"),
+        ("2026-04-01", "2026-03-31T15:00:00.000Z"),
+        ("", None),
+        ("now", None),
+        ("null", None),
+        ("0", None),
+        ("-1775012400", None),
+        ("9999999999", None),
+        ("9" * 19, None),
+        ("9" * 400, None),
+        ("1e9", None),
+        ("NaN", None),
+    ],
+)
+def test_requested_at_is_read_leniently_and_only_shown(bench: Bench, text: str, shown: str | None) -> None:
+    bench.record(asked=text)
+
+    [found] = bench.to_fetch()
+    assert found.requested_at == shown
+    assert utc_text(found.until) == "2026-04-01T05:00:01.000Z"
+    assert (found.day, bench.file().requested_at) == (DAY, shown)
+
+
+@given(st.text(max_size=60))
+def test_no_requested_at_is_an_error(text: str) -> None:
+    shown = requested_at(text, START)
+    assert shown is None or datetime.fromisoformat(shown)
+
+
+# --- again ---
+
+
+def test_the_same_message_again_from_the_queue_changes_nothing(bench: Bench) -> None:
+    bench.record()
+    before = bench.items()
+    bench.clock.advance(seconds=60)
+    bench.record()
+
+    assert [each["due_at"] for each in bench.items() if "due_at" in each] == [
+        each["due_at"] for each in before if "due_at" in each
+    ]
+    [found] = bench.to_fetch()
+    assert bench.store.notifications.end(found, "")
+    bench.record()
+    assert bench.to_fetch() == []
+
+
+@pytest.mark.parametrize("state", ["ANNOUNCED", "STORED", "COMPARED", "EXPIRED"])
+def test_the_very_same_notification_a_day_later_is_to_be_fetched_again(bench: Bench, state: str) -> None:
+    """What "PayPay will be able to resend the webhook" may well mean."""
+    bench.record()
+    [found] = bench.to_fetch()
+    after(bench, found, state)
+    later = "2026-04-02T03:00:01.000Z"
+    bench.record(received_at=later)
+
+    [again] = bench.to_fetch()
+    assert (again.received_at, again.url, again.tried, again.reason, again.gave) == (later, URL, 0, None, None)
+    file = bench.file()
+    if state in ("STORED", "COMPARED"):
+        # Judged by the notification that led to these bytes.
+        assert (file.state, file.received_at) == (state, RECEIVED)
+    else:
+        assert (file.state, file.received_at, file.reason) == ("ANNOUNCED", later, None)
+
+
+def after(bench: Bench, found: Notification, state: str) -> None:
+    """What becomes of a notification until its file is in this state."""
+    if state == "EXPIRED":
+        bench.store.recon.expired(replace(bench.file(), reason=None), "HTTP 403")
+    elif state != "ANNOUNCED":
+        bench.store.recon.stored(replace(bench.file(), state="STORED", sha256="ab", size=3, stored_at=RECEIVED))
+        bench.store.notifications.gave(found, NAME, whole=True)
+    if state == "COMPARED":
+        bench.store.recon.end_comparison(bench.file(), "COMPARED", {})
+    if state != "ANNOUNCED":
+        assert bench.store.notifications.end(found, "HTTP 403")
+        assert bench.to_fetch() == []
+
+
+def test_another_url_of_the_same_file_does_not_take_the_place_of_the_first(bench: Bench) -> None:
+    """Whoever can send a forged one must not keep us from the true file."""
+    bench.record()
+    bench.record(path=URL.replace("secret", "other"), received_at="2026-04-01T03:10:00.000Z")
+    bench.record(path=f"https://evil.example/{NAME}", received_at="2026-04-01T03:20:00.000Z")
+
+    assert len(bench.to_fetch()) == 3
+    assert len(bench.store.recon.files(KYC, DAY, DAY)) == 1
+    assert bench.file().deadline == "2026-04-01T05:20:00.000Z"
+
+
+ORDERS = [
+    event(received_at=RECEIVED),
+    event(received_at="2026-04-01T03:30:00.000Z", asked="1775014200"),
+    event(received_at="2026-04-01T04:00:00.000Z", path=URL + "&x=1"),
+    event(received_at="2026-04-01T02:00:00.000Z", asked=""),
+]
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(ORDERS)), ids=lambda order: "".join(map(str, map(ORDERS.index, order)))
+)
+def test_any_order_and_any_repetition_lead_to_the_same(bench: Bench, order: tuple[Event, ...]) -> None:
+    for each in (*order, *order[:2]):
+        bench.rule.record(each)
+
+    assert [(each.url, each.received_at) for each in bench.to_fetch()] == [
+        (URL, "2026-04-01T03:30:00.000Z"),
+        (URL + "&x=1", "2026-04-01T04:00:00.000Z"),
+    ]
+    assert (bench.file().received_at, bench.file().state) == ("2026-04-01T04:00:00.000Z", "ANNOUNCED")
+
+
+@pytest.mark.parametrize("write", [1, 2])
+def test_a_worker_that_died_between_two_writes_is_made_good(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, write: int
+) -> None:
+    calls = itertools.count(1)
+    real = bench.db.update_item
+
+    def dies(**request: Any) -> Any:
+        if next(calls) == write:
+            raise KeyboardInterrupt
+        return real(**request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.db, "update_item", dies)
+        with pytest.raises(KeyboardInterrupt):
+            bench.record()
+    bench.record()
+
+    assert (len(bench.to_fetch()), bench.file().state) == (1, "ANNOUNCED")
+
+
+def test_an_ignored_one_does_not_take_the_place_of_a_stored_file(bench: Bench) -> None:
+    bench.record()
+    after(bench, bench.to_fetch()[0], "STORED")
+    ReconNotifications(bench.store, ()).record(event(received_at="2026-04-02T03:00:00.000Z"))
+    assert bench.file().state == "STORED"
+
+
+def test_an_old_message_does_not_make_an_expired_file_announced_again(bench: Bench) -> None:
+    bench.record()
+    after(bench, bench.to_fetch()[0], "EXPIRED")
+    bench.record()
+    assert (bench.file().state, bench.to_fetch()) == ("EXPIRED", [])
+
+
+# --- through the processor ---
+
+
+def test_the_processor_records_it_each_time_that_it_comes(bench: Bench) -> None:
+    """No record of the event stands in the way, also of one that PayPay gives the same id."""
+    nobody: Any = None
+    processor = EventProcessor(store=bench.store, publisher=nobody, vexora=nobody, now=bench.clock, recon=bench.rule)
+    processor.process(event())
+    bench.store.notifications.end(bench.to_fetch()[0], "")
+    processor.process(event(received_at="2026-04-02T03:00:01.000Z"))
+
+    assert [each.received_at for each in bench.to_fetch()] == ["2026-04-02T03:00:01.000Z"]
+
+
+# --- what the table keeps ---
+
+
+def test_nothing_of_the_url_is_left_when_there_is_nothing_to_fetch(bench: Bench) -> None:
+    bench.record()
+    [found] = bench.to_fetch()
+    assert "secret" not in repr(found)
+    bench.store.notifications.end(found, "the answer was HTTP 403")
+
+    assert "secret" not in json.dumps(bench.items())
+    bench.clock.advance(days=41)
+    assert bench.to_fetch() == []
+
+
+def test_an_end_and_a_claim_do_nothing_to_a_newer_notification(bench: Bench) -> None:
+    bench.record()
+    [old] = bench.to_fetch()
+    bench.record(received_at="2026-04-01T03:30:00.000Z")
+
+    assert not bench.store.notifications.end(old, "")
+    bench.store.notifications.gave(old, NAME, whole=True)
+    bench.store.notifications.told(old, RECEIVED)
+    [new] = bench.to_fetch()
+    assert (new.gave, new.told_at, new.tried) == (None, None, 0)
+
+
+def test_only_one_worker_has_a_claim(bench: Bench) -> None:
+    bench.record()
+    [found] = bench.to_fetch()
+    now, until = (utc_text(START + timedelta(seconds=each)) for each in (0, 60))
+
+    assert bench.store.notifications.claim(found, now, until)
+    assert not bench.store.notifications.claim(found, now, until)
+    assert bench.to_fetch()[0].tried == 1
+    bench.store.notifications.release(found, until, "HTTP 500")
+    assert bench.to_fetch()[0].reason == "HTTP 500"
+    assert bench.store.notifications.claim(found, now, until)
+    assert bench.store.notifications.claim(found, utc_text(datetime(2026, 4, 2, tzinfo=UTC)), until)

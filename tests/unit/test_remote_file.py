@@ -21,8 +21,8 @@ def fetch(url: str, *, loopback: bool = False, seconds: float = 3.0, max_bytes: 
     deadline = Deadline(seconds)
     with remote_file.opened(
         url, allowed_hosts=HOSTS, loopback=loopback, deadline=deadline, read_timeout_s=seconds
-    ) as response:
-        return remote_file.read_all(response, max_bytes=max_bytes, deadline=deadline)
+    ) as answer:
+        return remote_file.read_all(answer, max_bytes=max_bytes)
 
 
 # --- the address ---
@@ -196,20 +196,6 @@ def test_an_exact_name_on_the_list_is_no_suffix() -> None:
 # --- where the name leads ---
 
 
-class FakeSocket:
-    """A connected socket, as far as its peer's address is asked for."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self.closed = False
-
-    def getpeername(self) -> tuple[str, int]:
-        return self._address, 443
-
-    def close(self) -> None:
-        self.closed = True
-
-
 @pytest.mark.parametrize(
     "address",
     [
@@ -240,52 +226,35 @@ class FakeSocket:
         "64:ff9b:1::7f00:1",
     ],
 )
-def test_a_connection_to_an_address_that_is_not_public_is_closed(address: str) -> None:
-    sock = FakeSocket(address)
+def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     with pytest.raises(UrlRefusedError, match="not public"):
-        remote_file._refuse_private(sock)  # type: ignore[arg-type]
-
-    assert sock.closed
+        remote_file._refuse_private(address)
 
 
 @pytest.mark.parametrize("address", ["64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"])
 def test_a_private_address_behind_nat64_is_refused(address: str) -> None:
     """RFC 6052: the last 32 bits are an IPv4 address, which a gateway on the way would unpack."""
     with pytest.raises(UrlRefusedError):
-        remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
+        remote_file._refuse_private(address)
 
 
 @pytest.mark.parametrize("address", ["2002:7f00:1::1", "2002:a9fe:a9fe::1"])
 def test_a_private_address_inside_a_translated_one_is_refused(address: str) -> None:
     """6to4 (RFC 3056) carries an IPv4 address; a gateway on the way would unpack it."""
     with pytest.raises(UrlRefusedError):
-        remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
+        remote_file._refuse_private(address)
 
 
 @pytest.mark.parametrize("address", ["::7f00:1", "::a9fe:a9fe", "::ffff:0:7f00:1", "fec0::1", "4000::1", "5f00::1"])
 def test_a_reserved_address_is_refused(address: str) -> None:
     """IPv4-compatible (RFC 4291) and -translated (RFC 2765) ones hold an IPv4 address; fec0::/10 was site-local."""
     with pytest.raises(UrlRefusedError):
-        remote_file._refuse_private(FakeSocket(address))  # type: ignore[arg-type]
-
-
-def test_each_connection_is_checked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that leads to a public address first and to a private one when the transfer is resumed."""
-    peers = [FakeSocket("8.8.8.8"), FakeSocket("169.254.169.254")]
-    monkeypatch.setattr("urllib3.util.connection.create_connection", lambda *_, **__: peers.pop(0))
-    second = peers[1]
-    assert remote_file._CheckedHTTPSConnection("files.paypay.ne.jp")._new_conn() is not None
-    with pytest.raises(UrlRefusedError, match="not public"):
-        remote_file._CheckedHTTPSConnection("files.paypay.ne.jp")._new_conn()
-    assert second.closed
+        remote_file._refuse_private(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "52.68.128.8", "2001:4860:4860::8888", "::ffff:8.8.8.8"])
 def test_a_public_address_is_let_through(address: str) -> None:
-    sock = FakeSocket(address)
-    remote_file._refuse_private(sock)  # type: ignore[arg-type]
-
-    assert not sock.closed
+    remote_file._refuse_private(address)
 
 
 @pytest.fixture
@@ -321,18 +290,67 @@ def test_an_allowed_name_that_leads_to_loopback_gets_no_byte(
     assert server.received == []
 
 
-def test_an_allowed_name_that_leads_to_the_instance_metadata_gets_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    peers: list[FakeSocket] = []
+# A test that patches getaddrinfo is marked as well: pytest-socket's own patch would come back after it.
 
-    def connect(_address: tuple[str, int], *_args: object, **_named: object) -> FakeSocket:
-        peers.append(FakeSocket("169.254.169.254"))
-        return peers[-1]
 
-    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+class Wires:
+    """Sockets that connect to nothing: where each was told to connect to, and whether it was closed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str, really: str = "") -> None:
+        self.connected: list[str] = []
+        self.closed = 0
+        wires = self
+
+        class Wire:
+            def __init__(self, *_: object) -> None:
+                self.address = ""
+
+            def settimeout(self, _: float) -> None: ...
+
+            def connect(self, address: tuple[str, int]) -> None:
+                self.address = address[0]
+                wires.connected.append(self.address)
+
+            def getpeername(self) -> tuple[str, int]:
+                return really or self.address, 443
+
+            def close(self) -> None:
+                wires.closed += 1
+
+        def getaddrinfo(*_: object, **__: object) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in answers]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "socket", Wire)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("addresses", [("169.254.169.254",), ("10.0.0.1", "127.0.0.1"), ("::1", "fd00:ec2::254")])
+def test_an_allowed_name_that_leads_to_private_addresses_is_not_even_connected(
+    monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
+) -> None:
+    wires = Wires(monkeypatch, *addresses)
     with pytest.raises(UrlRefusedError, match="not public"):
         fetch("https://files.paypay.ne.jp/x")
 
-    assert [peer.closed for peer in peers] == [True]
+    assert (wires.connected, wires.closed) == ([], len(addresses))
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_one_private_address_among_public_ones_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires = Wires(monkeypatch, "10.0.0.1", "8.8.8.8")
+    sock = remote_file._first_that_answers("files.paypay.ne.jp", 443, Deadline(3), public_only=True)
+
+    assert (sock.getpeername()[0], wires.connected, wires.closed) == ("8.8.8.8", ["8.8.8.8"], 1)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_the_address_that_is_really_connected_to_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires = Wires(monkeypatch, "8.8.8.8", really="169.254.169.254")
+    with pytest.raises(UrlRefusedError, match="not public"):
+        fetch("https://files.paypay.ne.jp/x")
+
+    assert wires.closed == 1
 
 
 @pytest.fixture
@@ -346,9 +364,6 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return asked
-
-
-# A test that patches getaddrinfo is marked as well: pytest-socket's own patch would come back after it.
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -432,9 +447,9 @@ def test_other_statuses_may_be_accepted_and_headers_sent(server: LoopbackServer)
         read_timeout_s=3,
         headers={"Range": "bytes=3-"},
         accepted=(200, 206),
-    ) as response:
-        assert response.status_code == 206
-        assert b"".join(remote_file.pieces(response, deadline)) == b"tent"
+    ) as answer:
+        assert answer.status == 206
+        assert b"".join(answer.pieces()) == b"tent"
     headers = server.received[0].headers
     assert (headers["range"], headers["accept-encoding"]) == ("bytes=3-", "identity")
 
@@ -453,7 +468,7 @@ def test_any_other_failure_is_no_sign_that_it_is_gone(server: LoopbackServer, re
     server.replies[0] = reply
     with pytest.raises(FileNotFetchedError) as caught:
         fetch(server.url, loopback=True)
-    assert type(caught.value) is FileNotFetchedError
+    assert not isinstance(caught.value, FileGoneError)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

@@ -7,6 +7,7 @@ reason TransactionConflict, or with those of a throttled partition. botocore rep
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +19,11 @@ from honnin.errors import ConcurrentUpdateError
 from honnin.publish import Publisher
 from honnin.store import (
     AlreadyAppliedError,
-    Announcement,
     Certificate,
     Comparison,
     Effect,
     EventRecord,
+    Notification,
     ReceivedDay,
     ReconFile,
     Store,
@@ -37,6 +38,7 @@ from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
 
 AT = "2026-04-01T03:00:00.000Z"
+NOTIFICATION = Notification("kyc_passport_sync_recon", "2026-03-31", "file.csv", "https://x", AT)
 COMPARISON = Comparison("kyc_passport_sync_recon", "2026-03-31", "file.csv", 1)
 FILE = ReconFile("kyc_passport_sync_recon", "2026-03-31", "file.csv", "ANNOUNCED", received_at=AT)
 SOURCES = sorted(Path(honnin.store.__file__).parent.glob("*.py"))
@@ -102,7 +104,7 @@ def db(pauses: list[float]) -> Iterator[Colliding]:
 def store(db: Colliding) -> Store:
     store = Store(create_table(cast("Any", db), "StateTable"), cast("Any", db), now=FakeClock())
     store.events.apply(effect("api:1"))
-    store.recon.announce(announcement("n-0"))
+    store.notifications.record(NOTIFICATION)
     db.made.clear()
     return store
 
@@ -114,10 +116,6 @@ def effect(event_id: str, before: UserStatus | None = None) -> Effect:
     return Effect(event_id, "submitted", "api", AT, before, after, {}, opens=opens)
 
 
-def announcement(event_id: str) -> Announcement:
-    return Announcement(event_id, FILE.file_type, FILE.name, FILE.day, "https://x", AT, AT, AT, AT)
-
-
 def _noted(store: Store) -> None:
     store.erasure.begin(CERTIFICATE)
     store.erasure.note_objects(CERTIFICATE, 1)
@@ -126,7 +124,8 @@ def _noted(store: Store) -> None:
 WRITES: dict[str, Callable[[Store], object]] = {
     "apply": lambda store: store.events.apply(effect("api:2", store.users.status("user-1", "vexora"))),
     "keep": lambda store: store.events.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
-    "announce": lambda store: store.recon.announce(announcement("n-1")),
+    "notification": lambda store: store.notifications.record(replace(NOTIFICATION, url="https://y")),
+    "announced_recon_file": lambda store: store.recon.announced(FILE),
     "mark_published": lambda store: store.events.mark_published("api:1", AT),
     "advance_poll": lambda store: store.submissions.advance(cast("Submission", store.submissions.get("s-1")), 1, AT),
     "claim_recon_file": lambda store: store.recon.claim(FILE, AT, AT),
@@ -135,6 +134,19 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "another_comparison": lambda store: store.comparisons.another(COMPARISON, AT),
     "end_of_comparison": lambda store: store.comparisons.end(COMPARISON),
     "received": lambda store: store.received.note(ReceivedDay("kyc", "2026-03-31", AT, AT, 1)),
+    "claim_notification": lambda store: store.notifications.claim(NOTIFICATION, AT, AT),
+    "release_notification": lambda store: store.notifications.release(NOTIFICATION, AT, ""),
+    "notification_gave": lambda store: store.notifications.gave(NOTIFICATION, "x", whole=True),
+    "notification_told": lambda store: store.notifications.told(NOTIFICATION, AT),
+    "note_told": lambda store: store.notifications.note_told(AT),
+    "end_notification": lambda store: store.notifications.end(NOTIFICATION, ""),
+    "recon_not_yet": lambda store: store.recon.not_yet(FILE, "x"),
+    "recon_expired": lambda store: store.recon.expired(FILE, "x"),
+    "recon_stored": lambda store: store.recon.stored(FILE),
+    "recon_shard_done": lambda store: store.recon.shard_done(FILE, "a"),
+    "recon_shard_sent": lambda store: store.recon.shard_sent(FILE, "a", 1),
+    "end_recon_comparison": lambda store: store.recon.end_comparison(FILE, "COMPARED", {}),
+    "recon_reported": lambda store: store.recon.reported(FILE, AT, {}),
     "recon_missing": lambda store: store.recon.missing(FILE.file_type, "2026-03-30", AT),
     "mark_erased": lambda store: store.erasure.mark("uaid-1", AT),
     "claim_erasure": lambda store: store.erasure.claim("user-1", AT, AT),

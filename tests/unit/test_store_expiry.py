@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from honnin.store import (
     AlreadyAppliedError,
-    Announcement,
     Effect,
     LinkSession,
+    Notification,
     ReceivedDay,
+    ReconFile,
     SessionUse,
     SessionUsedError,
     Store,
@@ -87,9 +88,8 @@ def table() -> Iterator[Table]:
 def file(table: Table, day: str = "2026-03-31") -> None:
     at = utc_text(table.clock())
     name = f"file-{day}.csv"
-    table.store.recon.announce(
-        Announcement(f"n-{at}", "kyc_passport_sync_recon", name, day, "https://x", at, at, at, at)
-    )
+    table.store.notifications.record(Notification("kyc_passport_sync_recon", day, name, "https://x", at))
+    table.store.recon.announced(ReconFile("kyc_passport_sync_recon", day, name, "ANNOUNCED", received_at=at))
 
 
 def fill(table: Table) -> None:
@@ -123,7 +123,7 @@ READERS: dict[str, tuple[timedelta, Callable[[Store], object]]] = {
         timedelta(days=400),
         lambda store: store.recon.files("kyc_passport_sync_recon", "2026-03-01", "2026-04-30"),
     ),
-    "what is to fetch": (timedelta(days=400), lambda store: store.recon.to_fetch()),
+    "what is to fetch": (timedelta(days=40), lambda store: store.notifications.to_fetch()),
 }
 
 
@@ -218,7 +218,7 @@ def test_what_has_ended_has_ended_for_a_reader_whose_clock_is_behind(table: Tabl
 def test_a_file_of_a_day_long_past_is_worked_on_all_the_same(table: Table) -> None:
     """PayPay resends, or the name says something odd: the notification came now."""
     file(table, "2024-01-01")
-    [found] = table.store.recon.to_fetch()
+    [found] = table.store.notifications.to_fetch()
 
     assert found.day == "2024-01-01"
 

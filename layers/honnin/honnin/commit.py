@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.observability import loggable, logger
-from honnin.store import AlreadyAppliedError, Announcement, Effect, Store, Unattached, UserStatus
+from honnin.store import AlreadyAppliedError, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence, newest
 
@@ -98,7 +98,7 @@ class Commits:
         ----------
         decide
             Reads the user, asks the provider, and decides what the user becomes. Where it decides anything but an
-            Effect, Unattached or Announcement, nothing is written.
+            Effect or Unattached, nothing is written.
         until
             A race that is lost later is the last one (None: there is no last one).
         late
@@ -158,8 +158,6 @@ class Commits:
                 self._apply_effect(decision)
             case Unattached():
                 self._store.events.keep(decision)
-            case Announcement():
-                self._store.recon.announce(decision)
 
     def _apply_effect(self, effect: Effect) -> None:
         """The evidence first, so that a status never names what is not there; and not when the race is lost already."""

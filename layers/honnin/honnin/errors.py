@@ -27,12 +27,10 @@
     │       └── ProviderTimeoutError  no answer: whether the request took effect is unknown
     ├── RemoteFileError               a file at an address that others gave us
     │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
-    │   │   └── ReconUrlRefusedError  the address of a recon file does
     │   └── FileNotFetchedError       too large, of another kind, or broken off
     │       ├── FileGoneError         403, 404 or 410: the address has ended
     │       └── FileTooLargeError     larger than the cap
-    ├── ReconError
-    │   └── InvalidReconFileError     a recon file that is invalid: it repairs nothing
+    ├── ReconError                    something about a recon file
     └── EventError
         ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
@@ -40,7 +38,6 @@
         └── PublishError              retryable: the bus did not take it
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from honnin.problem_codes import ProblemCode
@@ -244,10 +241,6 @@ class UrlRefusedError(RemoteFileError):
     """The address breaks a rule, so nothing was fetched. The message names the rule, never the query."""
 
 
-class ReconUrlRefusedError(UrlRefusedError):
-    """The address of a recon file breaks a rule."""
-
-
 class FileNotFetchedError(RemoteFileError):
     """The file is gone, too large, of another kind, or broke off."""
 
@@ -262,17 +255,6 @@ class FileTooLargeError(FileNotFetchedError):
 
 class ReconError(HonninError):
     """Something about a recon file."""
-
-
-class InvalidReconFileError(ReconError):
-    """The file is invalid (not text, too many bad rows, another day or type): it repairs nothing.
-
-    `sample` holds some of its bad rows: `line` and `reason`.
-    """
-
-    def __init__(self, message: str, sample: Sequence[Mapping[str, Any]] = ()) -> None:
-        super().__init__(message)
-        self.sample = list(sample)
 
 
 class EventError(HonninError):

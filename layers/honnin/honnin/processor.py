@@ -19,7 +19,7 @@ from honnin.recon.notification import KIND as RECON_FILE
 from honnin.recon.notification import ReconNotifications
 from honnin.settling import CAUSE as SETTLE
 from honnin.settling import Settling, is_nothing_new
-from honnin.store import AlreadyAppliedError, Announcement, Dropped, Effect, ReceivedDay, Store, Unattached
+from honnin.store import AlreadyAppliedError, Dropped, Effect, ReceivedDay, Store, Unattached
 from honnin.times import utc_text
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
@@ -35,7 +35,7 @@ _ANY_KIND = ""
 class Rule(Protocol):
     """What the events of one provider, or of one kind, do."""
 
-    def decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def decide(self, event: Event) -> Effect | Unattached | Dropped:
         """Read the truth back and decide what the event does."""
 
 
@@ -64,6 +64,7 @@ class EventProcessor:
         self._commits = Commits(store, self._committed, now)
         self._now = now
         self._paypay = paypay
+        self._recon = recon
         self._settling = settling
         self._followed: str | None = None
         self._request_id: str | None = None
@@ -72,7 +73,6 @@ class EventProcessor:
             (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
             (Provider.PAYPAY, _ANY_KIND): paypay,
             (Provider.PAYPAY, EXPIRY): expiries,
-            (Provider.PAYPAY, RECON_FILE): recon,
             (Provider.HONNIN, _ANY_KIND): sweep,
         }
         self._rules = {key: rule for key, rule in rules.items() if rule}
@@ -97,6 +97,8 @@ class EventProcessor:
     def process(self, event: Event) -> None:
         """Apply an event once, however often it comes, and publish what it changed.
 
+        A notification of a recon file is recorded each time: it may come again, byte for byte, to be fetched again.
+
         Raises
         ------
         MalformedEventError
@@ -104,6 +106,9 @@ class EventProcessor:
         HonninError, with `retryable` set
             A provider or another worker stood in the way; the event must come again.
         """
+        if self._recon and (event.provider, event.kind) == (Provider.PAYPAY, RECON_FILE):
+            self._recon.record(event)
+            return
         record = self._store.events.get(event.event_id)
         if record is None:
             self._apply(event)
@@ -130,7 +135,7 @@ class EventProcessor:
         else:
             count("EventApplied", provider=event.provider, cause=event.cause)
 
-    def _decide(self, event: Event) -> Effect | Unattached | Announcement | Dropped:
+    def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
         if rule is None:
             raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")

@@ -6,7 +6,7 @@ least once: consumers drop repeats by `eventId`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from honnin.store import Certificate, Effect, EventRecord, Store
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 
 class Publisher:
@@ -39,8 +40,7 @@ class Publisher:
             EventBridge took the call but not the entry. Errors of the call itself are botocore's.
         """
         if record.change and not record.published:
-            first = {"from": None} if record.detail_type == KYC_STATUS_CHANGED else {}
-            self._put(record.detail_type, {**first, **record.change})
+            self._put(record.detail_type, _detail(record))
             # What stays unmarked is published once more by the poll; nobody has to wait for that.
             with suppress(ConcurrentUpdateError):
                 self._store.events.mark_published(record.event_id, times.utc_now())
@@ -81,17 +81,28 @@ class Publisher:
         """Publish that a recon file was compared. Raises as `announce`."""
         self._put(RECON_COMPLETED, detail)
 
+    def again(self, records: Sequence[EventRecord]) -> list[EventRecord]:
+        """Publish up to ten events once more, under their ids; returns those that EventBridge did not take."""
+        client = self._given or aws.events()
+        answer = client.put_events(Entries=[self._entry(each.detail_type, _detail(each)) for each in records])
+        return [each for each, told in zip(records, answer["Entries"], strict=True) if told.get("ErrorCode")]
+
     def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         client = self._given or aws.events()
-        answer = client.put_events(
-            Entries=[
-                {
-                    "EventBusName": self._bus,
-                    "Source": SOURCE,
-                    "DetailType": detail_type,
-                    "Detail": json.dumps(detail, separators=(",", ":")),
-                }
-            ]
-        )
+        answer = client.put_events(Entries=[self._entry(detail_type, detail)])
         if answer["FailedEntryCount"]:
             raise PublishError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorCode')}")
+
+    def _entry(self, detail_type: str, detail: Mapping[str, Any]) -> "PutEventsRequestEntryTypeDef":
+        return {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail, separators=(",", ":")),
+        }
+
+
+def _detail(record: EventRecord) -> Mapping[str, Any]:
+    """What the bus is told: the table keeps no null."""
+    first = {"from": None} if record.detail_type == KYC_STATUS_CHANGED else {}
+    return {**first, **(record.change or {})}

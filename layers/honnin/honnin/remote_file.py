@@ -3,24 +3,40 @@
 The rules: https, a host on our list that is a name and no address, the default port, no credentials in the URL, no
 redirect followed, and the address that is really connected to must be public. The last rule is checked on the open
 socket, before a byte is sent, so a name that changes its answer between two look-ups gains nothing.
+
+The request is written here, byte for byte: the usual libraries rewrite a URL before they send it, and whoever signed it
+as a text would not know it again. And each byte of the answer, the lines between chunks and the trailers included, is
+read under one deadline.
 """
 
 import ipaddress
+import re
 import socket
+import ssl
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
-from typing import ClassVar
-from urllib.parse import SplitResult, urlsplit
+from contextlib import closing, contextmanager
+from functools import cache, partial
+from http.client import HTTPException, HTTPMessage, parse_headers
+from io import BufferedReader, BytesIO, RawIOBase
+from urllib.parse import SplitResult, quote, urlsplit
 
-import requests
-import urllib3
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+import certifi
 
+from honnin.content_coding import COMPRESSIONS
 from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError, UrlRefusedError
-from honnin.http_client import Adapter, Connection, Deadline, SecureConnection, new_session, within
+from honnin.http_client import Deadline, within
 
 _CHUNK_BYTES = 64 * 1024
+_CONNECT_S = 5.0
+
+# RFC 9110 §15.2: answers that only announce the answer.
+_MOST_INTERIM = 8
+_MOST_HEADERS = 100
+_LONGEST_LINE = 64 * 1024
+
+# What a transfer must at least bring in so many seconds. One that brings less is given up, before its time is over.
+_PROGRESS_S = 20.0
+_PROGRESS_BYTES = 200
 
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -85,6 +101,39 @@ def _is_address(host: str) -> bool:
     return True
 
 
+class TransferFailedError(FileNotFetchedError):
+    """The connection failed, or what came over it is no answer."""
+
+
+class Answer:
+    """The head of an answer, and its body as it arrives. Header names are case-insensitive."""
+
+    def __init__(self, status: int, headers: HTTPMessage, reader: "_Reader") -> None:
+        self.status = status
+        self.headers = headers
+        self._reader = reader
+        coded = _listed(headers, "Transfer-Encoding")
+        self._is_chunked = coded[-1:] == ["chunked"]
+        # RFC 9112 §6.3: with a transfer coding a length counts for nothing.
+        self.length = None if coded and coded != ["identity"] else _length(headers)
+        self.ends_with_connection = self.length is None and not self._is_chunked
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives, never decoded. Raises `FileNotFetchedError` when it breaks off or at the deadline."""
+        with _failures():
+            if self._is_chunked:
+                yield from self._reader.chunks()
+            elif self.length is not None:
+                yield from self._reader.exactly(self.length)
+            else:
+                yield from self._reader.rest()
+
+    def codings(self) -> list[str]:
+        """The compressions that the body is said to have been put through; other names say nothing of it."""
+        named = [*_listed(self.headers, "Content-Encoding"), *_listed(self.headers, "Transfer-Encoding")]
+        return [each for each in named if each in COMPRESSIONS]
+
+
 @contextmanager
 def opened(
     url: str,
@@ -95,7 +144,7 @@ def opened(
     read_timeout_s: float,
     headers: Mapping[str, str] | None = None,
     accepted: Container[int] = (200,),
-) -> Iterator[requests.Response]:
+) -> Iterator[Answer]:
     """An open, streaming answer with an `accepted` status from a checked URL.
 
     Raises
@@ -108,67 +157,245 @@ def opened(
         No connection, or another status that is not `accepted` (a redirect included).
     """
     check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
-    session = new_session()
-    session.mount("https://", _PublicOnly())
-    if not loopback:
-        session.mount("http://", _PublicOnly())
-    try:
-        with within(
-            deadline, partial(_get, session, url, min(read_timeout_s, max(deadline.remaining_s, 0.1)), headers or {})
-        ) as response:
-            if response.status_code not in accepted:
-                gone = response.status_code in (403, 404, 410)
-                kind = FileGoneError if gone else FileNotFetchedError
-                raise kind(f"the answer was HTTP {response.status_code}")
-            yield response
-    except TimeoutError:
-        raise FileNotFetchedError("there was no answer before the deadline") from None
-    # ValueError: a host label that no name can have only shows when it is encoded.
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
-    finally:
-        session.close()
+    with _failures(), closing(_connected(url, deadline, public_only=not _is_loopback(url))) as sock:
+        sock.settimeout(max(min(read_timeout_s, deadline.remaining_s), 0.01))
+        sock.sendall(_request(url, headers or {}))
+        with closing(_Reader(sock, deadline, read_timeout_s)) as reader:
+            answer = _answer(reader)
+            if answer.status not in accepted:
+                gone = answer.status in (403, 404, 410)
+                raise (FileGoneError if gone else FileNotFetchedError)(f"the answer was HTTP {answer.status}")
+            yield answer
 
 
-def _get(session: requests.Session, url: str, read_timeout_s: float, headers: Mapping[str, str]) -> requests.Response:
-    return session.get(
-        url,
-        stream=True,
-        allow_redirects=False,
-        timeout=(3.0, read_timeout_s),
-        headers={"Accept-Encoding": "identity", **headers},
-    )
-
-
-def pieces(response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
-    """The body as it arrives, never decoded. Raises `FileNotFetchedError` when it breaks off or at the deadline."""
-    try:
-        # read1 gives what has arrived; a plain read would wait for a full chunk, whatever the deadline.
-        while chunk := response.raw.read1(_CHUNK_BYTES):
-            yield chunk
-            if deadline.remaining_s <= 0:
-                raise FileNotFetchedError("the file was not complete before the deadline")
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise FileNotFetchedError(f"the transfer failed ({type(error).__name__})") from None
-
-
-def read_all(response: requests.Response, *, max_bytes: int, deadline: Deadline) -> bytes:
+def read_all(answer: Answer, *, max_bytes: int) -> bytes:
     """The whole body. Raises `FileNotFetchedError` over `max_bytes` or after the deadline; never truncates."""
     body = bytearray()
-    for piece in pieces(response, deadline):
+    for piece in answer.pieces():
         body += piece
         if len(body) > max_bytes:
             raise FileTooLargeError(f"the file is larger than {max_bytes} bytes")
     return bytes(body)
 
 
-def _refuse_private(sock: socket.socket) -> None:
-    """Close the connection and raise unless it leads to a public address."""
-    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
-    inner = _inner_address(address)
+# --- the connection ---
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What can go wrong with a connection, as `TransferFailedError`."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise TransferFailedError(str(error) or "there was no answer before the deadline") from None
+    # ValueError: a host label that no name can have only shows when it is encoded.
+    except (OSError, HTTPException, ValueError) as error:
+        raise TransferFailedError(f"the transfer failed ({type(error).__name__})") from None
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).scheme == "http"  # `check_url` lets no other http through
+
+
+def _connected(url: str, deadline: Deadline, *, public_only: bool) -> socket.socket:
+    """An open connection to the URL's host, which has got no byte yet."""
+    try:
+        return within(deadline, partial(_connect, url, deadline, public_only=public_only))
+    except TimeoutError:
+        raise TimeoutError("there was no connection before the deadline") from None
+
+
+def _connect(url: str, deadline: Deadline, *, public_only: bool) -> socket.socket:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    sock = _first_that_answers(host, parts.port or 443, deadline, public_only=public_only)
+    try:
+        if parts.scheme == "https":
+            sock = _tls().wrap_socket(sock, server_hostname=host)
+        # Nobody waits for it any more: what is given up is never written to.
+        if deadline.remaining_s <= 0:
+            raise TimeoutError
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _first_that_answers(host: str, port: int, deadline: Deadline, *, public_only: bool) -> socket.socket:
+    last: Exception = OSError("the name leads nowhere")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            if public_only:
+                _refuse_private(str(address[0]))
+            sock.settimeout(max(min(_CONNECT_S, deadline.remaining_s), 0.01))
+            sock.connect(address)
+            if public_only:
+                _refuse_private(sock.getpeername()[0])
+        except (OSError, UrlRefusedError) as error:
+            sock.close()
+            last = error
+        else:
+            return sock
+    raise last
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _request(url: str, headers: Mapping[str, str]) -> bytes:
+    authority, target = _target(url)
+    fields = {"Host": authority, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **headers}
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _target(url: str) -> tuple[str, str]:
+    """The host (and port) of a URL, and the rest of it just as it came, for it may be signed as a text."""
+    behind = url.partition("#")[0].partition("://")[2]
+    authority = re.split(r"[/?]", behind, maxsplit=1)[0]
+    target = behind.removeprefix(authority)
+    if not target.startswith("/"):
+        target = f"/{target}"
+    # RFC 9112 §3.2: ASCII only. Everything else stays as it is.
+    return authority, "".join(each if each.isascii() else quote(each) for each in target)
+
+
+def _answer(reader: "_Reader") -> Answer:
+    for _ in range(_MOST_INTERIM):
+        line = reader.line()
+        found = re.fullmatch(rb"HTTP/1\.\d (\d{3})(?: [^\r\n]*)?\r?\n", line)
+        if not found:
+            raise HTTPException("no status line")
+        headers = reader.headers()
+        if not 100 <= int(found[1]) < 200:
+            return Answer(int(found[1]), headers, reader)
+    raise TransferFailedError("the server only announced an answer")
+
+
+def _listed(headers: HTTPMessage, name: str) -> list[str]:
+    """The members of a header that is a list, however many lines it has, in lower case."""
+    given = ",".join(str(each) for each in headers.get_all(name, []))
+    return [each.strip().lower() for each in given.split(",") if each.strip()]
+
+
+def _length(headers: HTTPMessage) -> int | None:
+    """RFC 9112 §6.3: a length that is there several times must be the same each time."""
+    lengths = set(_listed(headers, "Content-Length"))
+    if not lengths:
+        return None
+    [length] = lengths if len(lengths) == 1 else [""]
+    if not re.fullmatch(r"[0-9]+", length):
+        raise TransferFailedError("the answer has no single length")
+    return int(length)
+
+
+class _Raw(RawIOBase):
+    """The bytes of a socket, each read before the deadline and not long after the one before."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, read_timeout_s: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._timeout_s = read_timeout_s
+        # How long there was time when the present stretch began, and how many bytes it has brought.
+        self._began_with_s = deadline.remaining_s
+        self._brought = 0
+
+    def readable(self) -> bool:
+        """As BufferedReader asks."""
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        """Some bytes, or 0 at the end."""
+        left_s = self._deadline.remaining_s
+        if left_s <= 0:
+            raise TimeoutError("the file was not complete before the deadline")
+        if self._began_with_s - left_s >= _PROGRESS_S:
+            if self._brought < _PROGRESS_BYTES:
+                raise TimeoutError("the transfer made no progress")
+            self._began_with_s, self._brought = left_s, 0
+        self._sock.settimeout(min(self._timeout_s, left_s))
+        try:
+            got = self._sock.recv_into(buffer)
+        except TimeoutError:
+            raise TimeoutError("the server sent nothing any more") from None
+        self._brought += got
+        return got
+
+
+class _Reader:
+    """Reads an answer: lines, and bodies in each of the three framings of RFC 9112 §6.3."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, read_timeout_s: float) -> None:
+        self._raw = _Raw(sock, deadline, read_timeout_s)
+        self._file = BufferedReader(self._raw, _CHUNK_BYTES)
+
+    def close(self) -> None:
+        """The socket stays open."""
+        self._file.close()
+
+    def line(self) -> bytes:
+        """One line of the head, or between chunks."""
+        line = self._file.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise HTTPException("a line broke off, or is too long")
+        return line
+
+    def headers(self) -> HTTPMessage:
+        """The fields of a head or of trailers, to the empty line behind them. There may be a hundred."""
+        lines = [self.line()]
+        while lines[-1].strip() and len(lines) <= _MOST_HEADERS:
+            lines.append(self.line())
+        return parse_headers(BytesIO(b"".join(lines)))
+
+    def exactly(self, size: int) -> Iterator[bytes]:
+        """So many bytes."""
+        while size:
+            piece = self._file.read1(min(size, _CHUNK_BYTES))
+            if not piece:
+                raise TransferFailedError("the transfer broke off")
+            size -= len(piece)
+            yield piece
+
+    def rest(self) -> Iterator[bytes]:
+        """Everything until the connection ends."""
+        while piece := self._file.read1(_CHUNK_BYTES):
+            yield piece
+
+    def chunks(self) -> Iterator[bytes]:
+        """RFC 9112 §7.1. Small chunks are joined, and trailers read to their end."""
+        joined = bytearray()
+        try:
+            while size := self._chunk_size():
+                for piece in self.exactly(size):
+                    joined += piece
+                    if len(joined) >= _CHUNK_BYTES:
+                        yield bytes(joined)
+                        joined.clear()
+                if self.line().strip():
+                    raise HTTPException("a chunk is longer than it says")
+            self.headers()
+        except (OSError, HTTPException, FileNotFetchedError):
+            yield bytes(joined)
+            raise
+        yield bytes(joined)
+
+    def _chunk_size(self) -> int:
+        found = re.match(rb"[0-9A-Fa-f]{1,15}(?=[;\s])", self.line().lstrip(b" \t"))
+        if not found:
+            raise HTTPException("no size of a chunk")
+        return int(found[0], 16)
+
+
+def _refuse_private(text: str) -> None:
+    """Raise unless this address is public."""
+    inner = _inner_address(ipaddress.ip_address(text.partition("%")[0]))
     # Python counts some reserved IPv6 blocks as global: IPv4-compatible and -translated addresses, site-local ones.
     if not inner.is_global or inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
-        sock.close()
         raise UrlRefusedError("the host leads to an address that is not public")
 
 
@@ -179,28 +406,3 @@ def _inner_address(address: _Address) -> _Address:
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
-
-
-class _CheckedHTTPConnection(Connection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        _refuse_private(sock)
-        return sock
-
-
-class _CheckedHTTPSConnection(_CheckedHTTPConnection, SecureConnection):
-    """The same over TLS."""
-
-
-class _CheckedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _CheckedHTTPConnection
-
-
-class _CheckedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _CheckedHTTPSConnection
-
-
-class _PublicOnly(Adapter):
-    """Connects to public addresses only."""
-
-    pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}

@@ -1,5 +1,6 @@
 """What the merchant's API says of a user: the statuses and the timeline, in the shapes of docs/openapi.json."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import ConfigDict, Field
@@ -14,7 +15,7 @@ from honnin.store import Store, TimelineEntry, UserStatus, verified_reason
 from honnin.times import utc_text
 
 # Examples of docs/openapi.json.
-_USER: JsonDict = {
+USER_EXAMPLE: JsonDict = {
     "userId": "user-0001",
     "providers": {
         "vexora": {
@@ -90,7 +91,7 @@ class UserView(AnswerModel):
     `verified` and `verifiedReason` say what the providers' statuses come to under the parameter VerifiedNeeds.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_USER]})
+    model_config = ConfigDict(json_schema_extra={"examples": [USER_EXAMPLE]})
 
     user_id: str
     providers: dict[str, VexoraView | PayPayView]
@@ -126,6 +127,11 @@ def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> Use
     statuses = store.users.statuses(user_id)
     if not statuses:
         raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
+    return view(user_id, statuses, now, needs)
+
+
+def view(user_id: str, statuses: Sequence[UserStatus], now: datetime, needs: VerifiedNeeds) -> UserView:
+    """Where a user with these statuses stands."""
     reason = verified_reason(statuses, needs)
     return UserView(
         user_id=user_id,

@@ -29,8 +29,6 @@ MAX_BODY_BYTES = 64 * 1024
 
 _NAMESPACE = "Honnin"
 _SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-# docs/providers.md §1.5: in seconds or milliseconds. A fraction says nothing that we need.
-_EPOCH = re.compile(r"([0-9]{10}|[0-9]{13})(?:\.[0-9]+)?")
 # What may stand in no id and no log: control characters, marks that turn the direction of text, halves of surrogate
 # pairs, and U+FFFE and U+FFFF, which SQS refuses in a message.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -48,8 +46,8 @@ _LONGEST = {
     "notification_id": 128,
     "user_authorization_id": 64,
     "fileType": 128,
-    "path": 4096,
-    "requestedAt": 32,
+    "path": 16 * 1024,
+    "requestedAt": 64,
 }
 # An authorization id is random and long; a shorter text in another one is chance.
 _SHORTEST_SECRET = 20
@@ -156,7 +154,8 @@ def acknowledge_paypay(
     hand, and nothing that it sends may disappear. So every JSON value is queued: an array is its elements, and what
     names no event is `unrecognised`, with the body's SHA-256 instead of the body, which may be personal.
 
-    `send_recon_file` puts on the queue of the notifications of recon files, which can be fetched for two hours only.
+    `send_recon_file` puts on the queue of the notifications of recon files, which can be fetched for two hours only:
+    what is about one goes there from every URL, in an array as well.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
@@ -164,7 +163,8 @@ def acknowledge_paypay(
     except RefusedError as refused:
         # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
-    return _queue(Provider.PAYPAY, event, send_recon_file if event.kind == "recon_file" else send)
+    several = split_notifications(event) if event.kind == SEVERAL else [event]
+    return _queue(Provider.PAYPAY, event, send_recon_file if any(map(_is_recon_file, several)) else send)
 
 
 def try_again() -> Answer:
@@ -340,8 +340,12 @@ def _kind(fields: Mapping[str, str]) -> str:
     """The kind of our event: `unrecognised` also when what the type is about is not named."""
     said = fields.get("notification_type", "").lower()
     kind = "account_status" if is_customer_event(said) else PAYPAY_KINDS.get(said, "unrecognised")
-    needed = ("fileType", "path") if kind == "recon_file" else ("user_authorization_id",)
-    return kind if all(fields.get(name, UNNAMED) != UNNAMED for name in needed) else "unrecognised"
+    needed = "path" if kind == "recon_file" else "user_authorization_id"
+    return kind if fields.get(needed, UNNAMED) != UNNAMED else "unrecognised"
+
+
+def _is_recon_file(event: Event) -> bool:
+    return event.kind == "recon_file"
 
 
 def _notification_event(fields: Mapping[str, str], digest: str, received_at: str) -> Event:
@@ -363,10 +367,9 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     if kind == "recon_file":
         detail["path"] = fields["path"]
         requested_at = fields.get("requestedAt", "")
-        # Without a time that can be read, the file is taken as requested when its notification is processed.
-        if epoch := _EPOCH.fullmatch(requested_at):
-            detail["requestedAt"] = epoch[1]
-        # PayPay can send the notification of a file again for a week; nothing says that it gets a new id then.
+        # Only shown, and read by whoever shows it: no form of it is refused.
+        if requested_at:
+            detail["requestedAt"] = requested_at
         marks += [fields["path"], requested_at]
     mark = hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
     return Event(f"paypay:{kind}:{name}:{mark}", Provider.PAYPAY, kind, "webhook", subject, received_at, detail)

@@ -43,9 +43,9 @@ class Selfies:
         deadline = Deadline(_TOTAL_S)
         with remote_file.opened(
             url, allowed_hosts=self.allowed_hosts, loopback=self.loopback, deadline=deadline, read_timeout_s=_TOTAL_S
-        ) as response:
-            body = remote_file.read_all(response, max_bytes=MAX_BYTES, deadline=deadline)
-            return image(body, response.headers.get("Content-Encoding", ""))
+        ) as answer:
+            body = remote_file.read_all(answer, max_bytes=MAX_BYTES)
+            return image(body, answer.headers.get("Content-Encoding", ""))
 
 
 def image(body: bytes, content_encoding: str = "") -> tuple[bytes, str]:

@@ -200,8 +200,8 @@ class FileWriter:
         self._key = key
         self._part_bytes = part_bytes
         self._digest = hashlib.sha256()
-        self._pieces: list[bytes] = []
-        self._held = 0
+        # Joined as they come: a piece may be a single byte, and each object costs fifty.
+        self._held = bytearray()
         self._upload_id: str | None = None
         self._parts: list[Any] = []
         self.size = 0
@@ -214,10 +214,9 @@ class FileWriter:
     def write(self, data: bytes) -> None:
         """Take some bytes."""
         self._digest.update(data)
-        self._pieces.append(data)
-        self._held += len(data)
+        self._held += data
         self.size += len(data)
-        if self._held >= self._part_bytes:
+        if len(self._held) >= self._part_bytes:
             self._flush()
 
     def finish(self) -> None:
@@ -277,7 +276,5 @@ class FileWriter:
 
     def _take(self) -> bytes:
         """What is held, and hold it no longer: a part is in memory once while it is sent."""
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held = 0
-        return taken
+        taken, self._held = self._held, bytearray()
+        return bytes(taken)

@@ -56,7 +56,7 @@ class Question:
     @classmethod
     def of(cls, file: ReconFile) -> "Question":
         """The question of a stored file."""
-        return cls(FILE_TYPES[file.file_type].kind, file.day, file.notified_at or file.stored_at or "")
+        return cls(FILE_TYPES[file.file_type].kind, file.day, file.received_at or file.stored_at or "")
 
     def is_answered(self, status: UserStatus, link: Link) -> bool:
         """Whether a call that answers it began after the notification was received."""
@@ -81,13 +81,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a range. `repairs`, `rereads` and `unlinked` are ids; the counts are those of the report."""
+    """What was found in a range. `repairs`, `rereads` and `unlinked` are ids; the counts are those of the report.
+
+    `shape` is a `recon.rows.Shape`, as a mapping.
+    """
 
     counts: Mapping[str, int]
     repairs: Sequence[str] = field(default=(), repr=False)
     rereads: Sequence[str] = field(default=(), repr=False)
     unlinked: Sequence[str] = field(default=(), repr=False)
     malformed: Sequence[Mapping[str, Any]] = ()
+    shape: Mapping[str, int] = field(default_factory=dict)
 
 
 class Examination:
@@ -132,6 +136,7 @@ class Examination:
             rereads=found[Decision.REREAD],
             unlinked=() if warnings else found[Decision.NOT_LINKED],
             malformed=[asdict(replace(each, line=each.line + lines_before)) for each in rows.sample[:_SAMPLE]],
+            shape=asdict(rows.shape),
         )
 
     def _decide(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[str, Decision, bool]]:
@@ -195,7 +200,7 @@ class RangeComparison:
         now = self._now()
         self._repairs.repair(comparison, found.repairs, now)
         self._repairs.reread(comparison, [*found.rereads, *found.unlinked], now)
-        counted = {"counts": found.counts, "malformed": found.malformed}
+        counted = {"counts": found.counts, "malformed": found.malformed, "shape": found.shape}
         self._bucket.put_part(file, number, done_name(part), counted)
 
     def _found(self, comparison: Comparison, part: Range, etag: str) -> Found:

@@ -20,10 +20,8 @@ _NEVER_ANNOUNCED = "never announced"
 _REASONS = {
     "ANNOUNCED": "announced, but not fetched yet",
     "STORED": "stored, but not compared yet: look at the executions of ReconComparison",
-    "REFUSED": "refused",
+    "COMPARED": "compared, but it does not close the day",
     "EXPIRED": "not fetched in time",
-    "TOO_LARGE": "too large",
-    "INVALID": "not valid",
 }
 
 
@@ -89,14 +87,15 @@ class DeadlineCheck:
 
     def _fault(self, file_type: str, day: str, files: Sequence[ReconFile]) -> str | None:
         """Why a day has no compared file; None when it has one."""
-        if any(each.state == "COMPARED" for each in files):
+        if any(each.closes_day for each in files):
             return None
         seen = [each for each in files if each.state in _REASONS]
         if seen:
             # A file that is still under way is the reason, not another name that was refused meanwhile.
             under_way = [each for each in seen if each.state in ("ANNOUNCED", "STORED")]
             last = max(under_way or seen, key=lambda each: each.received_at or each.stored_at or "")
-            return f"{_REASONS[last.state]} ({last.reason})" if last.reason else _REASONS[last.state]
+            reason = last.doubt or last.reason
+            return f"{_REASONS[last.state]} ({reason})" if reason else _REASONS[last.state]
         if self.empty_day_announced or self._heard_anybody(file_type, day):
             return _NEVER_ANNOUNCED
         return None

@@ -1,125 +1,100 @@
-"""A notification of a recon file: which file, and until when it can be fetched (base document, "Recon File").
+"""A notification of a recon file is recorded, whatever it looks like (base document, "Recon File").
 
-The URL came in an unsigned message. It is only checked and recorded here; `download` fetches it, and checks it again.
+Recording is idempotent by itself. No event record keeps a later one out: PayPay may send the very same notification
+again, byte for byte, when it is asked to. The URL came in an unsigned message; `download` checks it when it fetches.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from urllib.parse import unquote, urlsplit
+from datetime import UTC, datetime, timedelta
 
 from honnin import times
-from honnin.errors import ReconUrlRefusedError
-from honnin.event import Event
-from honnin.observability import count, logger
-from honnin.recon.download import check_url
-from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR, NameParts, read_name
-from honnin.store import Announcement, Store
+from honnin.event import UNNAMED, Event
+from honnin.observability import count
+from honnin.recon.file_names import day_of, file_name, read_name
+from honnin.recon.file_types import FILE_TYPES
+from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
-
-# Base document: "File acquisition period: 2 hours".
-ACQUISITION_PERIOD = timedelta(hours=2)
 
 # The kind of the events that `webhook` makes of these notifications.
 KIND = "recon_file"
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+IGNORED = "this file type is not among ReconFileTypes"
 
-
-@dataclass(frozen=True)
-class ReconFiles:
-    """Which files are fetched, and from where: the file types that PayPay delivers to us, and the allowed hosts.
-
-    `loopback` opens http to 127.0.0.1, for the local stack only.
-    """
-
-    file_types: Sequence[str]
-    allowed_hosts: Sequence[str]
-    loopback: bool = False
-
-    def announcement(self, event: Event, now: datetime) -> Announcement:
-        """The file that a notification is about, with its first state.
-
-        ANNOUNCED is to be fetched. REFUSED has a URL that breaks a rule, which is kept out of the table. IGNORED is of
-        a type that we do not take (unknown, or not in `ReconFileTypes`). `now` is an aware moment.
-        """
-        url = event.detail.get("path", "")
-        requested_at = _moment(event.detail.get("requestedAt", ""), now)
-        # An id of PayPay's may hold any character; its hash may stand in a key.
-        name = file_name(url) or f"unnamed-{hashlib.sha256(event.event_id.encode()).hexdigest()[:32]}"
-        parts = read_name(name)
-        state, reason = self._verdict(event.subject, url)
-        return Announcement(
-            event_id=event.event_id,
-            file_type=event.subject,
-            file_name=name,
-            day=_day(parts, requested_at),
-            url=url if state == "ANNOUNCED" else "",
-            requested_at=utc_text(requested_at),
-            deadline=utc_text(requested_at + ACQUISITION_PERIOD),
-            received_at=event.received_at,
-            at=utc_text(now),
-            state=state,
-            reason=reason,
-            name_says={
-                "owner_id": parts.owner_id,
-                "first_day": parts.first_day,
-                "last_day": parts.last_day,
-            }
-            if parts
-            else {},
-        )
-
-    def _verdict(self, file_type: str, url: str) -> tuple[str, str]:
-        if file_type not in FILE_TYPES or file_type not in self.file_types:
-            count("ReconFileIgnored")
-            return "IGNORED", "this file type is not among ReconFileTypes"
-        try:
-            check_url(url, allowed_hosts=self.allowed_hosts, loopback=self.loopback)
-        except ReconUrlRefusedError as refused:
-            count("ReconFileRefused")
-            logger().error("recon file refused", file_type=file_type, reason=str(refused))
-            return "REFUSED", str(refused)
-        return "ANNOUNCED", ""
+# Seconds since 1970, whatever the unit: by the number of digits before the point.
+_EPOCH = re.compile(r"(\d{10})(\d{0,9})(?:\.\d+)?")
+_UNLIKELY = timedelta(days=366)
 
 
 class ReconNotifications:
-    """The rule for notifications of recon files. `now` gives aware UTC moments."""
+    """Records notifications of recon files. `file_types` are those that PayPay delivers to us."""
 
-    def __init__(self, store: Store, files: ReconFiles, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, file_types: Sequence[str]) -> None:
         self._store = store
-        self._files = files
-        self._now = now
+        self._file_types = file_types
 
-    def decide(self, event: Event) -> Announcement:
-        """The file to record. A file that is sent again under a name without a day belongs to its first day."""
-        found = self._files.announcement(event, self._now())
-        if found.name_says or found.state != "ANNOUNCED":
-            return found
-        first = (date.fromisoformat(found.day) - SENT_AGAIN_FOR).isoformat()
-        known = self._store.recon.files(found.file_type, first, found.day)
-        days = [each.day for each in known if each.name == found.file_name]
-        return replace(found, day=days[0]) if days else found
-
-
-def file_name(url: str) -> str:
-    """The file name at the end of a URL's path, or an empty text where there is none that can be a file's name."""
-    try:
-        name = unquote(urlsplit(url).path.rpartition("/")[2])
-    except ValueError:
-        return ""
-    return name if _FILE_NAME.fullmatch(name) else ""
-
-
-def _moment(epoch: str, now: datetime) -> datetime:
-    if not epoch.isdecimal():
-        return now
-    seconds = int(epoch) / 1000 if len(epoch) == 13 else int(epoch)
-    return datetime.fromtimestamp(seconds, UTC)
+    def record(self, event: Event) -> None:
+        """Record a notification: a file that is to be fetched, or one of a type that we do not take."""
+        received_at = datetime.fromisoformat(event.received_at)
+        url = event.detail.get("path", "")
+        name = file_name(url)
+        parts = read_name(name)
+        # `fileType` decides; only where there is none, the name does.
+        file_type = event.subject.strip().lower() if event.subject != UNNAMED else parts.file_type or UNNAMED
+        found = Notification(
+            file_type=file_type,
+            day=day_of(parts, received_at),
+            file_name=name,
+            url=url,
+            received_at=utc_text(received_at),
+            requested_at=requested_at(event.detail.get("requestedAt", ""), received_at),
+        )
+        if file_type in FILE_TYPES and file_type in self._file_types:
+            self._store.notifications.record(found)
+            self._store.recon.announced(file_of(found))
+        else:
+            count("ReconFileIgnored")
+            self._store.recon.announced(file_of(found, "IGNORED", IGNORED))
 
 
-def _day(parts: NameParts | None, requested_at: datetime) -> str:
-    """The JST processing day: from the name, else the day before the notification."""
-    return parts.first_day if parts else times.jst_day(requested_at - timedelta(days=1))
+def file_of(found: Notification, state: str = "ANNOUNCED", reason: str | None = None) -> ReconFile:
+    """The file that a notification is about."""
+    return ReconFile(
+        found.file_type,
+        found.day,
+        found.file_name,
+        state,
+        requested_at=found.requested_at,
+        deadline=utc_text(found.until),
+        received_at=found.received_at,
+        reason=reason,
+    )
+
+
+def requested_at(text: str, received_at: datetime) -> str | None:
+    """When a notification says that its file was asked for (UTC); None where it says nothing that can be read.
+
+    An epoch time of any unit, ISO 8601, or 14 digits; without a zone it is Japan's. It is shown and decides nothing:
+    the message is not signed.
+    """
+    parsers: tuple[Callable[[str], datetime], ...] = (_from_epoch, _from_digits, datetime.fromisoformat)
+    for parse in parsers:
+        try:
+            moment = parse(text.strip())
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=times.JST)
+            if abs(moment - received_at) <= _UNLIKELY:
+                return utc_text(moment)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _from_epoch(text: str) -> datetime:
+    found = _EPOCH.fullmatch(text)
+    if not found:
+        raise ValueError("no epoch time")
+    return datetime.fromtimestamp(int(found[1] + found[2]) / 10 ** len(found[2]), UTC)
+
+
+def _from_digits(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=times.JST)

@@ -35,6 +35,7 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "state": file.state,
         "reason": file.reason,
         "warnings": list(file.warnings),
+        "doubt": file.doubt,
         "requestedAt": file.requested_at,
         "deadline": file.deadline,
         "storedAt": file.stored_at,

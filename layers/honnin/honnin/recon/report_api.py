@@ -24,6 +24,7 @@ _REPORT: JsonDict = {
             "state": "COMPARED",
             "reason": None,
             "warnings": [],
+            "doubt": None,
             "requestedAt": "2026-03-31T18:00:00.000Z",
             "deadline": "2026-03-31T20:00:00.000Z",
             "storedAt": "2026-03-31T18:04:10.000Z",
@@ -110,7 +111,8 @@ class ReconFileView(AnswerModel):
     """One recon file. `counts` is null until it was compared. `changed` shows up to 20 users; all of them are in the
     bucket's object `reportKey`. `repairsOpen` is how many still wait to be read, `doneAt` when the last one will be
     read at the present pace, `completedAt` when nobody waited any more. `comparison` is the number of the newest
-    comparison of that type and day. Times are UTC, `day` is JST."""
+    comparison of that type and day. `doubt` says why a compared file does not close its day, `warnings` what did not
+    fit when it was stored. Times are UTC, `day` is JST."""
 
     file_type: str
     day: str
@@ -119,6 +121,7 @@ class ReconFileView(AnswerModel):
     state: str
     reason: str | None
     warnings: list[str]
+    doubt: str | None
     requested_at: UtcTime | None
     deadline: UtcTime | None
     stored_at: UtcTime | None

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from honnin import aws, secret_store
-from honnin.config import settings
-from honnin.errors import ConfigurationError
+from honnin import aws
 from honnin.event import Provider
 from honnin.recon.file_types import FILE_TYPES
+from honnin.recon.own_ids import own_ids
 from honnin.store import Store
 
 if TYPE_CHECKING:
@@ -100,11 +99,8 @@ class ResendAlarm:
 
 def letterhead(store: Store) -> Letterhead:
     """What identifies this deployment. A secret that cannot be read leaves a blank: the alarm must go out."""
-    try:
-        merchant_id = secret_store.paypay_merchant_id()
-    except ConfigurationError:
-        merchant_id = ""
-    return Letterhead(merchant_id, settings().paypay_client_id, store.recon.last_request_id(Provider.PAYPAY))
+    ours = own_ids()
+    return Letterhead(ours["merchant_id"], ours["client_id"], store.recon.last_request_id(Provider.PAYPAY))
 
 
 def letter(file_type: str, days: Sequence[str], reason: str, head: Letterhead) -> str:

@@ -1,30 +1,39 @@
-"""Reading a recon file: every row checked, in bounded memory, at the speed of the standard library's C.
+"""Reading a recon file: every line, in bounded memory, at the speed of the standard library's C.
 
-Not published are header, quoting, BOM and the newline of the last row (docs/providers.md §1.5), so all of them are
-taken: UTF-8 with or without BOM, CRLF or LF, with the header `userAuthorizationId` or without, quoted or bare.
+Not published are header, quoting, BOM, columns and line ends (docs/providers.md §1.5), and no text is refused for its
+looks: white space and control characters are stripped, the first column is taken, a first line that is no id is a
+header, and whatever else is no id is counted and shown.
 
-`csv` would look at each row in Python. Here a block of whole rows is judged at once: what is left of it when all
-characters of ids are taken out must be its newlines and nothing else. Only a block that fails is looked at row by row.
+`csv` would look at each row in Python. Here a block of whole lines is judged at once: what is left of it when all
+characters of ids are taken out must be its line ends and nothing else. Only a block that fails is looked at line by
+line.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-
-from honnin.errors import InvalidReconFileError
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 # Base document: userAuthorizationId is a text of at most 64 characters; its example is a UUID.
 LONGEST_ID = 64
-HEADER = b"userAuthorizationId"
-
-# A file with a larger share of bad rows than this is invalid.
-MOST_BAD_PERCENT = 1
 
 _ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-"
-_BOM = b"\xef\xbb\xbf"
+# NUL as well: without it, the ids of UTF-16 are those of ASCII, wherever a range of bytes was cut.
+_CONTROL = bytes({*range(32), 127} - set(b"\t\n\r"))
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_LINE_END = re.compile(rb"\r\n?|\n")
+_COLUMN_END = re.compile(r"[,;|\t]")
+_QUOTES = "\"'`“”「」"
+# Not white space for Python: no width, and the mark of the byte order.
+_BLANK = "\u200b\u200c\u200d\u2060\ufeff"
+_SEPARATORS = ",;|\t " + _QUOTES
+_HEADERS = frozenset({"userauthorization", "authorization", "user"})
+# The example of the base document has 36 characters, and digits among them.
+_LEAST_REAL = 16
+
+# No row is longer; of a longer line only the beginning is looked at.
 _LONGEST_LINE = 64 * 1024
 _SAMPLE = 20
-# With so many, a file need not be read to its end to be judged.
-_TOO_MANY_BAD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,117 +44,154 @@ class BadRow:
     reason: str
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a text looks like: its bytes, its rows, and how many headers there are.
+
+    `real` is 0 where no id looks like those that PayPay makes. The shapes of the ranges of a file, added
+    up, are that of the file.
+    """
+
+    size: int = 0
+    good: int = 0
+    bad: int = 0
+    real: int = 0
+    documented_headers: int = 0
+    other_headers: int = 0
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[Mapping[str, int]]) -> "Shape":
+        """The shape of a file from those of its ranges, as they were stored."""
+        total: Counter[str] = Counter()
+        for each in parts:
+            total.update(each)
+        return cls(**total)
+
+    @property
+    def names_nobody_on_purpose(self) -> bool:
+        """Whether there is the documented header and nothing else: a day on which nothing happened."""
+        return self.documented_headers == 1 and not self.other_headers and not self.good and not self.bad
+
+    @property
+    def looks_like_ids(self) -> bool:
+        """Whether at least half of the rows are ids, and at least one as long as ids are: no page, no `OK`."""
+        return self.real > 0 and self.bad <= self.good
+
+
 class Rows:
     """The ids of a recon file, as lists of ASCII bytes, block by block, in the file's order.
 
-    Iterate once. Meanwhile `good` and `bad` count rows (header and blank end not counted), and `sample` holds the
-    first bad ones. After the end, `check` says whether the file is valid.
+    Iterate once. Meanwhile `good` and `bad` count rows (header and blank lines are none), `sample` holds the first bad
+    ones, and `size` counts bytes; after the end, `shape` says what the text may prove.
 
     Parameters
     ----------
     chunks
         The file's bytes in pieces of any size: of the whole file, or of a range that begins and ends with a line.
     begins
-        Whether these are the file's first bytes: only there may be a header.
-
-    Raises
-    ------
-    InvalidReconFileError
-        While iterating: the file is not UTF-8 text.
+        Whether these are the file's first bytes: only there a line that is no id can be a header.
     """
 
     def __init__(self, chunks: Iterable[bytes], *, begins: bool = True) -> None:
         self._chunks = chunks
         self._begins = begins
         self._line = 0
-        # A run of blank lines that may be the end: the first one's line, and how many.
-        self._blank_from = 0
-        self._blank = 0
+        self._headers = {"documented": 0, "other": 0}
+        self._has_real_id = False
         self.good = 0
         self.bad = 0
+        self.size = 0
         self.sample: list[BadRow] = []
 
+    @property
+    def shape(self) -> Shape:
+        """What was read by now looks like."""
+        documented, other = self._headers["documented"], self._headers["other"]
+        return Shape(self.size, self.good, self.bad, int(self._has_real_id), documented, other)
+
     def __iter__(self) -> Iterator[list[bytes]]:
-        for block in _whole_lines(self._chunks):
-            rest = block if self._line or not self._begins else self._without_header(block)
-            ids = _all_plain(rest) if rest and not self._blank else None
+        for block in _whole_lines(self._measured()):
+            rest = block
+            while self._begins and rest:
+                end = _LINE_END.search(rest)
+                cut = end.end() if end else len(rest)
+                yield self._counted(list(self._one_by_one(rest[:cut])))
+                rest = rest[cut:]
+            ids = _all_plain(rest) if rest else []
             if ids is None:
                 ids = list(self._one_by_one(rest))
             else:
                 self._line += len(ids)
-            self.good += len(ids)
-            if self.bad > _TOO_MANY_BAD:
-                self.check()
-            yield ids
+            yield self._counted(ids)
 
-    def check(self) -> None:
-        """Raise `InvalidReconFileError` when more than 1 % of the rows are bad."""
-        if self.bad * 100 > (self.good + self.bad) * MOST_BAD_PERCENT:
-            sample = [asdict(each) for each in self.sample]
-            raise InvalidReconFileError(f"{self.bad} of {self.good + self.bad} rows are no ids", sample)
+    def _counted(self, ids: list[bytes]) -> list[bytes]:
+        self.good += len(ids)
+        self._has_real_id = self._has_real_id or any(_is_real(each.decode()) for each in ids)
+        return ids
 
-    def _without_header(self, block: bytes) -> bytes:
-        first, newline, rest = block.removeprefix(_BOM).partition(b"\n")
-        if first.removesuffix(b"\r").strip(b'"') == HEADER:
-            self._line = 1
-            return rest
-        return first + newline + rest
+    def _measured(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.size += len(chunk)
+            yield chunk
 
     def _one_by_one(self, block: bytes) -> Iterator[bytes]:
-        for raw in block.split(b"\n")[:-1]:
+        # A block ends with a line end, behind which there is no line.
+        for line in _LINE_END.split(block)[:-1]:
             self._line += 1
-            if len(raw) > _LONGEST_LINE:
-                raise InvalidReconFileError("the file is not text: a line is longer than 64 KiB")
-            row = raw.removesuffix(b"\r")
-            if not row:
-                # Blank lines at the end are no rows; those before another row are bad ones.
-                self._blank_from = self._blank_from if self._blank else self._line
-                self._blank += 1
+            text = _plain_text(line) if line else ""
+            if not text.strip(_SEPARATORS):
                 continue
-            self._refuse_blank_lines()
-            quoted = len(row) >= 2 and row.startswith(b'"') and row.endswith(b'"')
-            value = row[1:-1] if quoted else row
-            if reason := _fault(value):
-                self._refuse(self._line, reason)
+            name = _first_column(text)
+            is_first, self._begins = self._begins, False
+            fault = _fault(name)
+            if _is_documented_header(name):
+                self._headers["documented"] += 1
+            elif is_first and (fault or _is_header(name)):
+                self._headers["other"] += 1
+            elif fault:
+                self._refuse(fault)
             else:
-                yield value
+                yield name.encode()
 
-    def _refuse_blank_lines(self) -> None:
-        for line in range(self._blank_from, self._blank_from + min(self._blank, _SAMPLE)):
-            self._refuse(line, "the row is empty")
-        self.bad += max(0, self._blank - _SAMPLE)
-        self._blank = 0
-
-    def _refuse(self, line: int, reason: str) -> None:
+    def _refuse(self, reason: str) -> None:
         self.bad += 1
         if len(self.sample) < _SAMPLE:
-            self.sample.append(BadRow(line, reason))
+            self.sample.append(BadRow(self._line, reason))
+
+
+def id_of(line: bytes | str) -> str | None:
+    """The id that a line names; None where it names none. The documented header is no id."""
+    name = _first_column(_plain_text(line.encode() if isinstance(line, str) else line))
+    return None if _fault(name) or _is_documented_header(name) else name
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks cut anew, so that each ends with a newline; the last one gets it where it lacks it."""
+    """The chunks cut anew, so that each ends with a line end; the last one gets it where it lacks it."""
     kept = b""
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
+    for chunk in filter(None, chunks):
+        # A CR at the end of a chunk may be half a line end.
+        if kept.endswith(b"\r") and not chunk.startswith(b"\n"):
+            yield kept
+            kept = b""
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r", 0, -1)) + 1
         if end:
             yield kept + chunk[:end] if kept else chunk[:end]
             kept = chunk[end:]
-        else:
+        elif len(kept) < _LONGEST_LINE or chunk.endswith(b"\r"):
             kept += chunk
-        if len(kept) > _LONGEST_LINE:
-            raise InvalidReconFileError("the file is not text: a line is longer than 64 KiB")
     if kept:
         yield kept + b"\n"
 
 
 def _all_plain(block: bytes) -> list[bytes] | None:
-    """The ids of a block in which every row is one, all bare or all quoted; None when a closer look is needed."""
+    """The ids of a block in which every line is one, all bare or all quoted; None when a closer look is needed."""
     left = block.translate(None, _ID_BYTES)
-    newline = b"\r\n" if block.endswith(b"\r\n") else b"\n"
+    newline = b"\r\n" if block.endswith(b"\r\n") else block[-1:]
     quoted = block.startswith(b'"')
     unit = b'""' + newline if quoted else newline
     rows = len(left) // len(unit)
-    if left != unit * rows:
+    # A header may stand anywhere, where files were joined.
+    if left != unit * rows or b"uthorization" in block or b"UTHORIZATION" in block:
         return None
     if quoted:
         if not block.endswith(b'"' + newline):
@@ -161,16 +207,47 @@ def _all_plain(block: bytes) -> list[bytes] | None:
     return ids
 
 
-def _fault(value: bytes) -> str | None:
-    """Why a row is no id, in words that give nothing of it away."""
-    if not value.translate(None, _ID_BYTES):
-        if not value:
-            return "the row is empty"
-        return "the id is longer than 64 characters" if len(value) > LONGEST_ID else None
+def _plain_text(line: bytes) -> str:
+    """A line without what cannot be seen."""
+    raw = line[:_LONGEST_LINE]
+    for bom in _BOMS:
+        raw = raw.removeprefix(bom)
+    raw = raw.translate(None, _CONTROL)
     try:
-        text = value.decode()
+        text = raw.decode()
     except UnicodeDecodeError:
-        raise InvalidReconFileError("the file is not UTF-8 text") from None
-    if "\0" in text:
-        raise InvalidReconFileError("the file is not text: it holds NUL")
-    return "the row has more than one column" if "," in text else "the row has a character that no id has"
+        # A full-width space of Shift_JIS holds a character of ids.
+        text = raw.decode("cp932", "replace")
+    return text.strip().strip(_BLANK).strip()
+
+
+def _first_column(text: str) -> str:
+    name = _COLUMN_END.split(text.lstrip(_QUOTES), maxsplit=1)[0].strip().strip(_QUOTES).strip().strip(_BLANK)
+    # White space parts columns only where an id stands before it: a sentence is none.
+    first = name.partition(" ")[0]
+    return first if _is_real(first) else name
+
+
+def _is_real(text: str) -> bool:
+    """Whether an id looks like those that PayPay makes, and not like a word."""
+    return len(text) >= _LEAST_REAL and any(map(str.isdigit, text))
+
+
+def _fault(name: str) -> str | None:
+    """Why a text is no id, in words that give nothing of it away."""
+    if not name:
+        return "the first column is empty"
+    if len(name) > LONGEST_ID:
+        return "longer than 64 characters"
+    return "a character that no id has" if name.encode("utf-8", "replace").translate(None, _ID_BYTES) else None
+
+
+def _is_documented_header(name: str) -> bool:
+    """Whether it is `userAuthorizationId`, in whichever spelling."""
+    return re.sub(r"[-_ .:]", "", name).lower() == "userauthorizationid"
+
+
+def _is_header(name: str) -> bool:
+    """Whether a first line that could be an id is the name of a column: without a digit, and one of an id."""
+    letters = re.sub(r"[^A-Za-z]", "", name).lower()
+    return not any(map(str.isdigit, name)) and (letters.endswith(("id", "ids")) or letters in _HEADERS)

@@ -10,9 +10,10 @@ from honnin import times
 from honnin.domain_events import ReconCompleted
 from honnin.observability import count, logger
 from honnin.publish import Publisher
-from honnin.recon import outcomes, report
+from honnin.recon import closing, outcomes, report
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
+from honnin.recon.rows import Shape
 from honnin.store import ERASED_ID, Comparison, ReconFile, Store
 from honnin.times import utc_text
 
@@ -85,6 +86,7 @@ class Summaries:
             "repairs_open": 0 if settled else summed.waiting,
             "done_at": None if settled else _done_at(before, since, now, summed),
             "malformed_sample": summed.malformed,
+            "doubt": summed.doubt(before),
         }
         erased: set[str] | None = None
         while erased != (marked := self._store.erasure.erased([*summed.changed, *summed.not_read])):
@@ -97,7 +99,7 @@ class Summaries:
     def _end(self, comparison: Comparison, file: ReconFile) -> None:
         """Ask for the next comparison where somebody was not read, unless the file is too old for that."""
         tomorrow = date.fromisoformat(times.jst_day(self._now())) + timedelta(days=1)
-        notified = datetime.fromisoformat(file.notified_at or file.compared_at or "")
+        notified = datetime.fromisoformat(file.received_at or file.compared_at or "")
         last = date.fromisoformat(times.jst_day(notified)) + timedelta(days=KEPT_DAYS)
         if file.counts.get("notRead") and tomorrow <= last:
             morning = datetime.combine(tomorrow, _MORNING, times.JST)
@@ -123,6 +125,7 @@ class Sum:
         self.changed: list[str] = []
         self.not_read: list[str] = []
         self._counts: Counter[str] = Counter()
+        self._shapes: list[Mapping[str, int]] = []
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
             self._take(part)
@@ -142,6 +145,7 @@ class Sum:
     def _take_newest(self, part: outcomes.Part, counted: Mapping[str, Any]) -> None:
         outcome = part.outcome
         self._counts.update(counted["counts"])
+        self._shapes.append(counted["shape"])
         self._not_read += outcome.tally.get("notRead", 0)
         self._left += len(outcome.open)
         self._erased += outcome.tally.get("erased", 0)
@@ -158,6 +162,13 @@ class Sum:
             "warnings": len(file.warnings),
         }
 
+    def doubt(self, file: ReconFile) -> str | None:
+        """Why the file does not close its day; None where it does. Users who were erased since were linked, too."""
+        shape = Shape.of_parts(self._shapes)
+        linked = shape.good - self._counts["duplicates"] - self._counts["notLinkedHere"]
+        found = closing.Found(shape.size, shape.good, linked, shape.looks_like_ids, shape.names_nobody_on_purpose)
+        return closing.doubt(found, closing.StoredFacts(file.own_name, file.webhooks))
+
 
 def _waited_for(before: ReconFile, numbers: Sequence[int]) -> tuple[int, ...]:
     """The comparisons whose events a new one waits for: its own, and those of the ones that were stopped before it."""
@@ -171,7 +182,7 @@ def _done_at(file: ReconFile, since: datetime, now: datetime, summed: Sum) -> st
     if now - since < _WATCHED:
         return None
     left = (now - since) / done * summed.waiting if done else _WAITED_FOR
-    if now + left > datetime.fromisoformat(file.notified_at or file.compared_at or "") + _WAITED_FOR:
+    if now + left > datetime.fromisoformat(file.received_at or file.compared_at or "") + _WAITED_FOR:
         count("ReconTooSlow")
     return utc_text(now + left) if done else None
 
@@ -185,6 +196,8 @@ def _tell_people(file: ReconFile) -> None:
     logger().info("recon file compared", extra={**named, "number": file.comparison, **file.counts})
     kind = FILE_TYPES[file.file_type].kind
     count("ReconCompared", kind=kind)
+    if file.doubt:
+        count("ReconFileDoubtful")
     if missed := file.counts.get("webhookNeverReceived", 0):
         count("ReconMissed", missed, kind=kind)
 

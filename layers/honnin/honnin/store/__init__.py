@@ -18,8 +18,10 @@ from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.notifications import Notification, Notifications
+from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
-from honnin.store.recon import ERASED_ID, Announcement, Recon, ReconFile
+from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
@@ -27,6 +29,8 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatu
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from honnin.store.reindex import Reindex
+    from honnin.store.replay import Replay
     from honnin.store.restore import Restore
 
 __all__ = [
@@ -38,9 +42,9 @@ __all__ = [
     "RESIDENCE",
     "UNLINKED",
     "AlreadyAppliedError",
-    "Announcement",
     "Certificate",
     "Comparison",
+    "Counts",
     "Dropped",
     "Effect",
     "EventRecord",
@@ -49,14 +53,19 @@ __all__ = [
     "Former",
     "Link",
     "LinkSession",
+    "Notification",
+    "Overview",
+    "Page",
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
     "SessionUse",
     "SessionUsedError",
+    "Standing",
     "Store",
     "Submission",
     "TimelineEntry",
+    "Told",
     "Unattached",
     "UserStatus",
     "authorization_hash",
@@ -86,7 +95,9 @@ class Store:
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
         self.comparisons = Comparisons(self.table)
+        self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
 
     @cached_property
@@ -95,3 +106,17 @@ class Store:
         from honnin.store.restore import Restore
 
         return Restore(self.table)
+
+    @cached_property
+    def reindex(self) -> "Reindex":
+        """Makes the index `overview` anew; no function imports it."""
+        from honnin.store.reindex import Reindex
+
+        return Reindex(self.table)
+
+    @cached_property
+    def replay(self) -> "Replay":
+        """What the bus was told, to be told once more; no function imports it."""
+        from honnin.store.replay import Replay
+
+        return Replay(self.table)

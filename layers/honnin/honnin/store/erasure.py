@@ -38,6 +38,7 @@ from honnin.store.keys import (
     submission_key,
 )
 from honnin.store.links import code_deletes
+from honnin.store.overview import unplaced
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
     LIVING,
@@ -174,9 +175,8 @@ class Erasures:
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
-        done = replace(certificate, completed_at=at)
-        record = event_item(done.told_by, at) | {"user_id": user_id, "what": "erased"}
-        record |= to_publish(done.told_by, USER_ERASED, done.told, at)
+        record = event_item(certificate.told_by, at) | {"user_id": user_id, "what": "erased"}
+        record |= to_publish(certificate.told_by, USER_ERASED, replace(certificate, completed_at=at).told, at)
         # Another run may have completed it, when this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(
@@ -252,9 +252,7 @@ class Erasures:
             return False
         if any(self._redacting(each, names, known) for each in now.entries):
             return False
-        counts = Counter(known.counts)
-        for each in now.former:
-            counts.update(each.counts)
+        counts = sum((Counter(each.counts) for each in now.former), Counter(known.counts))
         counts[_ENTRIES] = sum(each.get("erased_by") == known.certificate_id for each in now.entries)
         counts[_STATUSES] = len(statuses)
         said = {f"n_{name}": number for name, number in counts.items() if number}
@@ -328,8 +326,8 @@ class Erasures:
 
     def _forget_submissions(self, certificate: Certificate, some: Sequence[Former]) -> bool:
         """Take submissions off the poll and off the user."""
-        found = self._table.batch((submission_key(each.name) for each in some), consistent=True)
-        items = {item["submission_id"]: item for item in found}
+        keys = (submission_key(each.name) for each in some)
+        items = {item["submission_id"]: item for item in self._table.batch(keys, consistent=True)}
         writes: list[Item] = []
         for each in some:
             item = items.get(each.name, {})
@@ -363,13 +361,14 @@ class Erasures:
         }
 
     def _status_delete(self, status: UserStatus) -> Item:
-        gone = {
-            "TableName": self._table.name,
-            "Key": encode(status_key(status.user_id, status.provider)),
-            "ConditionExpression": "version = :version",
-            "ExpressionAttributeValues": encode({":version": status.version}),
+        return {
+            "Delete": {
+                "TableName": self._table.name,
+                "Key": encode(status_key(status.user_id, status.provider)),
+                "ConditionExpression": "version = :version",
+                "ExpressionAttributeValues": encode({":version": status.version}),
+            }
         }
-        return {"Delete": gone}
 
     def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
         """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
@@ -416,10 +415,11 @@ class Erasures:
         """The writes that an entry takes, three at most; none where there is nothing to take off."""
         event_id = without_names(str(entry["event_id"]), names)
         named = event_id != entry["event_id"]
-        if not entry["detail"] and not named:
+        if not (entry["detail"] or named or entry.get("told")):
             return []
-        plain = {**entry, "event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
-        plain["erased_by"] = certificate.certificate_id
+        # Without its place in the index `overview`: no list and no replay names an erased user.
+        plain = unplaced(entry) | {"event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
+        plain |= {"erased_by": certificate.certificate_id} if entry["detail"] or named else {}
         writes: list[Item] = [{"Put": {"TableName": self._table.name, "Item": encode(plain)}}]
         old = [{"pk": entry["pk"], "sk": entry["sk"]}, event_key(str(entry["event_id"]))]
         writes += [{"Delete": {"TableName": self._table.name, "Key": encode(key)}} for key in (old if named else ())]
@@ -427,11 +427,10 @@ class Erasures:
 
     def _together(self, certificate: Certificate, writes: Sequence[Item]) -> bool:
         """Make all writes or none; False where a condition does not hold."""
-        try:
+        with suppress(OvertakenError):
             self._table.transact(certificate.certificate_id, [(each, OvertakenError) for each in writes])
-        except OvertakenError:
-            return False
-        return True
+            return True
+        return False
 
     def _delete_those_there(self, keys: Iterable[Item]) -> None:
         """Delete items of which few exist: to look for a hundred takes one call, to delete them would take four."""

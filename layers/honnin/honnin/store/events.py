@@ -1,7 +1,7 @@
 """Events: each takes effect once, all of it or nothing, and what it changed is published."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from honnin.store.links import (
     session_use,
     waiting_item,
 )
+from honnin.store.overview import placed
 from honnin.store.submissions import Submission, submission_item
 from honnin.store.table import (
     POLL,
@@ -46,7 +47,7 @@ from honnin.store.table import (
     read,
     without_none,
 )
-from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, flag_of, verified_reason
+from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, began, flag_of, verified_reason
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
@@ -172,11 +173,11 @@ class Events:
     def get(self, event_id: str) -> EventRecord | None:
         """The record of an event, if it has taken effect."""
         item = self._table.get(event_key(event_id))
-        return _event_record(item) if item else None
+        return event_record(item) if item else None
 
     def get_many(self, event_ids: Sequence[str]) -> dict[str, EventRecord]:
         """The records of those events that have taken effect."""
-        return {item["event_id"]: _event_record(item) for item in self._table.batch(map(event_key, event_ids))}
+        return {item["event_id"]: event_record(item) for item in self._table.batch(map(event_key, event_ids))}
 
     def apply(self, effect: Effect) -> None:
         """Apply one event: its record, the timeline entry, the status and the submission, in one transaction.
@@ -219,7 +220,7 @@ class Events:
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
         """Applied events whose change should have been on the bus by `now` (UTC)."""
-        return map(_event_record, self._table.due(PUBLISH, now))
+        return map(event_record, self._table.due(PUBLISH, now))
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Remember that the event's change is on the bus. A record that was erased meanwhile stays erased."""
@@ -280,8 +281,8 @@ class Events:
         return {"TableName": self._table.name, "Item": encode(item)}
 
     def _status_put(self, effect: Effect) -> Item:
-        after = effect.after
-        put = self._table.new(status_key(after.user_id, after.provider) | attributes(after))
+        after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
+        put = self._table.new(placed(status_key(after.user_id, after.provider) | attributes(after)))
         if effect.before:
             # The version fences: what was read from the provider began after the last applied reading ended.
             # `read_at` says the same in time, for a table restored or repaired by hand.
@@ -411,9 +412,11 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
+        told=(*((effect.told[0],) if effect.told else ()), *(each.detail_type for each in effect.notices)),
     )
-    return entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry)
+    return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
 
 
-def _event_record(item: Item) -> EventRecord:
+def event_record(item: Item) -> EventRecord:
+    """The record of an event."""
     return read(EventRecord, item, published="published_at" in item)

@@ -65,11 +65,12 @@ class Expiries:
         yield from self._found(_TOLD, now)
         yield from self._found(_UNTOLD, ahead)
 
-    def expiring(self, until: str) -> Iterator[Expiry]:
-        """What lies ahead and ends by then (UTC), the earliest first."""
+    def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
+        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first."""
         now = utc_text(self._table.now())
-        found = heapq.merge(self._found(_TOLD, until), self._found(_UNTOLD, until), key=attrgetter("due_at"))
-        return (each for each in found if now < each.ends_at <= until)
+        begin = max(now, since)
+        found = (self._found(kind, until, begin) for kind in (_TOLD, _UNTOLD))
+        return (each for each in heapq.merge(*found, key=attrgetter("due_at")) if now < each.ends_at <= until)
 
     def of(self, user_id: str) -> list[Expiry]:
         """What of a user ends at a time that is known."""
@@ -92,8 +93,8 @@ class Expiries:
         else:
             self._table.attempt(self._table.update(key, due(_TOLD, due_at, key), unchanged, known=known))
 
-    def _found(self, kind: str, until: str) -> Iterator[Expiry]:
-        for item in self._table.due(kind, until):
+    def _found(self, kind: str, until: str, since: str = "0") -> Iterator[Expiry]:
+        for item in self._table.due(kind, until, since=since):
             yield _read(item)
 
 
@@ -126,6 +127,11 @@ def expiry_deletes(table: Table, user_id: str) -> list[Item]:
 def _residence_record(user_id: str) -> str:
     """The one record of what was told of a user's residence period: an erasure must find it."""
     return f"residence:{hashlib.sha256(user_id.encode()).hexdigest()}"
+
+
+def notice_record(event_id: str, kind: str, user_id: str) -> str:
+    """The id of the record that has a notice of this kind published, which an event of that id has caused."""
+    return _residence_record(user_id) if kind == RESIDENCE_PERIOD_EXPIRING else f"{event_id}:{kind}"
 
 
 def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
@@ -167,10 +173,9 @@ def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str
     if day := changed("residence_end_told"):
         told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
     user = {"userId": after.user_id, "provider": after.provider}
-    records = {RESIDENCE_PERIOD_EXPIRING: _residence_record(after.user_id)}
     return [
         Notice(
-            records.get(kind, f"{event_id}:{kind}"),
+            notice_record(event_id, kind, after.user_id),
             kind,
             {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
         )

@@ -42,8 +42,9 @@ class Footprint:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all is erased: nothing is named, and no entry has a detail."""
-        return not self.statuses and not self.former and not any(each["detail"] for each in self.entries)
+        """Whether all is erased: nothing is named, and no entry has a detail or is in a list."""
+        left = any(each["detail"] or each.get("told") for each in self.entries)
+        return not self.statuses and not self.former and not left
 
     def _ids(self, provider: Provider) -> tuple[str, ...]:
         found = [each.name for each in self.former if each.provider == provider]

@@ -95,6 +95,16 @@ def recon_key(file_type: str, day: str, name: str) -> Item:
     return {"pk": f"RECON#{file_type}", "sk": f"{day}#{name}"}
 
 
+def notification_key(url_hash: str) -> Item:
+    """A notification of a recon file."""
+    return {"pk": f"NOTIFICATION#{url_hash}", "sk": "NOTIFICATION"}
+
+
+def told_key() -> Item:
+    """When people were last told that downloads fail."""
+    return {"pk": "RECON#", "sk": "TOLD"}
+
+
 def provider_key(provider: str) -> Item:
     """The last request to a provider."""
     return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
@@ -103,6 +113,16 @@ def provider_key(provider: str) -> Item:
 def word_key(provider: str, word: str) -> Item:
     """A word of a provider's that was seen and not understood."""
     return {"pk": f"PROVIDER#{provider}", "sk": f"WORD#{word}"}
+
+
+def rebuilding_key() -> Item:
+    """That the index `overview` is being rebuilt."""
+    return {"pk": "OVERVIEW", "sk": "REINDEX"}
+
+
+def segment_key(segment: int) -> Item:
+    """How far the index `overview` is rebuilt in one segment of the table."""
+    return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
 def refusal_key(provider: str, day: str, kind: str) -> Item:

@@ -108,9 +108,9 @@ class Links:
         """Which of these PayPay authorizations belong to a user, and to whom."""
         return {each: link.user_id for each, link in self.of(user_authorization_ids).items()}
 
-    def expiring(self, until: str) -> Iterator[Expiry]:
-        """The links, and watched residence periods, that lie ahead and end by then (UTC), the earliest first."""
-        return Expiries(self._table).expiring(until)
+    def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
+        """The links, and watched residence periods, that lie ahead and end from `since` to then (UTC), in order."""
+        return Expiries(self._table).expiring(until, since=since)
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
         """The events that wait under an authorization until a link appears, the oldest first."""

@@ -1,22 +1,17 @@
 """Recon files, from their notification to their report, and the request id that a resend request names."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from honnin.store.comparisons import Comparison, Comparisons
-from honnin.store.events import event_item
-from honnin.store.keys import Item, due, provider_key, recon_key
+from honnin.store.keys import Item, provider_key, recon_key
 from honnin.store.received import RECEIVED_KEPT
-from honnin.store.table import FETCH, UNSTORED, AlreadyAppliedError, OvertakenError, Table, attributes, encode, read
+from honnin.store.table import Table, encode, read
 
 # What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
 RECON_KEPT = timedelta(days=400)
-
-# What a recon file carries while there is something to fetch. The URL holds a signature and goes first of all.
-_FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
 
 # Some of the ids that a comparison found, in the recon file's item; ERASED_ID stands there for an erased one.
 SAMPLES = ("changed_sample", "not_read_sample")
@@ -24,35 +19,15 @@ ERASED_ID = "erased"
 
 
 @dataclass(frozen=True)
-class Announcement:
-    """A recon file that PayPay offers. `day` is its JST processing day; times are UTC; the URL holds a signature.
-
-    `state` is ANNOUNCED, or REFUSED or IGNORED with the reason and without a URL; `name_says` is what the name holds.
-    """
-
-    event_id: str = field(metadata=UNSTORED)
-    file_type: str
-    file_name: str
-    day: str
-    url: str = field(repr=False, metadata=UNSTORED)
-    requested_at: str
-    deadline: str
-    received_at: str
-    at: str = field(metadata=UNSTORED)
-    state: str = field(default="ANNOUNCED", metadata=UNSTORED)
-    reason: str = field(default="", metadata=UNSTORED)
-    name_says: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class ReconFile:
     """A recon file and what became of it. Times are UTC, `day` is JST.
 
-    `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or REFUSED (the URL), EXPIRED (not fetched in
-    time), TOO_LARGE, INVALID (not to be believed), IGNORED (a type that we do not take), MISSING (never announced; it
-    has no name). `url` is there while there is something to fetch: also for a stored file that was announced again.
+    `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
+    that we do not take), MISSING (never announced; it has no name). `received_at` is when its notification came: of a
+    stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
+    (`recon.closing.StoredFacts`), `warnings` what did not fit then. `doubt` says why a compared file does not close its
+    day.
 
-    `notified_at` is when the notification came whose file is stored: whoever was read since then is up to date.
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
     newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
@@ -63,18 +38,18 @@ class ReconFile:
     day: str
     name: str
     state: str
-    url: str | None = field(default=None, repr=False)
     requested_at: str | None = None
     deadline: str | None = None
     received_at: str | None = None
     reason: str | None = None
-    name_says: Mapping[str, str] = field(default_factory=dict)
     stored_at: str | None = None
     sha256: str | None = None
     size: int | None = None
     revision_of: str | None = None
-    notified_at: str | None = None
+    own_name: bool = False
+    webhooks: bool = False
     warnings: tuple[str, ...] = ()
+    doubt: str | None = None
     comparisons: tuple[int, ...] = ()
     waited_for: tuple[int, ...] = ()
     compared_at: str | None = None
@@ -95,7 +70,12 @@ class ReconFile:
     @property
     def is_stored(self) -> bool:
         """Whether there is a file in the bucket."""
-        return self.state in ("STORED", "COMPARED", "INVALID")
+        return self.state in ("STORED", "COMPARED")
+
+    @property
+    def closes_day(self) -> bool:
+        """Whether nothing more of this file's type and day need be fetched."""
+        return self.state == "COMPARED" and not self.doubt
 
 
 class Recon:
@@ -106,54 +86,28 @@ class Recon:
 
     # --- announced ---
 
-    def announce(self, announcement: Announcement) -> None:
-        """Record an announced recon file, or the fresh URL of one that was announced before.
+    def announced(self, file: ReconFile) -> None:
+        """Record that a file was announced, or that one of a type that we do not take was (IGNORED).
 
-        What is stored stays stored: a renewed notification only sets what there is to fetch. One that is refused or
-        ignored never takes the place of a good one.
-
-        Raises
-        ------
-        AlreadyAppliedError
-            The event's record is there: nothing was written.
+        What is stored stays what it is, and so does what a newer notification said.
         """
-        record = event_item(announcement.event_id, announcement.at)
-        first = ({"Put": self._table.new(record)}, AlreadyAppliedError)
-        for update in self._announcement_updates(announcement):
-            with suppress(OvertakenError):
-                self._table.transact(announcement.event_id, [first, ({"Update": update}, OvertakenError)])
-                return
-        # Overtaken by a newer notification: only the event is recorded.
-        self._table.transact(announcement.event_id, [first])
+        values: Item = {**self._names(file), "state": file.state, "received_at": file.received_at}
+        values |= {"requested_at": file.requested_at, "deadline": file.deadline, "reason": file.reason}
+        condition = "attribute_not_exists(pk) OR (NOT #state IN (:stored, :compared) AND received_at < :received_at)"
+        known = {"stored": "STORED", "compared": "COMPARED"}
+        remove = () if file.reason else ("reason",)
+        self._update(file, values, condition, known=known, remove=remove)
 
-    def _announcement_updates(self, announcement: Announcement) -> list[Item]:
-        """The ways to record a notification; the first one whose condition holds is the right one."""
-        key = recon_key(announcement.file_type, announcement.day, announcement.file_name)
-        values = attributes(announcement) | {"expires_at": _end(announcement.day, self._table.now())}
-        update = self._table.update
-        if announcement.state != "ANNOUNCED":
-            values |= {"state": announcement.state, "reason": announcement.reason}
-            return [update(key, values, "attribute_not_exists(pk) OR #state = :state")]
-        # The newest one has the newest URL; when it came to us, we know better than the notification itself.
-        newer = "(attribute_not_exists(received_at) OR received_at <= :received_at)"
-        values |= {"url": announcement.url, **due(FETCH, announcement.deadline, key)}
-        stored = {"stored": "STORED", "compared": "COMPARED"}
-        is_stored = "#state IN (:stored, :compared)"
-        invalid = {"invalid": "INVALID"}
-        return [
-            update(
-                key,
-                values | {"state": "ANNOUNCED"},
-                f"attribute_not_exists(pk) OR (NOT {is_stored} AND #state <> :invalid AND {newer})",
-                known=stored | invalid,
-                remove=("reason",),
-            ),
-            # An invalid file is fetched again by any notification.
-            update(key, values, f"#state = :invalid AND {newer}", known=invalid),
-            # The same notification, sent again under another id, is no reason to fetch a stored file again. Whether it
-            # is older cannot be told from what it says of itself: a forged one could say the year 2286.
-            update(key, values, f"{is_stored} AND {newer} AND requested_at <> :requested_at", known=stored),
-        ]
+    def not_yet(self, file: ReconFile, reason: str) -> None:
+        """Record why the last try to fetch an announced file failed."""
+        self._update(file, {"reason": reason}, "#state = :announced", known={"announced": "ANNOUNCED"})
+
+    def expired(self, file: ReconFile, reason: str) -> None:
+        """Record that a file was not fetched in time, unless it is stored or was announced again."""
+        values: Item = {**self._names(file), "state": "EXPIRED", "reason": reason, "received_at": file.received_at}
+        values |= {"requested_at": file.requested_at, "deadline": file.deadline}
+        condition = "attribute_not_exists(pk) OR (NOT #state IN (:stored, :compared) AND received_at <= :received_at)"
+        self._update(file, values, condition, known={"stored": "STORED", "compared": "COMPARED"})
 
     def missing(self, file_type: str, day: str, at: str) -> None:
         """Remember that no file of that day was announced, so that the missing day is looked for again."""
@@ -181,65 +135,23 @@ class Recon:
         )
         return [_recon_file(item) for item in found]
 
-    def to_fetch(self) -> list[ReconFile]:
-        """Every announced file that is not fetched yet, the oldest deadline first."""
-        return [_recon_file(item) for item in self._table.due(FETCH, "9999")]
-
     # --- fetched ---
 
-    def claim(self, file: ReconFile, now: str, until: str) -> bool:
-        """Take a file for fetching until then (UTC); False while another worker has it, or when it is done."""
-        return self._update(
-            file,
-            {"claimed_until": until},
-            "attribute_exists(#url) AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
-            known={"now": now},
-            names=("url",),
-        )
-
-    def release(self, file: ReconFile, until: str, reason: str) -> None:
-        """Give a file back that is still claimed until then; it stays to be fetched."""
-        known, remove = {"ours": until}, ("claimed_until",)
-        self._update(file, {"reason": reason}, "claimed_until = :ours", known=known, remove=remove)
-
-    def end_fetch(self, file: ReconFile, state: str, reason: str) -> bool:
-        """Stop fetching under this URL. A file that is stored keeps its state; another gets `state`.
-
-        False when a newer notification came meanwhile: then that one counts, and nothing was written.
-        """
-        values = {"reason": reason} if file.is_stored else {"state": state, "reason": reason}
-        known = {"received": file.received_at}
-        return self._update(file, values, "received_at = :received", known=known, remove=_FETCH_ATTRIBUTES)
-
-    def stored(self, file: ReconFile, *, name: str, sha256: str, size: int, at: str) -> None:
-        """Record that a file was stored under `name`: its own, or that of a revision beside it.
+    def stored(self, file: ReconFile) -> None:
+        """Record that a file is stored, with all that is known of it.
 
         The comparison may have been faster: then only the facts are added, and its state stays.
         """
-        kept = replace(file, name=name)
-        values = {"sha256": sha256, "size": size, "stored_at": at, **self._names(kept)}
-        values |= {"requested_at": file.requested_at, "name_says": dict(file.name_says)}
-        # Frozen: a later notification of the same bytes asks no other question.
-        values["notified_at"] = file.received_at or at
-        if name != file.name:
-            values["revision_of"] = file.name
+        values: Item = {**self._names(file), "sha256": file.sha256, "size": file.size, "stored_at": file.stored_at}
+        values |= {"received_at": file.received_at, "requested_at": file.requested_at, "deadline": file.deadline}
+        values |= {"revision_of": file.revision_of, "warnings": list(file.warnings) or None}
+        values |= {"own_name": file.own_name, "webhooks": file.webhooks}
+        compared = {"compared": "COMPARED"}
+        state = {"state": "STORED"}
         # First of all: a run that dies after this leaves a file that is found in the bucket, and stored again.
-        Comparisons(self._table).first(kept.file_type, kept.day, kept.name, at)
-        begun = self._update(
-            kept,
-            values | {"state": "STORED"},
-            "NOT #state IN (:compared, :invalid)",
-            known={"compared": "COMPARED", "invalid": "INVALID"},
-        )
-        if not begun:
-            self._update(kept, values, "attribute_exists(pk)")
-        self._update(
-            file,
-            {"fetched_at": at},
-            "received_at = :received",
-            known={"received": file.received_at},
-            remove=(*_FETCH_ATTRIBUTES, "reason"),
-        )
+        Comparisons(self._table).first(file.file_type, file.day, file.name, file.stored_at or "")
+        if not self._update(file, values | state, "NOT #state IN (:compared)", known=compared, remove=("reason",)):
+            self._update(file, values, "attribute_exists(pk)", remove=("reason",))
 
     # --- compared ---
 

@@ -204,8 +204,8 @@ class Table:
             ConsistentRead=True,
         )
 
-    def due(self, kind: str, now: str) -> Iterator[Item]:
-        """What is due of a kind at `now` (UTC), the longest overdue first, page by page as it is taken.
+    def due(self, kind: str, now: str, *, since: str = "0") -> Iterator[Item]:
+        """What is due of a kind from `since` to `now` (UTC), the longest overdue first, page by page as it is taken.
 
         One query for each shard, at least. An index follows its table a while later, so an item may have moved on
         since: only a condition can say that it has not.
@@ -214,8 +214,8 @@ class Table:
             self.items(
                 "query",
                 IndexName="due",
-                KeyConditionExpression="due_kind = :kind AND due_at <= :now",
-                ExpressionAttributeValues=encode({":kind": f"{kind}#{shard}", ":now": now}),
+                KeyConditionExpression="due_kind = :kind AND due_at BETWEEN :since AND :now",
+                ExpressionAttributeValues=encode({":kind": f"{kind}#{shard}", ":since": since, ":now": now}),
             )
             for shard in DUE_SHARDS
         )
@@ -225,6 +225,12 @@ class Table:
         """What a query or scan finds, page by page as it is taken."""
         for page in self.db.get_paginator(operation).paginate(TableName=self.name, **request):
             yield from self._living(page["Items"], expired=expired)
+
+    def page(self, request: Mapping[str, Any]) -> tuple[list[Item], Item | None]:
+        """One page of a query, and the key after which the next one begins (None: that was the last)."""
+        page = self.db.query(**request)
+        last = page.get("LastEvaluatedKey")
+        return list(self._living(page["Items"])), decode(last) if last else None
 
     def batch(self, keys: Iterable[Item], *, consistent: bool = False, expired: bool = False) -> Iterator[Item]:
         """The items under many keys, those that exist, each once, in no order; 100 a call."""

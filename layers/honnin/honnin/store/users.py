@@ -31,7 +31,7 @@ class UserStatus:
 
     `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
     stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
-    authorization or submission.
+    authorization or submission. `since` is when the status began: `honnin.store.events` sets it.
 
     `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
     `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
@@ -64,7 +64,16 @@ class UserStatus:
     residence_ends_on: str | None = field(default=None, repr=False)
     residence_end_told: str | None = field(default=None, repr=False)
     received: Mapping[str, str] | None = None
+    since: str | None = field(default=None, compare=False)
 
+
+def began(before: UserStatus | None, status: str, at: str) -> str:
+    """When a status began that a user has after `at`: a reading that changes nothing leaves it."""
+    return before.since if before and before.since and before.status == status else at
+
+
+# Those that know users.
+PROVIDERS = (Provider.PAYPAY, Provider.VEXORA)
 
 # Refusals are counted by the day.
 _REFUSALS_KEPT = timedelta(days=2)
@@ -93,7 +102,10 @@ class Former:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to."""
+    """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to.
+
+    `told` are the types of the events that the bus was told of it.
+    """
 
     at: str
     event_id: str
@@ -103,6 +115,7 @@ class TimelineEntry:
     from_status: str | None
     to_status: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
 
 def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
@@ -145,6 +158,14 @@ class Users:
         """The status of many users at one provider."""
         items = self._table.batch(status_key(each, provider) for each in dict.fromkeys(user_ids))
         return {item["user_id"]: read(UserStatus, item) for item in items}
+
+    def statuses_of_all(self, user_ids: Sequence[str]) -> dict[str, list[UserStatus]]:
+        """The statuses of many users at every provider that knows them, read consistently."""
+        found: dict[str, list[UserStatus]] = {}
+        keys = (status_key(each, provider) for each in dict.fromkeys(user_ids) for provider in PROVIDERS)
+        for item in sorted(self._table.batch(keys, consistent=True), key=lambda item: str(item["sk"])):
+            found.setdefault(item["user_id"], []).append(read(UserStatus, item))
+        return found
 
     def note_word(self, provider: str, word: str, at: str) -> None:
         """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""

@@ -1,0 +1,149 @@
+"""`events replay` and `reindex`: what stands on the index `overview`."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Annotated
+
+import typer
+
+from honninctl import replay as replaying
+from honninctl.command import Cli, command, connection
+from honninctl.failures import ExitCode, UsageError
+from honninctl.replay import Replayed
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Domain events: `events replay` publishes them again.")
+    group.callback()(connection)
+    command(group, "replay", example="honninctl events replay --since 2026-11-20 --dry-run")(replay)
+    app.add_typer(group, name="events")
+    command(app, "reindex", example="honninctl reindex")(reindex)
+
+
+def replay(
+    cli: Cli,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="From this day in Japan, or moment in UTC, on.", show_default=False
+        ),
+    ],
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Up to the end of this day, or to this moment; else: now."),
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER", help="Only what is about this user.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only events of this type (repeatable).")
+    ] = None,
+    per_second: Annotated[int, typer.Option("--per-second", min=1, max=1000, help="How fast, at most.")] = 50,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, and say how many it would be.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> ExitCode:
+    """Publish domain events again, the oldest first, for a back end that has missed some.
+
+    Each has the same eventId as before, so a consumer that drops repeats takes those alone that it lacks. Every rule on
+    the bus sees them, not one consumer alone. What is about an erased user is never published again, UserErased and
+    ReconCompleted are not either: read certificates and reports instead.
+    JSON: {"since", "until", "dryRun", "published": {type: number}, "lastAt"}. Exit code 1 when you did not confirm.
+    """
+    now = datetime.now(UTC)
+    begin, end = _moment("--since", since, ends=False), _moment("--until", until, ends=True) if until else _text(now)
+    if begin >= end:
+        raise UsageError("--since must be before --until")
+    known = _types()
+    if unknown := set(types or ()) - known:
+        raise UsageError(f"--type {sorted(unknown)[0]}: must be one of {', '.join(sorted(known))}")
+    question = f"Every rule on the bus of {cli.deployment.name} gets the events from {begin} to {end} again. Go on?"
+    if not (dry_run or yes or cli.screen.confirmed(question)):
+        cli.screen.note("Nothing was published.")
+        return ExitCode.FINDING
+    done = Replayed()
+    try:
+        with cli.screen.progress("Counting" if dry_run else "Publishing") as seen:
+            replaying.replay(
+                cli.deployment,
+                begin,
+                end,
+                user_id=user,
+                types=frozenset(types or ()),
+                per_second=per_second,
+                dry_run=dry_run,
+                seen=seen,
+                replayed=done,
+            )
+    except KeyboardInterrupt:
+        if done.last_at and not dry_run:
+            cli.screen.note(f"{done.published.total()} were published. To go on: --since {done.last_at}")
+        raise
+    said = {"since": begin, "until": end, "dryRun": dry_run, "published": dict(done.published), "lastAt": done.last_at}
+    if cli.screen.as_json:
+        cli.screen.json(said)
+        return ExitCode.OK
+    for name, number in sorted(done.published.items()):
+        cli.screen.line(f"{number} × {name}")
+    cli.screen.line(f"{done.published.total()} events {'would be' if dry_run else 'were'} published again.")
+    return ExitCode.OK
+
+
+def reindex(
+    cli: Cli,
+    segments: Annotated[
+        int,
+        typer.Option("--segments", min=1, max=1000, help="Parts of the table, of which 8 are read at once."),
+    ] = 8,
+) -> None:
+    """Make the index anew that the lists are read from: after a restore, or after items were changed by hand.
+
+    It reads the whole table and writes only what is not in its place; users may move meanwhile. Until it has ended,
+    the lists say "rebuilding": true. Stopped, it goes on where it was when you run it again.
+    JSON: {"startedAt", "lookedAt", "mended"}.
+    """
+    from honnin.store.reindex import Progress
+
+    index = cli.deployment.store.reindex
+    run = index.begin(_text(datetime.now(UTC)), segments)
+    total, lock = [0, 0], Lock()
+    with cli.screen.progress("Reading the table") as seen:
+
+        def advance(page: Progress) -> None:
+            with lock:
+                total[0] += page.looked_at
+                total[1] += page.mended
+                seen(page.looked_at)
+
+        index.run(run, advance)
+    if cli.screen.as_json:
+        cli.screen.json({"startedAt": run.started_at, "lookedAt": total[0], "mended": total[1]})
+        return
+    cli.screen.line(f"{total[0]} items looked at, {total[1]} were given their place in the index.")
+
+
+def _types() -> frozenset[str]:
+    from honnin.domain_events import EVENTS, RECON_COMPLETED, USER_ERASED
+
+    return frozenset(EVENTS) - {RECON_COMPLETED, USER_ERASED}
+
+
+def _moment(option: str, text: str, *, ends: bool) -> str:
+    """A moment as the table writes it: one with its offset, or the beginning (or end) of a day in Japan."""
+    from honnin import times
+
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) == len("2026-11-20"):
+            moment = moment.replace(tzinfo=times.JST) + timedelta(days=ends)
+        if moment.tzinfo is None:
+            raise ValueError
+        return times.utc_text(moment)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a moment (2026-11-20T03:00:00Z)"
+        ) from None
+
+
+def _text(moment: datetime) -> str:
+    from honnin import times
+
+    return times.utc_text(moment)

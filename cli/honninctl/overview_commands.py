@@ -1,0 +1,150 @@
+"""`users`, `counts`, `changes`, `expiring`."""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from honninctl import overview
+from honninctl.command import Cli, command
+from honninctl.failures import UsageError
+
+ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
+
+_REBUILDING = "The index behind this list is being rebuilt (honninctl reindex): somebody may be missing."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED")(users)
+    command(app, "counts", example="honninctl counts")(counts)
+    command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED")(changes)
+    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv")(expiring)
+
+
+def users(
+    cli: Cli,
+    provider: Annotated[
+        str, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.", show_default=False)
+    ],
+    status: Annotated[
+        str, typer.Option("--status", metavar="STATUS", help="A status of that provider.", show_default=False)
+    ],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Only who has it since this day in Japan, or moment in UTC, or later."
+        ),
+    ] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """Who has a status now, the latest change first.
+
+    JSON: {"users": [{"userId", "provider", "status", "since"}], "rebuilding"}. CSV: the same columns.
+    """
+    query = {"provider": provider, "status": status, "since": since}
+    with cli.screen.progress("Reading the list") as seen:
+        found, rebuilding = overview.users(cli.deployment, query, seen)
+    _show(cli, "users", ("userId", "provider", "status", "since"), found, {"rebuilding": rebuilding}, as_csv=as_csv)
+
+
+def counts(cli: Cli, as_csv: CsvOption = False) -> None:
+    """How many users have each status at each provider.
+
+    Exact, but for who moves while it counts; with very many users it is estimated, and says so.
+    JSON: as GET /overview/counts answers: {"counts": {provider: {status: number}}, "approximate", "countedAt",
+    "rebuilding"}. CSV: provider, status, users.
+    """
+    found = overview.counts(cli.deployment)
+    rows = [
+        {"provider": provider, "status": status, "users": number}
+        for provider, status, number in overview.count_rows(found)
+    ]
+    if cli.screen.as_json and not as_csv:
+        cli.screen.json(found)
+    else:
+        _show(cli, "counts", ("provider", "status", "users"), rows, {}, as_csv=as_csv)
+    if found["approximate"]:
+        cli.screen.note("There are too many to count within one call: these numbers are estimated.")
+    if found["rebuilding"]:
+        cli.screen.note(_REBUILDING)
+
+
+def changes(
+    cli: Cli,
+    day: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or today, or yesterday.")],
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="Up to this day, where it is more than one.")
+    ] = None,
+    provider: ProviderOption = None,
+    to_status: Annotated[
+        str | None, typer.Option("--to-status", metavar="STATUS", help="Only changes to this status.")
+    ] = None,
+    as_csv: CsvOption = False,
+) -> None:
+    """What changed on a day in Japan, the latest change first.
+
+    JSON: {"changes": [{"at", "userId", "provider", "from", "to", "cause", "eventId"}], "rebuilding"}. CSV: the same
+    columns.
+    """
+    first = _day(day)
+    query = {"from": first, "to": _day(last) if last else first, "provider": provider, "toStatus": to_status}
+    with cli.screen.progress("Reading the changes") as seen:
+        found, rebuilding = overview.changes(cli.deployment, query, seen)
+    names = ("at", "userId", "provider", "from", "to", "cause", "eventId")
+    _show(cli, "changes", names, found, {"rebuilding": rebuilding}, as_csv=as_csv)
+
+
+def expiring(
+    cli: Cli,
+    within: Annotated[
+        str, typer.Option("--within", metavar="DAYS", help="How far ahead, such as 30d; 366d at most.")
+    ] = "30d",
+    as_csv: CsvOption = False,
+) -> None:
+    """Whose link to PayPay ends soon, the earliest first; with WatchResidencePeriod=true residence periods, too.
+
+    JSON: {"expiring": [{"userId", "provider", "what", "endsAt"}]}; what is link or residence. CSV: the same columns.
+    """
+    with cli.screen.progress("Reading the list") as seen:
+        found = overview.expiring(cli.deployment, within, seen)
+    _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)
+
+
+def _day(word: str) -> str:
+    from honnin import times
+
+    back = {"today": 0, "yesterday": 1}.get(word)
+    if back is None:
+        return word
+    return (date.fromisoformat(times.jst_day(datetime.now(UTC))) - timedelta(days=back)).isoformat()
+
+
+def _show(
+    cli: Cli,
+    name: str,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    more: Mapping[str, Any],
+    *,
+    as_csv: bool,
+) -> None:
+    """The rows as CSV, as JSON under `name`, or as a table with their number."""
+    if as_csv and cli.screen.as_json:
+        raise UsageError("choose one of --csv and --json")
+    if as_csv:
+        # Ids, statuses and moments are ASCII, so a spreadsheet needs no byte order mark to read it.
+        written = csv.writer(sys.stdout, lineterminator="\r\n")
+        written.writerow(columns)
+        written.writerows([each.get(column) for column in columns] for each in rows)
+    elif cli.screen.as_json:
+        cli.screen.json({name: list(rows), **more})
+    else:
+        cli.screen.table(columns, [[each.get(column) for column in columns] for each in rows])
+        cli.screen.line(f"{len(rows)} {name}" if name != "counts" else f"{sum(each['users'] for each in rows)} in all")
+    if more.get("rebuilding"):
+        cli.screen.note(_REBUILDING)

@@ -1,0 +1,81 @@
+"""The mail that tells people that recon files cannot be fetched while there is still time: which, whence, and why."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from honnin import aws
+from honnin.store import Notification, Store
+from honnin.times import JST, utc_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+# However many notifications fail, people get one mail in so long.
+_AT_MOST_EVERY = timedelta(hours=1)
+_MOST_LINES = 20
+
+_MAIL = """\
+PayPayの突合ファイルをまだ取得できていません。
+
+{lines}
+
+通知の受信から 2 時間は、5 分ごとに取得を繰り返します。ホストが許可リストにない場合（not on the list）は、PayPay に確認
+のうえ、パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
+
+------------------------------------------------------------------------------
+Recon files of PayPay cannot be fetched yet.
+
+{lines}
+
+Honnin goes on trying every 5 minutes, until two hours after the notification came. Where the host is not on the list:
+ask PayPay about it, and add it to the parameter ReconAllowedHosts. If that is done in time, everything else happens by
+itself.
+"""
+
+
+class FetchAlarm:
+    """Tells people through the alarm topic. Errors of SNS are botocore's."""
+
+    def __init__(self, topic_arn: str, client: "SNSClient | None" = None) -> None:
+        self._topic_arn = topic_arn
+        self._given = client
+
+    def tell(self, store: Store, failing: Sequence[tuple[Notification, str]], now: datetime) -> None:
+        """Tell of these notifications and why each fails, each once, and all that come within an hour in one mail."""
+        last = store.notifications.last_told()
+        if not failing or (last and now - datetime.fromisoformat(last) < _AT_MOST_EVERY):
+            return
+        client = self._given or aws.sns()
+        client.publish(
+            TopicArn=self._topic_arn,
+            # SNS takes ASCII only here, at most 100 characters.
+            Subject="Honnin: recon files cannot be fetched",
+            Message=mail(failing),
+        )
+        store.notifications.note_told(utc_text(now))
+        for found, _ in failing:
+            store.notifications.told(found, utc_text(now))
+
+
+def mail(failing: Sequence[tuple[Notification, str]]) -> str:
+    """The text: Japanese first, English below."""
+    lines = [_line(found, reason) for found, reason in failing[:_MOST_LINES]]
+    if len(failing) > _MOST_LINES:
+        lines.append(f"  … +{len(failing) - _MOST_LINES}")
+    return _MAIL.format(lines="\n".join(lines))
+
+
+def host_of(found: Notification) -> str:
+    """The host in a notification's URL: the only part of it that is ever shown."""
+    try:
+        host = urlsplit(found.url).hostname or ""
+    except ValueError:
+        host = ""
+    return "".join(each for each in host[:253] if each.isprintable()) or "-"
+
+
+def _line(found: Notification, reason: str) -> str:
+    until = found.until.astimezone(JST)
+    return f"  {found.file_type} {found.day} {found.file_name}\n    {host_of(found)}: {reason} (→ {until:%H:%M} JST)"

@@ -1,0 +1,135 @@
+"""Notifications of recon files: where each can be fetched, and until when.
+
+One item for each URL: recording a notification twice is recording it once, and no notification takes the place of
+another one. PayPay may send the very same notification again, which is then a newer one.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from honnin.store.keys import Item, due, notification_key, told_key
+from honnin.store.table import FETCH, Table, attributes, read
+from honnin.times import utc_text
+
+# Base document: "File acquisition period: 2 hours". From when the notification came to us: nothing else is certain.
+ACQUISITION_PERIOD = timedelta(hours=2)
+
+# How long it is remembered that a notification was worked on, so that a message that comes twice revives nothing.
+_KEPT = timedelta(days=40)
+
+# The URL holds a signature and goes as soon as there is nothing to fetch.
+_FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A notification that there is a recon file at a URL. Times are UTC, `day` is JST.
+
+    `requested_at` is what the notification says of itself, and only shown. `tried` counts the tries, `reason` says why
+    the last one failed, and `gave` is the name of the file that the URL has given; `whole` that it came twice or said
+    how long it is. `told_at` is when people were told that it fails.
+    """
+
+    file_type: str
+    day: str
+    file_name: str
+    url: str = field(repr=False)
+    received_at: str
+    requested_at: str | None = None
+    tried: int = 0
+    reason: str | None = None
+    gave: str | None = None
+    whole: bool = False
+    told_at: str | None = None
+
+    @property
+    def until(self) -> datetime:
+        """The end of the time in which the file can be fetched."""
+        return datetime.fromisoformat(self.received_at) + ACQUISITION_PERIOD
+
+
+class Notifications:
+    """Records notifications, and what comes of them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def record(self, notification: Notification) -> None:
+        """Record a notification, unless it or a newer one of this URL is recorded."""
+        key = _key(notification)
+        values = attributes(notification) | due(FETCH, utc_text(notification.until), key)
+        values["expires_at"] = int((self._table.now() + _KEPT).timestamp())
+        newer = "attribute_not_exists(pk) OR received_at < :received_at"
+        remove = ("reason", "gave", "told_at")
+        self._table.attempt(self._table.update(key, values, newer, remove=remove))
+
+    def to_fetch(self) -> list[Notification]:
+        """Everything that there is to fetch, the oldest first."""
+        return [read(Notification, item) for item in self._table.due(FETCH, "9999")]
+
+    def claim(self, notification: Notification, now: str, until: str) -> bool:
+        """Take a notification for one try, until then (UTC); False while another worker has it, or when it is over."""
+        return self._update(
+            notification,
+            {"claimed_until": until, "tried": notification.tried + 1},
+            "attribute_exists(#url) AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
+            known={"now": now},
+            names=("url",),
+        )
+
+    def release(self, notification: Notification, until: str, reason: str) -> None:
+        """Give a notification back that is still claimed until then, with why the try failed; it is tried again."""
+        known, remove = {"ours": until}, ("claimed_until",)
+        self._update(notification, {"reason": reason}, "claimed_until = :ours", known=known, remove=remove)
+
+    def gave(self, notification: Notification, name: str, *, whole: bool) -> None:
+        """The URL has given the file that is stored under `name`. It is tried on until that file closes its day."""
+        self._update(notification, {"gave": name, "whole": whole}, _IS_THIS, known=_this(notification))
+
+    def told(self, notification: Notification, at: str) -> None:
+        """People were told that this one fails."""
+        self._update(notification, {"told_at": at}, _IS_THIS, known=_this(notification))
+
+    def end(self, notification: Notification, reason: str) -> bool:
+        """There is nothing more to fetch. False when it came again meanwhile: then nothing was written."""
+        values, known = {"reason": reason}, _this(notification)
+        return self._update(notification, values, _IS_THIS, known=known, remove=_FETCH_ATTRIBUTES)
+
+    # --- people are told of failures, and not too often ---
+
+    def last_told(self) -> str | None:
+        """When people were last told that downloads fail (UTC)."""
+        item = self._table.get(told_key())
+        return str(item["at"]) if item else None
+
+    def note_told(self, at: str) -> None:
+        """People were told at this moment (UTC)."""
+        self._table.attempt(self._table.update(told_key(), {"at": at}, ""))
+
+    def _update(
+        self,
+        notification: Notification,
+        values: Mapping[str, Any],
+        condition: str,
+        *,
+        known: Mapping[str, Any],
+        remove: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> bool:
+        key = _key(notification)
+        return self._table.attempt(self._table.update(key, values, condition, known=known, remove=remove, names=names))
+
+
+_IS_THIS = "received_at = :received"
+
+
+def _this(notification: Notification) -> Item:
+    return {"received": notification.received_at}
+
+
+def _key(notification: Notification) -> Item:
+    named = f"{notification.file_type}\n{notification.url}"
+    return notification_key(hashlib.sha256(named.encode()).hexdigest())

@@ -1,0 +1,330 @@
+"""The index `overview`: who stands where now, and what changed on a day (docs/overview.md).
+
+Two kinds of items have a place in it, written in the transaction that moves the user:
+
+- a status, under `STATUS#<provider>#<status>#<shard>`, by when it began. A reading that changes nothing leaves the
+  place and the projected attributes as they are, and then DynamoDB writes nothing to the index;
+- a timeline entry of which the bus was told, under `CHANGED#<JST day>#<shard>`, by its moment.
+
+A place follows from the item alone (`placed`), so it can be made anew at any time (`honnin.store.reindex`). The shard
+is a hash of the user id: a partition of an index takes 1,000 writes a second, and an index that is throttled throttles
+its table. Readers merge the shards. What is erased or has expired leaves the index with its item.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import partial
+from heapq import merge
+from typing import Any
+
+from honnin.domain_events import KYC_STATUS_CHANGED
+from honnin.event import Provider
+from honnin.status import PayPayStatus, VexoraStatus
+from honnin.store.keys import Item, rebuilding_key
+from honnin.store.table import Table, encode
+from honnin.times import JST, jst_day, utc_text
+
+INDEX = "overview"
+
+# The shards of each partition of the index.
+PLACES = tuple("0123456789abcdef")
+
+# The statuses of each provider that has any.
+STATUSES: Mapping[str, type[PayPayStatus] | type[VexoraStatus]] = {
+    Provider.VEXORA: VexoraStatus,
+    Provider.PAYPAY: PayPayStatus,
+}
+
+# Days without any change that one page looks through: each takes a query for every shard.
+_DAYS_A_PAGE = 31
+
+# Shards counted at the same time; botocore keeps ten connections.
+_AT_ONCE = 8
+
+# Before and after every sort key of the index: they begin with a year.
+_FIRST, _LAST = "0", "~"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a user stands at a provider, and since when (UTC)."""
+
+    user_id: str
+    provider: str
+    status: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event that the bus was told of, as its timeline entry has it. `told` are the types of what it was told."""
+
+    at: str
+    user_id: str
+    event_id: str
+    provider: str
+    cause: str
+    from_status: str | None
+    to_status: str
+    told: tuple[str, ...]
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is a change of the KYC status; `from_status` may be the same where a flag came or went."""
+        return KYC_STATUS_CHANGED in self.told
+
+
+@dataclass(frozen=True)
+class Page[R]:
+    """One page of a list, and the place at which the next one begins (None: that was all).
+
+    A page may hold less than was asked for, even nothing, and have a next one: it was filtered.
+    """
+
+    found: list[R]
+    following: str | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many users have each status, by provider and status. Not `exact`: estimated from some of the shards."""
+
+    users: Mapping[tuple[str, str], int]
+    exact: bool
+
+
+# --- places ---
+
+
+def placed(item: Item) -> Item:
+    """A status or a timeline entry as it is to be stored: with its place in the index if it has one, else without."""
+    place = _place(item)
+    kept = {name: value for name, value in item.items() if name not in ("overview_pk", "overview_sk")}
+    return kept | ({"overview_pk": place[0], "overview_sk": place[1]} if place else {})
+
+
+def unplaced(item: Mapping[str, Any]) -> Item:
+    """A timeline entry that has no place in the index, and will get none."""
+    return {name: value for name, value in item.items() if name not in ("told", "overview_pk", "overview_sk")}
+
+
+def _place(item: Item) -> tuple[str, str] | None:
+    family, _, user_id = str(item["pk"]).partition("#")
+    kind, _, name = str(item["sk"]).partition("#")
+    if family == "USER" and kind == "STATUS" and item.get("since"):
+        return _partition("STATUS", name, str(item["status"]), shard=_shard(user_id)), f"{item['since']}#{user_id}"
+    if family == "USER" and kind == "AT" and item.get("told"):
+        at = str(item["at"])
+        # The id itself may name an authorization, and this is part of what a reader of pages sends back.
+        distinct = hashlib.sha256(str(item["event_id"]).encode()).hexdigest()[:16]
+        return _partition("CHANGED", _day_of(at), shard=_shard(user_id)), f"{at}#{distinct}"
+    return None
+
+
+def _partition(*names: str, shard: str) -> str:
+    return "#".join((*names, shard))
+
+
+def _shard(user_id: str) -> str:
+    return hashlib.sha256(user_id.encode()).hexdigest()[0]
+
+
+def _day_of(place: str) -> str:
+    """The JST day of a moment, or of a place that begins with one."""
+    return jst_day(datetime.fromisoformat(place.partition("#")[0]))
+
+
+def day_begins(day: str) -> str:
+    """The moment (UTC) at which a JST day begins."""
+    return utc_text(datetime.combine(datetime.fromisoformat(day), time(), JST))
+
+
+def _day_after(day: str, days: int = 1) -> str:
+    return (datetime.fromisoformat(day) + timedelta(days=days)).date().isoformat()
+
+
+# --- readers ---
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where a shard's query ended before its last item, because it is filtered: the page ends here as well."""
+
+    place: str
+
+
+class Overview:
+    """Reads the index. It follows the table within a moment, not at once."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def rebuilding(self) -> bool:
+        """Whether `honninctl reindex` is at work, so that users and changes may be missing."""
+        return self._table.get(rebuilding_key()) is not None
+
+    def users(
+        self, provider: str, status: str, *, limit: int, since: str = _FIRST, before: str | None = None
+    ) -> Page[Standing]:
+        """Who has this status since `since` (UTC) or later, the latest change first; goes on at the place `before`."""
+        found = self._newest_first(("STATUS", provider, status), limit, since, before or _LAST)
+        page = self._page(found, limit)
+        return Page([_standing(item) for item in page.found], page.following)
+
+    def changes(
+        self,
+        from_day: str,
+        to_day: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        provider: str | None = None,
+        to_status: str | None = None,
+    ) -> Page[Told]:
+        """The changes of status of these JST days (both included), the latest first; goes on at the place `before`."""
+        wanted = {"provider": provider, "to_status": to_status}
+        found: list[Told] = []
+        day = to_day if before is None else min(to_day, _day_of(before))
+        for _ in range(_DAYS_A_PAGE):
+            if day < from_day:
+                return Page(found, None)
+            items = self._newest_first(("CHANGED", day), limit, _FIRST, before or _LAST, wanted)
+            page = self._page(filter(_is_change_or_end, items), limit - len(found))
+            found += map(_told, page.found)
+            if page.following:
+                return Page(found, page.following)
+            day = _day_after(day, -1)
+            if len(found) == limit:
+                break
+        return Page(found, day_begins(_day_after(day)) if day >= from_day else None)
+
+    def told(self, since: str, until: str) -> Iterator[Told]:
+        """Every event that the bus was told of from `since` up to, without, `until` (UTC), the oldest first."""
+        day = _day_of(since)
+        while day_begins(day) < until:
+            shards = [
+                self._table.items(
+                    "query",
+                    IndexName=INDEX,
+                    KeyConditionExpression="overview_pk = :pk AND overview_sk BETWEEN :first AND :last",
+                    ExpressionAttributeValues=encode(
+                        {":pk": _partition("CHANGED", day, shard=shard), ":first": since, ":last": until}
+                    ),
+                )
+                for shard in PLACES
+            ]
+            yield from map(_told, merge(*shards, key=_place_of))
+            day = _day_after(day)
+
+    def counts(self, may_go_on: Callable[[], bool]) -> Counts:
+        """How many users have each status.
+
+        `may_go_on` is asked before each page of some thousands. When it says no, the shards that are counted stand for
+        the rest: a user's shard is a hash, so each holds very nearly the same share.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            shards = list(threads.map(partial(self._count_shard, may_go_on), PLACES))
+        counted = [each for each, done in shards if done]
+        # Where not one shard was counted to its end, what was counted is less than there are.
+        share = len(PLACES) / len(counted) if counted else 1
+        sums: dict[tuple[str, str], int] = {}
+        for each in counted or [each for each, _ in shards]:
+            for name, number in each.items():
+                sums[name] = sums.get(name, 0) + number
+        users = {name: round(number * share) for name, number in sums.items()}
+        return Counts(users, exact=len(counted) == len(PLACES))
+
+    def _count_shard(self, may_go_on: Callable[[], bool], shard: str) -> tuple[Mapping[tuple[str, str], int], bool]:
+        """The users of one shard by provider and status, and whether it was counted to its end."""
+        found: dict[tuple[str, str], int] = {}
+        for provider, statuses in STATUSES.items():
+            for status in statuses:
+                request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
+                pages = self._table.db.get_paginator("query").paginate(**request, Select="COUNT")
+                number = 0
+                for page in pages:
+                    number += page["Count"]
+                    found[provider, status] = number
+                    if not may_go_on():
+                        return found, False
+        return found, True
+
+    def _newest_first(
+        self,
+        names: tuple[str, ...],
+        limit: int,
+        first: str,
+        before: str,
+        wanted: Mapping[str, str | None] | None = None,
+    ) -> Iterator[Item | _End]:
+        """The items of all shards of a partition before a place, merged; an `_End` where a shard was not read on."""
+        shards = [self._shard(_partition(*names, shard=each), limit, first, before, wanted or {}) for each in PLACES]
+        return merge(*shards, key=_place_of, reverse=True)
+
+    def _shard(
+        self, pk: str, limit: int, first: str, before: str, wanted: Mapping[str, str | None]
+    ) -> Iterator[Item | _End]:
+        request = self._query(pk, first, before) | {"ScanIndexForward": False}
+        named = {name: value for name, value in wanted.items() if value}
+        if named:
+            request["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in named)
+            request["ExpressionAttributeValues"] |= encode({f":{name}": value for name, value in named.items()})
+        else:
+            # A shard holds about a sixteenth of the page.
+            request["Limit"] = limit // 8 + 2
+        while True:
+            page, last = self._table.page(request)
+            yield from (item for item in page if item["overview_sk"] != before)
+            if last is None:
+                return
+            if named:
+                # A page of the index, however little of it passed the filter, is enough for one call.
+                yield _End(str(last["overview_sk"]))
+                return
+            request["ExclusiveStartKey"] = encode(last)
+
+    def _query(self, pk: str, first: str, last: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table.name,
+            "IndexName": INDEX,
+            "KeyConditionExpression": "overview_pk = :pk AND overview_sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": encode({":pk": pk, ":first": first, ":last": last}),
+        }
+
+    def _page(self, found: Iterator[Item | _End], limit: int) -> Page[Item]:
+        items: list[Item] = []
+        for each in found:
+            if isinstance(each, _End):
+                return Page(items, each.place)
+            if len(items) == limit:
+                return Page(items, str(items[-1]["overview_sk"]))
+            items.append(each)
+        return Page(items, None)
+
+
+def _place_of(item: Item | _End) -> str:
+    return item.place if isinstance(item, _End) else str(item["overview_sk"])
+
+
+def _is_change_or_end(item: Item | _End) -> bool:
+    return isinstance(item, _End) or _told(item).is_change
+
+
+def _standing(item: Item) -> Standing:
+    return Standing(str(item["user_id"]), str(item["provider"]), str(item["status"]), str(item["since"]))
+
+
+def _told(item: Item) -> Told:
+    return Told(
+        at=item["at"],
+        user_id=str(item["pk"]).removeprefix("USER#"),
+        event_id=item["event_id"],
+        provider=item["provider"],
+        cause=item["cause"],
+        from_status=item.get("from_status"),
+        to_status=item["to_status"],
+        told=tuple(item["told"]),
+    )

@@ -1,0 +1,129 @@
+"""Makes the index `overview` anew: `honninctl reindex`. No function uses it.
+
+The places are attributes of the items themselves, so a restored table brings them along. What this is for: items that
+were written without a place, or changed by hand. While it is at work a marker stands in the table, and readers say so.
+How far each segment of the table is, is kept with each page: a run that broke off is carried on by the next one.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from honnin.store.keys import Item, rebuilding_key, segment_key
+from honnin.store.overview import placed
+from honnin.store.table import Table, decode, encode
+from honnin.times import utc_text
+
+# What says where an item belongs, and whether that is still so.
+_NEEDED = ("pk", "sk", "version", "status", "read_at", "since", "at", "event_id", "told", "overview_pk", "overview_sk")
+
+# Items of a page: after each, how far the segment is, is kept.
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Rebuilding:
+    """A run: since when (UTC), and over how many segments of the table."""
+
+    started_at: str
+    segments: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one page came to: items looked at, and items that were given another place."""
+
+    looked_at: int
+    mended: int
+
+
+class Reindex:
+    """Rebuilds the index, segment by segment, side by side."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def under_way(self) -> Rebuilding | None:
+        """The run that has begun and not ended."""
+        item = self._table.get(rebuilding_key())
+        return Rebuilding(str(item["started_at"]), int(item["segments"])) if item else None
+
+    def begin(self, at: str, segments: int) -> Rebuilding:
+        """Begin a run, or carry on with the one that broke off, which keeps its number of segments."""
+        said = {"started_at": at, "segments": segments}
+        self._table.attempt(self._table.update(rebuilding_key(), said, "attribute_not_exists(pk)"))
+        return self.under_way() or Rebuilding(at, segments)
+
+    def run(self, rebuilding: Rebuilding, advance: Callable[[Progress], object]) -> None:
+        """Look at every item; when that is done, the marker goes. `advance` is called with each page, by any thread.
+
+        Raises
+        ------
+        ClientError, BotoCoreError
+            A call failed; the marker stays, and the next run goes on from there.
+        """
+        segments = range(rebuilding.segments)
+        with ThreadPoolExecutor(min(rebuilding.segments, 8)) as threads:
+            for _ in threads.map(partial(self._segment, rebuilding.segments, advance), segments):
+                pass
+        self._table.delete([*map(segment_key, segments), rebuilding_key()])
+
+    def _segment(self, total: int, advance: Callable[[Progress], object], segment: int) -> None:
+        known = self._table.get(segment_key(segment)) or {}
+        after = known.get("after")
+        while not known.get("done"):
+            page = self._table.db.scan(**self._request(segment, total, after))
+            mended = sum(map(self._mend, map(decode, page["Items"])))
+            last = page.get("LastEvaluatedKey")
+            after = decode(last) if last else None
+            known = {"after": after} if after else {"done": True}
+            self._table.attempt(self._table.update(segment_key(segment), known, ""))
+            advance(Progress(len(page["Items"]), mended))
+
+    def _request(self, segment: int, total: int, after: Item | None) -> dict[str, Any]:
+        names = {f"#{name}": name for name in _NEEDED}
+        start = {"ExclusiveStartKey": encode(after)} if after else {}
+        return {
+            "TableName": self._table.name,
+            "Segment": segment,
+            "TotalSegments": total,
+            "Limit": _PAGE,
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            **start,
+        }
+
+    def _mend(self, item: Item) -> bool:
+        """Give an item its place; False where it has it, or has moved since it was read."""
+        kind, _, provider = str(item["sk"]).partition("#")
+        if not str(item["pk"]).startswith("USER#"):
+            return False
+        right = item
+        if kind == "STATUS":
+            right = item if item.get("since") else item | {"since": self._began(item, provider)}
+            unmoved, known = "version = :known", item["version"]
+        elif kind == "AT" and item.get("told"):
+            # What is erased meanwhile is told no more.
+            unmoved, known = "told = :known", item["told"]
+        else:
+            return False
+        right = placed(right)
+        place = {name: right.get(name) for name in ("since", "overview_pk", "overview_sk")}
+        if all(item.get(name) == value for name, value in place.items()):
+            return False
+        key = {"pk": item["pk"], "sk": item["sk"]}
+        return self._table.attempt(self._table.update(key, place, unmoved, known={"known": known}))
+
+    def _began(self, item: Item, provider: str) -> str:
+        """When a status that does not say it began: by the latest change on the timeline."""
+        entries = self._table.items(
+            "query",
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues=encode({":pk": item["pk"], ":sk": "AT#"}),
+            ScanIndexForward=False,
+        )
+        changes = (each for each in entries if each["provider"] == provider)
+        changed = (str(each["at"]) for each in changes if each.get("from_status") != each["to_status"])
+        return next(changed, None) or str(item.get("read_at") or utc_text(self._table.now()))
