@@ -16,6 +16,7 @@ from tests.fakes.aws import FakeTopic
 from tests.fakes.clocks import FakeClock
 from tests.fakes.loopback import LoopbackServer
 from tests.fakes.memory import dynamodb, s3
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 KYC, RISK = "kyc_passport_sync_recon", "kyc_passport_risk_sync_recon"
@@ -69,7 +70,7 @@ class DownloadBench:
     def compare(self, doubt: str | None = None, name: str = NAME) -> None:
         """The comparison of a stored file ends: it closes its day, unless there is a doubt."""
         facts = {"counts": {"rows": 50}, "doubt": doubt}
-        self.store.recon.end_comparison(self.file(name), "COMPARED", facts)
+        became(self.store.table, self.file(name), "COMPARED", facts)
 
     def file(self, name: str = NAME, file_type: str = KYC, day: str = DAY) -> ReconFile:
         """The file as it is in the table."""

@@ -70,18 +70,20 @@ class ReconDay:
         raw = content.encode() if isinstance(content, str) else content
         self._stack.s3.put_object(Bucket="recon", Key=self.file_id(name).key, Body=raw)
 
-    def arrive(self, content: bytes | str, name: str = "", revision_of: str | None = None) -> None:
+    def arrive(
+        self, content: bytes | str, name: str = "", revision_of: str | None = None, received_at: str = ""
+    ) -> None:
         """The file is announced, fetched and stored under a name with our own id."""
-        self.announce(name)
-        self.stored(len(content), name, revision_of)
+        self.announce(name, received_at)
+        self.stored(len(content), name, revision_of, received_at)
         self.store(content, name)
 
-    def stored(self, size: int, name: str = "", revision_of: str | None = None) -> None:
+    def stored(self, size: int, name: str = "", revision_of: str | None = None, received_at: str = "") -> None:
         """Record that the file is stored."""
         file = ReconFile(self.type.name, self.day, name or self.name, "STORED", revision_of=revision_of)
         at = self.at("03:05:00", days=1)
         self._stack.store.recon.stored(
-            replace(file, sha256="0" * 64, size=size, stored_at=at, received_at=at, own_name=True)
+            replace(file, sha256="0" * 64, size=size, stored_at=at, received_at=received_at or at, own_name=True)
         )
 
     def listing(self, *ids: str) -> str:

@@ -144,9 +144,9 @@ class Engine:
         """Store a file that lists these authorizations, as the download does."""
         content = text if text is not None else "".join(f"{each}\r\n" for each in ("userAuthorizationId", *rows))
         self.objects.put_object(Key=FileId(file_type, DAY, name).key, Body=content.encode())
-        announced = ReconFile(file_type, DAY, name, "ANNOUNCED", received_at=notified, **facts)
+        file = ReconFile(file_type, DAY, name, "STORED", received_at=notified, stored_at=utc_text(self.now), **facts)
         sha256 = hashlib.sha256(content.encode()).hexdigest()
-        self.store.recon.stored(announced, name=name, sha256=sha256, size=len(content), at=utc_text(self.now))
+        self.store.recon.stored(replace(file, sha256=sha256, size=len(content)))
         return self.file(file_type, name)
 
     def file(self, file_type: str = KYC, name: str = "a.csv") -> ReconFile:

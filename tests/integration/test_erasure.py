@@ -424,7 +424,7 @@ def test_a_recon_file_that_lists_an_erased_user_repairs_nobody(shop: Shop, stack
 def test_a_repair_whose_user_was_erased_meanwhile_is_not_waited_for(shop: Shop, stack: Deployment) -> None:
     [_, present] = shop.live()
     recon = ReconDay(stack)
-    recon.arrive(recon.listing(present), requested_at="2099-01-01T00:00:00.000Z")
+    recon.arrive(recon.listing(present), received_at="2099-01-01T00:00:00.000Z")
     recon.compare()
     shop.erase()
     assert stack.work(shop.processor, "RepairQueue", 120_000) == []  # the repair is dropped

@@ -208,7 +208,7 @@ def test_a_compared_file_is_shown_with_what_its_comparison_has_led_to_by_now(
     status = stack.store.users.status("user-0001", "paypay") or pytest.fail("no status")
     linked = status.user_authorization_id or ""
     recon = ReconDay(stack)
-    recon.arrive(recon.listing(linked, "stranger"), requested_at="2099-01-01T00:00:00.000Z")
+    recon.arrive(recon.listing(linked, "stranger"), received_at="2099-01-01T00:00:00.000Z")
     recon.compare()
     _, before = report(function, recon.day)
     processor = stack.function("event_processor")

@@ -10,6 +10,7 @@ from honnin.recon import transfer
 from honnin.store import ReconFile
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import PAYPAY, Deployment, sample
+from tests.fakes.recon_file import became
 
 KYC, RISK = "kyc_passport_sync_recon", "kyc_passport_risk_sync_recon"
 DAY = "2026-03-31"
@@ -230,14 +231,14 @@ def test_other_bytes_under_the_same_name_are_a_revision(paypay: PayPay) -> None:
     first = paypay.stored()
     paypay.make(b"userAuthorizationId\r\na85fe9e9-b4c9-45cf-a392-834c57d83af7\r\n")
     for each in paypay.stack.store.recon.files(KYC, DAY, DAY):
-        paypay.stack.store.recon.end_comparison(each, "COMPARED", {})
+        became(paypay.stack.store.table, each, "COMPARED", {})
     # A URL of the sandbox is another one a second later.
     paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"revision": 1, "done": 1}
     [revision] = [file for file in paypay.stack.store.recon.files(KYC, DAY, DAY) if file.revision_of]
     assert revision.sha256 == paypay.view()["sha256"]
     assert paypay.stored() == first
-    paypay.stack.store.recon.end_comparison(revision, "COMPARED", {})
+    became(paypay.stack.store.table, revision, "COMPARED", {})
     paypay.box.sandbox.core.advance(1)
     assert paypay.fetch() == {"unchanged": 1, "done": 1}
     assert len(paypay.stack.store.recon.files(KYC, DAY, DAY)) == 2

@@ -4,7 +4,7 @@ Some of the schedules that `python -m chaos --world recon` plays, and the harnes
 """
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,8 +22,8 @@ from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.plan import Range
 from honnin.recon.starting import Starting
 from honnin.recon.summary import Summaries
-from honnin.store import Announcement, Comparison, Link, ReconFile, Store, UserStatus
-from honnin.store.recon import Recon
+from honnin.store import Comparison, Link, Notification, ReconFile, Store, UserStatus
+from honnin.store.notifications import Notifications
 
 _SEED = 4
 
@@ -83,7 +83,7 @@ class DoneBeforeSentComparison(RangeComparison):
     def run(self, comparison: Comparison, part: Range, etag: str) -> None:
         """Done, and then sent."""
         found = self._found(comparison, part, etag)
-        told = {"counts": found.counts, "malformed": found.malformed}
+        told = {"counts": found.counts, "malformed": found.malformed, "shape": found.shape}
         if self._bucket.put_once(FileId.compared(comparison), comparison.number, done_name(part), told):
             self._repairs.repair(comparison, found.repairs, self._now())
             self._repairs.reread(comparison, [*found.rereads, *found.unlinked], self._now())
@@ -132,22 +132,25 @@ class ContentStarting(Starting):
         return True
 
 
-class StubbornFiles(Recon):
-    """Keeps the first notice of a file, though its URL has expired and a new one came."""
+class StubbornNotifications(Notifications):
+    """Keeps the first notification of a file, though its URL has ended and a new one came."""
 
-    def announce(self, announcement: Announcement) -> None:
+    known: ClassVar[set[tuple[int, str, str]]] = set()
+
+    def record(self, notification: Notification) -> None:
         """Only the first one counts."""
-        known = self.file(announcement.file_type, announcement.day, announcement.file_name)
-        if known is None:
-            super().announce(announcement)
+        file = id(self._table.db), notification.file_type, notification.file_name
+        if file not in self.known:
+            self.known.add(file)
+            super().record(notification)
 
 
 class StubbornStore(Store):
-    """With stubborn files."""
+    """With stubborn notifications."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.recon = StubbornFiles(self.table)
+        self.notifications = StubbornNotifications(self.table)
 
 
 _SERIAL = itertools.count()

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from honnin.recon.deadline import DeadlineCheck, Hole
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
 from honnin.recon.resend import Letterhead, ResendAlarm
-from honnin.store import Heard, ReconFile, Store, Unattached
+from honnin.store import ReceivedDay, ReconFile, Store
 from honnin.store.recon import Recon
 from tests.fakes import FakeClock, FakeTopic
 from tests.fakes.memory import dynamodb, memory_aws
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
@@ -57,16 +58,11 @@ class Office:
         return file
 
     def compared(self, day: str = YESTERDAY, file_type: str = KYC, doubt: str | None = None) -> None:
-        self.store.recon.end_comparison(self.stored(day, file_type), "COMPARED", {"doubt": doubt})
+        became(self.store.table, self.stored(day, file_type), "COMPARED", {"doubt": doubt})
 
-    def heard(self, day: str = YESTERDAY, kind: str = "kyc", *, late_for: str | None = None) -> None:
-        self._number += 1
+    def heard(self, day: str = YESTERDAY, kind: str = "kyc") -> None:
         at = f"{day}T03:00:00.000Z"
-        line = Heard(kind, day, f"id-{self._number}", at, late_for)
-        event_id = f"w-{self._number}"
-        self.store.events.keep(
-            Unattached(event_id, "paypay", "unknown_user", "webhook", at, f"id-{self._number}", {}, line)
-        )
+        self.store.received.note(ReceivedDay(kind, day, at, at, 1))
 
     def check(self, *file_types: str, empty_day_announced: bool = True) -> DeadlineCheck:
         alarm = ResendAlarm("arn:topic", lambda: Letterhead("m-1", "c-1", "OPA1"), self.topic.client)
@@ -145,7 +141,7 @@ def test_one_compared_file_among_others_is_enough(office: Office) -> None:
     office.announced(file_name="another.csv")
     assert len(office.holes()) == 1
     file = office.announced(file_name="file.csv.rev-1")
-    office.store.recon.end_comparison(file, "COMPARED", {})
+    became(office.store.table, file, "COMPARED", {})
     assert office.holes() == []
 
 

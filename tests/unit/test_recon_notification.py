@@ -19,6 +19,7 @@ from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
 from tests.fakes import START, FakeClock
 from tests.fakes.memory import dynamodb, memory_aws
+from tests.fakes.recon_file import became
 from tests.tables import create_table
 
 KYC, RISK, _ = FILE_TYPES
@@ -227,7 +228,7 @@ def after(bench: Bench, found: Notification, state: str) -> None:
         bench.store.recon.stored(replace(bench.file(), state="STORED", sha256="ab", size=3, stored_at=RECEIVED))
         bench.store.notifications.gave(found, NAME, whole=True)
     if state == "COMPARED":
-        bench.store.recon.end_comparison(bench.file(), "COMPARED", {})
+        became(bench.store.table, bench.file(), "COMPARED", {})
     if state != "ANNOUNCED":
         assert bench.store.notifications.end(found, "HTTP 403")
         assert bench.to_fetch() == []

@@ -37,7 +37,7 @@ def outcome(chunks: list[bytes]) -> Outcome:
     """All that reading some chunks leads to."""
     made = Rows(chunks)
     ids = [each for block in made for each in block]
-    return ids, made.good, made.bad, made.sample, made.names_nobody_on_purpose, made.looks_like_ids
+    return ids, made.good, made.bad, made.sample, made.shape
 
 
 def lines(*each: str, by: str = "\r\n") -> str:
@@ -188,7 +188,7 @@ CLOSES = [
 @pytest.mark.parametrize(("name", "linked", "own_name", "webhooks", "closed"), CLOSES)
 def test_what_closes_a_day(name: str, linked: bool, own_name: bool, webhooks: bool, closed: bool) -> None:
     made = Reading(CONTENTS[name][0])
-    found = Found(made.size, made.good, int(linked), made.looks_like_ids, made.names_nobody_on_purpose)
+    found = Found(made.size, made.good, int(linked), made.shape.looks_like_ids, made.shape.names_nobody_on_purpose)
 
     assert (doubt(found, StoredFacts(own_name=own_name, webhooks=webhooks)) is None) is closed
 
@@ -214,7 +214,7 @@ def test_what_closes_a_day(name: str, linked: bool, own_name: bool, webhooks: bo
 @pytest.mark.parametrize("webhooks", [False, True])
 def test_a_page_or_a_message_under_our_own_name_closes_no_day(content: str, webhooks: bool) -> None:
     made = Reading(content)
-    found = Found(made.size, made.good, 0, made.looks_like_ids, made.names_nobody_on_purpose)
+    found = Found(made.size, made.good, 0, made.shape.looks_like_ids, made.shape.names_nobody_on_purpose)
 
     assert doubt(found, StoredFacts(own_name=True, webhooks=webhooks))
 
