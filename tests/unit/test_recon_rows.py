@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from honnin.recon import rows
 from honnin.recon.closing import Found, StoredFacts, doubt
-from honnin.recon.rows import BadRow, Rows, id_of
+from honnin.recon.rows import BadRow, Rows, Shape, id_of
 
 # The base document's own examples of userAuthorizationId.
 A = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
@@ -21,7 +21,7 @@ C = "01234567-89ab-4cde-8f01-23456789abcd"
 IDS = [A.encode(), B.encode()]
 HEADER = "userAuthorizationId"
 
-type Outcome = tuple[list[bytes], int, int, list[BadRow], bool, bool]
+type Outcome = tuple[list[bytes], int, int, list[BadRow], Shape]
 
 
 class Reading(Rows):
