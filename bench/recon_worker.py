@@ -38,19 +38,26 @@ def parse(path: Path) -> dict[str, int]:
 
 
 def compare(bucket: str, table: str, queue_url: str) -> dict[str, int]:
-    """Compare the bench's file as `recon_compare` does, within Lambda's time limit."""
+    """Plan the bench's file and compare its ranges, one after the other, as the functions of the state machine do."""
+    from honnin.recon import plan
     from honnin.recon.bucket import ReconBucket
-    from honnin.recon.compare import Comparison
+    from honnin.recon.compare import RangeComparison
     from honnin.recon.repair import Repairs
-    from honnin.store import ReconFile, Store
+    from honnin.store import Comparison, Store
 
-    begun = time.monotonic()
-    comparison = Comparison(
-        store=Store(table), bucket=ReconBucket(bucket), repairs=Repairs(queue_url), now=lambda: datetime.now(UTC)
+    comparison = Comparison(recon_data.FILE_TYPE, recon_data.DAY, recon_data.FILE_NAME, 1)
+    objects = ReconBucket(bucket)
+    etag = str(plan.write(objects, comparison)["etag"])
+    ranges = RangeComparison(
+        store=Store(table),
+        bucket=objects,
+        repairs=Repairs(repair_queue_url=queue_url, reread_queue_url=queue_url),
+        now=lambda: datetime.now(UTC),
     )
-    file = ReconFile(recon_data.FILE_TYPE, recon_data.DAY, recon_data.FILE_NAME, "STORED")
-    comparison.run(file, lambda: int((begun + _LAMBDA_LIMIT_S - time.monotonic()) * 1000))
-    return {}
+    found = plan.planned(objects, comparison)
+    for each in found:
+        ranges.run(comparison, each, etag)
+    return {"ranges": len(found)}
 
 
 def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:

@@ -1,8 +1,7 @@
 """PayPay's daily files as Honnin sees them: a day's report, the calendar, and a comparison that changes nothing."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,8 @@ class DayState(StrEnum):
     REPAIRING = "repairing"
     LATE = "late"
     MISSING = "missing"
-    INVALID = "invalid"
+    DOUBTFUL = "doubtful"
     EXPIRED = "expired"
-    REFUSED = "refused"
-    TOO_LARGE = "too large"
     STORED = "stored"
     ANNOUNCED = "announced"
     DUE = "due"
@@ -40,7 +37,7 @@ class DayState(StrEnum):
 
 
 # A person has to do something about these.
-HOLES = frozenset({DayState.MISSING, DayState.INVALID, DayState.EXPIRED, DayState.REFUSED, DayState.TOO_LARGE})
+HOLES = frozenset({DayState.MISSING, DayState.DOUBTFUL, DayState.EXPIRED})
 
 
 @dataclass(frozen=True)
@@ -153,26 +150,20 @@ def calendar(deployment: Deployment, days: int, now: datetime) -> list[CalendarD
 def calendar_day(day: str, file_type: str, files: Sequence["ReconFile"], now: datetime) -> CalendarDay:
     """What became of one file type on one day, by its files (revisions and what was missing included)."""
     compared = [each for each in files if each.state == "COMPARED"]
-    if not compared:
-        return _without_comparison(day, file_type, files, now)
-    counts: Counter[str] = Counter()
-    for each in compared:
-        counts.update(changed=int(each.counts.get("changed", 0)), open=int(each.repairs_open or 0))
+    changed = sum(int(each.counts.get("changed", 0)) for each in compared)
+    waiting = sum(int(each.repairs_open or 0) for each in compared)
     # A revision names the same users again.
-    never_received = max(int(each.counts.get("webhookNeverReceived", 0)) for each in compared)
-    late = min(each.compared_at or "" for each in compared) > _utc(deadline(day))
-    state = DayState.LATE if late else DayState.COMPARED
-    if counts["open"] or counts["changed"]:
-        state = DayState.REPAIRING if counts["open"] else DayState.REPAIRED
-    return CalendarDay(
-        day,
-        file_type,
-        state,
-        late=late,
-        changed=counts["changed"],
-        open=counts["open"],
-        never_received=never_received,
-    )
+    never_received = max((int(each.counts.get("webhookNeverReceived", 0)) for each in compared), default=0)
+    closing = [each for each in compared if each.closes_day]
+    if closing:
+        late = min(each.compared_at or "" for each in closing) > _utc(deadline(day))
+        state = DayState.LATE if late else DayState.COMPARED
+        if waiting or changed:
+            state = DayState.REPAIRING if waiting else DayState.REPAIRED
+        told = CalendarDay(day, file_type, state, late=late)
+    else:
+        told = _still_open(day, file_type, files, now)
+    return replace(told, changed=changed, open=waiting, never_received=never_received)
 
 
 def deadline(day: str) -> datetime:
@@ -182,17 +173,25 @@ def deadline(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day) + timedelta(days=1), _DEADLINE, times.JST)
 
 
-def _without_comparison(day: str, file_type: str, files: Sequence["ReconFile"], now: datetime) -> CalendarDay:
+def _still_open(day: str, file_type: str, files: Sequence["ReconFile"], now: datetime) -> CalendarDay:
     told = [each for each in files if each.state not in ("MISSING", "IGNORED")]
     if told:
-        # A file that is still under way decides; another name that was refused meanwhile does not hide it.
+        # A file that is still under way decides; another one that was no good meanwhile does not hide it.
         under_way = [each for each in told if each.state in ("ANNOUNCED", "STORED")]
         last = max(under_way or told, key=lambda each: each.received_at or each.stored_at or "")
-        return CalendarDay(day, file_type, DayState[last.state], reason=last.reason)
+        return CalendarDay(day, file_type, state(last.state, last.doubt), reason=last.doubt or last.reason)
     if any(each.state == "MISSING" for each in files):
         return CalendarDay(day, file_type, DayState.MISSING, reason="never announced")
     # Until the deadline has passed, a file may still come.
     return CalendarDay(day, file_type, DayState.DUE if now < deadline(day) else DayState.NONE)
+
+
+def state(name: str, doubt: str | None) -> DayState:
+    """The state of a file that does not close its day, by the name of its state and its doubt."""
+    if doubt:
+        return DayState.DOUBTFUL
+    # Earlier versions had other states for what was not fetched; their items are kept for 400 days.
+    return DayState.__members__.get(name, DayState.EXPIRED)
 
 
 def _bucket(deployment: Deployment) -> "ReconBucket":

@@ -24,10 +24,8 @@ _STYLES = {
     DayState.REPAIRING: "bold cyan",
     DayState.LATE: "yellow",
     DayState.MISSING: "bold red",
-    DayState.INVALID: "bold red",
+    DayState.DOUBTFUL: "bold red",
     DayState.EXPIRED: "red",
-    DayState.REFUSED: "red",
-    DayState.TOO_LARGE: "red",
     DayState.STORED: "blue",
     DayState.ANNOUNCED: "blue",
     DayState.DUE: "dim",
@@ -39,10 +37,8 @@ _LEGEND = {
     DayState.REPAIRING: "so many are still waiting to be read",
     DayState.LATE: "compared after 10:15 of the next day",
     DayState.MISSING: "never announced: ask PayPay to resend it",
-    DayState.INVALID: "invalid; repaired nothing",
+    DayState.DOUBTFUL: "compared, and proves nothing: the day stays open",
     DayState.EXPIRED: "announced, and not fetched within its two hours",
-    DayState.REFUSED: "its address broke a rule",
-    DayState.TOO_LARGE: "over the size limit",
     DayState.STORED: "fetched, being compared",
     DayState.ANNOUNCED: "to be fetched",
     DayState.DUE: "may come until 10:15",
@@ -165,7 +161,8 @@ def _is_settled(file: dict[str, Any]) -> bool:
 def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen = cli.screen
     screen.line(f"{file['fileType']}  {file['day']}", "bold")
-    screen.line(f"  state       {file['state']}" + (f": {file['reason']}" if file.get("reason") else ""))
+    reason = file.get("doubt") or file.get("reason")
+    screen.line(f"  state       {file['state']}" + (f": {reason}" if reason else ""))
     if file.get("fileName"):
         screen.line(f"  file        {file['fileName']}")
     for warning in file.get("warnings", ()):

@@ -611,7 +611,7 @@ def test_an_unexpected_error_shows_no_value(deployment: FakeDeployment) -> None:
 
 
 def test_a_page_that_cannot_be_made_says_so(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [{"state": "テスト ハナコ"}]})
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [{"name": "テスト ハナコ"}]})
     page = _get(deployment, "recon", DAY)
     assert page.status == 502
     assert "an unexpected KeyError" in _text(page)
@@ -670,7 +670,7 @@ def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
 
 
 def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
-    found = month.holes(_month(d14=DayState.MISSING, d15=DayState.INVALID, d20=DayState.LATE))
+    found = month.holes(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE))
     assert [each.day for each in found] == ["2026-11-15"]
 
 
@@ -704,7 +704,8 @@ def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypa
         ({"changed": [], "comparedAt": "2026-11-21T01:15:00.001Z"}, DayState.LATE),
         ({"state": "NONE"}, DayState.NONE),
         ({"state": "IGNORED"}, DayState.NONE),
-        ({"state": "TOO_LARGE"}, DayState.TOO_LARGE),
+        ({"state": "EXPIRED"}, DayState.EXPIRED),
+        ({"doubt": "the file is empty"}, DayState.DOUBTFUL),
     ],
 )
 def test_what_a_file_comes_to(more: dict[str, Any], expected: DayState) -> None:

@@ -138,6 +138,10 @@ def _compared(changed: int = 0, waiting: int = 0, *, at: str = IN_TIME, never: i
     return _file("COMPARED", compared_at=at, counts=counts, repairs_open=waiting)
 
 
+def _doubtful(**more: Any) -> ReconFile:
+    return _file("COMPARED", compared_at=IN_TIME, doubt="the file is empty", **more)
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -145,14 +149,15 @@ def _compared(changed: int = 0, waiting: int = 0, *, at: str = IN_TIME, never: i
         ([_file("MISSING")], DayState.MISSING),
         ([_file("ANNOUNCED")], DayState.ANNOUNCED),
         ([_file("STORED"), _file("MISSING")], DayState.STORED),
-        ([_file("INVALID", received_at="b"), _file("EXPIRED", received_at="a")], DayState.INVALID),
-        # A second name, refused or bad, does not hide the file that is under way.
-        ([_file("STORED", received_at="a"), _file("REFUSED", received_at="b")], DayState.STORED),
-        ([_file("ANNOUNCED", received_at="a"), _file("INVALID", received_at="b")], DayState.ANNOUNCED),
+        ([_doubtful(received_at="b"), _file("EXPIRED", received_at="a")], DayState.DOUBTFUL),
+        # A second name, expired or doubtful, does not hide the file that is under way.
+        ([_file("STORED", received_at="a"), _file("EXPIRED", received_at="b")], DayState.STORED),
+        ([_file("ANNOUNCED", received_at="a"), _doubtful(received_at="b")], DayState.ANNOUNCED),
         ([_file("ANNOUNCED", received_at="b"), _file("STORED", received_at="a")], DayState.ANNOUNCED),
         ([_file("EXPIRED")], DayState.EXPIRED),
-        ([_file("REFUSED")], DayState.REFUSED),
-        ([_file("TOO_LARGE")], DayState.TOO_LARGE),
+        ([_doubtful()], DayState.DOUBTFUL),
+        # Of an earlier version.
+        ([_file("TOO_LARGE")], DayState.EXPIRED),
         ([_file("IGNORED")], DayState.NONE),
         ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
@@ -160,7 +165,7 @@ def _compared(changed: int = 0, waiting: int = 0, *, at: str = IN_TIME, never: i
         ([_compared(1, 1)], DayState.REPAIRING),
         ([_compared(0, 1)], DayState.REPAIRING),
         ([_compared(never=3)], DayState.COMPARED),
-        ([_file("COMPARED", compared_at=IN_TIME), _file("INVALID")], DayState.COMPARED),
+        ([_file("COMPARED", compared_at=IN_TIME), _doubtful()], DayState.COMPARED),
     ],
 )
 def test_what_becomes_of_a_day(files: list[ReconFile], expected: DayState) -> None:

@@ -29,10 +29,8 @@ LOOKS = {
     DayState.REPAIRING: (Look.WORK, "glass"),
     DayState.LATE: (Look.LATE, "clock"),
     DayState.MISSING: (Look.HOLE, "cross"),
-    DayState.INVALID: (Look.HOLE, "alert"),
+    DayState.DOUBTFUL: (Look.HOLE, "alert"),
     DayState.EXPIRED: (Look.HOLE, "gone"),
-    DayState.REFUSED: (Look.HOLE, "bar"),
-    DayState.TOO_LARGE: (Look.HOLE, "big"),
     DayState.STORED: (Look.WORK, "box"),
     DayState.ANNOUNCED: (Look.WORK, "bell"),
     DayState.DUE: (Look.QUIET, "dots"),
@@ -98,8 +96,8 @@ def state_of(file: Mapping[str, Any]) -> DayState:
     """What became of one file of a day's report."""
     if file["state"] == "IGNORED":
         return DayState.NONE
-    if file["state"] != "COMPARED":
-        return DayState[file["state"]]
+    if file["state"] != "COMPARED" or file.get("doubt"):
+        return recon.state(file["state"], file.get("doubt"))
     if file["repairsOpen"]:
         return DayState.REPAIRING
     if file["changed"]:

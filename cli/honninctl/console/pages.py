@@ -31,7 +31,14 @@ _MOST_ENTRIES = 500
 _USERS_SHOWN = 50
 _LETTERS_SHOWN = 50
 # What a file that was not compared, or not even announced, has none of.
-_EMPTY_FILE: Mapping[str, Any] = {"changed": (), "notRead": (), "warnings": (), "counts": None, "reason": None}
+_EMPTY_FILE: Mapping[str, Any] = {
+    "changed": (),
+    "notRead": (),
+    "warnings": (),
+    "counts": None,
+    "reason": None,
+    "doubt": None,
+}
 
 
 @dataclass(frozen=True)
