@@ -231,3 +231,59 @@ def test_a_summary_that_is_repeated_says_the_same() -> None:
         "completedAt": engine.report()["completedAt"]
     } or engine.report() == before
     assert engine.store.comparisons.due("9999") == []
+
+
+# --- whether a file closes its day ---
+
+STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in range(9))
+
+
+@pytest.mark.parametrize("rows", [2, 100])
+@pytest.mark.parametrize(
+    ("text", "facts", "doubt"),
+    [
+        ("", {}, "the file is empty"),
+        ("OK", {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
+        ("<html>\n" * 9, {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
+        ("\n".join(STRANGERS), {}, "nobody in the file is linked here, and its name does not hold our own id"),
+        # Half of the rows are no ids, all of them in the last ranges.
+        ("\n".join([*STRANGERS, *["a b <c>"] * 9]), {"own_name": True}, None),
+        (
+            "\n".join([*STRANGERS, *["a b <c>"] * 10]),
+            {"own_name": True},
+            "the file is no list of ids: it may be a page",
+        ),
+        ("\n".join(STRANGERS), {"own_name": True}, None),
+        ("userAuthorizationId\r\n", {}, None),
+        ("userAuthorizationId\r\n", {"webhooks": True}, "the file names nobody, and webhooks were received on its day"),
+        ("\n".join([*STRANGERS, "auth-ann"]), {}, None),
+    ],
+)
+def test_a_files_doubt_is_that_of_all_its_ranges(
+    text: str, facts: dict[str, bool], doubt: str | None, rows: int
+) -> None:
+    engine = Engine(rows=rows)
+    engine.link("ann")
+    engine.put(text=text, **facts)
+
+    engine.run()
+
+    found = engine.file()
+    assert bool(found.doubt) is bool(doubt)
+    assert (found.doubt or "").startswith(doubt or "")
+    assert found.closes_day is (doubt is None)
+    assert engine.report()["doubt"] == found.doubt
+
+
+def test_a_comparison_that_finds_somebody_takes_the_doubt_back() -> None:
+    engine = Engine()
+    engine.put("auth-ann")
+    engine.run()
+    assert engine.file().doubt
+
+    engine.link("ann")
+    engine.store.comparisons.another(comparison(), NOON)
+    engine.later()
+
+    assert engine.file().doubt is None
+    assert engine.file().closes_day
