@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -260,7 +261,7 @@ STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in
     ],
 )
 def test_a_files_doubt_is_that_of_all_its_ranges(
-    text: str, facts: dict[str, bool], doubt: str | None, rows: int
+    text: str, facts: dict[str, Any], doubt: str | None, rows: int
 ) -> None:
     engine = Engine(rows=rows)
     engine.link("ann")
