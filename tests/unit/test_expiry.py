@@ -144,7 +144,8 @@ def test_it_is_asked_for_thirty_days_and_no_longer(world: ExpiryWorld) -> None:
     with world.silent(REFUSED):
         world.run(24 * 33)
         asked = len(world.ending.asked_at)
-        assert 30 < asked < 45
+        # Twice each time: whose it is now, and what has become of it.
+        assert 60 < asked < 90
         world.run(24 * 10)
         assert len(world.ending.asked_at) == asked
     assert list(world.store.expiries.due("9999", "9999")) == []
@@ -189,7 +190,43 @@ def test_an_end_that_another_qr_meets_first_is_told_all_the_same(world: ExpiryWo
     world.run(48)
     [told] = world.events("AuthorizationExpired")
     assert (told["expiredAt"], told["providerStatus"]) == (utc_text(END), "expireAt")
-    assert world.user().status == {"requested": "LINK_PENDING", "declined": "LINK_DECLINED"}[attempt]
+    assert world.user().status == "EXPIRED", "PayPay was asked all the same"
+
+
+@pytest.mark.parametrize("minutes", [5, 8 * 60])
+def test_an_end_that_another_qr_meets_is_asked_for_until_paypay_answers(world: ExpiryWorld, minutes: int) -> None:
+    """Before the first hourly run, and after the end has come to count without an answer."""
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(minutes // 60)
+        world.clock.now = END + timedelta(minutes=minutes)
+        world.ask()
+    assert world.user().status == "LINK_PENDING"
+    world.extend(END + timedelta(days=365))
+    world.run(48)
+    assert (world.user().status, world.user().link_expires_at) == ("VERIFIED", utc_text(END + timedelta(days=365)))
+
+
+def test_what_was_read_before_an_end_without_an_answer_does_not_verify_who_links_again(world: ExpiryWorld) -> None:
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(8)
+        assert world.status() == ("EXPIRED", "expireAt")
+        world.clock.now = END + timedelta(days=100)
+        world.link()
+    assert world.user().status == "LINKED", "the KYC may have changed unseen"
+
+
+def test_an_end_without_an_answer_keeps_the_account_from_nobody(world: ExpiryWorld) -> None:
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(8)
+        world.link("user-2")
+    assert world.user("user-2").user_authorization_id == LINKED
+    assert world.store.links.user(LINKED) == "user-2"
 
 
 def test_what_expires_is_listed_by_its_end(world: ExpiryWorld) -> None:

@@ -499,6 +499,26 @@ def test_the_type_holds_although_the_read_that_named_it_says_no(world: PayPayWor
     assert world.paypay.required == ["EKYC", "EKYC"]
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ProviderUnavailableError("paypay", "down", http_status=503),
+        ProviderRefusedError("paypay", "no", http_status=400, code="INVALID_PARAMS"),
+    ],
+    ids=["no answer", "refused"],
+)
+def test_the_type_holds_although_the_read_that_named_it_had_no_answer(
+    world: PayPayWorld, failure: ProviderError
+) -> None:
+    world.link(scopes=(INFO,))
+    world.paypay.failure = failure
+    with pytest.raises(type(failure)):
+        world.reads().kyc_info(USER, "EKYC")
+    world.paypay.failure = None
+    world.told()
+    assert world.paypay.required == ["EKYC", "EKYC"]
+
+
 def _healed_over(world: PayPayWorld) -> None:
     world.ask(scopes=(INFO,))
     world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [INFO]}
@@ -701,6 +721,24 @@ def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     assert world.store.links.user(LINKED) == "user-v"
     assert world.user("user-v").status == ("LINKED" if kind == "account_status" else "VERIFIED")
     assert replace(world.user("user-u"), version=0) == replace(before, version=0)
+
+
+def test_where_paypay_refuses_to_say_whose_a_replaced_authorization_is_nothing_counts_as_read(
+    world: PayPayWorld, counted: Callable[[], Counter[str]]
+) -> None:
+    world.link("user-u")
+    world.link("user-u", linked=OTHER)
+    world.ask("user-v")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
+    world.paypay.failure = ProviderRefusedError("paypay", "no", http_status=400, code="INVALID_PARAMS")
+    before = _ledger(world)
+    world.told()
+    assert world.timeline("user-u")[0].what == "reading_refused"
+    assert counted()["ReadingRefused"] == 1
+    assert _ledger(world) == before, "recon would call the user matched"
+    world.paypay.failure = None
+    world.told(cause="recon")
+    assert world.user("user-v").status == "VERIFIED"
 
 
 @pytest.mark.parametrize("found", [["user-u"], ["user-u", "user-v"], ["user-w"], []])

@@ -125,11 +125,20 @@ class PayPayNotifications:
         if event.subject not in self._attached:
             self._store.links.attach(event.subject, link.user_id, before.status)
             self._attached.add(event.subject)
-        said = self._whose(event, before) if standing(before) != event.subject else None
+        is_present = before.user_authorization_id == event.subject
+        try:
+            said = self._whose(event, before) if standing(before) != event.subject else None
+        except ProviderConfigurationError:
+            raise
+        except ProviderRefusedError as error:
+            if not is_present:
+                # Whose it is now, nobody knows.
+                return self._not_read(event, "reading_refused", before, self._refused(event, error))
+            said = None  # what is asked next says what has become of it
         self._asked_whose.add(event.subject)
         if said and (taken_over := self._taken_over(event, before, said)):
             return taken_over
-        if before.user_authorization_id != event.subject:
+        if not is_present:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before, link, said)
@@ -143,7 +152,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return self._not_read(event, "reading_refused", before, self._refused(error))
+            return self._not_read(event, "reading_refused", before, self._refused(event, error))
         if reading is None:
             count("NoReadFitsScopes")
             return self._not_read(event, "no_read_fits_scopes", before, {})
@@ -180,7 +189,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            refused = self._refused(error).get("error", "")
+            refused = self._refused(event, error).get("error", "")
             return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
 
     def _kyc(self, event: Event, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
@@ -202,7 +211,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            waits = self._waits(event, "unknown_user", self._refused(error))
+            waits = self._waits(event, "unknown_user", self._refused(event, error))
             return replace(waits, heard=None, may_repeat=event.cause == "recon")
         if said.found is None:
             return self._waits(event, "unknown_user", said.facts)
@@ -217,18 +226,10 @@ class PayPayNotifications:
         return self._heal(event, user_id, before, said)
 
     def _whose(self, event: Event, owner: UserStatus) -> Said | None:
-        """PayPay's record of an authorization that its owner has no more; None where PayPay refuses to say.
-
-        It is asked for once in a batch.
-        """
+        """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
         if event.subject in self._asked_whose:
             return None
-        try:
-            return ask_authorization(self._client, owner, event.subject, self._now())
-        except ProviderConfigurationError:
-            raise
-        except ProviderRefusedError:
-            return None
+        return ask_authorization(self._client, owner, event.subject, self._now())
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
         """The link of another user of ours, if PayPay names one."""
@@ -324,5 +325,5 @@ class PayPayNotifications:
         late_for = an_hour_ago if an_hour_ago != day else None
         return Heard(event.kind, day, event.subject, event.received_at, late_for)
 
-    def _refused(self, error: ProviderRefusedError) -> dict[str, str]:
-        return note_refusal(self._store, error, self._now())
+    def _refused(self, event: Event, error: ProviderRefusedError) -> dict[str, str]:
+        return note_refusal(self._store, error, self._now(), again=event.cause == settling.CAUSE)

@@ -140,7 +140,7 @@ def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
         return {}
     link = (status.facets or {}).get("link")
     # An end that nobody has confirmed is asked for until somebody does.
-    stands = link == Link.ACTIVE or (link == Link.EXPIRED and status.provider_status == EXPIRE_AT)
+    stands = link == Link.ACTIVE or status.is_over
     found: dict[str, Expiry] = {}
     user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", told=False, due_at="")
     if status.link_expires_at and stands:
