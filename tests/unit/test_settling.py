@@ -280,10 +280,10 @@ def test_an_answer_that_no_facet_shows_yet_is_kept(world: SettlingWorld) -> None
     world.link(scopes=(INFO, QR), flow=True)
     world.reads().kyc_info(USER, "EKYC")
     with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("KYC_UPDATE_REQUIRED")):
-        world.reads().kyc_info(USER, None)
-        with mock.patch.object(world.paypay, "completed_kyc_passport_qr", side_effect=answer("UNACCEPTABLE_OP")):
-            world.reads().completed_qr("code-1")
         world.work(world.hint())
+    with mock.patch.object(world.paypay, "completed_kyc_passport_qr", side_effect=answer("UNACCEPTABLE_OP")):
+        world.clock.advance(seconds=1)
+        world.reads().completed_qr("code-1")
     world.settle()
     assert world.status()[0] == "RISK_FLAGGED"
     world.reads().completed_qr("code-1")
