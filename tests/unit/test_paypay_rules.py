@@ -723,6 +723,26 @@ def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     assert replace(world.user("user-u"), version=0) == replace(before, version=0)
 
 
+def test_what_was_read_before_another_user_had_the_account_does_not_verify_who_takes_it_back(
+    world: PayPayWorld,
+) -> None:
+    def end() -> None:
+        world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+        world.told()
+        world.paypay.failure = None
+
+    world.link("user-u")
+    world.told()
+    end()
+    world.link("user-v")
+    end()
+    world.ask("user-u")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-u"], "scopes": [PASSPORT]}
+    world.told("account_status")
+    assert world.store.links.user(LINKED) == "user-u"
+    assert world.user("user-u").status == "LINKED", "the KYC may have changed unseen"
+
+
 def test_where_paypay_refuses_to_say_whose_a_replaced_authorization_is_nothing_counts_as_read(
     world: PayPayWorld, counted: Callable[[], Counter[str]]
 ) -> None:

@@ -244,6 +244,21 @@ def test_a_hint_about_the_old_authorization_does_not_end_the_settling_of_the_pre
     assert world.status()[0] == "RISK_FLAGGED"
 
 
+def test_a_later_hint_about_the_old_authorization_does_not_keep_the_present_one_from_settling(
+    world: SettlingWorld,
+) -> None:
+    world.clock.advance(seconds=60)
+    late = world.hint(subject=OTHER)  # PayPay's outage keeps it on the queue
+    world.clock.advance(seconds=60)
+    world.work(world.hint())
+    world.clock.advance(seconds=60)
+    world.link(linked=OTHER)
+    world.lagging.change(300, flagged=True)
+    world.work(late)
+    world.settle()
+    assert world.truth() == ("RISK_FLAGGED", "RISK_FLAGGED")
+
+
 def test_a_link_that_is_gone_is_dropped_without_a_question(world: SettlingWorld) -> None:
     event = Event("settle:x:60", "paypay", "kyc", "settle", OTHER, utc_text(world.clock()))
     before = world.everything()

@@ -31,6 +31,7 @@ from honnin.paypay.readings import (
     as_strict_as,
     ask_authorization,
     facets_of,
+    linked_anew,
     linking,
     merged,
     moment,
@@ -254,7 +255,8 @@ class PayPayNotifications:
             code_verifier=known.asked_code_verifier,
         )
         link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
-        after = replace(recorded(known, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
+        known_of = linked_anew(known, event.subject)
+        after = replace(recorded(known_of, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
         return replace(
             self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
             event_id=f"heal:{uuid.uuid4()}",

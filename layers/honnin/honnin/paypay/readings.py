@@ -220,6 +220,8 @@ def recorded(
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
         expired_at=_expired_at(before, of, now),
         is_over=of.is_over,
+        # Those about another authorization say nothing of when this one was last told of.
+        received=before.received if of.authorization == before.user_authorization_id else None,
     )
 
 
