@@ -573,6 +573,37 @@ def test_the_passport_read_does_not_make_up_for_the_type(world: PayPayWorld, kin
     assert world.status()[0] == "VERIFIED"
 
 
+@pytest.mark.parametrize("whose", ["deployment", "merchant"])
+def test_a_risk_notification_does_not_verify_who_lacks_the_type(world: PayPayWorld, whose: str) -> None:
+    """`kyc_info` was never answered: the KYC Passport, which knows no type, must not be the only one asked."""
+    world.link(scopes=(INFO, PASSPORT))
+    if whose == "deployment":
+        world.rules = replace(world.rules, required_kyc_type="EKYC")
+    else:
+        world.paypay.failure = ProviderUnavailableError("paypay", "down", http_status=503)
+        with pytest.raises(ProviderUnavailableError):
+            world.reads().kyc_info(USER, "EKYC")
+        world.paypay.failure = None
+    with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("NON_EKYC_USER")) as asked:
+        world.told("risk")
+    assert world.status() == ("NOT_COMPLETED", "NON_EKYC_USER")
+    assert asked.call_args.args == (LINKED, "EKYC")
+    world.told()
+    assert world.status()[0] == "VERIFIED"
+    world.paypay.asked.clear()
+    world.told("risk")
+    assert world.paypay.asked == ["kyc_passport"]
+
+
+def test_a_risk_is_found_where_a_type_is_required(world: PayPayWorld) -> None:
+    world.rules = replace(world.rules, required_kyc_type="EKYC")
+    world.link(scopes=(INFO, PASSPORT))
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    assert world.user().status == "RISK_FLAGGED"
+    assert world.paypay.asked == ["kyc_passport"]
+
+
 # --- link, KYC and flag side by side ---
 
 

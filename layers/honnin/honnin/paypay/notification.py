@@ -42,7 +42,7 @@ from honnin.paypay.readings import (
 )
 from honnin.paypay.residence import with_residence
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
-from honnin.status import KycProduct, PayPayStatus
+from honnin.status import Kyc, KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
 from honnin.store import LEDGERS, Dropped, Effect, Heard, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
@@ -176,7 +176,7 @@ class PayPayNotifications:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind != "account_status":
             said = self._kyc(event, before, link, products_for(link, self._rules, passport_only=event.kind == "risk"))
-            return Reading([said]) if said else None
+            return self._with_type(event, before, link, said) if said else None
         account = account or self._readings.account(before)
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
         if not again:
@@ -192,6 +192,20 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             refused = self._refused(event, error).get("error", "")
             return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
+
+    def _with_type(self, event: Event, before: UserStatus, link: Link, said: Said) -> Reading:
+        """What was read for a risk, with `kyc_info` where a KYC type is required of who is not verified so far.
+
+        The KYC Passport knows no type: its success alone must not verify.
+        """
+        is_verified = facets_of(before, self._rules).kyc is Kyc.VERIFIED
+        first = products_for(link, self._rules)[0]
+        if event.kind != "risk" or first is not KycProduct.KYC_INFO or not said.is_success or is_verified:
+            return Reading([said])
+        try:
+            return Reading([said, self._readings.kyc(replace(before, read_at=said.answer.at), link, first)])
+        except _OF_ONE_READ:
+            return Reading([said])
 
     def _kyc(self, event: Event, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
         """The first read that PayPay answers; None without any. Raises what the last one raised."""
