@@ -69,6 +69,9 @@ class Expiries:
         """What lies ahead and ends by then (UTC), and not before `since`, the earliest first."""
         now = utc_text(self._table.now())
         begin = max(now, since)
+        if begin > until:
+            # DynamoDB refuses a range that ends before it begins.
+            return iter(())
         found = (self._found(kind, until, begin) for kind in (_TOLD, _UNTOLD))
         return (each for each in heapq.merge(*found, key=attrgetter("due_at")) if now < each.ends_at <= until)
 
