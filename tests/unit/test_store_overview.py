@@ -350,6 +350,16 @@ def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch:
     assert pages.call_count < 15
 
 
+def test_a_replay_of_everything_reads_no_day_of_which_nothing_can_be_left(world: World) -> None:
+    made = world.move("user-1", "LINKED")
+    told = mock.Mock(wraps=world.store.table.items)
+    with mock.patch.object(world.store.table, "items", told):
+        [[record]] = world.store.replay.told("2000-01-01T00:00:00.000Z", "9999-12-01T00:00:00.000Z")
+
+    assert record.event_id == made.event_id
+    assert told.call_count < 16 * 405
+
+
 def test_what_has_expired_is_in_no_list(aws_environment: None) -> None:
     with memory_aws():
         world = World(timeline_days=30)
