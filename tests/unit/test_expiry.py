@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from honnin import overview_api
 from honnin.errors import ProviderConfigurationError, ProviderRefusedError, ProviderUnavailableError
 from honnin.paypay.expiry import PATIENCE
 from honnin.paypay.readings import Rules
+from honnin.store.table import Table
 from honnin.times import utc_text
 from tests.fakes.clocks import START
 from tests.fakes.expiry_world import ExpiryWorld
@@ -109,6 +112,28 @@ def test_nothing_is_told_ahead_without_an_answer(world: ExpiryWorld, failure: Ex
 
     assert [each["linkExpiresAt"] for each in world.events("AuthorizationExpiring")] == [utc_text(END)] * (not extended)
     assert world.user().status == "VERIFIED"
+
+
+def test_who_is_asked_for_while_the_list_is_read_is_on_it_once(
+    world: ExpiryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.linked(END)
+    world.clock.now = END - timedelta(days=30)
+    read, read_kinds = Table.due, list[str]()
+
+    def moving(table: Table, kind: str, now: str, *, since: str = "0") -> Iterator[dict[str, Any]]:
+        if read_kinds and len(read_kinds) < 3:
+            monkeypatch.setattr(Table, "due", read)
+            world.watch()
+            world.deliver()
+            monkeypatch.setattr(Table, "due", moving)
+        read_kinds.append(kind)
+        yield from read(table, kind, now, since=since)
+
+    monkeypatch.setattr(Table, "due", moving)
+    page = overview_api.expiring(world.store, world.clock(), within="31d", limit=50, cursor=None)
+
+    assert [each.user_id for each in page.expiring] == [USER]
 
 
 def test_what_is_lost_on_the_queue_is_asked_for_again(world: ExpiryWorld) -> None:

@@ -308,7 +308,9 @@ def expiring(store: Store, now: datetime, *, within: str, limit: int, cursor: st
     found: list[tuple[str, Expiry]] = []
     # Residence periods end at midnight, many at the same moment: these are put in order by themselves.
     for _, same in groupby(store.links.expiring(until, since=after.partition("#")[0]), key=attrgetter("ends_at")):
-        placed = sorted(((f"{each.ends_at}#{each.user_id}@{each.what}", each) for each in same), key=itemgetter(0))
+        placed = sorted(
+            {f"{each.ends_at}#{each.user_id}@{each.what}": each for each in same}.items(), key=itemgetter(0)
+        )
         found += [each for each in placed if each[0] > after]
         if len(found) > limit:
             break

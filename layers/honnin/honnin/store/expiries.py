@@ -75,17 +75,23 @@ class Expiries:
         yield from self._found(_UNTOLD, ahead)
 
     def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
-        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first."""
+        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first.
+
+        One that is told meanwhile may come twice.
+        """
         now = utc_text(self._table.now())
         begin = max(now, since)
         if begin > until:
             # DynamoDB refuses a range that ends before it begins.
             return iter(())
-        # What lies ahead is due at its end; but for what is being asked, which is little.
-        asked = sorted(self._found(_ASKED, "~"), key=attrgetter("ends_at"))
         told = (each for each in self._found(_TOLD, until, begin) if each.due_at == each.ends_at)
-        found = heapq.merge(asked, told, self._found(_UNTOLD, until, begin), key=attrgetter("ends_at"))
+        # Read in the order in which an end goes from one to the next, so that none is missed on its way.
+        found = heapq.merge(self._found(_UNTOLD, until, begin), self._asked(), told, key=attrgetter("ends_at"))
         return (each for each in found if begin <= each.ends_at <= until and now < each.ends_at)
+
+    def _asked(self) -> Iterator[Expiry]:
+        """What is being asked, which is little: it is not due at its end, so it is put in order here."""
+        yield from sorted(self._found(_ASKED, "~"), key=attrgetter("ends_at"))
 
     def of(self, user_id: str) -> list[Expiry]:
         """What of a user ends at a time that is known."""
