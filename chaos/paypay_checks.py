@@ -215,6 +215,8 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     if end <= world.clock.peek():
         # It was looked for at the known end. Where PayPay gave no answer, that end stands until it is asked for again.
         permitted = {ended} if (ended := state.means_without_access()) else permitted | {"EXPIRED"}
+        # Another QR was asked for since.
+        permitted |= {"LINK_PENDING", "LINK_DECLINED"} if "expired_at" in status else set()
     said = (
         f"{user_id} is {status['status']}, may be {sorted(permitted)} (began {base} at {began}, kyc {kyc}, {account=})"
     )

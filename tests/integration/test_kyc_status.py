@@ -264,7 +264,7 @@ def test_the_repairs_of_more_users_than_are_shown_are_those_of_the_last_report(
     missed = list(itertools.islice((each for each in names if ledger_shard(each.encode()) == "7"), 21))
     recon.arrive(recon.listing(*missed))
     recon.compare()
-    while stack.receive():
+    while stack.receive("RepairQueue"):
         assert stack.process(processor, 120_000) == []
     _, before = report(function, recon.day)
 

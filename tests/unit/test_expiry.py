@@ -264,8 +264,7 @@ def test_a_clock_that_is_behind_waits_for_the_end(world: ExpiryWorld) -> None:
     world.linked(END)
     world.clock.now = END
     world.watch()
-    world.clock.now = END - timedelta(minutes=1)
-    world.deliver()
+    world.deliver(behind=timedelta(minutes=1))
     assert world.user().status == "VERIFIED"
     assert len(world.queue) == 1
     world.clock.now = END + timedelta(minutes=20)

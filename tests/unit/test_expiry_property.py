@@ -83,9 +83,7 @@ def _do(world: _Watched, step: tuple[str, int]) -> None:
             if world.paypay.failure is None:
                 world.told("account_status" if kind else "kyc")
         case "behind", minutes:
-            world.clock.now -= timedelta(minutes=minutes)
-            world.deliver()
-            world.clock.now += timedelta(minutes=minutes)
+            world.deliver(behind=timedelta(minutes=minutes))
         case "deliver", _:
             world.clock.now += timedelta(minutes=16)
             world.deliver()
