@@ -14,13 +14,17 @@ its table. Readers merge the shards. What is erased or has expired leaves the in
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
 from heapq import merge
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from honnin.domain_events import KYC_STATUS_CHANGED
+from honnin.errors import HonninError
 from honnin.event import Provider
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store.keys import Item, rebuilding_key
@@ -43,6 +47,9 @@ _DAYS_A_PAGE = 31
 
 # Shards counted at the same time; botocore keeps ten connections.
 _AT_ONCE = 8
+
+# Items of a shard that one call reads at most.
+_MOST_TOGETHER = 1000
 
 # Before and after every sort key of the index: they begin with a year.
 _FIRST, _LAST = "0", "~"
@@ -94,6 +101,15 @@ class Counts:
 
     users: Mapping[tuple[str, str], int]
     exact: bool
+
+
+class IndexNotReadyError(HonninError):
+    """The table has no such index, or it is being filled. CloudFormation does not wait until one that it adds is."""
+
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(f"the index {INDEX} of the table is not there, or is being filled")
 
 
 # --- places ---
@@ -156,6 +172,17 @@ class _End:
     place: str
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises `IndexNotReadyError` where DynamoDB cannot read the index; for lack of it a query of ours is not valid."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"].get("Code") in ("ValidationException", "ResourceNotFoundException"):
+            raise IndexNotReadyError from error
+        raise
+
+
 class Overview:
     """Reads the index. It follows the table within a moment, not at once."""
 
@@ -170,8 +197,11 @@ class Overview:
         self, provider: str, status: str, *, limit: int, since: str = _FIRST, before: str | None = None
     ) -> Page[Standing]:
         """Who has this status since `since` (UTC) or later, the latest change first; goes on at the place `before`."""
-        found = self._newest_first(("STATUS", provider, status), limit, since, before or _LAST)
-        page = self._page(found, limit)
+        if before is not None and before < since:
+            # DynamoDB refuses a range that ends before it begins.
+            return Page([], None)
+        with _readable():
+            page = self._page(self._newest_first(("STATUS", provider, status), limit, since, before or _LAST), limit)
         return Page([_standing(item) for item in page.found], page.following)
 
     def changes(
@@ -192,7 +222,8 @@ class Overview:
             if day < from_day:
                 return Page(found, None)
             items = self._newest_first(("CHANGED", day), limit, _FIRST, before or _LAST, wanted)
-            page = self._page(filter(_is_change_or_end, items), limit - len(found))
+            with _readable():
+                page = self._page(filter(_is_change_or_end, items), limit - len(found))
             found += map(_told, page.found)
             if page.following:
                 return Page(found, page.following)
@@ -216,7 +247,8 @@ class Overview:
                 )
                 for shard in PLACES
             ]
-            yield from map(_told, merge(*shards, key=_place_of))
+            with _readable():
+                yield from map(_told, merge(*shards, key=_place_of))
             day = _day_after(day)
 
     def counts(self, may_go_on: Callable[[], bool]) -> Counts:
@@ -225,7 +257,7 @@ class Overview:
         `may_go_on` is asked before each page of some thousands. When it says no, the shards that are counted stand for
         the rest: a user's shard is a hash, so each holds very nearly the same share.
         """
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
+        with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
             shards = list(threads.map(partial(self._count_shard, may_go_on), PLACES))
         counted = [each for each, done in shards if done]
         # Where not one shard was counted to its end, what was counted is less than there are.
@@ -285,6 +317,8 @@ class Overview:
                 yield _End(str(last["overview_sk"]))
                 return
             request["ExclusiveStartKey"] = encode(last)
+            # Of many entries that are no change, none fills the page: that is not to take a call for every few.
+            request["Limit"] = min(2 * request["Limit"], _MOST_TOGETHER)
 
     def _query(self, pk: str, first: str, last: str) -> dict[str, Any]:
         return {
