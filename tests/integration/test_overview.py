@@ -263,9 +263,19 @@ def test_counts_that_find_no_time_are_marked_as_approximate(
     function: Function, move: Mover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move("user-1", "VERIFIED")
-    monkeypatch.setattr("honnin.overview_api._COUNTING_S", -1.0)
+    ticks = iter(range(0, 100_000))
+    monkeypatch.setattr("honnin.overview_api.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("honnin.overview_api._COUNTING_S", 300)
 
     assert get(function, "/overview/counts")[1]["approximate"] is True
+
+
+def test_counts_that_find_no_time_at_all_are_a_503(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("honnin.overview_api._COUNTING_S", -1.0)
+
+    status, body = get(function, "/overview/counts")
+
+    assert (status, body["code"]) == (503, "aws-busy")
 
 
 # --- lookup ---

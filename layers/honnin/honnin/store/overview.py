@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
 from heapq import merge
+from itertools import batched
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -104,12 +105,12 @@ class Counts:
 
 
 class IndexNotReadyError(HonninError):
-    """The table has no such index, or it is being filled. CloudFormation does not wait until one that it adds is."""
+    """The index is not there, being filled (CloudFormation does not wait for that), or too slow to be counted."""
 
     retryable = True
 
-    def __init__(self) -> None:
-        super().__init__(f"the index {INDEX} of the table is not there, or is being filled")
+    def __init__(self, why: str = "is not there, or is being filled") -> None:
+        super().__init__(f"the index {INDEX} of the table {why}")
 
 
 # --- places ---
@@ -125,6 +126,12 @@ def placed(item: Item) -> Item:
 def unplaced(item: Mapping[str, Any]) -> Item:
     """A timeline entry that has no place in the index, and will get none."""
     return {name: value for name, value in item.items() if name not in ("told", "overview_pk", "overview_sk")}
+
+
+def _whole(counted: Mapping[tuple[str, str], int | None]) -> Mapping[tuple[str, str], int] | None:
+    """The numbers of a shard, if all of it was counted."""
+    numbers = {name: number for name, number in counted.items() if number is not None}
+    return numbers if len(numbers) == len(counted) else None
 
 
 def _place(item: Item) -> tuple[str, str] | None:
@@ -256,33 +263,37 @@ class Overview:
 
         `may_go_on` is asked before each page of some thousands. When it says no, the shards that are counted stand for
         the rest: a user's shard is a hash, so each holds very nearly the same share.
-        """
-        with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
-            shards = list(threads.map(partial(self._count_shard, may_go_on), PLACES))
-        counted = [each for each, done in shards if done]
-        # Where not one shard was counted to its end, what was counted is less than there are.
-        share = len(PLACES) / len(counted) if counted else 1
-        sums: dict[tuple[str, str], int] = {}
-        for each in counted or [each for each, _ in shards]:
-            for name, number in each.items():
-                sums[name] = sums.get(name, 0) + number
-        users = {name: round(number * share) for name, number in sums.items()}
-        return Counts(users, exact=len(counted) == len(PLACES))
 
-    def _count_shard(self, may_go_on: Callable[[], bool], shard: str) -> tuple[Mapping[tuple[str, str], int], bool]:
-        """The users of one shard by provider and status, and whether it was counted to its end."""
-        found: dict[tuple[str, str], int] = {}
-        for provider, statuses in STATUSES.items():
-            for status in statuses:
-                request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
-                pages = self._table.db.get_paginator("query").paginate(**request, Select="COUNT")
-                number = 0
-                for page in pages:
-                    number += page["Count"]
-                    found[provider, status] = number
-                    if not may_go_on():
-                        return found, False
-        return found, True
+        Raises
+        ------
+        IndexNotReadyError
+            Not even one shard could be counted.
+        """
+        names = [(provider, str(status)) for provider, statuses in STATUSES.items() for status in statuses]
+        # One shard after the other, so that whole shards are counted when the time is over.
+        parts = [(shard, *name) for shard in PLACES for name in names]
+        with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
+            numbers = list(threads.map(partial(self._count, may_go_on), parts))
+        shards = [dict(zip(names, some, strict=True)) for some in batched(numbers, len(names), strict=True)]
+        whole = [counted for shard in shards if (counted := _whole(shard))]
+        if not whole:
+            raise IndexNotReadyError("was too slow to count any part of it")
+        share = len(PLACES) / len(whole)
+        users = {name: round(sum(each[name] for each in whole) * share) for name in names}
+        return Counts({name: number for name, number in users.items() if number}, exact=len(whole) == len(PLACES))
+
+    def _count(self, may_go_on: Callable[[], bool], part: tuple[str, str, str]) -> int | None:
+        """The users of one shard, provider and status; None where it was not counted to its end."""
+        shard, provider, status = part
+        request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
+        pages = iter(self._table.db.get_paginator("query").paginate(**request, Select="COUNT"))
+        number = 0
+        while may_go_on():
+            page = next(pages, None)
+            if page is None:
+                return number
+            number += page["Count"]
+        return None
 
     def _newest_first(
         self,
