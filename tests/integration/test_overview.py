@@ -263,7 +263,7 @@ def test_counts_that_find_no_time_are_marked_as_approximate(
     function: Function, move: Mover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move("user-1", "VERIFIED")
-    ticks = iter(range(0, 100_000))
+    ticks = iter(range(100_000))
     monkeypatch.setattr("honnin.overview_api.monotonic", lambda: next(ticks))
     monkeypatch.setattr("honnin.overview_api._COUNTING_S", 300)
 
