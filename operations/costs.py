@@ -167,8 +167,8 @@ def idle(stack: Counted) -> list[Line]:
         Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
         Line(
             "dynamodb_read",
-            (2 * poll + download + 2 * watch) * _SHARD_READ,
-            "16 shards of `due` for each kind: two kinds each for poll and expiries, one for the download",
+            (2 * poll + download + 3 * watch) * _SHARD_READ,
+            "16 shards of `due` for each kind: two kinds for the poll, three for expiries, one for the download",
         ),
         Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),

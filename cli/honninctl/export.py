@@ -113,6 +113,7 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
         "linkExpiresAt": status.link_expires_at,
         "linkEndTold": status.link_end_told,
         "linkExpiredAt": status.expired_at,
+        "linkIsOver": status.is_over,
         "residenceEndsOn": status.residence_ends_on,
         "residenceEndTold": status.residence_end_told,
         "answers": list(status.answers),

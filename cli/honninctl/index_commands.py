@@ -8,7 +8,7 @@ import typer
 
 from honninctl import replay as replaying
 from honninctl.command import Cli, command, connection
-from honninctl.failures import ExitCode, UsageError
+from honninctl.failures import CommandError, ExitCode, UsageError
 from honninctl.replay import Replayed
 
 
@@ -73,8 +73,9 @@ def replay(
                 seen=seen,
                 replayed=done,
             )
-    except KeyboardInterrupt:
-        if done.last_at and not dry_run:
+    except (Exception, KeyboardInterrupt) as error:
+        # An error of AWS, such as a session that has ended, says nothing of where it came; a `CommandError` does.
+        if done.last_at and not dry_run and not isinstance(error, CommandError):
             cli.screen.note(f"{done.published.total()} were published. To go on: --since {done.last_at}")
         raise
     said = {"since": begin, "until": end, "dryRun": dry_run, "published": dict(done.published), "lastAt": done.last_at}

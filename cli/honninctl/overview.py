@@ -42,10 +42,13 @@ def _all_pages(
 ) -> tuple[list[dict[str, Any]], bool]:
     given = {key: value for key, value in query.items() if value} | {"limit": _LARGEST_PAGE}
     found: list[dict[str, Any]] = []
+    rebuilding = False
     while True:
         page = deployment.merchant("GET", path, given)
         found += page[name]
+        # Somebody may be missing from the page that says so, even where a later one does not.
+        rebuilding |= page.get("rebuilding", False)
         seen(len(page[name]))
         if page["cursor"] is None:
-            return found, page.get("rebuilding", False)
+            return found, rebuilding
         given["cursor"] = page["cursor"]

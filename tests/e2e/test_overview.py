@@ -131,7 +131,11 @@ def narrow(stack: Stack) -> Iterator[Merchant]:
     arn = f"arn:aws:execute-api:{stack.region}:{account}:{api_id}"
     statements = [
         {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{arn}/*"},
-        {"Effect": "Deny", "Action": "execute-api:Invoke", "Resource": f"{arn}/*/*/overview/*"},
+        {
+            "Effect": "Deny",
+            "Action": "execute-api:Invoke",
+            "Resource": [f"{arn}/*/GET/overview/*", f"{arn}/*/POST/overview/*"],
+        },
     ]
     iam.create_user(UserName=name)
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from honnin import commit
+from honnin import aws, commit, overview_api
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store import Certificate, Store, UserStatus
 from honnin.times import jst_day, utc_text
@@ -192,6 +193,52 @@ def test_a_cursor_goes_with_its_own_list_alone(function: Function, move: Mover) 
     assert get(function, "/overview/users", **query, cursor="A" * 1025)[0] == 422
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/overview/users?provider=paypay&status=VERIFIED&since=2026-04-01", "/overview/changes", "/overview/expiring"],
+)
+@pytest.mark.parametrize("place", ["0001-01-01T00:00:00.000Z", "2020-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"])
+def test_an_edited_cursor_is_no_error_of_ours(
+    function: Function, store: Store, move: Mover, path: str, place: str
+) -> None:
+    """DynamoDB refuses a range that ends before it begins; moto does not (architect/dynalite, issue 55)."""
+
+    def strict(params: dict[str, Any], **_: object) -> None:
+        values = params["ExpressionAttributeValues"]
+        low, high = (values.get(name) for name in ((":first", ":last") if ":first" in values else (":since", ":now")))
+        assert low["S"] <= high["S"]
+
+    for number in range(2):
+        move(f"user-{number}", "VERIFIED")
+        _linked(store, f"linked-{number}", datetime.now(UTC) + timedelta(days=3))
+    route, _, text = path.partition("?")
+    query = dict(each.split("=") for each in text.split("&") if each) | {"limit": "1"}
+    cursor = get(function, route, **query)[1]["cursor"]
+    tag = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("#")[0]
+    aws.dynamodb().meta.events.register("provide-client-params.dynamodb.Query", strict)
+
+    assert get(function, route, **query, cursor=_forged(f"{tag}#{place}"))[0] in (200, 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/overview/users?provider=paypay&status=VERIFIED", "/overview/changes", "/overview/counts"]
+)
+def test_an_index_that_is_being_filled_is_said_to_be_so(function: Function, path: str) -> None:
+    """A stack update that adds an index ends before DynamoDB has filled it."""
+
+    def filling(**_: object) -> None:
+        message = "Cannot read from backfilling global secondary index: overview"
+        raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "Query")
+
+    route, _, text = path.partition("?")
+    get(function, "/overview/expiring")
+    aws.dynamodb().meta.events.register("before-call.dynamodb.Query", filling)
+
+    status, body = get(function, route, **dict(each.split("=") for each in text.split("&") if each))
+
+    assert (status, body["code"]) == (503, "aws-busy")
+
+
 # --- counts ---
 
 
@@ -216,9 +263,19 @@ def test_counts_that_find_no_time_are_marked_as_approximate(
     function: Function, move: Mover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move("user-1", "VERIFIED")
-    monkeypatch.setattr("honnin.overview_api._COUNTING_S", -1.0)
+    ticks = iter(range(100_000))
+    monkeypatch.setattr("honnin.overview_api.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("honnin.overview_api._COUNTING_S", 300)
 
     assert get(function, "/overview/counts")[1]["approximate"] is True
+
+
+def test_counts_that_find_no_time_at_all_are_a_503(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("honnin.overview_api._COUNTING_S", -1.0)
+
+    status, body = get(function, "/overview/counts")
+
+    assert (status, body["code"]) == (503, "aws-busy")
 
 
 # --- lookup ---
@@ -341,6 +398,23 @@ def test_what_is_wrong_with_changes_is_said(function: Function, query: dict[str,
     field, said = rule(body)
     assert field == broken[0]
     assert said.startswith(broken[1])
+
+
+@pytest.mark.parametrize("first", [None, "2026-03-31"])
+def test_pages_go_on_when_another_day_has_begun(store: Store, move: Mover, first: str | None) -> None:
+    move.now = datetime(2026, 4, 1, 14, 50, tzinfo=UTC)
+    for number in range(5):
+        move(f"user-{number}", "VERIFIED")
+    now, cursor = datetime(2026, 4, 1, 14, 59, tzinfo=UTC), None
+    found: list[str] = []
+    while not found or cursor:
+        page = overview_api.changes(
+            store, now, first=first, last=None, provider=None, to_status=None, limit=2, cursor=cursor
+        )
+        found += [each.event_id for each in page.changes]
+        cursor, now = page.cursor, now + timedelta(minutes=2)
+
+    assert found == ["e-5", "e-4", "e-3", "e-2", "e-1"]
 
 
 def test_a_day_far_ahead_or_long_ago_is_empty(function: Function, move: Mover) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from honnin import commit
 from honnin.publish import Publisher
@@ -109,6 +110,18 @@ def test_users_gives_all_pages(stack: Stack) -> None:
         ("GET", "/overview/users", query),
         ("GET", "/overview/users", query | {"cursor": "next"}),
     ]
+
+
+def test_a_rebuilding_that_ends_between_two_pages_is_said(stack: Stack) -> None:
+    stack.deployment.api.extend(
+        [
+            {"users": USERS[:2], "cursor": "next", "rebuilding": True},
+            {"users": USERS[2:], "cursor": None, "rebuilding": False},
+        ]
+    )
+    ended = run("users", "--provider", "paypay", "--status", "RISK_FLAGGED", "--json")
+
+    assert json.loads(ended.stdout)["rebuilding"] is True
 
 
 def test_users_as_a_table_ends_with_their_number(stack: Stack) -> None:
@@ -292,6 +305,58 @@ def test_a_bus_that_takes_nothing_ends_it_and_says_where_to_go_on(stack: Stack) 
 
     assert ended.exit_code == 1
     assert f"--since {made['occurredAt']}" in ended.stderr
+
+
+def test_an_error_of_aws_ends_it_and_says_where_to_go_on(stack: Stack) -> None:
+    made = [stack.move(f"user-{number}", "LINKED") for number in range(25)]
+    stack.bus.told.clear()
+    took = stack.bus.put_events
+
+    def ends(**request: Any) -> dict[str, Any]:
+        if len(stack.bus.told) == 20:
+            raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "x"}}, "PutEvents")
+        return took(**request)
+
+    stack.deployment.services["events"] = Service(put_events=ends)
+    ended = run("events", "replay", "--since", "2026-04-01", "--yes")
+
+    assert ended.exit_code == 4
+    assert f"20 were published. To go on: --since {made[19]['occurredAt']}" in ended.stderr
+
+
+def test_a_replay_does_not_make_up_for_a_stop(stack: Stack) -> None:
+    """--per-second is how fast it is at most, also after EventBridge took nothing for a while."""
+    for number in range(40):
+        stack.move(f"user-{number}", "LINKED")
+    stack.bus.told.clear()
+    clock, took = [0.0], stack.bus.put_events
+    told_at: list[float] = []
+
+    def slow(**request: Any) -> dict[str, Any]:
+        if not told_at:
+            clock[0] += 60
+        told_at.append(clock[0])
+        return took(**request)
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    stack.deployment.services["events"] = Service(put_events=slow)
+    replaying.replay(
+        stack.deployment,
+        "2026-03-31T15:00:00.000Z",
+        "2026-05-01T00:00:00.000Z",
+        user_id=None,
+        types=(),
+        per_second=10,
+        dry_run=False,
+        seen=lambda _: None,
+        replayed=replaying.Replayed(),
+        sleep=sleep,
+        monotonic=lambda: clock[0],
+    )
+
+    assert told_at == pytest.approx([60, 61, 62, 63])
 
 
 def test_a_replay_is_paced(stack: Stack) -> None:

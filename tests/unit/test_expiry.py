@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from honnin import overview_api
 from honnin.errors import ProviderConfigurationError, ProviderRefusedError, ProviderUnavailableError
 from honnin.paypay.expiry import PATIENCE
 from honnin.paypay.readings import Rules
+from honnin.store.table import Table
 from honnin.times import utc_text
 from tests.fakes.clocks import START
 from tests.fakes.expiry_world import ExpiryWorld
@@ -90,6 +93,61 @@ def test_the_end_is_told_once_thirty_days_before_and_again_only_where_it_has_mov
     assert len(world.events("AuthorizationExpired")) == 1
 
 
+@pytest.mark.parametrize("failure", [DOWN, REFUSED])
+@pytest.mark.parametrize("extended", [True, False])
+def test_nothing_is_told_ahead_without_an_answer(world: ExpiryWorld, failure: Exception, extended: bool) -> None:
+    """Whoever is told to link again may have extended the link, by a payment, while PayPay did not answer."""
+    world.linked(END)
+    world.clock.now = END - timedelta(days=30)
+    with world.silent(failure):
+        world.run(10)
+        assert world.events("AuthorizationExpiring") == []
+        # Meanwhile it is listed like any other, also where a page goes on there.
+        for since in ("", utc_text(END)):
+            [listed] = world.store.links.expiring(utc_text(END), since=since)
+            assert (listed.user_id, listed.ends_at) == (USER, utc_text(END))
+    if extended:
+        world.extend(END + timedelta(days=365))
+    world.run(28 * 24)
+
+    assert [each["linkExpiresAt"] for each in world.events("AuthorizationExpiring")] == [utc_text(END)] * (not extended)
+    assert world.user().status == "VERIFIED"
+
+
+def test_who_is_asked_for_while_the_list_is_read_is_on_it_once(
+    world: ExpiryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.linked(END)
+    world.clock.now = END - timedelta(days=30)
+    read, read_kinds = Table.due, list[str]()
+
+    def moving(table: Table, kind: str, now: str, *, since: str = "0") -> Iterator[dict[str, Any]]:
+        if read_kinds and len(read_kinds) < 3:
+            monkeypatch.setattr(Table, "due", read)
+            world.watch()
+            world.deliver()
+            monkeypatch.setattr(Table, "due", moving)
+        read_kinds.append(kind)
+        yield from read(table, kind, now, since=since)
+
+    monkeypatch.setattr(Table, "due", moving)
+    page = overview_api.expiring(world.store, world.clock(), within="31d", limit=50, cursor=None)
+
+    assert [each.user_id for each in page.expiring] == [USER]
+
+
+def test_what_is_lost_on_the_queue_is_asked_for_again(world: ExpiryWorld) -> None:
+    world.linked(END)
+    world.clock.now = END - timedelta(days=30)
+    assert world.watch()["notices"] == 1
+    world.queue.clear()
+    world.run(23)
+    assert world.events("AuthorizationExpiring") == []
+    world.run(3)
+    assert len(world.events("AuthorizationExpiring")) == 1
+    assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+
+
 def test_a_link_shorter_than_the_notice_is_told_at_once(world: ExpiryWorld) -> None:
     world.linked(START + timedelta(days=3))
     world.run(2)
@@ -144,7 +202,8 @@ def test_it_is_asked_for_thirty_days_and_no_longer(world: ExpiryWorld) -> None:
     with world.silent(REFUSED):
         world.run(24 * 33)
         asked = len(world.ending.asked_at)
-        assert 30 < asked < 45
+        # Twice each time: whose it is now, and what has become of it.
+        assert 60 < asked < 90
         world.run(24 * 10)
         assert len(world.ending.asked_at) == asked
     assert list(world.store.expiries.due("9999", "9999")) == []
@@ -189,7 +248,43 @@ def test_an_end_that_another_qr_meets_first_is_told_all_the_same(world: ExpiryWo
     world.run(48)
     [told] = world.events("AuthorizationExpired")
     assert (told["expiredAt"], told["providerStatus"]) == (utc_text(END), "expireAt")
-    assert world.user().status == {"requested": "LINK_PENDING", "declined": "LINK_DECLINED"}[attempt]
+    assert world.user().status == "EXPIRED", "PayPay was asked all the same"
+
+
+@pytest.mark.parametrize("minutes", [5, 8 * 60])
+def test_an_end_that_another_qr_meets_is_asked_for_until_paypay_answers(world: ExpiryWorld, minutes: int) -> None:
+    """Before the first hourly run, and after the end has come to count without an answer."""
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(minutes // 60)
+        world.clock.now = END + timedelta(minutes=minutes)
+        world.ask()
+    assert world.user().status == "LINK_PENDING"
+    world.extend(END + timedelta(days=365))
+    world.run(48)
+    assert (world.user().status, world.user().link_expires_at) == ("VERIFIED", utc_text(END + timedelta(days=365)))
+
+
+def test_what_was_read_before_an_end_without_an_answer_does_not_verify_who_links_again(world: ExpiryWorld) -> None:
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(8)
+        assert world.status() == ("EXPIRED", "expireAt")
+        world.clock.now = END + timedelta(days=100)
+        world.link()
+    assert world.user().status == "LINKED", "the KYC may have changed unseen"
+
+
+def test_an_end_without_an_answer_keeps_the_account_from_nobody(world: ExpiryWorld) -> None:
+    world.linked(END)
+    world.clock.now = END
+    with world.silent(DOWN):
+        world.run(8)
+        world.link("user-2")
+    assert world.user("user-2").user_authorization_id == LINKED
+    assert world.store.links.user(LINKED) == "user-2"
 
 
 def test_what_expires_is_listed_by_its_end(world: ExpiryWorld) -> None:

@@ -201,11 +201,11 @@ def test_a_run_reads_each_shard_once_and_no_more_than_there_is(monkeypatch: pyte
         world.clock.now = START + timedelta(days=1)
         queries.clear()
         assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
-        assert queries["query"] == 2 * _SHARDS
+        assert queries["query"] == 3 * _SHARDS
         world.clock.now = START + timedelta(days=40)
         queries.clear()
         assert world.watch()["ended"] == 40
-        assert queries["query"] == 2 * _SHARDS
+        assert queries["query"] == 3 * _SHARDS
         queries.clear()
         assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
         assert max(world.counts().values()) == 1

@@ -48,7 +48,7 @@ FACETS = [
     ("an end comes a moment later", "end <= as_of", "end < as_of"),
     ("an end outweighs what PayPay said after it", "ended and since < ended", "ended"),
     ("an end that has come replaces any state", "if state is Link.ACTIVE and ended", "if ended"),
-    ("an attempt before the end replaces it", "Link.EXPIRED, EXPIRE_AT, ended\n", "Link.EXPIRED, EXPIRE_AT, since\n"),
+    ("an attempt before the end replaces it", "Link.EXPIRED, EXPIRE_AT, ended, True\n", "Link.EXPIRED, EXPIRE_AT, since, True\n"),
     ("without a state the attempt is forgotten", "return attempt or Link.PENDING, attempt_said", "return Link.PENDING, None"),
     ("a flag is never cleared", "if _clears(each)]\n", "if False]\n"),
     ("any read clears a flag", " and each.call in (raised.call, Call.KYC_PASSPORT)", ""),

@@ -475,6 +475,26 @@ def test_the_type_holds_although_the_read_that_named_it_says_no(world: PayPayWor
     assert world.paypay.required == ["EKYC", "EKYC"]
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ProviderUnavailableError("paypay", "down", http_status=503),
+        ProviderRefusedError("paypay", "no", http_status=400, code="INVALID_PARAMS"),
+    ],
+    ids=["no answer", "refused"],
+)
+def test_the_type_holds_although_the_read_that_named_it_had_no_answer(
+    world: PayPayWorld, failure: ProviderError
+) -> None:
+    world.link(scopes=(INFO,))
+    world.paypay.failure = failure
+    with pytest.raises(type(failure)):
+        world.reads().kyc_info(USER, "EKYC")
+    world.paypay.failure = None
+    world.told()
+    assert world.paypay.required == ["EKYC", "EKYC"]
+
+
 def _healed_over(world: PayPayWorld) -> None:
     world.ask(scopes=(INFO,))
     world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [INFO]}
@@ -527,6 +547,37 @@ def test_the_passport_read_does_not_make_up_for_the_type(world: PayPayWorld, kin
         assert world.reads().kyc_passport(USER).status == "NOT_COMPLETED"
     world.told()
     assert world.status()[0] == "VERIFIED"
+
+
+@pytest.mark.parametrize("whose", ["deployment", "merchant"])
+def test_a_risk_notification_does_not_verify_who_lacks_the_type(world: PayPayWorld, whose: str) -> None:
+    """`kyc_info` was never answered: the KYC Passport, which knows no type, must not be the only one asked."""
+    world.link(scopes=(INFO, PASSPORT))
+    if whose == "deployment":
+        world.rules = replace(world.rules, required_kyc_type="EKYC")
+    else:
+        world.paypay.failure = ProviderUnavailableError("paypay", "down", http_status=503)
+        with pytest.raises(ProviderUnavailableError):
+            world.reads().kyc_info(USER, "EKYC")
+        world.paypay.failure = None
+    with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("NON_EKYC_USER")) as asked:
+        world.told("risk")
+    assert world.status() == ("NOT_COMPLETED", "NON_EKYC_USER")
+    assert asked.call_args.args == (LINKED, "EKYC")
+    world.told()
+    assert world.status()[0] == "VERIFIED"
+    world.paypay.asked.clear()
+    world.told("risk")
+    assert world.paypay.asked == ["kyc_passport"]
+
+
+def test_a_risk_is_found_where_a_type_is_required(world: PayPayWorld) -> None:
+    world.rules = replace(world.rules, required_kyc_type="EKYC")
+    world.link(scopes=(INFO, PASSPORT))
+    world.paypay.flag = "UNACCEPTABLE_OP"
+    world.told("risk")
+    assert world.user().status == "RISK_FLAGGED"
+    assert world.paypay.asked == ["kyc_passport"]
 
 
 # --- link, KYC and flag side by side ---
@@ -677,6 +728,44 @@ def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     assert world.store.links.user(LINKED) == "user-v"
     assert world.user("user-v").status == ("LINKED" if kind == "account_status" else "VERIFIED")
     assert replace(world.user("user-u"), version=0) == replace(before, version=0)
+
+
+def test_what_was_read_before_another_user_had_the_account_does_not_verify_who_takes_it_back(
+    world: PayPayWorld,
+) -> None:
+    def end() -> None:
+        world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
+        world.told()
+        world.paypay.failure = None
+
+    world.link("user-u")
+    world.told()
+    end()
+    world.link("user-v")
+    end()
+    world.ask("user-u")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-u"], "scopes": [PASSPORT]}
+    world.told("account_status")
+    assert world.store.links.user(LINKED) == "user-u"
+    assert world.user("user-u").status == "LINKED", "the KYC may have changed unseen"
+
+
+def test_where_paypay_refuses_to_say_whose_a_replaced_authorization_is_nothing_counts_as_read(
+    world: PayPayWorld, counted: Callable[[], Counter[str]]
+) -> None:
+    world.link("user-u")
+    world.link("user-u", linked=OTHER)
+    world.ask("user-v")
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
+    world.paypay.failure = ProviderRefusedError("paypay", "no", http_status=400, code="INVALID_PARAMS")
+    before = _ledger(world)
+    world.told()
+    assert world.timeline("user-u")[0].what == "reading_refused"
+    assert counted()["ReadingRefused"] == 1
+    assert _ledger(world) == before, "recon would call the user matched"
+    world.paypay.failure = None
+    world.told(cause="recon")
+    assert world.user("user-v").status == "VERIFIED"
 
 
 @pytest.mark.parametrize("found", [["user-u"], ["user-u", "user-v"], ["user-w"], []])

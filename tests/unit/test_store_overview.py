@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from time import sleep
 from typing import Any
 from unittest import mock
 
@@ -17,7 +18,8 @@ from honnin.errors import HonninError
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store import Effect, Page, Standing, Store, Told, UserStatus
 from honnin.store import overview as index
-from honnin.store.keys import entry_key, status_key
+from honnin.store.keys import entry_key, segment_key, status_key
+from honnin.store.overview import IndexNotReadyError
 from honnin.store.table import decode, encode
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
@@ -331,6 +333,33 @@ def test_what_was_told_without_a_change_is_replayed_and_is_no_change(world: Worl
     assert [each.event_id for each in world.store.overview.told(submitted.at, stale.at)] == [submitted.event_id]
 
 
+def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day on which many ends are told ahead."""
+    monkeypatch.setattr(index, "PLACES", ("0",))
+    monkeypatch.setattr(index, "_shard", lambda _: "0")
+    day = jst_day(world.clock())
+    for _ in range(2_000):
+        world.clock.advance(seconds=1)
+        at, user = utc_text(world.clock()), {"provider": "paypay", "cause": "poll", "to_status": "VERIFIED"}
+        entry = entry_key("user-1", at, f"notice-{at}") | {"at": at, "event_id": f"notice-{at}", **user}
+        world.store.table.put([index.placed(entry | {"told": ["AuthorizationExpiring"]})])
+    pages = mock.Mock(wraps=world.store.table.page)
+    monkeypatch.setattr(world.store.table, "page", pages)
+
+    assert world.changes(day, jst_day(world.clock()), limit=50) == []
+    assert pages.call_count < 15
+
+
+def test_a_replay_of_everything_reads_no_day_of_which_nothing_can_be_left(world: World) -> None:
+    made = world.move("user-1", "LINKED")
+    told = mock.Mock(wraps=world.store.table.items)
+    with mock.patch.object(world.store.table, "items", told):
+        [[record]] = world.store.replay.told("2000-01-01T00:00:00.000Z", "9999-12-01T00:00:00.000Z")
+
+    assert record.event_id == made.event_id
+    assert told.call_count < 16 * 405
+
+
 def test_what_has_expired_is_in_no_list(aws_environment: None) -> None:
     with memory_aws():
         world = World(timeline_days=30)
@@ -353,7 +382,7 @@ def test_counts_that_find_no_time_are_estimated_from_the_shards_that_were_counte
 
     def half() -> bool:
         asked["times"] += 1
-        return asked["times"] <= 17 * 8
+        return asked["times"] <= 34 * 8
 
     with mock.patch.object(index, "_AT_ONCE", 1):
         counts = world.store.overview.counts(half)
@@ -362,14 +391,14 @@ def test_counts_that_find_no_time_are_estimated_from_the_shards_that_were_counte
     assert counts.users["paypay", "VERIFIED"] == pytest.approx(4_000, rel=0.1)
 
 
-def test_counts_without_any_time_are_what_was_counted(world: World) -> None:
+@pytest.mark.parametrize("pages", [0, 1, 33])
+def test_counts_without_one_whole_shard_are_no_counts(world: World, pages: int) -> None:
     for number in range(100):
         world.move(f"user-{number}", "APPROVED", "vexora")
+    left = iter(range(pages))
 
-    counts = world.store.overview.counts(lambda: False)
-
-    assert not counts.exact
-    assert sum(counts.users.values()) <= 100
+    with mock.patch.object(index, "_AT_ONCE", 1), pytest.raises(IndexNotReadyError):
+        world.store.overview.counts(lambda: next(left, None) is not None)
 
 
 # --- after 10,000 changes ---
@@ -503,6 +532,60 @@ def test_a_run_that_broke_off_goes_on_where_it_was(world: World, monkeypatch: py
     assert not world.store.overview.rebuilding()
     assert not [item for item in world.items() if item["pk"] == "OVERVIEW"]
     world.check()
+
+
+def test_what_another_run_has_left_behind_counts_for_nothing(world: World) -> None:
+    """Of two runs at once the slower one wrote on after the faster one had ended, and was stopped then."""
+    for number in range(10):
+        world.move(f"user-{number}", "VERIFIED")
+    slow = world.store.reindex.begin("2026-05-01T00:00:00.000Z", 1)
+
+    def overtaken(_: Any) -> None:
+        world.store.reindex.run(world.store.reindex.begin("2026-05-01T00:00:01.000Z", 1), lambda _: None)
+        world.store.table.put([segment_key(0) | {"run": slow.started_at, "done": True}])
+        raise Crash
+
+    with pytest.raises(Crash):
+        world.store.reindex.run(slow, overtaken)
+    assert not world.store.overview.rebuilding()
+    for item in world.items():
+        world.store.table.put([{name: item[name] for name in item if not name.startswith("overview_")}])
+
+    world.store.reindex.run(world.store.reindex.begin("2026-06-01T00:00:00.000Z", 1), lambda _: None)
+
+    world.check()
+
+
+def test_the_end_of_a_run_leaves_the_marker_of_the_next_one(world: World) -> None:
+    world.move("user-1", "VERIFIED")
+    reindex = world.store.reindex
+    slow = reindex.begin("2026-05-01T00:00:00.000Z", 1)
+    reindex.run(slow, lambda _: None)
+    reindex.begin("2026-06-01T00:00:00.000Z", 1)
+
+    reindex.run(slow, lambda _: None)
+
+    assert world.store.overview.rebuilding()
+
+
+def test_a_segment_that_fails_stops_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops it on a large table does not wait for the ends of eight segments."""
+    monkeypatch.setattr("honnin.store.reindex._PAGE", 1)
+    for number in range(60):
+        world.move(f"user-{number}", "VERIFIED")
+    pages: list[int] = []
+
+    def stopped(progress: Any) -> None:
+        pages.append(progress.looked_at)
+        if len(pages) == 1:
+            raise Crash
+        sleep(0.005)
+
+    reindex = world.store.reindex
+    with pytest.raises(Crash):
+        reindex.run(reindex.begin("2026-05-01T00:00:00.000Z", 4), stopped)
+
+    assert len(pages) < 12
 
 
 def test_a_status_that_does_not_say_since_when_has_it_from_the_timeline(world: World) -> None:

@@ -33,7 +33,7 @@ _MOST_DAYS = 366
 _STATUS_NAMES = tuple(dict.fromkeys([*PayPayStatus, *VexoraStatus]))
 _CURSOR = "must be a cursor of an earlier answer of the same list"
 # A moment as `utc_text` writes it, and what tells two of them apart.
-_PLACE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,80})?")
+_PLACE = re.compile(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,80})?")
 
 _STANDING: JsonDict = {
     "userId": "user-0001",
@@ -81,7 +81,8 @@ Within = Annotated[
     str,
     StringConstraints(
         pattern=pattern(
-            r"\A(?:[1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])d?\z", "must be a number of days from 1 to 366, such as 30d"
+            r"\A(?:[1-9][0-9]?|[12][0-9][0-9]|3[0-5][0-9]|36[0-6])d?\z",
+            "must be a number of days from 1 to 366, such as 30d",
         )
     ),
 ]
@@ -271,14 +272,18 @@ def changes(
 ) -> ChangesView:
     """What changed on the JST days from `first` to `last`, the latest first.
 
-    Without `last` that is up to today, without `first` the day `last` alone.
+    Without `last` that is up to today, without `first` the day `last` alone. Later pages are of the same days, although
+    another day may have begun.
 
     Raises
     ------
     InvalidFieldError
         The days are none, or too many; the provider has no such status; or the cursor is not one of this list.
     """
-    to_day = _day("to", last) if last else jst_day(now)
+    cursors = _Cursors("changes", first, last, provider, to_status)
+    place = cursors.place(cursor)
+    today = jst_day(datetime.fromisoformat(place.partition("#")[0]) if place else now)
+    to_day = _day("to", last) if last else today
     from_day = _day("from", first) if first else to_day
     if from_day > to_day:
         raise InvalidFieldError("from", "must not be after `to`")
@@ -286,10 +291,7 @@ def changes(
         raise InvalidFieldError("from", f"must be less than {_MOST_DAYS} days before `to`")
     if provider and to_status:
         _check_status("toStatus", provider, to_status)
-    cursors = _Cursors("changes", from_day, to_day, provider, to_status)
-    page = store.overview.changes(
-        from_day, to_day, limit=limit, before=cursors.place(cursor), provider=provider, to_status=to_status
-    )
+    page = store.overview.changes(from_day, to_day, limit=limit, before=place, provider=provider, to_status=to_status)
     shown = [{name: value for name, value in vars(each).items() if name != "told"} for each in page.found]
     return ChangesView(
         changes=[ChangeView(**each) for each in shown],
@@ -306,7 +308,9 @@ def expiring(store: Store, now: datetime, *, within: str, limit: int, cursor: st
     found: list[tuple[str, Expiry]] = []
     # Residence periods end at midnight, many at the same moment: these are put in order by themselves.
     for _, same in groupby(store.links.expiring(until, since=after.partition("#")[0]), key=attrgetter("ends_at")):
-        placed = sorted(((f"{each.ends_at}#{each.user_id}@{each.what}", each) for each in same), key=itemgetter(0))
+        placed = sorted(
+            {f"{each.ends_at}#{each.user_id}@{each.what}": each for each in same}.items(), key=itemgetter(0)
+        )
         found += [each for each in placed if each[0] > after]
         if len(found) > limit:
             break

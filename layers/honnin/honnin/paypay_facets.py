@@ -97,7 +97,8 @@ class Answer:
 class Facets:
     """Where the user stands; `…_said` is PayPay's own code or word that decided the facet.
 
-    `authorization` is the present one: the one that was linked last.
+    `authorization` is the present one: the one that was linked last. `is_over`: the end that PayPay gave for an active
+    link has come, and PayPay has not called it active since; then `link` is EXPIRED, or a later attempt to link anew.
     """
 
     link: Link
@@ -108,6 +109,7 @@ class Facets:
     link_said: str | None = None
     kyc_said: str | None = None
     flag_said: str | None = None
+    is_over: bool = False
 
 
 def word(data: Any) -> str:
@@ -199,7 +201,7 @@ def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset
     own = _of(answers, present)
     expiries = [each.expires_at for each in _latest(own, _expiry_of) if each.expires_at]
     end = min(expiries, default=None)
-    link, link_said = _link(answers, own, end if end and end <= as_of else None)
+    link, link_said, is_over = _link(answers, own, end if end and end <= as_of else None)
     decisive = _without_ekyc(own) or _latest(own, kyc_of)
     kyc, kyc_said = _worst(
         ((said, _kyc_said(said, each)) for each in decisive if (said := kyc_of(each, verified_words))), Kyc
@@ -214,6 +216,7 @@ def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset
         link_said=link_said,
         kyc_said=kyc_said,
         flag_said=flag_said,
+        is_over=is_over,
     )
 
 
@@ -323,20 +326,20 @@ def _of(answers: frozenset[Answer], authorization: str | None) -> frozenset[Answ
     )
 
 
-def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None) -> tuple[Link, str | None]:
-    """The link and what says so; `ended` is its end, if that has come."""
+def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None) -> tuple[Link, str | None, bool]:
+    """The link, what says so, and whether an active one is over; `ended` is its end, if that has come."""
     attempts, said = _latest(answers, _attempt_of), _latest(own, _state_of)
     state, state_said = _worst(((_state_of(each), _link_said(each)) for each in said), Link)
     attempt, attempt_said = _worst(((_attempt_of(each), _link_said(each)) for each in attempts), Link)
     if state is None:
-        return attempt or Link.PENDING, attempt_said
-    since = _moment(said)
+        return attempt or Link.PENDING, attempt_said, False
+    since, is_over = _moment(said), False
     if state is Link.ACTIVE and ended and since < ended:
-        state, state_said, since = Link.EXPIRED, EXPIRE_AT, ended
+        state, state_said, since, is_over = Link.EXPIRED, EXPIRE_AT, ended, True
     # Whoever asks for another QR, or declines it, keeps the link that they have.
     if attempt and state is not Link.ACTIVE and _moment(attempts) > since:
-        return attempt, attempt_said
-    return state, state_said
+        return attempt, attempt_said, is_over
+    return state, state_said, is_over
 
 
 def _without_ekyc(own: frozenset[Answer]) -> frozenset[Answer]:

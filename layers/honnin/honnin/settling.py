@@ -89,8 +89,14 @@ def is_nothing_new(effect: Effect) -> bool:
     before, after = effect.before, effect.after
     if before is None or effect.link or (effect.evidence and effect.evidence.is_to_be_written):
         return False
-    # That it was read once more is nothing new in itself.
-    return before == replace(after, version=before.version, read_at=before.read_at, answers=before.answers)
+    # That it was read once more is nothing new in itself. Another answer is, also where no facet shows it yet.
+    is_same = before == replace(after, version=before.version, read_at=before.read_at, answers=before.answers)
+    return is_same and _said(before) == _said(after)
+
+
+def _said(status: UserStatus) -> set[frozenset[tuple[str, object]]]:
+    """What the provider's answers say, whenever they were asked for."""
+    return {frozenset((name, value) for name, value in each.items() if name != "at") for each in status.answers}
 
 
 def _hint_kind(event: Event) -> str | None:

@@ -34,8 +34,11 @@ KIND = "expiry"
 PATIENCE = timedelta(hours=3)
 
 # While nobody knows what became of an end, it is asked for again: when the queue has given up, then after as long as it
-# has been over, at most a day; and for a month.
+# has been over, at most a day; and for a month. Before the end it is asked for each day until it could be told.
 _FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = PATIENCE + timedelta(hours=1), timedelta(days=1), timedelta(days=30)
+
+# What an effect is called that goes without PayPay's answer.
+_FAILED, _REFUSED = _NO_ANSWER = "reading_failed", "reading_refused"
 
 # Of what is due at once, so many questions a second become visible on the queue, so that webhooks find room between
 # them. SQS delays a message for 15 minutes at most; what is more than that waits for the next run.
@@ -94,7 +97,8 @@ def _is_ahead(expiry: Expiry, now: datetime) -> bool:
 
 def _next(expiry: Expiry, now: datetime) -> str:
     if _is_ahead(expiry, now):
-        return expiry.ends_at
+        # When it is told, it is due at its end instead (`expiry_puts`).
+        return min(expiry.ends_at, utc_text(now + _LAST_AGAIN))
     over = now - datetime.fromisoformat(expiry.ends_at)
     return utc_text(now + max(_FIRST_AGAIN, min(over, _LAST_AGAIN)))
 
@@ -149,7 +153,8 @@ class PayPayExpiries:
         decided = self._ask(event, before)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")
-        is_told = asked_for.what == RESIDENCE or is_ahead
+        # Without an answer nobody knows whether the end has moved: then it is asked for again instead.
+        is_told = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
         return self._told(decided, event) if is_told else decided
 
     def _present(self, event: Event) -> UserStatus | None:
@@ -172,11 +177,9 @@ class PayPayExpiries:
             if self._now() < datetime.fromisoformat(event.received_at) + PATIENCE:
                 raise
             facts = error.facts() if isinstance(error, ProviderError) else {"error": type(error).__name__}
-            decided = commit.effect(
-                event.event_id, "reading_failed", before, before, facts, at=self._now(), cause=event.cause
-            )
+            decided = commit.effect(event.event_id, _FAILED, before, before, facts, at=self._now(), cause=event.cause)
             return self._by_its_end(decided)
-        if isinstance(decided, Effect) and decided.what == "reading_refused":
+        if isinstance(decided, Effect) and decided.what == _REFUSED:
             return self._by_its_end(decided)
         return decided
 

@@ -142,8 +142,9 @@ class KycReads:
             if type(error) is ProviderRefusedError:
                 note_refusal(self._store, error, self._now())
             # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
+            failed = self._effect(event_id, "kyc_read_failed", before, before, product, error.facts())
             with suppress(ConcurrentUpdateError):
-                self._commits.once(self._effect(event_id, "kyc_read_failed", before, before, product, error.facts()))
+                self._commits.once(self._as_required(failed, link))
             if isinstance(error, ScopeNotGrantedError):
                 raise _not_granted(product, before) from None
             raise
@@ -163,6 +164,13 @@ class KycReads:
             said.evidence,
         )
         return effect if new == kept else replace(effect, link=new)
+
+    def _as_required(self, failed: Effect, link: Link) -> Effect:
+        """With the KYC type kept that the merchant asked for: it holds, whether or not PayPay has answered."""
+        kept = self._store.links.get(failed.after.user_authorization_id or "")
+        if kept is None or kept.required_kyc_type == link.required_kyc_type:
+            return failed
+        return replace(failed, link=replace(kept, required_kyc_type=link.required_kyc_type))
 
     def _effect(
         self,

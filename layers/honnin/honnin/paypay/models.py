@@ -30,8 +30,8 @@ def _texts(value: Any) -> list[str]:
 def _epoch_s(value: Any) -> int | None:
     """Epoch seconds from a number or digits, in seconds or milliseconds; None for what is no such time."""
     try:
-        number = int(_text(value) or 0)
-    except ValueError:
+        number = int(value if isinstance(value, float) else _text(value) or 0)
+    except (ValueError, OverflowError):
         return None
     number = number // 1000 if number > _LATEST_S else number
     return number if 0 < number <= _LATEST_S else None

@@ -31,6 +31,7 @@ from honnin.paypay.readings import (
     as_strict_as,
     ask_authorization,
     facets_of,
+    linked_anew,
     linking,
     merged,
     moment,
@@ -41,7 +42,7 @@ from honnin.paypay.readings import (
 )
 from honnin.paypay.residence import with_residence
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
-from honnin.status import KycProduct, PayPayStatus
+from honnin.status import Kyc, KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
 from honnin.store import RECON_KINDS, Dropped, Effect, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
@@ -122,11 +123,20 @@ class PayPayNotifications:
         if event.subject not in self._attached:
             self._store.links.attach(event.subject, link.user_id, before.status)
             self._attached.add(event.subject)
-        said = self._whose(event, before) if standing(before) != event.subject else None
+        is_present = before.user_authorization_id == event.subject
+        try:
+            said = self._whose(event, before) if standing(before) != event.subject else None
+        except ProviderConfigurationError:
+            raise
+        except ProviderRefusedError as error:
+            if not is_present:
+                # Whose it is now, nobody knows.
+                return self._not_read(event, "reading_refused", before, self._refused(event, error))
+            said = None  # what is asked next says what has become of it
         self._asked_whose.add(event.subject)
         if said and (taken_over := self._taken_over(event, before, said)):
             return taken_over
-        if before.user_authorization_id != event.subject:
+        if not is_present:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before, link, said)
@@ -140,7 +150,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return self._effect(event, "reading_refused", before, before, self._refused(error))
+            return self._effect(event, "reading_refused", before, before, self._refused(event, error))
         if reading is None:
             count("NoReadFitsScopes")
             return self._effect(event, "no_read_fits_scopes", before, before, {})
@@ -163,7 +173,7 @@ class PayPayNotifications:
         """What PayPay says; None when no read fits the scopes that the user agreed to."""
         if event.kind != "account_status":
             said = self._kyc(event, before, link, products_for(link, self._rules, passport_only=event.kind == "risk"))
-            return Reading([said]) if said else None
+            return self._with_type(event, before, link, said) if said else None
         account = account or self._readings.account(before)
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
         if not again:
@@ -177,8 +187,22 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            refused = self._refused(error).get("error", "")
+            refused = self._refused(event, error).get("error", "")
             return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
+
+    def _with_type(self, event: Event, before: UserStatus, link: Link, said: Said) -> Reading:
+        """What was read for a risk, with `kyc_info` where a KYC type is required of who is not verified so far.
+
+        The KYC Passport knows no type: its success alone must not verify.
+        """
+        is_verified = facets_of(before, self._rules).kyc is Kyc.VERIFIED
+        first = products_for(link, self._rules)[0]
+        if event.kind != "risk" or first is not KycProduct.KYC_INFO or not said.is_success or is_verified:
+            return Reading([said])
+        try:
+            return Reading([said, self._readings.kyc(replace(before, read_at=said.answer.at), link, first)])
+        except _OF_ONE_READ:
+            return Reading([said])
 
     def _kyc(self, event: Event, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
         """The first read that PayPay answers; None without any. Raises what the last one raised."""
@@ -199,7 +223,7 @@ class PayPayNotifications:
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
-            return self._waits(event, "unknown_user", self._refused(error))
+            return self._waits(event, "unknown_user", self._refused(event, error))
         if said.found is None:
             return self._waits(event, "unknown_user", said.facts)
         user_id = self._ours(event.subject, said.found)
@@ -213,18 +237,10 @@ class PayPayNotifications:
         return self._heal(event, user_id, before, said)
 
     def _whose(self, event: Event, owner: UserStatus) -> Said | None:
-        """PayPay's record of an authorization that its owner has no more; None where PayPay refuses to say.
-
-        It is asked for once in a batch.
-        """
+        """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
         if event.subject in self._asked_whose:
             return None
-        try:
-            return ask_authorization(self._client, owner, event.subject, self._now())
-        except ProviderConfigurationError:
-            raise
-        except ProviderRefusedError:
-            return None
+        return ask_authorization(self._client, owner, event.subject, self._now())
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
         """The link of another user of ours, if PayPay names one."""
@@ -249,7 +265,8 @@ class PayPayNotifications:
             code_verifier=known.asked_code_verifier,
         )
         link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
-        after = replace(recorded(known, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
+        known_of = linked_anew(known, event.subject)
+        after = replace(recorded(known_of, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
         return replace(
             self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
             event_id=f"heal:{uuid.uuid4()}",
@@ -299,8 +316,8 @@ class PayPayNotifications:
             event.event_id, what, before, after, detail, at=self._now(), cause=event.cause, evidence=evidence
         )
 
-    def _refused(self, error: ProviderRefusedError) -> dict[str, str]:
-        return note_refusal(self._store, error, self._now())
+    def _refused(self, event: Event, error: ProviderRefusedError) -> dict[str, str]:
+        return note_refusal(self._store, error, self._now(), again=event.cause == settling.CAUSE)
 
 
 def received(event: Event) -> str | None:

@@ -23,7 +23,7 @@ from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay_facets import Answer, Call, Facets
-from honnin.status import EXPIRE_AT, Kyc, KycProduct, PayPayStatus
+from honnin.status import Kyc, KycProduct
 from honnin.status import Link as LinkState
 from honnin.store import Link, Store, UserStatus
 from honnin.times import jst_day, utc_text
@@ -212,13 +212,15 @@ def recorded(
         facets={"link": of.link, "kyc": of.kyc, "flag": of.flag},
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
         expired_at=_expired_at(before, of, now),
+        is_over=of.is_over,
+        # Those about another authorization say nothing of when this one was last told of.
+        received=before.received if of.authorization == before.user_authorization_id else None,
     )
 
 
 def _as_of(status: UserStatus) -> str:
     """The moment at which the user was as recorded, as far as it matters: an end that has come stays behind us."""
-    by_its_end = status.provider_status == EXPIRE_AT and status.status == PayPayStatus.EXPIRED
-    return (status.link_expires_at or "") if by_its_end else ""
+    return (status.link_expires_at or "") if status.is_over else ""
 
 
 def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
@@ -251,8 +253,9 @@ def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
 
 
 def standing(status: UserStatus) -> str | None:
-    """The user's authorization, unless PayPay has said that it ended. To ask for another QR does not end one."""
-    of = paypay_facets.facets(each for each in _answers(status) if not _is_attempt(each))
+    """The user's authorization, unless it has ended. To ask for another QR does not end one."""
+    answers = (each for each in _answers(status) if not _is_attempt(each))
+    of = paypay_facets.facets(answers, as_of=_as_of(status))
     return None if of.link in _OVER else of.authorization
 
 
@@ -277,12 +280,15 @@ def as_strict_as(left: Link | None, link: Link) -> Link:
     return replace(link, required_kyc_type=left.required_kyc_type)
 
 
-def note_refusal(store: Store, error: ProviderRefusedError, now: datetime) -> dict[str, str]:
+def note_refusal(store: Store, error: ProviderRefusedError, now: datetime, *, again: bool = False) -> dict[str, str]:
     """Count a read that PayPay refuses, and tell people when one kind of refusal repeats; returns its facts.
 
     A wrong path or field refuses every read in the same way; single refusals of different kinds are no such fault.
+    `again`: the read itself was a repetition, so it is none that repeats by its refusal.
     """
     count("ReadingRefused", provider=Provider.PAYPAY)
+    if again:
+        return error.facts()
     kind = error.code or f"HTTP {error.http_status}"
     times = store.users.count_refusal(Provider.PAYPAY, jst_day(now), kind)
     if times >= _REPEATED:

@@ -2,7 +2,8 @@
 
 Each has an item of its own beside the status, written with it, so that it is what the status says and nothing else:
 put when the end becomes known or moves, ended with the link, deleted by an erasure. In the index `due` it stands at
-its end, under one kind until the user's end was told ahead, and under another from then on.
+its end, under one kind until the user's end was told ahead, and under another from then on. Between the two, while
+PayPay is to be asked, it stands under a third, at the time at which it is to be asked again.
 """
 
 import hashlib
@@ -24,16 +25,17 @@ from honnin.times import JST, utc_text
 # What ends.
 LINK, RESIDENCE = "link", "residence"
 
-# The two kinds in the index `due`.
-_UNTOLD, _TOLD = "expiry_untold", "expiry_told"
+# The kinds in the index `due`.
+_UNTOLD, _ASKED, _TOLD = "expiry_untold", "expiry_asked", "expiry_told"
 
 
 @dataclass(frozen=True)
 class Expiry:
     """An end that is known ahead: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
 
-    `subject` is the PayPay authorization to ask through. `told`: the end was told ahead, or asking about it is on the
-    queue. `due_at` (UTC) is when it is looked at: at the end, and later again while nobody knows what became of it.
+    `subject` is the PayPay authorization to ask through. `told`: the end was told ahead, or has come. `asked`: before
+    it is told PayPay is asked, which is on the queue. `due_at` (UTC) is when it is looked at: at the end, and again
+    while nobody knows what became of it, or whether it has moved.
     """
 
     what: str
@@ -43,6 +45,12 @@ class Expiry:
     ends_at: str
     told: bool = field(metadata=UNSTORED)
     due_at: str = field(metadata=UNSTORED)
+    asked: bool = field(default=False, metadata=UNSTORED)
+
+    @property
+    def kind(self) -> str:
+        """The kind in the index `due`."""
+        return _ASKED if self.asked else _TOLD if self.told else _UNTOLD
 
 
 @dataclass(frozen=True)
@@ -61,16 +69,29 @@ class Expiries:
         self._table = table
 
     def due(self, now: str, ahead: str) -> Iterator[Expiry]:
-        """What has ended by `now`, then what ends by `ahead` (UTC) and has not been told, the earliest first."""
+        """What is to be asked by `now`, then what ends by `ahead` (UTC) and has not been told, the earliest first."""
         yield from self._found(_TOLD, now)
+        yield from self._found(_ASKED, now)
         yield from self._found(_UNTOLD, ahead)
 
     def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
-        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first."""
+        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first.
+
+        One that is told meanwhile may come twice.
+        """
         now = utc_text(self._table.now())
         begin = max(now, since)
-        found = (self._found(kind, until, begin) for kind in (_TOLD, _UNTOLD))
-        return (each for each in heapq.merge(*found, key=attrgetter("due_at")) if now < each.ends_at <= until)
+        if begin > until:
+            # DynamoDB refuses a range that ends before it begins.
+            return iter(())
+        told = (each for each in self._found(_TOLD, until, begin) if each.due_at == each.ends_at)
+        # Read in the order in which an end goes from one to the next, so that none is missed on its way.
+        found = heapq.merge(self._found(_UNTOLD, until, begin), self._asked(), told, key=attrgetter("ends_at"))
+        return (each for each in found if begin <= each.ends_at <= until and now < each.ends_at)
+
+    def _asked(self) -> Iterator[Expiry]:
+        """What is being asked, which is little: it is not due at its end, so it is put in order here."""
+        yield from sorted(self._found(_ASKED, "~"), key=attrgetter("ends_at"))
 
     def of(self, user_id: str) -> list[Expiry]:
         """What of a user ends at a time that is known."""
@@ -82,16 +103,17 @@ class Expiries:
         return [_residence_record(user_id), *(f"{each}:{kind}" for each in event_ids for kind in kinds)]
 
     def look_again(self, expiry: Expiry, due_at: str | None) -> None:
-        """Look at it again then (UTC), or never; nothing where it has moved or ended meanwhile."""
-        key, kind = expiry_key(expiry.user_id, expiry.what), _TOLD if expiry.told else _UNTOLD
-        known = {f"known_{name}": value for name, value in due(kind, expiry.due_at, key).items()}
+        """Look at it again then (UTC), or never; nothing where it has moved, was told or has ended meanwhile."""
+        key = expiry_key(expiry.user_id, expiry.what)
+        known = {f"known_{name}": value for name, value in due(expiry.kind, expiry.due_at, key).items()}
         unchanged = "#due_kind = :known_due_kind AND #due_at = :known_due_at"
         if due_at is None:
             ended: Item = {"expires_at": self._table.epoch}
             remove = ("due_kind", "due_at")
             self._table.attempt(self._table.update(key, ended, unchanged, known=known, remove=remove))
         else:
-            self._table.attempt(self._table.update(key, due(_TOLD, due_at, key), unchanged, known=known))
+            kind = _ASKED if due_at < expiry.ends_at else _TOLD
+            self._table.attempt(self._table.update(key, due(kind, due_at, key), unchanged, known=known))
 
     def _found(self, kind: str, until: str, since: str = "0") -> Iterator[Expiry]:
         for item in self._table.due(kind, until, since=since):
@@ -99,8 +121,8 @@ class Expiries:
 
 
 def _read(item: Item) -> Expiry:
-    told = str(item["due_kind"]).startswith(f"{_TOLD}#")
-    return read(Expiry, item, told=told, due_at=item["due_at"])
+    kind = str(item["due_kind"]).partition("#")[0]
+    return read(Expiry, item, told=kind == _TOLD, asked=kind == _ASKED, due_at=item["due_at"])
 
 
 def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> list[Item]:
@@ -115,7 +137,7 @@ def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> l
 
 
 def _attributes(expiry: Expiry, key: Item) -> Item:
-    return attributes(expiry) | due(_TOLD if expiry.told else _UNTOLD, expiry.due_at, key)
+    return attributes(expiry) | due(expiry.kind, expiry.due_at, key)
 
 
 def expiry_deletes(table: Table, user_id: str) -> list[Item]:
@@ -140,7 +162,7 @@ def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
         return {}
     link = (status.facets or {}).get("link")
     # An end that nobody has confirmed is asked for until somebody does.
-    stands = link == Link.ACTIVE or (link == Link.EXPIRED and status.provider_status == EXPIRE_AT)
+    stands = link == Link.ACTIVE or status.is_over
     found: dict[str, Expiry] = {}
     user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", told=False, due_at="")
     if status.link_expires_at and stands:

@@ -14,13 +14,18 @@ its table. Readers merge the shards. What is erased or has expired leaves the in
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
 from heapq import merge
+from itertools import batched
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from honnin.domain_events import KYC_STATUS_CHANGED
+from honnin.errors import HonninError
 from honnin.event import Provider
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store.keys import Item, rebuilding_key
@@ -43,6 +48,9 @@ _DAYS_A_PAGE = 31
 
 # Shards counted at the same time; botocore keeps ten connections.
 _AT_ONCE = 8
+
+# Items of a shard that one call reads at most.
+_MOST_TOGETHER = 1000
 
 # Before and after every sort key of the index: they begin with a year.
 _FIRST, _LAST = "0", "~"
@@ -96,6 +104,15 @@ class Counts:
     exact: bool
 
 
+class IndexNotReadyError(HonninError):
+    """The index is not there, being filled (CloudFormation does not wait for that), or too slow to be counted."""
+
+    retryable = True
+
+    def __init__(self, why: str = "is not there, or is being filled") -> None:
+        super().__init__(f"the index {INDEX} of the table {why}")
+
+
 # --- places ---
 
 
@@ -109,6 +126,12 @@ def placed(item: Item) -> Item:
 def unplaced(item: Mapping[str, Any]) -> Item:
     """A timeline entry that has no place in the index, and will get none."""
     return {name: value for name, value in item.items() if name not in ("told", "overview_pk", "overview_sk")}
+
+
+def _whole(counted: Mapping[tuple[str, str], int | None]) -> Mapping[tuple[str, str], int] | None:
+    """The numbers of a shard, if all of it was counted."""
+    numbers = {name: number for name, number in counted.items() if number is not None}
+    return numbers if len(numbers) == len(counted) else None
 
 
 def _place(item: Item) -> tuple[str, str] | None:
@@ -156,6 +179,17 @@ class _End:
     place: str
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises `IndexNotReadyError` where DynamoDB cannot read the index; for lack of it a query of ours is not valid."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"].get("Code") in ("ValidationException", "ResourceNotFoundException"):
+            raise IndexNotReadyError from error
+        raise
+
+
 class Overview:
     """Reads the index. It follows the table within a moment, not at once."""
 
@@ -170,8 +204,11 @@ class Overview:
         self, provider: str, status: str, *, limit: int, since: str = _FIRST, before: str | None = None
     ) -> Page[Standing]:
         """Who has this status since `since` (UTC) or later, the latest change first; goes on at the place `before`."""
-        found = self._newest_first(("STATUS", provider, status), limit, since, before or _LAST)
-        page = self._page(found, limit)
+        if before is not None and before < since:
+            # DynamoDB refuses a range that ends before it begins.
+            return Page([], None)
+        with _readable():
+            page = self._page(self._newest_first(("STATUS", provider, status), limit, since, before or _LAST), limit)
         return Page([_standing(item) for item in page.found], page.following)
 
     def changes(
@@ -192,7 +229,8 @@ class Overview:
             if day < from_day:
                 return Page(found, None)
             items = self._newest_first(("CHANGED", day), limit, _FIRST, before or _LAST, wanted)
-            page = self._page(filter(_is_change_or_end, items), limit - len(found))
+            with _readable():
+                page = self._page(filter(_is_change_or_end, items), limit - len(found))
             found += map(_told, page.found)
             if page.following:
                 return Page(found, page.following)
@@ -216,7 +254,8 @@ class Overview:
                 )
                 for shard in PLACES
             ]
-            yield from map(_told, merge(*shards, key=_place_of))
+            with _readable():
+                yield from map(_told, merge(*shards, key=_place_of))
             day = _day_after(day)
 
     def counts(self, may_go_on: Callable[[], bool]) -> Counts:
@@ -224,33 +263,37 @@ class Overview:
 
         `may_go_on` is asked before each page of some thousands. When it says no, the shards that are counted stand for
         the rest: a user's shard is a hash, so each holds very nearly the same share.
-        """
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            shards = list(threads.map(partial(self._count_shard, may_go_on), PLACES))
-        counted = [each for each, done in shards if done]
-        # Where not one shard was counted to its end, what was counted is less than there are.
-        share = len(PLACES) / len(counted) if counted else 1
-        sums: dict[tuple[str, str], int] = {}
-        for each in counted or [each for each, _ in shards]:
-            for name, number in each.items():
-                sums[name] = sums.get(name, 0) + number
-        users = {name: round(number * share) for name, number in sums.items()}
-        return Counts(users, exact=len(counted) == len(PLACES))
 
-    def _count_shard(self, may_go_on: Callable[[], bool], shard: str) -> tuple[Mapping[tuple[str, str], int], bool]:
-        """The users of one shard by provider and status, and whether it was counted to its end."""
-        found: dict[tuple[str, str], int] = {}
-        for provider, statuses in STATUSES.items():
-            for status in statuses:
-                request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
-                pages = self._table.db.get_paginator("query").paginate(**request, Select="COUNT")
-                number = 0
-                for page in pages:
-                    number += page["Count"]
-                    found[provider, status] = number
-                    if not may_go_on():
-                        return found, False
-        return found, True
+        Raises
+        ------
+        IndexNotReadyError
+            Not even one shard could be counted.
+        """
+        names = [(provider, str(status)) for provider, statuses in STATUSES.items() for status in statuses]
+        # One shard after the other, so that whole shards are counted when the time is over.
+        parts = [(shard, *name) for shard in PLACES for name in names]
+        with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
+            numbers = list(threads.map(partial(self._count, may_go_on), parts))
+        shards = [dict(zip(names, some, strict=True)) for some in batched(numbers, len(names), strict=True)]
+        whole = [counted for shard in shards if (counted := _whole(shard))]
+        if not whole:
+            raise IndexNotReadyError("was too slow to count any part of it")
+        share = len(PLACES) / len(whole)
+        users = {name: round(sum(each[name] for each in whole) * share) for name in names}
+        return Counts({name: number for name, number in users.items() if number}, exact=len(whole) == len(PLACES))
+
+    def _count(self, may_go_on: Callable[[], bool], part: tuple[str, str, str]) -> int | None:
+        """The users of one shard, provider and status; None where it was not counted to its end."""
+        shard, provider, status = part
+        request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
+        pages = iter(self._table.db.get_paginator("query").paginate(**request, Select="COUNT"))
+        number = 0
+        while may_go_on():
+            page = next(pages, None)
+            if page is None:
+                return number
+            number += page["Count"]
+        return None
 
     def _newest_first(
         self,
@@ -285,6 +328,8 @@ class Overview:
                 yield _End(str(last["overview_sk"]))
                 return
             request["ExclusiveStartKey"] = encode(last)
+            # Of many entries that are no change, none fills the page: that is not to take a call for every few.
+            request["Limit"] = min(2 * request["Limit"], _MOST_TOGETHER)
 
     def _query(self, pk: str, first: str, last: str) -> dict[str, Any]:
         return {

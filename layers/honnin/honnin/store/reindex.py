@@ -2,13 +2,15 @@
 
 The places are attributes of the items themselves, so a restored table brings them along. What this is for: items that
 were written without a place, or changed by hand. While it is at work a marker stands in the table, and readers say so.
-How far each segment of the table is, is kept with each page: a run that broke off is carried on by the next one.
+How far each segment of the table is, is kept with each page and with the run that got there: a run that broke off is
+carried on by the next one, and what another run has left behind counts for nothing.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
 from typing import Any
 
 from honnin.store.keys import Item, rebuilding_key, segment_key
@@ -64,22 +66,40 @@ class Reindex:
         ClientError, BotoCoreError
             A call failed; the marker stays, and the next run goes on from there.
         """
-        segments = range(rebuilding.segments)
+        segments, stop = range(rebuilding.segments), Event()
         with ThreadPoolExecutor(min(rebuilding.segments, 8)) as threads:
-            for _ in threads.map(partial(self._segment, rebuilding.segments, advance), segments):
-                pass
-        self._table.delete([*map(segment_key, segments), rebuilding_key()])
+            try:
+                for _ in threads.map(partial(self._segment, rebuilding, advance, stop), segments):
+                    pass
+            except BaseException:
+                # The other segments end with the page at which they are, or nobody could stop this.
+                stop.set()
+                raise
+        self._table.delete(map(segment_key, segments))
+        self._end(rebuilding)
 
-    def _segment(self, total: int, advance: Callable[[Progress], object], segment: int) -> None:
+    def _end(self, rebuilding: Rebuilding) -> None:
+        """Take the marker away, unless it is that of a run that has begun since."""
+        gone = {
+            "TableName": self._table.name,
+            "Key": encode(rebuilding_key()),
+            "ConditionExpression": "started_at = :ours",
+            "ExpressionAttributeValues": encode({":ours": rebuilding.started_at}),
+        }
+        self._table.write(self._table.db.delete_item, gone)
+
+    def _segment(self, run: Rebuilding, advance: Callable[[Progress], object], stop: Event, segment: int) -> None:
         known = self._table.get(segment_key(segment)) or {}
+        if known.get("run") != run.started_at:
+            known = {}
         after = known.get("after")
-        while not known.get("done"):
-            page = self._table.db.scan(**self._request(segment, total, after))
+        while not (known.get("done") or stop.is_set()):
+            page = self._table.db.scan(**self._request(segment, run.segments, after))
             mended = sum(map(self._mend, map(decode, page["Items"])))
             last = page.get("LastEvaluatedKey")
             after = decode(last) if last else None
-            known = {"after": after} if after else {"done": True}
-            self._table.attempt(self._table.update(segment_key(segment), known, ""))
+            known = {"run": run.started_at, **({"after": after} if after else {"done": True})}
+            self._table.put([segment_key(segment) | known])
             advance(Progress(len(page["Items"]), mended))
 
     def _request(self, segment: int, total: int, after: Item | None) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """What the bus was told, to be told once more: `honninctl events replay`. No function uses it."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import batched
 
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
-from honnin.store.events import EventRecord, event_record
+from honnin.store.events import EVENT_KEPT, EventRecord, event_record
 from honnin.store.expiries import notice_record
 from honnin.store.keys import entry_key, event_key
 from honnin.store.overview import Overview, Told
 from honnin.store.table import Table
+from honnin.times import utc_text
 
 # One PutEvents takes ten.
 _AT_ONCE = 10
@@ -25,8 +27,10 @@ class Replay:
         """The records of what the bus was told from `since` up to, without, `until` (UTC), the oldest first, in tens.
 
         An erased user's are not among them: each ten are looked up in the table, not in its index, when they are asked
-        for. Nor are those whose record has ended (400 days).
+        for. Nor are those whose record has ended (400 days): of days before that, and of days to come, nothing is read.
         """
+        now = self._table.now()
+        since, until = max(since, utc_text(now - EVENT_KEPT)), min(until, utc_text(now + timedelta(days=1)))
         found = (each for each in self._overview.told(since, until) if user_id in (None, each.user_id))
         for some in batched(found, _AT_ONCE, strict=False):
             records = self._records(some)

@@ -34,6 +34,7 @@ class UserStatus:
     authorization or submission. `since` is when the status began: `honnin.store.events` sets it.
 
     `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
+    `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
     `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
     only), `residence_end_told` the one that was told ahead.
     """
@@ -61,6 +62,7 @@ class UserStatus:
     stale_told: str | None = None
     link_end_told: str | None = None
     expired_at: str | None = None
+    is_over: bool = False
     residence_ends_on: str | None = field(default=None, repr=False)
     residence_end_told: str | None = field(default=None, repr=False)
     received: Mapping[str, str] | None = None
