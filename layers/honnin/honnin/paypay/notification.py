@@ -131,7 +131,7 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             if not is_present:
                 # Whose it is now, nobody knows.
-                return self._not_read(event, "reading_refused", before, self._refused(event, error))
+                return self._effect(event, "reading_refused", before, before, self._refused(event, error))
             said = None  # what is asked next says what has become of it
         self._asked_whose.add(event.subject)
         if said and (taken_over := self._taken_over(event, before, said)):
