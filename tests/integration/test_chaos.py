@@ -261,7 +261,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(vault=ClingingVault), {"broken"}, 101),
         (Parts(vault=LateVault), {"lost"}, 4),
         (Parts(settling=Unsettled), {"diverged"}, 4),
-        (Parts(processor=SettledAfterwards), {"diverged"}, 1),
+        (Parts(processor=SettledAfterwards), {"diverged"}, 3001),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 101),
         (Parts(notifications=SatisfiedNotifications), {"broken"}, 101),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 101),
