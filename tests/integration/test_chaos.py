@@ -334,7 +334,7 @@ def test_the_harness_finds_connections_that_are_broken_on_purpose(
     monkeypatch: pytest.MonkeyPatch, kind: str, break_it: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     break_it(monkeypatch)
-    _, failure = generate.sweep(PAYPAY, [kind])
+    _, failure = generate.sweep(PAYPAY, [kind], services=["provider"])
 
     assert failure is not None
     assert failure.violation.kind == "broken"
