@@ -31,6 +31,17 @@ ABOUT_THE_USER: dict[str, tuple[int, Link | None, Kyc | None, Flag | None]] = {
     "UNACCEPTABLE_OP": (400, Link.ACTIVE, None, Flag.RISK_FLAGGED),
     "KYC_UPDATE_REQUIRED": (400, Link.ACTIVE, None, Flag.UPDATE_REQUIRED),
 }
+# What they make of a user who was verified.
+STATUS_OF = [
+    ("KYC_NOT_COMPLETED", "NOT_COMPLETED"),
+    ("NON_EKYC_USER", "NOT_COMPLETED"),
+    ("UNACCEPTABLE_OP", "RISK_FLAGGED"),
+    ("KYC_UPDATE_REQUIRED", "UPDATE_REQUIRED"),
+    ("CANCELED_USER", "INACTIVE"),
+    ("USER_STATE_IS_NOT_ACTIVE", "INACTIVE"),
+    ("INVALID_USER_AUTHORIZATION_ID", "UNLINKED"),
+    ("EXPIRED_USER_AUTHORIZATION_ID", "EXPIRED"),
+]
 ABOUT_THE_CALL: dict[str, int] = {
     "REQUEST_ACCEPTED": 202,
     "INVALID_REQUEST_PARAMS": 400,
