@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -79,16 +79,22 @@ def fault_at(service: str, reach: int, choices: Sequence[tuple[str, str]]) -> st
 
 
 def sweep(
-    game: Game, kinds: Sequence[str] = (), *, told: Callable[[Tally], None] = lambda _: None
+    game: Game,
+    kinds: Sequence[str] = (),
+    *,
+    services: Sequence[str] = (),
+    every: int = 1,
+    told: Callable[[Tally], None] = lambda _: None,
 ) -> tuple[Tally, Failure | None]:
     """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect.
 
+    `services`: only at the calls to these. `every`: only at every second one with 2, every third with 3, and so on.
     `told` hears of the progress after each chunk.
     """
     tally = Tally()
     with prepared():
         calls, _ = game.run(game.life(()))
-        for fault in _each_fault(game, calls, kinds):
+        for fault in islice(_each_fault(game, calls, kinds, services), 0, None, every):
             schedule = game.life((fault,))
             tally.schedules += 1
             tally.distinct.add(hash(schedule))
@@ -103,8 +109,8 @@ def sweep(
     return tally, None
 
 
-def _each_fault(game: Game, calls: Counter[str], kinds: Sequence[str]) -> Iterator[Fault]:
-    for service in game.services:
+def _each_fault(game: Game, calls: Counter[str], kinds: Sequence[str], services: Sequence[str]) -> Iterator[Fault]:
+    for service in services or game.services:
         for number, (kind, when) in product(range(calls[service]), game.choices(service)):
             if not kinds or kind in kinds:
                 yield Fault(service, number, when, kind)

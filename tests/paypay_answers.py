@@ -31,6 +31,17 @@ ABOUT_THE_USER: dict[str, tuple[int, Link | None, Kyc | None, Flag | None]] = {
     "UNACCEPTABLE_OP": (400, Link.ACTIVE, None, Flag.RISK_FLAGGED),
     "KYC_UPDATE_REQUIRED": (400, Link.ACTIVE, None, Flag.UPDATE_REQUIRED),
 }
+# What they make of a user who was verified.
+STATUS_OF = [
+    ("KYC_NOT_COMPLETED", "NOT_COMPLETED"),
+    ("NON_EKYC_USER", "NOT_COMPLETED"),
+    ("UNACCEPTABLE_OP", "RISK_FLAGGED"),
+    ("KYC_UPDATE_REQUIRED", "UPDATE_REQUIRED"),
+    ("CANCELED_USER", "INACTIVE"),
+    ("USER_STATE_IS_NOT_ACTIVE", "INACTIVE"),
+    ("INVALID_USER_AUTHORIZATION_ID", "UNLINKED"),
+    ("EXPIRED_USER_AUTHORIZATION_ID", "EXPIRED"),
+]
 ABOUT_THE_CALL: dict[str, int] = {
     "REQUEST_ACCEPTED": 202,
     "INVALID_REQUEST_PARAMS": 400,
@@ -199,6 +210,10 @@ def played(
     return link, Kyc.NOT_COMPLETED if no_ekyc else kyc, flag, present, expires
 
 
+# The same answers are put to each broken copy.
+_played = cache(played)
+
+
 def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | None]:
     """The same five things of the code's own answer."""
     return found.link, found.kyc, found.flag, found.authorization, found.expires_at
@@ -251,7 +266,7 @@ def fault(module: ModuleType | Any, answers: Sequence[Answer], words: frozenset[
     """
     whole = module.facets(answers, words)
     for as_of in MOMENTS:
-        found, wanted = facets_in_short(module.facets(answers, words, as_of)), played(answers, words, as_of)
+        found, wanted = facets_in_short(module.facets(answers, words, as_of)), _played(tuple(answers), words, as_of)
         if found != wanted:
             return f"facets as of {as_of}: {found} instead of {wanted}"
     kept: frozenset[Answer] = frozenset()
@@ -284,7 +299,8 @@ def _single() -> list[tuple[Sequence[Answer], tuple[Any, ...]]]:
 @cache
 def _sets(count: int) -> list[list[Answer]]:
     draw = random.Random(1)
-    return [*_pairs(), *([any_answer(draw) for _ in range(draw.randint(1, 12))] for _ in range(count))]
+    # Most broken copies are seen by the first few; what only a pair shows comes last.
+    return [*([any_answer(draw) for _ in range(draw.randint(1, 12))] for _ in range(count)), *_pairs()]
 
 
 def _pairs() -> Iterator[list[Answer]]:

@@ -153,10 +153,19 @@ def test_after_a_load_of_webhooks_every_id_is_applied_once(stack: Stack) -> None
     ]
     sent = unique + draw.sample(unique, 50)  # 20 % duplicates
     draw.shuffle(sent)
+
+    def deliver(each: tuple[str, str, str]) -> list[int]:
+        """As PayPay does: what is not acknowledged comes again, three times in all (docs/providers.md)."""
+        answers: list[int] = []
+        while len(answers) < 3 and 200 not in answers:
+            answers.append(_notify(stack, each[1], each[0], each[2]))
+        return answers
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda each: _notify(stack, each[1], each[0], each[2]), sent))
-    # Phase one: whatever was not acknowledged, PayPay would send again; none may be silently dropped.
-    assert Counter(answers) == {200: len(sent)}
+        answers = list(pool.map(deliver, sent))
+    # Phase one: each is acknowledged in the end, and until then it is said that it was not.
+    assert Counter(each[-1] for each in answers) == {200: len(sent)}
+    assert {said for each in answers for said in each[:-1]} <= {503}
 
     ids = [f"paypay:{kind}:{each}" for _, kind, each in unique]
 

@@ -51,10 +51,11 @@ def test_fault_schedules_lose_nothing_apply_nothing_twice_and_do_not_diverge() -
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["kill", "lost"])
 def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str) -> None:
-    tally, failure = generate.sweep(PAYPAY, [kind])
+    # `make chaos` has the faults at all calls. Five has no factor in common with the two moments of each call.
+    tally, failure = generate.sweep(PAYPAY, [kind], every=5)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
-    assert sum(tally.injected.values()) == tally.schedules > 200
+    assert sum(tally.injected.values()) == tally.schedules > 60
 
 
 def test_a_bug_of_ours_parks_the_event_and_the_redriven_one_takes_effect_once() -> None:
@@ -260,7 +261,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(vault=ClingingVault), {"broken"}, 101),
         (Parts(vault=LateVault), {"lost"}, 4),
         (Parts(settling=Unsettled), {"diverged"}, 4),
-        (Parts(processor=SettledAfterwards), {"diverged"}, 4),
+        (Parts(processor=SettledAfterwards), {"diverged"}, 3001),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 101),
         (Parts(notifications=SatisfiedNotifications), {"broken"}, 101),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 101),
@@ -333,7 +334,7 @@ def test_the_harness_finds_connections_that_are_broken_on_purpose(
     monkeypatch: pytest.MonkeyPatch, kind: str, break_it: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     break_it(monkeypatch)
-    _, failure = generate.sweep(PAYPAY, [kind])
+    _, failure = generate.sweep(PAYPAY, [kind], services=["provider"])
 
     assert failure is not None
     assert failure.violation.kind == "broken"

@@ -14,22 +14,13 @@ from honnin.store import TimelineEntry, UserStatus
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, Function, sample, sqs_record
 from tests.fakes.merchant import Merchant
+from tests.paypay_answers import STATUS_OF
 
 USER = "user-0001"
 PASSPORT = ["mini_app_kyc_passport"]
 INFO = ["get_kyc_info"]
 
 # Base document: the answers about a user, and what they make of one who was not read before.
-STATUS_OF = [
-    ("KYC_NOT_COMPLETED", "NOT_COMPLETED"),
-    ("NON_EKYC_USER", "NOT_COMPLETED"),
-    ("UNACCEPTABLE_OP", "RISK_FLAGGED"),
-    ("KYC_UPDATE_REQUIRED", "UPDATE_REQUIRED"),
-    ("CANCELED_USER", "INACTIVE"),
-    ("USER_STATE_IS_NOT_ACTIVE", "INACTIVE"),
-    ("INVALID_USER_AUTHORIZATION_ID", "UNLINKED"),
-    ("EXPIRED_USER_AUTHORIZATION_ID", "EXPIRED"),
-]
 
 
 class Bench:

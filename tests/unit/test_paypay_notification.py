@@ -34,22 +34,11 @@ from tests.fakes import FakeBus, FakeClock, FakeLambdaContext, FakeQueue, FakeVe
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.fakes.paypay import FakePayPay, answer
 from tests.fakes.paypay_user import RULES, paypay_user
+from tests.paypay_answers import STATUS_OF
 from tests.tables import create_table
 
 LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 PASSPORT = ("mini_app_kyc_passport",)
-
-# Base document: the answers about a user, and what they make of one who was verified.
-STATUS_OF = [
-    ("KYC_NOT_COMPLETED", "NOT_COMPLETED"),
-    ("NON_EKYC_USER", "NOT_COMPLETED"),
-    ("UNACCEPTABLE_OP", "RISK_FLAGGED"),
-    ("KYC_UPDATE_REQUIRED", "UPDATE_REQUIRED"),
-    ("CANCELED_USER", "INACTIVE"),
-    ("USER_STATE_IS_NOT_ACTIVE", "INACTIVE"),
-    ("INVALID_USER_AUTHORIZATION_ID", "UNLINKED"),
-    ("EXPIRED_USER_AUTHORIZATION_ID", "EXPIRED"),
-]
 
 
 class Bench:

@@ -690,8 +690,8 @@ def test_an_inactive_account_still_stands(world: PayPayWorld) -> None:
     assert world.user().user_authorization_id == LINKED
 
 
-@pytest.mark.parametrize("end", ["another", "CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID"])
-def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, end: str) -> None:
+def _had_and_left(world: PayPayWorld, end: str) -> None:
+    """The user `user-u` was linked, and is not any more: by another link (`another`), or by an answer of PayPay's."""
     world.link("user-u")
     if end == "another":
         world.link("user-u", linked=OTHER)
@@ -699,6 +699,11 @@ def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, 
         world.paypay.failure = answer(end)
         world.told()
         world.paypay.failure = None
+
+
+@pytest.mark.parametrize("end", ["another", "CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID"])
+def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, end: str) -> None:
+    _had_and_left(world, end)
     world.link("user-v")
     assert world.store.links.user(LINKED) == "user-v"
     world.told()
@@ -714,13 +719,7 @@ def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, 
 def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     world: PayPayWorld, end: str, kind: str
 ) -> None:
-    world.link("user-u")
-    if end == "another":
-        world.link("user-u", linked=OTHER)
-    else:
-        world.paypay.failure = answer(end)
-        world.told()
-        world.paypay.failure = None
+    _had_and_left(world, end)
     before = world.user("user-u")
     world.ask("user-v")
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
@@ -1246,13 +1245,7 @@ def test_a_clock_that_is_behind_costs_one_call_and_its_answer_counts(world: PayP
 
 @pytest.mark.parametrize("end", ["another", "CANCELED_USER"])
 def test_an_erasure_leaves_what_another_user_has_taken_over(world: PayPayWorld, end: str) -> None:
-    world.link("user-u")
-    if end == "another":
-        world.link("user-u", linked=OTHER)
-    else:
-        world.paypay.failure = answer(end)
-        world.told()
-        world.paypay.failure = None
+    _had_and_left(world, end)
     world.link("user-v")
     unlinked: list[str] = []
     world.paypay.unlink = unlinked.append  # type: ignore[assignment,method-assign]

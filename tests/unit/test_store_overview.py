@@ -401,6 +401,33 @@ def test_counts_without_one_whole_shard_are_no_counts(world: World, pages: int) 
         world.store.overview.counts(lambda: next(left, None) is not None)
 
 
+# --- items that nobody of ours wrote ---
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"sk": "STATUS#paypay"},
+        {"sk": "STATUS#paypay", "status": "VERIFIED"},
+        {"sk": "STATUS#paypay", "version": 3},
+        {"sk": "AT#2026-04-01T03:00:00.000Z#x", "told": "KycStatusChanged"},
+        {"sk": "AT#2026-04-01T03:00:00.000Z#x"},
+        {"sk": "STRANGE"},
+    ],
+)
+def test_an_odd_item_stops_no_rebuilding(world: World, odd: dict[str, Any]) -> None:
+    world.move("user-1", "APPROVED", "vexora")
+    world.store.table.put([{"pk": "USER#odd", **odd}, {"pk": "USER#user-1", **odd}])
+    seen: list[int] = []
+
+    world.store.reindex.run(
+        world.store.reindex.begin("2026-04-01T03:00:00.000Z", 2), lambda page: seen.append(page.looked_at)
+    )
+
+    assert sum(seen) > 2
+    assert world.store.reindex.under_way() is None
+
+
 # --- after 10,000 changes ---
 
 

@@ -117,14 +117,16 @@ class Reindex:
 
     def _mend(self, item: Item) -> bool:
         """Give an item its place; False where it has it, or has moved since it was read."""
-        kind, _, provider = str(item["sk"]).partition("#")
-        if not str(item["pk"]).startswith("USER#"):
+        # The local emulator takes an item without its keys, which DynamoDB refuses.
+        kind, _, provider = str(item.get("sk")).partition("#")
+        if not str(item.get("pk")).startswith("USER#"):
             return False
         right = item
-        if kind == "STATUS":
+        # Written by hand it may lack anything; no odd item may stop the others.
+        if kind == "STATUS" and {"status", "version"} <= item.keys():
             right = item if item.get("since") else item | {"since": self._began(item, provider)}
             unmoved, known = "version = :known", item["version"]
-        elif kind == "AT" and item.get("told"):
+        elif kind == "AT" and item.get("told") and {"at", "event_id"} <= item.keys():
             # What is erased meanwhile is told no more.
             unmoved, known = "told = :known", item["told"]
         else:
@@ -144,6 +146,6 @@ class Reindex:
             ExpressionAttributeValues=encode({":pk": item["pk"], ":sk": "AT#"}),
             ScanIndexForward=False,
         )
-        changes = (each for each in entries if each["provider"] == provider)
-        changed = (str(each["at"]) for each in changes if each.get("from_status") != each["to_status"])
+        changes = (each for each in entries if each.get("provider") == provider and "at" in each)
+        changed = (str(each["at"]) for each in changes if each.get("from_status") != each.get("to_status"))
         return next(changed, None) or str(item.get("read_at") or utc_text(self._table.now()))
