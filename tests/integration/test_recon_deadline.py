@@ -1,4 +1,4 @@
-"""10:15 in Tokyo: who is told of which day, from the deployed function's settings to the letters on the topic."""
+"""10:15 in Tokyo: the daily report, from the deployed function's settings to the one mail on the topic."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,9 +24,25 @@ def check(stack: Deployment) -> dict[str, list[str]]:
     return found
 
 
-def told_types(stack: Deployment) -> list[str]:
-    """The file types of the letters since the last call."""
-    return [letter["Subject"].rpartition(" ")[2] for letter in stack.letters()]
+def mail(stack: Deployment) -> str:
+    """The text of the one mail since the last call."""
+    [letter] = stack.letters()
+    return letter["Message"]
+
+
+def begin(stack: Deployment, *file_types: str, days_ago: int = 2) -> None:
+    """A file of each type was compared some days ago: from then on they are waited for."""
+    for file_type in file_types:
+        file = ReconFile(file_type, day(days_ago), "first.csv", "COMPARED")
+        became(stack.store.table, file, "COMPARED", {"compared_at": f"{day(days_ago)}T20:00:00.000Z"})
+
+
+@pytest.fixture(autouse=True)
+def in_the_morning(stack: Deployment) -> None:
+    """It is past 10:00 in Japan, whenever the tests run."""
+    now = datetime.now(UTC)
+    if now.astimezone(times.JST).hour < 11:
+        stack.pass_time(hours=11)
 
 
 class Night:

@@ -23,6 +23,7 @@ from botocore.exceptions import EndpointConnectionError
 
 import honnin
 from honnin import errors
+from honnin.recon.days import MISSING, CalendarDay, DayState
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honninctl import command, dead_letters, people, recon
 from honninctl.console import advice, month, pages, verdict, wording
@@ -33,7 +34,6 @@ from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
 from honninctl.dead_letters import RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
-from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
@@ -640,7 +640,7 @@ def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, mon
     assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
 
 
-@pytest.mark.parametrize("state", sorted([*recon.HOLES, DayState.STORED, DayState.ANNOUNCED]))
+@pytest.mark.parametrize("state", sorted([*MISSING, DayState.STORED, DayState.ANNOUNCED]))
 def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
 ) -> None:
@@ -648,7 +648,7 @@ def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [bare]})
     shown = _text(_get(deployment, "recon", DAY))
     assert Wording("en")(f"legend.{state.name}") in shown
-    assert ("PayPay to send" in shown or "Ask PayPay" in shown) is (state in recon.HOLES)
+    assert ("PayPay to send" in shown or "Ask PayPay" in shown) is (state in MISSING)
 
 
 # The calendar
@@ -670,7 +670,7 @@ def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
 
 
 def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
-    found = month.holes(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE))
+    found = recon.missing(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE))
     assert [each.day for each in found] == ["2026-11-15"]
 
 
@@ -709,7 +709,7 @@ def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypa
     ],
 )
 def test_what_a_file_comes_to(more: dict[str, Any], expected: DayState) -> None:
-    assert month.state_of(_file(**more)) is expected
+    assert month.state_of(_file(**more), datetime(2026, 11, 21, 3, tzinfo=UTC)) is expected
 
 
 # What lies behind a dead letter
@@ -835,7 +835,7 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"standing.vexora_{each}" for each in VexoraStatus}
     wanted |= {f"standing.paypay_{each}" for each in PayPayStatus}
     wanted |= {f"{table}.{each.name}" for each in DayState for table in ("state", "legend")}
-    wanted |= {f"day_page.todo_{each.name}" for each in recon.HOLES}
+    wanted |= {f"day_page.todo_{each.name}" for each in MISSING}
     wanted |= {f"advice.{each}" for each in advice.Cause}
     # What to do about a failed run depends on its queue.
     wanted |= {f"advice.{each}_todo" for each in advice.Cause if each is not advice.Cause.RUN}

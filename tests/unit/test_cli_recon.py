@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from honnin import times
+from honnin.recon.days import REPORTED_AT, CalendarDay, DayState, of_files
 from honnin.store import ReconFile
 from honninctl import command, recon
-from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import run
 from tests.fakes.cli_recon import DAY, NOON, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
@@ -99,7 +99,7 @@ def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Re
     assert _json(DAY, code=1)["files"][0]["state"] == "MISSING"
     world.put(*USERS.values())
     world.compared()
-    assert [each["state"] for each in _json(DAY, code=1)["files"]] == ["COMPARED", "NONE", "NONE"]
+    assert [each["state"] for each in _json(DAY, code=0)["files"]] == ["COMPARED", "NONE", "NONE"]
 
 
 def test_a_day_of_which_nothing_is_known_is_3(world: Recon) -> None:
@@ -156,8 +156,13 @@ def _doubtful(**more: Any) -> ReconFile:
         ([_file("ANNOUNCED", received_at="b"), _file("STORED", received_at="a")], DayState.ANNOUNCED),
         ([_file("EXPIRED")], DayState.EXPIRED),
         ([_doubtful()], DayState.DOUBTFUL),
-        # Of an earlier version.
-        ([_file("TOO_LARGE")], DayState.EXPIRED),
+        # What this version does not know is neither good nor bad.
+        ([_file("TOO_LARGE")], DayState.NONE),
+        # It was announced before its type was taken, and has been missed since.
+        ([_file("IGNORED"), _file("MISSING")], DayState.EXPIRED),
+        # The download itself does not run.
+        ([_file("ANNOUNCED", deadline="2026-11-21T01:59:59.000Z")], DayState.EXPIRED),
+        ([_file("ANNOUNCED", deadline="2026-11-21T02:00:01.000Z")], DayState.ANNOUNCED),
         ([_file("IGNORED")], DayState.NONE),
         ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
@@ -169,17 +174,18 @@ def _doubtful(**more: Any) -> ReconFile:
     ],
 )
 def test_what_becomes_of_a_day(files: list[ReconFile], expected: DayState) -> None:
-    assert recon.calendar_day(DAY, TYPE, files, NOW).state is expected
+    assert of_files(DAY, TYPE, files, NOW).state is expected
 
 
 def test_a_day_is_due_until_the_deadline() -> None:
-    before = datetime(2026, 11, 21, 1, 14, tzinfo=UTC)
-    assert recon.calendar_day(DAY, TYPE, [], before).state is DayState.DUE
+    before = datetime(2026, 11, 21, 0, 59, 59, tzinfo=UTC)
+    assert of_files(DAY, TYPE, [], before).state is DayState.DUE
+    assert of_files(DAY, TYPE, [], before + timedelta(seconds=1)).state is DayState.NONE
 
 
 def test_revisions_count_together_and_lateness_is_the_first_ones() -> None:
     files = [_compared(1, never=3), _compared(2, 1, at=TOO_LATE, never=4), _compared(0, 4, at=TOO_LATE)]
-    assert recon.calendar_day(DAY, TYPE, files, NOW) == CalendarDay(
+    assert of_files(DAY, TYPE, files, NOW) == CalendarDay(
         DAY, TYPE, DayState.REPAIRING, changed=3, open=5, never_received=4
     )
 
@@ -236,10 +242,10 @@ def test_every_state_has_its_colour_and_legend() -> None:
     assert set(recon_commands._STYLES) == set(recon_commands._LEGEND) == set(DayState)
 
 
-def test_the_deadline_is_the_schedules() -> None:
-    """The time that the calendar calls late is the one at which template.yaml looks for holes."""
+def test_the_report_is_made_when_it_is_said_to_be() -> None:
+    """The time after which the calendar calls a file late is that of the daily report in template.yaml."""
     from tests.tables import template
 
     [schedule] = template()["Resources"]["ReconDeadlineFunction"]["Properties"]["Events"].values()
-    assert schedule["Properties"]["ScheduleExpression"] == f"cron({recon._DEADLINE:%-M %-H} * * ? *)"
+    assert schedule["Properties"]["ScheduleExpression"] == f"cron({REPORTED_AT:%-M %-H} * * ? *)"
     assert schedule["Properties"]["ScheduleExpressionTimezone"] == "Asia/Tokyo"

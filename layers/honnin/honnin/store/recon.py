@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from honnin.store.comparisons import Comparison, Comparisons
-from honnin.store.keys import Item, provider_key, recon_key
+from honnin.store.keys import Item, own_ids_key, provider_key, recon_key
 from honnin.store.received import RECEIVED_KEPT
 from honnin.store.table import Table, encode, read
 
@@ -135,6 +135,17 @@ class Recon:
         )
         return [_recon_file(item) for item in found]
 
+    def first_announced(self, file_type: str) -> str | None:
+        """The first JST day of which a file of this type was announced; None where none ever was."""
+        found = self._table.items(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode({":pk": f"RECON#{file_type}"}),
+            ConsistentRead=True,
+            Limit=5,
+        )
+        return next((str(item["day"]) for item in found if item["state"] != "MISSING"), None)
+
     # --- fetched ---
 
     def stored(self, file: ReconFile) -> None:
@@ -172,6 +183,16 @@ class Recon:
         """The last X-REQUEST-ID that was kept."""
         item = self._table.get(provider_key(provider))
         return str(item["request_id"]) if item else None
+
+    def note_own_ids(self, own_ids: Mapping[str, str]) -> None:
+        """Keep those of our own ids at PayPay that are known, for those who may not read the secret."""
+        known = {name: value for name, value in own_ids.items() if value}
+        self._table.attempt(self._table.update(own_ids_key(), {"own_ids": {**self.own_ids(), **known}}, ""))
+
+    def own_ids(self) -> Mapping[str, str]:
+        """Our own ids at PayPay, as they were kept last: `merchant_id`, `client_id`."""
+        item = self._table.get(own_ids_key()) or {}
+        return {str(name): str(value) for name, value in item.get("own_ids", {}).items()}
 
     def _update(
         self,
