@@ -137,7 +137,7 @@ def calendar(
     """
     found = recon.calendar(cli.deployment, days, datetime.now(UTC))
     if cli.screen.as_json:
-        cli.screen.json({"days": [each.as_json() for each in found]})
+        cli.screen.json({"days": [{"day": each.day, "fileType": each.file_type} | each.as_json() for each in found]})
     else:
         _show_calendar(cli, found)
     return ExitCode.FINDING if recon.missing(found) else ExitCode.OK

@@ -67,7 +67,6 @@ class CalendarDay:
         """In the names of the API."""
         return {
             "day": self.day,
-            "fileType": self.file_type,
             "state": self.state.value,
             "late": self.late,
             "changed": self.changed,

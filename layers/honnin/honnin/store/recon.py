@@ -25,7 +25,7 @@ class ReconFile:
     `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
     that we do not take), MISSING (never announced; it has no name). `received_at` is when its notification came: of a
     stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
-    (`recon.closing.StoredFacts`), `warnings` what did not fit then. `doubt` says why a compared file does not close its
+    (`recon.closing.StoredFacts`), as is `foreign`: its name holds another owner than us. `warnings` what did not fit then. `doubt` says why a compared file does not close its
     day.
 
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
@@ -48,6 +48,7 @@ class ReconFile:
     revision_of: str | None = None
     own_name: bool = False
     webhooks: bool = False
+    foreign: bool = False
     warnings: tuple[str, ...] = ()
     doubt: str | None = None
     comparisons: tuple[int, ...] = ()
@@ -156,7 +157,7 @@ class Recon:
         values: Item = {**self._names(file), "sha256": file.sha256, "size": file.size, "stored_at": file.stored_at}
         values |= {"received_at": file.received_at, "requested_at": file.requested_at, "deadline": file.deadline}
         values |= {"revision_of": file.revision_of, "warnings": list(file.warnings) or None}
-        values |= {"own_name": file.own_name, "webhooks": file.webhooks}
+        values |= {"own_name": file.own_name, "webhooks": file.webhooks, "foreign": file.foreign}
         compared = {"compared": "COMPARED"}
         state = {"state": "STORED"}
         # First of all: a run that dies after this leaves a file that is found in the bucket, and stored again.
