@@ -25,13 +25,13 @@ class ReconFile:
     `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
     that we do not take), MISSING (never announced; it has no name). `received_at` is when its notification came: of a
     stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
-    (`recon.closing.StoredFacts`), as is `foreign`: its name holds another owner than us. `warnings` what did not fit then. `doubt` says why a compared file does not close its
-    day.
+    (`recon.closing.StoredFacts`), and so are `foreign`, whether its name holds another owner than us, and `warnings`,
+    what did not fit then. `doubt` says why a compared file does not close its day.
 
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
     newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
-    present pace. `counts` are those of the report.
+    present pace, measured since `paced_at`, when `paced_open` users waited. `counts` are those of the report.
     """
 
     file_type: str
@@ -58,6 +58,8 @@ class ReconFile:
     completed_at: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     repairs_open: int | None = None
+    paced_at: str | None = None
+    paced_open: int | None = None
     done_at: str | None = None
     malformed_sample: tuple[Mapping[str, Any], ...] = ()
     changed_sample: tuple[str, ...] = field(default=(), repr=False)
