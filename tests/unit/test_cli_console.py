@@ -758,7 +758,7 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
             "In the dead-letter queues: 3.",
             "honninctl deadletters redrive --queue events",
         ),
-        *("Check for missing recon files (10:15)", "There is nothing to put back"),
+        *("Daily report (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
         "run.json must not hold errorType",
         *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),
