@@ -39,6 +39,7 @@ from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+NOW_TEXT = "2026-11-22T01:30:00.000Z"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 CSS = (Path(pages.__file__).parent / "console.css").read_text()
@@ -684,6 +685,43 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     assert "Nothing needs a person" in _text(_get(deployment, ""))
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        ([], "No recon file was announced"),
+        ([DayState.NONE, DayState.DUE, DayState.NONE], "No recon file was announced"),
+        ([DayState.NONE, DayState.COMPARED], "Nothing needs a person"),
+        ([DayState.NONE, DayState.ANNOUNCED], "Nothing needs a person"),
+        ([DayState.NONE, DayState.DOUBTFUL], "Something needs a person"),
+    ],
+)
+def test_what_is_not_known_is_neither_good_nor_bad(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, states: list[DayState], says: str
+) -> None:
+    days = [CalendarDay(f"2026-11-{20 - back}", TYPE, state) for back, state in enumerate(states)]
+    monkeypatch.setattr(recon, "calendar", lambda *_: days)
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    shown = _text(_get(deployment, ""))
+    headlines = ("No recon file was announced", "Nothing needs a person", "Something needs a person")
+    assert [each for each in headlines if each in shown] == [says]
+
+
+def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = {"ja": f"件名 {HOSTILE}", "en": "Subject"}
+    week = [CalendarDay(DAY, TYPE, DayState.EXPIRED, reason=HOSTILE).as_json()]
+    silent = {"fileType": TYPE, "everAnnounced": False, "lastWebhookAt": None, "week": [], "resendRequest": None}
+    told = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [told, silent]})
+    page = _get(deployment, "recon", DAY)
+    shown = _text(page)
+    assert "<img" not in page.body.decode()
+    for text in ("a revision", "the 7 days up to this", "To be sent to PayPay", "件名", "has never announced a file"):
+        assert text in shown
+    assert "No notification was received within 40 days." in shown
 
 
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

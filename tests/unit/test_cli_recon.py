@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -102,6 +103,35 @@ def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Re
     assert [each["state"] for each in _json(DAY, code=0)["files"]] == ["COMPARED", "NONE", "NONE"]
 
 
+def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Recon) -> None:
+    now = datetime.now(UTC)
+    yesterday = (date.fromisoformat(times.jst_day(now)) - timedelta(days=1)).isoformat()
+    world.put(*USERS.values())
+    world.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": ""})
+    world.store.recon.missing(TYPE, yesterday, times.utc_text(now))
+    kyc, risk, _ = _json(yesterday, code=1)["types"]
+    assert (kyc["fileType"], kyc["everAnnounced"], kyc["week"][0]["state"]) == (TYPE, True, "missing")
+    assert [each["day"] for each in kyc["week"]][-1] == (date.fromisoformat(yesterday) - timedelta(days=6)).isoformat()
+    assert "- merchant id: m-1\n" in kyc["resendRequest"]["en"]
+    assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
+    shown = run("recon", yesterday).output
+    assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{yesterday}）" in shown
+    assert f"{OTHERS[0]}: never announced since deployment" in shown
+
+
+def test_a_day_that_paypay_has_no_more_is_not_asked_for(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.store.recon.missing(TYPE, "2026-01-05", NOON)
+    assert [each["resendRequest"] for each in _json("2026-01-05", code=1)["types"]] == [None] * 3
+
+
+def test_a_revision_is_marked_as_one(world: Recon) -> None:
+    world.put(*USERS.values())
+    file = world.store.recon.files(TYPE, DAY, DAY)[0]
+    world.store.recon.stored(replace(file, name=f"{file.name}.rev-1", revision_of=file.name))
+    assert f"  revision of {file.name}\n" in run("recon", DAY).output
+
+
 def test_a_day_of_which_nothing_is_known_is_3(world: Recon) -> None:
     assert run("recon", DAY, "--json").exit_code == 3
 
@@ -198,6 +228,17 @@ def test_the_calendar_has_every_day_and_type_newest_first(world: Recon) -> None:
     assert [each.day for each in found[:4]] == [DAY, DAY, DAY, "2026-11-19"]
     assert [each.file_type for each in found[:3]] == [TYPE, *OTHERS]
     assert (found[0].state, found[0].changed, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
+
+
+def test_todays_file_is_in_the_calendar_once_it_is_there(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.compared(USERS["user-2"])
+    on_the_day = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+    found = recon.calendar(world.deployment, 2, on_the_day)
+    assert [each.day for each in found[::3]] == [DAY, "2026-11-19", "2026-11-18"]
+    assert [each.state for each in found[:3]] == [DayState.REPAIRED, DayState.DUE, DayState.DUE]
+    before = recon.calendar(world.deployment, 2, on_the_day - timedelta(days=1))
+    assert [each.day for each in before[::3]] == ["2026-11-18", "2026-11-17"]
 
 
 def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
