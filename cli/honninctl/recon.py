@@ -99,15 +99,6 @@ def calendar(deployment: Deployment, days: int, now: datetime) -> "list[Calendar
     return [of_files(day, file_type, found.get((day, file_type), []), now) for day in shown for file_type in kinds]
 
 
-def missing(days: "Sequence[CalendarDay]") -> "list[CalendarDay]":
-    """Those of which PayPay has to be asked to send the file again, as long as it can."""
-    from honnin.recon.days import MISSING
-    from honnin.recon.file_types import KEPT_DAYS
-
-    recent = sorted({each.day for each in days}, reverse=True)[:KEPT_DAYS]
-    return [each for each in days if each.day in recent and each.state in MISSING]
-
-
 def _bucket(deployment: Deployment) -> "ReconBucket":
     from honnin.recon.bucket import ReconBucket
 

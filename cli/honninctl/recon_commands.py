@@ -135,12 +135,15 @@ def calendar(
     first.
     Exit code 1 when one of the last 7 days, which PayPay can still resend, is missing.
     """
-    found = recon.calendar(cli.deployment, days, datetime.now(UTC))
+    from honnin.recon.days import to_ask_for
+
+    now = datetime.now(UTC)
+    found = recon.calendar(cli.deployment, days, now)
     if cli.screen.as_json:
         cli.screen.json({"days": [{"day": each.day, "fileType": each.file_type} | each.as_json() for each in found]})
     else:
         _show_calendar(cli, found)
-    return ExitCode.FINDING if recon.missing(found) else ExitCode.OK
+    return ExitCode.FINDING if to_ask_for(found, now) else ExitCode.OK
 
 
 def _day(word: str, now: datetime) -> str:

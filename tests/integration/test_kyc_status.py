@@ -285,21 +285,20 @@ def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, func
 
 def test_a_missing_day_comes_with_the_request_to_paypay(stack: Deployment, function: Function) -> None:
     recon = ReconDay(stack)
-    now = datetime.now(UTC)
-    yesterday = times.jst_day(now - timedelta(days=1))
+    day = times.jst_day(datetime.now(UTC) - timedelta(days=2))
     recon.announce()
     stack.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": "c-1"})
-    stack.store.recon.missing(recon.type.name, yesterday, times.utc_text(now))
-    at = f"{yesterday}T03:00:00.000Z"
-    stack.store.received.note(ReceivedDay(recon.type.kind, yesterday, at, at, 1))
+    stack.store.recon.missing(recon.type.name, day, times.utc_now())
+    at = f"{day}T03:00:00.000Z"
+    stack.store.received.note(ReceivedDay(recon.type.kind, day, at, at, 1))
 
-    _, body = report(function, yesterday)
+    _, body = report(function, day)
 
     assert [(each["state"], each["reason"]) for each in body["files"]] == [("MISSING", None)]
     told = next(each for each in body["types"] if each["fileType"] == recon.type.name)
     assert (told["everAnnounced"], told["lastWebhookAt"]) == (True, at)
-    assert (told["week"][0]["day"], told["week"][0]["state"]) == (yesterday, "missing")
+    assert (told["week"][0]["day"], told["week"][0]["state"]) == (day, "missing")
     assert len(told["week"]) == 7
-    assert f"{yesterday}: we received no notification" in told["resendRequest"]["en"]
+    assert f"{day}: we received no notification" in told["resendRequest"]["en"]
     assert "m-1" in told["resendRequest"]["ja"]
     assert not any(each["everAnnounced"] for each in body["types"] if each is not told)

@@ -23,7 +23,7 @@ from botocore.exceptions import EndpointConnectionError
 
 import honnin
 from honnin import errors
-from honnin.recon.days import MISSING, CalendarDay, DayState
+from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honninctl import command, dead_letters, people, recon
 from honninctl.console import advice, month, pages, verdict, wording
@@ -671,7 +671,7 @@ def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
 
 
 def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
-    found = recon.missing(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE))
+    found = to_ask_for(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE), NOW)
     assert [each.day for each in found] == ["2026-11-15"]
 
 

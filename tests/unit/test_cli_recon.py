@@ -35,6 +35,10 @@ def _json(*arguments: str, code: int) -> dict[str, Any]:
     return found
 
 
+def _days_ago(back: int) -> str:
+    return times.jst_day(datetime.now(UTC) - timedelta(days=back))
+
+
 # --dry-run
 
 
@@ -104,18 +108,17 @@ def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Re
 
 
 def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Recon) -> None:
-    now = datetime.now(UTC)
-    yesterday = (date.fromisoformat(times.jst_day(now)) - timedelta(days=1)).isoformat()
+    day = _days_ago(2)
     world.put(*USERS.values())
     world.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": ""})
-    world.store.recon.missing(TYPE, yesterday, times.utc_text(now))
-    kyc, risk, _ = _json(yesterday, code=1)["types"]
+    world.store.recon.missing(TYPE, day, times.utc_now())
+    kyc, risk, _ = _json(day, code=1)["types"]
     assert (kyc["fileType"], kyc["everAnnounced"], kyc["week"][0]["state"]) == (TYPE, True, "missing")
-    assert [each["day"] for each in kyc["week"]][-1] == (date.fromisoformat(yesterday) - timedelta(days=6)).isoformat()
+    assert [each["day"] for each in kyc["week"]][-1] == (date.fromisoformat(day) - timedelta(days=6)).isoformat()
     assert "- merchant id: m-1\n" in kyc["resendRequest"]["en"]
     assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
-    shown = run("recon", yesterday).output
-    assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{yesterday}）" in shown
+    shown = run("recon", day).output
+    assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{day}）" in shown
     assert f"{OTHERS[0]}: never announced since deployment" in shown
 
 
@@ -242,10 +245,11 @@ def test_todays_file_is_in_the_calendar_once_it_is_there(world: Recon) -> None:
 
 
 def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = _days_ago(2)
     days = [
-        CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, changed=3),
-        CalendarDay(DAY, OTHERS[0], DayState.REPAIRING, open=2),
-        CalendarDay(DAY, OTHERS[1], DayState.MISSING, reason="never announced"),
+        CalendarDay(day, TYPE, DayState.REPAIRED, late=True, changed=3),
+        CalendarDay(day, OTHERS[0], DayState.REPAIRING, open=2),
+        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="never announced"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
@@ -254,7 +258,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
     for text in ("repaired 3, late", "repairing 2", "missing", "ask PayPay to resend", "account status"):
         assert text in ended.stdout
     assert _json("calendar", code=1)["days"][2] == {
-        "day": DAY,
+        "day": day,
         "fileType": OTHERS[1],
         "state": "missing",
         "late": False,
@@ -266,13 +270,9 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
 
 
 def test_a_hole_that_paypay_cannot_fill_any_more_is_no_finding(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = date.fromisoformat(DAY)
-    days = [
-        CalendarDay(
-            (first - timedelta(days=back)).isoformat(), TYPE, DayState.MISSING if back == 7 else DayState.COMPARED
-        )
-        for back in range(10)
-    ]
+    """Nor one that may still come: today's, by a notification that leads nowhere."""
+    states = {0: DayState.EXPIRED, 9: DayState.MISSING}
+    days = [CalendarDay(_days_ago(back), TYPE, states.get(back, DayState.COMPARED)) for back in range(10)]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     assert run("recon", "calendar").exit_code == 0
 

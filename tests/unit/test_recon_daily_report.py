@@ -221,6 +221,15 @@ def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
     assert "    2026-04-01  compared (changed: 3, waiting: 0)\n" in office.mail()
 
 
+def test_of_a_day_that_is_not_over_paypay_is_not_asked(office: Office) -> None:
+    """By a forged notification, or a name whose day was misread."""
+    office.compared()
+    office.announced("2026-04-01", state="EXPIRED", reason="the answer was HTTP 404")
+    assert office.missing() == []
+    assert "Please" not in office.topic.letters[0]["Message"]
+    assert "2026-04-01  not fetched in time (the answer was HTTP 404)" in office.topic.letters[0]["Message"]
+
+
 # --- which days ---
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
+from honnin.recon.days import to_ask_for
 from honninctl import dead_letters, masking, people, recon
 from honninctl.console import advice, month, verdict
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, preferred, utc_text
@@ -130,7 +131,7 @@ class Pages:
             days=days,
             sheets=month.sheets(days.value or []),
             states=month.states(days.value or []),
-            holes=recon.missing(days.value or []),
+            holes=to_ask_for(days.value or [], painter.now),
             nothing_known=month.is_nothing_known(days.value or []),
             letters=letters,
             looks=month.LOOKS,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from honnin import times
+from honnin.recon.file_types import KEPT_DAYS
 from honnin.store import ReconFile
 
 # Until then a file is on time, and nobody is told that it is missing.
@@ -110,6 +111,13 @@ def of_file(file: ReconFile, now: datetime) -> DayState:
 def is_on_time(day: str, now: datetime) -> bool:
     """Whether the file of a JST day may still be announced in PayPay's time for that."""
     return now - timedelta(days=1) < datetime.combine(date.fromisoformat(day), ON_TIME_UNTIL, times.JST)
+
+
+def to_ask_for(shown: Sequence[CalendarDay], now: datetime) -> list[CalendarDay]:
+    """Those of which PayPay has to be asked to send the file again, the oldest first: no longer on time, and kept."""
+    kept = (date.fromisoformat(times.jst_day(now)) - timedelta(days=KEPT_DAYS)).isoformat()
+    found = [each for each in shown if each.state in MISSING and each.day >= kept and not is_on_time(each.day, now)]
+    return sorted(found, key=lambda each: each.day)
 
 
 def telling(files: Sequence[ReconFile]) -> list[ReconFile]:

@@ -52,14 +52,13 @@ def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -
     Reads only.
     """
     known, today = FILE_TYPES[file_type], times.jst_day(now)
-    kept = (date.fromisoformat(today) - timedelta(days=KEPT_DAYS)).isoformat()
     files = store.recon.files(file_type, shown[-1], shown[0])
     told = [days.of_files(day, file_type, [each for each in files if each.day == day], now) for day in shown]
     return TypeFacts(
         known,
         [each for each in told if each.day < today or each.state not in days.NEUTRAL],
         files,
-        [each for each in reversed(told) if each.state in days.MISSING and each.day >= kept],
+        days.to_ask_for(told, now),
         store.recon.first_announced(file_type) is not None,
         store.received.last(known.kind, today),
     )
