@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # SNS takes 256 KiB, of which a little is for the subject. Each language has a half.
 _MOST_BYTES = 120 * 1024
+_MOST_FILES = 20
 _MOST_WARNINGS = 20
 _RULE = "-" * 78
 
@@ -117,19 +118,16 @@ def mail(found: Sequence[TypeFacts], senders: Senders, now: datetime) -> str:
 
 def _part(words: Words, found: Sequence[TypeFacts], senders: Senders, now: datetime) -> list[str]:
     lines = [words.title.format(day=times.jst_day(now)), "", words.summary(*_open(found))]
-    known = [each for each in found if each.ever_announced]
-    for each in known:
-        lines += ["", *_of_type(words, each, now)]
-    silent = [each for each in found if not each.ever_announced]
-    if silent:
-        lines.append("")
-    lines += [words.never_announced.format(type=words.type(each.file_type.name)) for each in silent]
-    lacking = [each for each in found if each.missing]
-    if lacking:
-        lines += ["", words.requests]
-    for each in lacking:
-        asked = request(each.file_type, each.missing, senders)
-        lines += [_RULE, (asked.japanese if words is JAPANESE else asked.english).rstrip(), _RULE]
+    # Before the details, which may be so many that they are cut.
+    for each in found:
+        if each.missing:
+            asked = request(each.file_type, each.missing, senders)
+            lines += ["", _RULE, (asked.japanese if words is JAPANESE else asked.english).rstrip(), _RULE]
+    for each in found:
+        if each.ever_announced:
+            lines += ["", *_of_type(words, each, now)]
+        else:
+            lines += ["", words.never_announced.format(type=words.type(each.file_type.name))]
     return lines
 
 
@@ -146,7 +144,7 @@ def _of_type(words: Words, facts: TypeFacts, now: datetime) -> list[str]:
     recent = [day for day in facts.week if day.day >= days.yesterday(now)]
     for day in reversed(recent):
         lines.append(f"  {_state(words, day)}")
-        for file in facts.files_of(day.day):
+        for file in [each for each in facts.files_of(day.day) if each.is_stored][:_MOST_FILES]:
             lines += [f"    {line}" for line in _of_file(words, file)]
     lines.append(f"  {_webhooks(words, facts, now)}")
     lines.append(f"  {words.week}")
@@ -164,8 +162,6 @@ def _state(words: Words, day: CalendarDay) -> str:
 
 
 def _of_file(words: Words, file: ReconFile) -> list[str]:
-    if not file.name:
-        return []
     lines = [file.name + (words.revision if file.revision_of else "")]
     if file.counts:
         told = [name for name in _COUNTS if name not in _SELDOM or file.counts.get(name)]

@@ -26,7 +26,6 @@ class Words:
     silence: str
     no_webhook: str
     never_announced: str
-    requests: str
     too_long: str
 
     def type(self, name: str) -> str:
@@ -102,7 +101,6 @@ JAPANESE = Words(
     no_webhook="直近 {days} 日間、Webhook を 1 件も受信していません。PayPay に登録した URL を確認してください"
     "（honninctl doctor）",
     never_announced="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
-    requests="PayPay への依頼文",
     too_long="長すぎるため省略しました。続きは honninctl recon calendar と honninctl recon DAY で確認できます。",
 )
 
@@ -153,6 +151,5 @@ ENGLISH = Words(
     " (honninctl doctor)",
     never_announced="{type}: never announced since deployment. If you have not asked PayPay for it, there is nothing"
     " to do.",
-    requests="Requests to PayPay",
     too_long="It is too long for a mail, and ends here. The rest: honninctl recon calendar, honninctl recon DAY.",
 )
