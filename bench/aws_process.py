@@ -33,9 +33,6 @@ class Aws:
     def settings(self) -> dict[str, str]:
         """The variables by which a process reaches it; any credentials do."""
         return {
-            "AWS_DEFAULT_REGION": environment.REGION,
-            "AWS_REGION": environment.REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "ASIABENCHBENCHBENCH0",
             "AWS_SECRET_ACCESS_KEY": "a-key-of-the-usual-length-for-the-bench-",

@@ -13,6 +13,13 @@ from local.processes import LeashedProcess
 # What a run may take at most; far more than it does, so that a busy machine spoils nothing.
 _TIMEOUT_S = 900.0
 
+_SETTINGS = {
+    "AWS_DEFAULT_REGION": environment.REGION,
+    "AWS_REGION": environment.REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_SERVICE_NAME": "honnin",
+}
+
 
 class Program:
     """A running module; a context manager."""
@@ -28,7 +35,7 @@ class Program:
         log: str = "run",
     ) -> None:
         path = f"{artifacts.task(function)}:{artifacts.layer}:{ROOT}"
-        bare = environment.bare(artifacts.directory, venv=TOOLS) | {"POWERTOOLS_SERVICE_NAME": "honnin"}
+        bare = environment.bare(artifacts.directory, venv=TOOLS) | _SETTINGS
         self._module = module
         self._process = LeashedProcess(
             artifacts.python,

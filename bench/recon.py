@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
-
-from bench import aws_process, programs, recon_data, recon_stack
+from bench import aws_process, function_settings, programs, recon_data, recon_stack
 from bench.artifacts import Artifacts
 from bench.aws_process import Aws
 from bench.figures import Figure
 from bench.recon_data import LARGEST
 from local.errors import LocalError
-from local.paths import ROOT
 from local.steps import Steps
 
 FUNCTIONS = ("ReconCompareFunction", "ReconDownloadFunction", "ReconPlanFunction")
@@ -210,8 +207,7 @@ def short(rows: int) -> str:
 
 def side_by_side() -> int:
     """How many ranges the state machine compares at once (template.yaml)."""
-    template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    states = template["Resources"]["ReconComparison"]["Properties"]["Definition"]["States"]
+    states = function_settings.template()["Resources"]["ReconComparison"]["Properties"]["Definition"]["States"]
     return int(states["Compare"]["MaxConcurrency"])
 
 

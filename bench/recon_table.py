@@ -24,8 +24,8 @@ def show(terminal: Console, found: recon.Findings) -> None:
     ranges = recon.side_by_side()
     terminal.print(
         f"A day on which everybody is missed: {found.missed.rows_per_s:,.0f} rows a second of CPU in each of "
-        f"{len(found.missed.runs)} processes side by side. The engine has {ranges} ranges side by side, each with a CPU "
-        f"of its own: {ranges * found.missed.rows_per_s:,.0f}; the table gives "
+        f"{len(found.missed.runs)} processes side by side. The engine has {ranges} ranges side by side, each with a "
+        f"CPU of its own: {ranges * found.missed.rows_per_s:,.0f}; the table gives "
         f"{recon.all_missed_rows_per_s(found.missed, 10**9):,.0f} at most."
     )
 

@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         services = self.server.services
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         if (other := services.elsewhere(self.path)) is not None:
-            self._answer(200, other)
+            self._answer(200, other, {"X-REQUEST-ID": "OPA-BENCH"})
             return
         operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         try:
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, json.dumps(services.tally()).encode())
             return
         if (other := services.elsewhere(self.path)) is not None:
-            self._answer(200, other)
+            self._answer(200, other, {"X-REQUEST-ID": "OPA-BENCH"})
             return
         self._object("GetObject")
 
