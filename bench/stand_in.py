@@ -146,6 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
                 services.objects.pop(self._key(), None)
         self._answer(200, b"{}")
 
+    def handle_expect_100(self) -> bool:
+        """Let the body come at once: boto3 waits a second for this before it sends an object without it."""
+        answered = super().handle_expect_100()
+        self.wfile.flush()
+        return answered
+
     def log_message(self, *_arguments: object) -> None:
         """Keep quiet: a line per call is no use."""
 
