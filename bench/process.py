@@ -1,6 +1,6 @@
 """The process bench: one environment of the event processor, with a provider that takes 300 ms for each answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,17 +63,21 @@ def run(artifacts: Artifacts, steps: Steps) -> Findings:
         steps.step(f"Working off events, {batch_size} in a batch, PayPay takes {PROVIDER_S * 1000:.0f} ms"),
         aws_process.running(artifacts.directory, "bench.process_stand_in", [str(PROVIDER_S)]) as aws,
     ):
-        parameters = _PARAMETERS | {"PayPayBaseUrl": f"{aws.endpoint}/paypay", "VexoraBaseUrl": aws.endpoint}
-        variables = function_settings.variables(FUNCTION, parameters, aws.queue_url)
         said = programs.run(
             artifacts,
             "bench.process_worker",
             [str(_USERS), str(batch_size)],
             function=FUNCTION,
-            settings=variables | aws.settings(),
+            settings=variables(aws.endpoint, aws.queue_url) | aws.settings(),
             log="process",
         )
     return findings(batch_size, said)
+
+
+def variables(endpoint: str, queue_url: Callable[[str], str]) -> dict[str, str]:
+    """What template.yaml puts into the function's environment, with the stand-in as AWS and as the providers."""
+    parameters = _PARAMETERS | {"PayPayBaseUrl": f"{endpoint}/paypay", "VexoraBaseUrl": endpoint}
+    return function_settings.variables(FUNCTION, parameters, queue_url)
 
 
 def findings(batch_size: int, said: Mapping[str, Any]) -> Findings:

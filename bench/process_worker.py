@@ -18,7 +18,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ _EVENTS = Path(__file__).resolve().parent.parent / "events"
 _HINTS = 120
 _TIMEOUT_MS = 120_000
 _VERIFIED = "VERIFIED"
+
+type Handler = Callable[[dict[str, Any], Any], Any]
 
 
 class _Context:
@@ -56,13 +58,13 @@ class _Context:
 class Environment:
     """The handler, warm after its first batch, and what it asks of AWS."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, handler: Handler, batch_size: int) -> None:
+        self._handler = handler
         self._batch_size = batch_size
         self._calls: Counter[str] = Counter()
         boto3.setup_default_session()
         # Every client of ours is made by the default session, and every try of every call passes here.
         boto3.DEFAULT_SESSION.events.register("before-send", self._count)  # type: ignore[union-attr]
-        self._handler = importlib.import_module("app").lambda_handler
         self._sample: dict[str, Any] = json.loads((_EVENTS / "event_processor.json").read_text(encoding="utf-8"))[
             "Records"
         ][0]
@@ -134,10 +136,10 @@ class Hints:
         return bodies[0]
 
 
-def run(number: int, batch_size: int) -> dict[str, Any]:
+def run(handler: Handler, number: int, batch_size: int) -> dict[str, Any]:
     """All parts. ValueError when somebody ends as something else than verified."""
     # Before any client is made, for each is counted.
-    hints, environment = Hints(), Environment(batch_size)
+    hints, environment = Hints(), Environment(handler, batch_size)
     names = [f"bench-authorization-{each:04}" for each in range(number + 2)]
     table = Table(settings().state_table)
     table.put(item for each in names for item in users.items(users.linked(f"user-of-{each}", each)))
@@ -167,5 +169,5 @@ def peak_rss_mib() -> float:
 
 
 if __name__ == "__main__":
-    done = run(int(sys.argv[1]), int(sys.argv[2]))
+    done = run(importlib.import_module("app").lambda_handler, int(sys.argv[1]), int(sys.argv[2]))
     print(json.dumps({**done, "peak_rss_mib": peak_rss_mib()}))

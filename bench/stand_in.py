@@ -9,7 +9,8 @@ import sys
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -68,17 +69,32 @@ class Services:
 
 def serve(port: int, services: Services) -> None:
     """Answer until the process ends."""
-    server = _Server((LOOPBACK, port), _Handler)
-    server.services = services
     # A thread that has had its turn gives way at once: many short answers, and each of them waited for.
     sys.setswitchinterval(0.001)
-    server.serve_forever()
+    _Server(port, services).serve_forever()
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[str]:
+    """Answer in a thread of this process until the block ends; gives the URL. For tests: it takes of our CPU."""
+    server = _Server(0, services)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    services: Services
+
+    def __init__(self, port: int, services: Services) -> None:
+        super().__init__((LOOPBACK, port), _Handler)
+        self.services = services
 
 
 class _Handler(BaseHTTPRequestHandler):

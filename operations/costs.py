@@ -466,8 +466,8 @@ def _about_nights(list_: Prices, stack: Counted) -> list[str]:
         "as its files are long, however many users are linked: the figures are those of a night on which everybody is "
         "named, and a tenth of them costs a tenth. With `ReconRecheck=all` everybody is read again whom a file names "
         "and whose last reading began before its notification came: one million users take "
-        f"{hours:,.1f} hours at {stack.rereads_per_s:,.0f} reads a second. `ReconRecheck=missed` reads those only whose "
-        "webhook never came (one in a thousand is assumed here), and saves "
+        f"{hours:,.1f} hours at {stack.rereads_per_s:,.0f} reads a second. `ReconRecheck=missed` reads only those "
+        "whose webhook never came (one in a thousand is assumed here), and saves "
         f"USD {everybody - some:,.2f} of {everybody:,.2f} in such a night; but a second change may hide behind the "
         "webhook of somebody whom it leaves out.",
     ]
