@@ -140,12 +140,12 @@ def run(handler: Handler, number: int, batch_size: int) -> dict[str, Any]:
     """All parts. ValueError when somebody ends as something else than verified."""
     # Before any client is made, for each is counted.
     hints, environment = Hints(), Environment(handler, batch_size)
-    names = [f"bench-authorization-{each:04}" for each in range(number + 2)]
+    names = [f"bench-authorization-{each:04}" for each in range(number + batch_size + 1)]
     table = Table(settings().state_table)
     table.put(item for each in names for item in users.items(users.linked(f"user-of-{each}", each)))
-    *many, warm_up, one = names
+    one, warm_up, many = names[0], names[1 : batch_size + 1], names[batch_size + 1 :]
     live, later = settings().event_queue_url, settings().reread_queue_url
-    environment.work([hints.about(warm_up)], live)
+    environment.work([hints.about(each) for each in warm_up], live)
     found = {
         "changed": environment.work([hints.about(each) for each in many], live),
         "unchanged": environment.work([hints.about(each) for each in many], live),

@@ -1,8 +1,13 @@
 """docs/costs.md: up to date, and made of what the template has."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
+from honnin.recon import plan
 from operations import costs
+from operations.state_machines import transitions
 from tests.template.transformed import resources
 
 
@@ -49,8 +54,64 @@ def test_a_line_costs_quantity_times_price() -> None:
 def test_every_price_is_used_and_every_line_has_a_price() -> None:
     counted = costs.counted()
     groups = [costs.idle(counted), costs.webhook(counted), costs.user(counted)]
-    groups += [costs.overview(), *(lines for _, lines in costs.extras(counted))]
+    groups += [costs.overview(), *(lines for _, lines in (*costs.nights(counted), *costs.extras(counted)))]
     assert {line.price for lines in groups for line in lines} == set(costs.prices().prices)
+
+
+def _quantity(lines: Sequence[costs.Line], price: str) -> float:
+    return sum(line.quantity for line in lines if line.price == price)
+
+
+def test_a_night_counts_the_transitions_of_the_machine() -> None:
+    counted = costs.counted()
+    # Plan, Compare, SumUp, IsSettled, Compared; for each range a child and its one step; for each wait four steps more
+    # (WaitForTheQueues, CountOutcomes, SumUp, IsSettled), and again a child and its one step for each range.
+    for rows, ranges in ((100_000, 2), (1_000_000, 11)):
+        lines = costs.night(counted, rows)
+        waits = -(-rows // round(counted.rereads_per_s * 300))
+        assert _quantity(lines, "state_transition") == 5 + 2 * ranges + waits * (4 + 2 * ranges)
+
+
+def test_who_is_left_out_of_a_night_costs_nothing() -> None:
+    counted = costs.counted()
+    everybody, some = (costs.night(counted, costs.MILLION, recheck_all=each) for each in (True, False))
+    # What the comparison itself reads stays.
+    assert _quantity(some, "dynamodb_read") == pytest.approx(costs.MILLION, rel=0.02)
+    assert _quantity(some, "dynamodb_write") == pytest.approx(_quantity(everybody, "dynamodb_write") / 1000)
+    assert _quantity(everybody, "dynamodb_read") > 5 * costs.MILLION
+
+
+def test_the_engine_cuts_a_file_as_the_costs_say() -> None:
+    assert plan.write.__defaults__ == (costs.RANGE_ROWS,)
+
+
+_LOOP: dict[str, Any] = {
+    "StartAt": "Work",
+    "States": {
+        "Work": {"Type": "Task", "Next": "IsDone"},
+        "IsDone": {"Type": "Choice", "Choices": [{"Next": "Each"}], "Default": "Wait"},
+        "Wait": {"Type": "Wait", "Next": "Work"},
+        "Each": {
+            "Type": "Map",
+            "Label": "Items",
+            "ItemProcessor": {"StartAt": "One", "States": {"One": {"Type": "Task", "End": True}}},
+            "Next": "Done",
+        },
+        "Done": {"Type": "Succeed"},
+    },
+}
+
+
+@pytest.mark.parametrize(("items", "waits", "steps"), [(0, 0, 4), (3, 0, 10), (0, 2, 10), (3, 2, 16)])
+def test_transitions_are_counted_by_walking_through_the_machine(items: int, waits: int, steps: int) -> None:
+    assert transitions(_LOOP, {"Items": items}, {"Wait": waits}) == steps
+
+
+def test_a_map_or_a_wait_that_nobody_counts_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        transitions(_LOOP, {}, {"Wait": 0})
+    with pytest.raises(KeyError):
+        transitions(_LOOP, {"Items": 1}, {})
 
 
 def test_the_sums_add_up() -> None:
