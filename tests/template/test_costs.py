@@ -1,6 +1,7 @@
 """docs/costs.md: up to date, and made of what the template has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,43 @@ def test_who_is_left_out_of_a_night_costs_nothing() -> None:
 
 def test_the_engine_cuts_a_file_as_the_costs_say() -> None:
     assert plan.write.__defaults__ == (costs.RANGE_ROWS,)
+
+
+def test_a_reread_of_many_users_is_counted_where_there_is_a_machine_for_it() -> None:
+    counted = costs.counted()
+    part = {
+        "StartAt": "Look",
+        "States": {
+            "Look": {"Type": "Task", "Next": "IsRead"},
+            "IsRead": {"Type": "Choice", "Choices": [{"Next": "PartRead"}], "Default": "WaitForTheQueue"},
+            "WaitForTheQueue": {"Type": "Wait", "Seconds": 60, "Next": "Look"},
+            "PartRead": {"Type": "Succeed"},
+        },
+    }
+    parts = {"Type": "Map", "Label": "Parts", "MaxConcurrency": 20, "ItemProcessor": part}
+    machine = {"StartAt": "ReadParts", "States": {"ReadParts": parts}}
+    machines = {"ReconComparison": counted.machines["ReconComparison"]}
+    without, given = (
+        replace(counted, machines=each, rereads_per_s=100.0) for each in (machines, machines | {"RereadUsers": machine})
+    )
+    assert [title for title, _ in costs.nights(without) if "reread" in title] == []
+    [lines] = [lines for title, lines in costs.nights(given) if "reread" in title]
+    # 10,000 users are on the queue at a time, so a part waits two minutes: it is looked at three times.
+    assert _quantity(lines, "state_transition") == 1 + 2000 * (1 + 3 * 2 + 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"ProcessorConcurrency": 10}, 200.0),
+        ({"ProcessorConcurrency": 10, "PayPayMaxCallsPerSecond": 50, "RereadShare": 40}, 20.0),
+        ({"ProcessorConcurrency": 2, "PayPayMaxCallsPerSecond": 1000, "RereadShare": 50}, 40.0),
+    ],
+)
+def test_reads_that_can_wait_keep_to_the_pace_and_to_what_works_them_off(
+    parameters: dict[str, int], expected: float
+) -> None:
+    assert costs.rereads_per_s({name: {"Default": value} for name, value in parameters.items()}) == expected
 
 
 _LOOP: dict[str, Any] = {
