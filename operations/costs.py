@@ -1,26 +1,18 @@
 """What a stack costs, computed from `prices.toml`, the template and the quantities below: `make costs`.
 
 Writes docs/costs.md; a test fails when that page is older than what it is made of. What can be counted in the template
-(alarms, keys, secrets, memory sizes, routes) is counted there; what only traffic decides is an assumption, written out
-in `webhook` and `user` and printed beside each line.
+is counted there (`operations.costs_counted`); what only traffic decides is an assumption, written out in `webhook` and
+`user` and in `operations.costs_nights`, and printed beside each line.
 """
 
-import json
 import sys
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from operations.costs_counted import ROOT, Counted, Line, Prices, counted, prices
+from operations.costs_nights import INDEXED_BYTES, MILLION, night, nights
 
-from operations.state_machines import transitions
+PLACE = ROOT / "docs" / "costs.md"
 
-_ROOT = Path(__file__).resolve().parent.parent
-PLACE = _ROOT / "docs" / "costs.md"
-
-MILLION = 1_000_000
 _HOURS = 730  # of a month, as AWS counts
 _SECONDS = _HOURS * 3600
 _DAYS = _HOURS / 24
@@ -32,160 +24,6 @@ _SHARD_READ = 16 * 0.5
 _CALLS = 5
 # Of a change of status in the index `overview`: its old place is deleted, its new one and that of the entry are put.
 _INDEX_OF_A_CHANGE = 3
-# As `honnin.recon.plan` cuts a file, and as many users as `RereadUsers` has in a part.
-RANGE_ROWS = 100_000
-PART_USERS = 500
-# What one environment works off while it waits for PayPay (`make bench`, process.events_per_s: at least).
-_EVENTS_PER_S = 20
-# A range on a whole CPU (`make bench`, recon.range_100k_lambda_s: at most, with room for a slower CPU).
-_RANGE_S = 120
-# Of users whose webhook came nothing is lost as a rule; as in the bench.
-_MISSED = 0.001
-_LOOK_S = 300
-# Shards of the index `overview`, each a source of a reread.
-_SOURCES = 16
-# A status in the index: keys of both, user id, provider, status, since (tests/unit/test_store_overview.py).
-INDEXED_BYTES = 250
-
-
-@dataclass(frozen=True)
-class Price:
-    """`usd` for `per` units."""
-
-    usd: float
-    per: float
-    unit: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """So many units at one price, and where the number comes from."""
-
-    price: str
-    quantity: float
-    why: str
-
-
-@dataclass(frozen=True)
-class Prices:
-    """The price list of one region."""
-
-    region: str
-    region_name: str
-    known: str
-    prices: dict[str, Price]
-
-    def usd(self, line: Line) -> float:
-        """What a line costs."""
-        price = self.prices[line.price]
-        return line.quantity * price.usd / price.per
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What the template has of what is paid for by the month."""
-
-    keys: int
-    secrets: int
-    alarmed_metrics: int
-    own_metrics: int
-    filtered_metrics: int
-    polled_queues: int
-    warm_gb: float
-    processor_gb: float
-    ack_gb: float
-    merchant_gb: float
-    settle_reads: int
-    batch_size: int
-    # The state machines by their logical ids, and how many reads that can wait there are in a second.
-    machines: Mapping[str, Mapping[str, Any]]
-    range_gb: float
-    rereads_per_s: float
-
-    @property
-    def has_rereads(self) -> bool:
-        """Whether there is a machine that reads many users again."""
-        return "RereadUsers" in self.machines
-
-
-def prices() -> Prices:
-    """The price list."""
-    raw = tomllib.loads((_ROOT / "operations" / "prices.toml").read_text(encoding="utf-8"))
-    return Prices(
-        raw["region"],
-        raw["region_name"],
-        raw["known"],
-        {name: Price(float(each["usd"]), float(each["per"]), each["unit"]) for name, each in raw["prices"].items()},
-    )
-
-
-def counted() -> Counted:
-    """Counts over template.yaml and operations/dashboard.json."""
-    template = yaml_parse((_ROOT / "template.yaml").read_text(encoding="utf-8"))
-    resources: list[dict[str, Any]] = list(template["Resources"].values())
-    functions = {
-        name: each["Properties"]
-        for name, each in template["Resources"].items()
-        if each["Type"] == "AWS::Serverless::Function"
-    }
-    common_mb: int = template["Globals"]["Function"]["MemorySize"]
-
-    def gb(name: str) -> float:
-        return float(functions[name].get("MemorySize", common_mb)) / 1024
-
-    return Counted(
-        keys=_of_type(resources, "AWS::KMS::Key"),
-        secrets=_of_type(resources, "AWS::SecretsManager::Secret"),
-        alarmed_metrics=sum(_metrics(each) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"),
-        own_metrics=_own_metrics(),
-        filtered_metrics=len(
-            {
-                transformation["MetricName"]
-                for each in resources
-                if each["Type"] == "AWS::Logs::MetricFilter"
-                for transformation in each["Properties"]["MetricTransformations"]
-            }
-        ),
-        polled_queues=_of_type(resources, "AWS::Lambda::EventSourceMapping"),
-        warm_gb=sum(gb(name) for name, each in functions.items() if "ProvisionedConcurrencyConfig" in each),
-        processor_gb=gb("EventProcessorFunction"),
-        ack_gb=gb("PayPayKycWebhookFunction"),
-        merchant_gb=gb("PayPayKycFunction"),
-        settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
-        batch_size=int(template["Resources"]["RereadSource"]["Properties"]["BatchSize"]),
-        machines={
-            name: each["Properties"]["Definition"]
-            for name, each in template["Resources"].items()
-            if each["Type"] == "AWS::Serverless::StateMachine"
-        },
-        range_gb=gb("ReconCompareFunction"),
-        rereads_per_s=rereads_per_s(template["Parameters"]),
-    )
-
-
-def rereads_per_s(parameters: Mapping[str, Any]) -> float:
-    """Reads that can wait, in a second: as many as their share of the pace and their concurrency allow."""
-    by_concurrency = float(parameters["ProcessorConcurrency"]["Default"]) * _EVENTS_PER_S
-    if "PayPayMaxCallsPerSecond" not in parameters:
-        return by_concurrency
-    share = float(parameters["RereadShare"]["Default"]) / 100
-    return min(by_concurrency, float(parameters["PayPayMaxCallsPerSecond"]["Default"]) * share)
-
-
-def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
-    return sum(each["Type"] == kind for each in resources)
-
-
-def _metrics(alarm: dict[str, Any]) -> int:
-    """How many metrics an alarm is charged for."""
-    return sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
-
-
-def _own_metrics() -> int:
-    """The series of ours on the dashboard: about what a working stack emits."""
-    dashboard = json.loads((_ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
-    metrics = [each for widget in dashboard["widgets"] for each in widget["properties"]["metrics"]]
-    return sum(each[0] == "Honnin" for each in metrics)
 
 
 def idle(stack: Counted) -> list[Line]:
@@ -273,99 +111,6 @@ def overview() -> list[Line]:
     ]
 
 
-def night(stack: Counted, rows: int, *, recheck_all: bool = True) -> list[Line]:
-    """One recon file of so many rows, all of them linked here: compared, and whoever is to be read again is read.
-
-    With `recheck_all` that is everybody, else those whose webhook never came. PayPay's own calls cost nothing.
-    """
-    ranges = -(-(rows + 1) // RANGE_ROWS)
-    read = rows if recheck_all else round(rows * _MISSED)
-    looks = -(-read // round(stack.rereads_per_s * _LOOK_S))
-    steps = transitions(
-        stack.machines["ReconComparison"], {"Ranges": ranges, "Outcomes": ranges}, {"WaitForTheQueues": looks}
-    )
-    half = 0.5  # of a unit: an item of less than 4 kB, read eventually consistent
-    return [
-        Line(
-            "state_transition",
-            steps,
-            f"counted in `ReconComparison`: {ranges:,} ranges, {looks:,} waits of {_LOOK_S // 60} minutes "
-            f"at {stack.rereads_per_s:,.0f} reads a second",
-        ),
-        Line("lambda_request", 2 + ranges + looks * (1 + ranges), "the plan, each range, the sums and the counts"),
-        Line(
-            "lambda_arm64_gb_second",
-            (ranges + 1) * _RANGE_S * stack.range_gb,
-            f"each range {_RANGE_S} s, at most, and the plan",
-        ),
-        Line("lambda_arm64_gb_second", looks * (1 + ranges) * 10 * 0.5, "the sums and the counts, 10 s at 0.5 GB"),
-        Line("dynamodb_read", 2 * half * rows, "a link and a status for each row"),
-        Line(
-            "dynamodb_read",
-            half * read * (looks + 1) / 2,
-            "at each look, the records of those who are open: half of all",
-        ),
-        *_reads(stack, read),
-        Line("s3_put", 3 * ranges + looks * (2 + ranges), "what was found, what was counted, the report"),
-    ]
-
-
-def reread(stack: Counted, users: int) -> list[Line]:
-    """`RereadUsers` over so many users with one provider: listed in parts, and each part read."""
-    machine = stack.machines["RereadUsers"]
-    parts = -(-users // PART_USERS)
-    at_once = int(machine["States"]["ReadParts"]["MaxConcurrency"])
-    wait_s = int(machine["States"]["ReadParts"]["ItemProcessor"]["States"]["WaitForTheQueue"]["Seconds"])
-    # Of the parts that are under way each waits until the queue has come to it.
-    looks = -(-(at_once * PART_USERS) // round(stack.rereads_per_s * wait_s))
-    items = {"Sources": _SOURCES, "Parts": parts}
-    return [
-        Line(
-            "state_transition",
-            transitions(machine, items, {"WaitForTheQueue": looks}),
-            f"counted in `RereadUsers`: {parts:,} parts of {PART_USERS}, {looks} waits of {wait_s} s each "
-            f"at {stack.rereads_per_s:,.0f} reads a second",
-        ),
-        Line("lambda_request", 2 + _SOURCES + parts * (1 + looks), "two plans, each source, each look at a part"),
-        Line("lambda_arm64_gb_second", (_SOURCES * 60 + parts * (1 + looks) * 2) * 0.5, "60 s a source, 2 s a look"),
-        Line("dynamodb_read", users * INDEXED_BYTES / 8192, "the index `overview`, 8 kB for one unit"),
-        Line("dynamodb_read", 0.5 * users * (1 + looks), "a status for each user, and at each look the records"),
-        Line("dynamodb_write", 2 * parts + _SOURCES, "what is listed, sent and done"),
-        *_reads(stack, users),
-        Line("s3_put", 2 * parts, "the parts"),
-    ]
-
-
-def _reads(stack: Counted, events: int) -> list[Line]:
-    """Events that read users again and find nothing new. Each is recorded all the same, for somebody waits for it."""
-    return [
-        Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
-        Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
-        Line(
-            "lambda_arm64_gb_second",
-            events / _EVENTS_PER_S * stack.processor_gb,
-            f"{_EVENTS_PER_S} events a second: they wait for PayPay side by side",
-        ),
-        Line("dynamodb_read", 5 * events, "event, erased, link, status, event"),
-        Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),
-        Line("dynamodb_storage", 1e-6 * events, "1 kB, the first month"),
-        Line("dynamodb_backup", 1e-6 * events, "1 kB, the first month"),
-        Line("logs_ingested", 1e-6 * events, "1 kB"),
-    ]
-
-
-def nights(stack: Counted) -> list[tuple[str, list[Line]]]:
-    """A night by the number of users that the file names, and what the other setting of `ReconRecheck` makes of it."""
-    found = []
-    for users in (MILLION // 10, MILLION):
-        named = f"a recon file that names {users:,} users"
-        found.append((f"A night with {named} (`ReconRecheck=all`)", night(stack, users)))
-        found.append((f"A night with {named} (`ReconRecheck=missed`)", night(stack, users, recheck_all=False)))
-    if stack.has_rereads:
-        found.append(("`honninctl reread`, one million users", reread(stack, MILLION)))
-    return found
-
-
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What comes later or is off by default; each title says for what."""
     return [
@@ -420,7 +165,7 @@ def page() -> str:
     parts = [
         "# What it costs",
         "",
-        "<!-- Written by `make costs`, from operations/prices.toml and operations/costs.py: change those. -->",
+        "<!-- Written by `make costs`, from operations/prices.toml and operations/costs*.py: change those. -->",
         "",
         f"US dollars without tax, region {list_.region} ({list_.region_name}). "
         f"**List prices as known in {list_.known}: check them**, correct `operations/prices.toml`, run `make costs`. "
