@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, egress
+from honninctl import concurrency, dead_letters, doctor_repairs, egress
 from honninctl.deployment import Deployment, send
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
 
@@ -88,6 +88,7 @@ def examine(
     topics: dict[str, _Examination] = {
         "credentials": lambda: _credentials(deployment),
         "stack": lambda: _stack(deployment),
+        "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
         "egress": lambda: _egress(deployment, told_addresses),
@@ -105,7 +106,7 @@ def examine(
         done(1)
 
 
-TOPICS = 13
+TOPICS = 14
 
 
 def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[Check]:
@@ -138,6 +139,11 @@ def _stack(deployment: Deployment) -> Iterator[Check]:
         yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
     if not deployment.is_local and not deployment.parameters.get("AlarmEmail"):
         yield Check("stack", Verdict.WARN, "AlarmEmail is empty: nobody is told of an alarm", "set it and deploy")
+
+
+def _repairs(deployment: Deployment) -> Iterator[Check]:
+    found, advice = doctor_repairs.look(deployment)
+    yield Check("repairs", Verdict.FAIL if advice else Verdict.OK, found, advice)
 
 
 def _secret(deployment: Deployment) -> Iterator[Check]:

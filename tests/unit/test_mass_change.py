@@ -1,7 +1,7 @@
 """The mass-change stop: what is too many, how it is counted, who is stopped and who goes on."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -156,12 +156,11 @@ def test_nothing_of_the_last_hour_is_left_out_and_nothing_older_than_65_minutes_
         desk.clock.advance(seconds=seconds)
         counted = desk.store.mass_change.add(readings, {UNLINKED: lost})
         made.append((desk.clock(), readings, lost))
-        for number, had in ((1, counted.readings), (2, counted.lost)):
-            least, most = (
-                sum(each[number] for each in made if each[0] > desk.clock() - timedelta(minutes=minutes))
-                for minutes in (60, 65)
-            )
-            assert least <= had <= most
+        least, most = (
+            [each for each in made if each[0] > desk.clock() - timedelta(minutes=minutes)] for minutes in (60, 65)
+        )
+        assert sum(n for _, n, _ in least) <= counted.readings <= sum(n for _, n, _ in most)
+        assert sum(n for _, _, n in least) <= counted.lost <= sum(n for _, _, n in most)
 
 
 def test_readings_are_written_once_for_a_batch(desk: Desk) -> None:
@@ -336,7 +335,7 @@ def test_no_interleaving_lets_repairs_lose_more_than_the_limit(
 
     readings = sum(len(losses) for _, losses in workers)
     assert lost["live"] == sum(sum(losses) for may_wait, losses in workers if not may_wait)
-    assert lost["repairs"] <= max(LEAST_USERS - 1, readings * Decimal(percent) / 100)
+    assert lost["repairs"] <= max(LEAST_USERS - 1, int(readings * Decimal(percent) / 100))
 
 
 # How a stop is carried out
@@ -349,7 +348,7 @@ class Aws:
         self.topic = FakeTopic()
         self.mappings = {"m1": True, "m2": True}
         self.denied = self.busy = False
-        self.meanwhile = lambda: None
+        self.meanwhile: Callable[[], None] = lambda: None
         self.stop = RepairsStop(
             desk.store,
             mappings_parameter="/honnin/stack/repair-mappings",

@@ -29,7 +29,7 @@ _MAIL = """\
 
 確認してください:
   1. プロバイダーのシークレットの paypay_api_key、paypay_api_secret、vexora_merchant_no、vexora_app_secret
-  2. X-ASSUME-MERCHANT（パラメータ PayPayAssumeMerchant。または paypay_merchant_id）
+  2. X-ASSUME-MERCHANT（パラメータ PayPayAssumeMerchant）
   3. PayPayBaseUrl と VexoraBaseUrl
   4. 上記の利用者の何人かについて、プロバイダーの管理画面での状態
 
@@ -53,7 +53,7 @@ calls go on. Nothing that waits is lost: it stays in its queue until you resume,
 
 Check:
   1. paypay_api_key, paypay_api_secret, vexora_merchant_no and vexora_app_secret in the provider secret
-  2. X-ASSUME-MERCHANT (the parameter PayPayAssumeMerchant, or paypay_merchant_id)
+  2. X-ASSUME-MERCHANT (the parameter PayPayAssumeMerchant)
   3. PayPayBaseUrl and VexoraBaseUrl
   4. how some of these users stand in the provider's own console
 

@@ -18,7 +18,7 @@ from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
-from honnin.store.mass_change import Counted, Loss, MassChange, Stop
+from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
@@ -56,6 +56,7 @@ __all__ = [
     "Link",
     "LinkSession",
     "Loss",
+    "Losses",
     "Notification",
     "Overview",
     "Page",

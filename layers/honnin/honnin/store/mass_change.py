@@ -87,15 +87,17 @@ class MassChange:
             self._update("REMOVE " + ", ".join(f"#{n}" for n in range(len(over))), over, [])
         return self._counted(item)
 
-    def stop(self, counted: Counted, reason: str = "") -> bool:
+    def stop(self, counted: Counted, reason: str = "", *, told_at: str | None = None) -> bool:
         """Set the mark with the counts that led to it; False where it was there already."""
         values = {
             "stopped_at": utc_text(self._table.now()),
             "stopped_reason": reason,
             "stopped_readings": counted.readings,
             "stopped_losses": {_text(loss): number for loss, number in counted.losses.items()},
+            # The person who stops them knows.
+            "told_at": told_at,
         }
-        return self._table.attempt(self._table.update(readings_key(), values, _NOT_STOPPED, remove=("told_at",)))
+        return self._table.attempt(self._table.update(readings_key(), values, _NOT_STOPPED))
 
     def take_telling(self, stop: Stop) -> bool:
         """Take it on to tell people of a stop; False where somebody has, or where it has ended."""
