@@ -360,6 +360,7 @@ def _file(**more: Any) -> dict[str, Any]:
         "malformedRows": [{"line": 1, "reason": "too long"}],
         "repairsOpen": 0,
         "doneAt": None,
+        "repairsStoppedAt": None,
         "notRead": [{"userAuthorizationId": "a…b", "userId": "user-1", "why": "reading_refused"}],
         "changed": [
             {

@@ -69,7 +69,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.services |= {
         "sts": Service(get_caller_identity=lambda: {"Arn": "arn:me", "ResponseMetadata": {"HTTPHeaders": {}}}),
         "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
-        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}),
+        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}, get_item={}),
         "sqs": Service(get_queue_attributes=_queue),
         "s3": Service(head_bucket={}),
         "events": Service(describe_event_bus={}),
@@ -82,7 +82,6 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     }
     monkeypatch.setattr(command, "Deployment", lambda _where: made)
     monkeypatch.setattr("honnin.store.users.Users.words", lambda *_: {})
-    monkeypatch.setattr("honnin.store.mass_change.MassChange.read", lambda _: Counted(100, {}, None, None))
     monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
     return made
 

@@ -209,6 +209,25 @@ def test_the_report_says_when_the_night_will_be_done() -> None:
     assert engine.report()["doneAt"] == engine.file().done_at
 
 
+def test_while_repairs_are_stopped_the_report_says_so_and_nobody_is_given_up() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    changes = engine.store.mass_change
+    changes.stop(changes.read())
+    engine.later(30)
+    stop = changes.read().stop
+    assert stop
+    assert (engine.file().repairs_open, engine.file().done_at) == (4, None)
+    assert engine.report()["repairsStoppedAt"] == stop.at
+
+    changes.resume()
+    engine.apply()
+    engine.later()
+    assert engine.file().completed_at is not None
+    assert (engine.report()["repairsStoppedAt"], engine.file().counts["notRead"]) == (None, 0)
+
+
 def test_a_risk_that_no_read_can_tell_is_not_read() -> None:
     engine = Engine()
     engine.put(engine.link("ann", scopes=("get_kyc_info",), calls=[Call.KYC_INFO]), file_type=RISK)

@@ -76,6 +76,7 @@ class Summaries:
         now = self._now()
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
         settled = not summed.waiting or now >= since + _WAITED_FOR
+        stop = self._store.mass_change.read().stop if summed.waiting else None
         facts: dict[str, Any] = {
             "comparisons": list(summed.numbers),
             "waited_for": list(summed.waited_for),
@@ -84,7 +85,8 @@ class Summaries:
             "completed_at": utc_text(now) if settled else None,
             "counts": summed.counts(before, settled=settled),
             "repairs_open": 0 if settled else summed.waiting,
-            "done_at": None if settled else _done_at(before, since, now, summed),
+            "done_at": None if settled or stop else _done_at(before, since, now, summed),
+            "repairs_stopped_at": stop.at if stop else None,
             "malformed_sample": summed.malformed,
             "doubt": summed.doubt(before),
         }

@@ -31,7 +31,8 @@ class ReconFile:
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
     newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
-    present pace. `counts` are those of the report.
+    present pace. `repairs_stopped_at` is since when repairs are stopped, if somebody waits for them. `counts` are those
+    of the report.
     """
 
     file_type: str
@@ -58,6 +59,7 @@ class ReconFile:
     counts: Mapping[str, int] = field(default_factory=dict)
     repairs_open: int | None = None
     done_at: str | None = None
+    repairs_stopped_at: str | None = None
     malformed_sample: tuple[Mapping[str, Any], ...] = ()
     changed_sample: tuple[str, ...] = field(default=(), repr=False)
     not_read_sample: tuple[str, ...] = field(default=(), repr=False)
