@@ -25,7 +25,6 @@ from tests.fakes import FakeClock, FakeTopic
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sns import SNSClient
 
 UNLINKED = Loss("paypay", "VERIFIED", "UNLINKED", "recon")
 
@@ -355,9 +354,9 @@ class Aws:
             topic_arn="topic",
             percent=Decimal(5),
             runbook="docs/runbook.md#repairs-stopped",
-            lambdas=lambda: cast("LambdaClient", self),
-            ssm=lambda: self,
-            sns=lambda: cast("SNSClient", self.topic),
+            lambdas=cast("LambdaClient", self),
+            ssm=self,
+            sns=self.topic.client,
         )
 
     def get_parameter(self, **request: str) -> dict[str, Any]:

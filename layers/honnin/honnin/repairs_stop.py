@@ -1,6 +1,5 @@
 """What happens when repairs and rereads are stopped: their event source mappings are disabled, and people are told."""
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -85,16 +84,16 @@ class RepairsStop:
         topic_arn: str,
         percent: Decimal,
         runbook: str,
-        lambdas: Callable[[], "LambdaClient"] = aws.lambdas,
-        ssm: Callable[[], Any] = aws.ssm,
-        sns: Callable[[], "SNSClient"] = aws.sns,
+        lambdas: "LambdaClient | None" = None,
+        ssm: Any = None,
+        sns: "SNSClient | None" = None,
     ) -> None:
         self._store = store
         self._mappings_parameter = mappings_parameter
         self._topic_arn = topic_arn
         self._percent = percent
         self._runbook = runbook
-        self._lambdas, self._ssm, self._sns = lambdas, ssm, sns
+        self._given = lambdas, ssm, sns
 
     def carry_out(self, stop: Stop) -> None:
         """Disable both mappings, also if somebody has enabled one of them meanwhile, and tell people once."""
@@ -107,13 +106,14 @@ class RepairsStop:
                     count("ConfigurationFault")
 
     def _disable(self, _: Stop) -> None:
-        found = self._ssm().get_parameter(Name=self._mappings_parameter)["Parameter"]["Value"]
-        for mapping in found.split(","):
-            set_enabled(self._lambdas(), mapping, enabled=False)
+        lambdas, ssm = self._given[0] or aws.lambdas(), self._given[1] or aws.ssm()
+        mappings = ssm.get_parameter(Name=self._mappings_parameter)["Parameter"]["Value"].split(",")
+        for mapping in mappings:
+            set_enabled(lambdas, mapping, enabled=False)
         if self._store.mass_change.read().stop is None:
             # A person has resumed at this very moment.
-            for mapping in found.split(","):
-                set_enabled(self._lambdas(), mapping, enabled=True)
+            for mapping in mappings:
+                set_enabled(lambdas, mapping, enabled=True)
 
     def _tell(self, stop: Stop) -> None:
         if not self._store.mass_change.take_telling(stop):
@@ -121,7 +121,7 @@ class RepairsStop:
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
         count("RepairsStopped")
         try:
-            self._sns().publish(
+            (self._given[2] or aws.sns()).publish(
                 TopicArn=self._topic_arn,
                 # SNS takes ASCII only here, at most 100 characters.
                 Subject="Honnin: repairs are stopped, many users lost their verification",
