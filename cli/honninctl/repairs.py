@@ -66,6 +66,12 @@ def look(deployment: Deployment) -> State:
     )
 
 
+def stopped_since(deployment: Deployment) -> str | None:
+    """Since when they are stopped (UTC); None where they are not."""
+    stop = deployment.store.mass_change.read().stop
+    return stop.at if stop else None
+
+
 def waiting(deployment: Deployment) -> dict[str, int]:
     """How many messages wait on each queue."""
     return {queue: dead_letters.waiting(deployment, deployment.output(url)) for queue, url in _URLS.items()}

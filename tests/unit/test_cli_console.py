@@ -24,7 +24,7 @@ from botocore.exceptions import EndpointConnectionError
 import honnin
 from honnin import errors
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
-from honninctl import command, dead_letters, people, recon
+from honninctl import command, dead_letters, people, recon, repairs
 from honninctl.console import advice, month, pages, verdict, wording
 from honninctl.console import command as console_command
 from honninctl.console.pages import Asked, Page, Pages
@@ -685,6 +685,21 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     assert "Nothing needs a person" in _text(_get(deployment, ""))
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Repairs and rereads have been stopped since"), ("ja", "停止しています")]
+)
+def test_stopped_repairs_are_said_first_of_all(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    monkeypatch.setattr(recon, "calendar", lambda *_: [])
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
+    shown = _text(_get(deployment, "", language=language))
+    assert said in shown
+    assert "honninctl repairs status" in shown
+    assert "Nothing needs a person" not in shown
 
 
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from honninctl import dead_letters, masking, people, recon
+from honninctl import dead_letters, masking, people, recon, repairs
 from honninctl.console import advice, month, verdict
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, preferred, utc_text
 from honninctl.deployment import Deployment
@@ -131,6 +131,7 @@ class Pages:
             states=month.states(days.value or []),
             holes=month.holes(days.value or []),
             letters=letters,
+            stopped_since=_asking(lambda: repairs.stopped_since(self._deployment)).value,
             looks=month.LOOKS,
         )
 
