@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, egress
+from honninctl import concurrency, dead_letters, doctor_repairs, egress
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import unconfirmed
 from honninctl.deployment import Deployment, send
@@ -56,6 +56,7 @@ def examine(
     topics: dict[str, _Examination] = {
         "credentials": lambda: _credentials(deployment),
         "stack": lambda: _stack(deployment),
+        "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
         "egress": lambda: _egress(deployment, told_addresses),
@@ -105,6 +106,11 @@ def _stack(deployment: Deployment) -> Iterator[Check]:
         yield Check("stack", Verdict.WARN, f"{deployment.name} is {status}", "wait until it is deployed")
     else:
         yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
+
+
+def _repairs(deployment: Deployment) -> Iterator[Check]:
+    found, advice = doctor_repairs.look(deployment)
+    yield Check("repairs", Verdict.FAIL if advice else Verdict.OK, found, advice)
 
 
 def _secret(deployment: Deployment) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from honnin import aws, event_queue, secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
 from honnin.event import Event
+from honnin.mass_change import BatchWatch
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.expiry import PayPayExpiries
@@ -20,6 +21,7 @@ from honnin.paypay.selfie import Selfies
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
 from honnin.recon.notification import ReconNotifications
+from honnin.repairs_stop import RepairsStop
 from honnin.settling import Settling
 from honnin.store import Store
 from honnin.vault import Vault
@@ -30,7 +32,7 @@ from honnin.webhook import SEVERAL
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
-    _processor().begin_batch()
+    _processor().begin_batch(may_wait=_may_wait(event))
     answer = worker.run(
         event,
         context,
@@ -92,15 +94,36 @@ def _processor() -> EventProcessor:
             partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
             _now,
         ),
+        watch=_watch(),
         now=_now,
     )
 
 
+@cache
+def _watch() -> BatchWatch:
+    percent = settings().mass_change_percent
+    stop = RepairsStop(
+        _store(),
+        mappings_parameter=settings().repair_mappings_parameter,
+        topic_arn=settings().alarm_topic_arn,
+        percent=percent,
+        runbook=settings().repairs_stopped_runbook,
+    )
+    return BatchWatch(_store(), percent, stop.carry_out, _now)
+
+
+def _may_wait(batch: dict[str, Any]) -> bool:
+    return _queue_url(batch) in (settings().repair_queue_url, settings().reread_queue_url)
+
+
 def _queue(batch: dict[str, Any]) -> worker.Queue:
+    return worker.Queue(_queue_url(batch), settings().dead_letter_queue_url)
+
+
+def _queue_url(batch: dict[str, Any]) -> str:
     mine = settings()
     urls = (mine.event_queue_url, mine.recon_notice_queue_url, mine.repair_queue_url, mine.reread_queue_url)
-    url = worker.queue_of(batch, urls)
-    return worker.Queue(url, settings().dead_letter_queue_url)
+    return worker.queue_of(batch, urls)
 
 
 def _now() -> datetime:

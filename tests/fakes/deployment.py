@@ -1,6 +1,7 @@
 """What template.yaml deploys, on moto: tables, queues, bus, secrets, and the functions with their own environment."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -230,6 +231,11 @@ class Deployment:
                 return self._names[f"{name}.{attribute}"]
             case {"Fn::Join": [",", inner]}:
                 return self._resolve(inner)
+            case {"Fn::Sub": str(text)}:
+                known = {"AWS::StackName": "stack"}
+                return re.sub(
+                    r"\$\{([\w:]+)\}", lambda name: known.get(name[1]) or self._resolve({"Ref": name[1]}), text
+                )
             case {"Fn::ToJsonString": _}:  # PUBLISHED_WITH, which no function reads
                 return "[]"
         raise ValueError(f"cannot resolve {value}")

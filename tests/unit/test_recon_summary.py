@@ -251,6 +251,25 @@ def test_a_revision_counts_only_whose_webhook_was_not_known_to_be_missing(capsys
     assert '"ReconMissed":[1.0]' in capsys.readouterr().out
 
 
+def test_while_repairs_are_stopped_the_report_says_so_and_nobody_is_given_up() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    changes = engine.store.mass_change
+    changes.stop(changes.read())
+    engine.later(30)
+    stop = changes.read().stop
+    assert stop
+    assert (engine.file().repairs_open, engine.file().done_at) == (4, None)
+    assert engine.report()["repairsStoppedAt"] == stop.at
+
+    changes.resume()
+    engine.apply()
+    engine.later()
+    assert engine.file().completed_at is not None
+    assert (engine.report()["repairsStoppedAt"], engine.file().counts["notRead"]) == (None, 0)
+
+
 def test_a_risk_that_no_read_can_tell_is_not_read() -> None:
     engine = Engine()
     engine.put(engine.link("ann", scopes=("get_kyc_info",), calls=[Call.KYC_INFO]), file_type=RISK)

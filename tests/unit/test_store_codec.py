@@ -72,6 +72,7 @@ RECORDS: list[Any] = [
         counts=_COUNTS,
         repairs_open=2,
         done_at=AT,
+        repairs_stopped_at=AT,
         malformed_sample=({"line": 3, "reason": "x"},),
         changed_sample=("auth-1", "erased"),
         not_read_sample=("auth-2",),

@@ -6,6 +6,7 @@ Every name is set by template.yaml. A missing one raises `MissingSettingError`, 
 import os
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache, cached_property
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from honnin.status import VerifiedNeeds
 LONGEST_DELAY_S = 900
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,7}")
+_PERCENT = re.compile(r"(100|[0-9]{1,2})(\.[0-9]{1,6})?")
 _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -226,6 +228,24 @@ class Settings:
         if value not in tuple(VerifiedNeeds):
             raise InvalidSettingError("VERIFIED_NEEDS", f"must be one of: {', '.join(VerifiedNeeds)}")
         return VerifiedNeeds(value)
+
+    @cached_property
+    def mass_change_percent(self) -> Decimal:
+        """Percent of an hour's readings that may take users out of VERIFIED or APPROVED; 0: any number may."""
+        value = self._required("MASS_CHANGE_PERCENT")
+        if not _PERCENT.fullmatch(value):
+            raise InvalidSettingError("MASS_CHANGE_PERCENT", "must be a number from 0 to 100")
+        return Decimal(value)
+
+    @cached_property
+    def repair_mappings_parameter(self) -> str:
+        """Name of the SSM parameter with the ids of the two event source mappings that a mass change disables."""
+        return self._required("REPAIR_MAPPINGS_PARAMETER")
+
+    @cached_property
+    def repairs_stopped_runbook(self) -> str:
+        """Where the runbook says what to do when repairs are stopped."""
+        return self._required("REPAIRS_STOPPED_RUNBOOK")
 
     @cached_property
     def paypay_pkce_field(self) -> str:

@@ -35,6 +35,7 @@
         ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
         ├── ConcurrentUpdateError     retryable: another worker was faster
+        ├── RepairsStoppedError       retryable: repairs and rereads are stopped, and wait for a person
         └── PublishError              retryable: the bus did not take it
 """
 
@@ -273,6 +274,12 @@ class EventNotReadyError(EventError):
 
 class ConcurrentUpdateError(EventError):
     """Another worker changed the same user first, several times over."""
+
+    retryable = True
+
+
+class RepairsStoppedError(EventError):
+    """Repairs and rereads are stopped: nothing was applied, and the message waits until a person resumes them."""
 
     retryable = True
 

@@ -83,6 +83,7 @@ class Summaries:
         now = self._now()
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
         settled = not summed.waiting or now >= since + _WAITED_FOR
+        stop = self._store.mass_change.read().stop if summed.waiting else None
         facts: dict[str, Any] = {
             "comparisons": list(summed.numbers),
             "waited_for": list(summed.waited_for),
@@ -91,7 +92,9 @@ class Summaries:
             "completed_at": utc_text(now) if settled else None,
             "counts": summed.counts(before, settled=settled),
             "repairs_open": 0 if settled else summed.waiting,
-            **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first)),
+            # While repairs are stopped there is no pace: it is watched anew from then on.
+            **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first or bool(stop))),
+            "repairs_stopped_at": stop.at if stop else None,
             "malformed_sample": summed.malformed,
             "doubt": summed.doubt(before),
         }

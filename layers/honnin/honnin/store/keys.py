@@ -135,6 +135,11 @@ def refusal_key(provider: str, day: str, kind: str) -> Item:
     return {"pk": f"PROVIDER#{provider}", "sk": f"REFUSED#{day}#{kind}"}
 
 
+def readings_key() -> Item:
+    """What the readings of the last hour did, and whether repairs are stopped."""
+    return {"pk": "READINGS", "sk": "LAST_HOUR"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.
