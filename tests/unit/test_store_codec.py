@@ -60,6 +60,7 @@ RECORDS: list[Any] = [
     ReconFile(
         *("t", "2026-03-31", "f.csv", "COMPARED", AT, AT, AT, "why", AT, "0" * 64, 12, "g.csv"),
         own_name=True,
+        foreign=True,
         webhooks=True,
         warnings=("x", "y"),
         doubt="why",

@@ -105,6 +105,11 @@ def told_key() -> Item:
     return {"pk": "RECON#", "sk": "TOLD"}
 
 
+def own_ids_key() -> Item:
+    """Our own ids at PayPay."""
+    return {"pk": "RECON#", "sk": "OWN_IDS"}
+
+
 def provider_key(provider: str) -> Item:
     """The last request to a provider."""
     return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
