@@ -23,6 +23,7 @@
     │       ├── RateLimitedError      429
     │       ├── MaintenanceError      announced maintenance: try again much later
     │       ├── NotSentError          not sent: the request was never written, so it took no effect
+    │       │   └── NoLeaseError      the provider's rate left no room for it in time
     │       ├── NotUnderstoodError    not understood: an answer that we cannot read, or that contradicts itself
     │       └── ProviderTimeoutError  no answer: whether the request took effect is unknown
     ├── RemoteFileError               a file at an address that others gave us
@@ -223,6 +224,10 @@ class MaintenanceError(ProviderUnavailableError):
 
 class NotSentError(ProviderUnavailableError):
     """The connection had not begun to write the request: it certainly took no effect, and may be made again."""
+
+
+class NoLeaseError(NotSentError):
+    """The shared rate towards the provider (`honnin.pace`) left no room for the call as long as it could wait."""
 
 
 class NotUnderstoodError(ProviderUnavailableError):

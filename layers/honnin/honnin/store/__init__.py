@@ -20,6 +20,7 @@ from honnin.store.keys import authorization_hash
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
@@ -55,6 +56,7 @@ __all__ = [
     "LinkSession",
     "Notification",
     "Overview",
+    "Paces",
     "Page",
     "PassportQr",
     "ReceivedDay",
@@ -94,6 +96,7 @@ class Store:
         self.events = Events(self.table, verified_needs)
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
+        self.paces = Paces(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
