@@ -1,5 +1,6 @@
 """The queues of events: read the truth back, apply it once, publish."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
@@ -10,7 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import aws, event_queue, secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
-from honnin.event import Event
+from honnin.event import Event, Provider
+from honnin.pace import Pace, Work
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.expiry import PayPayExpiries
@@ -30,13 +32,16 @@ from honnin.webhook import SEVERAL
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
+    queue_url = worker.queue_of(event, tuple(_work()))
+    for provider in (Provider.PAYPAY, Provider.VEXORA):
+        _pace(provider).begin(_work()[queue_url], context.get_remaining_time_in_millis)
     _processor().begin_batch()
     answer = worker.run(
         event,
         context,
         parse=Event.from_json,
         process=_process,
-        queue=_queue(event),
+        queue=worker.Queue(queue_url, settings().dead_letter_queue_url),
         count_failure=_store().events.count_failure,
     )
     _processor().end_batch()
@@ -73,7 +78,9 @@ def _processor() -> EventProcessor:
     rules = Rules.from_settings(settings())
     paypay = PayPayNotifications(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=12),
+        client=PayPayClient.from_settings(
+            settings(), secret_store.paypay_credentials, tries=1, total_s=12, pace=_pace(Provider.PAYPAY)
+        ),
         archive=KycArchive(vault, Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files)),
         rules=rules,
         now=_now,
@@ -85,7 +92,12 @@ def _processor() -> EventProcessor:
         recon=ReconNotifications(store, settings().recon_file_types),
         sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
-        vexora=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=12),
+        vexora=VexoraClient(
+            settings().vexora_base_url,
+            secret_store.vexora_credentials,
+            total_s=12,
+            pace=_pace(Provider.VEXORA),
+        ),
         vexora_archive=VexoraArchive(vault),
         settling=Settling(
             settings().settle_delays,
@@ -96,11 +108,21 @@ def _processor() -> EventProcessor:
     )
 
 
-def _queue(batch: dict[str, Any]) -> worker.Queue:
-    mine = settings()
-    urls = (mine.event_queue_url, mine.recon_notice_queue_url, mine.repair_queue_url, mine.reread_queue_url)
-    url = worker.queue_of(batch, urls)
-    return worker.Queue(url, settings().dead_letter_queue_url)
+@cache
+def _pace(provider: Provider) -> Pace:
+    shares = {Work.REPAIR: settings().repair_share, Work.REREAD: settings().reread_share}
+    return Pace(provider, _store().paces, settings().max_calls_per_second(provider), shares)
+
+
+@cache
+def _work() -> Mapping[str, Work]:
+    """Whom the calls of each queue's batches are for."""
+    return {
+        settings().event_queue_url: Work.LIVE,
+        settings().recon_notice_queue_url: Work.LIVE,
+        settings().repair_queue_url: Work.REPAIR,
+        settings().reread_queue_url: Work.REREAD,
+    }
 
 
 def _now() -> datetime:

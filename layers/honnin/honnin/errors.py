@@ -215,7 +215,9 @@ class ProviderUnavailableError(ProviderError):
 
 
 class RateLimitedError(ProviderUnavailableError):
-    """Too many requests."""
+    """Too many requests; `retry_after` is the header of that name as the provider gave it."""
+
+    retry_after: str | None = None
 
 
 class MaintenanceError(ProviderUnavailableError):

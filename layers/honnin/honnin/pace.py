@@ -12,8 +12,8 @@ that are about to come only, and no more of them than their share: what live cal
 and a live call finds at most a tenth of a second taken. Calls of the merchant API never wait; they are counted, and the
 others have fewer.
 
-**Clocks.** An item belongs to a second of the clock of whoever asks. Environments whose clocks differ by seconds use the
-same items one after the other: on average the rate holds, a single second may see as many times the most as there are
+**Clocks.** An item belongs to a second of the clock of whoever asks. Environments whose clocks differ by seconds use
+the same items one after the other: on average the rate holds, a single second may see as many times the most as there are
 clocks, and who is late finds what the others have left. (Lambda keeps its clocks together within milliseconds.)
 """
 
@@ -33,7 +33,9 @@ from threading import Lock
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
+from honnin.config import Settings
 from honnin.errors import NoLeaseError
+from honnin.event import Provider
 from honnin.observability import count, logger
 from honnin.store.pace import Ask, Paces, PaceSecond, Slowed
 
@@ -51,6 +53,7 @@ _LONGEST_PAUSE_S = 30.0
 
 _MOST_AT_ONCE = 10
 _SOON_S = 0.1
+_SELDOM_S = 0.7
 _TRIES = 5
 
 # Without the counter each environment makes a fiftieth of the most, for so long before it asks again.
@@ -175,12 +178,18 @@ class Pace:
         self._waiting = 0
         self._slots: deque[float] = deque()
         self._seen: dict[int, PaceSecond] = {}
+        self._refusals = 0
         self._slowed: Slowed | None = None
         self._slowed_read_at = -math.inf
         self._alone_until = self._alone_next = -math.inf
 
+    @classmethod
+    def of_api(cls, provider: Provider, settings: Settings, paces: Paces) -> "Pace":
+        """The rate as a function of the merchant API keeps it."""
+        return cls(provider, paces, settings.max_calls_per_second(provider))
+
     def begin(self, work: Work, left_ms: Callable[[], int]) -> None:
-        """Whom the calls are for from now on, and how many milliseconds the function has left. At first: for the API."""
+        """Whom the calls are for from now on, and how many milliseconds the function has left. At first: the API."""
         self._work = work
         self._left_ms = left_ms
         self._slots.clear()
@@ -251,15 +260,18 @@ class Pace:
         share = None if self._work is Work.LIVE else self._shares.get(self._work, 100)
         seconds = (int(now), int(now) + 1)
         self._seen = {second: self._seen.get(second) or PaceSecond(second) for second in seconds}
-        waits = []
+        self._refusals, waits = 0, []
         wish = partial(ask, now=now, rate=rate, work=self._work, wanted=wanted, share=share)
         for second in seconds:
             found = self._of_second(second, wish)
             if not isinstance(found, Wait):
                 return found
             waits.append(found.until)
-        # Not all at the same moment again; live calls come first.
-        return Wait(min(waits) if share is None else max(now, min(waits)) + random.uniform(0.005, _SOON_S))
+        if share is None:
+            return Wait(min(waits))
+        # Live calls come first. Where many wait, a write for each that is not granted would be dear: they ask seldom.
+        longest = _SELDOM_S if self._refusals else _SOON_S
+        return Wait(max(now, min(waits)) + random.uniform(0.005, longest))
 
     def _of_second(self, second: int, ask_of: Callable[[PaceSecond], Ask | Wait]) -> list[float] | Wait:
         for _ in range(_TRIES):
@@ -268,6 +280,7 @@ class Pace:
                 return asked
             granted, seen = self._paces.take(self._provider, asked)
             self._seen[second] = seen
+            self._refusals += not granted
             if granted:
                 return [second + slot / asked.rate for slot in range(seen.used - asked.number, seen.used)]
         return Wait(self._clock() + _SOON_S)
