@@ -50,7 +50,7 @@ def _erasure() -> Erasure:
             secret_store.paypay_credentials,
             tries=2,
             total_s=10,
-            pace=Pace.of_api(Provider.PAYPAY, settings(), store.paces),
+            pace=Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second),
         ),
         sweep_later=partial(sweep_later, settings().event_queue_url),
         publish=Publisher(settings().event_bus, store).user_erased,

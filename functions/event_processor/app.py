@@ -33,8 +33,9 @@ from honnin.webhook import SEVERAL
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
     queue_url = worker.queue_of(event, tuple(_work()))
+    left_ms = context.get_remaining_time_in_millis()
     for provider in (Provider.PAYPAY, Provider.VEXORA):
-        _pace(provider).begin(_work()[queue_url], context.get_remaining_time_in_millis)
+        _pace(provider).begin(_work()[queue_url], left_ms)
     _processor().begin_batch()
     answer = worker.run(
         event,
@@ -111,7 +112,9 @@ def _processor() -> EventProcessor:
 @cache
 def _pace(provider: Provider) -> Pace:
     shares = {Work.REPAIR: settings().repair_share, Work.REREAD: settings().reread_share}
-    return Pace(provider, _store().paces, settings().max_calls_per_second(provider), shares)
+    is_paypay = provider == Provider.PAYPAY
+    most = settings().paypay_max_calls_per_second if is_paypay else settings().vexora_max_calls_per_second
+    return Pace(provider, _store().paces, most, shares)
 
 
 @cache

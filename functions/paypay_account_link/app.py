@@ -61,7 +61,7 @@ def _links() -> AccountLinks:
         verified_needs=settings().verified_needs,
         now=_now,
     )
-    pace = Pace.of_api(Provider.PAYPAY, settings(), store.paces)
+    pace = Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second)
     return AccountLinks(
         store=store,
         client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24, pace=pace),

@@ -71,7 +71,7 @@ def _reads() -> KycReads:
             secret_store.paypay_credentials,
             tries=3,
             total_s=18,
-            pace=Pace.of_api(Provider.PAYPAY, settings(), store.paces),
+            pace=Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second),
         ),
         archive=KycArchive(
             Vault(

@@ -67,7 +67,7 @@ def _submissions() -> Submissions:
             settings().vexora_base_url,
             secret_store.vexora_credentials,
             total_s=8.5,
-            pace=Pace.of_api(Provider.VEXORA, settings(), store.paces),
+            pace=Pace(Provider.VEXORA, store.paces, settings().vexora_max_calls_per_second),
         ),
         publisher=Publisher(settings().event_bus, store),
         webhook_api_url=_api().webhook_api_url,

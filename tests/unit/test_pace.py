@@ -162,7 +162,7 @@ class World:
 
     def environment(self, work: Work, *, skew: float = 0.0) -> Pace:
         made = Pace("paypay", self.paces, self.most, SHARES, clock=lambda: self.now + skew, sleep=self._slept)
-        made.begin(work, lambda: 120_000)
+        made.begin(work, 120_000)
         return made
 
     def _slept(self, seconds: float) -> None:
@@ -543,14 +543,14 @@ def test_a_worker_waits_in_the_function_and_gives_up_before_its_time_is_over() -
     world = World(10)
     world.paces.slow("paypay", Slowed(10, round(START * 1000), round((START + 300) * 1000)), None)
     made = world.environment(Work.REPAIR)
-    made.begin(Work.REPAIR, lambda: 90_000)
+    made.begin(Work.REPAIR, 90_000)
     with pytest.raises(NoLeaseError) as raised:
         made.before_call()
     # Not sent: whoever handles that knows that nothing has happened.
     assert isinstance(raised.value, NotSentError)
     assert raised.value.retryable
     assert world.now <= START + 70
-    made.begin(Work.REPAIR, lambda: 400_000)
+    made.begin(Work.REPAIR, 400_000)
     made.before_call()
     assert world.now >= START + 300
 
@@ -573,7 +573,7 @@ def test_the_environments_threads_share_what_one_of_them_leases() -> None:
 
     world.db.update_item = slow  # type: ignore[method-assign]
     made = Pace("paypay", world.paces, 1000, clock=lambda: START, sleep=lambda seconds: made_at.append(seconds))
-    made.begin(Work.LIVE, lambda: 60_000)
+    made.begin(Work.LIVE, 60_000)
     with ThreadPoolExecutor(20) as pool:
         for done in [pool.submit(made.before_call) for _ in range(20)]:
             done.result()
@@ -585,7 +585,7 @@ def test_a_batch_begins_without_the_slots_of_the_one_before() -> None:
     world = World(50)
     made = world.environment(Work.LIVE)
     made._slots.append(START - 100)
-    made.begin(Work.REREAD, lambda: 60_000)
+    made.begin(Work.REREAD, 60_000)
     made.before_call()
     second = world.paces.second("paypay", int(START))
     assert (second.live, second.rereads) == (0, 1)

@@ -10,12 +10,9 @@ from functools import cache, cached_property
 from urllib.parse import urlsplit
 
 from honnin.errors import InvalidSettingError, MissingSettingError
-from honnin.event import Provider
 from honnin.observability import count, logger
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import VerifiedNeeds
-
-_MAX_CALLS = {Provider.PAYPAY: "PAYPAY_MAX_CALLS_PER_SECOND", Provider.VEXORA: "VEXORA_MAX_CALLS_PER_SECOND"}
 
 # The longest DelaySeconds of SQS.
 LONGEST_DELAY_S = 900
@@ -177,9 +174,15 @@ class Settings:
             raise InvalidSettingError(name, f"must be a whole number from 1 to {most}")
         return int(value)
 
-    def max_calls_per_second(self, provider: Provider) -> int:
-        """The most calls a second to a provider, of all environments together; those of the merchant API never wait."""
-        return self._number(_MAX_CALLS[provider], 1000)
+    @cached_property
+    def paypay_max_calls_per_second(self) -> int:
+        """The most calls a second to PayPay, of all environments together; those of the merchant API never wait."""
+        return self._number("PAYPAY_MAX_CALLS_PER_SECOND", 1000)
+
+    @cached_property
+    def vexora_max_calls_per_second(self) -> int:
+        """The same towards Vexora."""
+        return self._number("VEXORA_MAX_CALLS_PER_SECOND", 1000)
 
     @cached_property
     def repair_share(self) -> int:

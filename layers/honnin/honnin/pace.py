@@ -13,8 +13,8 @@ and a live call finds at most a tenth of a second taken. Calls of the merchant A
 others have fewer.
 
 **Clocks.** An item belongs to a second of the clock of whoever asks. Environments whose clocks differ by seconds use
-the same items one after the other: on average the rate holds, a single second may see as many times the most as there are
-clocks, and who is late finds what the others have left. (Lambda keeps its clocks together within milliseconds.)
+the same items one after the other: on average the rate holds, a single second may see as many times the most as there
+are clocks, and who is late finds what the others have left. (Lambda keeps its clocks together within milliseconds.)
 """
 
 import math
@@ -33,9 +33,7 @@ from threading import Lock
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
-from honnin.config import Settings
 from honnin.errors import NoLeaseError
-from honnin.event import Provider
 from honnin.observability import count, logger
 from honnin.store.pace import Ask, Paces, PaceSecond, Slowed
 
@@ -173,7 +171,7 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._work = Work.API
-        self._left_ms: Callable[[], int] = lambda: 0
+        self._until = math.inf
         self._counting, self._leasing, self._telling = Lock(), Lock(), Lock()
         self._waiting = 0
         self._slots: deque[float] = deque()
@@ -183,15 +181,10 @@ class Pace:
         self._slowed_read_at = -math.inf
         self._alone_until = self._alone_next = -math.inf
 
-    @classmethod
-    def of_api(cls, provider: Provider, settings: Settings, paces: Paces) -> "Pace":
-        """The rate as a function of the merchant API keeps it."""
-        return cls(provider, paces, settings.max_calls_per_second(provider))
-
-    def begin(self, work: Work, left_ms: Callable[[], int]) -> None:
+    def begin(self, work: Work, left_ms: int) -> None:
         """Whom the calls are for from now on, and how many milliseconds the function has left. At first: the API."""
         self._work = work
-        self._left_ms = left_ms
+        self._until = self._clock() + (left_ms - _KEPT_MS) / 1000
         self._slots.clear()
 
     def before_call(self) -> None:
@@ -241,12 +234,11 @@ class Pace:
         return [self._alone_next]
 
     def _wait_for_slots(self) -> list[float]:
-        until = self._clock() + (self._left_ms() - _KEPT_MS) / 1000
         while True:
             # All slots that are given are taken by threads that wait already: none is kept for later.
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))
             at = found.until if isinstance(found, Wait) else found[-1]
-            if at > until:
+            if at > self._until:
                 raise NoLeaseError(self._provider, "the shared rate leaves no room for the call in time")
             if not isinstance(found, Wait):
                 return found
