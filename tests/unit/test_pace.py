@@ -575,10 +575,12 @@ def test_the_environments_threads_share_what_one_of_them_leases() -> None:
     made = Pace("paypay", world.paces, 1000, clock=lambda: START, sleep=lambda seconds: made_at.append(seconds))
     made.begin(Work.LIVE, 60_000)
     with ThreadPoolExecutor(20) as pool:
-        for done in [pool.submit(made.before_call) for _ in range(20)]:
+        for done in [pool.submit(made.before_call) for _ in range(60)]:
             done.result()
-    assert len(set(made_at)) == 20
-    assert next(called) < 15
+    assert len(set(made_at)) == 60
+    assert next(called) < 40
+    second = world.paces.second("paypay", int(START))
+    assert second.live == 60, "no slot is leased for nobody"
 
 
 def test_a_batch_begins_without_the_slots_of_the_one_before() -> None:

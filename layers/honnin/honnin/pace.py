@@ -200,14 +200,15 @@ class Pace:
             return
         with self._counting:
             self._waiting += 1
-        try:
-            with self._leasing:
+        with self._leasing:
+            try:
                 if not self._slots:
                     self._slots.extend(self._wait_for_slots())
                 slot = self._slots.popleft()
-        finally:
-            with self._counting:
-                self._waiting -= 1
+            finally:
+                # Before the lock is free: the next one must not lease a slot for this thread, too.
+                with self._counting:
+                    self._waiting -= 1
         self._sleep(max(0.0, slot - self._clock()))
 
     def limited(self, retry_after: str | None = None) -> None:
