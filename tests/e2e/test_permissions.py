@@ -119,6 +119,7 @@ _MAY: dict[str, set[str]] = {
     "KycStatusFunction": {"read table"},
     "OverviewFunction": {"read table"},
     "ErasureFunction": {
+        "read table",
         "write table",
         "delete from table",
         "send event",

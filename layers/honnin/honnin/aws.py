@@ -28,9 +28,11 @@ def _config(read_timeout_s: int = 5) -> Config:
 
 
 @cache
-def dynamodb() -> "DynamoDBClient":
-    """DynamoDB."""
-    return boto3.client("dynamodb", config=_config())
+def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
+    """DynamoDB; `hurried` for calls that nobody waits for longer than some seconds."""
+    # Two attempts: a connection that was kept alive may turn out to be dead.
+    soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("dynamodb", config=soon if hurried else _config())
 
 
 @cache

@@ -21,6 +21,7 @@ from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse,
 from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
@@ -59,6 +60,7 @@ __all__ = [
     "Losses",
     "Notification",
     "Overview",
+    "Paces",
     "Page",
     "PassportQr",
     "ReceivedDay",
@@ -100,6 +102,7 @@ class Store:
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
         self.mass_change = MassChange(self.table)
+        self.paces = Paces(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)

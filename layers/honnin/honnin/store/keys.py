@@ -140,6 +140,16 @@ def readings_key() -> Item:
     return {"pk": "READINGS", "sk": "LAST_HOUR"}
 
 
+def pace_second_key(provider: str, second: int) -> Item:
+    """The calls to a provider in one second (epoch)."""
+    return {"pk": f"PACE#{provider}#{second}", "sk": "SECOND"}
+
+
+def slowed_key(provider: str) -> Item:
+    """What a provider last refused as too many calls."""
+    return {"pk": f"PACE#{provider}", "sk": "SLOWED"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Its hash only: an authorization id is random, so nobody gets from the one to the other.
