@@ -11,6 +11,7 @@ from honnin import aws, event_queue, secret_store, worker
 from honnin.config import settings
 from honnin.erasure import ErasureSweep
 from honnin.event import Event
+from honnin.observability import reporting
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.expiry import PayPayExpiries
@@ -25,34 +26,22 @@ from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
-from honnin.webhook import SEVERAL
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
-    _processor().begin_batch()
+    batch = _processor().batch()
     answer = worker.run(
         event,
         context,
         parse=Event.from_json,
-        process=_process,
+        divide=batch.divide,
         queue=_queue(event),
         count_failure=_store().events.count_failure,
     )
-    _processor().end_batch()
+    batch.end()
     return answer
-
-
-def _process(event: Event) -> None:
-    if event.kind == SEVERAL:
-        event_queue.send_split(
-            event,
-            events_url=settings().event_queue_url,
-            recon_notices_url=settings().recon_notice_queue_url,
-            client=aws.sqs(),
-        )
-    else:
-        _processor().process(event)
 
 
 @cache
@@ -81,7 +70,7 @@ def _processor() -> EventProcessor:
     return EventProcessor(
         store=store,
         paypay=paypay,
-        expiries=PayPayExpiries(store, paypay, rules, _now),
+        expiries=PayPayExpiries(paypay, rules, _now),
         recon=ReconNotifications(store, settings().recon_file_types),
         sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
@@ -91,6 +80,12 @@ def _processor() -> EventProcessor:
             settings().settle_delays,
             partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
             _now,
+        ),
+        split=partial(
+            event_queue.send_split,
+            events_url=settings().event_queue_url,
+            recon_notices_url=settings().recon_notice_queue_url,
+            client=aws.sqs(),
         ),
         now=_now,
     )

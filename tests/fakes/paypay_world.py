@@ -23,6 +23,7 @@ from honnin.recon.notification import ReconNotifications
 from honnin.settling import Settling
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
+from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.response_token import response_token
@@ -116,8 +117,8 @@ class PayPayWorld:
     def told(self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook") -> None:
         """One event, processed by a fresh worker."""
         self._serial += 1
-        self.clock.advance(seconds=1)
-        event = Event(f"paypay:{kind}:n{self._serial}", "paypay", kind, cause, subject, "2026-04-01T03:00:00.000Z")
+        received_at = utc_text(self.clock.advance(seconds=1))
+        event = Event(f"paypay:{kind}:n{self._serial}", "paypay", kind, cause, subject, received_at)
         self.processor().process(event)
 
     def processor(self) -> EventProcessor:
@@ -132,7 +133,7 @@ class PayPayWorld:
             vexora=self.vexora,
             now=self.clock,
             paypay=paypay,
-            expiries=PayPayExpiries(store, paypay, self.rules, self.clock),
+            expiries=PayPayExpiries(paypay, self.rules, self.clock),
             recon=ReconNotifications(store, ()),
             settling=self.settling,
         )

@@ -223,17 +223,18 @@ class World:
 
     def process(self, *events: Event) -> None:
         """One SQS batch. A message that fails comes again, until it would be parked: then the test has failed."""
-        self.processor.begin_batch()
-        for each in events:
-            for receive in range(1, RECEIVES + 1):
-                try:
-                    self.processor.process(each)
-                except HonninError as error:
-                    if receive == RECEIVES and not error.retryable:
-                        raise
-                else:
-                    break
-        self.processor.end_batch()
+        batch = self.processor.batch()
+        for group in batch.divide(events):
+            for member in group.members:
+                for receive in range(1, RECEIVES + 1):
+                    try:
+                        group.process(events[member])
+                    except HonninError as error:
+                        if receive == RECEIVES and not error.retryable:
+                            raise
+                    else:
+                        break
+        batch.end()
 
     def overtake_a_dying_worker(self, kind: str = "kyc") -> None:
         """The user is erased just before a worker writes to the vault; it dies before it takes that back."""

@@ -87,11 +87,12 @@ class Bench:
 
     def batch(self, *events: Event) -> None:
         """One SQS batch through the first worker."""
-        self.processor.begin_batch()
-        for event in events:
-            self.clock.advance(seconds=1)
-            self.processor.process(event)
-        self.processor.end_batch()
+        batch = self.processor.batch()
+        for group in batch.divide(events):
+            for member in group.members:
+                self.clock.advance(seconds=1)
+                group.process(events[member])
+        batch.end()
 
     def status(self, user_id: str = "user-1") -> UserStatus:
         """The user's present status."""
