@@ -4,7 +4,7 @@ Everything that a test may want to break or to look at is a public attribute.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from honnin.erasure import Erasure
@@ -114,10 +114,13 @@ class PayPayWorld:
 
     # --- reading ---
 
-    def told(self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook") -> None:
-        """One event, processed by a fresh worker."""
+    def told(
+        self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook", received: datetime | None = None
+    ) -> None:
+        """One event, just received, processed by a fresh worker."""
         self._serial += 1
-        received_at = utc_text(self.clock.advance(seconds=1))
+        now = self.clock.advance(seconds=1)
+        received_at = utc_text(received or now)
         event = Event(f"paypay:{kind}:n{self._serial}", "paypay", kind, cause, subject, received_at)
         self.processor().process(event)
 

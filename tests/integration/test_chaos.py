@@ -24,7 +24,7 @@ from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
 from honnin.processor import EventProcessor, Group
 from honnin.settling import Settling
-from honnin.store import Dropped, Effect, Known, EventRecord, LinkSession, Store, Unattached, UserStatus
+from honnin.store import Dropped, Effect, EventRecord, Known, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
