@@ -7,11 +7,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.recon.deadline import DeadlineCheck
 from honnin.recon.resend import ResendAlarm, letterhead
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:  # noqa: ARG001
     """Run once; returns the JST days without a compared file, by file type."""
     store = Store(settings().state_table)

@@ -55,16 +55,18 @@ class Settling:
         self._now = now
 
     def follow(self, hint: Event, effect: Effect, followed: dict[tuple[str, str], str]) -> None:
-        """Queue the settle events of a hint, if it is one and the latest of its kind. Raises what `send` raises.
+        """Queue the settle events of a hint, if it is one and later than those of its kind so far. Raises as `send`.
 
         `effect` is what the hint is about to do. A reading that itself began late enough needs no repetition: after an
         outage, thousands of hints come to that. `followed` remembers, for as long as the caller keeps it, up to which
         hint of a subject and a kind this was done, so that no other one is followed at the same moments.
         """
-        if hint.cause != "webhook" or not (_is_present(hint, effect.after) and _is_latest(hint, effect.after)):
+        kind = _hint_kind(hint)
+        if hint.cause != "webhook" or kind is None or not _is_present(hint, effect.after):
             return
-        hints = hint.subject, _hint_kind(hint) or ""
-        if followed.get(hints, "") >= hint.received_at:
+        # Whatever is recorded has been followed; one of the same moment is followed at the same moments.
+        known = (effect.before.received or {}) if effect.before else {}
+        if hint.received_at <= max(known.get(kind, ""), followed.get((hint.subject, kind), "")):
             return
         received, now = datetime.fromisoformat(hint.received_at), self._now()
         read_at = _read_at(effect)
@@ -76,7 +78,7 @@ class Settling:
                 found.append((_settle_event(hint, delay_s), min(max(left_s, 0), delay_s)))
         if found:
             self._send(found)
-        followed[hints] = hint.received_at
+        followed[hint.subject, kind] = hint.received_at
 
 
 def noted(event: Event, after: UserStatus) -> UserStatus:
