@@ -113,7 +113,7 @@ class FakeQueue(worker.Queue):
         """Remember the visibility time-out."""
         self.delays[record.message_id] = seconds
 
-    def park(self, record: SQSRecord, error: BaseException) -> None:
+    def park(self, record: SQSRecord, error: Exception) -> None:
         """Remember that the message was parked, and for what."""
         self.parked[record.message_id] = type(error).__name__
 

@@ -5,8 +5,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
+import aws_lambda_powertools.metrics
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,14 +42,14 @@ class _DeathError(BaseException):
     """Nothing that anybody expects."""
 
 
-ERRORS: dict[str, Callable[[], BaseException]] = {
+ERRORS: dict[str, Callable[[], Exception]] = {
     "bug": lambda: TypeError(MARKED),
     "malformed": lambda: MalformedEventError("no rule"),
     "later": lambda: EventNotReadyError("under way"),
     "timeout": lambda: ProviderTimeoutError("paypay", "no answer"),
-    "exit": lambda: SystemExit(MARKED),
-    "death": _DeathError,
 }
+# What ends the process where there are no threads.
+ENDS: dict[str, Callable[[], BaseException]] = {"exit": lambda: SystemExit(MARKED), "death": _DeathError}
 
 
 def by_user(process: Callable[[str], None]) -> Callable[[Sequence[str]], list[Group[str]]]:
@@ -64,7 +65,7 @@ def by_user(process: Callable[[str], None]) -> Callable[[Sequence[str]], list[Gr
     return divide
 
 
-def run(bodies: Sequence[str], process: Callable[[str], None], queue: FakeQueue, **options: Any) -> list[int]:
+def run(bodies: Sequence[str], process: Callable[[str], None], queue: FakeQueue, **more: Any) -> list[int]:
     """The places of the messages that SQS must keep."""
     records = [
         {
@@ -77,8 +78,8 @@ def run(bodies: Sequence[str], process: Callable[[str], None], queue: FakeQueue,
         }
         for place, body in enumerate(bodies)
     ]
-    options = {"divide": by_user(process), "parse": str} | options
-    answer = worker.run({"Records": records}, FakeLambdaContext(60_000), queue=queue, **options)
+    options: dict[str, Any] = {"divide": by_user(process), "parse": str} | more
+    answer: Any = worker.run({"Records": records}, FakeLambdaContext(60_000), queue=queue, **options)
     return [int(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
@@ -128,22 +129,22 @@ def test_each_thread_has_a_session_of_its_own_and_the_next_batch_has_the_same() 
     try:
         assert len({id(each) for each in sessions[:10]}) == 10
         assert {id(each) for each in sessions[:10]} == {id(each) for each in sessions[10:]}
-        assert http_client._own_session() not in sessions, "the main thread has another"
     finally:
         http_client.session.cache_clear()
 
 
 def test_no_thread_is_left_when_the_answer_is_there() -> None:
     before = set(threading.enumerate())
-    run(["a:", "b:exit", "c:death", "d:bug"], _as_it_says, FakeQueue())
+    with pytest.raises(SystemExit):
+        run(["a:", "b:exit", "d:bug"], _as_it_says, FakeQueue())
     assert set(threading.enumerate()) <= before
 
 
 def _as_it_says(body: str) -> None:
     what = body.partition(":")[2]
     count("Processed")
-    if what in ERRORS:
-        raise ERRORS[what]()
+    if what in (every := ERRORS | ENDS):
+        raise every[what]()
 
 
 @settings(max_examples=60)
@@ -158,8 +159,7 @@ def test_the_answer_names_the_messages_that_failed_and_no_other(messages: list[t
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["fine", *ERRORS])), min_size=1, max_size=10))
 def test_overlapping_does_what_one_after_another_does(messages: list[tuple[str, str]]) -> None:
-    # `SystemExit` ends the process where there are no threads.
-    bodies = [f"{user}:{what}" for user, what in messages if what not in ("exit", "death")]
+    bodies = [f"{user}:{what}" for user, what in messages]
     first, second = FakeQueue(), FakeQueue()
     overlapped = run(bodies, _as_it_says, first)
     assert overlapped == run(bodies, _as_it_says, second, overlap=worker.one_after_another)
@@ -170,20 +170,47 @@ def test_what_threads_count_is_complete_and_printed_by_the_main_thread(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set()
-    emit = observability.single_metric
+    emit = aws_lambda_powertools.metrics.single_metric
 
     def noting(**metric: Any) -> Any:
         threads.add(threading.current_thread())
         return emit(**metric)
 
     monkeypatch.setattr(observability, "single_metric", noting)
-    bodies = [f"u{place}:{what}" for place, what in enumerate(["fine"] * 5 + list(ERRORS)[:5])]
+    bodies = [f"u{place}:{what}" for place, what in enumerate(["fine"] * 6 + list(ERRORS))]
     run(bodies, _as_it_says, FakeQueue())
 
     assert threads == {threading.main_thread()}
     counted = emitted(capsys.readouterr().out)
-    assert (counted["Processed"], counted["EventFailed"]) == (10, 5)
-    assert counted["UnexpectedError"] == 2, "a bug, and what ends a thread"
+    assert (counted["Processed"], counted["EventFailed"], counted["UnexpectedError"]) == (10, 4, 1)
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_what_ends_the_process_ends_the_invocation_when_all_others_have_come_to_their_end(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue, seen = FakeQueue(), list[str]()
+    together = threading.Barrier(4)
+
+    def process(body: str) -> None:
+        if body.endswith("1"):
+            _meet(together)
+        seen.append(body)
+        _as_it_says(body.rstrip("0123456789"))
+
+    @reporting
+    def handler() -> list[int]:
+        return run(["a:1", f"b:{what}1", "b:2", "c:1", "c:2", "d:timeout1"], process, queue)
+
+    with pytest.raises((SystemExit, _DeathError)):
+        handler()
+    assert sorted(seen) == sorted(["a:1", f"b:{what}1", "c:1", "c:2", "d:timeout1"])
+    assert set(queue.delays) == {"5"}, "its own messages come again when Lambda gives them back"
+    printed = capsys.readouterr().out
+    assert MARKED not in printed
+    assert emitted(printed) == {"Processed": 5, "EventFailed": 1, "EventAge": 1, "UnexpectedError": 1} | {
+        "EventAge": emitted(printed)["EventAge"]
+    }
 
 
 def test_a_line_says_of_its_own_event_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,9 +232,8 @@ def test_a_line_says_of_its_own_event_only(capsys: pytest.CaptureFixture[str]) -
     assert not [each for each in failed if "user" in each]
 
 
-@pytest.mark.parametrize("what", ["bug", "exit", "death"])
-def test_a_mistake_is_logged_by_its_place_without_its_message(what: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([f"a:{what}", "b:fine", "a:fine"], _as_it_says, FakeQueue()) == [0]
+def test_a_mistake_is_logged_by_its_place_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["a:bug", "b:fine", "a:fine"], _as_it_says, FakeQueue()) == [0]
     printed = capsys.readouterr().out
     assert MARKED not in printed
     [line] = [json.loads(each) for each in printed.splitlines() if "message_id" in each]
@@ -284,16 +310,24 @@ class Locked:
         return call
 
 
+class LockedBus(Locked):
+    """The bus, whose client is itself."""
+
+    @property
+    def client(self) -> "LockedBus":
+        """Itself."""
+        return self
+
+
 class World(SettlingWorld):
     """Ten linked users; every call of AWS is counted."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         super().__init__()
-        self.db = Locked(self.db, self.calls)
-        self.s3 = Locked(self.s3, self.calls)
-        self.bus = Locked(self.bus, self.calls)
-        self.bus.client = self.bus
+        self.db = cast("Any", Locked(self.db, self.calls))
+        self.s3 = cast("Any", Locked(self.s3, self.calls))
+        self.bus = cast("Any", LockedBus(self.bus, self.calls))
         for user in USERS:
             at = utc_text(self.clock())
             after = paypay_user(user, "LINKED", linked=f"auth-{user}", scopes=("mini_app_kyc_passport",), at=at)
@@ -323,7 +357,7 @@ class World(SettlingWorld):
             }
             for each in events
         ]
-        answer = worker.run(
+        answer: Any = worker.run(
             {"Records": records},
             FakeLambdaContext(120_000),
             parse=Event.from_json,

@@ -252,7 +252,7 @@ class BrokenQueue(FakeQueue):
         """Fail."""
         raise THROTTLED
 
-    def park(self, record: Any, error: BaseException) -> None:
+    def park(self, record: Any, error: Exception) -> None:
         """Fail."""
         raise THROTTLED
 

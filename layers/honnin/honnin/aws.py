@@ -82,7 +82,7 @@ def sqs() -> "SQSClient":
     return boto3.client("sqs", config=_config())
 
 
-def is_denied(error: BaseException) -> bool:
+def is_denied(error: Exception) -> bool:
     """Whether AWS refused a call of ours for want of a permission."""
     code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
     return code.startswith("AccessDenied")

@@ -183,7 +183,8 @@ _number: ContextVar[int] = ContextVar("_number", default=0)
 def use_session(number: int) -> None:
     """Let this thread use a session of its own: no two threads that run at once may have the same number.
 
-    Numbers are used again, so that what a thread keeps alive serves one of a later batch. 0 is the main thread's.
+    Numbers are used again, so that what a thread keeps alive serves one of a later batch. A thread that says nothing,
+    as the main one, has the number 0.
     """
     _number.set(number)
 

@@ -103,12 +103,14 @@ def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
     def reported(*arguments: P.args, **more: P.kwargs) -> R:
         try:
             return handler(*arguments, **more)
-        except Exception as error:
+        except BaseException as error:
             if not is_unexpected(error):
                 raise
             kind = type(error).__name__
-            logger().error("unexpected error", error=kind, frames=frames(error))
+            logger().error("unexpected error", error=kind, frames=frames(error), unexpected=True)
             count("UnexpectedError")
+            if not isinstance(error, Exception):
+                raise
             raise UnexpectedError(kind) from None
 
     return reported

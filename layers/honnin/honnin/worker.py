@@ -95,7 +95,7 @@ class Queue:
             QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
         )
 
-    def park(self, record: SQSRecord, error: BaseException) -> None:
+    def park(self, record: SQSRecord, error: Exception) -> None:
         """Put the message into the dead-letter queue, with the error's type as the attribute `errorType`."""
         self._sqs.send_message(
             QueueUrl=self._dead_letter_url,
@@ -118,17 +118,17 @@ class Task:
 
     places: Sequence[int]
     process: Callable[[int], None]
-    ended: dict[int, BaseException | None] = field(default_factory=dict)
+    ended: dict[int, Exception | None] = field(default_factory=dict)
     metrics: list[Metric] = field(default_factory=list)
 
-    def run(self, caught: type[BaseException] = Exception) -> None:
-        """Work the group off; what it counts is kept. A message that raises an error of that type has failed."""
+    def run(self) -> None:
+        """Work the group off; what it counts is kept. What is no `Exception` ends the group in the middle."""
         with keeping(self.metrics):
             for place in self.places:
                 try:
                     self.process(place)
                     self.ended[place] = None
-                except caught as error:
+                except Exception as error:
                     self.ended[place] = error
 
 
@@ -137,15 +137,19 @@ type Overlap = Callable[[Sequence[Task]], Iterable[Task]]
 
 
 def overlapping(tasks: Sequence[Task]) -> Iterator[Task]:
-    """Run the tasks side by side, each thread with an HTTP session of its own; all have ended when the loop has."""
-    sessions = numbers(1)
+    """Run the tasks side by side, each thread with an HTTP session of its own; all have ended when the loop has.
+
+    What is no `Exception`, as `SystemExit`, is raised then: it ends the invocation, and the whole batch comes again.
+    """
+    sessions = numbers()
     with ThreadPoolExecutor(
         _THREADS, thread_name_prefix="group", initializer=lambda: http_client.use_session(next(sessions))
     ) as threads:
-        # Whatever ends a message, as `SystemExit`, ends neither the thread nor the invocation.
-        running = {threads.submit(each.run, BaseException): each for each in tasks}
+        running = {threads.submit(each.run): each for each in tasks}
         for ended in as_completed(running):
             yield running[ended]
+        for ended in running:
+            ended.result()
 
 
 def one_after_another(tasks: Sequence[Task]) -> Iterator[Task]:
@@ -179,7 +183,7 @@ def run[M](
     messages: dict[int, M] = {}
     kept: set[int] = set()
 
-    def end(place: int, error: BaseException | None) -> None:
+    def end(place: int, error: Exception | None) -> None:
         if not _is_over(records[place], error, queue, count_failure):
             kept.add(place)
 
@@ -188,12 +192,12 @@ def run[M](
             messages[place] = parse(record.body)
         except ValueError as error:
             end(place, MalformedEventError(str(error)))
-    for task in (overlap or overlapping)(_tasks(messages, context, process, divide)):
+    tasks = _tasks(messages, context, process, divide)
+    for task in (overlap or overlapping)(tasks):
         emit(task.metrics)
-        for place in task.places:
-            end(place, task.ended.get(place, NotEnoughTimeError()))
-            del messages[place]
-    for place in messages:
+        for place, failed in task.ended.items():
+            end(place, failed)
+    for place in messages.keys() - {place for task in tasks for place in task.places}:
         end(place, NotEnoughTimeError())  # no group has it
     return {"batchItemFailures": [{"itemIdentifier": records[place].message_id} for place in sorted(kept)]}
 
@@ -233,7 +237,7 @@ def backoff_s(
     return round(draw(ceiling / 2, ceiling))
 
 
-def _is_over(record: SQSRecord, error: BaseException | None, queue: Queue, count_failure: CountFailure | None) -> bool:
+def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_failure: CountFailure | None) -> bool:
     """Whether the queue may forget the message: it is done, or moved away. Otherwise says when it comes again."""
     if error is None:
         return True
@@ -259,7 +263,7 @@ def _is_over(record: SQSRecord, error: BaseException | None, queue: Queue, count
     return False
 
 
-def _is_third(record: SQSRecord, error: BaseException, count_failure: CountFailure | None) -> bool:
+def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
     if count_failure is None:
         return int(record.attributes.approximate_receive_count) >= _PARK_AT_FAILURE
     try:
@@ -269,14 +273,14 @@ def _is_third(record: SQSRecord, error: BaseException, count_failure: CountFailu
         return False
 
 
-def _may_be_mended(error: BaseException) -> bool:
+def _may_be_mended(error: Exception) -> bool:
     """Whether time or a person can mend it: providers, races, our configuration, AWS itself."""
     if isinstance(error, HonninError):
         return error.retryable or isinstance(error, _CONFIGURATION_FAULTS)
     return isinstance(error, BotoCoreError | ClientError)
 
 
-def _report(record: SQSRecord, error: BaseException, receives: int, *, parked: bool) -> None:
+def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed; its message could hold anything and is left out.
     unexpected = is_unexpected(error)
