@@ -13,6 +13,7 @@ from honnin.config import settings
 from honnin.erasure import ErasureSweep
 from honnin.event import Event, Provider
 from honnin.mass_change import BatchWatch
+from honnin.observability import reporting
 from honnin.pace import Pace, Work
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
@@ -29,38 +30,26 @@ from honnin.store import Store
 from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
-from honnin.webhook import SEVERAL
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process one SQS batch; the answer names the messages that must come again."""
     queue_url = worker.queue_of(event, tuple(_work()))
     left_ms = context.get_remaining_time_in_millis()
     for provider in (Provider.PAYPAY, Provider.VEXORA):
         _pace(provider).begin(_work()[queue_url], left_ms)
-    _processor().begin_batch(may_wait=_work()[queue_url] in (Work.REPAIR, Work.REREAD))
+    batch = _processor().batch(may_wait=_work()[queue_url] in (Work.REPAIR, Work.REREAD))
     answer = worker.run(
         event,
         context,
         parse=Event.from_json,
-        process=_process,
+        divide=batch.divide,
         queue=worker.Queue(queue_url, settings().dead_letter_queue_url),
         count_failure=_store().events.count_failure,
     )
-    _processor().end_batch()
+    batch.end()
     return answer
-
-
-def _process(event: Event) -> None:
-    if event.kind == SEVERAL:
-        event_queue.send_split(
-            event,
-            events_url=settings().event_queue_url,
-            recon_notices_url=settings().recon_notice_queue_url,
-            client=aws.sqs(),
-        )
-    else:
-        _processor().process(event)
 
 
 @cache
@@ -91,7 +80,7 @@ def _processor() -> EventProcessor:
     return EventProcessor(
         store=store,
         paypay=paypay,
-        expiries=PayPayExpiries(store, paypay, rules, _now),
+        expiries=PayPayExpiries(paypay, rules, _now),
         recon=ReconNotifications(store, settings().recon_file_types),
         sweep=ErasureSweep(store, vault),
         publisher=Publisher(settings().event_bus, store),
@@ -106,6 +95,12 @@ def _processor() -> EventProcessor:
             settings().settle_delays,
             partial(event_queue.send_later, settings().reread_queue_url, client=aws.sqs()),
             _now,
+        ),
+        split=partial(
+            event_queue.send_split,
+            events_url=settings().event_queue_url,
+            recon_notices_url=settings().recon_notice_queue_url,
+            client=aws.sqs(),
         ),
         watch=_watch(),
         now=_now,

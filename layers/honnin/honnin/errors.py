@@ -32,6 +32,7 @@
     │       ├── FileGoneError         403, 404 or 410: the address has ended
     │       └── FileTooLargeError     larger than the cap
     ├── ReconError                    something about a recon file
+    ├── UnexpectedError               stands for a mistake in the code, whose message might hold a value
     └── EventError
         ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
@@ -49,6 +50,10 @@ class HonninError(Exception):
     """Root of the tree. `retryable` tells whether the same call may succeed later."""
 
     retryable: ClassVar[bool] = False
+
+
+class UnexpectedError(HonninError):
+    """Stands for an error that the code does not know: only its type is told."""
 
 
 class ConfigurationError(HonninError):
