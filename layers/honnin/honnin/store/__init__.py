@@ -22,6 +22,7 @@ from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
+from honnin.store.rereads import Reread, Rereads
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
@@ -59,6 +60,7 @@ __all__ = [
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
+    "Reread",
     "SessionUse",
     "SessionUsedError",
     "Standing",
@@ -97,6 +99,7 @@ class Store:
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.rereads = Rereads(self.table)
         self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
 
