@@ -12,6 +12,7 @@ from honninctl import (
     people_commands,
     recon_commands,
     reread_command,
+    rereads_commands,
     sign_commands,
     streams,
 )
@@ -49,6 +50,7 @@ def program() -> typer.Typer:
         people_commands,
         overview_commands,
         reread_command,
+        rereads_commands,
         recon_commands,
         dead_letter_commands,
         index_commands,
