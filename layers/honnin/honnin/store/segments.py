@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Event
 from typing import Any
 
@@ -36,10 +35,19 @@ def side_by_side(segments: int, work: Callable[[Event, int], object]) -> None:
     When one fails, `stop` is set, so that the others can end with the page at which they are. Raises its error.
     """
     stop = Event()
+
+    def run(segment: int) -> None:
+        try:
+            work(stop, segment)
+        except BaseException:
+            stop.set()
+            raise
+
     with ThreadPoolExecutor(min(segments, AT_ONCE), thread_name_prefix="segment") as threads:
         try:
-            for _ in threads.map(partial(work, stop), range(segments)):
+            for _ in threads.map(run, range(segments)):
                 pass
         except BaseException:
+            # Ctrl-C ends all of them, too.
             stop.set()
             raise
