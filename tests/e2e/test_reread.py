@@ -92,7 +92,7 @@ def test_a_status_is_read_once_each_although_it_is_stopped_in_between(
     paused = ok(stack, "rereads", "pause", name)
     assert paused["state"] == "paused"
     assert honninctl(stack, "rereads", "pause", name).code == 1
-    # What was being sent at that moment is sent; then nothing is any more.
+    # What was being sent at that moment is sent; then nothing is any more, though the emulator stops no child.
     sent: list[int] = []
 
     def stands_still() -> bool:

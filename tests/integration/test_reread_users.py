@@ -21,7 +21,7 @@ NAME = sample("reread_plan")["reread"]["name"]
 def begin(stack: Deployment, kind: Kind = Kind.STATUS, **facts: Any) -> None:
     """Record the reread that the sample events are about."""
     facts = {"provider": "paypay", "status": "VERIFIED"} | facts if kind is Kind.STATUS else facts
-    assert stack.store.rereads.begin(Reread(NAME, kind, AT, **facts))
+    assert stack.store.rereads.begin(Reread(NAME, kind, AT, executions=1, **facts))
 
 
 def link(stack: Deployment, user_id: str, status: str = "VERIFIED") -> None:

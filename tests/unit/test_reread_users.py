@@ -5,11 +5,13 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chaos.replacing import replaced
 from chaos.schedule import Fault
 from honnin.reread import listing, plan, questions
-from honnin.reread.starting import RereadConflictError, State, UnknownRereadError, execution_name
+from honnin.reread.starting import RereadConflictError, State, UnknownRereadError, execution_name, told
 from honnin.status import PayPayStatus
 from honnin.store import Certificate, Reread
 from honnin.store.rereads import Kind, Phase
@@ -288,6 +290,47 @@ def test_paused_while_users_are_listed(engine: RereadEngine) -> None:
     assert set(engine.asked().values()) == {2}
 
 
+def test_children_that_outlive_the_execution_send_nothing_more(engine: RereadEngine) -> None:
+    """An invocation that is under way when an execution is stopped goes on; the local emulator stops no child."""
+    for each in users(20):
+        engine.link(each)
+    engine.begin()
+    engine.run()
+    parts = engine.read(plan.parts(engine.store, engine.bucket, engine.reread())["key"])
+    before = told(engine.reread())
+    engine.executions.pause(NAME)
+
+    sent = len(engine.sent)
+    for part in parts:
+        assert engine.call("RereadSendFunction", {**before, "part": part}) == {"settled": True}
+    assert len(engine.sent) == sent
+
+    engine.executions.resume(NAME)
+    for part in parts:
+        # Of the execution before.
+        assert engine.call("RereadSendFunction", {**before, "part": part}) == {"settled": True}
+    assert len(engine.sent) == sent
+    assert engine.finish().read == 20
+
+
+def test_an_execution_that_succeeds_although_it_was_paused_has_not_done_it(engine: RereadEngine) -> None:
+    """Where it could not be stopped."""
+    for each in users(6):
+        engine.link(each)
+    engine.begin()
+    engine.run()
+    engine.store.rereads.pause(engine.reread())
+    for _ in range(20):
+        engine.clock.now += timedelta(seconds=61)
+        engine.run()
+    assert engine.states.executions[f"{NAME}-1"].status == "SUCCEEDED"
+    assert engine.executions.state(engine.reread()) is State.PAUSED
+
+    engine.executions.resume(NAME)
+    engine.finish()
+    assert engine.asked() == Counter(dict.fromkeys(users(6), 2))
+
+
 def test_what_is_running_or_done_is_not_resumed_and_what_does_not_run_is_not_paused(engine: RereadEngine) -> None:
     engine.link("a")
     engine.begin()
@@ -360,6 +403,57 @@ def test_a_crash_at_any_single_call_does_no_harm(kind: Kind, when: str, fault: s
     for service in ("dynamodb", "transaction", "s3", "sqs"):
         for number in range(calls[service]):
             play(kind, Fault(service, number, when, fault))
+
+
+FAULTS = st.builds(
+    Fault,
+    st.sampled_from(["dynamodb", "dynamodb", "transaction", "s3", "s3", "sqs"]),
+    st.integers(0, 40),
+    st.sampled_from(["before", "after"]),
+    st.sampled_from(["kill", "lost", "throttled"]),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(list(Kind)),
+    st.lists(FAULTS, max_size=5),
+    st.sets(st.integers(0, 30), max_size=4),
+    st.sets(st.integers(0, 30), max_size=2),
+)
+def test_whatever_happens_nobody_is_left_out_and_no_event_takes_effect_twice(
+    kind: Kind, faults: list[Fault], pauses: set[int], moves: set[int]
+) -> None:
+    """Paused and resumed at any moment, with faults at any call, while users come and go."""
+    engine = RereadEngine(faults)
+    for each in users(5):
+        engine.link(each)
+    engine.link("moves")
+    engine.put_file("\n".join(users(5)))
+    places = sorted({str(item["overview_pk"]["S"])[-1] for item in engine.table.items() if "overview_pk" in item})
+    with replaced((plan, "PLACES", places)):
+        engine.begin(kind, segments=2)
+        engine.faulty = True
+        for step in range(31):
+            engine.states.work(1)
+            if step % 3 == 0:
+                engine.work()
+                engine.clock.now += timedelta(seconds=61)
+            state = engine.executions.state(engine.reread())
+            if step in pauses and state is State.RUNNING:
+                engine.executions.pause(NAME)
+                state = State.PAUSED
+            if step in moves:
+                engine.move("moves", "RISK_FLAGGED" if step % 2 else "VERIFIED")
+            if state in (State.PAUSED, State.FAILED):
+                engine.executions.resume(NAME)
+        engine.finish()
+    asked = engine.asked()
+    assert {each: asked[each] for each in users(5)} == dict.fromkeys(users(5), 2)
+    assert asked["moves"] in (0, 2)
+    assert set(engine.applied.values()) == {1}
+    assert engine.executions.state(engine.reread()) is State.DONE
+    assert engine.reread().read == engine.reread().sent
 
 
 def test_it_fails_after_its_tries_and_is_resumed(engine: RereadEngine) -> None:

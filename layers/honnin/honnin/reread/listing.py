@@ -19,9 +19,9 @@ _USERS = 500
 
 
 def run(store: Store, bucket: RereadBucket, reread: Reread, source: Mapping[str, Any], size: int = _USERS) -> None:
-    """List a source; nothing where it is listed. Repeating it does no harm."""
+    """List a source; nothing where it is listed, or the reread is paused. Repeating it does no harm."""
     name = str(source["name"])
-    if store.rereads.marked(reread.name, Phase.LISTED, name):
+    if reread.is_paused or store.rereads.marked(reread.name, Phase.LISTED, name):
         return
     users = parts = 0
     for part in _parts(store, bucket, reread, source, size):

@@ -49,9 +49,10 @@ class PartReading:
     def run(self, reread: Reread, part: str) -> bool:
         """Send a part's events, or see what has come of them; True once all have taken effect, or a day is over.
 
-        Repeating it does no harm. Raises `event_queue.NotQueuedError` when an event was not taken.
+        True as well where the reread is paused: the next execution goes on with the part. Repeating it does no harm.
+        Raises `event_queue.NotQueuedError` when an event was not taken.
         """
-        if self._store.rereads.marked(reread.name, Phase.DONE, part):
+        if reread.is_paused or self._store.rereads.marked(reread.name, Phase.DONE, part):
             return True
         found = self._bucket.part(reread.name, part)
         users = found.users if found else ()

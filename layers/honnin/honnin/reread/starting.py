@@ -5,7 +5,7 @@ The operator's program does this with the operator's own credentials; the functi
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -82,15 +82,19 @@ class Executions:
         state = self.state(reread)
         if state is not State.RUNNING:
             raise RereadConflictError(f"{name} is {state}")
+        # Before: what is being worked at this moment sees it, and sends nothing more.
+        self._store.rereads.pause(reread)
         self._client.stop_execution(executionArn=self._arn(reread), cause="paused by an operator")
 
     def state(self, reread: Reread) -> State:
-        """How a reread is doing. One that was recorded and whose execution was never started is paused."""
+        """How a reread is doing. One whose latest execution was never started, or has left somebody out, is paused."""
         try:
             found = self._client.describe_execution(executionArn=self._arn(reread))
         except self._client.exceptions.ExecutionDoesNotExist:
             return State.PAUSED
-        return _STATES.get(found["status"], State.FAILED)
+        state = _STATES.get(found["status"], State.FAILED)
+        is_done = state is State.DONE and reread.is_over and not reread.is_paused
+        return State.PAUSED if state is State.DONE and not is_done else state
 
     def progress(self, name: str, now: datetime) -> Progress:
         """How far a reread is. Its end is told once all of its users are listed and some of them are done."""
@@ -128,13 +132,16 @@ def execution_name(reread: Reread) -> str:
 
 def told(reread: Reread) -> dict[str, Any]:
     """What the state machine is told; read by `reread_of`."""
-    return {"reread": {"name": reread.name}}
+    return {"reread": {"name": reread.name, "execution": reread.executions}}
 
 
 def reread_of(store: Store, event: Mapping[str, Any]) -> Reread:
-    """The reread that a function of the state machine is called for. Raises `UnknownRereadError`."""
+    """The reread that a function of the state machine is called for. Raises `UnknownRereadError`.
+
+    For an execution that is not to work at it any more it is a paused one.
+    """
     name = str(event["reread"]["name"])
     found = store.rereads.get(name)
     if found is None:
         raise UnknownRereadError(f"there is no reread {name}")
-    return found
+    return replace(found, is_paused=not found.is_worked_by(int(event["reread"]["execution"])))

@@ -39,7 +39,8 @@ class Reread:
     """A reread by its name, which is part of its events' ids, and how many users it has counted by now.
 
     `provider` is None for both. `segments` are those of the table, for `Kind.ALL`. `executions` is how many executions
-    of the state machine there were; the latest began at `began_at` (UTC), when `done_before` users were done.
+    of the state machine there were; the latest began at `began_at` (UTC), when `done_before` users were done. While it
+    `is_paused`, none of them sends anything.
 
     `users` were listed. Of them `sent` are asked about and `skipped` are not: there is nothing to be read. Of `sent`,
     `read` were read, `changed` have another status since, `not_read` were refused, `gone` were erased meanwhile, and of
@@ -55,6 +56,7 @@ class Reread:
     executions: int = 0
     began_at: str | None = None
     done_before: int = 0
+    is_paused: bool = False
     users: int = 0
     sent: int = 0
     skipped: int = 0
@@ -68,6 +70,15 @@ class Reread:
     def done(self) -> int:
         """How many of those who were sent are not waited for any more."""
         return self.read + self.not_read + self.gone + self.left
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody who was listed is to be sent or waited for."""
+        return self.users == self.sent + self.skipped and self.done == self.sent
+
+    def is_worked_by(self, execution: int) -> bool:
+        """Whether this execution, by its number, may work at it: it is the latest, and nobody has paused it."""
+        return execution == self.executions and not self.is_paused
 
 
 @dataclass(frozen=True)
@@ -116,11 +127,18 @@ class Rereads:
             executions=before.executions + 1,
             began_at=utc_text(self._table.now()),
             done_before=before.done,
+            is_paused=False,
         )
-        values = {name: getattr(after, name) for name in ("executions", "began_at", "done_before")}
+        values = {name: getattr(after, name) for name in ("executions", "began_at", "done_before", "is_paused")}
         known = {"before": before.executions}
         update = self._table.update(reread_key(before.name), values, "#executions = :before", known=known)
         return after if self._table.attempt(update) else None
+
+    def pause(self, reread: Reread) -> None:
+        """Have the latest execution send nothing more, unless another one has begun since `reread` was read."""
+        known = {"latest": reread.executions}
+        update = self._table.update(reread_key(reread.name), {"is_paused": True}, "executions = :latest", known=known)
+        self._table.attempt(update)
 
     def mark(self, name: str, phase: Phase, what: str, counts: Mapping[str, int], **facts: Any) -> bool:
         """Mark a step of a reread as done, and add to its counts; False where it is marked, and nothing is added.
