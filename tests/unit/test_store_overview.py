@@ -23,7 +23,7 @@ from honnin.store.overview import IndexNotReadyError
 from honnin.store.table import decode, encode
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
-from operations import costs
+from operations import costs_nights
 from operations.bring_back import LiveFacts, why_left_out
 from tests.fakes import FakeClock
 from tests.fakes.memory import dynamodb, memory_aws, s3
@@ -219,7 +219,7 @@ def test_what_docs_costs_says_a_status_takes_in_the_index_is_so(world: World) ->
     [item] = held["Items"]
     size = sum(len(name) + len(next(iter(value.values()))) for name, value in item.items())
 
-    assert 0.8 * costs.INDEXED_BYTES < size <= costs.INDEXED_BYTES
+    assert 0.8 * costs_nights.INDEXED_BYTES < size <= costs_nights.INDEXED_BYTES
 
 
 # --- what is read ---
