@@ -1,4 +1,4 @@
-"""Rereads of many users: what was asked for, how far it is, and what of it is done (docs/architecture.md, "Rereads").
+"""Rereads of many users: what was asked for, how far it is, and what of it is done (docs/overview.md).
 
 A mark says that a step is done: a source is listed, the events of a part are on the queue, all users of a part have
 been read. Each mark is written once, in one transaction with the counts that it adds.
