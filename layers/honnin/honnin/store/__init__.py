@@ -25,6 +25,7 @@ from honnin.store.overview import Counts, Overview, Page, Standing, Told
 from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
+from honnin.store.rereads import Reread, Rereads
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
@@ -68,6 +69,7 @@ __all__ = [
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
+    "Reread",
     "SessionUse",
     "SessionUsedError",
     "Standing",
@@ -109,6 +111,7 @@ class Store:
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.rereads = Rereads(self.table)
         self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
 

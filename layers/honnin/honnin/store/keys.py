@@ -130,6 +130,16 @@ def segment_key(segment: int) -> Item:
     return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
+def reread_key(name: str) -> Item:
+    """A reread of many users."""
+    return {"pk": "REREADS", "sk": name}
+
+
+def mark_key(name: str, phase: str, what: str) -> Item:
+    """The mark that a step of a reread is done."""
+    return {"pk": f"REREAD#{name}", "sk": f"{phase}#{what}"}
+
+
 def refusal_key(provider: str, day: str, kind: str) -> Item:
     """How often a provider has refused reads in one way on a JST day."""
     return {"pk": f"PROVIDER#{provider}", "sk": f"REFUSED#{day}#{kind}"}
