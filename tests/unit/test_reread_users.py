@@ -224,6 +224,26 @@ def test_what_never_takes_effect_is_waited_for_a_day(engine: RereadEngine) -> No
     assert (done.left, done.read) == (1, 0)
 
 
+def test_while_repairs_and_rereads_are_stopped_nothing_is_sent_and_nobody_is_given_up(engine: RereadEngine) -> None:
+    for each in users(4):
+        engine.link(each)
+    engine.begin()
+    engine.states.work(18)
+    engine.run()
+    on_the_queue = len(engine.queue)
+    assert 0 < on_the_queue < 8
+    engine.store.mass_change.stop(engine.store.mass_change.read())
+
+    for _ in range(10):
+        engine.clock.now += timedelta(hours=4)
+        engine.run()
+    assert len(engine.queue) == on_the_queue
+    assert (engine.reread().left, engine.reread().done) == (0, 0)
+
+    engine.store.mass_change.resume()
+    assert engine.finish().read == 4
+
+
 def test_its_pace_and_its_end_are_told(engine: RereadEngine) -> None:
     for each in users(10):
         engine.link(each)

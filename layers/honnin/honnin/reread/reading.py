@@ -58,7 +58,9 @@ class PartReading:
         users = found.users if found else ()
         sent = self._store.rereads.marked(reread.name, Phase.SENT, part)
         if sent is None:
-            self._send(reread, part, users)
+            # While repairs and rereads are stopped (honnin.mass_change), nothing more is put behind what waits already.
+            if not self._store.mass_change.read().stop:
+                self._send(reread, part, users)
             return False
         return self._look(reread, part, users, sent)
 
@@ -87,7 +89,8 @@ class PartReading:
         # Nobody waits for who was erased before the event came.
         known = self._statuses(reread, waiting)
         ended = Counter(gone=sum(each not in known for each in waiting), left=sum(each in known for each in waiting))
-        if ended["left"] and self._now() < datetime.fromisoformat(sent.at) + _WAITED_FOR:
+        is_early = self._now() < datetime.fromisoformat(sent.at) + _WAITED_FOR
+        if ended["left"] and (is_early or self._store.mass_change.read().stop):
             return False
         for some in (some for user_id, some in ids.items() if user_id not in waiting):
             ended.update(_told([records[each] for each in some]))
