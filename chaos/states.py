@@ -25,6 +25,10 @@ class ExecutionAlreadyExists(ClientError):  # noqa: N818 -- botocore's name
     """An execution of that name is over, or has another input."""
 
 
+class ExecutionDoesNotExist(ClientError):  # noqa: N818 -- botocore's name
+    """There is no execution of that name."""
+
+
 class FailedError(Exception):
     """An invocation failed, or died."""
 
@@ -62,7 +66,9 @@ class MemoryStates:
         The world's clock, in seconds.
     """
 
-    exceptions = SimpleNamespace(ExecutionAlreadyExists=ExecutionAlreadyExists)
+    exceptions = SimpleNamespace(
+        ExecutionAlreadyExists=ExecutionAlreadyExists, ExecutionDoesNotExist=ExecutionDoesNotExist
+    )
 
     def __init__(
         self,
@@ -92,7 +98,18 @@ class MemoryStates:
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         """How an execution is doing."""
-        return {"status": self.executions[executionArn.rpartition(":")[2]].status}
+        return {"status": self._execution(executionArn, "DescribeExecution").status}
+
+    def stop_execution(self, *, executionArn: str, **_: Any) -> None:  # noqa: N803
+        """Stop an execution and its children."""
+        self._execution(executionArn, "StopExecution").status = "ABORTED"
+
+    def _execution(self, arn: str, operation: str) -> Execution:
+        found = self.executions.get(arn.rpartition(":")[2])
+        if found is None:
+            answer: Any = {"Error": {"Code": "ExecutionDoesNotExist", "Message": ""}}
+            raise ExecutionDoesNotExist(answer, operation)
+        return found
 
     # --- what the world does ---
 

@@ -19,10 +19,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,6 +31,7 @@ from rich.progress import Progress
 
 from honnin.store import Store, authorization_hash
 from honnin.store.restore import Stored
+from honnin.store.segments import AT_ONCE, side_by_side
 from honnin.times import utc_text
 from honninctl import streams
 from honninctl.deployment import Deployment, Where
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # One BatchGetItem.
-_AT_ONCE = 100
+_TOGETHER = 100
 
 # A link that is made takes away what these are.
 _UNTIL_LINKED = ("erased", "waiting")
@@ -76,22 +78,30 @@ def live_facts(restored: Store, live: Store, since: str, also_erased: Iterable[s
     """Read both tables for what must not come back.
 
     `since` is UTC as the table writes it. `also_erased` are users whose certificates the live table has lost.
+    `advance` is called with each number of items that were read.
     """
     # What a link may have ended is little; the links themselves are as many as there are users.
     ended_by_link: set[str] = set()
-    for each in _watched(restored.restore.everything(), advance):
-        if each.kind in _UNTIL_LINKED:
-            ended_by_link |= each.authorizations
     users: set[str] = set(also_erased)
     erased: set[str] = set()
     linked: set[str] = set()
-    for each in _watched(live.restore.everything(), advance):
-        if each.kind == "certificate" and (each.completed_at is None or each.completed_at >= since):
-            users.add(str(each.user_id))
-        elif each.kind == "erased" and each.expires_at is None:  # an expired mark was ended by a link
-            erased |= each.authorizations
-        elif each.kind in ("link", "status", "former"):
-            linked |= each.authorizations & ended_by_link
+
+    def of_restored(some: Sequence[Stored]) -> None:
+        for each in some:
+            if each.kind in _UNTIL_LINKED:
+                ended_by_link.update(each.authorizations)
+
+    def of_live(some: Sequence[Stored]) -> None:
+        for each in some:
+            if each.kind == "certificate" and (each.completed_at is None or each.completed_at >= since):
+                users.add(str(each.user_id))
+            elif each.kind == "erased" and each.expires_at is None:  # an expired mark was ended by a link
+                erased.update(each.authorizations)
+            elif each.kind in ("link", "status", "former"):
+                linked.update(each.authorizations & ended_by_link)
+
+    _read_all(restored, lambda some: some, of_restored, advance)
+    _read_all(live, lambda some: some, of_live, advance)
     for user_id in users:
         footprint = restored.erasure.footprint(user_id)
         erased |= {authorization_hash(each) for each in footprint.authorization_ids}
@@ -106,14 +116,42 @@ def bring_back(
     `now` is in epoch seconds. With `dry_run` nothing is written, and the outcome is what would be done.
     """
     outcome = Outcome()
-    for some in batched(_watched(restored.restore.everything(), advance), _AT_ONCE, strict=False):
+
+    def copy(some: Sequence[Stored]) -> Outcome:
+        done = Outcome()
         for each in live.restore.missing(some):
             reason = why_left_out(each, facts, now)
             if reason:
-                outcome.left_out[reason] += 1
+                done.left_out[reason] += 1
             elif dry_run or live.restore.put_back(each, facts.erased):
-                outcome.brought[each.kind] += 1
+                done.brought[each.kind] += 1
+        return done
+
+    def add(done: Outcome) -> None:
+        outcome.brought.update(done.brought)
+        outcome.left_out.update(done.left_out)
+
+    _read_all(restored, copy, add, advance)
     return outcome
+
+
+def _read_all[R](
+    store: Store, work: Callable[[Sequence[Stored]], R], collect: Callable[[R], None], advance: Advance
+) -> None:
+    """Read a whole table in segments side by side: `work` in their threads, `collect` what it gives one by one."""
+    lock = Lock()
+
+    def read(stop: Event, segment: int) -> None:
+        items = store.restore.everything(segment, AT_ONCE)
+        for some in batched(items, _TOGETHER, strict=False):
+            result = work(some)
+            with lock:
+                collect(result)
+                advance(len(some))
+            if stop.is_set():
+                return
+
+    side_by_side(AT_ONCE, read)
 
 
 def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
@@ -132,12 +170,6 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
     if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
         return "of authorizations linked since"
     return None
-
-
-def _watched(items: Iterable[Stored], advance: Advance) -> Iterator[Stored]:
-    for each in items:
-        advance(1)
-        yield each
 
 
 def _stores(stack: str, restored: str) -> tuple[Store, Store, int | None]:

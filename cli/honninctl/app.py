@@ -13,6 +13,7 @@ from honninctl import (
     recon_commands,
     repairs_commands,
     reread_command,
+    rereads_commands,
     sign_commands,
     streams,
 )
@@ -51,6 +52,7 @@ def program() -> typer.Typer:
         overview_commands,
         reread_command,
         repairs_commands,
+        rereads_commands,
         recon_commands,
         dead_letter_commands,
         index_commands,

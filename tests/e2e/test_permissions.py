@@ -115,10 +115,14 @@ _MAY: dict[str, set[str]] = {
         "list recon",
     },
     "ReconSummaryFunction": {"read table", "write table", "publish", "write report", "list recon"},
+    "RereadPlanFunction": {"read table", "write reread", "list recon"},
+    "RereadListFunction": {"read table", "write table", "scan table", "write reread", "list recon"},
+    "RereadSendFunction": {"read table", "write table", "send reread"},
     "ReconDeadlineFunction": {"read table", "write table", "read provider secret", "tell people"},
     "KycStatusFunction": {"read table"},
     "OverviewFunction": {"read table"},
     "ErasureFunction": {
+        "read table",
         "write table",
         "delete from table",
         "send event",
@@ -167,6 +171,7 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         # Not with a key that the comparison would take up.
         "write recon file": lambda c: c("s3").put_object(Bucket=recon, Key="recon/probe", Body=b""),
         "write report": lambda c: c("s3").put_object(Bucket=recon, Key="reports/probe", Body=b"{}"),
+        "write reread": lambda c: c("s3").put_object(Bucket=recon, Key="rereads/probe", Body=b"{}"),
         "delete recon file": lambda c: c("s3").delete_object(Bucket=recon, Key="recon/probe"),
         "list recon": lambda c: c("s3").list_objects_v2(Bucket=recon, MaxKeys=1),
         "tell people": lambda c: c("sns").publish(TopicArn=out["AlarmTopicArn"], Message="probe"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
+from honnin.errors import ConcurrentUpdateError
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import (
     Certificate,
@@ -21,10 +21,13 @@ from honnin.store import (
     Unattached,
     UserStatus,
 )
+from honnin.store.restore import Restore, Stored
+from honnin.store.segments import AT_ONCE
 from honnin.times import utc_text
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
+from tests.fakes.moto_state import moto
 from tests.fakes.paypay_user import paypay_user
 from tests.fakes.recon_file import became
 from tests.tables import create_table, template
@@ -114,7 +117,7 @@ class Tables:
 
 @pytest.fixture
 def tables(aws_environment: None) -> Iterator[Tables]:
-    with mock_aws():
+    with moto():
         yield Tables()
 
 
@@ -381,6 +384,42 @@ def test_a_user_of_whom_only_a_certificate_outside_tells_is_left_out_by_name(tab
     assert _naming(tables, "auth-1") == []
     assert _naming(tables, "user-1") == []
     assert tables.live.links.user("auth-2") == "user-2"
+
+
+def test_both_tables_are_read_in_segments_which_together_are_the_whole(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        tables.link(f"user-{number}", f"auth-{number}")
+    tables.restore()
+    everything = tables.named_keys()
+    tables.lose_everything()
+    whole, asked = Restore.everything, Counter[tuple[int, int]]()
+
+    def of_segment(restore: Restore, segment: int = 0, segments: int = 1) -> Iterator[Stored]:
+        asked[segment, segments] += 1
+        return whole(restore, segment, segments)
+
+    monkeypatch.setattr(Restore, "everything", of_segment)
+    tables.bring_back()
+
+    assert tables.named_keys() == everything
+    # The restored table for what is in it and to be copied, the live one for what has happened since.
+    assert asked == Counter({(segment, AT_ONCE): 3 for segment in range(AT_ONCE)})
+
+
+def test_an_error_in_one_segment_ends_the_run_and_is_told(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        tables.link(f"user-{number}", f"auth-{number}")
+    tables.restore()
+    tables.lose_everything()
+
+    def refused(*_: object) -> bool:
+        raise ConcurrentUpdateError
+
+    monkeypatch.setattr(Restore, "put_back", refused)
+    with pytest.raises(ConcurrentUpdateError):
+        tables.bring_back()
 
 
 # --- the command ---

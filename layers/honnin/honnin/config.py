@@ -170,6 +170,32 @@ class Settings:
         """The codes by which Vexora says that it knows no application of a user (not published); none by default."""
         return self._any("VEXORA_UNKNOWN_USER_CODES")
 
+    def _number(self, name: str, most: int) -> int:
+        value = self._required(name)
+        if not value.isdecimal() or not 1 <= int(value) <= most:
+            raise InvalidSettingError(name, f"must be a whole number from 1 to {most}")
+        return int(value)
+
+    @cached_property
+    def paypay_max_calls_per_second(self) -> int:
+        """The most calls a second to PayPay, of all environments together; those of the merchant API never wait."""
+        return self._number("PAYPAY_MAX_CALLS_PER_SECOND", 1000)
+
+    @cached_property
+    def vexora_max_calls_per_second(self) -> int:
+        """The same towards Vexora."""
+        return self._number("VEXORA_MAX_CALLS_PER_SECOND", 1000)
+
+    @cached_property
+    def repair_share(self) -> int:
+        """Percent of a provider's rate that recon's repairs may take at most."""
+        return self._number("REPAIR_SHARE", 100)
+
+    @cached_property
+    def reread_share(self) -> int:
+        """Percent of a provider's rate that all other readings that can wait may take at most."""
+        return self._number("REREAD_SHARE", 100)
+
     @cached_property
     def paypay_base_url(self) -> str:
         """Base URL of PayPay's Open Payment API, without a trailing slash."""

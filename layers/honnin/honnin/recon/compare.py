@@ -18,8 +18,7 @@ from typing import Any
 
 from honnin import times
 from honnin.event import Provider
-from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
-from honnin.paypay_products import products_for
+from honnin.questions import answer_to
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.plan import Range
@@ -60,23 +59,12 @@ class Question:
 
     def is_answered(self, status: UserStatus, link: Link) -> bool:
         """Whether a call that answers it began after the notification was received."""
-        answers = restored(status.answers, status.user_authorization_id)
-        read_at = last_read(answers, self._calls(link))
-        return read_at is not None and read_at > self.notified_at
+        return answer_to(self.kind, status, link, self.notified_at) is not None
 
     def is_received(self, status: UserStatus) -> bool:
         """Whether a webhook of this kind was received since the day began."""
         day_began = times.utc_text(datetime.fromisoformat(self.day).replace(tzinfo=times.JST))
         return (status.received or {}).get(self.kind, "") >= day_began
-
-    def _calls(self, link: Link) -> Iterable[Call]:
-        if self.kind == "kyc":
-            return KYC_CALLS
-        if self.kind == "account_status":
-            return (Call.AUTHORIZATION,)
-        # The very reads that an event of this kind makes of the user.
-        has_code = bool(link.code_id and link.code_verifier)
-        return [Call(each) for each in products_for(link.scopes, has_code=has_code, passport_only=True)]
 
 
 @dataclass(frozen=True)
@@ -107,16 +95,16 @@ class Examination:
     def of(
         self,
         question: Question,
-        warnings: Sequence[str],
         pieces: Iterable[bytes],
         *,
+        ask_strangers: bool = True,
         begins: bool = True,
         lines_before: int = 0,
     ) -> Found:
         """Decide about every row. `begins` and `lines_before` say where in the file the pieces come from.
 
-        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not where
-        there are `warnings`: the file may be another owner's, with millions of users who are not ours.
+        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not without
+        `ask_strangers`: a file of another owner may name millions of users who are not ours.
         """
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
@@ -134,7 +122,7 @@ class Examination:
             dict(counts),
             repairs=found[Decision.REPAIR],
             rereads=found[Decision.REREAD],
-            unlinked=() if warnings else found[Decision.NOT_LINKED],
+            unlinked=found[Decision.NOT_LINKED] if ask_strangers else (),
             malformed=[asdict(replace(each, line=each.line + lines_before)) for each in rows.sample[:_SAMPLE]],
             shape=asdict(rows.shape),
         )
@@ -212,8 +200,8 @@ class RangeComparison:
             question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
             found = self._examination.of(
                 question,
-                recorded.warnings if recorded else (),
                 self._bucket.read_range(file, etag, part.start, part.end),
+                ask_strangers=not (recorded and recorded.foreign),
                 begins=part.start == 0,
                 lines_before=part.lines_before,
             )

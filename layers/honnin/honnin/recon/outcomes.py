@@ -127,7 +127,7 @@ def _tell(
     changed: list[Mapping[str, Any]],
     not_read: list[Mapping[str, Any]],
 ) -> None:
-    if record.what in _NOT_READ:
+    if not was_read(record):
         tally["notRead"] += 1
         not_read.append({"userAuthorizationId": user_authorization_id, "why": record.what})
         return
@@ -137,17 +137,24 @@ def _tell(
         changed.append(change)
 
 
+def was_read(record: EventRecord) -> bool:
+    """Whether the read that an event asked for was made."""
+    return record.what not in _NOT_READ
+
+
+def moved(record: EventRecord) -> tuple[str | None, str | None] | None:
+    """From which status to which an event moved its user; None where it did not."""
+    before = record.change.get("from") if record.change else record.to_status
+    return None if before == record.to_status else (before, record.to_status)
+
+
 def _change(user_authorization_id: str, record: EventRecord) -> Mapping[str, Any] | None:
     """How an event changed its user's status; None where it did not."""
-    before = (record.change or {}).get("from") if record.change else record.to_status
-    if before == record.to_status:
+    change = moved(record)
+    if change is None:
         return None
-    return {
-        "userAuthorizationId": user_authorization_id,
-        "from": before,
-        "to": record.to_status,
-        "appliedAt": record.applied_at,
-    }
+    before, after = change
+    return {"userAuthorizationId": user_authorization_id, "from": before, "to": after, "appliedAt": record.applied_at}
 
 
 def _name(part: Range) -> str:
