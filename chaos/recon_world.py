@@ -176,7 +176,7 @@ class ReconWorld(Environment[Step]):
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
             # Three users make a small file: each has calls of its own, as many users have.
             (compare, "_USERS_AT_ONCE", 1),
-            (repair, "_AT_ONCE", 1),
+            (event_queue, "_AT_ONCE", 1),
             *((module, "event_id", self._parts.event_id) for module in (repair, outcomes)),
         ]
         with super().installed(), replaced(*ours):
