@@ -1,7 +1,7 @@
 """A wrong key or header must not unlink everybody: the deployed processor, and a night with the fault harness."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
@@ -66,11 +66,9 @@ class Bench:
 
     def queue(self, queue: str, authorization_id: str, cause: str) -> None:
         """An event about a user on a queue of the processor."""
-        event = Event(f"{cause}:{authorization_id}:{queue}", "paypay", "account_status", cause, authorization_id, _NOW)
+        event_id, received_at = f"{cause}:{authorization_id}:{queue}", utc_text(datetime.now(UTC))
+        event = Event(event_id, "paypay", "account_status", cause, authorization_id, received_at)
         self.stack.send(event.to_json(), queue)
-
-
-_NOW = "2026-04-01T03:00:00.000Z"
 
 
 @pytest.fixture
