@@ -42,7 +42,7 @@ _END = "\x1e"
 
 # Exit code 1 of these is an answer: something was found (cli/README.md). 3: nothing is known of that day.
 _MAY_FIND = re.compile(r"honninctl (recon |deadletters list|doctor .*--told-ip)")
-_MAY_KNOW_NOTHING = re.compile(r"honninctl recon (yesterday|DAY)")
+_MAY_KNOW_NOTHING = re.compile(r"honninctl recon (compare )?(yesterday|DAY|2026-)")
 # What is asked for last: it takes away what the others show.
 _TAKES_AWAY = re.compile(r"honninctl (erase|deadletters redrive)")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chaos.states import FailedError
 from honnin.paypay_facets import Call
 from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
 
@@ -159,6 +160,32 @@ def test_an_earlier_comparison_that_was_stopped_is_waited_for_and_told() -> None
     assert engine.file().comparisons == (1, 2)
     assert (engine.file().counts["upToDate"], engine.file().counts["changed"]) == (1, 1)
     assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
+
+
+def test_a_range_that_was_stopped_before_its_events_were_sent_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is to be read again was written down, and no event sent: only the next comparison asks for them."""
+    engine = Engine()
+    engine.put(*(engine.link(name) for name in ("ann", "bob", "cem")))
+
+    def refuse(**_: Any) -> None:
+        raise FailedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "send_message_batch", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    assert engine.queues == {}
+
+    engine.run()
+    settle(engine, becomes="NOT_COMPLETED")
+
+    assert engine.file().comparisons == (1, 2)
+    assert engine.file().completed_at is not None
+    assert engine.file().repairs_open == 0
+    assert engine.file().counts["changed"] == 3
 
 
 @pytest.mark.parametrize("function", ["ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"])

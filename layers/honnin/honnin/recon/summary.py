@@ -128,13 +128,19 @@ class Sum:
         self._shapes: list[Mapping[str, int]] = []
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
-            self._take(part)
-            if part.comparison == comparison:
-                self._take_newest(part, outcomes.counted(bucket, comparison, part.range))
+            is_newest = part.comparison == comparison
+            is_waited_for = is_newest or part.comparison.number in self.waited_for
+            counted = outcomes.counted(bucket, part) if is_waited_for else None
+            # Of a range that was stopped, some events were never sent: the newest comparison asks about those users.
+            self._take(part, is_waited_for=counted is not None)
+            if is_newest:
+                if counted is None:
+                    raise KeyError(part.range.name)
+                self._take_newest(part, counted)
 
-    def _take(self, part: outcomes.Part) -> None:
+    def _take(self, part: outcomes.Part, *, is_waited_for: bool) -> None:
         outcome = part.outcome
-        if part.comparison.number in self.waited_for:
+        if is_waited_for:
             self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
             self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
