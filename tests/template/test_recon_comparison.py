@@ -24,7 +24,10 @@ _PUBLISHED = [
     ),
 ]
 # The same page, "Example of IAM policy for redriving a Distributed Map": of the children, named <machine>/<label>.
-_REDRIVEN = ({"states:RedriveExecution"}, f"{_ARN}:execution:${{AWS::StackName}}-ReconComparison/*")
+_CHILDREN = f"{_ARN}:execution:${{AWS::StackName}}-ReconComparison/*"
+_REDRIVEN = ({"states:RedriveExecution"}, _CHILDREN)
+# Stopping the parent stops them; the page names the parent's executions only.
+_STOPPED = ({"states:DescribeExecution", "states:StopExecution"}, _CHILDREN)
 
 _LOG_DELIVERY = {
     "logs:CreateLogDelivery",
@@ -86,6 +89,12 @@ def test_the_role_may_what_aws_publishes_for_a_distributed_map(actions: set[str]
     assert actions <= set().union(*allowed)
 
 
+def test_the_role_may_nothing_else_of_step_functions() -> None:
+    wanted = {(action, resource) for actions, resource in (*_PUBLISHED, _REDRIVEN, _STOPPED) for action in actions}
+    states = [each for each in statements() if any(action.startswith("states:") for action in _actions(each))]
+    assert {(action, _resource(each)) for each in states for action in _actions(each)} == wanted
+
+
 def test_the_role_may_nothing_else() -> None:
     functions = {each["Fn::GetAtt"][0] for each in machine()["DefinitionSubstitutions"].values()}
     assert functions == {"ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"}
@@ -97,6 +106,9 @@ def test_the_role_may_nothing_else() -> None:
         _LOG_DELIVERY,
     ]
     assert [each for each in rest if each["Resource"] == "*"] == rest[-1:], "only deliveries of logs take no resource"
+    assert [_resource(each) for each in rest if "s3:GetObject" in _actions(each)] == ["${ReconBucket.Arn}/reports/*"]
+    # It is not traced, and so needs nothing of X-Ray.
+    assert not machine().get("TracingConfiguration", {}).get("Enabled")
 
 
 def test_the_machine_has_the_name_that_its_policy_speaks_of_and_waits_for_it() -> None:
@@ -105,6 +117,14 @@ def test_the_machine_has_the_name_that_its_policy_speaks_of_and_waits_for_it() -
     assert "ReconComparisonPolicy" in found["DependsOn"]
     # Without a reference from the policy to the machine there is no circle.
     assert '"ReconComparison"' not in json.dumps(statements())
+
+
+def test_both_lists_of_ranges_are_where_the_role_may_read_and_name_no_bucket_of_their_own() -> None:
+    for name, state in states(definition()):
+        if state["Type"] == "Map":
+            assert state["ItemReader"]["Resource"] == "arn:aws:states:::s3:getObject", name
+            assert set(state["ItemReader"]["Parameters"]) == {"Bucket.$", "Key.$"}
+            assert "ResultWriter" not in state
 
 
 def test_parent_and_children_are_standard_and_every_number_is_a_number() -> None:

@@ -188,6 +188,41 @@ def test_a_range_that_was_stopped_before_its_events_were_sent_is_not_waited_for(
     assert engine.file().counts["changed"] == 3
 
 
+def test_of_36_million_rows_no_step_is_given_or_answers_more_than_step_functions_takes() -> None:
+    """They are 361 ranges. Here a range has one row, for only the number of ranges is in what the machine hands on."""
+    engine = Engine(rows=1)
+    engine.put(*(engine.link(f"user-{number}") for number in range(360)))
+
+    engine.run()
+    engine.later()
+    assert engine.file().repairs_open == 360
+    settle(engine)
+
+    assert engine.calls.count("ReconCompareFunction") == 361
+    assert engine.file().counts["reRead"] == 360
+    assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("function", "answer"), [("ReconPlanFunction", 262_145), ("ReconCompareFunction", 800)])
+def test_a_result_that_step_functions_does_not_take_ends_the_execution(
+    function: str, answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Map, the results of all ranges count together."""
+    engine = Engine(rows=1)
+    engine.put(*(f"auth-{number}" for number in range(360)), warnings=("nobody is asked about",))
+    call = engine.call
+
+    def answering(called: str, event: dict[str, Any]) -> Any:
+        found = call(called, event)
+        return "x" * answer if called == function else found
+
+    monkeypatch.setattr(engine.states, "_call", answering)
+
+    engine.run()
+
+    assert [each.status for each in engine.states.executions.values()] == ["FAILED"]
+
+
 @pytest.mark.parametrize("function", ["ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"])
 def test_a_function_that_always_fails_ends_in_another_comparison(function: str) -> None:
     engine = Engine()
