@@ -19,6 +19,8 @@ from sandbox.paypay.webhooks import LINK_REVOKED, NOTIFICATION_TYPES, Message, N
 
 MAX_BURST = 1000
 MAX_RECON_ROWS = 100_000_000
+# Of a file that is put as bytes; sandbox.server reads no more.
+MAX_RECON_BYTES = 16 * 1024 * 1024
 
 View = Mapping[str, object]
 
@@ -107,6 +109,7 @@ def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
 
     @control.put("/recon-files/<name>")
     def put_recon_file(name: str) -> View:
+        request.max_content_length = MAX_RECON_BYTES
         body = control_object()
         content = _recon_content(body)
         return recon.put(name, content, _file_type(body.get("fileType")), _day(body.get("day")))

@@ -31,7 +31,8 @@ def wait_for_end(stack: Stack, arn: str, deadline_s: float) -> str:
 def wait_for_ranges(stack: Stack, arn: str, deadline_s: float) -> bool:
     """Whether nothing of the ranges of an execution is at work any more, within so many seconds.
 
-    The emulator goes on with the ranges of an execution that was stopped; AWS stops them.
+    The emulator goes on with the ranges of an execution that was stopped, and calls it FAILED when one of them fails;
+    AWS stops them.
     """
 
     def are_over() -> bool:
