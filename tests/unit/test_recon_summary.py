@@ -188,6 +188,32 @@ def test_a_range_that_was_stopped_before_its_events_were_sent_is_not_waited_for(
     assert engine.file().counts["changed"] == 3
 
 
+def test_what_a_range_has_sent_before_it_was_stopped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its events were sent and took effect; only the mark that says so is lacking."""
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    put = engine.objects.put_object
+
+    def refuse(**request: Any) -> Any:
+        if request["Key"].endswith(".done"):
+            raise FailedError
+        return put(**request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.objects, "put_object", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    engine.apply(becomes="NOT_COMPLETED")
+
+    engine.run()
+    engine.later()
+
+    assert (engine.file().counts["upToDate"], engine.file().counts["changed"]) == (1, 1)
+    assert engine.file().completed_at is not None
+    assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
+
+
 def test_of_36_million_rows_no_step_is_given_or_answers_more_than_step_functions_takes() -> None:
     """They are 361 ranges. Here a range has one row, for only the number of ranges is in what the machine hands on."""
     engine = Engine(rows=1)

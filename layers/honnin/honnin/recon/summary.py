@@ -128,21 +128,25 @@ class Sum:
         self._shapes: list[Mapping[str, int]] = []
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
-            is_newest = part.comparison == comparison
-            is_waited_for = is_newest or part.comparison.number in self.waited_for
-            counted = outcomes.counted(bucket, part) if is_waited_for else None
-            # Of a range that was stopped, some events were never sent: the newest comparison asks about those users.
-            self._take(part, is_waited_for=counted is not None)
-            if is_newest:
+            self._take(part)
+            if part.comparison.number not in self.waited_for:
+                continue
+            counted = outcomes.counted(bucket, part)
+            self._wait(part.outcome, all_sent=counted is not None)
+            if part.comparison == comparison:
                 if counted is None:
                     raise KeyError(part.range.name)
                 self._take_newest(part, counted)
 
-    def _take(self, part: outcomes.Part, *, is_waited_for: bool) -> None:
+    def _wait(self, outcome: outcomes.Outcome, *, all_sent: bool) -> None:
+        # Of a range that was stopped, some events may never have been sent. So it is counted once, and whoever is still
+        # open then is the newest comparison's to ask about.
+        waiting = len(outcome.open) if all_sent or not outcome.tally else 0
+        self.asked += waiting + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        self.waiting += waiting
+
+    def _take(self, part: outcomes.Part) -> None:
         outcome = part.outcome
-        if is_waited_for:
-            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
-            self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
         _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
         if outcome.open:
