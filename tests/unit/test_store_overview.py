@@ -435,7 +435,6 @@ def test_an_odd_item_stops_no_rebuilding(world: World, odd: dict[str, Any]) -> N
 def test_lists_agree_with_a_full_scan_after_10_000_changes_with_crashes_and_erasures(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(honnin.erasure, "EVENT_KEPT", timedelta(days=1))
     monkeypatch.setattr(honnin.erasure, "_RUN_S", 3600)
     chance = random.Random(15)
     moments = Counter[str]()
