@@ -8,6 +8,7 @@ import pytest
 
 from chaos.states import FailedError
 from honnin.paypay_facets import Call
+from honnin.recon.report_api import ReconCounts
 from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
 
 
@@ -50,6 +51,9 @@ def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:
     assert engine.file().completed_at is not None
     assert len(engine.published) == 1
     assert engine.store.comparisons.due("9999") == []
+    # Every count that the merchant API tells stands in the report, too, be it 0.
+    names = {each.alias or each.serialization_alias for each in ReconCounts.model_fields.values()}
+    assert {*engine.report()["counts"]} == names
 
 
 def test_changed_lists_everyone_whose_status_moved_and_nobody_else() -> None:
