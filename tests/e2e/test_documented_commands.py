@@ -74,13 +74,6 @@ def mika(stack: Stack) -> Iterator[None]:
 
 
 @pytest.fixture
-def you(stack: Stack) -> None:
-    """The user whom the session links. The README counts the entries of the timeline that hold something, such as the
-    request id; PayPay promises it "with some exceptions" only."""
-    stack.sandbox("PUT", "/dials/paypay/you", json={"unkind": {"no_request_id": False}})
-
-
-@pytest.fixture
 def shopper(stack: Stack) -> None:
     """The user of the example session, who has submitted to Vexora."""
     if status(stack, "user-100") is None:
@@ -123,7 +116,7 @@ def _credentials(stack: Stack) -> dict[str, str]:
 
 
 @pytest.mark.timeout(_SESSION_S + 300)  # the first test of its half waits for the stack, too
-def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, you: None, tmp_path: Path) -> None:
+def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, tmp_path: Path) -> None:
     """In one shell, in order, and prints what the README says. Only what the README leaves open is filled in."""
     said = [command for block in documents.session() for command in documents.commands(block.text)]
     assert len(said) > 20, "the README has its session"
