@@ -88,6 +88,7 @@ chaos: setup ## 10,000 generated event streams per world (PayPay, Vexora, recon)
 bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@local/setup.sh .venv-runtime requirements/runtime.txt
 	@$(BIN)/python -m bench ack
+	@$(BIN)/python -m bench process
 	@$(BIN)/python -m bench recon
 
 .PHONY: lint

@@ -1,6 +1,8 @@
-"""What Honnin costs in time and memory: `make bench`; or a part alone, `python -m bench ack`, `python -m bench recon`.
+"""What Honnin costs in time and memory: `make bench`; or a part alone, `python -m bench ack`, `… process`, `… recon`.
 
-Both parts run the built artifacts (`sam build`, the layer with its bytecode) with the interpreter of `.venv-runtime`,
+docs/performance.md says what the figures mean; `python -m bench page` writes them into it.
+
+All parts run the built artifacts (`sam build`, the layer with its bytecode) with the interpreter of `.venv-runtime`,
 which holds what the Lambda runtime holds: the runtime interface client and boto3 (and polars, a peer that nothing else
 imports). Figures go to `build/bench.json`: `{"figures": [{"name", "value", "unit", "target", "at_least", "holds"}]}`;
 those of other parts that are there already stay. A missed target is said loudly, and is no failure of the run (exit
@@ -44,10 +46,17 @@ Rows have 36 characters (the sandbox's generated ids, which depend on the row nu
   Ratios are of pairs, one right after the other; their median and their span are shown.
 - download: the real `Downloads`, from the sandbox into the S3 of ministack (multipart), 38 MB and 380 MB. The stored
   bytes must be those that the sandbox says.
-- compare: the real `Comparison` with the real boto3, a file of n rows with a ledger of n lines, one in a thousand
-  missed. At 10,000 rows on ministack; from there to ten million on a stand-in (`recon_stand_in`), because no local
-  stack holds such a table. The two must agree to the last id, and in every run exactly the missed users must be found
-  and queued, each once, or the run is void. The stand-in answers without delay: what AWS takes to answer comes on top,
-  once per call, and the calls, pages, items and read units are counted.
-- nothing heard: the worst day, on which every row is missed.
+- plan: the real `plan.write`, of a file of a million rows and of one of 36 million, which is made while it is sent.
+- compare: the real `RangeComparison` with the real boto3, against a stand-in for DynamoDB, S3 and SQS
+  (`recon_stand_in`) that makes every item when it is asked for: no local stack holds such a table. In every run exactly
+  those must be queued who should be, each once and on the right queue, or the run is void. The stand-in answers without
+  delay: what AWS takes to answer comes on top, once per call, and calls and read units are counted.
+- bare: the same reads by boto3 with as many threads and nothing else, the floor of a comparison.
+
+process: what the event processor takes for events
+==================================================
+The built function's own handler in one process, with the variables that the template gives it and batches as SQS hands
+them over. AWS is a stand-in whose table is the one of the fault harness (`chaos.dynamodb`); PayPay takes 300 ms for
+each answer. Calls to AWS are counted as botocore sends them. An event that fails, or a user who is not verified in the
+end, makes the run void.
 """

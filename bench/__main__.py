@@ -1,4 +1,4 @@
-"""`python -m bench ack`: what an acknowledgement costs. `python -m bench recon`: what recon costs."""
+"""`python -m bench ack`, `python -m bench process`, `python -m bench recon`: what each of these costs."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import ack, artifacts, figures, recon, recon_table, rie
+from bench import ack, artifacts, figures, page, process, recon, recon_table, rie
 from bench.contestants import ALL, OURS, PEERS
 from bench.figures import Figure
 from local import interrupts, screen
@@ -42,6 +42,22 @@ def _ack(terminal: Console, options: argparse.Namespace) -> None:
     terminal.print(_table(summaries, options.cold, options.warm))
     _show_targets(terminal, found)
     terminal.print(f"All figures are in {figures.PATH}.", soft_wrap=True)
+
+
+def _process(terminal: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    steps = screen.ShownSteps(terminal)
+    built = artifacts.build([process.FUNCTION], [], steps)
+    findings = process.run(built, steps)
+    found = process.figures(findings)
+    figures.write(found)
+    process.show(terminal, findings)
+    _show_targets(terminal, found)
+    terminal.print(f"All figures are in {figures.PATH}.", soft_wrap=True)
+
+
+def _page(terminal: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    page.write()
+    terminal.print(f"The figures are in {page.PAGE}.", soft_wrap=True)
 
 
 def _recon(terminal: Console, options: argparse.Namespace) -> None:
@@ -100,16 +116,20 @@ def _show_targets(terminal: Console, found: list[Figure]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="ack|recon")
+    commands = parser.add_subparsers(required=True, metavar="ack|process|recon|page")
     part = commands.add_parser("ack", help="the PayPay webhook functions against their peers")
     part.add_argument("--cold", type=int, default=_LEAST_COLD, help=f"cold starts of each (default {_LEAST_COLD})")
     part.add_argument("--warm", type=int, default=_LEAST_WARM, help=f"warm invokes of each (default {_LEAST_WARM})")
     part.set_defaults(part=_ack)
+    part = commands.add_parser("process", help="one environment of the event processor, the provider at 300 ms")
+    part.set_defaults(part=_process)
     part = commands.add_parser("recon", help="recon files: reading, downloading, comparing")
     part.add_argument(
         "--largest", type=int, default=recon.SIZES[-1], choices=recon.SIZES, help="rows of the largest file"
     )
     part.set_defaults(part=_recon)
+    part = commands.add_parser("page", help="write the figures of the last runs into docs/performance.md")
+    part.set_defaults(part=_page)
     return parser
 
 

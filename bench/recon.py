@@ -4,49 +4,52 @@ A run whose result is not exactly what it must be is void (LocalError): a fast w
 """
 
 import contextlib
-import http.client
-import json
 import statistics
-import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import recon_data, recon_stack
+from bench import aws_process, function_settings, programs, recon_data, recon_stack
 from bench.artifacts import Artifacts
+from bench.aws_process import Aws
 from bench.figures import Figure
-from local import environment
+from bench.recon_data import LARGEST
 from local.errors import LocalError
-from local.paths import ROOT, TOOLS
-from local.ports import LOOPBACK, free_port
-from local.processes import LeashedProcess
 from local.steps import Steps
 
-FUNCTIONS = ("ReconCompareFunction", "ReconDownloadFunction")
+FUNCTIONS = ("ReconCompareFunction", "ReconDownloadFunction", "ReconPlanFunction")
 """Whose artifacts the measured processes import."""
 
+_COMPARE, _DOWNLOAD, _PLAN = FUNCTIONS
+
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
-"""The rows of a file, and the lines of its ledger, from step to step."""
+"""The rows of the files that are read and downloaded."""
 
 _RACE_ROWS = 1_000_000
-_RACE_ROUNDS = 7
+_RACE_ROUNDS = 5
 _RUNS = 3
-_LARGE = 10_000_000  # is run once
-_CHECKED_ROWS = 10_000  # what ministack takes in seconds
-_NOTHING_HEARD_ROWS = 20_000
+_PLANNED = (1_000_000, LARGEST)
+RANGE_ROWS = 100_000
+"""The rows of a range, as `honnin.recon.plan` cuts a file."""
+_SAMPLE_ROWS = 20_000  # a range whose time is taken; that of a row does not depend on how many there are
+_SIDE_BY_SIDE = 2  # processes, as many as the smallest machine has CPUs
 
-# What a run may take at most; far more than it does, so that a busy machine spoils nothing.
-_RUN_TIMEOUT_S = 900.0
-_PREPARE_TIMEOUT_S = 300.0
+_WORKER = "bench.recon_worker"
+
 _LAMBDA_LIMIT_S = 900.0
 
-_SETTINGS = {
-    "AWS_DEFAULT_REGION": environment.REGION,
-    "AWS_REGION": environment.REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_SERVICE_NAME": "honnin",
-}
+# What one row cost before the comparison ran on Step Functions: rows in a second, all of them missed.
+_BEFORE = 2_100
+
+# What AWS takes to answer, which the stand-in does not: on the slow side of what its documents say of each service
+# (DynamoDB: single-digit milliseconds for an item; S3: 100 to 200 ms for the first byte of a small object).
+_ANSWER_S = {"BatchGetItem": 0.010, "SendMessageBatch": 0.020, "GetItem": 0.010, "GetObject": 0.150, "PutObject": 0.150}
+# The calls of which a range has as many at once as it has threads.
+_AT_ONCE = {"BatchGetItem": 8, "SendMessageBatch": 8}
+# What a table on demand gives at most, without a raised quota (DynamoDB, "Quotas": read request units of a table).
+_TABLE_READ_UNITS = 40_000
 
 
 @dataclass(frozen=True)
@@ -72,28 +75,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Growth:
-    """The runs of one size; `asked` is what one comparison asked of AWS."""
+class Read:
+    """A file of `rows` rows that was read, or planned."""
 
     rows: int
-    parse: Measured
-    compare: list[Measured]
-    asked: dict[str, int]
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds of a comparison, median."""
-        return statistics.median(each.wall_s for each in self.compare)
-
-    @property
-    def cpu_s(self) -> float:
-        """Seconds of CPU of a comparison, median."""
-        return statistics.median(each.cpu_s for each in self.compare)
-
-    @property
-    def peak_rss_mib(self) -> float:
-        """Peak of the worst comparison."""
-        return max(each.peak_rss_mib for each in self.compare)
+    measured: Measured
 
 
 @dataclass(frozen=True)
@@ -106,45 +92,128 @@ class Download:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """Ranges of `rows` rows that were compared, each in a process of its own; `asked` is what one asked of AWS."""
+
+    rows: float
+    runs: list[Measured]
+    asked: Mapping[str, float]
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of CPU of a range, median."""
+        return statistics.median(each.cpu_s for each in self.runs)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows that a whole CPU gets through in a second: as many as one Lambda environment has."""
+        return self.rows / self.cpu_s
+
+    @property
+    def read_units_per_row(self) -> float:
+        """Read request units of DynamoDB."""
+        return self.asked["half_read_units"] / 2 / self.rows
+
+    def lambda_s(self, rows: int) -> float:
+        """Seconds of Lambda for so many rows: the CPU's, and those of waiting for AWS, as if nothing overlapped but
+        calls that are made at once."""
+        waited = sum(self.asked.get(name, 0) * each / _AT_ONCE.get(name, 1) for name, each in _ANSWER_S.items())
+        ranges = rows / self.rows
+        whole = ("GetItem", "GetObject", "PutObject")  # once for a range, however many rows it has
+        fixed = sum(self.asked.get(name, 0) * _ANSWER_S[name] for name in whole)
+        return ranges * (self.cpu_s + waited - fixed) + rows / RANGE_ROWS * fixed
+
+
+@dataclass(frozen=True)
 class Findings:
-    """All that was measured."""
+    """All that was measured. `missed` are ranges side by side, `whole` one as large as the engine makes them."""
 
     race: Race
-    growth: list[Growth]
+    parsed: list[Read]
     downloads: list[Download]
-    nothing_heard: Growth
+    planned: list[Read]
+    floor: Measured
+    some: Compared
+    missed: Compared
+    whole: Compared
 
 
 def run(artifacts: Artifacts, steps: Steps, largest: int) -> Findings:
-    """Run everything, with files of up to `largest` rows. LocalError when a run fails or finds something else."""
+    """Run everything, with files to read of up to `largest` rows. LocalError when a run fails or finds other."""
     with steps.step(f"Reading {_RACE_ROWS:,} rows: ours, csv, Powertools, polars, {_RACE_ROUNDS} rounds in turn"):
         race = _race(artifacts)
-    with recon_stack.running("bench") as stack:
-        with steps.step(f"Comparing {_CHECKED_ROWS:,} rows on ministack"):
-            real_results = _compare_on_ministack(artifacts, stack)
-        sizes = [each for each in SIZES[-2:] if each <= largest] or [largest]
-        with steps.step(f"Downloading {' and '.join(f'{each:,}' for each in sizes)} rows into ministack's S3"):
-            downloads = [_download(artifacts, stack, rows) for rows in sizes]
-    growth = [_grow(artifacts, steps, rows, real_results) for rows in SIZES if rows <= largest]
-    with steps.step(f"Comparing {_NOTHING_HEARD_ROWS:,} rows when not one webhook was heard"):
-        nothing_heard = _compare(artifacts, _NOTHING_HEARD_ROWS, 1, nothing_heard=True)
-    return Findings(race, growth, downloads, nothing_heard)
+    sizes = [rows for rows in SIZES if rows <= largest]
+    with steps.step(f"Reading {', '.join(f'{each:,}' for each in sizes)} rows"):
+        parsed = [_parse(artifacts, rows) for rows in sizes]
+    with (
+        recon_stack.running("bench") as stack,
+        steps.step(f"Downloading {' and '.join(f'{each:,}' for each in sizes[-2:])} rows into ministack's S3"),
+    ):
+        downloads = [_download(artifacts, stack, rows) for rows in sizes[-2:]]
+    planned, whole = _largest(artifacts, steps)
+    with _table(artifacts, _SAMPLE_ROWS) as table:
+        some, floor = _sample(table, steps)
+    rows = _SAMPLE_ROWS * _SIDE_BY_SIDE
+    with (
+        _table(artifacts, rows, everybody_missed=True) as table,
+        steps.step(f"Comparing {_SIDE_BY_SIDE} ranges of {_SAMPLE_ROWS:,} rows side by side, all of them missed"),
+    ):
+        table.plan(_SAMPLE_ROWS)
+        missed = table.compare("all", *range(_SIDE_BY_SIDE))
+    return Findings(race, parsed, downloads, planned, floor, some, missed, whole)
+
+
+def _largest(artifacts: Artifacts, steps: Steps) -> tuple[list[Read], Compared]:
+    """The plans of a large file and of the largest, and the last whole range of that."""
+    planned = []
+    for rows in _PLANNED:
+        with _table(artifacts, rows) as table:
+            with steps.step(f"Planning a file of {rows:,} rows"):
+                planned.append(Read(rows, table.plan()))
+            if rows == LARGEST:
+                with steps.step(f"Comparing {RANGE_ROWS:,} rows of it, all of which are read again"):
+                    whole = table.compare("all", rows // RANGE_ROWS - 1)
+    return planned, whole
+
+
+def _sample(table: "_Table", steps: Steps) -> tuple[Compared, Measured]:
+    """A file that is one range, of which those are read again whose webhook never came; and the floor of that."""
+    found, floors = [], []
+    with steps.step(f"Comparing {_SAMPLE_ROWS:,} rows in turn with bare reads of the same items, {_RUNS} times"):
+        for _ in range(_RUNS):
+            table.plan()
+            found.append(table.compare("missed", 0))
+            floors.append(table.bare())
+    some = Compared(_SAMPLE_ROWS, [run for each in found for run in each.runs], found[-1].asked)
+    return some, min(floors, key=lambda each: each.cpu_s)
 
 
 def figures(found: Findings) -> list[Figure]:
     """Ratios to the peers, peaks and costs, in the names of the issue."""
     return [
         *_race_figures(found.race),
+        *_parse_figures(found.parsed),
         *_download_figures(found.downloads),
-        *(figure for each in found.growth for figure in _size_figures(each)),
-        *_step_figures(found.growth),
-        *_nothing_heard_figures(found.nothing_heard),
+        *_plan_figures(found.planned),
+        *_range_figures(found),
+        *_missed_figures(found.missed),
     ]
 
 
 def short(rows: int) -> str:
     """A number of rows as the figures name it: 10k, 1m."""
     return f"{rows // 1_000_000}m" if rows >= 1_000_000 else f"{rows // 1000}k"
+
+
+def side_by_side() -> int:
+    """How many ranges the state machine compares at once (template.yaml)."""
+    states = function_settings.template()["Resources"]["ReconComparison"]["Properties"]["Definition"]["States"]
+    return int(states["Compare"]["MaxConcurrency"])
+
+
+def all_missed_rows_per_s(missed: Compared, ranges: int) -> float:
+    """Rows in a second of so many ranges side by side: each has a CPU of its own, and the table is one for all."""
+    return min(ranges * missed.rows_per_s, _TABLE_READ_UNITS / missed.read_units_per_row)
 
 
 def _race_figures(race: Race) -> list[Figure]:
@@ -161,6 +230,17 @@ def _race_figures(race: Race) -> list[Figure]:
     ]
 
 
+def _parse_figures(parsed: Sequence[Read]) -> list[Figure]:
+    return [
+        figure
+        for each in parsed
+        for figure in (
+            Figure(f"recon.parse_{short(each.rows)}_rss_mib", each.measured.peak_rss_mib, "MiB", 96),
+            Figure(f"recon.parse_{short(each.rows)}_s", each.measured.wall_s, "s"),
+        )
+    ]
+
+
 def _download_figures(downloads: Sequence[Download]) -> list[Figure]:
     largest = downloads[-1]
     found = [
@@ -174,47 +254,53 @@ def _download_figures(downloads: Sequence[Download]) -> list[Figure]:
     return found
 
 
-def _size_figures(growth: Growth) -> list[Figure]:
-    size = short(growth.rows)
-    is_large = growth.rows >= _LARGE
+def _plan_figures(planned: Sequence[Read]) -> list[Figure]:
+    first, last = planned[0], planned[-1]
+    times = last.rows // first.rows
     return [
-        Figure(f"recon.parse_{size}_rss_mib", growth.parse.peak_rss_mib, "MiB", 96),
-        Figure(f"recon.parse_{size}_s", growth.parse.wall_s, "s"),
-        Figure(f"recon.compare_{size}_rss_mib", growth.peak_rss_mib, "MiB", 512 if is_large else 256),
-        Figure(f"recon.compare_{size}_s", growth.wall_s, "s", _LAMBDA_LIMIT_S),
-        Figure(f"recon.compare_{size}_cpu_s", growth.cpu_s, "s"),
-        Figure(f"recon.compare_{size}_pages", growth.asked["pages"], "pages"),
-        Figure(f"recon.compare_{size}_items_read", growth.asked["items"], "items"),
-        Figure(f"recon.compare_{size}_read_units", growth.asked["half_read_units"] / 2, "read units"),
-        Figure(f"recon.compare_{size}_dynamodb_calls", calls(growth, "Query", "BatchGetItem"), "calls"),
+        Figure("recon.plan_rss_mib", max(each.measured.peak_rss_mib for each in planned), "MiB", 128),
+        Figure(f"recon.plan_{short(last.rows)}_s", last.measured.wall_s, "s", _LAMBDA_LIMIT_S),
+        Figure(
+            f"recon.plan_rss_for_{times}_times_the_rows",
+            last.measured.peak_rss_mib / first.measured.peak_rss_mib,
+            "ratio",
+        ),
     ]
 
 
-def calls(growth: Growth, *names: str) -> int:
-    """How many calls of these names one comparison made."""
-    return sum(growth.asked.get(name, 0) for name in names)
-
-
-def _step_figures(growth: Sequence[Growth]) -> list[Figure]:
-    """How ten times the rows tell on the time and on the memory, at the last step."""
-    if len(growth) < 2:
-        return []
-    before, after = growth[-2:]
+def _range_figures(found: Findings) -> list[Figure]:
+    ranges = (found.some, found.missed, found.whole)
     return [
-        Figure("recon.compare_cpu_for_10_times_the_rows", after.cpu_s / before.cpu_s, "ratio"),
-        Figure("recon.compare_rss_for_10_times_the_rows", after.peak_rss_mib / before.peak_rss_mib, "ratio"),
+        Figure("recon.range_rows_per_s", found.some.rows_per_s, "rows/s"),
+        Figure("recon.range_vs_bare_reads", found.some.cpu_s / found.floor.cpu_s, "ratio"),
+        Figure("recon.range_rss_mib", max(each.peak_rss_mib for some in ranges for each in some.runs), "MiB", 128),
+        Figure("recon.range_read_units_per_row", found.some.read_units_per_row, "read units"),
+        Figure("recon.range_dynamodb_calls_per_1000", calls_per_1000(found.some, "BatchGetItem"), "calls", 21),
+        Figure("recon.range_100k_lambda_s", found.whole.lambda_s(RANGE_ROWS), "s", _LAMBDA_LIMIT_S),
+        Figure("recon.compare_36m_lambda_s", found.whole.lambda_s(LARGEST), "s"),
+        Figure("recon.compare_36m_missed_only_lambda_s", found.some.lambda_s(LARGEST), "s"),
     ]
 
 
-def _nothing_heard_figures(worst: Growth) -> list[Figure]:
-    """What each missed user costs: a look-up of its link and an event, both in batches."""
-    thousands = worst.rows / 1000
-    asked = calls(worst, "BatchGetItem", "SendMessageBatch")
+def _missed_figures(missed: Compared) -> list[Figure]:
+    """What each missed user costs: a look-up of the link and the status and an event, all in batches."""
+    asked = calls_per_1000(missed, "BatchGetItem", "SendMessageBatch")
     return [
-        Figure("recon.compare_s_per_1000_missed", worst.wall_s / thousands, "s"),
-        Figure("recon.compare_cpu_s_per_1000_missed", worst.cpu_s / thousands, "s"),
-        Figure("recon.compare_calls_per_1000_missed", asked / thousands, "calls"),
+        Figure("recon.all_missed_rows_per_s_of_one_range", missed.rows_per_s, "rows/s"),
+        Figure(
+            "recon.all_missed_rows_per_s",
+            all_missed_rows_per_s(missed, side_by_side()),
+            "rows/s",
+            10 * _BEFORE,
+            at_least=True,
+        ),
+        Figure("recon.all_missed_calls_per_1000", asked, "calls", 122),
     ]
+
+
+def calls_per_1000(compared: Compared, *names: str) -> float:
+    """How many calls of these names a thousand rows take."""
+    return 1000 * sum(compared.asked.get(name, 0) for name in names) / compared.rows
 
 
 # --- the parts ---
@@ -222,7 +308,7 @@ def _nothing_heard_figures(worst: Growth) -> list[Figure]:
 
 def _race(artifacts: Artifacts) -> Race:
     with _file_of(artifacts, _RACE_ROWS) as path:
-        said = _program(artifacts, "bench.recon_race", [str(path), str(_RACE_ROUNDS)])
+        said = programs.run(artifacts, "bench.recon_race", [str(path), str(_RACE_ROUNDS)], function=_COMPARE)
     if said["rows"] != _RACE_ROWS:
         raise LocalError(f"{said['rows']} rows were read where there are {_RACE_ROWS}: the run is void.")
     return Race(
@@ -230,146 +316,105 @@ def _race(artifacts: Artifacts) -> Race:
     )
 
 
-def _compare_on_ministack(artifacts: Artifacts, stack: recon_stack.RealStack) -> list[dict[str, Any]]:
-    """What the comparison found on a real table, for the stand-in to be held to."""
-    stack.put_day(_CHECKED_ROWS)
-    arguments = ["compare", recon_stack.BUCKET, recon_stack.TABLE, stack.queue_url]
-    _program(artifacts, "bench.recon_worker", arguments, stack.settings(), FUNCTIONS[0])
-    results = stack.results()
-    _check_found(_CHECKED_ROWS, results, stack.repaired())
-    return results
+def _parse(artifacts: Artifacts, rows: int) -> Read:
+    with _file_of(artifacts, rows) as path:
+        said = programs.run(artifacts, _WORKER, ["parse", str(path)], function=_COMPARE)
+    if (said["rows"], said["bad"]) != (rows, 0):
+        raise LocalError(f"{said['rows']} rows were read where there are {rows}: the run is void.")
+    return Read(rows, _measured(said))
 
 
 def _download(artifacts: Artifacts, stack: recon_stack.RealStack, rows: int) -> Download:
     file = stack.offer(rows)
     arguments = ["download", recon_stack.BUCKET, recon_stack.TABLE, file.url, file.name]
-    said = _program(artifacts, "bench.recon_worker", arguments, stack.settings(), FUNCTIONS[1])
+    said = programs.run(artifacts, _WORKER, arguments, settings=stack.settings(), function=_DOWNLOAD)
     if said.get("stored") != 1:
         raise LocalError(f"{file.name} was not stored ({said}): the run is void.")
     return Download(file.size, stack.check_stored(file), _measured(said))
 
 
-def _grow(artifacts: Artifacts, steps: Steps, rows: int, real_results: list[dict[str, Any]]) -> Growth:
-    with steps.step(f"Reading {rows:,} rows"), _file_of(artifacts, rows) as path:
-        said = _program(artifacts, "bench.recon_worker", ["parse", str(path)])
-    if (said["rows"], said["bad"]) != (rows, 0):
-        raise LocalError(f"{said['rows']} rows were read where there are {rows}: the run is void.")
-    runs = 1 if rows >= _LARGE else _RUNS
-    with steps.step(f"Comparing {rows:,} rows with a ledger of {rows:,}{' (some minutes)' if rows >= _LARGE else ''}"):
-        found = _compare(artifacts, rows, runs, real_results=real_results if rows == _CHECKED_ROWS else None)
-    return Growth(rows, _measured(said), found.compare, found.asked)
+class _Table:
+    """The stand-in for AWS with a file of so many rows in its bucket, and the runs that ask it."""
 
+    def __init__(self, artifacts: Artifacts, aws: Aws, rows: int, *, everybody_missed: bool) -> None:
+        self._artifacts = artifacts
+        self._aws = aws
+        self._rows = rows
+        self._everybody_missed = everybody_missed
+        self._per_range = RANGE_ROWS
 
-def _compare(
-    artifacts: Artifacts,
-    rows: int,
-    runs: int,
-    *,
-    nothing_heard: bool = False,
-    real_results: list[dict[str, Any]] | None = None,
-) -> Growth:
-    measured, tally = [], {}
-    with _stand_in(artifacts, rows, nothing_heard=nothing_heard) as aws:
-        for _ in range(runs):
-            aws.ask("DELETE")
-            arguments = ["compare", "honnin-bench", "honnin-bench", f"{aws.endpoint}/000000000000/honnin-bench"]
-            said = _program(artifacts, "bench.recon_worker", arguments, aws.settings(), FUNCTIONS[0])
-            tally = aws.ask("GET")
-            _check_found(rows, tally["results"], tally["repaired"], nothing_heard=nothing_heard)
-            measured.append(_measured(said))
-    if real_results is not None and tally["results"] != real_results:
-        raise LocalError("The comparison found something else on the stand-in than on ministack: the run is void.")
-    return Growth(rows, measured[-1], measured, tally["asked"])
+    def plan(self, per_range: int = RANGE_ROWS) -> Measured:
+        """Forget what was, and plan the comparison of the file."""
+        self._aws.ask("DELETE")
+        self._per_range = per_range
+        arguments = ["plan", "honnin-bench", *([str(per_range)] if per_range != RANGE_ROWS else [])]
+        said = self._run(arguments, _PLAN)
+        # The header is a line as well.
+        if said["ranges"] != -(-(self._rows + 1) // per_range):
+            raise LocalError(f"{self._rows} rows were cut into {said['ranges']} ranges: the run is void.")
+        return _measured(said)
 
+    def compare(self, recheck: str, *numbers: int) -> Compared:
+        """Compare planned ranges, each in a process of its own, side by side."""
+        before = Counter(self._aws.ask("GET")["asked"])
+        queues = self._aws.queue_url("").rstrip("/")
+        with contextlib.ExitStack() as started:
+            running = [
+                started.enter_context(
+                    programs.Program(
+                        self._artifacts,
+                        _WORKER,
+                        ["compare", "honnin-bench", "honnin-bench", queues, recheck, f"{number:05}"],
+                        function=_COMPARE,
+                        settings=self._aws.settings(),
+                        log=f"range-{number}",
+                    )
+                )
+                for number in numbers
+            ]
+            runs = [_measured(each.said()) for each in running]
+        tally = self._aws.ask("GET")
+        rows = [recon_data.rows_of(number, self._per_range, self._rows) for number in numbers]
+        check_found(tally, rows, recheck=recheck, everybody_missed=self._everybody_missed)
+        asked = {name: (number - before[name]) / len(numbers) for name, number in tally["asked"].items()}
+        return Compared(sum(map(len, rows)) / len(numbers), runs, asked)
 
-def _check_found(
-    rows: int, results: Sequence[Mapping[str, Any]], repaired: Sequence[str], *, nothing_heard: bool = False
-) -> None:
-    """LocalError unless exactly those were found who are missing, and each was queued once."""
-    expected = recon_data.missed_ids(rows, nothing_heard=nothing_heard)
-    reported = [each for result in results for each in result["missed"]]
-    matched = sum(result["matched"] for result in results)
-    extra = sum(result["extra"] for result in results)
-    if set(reported) != expected or sorted(reported) != sorted(repaired) or len(reported) != len(expected):
-        raise LocalError(f"Of {len(expected)} missed users, others were found or queued: the run is void.")
-    if (matched, extra) != (rows - len(expected), 0 if nothing_heard else len(expected)):
-        raise LocalError(f"{matched} of {rows} rows were matched and {extra} lines were extra: the run is void.")
+    def bare(self) -> Measured:
+        """Ask for all links and statuses, and do no more."""
+        said = self._run(["bare", "honnin-bench", str(self._rows)], _COMPARE)
+        if said["items"] != 2 * self._rows:
+            raise LocalError(f"{said['items']} items were read: the run is void.")
+        return _measured(said)
 
-
-# --- processes ---
-
-
-class _Aws:
-    """The stand-in, running."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.endpoint = f"http://{LOOPBACK}:{port}"
-
-    def settings(self) -> dict[str, str]:
-        """The variables by which a process reaches it; any credentials do."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "ASIABENCHBENCHBENCH0",
-            "AWS_SECRET_ACCESS_KEY": "a-key-of-the-usual-length-for-the-bench-",
-        }
-
-    def ask(self, method: str) -> dict[str, Any]:
-        """Read (GET) or forget (DELETE) what was asked of it."""
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=60)
-        try:
-            connection.request(method, "/tally")
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
-            return answer
-        finally:
-            connection.close()
+    def _run(self, arguments: Sequence[str], function: str) -> dict[str, Any]:
+        return programs.run(self._artifacts, _WORKER, arguments, settings=self._aws.settings(), function=function)
 
 
 @contextlib.contextmanager
-def _stand_in(artifacts: Artifacts, rows: int, *, nothing_heard: bool) -> Iterator[_Aws]:
-    aws = _Aws(port := free_port())
-    process = LeashedProcess(
-        TOOLS / "bin" / "python",
-        ["bench.recon_stand_in", str(port), str(rows), *(["--nothing-heard"] if nothing_heard else [])],
-        env=environment.bare(artifacts.directory, venv=TOOLS) | {"PYTHONPATH": str(ROOT)},
-        log=artifacts.directory / "recon-stand-in.log",
-        cwd=ROOT,
-    )
-    with process:
-        deadline = time.monotonic() + _PREPARE_TIMEOUT_S
-        while True:
-            try:
-                aws.ask("GET")
-                break
-            except OSError:
-                if process.exit_code is not None or time.monotonic() > deadline:
-                    raise LocalError(f"The stand-in for AWS did not start: read {process.log}.") from None
-                time.sleep(0.1)
-        yield aws
+def _table(artifacts: Artifacts, rows: int, *, everybody_missed: bool = False) -> Iterator[_Table]:
+    arguments = [str(rows), *(["--everybody-missed"] if everybody_missed else [])]
+    with aws_process.running(artifacts.directory, "bench.recon_stand_in", arguments) as aws:
+        yield _Table(artifacts, aws, rows, everybody_missed=everybody_missed)
 
 
-def _program(
-    artifacts: Artifacts,
-    module: str,
-    arguments: Sequence[str],
-    settings: Mapping[str, str] | None = None,
-    function: str = FUNCTIONS[0],
-) -> dict[str, Any]:
-    """Run a module of ours under the runtime's interpreter with a function's artifacts; the JSON that it ends with."""
-    path = f"{artifacts.task(function)}:{artifacts.layer}:{ROOT}"
-    process = LeashedProcess(
-        artifacts.python,
-        [module, *arguments],
-        env=environment.bare(artifacts.directory, venv=TOOLS) | _SETTINGS | dict(settings or {}) | {"PYTHONPATH": path},
-        log=artifacts.directory / "recon-run.log",
-        cwd=ROOT,
-    )
-    with process:
-        exit_code = process.wait(_RUN_TIMEOUT_S)
-    if exit_code:
-        raise LocalError(f"{module} failed ({process.last_words()}): read {process.log}.")
-    said: dict[str, Any] = json.loads(process.log.read_text(encoding="utf-8").splitlines()[-1])
-    return said
+def check_found(
+    tally: Mapping[str, Any], rows: Sequence[range], *, recheck: str, everybody_missed: bool = False
+) -> None:
+    """LocalError unless exactly those were queued whom the ranges with these rows name, each once, where they belong.
+
+    `tally` is `bench.recon_stand_in`'s.
+    """
+    named = sorted(each for some in rows for each in recon_data.ids(some))
+    missed = {recon_data.id_of(each) for some in rows for each in recon_data.missed(some)}
+    repairs = [each for each in named if everybody_missed or each in missed]
+    rereads = [] if everybody_missed or recheck != "all" else [each for each in named if each not in missed]
+    queued = {name: sorted(some) for name, some in tally["queued"].items()}
+    if (queued.get("repairs", []), queued.get("rereads", [])) != (repairs, rereads):
+        raise LocalError(f"Of {len(named):,} users, others were queued than should be: the run is void.")
+    counts: Counter[str] = sum((Counter(each["counts"]) for each in tally["done"]), Counter())
+    found = (counts["rows"], counts["webhookNeverReceived"], counts["reRead"])
+    if found != (len(named), len(repairs), len(repairs) + len(rereads)):
+        raise LocalError(f"Of {len(named):,} rows, others were counted ({dict(counts)}): the run is void.")
 
 
 def _measured(said: Mapping[str, Any]) -> Measured:

@@ -1,26 +1,23 @@
-"""The day that the recon bench compares: who is in the file, and who was heard.
+"""The day that the recon bench compares: the file, and of whom no webhook was received.
 
-The file of `rows` rows lists the sandbox's generated ids 0 to `rows` - 1. The ledger holds as many ids: those of the
-file without every thousandth (they are missed), and as many that no row names (they are extra).
+The file of `rows` rows lists the sandbox's generated ids 0 to `rows` - 1. Everybody is linked here and was read before
+the file's notification came (`bench.users` has the items). Of every thousandth, or of everybody, no webhook came.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 
-from sandbox.paypay.recon_content import BLOCK_ROWS, ID_CHARACTERS, Content, Line, generated, generated_id
+from sandbox.paypay.recon_content import BLOCK_ROWS, Content, Line, generated, generated_id
 
 FILE_TYPE = "kyc_passport_sync_recon"
-LEDGER = "kyc"
 DAY = "2026-11-20"
 FILE_NAME = "bench.csv"
 KEY = f"recon/{FILE_TYPE}/{DAY.replace('-', '/')}/{FILE_NAME}"
 
-FIRST_SEEN = f"{DAY}T03:00:00.000Z"
-EXPIRES_AT = "1767150000"
+LARGEST = 36_000_000
+"""The rows of the largest file that is measured."""
 
-# One row in so many was never heard.
+# One row in so many has no webhook; the first is neither the first row of a block nor of the file.
 _MISSED_EVERY = 1000
-# Where the first missed row stands; it is neither the first row of a block nor of the file.
 _FIRST_MISSED = 501
 
 
@@ -29,29 +26,25 @@ def file_content(rows: int) -> Content:
     return generated(rows, ())
 
 
-def missed_ids(rows: int, *, nothing_heard: bool = False) -> set[str]:
-    """Who must be found: the ids of the file that the ledger lacks."""
-    numbers = range(rows) if nothing_heard else range(_FIRST_MISSED, rows, _MISSED_EVERY)
-    return {generated_id(number) for number in numbers}
+def missed(rows: range) -> range:
+    """Which of these rows have no webhook, where others have one."""
+    first = rows.start + (_FIRST_MISSED - rows.start) % _MISSED_EVERY
+    return range(first, rows.stop, _MISSED_EVERY)
 
 
-def ledger_ids(rows: int, *, nothing_heard: bool = False) -> Iterator[bytes]:
-    """Who was heard: as many ids as the file has rows, or nobody."""
-    if nothing_heard:
-        return iter(())
-    missed = range(_FIRST_MISSED, rows, _MISSED_EVERY)
-    heard = (each for number, each in enumerate(_generated(rows)) if number % _MISSED_EVERY != _FIRST_MISSED)
-    return chain(heard, (generated_id(rows + number).encode() for number in range(len(missed))))
-
-
-def ledger_line_bytes(pk: str) -> int:
-    """The size of one line of the ledger, as DynamoDB counts a page: names and values, a number by its digits."""
-    names = len("pk" + "sk" + "first_seen" + "expires_at")
-    return names + len(pk) + ID_CHARACTERS + len(FIRST_SEEN) + (len(EXPIRES_AT) + 1) // 2 + 1
-
-
-def _generated(rows: int) -> Iterator[bytes]:
-    """Ids 0 to `rows` - 1, a block of the generator at a time: ten million one by one would take half a minute."""
+def ids(rows: range) -> Iterator[str]:
+    """The ids of these rows (from 0), a block of the generator at a time: one by one would take as long as a run."""
     plain = Line(end=b"\n")
-    for number in range(-(-rows // BLOCK_ROWS)):
-        yield from plain.block(number).split()[: rows - number * BLOCK_ROWS]
+    for block in range(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS)):
+        names = plain.block(block).decode().split()
+        yield from names[max(rows.start - block * BLOCK_ROWS, 0) : rows.stop - block * BLOCK_ROWS]
+
+
+def rows_of(number: int, per_range: int, rows: int) -> range:
+    """The rows (from 0) in a planned range of a file of `rows` rows; its header counts as a line, too."""
+    return range(max(number * per_range - 1, 0), min((number + 1) * per_range - 1, rows))
+
+
+def id_of(row: int) -> str:
+    """The id in a row (from 0)."""
+    return generated_id(row)

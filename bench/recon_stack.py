@@ -1,17 +1,14 @@
-"""ministack with the table, bucket and queue that recon needs, and the sandbox beside it: what is real of the bench."""
+"""ministack with the table and the bucket that a download needs, and the sandbox beside it."""
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import boto3
 import requests
 
-from bench import recon_data
-from bench.recon_data import DAY, EXPIRES_AT, FILE_TYPE, FIRST_SEEN, KEY, LEDGER
+from bench.recon_data import DAY, FILE_TYPE
 from local import emulator, environment, providers
 from local.errors import LocalError
 from local.ports import free_port
@@ -19,8 +16,6 @@ from local.ports import free_port
 TABLE = "honnin-bench"
 BUCKET = "honnin-bench-recon"
 
-_QUEUE = "honnin-bench-events"
-_SHARDS = "0123456789abcdef"
 _READ_BYTES = 1024 * 1024
 _CONTROL_TIMEOUT_S = 60
 
@@ -45,10 +40,8 @@ class RealStack:
             environment.DEPLOYER_KEY_ID, environment.DEPLOYER_SECRET, region_name=environment.REGION
         )
         self._s3 = session.client("s3", endpoint_url=endpoint)
-        self._sqs = session.client("sqs", endpoint_url=endpoint)
         self._dynamodb = session.resource("dynamodb", endpoint_url=endpoint)
         self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        self.queue_url: str = self._sqs.create_queue(QueueName=_QUEUE)["QueueUrl"]
         self._create_table()
 
     def settings(self) -> dict[str, str]:
@@ -58,33 +51,6 @@ class RealStack:
             "AWS_ACCESS_KEY_ID": environment.DEPLOYER_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": environment.DEPLOYER_SECRET,
         }
-
-    def put_day(self, rows: int) -> None:
-        """Store the file of `rows` rows, and the ledger of its day, line by line."""
-        content = recon_data.file_content(rows)
-        self._s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"".join(content.blocks(0, content.size)))
-        with self._dynamodb.Table(TABLE).batch_writer() as writer:
-            for each in recon_data.ledger_ids(rows):
-                shard = hashlib.sha256(each).hexdigest()[0]
-                line = {"pk": f"LEDGER#{LEDGER}#{DAY}#{shard}", "sk": each.decode()}
-                writer.put_item(Item={**line, "first_seen": FIRST_SEEN, "expires_at": int(EXPIRES_AT)})
-            for missed in recon_data.missed_ids(rows):
-                writer.put_item(Item={"pk": f"PAYPAY#{missed}", "sk": "LINK", "user_id": f"bench-user-{missed[-12:]}"})
-
-    def results(self) -> list[dict[str, Any]]:
-        """What the comparison wrote, shard by shard."""
-        keys = [f"reports/{KEY.removeprefix('recon/')}/shard-{shard}.json" for shard in _SHARDS]
-        bodies = (self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys)
-        return [json.loads(body) for body in bodies]
-
-    def repaired(self) -> list[str]:
-        """The subjects of the events on the queue; they are taken off it."""
-        found: list[str] = []
-        while some := self._sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(each["Body"])["subject"] for each in some]
-            entries = [{"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]} for number, each in enumerate(some)]
-            self._sqs.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)  # type: ignore[arg-type]
-        return found
 
     def offer(self, rows: int) -> SandboxFile:
         """Let the sandbox serve a file of `rows` generated rows."""

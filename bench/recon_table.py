@@ -19,13 +19,14 @@ _PEERS = {
 def show(terminal: Console, found: recon.Findings) -> None:
     """Print all tables."""
     terminal.print(_race(found.race))
-    terminal.print(_growth(found.growth))
-    terminal.print(_downloads(found.downloads))
-    worst = found.nothing_heard
+    terminal.print(_files(found))
+    terminal.print(_ranges(found))
+    ranges = recon.side_by_side()
     terminal.print(
-        f"{worst.rows:,} rows of which not one was heard: {worst.wall_s:.1f} s ({worst.cpu_s:.1f} s of CPU), "
-        f"{recon.calls(worst, 'SendMessageBatch'):,} batches of events and "
-        f"{recon.calls(worst, 'BatchGetItem'):,} of links."
+        f"A day on which everybody is missed: {found.missed.rows_per_s:,.0f} rows a second of CPU in each of "
+        f"{len(found.missed.runs)} processes side by side. The engine has {ranges} ranges side by side, each with a "
+        f"CPU of its own: {ranges * found.missed.rows_per_s:,.0f}; the table gives "
+        f"{recon.all_missed_rows_per_s(found.missed, 10**9):,.0f} at most."
     )
 
 
@@ -49,44 +50,42 @@ def _race(race: recon.Race) -> Table:
     return table
 
 
-def _growth(growth: list[recon.Growth]) -> Table:
-    title = "Growth: reading, and comparing with a ledger as large (in brackets: times the step before)"
-    table = Table(title=title, title_justify="left")
-    for heading in ("rows", "read s", "RSS MiB", "compare s", "CPU s", "RSS MiB", "pages", "items", "read units"):
+def _files(found: recon.Findings) -> Table:
+    table = Table(
+        title="Whole files: read from the disk, downloaded into ministack's S3, planned", title_justify="left"
+    )
+    table.add_column("what")
+    for heading in ("rows or MB", "s", "CPU s", "RSS at start", "peak RSS MiB"):
         table.add_column(heading, justify="right", no_wrap=True)
-    before: recon.Growth | None = None
-    for each in growth:
-        table.add_row(
-            recon.short(each.rows),
-            f"{each.parse.wall_s:.3f}" + _times(each.parse.wall_s, before.parse.wall_s if before else None),
-            f"{each.parse.peak_rss_mib:.0f}",
-            f"{each.wall_s:.2f}" + _times(each.wall_s, before.wall_s if before else None),
-            f"{each.cpu_s:.2f}" + _times(each.cpu_s, before.cpu_s if before else None),
-            f"{each.peak_rss_mib:.0f}" + _times(each.peak_rss_mib, before.peak_rss_mib if before else None),
-            f"{each.asked['pages']:,}",
-            f"{each.asked['items']:,}",
-            f"{each.asked['half_read_units'] / 2:,.0f}",
-        )
-        before = each
+    rows = [("read", recon.short(each.rows), each.measured) for each in found.parsed]
+    rows += [(f"download, {each.parts} parts", f"{each.size / 1e6:.0f} MB", each.measured) for each in found.downloads]
+    rows += [("plan", recon.short(each.rows), each.measured) for each in found.planned]
+    for what, size, each in rows:
+        rss = (f"{each.start_rss_mib:.0f}", f"{each.peak_rss_mib:.0f}")
+        table.add_row(what, size, f"{each.wall_s:.2f}", f"{each.cpu_s:.2f}", *rss)
     return table
 
 
-def _downloads(downloads: list[recon.Download]) -> Table:
-    table = Table(title="Downloading from the sandbox into ministack's S3", title_justify="left")
-    for heading in ("MB", "parts", "s", "CPU s", "RSS at start", "peak RSS MiB"):
+def _ranges(found: recon.Findings) -> Table:
+    table = Table(title="Ranges that are compared", title_justify="left")
+    table.add_column("what")
+    for heading in ("rows", "CPU s", "rows/s of CPU", "peak RSS MiB", "DynamoDB calls", "read units", "SQS calls"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for each in downloads:
-        measured = each.measured
+    for what, each in (
+        ("one in a thousand missed, the others left out", found.some),
+        ("everybody missed, side by side", found.missed),
+        ("of the largest file, everybody read again", found.whole),
+    ):
         table.add_row(
-            f"{each.size / 1e6:.0f}",
-            f"{each.parts}",
-            f"{measured.wall_s:.1f}",
-            f"{measured.cpu_s:.1f}",
-            f"{measured.start_rss_mib:.0f}",
-            f"{measured.peak_rss_mib:.0f}",
+            what,
+            f"{each.rows:,.0f}",
+            f"{each.cpu_s:.1f}",
+            f"{each.rows_per_s:,.0f}",
+            f"{max(run.peak_rss_mib for run in each.runs):.0f}",
+            f"{each.asked.get('BatchGetItem', 0):,.0f}",
+            f"{each.read_units_per_row * each.rows:,.0f}",
+            f"{each.asked.get('SendMessageBatch', 0):,.0f}",
         )
+    floor = found.floor
+    table.add_row("the same reads as the first, bare boto3", "", f"{floor.cpu_s:.1f}", *[""] * 5)
     return table
-
-
-def _times(value: float, before: float | None) -> str:
-    return f" (×{value / before:.1f})" if before else ""

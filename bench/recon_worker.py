@@ -1,7 +1,9 @@
 """One run of the recon code in a process of its own, for its time and memory: `python -m bench.recon_worker …`.
 
     parse FILE
-    compare RECON_BUCKET TABLE QUEUE_URL
+    plan RECON_BUCKET [ROWS]
+    compare RECON_BUCKET TABLE QUEUES_URL all|missed RANGE…
+    bare TABLE ROWS
     download RECON_BUCKET TABLE URL NAME
 
 The process has what the function has in Lambda: its handler's module is imported (which brings boto3, Powertools,
@@ -16,16 +18,26 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import batched
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench import recon_data
+from bench.stand_in import ETAG
 from honnin.recon.rows import Rows
+
+if TYPE_CHECKING:
+    from honnin.store import Comparison
 
 _READ_BYTES = 256 * 1024  # as honnin.recon.bucket reads from S3
 _LAMBDA_LIMIT_S = 900.0
+# As honnin.recon.compare has them.
+_KEYS = 100
+_THREADS = 8
 
 
 def parse(path: Path) -> dict[str, int]:
@@ -37,27 +49,58 @@ def parse(path: Path) -> dict[str, int]:
     return {"rows": rows.good, "bad": rows.bad}
 
 
-def compare(bucket: str, table: str, queue_url: str) -> dict[str, int]:
-    """Plan the bench's file and compare its ranges, one after the other, as the functions of the state machine do."""
-    from honnin.recon import plan
+def plan(bucket: str, rows: str = "") -> dict[str, int]:
+    """Plan the comparison of the bench's file, as `recon_plan` does; with `rows`, in ranges of so many."""
+    from honnin.recon import plan as plans
+    from honnin.recon.bucket import ReconBucket
+
+    size = (int(rows),) if rows else ()
+    return {"ranges": int(plans.write(ReconBucket(bucket), _comparison(), *size)["ranges"])}
+
+
+def compare(bucket: str, table: str, queues: str, recheck: str, *names: str) -> dict[str, int]:
+    """Compare planned ranges by their names, one after the other, as `recon_compare` does."""
+    from honnin.recon import plan as plans
     from honnin.recon.bucket import ReconBucket
     from honnin.recon.compare import RangeComparison
     from honnin.recon.repair import Repairs
-    from honnin.store import Comparison, Store
+    from honnin.store import Store
 
-    comparison = Comparison(recon_data.FILE_TYPE, recon_data.DAY, recon_data.FILE_NAME, 1)
-    objects = ReconBucket(bucket)
-    etag = str(plan.write(objects, comparison)["etag"])
+    bucket_ = ReconBucket(bucket)
     ranges = RangeComparison(
         store=Store(table),
-        bucket=objects,
-        repairs=Repairs(repair_queue_url=queue_url, reread_queue_url=queue_url),
+        bucket=bucket_,
+        repairs=Repairs(repair_queue_url=f"{queues}/repairs", reread_queue_url=f"{queues}/rereads"),
         now=lambda: datetime.now(UTC),
+        recheck_all=recheck == "all",
     )
-    found = plan.planned(objects, comparison)
+    found = [each for each in plans.planned(bucket_, _comparison()) if each.name in names]
     for each in found:
-        ranges.run(comparison, each, etag)
+        ranges.run(_comparison(), each, ETAG)
     return {"ranges": len(found)}
+
+
+def bare(table: str, rows: str) -> dict[str, int]:
+    """The floor of a comparison: ask DynamoDB for as many links and statuses, with as many threads, and do no more."""
+    from honnin import aws
+
+    client = aws.dynamodb()
+
+    def ask(keys: Sequence[tuple[str, str]]) -> int:
+        wanted: Any = {table: {"Keys": [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]}}
+        return len(client.batch_get_item(RequestItems=wanted)["Responses"][table])
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        batches = list(batched(recon_data.ids(range(int(rows))), _KEYS, strict=False))
+        links = threads.map(ask, ([(f"PAYPAY#{each}", "LINK") for each in some] for some in batches))
+        statuses = threads.map(ask, ([(f"USER#u-{each}", "STATUS#paypay") for each in some] for some in batches))
+        return {"items": sum(links) + sum(statuses)}
+
+
+def _comparison() -> "Comparison":
+    from honnin.store import Comparison
+
+    return Comparison(recon_data.FILE_TYPE, recon_data.DAY, recon_data.FILE_NAME, 1)
 
 
 def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:
@@ -109,7 +152,12 @@ def _main(command: str, *arguments: str) -> None:
         return
     importlib.import_module("awslambdaric.bootstrap")
     importlib.import_module("app")
-    works: dict[str, Callable[..., dict[str, int]]] = {"compare": compare, "download": download}
+    works: dict[str, Callable[..., dict[str, int]]] = {
+        "plan": plan,
+        "compare": compare,
+        "bare": bare,
+        "download": download,
+    }
     print(json.dumps(_measured(partial(works[command], *arguments))))
 
 

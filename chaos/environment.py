@@ -230,7 +230,7 @@ class Environment[S]:
         environment = self._idle.pop() if self._idle else self._cold()
 
         def handle() -> Any:
-            environment.begin_batch()
+            environment.begin_batch(may_wait=queue is not self.queue)
             return self.run_batch(messages, Event.from_json, environment.process, (queue.name, "dead"))
 
         answer, _ = self.invoke(handle, WORKER_S)

@@ -1,24 +1,18 @@
 """What a stack costs, computed from `prices.toml`, the template and the quantities below: `make costs`.
 
 Writes docs/costs.md; a test fails when that page is older than what it is made of. What can be counted in the template
-(alarms, keys, secrets, memory sizes, routes) is counted there; what only traffic decides is an assumption, written out
-in `webhook` and `user` and printed beside each line.
+is counted there (`operations.costs_counted`); what only traffic decides is an assumption, written out in `webhook` and
+`user` and in `operations.costs_nights`, and printed beside each line.
 """
 
-import json
 import sys
-import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from operations.costs_counted import ROOT, Counted, Line, Prices, counted, prices
+from operations.costs_nights import INDEXED_BYTES, MILLION, night, nights
 
-_ROOT = Path(__file__).resolve().parent.parent
-PLACE = _ROOT / "docs" / "costs.md"
+PLACE = ROOT / "docs" / "costs.md"
 
-MILLION = 1_000_000
 _HOURS = 730  # of a month, as AWS counts
 _SECONDS = _HOURS * 3600
 _DAYS = _HOURS / 24
@@ -30,121 +24,6 @@ _SHARD_READ = 16 * 0.5
 _CALLS = 5
 # Of a change of status in the index `overview`: its old place is deleted, its new one and that of the entry are put.
 _INDEX_OF_A_CHANGE = 3
-# A status in the index: keys of both, user id, provider, status, since (tests/unit/test_store_overview.py).
-INDEXED_BYTES = 250
-
-
-@dataclass(frozen=True)
-class Price:
-    """`usd` for `per` units."""
-
-    usd: float
-    per: float
-    unit: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """So many units at one price, and where the number comes from."""
-
-    price: str
-    quantity: float
-    why: str
-
-
-@dataclass(frozen=True)
-class Prices:
-    """The price list of one region."""
-
-    region: str
-    region_name: str
-    known: str
-    prices: dict[str, Price]
-
-    def usd(self, line: Line) -> float:
-        """What a line costs."""
-        price = self.prices[line.price]
-        return line.quantity * price.usd / price.per
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What the template has of what is paid for by the month."""
-
-    keys: int
-    secrets: int
-    alarmed_metrics: int
-    own_metrics: int
-    filtered_metrics: int
-    polled_queues: int
-    warm_gb: float
-    processor_gb: float
-    ack_gb: float
-    merchant_gb: float
-    settle_reads: int
-
-
-def prices() -> Prices:
-    """The price list."""
-    raw = tomllib.loads((_ROOT / "operations" / "prices.toml").read_text(encoding="utf-8"))
-    return Prices(
-        raw["region"],
-        raw["region_name"],
-        raw["known"],
-        {name: Price(float(each["usd"]), float(each["per"]), each["unit"]) for name, each in raw["prices"].items()},
-    )
-
-
-def counted() -> Counted:
-    """Counts over template.yaml and operations/dashboard.json."""
-    template = yaml_parse((_ROOT / "template.yaml").read_text(encoding="utf-8"))
-    resources: list[dict[str, Any]] = list(template["Resources"].values())
-    functions = {
-        name: each["Properties"]
-        for name, each in template["Resources"].items()
-        if each["Type"] == "AWS::Serverless::Function"
-    }
-    common_mb: int = template["Globals"]["Function"]["MemorySize"]
-
-    def gb(name: str) -> float:
-        return float(functions[name].get("MemorySize", common_mb)) / 1024
-
-    return Counted(
-        keys=_of_type(resources, "AWS::KMS::Key"),
-        secrets=_of_type(resources, "AWS::SecretsManager::Secret"),
-        alarmed_metrics=sum(_metrics(each) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"),
-        own_metrics=_own_metrics(),
-        filtered_metrics=len(
-            {
-                transformation["MetricName"]
-                for each in resources
-                if each["Type"] == "AWS::Logs::MetricFilter"
-                for transformation in each["Properties"]["MetricTransformations"]
-            }
-        ),
-        polled_queues=_of_type(resources, "AWS::Lambda::EventSourceMapping"),
-        warm_gb=sum(gb(name) for name, each in functions.items() if "ProvisionedConcurrencyConfig" in each),
-        processor_gb=gb("EventProcessorFunction"),
-        ack_gb=gb("PayPayKycWebhookFunction"),
-        merchant_gb=gb("PayPayKycFunction"),
-        settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
-    )
-
-
-def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
-    return sum(each["Type"] == kind for each in resources)
-
-
-def _metrics(alarm: dict[str, Any]) -> int:
-    """How many metrics an alarm is charged for."""
-    return sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
-
-
-def _own_metrics() -> int:
-    """The series of ours on the dashboard: about what a working stack emits."""
-    dashboard = json.loads((_ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
-    metrics = [each for widget in dashboard["widgets"] for each in widget["properties"]["metrics"]]
-    return sum(each[0] == "Honnin" for each in metrics)
 
 
 def idle(stack: Counted) -> list[Line]:
@@ -286,7 +165,7 @@ def page() -> str:
     parts = [
         "# What it costs",
         "",
-        "<!-- Written by `make costs`, from operations/prices.toml and operations/costs.py: change those. -->",
+        "<!-- Written by `make costs`, from operations/prices.toml and operations/costs*.py: change those. -->",
         "",
         f"US dollars without tax, region {list_.region} ({list_.region_name}). "
         f"**List prices as known in {list_.known}: check them**, correct `operations/prices.toml`, run `make costs`. "
@@ -296,6 +175,8 @@ def page() -> str:
         "",
         "PayPay's and Vexora's own fees, support plans, data transfer out and the mails of the alarms are not in it. "
         "Storage goes on month by month for as long as the retention parameters say.",
+        "",
+        *_about_nights(list_, stack),
     ]
     scaled = [
         ("Idle, a month", idle(stack), 1.0),
@@ -303,7 +184,7 @@ def page() -> str:
         ("One million PayPay users", user(stack), MILLION),
         ("The index `overview` alone, one million changes of status (part of the above)", overview(), MILLION),
     ]
-    for title, lines, times in [*scaled, *((title, lines, 1.0) for title, lines in extras(stack))]:
+    for title, lines, times in [*scaled, *((title, lines, 1.0) for title, lines in (*nights(stack), *extras(stack)))]:
         parts += ["", f"## {title}", "", *_table(list_, lines, times)]
     return "\n".join([*parts, ""])
 
@@ -317,8 +198,24 @@ def _summary(list_: Prices, stack: Counted) -> list[str]:
             MILLION * _total(list_, user(stack)),
         ),
     ]
-    rows += [(f"On top. {title}", _total(list_, lines)) for title, lines in extras(stack)]
+    rows += [(f"On top. {title}", _total(list_, lines)) for title, lines in (*nights(stack), *extras(stack))]
     return ["| what | USD |", "|---|---:|", *(f"| {title} | {usd:,.2f} |" for title, usd in rows)]
+
+
+def _about_nights(list_: Prices, stack: Counted) -> list[str]:
+    everybody = _total(list_, night(stack, MILLION))
+    some = _total(list_, night(stack, MILLION, recheck_all=False))
+    hours = MILLION / stack.rereads_per_s / 3600
+    return [
+        "A recon file names those users only about whom something was to be told on its day, so a night costs as much "
+        "as its files are long, however many users are linked: the figures are those of a night on which everybody is "
+        "named, and a tenth of them costs a tenth. With `ReconRecheck=all` everybody is read again whom a file names "
+        "and whose last reading began before its notification came: one million users take "
+        f"{hours:,.1f} hours at {stack.rereads_per_s:,.0f} reads a second. `ReconRecheck=missed` reads only those "
+        "whose webhook never came (one in a thousand is assumed here), and saves "
+        f"USD {everybody - some:,.2f} of {everybody:,.2f} in such a night, {30 * (everybody - some):,.0f} in thirty of "
+        "them; but a second change may hide behind the webhook of somebody whom it leaves out.",
+    ]
 
 
 def _total(list_: Prices, lines: Sequence[Line]) -> float:

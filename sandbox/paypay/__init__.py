@@ -71,6 +71,8 @@ dial                    values                                                  
 ======================  ============================================================================  ==============
 <endpoint>_fault        a fault; its kind may be any code of the document (RATE_LIMIT, …)             none
 maintenance             on: every call is MAINTENANCE_MODE, and no webhook is sent (nor later)        off
+wrong_merchant          X-ASSUME-MERCHANT of somebody else: refused is UNAUTHORIZED; answered is what     refused
+                        that merchant gets, who has none of these authorizations
 forbidden_scopes        scopes for which link is EXPECTATION_FAILED                                   []
 forbidden_domains       hosts of redirectUrl for which it is, too                                     []
 session_ttl_s           life of a link and of its code id, seconds                                    900

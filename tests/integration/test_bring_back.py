@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import (
@@ -25,6 +24,7 @@ from honnin.times import utc_text
 from operations import bring_back as command
 from operations.bring_back import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
+from tests.fakes.moto_state import moto
 from tests.fakes.paypay_user import paypay_user
 from tests.fakes.recon_file import became
 from tests.tables import create_table, template
@@ -114,7 +114,7 @@ class Tables:
 
 @pytest.fixture
 def tables(aws_environment: None) -> Iterator[Tables]:
-    with mock_aws():
+    with moto():
         yield Tables()
 
 

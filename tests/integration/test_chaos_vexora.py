@@ -1,4 +1,4 @@
-"""Fault schedules for Vexora: 320 of the 10,000 that `make chaos` plays, and a broken copy of each rule.
+"""Fault schedules for Vexora: 160 of the 10,000 that `make chaos` plays, and a broken copy of each rule.
 
 The rules are those of docs/architecture.md, "Vexora": what was not sent, what got no answer, whom an answer is
 about, and who is asked for how long.
@@ -32,21 +32,24 @@ _DAY_S = 86_400
 
 @pytest.mark.timeout(300)
 def test_fault_schedules_end_in_vexoras_truth_and_apply_nothing_twice() -> None:
-    tally, failure = generate.explore(VEXORA, 320, seed_number=_SEED)
+    tally, failure = generate.explore(VEXORA, 160, seed_number=_SEED)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
-    assert tally.schedules >= 320
+    assert tally.schedules >= 160
     # Else the schedules have become hollow: nobody is submitted, nothing is read.
-    assert tally.calls["provider"] > 600
-    assert tally.calls["transaction"] > 900
+    assert tally.calls["provider"] > 300
+    assert tally.calls["transaction"] > 450
     assert {service for service, _, _ in tally.injected} >= set(SERVICES)
     assert {kind for service, _, kind in tally.injected if service == "provider"} >= set(PROVIDER_FAILURES)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["kill", "lost", "unsent", "hanging", "dead", "late"])
-def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str) -> None:
-    tally, failure = generate.sweep(VEXORA, [kind])
+@pytest.mark.parametrize(
+    ("kind", "every"), [("kill", 5), ("lost", 5), ("unsent", 1), ("hanging", 1), ("dead", 1), ("late", 1)]
+)
+def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str, every: int) -> None:
+    # `make chaos` has them all. Five has no factor in common with the two moments of each call.
+    tally, failure = generate.sweep(VEXORA, [kind], every=every)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
     assert sum(tally.injected.values()) == tally.schedules >= 8

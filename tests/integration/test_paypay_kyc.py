@@ -408,7 +408,7 @@ def test_an_answer_about_the_qr(
 
 RETRYABLE = [
     ("RATE_LIMIT", 503, 3),
-    ("http_429", 503, 3),
+    ("http_429", 503, 1),
     ("MAINTENANCE_MODE", 503, 1),
     ("SERVICE_ERROR", 502, 3),
     ("INTERNAL_SERVER_ERROR", 502, 3),

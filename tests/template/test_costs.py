@@ -1,8 +1,14 @@
 """docs/costs.md: up to date, and made of what the template has."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from operations import costs
+from honnin.recon import plan
+from operations import costs, costs_counted, costs_nights
+from operations.state_machines import transitions
 from tests.template.transformed import resources
 
 
@@ -11,7 +17,7 @@ def test_the_page_is_what_prices_and_template_say() -> None:
 
 
 def test_what_is_paid_by_the_month_is_counted_in_the_template() -> None:
-    counted = costs.counted()
+    counted = costs_counted.counted()
     alarms = resources("AWS::CloudWatch::Alarm").values()
     metrics = [each["Properties"].get("Metrics", [{"MetricStat": {}}]) for each in alarms]
     assert counted.keys == len(resources("AWS::KMS::Key"))
@@ -23,39 +29,132 @@ def test_what_is_paid_by_the_month_is_counted_in_the_template() -> None:
 
 
 def test_a_key_costs_a_dollar_more_after_each_of_its_first_two_rotations() -> None:
-    counted = costs.counted()
+    counted = costs_counted.counted()
     assert all(each["Properties"]["EnableKeyRotation"] for each in resources("AWS::KMS::Key").values())
     [lines] = [lines for title, lines in costs.extras(counted) if "rotation" in title]
-    assert sum(costs.prices().usd(line) for line in lines) == 2 * counted.keys
+    assert sum(costs_counted.prices().usd(line) for line in lines) == 2 * counted.keys
 
 
 def test_what_is_off_by_default_is_in_no_sum_but_its_own() -> None:
-    counted = costs.counted()
+    counted = costs_counted.counted()
     usual = [*costs.idle(counted), *costs.webhook(counted), *costs.user(counted)]
     assert not [line for line in usual if line.price == "xray_trace" or "MetricsEnabled" in line.why]
 
 
 def test_memory_is_counted_in_the_template() -> None:
-    counted = costs.counted()
+    counted = costs_counted.counted()
     assert counted.ack_gb == 1
     assert counted.warm_gb == 4 * 1 + 0.5
 
 
 def test_a_line_costs_quantity_times_price() -> None:
-    prices = costs.Prices("x", "X", "2026", {"letter": costs.Price(0.5, 1000, "letter")})
-    assert prices.usd(costs.Line("letter", 3_000, "")) == pytest.approx(1.5)
+    prices = costs_counted.Prices("x", "X", "2026", {"letter": costs_counted.Price(0.5, 1000, "letter")})
+    assert prices.usd(costs_counted.Line("letter", 3_000, "")) == pytest.approx(1.5)
 
 
 def test_every_price_is_used_and_every_line_has_a_price() -> None:
-    counted = costs.counted()
+    counted = costs_counted.counted()
     groups = [costs.idle(counted), costs.webhook(counted), costs.user(counted)]
-    groups += [costs.overview(), *(lines for _, lines in costs.extras(counted))]
-    assert {line.price for lines in groups for line in lines} == set(costs.prices().prices)
+    groups += [costs.overview(), *(lines for _, lines in (*costs_nights.nights(counted), *costs.extras(counted)))]
+    assert {line.price for lines in groups for line in lines} == set(costs_counted.prices().prices)
+
+
+def _quantity(lines: Sequence[costs_counted.Line], price: str) -> float:
+    return sum(line.quantity for line in lines if line.price == price)
+
+
+def test_a_night_counts_the_transitions_of_the_machine() -> None:
+    counted = costs_counted.counted()
+    # Plan, Compare, SumUp, IsSettled, Compared; for each range a child and its one step; for each wait four steps more
+    # (WaitForTheQueues, CountOutcomes, SumUp, IsSettled), and again a child and its one step for each range.
+    for rows, ranges in ((100_000, 2), (1_000_000, 11)):
+        lines = costs_nights.night(counted, rows)
+        waits = -(-rows // round(counted.rereads_per_s * 300))
+        assert _quantity(lines, "state_transition") == 5 + 2 * ranges + waits * (4 + 2 * ranges)
+
+
+def test_who_is_left_out_of_a_night_costs_nothing() -> None:
+    counted = costs_counted.counted()
+    everybody, some = (costs_nights.night(counted, costs_nights.MILLION, recheck_all=each) for each in (True, False))
+    # What the comparison itself reads stays.
+    assert _quantity(some, "dynamodb_read") == pytest.approx(costs_nights.MILLION, rel=0.02)
+    assert _quantity(some, "dynamodb_write") == pytest.approx(_quantity(everybody, "dynamodb_write") / 1000)
+    assert _quantity(everybody, "dynamodb_read") > 5 * costs_nights.MILLION
+
+
+def test_the_engine_cuts_a_file_as_the_costs_say() -> None:
+    assert plan.write.__defaults__ == (costs_nights.RANGE_ROWS,)
+
+
+def test_a_reread_of_many_users_is_counted_where_there_is_a_machine_for_it() -> None:
+    counted = costs_counted.counted()
+    part = {
+        "StartAt": "Look",
+        "States": {
+            "Look": {"Type": "Task", "Next": "IsRead"},
+            "IsRead": {"Type": "Choice", "Choices": [{"Next": "PartRead"}], "Default": "WaitForTheQueue"},
+            "WaitForTheQueue": {"Type": "Wait", "Seconds": 60, "Next": "Look"},
+            "PartRead": {"Type": "Succeed"},
+        },
+    }
+    parts = {"Type": "Map", "Label": "Parts", "MaxConcurrency": 20, "ItemProcessor": part}
+    machine = {"StartAt": "ReadParts", "States": {"ReadParts": parts}}
+    machines = {"ReconComparison": counted.machines["ReconComparison"]}
+    without, given = (
+        replace(counted, machines=each, rereads_per_s=100.0) for each in (machines, machines | {"RereadUsers": machine})
+    )
+    assert [title for title, _ in costs_nights.nights(without) if "reread" in title] == []
+    [lines] = [lines for title, lines in costs_nights.nights(given) if "reread" in title]
+    # 10,000 users are on the queue at a time, so a part waits two minutes: it is looked at three times.
+    assert _quantity(lines, "state_transition") == 1 + 2000 * (1 + 3 * 2 + 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"ProcessorConcurrency": 10}, 200.0),
+        ({"ProcessorConcurrency": 10, "PayPayMaxCallsPerSecond": 50, "RereadShare": 40}, 20.0),
+        ({"ProcessorConcurrency": 2, "PayPayMaxCallsPerSecond": 1000, "RereadShare": 50}, 40.0),
+    ],
+)
+def test_reads_that_can_wait_keep_to_the_pace_and_to_what_works_them_off(
+    parameters: dict[str, int], expected: float
+) -> None:
+    assert costs_counted.rereads_per_s({name: {"Default": value} for name, value in parameters.items()}) == expected
+
+
+_LOOP: dict[str, Any] = {
+    "StartAt": "Work",
+    "States": {
+        "Work": {"Type": "Task", "Next": "IsDone"},
+        "IsDone": {"Type": "Choice", "Choices": [{"Next": "Each"}], "Default": "Wait"},
+        "Wait": {"Type": "Wait", "Next": "Work"},
+        "Each": {
+            "Type": "Map",
+            "Label": "Items",
+            "ItemProcessor": {"StartAt": "One", "States": {"One": {"Type": "Task", "End": True}}},
+            "Next": "Done",
+        },
+        "Done": {"Type": "Succeed"},
+    },
+}
+
+
+@pytest.mark.parametrize(("items", "waits", "steps"), [(0, 0, 4), (3, 0, 10), (0, 2, 10), (3, 2, 16)])
+def test_transitions_are_counted_by_walking_through_the_machine(items: int, waits: int, steps: int) -> None:
+    assert transitions(_LOOP, {"Items": items}, {"Wait": waits}) == steps
+
+
+def test_a_map_or_a_wait_that_nobody_counts_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        transitions(_LOOP, {}, {"Wait": 0})
+    with pytest.raises(KeyError):
+        transitions(_LOOP, {"Items": 1}, {})
 
 
 def test_the_sums_add_up() -> None:
-    prices, counted = costs.prices(), costs.counted()
+    prices, counted = costs_counted.prices(), costs_counted.counted()
     text = costs.page()
-    for lines, times in ((costs.idle(counted), 1), (costs.webhook(counted), costs.MILLION)):
+    for lines, times in ((costs.idle(counted), 1), (costs.webhook(counted), costs_nights.MILLION)):
         total = sum(prices.usd(line) for line in lines) * times
         assert f"| **total** | | | **{total:,.2f}** | |" in text

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from operations import delete_stack
 from operations.delete_stack import REMOVAL, Resource, explanation
+from tests.fakes.moto_state import moto
 from tests.template.transformed import REGION, transformed
 
 STACK = "honnin-prod"
@@ -70,7 +70,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws():
+    with moto():
         yield
 
 

@@ -132,6 +132,19 @@ def test_a_settle_delay_that_sqs_would_refuse_is_named(text: str) -> None:
     assert Settings({"SETTLE_DELAYS": f"60,{text}"}).settle_delays == (60,), "left out, and a configuration fault"
 
 
+OF_THE_RATE = ("PAYPAY_MAX_CALLS_PER_SECOND", "VEXORA_MAX_CALLS_PER_SECOND", "REPAIR_SHARE", "REREAD_SHARE")
+
+
+@pytest.mark.parametrize("name", OF_THE_RATE)
+def test_a_rate_or_share_that_is_no_whole_number_of_its_range_is_named(name: str) -> None:
+    assert getattr(Settings({name: " 30 "}), name.lower()) == 30
+    for value in ("0", "-1", "1001", "2.5", "50%", "x"):
+        with pytest.raises(InvalidSettingError, match=name):
+            getattr(Settings({name: value}), name.lower())
+    with pytest.raises(MissingSettingError, match=name):
+        getattr(Settings({}), name.lower())
+
+
 RECON = {
     "RECON_BUCKET": "recon",
     "RECON_ALLOWED_HOSTS": " recon.paypay.ne.jp , .files.paypay.ne.jp",

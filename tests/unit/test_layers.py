@@ -27,7 +27,7 @@ LAYERS = (
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client content_coding remote_file"),
     ("what is kept", "vault store"),
-    ("how work is carried on", "publish commit event_queue settling worker idempotency"),
+    ("how work is carried on", "publish mass_change repairs_stop commit event_queue settling pace worker idempotency"),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
     ("what spans them", "erasure erasure_api users_api overview_api processor"),
@@ -56,7 +56,7 @@ FOLDERS = {
     "sandbox": {"sandbox"},  # shares no code with the layer: a mistake in one must be seen by the other
     "local": {"local", "honninctl"},
     "chaos": {"chaos", "sandbox", "honnin"},
-    "bench": {"bench", "local", "sandbox", "honnin"},
+    "bench": {"bench", "chaos", "local", "sandbox", "honnin"},
 }
 OURS = set().union(*FOLDERS.values()) | {"tests", "functions"}
 

@@ -9,6 +9,7 @@ import pytest
 from chaos.states import FailedError
 from honnin.paypay_facets import Call
 from honnin.recon.report_api import ReconCounts
+from honnin.times import utc_text
 from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
 
 
@@ -299,6 +300,66 @@ def test_the_report_says_when_the_night_will_be_done() -> None:
     # One of four in a quarter of an hour: three quarters more.
     assert engine.file().done_at == "2026-03-31T19:15:00.000Z"
     assert engine.report()["doneAt"] == engine.file().done_at
+
+
+def test_the_pace_is_that_of_the_last_minutes_and_an_alarm_rings_where_it_is_too_slow(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = Engine(rows=100)
+    engine.put(*(engine.link(f"user-{number:02}") for number in range(100)))
+    engine.run()
+    waiting = engine.queues["repairs"]
+
+    def read(number: int, minutes: int) -> str | None:
+        engine.queues["repairs"] = waiting[:number]
+        del waiting[:number]
+        engine.apply()
+        engine.later(minutes)
+        return engine.file().done_at
+
+    started = datetime.fromisoformat(engine.file().compared_at or "")
+    assert read(90, 10) == utc_text(started + timedelta(minutes=10 + 10 / 9))
+    # Too short to tell: the last estimate stands. Then nobody is read, and after that hardly anybody.
+    assert read(0, 5) == utc_text(started + timedelta(minutes=10 + 10 / 9))
+    assert read(0, 10) is None
+    assert "ReconTooSlow" not in capsys.readouterr().out
+    assert read(1, 185) == utc_text(started + timedelta(minutes=210 + 200 * 9))
+    assert capsys.readouterr().out.count('"ReconTooSlow":[1.0]') == 1
+    read(0, 300)
+    assert "ReconTooSlow" not in capsys.readouterr().out
+    read(0, 60)
+    assert capsys.readouterr().out.count('"ReconTooSlow":[1.0]') == 1
+
+
+def test_a_revision_counts_only_whose_webhook_was_not_known_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = Engine()
+    ann, bob = engine.link("ann"), engine.link("bob")
+    engine.put(ann)
+    engine.run()
+    assert '"ReconMissed":[1.0]' in capsys.readouterr().out
+    engine.put(ann, bob, name="a.csv.rev-1")
+    engine.run()
+    assert engine.file(name="a.csv.rev-1").counts["webhookNeverReceived"] == 2
+    assert '"ReconMissed":[1.0]' in capsys.readouterr().out
+
+
+def test_while_repairs_are_stopped_the_report_says_so_and_nobody_is_given_up() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    changes = engine.store.mass_change
+    changes.stop(changes.read())
+    engine.later(30)
+    stop = changes.read().stop
+    assert stop
+    assert (engine.file().repairs_open, engine.file().done_at) == (4, None)
+    assert engine.report()["repairsStoppedAt"] == stop.at
+
+    changes.resume()
+    engine.apply()
+    engine.later()
+    assert engine.file().completed_at is not None
+    assert (engine.report()["repairsStoppedAt"], engine.file().counts["notRead"]) == (None, 0)
 
 
 def test_a_risk_that_no_read_can_tell_is_not_read() -> None:

@@ -532,6 +532,16 @@ def test_a_lost_answer_can_have_taken_effect(merchant: Merchant, when: str, link
     assert sum(link["active"] for link in merchant.user()["authorizations"]) == links
 
 
+def test_another_merchant_may_be_answered_as_if_it_had_asked_for_itself(merchant: Merchant) -> None:
+    # A valid signature and a wrong header. PayPay does not publish what it answers; this is the least helpful.
+    uaid, headers = merchant.link(), {"X-ASSUME-MERCHANT": "another"}
+    path = f"/v2/user/authorizations?userAuthorizationId={uaid}"
+    assert code(merchant.call("GET", path, headers=headers)) == "UNAUTHORIZED"
+    merchant.dial(wrong_merchant="answered")
+    assert code(merchant.call("GET", path, headers=headers)) == "INVALID_USER_AUTHORIZATION_ID"
+    assert code(merchant.call("GET", path)) == "SUCCESS"
+
+
 def test_maintenance_answers_nothing_and_sends_nothing(merchant: Merchant) -> None:
     uaid = merchant.link()
     url = merchant.session("user-2").get_json()["data"]["linkQRCodeURL"]

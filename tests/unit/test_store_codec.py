@@ -60,6 +60,7 @@ RECORDS: list[Any] = [
     ReconFile(
         *("t", "2026-03-31", "f.csv", "COMPARED", AT, AT, AT, "why", AT, "0" * 64, 12, "g.csv"),
         own_name=True,
+        foreign=True,
         webhooks=True,
         warnings=("x", "y"),
         doubt="why",
@@ -71,6 +72,7 @@ RECORDS: list[Any] = [
         counts=_COUNTS,
         repairs_open=2,
         done_at=AT,
+        repairs_stopped_at=AT,
         malformed_sample=({"line": 3, "reason": "x"},),
         changed_sample=("auth-1", "erased"),
         not_read_sample=("auth-2",),

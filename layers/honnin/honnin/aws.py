@@ -6,7 +6,7 @@ does.
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,6 +16,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -27,9 +28,11 @@ def _config(read_timeout_s: int = 5) -> Config:
 
 
 @cache
-def dynamodb() -> "DynamoDBClient":
-    """DynamoDB."""
-    return boto3.client("dynamodb", config=_config())
+def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
+    """DynamoDB; `hurried` for calls that nobody waits for longer than some seconds."""
+    # Two attempts: a connection that was kept alive may turn out to be dead.
+    soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("dynamodb", config=soon if hurried else _config())
 
 
 @cache
@@ -48,6 +51,18 @@ def s3(*, read_timeout_s: int = 5) -> "S3Client":
 def sns() -> "SNSClient":
     """SNS."""
     return boto3.client("sns", config=_config())
+
+
+@cache
+def ssm() -> Any:
+    """Systems Manager, for its parameters."""
+    return boto3.client("ssm", config=_config())
+
+
+@cache
+def lambdas() -> "LambdaClient":
+    """Lambda."""
+    return boto3.client("lambda", config=_config())
 
 
 @cache
@@ -87,7 +102,7 @@ def is_transient(error: BaseException) -> bool:
     return status >= 500 or status == 429 or any(_TRANSIENT.search(code) for code in codes)
 
 
-_ALL = (dynamodb, events, s3, sns, sqs, stepfunctions)
+_ALL = (dynamodb, events, s3, sns, sqs, ssm, lambdas, stepfunctions)
 
 
 def forget() -> None:

@@ -10,6 +10,7 @@ from honnin.commit import Commits
 from honnin.erasure import ErasureSweep
 from honnin.errors import MalformedEventError
 from honnin.event import Event, Provider
+from honnin.mass_change import BatchWatch, is_reading
 from honnin.observability import count
 from honnin.paypay.expiry import KIND as EXPIRY
 from honnin.paypay.expiry import PayPayExpiries
@@ -42,7 +43,7 @@ class Rule(Protocol):
 class EventProcessor:
     """Applies events one by one. `now` gives aware UTC moments. `vexora_archive` keeps Vexora's deciding answers.
 
-    Without `settling` no hint is followed by further readings.
+    Without `settling` no hint is followed by further readings; without `watch` no mass change is stopped.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class EventProcessor:
         recon: ReconNotifications | None = None,
         sweep: ErasureSweep | None = None,
         settling: Settling | None = None,
+        watch: BatchWatch | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
-        self._commits = Commits(store, self._committed, now)
+        self._watch = watch
+        self._commits = Commits(store, self._committed, now, watch)
         self._now = now
         self._paypay = paypay
         self._recon = recon
@@ -77,15 +80,22 @@ class EventProcessor:
         }
         self._rules = {key: rule for key, rule in rules.items() if rule}
 
-    def begin_batch(self) -> None:
-        """Call before each SQS batch: its events may share readings made for them, none from before."""
+    def begin_batch(self, *, may_wait: bool = False) -> None:
+        """Call before each SQS batch: its events may share readings made for them, none from before.
+
+        `may_wait`: the batch is of the repairs or of the rereads, which a mass change stops.
+        """
+        if self._watch:
+            self._watch.begin(may_wait=may_wait)
         self._request_id = None
         self._received.clear()
         if self._paypay:
             self._paypay.forget_readings()
 
     def end_batch(self) -> None:
-        """Call after each SQS batch: counts its webhooks, and keeps PayPay's last X-REQUEST-ID for its support."""
+        """Call after each SQS batch: counts its readings and webhooks, and keeps PayPay's last X-REQUEST-ID."""
+        if self._watch:
+            self._watch.end()
         by_day: dict[tuple[str, str], list[str]] = {}
         for kind, at in self._received:
             by_day.setdefault((kind, times.jst_day(datetime.fromisoformat(at))), []).append(at)
@@ -103,9 +113,13 @@ class EventProcessor:
         ------
         MalformedEventError
             Nobody knows this kind of event, or its subject.
+        RepairsStoppedError
+            What may wait is stopped; nothing was done.
         HonninError, with `retryable` set
             A provider or another worker stood in the way; the event must come again.
         """
+        if self._watch:
+            self._watch.check()
         if self._recon and (event.provider, event.kind) == (Provider.PAYPAY, RECON_FILE):
             self._recon.record(event)
             return
@@ -143,12 +157,17 @@ class EventProcessor:
         if not isinstance(decision, Effect) or decision.event_id != event.event_id:
             return decision
         if event.cause == SETTLE:
-            return Dropped(event.event_id, "nothing_new") if is_nothing_new(decision) else decision
+            return self._dropped(decision) if is_nothing_new(decision) else decision
         if self._settling and self._followed != event.event_id:
             # Before the commit, after which nobody would do it (`honnin.settling`); once, however many races are lost.
             self._settling.follow(event, decision)
             self._followed = event.event_id
         return decision
+
+    def _dropped(self, decision: Effect) -> Dropped:
+        if self._watch and is_reading(decision):
+            self._watch.read()
+        return Dropped(decision.event_id, "nothing_new")
 
     def _committed(self, effect: Effect) -> None:
         """The change of the event itself is published by its record, which also tells whether that was done before."""

@@ -25,6 +25,7 @@ from honnin.errors import (
     MalformedEventError,
     ProviderConfigurationError,
     ProviderError,
+    RepairsStoppedError,
 )
 from honnin.observability import count, logger, measure_s
 
@@ -147,6 +148,10 @@ def _one(
         process(record.body)
     except NotEnoughTimeError:
         queue.delay(record, 0)
+        raise
+    except RepairsStoppedError:
+        # It waits for a person. As seldom as can be: each time uses up one of its receives.
+        queue.delay(record, _LONGEST_DELAY_S)
         raise
     except Exception as error:
         receives = int(record.attributes.approximate_receive_count)

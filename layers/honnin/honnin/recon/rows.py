@@ -190,8 +190,7 @@ def _all_plain(block: bytes) -> list[bytes] | None:
     quoted = block.startswith(b'"')
     unit = b'""' + newline if quoted else newline
     rows = len(left) // len(unit)
-    # A header may stand anywhere, where files were joined.
-    if left != unit * rows or b"uthorization" in block or b"UTHORIZATION" in block:
+    if left != unit * rows or _may_hold_header(block):
         return None
     if quoted:
         if not block.endswith(b'"' + newline):
@@ -205,6 +204,12 @@ def _all_plain(block: bytes) -> list[bytes] | None:
     if len(ids) != rows or 0 in lengths or max(lengths) > LONGEST_ID:
         return None
     return ids
+
+
+def _may_hold_header(block: bytes) -> bool:
+    """Whether a header may stand in it: anywhere, where files were joined."""
+    # One byte is found many times as fast as a word, and PayPay's example of an id has no such letter.
+    return (b"z" in block or b"Z" in block) and (b"uthorization" in block or b"UTHORIZATION" in block)
 
 
 def _plain_text(line: bytes) -> str:

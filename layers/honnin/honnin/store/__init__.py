@@ -18,8 +18,10 @@ from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
 from honnin.store.submissions import Submission, Submissions
@@ -44,6 +46,7 @@ __all__ = [
     "AlreadyAppliedError",
     "Certificate",
     "Comparison",
+    "Counted",
     "Counts",
     "Dropped",
     "Effect",
@@ -53,8 +56,11 @@ __all__ = [
     "Former",
     "Link",
     "LinkSession",
+    "Loss",
+    "Losses",
     "Notification",
     "Overview",
+    "Paces",
     "Page",
     "PassportQr",
     "ReceivedDay",
@@ -62,6 +68,7 @@ __all__ = [
     "SessionUse",
     "SessionUsedError",
     "Standing",
+    "Stop",
     "Store",
     "Submission",
     "TimelineEntry",
@@ -94,6 +101,8 @@ class Store:
         self.events = Events(self.table, verified_needs)
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
+        self.mass_change = MassChange(self.table)
+        self.paces = Paces(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)

@@ -32,7 +32,7 @@ class Stored:
     """An item of any kind as a restore sees it: what it is, and whom it names.
 
     `kind` is status, timeline, former, expiry, certificate, link or waiting; else the family of its key (submission,
-    session, code, event, received, erased, recon, comparison, comparisons, provider, overview,
+    session, code, event, received, erased, recon, comparison, comparisons, provider, overview, pace,
     user). `authorizations` are the
     SHA-256 of the PayPay authorizations that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is
     in epoch seconds.

@@ -1,0 +1,113 @@
+"""What it costs to read many users again: a recon night, and `RereadUsers`. A part of docs/costs.md."""
+
+from operations.costs_counted import EVENTS_PER_S, Counted, Line
+from operations.state_machines import transitions
+
+MILLION = 1_000_000
+
+# As `honnin.recon.plan` cuts a file, and as many users as `RereadUsers` has in a part.
+RANGE_ROWS = 100_000
+PART_USERS = 500
+# A range on a whole CPU (`make bench`, recon.range_100k_lambda_s: at most, with room for a slower CPU).
+_RANGE_S = 120
+# Of users whose webhook came nothing is lost as a rule; as in the bench.
+_MISSED = 0.001
+# How long `ReconComparison` waits between two looks.
+_LOOK_S = 300
+# Shards of the index `overview`, each a source of a reread.
+_SOURCES = 16
+# A status in the index: keys of both, user id, provider, status, since (tests/unit/test_store_overview.py).
+INDEXED_BYTES = 250
+
+
+def night(stack: Counted, rows: int, *, recheck_all: bool = True) -> list[Line]:
+    """One recon file of so many rows, all of them linked here: compared, and whoever is to be read again is read.
+
+    With `recheck_all` that is everybody, else those whose webhook never came. PayPay's own calls cost nothing.
+    """
+    ranges = -(-(rows + 1) // RANGE_ROWS)
+    read = rows if recheck_all else round(rows * _MISSED)
+    looks = -(-read // round(stack.rereads_per_s * _LOOK_S))
+    steps = transitions(
+        stack.machines["ReconComparison"], {"Ranges": ranges, "Outcomes": ranges}, {"WaitForTheQueues": looks}
+    )
+    half = 0.5  # of a unit: an item of less than 4 kB, read eventually consistent
+    return [
+        Line(
+            "state_transition",
+            steps,
+            f"counted in `ReconComparison`: {ranges:,} ranges, {looks:,} waits of {_LOOK_S // 60} minutes "
+            f"at {stack.rereads_per_s:,.0f} reads a second",
+        ),
+        Line("lambda_request", 2 + ranges + looks * (1 + ranges), "the plan, each range, the sums and the counts"),
+        Line(
+            "lambda_arm64_gb_second",
+            (ranges + 1) * _RANGE_S * stack.range_gb,
+            f"each range {_RANGE_S} s, at most, and the plan",
+        ),
+        Line("lambda_arm64_gb_second", looks * (1 + ranges) * 10 * 0.5, "the sums and the counts, 10 s at 0.5 GB"),
+        Line("dynamodb_read", 2 * half * rows, "a link and a status for each row"),
+        Line(
+            "dynamodb_read",
+            half * read * (looks + 1) / 2,
+            "at each look, the records of those who are open: half of all",
+        ),
+        *_reads(stack, read),
+        Line("s3_put", 3 * ranges + looks * (2 + ranges), "what was found, what was counted, the report"),
+    ]
+
+
+def reread(stack: Counted, users: int) -> list[Line]:
+    """`RereadUsers` over so many users with one provider: listed in parts, and each part read."""
+    machine = stack.machines["RereadUsers"]
+    parts = -(-users // PART_USERS)
+    at_once = int(machine["States"]["ReadParts"]["MaxConcurrency"])
+    wait_s = int(machine["States"]["ReadParts"]["ItemProcessor"]["States"]["WaitForTheQueue"]["Seconds"])
+    # Of the parts that are under way each waits until the queue has come to it.
+    looks = -(-(at_once * PART_USERS) // round(stack.rereads_per_s * wait_s))
+    items = {"Sources": _SOURCES, "Parts": parts}
+    return [
+        Line(
+            "state_transition",
+            transitions(machine, items, {"WaitForTheQueue": looks}),
+            f"counted in `RereadUsers`: {parts:,} parts of {PART_USERS}, {looks} waits of {wait_s} s each "
+            f"at {stack.rereads_per_s:,.0f} reads a second",
+        ),
+        Line("lambda_request", 2 + _SOURCES + parts * (1 + looks), "two plans, each source, each look at a part"),
+        Line("lambda_arm64_gb_second", (_SOURCES * 60 + parts * (1 + looks) * 2) * 0.5, "60 s a source, 2 s a look"),
+        Line("dynamodb_read", users * INDEXED_BYTES / 8192, "the index `overview`, 8 kB for one unit"),
+        Line("dynamodb_read", 0.5 * users * (1 + looks), "a status for each user, and at each look the records"),
+        Line("dynamodb_write", 2 * parts + _SOURCES, "what is listed, sent and done"),
+        *_reads(stack, users),
+        Line("s3_put", 2 * parts, "the parts"),
+    ]
+
+
+def _reads(stack: Counted, events: int) -> list[Line]:
+    """Events that read users again and find nothing new. Each is recorded all the same, for somebody waits for it."""
+    return [
+        Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
+        Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
+        Line(
+            "lambda_arm64_gb_second",
+            events / EVENTS_PER_S * stack.processor_gb,
+            f"{EVENTS_PER_S} events a second: they wait for PayPay side by side",
+        ),
+        Line("dynamodb_read", 5 * events, "event, erased, link, status, event"),
+        Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),
+        Line("dynamodb_storage", 1e-6 * events, "1 kB, the first month"),
+        Line("dynamodb_backup", 1e-6 * events, "1 kB, the first month"),
+        Line("logs_ingested", 1e-6 * events, "1 kB"),
+    ]
+
+
+def nights(stack: Counted) -> list[tuple[str, list[Line]]]:
+    """A night by the number of users that the file names, and what the other setting of `ReconRecheck` makes of it."""
+    found = []
+    for users in (MILLION // 10, MILLION):
+        named = f"a recon file that names {users:,} users"
+        found.append((f"A night with {named} (`ReconRecheck=all`)", night(stack, users)))
+        found.append((f"A night with {named} (`ReconRecheck=missed`)", night(stack, users, recheck_all=False)))
+    if stack.has_rereads:
+        found.append(("`honninctl reread`, one million users", reread(stack, MILLION)))
+    return found
