@@ -17,6 +17,10 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 _TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
 
+# AWS, "Service quotas": the largest input or result of a task, a state or an execution. The results of all children of
+# a Map count together, also where they are then thrown away.
+LARGEST_BYTES = 256 * 1024
+
 # What an execution asks of the world: an invocation of a function, or that so many seconds pass.
 type Asked = tuple[str, Any]
 
@@ -171,7 +175,7 @@ class MemoryStates:
             match state["Type"]:
                 case "Task":
                     answer = yield from self._task(state, data)
-                    data = _placed(state, data, answer)
+                    data = _sized(_placed(state, data, answer))
                 case "Map":
                     yield from self._map(state, data)
                 case "Wait":
@@ -195,13 +199,22 @@ class MemoryStates:
             except FailedError:
                 yield "wait", retry["IntervalSeconds"]
                 continue
-            return answer
-        return (yield state["Resource"], data)
+            return _sized(answer)
+        return _sized((yield state["Resource"], data))
 
     def _map(self, state: Mapping[str, Any], data: Any) -> Generator[Asked, Any]:
         place = _selected(state["ItemReader"]["Parameters"], data, None)
+        results = []
         for item in self._read(place["Key"]):
-            yield from self._run(state["ItemProcessor"], _selected(state["ItemSelector"], data, item))
+            selected = _sized(_selected(state["ItemSelector"], data, item))
+            results.append((yield from self._run(state["ItemProcessor"], selected)))
+        _sized(results)
+
+
+def _sized[T](data: T) -> T:
+    if len(json.dumps(data, separators=(",", ":")).encode()) > LARGEST_BYTES:
+        raise FailedError("States.DataLimitExceeded")
+    return data
 
 
 def _placed(state: Mapping[str, Any], data: Any, answer: Any) -> Any:

@@ -235,6 +235,8 @@ class Deployment:
                 return self._names[name]
             case {"Ref": name}:
                 return str(template()["Parameters"][name]["Default"])
+            case {"Fn::If": ["IsLocal", _, elsewhere]}:
+                return self._resolve(elsewhere)
             case {"Fn::GetAtt": [name, attribute]}:
                 return self._names[f"{name}.{attribute}"]
             case {"Fn::Join": [",", inner]}:

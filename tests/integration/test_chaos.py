@@ -273,7 +273,6 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(settling=Unsettled), {"diverged"}, 9),
         (Parts(processor=SettlingAfterwards), {"diverged"}, 3001),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 1),
-        (Parts(notifications=SatisfiedNotifications), {"broken"}, 101),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 16),
         (Parts(links=EagerLinks), {"diverged"}, 101),
         (Parts(rules=LAX), {"diverged"}, 101),

@@ -36,7 +36,13 @@ _PUBLISHED = [
     ),
 ]
 # The same page, "Example of IAM policy for redriving a Distributed Map": of the children, named <machine>/<label>.
-_REDRIVEN = ({"states:RedriveExecution"}, f"{_ARN}:execution:${{AWS::StackName}}-{{machine}}/*")
+_CHILDREN = f"{_ARN}:execution:${{AWS::StackName}}-{{machine}}/*"
+_REDRIVEN = ({"states:RedriveExecution"}, _CHILDREN)
+# Stopping the parent stops them; the page names the parent's executions only.
+_STOPPED = ({"states:DescribeExecution", "states:StopExecution"}, _CHILDREN)
+
+# Where each machine reads its lists.
+_LISTS = {"ReconComparison": "${ReconBucket.Arn}/reports/*", "RereadUsers": "${ReconBucket.Arn}/rereads/*"}
 
 _LOG_DELIVERY = {
     "logs:CreateLogDelivery",
@@ -109,6 +115,16 @@ def test_the_role_may_what_aws_publishes_for_a_distributed_map(name: str, action
     assert actions <= set().union(*allowed)
 
 
+def test_the_role_may_nothing_else_of_step_functions(name: str) -> None:
+    wanted = {
+        (action, resource.replace("{machine}", name))
+        for actions, resource in (*_PUBLISHED, _REDRIVEN, _STOPPED)
+        for action in actions
+    }
+    found = [each for each in statements(name) if any(action.startswith("states:") for action in _actions(each))]
+    assert {(action, _resource(each)) for each in found for action in _actions(each)} == wanted
+
+
 def test_the_role_may_nothing_else(name: str) -> None:
     functions = {each["Fn::GetAtt"][0] for each in machine(name)["DefinitionSubstitutions"].values()}
     assert functions == _MACHINES[name][0]
@@ -120,6 +136,9 @@ def test_the_role_may_nothing_else(name: str) -> None:
         _LOG_DELIVERY,
     ]
     assert [each for each in rest if each["Resource"] == "*"] == rest[-1:], "only deliveries of logs take no resource"
+    assert [_resource(each) for each in rest if "s3:GetObject" in _actions(each)] == [_LISTS[name]]
+    # It is not traced, and so needs nothing of X-Ray.
+    assert not machine(name).get("TracingConfiguration", {}).get("Enabled")
 
 
 def test_the_machine_has_the_name_that_its_policy_speaks_of_and_waits_for_it(name: str) -> None:
@@ -128,6 +147,14 @@ def test_the_machine_has_the_name_that_its_policy_speaks_of_and_waits_for_it(nam
     assert f"{name}Policy" in found["DependsOn"]
     # Without a reference from the policy to the machine there is no circle.
     assert f'"{name}"' not in json.dumps(statements(name))
+
+
+def test_lists_are_where_the_role_may_read_and_name_no_bucket_of_their_own(name: str) -> None:
+    for state_name, state in states(definition(name)):
+        if state["Type"] == "Map":
+            assert state["ItemReader"]["Resource"] == "arn:aws:states:::s3:getObject", state_name
+            assert set(state["ItemReader"]["Parameters"]) == {"Bucket.$", "Key.$"}
+            assert "ResultWriter" not in state
 
 
 def test_parent_and_children_are_standard_and_every_number_is_a_number(name: str) -> None:

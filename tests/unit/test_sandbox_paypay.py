@@ -642,6 +642,17 @@ def test_notifications_are_reordered(merchant: Merchant) -> None:
     assert [url.rpartition("/")[2] for url, _ in merchant.received] == ["account-status", "risk", "kyc"]
 
 
+def test_many_users_are_linked_at_once(merchant: Merchant) -> None:
+    users = [f"user-{number}" for number in range(3)]
+    made = merchant.control("POST", "/links", {"users": users, "scopes": ["get_kyc_info"]})["authorizations"]
+    assert list(made) == users
+    for user, authorization in made.items():
+        [link] = merchant.control("GET", f"/users/{user}")["authorizations"]
+        assert (link["id"], link["scopes"], link["active"]) == (authorization, ["get_kyc_info"], True)
+    for body in ({"users": users}, {"users": "user-1", "scopes": []}, {"users": [1], "scopes": []}):
+        merchant.control("POST", "/links", body, status=400)
+
+
 def test_burst(merchant: Merchant) -> None:
     uaids = {merchant.link(f"user-{number}") for number in range(3)}
     merchant.session("never-linked")

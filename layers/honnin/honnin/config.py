@@ -327,6 +327,14 @@ class Settings:
         return int(value)
 
     @cached_property
+    def recon_range_rows(self) -> int:
+        """About how many rows of a recon file one range of its comparison has."""
+        value = self._required("RECON_RANGE_ROWS")
+        if not value.isdecimal() or int(value) < 1:
+            raise InvalidSettingError("RECON_RANGE_ROWS", "must be a whole number of rows")
+        return int(value)
+
+    @cached_property
     def recon_recheck_all(self) -> bool:
         """Whether users whose webhook was received are read again, too."""
         return self._environ.get("RECON_RECHECK", "") == "all"

@@ -109,7 +109,7 @@ class Examination:
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
         unique = list(dict.fromkeys(ids))
-        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad)
+        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad, webhookNeverReceived=0)
         found: dict[Decision, list[str]] = {each: [] for each in Decision}
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare") as threads:
             decided = threads.map(lambda some: list(self._decide(question, some)), _batches(unique))

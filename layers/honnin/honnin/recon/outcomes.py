@@ -106,17 +106,13 @@ def shown(store: Store, file: ReconFile) -> Iterator[dict[str, Any]]:
             yield {**change, "userId": record.user_id}
 
 
-def counted(bucket: ReconBucket, comparison: Comparison, part: Range) -> Mapping[str, Any]:
+def counted(bucket: ReconBucket, part: Part) -> Mapping[str, Any] | None:
     """What the comparison of a range has counted: `counts`, and `malformed`, some rows that are no ids.
 
-    Raises
-    ------
-    KeyError
-        The range has not been compared to its end.
+    None where it was stopped before all of the range's events were on a queue.
     """
-    found: Mapping[str, Any] | None = bucket.part(FileId.compared(comparison), comparison.number, done_name(part))
-    if found is None:
-        raise KeyError(done_name(part))
+    number = part.comparison.number
+    found: Mapping[str, Any] | None = bucket.part(FileId.compared(part.comparison), number, done_name(part.range))
     return found
 
 

@@ -139,14 +139,24 @@ class Sum:
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
             self._take(part)
+            if part.comparison.number not in self.waited_for:
+                continue
+            counted = outcomes.counted(bucket, part)
+            self._wait(part.outcome, all_sent=counted is not None)
             if part.comparison == comparison:
-                self._take_newest(part, outcomes.counted(bucket, comparison, part.range))
+                if counted is None:
+                    raise KeyError(part.range.name)
+                self._take_newest(part, counted)
+
+    def _wait(self, outcome: outcomes.Outcome, *, all_sent: bool) -> None:
+        # Of a range that was stopped, some events may never have been sent. So it is counted once, and whoever is still
+        # open then is the newest comparison's to ask about.
+        waiting = len(outcome.open) if all_sent or not outcome.tally else 0
+        self.asked += waiting + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        self.waiting += waiting
 
     def _take(self, part: outcomes.Part) -> None:
         outcome = part.outcome
-        if part.comparison.number in self.waited_for:
-            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
-            self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
         _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
         if outcome.open:
