@@ -139,7 +139,7 @@ _GATE = "continuous integration runs it, or what it does, before and around the 
 NOT_RUN = {
     **dict.fromkeys(("setup", "run", "build", "lint", "pr"), _GATE),
     **dict.fromkeys(("test", "test-unit", "test-integration", "test-e2e"), _GATE),
-    "rotate-callback-key": "it waits for six minutes (tests/integration/test_callback_key_rotation.py has its steps)",
+    "rotate-callback-key": "it waits for six minutes (tests/integration/test_cli_callback_key.py has its steps)",
     **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
     "lock": "it needs the network, and changes the locks",
     "clean": "it would remove what the tests stand on",

@@ -13,6 +13,7 @@ from honninctl import (
     recon_commands,
     reread_command,
     sign_commands,
+    stack_commands,
     streams,
 )
 from honninctl.command import connection
@@ -52,6 +53,7 @@ def program() -> typer.Typer:
         recon_commands,
         dead_letter_commands,
         index_commands,
+        stack_commands,
         sign_commands,
         doctor_command,
         console_command,

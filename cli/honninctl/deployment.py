@@ -72,6 +72,10 @@ class Deployment:
         self._attempts = attempts
         self._clients: dict[str, Any] = {}
 
+    def patient(self) -> "Deployment":
+        """The same stack, for reading a whole table, which is throttled now and then."""
+        return Deployment(self._where, attempts=11)
+
     @property
     def has_name(self) -> bool:
         """Whether a stack was named at all."""

@@ -250,7 +250,7 @@ def test_each_make_target_is_run_or_said_not_to_be() -> None:
     ("command", "flag"),
     [
         ("run ONCE", "--once"),
-        ("bring-back STACK=x FROM=y SINCE=z DRY_RUN", "--dry-run"),
+        ("restore STACK=x FROM=y SINCE=z DRY_RUN", "--dry-run"),
         ("rotate-callback-key STACK=x DROP", "--drop-previous"),
     ],
 )
