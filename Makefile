@@ -53,6 +53,10 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
 
+.PHONY: configuration
+configuration: setup ## write docs/configuration.md and .ja.md anew: every parameter and output of template.yaml
+	@$(BIN)/python -m operations.configuration
+
 .PHONY: event-schemas
 event-schemas: setup ## write docs/events/*.json anew, the JSON Schemas of what goes to the bus, from the code
 	@$(BIN)/python -m operations.event_schemas

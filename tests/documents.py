@@ -150,6 +150,7 @@ WRITES = {
     "openapi": ("docs/openapi.json",),
     "event-schemas": tuple(f"docs/events/{each.name}" for each in (ROOT / "docs" / "events").glob("*.json")),
     "costs": ("docs/costs.md",),
+    "configuration": ("docs/configuration.md", "docs/configuration.ja.md"),
 }
 
 
