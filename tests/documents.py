@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cli" / "README.md"])
 
 SHELL = frozenset({"bash", "sh"})
@@ -125,11 +126,11 @@ def honninctl_forms() -> dict[str, list[str]]:
 
 
 def session() -> Iterator[Block]:
-    """The blocks of the README that are run as they stand, in order: those that need no account.
+    """The blocks of the README, then of the tutorial, that are run as they stand: those that need no account.
 
     Not those of `make`: they start what the others are run on.
     """
-    for block in shell_blocks(README):
+    for block in shell_blocks(README, TUTORIAL):
         if not block.needs_aws and not all(each.script.startswith("make ") for each in commands(block.text)):
             yield block
 

@@ -229,7 +229,7 @@ class Deployment:
         except (KeyError, ValueError):
             values = None
         if not isinstance(values, dict):
-            raise CommandError('the provider secret is not a JSON object; set it anew (README, "Deploying")')
+            raise CommandError('the provider secret is not a JSON object; set it anew (docs/deploying.md)')
         return {str(name): str(value) for name, value in values.items()}
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
