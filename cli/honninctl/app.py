@@ -15,6 +15,7 @@ from honninctl import (
     reread_command,
     rereads_commands,
     sign_commands,
+    stack_commands,
     streams,
 )
 from honninctl.command import connection
@@ -56,6 +57,7 @@ def program() -> typer.Typer:
         recon_commands,
         dead_letter_commands,
         index_commands,
+        stack_commands,
         sign_commands,
         doctor_command,
         console_command,

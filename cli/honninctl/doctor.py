@@ -124,7 +124,7 @@ def _secret(deployment: Deployment) -> Iterator[Check]:
             yield Check("secret", Verdict.WARN, f"{provider} is not set up", f"fine if you do not use {provider}")
         elif missing or wrong:
             found = f"no usable value for {', '.join(missing + wrong)}"
-            yield Check("secret", Verdict.FAIL, found, 'set it with put-secret-value (README, "Deploying")')
+            yield Check("secret", Verdict.FAIL, found, "set it with put-secret-value (docs/deploying.md)")
         else:
             yield Check("secret", Verdict.OK, f"{provider}: complete")
     yield from _secret_details(values, PLACEHOLDER)

@@ -323,7 +323,7 @@ def test_each_target_that_works_on_a_stack_runs_against_the_local_one(stack: Sta
     user_id = _new_user(stack)
     authorization = _restored_table_with_a_lost_link(stack, user_id)
     forms = [each for each in documents.make_forms() if documents.target_of(each) not in documents.NOT_RUN]
-    assert {documents.target_of(each) for each in forms} == {"redrive", "bring-back", "delete-stack"}
+    assert {documents.target_of(each) for each in forms} == {"redrive", "restore", "delete-stack"}
     wrong = []
     for form in forms:
         ended = _make(stack, form)

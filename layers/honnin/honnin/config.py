@@ -140,7 +140,7 @@ class Settings:
 
     @cached_property
     def providers_secret_arn(self) -> str:
-        """The secret with the credentials of both providers (README, "Configuration")."""
+        """The secret with the credentials of both providers (docs/deploying.md)."""
         return self._required("PROVIDERS_SECRET_ARN")
 
     @cached_property

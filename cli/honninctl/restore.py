@@ -1,9 +1,7 @@
-"""Bring back what was deleted from the state table, out of one that was restored beside it: `make bring-back`.
+"""Bring back what was deleted from the state table, out of one that was restored beside it: `honninctl restore`.
 
-    make bring-back STACK=honnin-prod FROM=honnin-prod-restored SINCE=2026-11-20T03:00:00Z [DRY_RUN=1]
-
-`SINCE` is the moment that the other table was restored to. Items that the live table does not have are copied; what
-is there, and so at least as new, is not touched. Running it twice, or stopping in the middle, does no harm.
+Items that the live table does not have are copied; what is there, and so at least as new, is not touched. Running it
+twice, or stopping in the middle, does no harm.
 
 A restored table also holds what was deleted on purpose. These are left out:
 
@@ -14,28 +12,18 @@ A restored table also holds what was deleted on purpose. These are left out:
 - how far a rebuilding of the index `overview` was.
 """
 
-import argparse
-import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import batched
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
-
 from honnin.store import Store, authorization_hash
 from honnin.store.restore import Stored
 from honnin.store.segments import AT_ONCE, side_by_side
-from honnin.times import utc_text
-from honninctl import streams
-from honninctl.deployment import Deployment, Where
-from honninctl.failures import CommandError, explained
+from honninctl.deployment import Deployment
+from honninctl.failures import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,7 +37,7 @@ _UNTIL_LINKED = ("erased", "waiting")
 Advance = Callable[[int], object]
 
 
-class BringBackError(CommandError):
+class RestoreError(CommandError):
     """Nothing can be brought back; the message says why."""
 
 
@@ -172,91 +160,19 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
     return None
 
 
-def _stores(stack: str, restored: str) -> tuple[Store, Store, int | None]:
+def stores(deployment: Deployment, restored: str) -> tuple[Store, Store, int | None]:
     """The restored and the live table, and about how many items there are to read in all (None: not known).
 
     Raises
     ------
-    BringBackError
+    RestoreError
         There is no such table, or it is the live one.
     """
-    # A table read whole is throttled now and then.
-    deployment = Deployment(Where(stack, os.environ.get("AWS_ENDPOINT_URL")), attempts=11)
     live = deployment.output("StateTableName")
     if restored == live:
-        raise BringBackError(f"{restored} is the live table itself: name the one that was restored beside it")
+        raise RestoreError(f"{restored} is the live table itself: name the one that was restored beside it")
     db: DynamoDBClient = deployment.client("dynamodb")
     # DynamoDB counts every six hours only; a table that was just restored may count as empty.
     counts = [db.describe_table(TableName=name)["Table"].get("ItemCount", 0) for name in (restored, live)]
     total = 2 * counts[0] + counts[1] if all(counts) else None
     return Store(restored, db), Store(live, db), total
-
-
-def _moment(text: str) -> str:
-    """A moment with its offset, as the table writes it."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a moment without its offset from UTC")
-    return utc_text(moment)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m operations.bring_back",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-prod")
-    parser.add_argument("--from", required=True, dest="restored", help="name of the table that was restored beside it")
-    parser.add_argument(
-        "--since", required=True, type=_moment, help="the moment it was restored to, for example 2026-11-20T03:00:00Z"
-    )
-    parser.add_argument(
-        "--erased",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="leave this user out as well: a certificate kept outside says that the user was erased since (repeatable)",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="write nothing, and say what would be done")
-    return parser.parse_args()
-
-
-def main() -> int:
-    """The command; 0 when it is done, 1 with one sentence when it could not be, 2 for wrong usage, 130 interrupted."""
-    arguments = _arguments()
-    streams.prepare()
-    screen = Console(highlight=False)
-    try:
-        restored, live, total = _stores(arguments.stack, arguments.restored)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("Items read", total=total)
-
-            def advance(number: int) -> None:
-                progress.advance(task, number)
-
-            facts = live_facts(restored, live, arguments.since, arguments.erased, advance)
-            outcome = bring_back(
-                restored, live, facts, now=int(time.time()), dry_run=arguments.dry_run, advance=advance
-            )
-    except Exception as error:
-        print(f"Nothing more can be brought back to {arguments.stack}: {explained(error)}", file=sys.stderr)  # noqa: T201
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted. Run it again: it goes on where it was.", file=sys.stderr)  # noqa: T201
-        return 130
-    _print(screen, outcome, facts, dry_run=arguments.dry_run)
-    return 0
-
-
-def _print(screen: Console, outcome: Outcome, facts: LiveFacts, *, dry_run: bool) -> None:
-    for kind, number in sorted(outcome.brought.items()):
-        screen.print(f"{number} × {kind}")
-    done = "would be brought back" if dry_run else "brought back"
-    screen.print(f"{outcome.brought.total()} items {done}; {len(facts.erased_users)} users were erased since.")
-    for reason, number in sorted(outcome.left_out.items()):
-        screen.print(f"{number} left out: {reason}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
