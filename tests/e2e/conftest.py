@@ -28,7 +28,10 @@ def pytest_configure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say by which seed the sandbox was unkind, so that a failure can be repeated."""
+    """Say by which seed the sandbox was unkind, so that a failure can be repeated; and what the tests have measured."""
+    for report in terminalreporter.getreports("passed"):
+        for _, said in report.user_properties:
+            terminalreporter.write_line(str(said))
     seed = os.environ[SEED_VARIABLE]
     terminalreporter.write_line(f"the sandbox was unkind by the seed {seed} (repeat it: {SEED_VARIABLE}={seed})")
 
