@@ -44,7 +44,7 @@ def _receives(stack: Stack, *, enabled: bool) -> None:
 
 @contextmanager
 def _fifty_thousand_wait(stack: Stack, authorizations: list[str]) -> Iterator[None]:
-    """Comparisons have found that the webhooks of these users never came; the processor reads them, one after the other.
+    """Comparisons have found that the webhooks of these users never came; the processor reads them one by one.
 
     What was not worked off at the end is taken away, so that nobody else's repairs stand behind it.
     """
