@@ -1,6 +1,6 @@
 """Fault schedules for PayPay's events: 320 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
+from honnin.paypay_facets import restored
 from honnin.processor import EventProcessor, Group
 from honnin.settling import Settling
 from honnin.store import Dropped, Effect, EventRecord, Known, LinkSession, Store, Unattached, UserStatus
@@ -247,11 +248,12 @@ class ForgetfulNotifications(PayPayNotifications):
         return replace(healed, link=link, after=replace(healed.after, code_id=None))
 
 
-class SatisfiedNotifications(PayPayNotifications):
-    """Takes a read that PayPay refuses for one, so that recon does not read again."""
+class CarelessNotifications(PayPayNotifications):
+    """Takes a reading whenever it began."""
 
-    def _not_read(self, event: Event, what: str, before: UserStatus, facts: Mapping[str, str]) -> Effect:
-        return self._effect(event, what, before, before, facts)
+    def _taken(self, event: Event, before: UserStatus, link: StoredLink, known: Known) -> Effect | None:
+        known.answers.update(restored(before.answers, before.user_authorization_id))
+        return super()._taken(event, before, link, known)
 
 
 class ForgivingLinks(AccountLinks):
@@ -295,7 +297,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(settling=Unsettled), {"diverged"}, 4),
         (Parts(processor=SettlingAfterwards), {"diverged"}, 3001),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 101),
-        (Parts(notifications=SatisfiedNotifications), {"broken"}, 101),
+        (Parts(notifications=CarelessNotifications, settling=Unsettled, lags=False), {"diverged"}, 101),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 101),
         (Parts(links=EagerLinks), {"diverged"}, 101),
         (Parts(rules=LAX), {"diverged"}, 101),
@@ -313,7 +315,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         "no settling",
         "settling after the commit",
         "healed without the code of the QR",
-        "a refused read counts as one",
+        "a reading that began before the hint",
         "a flag that a new link clears",
         "another QR ends the link",
         "a word that confirms nothing",
