@@ -35,7 +35,9 @@ def linked(user_id: str, authorization: str) -> UserStatus:
 
 def items(status: UserStatus) -> tuple[dict[str, Any], dict[str, Any]]:
     """The items of a user's link and status, not encoded yet."""
-    link = link_key(status.user_authorization_id or "") | attributes(Link(status.user_id, scopes=_SCOPES))
+    # As the browser's redirect leaves it, which moves what has waited for the link.
+    link = attributes(Link(status.user_id, scopes=_SCOPES, is_attached=True))
+    link = link_key(status.user_authorization_id or "") | link
     return link, status_key(status.user_id, "paypay") | attributes(status)
 
 

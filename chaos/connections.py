@@ -66,7 +66,7 @@ class Connections:
         """In place of the process's own connections and threads."""
         ours = {
             "send": self._recording(http_client.send),
-            "session": lambda: _Session(self, kept=True),
+            "session": lambda *_: _Session(self, kept=True),
             "new_session": lambda: _Session(self),
             "within": _within,
         }

@@ -230,8 +230,10 @@ class Environment[S]:
         environment = self._idle.pop() if self._idle else self._cold()
 
         def handle() -> Any:
-            environment.begin_batch()
-            return self.run_batch(messages, Event.from_json, environment.process, (queue.name, "dead"))
+            batch = environment.batch(may_wait=queue is not self.queue)
+            answer = self.run_batch(messages, Event.from_json, batch.divide, (queue.name, "dead"))
+            batch.end()
+            return answer
 
         answer, _ = self.invoke(handle, WORKER_S)
         if answer is not None:
@@ -255,13 +257,20 @@ class Environment[S]:
         self,
         messages: Sequence[Message],
         parse: Callable[[str], M],
-        process: Callable[[M], None],
+        divide: Callable[[Sequence[M]], Sequence[worker.Group[M]]],
         queues: tuple[str, str],
     ) -> Mapping[str, Any]:
         """Process a batch as a function does: `queues` are its own and that of its dead letters."""
         batch = {"Records": [_record(message, queues[0]) for message in messages]}
         queue = worker.Queue(*queues, self.sqs)
-        return worker.run(batch, _Context(self.boundary), parse=parse, process=process, queue=queue)
+        return worker.run(
+            batch, _Context(self.boundary), parse=parse, divide=divide, queue=queue, overlap=self._in_some_order
+        )
+
+    @staticmethod
+    def _in_some_order(tasks: Sequence[worker.Task]) -> Iterator[worker.Task]:
+        """The groups of a batch one after the other, so that each call has its number; which is first, is chance."""
+        return worker.one_after_another(random.sample(tasks, len(tasks)))
 
     def poll(self) -> None:
         """The scheduled poll runs."""

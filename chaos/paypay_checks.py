@@ -63,6 +63,7 @@ from chaos.paypay_schedule import PayPaySchedule
 from chaos.paypay_world import Heard, Parts, PayPayWorld, recon_file_name
 from honnin.domain_events import AUTHORIZATION_EXPIRED
 from honnin.errors import ProviderRefusedError
+from honnin.settling import TAKEN
 from honnin.times import utc_text
 
 _NEVER = "9999-12-31T00:00:00.000Z"
@@ -295,6 +296,7 @@ def _is_not_read(row: Row) -> bool:
 
 
 def _check_snapshots(world: PayPayWorld, rows: Sequence[Row]) -> None:
+    read = {detail["snapshot"] for row in rows if {"requestId", "snapshot"} <= (detail := row.get("detail", {})).keys()}
     for row in rows:
         if not row["sk"].startswith("AT#") or row.get("what") != "kyc_read":
             continue
@@ -304,6 +306,9 @@ def _check_snapshots(world: PayPayWorld, rows: Sequence[Row]) -> None:
             continue
         kept = world.bucket.objects.get(detail.get("snapshot", ""))
         hold(kept is not None, "lost", f"{row['event_id']} is verified without a snapshot")
+        if TAKEN in detail:
+            hold(detail["snapshot"] in read, "broken", f"the snapshot of {row['event_id']} is of no reading")
+            continue
         given = world.paypay.given[detail["requestId"]]
         hold(json.loads(kept or b"") == given, "broken", f"the snapshot of {row['event_id']} is another answer")
 

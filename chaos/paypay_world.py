@@ -287,7 +287,7 @@ class PayPayWorld(Environment[Step]):
             recon=ReconNotifications(self.store, ()),
             publisher=self.publisher,
             vexora=cast("VexoraClient", None),  # no event here is Vexora's
-            expiries=PayPayExpiries(self.store, notifications, self._parts.rules, self.clock),
+            expiries=PayPayExpiries(notifications, self._parts.rules, self.clock),
             settling=self._parts.settling(
                 _SETTLE_DELAYS_S, partial(event_queue.send_later, "rereads", client=self.sqs), self.clock
             ),

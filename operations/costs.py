@@ -65,7 +65,7 @@ def webhook(stack: Counted) -> list[Line]:
         Line("sqs_request", 3, "sent, received, deleted"),
         Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of what is to publish, the mark"),
         Line("dynamodb_write", _INDEX_OF_A_CHANGE, "the index `overview`: a place left, two taken"),
-        Line("dynamodb_read", 6, "event, link, status, before and after"),
+        Line("dynamodb_read", 6, "event, erased, link, both statuses, and one again before the object is written"),
         Line("dynamodb_storage", 2e-6, "2 kB, the first month"),
         Line("dynamodb_backup", 2e-6, "2 kB, the first month"),
         Line("s3_put", 1, "the answer, in the personal-data bucket"),
@@ -76,7 +76,7 @@ def webhook(stack: Counted) -> list[Line]:
         Line("sqs_request", 1 + 2 * again, "settling (`SettleDelays`): sent together, received, deleted"),
         Line("lambda_request", again, f"settling: read {again} times more, at most; many notifications share it"),
         Line("lambda_arm64_gb_second", 0.5 * again * stack.processor_gb, "the same, 0.5 s each"),
-        Line("dynamodb_read", 5 * again, "the same: event, erased, link, status, event; nothing new writes nothing"),
+        Line("dynamodb_read", 5 * again, "the same: event, erased, link, both statuses; nothing new writes nothing"),
         Line("logs_ingested", 2e-6 * again, "the same, 2 kB each"),
         Line("logs_stored", 2e-6 * again, "2 kB each, the first month"),
     ]

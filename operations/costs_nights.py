@@ -93,7 +93,7 @@ def _reads(stack: Counted, events: int) -> list[Line]:
             events / EVENTS_PER_S * stack.processor_gb,
             f"{EVENTS_PER_S} events a second: they wait for PayPay side by side",
         ),
-        Line("dynamodb_read", 5 * events, "event, erased, link, status, event"),
+        Line("dynamodb_read", 5 * events, "event, erased, link, both statuses"),
         Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),
         Line("dynamodb_storage", 1e-6 * events, "1 kB, the first month"),
         Line("dynamodb_backup", 1e-6 * events, "1 kB, the first month"),

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, egress
+from honninctl import concurrency, dead_letters, doctor_repairs, egress
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import unconfirmed
 from honninctl.deployment import Deployment, send
@@ -56,6 +56,7 @@ def examine(
     topics: dict[str, _Examination] = {
         "credentials": lambda: _credentials(deployment),
         "stack": lambda: _stack(deployment),
+        "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
         "egress": lambda: _egress(deployment, told_addresses),
@@ -107,6 +108,11 @@ def _stack(deployment: Deployment) -> Iterator[Check]:
         yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
 
 
+def _repairs(deployment: Deployment) -> Iterator[Check]:
+    found, advice = doctor_repairs.look(deployment)
+    yield Check("repairs", Verdict.FAIL if advice else Verdict.OK, found, advice)
+
+
 def _secret(deployment: Deployment) -> Iterator[Check]:
     from honnin.secret_store import PLACEHOLDER
 
@@ -118,7 +124,7 @@ def _secret(deployment: Deployment) -> Iterator[Check]:
             yield Check("secret", Verdict.WARN, f"{provider} is not set up", f"fine if you do not use {provider}")
         elif missing or wrong:
             found = f"no usable value for {', '.join(missing + wrong)}"
-            yield Check("secret", Verdict.FAIL, found, 'set it with put-secret-value (README, "Deploying")')
+            yield Check("secret", Verdict.FAIL, found, "set it with put-secret-value (docs/deploying.md)")
         else:
             yield Check("secret", Verdict.OK, f"{provider}: complete")
     yield from _secret_details(values, PLACEHOLDER)

@@ -204,6 +204,8 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if "changed" not in file:
         return
     waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
+    if file.get("repairsStoppedAt"):
+        waiting += ", and repairs are stopped (honninctl repairs status)"
     cli.screen.line(f"  {len(file['changed'])} had another status; {len(file['notRead'])} not read{waiting}.", "bold")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))

@@ -8,10 +8,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from honnin import aws, event_queue
 from honnin.config import settings
 from honnin.event import Event
+from honnin.observability import reporting
 from honnin.paypay.expiry import watch
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     """Run once; returns how many questions were queued."""
     return watch(

@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.compare import RangeComparison
 from honnin.recon.plan import Range
@@ -15,6 +16,7 @@ from honnin.recon.starting import comparison_of
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
     """Compare one range. What was found is in the bucket: the state machine takes no more than 256 KiB of results."""
     _comparisons().run(comparison_of(event), Range(**event["range"]), event["etag"])

@@ -6,11 +6,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.recon.daily_report import DailyReport
 from honnin.recon.own_ids import own_ids
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:  # noqa: ARG001
     """Run once; returns the JST days of which PayPay has to be asked, by file type."""
     report = DailyReport(

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.download import Downloads
 from honnin.recon.fetch_alarm import FetchAlarm
@@ -15,6 +16,7 @@ from honnin.recon.transfer import Source
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     """Run once; returns how many files ended in which way."""
     store = Store(settings().state_table)

@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.publish import Publisher
 from honnin.recon import outcomes
 from honnin.recon.bucket import ReconBucket
@@ -15,6 +16,7 @@ from honnin.recon.summary import Summaries
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:  # noqa: ARG001
     """Count the outcomes of one `range`, or sum up the whole comparison and say whether it is settled."""
     if "range" in event:

@@ -8,11 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import sqs_send
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.publish import Publisher
 from honnin.store import Store
 from honnin.vexora.poll import poll
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     """Run once; returns how many submissions were polled and how many late changes were published."""
     store = Store(settings().state_table)

@@ -4,7 +4,7 @@ Everything that a test may want to break or to look at is a public attribute.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from honnin.erasure import Erasure
@@ -23,6 +23,7 @@ from honnin.recon.notification import ReconNotifications
 from honnin.settling import Settling
 from honnin.status import VerifiedNeeds
 from honnin.store import Link, Store, TimelineEntry, UserStatus
+from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.response_token import response_token
@@ -113,11 +114,14 @@ class PayPayWorld:
 
     # --- reading ---
 
-    def told(self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook") -> None:
-        """One event, processed by a fresh worker."""
+    def told(
+        self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook", received: datetime | None = None
+    ) -> None:
+        """One event, just received, processed by a fresh worker."""
         self._serial += 1
-        self.clock.advance(seconds=1)
-        event = Event(f"paypay:{kind}:n{self._serial}", "paypay", kind, cause, subject, "2026-04-01T03:00:00.000Z")
+        now = self.clock.advance(seconds=1)
+        received_at = utc_text(received or now)
+        event = Event(f"paypay:{kind}:n{self._serial}", "paypay", kind, cause, subject, received_at)
         self.processor().process(event)
 
     def processor(self) -> EventProcessor:
@@ -132,7 +136,7 @@ class PayPayWorld:
             vexora=self.vexora,
             now=self.clock,
             paypay=paypay,
-            expiries=PayPayExpiries(store, paypay, self.rules, self.clock),
+            expiries=PayPayExpiries(paypay, self.rules, self.clock),
             recon=ReconNotifications(store, ()),
             settling=self.settling,
         )

@@ -22,9 +22,9 @@ from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
-from honnin.processor import EventProcessor
+from honnin.processor import EventProcessor, Group
 from honnin.settling import Settling
-from honnin.store import Dropped, Effect, EventRecord, LinkSession, Store, Unattached, UserStatus
+from honnin.store import Dropped, Effect, EventRecord, Known, LinkSession, Store, Unattached, UserStatus
 from honnin.store import Link as StoredLink
 from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
@@ -103,45 +103,56 @@ class UnrecordedStore(Store):
 
 
 class HastyNotifications(PayPayNotifications):
-    """Shares a reading before it is written, so that a lost race reuses it, and dates it by when it is recorded.
+    """Asks once for an event, so that a lost race reuses the reading, and dates it by when it is recorded.
 
     Dated by when its request began, the older reading would do no harm.
     """
 
-    def decide(self, event: Event) -> Effect | Unattached | Dropped:
-        """Pretend at once that the decision is in the table."""
-        decision = super().decide(event)
-        if isinstance(decision, Effect):
-            self.committed(decision)
-        return decision
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._made: dict[str, Reading | None] = {}
 
-    def _read(self, event: Event, before: UserStatus, link: StoredLink, account: Said | None) -> Effect:
-        key = (event.subject, event.kind)
-        if key in self._shared:
-            reading, version = self._shared[key]
+    def _ask(self, event: Event, before: UserStatus, link: StoredLink, account: Said | None) -> Reading | None:
+        if made := self._made.get(event.event_id):
             at = moment(before, self._now())
-            said = [replace(each, answer=replace(each.answer, at=at)) for each in reading.said]
-            self._shared[key] = Reading(said), version
-        return super()._read(event, before, link, account)
+            return Reading([replace(each, answer=replace(each.answer, at=at)) for each in made.said])
+        self._made[event.event_id] = reading = super()._ask(event, before, link, account)
+        return reading
 
 
-class HastyProcessor(EventProcessor):
+class HastyGroup(Group):
     """Publishes a change, then writes it."""
 
     def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         decision = super()._decide(event)
         if isinstance(decision, Effect) and decision.change:
-            self._publisher._put(KYC_STATUS_CHANGED, decision.change)
+            self._processor.publisher._put(KYC_STATUS_CHANGED, decision.change)
         return decision
 
 
-class SilentProcessor(EventProcessor):
+class HastyProcessor(EventProcessor):
+    """Publishes a change, then writes it."""
+
+    def group(self, known: Known) -> Group:
+        """A group that does so."""
+        return HastyGroup(self, known)
+
+
+class SilentGroup(Group):
     """Publishes only when it has applied the event itself: a crash in between is not made good."""
 
     def process(self, event: Event) -> None:
         """Leave alone what has taken effect."""
-        if self._store.events.get(event.event_id) is None:
+        if self._known.record(event.event_id) is None:
             super().process(event)
+
+
+class SilentProcessor(EventProcessor):
+    """Publishes only when it has applied the event itself."""
+
+    def group(self, known: Known) -> Group:
+        """A group that does so."""
+        return SilentGroup(self, known)
 
 
 class UnpolledEvents(Events):
@@ -170,26 +181,35 @@ class ClingingVault(Vault):
 class Unsettled(Settling):
     """Believes that a provider's answers are as new as its webhook."""
 
-    def follow(self, hint: Event, effect: Effect) -> None:
+    def follow(self, hint: Event, effect: Effect, followed: dict[tuple[str, str], str]) -> None:
         """Let nothing follow."""
 
 
-class SettledAfterwards(EventProcessor):
+class SettledAfterwards(Group):
     """Sends what settles after the commit: who dies between the two never does."""
 
     _hint: tuple[Event, Effect] | None = None
 
     def _decide(self, event: Event) -> Effect | Unattached | Dropped:
-        settling, self._settling = self._settling, None
+        settling, self._processor.settling = self._processor.settling, None
         decision = super()._decide(event)
-        self._settling = settling
+        self._processor.settling = settling
         self._hint = (event, decision) if isinstance(decision, Effect) else None
         return decision
 
     def _committed(self, effect: Effect) -> None:
         super()._committed(effect)
-        if self._settling and self._hint and self._hint[1] is effect and effect.event_id == self._hint[0].event_id:
-            self._settling.follow(*self._hint)
+        settling = self._processor.settling
+        if settling and self._hint and self._hint[1] is effect and effect.event_id == self._hint[0].event_id:
+            settling.follow(*self._hint, {})
+
+
+class SettlingAfterwards(EventProcessor):
+    """Sends what settles after the commit."""
+
+    def group(self, known: Known) -> Group:
+        """A group that does so."""
+        return SettledAfterwards(self, known)
 
 
 class LateVault(Vault):
@@ -251,7 +271,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         (Parts(vault=ClingingVault), {"broken"}, 9),
         (Parts(vault=LateVault), {"lost"}, 4),
         (Parts(settling=Unsettled), {"diverged"}, 9),
-        (Parts(processor=SettledAfterwards), {"diverged"}, 55),
+        (Parts(processor=SettlingAfterwards), {"diverged"}, 55),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 1),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 16),
         (Parts(links=EagerLinks), {"diverged"}, 10),

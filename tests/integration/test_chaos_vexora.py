@@ -153,7 +153,7 @@ class UnaskedSubmissions(Submissions):
     """Writes FAILED without having asked."""
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: Any) -> UserStatus:
-        return self._record(started, "submission_refused", lambda now, _: replace(now, status="FAILED"), error.facts())
+        return self._record(started, "submission_refused", lambda now: replace(now, status="FAILED"), error.facts())
 
 
 class BlindSubmissions(Submissions):

@@ -262,19 +262,21 @@ def test_every_function_that_is_not_alarmed_itself_ends_in_an_alarmed_dead_lette
     mapped = {
         each["Properties"]["FunctionName"]["Ref"] for each in resources("AWS::Lambda::EventSourceMapping").values()
     }
-    for name in set(source_functions()) - _watched("Errors") - _of_the_state_machine():
+    for name in set(source_functions()) - _watched("Errors") - _of_state_machines():
         assert "DeadLetterQueue" in source_functions()[name] or name in mapped, name
 
 
 def test_throttles_of_every_function_are_alarmed() -> None:
-    """But for those that the state machine invokes: it tries again, and its own alarm rings."""
-    assert _watched("Throttles") == set(source_functions()) - _of_the_state_machine()
+    """But for those that a state machine invokes: it tries again, and its own alarm rings."""
+    assert _watched("Throttles") == set(source_functions()) - _of_state_machines()
 
 
-def _of_the_state_machine() -> set[str]:
-    machine = resources("AWS::StepFunctions::StateMachine")["ReconComparison"]["Properties"]
-    assert _alarms()["ReconComparisonAlarm"]
-    return {each["Fn::GetAtt"][0] for each in machine["DefinitionSubstitutions"].values()}
+def _of_state_machines() -> set[str]:
+    found: set[str] = set()
+    for name, machine in resources("AWS::StepFunctions::StateMachine").items():
+        assert _alarms()[f"{name}Alarm"]
+        found |= {each["Fn::GetAtt"][0] for each in machine["Properties"]["DefinitionSubstitutions"].values()}
+    return found
 
 
 def test_the_latency_of_paypays_four_webhooks_is_alarmed_and_of_nothing_else() -> None:

@@ -32,7 +32,6 @@ def endpoint(monkeypatch: pytest.MonkeyPatch, aws_environment: None, fresh_cache
         yield url
 
 
-@pytest.mark.xfail(reason="groups of a batch overlap, and readings are shared, in another branch", strict=True)
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_what_is_counted_keeps_to_its_budget(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     handler = load("event_processor").lambda_handler

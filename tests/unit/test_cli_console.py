@@ -25,7 +25,7 @@ import honnin
 from honnin import errors
 from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
-from honninctl import command, dead_letters, people, recon
+from honninctl import command, dead_letters, people, recon, repairs
 from honninctl.console import advice, month, pages, verdict, wording
 from honninctl.console import command as console_command
 from honninctl.console.pages import Asked, Page, Pages
@@ -361,6 +361,7 @@ def _file(**more: Any) -> dict[str, Any]:
         "malformedRows": [{"line": 1, "reason": "too long"}],
         "repairsOpen": 0,
         "doneAt": None,
+        "repairsStoppedAt": None,
         "notRead": [{"userAuthorizationId": "a…b", "userId": "user-1", "why": "reading_refused"}],
         "changed": [
             {
@@ -722,6 +723,21 @@ def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
     for text in ("a revision", "the 7 days up to this", "To be sent to PayPay", "件名", "has never announced a file"):
         assert text in shown
     assert "No notification was received within 40 days." in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Repairs and rereads have been stopped since"), ("ja", "停止しています")]
+)
+def test_stopped_repairs_are_said_first_of_all(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    monkeypatch.setattr(recon, "calendar", lambda *_: [])
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
+    shown = _text(_get(deployment, "", language=language))
+    assert said in shown
+    assert "honninctl repairs status" in shown
+    assert "Nothing needs a person" not in shown
 
 
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from honnin.store import Counted, Loss, Stop
 from honninctl import command, concurrency, confirmations, dead_letters, doctor, egress
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import Unconfirmed
@@ -70,7 +71,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.services |= {
         "sts": Service(get_caller_identity=lambda: {"Arn": "arn:me", "ResponseMetadata": {"HTTPHeaders": {}}}),
         "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
-        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}),
+        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}, get_item={}),
         "sqs": Service(get_queue_attributes=_queue),
         "s3": Service(head_bucket={}),
         "events": Service(describe_event_bus={}),
@@ -78,6 +79,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         "lambda": Service(
             get_function_configuration={"VpcConfig": {"SubnetIds": ["s-1", "s-2"], "VpcId": "v"}},
             get_account_settings=_account(1000, 1000),
+            get_event_source_mapping={"State": "Enabled"},
         ),
         "ec2": Service(describe_route_tables=_routes, describe_nat_gateways=_gateways),
     }
@@ -142,6 +144,31 @@ def test_a_word_that_verifies_nobody_is_named_with_its_parameter(
     assert all("PayPayVerifiedStatuses" in each.advice for each in checks)
 
 
+@pytest.mark.parametrize(
+    ("stop", "mapping", "found"),
+    [
+        (
+            Stop("2026-04-01T03:00:00.000Z", "", 212, {Loss("paypay", "VERIFIED", "UNLINKED", "recon"): 20}, None),
+            "Disabled",
+            "since 2026-04-01T03:00:00.000Z (20 of 212 readings",
+        ),
+        # A deployment may make a mapping anew: the mark still holds.
+        (Stop("2026-04-01T03:00:00.000Z", "a new key", 0, {}, None), "Enabled", "(a new key)"),
+        (None, "Disabled", "a mapping of repairs or rereads is disabled"),
+    ],
+)
+def test_stopped_repairs_are_said_before_anything_else_that_is_wrong(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, stop: Stop | None, mapping: str, found: str
+) -> None:
+    monkeypatch.setattr("honnin.store.mass_change.MassChange.read", lambda _: Counted(100, {}, stop, None))
+    deployment.services["lambda"].answers["get_event_source_mapping"] = {"State": mapping}
+    checks = list(doctor.examine(deployment, []))
+    first = next(each for each in checks if each.verdict is not Verdict.OK)
+    assert (first.topic, first.verdict) == ("repairs", Verdict.FAIL)
+    assert found in first.found
+    assert "honninctl repairs resume" in first.advice
+
+
 def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> None:
     ended = run("doctor", "--told-ip", "203.0.113.10", "--told-ip", "203.0.113.11", "--json")
     said = json.loads(ended.stdout)
@@ -150,7 +177,7 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
     assert said["summary"] == {"ok": len(said["checks"]), "warn": 0, "fail": 0}
     assert {each["topic"] for each in said["checks"]} == {
         *("credentials", "stack", "secret", "clock", "egress", "table", "queues", "buckets", "bus", "webhooks"),
-        *("concurrency", "parameters", "words", "alarms"),
+        *("concurrency", "parameters", "repairs", "words", "alarms"),
     }
 
 

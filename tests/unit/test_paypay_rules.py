@@ -38,6 +38,7 @@ from honnin.store import Effect, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
 from honninctl.export import _qrs
+from tests.fakes import START
 from tests.fakes.memory import memory_aws
 from tests.fakes.paypay import answer
 from tests.fakes.paypay_world import INFO, LINKED, PASSPORT, QR, USER, PayPayWorld
@@ -324,10 +325,10 @@ _REFUSALS = [
 ]
 
 
-def repair(kind: str = "kyc", number: int = 1) -> Event:
+def repair(kind: str = "kyc", number: int = 1, at: datetime = START) -> Event:
     """The event of the comparison of that number."""
     name = f"recon:file:2026-04-01:{LINKED}:{number}"
-    return Event(name, "paypay", kind, "recon", LINKED, "2026-04-01T03:00:00.000Z")
+    return Event(name, "paypay", kind, "recon", LINKED, utc_text(at))
 
 
 @pytest.mark.parametrize("refusal", _REFUSALS)
@@ -340,12 +341,12 @@ def test_a_repair_that_was_refused_is_made_by_the_next_comparison(
     world.paypay.failure = refusal
     for _ in range(2):
         world.clock.advance(seconds=1)
-        world.processor().process(repair(kind))
+        world.processor().process(repair(kind, at=world.clock()))
     refused = [each for each in world.timeline() if each.what == "reading_refused"]
     assert [each.event_id for each in refused] == [repair(kind).event_id]
     world.paypay.failure = answer("CANCELED_USER")
     world.clock.advance(seconds=1)
-    world.processor().process(repair(kind, 2))
+    world.processor().process(repair(kind, 2, at=world.clock()))
     assert world.user().status == "INACTIVE"
     # Now it has taken effect.
     world.paypay.failure = None
@@ -1233,10 +1234,11 @@ def _published(world: PayPayWorld) -> list[dict[str, Any]]:
 def test_a_clock_that_is_behind_costs_one_call_and_its_answer_counts(world: PayPayWorld) -> None:
     world.link()
     world.told()
+    received = world.clock() + timedelta(seconds=1)
     world.clock.advance(seconds=-30)
     world.paypay.flag = "UNACCEPTABLE_OP"
     world.paypay.asked.clear()
-    world.told("risk")
+    world.told("risk", received=received)
     assert (world.user().status, world.paypay.asked) == ("RISK_FLAGGED", ["kyc_passport"])
 
 

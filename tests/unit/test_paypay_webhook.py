@@ -1023,7 +1023,6 @@ def _processed(store: Store, texts: list[str], recon_types: tuple[str, ...] = ()
     recon = ReconNotifications(store, recon_types)
     processor = EventProcessor(store=store, publisher=publisher, vexora=FakeVexora(), now=now, paypay=rule, recon=recon)
     for text in texts:
-        processor.begin_batch()
         processor.process(Event.from_json(text))
 
 

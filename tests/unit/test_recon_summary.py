@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from chaos.states import FailedError
 from honnin.paypay_facets import Call
+from honnin.recon.report_api import ReconCounts
 from honnin.times import utc_text
 from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
 
@@ -50,6 +52,9 @@ def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:
     assert engine.file().completed_at is not None
     assert len(engine.published) == 1
     assert engine.store.comparisons.due("9999") == []
+    # Every count that the merchant API tells stands in the report, too, be it 0.
+    names = {each.alias or each.serialization_alias for each in ReconCounts.model_fields.values()}
+    assert {*engine.report()["counts"]} == names
 
 
 def test_changed_lists_everyone_whose_status_moved_and_nobody_else() -> None:
@@ -162,6 +167,93 @@ def test_an_earlier_comparison_that_was_stopped_is_waited_for_and_told() -> None
     assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
 
 
+def test_a_range_that_was_stopped_before_its_events_were_sent_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is to be read again was written down, and no event sent: only the next comparison asks for them."""
+    engine = Engine()
+    engine.put(*(engine.link(name) for name in ("ann", "bob", "cem")))
+
+    def refuse(**_: Any) -> None:
+        raise FailedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "send_message_batch", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    assert engine.queues == {}
+
+    engine.run()
+    settle(engine, becomes="NOT_COMPLETED")
+
+    assert engine.file().comparisons == (1, 2)
+    assert engine.file().completed_at is not None
+    assert engine.file().repairs_open == 0
+    assert engine.file().counts["changed"] == 3
+
+
+def test_what_a_range_has_sent_before_it_was_stopped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its events were sent and took effect; only the mark that says so is lacking."""
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    put = engine.objects.put_object
+
+    def refuse(**request: Any) -> Any:
+        if request["Key"].endswith(".done"):
+            raise FailedError
+        return put(**request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.objects, "put_object", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    engine.apply(becomes="NOT_COMPLETED")
+
+    engine.run()
+    engine.later()
+
+    assert (engine.file().counts["upToDate"], engine.file().counts["changed"]) == (1, 1)
+    assert engine.file().completed_at is not None
+    assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
+
+
+def test_of_36_million_rows_no_step_is_given_or_answers_more_than_step_functions_takes() -> None:
+    """They are 361 ranges. Here a range has one row, for only the number of ranges is in what the machine hands on."""
+    engine = Engine(rows=1)
+    engine.put(*(engine.link(f"user-{number}") for number in range(360)))
+
+    engine.run()
+    engine.later()
+    assert engine.file().repairs_open == 360
+    settle(engine)
+
+    assert engine.calls.count("ReconCompareFunction") == 361
+    assert engine.file().counts["reRead"] == 360
+    assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("function", "answer"), [("ReconPlanFunction", 262_145), ("ReconCompareFunction", 800)])
+def test_a_result_that_step_functions_does_not_take_ends_the_execution(
+    function: str, answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Map, the results of all ranges count together."""
+    engine = Engine(rows=1)
+    engine.put(*(f"auth-{number}" for number in range(360)), warnings=("nobody is asked about",))
+    call = engine.call
+
+    def answering(called: str, event: dict[str, Any]) -> Any:
+        found = call(called, event)
+        return "x" * answer if called == function else found
+
+    monkeypatch.setattr(engine.states, "_call", answering)
+
+    engine.run()
+
+    assert [each.status for each in engine.states.executions.values()] == ["FAILED"]
+
+
 @pytest.mark.parametrize("function", ["ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"])
 def test_a_function_that_always_fails_ends_in_another_comparison(function: str) -> None:
     engine = Engine()
@@ -249,6 +341,25 @@ def test_a_revision_counts_only_whose_webhook_was_not_known_to_be_missing(capsys
     engine.run()
     assert engine.file(name="a.csv.rev-1").counts["webhookNeverReceived"] == 2
     assert '"ReconMissed":[1.0]' in capsys.readouterr().out
+
+
+def test_while_repairs_are_stopped_the_report_says_so_and_nobody_is_given_up() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    changes = engine.store.mass_change
+    changes.stop(changes.read())
+    engine.later(30)
+    stop = changes.read().stop
+    assert stop
+    assert (engine.file().repairs_open, engine.file().done_at) == (4, None)
+    assert engine.report()["repairsStoppedAt"] == stop.at
+
+    changes.resume()
+    engine.apply()
+    engine.later()
+    assert engine.file().completed_at is not None
+    assert (engine.report()["repairsStoppedAt"], engine.file().counts["notRead"]) == (None, 0)
 
 
 def test_a_risk_that_no_read_can_tell_is_not_read() -> None:

@@ -411,6 +411,7 @@ def test_whatever_the_lag_and_the_order_the_user_ends_as_paypay_says(
         for which, lag_s, copies, under_way_s, pause_s, fails in steps:
             kind, name = changes[which]
             world.paypay.asked.clear()
+            world.clock.advance(seconds=0.01)
             world.lagging.change(lag_s, **{name: not getattr(world.lagging.truth, name)})
             world.send_fails = int(fails)
             hint = world.hint(kind)

@@ -23,8 +23,8 @@ from honnin.store.overview import IndexNotReadyError
 from honnin.store.table import decode, encode
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
+from honninctl.restore import LiveFacts, why_left_out
 from operations import costs_nights
-from operations.bring_back import LiveFacts, why_left_out
 from tests.fakes import FakeClock
 from tests.fakes.memory import dynamodb, memory_aws, s3
 from tests.tables import create_table, template

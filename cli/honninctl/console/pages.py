@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 
 from honnin.recon.days import to_ask_for
-from honninctl import dead_letters, masking, people, recon
+from honninctl import dead_letters, masking, people, recon, repairs
 from honninctl.console import advice, month, verdict
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, preferred, utc_text
 from honninctl.deployment import Deployment
@@ -134,6 +134,7 @@ class Pages:
             holes=to_ask_for(days.value or [], painter.now),
             nothing_known=month.is_nothing_known(days.value or []),
             letters=letters,
+            stopped_since=_asking(lambda: repairs.stopped_since(self._deployment)).value,
             looks=month.LOOKS,
         )
 

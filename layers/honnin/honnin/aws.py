@@ -5,8 +5,10 @@ does.
 """
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cache, wraps
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,6 +18,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -26,37 +29,69 @@ def _config(read_timeout_s: int = 5) -> Config:
     return Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"mode": "standard"})
 
 
-@cache
-def dynamodb() -> "DynamoDBClient":
-    """DynamoDB."""
-    return boto3.client("dynamodb", config=_config())
+# Clients are safe under threads; making them is not.
+_making = Lock()
+_forgets: list[Callable[[], None]] = []
 
 
-@cache
+def _once[**P, C](make: Callable[P, C]) -> Callable[P, C]:
+    """Have a client made when it is first asked for, by one thread at a time."""
+    made = cache(make)
+    _forgets.append(made.cache_clear)
+
+    @wraps(make)
+    def client(*arguments: P.args, **more: P.kwargs) -> C:
+        with _making:
+            return made(*arguments, **more)  # type: ignore[arg-type]  # all of them can be hashed
+
+    return client
+
+
+@_once
+def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
+    """DynamoDB; `hurried` for calls that nobody waits for longer than some seconds."""
+    # Two attempts: a connection that was kept alive may turn out to be dead.
+    soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("dynamodb", config=soon if hurried else _config())
+
+
+@_once
 def events() -> "EventBridgeClient":
     """EventBridge."""
     return boto3.client("events", config=_config())
 
 
-@cache
+@_once
 def s3(*, read_timeout_s: int = 5) -> "S3Client":
     """S3; a part of a large file takes more time."""
     return boto3.client("s3", config=_config(read_timeout_s))
 
 
-@cache
+@_once
 def sns() -> "SNSClient":
     """SNS."""
     return boto3.client("sns", config=_config())
 
 
-@cache
+@_once
+def ssm() -> Any:
+    """Systems Manager, for its parameters."""
+    return boto3.client("ssm", config=_config())
+
+
+@_once
+def lambdas() -> "LambdaClient":
+    """Lambda."""
+    return boto3.client("lambda", config=_config())
+
+
+@_once
 def stepfunctions() -> "SFNClient":
     """Step Functions."""
     return boto3.client("stepfunctions", config=_config())
 
 
-@cache
+@_once
 def sqs() -> "SQSClient":
     """SQS."""
     return boto3.client("sqs", config=_config())
@@ -87,10 +122,7 @@ def is_transient(error: BaseException) -> bool:
     return status >= 500 or status == 429 or any(_TRANSIENT.search(code) for code in codes)
 
 
-_ALL = (dynamodb, events, s3, sns, sqs, stepfunctions)
-
-
 def forget() -> None:
     """Let every client be built anew: for tests, whose AWS ends with each of them."""
-    for each in _ALL:
-        each.cache_clear()
+    for each in _forgets:
+        each()

@@ -31,7 +31,7 @@ from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import UNLINKED, Certificate, Dropped, Footprint, Store
+from honnin.store import UNLINKED, Certificate, Dropped, Footprint, Known, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
 
@@ -196,7 +196,7 @@ class ErasureSweep:
         self._store = store
         self._vault = vault
 
-    def decide(self, event: Event) -> Dropped:
+    def decide(self, event: Event, known: Known) -> Dropped:  # noqa: ARG002 -- a certificate is no part of it
         """Sweep. Many may write to the queue, so the event alone is no reason: it must name the user's certificate.
 
         Raises

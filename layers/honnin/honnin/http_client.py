@@ -176,10 +176,28 @@ def new_session() -> requests.Session:
     return made
 
 
+# The number of the session that this thread uses: a session is not safe under threads.
+_number: ContextVar[int] = ContextVar("_number", default=0)
+
+
+def use_session(number: int) -> None:
+    """Let this thread use a session of its own: no two threads that run at once may have the same number.
+
+    Numbers are used again, so that what a thread keeps alive serves one of a later batch. A thread that says nothing,
+    as the main one, has the number 0.
+    """
+    _number.set(number)
+
+
 @cache
-def session() -> requests.Session:
-    """One kept-alive session per execution environment: no proxy, no .netrc, no cookies."""
+def session(number: int = 0) -> requests.Session:  # noqa: ARG001 -- the cache tells them apart by it
+    """A kept-alive session for the life of the execution environment: no proxy, no .netrc, no cookies."""
     return new_session()
+
+
+def _own_session() -> requests.Session:
+    number = _number.get()
+    return session(number) if number else session()
 
 
 class _DeadConnectionError(ProviderTimeoutError):
@@ -223,9 +241,9 @@ def send(
         if deadline.remaining_s <= 0:
             raise NotSentError(provider, "the total deadline passed before the call")
         timeouts = (min(connect_timeout_s, deadline.remaining_s), min(read_timeout_s, deadline.remaining_s))
-        call = _Call()
+        call, own = _Call(), None if fresh else _own_session()
         try:
-            return within(deadline, lambda: _exchange(provider, request, timeouts, call, fresh=fresh), call)
+            return within(deadline, lambda: _exchange(provider, request, timeouts, call, own), call)
         except TimeoutError:
             if not call.begun:
                 raise NotSentError(provider, "given up before it was sent") from None
@@ -269,9 +287,10 @@ def within[T](deadline: Deadline, work: Callable[[], T], call: _Call | None = No
 
 
 def _exchange(
-    provider: str, request: requests.Request, timeouts: tuple[float, float], call: _Call, *, fresh: bool
+    provider: str, request: requests.Request, timeouts: tuple[float, float], call: _Call, own: requests.Session | None
 ) -> Answer:
-    used = new_session() if fresh else session()
+    """One exchange on the session of the caller's thread, or on a fresh one."""
+    used = own or new_session()
     answered = False
     try:
         prepared = used.prepare_request(request)
@@ -290,7 +309,7 @@ def _exchange(
             raise _DeadConnectionError(provider, text) from None
         raise ProviderTimeoutError(provider, text) from None
     finally:
-        if fresh:
+        if own is None:
             used.close()
 
 

@@ -6,11 +6,17 @@ request or answer bodies, a provider's message (it may repeat any of these), the
 logs its event.
 """
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, wraps
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin.errors import HonninError, UnexpectedError
 
 NAMESPACE = "Honnin"
 
@@ -31,10 +37,83 @@ def measure_s(metric: str, seconds: float, **dimensions: str) -> None:
     _emit(metric, MetricUnit.Seconds, seconds, dimensions)
 
 
-def _emit(metric: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str]) -> None:
-    with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as emitted:
-        for name, text in dimensions.items():
-            emitted.add_dimension(name=name, value=text)
+@dataclass(frozen=True)
+class Metric:
+    """One value that was counted or measured, to be emitted."""
+
+    name: str
+    unit: MetricUnit
+    value: float
+    dimensions: Mapping[str, str]
+
+
+# Where a thread keeps what it counts; Powertools' metrics are not safe under threads, so the main thread emits them.
+_kept: ContextVar[list[Metric] | None] = ContextVar("_kept", default=None)
+
+
+@contextmanager
+def keeping(metrics: list[Metric]) -> Iterator[None]:
+    """Keep in `metrics` what this thread counts and measures in the block, instead of emitting it."""
+    token = _kept.set(metrics)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def emit(metrics: Iterable[Metric]) -> None:
+    """Emit what was kept."""
+    for each in metrics:
+        with single_metric(name=each.name, unit=each.unit, value=each.value, namespace=NAMESPACE) as emitted:
+            for name, text in each.dimensions.items():
+                emitted.add_dimension(name=name, value=text)
+
+
+def _emit(name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str]) -> None:
+    metric, kept = Metric(name, unit, value, dimensions), _kept.get()
+    if kept is None:
+        emit([metric])
+    else:
+        kept.append(metric)
+
+
+def is_unexpected(error: BaseException) -> bool:
+    """Whether an error is neither one of ours nor AWS's: a mistake in the code."""
+    return not isinstance(error, HonninError | BotoCoreError | ClientError)
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where in the code an error was raised: functions and lines, the last one last, and no value."""
+    found = []
+    trace = error.__traceback__
+    while trace:
+        found.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return found
+
+
+def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
+    """A handler that nobody waits for: a mistake in the code is logged by its place and rings `UnexpectedErrorAlarm`.
+
+    What the Lambda runtime logs of it is then an `UnexpectedError`, since the message of any other might hold a value.
+    Errors of ours and of AWS pass as they are: the function's own alarm rings.
+    """
+
+    @wraps(handler)
+    def reported(*arguments: P.args, **more: P.kwargs) -> R:
+        try:
+            return handler(*arguments, **more)
+        except BaseException as error:
+            if not is_unexpected(error):
+                raise
+            kind = type(error).__name__
+            logger().error("unexpected error", error=kind, frames=frames(error), unexpected=True)
+            count("UnexpectedError")
+            if not isinstance(error, Exception):
+                raise
+            raise UnexpectedError(kind) from None
+
+    return reported
 
 
 def loggable(event_id: str) -> str:

@@ -256,9 +256,16 @@ def without_kyc(answers: Iterable[Answer], authorization: str) -> frozenset[Answ
 
 def last_read(answers: Iterable[Answer], calls: Iterable[Call]) -> str | None:
     """When the last of these calls began that PayPay answered about the present authorization, or None."""
+    last = last_answer(answers, calls)
+    return last.at if last else None
+
+
+def last_answer(answers: Iterable[Answer], calls: Iterable[Call]) -> Answer | None:
+    """PayPay's answer about the present authorization to the last of these calls, or None."""
     answers, calls = frozenset(answers), frozenset(calls)
     own = _of(answers, _present(answers))
-    return max((each.at for each in own if each.call in calls and is_about_user(each)), default=None)
+    asked = (each for each in own if each.call in calls and is_about_user(each))
+    return max(asked, key=lambda each: (each.at, repr(each)), default=None)
 
 
 def status(of: Facets) -> PayPayStatus:

@@ -11,6 +11,7 @@ Shapes::
 
 import json
 from dataclasses import dataclass, field
+from threading import Lock
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -23,6 +24,9 @@ from honnin.errors import SecretIncompleteError, SecretUnreadableError
 PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
+
+# Powertools' cache and the making of its client are not safe under threads; and one call is enough for all of them.
+_reading = Lock()
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
 
 def _read(arn: str, *, refresh: bool) -> dict[str, str]:
     try:
-        text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
+        with _reading:
+            text = parameters.get_secret(arn, max_age=_MAX_AGE_S, force_fetch=refresh)
     except GetParameterError as error:
         cause = error.__cause__ or error
         raise SecretUnreadableError(arn, type(cause).__name__, transient=aws.is_transient(cause)) from None

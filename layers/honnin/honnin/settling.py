@@ -22,9 +22,13 @@ from honnin.webhook import is_customer_event
 
 CAUSE = "settle"
 
+# The detail of an event that has asked nobody: when the reading began that it has taken instead (UTC).
+TAKEN = "readAt"
+
 # The kinds of webhooks whose users are read.
 _KINDS = frozenset({"kyc", "risk", "account_status", "kyc_result"})
 _CUSTOMER = "customer"
+_DELAY = "secondsAfterWebhook"
 
 
 class Settling:
@@ -50,13 +54,19 @@ class Settling:
         self._send = send
         self._now = now
 
-    def follow(self, hint: Event, effect: Effect) -> None:
-        """Queue the settle events of a hint, if it is one and the latest of its kind. Raises what `send` raises.
+    def follow(self, hint: Event, effect: Effect, followed: dict[tuple[str, str], str]) -> None:
+        """Queue the settle events of a hint, if it is one and later than those of its kind so far. Raises as `send`.
 
         `effect` is what the hint is about to do. A reading that itself began late enough needs no repetition: after an
-        outage, thousands of hints come to that.
+        outage, thousands of hints come to that. `followed` remembers, for as long as the caller keeps it, up to which
+        hint of a subject and a kind this was done, so that no other one is followed at the same moments.
         """
-        if hint.cause != "webhook" or not (_is_present(hint, effect.after) and _is_latest(hint, effect.after)):
+        kind = _hint_kind(hint)
+        if hint.cause != "webhook" or kind is None or not _is_present(hint, effect.after):
+            return
+        # Whatever is recorded has been followed; one of the same moment is followed at the same moments.
+        known = (effect.before.received or {}) if effect.before else {}
+        if hint.received_at <= max(known.get(kind, ""), followed.get((hint.subject, kind), "")):
             return
         received, now = datetime.fromisoformat(hint.received_at), self._now()
         read_at = _read_at(effect)
@@ -68,6 +78,7 @@ class Settling:
                 found.append((_settle_event(hint, delay_s), min(max(left_s, 0), delay_s)))
         if found:
             self._send(found)
+        followed[hint.subject, kind] = hint.received_at
 
 
 def noted(event: Event, after: UserStatus) -> UserStatus:
@@ -77,6 +88,11 @@ def noted(event: Event, after: UserStatus) -> UserStatus:
         return after
     received = after.received or {}
     return replace(after, received={**received, kind: max(event.received_at, received.get(kind, ""))})
+
+
+def delay_s_of(event: Event) -> int:
+    """How long after its hint's arrival a settle event is due; 0 for any other event."""
+    return int(event.detail[_DELAY]) if event.cause == CAUSE and event.detail.get(_DELAY, "").isdecimal() else 0
 
 
 def is_needless(event: Event, status: UserStatus) -> bool:
@@ -117,9 +133,9 @@ def _is_present(event: Event, status: UserStatus) -> bool:
 
 
 def _read_at(effect: Effect) -> str | None:
-    """When the reading began (or, of Vexora's, ended) that led to an effect; None where nothing was read."""
+    """When the reading began that led to an effect, or that it has taken; None where nothing was read."""
     before = effect.before.read_at if effect.before else None
-    return effect.after.read_at if effect.after.read_at != before else None
+    return effect.after.read_at if effect.after.read_at != before else effect.detail.get(TAKEN)
 
 
 def _settle_event(hint: Event, delay_s: int) -> Event:
@@ -132,5 +148,5 @@ def _settle_event(hint: Event, delay_s: int) -> Event:
         subject=hint.subject,
         # That of the hint: by it a later hint is known.
         received_at=hint.received_at,
-        detail={**told, "secondsAfterWebhook": str(delay_s)},
+        detail={**told, _DELAY: str(delay_s)},
     )

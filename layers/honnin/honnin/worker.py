@@ -1,5 +1,9 @@
 """The one loop over a batch from a queue: which messages are done, come again, or are moved away.
 
+A batch is divided into groups, and groups overlap, one thread each. A thread makes calls and says how each message has
+ended; what is counted, what becomes of a message and the batch's answer belong to the main thread. All threads have
+ended when the loop has: nothing of a batch is still running when Lambda freezes the environment.
+
 Retrying happens here and nowhere else (docs/decisions.md#4): a retryable failure lengthens the message's
 visibility time-out; what no retry can mend is moved to the dead-letter queue at the third failure *of that kind*.
 SQS counts receives of any cause, so an outage before would leave such a message no second try.
@@ -7,17 +11,19 @@ SQS counts receives of any cause, so an outage before would leave such a message
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count as numbers
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin import aws
+from honnin import aws, http_client
 from honnin.errors import (
     ConfigurationError,
     HonninError,
@@ -25,8 +31,9 @@ from honnin.errors import (
     MalformedEventError,
     ProviderConfigurationError,
     ProviderError,
+    RepairsStoppedError,
 )
-from honnin.observability import count, logger, measure_s
+from honnin.observability import Metric, count, emit, frames, is_unexpected, keeping, logger, measure_s
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
 # One event may race for 5 s, ask a provider up to three times for 12 s each and fetch a selfie for 4 s: with less
 # time than this left, the next message is not begun.
 _MIN_LEFT_MS = 50_000
+
+# Groups that overlap: as many as a batch has messages (template.yaml, BatchSize).
+_THREADS = 10
 
 _FIRST_DELAY_S = 5
 _FIRST_MAINTENANCE_DELAY_S = 300
@@ -95,34 +105,129 @@ class Queue:
         )
 
 
+@dataclass(frozen=True)
+class Group[M]:
+    """Messages that are worked off one after the other, by their places in the batch, and what processes each."""
+
+    members: Sequence[int]
+    process: Callable[[M], None]
+
+
+@dataclass
+class Task:
+    """A group under way: `process` takes a message by its place. `ended` says how each has ended (None: it is done)."""
+
+    places: Sequence[int]
+    process: Callable[[int], None]
+    ended: dict[int, Exception | None] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Work the group off; what it counts is kept. What is no `Exception` ends the group in the middle."""
+        with keeping(self.metrics):
+            for place in self.places:
+                try:
+                    self.process(place)
+                    self.ended[place] = None
+                except Exception as error:
+                    self.ended[place] = error
+
+
+# Runs every task, and gives each when it has ended.
+type Overlap = Callable[[Sequence[Task]], Iterable[Task]]
+
+
+def overlapping(tasks: Sequence[Task]) -> Iterator[Task]:
+    """Run the tasks side by side, each thread with an HTTP session of its own; all have ended when the loop has.
+
+    What is no `Exception`, as `SystemExit`, is raised then: it ends the invocation, and the whole batch comes again.
+    """
+    sessions = numbers()
+    with ThreadPoolExecutor(
+        _THREADS, thread_name_prefix="group", initializer=lambda: http_client.use_session(next(sessions))
+    ) as threads:
+        running = {threads.submit(each.run): each for each in tasks}
+        for ended in as_completed(running):
+            yield running[ended]
+        for ended in running:
+            ended.result()
+
+
+def one_after_another(tasks: Sequence[Task]) -> Iterator[Task]:
+    """Run the tasks in this thread: for a fault harness, in which each call has its number."""
+    for each in tasks:
+        each.run()
+        yield each
+
+
 def run[M](
     batch: Mapping[str, Any],
     context: LambdaContext,
     *,
     parse: Callable[[str], M],
-    process: Callable[[M], None],
     queue: Queue,
+    process: Callable[[M], None] | None = None,
+    divide: Callable[[Sequence[M]], Sequence[Group[M]]] | None = None,
     count_failure: CountFailure | None = None,
+    overlap: Overlap | None = None,
 ) -> PartialItemFailureResponse:
     """Process a batch; the answer names the messages that SQS must keep.
 
-    `parse` reads a body for `process`, for example `Event.from_json`; its `ValueError` means that no retry can mend
-    the message. `process` may raise `NotEnoughTimeError` for the rest to come again at once.
+    `parse` reads a body, for example `Event.from_json`; its `ValueError` means that no retry can mend the message.
+    `divide` makes groups of the messages that could be read; what it raises, each of them has met. With `process` alone
+    all are one group. Processing may raise `NotEnoughTimeError` for the rest to come again at once.
 
     `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
     back to the same environment. Without it every receive counts, whatever its cause.
     """
-    return process_partial_response(
-        event=dict(batch),
-        record_handler=partial(
-            _one,
-            context=context,
-            process=lambda body: process(_parsed(body, parse)),
-            queue=queue,
-            count_failure=count_failure,
-        ),
-        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
-    )
+    records = [SQSRecord(each) for each in batch["Records"]]
+    messages: dict[int, M] = {}
+    kept: set[int] = set()
+
+    def end(place: int, error: Exception | None) -> None:
+        if not _is_over(records[place], error, queue, count_failure):
+            kept.add(place)
+
+    for place, record in enumerate(records):
+        try:
+            messages[place] = parse(record.body)
+        except ValueError as error:
+            end(place, MalformedEventError(str(error)))
+    tasks = _tasks(messages, context, process, divide)
+    for task in (overlap or overlapping)(tasks):
+        emit(task.metrics)
+        for place, failed in task.ended.items():
+            end(place, failed)
+    for place in messages.keys() - {place for task in tasks for place in task.places}:
+        end(place, NotEnoughTimeError())  # no group has it
+    return {"batchItemFailures": [{"itemIdentifier": records[place].message_id} for place in sorted(kept)]}
+
+
+def _tasks[M](
+    messages: Mapping[int, M],
+    context: LambdaContext,
+    process: Callable[[M], None] | None,
+    divide: Callable[[Sequence[M]], Sequence[Group[M]]] | None,
+) -> list[Task]:
+    places, given = list(messages), list(messages.values())
+
+    def task(group: Group[M]) -> Task:
+        def one(place: int) -> None:
+            if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
+                raise NotEnoughTimeError
+            group.process(messages[place])
+
+        return Task([places[each] for each in group.members], one)
+
+    try:
+        groups = divide(given) if divide and given else [Group(range(len(given)), process)] if process else []
+    except Exception as error:
+        return [Task(places, partial(_raise, error))]
+    return [task(each) for each in groups]
+
+
+def _raise(error: Exception, _place: int) -> None:
+    raise error
 
 
 def backoff_s(
@@ -133,32 +238,34 @@ def backoff_s(
     return round(draw(ceiling / 2, ceiling))
 
 
-def _one(
-    record: SQSRecord,
-    *,
-    context: LambdaContext,
-    process: Callable[[str], None],
-    queue: Queue,
-    count_failure: CountFailure | None,
-) -> None:
+def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_failure: CountFailure | None) -> bool:
+    """Whether the queue may forget the message: it is done, or moved away. Otherwise says when it comes again."""
+    if error is None:
+        return True
     try:
-        if context.get_remaining_time_in_millis() < _MIN_LEFT_MS:
-            raise NotEnoughTimeError
-        process(record.body)
-    except NotEnoughTimeError:
-        queue.delay(record, 0)
-        raise
-    except Exception as error:
+        if isinstance(error, NotEnoughTimeError):
+            queue.delay(record, 0)
+            return False
+        if isinstance(error, RepairsStoppedError):
+            # It waits for a person. As seldom as can be: each time uses up one of its receives.
+            queue.delay(record, _LONGEST_DELAY_S)
+            return False
         receives = int(record.attributes.approximate_receive_count)
         parked = not _may_be_mended(error) and _is_third(record, error, count_failure)
         _report(record, error, receives, parked=parked)
         if parked:
             queue.park(record, error)
-            return
+            return True
         maintenance = isinstance(error, MaintenanceError)
         first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
         queue.delay(record, backoff_s(receives, first_s=first_s))
-        raise
+    except Exception as refused:
+        # It comes again all the same, when its visibility time-out is over.
+        count("UnexpectedError", is_unexpected(refused))
+        logger().warning(
+            "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
+        )
+    return False
 
 
 def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
@@ -171,13 +278,6 @@ def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure |
         return False
 
 
-def _parsed[M](body: str, parse: Callable[[str], M]) -> M:
-    try:
-        return parse(body)
-    except ValueError as error:
-        raise MalformedEventError(str(error)) from None
-
-
 def _may_be_mended(error: Exception) -> bool:
     """Whether time or a person can mend it: providers, races, our configuration, AWS itself."""
     if isinstance(error, HonninError):
@@ -188,8 +288,7 @@ def _may_be_mended(error: Exception) -> bool:
 def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed; its message could hold anything and is left out.
-    frames = [] if isinstance(error, HonninError) else _frames(error)
-    unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
+    unexpected = is_unexpected(error)
     logger().error(
         "event moved to the dead-letter queue" if parked else "event comes again",
         message_id=record.message_id,
@@ -198,7 +297,7 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         **(error.logged() if isinstance(error, ProviderError) else {"error": kind}),
         receives=receives,
         unexpected=unexpected,
-        frames=frames,
+        frames=[] if isinstance(error, HonninError) else frames(error),
     )
     count("EventParked" if parked else "EventFailed", error=kind)
     # SQS leaves a message out of ApproximateAgeOfOldestMessage from its third receive on: just those that fail.
@@ -208,12 +307,3 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         count("UnexpectedError")
     if isinstance(error, _CONFIGURATION_FAULTS) or aws.is_denied(error):
         count("ConfigurationFault")
-
-
-def _frames(error: Exception) -> list[str]:
-    frames = []
-    trace = error.__traceback__
-    while trace:
-        frames.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return frames

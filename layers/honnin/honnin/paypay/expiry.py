@@ -25,7 +25,7 @@ from honnin.observability import count, logger
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules, recorded
 from honnin.status import Link as LinkState
-from honnin.store import LINK, RESIDENCE, Dropped, Effect, Expiry, Store, UserStatus, known_ends
+from honnin.store import LINK, RESIDENCE, Dropped, Effect, Expiry, Known, Store, UserStatus, known_ends
 from honnin.times import utc_text
 
 KIND = "expiry"
@@ -127,15 +127,12 @@ def _digest(expiry: Expiry, at: str) -> str:
 class PayPayExpiries:
     """The rule for the questions of `watch`."""
 
-    def __init__(
-        self, store: Store, notifications: PayPayNotifications, rules: Rules, now: Callable[[], datetime]
-    ) -> None:
-        self._store = store
+    def __init__(self, notifications: PayPayNotifications, rules: Rules, now: Callable[[], datetime]) -> None:
         self._notifications = notifications
         self._rules = rules
         self._now = now
 
-    def decide(self, event: Event) -> Effect | Dropped:
+    def decide(self, event: Event, known: Known) -> Effect | Dropped:
         """Ask PayPay, and decide what the user is then, and whether the end is to be told.
 
         Raises what `PayPayNotifications.decide` raises, for as long as the queue is to go on trying, and
@@ -143,24 +140,24 @@ class PayPayExpiries:
         """
         if not event.detail.keys() >= {"what", "end"}:
             raise MalformedEventError("no end to ask for")
-        before = self._present(event)
+        before = self._present(event, known)
         asked_for = self._end(event, before) if before else None
         if before is None or asked_for is None:
             return Dropped(event.event_id, "no_longer_due")
         is_ahead = event.received_at < asked_for.ends_at
         if not is_ahead and utc_text(self._now()) < asked_for.ends_at:
             raise EventNotReadyError("the clock here is behind: the end has not come")
-        decided = self._ask(event, before)
+        decided = self._ask(event, before, known)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")
         # Without an answer nobody knows whether the end has moved: then it is asked for again instead.
         is_told = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
         return self._told(decided, event) if is_told else decided
 
-    def _present(self, event: Event) -> UserStatus | None:
+    def _present(self, event: Event, known: Known) -> UserStatus | None:
         """The user whose present authorization it is."""
-        link = self._store.links.get(event.subject)
-        before = self._store.users.status(link.user_id, Provider.PAYPAY) if link else None
+        user_id = known.user(event)
+        before = known.status(user_id, Provider.PAYPAY) if user_id else None
         return before if before and before.user_authorization_id == event.subject else None
 
     def _end(self, event: Event, status: UserStatus) -> Expiry | None:
@@ -168,11 +165,11 @@ class PayPayExpiries:
         known = known_ends(status).get(event.detail["what"])
         return known if known and _digest(known, known.ends_at) == event.detail["end"] else None
 
-    def _ask(self, event: Event, before: UserStatus) -> object:
+    def _ask(self, event: Event, before: UserStatus, known: Known) -> object:
         kind = "account_status" if event.detail["what"] == LINK else "kyc"
         hint = Event(event.event_id, Provider.PAYPAY, kind, event.cause, event.subject, event.received_at)
         try:
-            decided = self._notifications.decide(hint)
+            decided = self._notifications.decide(hint, known)
         except (ProviderError, ConfigurationError) as error:
             if self._now() < datetime.fromisoformat(event.received_at) + PATIENCE:
                 raise

@@ -42,9 +42,10 @@ from honnin.paypay.readings import (
 )
 from honnin.paypay.residence import with_residence
 from honnin.paypay_facets import KYC_CALLS, SUCCEEDED, link_of
+from honnin.questions import answer_to, since
 from honnin.status import Kyc, KycProduct, PayPayStatus
 from honnin.status import Link as LinkState
-from honnin.store import RECON_KINDS, Dropped, Effect, Link, Store, Unattached, UserStatus
+from honnin.store import RECON_KINDS, Dropped, Effect, Known, Link, Store, Unattached, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
@@ -68,7 +69,7 @@ class Reading:
 
 
 class PayPayNotifications:
-    """The rule for PayPay's events; `batch` it once per SQS batch, so that a user's events share one reading."""
+    """The rule for PayPay's events. A reading that began late enough serves each of them (`honnin.questions`)."""
 
     def __init__(
         self,
@@ -84,48 +85,31 @@ class PayPayNotifications:
         self._readings = Readings(store, client, archive, rules, now)
         self._rules = rules
         self._now = now
-        # (authorization, kind) -> the reading, and the version that was committed with it and nobody has changed since
-        self._shared: dict[tuple[str, str], tuple[Reading, int]] = {}
-        # The last decision that a reading led to, with the key and that reading.
-        self._decided: tuple[Effect, tuple[str, str], Reading] | None = None
-        self._attached: set[str] = set()
-        self._asked_whose: set[str] = set()
 
-    def forget_readings(self) -> None:
-        """Begin a batch: a reading may serve only events that had arrived before it was made."""
-        self._shared.clear()
-        self._attached.clear()
-        self._asked_whose.clear()
-
-    def committed(self, effect: Effect) -> None:
-        """Call once a decision is in the table: from then on its reading may serve the next event of the user."""
-        if self._decided and self._decided[0] is effect:
-            _, key, reading = self._decided
-            self._shared[key] = reading, effect.after.version
-
-    def decide(self, event: Event) -> Effect | Unattached | Dropped:
+    def decide(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
         """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
-        if self._store.erasure.is_erased(event.subject):
+        if known.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
-            return self._unrecognised(event)
+            return self._unrecognised(event, known)
         if event.kind not in RECON_KINDS:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
-        link = self._store.links.get(event.subject)
+        link = known.link(event.subject)
         if link is None:
             # The user of a settle event was known; what has become of them, other events say.
-            return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event)
-        before = self._store.users.status(link.user_id, Provider.PAYPAY)
+            return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event, known)
+        before = known.status(link.user_id, Provider.PAYPAY)
         if before is None:
             raise MalformedEventError("a link without its user's status")
         if settling.is_needless(event, before):
             return Dropped(event.event_id, "needless")
-        if event.subject not in self._attached:
+        if not link.is_attached:
             self._store.links.attach(event.subject, link.user_id, before.status)
-            self._attached.add(event.subject)
         is_present = before.user_authorization_id == event.subject
+        if is_present and (taken := self._taken(event, before, link, known)):
+            return taken
         try:
-            said = self._whose(event, before) if standing(before) != event.subject else None
+            said = self._whose(event, before, known) if standing(before) != event.subject else None
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
@@ -133,20 +117,36 @@ class PayPayNotifications:
                 # Whose it is now, nobody knows.
                 return self._effect(event, "reading_refused", before, before, self._refused(event, error))
             said = None  # what is asked next says what has become of it
-        self._asked_whose.add(event.subject)
+        known.asked.add(event.subject)
         if said and (taken_over := self._taken_over(event, before, said)):
             return taken_over
         if not is_present:
             # The user has linked anew since: the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
-        return self._read(event, before, link, said)
+        return self._read(event, before, link, said, known)
 
-    def _read(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Effect:
-        key = (event.subject, event.kind)
-        shared = self._shared.get(key)
+    def _taken(self, event: Event, before: UserStatus, link: Link, known: Known) -> Effect | None:
+        """The effect of an event whose question was answered already, by a call that began late enough."""
+        answer = answer_to(
+            event.kind,
+            before,
+            link,
+            since(event),
+            required_kyc_type=self._rules.required_kyc_type,
+            own=known.answers,
+        )
+        if answer is None:
+            return None
+        facts = {settling.TAKEN: answer.at, "providerCode": answer.code or ""}
+        if answer.call not in KYC_CALLS:
+            return self._effect(event, "account_read", before, before, facts)
+        kept = (before.kept or {}).get(answer.call, {}) if answer.has_data else {}
+        facts |= {"product": answer.call, "snapshot": kept.get("snapshot", "")}
+        return self._effect(event, "kyc_read", before, before, facts)
+
+    def _read(self, event: Event, before: UserStatus, link: Link, account: Said | None, known: Known) -> Effect:
         try:
-            # Only while nobody else has moved the user since the reading was made.
-            reading = shared[0] if shared and shared[1] == before.version else self._ask(event, before, link, account)
+            reading = self._ask(event, before, link, account)
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
@@ -154,7 +154,10 @@ class PayPayNotifications:
         if reading is None:
             count("NoReadFitsScopes")
             return self._effect(event, "no_read_fits_scopes", before, before, {})
-        after = recorded(before, [each.answer for each in reading.said], self._rules)
+        answers = [each.answer for each in reading.said]
+        # Asked for by now, so after all events of this batch were received. They count once they are in the table.
+        known.answers.update(answers)
+        after = recorded(before, answers, self._rules)
         after = with_residence(after, reading.said, self._rules)
         scopes = merged(link.scopes, *(each.scopes for each in reading.said))
         answer = reading.last.answer
@@ -166,7 +169,6 @@ class PayPayNotifications:
             # Read after the status: whoever changes it meanwhile makes the commit fail.
             kept = self._store.links.get(event.subject) or link
             decided = replace(decided, link=replace(kept, scopes=merged(kept.scopes, scopes)))
-        self._decided = decided, key, reading
         return decided
 
     def _ask(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Reading | None:
@@ -216,14 +218,17 @@ class PayPayNotifications:
             raise refused
         return None
 
-    def _unknown(self, event: Event) -> Effect | Unattached | Dropped:
+    def _unknown(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
         """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
+        if event.subject in known.asked:
+            return self._waits(event, "unknown_user", {})
         try:
             said = ask_authorization(self._client, None, event.subject, self._now())
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
             return self._waits(event, "unknown_user", self._refused(event, error))
+        known.asked.add(event.subject)
         if said.found is None:
             return self._waits(event, "unknown_user", said.facts)
         user_id = self._ours(event.subject, said.found)
@@ -236,9 +241,9 @@ class PayPayNotifications:
             return Dropped(event.event_id, "erased")
         return self._heal(event, user_id, before, said)
 
-    def _whose(self, event: Event, owner: UserStatus) -> Said | None:
+    def _whose(self, event: Event, owner: UserStatus, known: Known) -> Said | None:
         """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
-        if event.subject in self._asked_whose:
+        if event.subject in known.asked:
             return None
         return ask_authorization(self._client, owner, event.subject, self._now())
 
@@ -281,10 +286,10 @@ class PayPayNotifications:
         ours = [each for each in found.reference_ids if _USER_ID.fullmatch(each)]
         return ours[0] if len(ours) == 1 and len(found.reference_ids) == 1 and found.status == "ACTIVE" else None
 
-    def _unrecognised(self, event: Event) -> Effect | Unattached:
+    def _unrecognised(self, event: Event, known: Known) -> Effect | Unattached:
         count("NotificationUnrecognised", provider=Provider.PAYPAY)
-        user_id = self._store.links.user(event.subject) if event.subject != UNNAMED else None
-        before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
+        user_id = known.user(event) if event.subject != UNNAMED else None
+        before = known.status(user_id, Provider.PAYPAY) if user_id else None
         if before is None:
             return self._waits(event, "unrecognised_notification", {})
         return self._effect(event, "unrecognised_notification", before, before, {})

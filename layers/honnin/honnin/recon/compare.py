@@ -18,8 +18,7 @@ from typing import Any
 
 from honnin import times
 from honnin.event import Provider
-from honnin.paypay_facets import KYC_CALLS, Call, last_read, restored
-from honnin.paypay_products import products_for
+from honnin.questions import answer_to
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.plan import Range
@@ -60,23 +59,12 @@ class Question:
 
     def is_answered(self, status: UserStatus, link: Link) -> bool:
         """Whether a call that answers it began after the notification was received."""
-        answers = restored(status.answers, status.user_authorization_id)
-        read_at = last_read(answers, self._calls(link))
-        return read_at is not None and read_at > self.notified_at
+        return answer_to(self.kind, status, link, self.notified_at) is not None
 
     def is_received(self, status: UserStatus) -> bool:
         """Whether a webhook of this kind was received since the day began."""
         day_began = times.utc_text(datetime.fromisoformat(self.day).replace(tzinfo=times.JST))
         return (status.received or {}).get(self.kind, "") >= day_began
-
-    def _calls(self, link: Link) -> Iterable[Call]:
-        if self.kind == "kyc":
-            return KYC_CALLS
-        if self.kind == "account_status":
-            return (Call.AUTHORIZATION,)
-        # The very reads that an event of this kind makes of the user.
-        has_code = bool(link.code_id and link.code_verifier)
-        return [Call(each) for each in products_for(link.scopes, has_code=has_code, passport_only=True)]
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ class Examination:
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
         unique = list(dict.fromkeys(ids))
-        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad)
+        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad, webhookNeverReceived=0)
         found: dict[Decision, list[str]] = {each: [] for each in Decision}
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare") as threads:
             decided = threads.map(lambda some: list(self._decide(question, some)), _batches(unique))

@@ -47,6 +47,7 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "counts": dict(file.counts) or None,
         "repairsOpen": file.repairs_open,
         "doneAt": file.done_at,
+        "repairsStoppedAt": file.repairs_stopped_at,
         "malformedRows": [{"line": int(each["line"]), "reason": str(each["reason"])} for each in file.malformed_sample],
     }
 

@@ -59,6 +59,7 @@ _REPORT: JsonDict = {
             ],
             "repairsOpen": 0,
             "doneAt": None,
+            "repairsStoppedAt": None,
             "reportKey": "reports/kyc_passport_risk_sync_recon/2026/03/31/"
             "kyc_passport_risk_a_exampleClient_20260331_20260331.csv/report.json",
         }
@@ -129,7 +130,8 @@ class ChangedView(AnswerModel):
 class ReconFileView(AnswerModel):
     """One recon file. `counts` is null until it was compared. `changed` shows up to 20 users; all of them are in the
     bucket's object `reportKey`. `repairsOpen` is how many still wait to be read, `doneAt` when the last one will be
-    read at the present pace, `completedAt` when nobody waited any more. `comparison` is the number of the newest
+    read at the present pace, `completedAt` when nobody waited any more. `repairsStoppedAt`: since then repairs and
+    rereads are stopped, and these users wait for a person to resume them. `comparison` is the number of the newest
     comparison of that type and day. `doubt` says why a compared file does not close its day, `warnings` what did not
     fit when it was stored. Times are UTC, `day` is JST."""
 
@@ -154,6 +156,7 @@ class ReconFileView(AnswerModel):
     changed: list[ChangedView]
     repairs_open: int | None
     done_at: UtcTime | None
+    repairs_stopped_at: UtcTime | None
     report_key: str | None
 
 

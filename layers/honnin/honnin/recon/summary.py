@@ -83,6 +83,7 @@ class Summaries:
         now = self._now()
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
         settled = not summed.waiting or now >= since + _WAITED_FOR
+        stop = self._store.mass_change.read().stop if summed.waiting else None
         facts: dict[str, Any] = {
             "comparisons": list(summed.numbers),
             "waited_for": list(summed.waited_for),
@@ -91,7 +92,9 @@ class Summaries:
             "completed_at": utc_text(now) if settled else None,
             "counts": summed.counts(before, settled=settled),
             "repairs_open": 0 if settled else summed.waiting,
-            **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first)),
+            # While repairs are stopped there is no pace: it is watched anew from then on.
+            **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first or bool(stop))),
+            "repairs_stopped_at": stop.at if stop else None,
             "malformed_sample": summed.malformed,
             "doubt": summed.doubt(before),
         }
@@ -136,14 +139,24 @@ class Sum:
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
             self._take(part)
+            if part.comparison.number not in self.waited_for:
+                continue
+            counted = outcomes.counted(bucket, part)
+            self._wait(part.outcome, all_sent=counted is not None)
             if part.comparison == comparison:
-                self._take_newest(part, outcomes.counted(bucket, comparison, part.range))
+                if counted is None:
+                    raise KeyError(part.range.name)
+                self._take_newest(part, counted)
+
+    def _wait(self, outcome: outcomes.Outcome, *, all_sent: bool) -> None:
+        # Of a range that was stopped, some events may never have been sent. So it is counted once, and whoever is still
+        # open then is the newest comparison's to ask about.
+        waiting = len(outcome.open) if all_sent or not outcome.tally else 0
+        self.asked += waiting + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        self.waiting += waiting
 
     def _take(self, part: outcomes.Part) -> None:
         outcome = part.outcome
-        if part.comparison.number in self.waited_for:
-            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
-            self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
         _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
         if outcome.open:

@@ -5,7 +5,7 @@ timeline entry, and the status with its version. Readers get frozen dataclasses,
 a new attribute is a new field of the dataclass there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,11 +17,15 @@ from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
 from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
+from honnin.store.known import Known
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
+from honnin.store.rereads import Reread, Rereads
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
@@ -29,6 +33,7 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatu
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from honnin.event import Event
     from honnin.store.reindex import Reindex
     from honnin.store.replay import Replay
     from honnin.store.restore import Restore
@@ -44,6 +49,7 @@ __all__ = [
     "AlreadyAppliedError",
     "Certificate",
     "Comparison",
+    "Counted",
     "Counts",
     "Dropped",
     "Effect",
@@ -51,17 +57,23 @@ __all__ = [
     "Expiry",
     "Footprint",
     "Former",
+    "Known",
     "Link",
     "LinkSession",
+    "Loss",
+    "Losses",
     "Notification",
     "Overview",
+    "Paces",
     "Page",
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
+    "Reread",
     "SessionUse",
     "SessionUsedError",
     "Standing",
+    "Stop",
     "Store",
     "Submission",
     "TimelineEntry",
@@ -94,11 +106,18 @@ class Store:
         self.events = Events(self.table, verified_needs)
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
+        self.mass_change = MassChange(self.table)
+        self.paces = Paces(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.rereads = Rereads(self.table)
         self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
+
+    def known(self, events: "Sequence[Event]") -> Known:
+        """What the table knows of some events, read at once."""
+        return Known.of(self.table, events)
 
     @cached_property
     def restore(self) -> "Restore":

@@ -97,7 +97,8 @@ class Effect:
     as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
     until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any more, and
     nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before this is
-    applied. `stale`: nothing changes, but the submission is told to be stale.
+    applied. `stale`: nothing changes, but the submission is told to be stale. `beside` is the status at the other
+    provider, where it was read already (at most one; None: it was not).
     """
 
     event_id: str
@@ -117,6 +118,7 @@ class Effect:
     takes_from: UserStatus | None = None
     stale: bool = False
     evidence: Evidence | None = field(default=None, compare=False)
+    beside: Sequence[UserStatus] | None = field(default=None, compare=False)
 
     @property
     def change(self) -> Mapping[str, str] | None:
@@ -192,8 +194,14 @@ class Events:
             The user's status is no longer `effect.before`, or the link is another user's: nothing was written; read
             again and decide anew.
         """
-        beside = _Beside(self._table, effect) if effect.change else None
-        self._table.transact(effect.event_id, self._writes(effect, beside))
+        self._table.transact(effect.event_id, self._writes(effect, self._beside(effect)))
+
+    def record_of(self, effect: Effect) -> EventRecord:
+        """The record of an effect that was just applied: nothing is read, where the effect has `beside`."""
+        return event_record(self._record(effect, self._beside(effect)))
+
+    def _beside(self, effect: Effect) -> "_Beside | None":
+        return _Beside(self._table, effect) if effect.change else None
 
     def keep(self, waiting: Unattached) -> None:
         """Record an event that waits for a link: its record, and its place to wait.
@@ -265,13 +273,16 @@ class Events:
         return writes
 
     def _record_put(self, effect: Effect, beside: "_Beside | None") -> Item:
+        return self._table.new(self._record(effect, beside))
+
+    def _record(self, effect: Effect, beside: "_Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status}
         if effect.told:
             detail_type, content = effect.told
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
             item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
-        return self._table.new(item)
+        return item
 
     def _notice_put(self, notice: Notice) -> Item:
         at = notice.content["occurredAt"]
@@ -357,6 +368,9 @@ class _Beside:
         other = Provider.VEXORA if effect.after.provider == Provider.PAYPAY else Provider.PAYPAY
         self._table = table
         self._key = status_key(effect.after.user_id, other)
+        if effect.beside is not None:
+            self.statuses = list(effect.beside)
+            return
         item = table.get(self._key)
         self.statuses = [read(UserStatus, item)] if item else []
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from honnin.errors import ConcurrentUpdateError
 from honnin.store.expiries import Expiries, Expiry
 from honnin.store.keys import Item, code_key, link_key, session_key, waiting_key
 from honnin.store.table import UNSTORED, AlreadyAppliedError, Table, attributes, encode, read
@@ -50,7 +51,7 @@ class Link:
     """Whose a PayPay authorization is, and what its reads need for as long as it lasts.
 
     `code_id` and `code_verifier` are those of the KYC Passport QR that led to it; `required_kyc_type` is the strictest
-    one that the merchant has asked for.
+    one that the merchant has asked for. `is_attached`: what waited for the link is on the user's timeline.
     """
 
     user_id: str
@@ -58,6 +59,7 @@ class Link:
     code_id: str | None = None
     code_verifier: str | None = field(default=None, repr=False)
     required_kyc_type: str | None = None
+    is_attached: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Links:
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
         """Move what waited under an authorization to its user's timeline; returns how many entries.
 
-        Each entry moves in one transaction, so a crash between two leaves the rest for the next call.
+        Each entry moves in one transaction, so a crash between two leaves the rest for the next call. Then the link
+        says that it is done: nothing waits where a link is (`Events.keep`), so nobody has to look again.
         """
         moved = 0
         for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
@@ -137,6 +140,12 @@ class Links:
                     ],
                 )
                 moved += 1
+        done = self._table.update(
+            link_key(user_authorization_id), {"is_attached": True}, "user_id = :user", known={"user": user_id}
+        )
+        # While another transaction has the link, it stays unsaid.
+        with suppress(ConcurrentUpdateError):
+            self._table.attempt(done)
         return moved
 
 

@@ -31,7 +31,8 @@ class ReconFile:
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
     newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
-    present pace, measured since `paced_at`, when `paced_open` users waited. `counts` are those of the report.
+    present pace, measured since `paced_at`, when `paced_open` users waited. `repairs_stopped_at` is since when repairs
+    are stopped, if somebody waits for them. `counts` are those of the report.
     """
 
     file_type: str
@@ -61,6 +62,7 @@ class ReconFile:
     paced_at: str | None = None
     paced_open: int | None = None
     done_at: str | None = None
+    repairs_stopped_at: str | None = None
     malformed_sample: tuple[Mapping[str, Any], ...] = ()
     changed_sample: tuple[str, ...] = field(default=(), repr=False)
     not_read_sample: tuple[str, ...] = field(default=(), repr=False)

@@ -8,8 +8,9 @@ from honnin import commit, settling
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
 from honnin.observability import count
+from honnin.questions import since
 from honnin.status import OPEN, VexoraStatus
-from honnin.store import Dropped, Effect, Store, Submission, UserStatus
+from honnin.store import Dropped, Effect, Known, Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Evidence
 from honnin.vexora.archive import VexoraArchive
@@ -29,19 +30,23 @@ class VexoraResults:
         self._now = now
         self._archive = archive
 
-    def decide(self, event: Event) -> Effect | Dropped:
+    def decide(self, event: Event, known: Known) -> Effect | Dropped:
         """The effect of what Vexora says now about the user of the event's submission."""
         if event.kind != "kyc_result":
             raise MalformedEventError(f"no rule for vexora/{event.kind}")
-        submission = self._store.submissions.get(event.subject)
+        submission = known.submission(event.subject)
         if submission and not submission.user_id:
             return Dropped(event.event_id, "erased")
-        before = self._store.users.status(submission.user_id, Provider.VEXORA) if submission else None
+        before = known.status(submission.user_id, Provider.VEXORA) if submission else None
         if before is None:
             raise MalformedEventError(f"submission {event.subject} is unknown")
         if settling.is_needless(event, before):
             return Dropped(event.event_id, "needless")
         detail = {"submissionId": event.subject, **event.detail}
+        if before.submission_id == event.subject and (before.read_at or "") > since(event):
+            # Vexora was asked for this submission after the event was received.
+            return self._effect(event, "result_read", before, before, {**detail, settling.TAKEN: before.read_at or ""})
+        begun = utc_text(self._now())
         try:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
@@ -54,7 +59,7 @@ class VexoraResults:
         if proves_nothing(before, current, reading, utc_text(now)):
             # This hint is used up; the submission stays on the poll, which asks again when it is due.
             return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
-        after = applied(reading, before, utc_text(now))
+        after = applied(reading, before, begun)
         evidence = self._archive.keep(before, after, now, reading) if self._archive else None
         return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)}, evidence)
 

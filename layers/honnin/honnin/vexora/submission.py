@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from honnin import commit, webhook
 from honnin.errors import (
@@ -95,6 +94,7 @@ class Submissions:
         submission_id = str(uuid.uuid4())
         callback_url = self._callback_url(submission_id, key)
         started = self._start(user_id, before, submission_id)
+        begun = self._now()
         try:
             reading = self._client.apply(
                 user_id=user_id,
@@ -113,15 +113,15 @@ class Submissions:
                 return after
             error.state = after.status
             raise
-        return self._record(started, "submission_accepted", partial(applied, reading), reading=reading)
+        return self._record(started, "submission_accepted", _applied(reading, begun), reading=reading)
 
     def _not_sent(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
         """The user is what he or she was before; FAILED if that was nothing."""
         what = "submission_not_sent"
         if before is None:
-            return self._record(started, what, lambda now, _at: failed(now), error.facts())
+            return self._record(started, what, failed, error.facts())
 
-        def back(now: UserStatus, _at: str) -> UserStatus:
+        def back(now: UserStatus) -> UserStatus:
             return replace(before, read_at=now.read_at or before.read_at)
 
         return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
@@ -133,19 +133,20 @@ class Submissions:
             # The refusal may mean "this user has applied already": then only the poll can tell, so it goes on.
             return self._record(started, what, _unchanged, error.facts(), outcome="unclear")
 
-        def still(now: UserStatus, _at: str) -> UserStatus:
+        def still(now: UserStatus) -> UserStatus:
             rejected = before is not None and before.status == VexoraStatus.REJECTED
             return replace(now, provider_status=REJECTED if rejected else None)
 
+        begun = self._now()
         try:
             # The user may have been approved there before us; a repeated application is refused elsewhere as well
             # (docs/providers.md §2, "repeats elsewhere").
             reading = self._client.query_status(started.user_id)
         except ProviderRefusedError:
-            return self._record(started, what, lambda now, at: failed(still(now, at), before), error.facts())
+            return self._record(started, what, lambda now: failed(still(now), before), error.facts())
         except ProviderError:
             return self._record(started, what, still, error.facts(), outcome="refused")
-        return self._record(started, what, partial(applied, reading), error.facts(), reading=reading)
+        return self._record(started, what, _applied(reading, begun), error.facts(), reading=reading)
 
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
         """The present status, when it allows a submission; raises `ConflictError` otherwise.
@@ -188,11 +189,12 @@ class Submissions:
 
     def _ask(self, before: UserStatus, submission: Submission | None) -> UserStatus | None:
         """What Vexora knows of an open submission; None: it has never heard of the user."""
+        begun = self._now()
         try:
             reading = self._client.query_status(before.user_id)
         except ProviderRefusedError as error:
             if before.status == VexoraStatus.SUBMITTING and submission and submission.outcome == "refused":
-                return self._record(before, "submission_refused", lambda now, _at: failed(now), error.facts())
+                return self._record(before, "submission_refused", failed, error.facts())
             if error.code in self._unknown_user_codes:
                 return None
             raise _still_unclear(before, "Vexora refuses to tell", error.code) from None
@@ -200,7 +202,7 @@ class Submissions:
             raise _still_unclear(before, "Vexora cannot be asked now") from None
         if proves_nothing(before, submission, reading, utc_text(self._now())):
             return before
-        return self._record(before, "result_read", partial(applied, reading), reading=reading)
+        return self._record(before, "result_read", _applied(reading, begun), reading=reading)
 
     def _start(self, user_id: str, before: UserStatus | None, submission_id: str) -> UserStatus:
         now = self._now()
@@ -251,7 +253,7 @@ class Submissions:
         self,
         before: UserStatus,
         what: str,
-        becomes: Callable[[UserStatus, str], UserStatus],
+        becomes: Callable[[UserStatus], UserStatus],
         facts: Mapping[str, str] | None = None,
         *,
         outcome: str | None = None,
@@ -271,7 +273,7 @@ class Submissions:
                 return now
             # Whoever was faster has asked and learned nothing; what we know still stands.
             at = self._now()
-            after = becomes(now, utc_text(at))
+            after = becomes(now)
             event_id = f"api:{now.submission_id}:{what}:{now.version}"
             detail = {"submissionId": now.submission_id or "", **(facts or {}), **told_reason(now, after)}
             evidence = self._archive.keep(now, after, at, reading) if self._archive and reading else None
@@ -289,10 +291,15 @@ class Submissions:
 
 
 def applied(reading: Reading, before: UserStatus, at: str) -> UserStatus:
-    """The user after a reading that was asked for after `before` had been read; `at` is UTC."""
+    """The user after a reading that was asked for at `at` (UTC), after `before` had been read."""
     status = after_reading(VexoraStatus(before.status), BY_AUTHENTICATION_STATUS[reading.status])
     reason = (reading.reason or before.reason) if status is VexoraStatus.REJECTED else None
-    return replace(before, status=status, provider_status=reading.status, read_at=at, reason=reason)
+    read_at = max(at, before.read_at or "")
+    return replace(before, status=status, provider_status=reading.status, read_at=read_at, reason=reason)
+
+
+def _applied(reading: Reading, begun: datetime) -> Callable[[UserStatus], UserStatus]:
+    return lambda now: applied(reading, now, utc_text(begun))
 
 
 def failed(now: UserStatus, before: UserStatus | None = None) -> UserStatus:
@@ -322,7 +329,7 @@ def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
     return {"reason": after.reason} if after.reason and after.reason != before.reason else {}
 
 
-def _unchanged(now: UserStatus, _at: str) -> UserStatus:
+def _unchanged(now: UserStatus) -> UserStatus:
     return now
 
 

@@ -1,0 +1,130 @@
+"""What the table knows of the events of a batch: read at once, and not once more."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from honnin.event import Event, Provider
+from honnin.store.events import Effect, EventRecord, event_record
+from honnin.store.keys import Item, erased_key, event_key, link_key, status_key, submission_key
+from honnin.store.links import Link
+from honnin.store.submissions import Submission
+from honnin.store.table import Table, read
+from honnin.store.users import PROVIDERS, UserStatus, began
+
+type _Name = tuple[str, str]
+
+
+class Known:
+    """What is known of the users of some events. It may be out of date, which a commit finds out by the version.
+
+    One thread uses it. `answers` and `asked` are notes of the provider's rule: what it has been answered since all
+    this was read, and whom it has asked about.
+    """
+
+    def __init__(self, table: Table, items: dict[_Name, Item | None]) -> None:
+        self._table = table
+        self._items = items
+        self._statuses: dict[_Name, UserStatus] = {}
+        self._records: dict[str, EventRecord] = {}
+        self.answers: set[Any] = set()
+        self.asked: set[str] = set()
+
+    @classmethod
+    def of(cls, table: Table, events: Sequence[Event]) -> "Known":
+        """Read what there is of the events, and of the users whom they are about: two round trips."""
+        items: dict[_Name, Item | None] = {}
+        _add(table, items, [key for each in events for key in _keys(each)])
+        found = cls(table, items)
+        users = dict.fromkeys(filter(None, map(found.user, events)))
+        _add(table, items, [status_key(user, provider) for user in users for provider in PROVIDERS])
+        return found
+
+    def copy(self) -> "Known":
+        """The same for another thread."""
+        return Known(self._table, dict(self._items))
+
+    def user(self, event: Event) -> str | None:
+        """Our id of the user whom an event is about, if it is known."""
+        match event.provider:
+            case Provider.PAYPAY:
+                of: Link | Submission | None = self.link(event.subject)
+            case Provider.VEXORA:
+                of = self.submission(event.subject)
+            case _:
+                return event.subject
+        return of.user_id if of else None
+
+    def record(self, event_id: str) -> EventRecord | None:
+        """The record of an event, if it has taken effect."""
+        return self._records.get(event_id) or self._get(event_key(event_id), event_record)
+
+    def is_erased(self, user_authorization_id: str) -> bool:
+        """Whether the user of a PayPay authorization was erased."""
+        return self._get(erased_key(user_authorization_id), bool) is not None
+
+    def link(self, user_authorization_id: str) -> Link | None:
+        """The link of a PayPay authorization."""
+        return self._get(link_key(user_authorization_id), lambda item: read(Link, item))
+
+    def submission(self, submission_id: str) -> Submission | None:
+        """An application at Vexora."""
+        return self._get(submission_key(submission_id), lambda item: read(Submission, item))
+
+    def status(self, user_id: str, provider: str) -> UserStatus | None:
+        """The user's status at one provider."""
+        key = status_key(user_id, provider)
+        after = self._statuses.get(_name(key))
+        return after or self._get(key, lambda item: read(UserStatus, item))
+
+    def beside(self, user_id: str, provider: str) -> list[UserStatus]:
+        """The user's status at the other provider, if that knows the user."""
+        found = (self.status(user_id, each) for each in PROVIDERS if each != provider)
+        return [each for each in found if each]
+
+    def applied(self, effect: Effect, record: EventRecord) -> None:
+        """An effect is in the table: the user is from now on what it says."""
+        self._records[effect.event_id] = record
+        if effect.links or effect.link or effect.opens or effect.withdraws:
+            self.forget()
+            return
+        if effect.after.submission_id:
+            self._items.pop(_name(submission_key(effect.after.submission_id)), None)
+        after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
+        self._statuses[_name(status_key(after.user_id, after.provider))] = after
+
+    def announced(self, record: EventRecord) -> None:
+        """What an event changed is on the bus."""
+        self._records[record.event_id] = replace(record, published=True)
+
+    def forget(self) -> None:
+        """Read everything anew when it is asked for: somebody else was faster, or nobody knows what is there now."""
+        self._items.clear()
+        self._statuses.clear()
+        self.asked.clear()
+
+    def _get[R](self, key: Item, of: Callable[[Item], R]) -> R | None:
+        name = _name(key)
+        if name not in self._items:
+            self._items[name] = self._table.get(key)
+        item = self._items[name]
+        return of(item) if item else None
+
+
+def _keys(event: Event) -> Iterator[Item]:
+    yield event_key(event.event_id)
+    if event.provider == Provider.PAYPAY:
+        yield erased_key(event.subject)
+        yield link_key(event.subject)
+    elif event.provider == Provider.VEXORA:
+        yield submission_key(event.subject)
+
+
+def _add(table: Table, items: dict[_Name, Item | None], keys: Iterable[Item]) -> None:
+    wanted = list(keys)
+    items.update((_name(key), None) for key in wanted)
+    items.update((_name(item), item) for item in table.batch(wanted, consistent=True))
+
+
+def _name(key: Item) -> _Name:
+    return key["pk"], key["sk"]
