@@ -53,6 +53,10 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
 
+.PHONY: configuration
+configuration: setup ## write docs/configuration.md and .ja.md anew: every parameter and output of template.yaml
+	@$(BIN)/python -m operations.configuration
+
 .PHONY: event-schemas
 event-schemas: setup ## write docs/events/*.json anew, the JSON Schemas of what goes to the bus, from the code
 	@$(BIN)/python -m operations.event_schemas
@@ -61,20 +65,20 @@ event-schemas: setup ## write docs/events/*.json anew, the JSON Schemas of what 
 redrive: setup ## put a stack's dead letters back on its events queue (STACK=honnin-prod, your AWS credentials)
 	@$(BIN)/honninctl deadletters redrive --queue events --yes --stack "$(or $(STACK),$(error say which stack: make redrive STACK=honnin-prod))"
 
-.PHONY: bring-back
-bring-back: setup ## bring deleted items back from a restored table (STACK=…, FROM=<table>, SINCE=<moment>; DRY_RUN=1; ERASED=<user>)
-	@$(BIN)/python -m operations.bring_back --stack "$(or $(STACK),$(error say which stack: make bring-back STACK=honnin-prod))" \
+.PHONY: restore
+restore: setup ## bring deleted items back from a restored table (STACK=…, FROM=<table>, SINCE=<moment>; DRY_RUN=1; ERASED=<user>)
+	@$(BIN)/honninctl restore --stack "$(or $(STACK),$(error say which stack: make restore STACK=honnin-prod))" \
 		--from "$(or $(FROM),$(error say from which restored table: FROM=honnin-prod-restored))" \
 		--since "$(or $(SINCE),$(error say the moment it was restored to: SINCE=2026-11-20T03:00:00Z))" \
 		$(if $(filter-out 0,$(DRY_RUN)),--dry-run) $(foreach user,$(ERASED),--erased "$(user)")
 
 .PHONY: delete-stack
 delete-stack: setup ## delete a stack, and say what is kept and how to remove that (STACK=honnin-dev, your AWS credentials)
-	@$(BIN)/python -m operations.delete_stack --stack "$(or $(STACK),$(error say which stack: make delete-stack STACK=honnin-dev))"
+	@$(BIN)/honninctl delete-stack --stack "$(or $(STACK),$(error say which stack: make delete-stack STACK=honnin-dev))"
 
 .PHONY: rotate-callback-key
 rotate-callback-key: setup ## a new key for callback URLs, the old one still accepted (STACK=…; DROP=1: then drop the old one)
-	@$(BIN)/python -m operations.rotate_callback_key --stack "$(or $(STACK),$(error say which stack: make rotate-callback-key STACK=honnin-prod))" $(if $(filter-out 0,$(DROP)),--drop-previous)
+	@$(BIN)/honninctl rotate-callback-key --stack "$(or $(STACK),$(error say which stack: make rotate-callback-key STACK=honnin-prod))" $(if $(filter-out 0,$(DROP)),--drop-previous)
 
 .PHONY: costs
 costs: setup ## write docs/costs.md anew

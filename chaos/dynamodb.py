@@ -193,6 +193,8 @@ class MemoryDynamoDB:
         before = self.find(*key)
         if not _holds(operation, before, (kind, request)):
             answer: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            if before is not None and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+                answer["Item"] = before
             raise ConditionalCheckFailedException(answer, operation)
         self._commit([(key, (kind, request))])
         after = self.find(*key) or {}

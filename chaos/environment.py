@@ -230,7 +230,7 @@ class Environment[S]:
         environment = self._idle.pop() if self._idle else self._cold()
 
         def handle() -> Any:
-            batch = environment.batch()
+            batch = environment.batch(may_wait=queue is not self.queue)
             answer = self.run_batch(messages, Event.from_json, batch.divide, (queue.name, "dead"))
             batch.end()
             return answer

@@ -124,12 +124,16 @@ def explore(
     parts: Any = None,
     enough: Callable[[Tally], bool] = lambda _: False,
     shrink: bool = True,
+    at_once: int = _CHUNK,
 ) -> tuple[Tally, Failure | None]:
-    """Play `count` schedules, or fewer when one breaks an invariant or `enough` says so after a chunk."""
+    """Play `count` schedules, or fewer when one breaks an invariant or `enough` says so after a chunk.
+
+    `at_once`: how many make a chunk. Which ones a seed gives depends on it.
+    """
     tally = Tally()
     with prepared():
         while tally.schedules < count and not enough(tally):
-            size = min(_CHUNK, count - tally.schedules)
+            size = min(at_once, count - tally.schedules)
             found = _chunk(game, size, seed_number + tally.schedules, tally, parts, shrink)
             if found:
                 return tally, found

@@ -1,8 +1,8 @@
 """What must hold in the PayPay world after every schedule.
 
 **0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
-or waiting under its authorization id; a recon notice has its file. Every event record has such an entry. What is
-noted as received was sent. Nothing is parked that time mends.
+or waiting under its authorization id; that of a recon file has its file instead. Every event record has such an
+entry. What is noted as received was sent. Nothing is parked that time mends.
 
 **0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
@@ -60,7 +60,7 @@ from chaos.connections import Connections
 from chaos.environment import Injected, ViolationError
 from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
-from chaos.paypay_world import Heard, Parts, PayPayWorld
+from chaos.paypay_world import Heard, Parts, PayPayWorld, recon_file_name
 from honnin.domain_events import AUTHORIZATION_EXPIRED
 from honnin.errors import ProviderRefusedError
 from honnin.settling import TAKEN
@@ -118,14 +118,13 @@ def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
     entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
     # The id of a notification's event ends with a mark of its subject and its day.
     named = records | {each.rpartition(":")[0] for each in records}
-    # A notification of a recon file is recorded by its address, and leaves no record of an event.
-    announced = [heard for heard in world.heard if heard.kind == "recon_file"]
-    missing = [heard.event_id for heard in world.heard if heard not in announced and heard.event_id not in named]
+    missing = [each.event_id for each in world.heard if each.kind != "recon_file" and each.event_id not in named]
     hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
-    without = records - entries
-    hold(not without, "lost", f"records without an entry: {sorted(without)}")
+    hold(records <= entries, "lost", f"records without an entry: {sorted(records - entries)}")
     hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
-    hold(not announced or any(row["pk"].startswith("RECON#") for row in rows), "lost", "an announced file")
+    files = {row["file_name"] for row in rows if row["pk"].startswith("RECON#")}
+    announced = {recon_file_name(each.event_id) for each in world.heard if each.kind == "recon_file"}
+    hold(announced <= files, "lost", f"announced, but without a file: {sorted(announced - files)}")
 
 
 def _check_received(world: PayPayWorld, rows: Sequence[Row]) -> None:

@@ -88,6 +88,12 @@ class Heard:
     at: datetime
 
 
+def recon_file_name(event_id: str) -> str:
+    """The file that this notification announces: now that of one day, now that of the next."""
+    serial = int(event_id.rpartition("n")[2])
+    return f"kyc_passport_1_2026033{serial % 2}_20260331.csv"
+
+
 class PayPayWorld(Environment[Step]):
     """Plays one schedule. What happened is in its public attributes, for `chaos.paypay_checks`."""
 
@@ -170,21 +176,19 @@ class PayPayWorld(Environment[Step]):
     def _notification(self, kind: str, authorization: Authorization) -> tuple[Heard, str]:
         self._serial += 1
         fields = {"notification_id": f"n{self._serial}", "user_authorization_id": authorization.id}
-        ours = kind
+        ours = {"recon": "recon_file", "customer": "account_status"}.get(kind, kind)
+        event_id = f"paypay:{ours}:n{self._serial}"
         match kind:
             case "recon":
-                ours = "recon_file"
                 fields = {
                     "notification_id": f"n{self._serial}",
                     "fileType": "KYC",
-                    "path": f"https://files.example.com/kyc_passport_1_2026033{self._serial % 2}_20260331.csv",
+                    "path": f"https://files.example.com/{recon_file_name(event_id)}",
                     "requestedAt": "1775055600",
                 }
             case "customer":
-                ours = "account_status"
                 fields = {"notification_id": f"n{self._serial}", "userAuthorizationId": authorization.id}
         name = "customer.authroization.revoked" if kind == "customer" else _TYPES.get(ours, "payment.completed")
-        event_id = f"paypay:{ours}:n{self._serial}"
         heard = Heard(event_id, ours, authorization.id, self.clock.peek())
         return heard, json.dumps({"notification_type": name, **fields})
 

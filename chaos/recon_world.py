@@ -32,7 +32,7 @@ from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
 from chaos.states import FailedError, MemoryStates, definition
-from honnin import remote_file, secret_store, times
+from honnin import event_queue, remote_file, secret_store, times
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.http_client import Answer as HttpAnswer
 from honnin.paypay.archive import KycArchive
@@ -172,11 +172,11 @@ class ReconWorld(Environment[Step]):
         numbers = itertools.count(1)
         ours = [
             (remote_file, "opened", self._opened),
-            *((module, "ThreadPoolExecutor", Inline) for module in (download, compare, repair)),
+            *((module, "ThreadPoolExecutor", Inline) for module in (download, compare, event_queue)),
             (register, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers)))),
             # Three users make a small file: each has calls of its own, as many users have.
             (compare, "_USERS_AT_ONCE", 1),
-            (repair, "_AT_ONCE", 1),
+            (event_queue, "_AT_ONCE", 1),
             *((module, "event_id", self._parts.event_id) for module in (repair, outcomes)),
         ]
         with super().installed(), replaced(*ours):

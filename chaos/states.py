@@ -17,12 +17,20 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 _TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
 
+# AWS, "Service quotas": the largest input or result of a task, a state or an execution. The results of all children of
+# a Map count together, also where they are then thrown away.
+LARGEST_BYTES = 256 * 1024
+
 # What an execution asks of the world: an invocation of a function, or that so many seconds pass.
 type Asked = tuple[str, Any]
 
 
 class ExecutionAlreadyExists(ClientError):  # noqa: N818 -- botocore's name
     """An execution of that name is over, or has another input."""
+
+
+class ExecutionDoesNotExist(ClientError):  # noqa: N818 -- botocore's name
+    """There is no execution of that name."""
 
 
 class FailedError(Exception):
@@ -62,7 +70,9 @@ class MemoryStates:
         The world's clock, in seconds.
     """
 
-    exceptions = SimpleNamespace(ExecutionAlreadyExists=ExecutionAlreadyExists)
+    exceptions = SimpleNamespace(
+        ExecutionAlreadyExists=ExecutionAlreadyExists, ExecutionDoesNotExist=ExecutionDoesNotExist
+    )
 
     def __init__(
         self,
@@ -92,7 +102,18 @@ class MemoryStates:
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803
         """How an execution is doing."""
-        return {"status": self.executions[executionArn.rpartition(":")[2]].status}
+        return {"status": self._execution(executionArn, "DescribeExecution").status}
+
+    def stop_execution(self, *, executionArn: str, **_: Any) -> None:  # noqa: N803
+        """Stop an execution and its children."""
+        self._execution(executionArn, "StopExecution").status = "ABORTED"
+
+    def _execution(self, arn: str, operation: str) -> Execution:
+        found = self.executions.get(arn.rpartition(":")[2])
+        if found is None:
+            answer: Any = {"Error": {"Code": "ExecutionDoesNotExist", "Message": ""}}
+            raise ExecutionDoesNotExist(answer, operation)
+        return found
 
     # --- what the world does ---
 
@@ -154,7 +175,7 @@ class MemoryStates:
             match state["Type"]:
                 case "Task":
                     answer = yield from self._task(state, data)
-                    data = _placed(state, data, answer)
+                    data = _sized(_placed(state, data, answer))
                 case "Map":
                     yield from self._map(state, data)
                 case "Wait":
@@ -178,13 +199,22 @@ class MemoryStates:
             except FailedError:
                 yield "wait", retry["IntervalSeconds"]
                 continue
-            return answer
-        return (yield state["Resource"], data)
+            return _sized(answer)
+        return _sized((yield state["Resource"], data))
 
     def _map(self, state: Mapping[str, Any], data: Any) -> Generator[Asked, Any]:
         place = _selected(state["ItemReader"]["Parameters"], data, None)
+        results = []
         for item in self._read(place["Key"]):
-            yield from self._run(state["ItemProcessor"], _selected(state["ItemSelector"], data, item))
+            selected = _sized(_selected(state["ItemSelector"], data, item))
+            results.append((yield from self._run(state["ItemProcessor"], selected)))
+        _sized(results)
+
+
+def _sized[T](data: T) -> T:
+    if len(json.dumps(data, separators=(",", ":")).encode()) > LARGEST_BYTES:
+        raise FailedError("States.DataLimitExceeded")
+    return data
 
 
 def _placed(state: Mapping[str, Any], data: Any, answer: Any) -> Any:

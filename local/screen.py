@@ -90,17 +90,19 @@ def _short(value: str) -> str:
 
 
 def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
-    """The recon report: one row per file, and who was missed."""
-    table = Table(title="Recon: PayPay's daily files against the webhooks received", title_justify="left")
+    """The recon report: one row per file, and whose status changed."""
+    table = Table(
+        title="Recon: PayPay's daily files, and what reading their users again has changed", title_justify="left"
+    )
     table.add_column("file", overflow="fold")
-    for heading in ("state", "rows", "matched", "missed", "repaired"):
+    counts = {"rows": "rows", "reRead": "read again", "changed": "changed", "notRead": "not read"}
+    for heading in ("state", *counts.values()):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("who was missed, and what the repair led to", overflow="fold")
+    table.add_column("whose status changed", overflow="fold")
     for file in files:
-        counts = file["counts"] or {}
-        shown = [f"{counts.get(name, '-')}" for name in ("rows", "matched", "missed")]
-        missed = "\n".join(f"{each['userId']}: {each['from']} → {each['to']}" for each in file["missed"]) or "nobody"
-        table.add_row(file["fileName"], file["state"], *shown, str(file["repairs"]["applied"]), missed)
+        shown = [str((file["counts"] or {}).get(name, "-")) for name in counts]
+        changed = "\n".join(f"{each['userId']}: {each['from']} → {each['to']}" for each in file["changed"]) or "nobody"
+        table.add_row(file["fileName"], file["state"], *shown, changed)
     screen.print(table)
 
 

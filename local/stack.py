@@ -100,7 +100,7 @@ class Stack:
 
     def function_name(self, logical_id: str) -> str:
         """The real name of the function that the template calls `logical_id`."""
-        return self._physical_id(logical_id)
+        return self.physical_id(logical_id)
 
     def invoke(self, logical_id: str, event: Mapping[str, object] | None = None) -> Any:
         """Invoke a function at once, without its schedule (for that see `fire`), and return its result.
@@ -124,7 +124,7 @@ class Stack:
         LocalError when the Scheduler does not.
         """
         scheduler = self.client("scheduler")
-        own = scheduler.get_schedule(Name=self._physical_id(logical_id))
+        own = scheduler.get_schedule(Name=self.physical_id(logical_id))
         copy = f"at-once-{uuid.uuid4().hex}"
         scheduler.create_schedule(
             Name=copy,
@@ -151,7 +151,8 @@ class Stack:
             raise LocalError(f"The sandbox refused {method} {path} ({answer.status_code}): {answer.text[:200]}")
         return answer.json()
 
-    def _physical_id(self, logical_id: str) -> str:
+    def physical_id(self, logical_id: str) -> str:
+        """The name that a resource really has which the template calls `logical_id`."""
         found = self.client("cloudformation").describe_stack_resource(
             StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cli" / "README.md"])
 
 SHELL = frozenset({"bash", "sh"})
@@ -125,11 +126,11 @@ def honninctl_forms() -> dict[str, list[str]]:
 
 
 def session() -> Iterator[Block]:
-    """The blocks of the README that are run as they stand, in order: those that need no account.
+    """The blocks of the README, then of the tutorial, that are run as they stand: those that need no account.
 
     Not those of `make`: they start what the others are run on.
     """
-    for block in shell_blocks(README):
+    for block in shell_blocks(README, TUTORIAL):
         if not block.needs_aws and not all(each.script.startswith("make ") for each in commands(block.text)):
             yield block
 
@@ -139,7 +140,7 @@ _GATE = "continuous integration runs it, or what it does, before and around the 
 NOT_RUN = {
     **dict.fromkeys(("setup", "run", "build", "lint", "pr"), _GATE),
     **dict.fromkeys(("test", "test-unit", "test-integration", "test-e2e"), _GATE),
-    "rotate-callback-key": "it waits for six minutes (tests/integration/test_callback_key_rotation.py has its steps)",
+    "rotate-callback-key": "it waits for six minutes (tests/integration/test_cli_callback_key.py has its steps)",
     **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
     "lock": "it needs the network, and changes the locks",
     "clean": "it would remove what the tests stand on",
@@ -150,6 +151,7 @@ WRITES = {
     "openapi": ("docs/openapi.json",),
     "event-schemas": tuple(f"docs/events/{each.name}" for each in (ROOT / "docs" / "events").glob("*.json")),
     "costs": ("docs/costs.md",),
+    "configuration": ("docs/configuration.md", "docs/configuration.ja.md"),
 }
 
 

@@ -72,6 +72,10 @@ class Deployment:
         self._attempts = attempts
         self._clients: dict[str, Any] = {}
 
+    def patient(self) -> "Deployment":
+        """The same stack, for reading a whole table, which is throttled now and then."""
+        return Deployment(self._where, attempts=11)
+
     @property
     def has_name(self) -> bool:
         """Whether a stack was named at all."""
@@ -225,7 +229,7 @@ class Deployment:
         except (KeyError, ValueError):
             values = None
         if not isinstance(values, dict):
-            raise CommandError('the provider secret is not a JSON object; set it anew (README, "Deploying")')
+            raise CommandError("the provider secret is not a JSON object; set it anew (docs/deploying.md)")
         return {str(name): str(value) for name, value in values.items()}
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:

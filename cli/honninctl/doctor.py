@@ -2,17 +2,16 @@
 
 import base64
 import binascii
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, egress
+from honninctl import concurrency, dead_letters, doctor_repairs, egress
+from honninctl.checks import Check, Verdict
+from honninctl.confirmations import unconfirmed
 from honninctl.deployment import Deployment, send
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
 
@@ -28,9 +27,6 @@ _SECRET_KEYS = {
 }
 _OPTIONAL_SECRET_KEYS = ("paypay_merchant_id",)
 
-# How template.yaml's descriptions say that a value is ours to find out: the provider does not publish it.
-_UNCONFIRMED = re.compile(r"not published|confirm|\bask\b|until it is set|refuses every", re.IGNORECASE)
-_PROVIDER = re.compile("PayPay|Vexora")
 _LONGEST_VALUE = 60
 
 _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
@@ -42,34 +38,6 @@ _QUEUES = {
     "repairs": "RepairQueueUrl",
     "rereads": "RereadQueueUrl",
 }
-_CONFIRM_GROUP = re.compile(r"\(confirm each", re.IGNORECASE)
-
-
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report. `advice` says what to do; empty where there is nothing to do."""
-
-    topic: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
-
-
-@dataclass(frozen=True)
-class Unconfirmed:
-    """A parameter still at its default, and the provider who knows the right value (None: a matter of choice)."""
-
-    name: str
-    value: str
-    provider: str | None
 
 
 type _Examination = Callable[[], Iterator[Check]]
@@ -88,6 +56,7 @@ def examine(
     topics: dict[str, _Examination] = {
         "credentials": lambda: _credentials(deployment),
         "stack": lambda: _stack(deployment),
+        "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
         "egress": lambda: _egress(deployment, told_addresses),
@@ -98,6 +67,7 @@ def examine(
         "webhooks": lambda: _webhook_urls(deployment),
         "concurrency": lambda: _concurrency(deployment),
         "words": lambda: _words(deployment),
+        "alarms": lambda: _alarms(deployment),
         "parameters": lambda: _parameters(deployment),
     }
     for topic, examination in topics.items():
@@ -105,7 +75,7 @@ def examine(
         done(1)
 
 
-TOPICS = 13
+TOPICS = 14
 
 
 def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[Check]:
@@ -136,8 +106,11 @@ def _stack(deployment: Deployment) -> Iterator[Check]:
         yield Check("stack", Verdict.WARN, f"{deployment.name} is {status}", "wait until it is deployed")
     else:
         yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
-    if not deployment.is_local and not deployment.parameters.get("AlarmEmail"):
-        yield Check("stack", Verdict.WARN, "AlarmEmail is empty: nobody is told of an alarm", "set it and deploy")
+
+
+def _repairs(deployment: Deployment) -> Iterator[Check]:
+    found, advice = doctor_repairs.look(deployment)
+    yield Check("repairs", Verdict.FAIL if advice else Verdict.OK, found, advice)
 
 
 def _secret(deployment: Deployment) -> Iterator[Check]:
@@ -151,7 +124,7 @@ def _secret(deployment: Deployment) -> Iterator[Check]:
             yield Check("secret", Verdict.WARN, f"{provider} is not set up", f"fine if you do not use {provider}")
         elif missing or wrong:
             found = f"no usable value for {', '.join(missing + wrong)}"
-            yield Check("secret", Verdict.FAIL, found, 'set it with put-secret-value (README, "Deploying")')
+            yield Check("secret", Verdict.FAIL, found, "set it with put-secret-value (docs/deploying.md)")
         else:
             yield Check("secret", Verdict.OK, f"{provider}: complete")
     yield from _secret_details(values, PLACEHOLDER)
@@ -400,6 +373,38 @@ def _concurrency(deployment: Deployment) -> Iterator[Check]:
         yield Check("concurrency", Verdict.OK, concurrency.in_order(limits))
 
 
+def _alarms(deployment: Deployment) -> Iterator[Check]:
+    """Whether anybody is told of an alarm, and of the daily report."""
+    if deployment.is_local:
+        yield Check("alarms", Verdict.OK, "local: no mail is sent")
+        return
+    found = _subscriptions(deployment, deployment.output("AlarmTopicArn"))
+    # Until the link in AWS's mail is followed, this stands in the place of an ARN.
+    confirmed = [each for each in found if each["SubscriptionArn"].startswith("arn:")]
+    email = deployment.parameters.get("AlarmEmail", "")
+    if email and not any(each["Endpoint"].lower() == email.lower() for each in confirmed):
+        verdict = Verdict.WARN if confirmed else Verdict.FAIL
+        # AWS deletes what nobody confirms within 48 hours, and takes one back that gets more than 10 mails a second.
+        advice = "follow the link in AWS's mail; if it is older than 48 hours, subscribe the address again in SNS"
+        yield Check("alarms", verdict, "AlarmEmail is not confirmed: it gets no alarm and no daily report", advice)
+    elif not confirmed:
+        found_none = "the alarm topic has no subscriber: nobody is told of an alarm, or gets the daily report"
+        yield Check("alarms", Verdict.WARN, found_none, "set AlarmEmail and deploy, and confirm AWS's mail")
+    else:
+        yield Check("alarms", Verdict.OK, f"confirmed subscribers of the alarm topic: {len(confirmed)}")
+
+
+def _subscriptions(deployment: Deployment, topic_arn: str) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
+    more: dict[str, str] = {}
+    while True:
+        page = deployment.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn, **more)
+        found += page["Subscriptions"]
+        if not page.get("NextToken"):
+            return found
+        more = {"NextToken": page["NextToken"]}
+
+
 def _parameters(deployment: Deployment) -> Iterator[Check]:
     """Parameters of facts that the providers do not publish and that still have the template's value."""
     open_ones = unconfirmed(deployment)
@@ -409,41 +414,6 @@ def _parameters(deployment: Deployment) -> Iterator[Check]:
         yield Check("parameters", Verdict.WARN, f"{each.name} still is {shown or 'empty'}", advice)
     if not open_ones:
         yield Check("parameters", Verdict.OK, "all that the providers do not publish has been set")
-
-
-def unconfirmed(deployment: Deployment) -> list[Unconfirmed]:
-    """The parameters that the template asks to confirm and that are at their default, by name.
-
-    The template itself says which: by a description (not published, confirm, ask), or by the label of their group.
-    """
-    summary = deployment.client("cloudformation").get_template_summary(StackName=deployment.name)
-    grouped = _grouped_to_confirm(summary.get("Metadata"))
-    found = []
-    for each in summary["Parameters"]:
-        name, default, description = each["ParameterKey"], each.get("DefaultValue"), each.get("Description", "")
-        asks = name in grouped or _UNCONFIRMED.search(description)
-        value = deployment.parameters.get(name, default or "")
-        if asks and default is not None and _list(value) == _list(default):
-            provider = _PROVIDER.search(f"{name} {description}")
-            found.append(Unconfirmed(name, value, provider[0] if provider else None))
-    return sorted(found, key=lambda each: each.name)
-
-
-def _grouped_to_confirm(metadata: str | None) -> set[str]:
-    import json
-
-    try:
-        groups = json.loads(metadata or "{}")["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    except (ValueError, KeyError, TypeError):
-        return set()
-    return {
-        name for group in groups if _CONFIRM_GROUP.search(group["Label"]["default"]) for name in group["Parameters"]
-    }
-
-
-def _list(value: str) -> list[str]:
-    """A parameter's value, as a list is compared: white space around commas does not count."""
-    return [part.strip() for part in value.split(",")]
 
 
 def report(checks: Sequence[Check], now: datetime) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from honninctl import doctor as examination
+from honninctl.checks import Check, Verdict
 from honninctl.command import Cli, command
-from honninctl.doctor import Verdict
 from honninctl.failures import ExitCode, UsageError
 
 _MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
@@ -27,7 +27,7 @@ def doctor(
         typer.Option("--told-ip", metavar="IP", help="An address that PayPay was told to accept; repeat it."),
     ] = None,
 ) -> ExitCode:
-    """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, concurrency, parameters.
+    """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, alarms, parameters.
 
     Changes nothing. Each line is ok, warn or FAIL, with what to do.
     JSON: {"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [{"topic", "verdict", "found", "advice"}]}.
@@ -43,7 +43,7 @@ def doctor(
     return ExitCode.FINDING if any(each.verdict is Verdict.FAIL for each in checks) else ExitCode.OK
 
 
-def _show(cli: Cli, checks: list[examination.Check]) -> None:
+def _show(cli: Cli, checks: list[Check]) -> None:
     for each in checks:
         cli.screen.line(f"{_MARKS[each.verdict]}  {each.topic:<12}{each.found}", _STYLES[each.verdict])
         if each.advice:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,38 +11,41 @@ from typer.core import TyperGroup
 from honninctl import recon
 from honninctl.command import Cli, RevealOption, command, connection
 from honninctl.failures import ExitCode, UsageError
-from honninctl.recon import CalendarDay, DayState
+
+if TYPE_CHECKING:
+    from honnin.recon.days import CalendarDay
 
 _DAY_WORD = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|yesterday")
 _DAY_COMMAND = "DAY"
 _MOST_DAYS = 366
 _SHOWN = 20
 
+# By the value of honnin.recon.days.DayState: the help loads nothing of the layer.
 _STYLES = {
-    DayState.COMPARED: "green",
-    DayState.REPAIRED: "cyan",
-    DayState.REPAIRING: "bold cyan",
-    DayState.LATE: "yellow",
-    DayState.MISSING: "bold red",
-    DayState.DOUBTFUL: "bold red",
-    DayState.EXPIRED: "red",
-    DayState.STORED: "blue",
-    DayState.ANNOUNCED: "blue",
-    DayState.DUE: "dim",
-    DayState.NONE: "dim",
+    "compared": "green",
+    "repaired": "cyan",
+    "repairing": "bold cyan",
+    "late": "yellow",
+    "missing": "bold red",
+    "doubtful": "bold red",
+    "expired": "red",
+    "stored": "blue",
+    "announced": "blue",
+    "due": "dim",
+    "none": "dim",
 }
 _LEGEND = {
-    DayState.COMPARED: "nobody's status was another one",
-    DayState.REPAIRED: "so many users had another status, and have it now; nobody waits",
-    DayState.REPAIRING: "so many are still waiting to be read",
-    DayState.LATE: "compared after 10:15 of the next day",
-    DayState.MISSING: "never announced: ask PayPay to resend it",
-    DayState.DOUBTFUL: "compared, and proves nothing: the day stays open",
-    DayState.EXPIRED: "announced, and not fetched within its two hours",
-    DayState.STORED: "fetched, being compared",
-    DayState.ANNOUNCED: "to be fetched",
-    DayState.DUE: "may come until 10:15",
-    DayState.NONE: "nothing known",
+    "compared": "nobody's status was another one",
+    "repaired": "so many users had another status, and have it now; nobody waits",
+    "repairing": "so many are still waiting to be read",
+    "late": "compared after 10:15 of the next day",
+    "missing": "never announced: ask PayPay to resend it",
+    "doubtful": "compared, and proves nothing: the day stays open",
+    "expired": "announced, and not fetched within its two hours",
+    "stored": "fetched, being compared",
+    "announced": "to be fetched",
+    "due": "may come until 10:00 of the next day",
+    "none": "nothing known",
 }
 
 
@@ -78,23 +81,26 @@ def day(
     ] = False,
     reveal: RevealOption = False,
 ) -> ExitCode:
-    """The report of one day, all file types: counts, whose status changed, who could not be read.
+    """The report of one day, all file types: counts, whose status changed, who could not be read, the 7 days up to it.
 
-    JSON: {"day", "files": [...]}, see cli/README.md.
+    JSON: {"day", "files": [...], "types": [...]}, see cli/README.md.
     Exit code 1 when a file has not been compared, somebody still waits, or (--dry-run) somebody would be read;
     3 when nothing is known of the day.
     """
-    when = _day(word, datetime.now(UTC))
+    now = datetime.now(UTC)
+    when = _day(word, now)
     if dry_run:
         with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
             found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)
     else:
-        found = recon.report(cli.deployment, when, reveal=reveal)
+        found = recon.report(cli.deployment, when, now, reveal=reveal)
     if cli.screen.as_json:
         cli.screen.json(found)
     else:
         for each in found["files"]:
             _show_file(cli, each, dry_run=dry_run)
+        for each in found.get("types", ()):
+            _show_type(cli, each)
     clean = _nobody_to_read if dry_run else _is_settled
     return ExitCode.OK if all(map(clean, found["files"])) else ExitCode.FINDING
 
@@ -129,14 +135,15 @@ def calendar(
     first.
     Exit code 1 when one of the last 7 days, which PayPay can still resend, is missing.
     """
-    found = recon.calendar(cli.deployment, days, datetime.now(UTC))
+    from honnin.recon.days import to_ask_for
+
+    now = datetime.now(UTC)
+    found = recon.calendar(cli.deployment, days, now)
     if cli.screen.as_json:
-        cli.screen.json({"days": [each.as_json() for each in found]})
+        cli.screen.json({"days": [{"day": each.day, "fileType": each.file_type} | each.as_json() for each in found]})
     else:
         _show_calendar(cli, found)
-    recent = sorted({each.day for each in found}, reverse=True)[: recon.RESEND_DAYS]
-    holes = [each for each in found if each.day in recent and each.state in recon.HOLES]
-    return ExitCode.FINDING if holes else ExitCode.OK
+    return ExitCode.FINDING if to_ask_for(found, now) else ExitCode.OK
 
 
 def _day(word: str, now: datetime) -> str:
@@ -155,7 +162,8 @@ def _nobody_to_read(file: dict[str, Any]) -> bool:
 
 
 def _is_settled(file: dict[str, Any]) -> bool:
-    return file["state"] in ("COMPARED", "IGNORED") and not file.get("repairsOpen")
+    # Of a type of which nothing is known, nothing has to be done.
+    return file["state"] in ("COMPARED", "IGNORED", "NONE") and not file.get("repairsOpen") and not file.get("doubt")
 
 
 def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
@@ -165,6 +173,8 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen.line(f"  state       {file['state']}" + (f": {reason}" if reason else ""))
     if file.get("fileName"):
         screen.line(f"  file        {file['fileName']}")
+    if file.get("revisionOf"):
+        screen.line(f"  revision of {file['revisionOf']}", "yellow")
     for warning in file.get("warnings", ()):
         screen.line(f"  warning     {warning}", "yellow")
     for label, key in (
@@ -194,9 +204,27 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if "changed" not in file:
         return
     waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
+    if file.get("repairsStoppedAt"):
+        waiting += ", and repairs are stopped (honninctl repairs status)"
     cli.screen.line(f"  {len(file['changed'])} had another status; {len(file['notRead'])} not read{waiting}.", "bold")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
+
+
+def _show_type(cli: Cli, told: dict[str, Any]) -> None:
+    screen = cli.screen
+    if not told["everAnnounced"]:
+        screen.line(f"{told['fileType']}: never announced since deployment")
+        return
+    screen.line(f"{told['fileType']}  the 7 days up to this", "bold")
+    for each in told["week"]:
+        reason = f": {each['reason']}" if each["reason"] else ""
+        screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
+    screen.line(f"  last webhook received: {told['lastWebhookAt'] or 'none within 40 days'}")
+    if told["resendRequest"]:
+        screen.line("  to be sent to PayPay:", "bold")
+        screen.line(f"{told['resendRequest']['ja']}\n{told['resendRequest']['en']}")
+    screen.line("")
 
 
 def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
@@ -207,7 +235,9 @@ def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -
         cli.screen.line(f"  … and {len(rows) - _SHOWN} more: --json gives all.")
 
 
-def _show_calendar(cli: Cli, found: Sequence[CalendarDay]) -> None:
+def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
+    from honnin.recon.days import DayState
+
     kinds = list(dict.fromkeys(each.file_type for each in found))
     by_place = {(each.day, each.file_type): each for each in found}
     rows = [
@@ -225,8 +255,10 @@ def _heading(file_type: str) -> str:
     return FILE_TYPES[file_type].kind.replace("_", " ")
 
 
-def _cell(each: CalendarDay) -> Any:
+def _cell(each: "CalendarDay") -> Any:
     from rich.text import Text
+
+    from honnin.recon.days import DayState
 
     text = each.state.value
     if each.state is DayState.REPAIRED:

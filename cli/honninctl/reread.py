@@ -6,7 +6,7 @@ nothing that an operator says decides about a user, and repeating it does no har
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,6 @@ from honninctl.failures import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from honnin.store import TimelineEntry, UserStatus
-
-_VEXORA, _PAYPAY = "vexora", "paypay"
-# The questions to each provider, as kinds of events: PayPay is asked for the authorization and for the KYC.
-_KINDS: Mapping[str, Sequence[str]] = {_VEXORA: ("kyc_result",), _PAYPAY: ("account_status", "kyc")}
 
 _PAUSE_S = 0.5
 # The newest entries of a user; among them are those of questions that were asked just now.
@@ -80,21 +76,6 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     return [question for question, _ in asked]
 
 
-def ask_all(deployment: Deployment, status: str, done: Callable[[int], None] = lambda _: None) -> int:
-    """Queue the readings of every user who has a status at a provider; returns how many users. Reads the whole table.
-
-    `done` is called with each number of users whose readings are queued.
-    """
-    queue_url, users = deployment.output("RereadQueueUrl"), 0
-    for found in deployment.store.restore.users_with(status):
-        questions = [body for _, body in _questions([found])]
-        for body in questions:
-            deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
-        users += bool(questions)
-        done(bool(questions))
-    return users
-
-
 def outcomes(
     deployment: Deployment,
     user_id: str,
@@ -125,12 +106,13 @@ def outcomes(
 def _questions(statuses: "Sequence[UserStatus]") -> "Iterator[tuple[Question, str]]":
     """Each question, with the body of its message."""
     from honnin.event import Event
+    from honnin.reread.questions import KINDS, subject
 
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for status in statuses:
-        subject = status.submission_id if status.provider == _VEXORA else status.user_authorization_id
-        for kind in _KINDS.get(status.provider, ()) if subject else ():
+        asked = subject(status)
+        for kind in KINDS[status.provider] if asked else ():
             # Unlike recon's, it names no authorization: an event's id is logged.
             question = Question(f"operator:{uuid.uuid4()}", status.provider, kind, status.status)
-            event = Event(question.event_id, status.provider, kind, "operator", subject or "", now)
+            event = Event(question.event_id, status.provider, kind, "operator", asked or "", now)
             yield question, event.to_json()

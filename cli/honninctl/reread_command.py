@@ -1,14 +1,20 @@
 """`reread`."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from honninctl import reread as rereading
+from honninctl import rereads
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
 from honninctl.reread import Question
+from honninctl.rereads import Asked
+from honninctl.rereads_commands import begun
+
+_MANY = "Many users"
 
 _ASKED = {
     "kyc_result": "Vexora, result",
@@ -31,27 +37,47 @@ def register(app: typer.Typer) -> None:
 def reread(
     cli: Cli,
     user: Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.", show_default=False)] = "",
-    status: Annotated[
-        str, typer.Option("--status", metavar="STATUS", help="Instead of one user: everybody who has this status.")
-    ] = "",
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome.")] = True,
+    *,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome of USER.")] = True,
     timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait.")] = 120,
+    status: Annotated[
+        str, typer.Option("--status", metavar="STATUS", help="Everybody who has this status.", rich_help_panel=_MANY)
+    ] = "",
+    everybody: Annotated[bool, typer.Option("--all", help="All users.", rich_help_panel=_MANY)] = False,
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file", metavar="FILE", help="The users of a file: your own ids, one a line.", rich_help_panel=_MANY
+        ),
+    ] = "",
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", metavar="PROVIDER", help="Only at paypay or vexora.", rich_help_panel=_MANY),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show how far it is until it is done.", rich_help_panel=_MANY)
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", rich_help_panel=_MANY)] = False,
 ) -> ExitCode:
-    """Ask every provider that knows the user where the user stands now, also for a stale submission.
+    """Ask the providers where a user, or many users, stand now.
 
     It queues what a webhook would: the answer is read over a signed call, and stands on the timeline with the cause
     operator. Repeating it does no harm.
-    --status UNCONFIRMED follows a change of the parameter PayPayVerifiedStatuses. It reads the whole table to find the
-    users, and does not wait for outcomes; JSON: {"status", "users"}.
-    JSON: {"userId", "waited", "readings": [{"provider", "kind", "eventId", "what", "from", "to", "providerCode"}]};
-    the last four are null while the outcome is open.
-    Exit code 1 when a provider did not answer the question; 3 for a user whom nobody knows, or who was erased; 5 when
-    the outcome is still open after --timeout.
+    USER: every provider that knows the user is asked, also about a stale submission. JSON: {"userId", "waited",
+    "readings": [{"provider", "kind", "eventId", "what", "from", "to", "providerCode"]}; the last four are null while
+    the outcome is open. Exit code 1 when a provider did not answer the question; 3 for a user whom nobody knows, or
+    who was erased; 5 when the outcome is still open after --timeout.
+    Many users, by --status, --all or --file: says how many they are, asks whether to go on, and starts a state machine,
+    which has them read behind everything live, each once. `honninctl rereads` shows, pauses and resumes it. JSON:
+    {"name", "execution"}; with --watch as `rereads show`. Exit code 1 when you did not confirm.
     """
-    if bool(user) == bool(status):
-        raise UsageError("name either a user or --status")
-    if status:
-        return _everybody(cli, status)
+    many = Asked(status, everybody, file, provider)
+    if sum(map(bool, (user, status, everybody, file))) != 1:
+        raise UsageError("name one of: a user, --status, --all, --file")
+    if not user:
+        return _many(cli, many, watch=watch, yes=yes)
+    if provider or watch:
+        raise UsageError("--provider and --watch go with --status, --all and --file")
     asked = rereading.ask(cli.deployment, user)
     if wait:
         with cli.screen.progress("Waiting for the outcome", len(asked)) as done:
@@ -72,14 +98,15 @@ def reread(
     return _exit_code(asked)
 
 
-def _everybody(cli: Cli, status: str) -> ExitCode:
-    with cli.screen.progress("Reading the table") as done:
-        users = rereading.ask_all(cli.deployment, status, done)
-    if cli.screen.as_json:
-        cli.screen.json({"status": status, "users": users})
-    else:
-        cli.screen.line(f"{users} users with the status {status} are read again.")
-    return ExitCode.OK
+def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
+    planned = rereads.plan(cli.deployment, asked, datetime.now(UTC))
+    if not yes and not cli.screen.confirmed(f"{planned.told} Go on?"):
+        cli.screen.note("Nobody is read again.")
+        return ExitCode.FINDING
+    if yes:
+        cli.screen.note(planned.told)
+    execution = rereads.begin(cli.deployment, planned)
+    return begun(cli, planned.reread.name, execution, watch=watch)
 
 
 def _told(question: Question, *, waited: bool) -> str:

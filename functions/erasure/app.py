@@ -11,7 +11,9 @@ from honnin import erasure_api, secret_store
 from honnin.config import settings
 from honnin.erasure import Erasure, sweep_later
 from honnin.erasure_api import CertificateView
+from honnin.event import Provider
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
+from honnin.pace import Pace
 from honnin.paypay.client import PayPayClient
 from honnin.publish import Publisher
 from honnin.store import Store
@@ -43,7 +45,13 @@ def _erasure() -> Erasure:
     return Erasure(
         store=store,
         vault=Vault(settings().personal_data_bucket),
-        paypay=lambda: PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=2, total_s=10),
+        paypay=lambda: PayPayClient.from_settings(
+            settings(),
+            secret_store.paypay_credentials,
+            tries=2,
+            total_s=10,
+            pace=Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second),
+        ),
         sweep_later=partial(sweep_later, settings().event_queue_url),
         publish=Publisher(settings().event_bus, store).user_erased,
         now=lambda: datetime.now(UTC),

@@ -37,7 +37,7 @@ def get_timeline(
 
 def get_recon_report(date: DayInPath) -> ReconReportView:
     """The recon files of a JST day: what they held, who was missed, and what the repairs have led to by now."""
-    return report_api.recon_report(_store(), date)
+    return report_api.recon_report(_store(), date, datetime.now(UTC))
 
 
 @cache

@@ -9,7 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store
 from honnin.config import settings
+from honnin.event import Provider
 from honnin.merchant_api import MerchantApi, answers
+from honnin.pace import Pace
 from honnin.paypay import link_api, link_page
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.client import PayPayClient
@@ -59,16 +61,17 @@ def _links() -> AccountLinks:
         verified_needs=settings().verified_needs,
         now=_now,
     )
+    pace = Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second)
     return AccountLinks(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24),
+        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=24, pace=pace),
         publisher=Publisher(settings().event_bus, store),
         api_secret=_api_secret,
         audience=settings().paypay_token_audience,
         pkce_field=settings().paypay_pkce_field,
         session_life=timedelta(minutes=settings().paypay_link_session_minutes),
         rules=Rules.from_settings(settings()),
-        reader=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=5),
+        reader=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=1, total_s=5, pace=pace),
         now=_now,
     )
 

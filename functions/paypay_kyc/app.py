@@ -8,7 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store
 from honnin.config import settings
+from honnin.event import Provider
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
+from honnin.pace import Pace
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.kyc_api import CodeIdInPath, KycType, KycView
@@ -64,7 +66,13 @@ def _reads() -> KycReads:
     )
     return KycReads(
         store=store,
-        client=PayPayClient.from_settings(settings(), secret_store.paypay_credentials, tries=3, total_s=18),
+        client=PayPayClient.from_settings(
+            settings(),
+            secret_store.paypay_credentials,
+            tries=3,
+            total_s=18,
+            pace=Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second),
+        ),
         archive=KycArchive(
             Vault(
                 settings().personal_data_bucket,

@@ -1,26 +1,25 @@
-"""10:15 in Tokyo: is every recon file of the last week announced, stored and compared? If not, a person is told."""
+"""10:15 in Tokyo: the daily report by mail, with requests to PayPay for the recon files that are missing."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
 from honnin.observability import reporting
-from honnin.recon.deadline import DeadlineCheck
-from honnin.recon.resend import ResendAlarm, letterhead
+from honnin.recon.daily_report import DailyReport
+from honnin.recon.own_ids import own_ids
 from honnin.store import Store
 
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:  # noqa: ARG001
-    """Run once; returns the JST days without a compared file, by file type."""
-    store = Store(settings().state_table)
-    check = DeadlineCheck(
-        store=store,
-        alarm=ResendAlarm(settings().alarm_topic_arn, partial(letterhead, store)),
+    """Run once; returns the JST days of which PayPay has to be asked, by file type."""
+    report = DailyReport(
+        store=Store(settings().state_table),
+        topic_arn=settings().alarm_topic_arn,
+        own_ids=own_ids(),
         file_types=settings().recon_file_types,
         empty_day_announced=settings().recon_empty_day_announced,
     )
-    return check.run(datetime.now(UTC))
+    return report.run(datetime.now(UTC))

@@ -14,4 +14,4 @@ from honnin.recon.starting import comparison_of
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Write the plan; returns where it is."""
-    return plan.write(ReconBucket(settings().recon_bucket), comparison_of(event))
+    return plan.write(ReconBucket(settings().recon_bucket), comparison_of(event), settings().recon_range_rows)

@@ -8,8 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store
 from honnin.config import settings
+from honnin.event import Provider
 from honnin.idempotency import Idempotency
 from honnin.merchant_api import MerchantApi, answers
+from honnin.pace import Pace
 from honnin.publish import Publisher
 from honnin.status import VexoraStatus
 from honnin.store import Store
@@ -61,7 +63,12 @@ def _submissions() -> Submissions:
         store=store,
         # API Gateway waits 29 s. An open earlier submission is asked for first, and so is the user after a refusal:
         # three calls must fit.
-        client=VexoraClient(settings().vexora_base_url, secret_store.vexora_credentials, total_s=8.5),
+        client=VexoraClient(
+            settings().vexora_base_url,
+            secret_store.vexora_credentials,
+            total_s=8.5,
+            pace=Pace(Provider.VEXORA, store.paces, settings().vexora_max_calls_per_second),
+        ),
         publisher=Publisher(settings().event_bus, store),
         webhook_api_url=_api().webhook_api_url,
         callback_key=lambda: secret_store.callback_keys()[0],

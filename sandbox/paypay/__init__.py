@@ -31,6 +31,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"expireAt": 1790000000}'              # no webhook
     curl -X POST $BOX/paypay/users/user-1/notify -d '{"type": "risk"}'        # a webhook, but nothing changed
     curl -X POST $BOX/paypay/recon-notice -d '{"fileType": "kyc_passport_sync_recon", "path": "https://…/….csv"}'
+    curl -X POST $BOX/paypay/links -d '{"users": ["user-1", "user-2"], "scopes": ["mini_app_kyc_passport"]}'
     curl -X POST $BOX/paypay/burst -d '{"count": 50}'                         # KYC of all linked users, at once
     curl $BOX/paypay/users/user-1         # state, links, KYC, calls per endpoint, notifications with their tries
     curl $BOX/paypay/history              # every change: what the recon files of that day must list
@@ -70,6 +71,8 @@ dial                    values                                                  
 ======================  ============================================================================  ==============
 <endpoint>_fault        a fault; its kind may be any code of the document (RATE_LIMIT, …)             none
 maintenance             on: every call is MAINTENANCE_MODE, and no webhook is sent (nor later)        off
+wrong_merchant          X-ASSUME-MERCHANT of somebody else: refused is UNAUTHORIZED; answered is what     refused
+                        that merchant gets, who has none of these authorizations
 forbidden_scopes        scopes for which link is EXPECTATION_FAILED                                   []
 forbidden_domains       hosts of redirectUrl for which it is, too                                     []
 session_ttl_s           life of a link and of its code id, seconds                                    900

@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import date, time
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from flask import Blueprint, request
@@ -18,6 +19,8 @@ from sandbox.paypay.webhooks import LINK_REVOKED, NOTIFICATION_TYPES, Message, N
 
 MAX_BURST = 1000
 MAX_RECON_ROWS = 100_000_000
+# Of a file that is put as bytes; sandbox.server reads no more.
+MAX_RECON_BYTES = 16 * 1024 * 1024
 
 View = Mapping[str, object]
 
@@ -57,6 +60,10 @@ def _add_views(control: Blueprint, register: Register, urls: WebhookUrls) -> Non
 
 
 def _add_changes(control: Blueprint, changes: "Changes") -> None:
+    @control.post("/links")
+    def links() -> View:
+        return changes.link(control_object())
+
     @control.put("/users/<name>/kyc")
     def put_kyc(name: str) -> View:
         return changes.put_kyc(name, control_object())
@@ -102,6 +109,7 @@ def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
 
     @control.put("/recon-files/<name>")
     def put_recon_file(name: str) -> View:
+        request.max_content_length = MAX_RECON_BYTES
         body = control_object()
         content = _recon_content(body)
         return recon.put(name, content, _file_type(body.get("fileType")), _day(body.get("day")))
@@ -123,6 +131,15 @@ class Changes:
         self._register = register
         self._dials = dials
         self._notifier = notifier
+
+    def link(self, body: Mapping[str, object]) -> View:
+        """Link many users at once, as if each had pressed "allow" (`users`, `scopes`); the merchant is not told."""
+        users, scopes = body.get("users"), body.get("scopes")
+        if set(body) != {"users", "scopes"} or not _are_texts(users) or not _are_texts(scopes):
+            raise ControlError(400, 'The body must be {"users": [names], "scopes": [scopes]}.')
+        with self._core.lock:
+            granted = {name: self._grant(name, tuple(scopes)) for name in users}
+        return {"authorizations": {name: each.id for name, each in granted.items()}}
 
     def put_kyc(self, name: str, body: Mapping[str, object]) -> View:
         """Change a user's KYC without telling the merchant; also before the user is linked."""
@@ -237,6 +254,11 @@ class Changes:
                 made += self._notifier.send(user, link.id, "kyc")
         return {"notification_ids": [notification.id for notification in made]}
 
+    def _grant(self, name: str, scopes: tuple[str, ...]) -> Authorization:
+        user = self._register.user(name)
+        user.reference_id = name
+        return self._register.grant(user, scopes, self._dials.number("validity_days", name) or 0.0)
+
     def _linked(self, name: str) -> tuple[User, Authorization]:
         user = self._register.find(name)
         link = None if user is None else user.latest()
@@ -253,6 +275,10 @@ class Changes:
         self._register.record(kind, link.id, value)
         self._notifier.send(user, link.id, kind)
         return self._register.view(user.key)
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _change_kyc(kyc: Kyc, body: Mapping[str, object]) -> None:

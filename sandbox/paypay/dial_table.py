@@ -57,6 +57,7 @@ def formats(value: object) -> object:
 DIALS: Mapping[str, Dial] = {
     **{f"{endpoint}_fault": Dial(None, fault_of(FAULT_KINDS)) for endpoint in ENDPOINTS},
     "maintenance": Dial("off", one_of("on", "off")),
+    "wrong_merchant": Dial("refused", one_of("refused", "answered")),
     "forbidden_scopes": Dial([], texts),
     "forbidden_domains": Dial([], texts),
     "session_ttl_s": Dial(900.0, seconds),

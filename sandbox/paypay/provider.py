@@ -137,7 +137,7 @@ class PayPayProvider:
         if self.dials.text("maintenance", user) == "on":
             return answers.refused("MAINTENANCE_MODE")
         try:
-            self._authenticate()
+            self._authenticate(user)
         except RefusedError as refusal:
             return _refusal(refusal)
         fault = self.dials.take_fault(f"{endpoint}_fault", user)
@@ -145,7 +145,7 @@ class PayPayProvider:
             return answer()
         return faults.play(fault, answer, self._core.hold, _OWN_FAULTS)
 
-    def _authenticate(self) -> None:
+    def _authenticate(self, user: str | None) -> None:
         """Check the signature and the merchant. Raises RefusedError."""
         notes = request_notes()
         signed = SignedRequest(
@@ -161,7 +161,10 @@ class PayPayProvider:
             raise RefusedError("UNAUTHORIZED", str(error)) from None
         notes.signature_ok = True
         if request.headers.get(MERCHANT_HEADER, self._account.merchant_id) != self._account.merchant_id:
-            raise RefusedError("UNAUTHORIZED", f"the header {MERCHANT_HEADER} names another merchant")
+            # Not published. At its least helpful it answers that merchant, whose user this is not.
+            is_answered = self.dials.text("wrong_merchant", user) == "answered"
+            code = "INVALID_USER_AUTHORIZATION_ID" if is_answered else "UNAUTHORIZED"
+            raise RefusedError(code, f"the header {MERCHANT_HEADER} names another merchant")
 
 
 def _wire_path() -> str:

@@ -108,6 +108,24 @@ def update_tells_what_is_new(call: Recorder) -> None:
     _clean(call, "told", "A")
 
 
+def a_refused_update_tells_what_is_there(call: Recorder) -> None:
+    """As the slots of a second: what they are is known without another read."""
+    update = {
+        "Key": key("refused"),
+        "UpdateExpression": "SET #rate = :rate ADD #used :number",
+        "ConditionExpression": "(attribute_not_exists(#rate) OR #rate = :rate) AND #used BETWEEN :floor AND :ceiling",
+        "ExpressionAttributeNames": {"#rate": "rate", "#used": "used"},
+        "ExpressionAttributeValues": values(rate=50, number=3, floor=1, ceiling=4),
+        "ReturnValues": "ALL_NEW",
+    }
+    call("update_item", **update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    call("put_item", Item=item("refused", used=2))
+    call("update_item", **update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    call("update_item", **update, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    call("update_item", **update)
+    _clean(call, "refused", "A")
+
+
 def update_of_an_item_that_is_not_there(call: Recorder) -> None:
     """A condition is about an empty item then."""
     for condition in ("attribute_exists(pk)", "n = :n", "n <> :n", "NOT n = :n", "attribute_not_exists(pk) OR n < :n"):
@@ -475,6 +493,7 @@ CASES: tuple[Case, ...] = (
     put_over_a_version,
     update_makes_and_changes,
     update_tells_what_is_new,
+    a_refused_update_tells_what_is_there,
     update_of_an_item_that_is_not_there,
     conditions,
     delete_under_a_condition,

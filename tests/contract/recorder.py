@@ -68,7 +68,8 @@ def _refusal(error: ClientError) -> Any:
     answer: Any = error.response
     reasons = [each.get("Code", "None") for each in answer.get("CancellationReasons", [])]
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if "404" in str(error) else None
-    return {"refused": answer["Error"]["Code"], "reasons": reasons, "status": status}
+    there = {"item": told(answer["Item"])} if "Item" in answer else {}
+    return {"refused": answer["Error"]["Code"], "reasons": reasons, "status": status, **there}
 
 
 def told(answer: Any) -> Any:

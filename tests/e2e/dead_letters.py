@@ -22,16 +22,6 @@ def park_event(stack: Stack, authorization: str) -> str:
     return str(event["event_id"])
 
 
-def park_file(stack: Stack) -> str:
-    """Park the arrival of a recon file that is not in the bucket, as SQS does after the last receive; returns its key.
-
-    Its type is none of ours: put back, it is looked at once and does nothing.
-    """
-    key = f"recon/of_no_type/2026/11/20/{uuid.uuid4().hex}_20261120_20261120.csv"
-    _park(stack, "CompareDeadLetterQueueUrl", json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
-    return key
-
-
 def park_runs(stack: Stack) -> None:
     """Park a failed run of the deadline check and one of the download, as Lambda does after its last try."""
     schedule = (

@@ -7,7 +7,9 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 HALVES = (FIRST, SECOND) = ("first", "second")
 
 # Both halves take about as long; `pytest --durations=0` says what each module takes.
-_OF_THE_SECOND = frozenset({"test_documented_commands", "test_erasure", "test_main_job", "test_paypay_webhooks"})
+_OF_THE_SECOND = frozenset(
+    {"test_documented_commands", "test_erasure", "test_main_job", "test_paypay_webhooks", "test_reread"}
+)
 
 
 def half_of(test: str) -> str:

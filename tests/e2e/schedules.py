@@ -28,3 +28,17 @@ def firing(stack: Stack, logical_id: str) -> Iterator[None]:
         finally:
             over.set()
         fired.result()  # an error of the thread is one of the test
+
+
+@contextlib.contextmanager
+def paused(stack: Stack, logical_id: str) -> Iterator[None]:
+    """Have a schedule not fire by itself while the block lasts."""
+    scheduler = stack.client("scheduler")
+    whole = scheduler.get_schedule(Name=stack.physical_id(logical_id))
+    asked = ("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Target")
+    kept = {name: whole[name] for name in asked if name in whole}
+    scheduler.update_schedule(**kept, State="DISABLED")
+    try:
+        yield
+    finally:
+        scheduler.update_schedule(**kept, State="ENABLED")

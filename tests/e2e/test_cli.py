@@ -5,13 +5,14 @@ import re
 import subprocess
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from honnin import times
 from local import demo, providers
 from local.demo_paypay import account_link, press_allow
 from local.paths import ROOT
@@ -115,22 +116,18 @@ def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, 
 def test_dead_letters_are_listed_shown_and_put_back(stack: Stack, verified: tuple[str, str]) -> None:
     _, authorization = verified
     event_id = dead_letters.park_event(stack, authorization)
-    key = dead_letters.park_file(stack)
     listed = honninctl(stack, "deadletters", "list", "--json")
     assert listed.code == 1
     assert authorization not in listed.stdout
     letters = listed.json["deadLetters"]
     [found] = [each for each in letters if (each["event"] or {}).get("event_id") == event_id]
     assert (found["queue"], found["errorType"]) == ("events", "KeyError")
-    assert [each["queue"] for each in letters if each["file"] == key] == ["compare"]
     assert ok(stack, "deadletters", "show", event_id)["messageId"] == found["messageId"]
     assert honninctl(stack, "deadletters", "redrive").code == 2  # nobody to ask
     moved = ok(stack, "deadletters", "redrive", "--yes")
     assert moved["byErrorType"]["KeyError"] >= 1
-    assert moved["byQueue"]["compare"] >= 1
+    assert moved["byQueue"]["events"] >= 1
     assert honninctl(stack, "deadletters", "show", event_id).code == 3
-    left = honninctl(stack, "deadletters", "list", "--queue", "compare", "--json")
-    assert key not in left.stdout
 
 
 def test_failed_runs_are_made_up_for_by_the_command_that_is_said_and_then_discarded(stack: Stack) -> None:
@@ -176,7 +173,7 @@ def test_doctor_finds_the_local_stack_in_order(stack: Stack) -> None:
     assert report["summary"]["fail"] == 0
     assert not [each for each in report["checks"] if "not looked at" in each["found"]]
     queues = [each["found"].partition(":")[0] for each in report["checks"] if each["topic"] == "queues"]
-    assert len(queues) == 9
+    assert len(queues) == 7
     topics = {each["topic"] for each in report["checks"]}
     assert topics >= {"credentials", "secret", "clock", "table", "queues", "buckets", "webhooks", "parameters"}
     unconfirmed = [each["found"] for each in report["checks"] if each["topic"] == "parameters"]
@@ -201,7 +198,7 @@ def test_doctor_sees_a_placeholder_in_the_secret(stack: Stack) -> None:
 
 
 def test_recon_of_a_day_with_a_lost_webhook(stack: Stack) -> None:
-    """A lost webhook stands in the day's file: --dry-run names it first, the report says what the repair led to."""
+    """A lost webhook stands in the day's file: the report says whose status changed, and then nobody is to be read."""
     user_id, authorization = _linked(stack)
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
     stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
@@ -209,23 +206,22 @@ def test_recon_of_a_day_with_a_lost_webhook(stack: Stack) -> None:
     body = {"day": day, "types": [RISK_FILES]}
     stack.sandbox("POST", "/paypay/recon-night", json=body)
 
-    def missed() -> list[dict[str, Any]]:
+    def changed() -> list[dict[str, Any]]:
         stack.invoke("ReconDownloadFunction")  # its schedule would, every 5 minutes
         ended = honninctl(stack, "recon", day, "--json")
         # Another test's file of this day may be there as well; ours is then a revision beside it.
         files = ended.json["files"] if ended.code in (0, 1) else []
-        return [each for file in files for each in file.get("missed", []) if each["userId"] == user_id]
+        return [each for file in files for each in file.get("changed", []) if each["userId"] == user_id]
 
-    assert demo.wait_for(lambda: any(each["outcome"] == "kyc_read" for each in missed()), 90)
-    found = missed()[0]
+    assert demo.wait_for(lambda: bool(changed()), 90)
+    [found] = changed()
     assert (found["from"], found["to"]) == ("VERIFIED", "RISK_FLAGGED")
     assert found["userAuthorizationId"] != authorization
     dry = honninctl(stack, "recon", day, "--dry-run", "--json")
-    assert all(file["valid"] for file in dry.json["files"])
-    assert not any(each["userId"] == user_id for file in dry.json["files"] for each in file["wouldRepair"])
-    assert sum(file["alreadyRepaired"] for file in dry.json["files"]) >= 1
+    assert not any(each["userId"] == user_id for file in dry.json["files"] for each in file["wouldRead"])
+    assert sum(file["counts"]["upToDate"] for file in dry.json["files"]) >= 1
     shown = honninctl(stack, "recon", day)
-    assert "of which" in shown.stdout
+    assert "had another status" in shown.stdout
     assert authorization not in shown.stdout + dry.stdout
     entries = ok(stack, "timeline", user_id)["entries"]
     assert entries[0]["cause"] == "recon"
@@ -233,17 +229,18 @@ def test_recon_of_a_day_with_a_lost_webhook(stack: Stack) -> None:
 
 
 @pytest.fixture
-def invalid_file(stack: Stack, verified: tuple[str, str]) -> Iterator[str]:
-    """A file that was found invalid three days ago and lists the verified user; yields the day.
+def doubtful_file(stack: Stack, verified: tuple[str, str]) -> Iterator[str]:
+    """A file that did not close its day three days ago, and whose bytes list the verified user; yields the day.
 
-    Its state keeps the arrival of the object from starting a comparison.
+    Its notification is of tomorrow, so that no reading answers it. Nobody starts a comparison: none is recorded as due.
     """
     day = (datetime.now(ZoneInfo("Asia/Tokyo")).date() - timedelta(days=3)).isoformat()
     digits = day.replace("-", "")
     name = f"kyc_passport_risk_a_SandboxClient1_{digits}_{digits}.csv"
     place = {"Bucket": stack.outputs["ReconBucketName"], "Key": f"recon/{RISK_FILES}/{day.replace('-', '/')}/{name}"}
     key = {"pk": {"S": f"RECON#{RISK_FILES}"}, "sk": {"S": f"{day}#{name}"}}
-    facts = {"file_type": RISK_FILES, "day": day, "file_name": name, "state": "INVALID"}
+    facts = {"file_type": RISK_FILES, "day": day, "file_name": name, "state": "COMPARED", "doubt": "the file is empty"}
+    facts["received_at"] = times.utc_text(datetime.now(UTC) + timedelta(days=1))
     table = stack.outputs["StateTableName"]
     stack.client("dynamodb").put_item(
         TableName=table, Item={**key, **{field: {"S": value} for field, value in facts.items()}}
@@ -254,25 +251,25 @@ def invalid_file(stack: Stack, verified: tuple[str, str]) -> Iterator[str]:
     stack.client("dynamodb").delete_item(TableName=table, Key=key)
 
 
-def test_dry_run_compares_anew_and_writes_nothing(stack: Stack, verified: tuple[str, str], invalid_file: str) -> None:
+def test_dry_run_compares_anew_and_writes_nothing(stack: Stack, verified: tuple[str, str], doubtful_file: str) -> None:
     user_id, authorization = verified
     before = _version(stack, user_id)
-    ended = honninctl(stack, "recon", invalid_file, "--dry-run", "--json")
+    ended = honninctl(stack, "recon", doubtful_file, "--dry-run", "--json")
     assert ended.code == 1
     [file] = ended.json["files"]
-    assert (file["state"], file["valid"], file["counts"]["missed"]) == ("INVALID", True, 1)
-    assert [each["userId"] for each in file["wouldRepair"]] == [user_id]
+    assert (file["state"], file["doubt"], file["counts"]["reRead"]) == ("COMPARED", "the file is empty", 1)
+    assert [each["userId"] for each in file["wouldRead"]] == [user_id]
     assert authorization not in ended.stdout
     assert _version(stack, user_id) == before
 
 
-def test_the_calendar_shows_the_hole(stack: Stack, invalid_file: str) -> None:
+def test_the_calendar_shows_the_missing_day(stack: Stack, doubtful_file: str) -> None:
     calendar = honninctl(stack, "recon", "calendar", "--json")
     assert calendar.code == 1
     days = {(each["day"], each["fileType"]): each["state"] for each in calendar.json["days"]}
     assert len(days) == 90
-    assert days[invalid_file, RISK_FILES] == "invalid"
-    assert "invalid" in honninctl(stack, "recon", "calendar").stdout
+    assert days[doubtful_file, RISK_FILES] == "doubtful"
+    assert "doubtful" in honninctl(stack, "recon", "calendar").stdout
 
 
 def _version(stack: Stack, user_id: str) -> str:

@@ -145,7 +145,7 @@ def _day_with_a_repair(stack: Stack) -> str:
     def shown() -> bool:
         stack.invoke("ReconDownloadFunction")
         found = report(stack, day)
-        return is_settled(found) and missed in {each["userId"] for file in found for each in file["missed"]}
+        return is_settled(found) and missed in {each["userId"] for file in found for each in file["changed"]}
 
     assert demo.wait_for(shown, 120)
     return day

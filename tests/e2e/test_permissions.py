@@ -89,6 +89,10 @@ _MAY: dict[str, set[str]] = {
         "send event",
         "send notice",
         "park event",
+        "tell people",
+        "read the ids of the mappings",
+        "change the mapping of repairs",
+        "change the mapping of rereads",
     },
     "VexoraStatusPollFunction": {"write table", "send event", "publish"},
     "ExpiryWatchFunction": {"write table", "send event"},
@@ -111,10 +115,14 @@ _MAY: dict[str, set[str]] = {
         "list recon",
     },
     "ReconSummaryFunction": {"read table", "write table", "publish", "write report", "list recon"},
+    "RereadPlanFunction": {"read table", "write reread", "list recon"},
+    "RereadListFunction": {"read table", "write table", "scan table", "write reread", "list recon"},
+    "RereadSendFunction": {"read table", "write table", "send reread"},
     "ReconDeadlineFunction": {"read table", "write table", "read provider secret", "tell people"},
     "KycStatusFunction": {"read table"},
     "OverviewFunction": {"read table"},
     "ErasureFunction": {
+        "read table",
         "write table",
         "delete from table",
         "send event",
@@ -126,12 +134,24 @@ _MAY: dict[str, set[str]] = {
 }
 
 
+_MAPPINGS = ("EventProcessorSource", "RepairSource", "RereadSource", "RepairMappings")
+
+
 def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
     out = stack.outputs
     bucket, recon, table = out["PersonalDataBucketName"], out["ReconBucketName"], out["StateTableName"]
-    callback_key = stack.client("cloudformation").describe_stack_resource(
-        StackName=deployment.STACK_NAME, LogicalResourceId="CallbackKeySecret"
-    )["StackResourceDetail"]["PhysicalResourceId"]
+    callback_key, live, repairs, rereads, mappings = (
+        stack.client("cloudformation").describe_stack_resource(
+            StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        for logical_id in (
+            "CallbackKeySecret",
+            "EventProcessorSource",
+            "RepairSource",
+            "RereadSource",
+            "RepairMappings",
+        )
+    )
     entry = {"EventBusName": out["EventBusName"], "Source": "test", "DetailType": "Probe", "Detail": "{}"}
     key = {"pk": {"S": "PROBE"}, "sk": {"S": "PROBE"}}
     return {
@@ -151,6 +171,7 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         # Not with a key that the comparison would take up.
         "write recon file": lambda c: c("s3").put_object(Bucket=recon, Key="recon/probe", Body=b""),
         "write report": lambda c: c("s3").put_object(Bucket=recon, Key="reports/probe", Body=b"{}"),
+        "write reread": lambda c: c("s3").put_object(Bucket=recon, Key="rereads/probe", Body=b"{}"),
         "delete recon file": lambda c: c("s3").delete_object(Bucket=recon, Key="recon/probe"),
         "list recon": lambda c: c("s3").list_objects_v2(Bucket=recon, MaxKeys=1),
         "tell people": lambda c: c("sns").publish(TopicArn=out["AlarmTopicArn"], Message="probe"),
@@ -169,6 +190,11 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         "write provider secret": lambda c: c("secretsmanager").put_secret_value(
             SecretId=out["ProvidersSecretArn"], SecretString="{}"
         ),
+        "read the ids of the mappings": lambda c: c("ssm").get_parameter(Name=mappings),
+        # They are enabled as it is.
+        "change the mapping of live events": lambda c: c("lambda").update_event_source_mapping(UUID=live, Enabled=True),
+        "change the mapping of repairs": lambda c: c("lambda").update_event_source_mapping(UUID=repairs, Enabled=True),
+        "change the mapping of rereads": lambda c: c("lambda").update_event_source_mapping(UUID=rereads, Enabled=True),
         "read callback key": lambda c: c("secretsmanager").get_secret_value(SecretId=callback_key),
     }
 

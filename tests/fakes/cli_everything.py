@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 from honnin.store import Effect, Store, Submission, UserStatus
-from honninctl import app, command, dead_letters, doctor
+from honninctl import app, checks, command, dead_letters, doctor
 from honninctl.console import server
 from tests.fakes.cli import FakeDeployment, Service, state_table
 from tests.fakes.memory import dynamodb, memory_aws, s3
@@ -125,9 +125,9 @@ def _prepared() -> Scripted:
     return Scripted()
 
 
-def _examine(*_: Any) -> Iterator[doctor.Check]:
-    for verdict in doctor.Verdict:
-        yield doctor.Check("secret", verdict, NAME, NAME)
+def _examine(*_: Any) -> Iterator[checks.Check]:
+    for verdict in checks.Verdict:
+        yield checks.Check("secret", verdict, NAME, NAME)
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
 """What template.yaml deploys, on moto: tables, queues, bus, secrets, and the functions with their own environment."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +20,7 @@ from honnin import aws, config
 from honnin.store import Store
 from honnin.webhook import callback_token
 from sandbox.paypay.account import PayPayAccount
-from tests.fakes import FakeLambdaContext
+from tests.fakes import FakeLambdaContext, moto_state
 from tests.handlers import load
 from tests.tables import create_table, template
 
@@ -90,6 +92,70 @@ class SqsStandIn:
             thread.join(timeout=2)
 
 
+@cache
+def _deployed(vexora_base_url: str) -> tuple[Mapping[str, str], bytes]:
+    """The names of what the template makes, and moto's state with all of it: made once, restored for each test."""
+    sqs, events, s3, secrets = (
+        boto3.client("sqs"),
+        boto3.client("events"),
+        boto3.client("s3"),
+        boto3.client("secretsmanager"),
+    )
+
+    def queue(name: str) -> str:
+        return sqs.create_queue(QueueName=name)["QueueUrl"]
+
+    def secret(name: str, values: Mapping[str, str]) -> str:
+        return secrets.create_secret(Name=name, SecretString=json.dumps(values))["ARN"]
+
+    queues = ("DeadLetterQueue", "EventQueue", "ReconNoticeQueue", "RepairQueue", "RereadQueue", "Letters", "Tap")
+    names = {name: queue(name) for name in queues}
+    events.create_event_bus(Name="EventBus")
+    # A queue that gets whatever comes over the bus, and one that gets whatever is published on the topic.
+    events.put_rule(Name="all", EventBusName="EventBus", EventPattern=json.dumps({"source": ["honnin"]}))
+    tap = _queue_arn(sqs, names["Tap"])
+    events.put_targets(Rule="all", EventBusName="EventBus", Targets=[{"Id": "tap", "Arn": tap}])
+    for bucket in ("personal-data", "recon"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    s3.put_bucket_versioning(Bucket="personal-data", VersioningConfiguration={"Status": "Enabled"})
+    db = boto3.client("dynamodb")
+    names |= {
+        "PersonalDataBucket": "personal-data",
+        "ReconBucket": "recon",
+        "ReconComparison": _state_machine(),
+        "AlarmTopic": _topic(_queue_arn(sqs, names["Letters"])),
+        "StateTable": create_table(db, "StateTable"),
+        "IdempotencyTable": create_table(db, "IdempotencyTable"),
+        "EventBus": "EventBus",
+        "ProvidersSecret.Id": secret("ProvidersSecret", PROVIDERS),
+        "CallbackKeySecret.Id": secret("CallbackKeySecret", {"current": CALLBACK_KEY}),
+        "VexoraBaseUrl": vexora_base_url,
+        "VexoraPollDelays": template()["Parameters"]["VexoraPollDelays"]["Default"],
+        "VexoraSourceCidrs": "192.0.2.0/24",
+    }
+    return names, moto_state.saved()
+
+
+def _queue_arn(sqs: Any, url: str) -> str:
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
+
+
+def _state_machine() -> str:
+    """One that takes executions, and runs none of them."""
+    machine = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+    role = "arn:aws:iam::123456789012:role/recon"
+    states = boto3.client("stepfunctions")
+    made = states.create_state_machine(name="ReconComparison", definition=json.dumps(machine), roleArn=role)
+    return str(made["stateMachineArn"])
+
+
+def _topic(queue_arn: str) -> str:
+    sns = boto3.client("sns")
+    topic = sns.create_topic(Name="AlarmTopic")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+    return topic
+
+
 class MovedDatetime(datetime):
     """`datetime` with a `now` that a test has moved ahead."""
 
@@ -135,69 +201,12 @@ class Deployment:
         aws.forget()
         self.parameters = PARAMETERS | {"PayPayBaseUrl": vexora_base_url.removesuffix("/japan")}
         self.stand_in = SqsStandIn(self.sqs)
-        self._names = self._make(vexora_base_url)
+        self._names, state = _deployed(vexora_base_url)
+        moto_state.restore(state)
         self.store = Store(self._names["StateTable"], self.dynamodb)
         # boto3 stays with moto; `sqs_send` alone goes to the stand-in.
         environment.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
         environment.setenv("AWS_ENDPOINT_URL", self.stand_in.url)
-
-    def _make(self, vexora_base_url: str) -> dict[str, str]:
-        dead = self.sqs.create_queue(QueueName="DeadLetterQueue")["QueueUrl"]
-        queue = self.sqs.create_queue(QueueName="EventQueue")["QueueUrl"]
-        notices = self.sqs.create_queue(QueueName="ReconNoticeQueue")["QueueUrl"]
-        self.events.create_event_bus(Name="EventBus")
-        self._tap("EventBus")
-        self.s3.create_bucket(
-            Bucket="personal-data", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"}
-        )
-        self.s3.put_bucket_versioning(Bucket="personal-data", VersioningConfiguration={"Status": "Enabled"})
-        self.s3.create_bucket(Bucket="recon", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
-        return {
-            "PersonalDataBucket": "personal-data",
-            "ReconBucket": "recon",
-            "ReconComparison": self._state_machine(),
-            "AlarmTopic": self._alarm_topic(),
-            "StateTable": create_table(self.dynamodb, "StateTable"),
-            "IdempotencyTable": create_table(self.dynamodb, "IdempotencyTable"),
-            "DeadLetterQueue": dead,
-            "EventQueue": queue,
-            "ReconNoticeQueue": notices,
-            "RepairQueue": self.sqs.create_queue(QueueName="RepairQueue")["QueueUrl"],
-            "RereadQueue": self.sqs.create_queue(QueueName="RereadQueue")["QueueUrl"],
-            "EventBus": "EventBus",
-            "ProvidersSecret.Id": self._secret("ProvidersSecret", PROVIDERS),
-            "CallbackKeySecret.Id": self._secret("CallbackKeySecret", {"current": CALLBACK_KEY}),
-            "VexoraBaseUrl": vexora_base_url,
-            "VexoraPollDelays": template()["Parameters"]["VexoraPollDelays"]["Default"],
-            "VexoraSourceCidrs": "192.0.2.0/24",
-        }
-
-    def _state_machine(self) -> str:
-        """One that takes executions, and runs none of them."""
-        machine = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
-        role = "arn:aws:iam::123456789012:role/recon"
-        states = boto3.client("stepfunctions")
-        made = states.create_state_machine(name="ReconComparison", definition=json.dumps(machine), roleArn=role)
-        return str(made["stateMachineArn"])
-
-    def _secret(self, name: str, values: Mapping[str, str]) -> str:
-        return self.secrets.create_secret(Name=name, SecretString=json.dumps(values))["ARN"]
-
-    def _alarm_topic(self) -> str:
-        """The topic, with a queue that gets whatever is published."""
-        sns = boto3.client("sns")
-        topic = sns.create_topic(Name="AlarmTopic")["TopicArn"]
-        self._letters_url = self.sqs.create_queue(QueueName="Letters")["QueueUrl"]
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self._letters_url, AttributeNames=["QueueArn"])
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
-        return topic
-
-    def _tap(self, bus: str) -> None:
-        """A queue that gets whatever comes over the bus."""
-        self._tap_url = self.sqs.create_queue(QueueName="Tap")["QueueUrl"]
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self._tap_url, AttributeNames=["QueueArn"])["Attributes"]
-        self.events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["honnin"]}))
-        self.events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "tap", "Arn": attributes["QueueArn"]}])
 
     # --- functions ---
 
@@ -226,10 +235,17 @@ class Deployment:
                 return self._names[name]
             case {"Ref": name}:
                 return str(template()["Parameters"][name]["Default"])
+            case {"Fn::If": ["IsLocal", _, elsewhere]}:
+                return self._resolve(elsewhere)
             case {"Fn::GetAtt": [name, attribute]}:
                 return self._names[f"{name}.{attribute}"]
             case {"Fn::Join": [",", inner]}:
                 return self._resolve(inner)
+            case {"Fn::Sub": str(text)}:
+                known = {"AWS::StackName": "stack"}
+                return re.sub(
+                    r"\$\{([\w:]+)\}", lambda name: known.get(name[1]) or self._resolve({"Ref": name[1]}), text
+                )
             case {"Fn::ToJsonString": _}:  # PUBLISHED_WITH, which no function reads
                 return "[]"
         raise ValueError(f"cannot resolve {value}")
@@ -237,6 +253,10 @@ class Deployment:
     # --- looking at it ---
 
     def items(self, table: str = "StateTable") -> list[dict[str, Any]]:
+        """Every item of a table but for the counted calls (`honnin.pace`), which come and go by the second."""
+        return [item for item in self.everything(table) if not str(item.get("pk", "")).startswith("PACE#")]
+
+    def everything(self, table: str = "StateTable") -> list[dict[str, Any]]:
         """Every item of a table."""
         deserializer = TypeDeserializer()
         return [
@@ -260,7 +280,7 @@ class Deployment:
 
     def letters(self) -> list[dict[str, str]]:
         """What has been published on the alarm topic since the last call: `Subject` and `Message`."""
-        return [json.loads(message["Body"]) for message in self._drain(self._letters_url)]
+        return [json.loads(message["Body"]) for message in self._drain(self._names["Letters"])]
 
     def _drain(self, url: str) -> list[Any]:
         messages: list[Any] = []
@@ -272,7 +292,7 @@ class Deployment:
 
     def published(self) -> list[dict[str, Any]]:
         """Everything that has come over the bus since the last call."""
-        return [json.loads(message["Body"]) for message in self._drain(self._tap_url)]
+        return [json.loads(message["Body"]) for message in self._drain(self._names["Tap"])]
 
     def put_providers_secret(self, values: Mapping[str, str]) -> None:
         """Set the providers' credentials."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
 
 from sandbox.app import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.fakes.deployment import Deployment
+from tests.fakes.moto_state import moto
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def stack(
     aws_environment: None, fresh_caches: None, monkeypatch: pytest.MonkeyPatch, box: RunningSandbox
 ) -> Iterator[Deployment]:
     """The deployment, at the real time."""
-    with mock_aws():
+    with moto():
         made = Deployment(monkeypatch, box.vexora_base_url)
         with made.stand_in.serving():
             yield made

@@ -44,9 +44,12 @@ def test_fault_schedules_end_in_vexoras_truth_and_apply_nothing_twice() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["kill", "lost", "unsent", "hanging", "dead", "late"])
-def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str) -> None:
-    tally, failure = generate.sweep(VEXORA, [kind])
+@pytest.mark.parametrize(
+    ("kind", "every"), [("kill", 5), ("lost", 5), ("unsent", 1), ("hanging", 1), ("dead", 1), ("late", 1)]
+)
+def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str, every: int) -> None:
+    # `make chaos` has them all. Five has no factor in common with the two moments of each call.
+    tally, failure = generate.sweep(VEXORA, [kind], every=every)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
     assert sum(tally.injected.values()) == tally.schedules >= 8

@@ -7,12 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from honninctl import command, dead_letters
 from honninctl import redrive as mover
 from honninctl.dead_letters import OUTPUTS, Queue
 from tests.fakes.cli import FakeDeployment, run
+from tests.fakes.moto_state import moto
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 
@@ -88,7 +88,7 @@ def several(*notifications: dict[str, str]) -> str:
 def parked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parked]:
     monkeypatch.setattr(dead_letters, "_LONG_POLL_S", 0)
     monkeypatch.setattr(mover, "_LONG_POLL_S", 0)
-    with mock_aws():
+    with moto():
         made = Parked()
         monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
         yield made

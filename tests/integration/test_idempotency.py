@@ -6,11 +6,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from moto import mock_aws
 
 from honnin.errors import ConflictError, NotSentError
 from honnin.idempotency import Idempotency
 from tests.fakes import FakeLambdaContext
+from tests.fakes.moto_state import moto
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 
@@ -21,7 +21,7 @@ OUT_OF_REACH = EndpointConnectionError(endpoint_url="https://dynamodb")
 
 @pytest.fixture
 def idempotency() -> Iterator[Idempotency]:
-    with mock_aws():
+    with moto():
         boto3.client("dynamodb").create_table(
             TableName=TABLE,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from honnin.store import Effect
+from honnin import times
+from honnin.store import Effect, ReceivedDay
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, Function, callback, sample
 from tests.fakes.merchant import Merchant
@@ -280,3 +281,24 @@ def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, func
     _, body = report(function, recon.day)
 
     assert [each["state"] for each in body["files"]] == ["ANNOUNCED"]
+
+
+def test_a_missing_day_comes_with_the_request_to_paypay(stack: Deployment, function: Function) -> None:
+    recon = ReconDay(stack)
+    day = times.jst_day(datetime.now(UTC) - timedelta(days=2))
+    recon.announce()
+    stack.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": "c-1"})
+    stack.store.recon.missing(recon.type.name, day, times.utc_now())
+    at = f"{day}T03:00:00.000Z"
+    stack.store.received.note(ReceivedDay(recon.type.kind, day, at, at, 1))
+
+    _, body = report(function, day)
+
+    assert [(each["state"], each["reason"]) for each in body["files"]] == [("MISSING", None)]
+    told = next(each for each in body["types"] if each["fileType"] == recon.type.name)
+    assert (told["everAnnounced"], told["lastWebhookAt"]) == (True, at)
+    assert (told["week"][0]["day"], told["week"][0]["state"]) == (day, "missing")
+    assert len(told["week"]) == 7
+    assert f"{day}: we received no notification" in told["resendRequest"]["en"]
+    assert "m-1" in told["resendRequest"]["ja"]
+    assert not any(each["everAnnounced"] for each in body["types"] if each is not told)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from chaos import generate
 from chaos.checks import plain
@@ -25,6 +24,7 @@ from tests.contract import dynamodb, s3, sqs
 from tests.contract.comparing import differing, memory_bucket, memory_queue, memory_table
 from tests.contract.differences import MOTO
 from tests.contract.recorder import Case, Recorder, told
+from tests.fakes.moto_state import moto
 from tests.tables import create_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("aws_environment", "_moto")
 
 @pytest.fixture
 def _moto(aws_environment: None) -> Iterator[None]:
-    with mock_aws():
+    with moto():
         yield
 
 

@@ -171,7 +171,7 @@ def test_json_that_paypay_could_not_read_is_refused_before_it_is_sent(
         ("OP_OUT_OF_SCOPE", 502, 1),
         ("SERVICE_ERROR", 502, 3),
         ("INTERNAL_SERVER_ERROR", 502, 3),
-        ("RATE_LIMIT", 503, 3),
+        ("RATE_LIMIT", 503, 1),
         ("MAINTENANCE_MODE", 503, 1),
         ("reset", 504, 3),
     ],

@@ -1,15 +1,18 @@
-"""10:15 in Tokyo: who is told of which day, from the deployed function's settings to the letters on the topic."""
+"""10:15 in Tokyo: the daily report, from the deployed function's settings to the one mail on the topic."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from honnin import times
+from honnin.recon import days
 from honnin.recon.file_types import FILE_TYPES
+from honnin.store import ReconFile
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import PAYPAY, Deployment, sample
+from tests.fakes.recon_file import became
 
 KYC, RISK, ACCOUNT_STATUS = FILE_TYPES
 
@@ -24,9 +27,23 @@ def check(stack: Deployment) -> dict[str, list[str]]:
     return found
 
 
-def told_types(stack: Deployment) -> list[str]:
-    """The file types of the letters since the last call."""
-    return [letter["Subject"].rpartition(" ")[2] for letter in stack.letters()]
+def mail(stack: Deployment) -> str:
+    """The text of the one mail since the last call."""
+    [letter] = stack.letters()
+    return letter["Message"]
+
+
+def begin(stack: Deployment, *file_types: str, days_ago: int = 2) -> None:
+    """A file of each type was compared some days ago: from then on they are waited for."""
+    for file_type in file_types:
+        file = ReconFile(file_type, day(days_ago), "first.csv", "COMPARED")
+        became(stack.store.table, file, "COMPARED", {"compared_at": f"{day(days_ago)}T20:00:00.000Z"})
+
+
+@pytest.fixture(autouse=True)
+def in_the_morning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is past the time by which files are there, whenever the tests run."""
+    monkeypatch.setattr(days, "ON_TIME_UNTIL", time(0))
 
 
 class Night:
@@ -70,74 +87,74 @@ def night(stack: Deployment, box: RunningSandbox) -> Night:
     return Night(stack, box)
 
 
-def test_a_night_without_files_is_told_once_for_each_type(stack: Deployment) -> None:
+def test_a_night_without_files_is_one_mail_with_a_request_for_each_type(stack: Deployment) -> None:
+    begin(stack, *FILE_TYPES)
     stack.store.recon.note_request_id("paypay", "OPA0123456789", "2026-04-01T00:00:00.000Z")
     assert check(stack) == {file_type: [day()] for file_type in FILE_TYPES}
-
-    letters = {letter["Subject"].rpartition(" ")[2]: letter["Message"] for letter in stack.letters()}
-    assert sorted(letters) == sorted(FILE_TYPES)
-    for file_type, text in letters.items():
+    text = mail(stack)
+    for file_type in FILE_TYPES:
         assert f"件名: リコンファイル通知の再送のお願い（{file_type}、{day()}）" in text
-        assert f"・対象日（日本時間）: {day()}" in text
-        assert f"- day (JST): {day()}" in text
-        assert text.count("OPA0123456789") == 2
-        assert "never announced" in text
-    assert letters[KYC].count(PAYPAY.merchant_id) == 2
-    for file_type in (RISK, ACCOUNT_STATUS):
-        assert letters[file_type].count(PAYPAY.client_id) == 2
+        assert f"Subject: Please resend the recon file notification ({file_type}, {day()})" in text
+    assert text.count("OPA0123456789") == 6
+    assert text.count(PAYPAY.merchant_id) == 2
+    assert text.count(PAYPAY.client_id) == 4
 
 
 def test_what_is_not_known_is_blank(stack: Deployment) -> None:
+    begin(stack, *FILE_TYPES)
     stack.put_providers_secret({})
     stack.parameters["PayPayTokenAudience"] = ""
     check(stack)
-    letters = {letter["Subject"].rpartition(" ")[2]: letter["Message"] for letter in stack.letters()}
-    assert letters[KYC].count("<your merchant id>") == 2
-    assert letters[RISK].count("<your client id>") == 2
-    assert "- our last X-REQUEST-ID: -\n" in letters[KYC]
+    text = mail(stack)
+    assert text.count("<your merchant id>") == 2
+    assert text.count("<your client id>") == 4
+    assert "- our last X-REQUEST-ID: -\n" in text
 
 
 def test_only_enabled_types_are_looked_for(stack: Deployment) -> None:
+    begin(stack, *FILE_TYPES)
     stack.parameters["ReconFileTypes"] = f"{RISK}, {KYC}"
     assert check(stack) == {RISK: [day()], KYC: [day()]}
-    assert sorted(told_types(stack)) == sorted((RISK, KYC))
+    assert ACCOUNT_STATUS not in mail(stack)
 
 
-def test_a_file_is_missed_until_it_is_announced_stored_and_compared(stack: Deployment, night: Night) -> None:
+def test_a_file_is_missing_until_it_is_announced_and_open_until_it_is_compared(stack: Deployment, night: Night) -> None:
+    begin(stack, KYC)
     stack.parameters["ReconFileTypes"] = KYC
     assert check(stack) == {KYC: [day()]}
-    [letter] = stack.letters()
-    assert f"reason / 理由: {day()}: never announced" in letter["Message"]
+    assert f"{day()}  missing (never announced)" in mail(stack)
 
     names = night.announce()
-    assert check(stack) == {KYC: [day()]}
-    [letter] = stack.letters()
-    assert f"{day()}: announced, but not fetched yet" in letter["Message"]
+    assert check(stack) == {KYC: []}
+    text = mail(stack)
+    assert f"{day()}  announced, being fetched" in text
+    assert "再送のお願い" not in text
 
     assert night.download() == {"stored": 1}
-    assert check(stack) == {KYC: [day()]}
-    [letter] = stack.letters()
-    assert f"{day()}: stored, but not compared yet" in letter["Message"]
+    assert check(stack) == {KYC: []}
+    assert f"{day()}  stored, not compared yet" in mail(stack)
 
     night.compare(KYC, names[KYC])
     assert check(stack) == {KYC: []}
-    assert stack.letters() == []
+    text = mail(stack)
+    assert f"{day()}  compared" in text
+    assert "There is nothing to do." in text
 
 
-def test_an_expired_file_is_missed(stack: Deployment, night: Night) -> None:
+def test_an_expired_file_is_missing(stack: Deployment, night: Night) -> None:
     stack.parameters["ReconFileTypes"] = KYC
     night.announce()
     night.box.sandbox.core.advance(7201)
     assert night.download() == {"failed": 1}
     stack.pass_time(hours=2)
     assert night.download() == {"expired": 1}
+    stack.pass_time()
     stack.letters()
     assert check(stack) == {KYC: [day()]}
-    [letter] = stack.letters()
-    assert "not fetched in time (the answer was HTTP 403)" in letter["Message"]
+    assert "not fetched in time (the answer was HTTP 403)" in mail(stack)
 
 
-def test_a_file_that_is_no_file_is_missed(stack: Deployment, night: Night) -> None:
+def test_a_file_that_is_no_file_is_missing(stack: Deployment, night: Night) -> None:
     stack.parameters["ReconFileTypes"] = KYC
     names = night.announce()
     night.box.paypay.recon.put(names[KYC], b"\xff\xfe\x00\x00 not a file")
@@ -145,29 +162,32 @@ def test_a_file_that_is_no_file_is_missed(stack: Deployment, night: Night) -> No
     night.compare(KYC, names[KYC])
     stack.letters()
     assert check(stack) == {KYC: [day()]}
-    [letter] = stack.letters()
-    assert f"{day()}: compared, but it does not close the day (" in letter["Message"]
+    assert f"{day()}  a file that proves nothing (" in mail(stack)
 
 
 def test_a_quiet_day_may_go_without_a_file(stack: Deployment) -> None:
+    begin(stack, KYC)
     stack.parameters |= {"ReconEmptyDayAnnounced": "false", "ReconFileTypes": KYC}
     assert check(stack) == {KYC: []}
-    assert stack.letters() == []
+    assert "再送のお願い" not in mail(stack)
 
 
 def test_a_day_with_a_webhook_may_not(stack: Deployment) -> None:
-    """A webhook of somebody whom nobody knows is heard as well."""
+    """A webhook about somebody whom nobody knows is one as well."""
+    begin(stack, KYC, RISK)
     stack.parameters |= {"ReconEmptyDayAnnounced": "false", "ReconFileTypes": f"{KYC},{RISK}"}
     assert stack.function("paypay_risk_webhook")(sample("paypay_risk_webhook"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     assert check(stack) == {KYC: [], RISK: []}
+    stack.letters()
     stack.pass_time(days=1)
     assert check(stack) == {KYC: [], RISK: [day(0)]}
-    assert told_types(stack) == [RISK]
+    assert f"（{RISK}、{day(0)}）" in mail(stack)
 
 
-def test_a_hole_is_told_on_seven_mornings_and_no_more(stack: Deployment) -> None:
-    """Nothing ever comes: on each morning all days that PayPay still has are in one letter."""
+def test_a_missing_day_is_told_on_seven_mornings_and_no_more(stack: Deployment) -> None:
+    """Nothing ever comes: on each morning all days that PayPay still has are in one mail."""
+    begin(stack, KYC)
     stack.parameters["ReconFileTypes"] = KYC
     first = day()
     mornings = []
@@ -176,20 +196,19 @@ def test_a_hole_is_told_on_seven_mornings_and_no_more(stack: Deployment) -> None
         mornings.append(check(stack)[KYC])
     assert [len(days) for days in mornings] == [1, 2, 3, 4, 5, 6, 7, 7, 7]
     assert [first in days for days in mornings] == [True] * 7 + [False] * 2
-    assert told_types(stack) == [KYC] * 9
+    assert len(stack.letters()) == 9
 
 
-def test_a_file_that_comes_late_closes_its_hole(stack: Deployment, night: Night) -> None:
-    stack.parameters["ReconFileTypes"] = KYC
-    assert check(stack) == {KYC: [day()]}
-    names = night.announce()
-    assert night.download() == {"stored": 1}
-    night.compare(KYC, names[KYC])
-    stack.pass_time(days=1)
-    assert check(stack) == {KYC: [day(0)]}
+def test_types_that_come_on_request_only_are_a_line_and_no_request(stack: Deployment) -> None:
+    begin(stack, KYC, days_ago=1)
+    for passed in range(3):
+        stack.pass_time(days=passed)
+        assert check(stack)[RISK] == check(stack)[ACCOUNT_STATUS] == []
+    assert all(each["Message"].count("never announced since deployment") == 2 for each in stack.letters())
 
 
-def test_the_letters_of_a_run_are_in_no_log_line(stack: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ids_of_a_run_are_in_no_log_line(stack: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    begin(stack, *FILE_TYPES)
     check(stack)
     written = capsys.readouterr().out
     assert "recon files missing" in written

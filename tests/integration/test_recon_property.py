@@ -33,13 +33,13 @@ MISSED = ReconSchedule((Change(0, "not_completed"), Work(3), Change(1, "flagged"
 
 @pytest.mark.timeout(400)
 def test_any_schedule_ends_in_paypays_truth_and_each_missed_event_counts_once() -> None:
-    tally, failure = generate.explore(RECON, 150, seed_number=_SEED)
+    tally, failure = generate.explore(RECON, 75, seed_number=_SEED)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
-    assert tally.schedules >= 150
+    assert tally.schedules >= 75
     # Else the schedules have become hollow: no file is fetched, nobody is repaired.
-    assert tally.calls["file"] > 100
-    assert tally.calls["provider"] > 100
+    assert tally.calls["file"] > 50
+    assert tally.calls["provider"] > 50
     # The others are called so seldom that chance may miss them; a crash meets each of their calls below.
     often = {"dynamodb", "transaction", "s3", "sqs", "file"}
     assert {service for service, _, _ in tally.injected} >= often
@@ -54,8 +54,8 @@ def test_without_a_fault_it_ends_in_paypays_truth(schedule: ReconSchedule) -> No
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("kind", "every"),
-    # The moment after a call is the moment before the next.
-    [("kill", 1), ("comparison", 3), ("worker", 3)],
+    # The moment after a call is the moment before the next. `make chaos` has the faults at all calls.
+    [("kill", 3), ("comparison", 7), ("worker", 7)],
     ids=["a crash", "the state machine", "another worker"],
 )
 def test_whatever_happens_before_any_single_call_of_a_night_does_no_harm(kind: str, every: int) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from honninctl import command
 from honninctl import redrive as mover
@@ -18,6 +17,7 @@ from honninctl.app import program
 from honninctl.failures import NotFoundError
 from honninctl.redrive import move
 from tests.fakes.cli import FakeDeployment
+from tests.fakes.moto_state import moto
 from tests.tables import TEMPLATE
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class DyingClient:
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queues]:
     monkeypatch.setattr(mover, "_LONG_POLL_S", 0)
-    with mock_aws():
+    with moto():
         yield Queues()
 
 

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from honninctl.app import program
 from tests import documents
-from tests.documents import DOCUMENTS, README, ROOT, Block, commands, prose, shell_blocks, text
+from tests.documents import DOCUMENTS, README, ROOT, TUTORIAL, Block, commands, prose, shell_blocks, text
 from tests.tables import template
 from tests.template.transformed import access_log, transformed
 
@@ -204,7 +204,7 @@ SESSION = {block.text for block in documents.session()}
 @pytest.mark.parametrize("block", SHELL_BLOCKS)
 def test_each_command_is_run_or_its_block_is_marked(block: Block) -> None:
     """Run by tests/e2e/test_documented_commands.py, or by whoever runs the tests. Ours exist, with these options."""
-    is_run = block.text in SESSION and block.page.stem.partition(".")[0] == README.stem
+    is_run = block.text in SESSION and block.page.stem.partition(".")[0] in (README.stem, TUTORIAL.stem)
     wrong = []
     for command in commands(block.text):
         for piece in _pieces(command.script):
@@ -250,7 +250,7 @@ def test_each_make_target_is_run_or_said_not_to_be() -> None:
     ("command", "flag"),
     [
         ("run ONCE", "--once"),
-        ("bring-back STACK=x FROM=y SINCE=z DRY_RUN", "--dry-run"),
+        ("restore STACK=x FROM=y SINCE=z DRY_RUN", "--dry-run"),
         ("rotate-callback-key STACK=x DROP", "--drop-previous"),
     ],
 )
@@ -472,14 +472,6 @@ def test_the_threat_model_names_its_tests() -> None:
     assert len([test for _, test in _tests_named(ROOT / "docs" / "security.md") if test]) > 40
 
 
-# --- the READMEs and the template ---
-
-
-def _section(page: Path, number: int) -> str:
-    """The text under the n-th heading of the second level, its subsections included."""
-    return re.split(r"^## ", prose(page), flags=re.MULTILINE)[number]
-
-
 def _tables(text: str) -> list[list[list[str]]]:
     """The tables of a text: rows of cells, without the line under the head."""
     tables = []
@@ -487,41 +479,6 @@ def _tables(text: str) -> list[list[list[str]]]:
         rows = [re.split(r"(?<!\\)\|", row.strip().strip("|")) for row in each.strip().splitlines()]
         tables.append([[cell.strip() for cell in row] for row in rows if not set("".join(row)) <= set("-: ")])
     return tables
-
-
-def _second_level(page: Path) -> list[str]:
-    return [heading for level, heading in _headings(page) if level == 2]
-
-
-CONFIGURATION = _second_level(ROOT / "README.md").index("Configuration") + 1
-READMES = [pytest.param(ROOT / name, id=name) for name in ("README.md", "README.ja.md")]
-
-
-def _default(name: str) -> str:
-    value = " ".join(str(template()["Parameters"][name]["Default"]).split())
-    return f"`{value}`" if value else '`""`'
-
-
-@pytest.mark.parametrize("page", READMES)
-def test_the_parameters_are_the_templates_in_its_groups_with_its_defaults(page: Path) -> None:
-    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    expected = [[(f"`{name}`", _default(name)) for name in group["Parameters"]] for group in groups]
-    tables = _tables(_section(page, CONFIGURATION))
-    assert [[(row[0], row[1]) for row in table[1:]] for table in tables] == expected
-    assert all(len(row) == 3 and row[2] for table in tables for row in table)
-    assert {name for group in groups for name in group["Parameters"]} == set(template()["Parameters"])
-
-
-def test_the_english_groups_have_the_templates_names() -> None:
-    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    headings = re.findall(r"^### (.+)$", _section(ROOT / "README.md", CONFIGURATION), re.MULTILINE)
-    assert headings == [group["Label"]["default"] for group in groups]
-
-
-@pytest.mark.parametrize("page", READMES)
-def test_the_outputs_are_the_templates(page: Path) -> None:
-    [table] = _tables(_section(page, CONFIGURATION + 1))
-    assert [row[0] for row in table[1:]] == [f"`{name}`" for name in template()["Outputs"]]
 
 
 # --- two languages ---

@@ -23,8 +23,9 @@ from botocore.exceptions import EndpointConnectionError
 
 import honnin
 from honnin import errors
+from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
-from honninctl import command, dead_letters, people, recon
+from honninctl import command, dead_letters, people, recon, repairs
 from honninctl.console import advice, month, pages, verdict, wording
 from honninctl.console import command as console_command
 from honninctl.console.pages import Asked, Page, Pages
@@ -33,12 +34,12 @@ from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
 from honninctl.dead_letters import RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
-from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+NOW_TEXT = "2026-11-22T01:30:00.000Z"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 CSS = (Path(pages.__file__).parent / "console.css").read_text()
@@ -360,6 +361,7 @@ def _file(**more: Any) -> dict[str, Any]:
         "malformedRows": [{"line": 1, "reason": "too long"}],
         "repairsOpen": 0,
         "doneAt": None,
+        "repairsStoppedAt": None,
         "notRead": [{"userAuthorizationId": "a…b", "userId": "user-1", "why": "reading_refused"}],
         "changed": [
             {
@@ -640,7 +642,7 @@ def test_a_day_of_which_nothing_is_known_says_so(deployment: FakeDeployment, mon
     assert "Sun 22" not in _text(page).partition("As of")[0]  # today's files come tomorrow
 
 
-@pytest.mark.parametrize("state", sorted([*recon.HOLES, DayState.STORED, DayState.ANNOUNCED]))
+@pytest.mark.parametrize("state", sorted([*MISSING, DayState.STORED, DayState.ANNOUNCED]))
 def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, state: DayState
 ) -> None:
@@ -648,7 +650,7 @@ def test_a_file_that_was_not_compared_says_why_and_what_to_do(
     monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [bare]})
     shown = _text(_get(deployment, "recon", DAY))
     assert Wording("en")(f"legend.{state.name}") in shown
-    assert ("PayPay to send" in shown or "Ask PayPay" in shown) is (state in recon.HOLES)
+    assert ("PayPay to send" in shown or "Ask PayPay" in shown) is (state in MISSING)
 
 
 # The calendar
@@ -670,7 +672,7 @@ def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
 
 
 def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
-    found = month.holes(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE))
+    found = to_ask_for(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE), NOW)
     assert [each.day for each in found] == ["2026-11-15"]
 
 
@@ -684,6 +686,58 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     assert "Nothing needs a person" in _text(_get(deployment, ""))
+
+
+@pytest.mark.parametrize(
+    ("states", "says"),
+    [
+        ([], "No recon file was announced"),
+        ([DayState.NONE, DayState.DUE, DayState.NONE], "No recon file was announced"),
+        ([DayState.NONE, DayState.COMPARED], "Nothing needs a person"),
+        ([DayState.NONE, DayState.ANNOUNCED], "Nothing needs a person"),
+        ([DayState.NONE, DayState.DOUBTFUL], "Something needs a person"),
+    ],
+)
+def test_what_is_not_known_is_neither_good_nor_bad(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, states: list[DayState], says: str
+) -> None:
+    days = [CalendarDay(f"2026-11-{20 - back}", TYPE, state) for back, state in enumerate(states)]
+    monkeypatch.setattr(recon, "calendar", lambda *_: days)
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    shown = _text(_get(deployment, ""))
+    headlines = ("No recon file was announced", "Nothing needs a person", "Something needs a person")
+    assert [each for each in headlines if each in shown] == [says]
+
+
+def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = {"ja": f"件名 {HOSTILE}", "en": "Subject"}
+    week = [CalendarDay(DAY, TYPE, DayState.EXPIRED, reason=HOSTILE).as_json()]
+    silent = {"fileType": TYPE, "everAnnounced": False, "lastWebhookAt": None, "week": [], "resendRequest": None}
+    told = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [told, silent]})
+    page = _get(deployment, "recon", DAY)
+    shown = _text(page)
+    assert "<img" not in page.body.decode()
+    for text in ("a revision", "the 7 days up to this", "To be sent to PayPay", "件名", "has never announced a file"):
+        assert text in shown
+    assert "No notification was received within 40 days." in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Repairs and rereads have been stopped since"), ("ja", "停止しています")]
+)
+def test_stopped_repairs_are_said_first_of_all(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    monkeypatch.setattr(recon, "calendar", lambda *_: [])
+    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
+    shown = _text(_get(deployment, "", language=language))
+    assert said in shown
+    assert "honninctl repairs status" in shown
+    assert "Nothing needs a person" not in shown
 
 
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -709,7 +763,7 @@ def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypa
     ],
 )
 def test_what_a_file_comes_to(more: dict[str, Any], expected: DayState) -> None:
-    assert month.state_of(_file(**more)) is expected
+    assert month.state_of(_file(**more), datetime(2026, 11, 21, 3, tzinfo=UTC)) is expected
 
 
 # What lies behind a dead letter
@@ -758,7 +812,7 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
             "In the dead-letter queues: 3.",
             "honninctl deadletters redrive --queue events",
         ),
-        *("Check for missing recon files (10:15)", "There is nothing to put back"),
+        *("Daily report (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
         "run.json must not hold errorType",
         *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),
@@ -835,7 +889,7 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"standing.vexora_{each}" for each in VexoraStatus}
     wanted |= {f"standing.paypay_{each}" for each in PayPayStatus}
     wanted |= {f"{table}.{each.name}" for each in DayState for table in ("state", "legend")}
-    wanted |= {f"day_page.todo_{each.name}" for each in recon.HOLES}
+    wanted |= {f"day_page.todo_{each.name}" for each in MISSING}
     wanted |= {f"advice.{each}" for each in advice.Cause}
     # What to do about a failed run depends on its queue.
     wanted |= {f"advice.{each}_todo" for each in advice.Cause if each is not advice.Cause.RUN}

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from honninctl import command, concurrency, dead_letters, doctor, egress
-from honninctl.doctor import Check, Unconfirmed, Verdict
+from honnin.store import Counted, Loss, Stop
+from honninctl import command, concurrency, confirmations, dead_letters, doctor, egress
+from honninctl.checks import Check, Verdict
+from honninctl.confirmations import Unconfirmed
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
@@ -35,6 +37,7 @@ OUTPUTS = {
     "ScheduleDeadLetterQueueUrl": "https://sqs/dead-schedule",
     "ReconDownloadDeadLetterQueueUrl": "https://sqs/dead-download",
     "EventBusName": "bus",
+    "AlarmTopicArn": "arn:topic",
     "ProvidersSecretArn": "arn:secret",
     "WebhookApiUrl": "https://hooks.example.jp/v1",
     "PayPayKycWebhookUrl": "https://hooks.example.jp/v1/webhooks/paypay/kyc",
@@ -68,13 +71,15 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made.services |= {
         "sts": Service(get_caller_identity=lambda: {"Arn": "arn:me", "ResponseMetadata": {"HTTPHeaders": {}}}),
         "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
-        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}),
+        "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}, get_item={}),
         "sqs": Service(get_queue_attributes=_queue),
         "s3": Service(head_bucket={}),
         "events": Service(describe_event_bus={}),
+        "sns": Service(list_subscriptions_by_topic={"Subscriptions": [_subscription("arn:1")]}),
         "lambda": Service(
             get_function_configuration={"VpcConfig": {"SubnetIds": ["s-1", "s-2"], "VpcId": "v"}},
             get_account_settings=_account(1000, 1000),
+            get_event_source_mapping={"State": "Enabled"},
         ),
         "ec2": Service(describe_route_tables=_routes, describe_nat_gateways=_gateways),
     }
@@ -82,6 +87,10 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     monkeypatch.setattr("honnin.store.users.Users.words", lambda *_: {})
     monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
     return made
+
+
+def _subscription(arn: str, endpoint: str = "ops@example.jp") -> dict[str, str]:
+    return {"SubscriptionArn": arn, "Endpoint": endpoint, "Protocol": "email"}
 
 
 def _account(limit: int, unreserved: int) -> dict[str, Any]:
@@ -135,6 +144,31 @@ def test_a_word_that_verifies_nobody_is_named_with_its_parameter(
     assert all("PayPayVerifiedStatuses" in each.advice for each in checks)
 
 
+@pytest.mark.parametrize(
+    ("stop", "mapping", "found"),
+    [
+        (
+            Stop("2026-04-01T03:00:00.000Z", "", 212, {Loss("paypay", "VERIFIED", "UNLINKED", "recon"): 20}, None),
+            "Disabled",
+            "since 2026-04-01T03:00:00.000Z (20 of 212 readings",
+        ),
+        # A deployment may make a mapping anew: the mark still holds.
+        (Stop("2026-04-01T03:00:00.000Z", "a new key", 0, {}, None), "Enabled", "(a new key)"),
+        (None, "Disabled", "a mapping of repairs or rereads is disabled"),
+    ],
+)
+def test_stopped_repairs_are_said_before_anything_else_that_is_wrong(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, stop: Stop | None, mapping: str, found: str
+) -> None:
+    monkeypatch.setattr("honnin.store.mass_change.MassChange.read", lambda _: Counted(100, {}, stop, None))
+    deployment.services["lambda"].answers["get_event_source_mapping"] = {"State": mapping}
+    checks = list(doctor.examine(deployment, []))
+    first = next(each for each in checks if each.verdict is not Verdict.OK)
+    assert (first.topic, first.verdict) == ("repairs", Verdict.FAIL)
+    assert found in first.found
+    assert "honninctl repairs resume" in first.advice
+
+
 def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> None:
     ended = run("doctor", "--told-ip", "203.0.113.10", "--told-ip", "203.0.113.11", "--json")
     said = json.loads(ended.stdout)
@@ -143,7 +177,7 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
     assert said["summary"] == {"ok": len(said["checks"]), "warn": 0, "fail": 0}
     assert {each["topic"] for each in said["checks"]} == {
         *("credentials", "stack", "secret", "clock", "egress", "table", "queues", "buckets", "bus", "webhooks"),
-        *("concurrency", "parameters", "words"),
+        *("concurrency", "parameters", "repairs", "words", "alarms"),
     }
 
 
@@ -177,9 +211,39 @@ def test_the_stacks_status(deployment: FakeDeployment, status: str, verdict: str
     assert [each.verdict for each in _checks(deployment, "stack")] == [verdict]
 
 
-def test_an_alarm_that_nobody_hears_is_a_warning(deployment: FakeDeployment) -> None:
-    deployment.given["Parameters"] = [{"ParameterKey": "AlarmEmail", "ParameterValue": ""}]
-    assert Verdict.WARN in [each.verdict for each in _checks(deployment, "stack")]
+@pytest.mark.parametrize(
+    ("email", "subscriptions", "verdict", "found"),
+    [
+        ("ops@example.jp", [_subscription("arn:1")], Verdict.OK, "confirmed subscribers of the alarm topic: 1"),
+        ("Ops@example.jp", [_subscription("arn:1")], Verdict.OK, "confirmed subscribers of the alarm topic: 1"),
+        ("ops@example.jp", [_subscription("PendingConfirmation")], Verdict.FAIL, "AlarmEmail is not confirmed"),
+        # AWS has forgotten it after 48 hours, or somebody has unsubscribed it.
+        ("ops@example.jp", [], Verdict.FAIL, "AlarmEmail is not confirmed"),
+        ("ops@example.jp", [_subscription("Deleted")], Verdict.FAIL, "AlarmEmail is not confirmed"),
+        ("ops@example.jp", [_subscription("arn:1", "other@example.jp")], Verdict.WARN, "AlarmEmail is not confirmed"),
+        ("", [], Verdict.WARN, "the alarm topic has no subscriber"),
+        ("", [_subscription("PendingConfirmation", "x@example.jp")], Verdict.WARN, "the alarm topic has no subscriber"),
+        ("", [_subscription("arn:1", "https://pager")], Verdict.OK, "confirmed subscribers of the alarm topic: 1"),
+    ],
+)
+def test_whether_anybody_is_told_of_an_alarm(
+    deployment: FakeDeployment, email: str, subscriptions: list[dict[str, str]], verdict: Verdict, found: str
+) -> None:
+    deployment.given["Parameters"] = [{"ParameterKey": "AlarmEmail", "ParameterValue": email}]
+    # Of many subscribers, the one that counts may be on a later page.
+    first, last = {"Subscriptions": [], "NextToken": "2"}, {"Subscriptions": subscriptions}
+    deployment.services["sns"] = Service(
+        list_subscriptions_by_topic=lambda **asked: last if "NextToken" in asked else first
+    )
+    [check] = _checks(deployment, "alarms")
+    assert check.verdict is verdict
+    assert check.found.startswith(found)
+    assert bool(check.advice) is (verdict is not Verdict.OK)
+
+
+def test_locally_no_mail_is_sent(deployment: FakeDeployment) -> None:
+    deployment.given["Parameters"] = [{"ParameterKey": "Stage", "ParameterValue": "local"}]
+    assert _verdicts(_checks(deployment, "alarms")) == [(Verdict.OK, "local: no mail is sent")]
 
 
 @pytest.mark.parametrize(
@@ -393,7 +457,7 @@ def test_one_that_is_refused_does_not_hide_the_others(
 
 # No permission is needed to ask who one is; HeadBucket asks for the right to list.
 _ACTIONS = {"sts:GetCallerIdentity": None, "s3:HeadBucket": "s3:ListBucket"}
-_SERVICES = {"cloudformation", "secretsmanager", "dynamodb", "sqs", "s3", "events", "lambda", "ec2", "sts"}
+_SERVICES = {"cloudformation", "secretsmanager", "dynamodb", "sqs", "s3", "events", "sns", "lambda", "ec2", "sts"}
 
 
 def test_the_readme_names_every_permission_that_it_needs(deployment: FakeDeployment) -> None:
@@ -448,6 +512,7 @@ def test_what_is_looked_at_is_all_that_the_template_has() -> None:
         ("sqs", "get_queue_attributes", "queues"),
         ("s3", "head_bucket", "buckets"),
         ("events", "describe_event_bus", "bus"),
+        ("sns", "list_subscriptions_by_topic", "alarms"),
         ("lambda", "get_function_configuration", "egress"),
         ("lambda", "get_account_settings", "concurrency"),
         ("secretsmanager", "get_secret_value", "secret"),
@@ -534,7 +599,7 @@ def test_a_parameter_at_its_unconfirmed_default_is_a_warning(deployment: FakeDep
         {"ParameterKey": "PayPayKycInfoPath", "ParameterValue": "/v2/kyc"},
         {"ParameterKey": "LogRetentionDays", "ParameterValue": "90"},
     ]
-    assert doctor.unconfirmed(deployment) == [Unconfirmed("VexoraSourceCidrs", "0.0.0.0/0", "Vexora")]
+    assert confirmations.unconfirmed(deployment) == [Unconfirmed("VexoraSourceCidrs", "0.0.0.0/0", "Vexora")]
     [check] = _checks(deployment, "parameters")
     assert (check.verdict, check.advice) == (Verdict.WARN, "ask Vexora, set it and deploy")
 
@@ -548,7 +613,7 @@ def test_the_label_of_a_group_asks_for_confirmation_too(deployment: FakeDeployme
         "Parameters": SUMMARY,
         "Metadata": json.dumps({"AWS::CloudFormation::Interface": {"ParameterGroups": groups}}),
     }
-    assert doctor.unconfirmed(deployment) == [Unconfirmed("LogRetentionDays", "90", None)]
+    assert confirmations.unconfirmed(deployment) == [Unconfirmed("LogRetentionDays", "90", None)]
 
 
 def test_the_templates_own_words_mark_what_providers_do_not_publish() -> None:
@@ -556,7 +621,7 @@ def test_the_templates_own_words_mark_what_providers_do_not_publish() -> None:
     marked = {
         name
         for name, each in template()["Parameters"].items()
-        if doctor._UNCONFIRMED.search(each.get("Description", ""))
+        if confirmations._UNCONFIRMED.search(each.get("Description", ""))
     }
     assert marked >= {
         *("VexoraBaseUrl", "VexoraSourceCidrs", "VexoraUnknownUserCodes", "PayPayKycInfoPath", "PayPayKycPassportPath"),

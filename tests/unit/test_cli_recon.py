@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from honnin import times
+from honnin.recon.days import REPORTED_AT, CalendarDay, DayState, of_files
 from honnin.store import ReconFile
 from honninctl import command, recon
-from honninctl.recon import CalendarDay, DayState
 from tests.fakes.cli import run
 from tests.fakes.cli_recon import DAY, NOON, TYPE, USERS, Recon
 from tests.fakes.memory import memory_aws
@@ -32,6 +33,10 @@ def _json(*arguments: str, code: int) -> dict[str, Any]:
     assert ended.exit_code == code, ended.output
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
+
+
+def _days_ago(back: int) -> str:
+    return times.jst_day(datetime.now(UTC) - timedelta(days=back))
 
 
 # --dry-run
@@ -99,7 +104,35 @@ def test_a_day_that_was_missing_and_came_after_all_shows_the_file_only(world: Re
     assert _json(DAY, code=1)["files"][0]["state"] == "MISSING"
     world.put(*USERS.values())
     world.compared()
-    assert [each["state"] for each in _json(DAY, code=1)["files"]] == ["COMPARED", "NONE", "NONE"]
+    assert [each["state"] for each in _json(DAY, code=0)["files"]] == ["COMPARED", "NONE", "NONE"]
+
+
+def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Recon) -> None:
+    day = _days_ago(2)
+    world.put(*USERS.values())
+    world.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": ""})
+    world.store.recon.missing(TYPE, day, times.utc_now())
+    kyc, risk, _ = _json(day, code=1)["types"]
+    assert (kyc["fileType"], kyc["everAnnounced"], kyc["week"][0]["state"]) == (TYPE, True, "missing")
+    assert [each["day"] for each in kyc["week"]][-1] == (date.fromisoformat(day) - timedelta(days=6)).isoformat()
+    assert "- merchant id: m-1\n" in kyc["resendRequest"]["en"]
+    assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
+    shown = run("recon", day).output
+    assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{day}）" in shown
+    assert f"{OTHERS[0]}: never announced since deployment" in shown
+
+
+def test_a_day_that_paypay_has_no_more_is_not_asked_for(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.store.recon.missing(TYPE, "2026-01-05", NOON)
+    assert [each["resendRequest"] for each in _json("2026-01-05", code=1)["types"]] == [None] * 3
+
+
+def test_a_revision_is_marked_as_one(world: Recon) -> None:
+    world.put(*USERS.values())
+    file = world.store.recon.files(TYPE, DAY, DAY)[0]
+    world.store.recon.stored(replace(file, name=f"{file.name}.rev-1", revision_of=file.name))
+    assert f"  revision of {file.name}\n" in run("recon", DAY).output
 
 
 def test_a_day_of_which_nothing_is_known_is_3(world: Recon) -> None:
@@ -156,8 +189,13 @@ def _doubtful(**more: Any) -> ReconFile:
         ([_file("ANNOUNCED", received_at="b"), _file("STORED", received_at="a")], DayState.ANNOUNCED),
         ([_file("EXPIRED")], DayState.EXPIRED),
         ([_doubtful()], DayState.DOUBTFUL),
-        # Of an earlier version.
-        ([_file("TOO_LARGE")], DayState.EXPIRED),
+        # What this version does not know is neither good nor bad.
+        ([_file("TOO_LARGE")], DayState.NONE),
+        # It was announced before its type was taken, and has been missed since.
+        ([_file("IGNORED"), _file("MISSING")], DayState.EXPIRED),
+        # The download itself does not run.
+        ([_file("ANNOUNCED", deadline="2026-11-21T01:59:59.000Z")], DayState.EXPIRED),
+        ([_file("ANNOUNCED", deadline="2026-11-21T02:00:01.000Z")], DayState.ANNOUNCED),
         ([_file("IGNORED")], DayState.NONE),
         ([_file("COMPARED", compared_at=IN_TIME)], DayState.COMPARED),
         ([_file("COMPARED", compared_at=TOO_LATE), _file("MISSING")], DayState.LATE),
@@ -169,17 +207,18 @@ def _doubtful(**more: Any) -> ReconFile:
     ],
 )
 def test_what_becomes_of_a_day(files: list[ReconFile], expected: DayState) -> None:
-    assert recon.calendar_day(DAY, TYPE, files, NOW).state is expected
+    assert of_files(DAY, TYPE, files, NOW).state is expected
 
 
 def test_a_day_is_due_until_the_deadline() -> None:
-    before = datetime(2026, 11, 21, 1, 14, tzinfo=UTC)
-    assert recon.calendar_day(DAY, TYPE, [], before).state is DayState.DUE
+    before = datetime(2026, 11, 21, 0, 59, 59, tzinfo=UTC)
+    assert of_files(DAY, TYPE, [], before).state is DayState.DUE
+    assert of_files(DAY, TYPE, [], before + timedelta(seconds=1)).state is DayState.NONE
 
 
 def test_revisions_count_together_and_lateness_is_the_first_ones() -> None:
     files = [_compared(1, never=3), _compared(2, 1, at=TOO_LATE, never=4), _compared(0, 4, at=TOO_LATE)]
-    assert recon.calendar_day(DAY, TYPE, files, NOW) == CalendarDay(
+    assert of_files(DAY, TYPE, files, NOW) == CalendarDay(
         DAY, TYPE, DayState.REPAIRING, changed=3, open=5, never_received=4
     )
 
@@ -194,11 +233,23 @@ def test_the_calendar_has_every_day_and_type_newest_first(world: Recon) -> None:
     assert (found[0].state, found[0].changed, found[1].state) == (DayState.REPAIRED, 1, DayState.NONE)
 
 
+def test_todays_file_is_in_the_calendar_once_it_is_there(world: Recon) -> None:
+    world.put(*USERS.values())
+    world.compared(USERS["user-2"])
+    on_the_day = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+    found = recon.calendar(world.deployment, 2, on_the_day)
+    assert [each.day for each in found[::3]] == [DAY, "2026-11-19", "2026-11-18"]
+    assert [each.state for each in found[:3]] == [DayState.REPAIRED, DayState.DUE, DayState.DUE]
+    before = recon.calendar(world.deployment, 2, on_the_day - timedelta(days=1))
+    assert [each.day for each in before[::3]] == ["2026-11-18", "2026-11-17"]
+
+
 def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = _days_ago(2)
     days = [
-        CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, changed=3),
-        CalendarDay(DAY, OTHERS[0], DayState.REPAIRING, open=2),
-        CalendarDay(DAY, OTHERS[1], DayState.MISSING, reason="never announced"),
+        CalendarDay(day, TYPE, DayState.REPAIRED, late=True, changed=3),
+        CalendarDay(day, OTHERS[0], DayState.REPAIRING, open=2),
+        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="never announced"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
@@ -207,7 +258,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
     for text in ("repaired 3, late", "repairing 2", "missing", "ask PayPay to resend", "account status"):
         assert text in ended.stdout
     assert _json("calendar", code=1)["days"][2] == {
-        "day": DAY,
+        "day": day,
         "fileType": OTHERS[1],
         "state": "missing",
         "late": False,
@@ -219,13 +270,9 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
 
 
 def test_a_hole_that_paypay_cannot_fill_any_more_is_no_finding(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = date.fromisoformat(DAY)
-    days = [
-        CalendarDay(
-            (first - timedelta(days=back)).isoformat(), TYPE, DayState.MISSING if back == 7 else DayState.COMPARED
-        )
-        for back in range(10)
-    ]
+    """Nor one that may still come: today's, by a notification that leads nowhere."""
+    states = {0: DayState.EXPIRED, 9: DayState.MISSING}
+    days = [CalendarDay(_days_ago(back), TYPE, states.get(back, DayState.COMPARED)) for back in range(10)]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     assert run("recon", "calendar").exit_code == 0
 
@@ -236,10 +283,10 @@ def test_every_state_has_its_colour_and_legend() -> None:
     assert set(recon_commands._STYLES) == set(recon_commands._LEGEND) == set(DayState)
 
 
-def test_the_deadline_is_the_schedules() -> None:
-    """The time that the calendar calls late is the one at which template.yaml looks for holes."""
+def test_the_report_is_made_when_it_is_said_to_be() -> None:
+    """The time after which the calendar calls a file late is that of the daily report in template.yaml."""
     from tests.tables import template
 
     [schedule] = template()["Resources"]["ReconDeadlineFunction"]["Properties"]["Events"].values()
-    assert schedule["Properties"]["ScheduleExpression"] == f"cron({recon._DEADLINE:%-M %-H} * * ? *)"
+    assert schedule["Properties"]["ScheduleExpression"] == f"cron({REPORTED_AT:%-M %-H} * * ? *)"
     assert schedule["Properties"]["ScheduleExpressionTimezone"] == "Asia/Tokyo"

@@ -192,29 +192,6 @@ def test_it_waits_until_the_last_outcome(merchant: Merchant) -> None:
     assert done == [0, 1, 1]
 
 
-def test_everybody_with_a_status_is_asked_about_again(merchant: Merchant) -> None:
-    merchant.link("u-1", "auth-1", "UNCONFIRMED")
-    merchant.link("u-2", "auth-2", "VERIFIED")
-    merchant.link("u-3", "auth-3", "UNCONFIRMED")
-    merchant.submit("u-4")
-    ended = run("reread", "--status", "UNCONFIRMED", "--json")
-    assert (ended.exit_code, json.loads(ended.stdout)) == (0, {"status": "UNCONFIRMED", "users": 2})
-    assert sorted((each.subject, each.kind) for each in merchant.queued) == [
-        ("auth-1", "account_status"),
-        ("auth-1", "kyc"),
-        ("auth-3", "account_status"),
-        ("auth-3", "kyc"),
-    ]
-    assert run("reread", "--status", "PENDING").stdout.strip() == "1 users with the status PENDING are read again."
-
-
-@pytest.mark.parametrize("named", [(), ("u-1", "--status", "UNCONFIRMED")])
-def test_a_reread_is_of_a_user_or_of_a_status(merchant: Merchant, named: tuple[str, ...]) -> None:
-    merchant.link("u-1")
-    assert run("reread", *named).exit_code == ExitCode.USAGE
-    assert merchant.queued == []
-
-
 def test_a_user_nobody_knows_and_one_who_was_erased_are_3(merchant: Merchant) -> None:
     merchant.store.erasure.begin(Certificate("c-1", "u-2", AT, None, {}))
     for user, said in (("u-1", "no provider knows"), ("u-2", "was erased")):

@@ -132,11 +132,25 @@ def test_a_settle_delay_that_sqs_would_refuse_is_named(text: str) -> None:
     assert Settings({"SETTLE_DELAYS": f"60,{text}"}).settle_delays == (60,), "left out, and a configuration fault"
 
 
+OF_THE_RATE = ("PAYPAY_MAX_CALLS_PER_SECOND", "VEXORA_MAX_CALLS_PER_SECOND", "REPAIR_SHARE", "REREAD_SHARE")
+
+
+@pytest.mark.parametrize("name", OF_THE_RATE)
+def test_a_rate_or_share_that_is_no_whole_number_of_its_range_is_named(name: str) -> None:
+    assert getattr(Settings({name: " 30 "}), name.lower()) == 30
+    for value in ("0", "-1", "1001", "2.5", "50%", "x"):
+        with pytest.raises(InvalidSettingError, match=name):
+            getattr(Settings({name: value}), name.lower())
+    with pytest.raises(MissingSettingError, match=name):
+        getattr(Settings({}), name.lower())
+
+
 RECON = {
     "RECON_BUCKET": "recon",
     "RECON_ALLOWED_HOSTS": " recon.paypay.ne.jp , .files.paypay.ne.jp",
     "RECON_FILE_TYPES": "kyc_passport_risk_sync_recon, kyc_passport_sync_recon",
     "RECON_MAX_BYTES": "2147483648",
+    "RECON_RANGE_ROWS": "100000",
     "RECON_MACHINE_ARN": "arn:aws:states:ap-northeast-1:0:stateMachine:honnin-ReconComparison",
     "ALARM_TOPIC_ARN": "arn:aws:sns:ap-northeast-1:0:alarms",
 }
@@ -148,6 +162,7 @@ def test_the_settings_of_recon_are_read() -> None:
         "RECON_ALLOWED_HOSTS": ("recon.paypay.ne.jp", ".files.paypay.ne.jp"),
         "RECON_FILE_TYPES": ("kyc_passport_risk_sync_recon", "kyc_passport_sync_recon"),
         "RECON_MAX_BYTES": 2**31,
+        "RECON_RANGE_ROWS": 100_000,
     }
 
 
@@ -157,10 +172,11 @@ def test_a_missing_setting_of_recon_is_named(name: str) -> None:
         getattr(Settings({each: value for each, value in RECON.items() if each != name}), name.lower())
 
 
+@pytest.mark.parametrize("name", ["RECON_MAX_BYTES", "RECON_RANGE_ROWS"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "2 GiB", "1e9", "²"])
-def test_a_largest_size_that_is_no_number_of_bytes_is_a_configuration_error(value: str) -> None:
-    with pytest.raises(InvalidSettingError, match="RECON_MAX_BYTES"):
-        _ = Settings({"RECON_MAX_BYTES": value}).recon_max_bytes
+def test_a_number_of_bytes_or_rows_that_is_none_is_a_configuration_error(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettingError, match=name):
+        getattr(Settings({name: value}), name.lower())
 
 
 @pytest.mark.parametrize("value", ["another", "KYC_PASSPORT_SYNC_RECON"])

@@ -16,6 +16,7 @@ RETRYABLE = (
     errors.EventNotReadyError,
     errors.ConcurrentUpdateError,
     errors.PublishError,
+    errors.RepairsStoppedError,
 )
 
 

@@ -89,7 +89,7 @@ def _do(world: _Watched, step: tuple[str, int]) -> None:
             world.deliver()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 70), st.lists(_step, min_size=4, max_size=18))
 def test_none_early_none_missed_none_twice(days: int, steps: list[tuple[str, int]]) -> None:
     with memory_aws():

@@ -26,11 +26,14 @@ LAYERS = (
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client content_coding remote_file"),
-    ("what is kept", "vault store"),
-    ("how work is carried on", "publish commit event_queue settling questions worker idempotency"),
+    ("what is kept", "json_objects vault store"),
+    (
+        "how work is carried on",
+        "publish mass_change repairs_stop commit event_queue settling questions pace worker idempotency",
+    ),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
-    ("what spans them", "erasure erasure_api users_api overview_api processor"),
+    ("what spans them", "reread erasure erasure_api users_api overview_api processor"),
 )
 
 # Whom a module may know, where that is less than what stands before it.

@@ -12,6 +12,7 @@ import pytest
 from honnin import http_client
 from honnin.errors import (
     MaintenanceError,
+    NoLeaseError,
     NotSentError,
     NotUnderstoodError,
     ProviderConfigurationError,
@@ -29,6 +30,7 @@ from honnin.paypay.models import AccountLink, KycReading
 from honnin.secret_store import PayPayCredentials
 from sandbox.paypay.signature import SignedRequest
 from tests.fakes import LoopbackServer, Received, Reply
+from tests.fakes.pace import FakePace
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -63,13 +65,17 @@ class World:
     slept: list[float] = field(default_factory=list)
     seconds: float = 1_774_925_553.7
 
-    def client(self, *, tries: int = 1, assume_merchant: str = "") -> PayPayClient:
+    def client(
+        self, *, tries: int = 1, assume_merchant: str = "", pace: Any = None, total_s: float = 24.0
+    ) -> PayPayClient:
         return PayPayClient(
             self.server.url,
             self.credentials,
             paths=PATHS,
             assume_merchant=assume_merchant,
             tries=tries,
+            total_s=total_s,
+            pace=pace,
             epoch=self._epoch,
             sleep=self.slept.append,
         )
@@ -496,7 +502,6 @@ def test_a_redirect_is_not_followed(world: World) -> None:
 RETRYABLE = [
     (reply("SERVICE_ERROR", 500), ProviderUnavailableError),
     (reply("INTERNAL_SERVER_ERROR", 500), ProviderUnavailableError),
-    (reply("RATE_LIMIT", 429), RateLimitedError),
     (Reply(502, b"Bad Gateway"), ProviderUnavailableError),
     (Reply(503, b"Unavailable"), ProviderUnavailableError),
     (Reply(504, b"Gateway Timeout"), ProviderUnavailableError),
@@ -504,7 +509,7 @@ RETRYABLE = [
     (Reply(instead="close"), ProviderTimeoutError),
     (Reply(200, b'{"resultInfo": {"code": "SUCC'), NotUnderstoodError),
 ]
-RETRYABLE_IDS = ["service_error", "internal", "rate_limit", "502", "503", "504", "reset", "closed", "malformed"]
+RETRYABLE_IDS = ["service_error", "internal", "502", "503", "504", "reset", "closed", "malformed"]
 
 
 @pytest.mark.parametrize(("failing", "kind"), RETRYABLE, ids=RETRYABLE_IDS)
@@ -527,6 +532,42 @@ def test_a_success_on_the_third_try_is_a_success(world: World, failing: Reply, k
     answers(world, failing, failing, success())
 
     assert world.client(tries=3).kyc_info("u").data == {"status": "COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    "refused", [reply("RATE_LIMIT", 429), Reply(429, b"<html>slow down</html>"), reply("SUCCESS", 429, {})]
+)
+def test_too_many_requests_are_told_and_not_made_more(world: World, refused: Reply) -> None:
+    pace = FakePace()
+    answers(world, Reply(refused.status, refused.body, {"Retry-After": "7"}))
+    with pytest.raises(RateLimitedError) as caught:
+        world.client(tries=3, pace=pace).kyc_info("u")
+
+    assert (pace.calls, pace.told, caught.value.retry_after) == (1, ["7"], "7")
+    assert len(world.server.received) == 1
+
+
+def test_every_try_takes_its_turn_and_other_failures_slow_nobody_down(world: World) -> None:
+    pace = FakePace()
+    answers(world, reply("SERVICE_ERROR", 500))
+    with pytest.raises(ProviderUnavailableError):
+        world.client(tries=3, pace=pace).kyc_info("u")
+
+    assert (pace.calls, pace.told) == (3, [])
+
+
+def test_a_turn_is_no_part_of_the_time_for_the_call(world: World) -> None:
+    pace = FakePace(waits_s=0.5)
+    answers(world, success())
+    assert world.client(pace=pace, total_s=0.4).kyc_info("u").code == "SUCCESS"
+
+
+def test_without_a_turn_nothing_is_sent(world: World) -> None:
+    pace = FakePace(error=NoLeaseError("paypay", "no room"))
+    with pytest.raises(NotSentError):
+        world.client(tries=3, pace=pace).kyc_info("u")
+
+    assert (pace.calls, len(world.server.received)) == (1, 0)
 
 
 def test_every_try_is_signed_anew(world: World) -> None:

@@ -113,6 +113,7 @@ def test_the_facts_by_which_a_file_is_judged_are_those_of_the_moment_when_it_was
         ("kyc_passport_8_20260331_20260331.csv", KYC, ["the name holds another merchant_id than ours"]),
         ("kyc_passport_9_20260320_20260320.csv", KYC, ["the name says 2026-03-20, and the notification came on"]),
         ("download", KYC, ["the name holds no day"]),
+        ("kyc_passport_9_20260331_20260331.csv", KYC, []),
         (NAME, RISK, ["the name is that of a kyc_passport_sync_recon", "the name holds another client_id"]),
         ("kyc_passport_risk_c-1_20260331_20260331.csv", RISK, []),
     ],
@@ -125,6 +126,7 @@ def test_what_does_not_fit_is_a_warning_and_the_file_is_stored(
         assert bench.run() == {"stored": 1}
     [file] = bench.store.recon.files(file_type, "2026-03-01", "2026-04-01")
     assert file.state == "STORED"
+    assert file.foreign is any("another" in each for each in warnings)
     assert [
         given for given, expected in zip(file.warnings, warnings, strict=True) if given.startswith(expected)
     ] or not warnings
@@ -438,6 +440,16 @@ def test_however_many_fail_there_is_a_mail_an_hour_at_most(bench: DownloadBench)
         bench.clock.advance(seconds=300)
     assert len(bench.topic.letters) == 1
     assert "+40" in bench.topic.letters[0]["Message"]
+
+
+def test_what_fails_alike_of_one_host_is_one_line(bench: DownloadBench) -> None:
+    for number in range(60):
+        bench.announce("https://evil.example", f"dud-{number}_20260331.csv")
+    bench.announce("https://other.example", "dud_20260331.csv")
+    bench.run()
+    [letter] = bench.topic.letters
+    assert letter["Message"].count(": the host is not on the list") == 2 * 2
+    assert "(+59)\n    evil.example: " in letter["Message"]
 
 
 def test_nobody_is_told_of_duds_on_a_day_that_is_closed(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,19 +124,19 @@ def test_who_is_linked_to_nobody_here_is_counted_apart_and_paypay_is_asked_whose
     assert engine.file().repairs_open == 0
 
 
-def test_in_a_file_with_a_warning_nobody_is_asked_about_strangers() -> None:
+@pytest.mark.parametrize(("foreign", "asked"), [(True, []), (False, ["stranger"])])
+def test_only_in_another_owners_file_nobody_is_asked_about_strangers(foreign: bool, asked: list[str]) -> None:
+    """A warning about the day or the transfer says nothing about whose users they are."""
     engine = Engine()
     file = engine.put("stranger", engine.link("ann"))
-    key = {"pk": {"S": f"RECON#{KYC}"}, "sk": {"S": f"{DAY}#{file.name}"}}
-    engine.table.update_item(
-        Key=key,
-        UpdateExpression="SET warnings = :w",
-        ExpressionAttributeValues={":w": {"L": [{"S": "its name says another owner"}]}},
-    )
+    stored = engine.store.recon.file(file.file_type, file.day, file.name)
+    assert stored is not None
+    warnings = ("the server did not say where the file ends",)
+    engine.store.recon.stored(replace(stored, warnings=warnings, foreign=foreign))
 
     engine.run()
 
-    assert (engine.queued("repairs"), engine.queued("rereads")) == (["auth-ann"], [])
+    assert (engine.queued("repairs"), engine.queued("rereads")) == (["auth-ann"], asked)
     assert counts(engine)["warnings"] == 1
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from chaos.states import FailedError
 from honnin.paypay_facets import Call
+from honnin.recon.report_api import ReconCounts
+from honnin.times import utc_text
 from tests.fakes.recon_engine import DAY, KYC, NOON, RISK, Engine, comparison
 
 
@@ -49,6 +52,9 @@ def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:
     assert engine.file().completed_at is not None
     assert len(engine.published) == 1
     assert engine.store.comparisons.due("9999") == []
+    # Every count that the merchant API tells stands in the report, too, be it 0.
+    names = {each.alias or each.serialization_alias for each in ReconCounts.model_fields.values()}
+    assert {*engine.report()["counts"]} == names
 
 
 def test_changed_lists_everyone_whose_status_moved_and_nobody_else() -> None:
@@ -161,6 +167,93 @@ def test_an_earlier_comparison_that_was_stopped_is_waited_for_and_told() -> None
     assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
 
 
+def test_a_range_that_was_stopped_before_its_events_were_sent_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is to be read again was written down, and no event sent: only the next comparison asks for them."""
+    engine = Engine()
+    engine.put(*(engine.link(name) for name in ("ann", "bob", "cem")))
+
+    def refuse(**_: Any) -> None:
+        raise FailedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "send_message_batch", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    assert engine.queues == {}
+
+    engine.run()
+    settle(engine, becomes="NOT_COMPLETED")
+
+    assert engine.file().comparisons == (1, 2)
+    assert engine.file().completed_at is not None
+    assert engine.file().repairs_open == 0
+    assert engine.file().counts["changed"] == 3
+
+
+def test_what_a_range_has_sent_before_it_was_stopped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its events were sent and took effect; only the mark that says so is lacking."""
+    engine = Engine()
+    engine.put(engine.link("ann"))
+    put = engine.objects.put_object
+
+    def refuse(**request: Any) -> Any:
+        if request["Key"].endswith(".done"):
+            raise FailedError
+        return put(**request)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.objects, "put_object", refuse)
+        engine.starting.run()
+        engine.states.work(3)
+    engine.states.kill()
+    engine.apply(becomes="NOT_COMPLETED")
+
+    engine.run()
+    engine.later()
+
+    assert (engine.file().counts["upToDate"], engine.file().counts["changed"]) == (1, 1)
+    assert engine.file().completed_at is not None
+    assert [each["to"] for each in engine.report()["changed"]] == ["NOT_COMPLETED"]
+
+
+def test_of_36_million_rows_no_step_is_given_or_answers_more_than_step_functions_takes() -> None:
+    """They are 361 ranges. Here a range has one row, for only the number of ranges is in what the machine hands on."""
+    engine = Engine(rows=1)
+    engine.put(*(engine.link(f"user-{number}") for number in range(360)))
+
+    engine.run()
+    engine.later()
+    assert engine.file().repairs_open == 360
+    settle(engine)
+
+    assert engine.calls.count("ReconCompareFunction") == 361
+    assert engine.file().counts["reRead"] == 360
+    assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("function", "answer"), [("ReconPlanFunction", 262_145), ("ReconCompareFunction", 800)])
+def test_a_result_that_step_functions_does_not_take_ends_the_execution(
+    function: str, answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Map, the results of all ranges count together."""
+    engine = Engine(rows=1)
+    engine.put(*(f"auth-{number}" for number in range(360)), warnings=("nobody is asked about",))
+    call = engine.call
+
+    def answering(called: str, event: dict[str, Any]) -> Any:
+        found = call(called, event)
+        return "x" * answer if called == function else found
+
+    monkeypatch.setattr(engine.states, "_call", answering)
+
+    engine.run()
+
+    assert [each.status for each in engine.states.executions.values()] == ["FAILED"]
+
+
 @pytest.mark.parametrize("function", ["ReconPlanFunction", "ReconCompareFunction", "ReconSummaryFunction"])
 def test_a_function_that_always_fails_ends_in_another_comparison(function: str) -> None:
     engine = Engine()
@@ -207,6 +300,66 @@ def test_the_report_says_when_the_night_will_be_done() -> None:
     # One of four in a quarter of an hour: three quarters more.
     assert engine.file().done_at == "2026-03-31T19:15:00.000Z"
     assert engine.report()["doneAt"] == engine.file().done_at
+
+
+def test_the_pace_is_that_of_the_last_minutes_and_an_alarm_rings_where_it_is_too_slow(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = Engine(rows=100)
+    engine.put(*(engine.link(f"user-{number:02}") for number in range(100)))
+    engine.run()
+    waiting = engine.queues["repairs"]
+
+    def read(number: int, minutes: int) -> str | None:
+        engine.queues["repairs"] = waiting[:number]
+        del waiting[:number]
+        engine.apply()
+        engine.later(minutes)
+        return engine.file().done_at
+
+    started = datetime.fromisoformat(engine.file().compared_at or "")
+    assert read(90, 10) == utc_text(started + timedelta(minutes=10 + 10 / 9))
+    # Too short to tell: the last estimate stands. Then nobody is read, and after that hardly anybody.
+    assert read(0, 5) == utc_text(started + timedelta(minutes=10 + 10 / 9))
+    assert read(0, 10) is None
+    assert "ReconTooSlow" not in capsys.readouterr().out
+    assert read(1, 185) == utc_text(started + timedelta(minutes=210 + 200 * 9))
+    assert capsys.readouterr().out.count('"ReconTooSlow":[1.0]') == 1
+    read(0, 300)
+    assert "ReconTooSlow" not in capsys.readouterr().out
+    read(0, 60)
+    assert capsys.readouterr().out.count('"ReconTooSlow":[1.0]') == 1
+
+
+def test_a_revision_counts_only_whose_webhook_was_not_known_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = Engine()
+    ann, bob = engine.link("ann"), engine.link("bob")
+    engine.put(ann)
+    engine.run()
+    assert '"ReconMissed":[1.0]' in capsys.readouterr().out
+    engine.put(ann, bob, name="a.csv.rev-1")
+    engine.run()
+    assert engine.file(name="a.csv.rev-1").counts["webhookNeverReceived"] == 2
+    assert '"ReconMissed":[1.0]' in capsys.readouterr().out
+
+
+def test_while_repairs_are_stopped_the_report_says_so_and_nobody_is_given_up() -> None:
+    engine = Engine(rows=4)
+    engine.put(*(engine.link(f"user-{number}") for number in range(4)))
+    engine.run()
+    changes = engine.store.mass_change
+    changes.stop(changes.read())
+    engine.later(30)
+    stop = changes.read().stop
+    assert stop
+    assert (engine.file().repairs_open, engine.file().done_at) == (4, None)
+    assert engine.report()["repairsStoppedAt"] == stop.at
+
+    changes.resume()
+    engine.apply()
+    engine.later()
+    assert engine.file().completed_at is not None
+    assert (engine.report()["repairsStoppedAt"], engine.file().counts["notRead"]) == (None, 0)
 
 
 def test_a_risk_that_no_read_can_tell_is_not_read() -> None:

@@ -532,6 +532,16 @@ def test_a_lost_answer_can_have_taken_effect(merchant: Merchant, when: str, link
     assert sum(link["active"] for link in merchant.user()["authorizations"]) == links
 
 
+def test_another_merchant_may_be_answered_as_if_it_had_asked_for_itself(merchant: Merchant) -> None:
+    # A valid signature and a wrong header. PayPay does not publish what it answers; this is the least helpful.
+    uaid, headers = merchant.link(), {"X-ASSUME-MERCHANT": "another"}
+    path = f"/v2/user/authorizations?userAuthorizationId={uaid}"
+    assert code(merchant.call("GET", path, headers=headers)) == "UNAUTHORIZED"
+    merchant.dial(wrong_merchant="answered")
+    assert code(merchant.call("GET", path, headers=headers)) == "INVALID_USER_AUTHORIZATION_ID"
+    assert code(merchant.call("GET", path)) == "SUCCESS"
+
+
 def test_maintenance_answers_nothing_and_sends_nothing(merchant: Merchant) -> None:
     uaid = merchant.link()
     url = merchant.session("user-2").get_json()["data"]["linkQRCodeURL"]
@@ -630,6 +640,17 @@ def test_notifications_are_reordered(merchant: Merchant) -> None:
     merchant.control("POST", "/users/user-1/account", {"status": "inactive"})
     merchant.pass_time(1)
     assert [url.rpartition("/")[2] for url, _ in merchant.received] == ["account-status", "risk", "kyc"]
+
+
+def test_many_users_are_linked_at_once(merchant: Merchant) -> None:
+    users = [f"user-{number}" for number in range(3)]
+    made = merchant.control("POST", "/links", {"users": users, "scopes": ["get_kyc_info"]})["authorizations"]
+    assert list(made) == users
+    for user, authorization in made.items():
+        [link] = merchant.control("GET", f"/users/{user}")["authorizations"]
+        assert (link["id"], link["scopes"], link["active"]) == (authorization, ["get_kyc_info"], True)
+    for body in ({"users": users}, {"users": "user-1", "scopes": []}, {"users": [1], "scopes": []}):
+        merchant.control("POST", "/links", body, status=400)
 
 
 def test_burst(merchant: Merchant) -> None:

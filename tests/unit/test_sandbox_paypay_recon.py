@@ -411,6 +411,11 @@ def test_the_journal_holds_no_signature(merchant: Merchant) -> None:
 # --- content by hand ---
 
 
+def test_a_large_file_can_be_put_as_text(merchant: Merchant) -> None:
+    body = {"text": "x" * 5_000_000, "fileType": RISK, "day": "2026-03-20"}
+    assert merchant.control("PUT", f"/recon-files/{KYC_NAME}", body)["bytes"] == 5_000_000
+
+
 def test_content_by_hand_replaces_that_of_the_night(merchant: Merchant) -> None:
     file = merchant.kyc_night("user-0")
     put = merchant.control("PUT", f"/recon-files/{KYC_NAME}", {"text": "あ\r\n"})

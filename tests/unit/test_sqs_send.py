@@ -90,7 +90,7 @@ bodies = st.builds(
 regions = st.sampled_from(["ap-northeast-1", "ap-northeast-3", "us-east-1", "eu-central-1"])
 
 
-@settings(max_examples=2000)
+@settings(max_examples=300)
 @given(
     host=hosts,
     path=paths,

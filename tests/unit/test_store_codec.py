@@ -16,12 +16,14 @@ from honnin.store import (
     PassportQr,
     ReceivedDay,
     ReconFile,
+    Reread,
     Submission,
     TimelineEntry,
     Unattached,
     UserStatus,
 )
 from honnin.store.links import Link
+from honnin.store.rereads import Mark
 from honnin.store.table import UNSTORED, attributes, decode, encode, read
 
 AT = "2026-04-01T03:00:00.000Z"
@@ -56,10 +58,15 @@ RECORDS: list[Any] = [
     Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT, AT, 3, "why", "f.csv", whole=True, told_at=AT),
+    Reread("r", "all", AT),
+    Reread("r", "status", AT, "paypay", "VERIFIED", 8, 2, AT, 3, True, *range(8)),
+    Mark(AT),
+    Mark(AT, 3, {"paypay": (0, 2), "vexora": (1,)}),
     ReconFile("t", "2026-03-31", "f.csv", "MISSING"),
     ReconFile(
         *("t", "2026-03-31", "f.csv", "COMPARED", AT, AT, AT, "why", AT, "0" * 64, 12, "g.csv"),
         own_name=True,
+        foreign=True,
         webhooks=True,
         warnings=("x", "y"),
         doubt="why",
@@ -71,6 +78,7 @@ RECORDS: list[Any] = [
         counts=_COUNTS,
         repairs_open=2,
         done_at=AT,
+        repairs_stopped_at=AT,
         malformed_sample=({"line": 3, "reason": "x"},),
         changed_sample=("auth-1", "erased"),
         not_read_sample=("auth-2",),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from honnin.errors import (
+    NoLeaseError,
     NotSentError,
     NotUnderstoodError,
     ProviderError,
@@ -23,6 +24,7 @@ from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import Reading
 from sandbox.vexora.signature import is_signed
 from tests.fakes import FakeClock, FakeCredentials, LoopbackServer, Received, Reply
+from tests.fakes.pace import FakePace
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -397,3 +399,28 @@ def test_an_application_goes_out_on_a_connection_of_its_own() -> None:
         before = peer.connections
         client.apply(user_id=USER, username_furigana="テスト", callback_url=CALLBACK)
         assert peer.connections == before + 1
+
+
+# Its turn
+
+
+def paced(peer: LoopbackServer, pace: FakePace) -> VexoraClient:
+    return VexoraClient(f"{peer.url}/japan", FakeCredentials(), FakeClock().epoch_ms, pace=pace)  # type: ignore[arg-type]
+
+
+def test_each_call_takes_its_turn_and_too_many_requests_are_told() -> None:
+    pace = FakePace()
+    with LoopbackServer(answer("1"), Reply(429, b"", {"Retry-After": "3"}), Reply(503, b"")) as peer:
+        paced(peer, pace).query_status(USER)
+        with pytest.raises(RateLimitedError):
+            paced(peer, pace).apply(user_id=USER, username_furigana="テスト", callback_url=CALLBACK)
+        with pytest.raises(ProviderUnavailableError):
+            paced(peer, pace).query_status(USER)
+    assert (pace.calls, pace.told) == (3, ["3"])
+
+
+def test_without_a_turn_nothing_is_sent() -> None:
+    pace = FakePace(error=NoLeaseError("vexora", "no room"))
+    with LoopbackServer(answer("1")) as peer, pytest.raises(NotSentError):
+        paced(peer, pace).query_status(USER)
+    assert peer.received == []

@@ -22,6 +22,7 @@ from honnin.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
     PublishError,
+    RepairsStoppedError,
     SecretIncompleteError,
 )
 from honnin.event import Event
@@ -115,6 +116,19 @@ def test_announced_maintenance_starts_at_5_min(receives: int) -> None:
     error = MaintenanceError("paypay", "MAINTENANCE_MODE", http_status=503)
     assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
     assert (150 if receives == 1 else 450) <= queue.delays["a"] <= (300 if receives == 1 else 900)
+
+
+# Stopped
+
+
+@pytest.mark.parametrize("receives", [1, 3, 150])
+def test_what_is_stopped_comes_again_as_seldom_as_can_be_and_is_no_failure(
+    receives: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = FakeQueue()
+    assert run(message("a", receives=receives), process=failing(RepairsStoppedError("stopped")), queue=queue) == ["a"]
+    assert (queue.delays, queue.parked) == ({"a": 900}, {})
+    assert "EventFailed" not in capsys.readouterr().out
 
 
 # Retryable

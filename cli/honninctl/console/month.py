@@ -7,8 +7,9 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from honninctl import recon
-from honninctl.recon import CalendarDay, DayState
+from honnin.recon import days as recon_days
+from honnin.recon.days import CalendarDay, DayState
+from honnin.store import ReconFile
 
 
 class Look(StrEnum):
@@ -86,24 +87,25 @@ def states(days: Sequence[CalendarDay]) -> list[DayState]:
     return [state for state in DayState if any(each.state is state for each in days)]
 
 
-def holes(days: Sequence[CalendarDay]) -> list[CalendarDay]:
-    """What is missing of the last days, for which PayPay can still send a file again."""
-    recent = sorted({each.day for each in days}, reverse=True)[: recon.RESEND_DAYS]
-    return [each for each in days if each.day in recent and each.state in recon.HOLES]
+def is_nothing_known(days: Sequence[CalendarDay]) -> bool:
+    """Whether there is nothing that is good or bad: no file was announced yet, or none can be told of."""
+    return all(each.state in recon_days.NEUTRAL for each in days)
 
 
-def state_of(file: Mapping[str, Any]) -> DayState:
+def state_of(file: Mapping[str, Any], now: datetime) -> DayState:
     """What became of one file of a day's report."""
-    if file["state"] == "IGNORED":
-        return DayState.NONE
-    if file["state"] != "COMPARED" or file.get("doubt"):
-        return recon.state(file["state"], file.get("doubt"))
-    if file["repairsOpen"]:
-        return DayState.REPAIRING
-    if file["changed"]:
-        return DayState.REPAIRED
-    late = datetime.fromisoformat(file["comparedAt"]) > recon.deadline(file["day"]) if file["comparedAt"] else False
-    return DayState.LATE if late else DayState.COMPARED
+    known = ReconFile(
+        file["fileType"],
+        file["day"],
+        file.get("fileName") or "",
+        file["state"],
+        deadline=file.get("deadline"),
+        doubt=file.get("doubt"),
+        compared_at=file.get("comparedAt"),
+        repairs_open=file.get("repairsOpen"),
+        counts={"changed": len(file.get("changed", ()))},
+    )
+    return recon_days.of_file(known, now)
 
 
 def moves(changed: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, str | None, int]]:

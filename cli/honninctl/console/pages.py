@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from honninctl import dead_letters, masking, people, recon
+from honnin.recon.days import to_ask_for
+from honninctl import dead_letters, masking, people, recon, repairs
 from honninctl.console import advice, month, verdict
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, preferred, utc_text
 from honninctl.deployment import Deployment
@@ -38,6 +39,7 @@ _EMPTY_FILE: Mapping[str, Any] = {
     "counts": None,
     "reason": None,
     "doubt": None,
+    "revisionOf": None,
 }
 
 
@@ -129,8 +131,10 @@ class Pages:
             days=days,
             sheets=month.sheets(days.value or []),
             states=month.states(days.value or []),
-            holes=month.holes(days.value or []),
+            holes=to_ask_for(days.value or [], painter.now),
+            nothing_known=month.is_nothing_known(days.value or []),
             letters=letters,
+            stopped_since=_asking(lambda: repairs.stopped_since(self._deployment)).value,
             looks=month.LOOKS,
         )
 
@@ -176,13 +180,19 @@ class Pages:
             valid = False
         if not valid:
             return painter.trouble(Trouble("trouble.no_day", "", HTTPStatus.BAD_REQUEST))
-        found = _asking(lambda: recon.report(self._deployment, day, reveal=False))
+        found = _asking(lambda: recon.report(self._deployment, day, painter.now, reveal=False))
         unknown = found.trouble is not None and found.trouble.status is HTTPStatus.NOT_FOUND
         if found.trouble and not unknown:
             return painter.trouble(found.trouble)
+        known: Mapping[str, Any] = found.value or {"files": []}
         files = [
-            {**_EMPTY_FILE, **each, "found": month.state_of(each), "moves": month.moves(each.get("changed", []))}
-            for each in (found.value["files"] if found.value else [])
+            {
+                **_EMPTY_FILE,
+                **each,
+                "found": month.state_of(each, painter.now),
+                "moves": month.moves(each.get("changed", [])),
+            }
+            for each in known["files"]
         ]
         return painter.paint(
             "day.html",
@@ -191,6 +201,7 @@ class Pages:
             before=before,
             after=after,
             files=files,
+            types=known.get("types", []),
             looks=month.LOOKS,
             most_shown=_USERS_SHOWN,
         )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import cache, wraps
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -18,6 +18,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -47,9 +48,11 @@ def _once[**P, C](make: Callable[P, C]) -> Callable[P, C]:
 
 
 @_once
-def dynamodb() -> "DynamoDBClient":
-    """DynamoDB."""
-    return boto3.client("dynamodb", config=_config())
+def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
+    """DynamoDB; `hurried` for calls that nobody waits for longer than some seconds."""
+    # Two attempts: a connection that was kept alive may turn out to be dead.
+    soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("dynamodb", config=soon if hurried else _config())
 
 
 @_once
@@ -68,6 +71,18 @@ def s3(*, read_timeout_s: int = 5) -> "S3Client":
 def sns() -> "SNSClient":
     """SNS."""
     return boto3.client("sns", config=_config())
+
+
+@_once
+def ssm() -> Any:
+    """Systems Manager, for its parameters."""
+    return boto3.client("ssm", config=_config())
+
+
+@_once
+def lambdas() -> "LambdaClient":
+    """Lambda."""
+    return boto3.client("lambda", config=_config())
 
 
 @_once

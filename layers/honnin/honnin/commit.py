@@ -17,6 +17,7 @@ from time import sleep
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import ConcurrentUpdateError, HonninError
+from honnin.mass_change import CountedAfterwards, Watch
 from honnin.observability import loggable, logger
 from honnin.store import AlreadyAppliedError, Effect, Store, Unattached, UserStatus
 from honnin.times import utc_text
@@ -72,10 +73,19 @@ class Commits:
         Gets each effect once it is in the table. Where a caller waits for the answer: `Publisher.announce_or_leave`.
     now
         Gives aware UTC moments.
+    watch
+        Counts the readings, and may refuse one (`honnin.mass_change`).
     """
 
-    def __init__(self, store: Store, publish: Callable[[Effect], None], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publish: Callable[[Effect], None],
+        now: Callable[[], datetime],
+        watch: Watch | None = None,
+    ) -> None:
         self._store = store
+        self._watch = watch or CountedAfterwards(store)
         self._publish = publish
         self._now = now
 
@@ -162,18 +172,22 @@ class Commits:
     def _apply_effect(self, effect: Effect) -> None:
         """The evidence first, so that a status never names what is not there; and not when the race is lost already."""
         if effect.evidence is None:
-            self._store.events.apply(effect)
+            self._apply_counted(effect)
             return
         if effect.evidence.is_to_be_written:
             self._check_in_time(effect)
             effect.evidence.write()
         try:
-            self._store.events.apply(effect)
+            self._apply_counted(effect)
         except HonninError:
             # A condition failed: certainly nothing was written. (After any other error it may have been.)
             self._take_back(effect, effect.evidence)
             raise
         effect.evidence.keep()
+
+    def _apply_counted(self, effect: Effect) -> None:
+        with self._watch.over(effect):
+            self._store.events.apply(effect)
 
     def _check_in_time(self, effect: Effect) -> None:
         """Raise what `Events.apply` would raise, where its conditions do not hold any more."""

@@ -6,6 +6,7 @@ Every name is set by template.yaml. A missing one raises `MissingSettingError`, 
 import os
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache, cached_property
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from honnin.status import VerifiedNeeds
 LONGEST_DELAY_S = 900
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,7}")
+_PERCENT = re.compile(r"(100|[0-9]{1,2})(\.[0-9]{1,6})?")
 _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -138,7 +140,7 @@ class Settings:
 
     @cached_property
     def providers_secret_arn(self) -> str:
-        """The secret with the credentials of both providers (README, "Configuration")."""
+        """The secret with the credentials of both providers (docs/deploying.md)."""
         return self._required("PROVIDERS_SECRET_ARN")
 
     @cached_property
@@ -167,6 +169,32 @@ class Settings:
     def vexora_unknown_user_codes(self) -> tuple[str, ...]:
         """The codes by which Vexora says that it knows no application of a user (not published); none by default."""
         return self._any("VEXORA_UNKNOWN_USER_CODES")
+
+    def _number(self, name: str, most: int) -> int:
+        value = self._required(name)
+        if not value.isdecimal() or not 1 <= int(value) <= most:
+            raise InvalidSettingError(name, f"must be a whole number from 1 to {most}")
+        return int(value)
+
+    @cached_property
+    def paypay_max_calls_per_second(self) -> int:
+        """The most calls a second to PayPay, of all environments together; those of the merchant API never wait."""
+        return self._number("PAYPAY_MAX_CALLS_PER_SECOND", 1000)
+
+    @cached_property
+    def vexora_max_calls_per_second(self) -> int:
+        """The same towards Vexora."""
+        return self._number("VEXORA_MAX_CALLS_PER_SECOND", 1000)
+
+    @cached_property
+    def repair_share(self) -> int:
+        """Percent of a provider's rate that recon's repairs may take at most."""
+        return self._number("REPAIR_SHARE", 100)
+
+    @cached_property
+    def reread_share(self) -> int:
+        """Percent of a provider's rate that all other readings that can wait may take at most."""
+        return self._number("REREAD_SHARE", 100)
 
     @cached_property
     def paypay_base_url(self) -> str:
@@ -228,6 +256,24 @@ class Settings:
         return VerifiedNeeds(value)
 
     @cached_property
+    def mass_change_percent(self) -> Decimal:
+        """Percent of an hour's readings that may take users out of VERIFIED or APPROVED; 0: any number may."""
+        value = self._required("MASS_CHANGE_PERCENT")
+        if not _PERCENT.fullmatch(value):
+            raise InvalidSettingError("MASS_CHANGE_PERCENT", "must be a number from 0 to 100")
+        return Decimal(value)
+
+    @cached_property
+    def repair_mappings_parameter(self) -> str:
+        """Name of the SSM parameter with the ids of the two event source mappings that a mass change disables."""
+        return self._required("REPAIR_MAPPINGS_PARAMETER")
+
+    @cached_property
+    def repairs_stopped_runbook(self) -> str:
+        """Where the runbook says what to do when repairs are stopped."""
+        return self._required("REPAIRS_STOPPED_RUNBOOK")
+
+    @cached_property
     def paypay_pkce_field(self) -> str:
         """Where the PKCE challenge stands in the account-link request, as a dotted path (not published)."""
         return self._required("PAYPAY_PKCE_FIELD")
@@ -278,6 +324,14 @@ class Settings:
         value = self._required("RECON_MAX_BYTES")
         if not value.isdecimal() or int(value) < 1:
             raise InvalidSettingError("RECON_MAX_BYTES", "must be a whole number of bytes")
+        return int(value)
+
+    @cached_property
+    def recon_range_rows(self) -> int:
+        """About how many rows of a recon file one range of its comparison has."""
+        value = self._required("RECON_RANGE_ROWS")
+        if not value.isdecimal() or int(value) < 1:
+            raise InvalidSettingError("RECON_RANGE_ROWS", "must be a whole number of rows")
         return int(value)
 
     @cached_property

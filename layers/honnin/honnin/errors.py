@@ -23,6 +23,7 @@
     │       ├── RateLimitedError      429
     │       ├── MaintenanceError      announced maintenance: try again much later
     │       ├── NotSentError          not sent: the request was never written, so it took no effect
+    │       │   └── NoLeaseError      the provider's rate left no room for it in time
     │       ├── NotUnderstoodError    not understood: an answer that we cannot read, or that contradicts itself
     │       └── ProviderTimeoutError  no answer: whether the request took effect is unknown
     ├── RemoteFileError               a file at an address that others gave us
@@ -36,6 +37,7 @@
         ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
         ├── ConcurrentUpdateError     retryable: another worker was faster
+        ├── RepairsStoppedError       retryable: repairs and rereads are stopped, and wait for a person
         └── PublishError              retryable: the bus did not take it
 """
 
@@ -219,7 +221,9 @@ class ProviderUnavailableError(ProviderError):
 
 
 class RateLimitedError(ProviderUnavailableError):
-    """Too many requests."""
+    """Too many requests; `retry_after` is the header of that name as the provider gave it."""
+
+    retry_after: str | None = None
 
 
 class MaintenanceError(ProviderUnavailableError):
@@ -228,6 +232,10 @@ class MaintenanceError(ProviderUnavailableError):
 
 class NotSentError(ProviderUnavailableError):
     """The connection had not begun to write the request: it certainly took no effect, and may be made again."""
+
+
+class NoLeaseError(NotSentError):
+    """The shared rate towards the provider (`honnin.pace`) left no room for the call as long as it could wait."""
 
 
 class NotUnderstoodError(ProviderUnavailableError):
@@ -278,6 +286,12 @@ class EventNotReadyError(EventError):
 
 class ConcurrentUpdateError(EventError):
     """Another worker changed the same user first, several times over."""
+
+    retryable = True
+
+
+class RepairsStoppedError(EventError):
+    """Repairs and rereads are stopped: nothing was applied, and the message waits until a person resumes them."""
 
     retryable = True
 

@@ -18,6 +18,7 @@ from honnin.commit import Commits
 from honnin.erasure import ErasureSweep
 from honnin.errors import ConcurrentUpdateError, MalformedEventError
 from honnin.event import Event, Provider
+from honnin.mass_change import BatchWatch, is_reading
 from honnin.observability import count, logger
 from honnin.paypay.expiry import KIND as EXPIRY
 from honnin.paypay.expiry import PayPayExpiries
@@ -71,6 +72,7 @@ class EventProcessor:
         sweep: ErasureSweep | None = None,
         settling: Settling | None = None,
         split: Callable[[Event], None] | None = None,
+        watch: BatchWatch | None = None,
     ) -> None:
         self.store = store
         self.publisher = publisher
@@ -78,6 +80,7 @@ class EventProcessor:
         self.recon = recon
         self.settling = settling
         self.split = split
+        self.watch = watch
         rules: dict[tuple[str, str], Rule | None] = {
             (Provider.VEXORA, _ANY_KIND): VexoraResults(store, vexora, now, vexora_archive),
             (Provider.PAYPAY, _ANY_KIND): paypay,
@@ -94,8 +97,10 @@ class EventProcessor:
             raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
         return rule
 
-    def batch(self) -> "Batch":
-        """Begin an SQS batch."""
+    def batch(self, *, may_wait: bool = False) -> "Batch":
+        """Begin an SQS batch. `may_wait`: it is of the repairs or of the rereads, which a mass change stops."""
+        if self.watch:
+            self.watch.begin(may_wait=may_wait)
         return Batch(self)
 
     def group(self, known: Known) -> "Group":
@@ -138,7 +143,12 @@ class Batch:
         return found
 
     def end(self) -> None:
-        """Count the webhooks of the batch, and keep PayPay's last X-REQUEST-ID. What AWS does not take now is lost."""
+        """Count the readings and webhooks of the batch, and keep PayPay's last X-REQUEST-ID.
+
+        What AWS does not take now is lost.
+        """
+        if self._processor.watch:
+            self._processor.watch.end()
         try:
             self._note_received(each for group in self._groups for each in group.received)
             for request_id in [each.request_id for each in self._groups if each.request_id][-1:]:
@@ -166,7 +176,7 @@ class Group:
         self.request_id: str | None = None
         self._processor = processor
         self._known = known
-        self._commits = Commits(processor.store, self._committed, processor.now)
+        self._commits = Commits(processor.store, self._committed, processor.now, processor.watch)
         self._followed: dict[tuple[str, str], str] = {}
         self._has_decided = False
 
@@ -179,9 +189,13 @@ class Group:
         ------
         MalformedEventError
             Nobody knows this kind of event, or its subject.
+        RepairsStoppedError
+            What may wait is stopped; nothing was done.
         HonninError, with `retryable` set
             A provider or another worker stood in the way; the event must come again.
         """
+        if self._processor.watch:
+            self._processor.watch.check()
         if event.kind == SEVERAL and self._processor.split:
             self._processor.split(event)
         elif self._processor.recon and _is_recon_file(event):
@@ -243,11 +257,16 @@ class Group:
         if decision.event_id != event.event_id:
             return decision
         if event.cause == SETTLE:
-            return Dropped(event.event_id, "nothing_new") if is_nothing_new(decision) else decision
+            return self._dropped(decision) if is_nothing_new(decision) else decision
         if self._processor.settling:
             # Before the commit, after which nobody would do it (`honnin.settling`); once, however many races are lost.
             self._processor.settling.follow(event, decision, self._followed)
         return decision
+
+    def _dropped(self, decision: Effect) -> Dropped:
+        if self._processor.watch and is_reading(decision):
+            self._processor.watch.read()
+        return Dropped(decision.event_id, "nothing_new")
 
     def _committed(self, effect: Effect) -> None:
         """The change of the event itself is published by its record, which also tells whether that was done before."""

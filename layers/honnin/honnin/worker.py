@@ -31,6 +31,7 @@ from honnin.errors import (
     MalformedEventError,
     ProviderConfigurationError,
     ProviderError,
+    RepairsStoppedError,
 )
 from honnin.observability import Metric, count, emit, frames, is_unexpected, keeping, logger, measure_s
 
@@ -244,6 +245,10 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
     try:
         if isinstance(error, NotEnoughTimeError):
             queue.delay(record, 0)
+            return False
+        if isinstance(error, RepairsStoppedError):
+            # It waits for a person. As seldom as can be: each time uses up one of its receives.
+            queue.delay(record, _LONGEST_DELAY_S)
             return False
         receives = int(record.attributes.approximate_receive_count)
         parked = not _may_be_mended(error) and _is_third(record, error, count_failure)

@@ -24,12 +24,14 @@ from honnin.errors import (
     ProviderConfigurationError,
     ProviderError,
     ProviderUnavailableError,
+    RateLimitedError,
     SessionNotFoundError,
     UserAnswerError,
 )
 from honnin.event import Provider
 from honnin.http_client import Answer, Deadline
 from honnin.observability import logger
+from honnin.pace import Pace
 from honnin.paypay import outcomes, signing
 from honnin.paypay.models import AccountLink, AuthorizationReading, Envelope, KycReading, UserAuthorization
 from honnin.secret_store import PayPayCredentials
@@ -114,6 +116,8 @@ class PayPayClient:
         because its queue retries.
     total_s
         Seconds for one call with all its tries. API Gateway waits 29 s for the whole answer.
+    pace
+        Says when a call may be made, which is not part of these seconds; without it, at once.
     """
 
     def __init__(
@@ -125,6 +129,7 @@ class PayPayClient:
         assume_merchant: str = "",
         tries: int = 1,
         total_s: float = 24.0,
+        pace: Pace | None = None,
         epoch: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -134,12 +139,19 @@ class PayPayClient:
         self._assume_merchant = assume_merchant
         self._tries = tries
         self._total_s = total_s
+        self._pace = pace
         self._epoch = epoch
         self._sleep = sleep
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, credentials: ReadCredentials, *, tries: int, total_s: float
+        cls,
+        settings: Settings,
+        credentials: ReadCredentials,
+        *,
+        tries: int,
+        total_s: float,
+        pace: Pace,
     ) -> "PayPayClient":
         """The client that a function's settings describe."""
         return cls(
@@ -153,6 +165,7 @@ class PayPayClient:
             assume_merchant=settings.paypay_assume_merchant,
             tries=tries,
             total_s=total_s,
+            pace=pace,
         )
 
     def create_account_link(self, request: Mapping[str, Any]) -> AccountLink:
@@ -241,13 +254,16 @@ class PayPayClient:
             url = self._base_url + path
             return requests.Request(method, url, params=dict(query or {}), headers=sent, data=data, auth=auth)
 
-        deadline = Deadline(self._total_s)
+        deadline: Deadline | None = None
         unclear: ProviderUnavailableError | None = None
         for tried in range(1, self._tries + 1):
+            if self._pace:
+                self._pace.before_call()
+            deadline = deadline or Deadline(self._total_s)
             try:
                 return self._try(make_request, timeout_s, deadline, hidden, takes)
-            except MaintenanceError:
-                raise  # lasts longer than any caller waits
+            except (MaintenanceError, RateLimitedError):
+                raise  # the first lasts longer than any caller waits; another try would make the second worse
             except ProviderUnavailableError as error:
                 # A last try that was not sent does not undo the ones before it.
                 unclear = unclear if isinstance(error, NotSentError) else error
@@ -271,6 +287,8 @@ class PayPayClient:
                 answer = http_client.send(Provider.PAYPAY, request, deadline=deadline, read_timeout_s=timeout_s)
                 return _read(answer, hidden, takes)
             except ProviderError as error:
+                if self._pace and isinstance(error, RateLimitedError):
+                    self._pace.limited(error.retry_after)
                 # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
                 if not isinstance(error, _ANSWERS):
                     logger().warning("PayPay call failed", **error.logged())
@@ -292,4 +310,7 @@ def _read(answer: Answer, hidden: Sequence[str], takes: _Takes) -> _Said:
     if takes(answer.status, said.code):
         return _Said(answer.status, said.code, said.data, answer.request_id)
     message = provider_text.mask(said.message, hidden) if said.code else "an answer that is not the documented JSON"
-    raise outcomes.error(http_status=answer.status, code=said.code, message=message, request_id=answer.request_id)
+    error = outcomes.error(http_status=answer.status, code=said.code, message=message, request_id=answer.request_id)
+    if isinstance(error, RateLimitedError):
+        error.retry_after = answer.headers.get("Retry-After")
+    raise error

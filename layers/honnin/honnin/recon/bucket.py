@@ -8,7 +8,6 @@ soon as all its events are on a queue; and ``<range>.outcome.json``, what these 
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,19 +15,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from honnin import aws
 from honnin.errors import ReconError
+from honnin.json_objects import JsonObjects
 from honnin.store import Comparison, ReconFile
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 FILES = "recon/"
 
-_READ_BYTES = 256 * 1024
-# A part has 8 MiB and more.
-_READ_TIMEOUT_S = 30
 # S3 takes at most 10,000 parts, and none but the last below 5 MiB.
 _LEAST_PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
@@ -71,16 +66,8 @@ class FileId:
         return f"{self._results}/{number}/{name}"
 
 
-class ReconBucket:
+class ReconBucket(JsonObjects):
     """One recon bucket. Errors of S3 are botocore's."""
-
-    def __init__(self, name: str, client: "S3Client | None" = None) -> None:
-        self._name = name
-        self._given = client
-
-    @property
-    def _s3(self) -> "S3Client":
-        return self._given or aws.s3(read_timeout_s=_READ_TIMEOUT_S)
 
     def has(self, file: FileId) -> bool:
         """Whether the file is stored."""
@@ -92,30 +79,20 @@ class ReconBucket:
             raise
         return True
 
-    @property
-    def name(self) -> str:
-        """The bucket's name."""
-        return self._name
-
     def read(self, file: FileId) -> Iterator[bytes]:
         """The file's bytes, in pieces."""
         return self.open(file)[1]
 
     def open(self, file: FileId) -> tuple[str, Iterator[bytes]]:
         """The file's ETag, and its bytes in pieces."""
-        answer = self._s3.get_object(Bucket=self._name, Key=file.key)
-        return answer["ETag"], _pieces(answer["Body"])
+        return self.pieces(file.key)
 
     def read_range(self, file: FileId, etag: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` to before `end` of the file that has this ETag, in pieces.
 
         Raises botocore's error with the code PreconditionFailed where the file has another one by now.
         """
-        if start == end:
-            return iter(())
-        span = f"bytes={start}-{end - 1}"
-        answer = self._s3.get_object(Bucket=self._name, Key=file.key, Range=span, IfMatch=etag)
-        return _pieces(answer["Body"])
+        return self.pieces_between(file.key, etag, start, end)
 
     def measure(self, file: FileId) -> tuple[str, int]:
         """The SHA-256 (hexadecimal) and the size in bytes of a stored file, read whole in bounded memory."""
@@ -131,33 +108,17 @@ class ReconBucket:
 
     def put_once(self, file: FileId, number: int, name: str, found: Any) -> bool:
         """Keep an object of a comparison as JSON; False when there is one, and nothing was written."""
-        try:
-            self._put(file.part_key(number, name), found, IfNoneMatch="*")
-        except ClientError as error:
-            # Not 409, another writer at this very moment: it may fail yet.
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
-                return False
-            raise
-        return True
+        return self.put_new(file.part_key(number, name), found)
 
     def put_part(self, file: FileId, number: int, name: str, found: Any) -> str:
         """Keep an object of a comparison as JSON, in the place of what was there; returns its key."""
         key = file.part_key(number, name)
-        self._put(key, found)
+        self.put(key, found)
         return key
 
     def part(self, file: FileId, number: int, name: str) -> Any:
         """An object of a comparison, or None where there is none."""
-        return self._json(file.part_key(number, name))
-
-    def _put(self, key: str, found: Any, **condition: Any) -> None:
-        self._s3.put_object(
-            Bucket=self._name,
-            Key=key,
-            Body=json.dumps(found, separators=(",", ":")).encode(),
-            ContentType="application/json",
-            **condition,
-        )
+        return self.get(file.part_key(number, name))
 
     def put_report(self, file: FileId, report: IO[bytes]) -> None:
         """Write the report anew, from an open file, in bounded memory."""
@@ -165,22 +126,8 @@ class ReconBucket:
 
     def report(self, file: FileId) -> dict[str, Any] | None:
         """The report as it was last written."""
-        found: dict[str, Any] | None = self._json(file.report_key)
+        found: dict[str, Any] | None = self.get(file.report_key)
         return found
-
-    def _json(self, key: str) -> Any:
-        try:
-            answer = self._s3.get_object(Bucket=self._name, Key=key)
-        except self._s3.exceptions.NoSuchKey:
-            return None
-        with answer["Body"] as body:
-            return json.loads(body.read())
-
-
-def _pieces(body: "StreamingBody") -> Iterator[bytes]:
-    with body:
-        while piece := body.read(_READ_BYTES):
-            yield piece
 
 
 class AlreadyStoredError(ReconError):

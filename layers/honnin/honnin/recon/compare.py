@@ -95,21 +95,21 @@ class Examination:
     def of(
         self,
         question: Question,
-        warnings: Sequence[str],
         pieces: Iterable[bytes],
         *,
+        ask_strangers: bool = True,
         begins: bool = True,
         lines_before: int = 0,
     ) -> Found:
         """Decide about every row. `begins` and `lines_before` say where in the file the pieces come from.
 
-        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not where
-        there are `warnings`: the file may be another owner's, with millions of users who are not ours.
+        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not without
+        `ask_strangers`: a file of another owner may name millions of users who are not ours.
         """
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
         unique = list(dict.fromkeys(ids))
-        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad)
+        counts = Counter(rows=len(ids), duplicates=len(ids) - len(unique), malformed=rows.bad, webhookNeverReceived=0)
         found: dict[Decision, list[str]] = {each: [] for each in Decision}
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="compare") as threads:
             decided = threads.map(lambda some: list(self._decide(question, some)), _batches(unique))
@@ -122,7 +122,7 @@ class Examination:
             dict(counts),
             repairs=found[Decision.REPAIR],
             rereads=found[Decision.REREAD],
-            unlinked=() if warnings else found[Decision.NOT_LINKED],
+            unlinked=found[Decision.NOT_LINKED] if ask_strangers else (),
             malformed=[asdict(replace(each, line=each.line + lines_before)) for each in rows.sample[:_SAMPLE]],
             shape=asdict(rows.shape),
         )
@@ -200,8 +200,8 @@ class RangeComparison:
             question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
             found = self._examination.of(
                 question,
-                recorded.warnings if recorded else (),
                 self._bucket.read_range(file, etag, part.start, part.end),
+                ask_strangers=not (recorded and recorded.foreign),
                 begins=part.start == 0,
                 lines_before=part.lines_before,
             )

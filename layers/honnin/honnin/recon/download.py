@@ -19,7 +19,7 @@ from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
 from honnin.recon.fetch_alarm import FetchAlarm, host_of
-from honnin.recon.file_names import carries, warnings
+from honnin.recon.file_names import carries, is_foreign, warnings
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.lanes import Lane
 from honnin.recon.notification import file_of
@@ -202,6 +202,7 @@ class Downloads:
             size=measured.size,
             revision_of=found.file_name if stored.name != found.file_name else None,
             own_name=carries(found.file_name, own_id),
+            foreign=is_foreign(found.file_name, own_id),
             webhooks=self._webhooks_received(kind.kind, found.day),
             warnings=(
                 *warnings(found.file_name, found.file_type, received_at, own_id),

@@ -60,10 +60,13 @@ class FetchAlarm:
 
 
 def mail(failing: Sequence[tuple[Notification, str]]) -> str:
-    """The text: Japanese first, English below."""
-    lines = [_line(found, reason) for found, reason in failing[:_MOST_LINES]]
-    if len(failing) > _MOST_LINES:
-        lines.append(f"  … +{len(failing) - _MOST_LINES}")
+    """The text: Japanese first, English below. What fails alike, of one day and host, is one line."""
+    alike: dict[tuple[str, str, str, str], list[Notification]] = {}
+    for found, reason in failing:
+        alike.setdefault((found.file_type, found.day, host_of(found), reason), []).append(found)
+    lines = [_line(some, host, reason) for (_, _, host, reason), some in list(alike.items())[:_MOST_LINES]]
+    if len(alike) > _MOST_LINES:
+        lines.append(f"  … +{len(alike) - _MOST_LINES}")
     return _MAIL.format(lines="\n".join(lines))
 
 
@@ -76,6 +79,9 @@ def host_of(found: Notification) -> str:
     return "".join(each for each in host[:253] if each.isprintable()) or "-"
 
 
-def _line(found: Notification, reason: str) -> str:
-    until = found.until.astimezone(JST)
-    return f"  {found.file_type} {found.day} {found.file_name}\n    {host_of(found)}: {reason} (→ {until:%H:%M} JST)"
+def _line(some: Sequence[Notification], host: str, reason: str) -> str:
+    first = some[0]
+    until = max(each.until for each in some).astimezone(JST)
+    more = f" (+{len(some) - 1})" if len(some) > 1 else ""
+    named = f"  {first.file_type} {first.day} {first.file_name}{more}"
+    return f"{named}\n    {host}: {reason} (→ {until:%H:%M} JST)"

@@ -136,6 +136,11 @@ def carries(name: str, own_id: str) -> bool:
     return bool(own_id and found)
 
 
+def is_foreign(name: str, own_id: str) -> bool:
+    """Whether an owner stands in a name, and it is not ours. Nobody can tell where our own id is not set."""
+    return bool(own_id and read_name(name).owner_id and not carries(name, own_id))
+
+
 def warnings(name: str, file_type: str, received_at: datetime, own_id: str) -> tuple[str, ...]:
     """What does not fit between a file's name, the type and the time of its notification, and our own id there.
 
@@ -145,7 +150,7 @@ def warnings(name: str, file_type: str, received_at: datetime, own_id: str) -> t
     found = []
     if parts.file_type and parts.file_type != file_type:
         found.append(f"the name is that of a {parts.file_type}")
-    if parts.owner_id and own_id and not carries(name, own_id):
+    if is_foreign(name, own_id):
         found.append(f"the name holds another {FILE_TYPES[file_type].owner} than ours")
     if not parts.day:
         found.append("the name holds no day that can be read")

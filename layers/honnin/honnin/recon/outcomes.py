@@ -106,17 +106,13 @@ def shown(store: Store, file: ReconFile) -> Iterator[dict[str, Any]]:
             yield {**change, "userId": record.user_id}
 
 
-def counted(bucket: ReconBucket, comparison: Comparison, part: Range) -> Mapping[str, Any]:
+def counted(bucket: ReconBucket, part: Part) -> Mapping[str, Any] | None:
     """What the comparison of a range has counted: `counts`, and `malformed`, some rows that are no ids.
 
-    Raises
-    ------
-    KeyError
-        The range has not been compared to its end.
+    None where it was stopped before all of the range's events were on a queue.
     """
-    found: Mapping[str, Any] | None = bucket.part(FileId.compared(comparison), comparison.number, done_name(part))
-    if found is None:
-        raise KeyError(done_name(part))
+    number = part.comparison.number
+    found: Mapping[str, Any] | None = bucket.part(FileId.compared(part.comparison), number, done_name(part.range))
     return found
 
 
@@ -127,7 +123,7 @@ def _tell(
     changed: list[Mapping[str, Any]],
     not_read: list[Mapping[str, Any]],
 ) -> None:
-    if record.what in _NOT_READ:
+    if not was_read(record):
         tally["notRead"] += 1
         not_read.append({"userAuthorizationId": user_authorization_id, "why": record.what})
         return
@@ -137,17 +133,24 @@ def _tell(
         changed.append(change)
 
 
+def was_read(record: EventRecord) -> bool:
+    """Whether the read that an event asked for was made."""
+    return record.what not in _NOT_READ
+
+
+def moved(record: EventRecord) -> tuple[str | None, str | None] | None:
+    """From which status to which an event moved its user; None where it did not."""
+    before = record.change.get("from") if record.change else record.to_status
+    return None if before == record.to_status else (before, record.to_status)
+
+
 def _change(user_authorization_id: str, record: EventRecord) -> Mapping[str, Any] | None:
     """How an event changed its user's status; None where it did not."""
-    before = (record.change or {}).get("from") if record.change else record.to_status
-    if before == record.to_status:
+    change = moved(record)
+    if change is None:
         return None
-    return {
-        "userAuthorizationId": user_authorization_id,
-        "from": before,
-        "to": record.to_status,
-        "appliedAt": record.applied_at,
-    }
+    before, after = change
+    return {"userAuthorizationId": user_authorization_id, "from": before, "to": after, "appliedAt": record.applied_at}
 
 
 def _name(part: Range) -> str:

@@ -12,9 +12,6 @@ from honnin.store import Comparison
 
 PLAN = "plan.json"
 
-# A range of so many rows holds some 4 MB, and its users are read within a minute.
-_ROWS = 100_000
-
 
 @dataclass(frozen=True)
 class Range:
@@ -26,7 +23,7 @@ class Range:
     lines_before: int = 0
 
 
-def write(bucket: ReconBucket, comparison: Comparison, rows: int = _ROWS) -> dict[str, Any]:
+def write(bucket: ReconBucket, comparison: Comparison, rows: int = 100_000) -> dict[str, Any]:
     """Write the list of a file's ranges, of about so many rows each; returns where it is, for the state machine.
 
     A file without a byte has one empty range.

@@ -1,9 +1,7 @@
 """Having users read again whom a recon file names: each becomes an event, on the queue that its urgency says."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import batched
 from typing import TYPE_CHECKING
 
 from honnin import aws, event_queue
@@ -14,10 +12,6 @@ from honnin.times import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-# Calls of SQS at once, and how many events each thread takes at a time.
-_THREADS = 8
-_AT_ONCE = 500
 
 
 def event_id(comparison: Comparison, user_authorization_id: str) -> str:
@@ -43,14 +37,8 @@ class Repairs:
         self._send(self._reread_queue_url, comparison, user_authorization_ids, now)
 
     def _send(self, queue_url: str, comparison: Comparison, ids: Iterable[str], now: datetime) -> None:
-        client = self._given or aws.sqs()
-
-        def send(some: Sequence[str]) -> None:
-            event_queue.send_all(queue_url, (_event(comparison, each, now) for each in some), client)
-
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="send") as threads:
-            for _ in threads.map(send, batched(ids, _AT_ONCE, strict=False)):
-                pass
+        events = (_event(comparison, each, now) for each in ids)
+        event_queue.send_side_by_side(queue_url, events, self._given or aws.sqs())
 
 
 def _event(comparison: Comparison, user_authorization_id: str, now: datetime) -> Event:

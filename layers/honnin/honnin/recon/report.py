@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import batched
 from typing import IO, Any
 
@@ -33,7 +33,7 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "fileName": file.name,
         "revisionOf": file.revision_of,
         "state": file.state,
-        "reason": file.reason,
+        "reason": None if file.state == "COMPARED" else file.reason,
         "warnings": list(file.warnings),
         "doubt": file.doubt,
         "requestedAt": file.requested_at,
@@ -47,14 +47,9 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "counts": dict(file.counts) or None,
         "repairsOpen": file.repairs_open,
         "doneAt": file.done_at,
+        "repairsStoppedAt": file.repairs_stopped_at,
         "malformedRows": [{"line": int(each["line"]), "reason": str(each["reason"])} for each in file.malformed_sample],
     }
-
-
-def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
-    """The files of one type and day without the mark that none was announced, once one was."""
-    named = [each for each in files if each.state != "MISSING"]
-    return named or list(files)
 
 
 def key(file: ReconFile) -> str | None:

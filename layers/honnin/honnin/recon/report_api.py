@@ -1,6 +1,6 @@
 """What the merchant's API says of the recon files of a day, in the shapes of docs/openapi.json."""
 
-from datetime import date
+from datetime import date, datetime
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 from honnin.errors import InvalidFieldError, NotFoundError
 from honnin.merchant_api import AnswerModel, UtcTime
 from honnin.problem_codes import ProblemCode
-from honnin.recon import outcomes, report
+from honnin.recon import outcomes, report, type_facts
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import ReconFile, Store
 
@@ -59,8 +59,28 @@ _REPORT: JsonDict = {
             ],
             "repairsOpen": 0,
             "doneAt": None,
+            "repairsStoppedAt": None,
             "reportKey": "reports/kyc_passport_risk_sync_recon/2026/03/31/"
             "kyc_passport_risk_a_exampleClient_20260331_20260331.csv/report.json",
+        }
+    ],
+    "types": [
+        {
+            "fileType": "kyc_passport_risk_sync_recon",
+            "everAnnounced": True,
+            "lastWebhookAt": "2026-03-31T04:00:00.000Z",
+            "week": [
+                {
+                    "day": "2026-03-31",
+                    "state": "repaired",
+                    "late": False,
+                    "changed": 1,
+                    "open": 0,
+                    "webhookNeverReceived": 1,
+                    "reason": None,
+                }
+            ],
+            "resendRequest": None,
         }
     ],
 }
@@ -110,7 +130,8 @@ class ChangedView(AnswerModel):
 class ReconFileView(AnswerModel):
     """One recon file. `counts` is null until it was compared. `changed` shows up to 20 users; all of them are in the
     bucket's object `reportKey`. `repairsOpen` is how many still wait to be read, `doneAt` when the last one will be
-    read at the present pace, `completedAt` when nobody waited any more. `comparison` is the number of the newest
+    read at the present pace, `completedAt` when nobody waited any more. `repairsStoppedAt`: since then repairs and
+    rereads are stopped, and these users wait for a person to resume them. `comparison` is the number of the newest
     comparison of that type and day. `doubt` says why a compared file does not close its day, `warnings` what did not
     fit when it was stored. Times are UTC, `day` is JST."""
 
@@ -135,7 +156,46 @@ class ReconFileView(AnswerModel):
     changed: list[ChangedView]
     repairs_open: int | None
     done_at: UtcTime | None
+    repairs_stopped_at: UtcTime | None
     report_key: str | None
+
+
+class ReconDayView(AnswerModel):
+    """What became of a file type on one JST day.
+
+    `state` is `compared`, `repaired` (`changed` users have another status), `repairing` (`open` users still wait),
+    `late` (compared after 10:15 of the next morning), `stored`, `announced`, `due` (it may still come) or `none`
+    (nothing is known); `missing` (never announced), `expired` (not fetched in time) and `doubtful` (what came proves
+    nothing) are days of which PayPay has to be asked. `reason` says why no file closes the day.
+    """
+
+    day: str
+    state: str
+    late: bool
+    changed: int
+    open: int
+    webhook_never_received: int
+    reason: str | None
+
+
+class ResendRequestView(AnswerModel):
+    """A request to PayPay to send the notifications of the missing days again, ready to be sent, in both languages."""
+
+    ja: str
+    en: str
+
+
+class ReconTypeView(AnswerModel):
+    """What the daily report says of a file type: `week` is the day and the six before it, the newest first.
+    `everAnnounced` is false where PayPay has never announced a file of it. `lastWebhookAt` is when a webhook of its
+    kind was received last (null: longer ago than 40 days). `resendRequest` is null where no day is missing that PayPay
+    still has."""
+
+    file_type: str
+    ever_announced: bool
+    last_webhook_at: UtcTime | None
+    week: list[ReconDayView]
+    resend_request: ResendRequestView | None
 
 
 class ReconReportView(AnswerModel):
@@ -145,9 +205,10 @@ class ReconReportView(AnswerModel):
 
     date: str
     files: list[ReconFileView]
+    types: list[ReconTypeView]
 
 
-def recon_report(store: Store, day: str) -> ReconReportView:
+def recon_report(store: Store, day: str, now: datetime) -> ReconReportView:
     """What is known of the recon files of a JST day (`yyyy-mm-dd`), with what its comparison has led to by now.
 
     Raises
@@ -163,11 +224,16 @@ def recon_report(store: Store, day: str) -> ReconReportView:
         valid = False
     if not valid:
         raise InvalidFieldError("date", "must be a day as yyyy-mm-dd")
-    found = {file_type: store.recon.files(file_type, day, day) for file_type in FILE_TYPES}
-    files = [each for named in found.values() for each in report.telling(named)]
+    found = [type_facts.of_type(store, file_type, type_facts.week(day), now) for file_type in FILE_TYPES]
+    files = [file for each in found for file in each.files_of(day)]
     if not files:
         raise NotFoundError("no recon file of this day is known", code=ProblemCode.RECON_DAY_UNKNOWN)
-    return ReconReportView(date=day, files=[_recon_file(store, each) for each in files])
+    senders = type_facts.senders(store)
+    return ReconReportView(
+        date=day,
+        files=[_recon_file(store, each) for each in files],
+        types=[ReconTypeView.model_validate(each.as_json(senders)) for each in found],
+    )
 
 
 def _recon_file(store: Store, file: ReconFile) -> ReconFileView:

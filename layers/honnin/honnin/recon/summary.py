@@ -20,8 +20,9 @@ from honnin.times import utc_text
 # The next file comes a day later; what is still open by then is compared again on the next mornings.
 _WAITED_FOR = timedelta(days=1)
 
-# A pace is told once it has been watched for so long.
+# A pace is told once it has been watched for so long. Where nobody was read for much longer, an alarm rings.
 _WATCHED = timedelta(minutes=10)
+_STALLED = timedelta(hours=6)
 
 # When users who were not read are compared again, Japan time, on the seven days after the file's notification.
 _MORNING = time_of_day(6)
@@ -54,7 +55,7 @@ class Summaries:
         file = self._record(comparison, before, summed, is_first=is_first)
         report.write(self._store, self._bucket, comparison, file)
         if is_first:
-            _tell_people(file)
+            _tell_people(file, self._known_missed(comparison, before))
         if file.completed_at:
             self._publisher.recon_completed(_completed(file))
             self._end(comparison, file)
@@ -67,6 +68,12 @@ class Summaries:
         found = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
         return found or ReconFile(comparison.file_type, comparison.day, comparison.file_name, "STORED")
 
+    def _known_missed(self, comparison: Comparison, before: ReconFile) -> int:
+        """Of how many users it is known already that their webhook never came: a revision names the same ones again."""
+        others = self._store.recon.files(comparison.file_type, comparison.day, comparison.day)
+        known = [each for each in others if each.name != comparison.file_name] + [before]
+        return max(each.counts.get("webhookNeverReceived", 0) for each in known)
+
     def _record(self, comparison: Comparison, before: ReconFile, summed: "Sum", *, is_first: bool) -> ReconFile:
         """Record what is known by now, without anybody who was erased; returns the file as it is now.
 
@@ -76,6 +83,7 @@ class Summaries:
         now = self._now()
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
         settled = not summed.waiting or now >= since + _WAITED_FOR
+        stop = self._store.mass_change.read().stop if summed.waiting else None
         facts: dict[str, Any] = {
             "comparisons": list(summed.numbers),
             "waited_for": list(summed.waited_for),
@@ -84,7 +92,9 @@ class Summaries:
             "completed_at": utc_text(now) if settled else None,
             "counts": summed.counts(before, settled=settled),
             "repairs_open": 0 if settled else summed.waiting,
-            "done_at": None if settled else _done_at(before, since, now, summed),
+            # While repairs are stopped there is no pace: it is watched anew from then on.
+            **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first or bool(stop))),
+            "repairs_stopped_at": stop.at if stop else None,
             "malformed_sample": summed.malformed,
             "doubt": summed.doubt(before),
         }
@@ -129,14 +139,24 @@ class Sum:
         self._not_read = self._left = self._changed = self._erased = 0
         for part in outcomes.parts(bucket, comparison, numbers):
             self._take(part)
+            if part.comparison.number not in self.waited_for:
+                continue
+            counted = outcomes.counted(bucket, part)
+            self._wait(part.outcome, all_sent=counted is not None)
             if part.comparison == comparison:
-                self._take_newest(part, outcomes.counted(bucket, comparison, part.range))
+                if counted is None:
+                    raise KeyError(part.range.name)
+                self._take_newest(part, counted)
+
+    def _wait(self, outcome: outcomes.Outcome, *, all_sent: bool) -> None:
+        # Of a range that was stopped, some events may never have been sent. So it is counted once, and whoever is still
+        # open then is the newest comparison's to ask about.
+        waiting = len(outcome.open) if all_sent or not outcome.tally else 0
+        self.asked += waiting + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
+        self.waiting += waiting
 
     def _take(self, part: outcomes.Part) -> None:
         outcome = part.outcome
-        if part.comparison.number in self.waited_for:
-            self.asked += len(outcome.open) + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
-            self.waiting += len(outcome.open)
         self._changed += outcome.tally.get("changed", 0)
         _show(self.changed, [each["userAuthorizationId"] for each in outcome.changed])
         if outcome.open:
@@ -176,29 +196,41 @@ def _waited_for(before: ReconFile, numbers: Sequence[int]) -> tuple[int, ...]:
     return tuple(each for each in numbers if each not in ended)
 
 
-def _done_at(file: ReconFile, since: datetime, now: datetime, summed: Sum) -> str | None:
-    """When the last one who waits will be read at the present pace; an alarm where that is after the next file."""
-    done = summed.asked - summed.waiting
-    if now - since < _WATCHED:
-        return None
-    left = (now - since) / done * summed.waiting if done else _WAITED_FOR
-    if now + left > datetime.fromisoformat(file.received_at or file.compared_at or "") + _WAITED_FOR:
+def _pace(before: ReconFile, summed: Sum, now: datetime, *, is_first: bool) -> dict[str, Any]:
+    """When the last one who waits will be read at the present pace; an alarm where that is after the next file.
+
+    The pace is that of a window, which ends when it has been long enough and somebody was read in it; until then the
+    last estimate stands.
+    """
+    window = {"paced_at": utc_text(now), "paced_open": summed.waiting}
+    if is_first or before.paced_at is None or before.paced_open is None:
+        return {**window, "done_at": None}
+    watched = now - datetime.fromisoformat(before.paced_at)
+    done = before.paced_open - summed.waiting
+    if watched < _WATCHED or done <= 0:
+        # Others may come first for a while: repairs before rereads, and another file's before this one's.
+        if watched >= _STALLED:
+            count("ReconTooSlow")
+        return {"done_at": before.done_at if watched < _WATCHED else None}
+    done_at = now + watched / done * summed.waiting
+    if done_at > datetime.fromisoformat(before.received_at or before.compared_at or "") + _WAITED_FOR:
         count("ReconTooSlow")
-    return utc_text(now + left) if done else None
+    return {**window, "done_at": utc_text(done_at)}
 
 
 def _show[T](shown: list[T], more: Sequence[T]) -> None:
     shown += more[: _SAMPLE - len(shown)]
 
 
-def _tell_people(file: ReconFile) -> None:
+def _tell_people(file: ReconFile, known_missed: int) -> None:
     named = {"file_type": file.file_type, "day": file.day}
     logger().info("recon file compared", extra={**named, "number": file.comparison, **file.counts})
     kind = FILE_TYPES[file.file_type].kind
     count("ReconCompared", kind=kind)
     if file.doubt:
         count("ReconFileDoubtful")
-    if missed := file.counts.get("webhookNeverReceived", 0):
+    missed = file.counts.get("webhookNeverReceived", 0) - known_missed
+    if missed > 0:
         count("ReconMissed", missed, kind=kind)
 
 

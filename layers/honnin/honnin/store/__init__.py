@@ -19,10 +19,13 @@ from honnin.store.footprint import Footprint
 from honnin.store.keys import authorization_hash
 from honnin.store.known import Known
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
+from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
 from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
+from honnin.store.rereads import Reread, Rereads
 from honnin.store.submissions import Submission, Submissions
 from honnin.store.table import POLL, AlreadyAppliedError, SessionUsedError, Table, utc_now
 from honnin.store.users import UNLINKED, Former, TimelineEntry, Users, UserStatus, verified_reason
@@ -46,6 +49,7 @@ __all__ = [
     "AlreadyAppliedError",
     "Certificate",
     "Comparison",
+    "Counted",
     "Counts",
     "Dropped",
     "Effect",
@@ -56,15 +60,20 @@ __all__ = [
     "Known",
     "Link",
     "LinkSession",
+    "Loss",
+    "Losses",
     "Notification",
     "Overview",
+    "Paces",
     "Page",
     "PassportQr",
     "ReceivedDay",
     "ReconFile",
+    "Reread",
     "SessionUse",
     "SessionUsedError",
     "Standing",
+    "Stop",
     "Store",
     "Submission",
     "TimelineEntry",
@@ -97,9 +106,12 @@ class Store:
         self.events = Events(self.table, verified_needs)
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
+        self.mass_change = MassChange(self.table)
+        self.paces = Paces(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)
+        self.rereads = Rereads(self.table)
         self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
 

@@ -105,6 +105,11 @@ def told_key() -> Item:
     return {"pk": "RECON#", "sk": "TOLD"}
 
 
+def own_ids_key() -> Item:
+    """Our own ids at PayPay."""
+    return {"pk": "RECON#", "sk": "OWN_IDS"}
+
+
 def provider_key(provider: str) -> Item:
     """The last request to a provider."""
     return {"pk": f"PROVIDER#{provider}", "sk": "LAST_REQUEST"}
@@ -125,9 +130,34 @@ def segment_key(segment: int) -> Item:
     return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
+def reread_key(name: str) -> Item:
+    """A reread of many users."""
+    return {"pk": "REREADS", "sk": name}
+
+
+def mark_key(name: str, phase: str, what: str) -> Item:
+    """The mark that a step of a reread is done."""
+    return {"pk": f"REREAD#{name}", "sk": f"{phase}#{what}"}
+
+
 def refusal_key(provider: str, day: str, kind: str) -> Item:
     """How often a provider has refused reads in one way on a JST day."""
     return {"pk": f"PROVIDER#{provider}", "sk": f"REFUSED#{day}#{kind}"}
+
+
+def readings_key() -> Item:
+    """What the readings of the last hour did, and whether repairs are stopped."""
+    return {"pk": "READINGS", "sk": "LAST_HOUR"}
+
+
+def pace_second_key(provider: str, second: int) -> Item:
+    """The calls to a provider in one second (epoch)."""
+    return {"pk": f"PACE#{provider}#{second}", "sk": "SECOND"}
+
+
+def slowed_key(provider: str) -> Item:
+    """What a provider last refused as too many calls."""
+    return {"pk": f"PACE#{provider}", "sk": "SLOWED"}
 
 
 def erased_key(user_authorization_id: str) -> Item:

@@ -211,6 +211,24 @@ class Overview:
             page = self._page(self._newest_first(("STATUS", provider, status), limit, since, before or _LAST), limit)
         return Page([_standing(item) for item in page.found], page.following)
 
+    def of_shard(self, provider: str, status: str, shard: str, after: str | None = None) -> Iterator[tuple[str, str]]:
+        """Who of a shard (one of `PLACES`) has this status, the earliest change first, each with the place to go on at.
+
+        Begins behind the place `after`. Who moves meanwhile and comes back is given again, behind all others.
+        """
+        query = self._query(_partition("STATUS", provider, status, shard=shard), after or _FIRST, _LAST)
+        request = {name: value for name, value in query.items() if name != "TableName"}
+        with _readable():
+            for item in self._table.items("query", **request):
+                if (place := str(item["overview_sk"])) != after:
+                    yield str(item["user_id"]), place
+
+    def count(self, provider: str, status: str) -> int:
+        """How many users have this status."""
+        counted = partial(self._count, lambda: True)
+        with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
+            return sum(each or 0 for each in threads.map(counted, [(shard, provider, status) for shard in PLACES]))
+
     def changes(
         self,
         from_day: str,

@@ -1,7 +1,7 @@
 """Which webhooks came on a JST day: for statistics and for closing a day. It decides about nobody."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from honnin.store.keys import received_key
 from honnin.store.table import Table, encode, read
@@ -58,3 +58,10 @@ class Received:
         """What was received of a kind on a JST day; None where it was nothing, or is forgotten."""
         item = self._table.get(received_key(kind, day))
         return read(ReceivedDay, item) if item else None
+
+    def last(self, kind: str, today: str) -> ReceivedDay | None:
+        """The last JST day up to today on which webhooks of a kind were received, as far back as is remembered."""
+        last = date.fromisoformat(today)
+        days = [(last - timedelta(days=back)).isoformat() for back in range(RECEIVED_KEPT.days + 1)]
+        found = [read(ReceivedDay, item) for item in self._table.batch([received_key(kind, day) for day in days])]
+        return max(found, key=lambda each: each.day, default=None)

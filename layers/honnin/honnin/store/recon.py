@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from honnin.store.comparisons import Comparison, Comparisons
-from honnin.store.keys import Item, provider_key, recon_key
+from honnin.store.keys import Item, own_ids_key, provider_key, recon_key
 from honnin.store.received import RECEIVED_KEPT
 from honnin.store.table import Table, encode, read
 
@@ -25,13 +25,14 @@ class ReconFile:
     `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
     that we do not take), MISSING (never announced; it has no name). `received_at` is when its notification came: of a
     stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
-    (`recon.closing.StoredFacts`), `warnings` what did not fit then. `doubt` says why a compared file does not close its
-    day.
+    (`recon.closing.StoredFacts`), and so are `foreign`, whether its name holds another owner than us, and `warnings`,
+    what did not fit then. `doubt` says why a compared file does not close its day.
 
     `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
     newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
     compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
-    present pace. `counts` are those of the report.
+    present pace, measured since `paced_at`, when `paced_open` users waited. `repairs_stopped_at` is since when repairs
+    are stopped, if somebody waits for them. `counts` are those of the report.
     """
 
     file_type: str
@@ -48,6 +49,7 @@ class ReconFile:
     revision_of: str | None = None
     own_name: bool = False
     webhooks: bool = False
+    foreign: bool = False
     warnings: tuple[str, ...] = ()
     doubt: str | None = None
     comparisons: tuple[int, ...] = ()
@@ -57,7 +59,10 @@ class ReconFile:
     completed_at: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     repairs_open: int | None = None
+    paced_at: str | None = None
+    paced_open: int | None = None
     done_at: str | None = None
+    repairs_stopped_at: str | None = None
     malformed_sample: tuple[Mapping[str, Any], ...] = ()
     changed_sample: tuple[str, ...] = field(default=(), repr=False)
     not_read_sample: tuple[str, ...] = field(default=(), repr=False)
@@ -135,6 +140,17 @@ class Recon:
         )
         return [_recon_file(item) for item in found]
 
+    def first_announced(self, file_type: str) -> str | None:
+        """The first JST day of which a file of this type was announced; None where none ever was."""
+        found = self._table.items(
+            "query",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=encode({":pk": f"RECON#{file_type}"}),
+            ConsistentRead=True,
+            Limit=5,
+        )
+        return next((str(item["day"]) for item in found if item["state"] != "MISSING"), None)
+
     # --- fetched ---
 
     def stored(self, file: ReconFile) -> None:
@@ -145,7 +161,7 @@ class Recon:
         values: Item = {**self._names(file), "sha256": file.sha256, "size": file.size, "stored_at": file.stored_at}
         values |= {"received_at": file.received_at, "requested_at": file.requested_at, "deadline": file.deadline}
         values |= {"revision_of": file.revision_of, "warnings": list(file.warnings) or None}
-        values |= {"own_name": file.own_name, "webhooks": file.webhooks}
+        values |= {"own_name": file.own_name, "webhooks": file.webhooks, "foreign": file.foreign}
         compared = {"compared": "COMPARED"}
         state = {"state": "STORED"}
         # First of all: a run that dies after this leaves a file that is found in the bucket, and stored again.
@@ -172,6 +188,16 @@ class Recon:
         """The last X-REQUEST-ID that was kept."""
         item = self._table.get(provider_key(provider))
         return str(item["request_id"]) if item else None
+
+    def note_own_ids(self, own_ids: Mapping[str, str]) -> None:
+        """Keep those of our own ids at PayPay that are known, for those who may not read the secret."""
+        known = {name: value for name, value in own_ids.items() if value}
+        self._table.attempt(self._table.update(own_ids_key(), {"own_ids": {**self.own_ids(), **known}}, ""))
+
+    def own_ids(self) -> Mapping[str, str]:
+        """Our own ids at PayPay, as they were kept last: `merchant_id`, `client_id`."""
+        item = self._table.get(own_ids_key()) or {}
+        return {str(name): str(value) for name, value in item.get("own_ids", {}).items()}
 
     def _update(
         self,

@@ -7,14 +7,13 @@ carried on by the next one, and what another run has left behind counts for noth
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
-from typing import Any
 
 from honnin.store.keys import Item, rebuilding_key, segment_key
 from honnin.store.overview import placed
+from honnin.store.segments import pages, side_by_side
 from honnin.store.table import Table, decode, encode
 from honnin.times import utc_text
 
@@ -66,16 +65,8 @@ class Reindex:
         ClientError, BotoCoreError
             A call failed; the marker stays, and the next run goes on from there.
         """
-        segments, stop = range(rebuilding.segments), Event()
-        with ThreadPoolExecutor(min(rebuilding.segments, 8)) as threads:
-            try:
-                for _ in threads.map(partial(self._segment, rebuilding, advance, stop), segments):
-                    pass
-            except BaseException:
-                # The other segments end with the page at which they are, or nobody could stop this.
-                stop.set()
-                raise
-        self._table.delete(map(segment_key, segments))
+        side_by_side(rebuilding.segments, partial(self._segment, rebuilding, advance))
+        self._table.delete(map(segment_key, range(rebuilding.segments)))
         self._end(rebuilding)
 
     def _end(self, rebuilding: Rebuilding) -> None:
@@ -92,28 +83,17 @@ class Reindex:
         known = self._table.get(segment_key(segment)) or {}
         if known.get("run") != run.started_at:
             known = {}
-        after = known.get("after")
-        while not (known.get("done") or stop.is_set()):
-            page = self._table.db.scan(**self._request(segment, run.segments, after))
-            mended = sum(map(self._mend, map(decode, page["Items"])))
-            last = page.get("LastEvaluatedKey")
-            after = decode(last) if last else None
-            known = {"run": run.started_at, **({"after": after} if after else {"done": True})}
-            self._table.put([segment_key(segment) | known])
-            advance(Progress(len(page["Items"]), mended))
-
-    def _request(self, segment: int, total: int, after: Item | None) -> dict[str, Any]:
+        if known.get("done"):
+            return
         names = {f"#{name}": name for name in _NEEDED}
-        start = {"ExclusiveStartKey": encode(after)} if after else {}
-        return {
-            "TableName": self._table.name,
-            "Segment": segment,
-            "TotalSegments": total,
-            "Limit": _PAGE,
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-            **start,
-        }
+        wanted = {"Limit": _PAGE, "ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        for items, after in pages(self._table, segment, run.segments, known.get("after"), **wanted):
+            mended = sum(map(self._mend, map(decode, items)))
+            place = {"after": after} if after else {"done": True}
+            self._table.put([segment_key(segment) | {"run": run.started_at, **place}])
+            advance(Progress(len(items), mended))
+            if stop.is_set():
+                return
 
     def _mend(self, item: Item) -> bool:
         """Give an item its place; False where it has it, or has moved since it was read."""

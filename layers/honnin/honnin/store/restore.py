@@ -8,9 +8,9 @@ from honnin.event import Provider
 from honnin.store.keys import Item, authorization_hash, named_in
 from honnin.store.links import LinkSession, PassportQr, read_session
 from honnin.store.recon import ERASED_ID, SAMPLES
+from honnin.store.segments import pages
 from honnin.store.submissions import Submission
 from honnin.store.table import Table, decode, encode, read
-from honnin.store.users import UserStatus
 
 # What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.
 KINDS = {
@@ -32,10 +32,9 @@ class Stored:
     """An item of any kind as a restore sees it: what it is, and whom it names.
 
     `kind` is status, timeline, former, expiry, certificate, link or waiting; else the family of its key (submission,
-    session, code, event, received, erased, recon, comparison, comparisons, provider, overview,
-    user). `authorizations` are the
-    SHA-256 of the PayPay authorizations that it names, in hexadecimal, as in the mark of an erased one. `expires_at` is
-    in epoch seconds.
+    session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider, overview, pace,
+    user). `authorizations` are the SHA-256 of the PayPay authorizations that it names, in hexadecimal, as in the mark
+    of an erased one. `expires_at` is in epoch seconds.
     """
 
     kind: str
@@ -52,11 +51,13 @@ class Restore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def everything(self) -> Iterator[Stored]:
-        """Every item of the table, also what has expired, in no order, for a restore: it reads the whole table."""
-        pages = self._table.db.get_paginator("scan").paginate(TableName=self._table.name, ConsistentRead=True)
-        for page in pages:
-            yield from map(_stored, page["Items"])
+    def everything(self, segment: int = 0, segments: int = 1) -> Iterator[Stored]:
+        """Every item of a segment of the table, also what has expired, in no order, for a restore.
+
+        All segments together are the whole table, and so is the only one of one.
+        """
+        for items, _ in pages(self._table, segment, segments, ConsistentRead=True):
+            yield from map(_stored, items)
 
     def missing(self, stored: Sequence[Stored]) -> list[Stored]:
         """Those items of another table whose key is not in this one."""
@@ -87,17 +88,6 @@ class Restore:
         )
         for item in found:
             yield read(Submission, item)
-
-    def users_with(self, status: str) -> Iterator[UserStatus]:
-        """Everybody who has this status at a provider, in no order: it reads the whole table."""
-        found = self._table.items(
-            "scan",
-            FilterExpression="begins_with(sk, :status_of) AND #status = :status",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=encode({":status_of": "STATUS#", ":status": status}),
-        )
-        for item in found:
-            yield read(UserStatus, item)
 
     def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
         """The user's account-link sessions and KYC Passport QRs, in no order.

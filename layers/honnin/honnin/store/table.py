@@ -185,6 +185,11 @@ class Table:
         return self._given or aws.dynamodb()
 
     @property
+    def hurried(self) -> "DynamoDBClient":
+        """The client for what is not worth a wait."""
+        return self._given or aws.dynamodb(hurried=True)
+
+    @property
     def epoch(self) -> int:
         """The present moment in epoch seconds."""
         return int(self.now().timestamp())

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -12,7 +12,8 @@ from honnin.errors import InvalidFieldError
 from honnin.event import Provider
 from honnin.status import Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store.keys import Item, refusal_key, status_key, word_key
-from honnin.store.table import Table, encode, read
+from honnin.store.segments import pages
+from honnin.store.table import Table, decode, encode, read
 from honnin.vault import Kept
 
 
@@ -168,6 +169,22 @@ class Users:
         for item in sorted(self._table.batch(keys, consistent=True), key=lambda item: str(item["sk"])):
             found.setdefault(item["user_id"], []).append(read(UserStatus, item))
         return found
+
+    def in_segment(
+        self, segment: int, segments: int, provider: str | None, after: Item | None = None
+    ) -> Iterator[tuple[str, Item]]:
+        """Everybody in a segment of the table whom the provider (None: any) knows, each with the key to go on behind.
+
+        A user whom both know comes twice, one right after the other.
+        """
+        wanted = {
+            "ProjectionExpression": "pk, sk",
+            "FilterExpression": "begins_with(pk, :user) AND begins_with(sk, :status)",
+            "ExpressionAttributeValues": encode({":user": "USER#", ":status": f"STATUS#{provider or ''}"}),
+        }
+        for items, _ in pages(self._table, segment, segments, after, **wanted):
+            for key in map(decode, items):
+                yield str(key["pk"]).removeprefix("USER#"), key
 
     def note_word(self, provider: str, word: str, at: str) -> None:
         """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""

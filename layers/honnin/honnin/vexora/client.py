@@ -18,12 +18,14 @@ from honnin.errors import (
 from honnin.event import Provider
 from honnin.http_client import Answer, Deadline
 from honnin.observability import count
+from honnin.pace import Pace
 from honnin.secret_store import VexoraCredentials
 from honnin.vexora import models, signing
 from honnin.vexora.models import Reading
 
 # docs/providers.md §2: 8000 is the system error; every other code but 0000 is a failure.
 _SYSTEM_ERROR = "8000"
+_TOO_MANY = 429
 
 
 class ReadCredentials(Protocol):
@@ -40,6 +42,8 @@ class VexoraClient:
     ----------
     total_s
         Seconds that one call may take in all, name resolution and a second try with fresh credentials included.
+    pace
+        Says when a call may be made, which is not part of these seconds; without it, at once.
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class VexoraClient:
         credentials: ReadCredentials,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         total_s: float = 20.0,
+        pace: Pace | None = None,
     ) -> None:
         self._base_url = base_url
         self._credentials = credentials
         self._now_ms = now_ms
         self._total_s = total_s
+        self._pace = pace
 
     def check_configuration(self) -> None:
         """Raise `SecretIncompleteError` now, before anything is written, if the credentials are not set."""
@@ -92,6 +98,8 @@ class VexoraClient:
         return self._call("/v1/vexora/kycStatusQuery", {"userId": user_id}, user_id, multipart=False)
 
     def _call(self, path: str, fields: Mapping[str, str], user_id: str, *, multipart: bool) -> Reading:
+        if self._pace:
+            self._pace.before_call()
         deadline = Deadline(self._total_s)
         credentials = self._credentials()
         try:
@@ -126,12 +134,15 @@ class VexoraClient:
             )
 
         # An application must not be made twice: it goes out on a fresh connection, never on one that may be dead.
-        return http_client.send(Provider.VEXORA, make_request, deadline=deadline, fresh=multipart)
+        answer = http_client.send(Provider.VEXORA, make_request, deadline=deadline, fresh=multipart)
+        if self._pace and answer.status == _TOO_MANY:
+            self._pace.limited(answer.headers.get("Retry-After"))
+        return answer
 
 
 def _reading(answer: Answer, user_id: str) -> Reading:
     """What a complete answer says, or the error that it is."""
-    if answer.status == 429:
+    if answer.status == _TOO_MANY:
         raise _failure(RateLimitedError, answer, None, "too many requests")
     try:
         envelope = models.read(answer.body)

@@ -1,15 +1,18 @@
-"""What `make delete-stack` says before it deletes: everything that stays, with a way to remove it."""
+"""What `honninctl delete-stack` says before it deletes: everything that stays, with a way to remove it."""
 
+import json
 import shlex
-import sys
 from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto import mock_aws
+from typer.testing import Result
 
-from operations import delete_stack
-from operations.delete_stack import REMOVAL, Resource, explanation
+from honninctl import stack_deletion
+from honninctl.screen import Screen
+from honninctl.stack_deletion import REMOVAL, Resource, explanation
+from tests.fakes.cli import run
+from tests.fakes.moto_state import moto
 from tests.template.transformed import REGION, transformed
 
 STACK = "honnin-prod"
@@ -27,7 +30,7 @@ def _deployed() -> list[Resource]:
             name,
             f"id-of-{name}",
             each["Type"],
-            stays=each.get("DeletionPolicy") == "Retain" and each["Type"] not in delete_stack._GOES_ANYWAY,
+            stays=each.get("DeletionPolicy") == "Retain" and each["Type"] not in stack_deletion._GOES_ANYWAY,
         )
         for name, each in transformed()["Resources"].items()
     ]
@@ -70,7 +73,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws():
+    with moto():
         yield
 
 
@@ -83,15 +86,9 @@ def stack(aws: None) -> None:
             sqs.send_message(QueueUrl=each["PhysicalResourceId"], MessageBody="{}")
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, typed: str | None, *arguments: str) -> int:
-    def answer(_prompt: str) -> str:
-        if typed is None:
-            raise EOFError
-        return typed
-
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr(sys, "argv", ["delete_stack", "--stack", STACK, *arguments])
-    return delete_stack.main()
+def _run(monkeypatch: pytest.MonkeyPatch, typed: str | None, *arguments: str) -> Result:
+    monkeypatch.setattr(Screen, "ask", lambda _screen, _question: typed)
+    return run("delete-stack", *arguments, env={"HONNIN_STACK": STACK})
 
 
 def _is_there() -> bool:
@@ -101,33 +98,34 @@ def _is_there() -> bool:
 
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("typed", ["", "honnin-dev", "y", None])
-def test_nothing_is_deleted_unless_the_name_is_typed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str
-) -> None:
-    assert _run(monkeypatch, typed) == 1
+def test_nothing_is_deleted_unless_the_name_is_typed(monkeypatch: pytest.MonkeyPatch, typed: str | None) -> None:
+    ended = _run(monkeypatch, typed)
+    assert ended.exit_code == 1
     assert _is_there()
-    said = capsys.readouterr().out
-    assert "Waiting holds about 1 messages" in said
-    assert "aws sqs delete-queue --queue-url" in said
+    assert "Waiting holds about 1 messages" in ended.stdout
+    assert "aws sqs delete-queue --queue-url" in ended.stdout
 
 
 @pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize(("typed", "arguments"), [(STACK, []), (None, ["--yes"])])
-def test_the_stack_is_deleted_after_it_was_told(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    typed: str,
-    arguments: list[str],
-) -> None:
-    assert _run(monkeypatch, typed, *arguments) == 0
+def test_the_stack_is_deleted_after_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = _run(monkeypatch, STACK)
+    assert ended.exit_code == 0
     assert not _is_there()
-    said = capsys.readouterr().out
-    assert said.index("outlives the stack") < said.index("is deleted")
+    assert ended.stdout.index("outlives the stack") < ended.stdout.index("is deleted")
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_script_gets_json_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = _run(monkeypatch, None, "--yes", "--json")
+    said = json.loads(ended.stdout)
+    assert said["goes"] == {"AWS::SQS::Queue": 1}
+    assert [each["logicalId"] for each in said["stays"]] == ["Waiting"]
+    assert "outlives the stack" in ended.stderr
+    assert not _is_there()
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_stack_that_is_not_there_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _run(monkeypatch, STACK) == 1
-    assert capsys.readouterr().err.startswith(f"{STACK} could not be deleted: ")
+def test_a_stack_that_is_not_there_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = _run(monkeypatch, STACK)
+    assert ended.exit_code == 3
+    assert STACK in ended.stderr

@@ -1,6 +1,6 @@
 """Bringing deleted items back from a restored table: what is lost comes back, what was deleted on purpose does not."""
 
-import sys
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,8 +8,9 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
+from typer.testing import Result
 
+from honnin.errors import ConcurrentUpdateError
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import (
     Certificate,
@@ -21,10 +22,13 @@ from honnin.store import (
     Unattached,
     UserStatus,
 )
+from honnin.store.restore import Restore, Stored
+from honnin.store.segments import AT_ONCE
 from honnin.times import utc_text
-from operations import bring_back as command
-from operations.bring_back import Outcome, bring_back, live_facts
+from honninctl.restore import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
+from tests.fakes.cli import run
+from tests.fakes.moto_state import moto
 from tests.fakes.paypay_user import paypay_user
 from tests.fakes.recon_file import became
 from tests.tables import create_table, template
@@ -114,7 +118,7 @@ class Tables:
 
 @pytest.fixture
 def tables(aws_environment: None) -> Iterator[Tables]:
-    with mock_aws():
+    with moto():
         yield Tables()
 
 
@@ -383,6 +387,42 @@ def test_a_user_of_whom_only_a_certificate_outside_tells_is_left_out_by_name(tab
     assert tables.live.links.user("auth-2") == "user-2"
 
 
+def test_both_tables_are_read_in_segments_which_together_are_the_whole(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        tables.link(f"user-{number}", f"auth-{number}")
+    tables.restore()
+    everything = tables.named_keys()
+    tables.lose_everything()
+    whole, asked = Restore.everything, Counter[tuple[int, int]]()
+
+    def of_segment(restore: Restore, segment: int = 0, segments: int = 1) -> Iterator[Stored]:
+        asked[segment, segments] += 1
+        return whole(restore, segment, segments)
+
+    monkeypatch.setattr(Restore, "everything", of_segment)
+    tables.bring_back()
+
+    assert tables.named_keys() == everything
+    # The restored table for what is in it and to be copied, the live one for what has happened since.
+    assert asked == Counter({(segment, AT_ONCE): 3 for segment in range(AT_ONCE)})
+
+
+def test_an_error_in_one_segment_ends_the_run_and_is_told(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        tables.link(f"user-{number}", f"auth-{number}")
+    tables.restore()
+    tables.lose_everything()
+
+    def refused(*_: object) -> bool:
+        raise ConcurrentUpdateError
+
+    monkeypatch.setattr(Restore, "put_back", refused)
+    with pytest.raises(ConcurrentUpdateError):
+        tables.bring_back()
+
+
 # --- the command ---
 
 
@@ -397,14 +437,11 @@ def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
     return tables
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["bring_back", "--stack", "honnin-prod", *arguments])
-    return command.main()
+def _run(*arguments: str) -> Result:
+    return run("restore", *arguments, env={"HONNIN_STACK": "honnin-prod"})
 
 
-def test_the_command_says_what_it_would_do_then_does_it(
-    stack: Tables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_what_it_would_do_then_does_it(stack: Tables) -> None:
     stack.link("user-1", "auth-1")
     stack.link("user-2", "auth-2")
     stack.restore()
@@ -412,42 +449,36 @@ def test_the_command_says_what_it_would_do_then_does_it(
     stack.lose(("PAYPAY#auth-1", "LINK"))
     given = ("--from", "restored", "--since", "2026-11-20T12:00:00+09:00")
 
-    assert _run(monkeypatch, *given, "--dry-run") == 0
-    assert "1 items would be brought back; 1 users were erased since." in capsys.readouterr().out
+    would = _run(*given, "--dry-run", "--json")
+    assert would.exit_code == 0
+    assert json.loads(would.stdout) == {
+        "dryRun": True,
+        "broughtBack": {"link": 1},
+        "leftOut": {"of users erased since": 2},
+        "erasedSince": 1,
+    }
     assert stack.live.links.user("auth-1") is None
-    assert _run(monkeypatch, *given) == 0
-    said = capsys.readouterr().out
-    assert "1 × link" in said
-    assert "left out: of users erased since" in said
-    assert "auth-" not in said
+    did = _run(*given)
+    assert did.exit_code == 0
+    assert "1 × link" in did.stdout
+    assert "1 items brought back; 1 users were erased since." in did.stdout
+    assert "2 left out: of users erased since" in did.stdout
+    assert "auth-" not in did.output
     assert stack.live.links.user("auth-1") == "user-1"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "word"),
+    ("arguments", "code", "word"),
     [
-        (("--from", "StateTable"), "the live table itself"),
-        (("--from", "no-such-table"), "ResourceNotFoundException"),
-        (("--from", "restored", "--stack", "honnin-dev"), "honnin-dev"),
+        (("--from", "StateTable"), 1, "the live table itself"),
+        (("--from", "no-such-table"), 1, "ResourceNotFoundException"),
+        (("--from", "restored", "--stack", "honnin-dev"), 3, "honnin-dev"),
+        (("--from", "restored", "--since", "yesterday"), 2, "no moment with its offset"),
+        (("--from", "restored", "--since", "2026-11-20T03:00:00"), 2, "no moment with its offset"),
     ],
 )
-def test_a_wrong_table_or_stack_is_one_sentence(
-    stack: Tables,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    word: str,
-) -> None:
-    assert _run(monkeypatch, "--since", "2026-11-20T03:00:00Z", *arguments) == 1
-    error = capsys.readouterr().err
-    assert word in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize("moment", ["yesterday", "2026-11-20T03:00:00"])
-def test_a_moment_without_its_offset_is_wrong_usage(
-    stack: Tables, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        _run(monkeypatch, "--from", "restored", "--since", moment)
-    assert ended.value.code == 2
+def test_what_cannot_be_meant_is_one_sentence(stack: Tables, arguments: tuple[str, ...], code: int, word: str) -> None:
+    ended = _run("--since", "2026-11-20T03:00:00Z", *arguments)
+    assert ended.exit_code == code
+    assert word in ended.stderr
+    assert ended.stderr.count("\n") == 1

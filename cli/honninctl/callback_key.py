@@ -1,4 +1,4 @@
-"""Change the key of the callback tokens without refusing one callback: `make rotate-callback-key STACK=honnin-prod`.
+"""Change the key of the callback tokens without refusing one callback: `honninctl rotate-callback-key`.
 
 Functions keep the secret for five minutes. So the new key is made known first, as one that is accepted, and used only
 when every function knows it; the old one stays accepted, because Vexora holds URLs that were made under it:
@@ -11,27 +11,20 @@ When hardly a submission made under the old key is open any more (after 31 days;
 `--drop-previous` leaves {"current": new}.
 """
 
-import argparse
 import json
-import os
 import secrets
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from honninctl import streams
-from honninctl.deployment import Deployment, Where
-from honninctl.failures import CommandError, explained
+from honninctl.failures import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 # Longer than `honnin.secret_store` keeps a secret.
 WAIT_S = 360
-_SECRET = "CallbackKeySecret"  # noqa: S105 -- its logical id
+SECRET = "CallbackKeySecret"  # noqa: S105 -- its logical id
 
 
 class RotationError(CommandError):
@@ -76,35 +69,3 @@ def _read(client: "SecretsManagerClient", secret_id: str) -> dict[str, str]:
 
 def _write(client: "SecretsManagerClient", secret_id: str, keys: dict[str, str]) -> None:
     client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(keys))
-
-
-def main() -> int:
-    """The command; 0 when it is done, 1 with one sentence when it is not. No key is ever printed."""
-    parser = argparse.ArgumentParser(prog="python -m operations.rotate_callback_key", description=__doc__)
-    parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-prod")
-    parser.add_argument("--drop-previous", action="store_true", help="accept the current key only, from now on")
-    arguments = parser.parse_args()
-    streams.prepare()
-    screen = Console()
-    try:
-        deployment = Deployment(Where(arguments.stack, os.environ.get("AWS_ENDPOINT_URL")))
-        secret_id = deployment.resource(_SECRET)
-        client = deployment.client("secretsmanager")
-        if arguments.drop_previous:
-            drop_previous(client, secret_id)
-            screen.print("Only the current key is accepted.")
-            return 0
-        with screen.status(f"The new key becomes known to every function; {WAIT_S // 60} minutes …"):
-            rotate(client, secret_id)
-    except Exception as error:
-        print(f"The callback key of {arguments.stack} was not changed: {explained(error)}", file=sys.stderr)  # noqa: T201
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped. Look at the secret: is `current` still the key from before?", file=sys.stderr)  # noqa: T201
-        return 130
-    screen.print("The new key is in use; the old one is accepted until --drop-previous.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

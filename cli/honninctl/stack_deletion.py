@@ -1,24 +1,11 @@
-"""Delete a stack, after saying what goes and what stays: `make delete-stack STACK=honnin-dev`.
+"""What is said before a stack is deleted (`honninctl delete-stack`): what goes, what stays, and how to remove that."""
 
-Uses the caller's AWS credentials. First it prints what is deleted, what outlives the stack, and for each of the latter
-the command that removes it for good; it runs none of those. Then it asks for the stack's name, and deletes the stack.
-"""
-
-import argparse
-import os
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import WaiterError
-from rich.console import Console
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
-
-from honninctl import streams
-from honninctl.deployment import Deployment, Where
-from honninctl.failures import explained
+from honninctl.failures import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -64,43 +51,10 @@ class Resource:
     stays: bool
 
 
-def main() -> int:
-    """The command; 0 when the stack is gone, 1 when it is not, with one sentence about why."""
-    parser = argparse.ArgumentParser(prog="python -m operations.delete_stack", description=__doc__)
-    parser.add_argument("--stack", required=True, help="name of the CloudFormation stack, for example honnin-dev")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    arguments = parser.parse_args()
-    streams.prepare()
-    try:
-        return _run(arguments.stack, ask=not arguments.yes)
-    except Exception as error:
-        print(f"{arguments.stack} could not be deleted: {explained(error)}", file=sys.stderr)  # noqa: T201
-        return 1
-
-
-def _run(stack: str, *, ask: bool) -> int:
-    deployment = Deployment(Where(stack, os.environ.get("AWS_ENDPOINT_URL")))
-    cloudformation = deployment.client("cloudformation")
-    resources = deployed(cloudformation, stack)
-    waiting = waiting_messages(deployment.client("sqs"), resources)
-    screen = Console(soft_wrap=True, highlight=False, markup=False)
-    screen.print("\n".join(explanation(stack, resources, waiting)))
-    if ask and not _confirmed(stack):
-        screen.print("Nothing was deleted.")
-        return 1
-    cloudformation.delete_stack(StackName=stack)
-    screen.print(f"Deleting {stack} …")
-    try:
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
-    except WaiterError:
-        print(f"{stack} is not gone: aws cloudformation describe-stack-events --stack-name {stack}", file=sys.stderr)  # noqa: T201
-        return 1
-    screen.print(f"{stack} is deleted. What stays is listed above.")
-    return 0
-
-
 def deployed(cloudformation: "CloudFormationClient", stack: str) -> list[Resource]:
     """What the stack has deployed, and whether it outlives the stack by the template that was deployed."""
+    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
     body: Any = cloudformation.get_template(StackName=stack, TemplateStage="Processed")["TemplateBody"]
     template: Any = yaml_parse(body) if isinstance(body, str) else body
     policies = {name: each.get("DeletionPolicy", "Delete") for name, each in template["Resources"].items()}
@@ -153,12 +107,28 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
     return [*lines, ""]
 
 
-def _confirmed(stack: str) -> bool:
+def as_json(resources: Sequence[Resource]) -> dict[str, object]:
+    """What was deleted with the stack, and what stays, for a script."""
+    return {
+        "deleted": True,
+        "goes": dict(Counter(each.kind for each in resources if not each.stays)),
+        "stays": [
+            {"logicalId": each.logical_id, "physicalId": each.physical_id, "type": each.kind}
+            for each in resources
+            if each.stays
+        ],
+    }
+
+
+def delete(cloudformation: "CloudFormationClient", stack: str, say: Callable[[str], None]) -> None:
+    """Delete the stack, and wait for it. Raises `CommandError` when it is not gone in the end."""
+    from botocore.exceptions import WaiterError
+
+    cloudformation.delete_stack(StackName=stack)
+    say(f"Deleting {stack} …")
     try:
-        return input(f"Type {stack} to delete it: ").strip() == stack
-    except EOFError:
-        return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
+    except WaiterError:
+        raise CommandError(
+            f"{stack} is not gone: aws cloudformation describe-stack-events --stack-name {stack}"
+        ) from None

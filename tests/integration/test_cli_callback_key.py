@@ -7,7 +7,7 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 
 from honnin import secret_store
-from operations.rotate_callback_key import WAIT_S, RotationError, drop_previous, rotate
+from honninctl.callback_key import WAIT_S, RotationError, drop_previous, rotate
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, callback, submitter
 

@@ -1,0 +1,148 @@
+"""`repairs`: whether a mass change has stopped repairs and rereads, and how they go on."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from honninctl import repairs
+from honninctl.command import Cli, command, connection
+from honninctl.failures import ExitCode, UsageError
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Repairs and rereads: a mass change of statuses stops them.")
+    group.callback()(connection)
+    command(group, "status", example="honninctl repairs status")(status)
+    command(group, "resume", example="honninctl repairs resume")(resume)
+    command(group, "stop", example='honninctl repairs stop --reason "new PayPay key"')(stop)
+    app.add_typer(group, name="repairs")
+
+
+def status(cli: Cli) -> ExitCode:
+    """Say whether repairs and rereads are stopped, since when, and what the readings of the last hour did.
+
+    JSON: {"running", "stop": {"at", "reason", "readings", "losses"}, "lastHour": {"readings", "losses"},
+    "noLimitUntil", "mappings": {queue: state}, "waiting": {queue: number}}; stop is null where nothing is stopped, and
+    reason where a mass change did it. Losses: [{"provider", "from", "to", "cause", "users"}].
+    Exit code 1 when they are not worked off.
+    """
+    state = repairs.look(cli.deployment)
+    if cli.screen.as_json:
+        cli.screen.json(_as_json(cli, state))
+    else:
+        _show(cli, state)
+    return ExitCode.OK if state.is_running else ExitCode.FINDING
+
+
+def resume(
+    cli: Cli,
+    no_limit_for: Annotated[
+        int,
+        typer.Option(
+            "--no-limit-for",
+            min=0,
+            max=168,
+            metavar="HOURS",
+            help="Do not stop again for so long: the losses are right.",
+        ),
+    ] = 0,
+    yes: Yes = False,
+) -> ExitCode:
+    """Let repairs and rereads go on, once keys, X-ASSUME-MERCHANT and base URLs are right.
+
+    What waited is worked off, and readings are counted anew. If many users really have lost their verification, the
+    next 20 would stop everything again: --no-limit-for lets them pass.
+    JSON: that of `repairs status`. Exit code 1 when you did not confirm.
+    """
+    state = repairs.look(cli.deployment)
+    if not cli.screen.as_json:
+        _show(cli, state)
+    question = f"Repairs and rereads of {cli.deployment.name} go on. Are keys, X-ASSUME-MERCHANT and base URLs right?"
+    if not (yes or cli.screen.confirmed(question)):
+        cli.screen.note("Nothing was changed.")
+        return ExitCode.FINDING
+    until = _text(datetime.now(UTC) + timedelta(hours=no_limit_for)) if no_limit_for else None
+    repairs.resume(cli.deployment, until)
+    if cli.screen.as_json:
+        cli.screen.json(_as_json(cli, repairs.look(cli.deployment)))
+        return ExitCode.OK
+    cli.screen.line("Repairs and rereads go on.")
+    if state.counted.stop and not state.counted.stop.reason:
+        cli.screen.advice(
+            "Who was changed wrongly before the stop: honninctl changes lists them, honninctl reread reads them again "
+            "(docs/runbook.md#repairs-stopped)."
+        )
+    return ExitCode.OK
+
+
+def stop(
+    cli: Cli,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for your colleagues.", show_default=False)
+    ],
+    yes: Yes = False,
+) -> ExitCode:
+    """Stop repairs and rereads yourself, for example while a provider answers nonsense. Live events go on.
+
+    JSON: that of `repairs status`. Exit code 1 when you did not confirm.
+    """
+    if not reason.strip():
+        raise UsageError("--reason must not be empty")
+    if not (
+        yes or cli.screen.confirmed(f"Repairs and rereads of {cli.deployment.name} stop until they are resumed. Go on?")
+    ):
+        cli.screen.note("Nothing was changed.")
+        return ExitCode.FINDING
+    is_new = repairs.stop(cli.deployment, reason.strip(), _text(datetime.now(UTC)))
+    if cli.screen.as_json:
+        cli.screen.json(_as_json(cli, repairs.look(cli.deployment)))
+        return ExitCode.OK
+    cli.screen.line("Repairs and rereads are stopped." if is_new else "They were stopped already.")
+    cli.screen.advice("honninctl repairs resume lets them go on.")
+    return ExitCode.OK
+
+
+def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
+    return {**state.as_json(), "waiting": repairs.waiting(cli.deployment)}
+
+
+def _show(cli: Cli, state: repairs.State) -> None:
+    told = _as_json(cli, state)
+    if found := told["stop"]:
+        why = f": {found['reason']}" if found["reason"] else ", because many users lost their verification"
+        cli.screen.line(f"Repairs and rereads are stopped since {found['at']}{why}.", "bold red")
+        if not found["reason"]:
+            lost = sum(each["users"] for each in found["losses"])
+            cli.screen.line(f"In the hour before, {lost} of {found['readings']} readings took users out:")
+            _show_losses(cli, found["losses"])
+    elif not state.is_running:
+        cli.screen.line("Repairs and rereads are not worked off: a mapping is disabled.", "bold red")
+        cli.screen.advice("honninctl repairs resume enables it.")
+    else:
+        cli.screen.line("Repairs and rereads are worked off.")
+    if until := told["noLimitUntil"]:
+        cli.screen.line(f"No number of losses stops them until {until}.")
+    hour = told["lastHour"]
+    lost = sum(each["users"] for each in hour["losses"])
+    cli.screen.line(f"Last hour: {hour['readings']} readings, {lost} out of VERIFIED or APPROVED.")
+    if not found:
+        _show_losses(cli, hour["losses"])
+    for queue, mapping in told["mappings"].items():
+        cli.screen.line(f"{queue}: {told['waiting'][queue]} waiting, mapping {mapping}")
+
+
+def _show_losses(cli: Cli, losses: Sequence[dict[str, Any]]) -> None:
+    for each in losses:
+        line = f"  {each['users']} × {each['provider']}: {each['from']} → {each['to']} ({each['cause']})"
+        cli.screen.line(line)
+
+
+def _text(moment: datetime) -> str:
+    from honnin.times import utc_text
+
+    return utc_text(moment)

@@ -1,0 +1,138 @@
+"""`restore`, `rotate-callback-key` and `delete-stack`: what is done to a stack as a whole, and seldom."""
+
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from honninctl import callback_key, stack_deletion
+from honninctl.command import Cli, command
+from honninctl.failures import ExitCode, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(
+        app, "restore", example="honninctl restore --from honnin-prod-restored --since 2026-11-20T03:00:00Z --dry-run"
+    )(bring_back)
+    command(app, "rotate-callback-key", example="honninctl rotate-callback-key")(rotate_callback_key)
+    command(app, "delete-stack", example="honninctl delete-stack --stack honnin-dev")(delete_stack)
+
+
+def bring_back(
+    cli: Cli,
+    restored: Annotated[
+        str,
+        typer.Option("--from", metavar="TABLE", help="The table that was restored beside it.", show_default=False),
+    ],
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="TIME", help="The moment that it was restored to.", show_default=False),
+    ],
+    erased: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--erased", metavar="USER", help="Leave this user out as well: a certificate kept outside says so; repeat."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, and say what would be done.")] = False,
+) -> None:
+    """Bring back what was deleted from the state table, out of one that was restored beside it.
+
+    Copies what the live table does not have, and touches nothing that is there. Who was erased since stays erased, and
+    what was linked or has expired since is left out. Stopped, it goes on where it was when you run it again.
+    JSON: {"dryRun", "broughtBack": {kind: number}, "leftOut": {reason: number}, "erasedSince"}.
+    """
+    from honninctl import restore
+
+    moment = _moment(since)
+    # A table that is read whole is throttled now and then.
+    deployment = cli.deployment.patient()
+    source, live, total = restore.stores(deployment, restored)
+    with cli.screen.progress("Reading items", total) as seen:
+        facts = restore.live_facts(source, live, moment, erased or (), seen)
+        outcome = restore.bring_back(source, live, facts, now=int(time.time()), dry_run=dry_run, advance=seen)
+    if cli.screen.as_json:
+        cli.screen.json(
+            {
+                "dryRun": dry_run,
+                "broughtBack": dict(outcome.brought),
+                "leftOut": dict(outcome.left_out),
+                "erasedSince": len(facts.erased_users),
+            }
+        )
+        return
+    for kind, number in sorted(outcome.brought.items()):
+        cli.screen.line(f"{number} × {kind}")
+    done = "would be brought back" if dry_run else "brought back"
+    cli.screen.line(f"{outcome.brought.total()} items {done}; {len(facts.erased_users)} users were erased since.")
+    for reason, number in sorted(outcome.left_out.items()):
+        cli.screen.line(f"{number} left out: {reason}")
+
+
+def rotate_callback_key(
+    cli: Cli,
+    drop_previous: Annotated[
+        bool, typer.Option("--drop-previous", help="Accept the current key only, from now on.")
+    ] = False,
+) -> None:
+    """Change the key of the tokens in Vexora's callback URLs without refusing one callback. No key is ever printed.
+
+    The new key is made known to every function, which takes six minutes, and is used then; the old one stays accepted,
+    because Vexora holds URLs that were made under it. After 31 days hardly one of them is open, and the poll asks for
+    those: then run it with --drop-previous. Stopped while it waits, it says what to do.
+    JSON: {"droppedPrevious"}.
+    """
+    secret_id = cli.deployment.resource(callback_key.SECRET)
+    client = cli.deployment.client("secretsmanager")
+    if drop_previous:
+        callback_key.drop_previous(client, secret_id)
+    else:
+        cli.screen.note(f"The new key becomes known to every function: {callback_key.WAIT_S // 60} minutes …")
+        callback_key.rotate(client, secret_id)
+    if cli.screen.as_json:
+        cli.screen.json({"droppedPrevious": drop_previous})
+    elif drop_previous:
+        cli.screen.line("Only the current key is accepted.")
+    else:
+        cli.screen.line("The new key is in use; the old one is accepted until --drop-previous.")
+
+
+def delete_stack(
+    cli: Cli, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the stack's name.")] = False
+) -> ExitCode:
+    """Delete a stack, after saying what goes, what stays, and the commands that remove what stays for good.
+
+    It runs none of those commands. What holds data (table, buckets, secrets, keys, queues) outlives a stack.
+    JSON: {"deleted", "goes": {type: number}, "stays": [{"logicalId", "physicalId", "type"}]}; what people read goes to
+    stderr. Exit code 1 when you did not type the name, or the stack is not gone.
+    """
+    name = cli.deployment.description["StackName"]
+    cloudformation = cli.deployment.client("cloudformation")
+    resources = stack_deletion.deployed(cloudformation, name)
+    waiting = stack_deletion.waiting_messages(cli.deployment.client("sqs"), resources)
+    for line in stack_deletion.explanation(name, resources, waiting):
+        cli.screen.advice(line)
+    if not yes and (cli.screen.ask(f"Type {name} to delete it: ") or "").strip() != name:
+        cli.screen.note("Nothing was deleted.")
+        return ExitCode.FINDING
+    stack_deletion.delete(cloudformation, name, cli.screen.note)
+    if cli.screen.as_json:
+        cli.screen.json(stack_deletion.as_json(resources))
+    else:
+        cli.screen.line(f"{name} is deleted. What stays is listed above.")
+    return ExitCode.OK
+
+
+def _moment(text: str) -> str:
+    """A moment with its offset, as the table writes it."""
+    from honnin.times import utc_text
+
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        return utc_text(moment)
+    except (ValueError, OverflowError):
+        raise UsageError(f"--since {text!r} is no moment with its offset (2026-11-20T03:00:00Z)") from None

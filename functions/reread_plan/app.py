@@ -1,0 +1,18 @@
+"""The first step of `RereadUsers`, and the one after all users are listed: what the state machine hands out next."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin.config import settings
+from honnin.reread import plan
+from honnin.reread.bucket import RereadBucket
+from honnin.reread.starting import reread_of
+from honnin.store import Store
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
+    """Write the list of sources, or, once these are in the event, of parts; returns where it is."""
+    store, bucket = Store(settings().state_table), RereadBucket(settings().recon_bucket)
+    reread = reread_of(store, event)
+    return plan.parts(store, bucket, reread) if "sources" in event else plan.sources(bucket, reread)

@@ -1,0 +1,24 @@
+"""A part of `RereadUsers`: queue its users, and see whether they have been read."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from honnin.config import settings
+from honnin.reread.bucket import RereadBucket
+from honnin.reread.reading import PartReading
+from honnin.reread.starting import reread_of
+from honnin.store import Store
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:  # noqa: ARG001
+    """Send or look; returns whether the part is `settled`."""
+    store = Store(settings().state_table)
+    reading = PartReading(
+        store=store,
+        bucket=RereadBucket(settings().recon_bucket),
+        queue_url=settings().reread_queue_url,
+        now=lambda: datetime.now(UTC),
+    )
+    return {"settled": reading.run(reread_of(store, event), event["part"])}

@@ -1,0 +1,155 @@
+"""What became of a type of recon file on a JST day, by its files: pure functions, in one place for all who tell it.
+
+Base document: notifications come between 1:30 and 10:00 JST of the next morning, and files are kept for a week.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from honnin import times
+from honnin.recon.file_types import KEPT_DAYS
+from honnin.store import ReconFile
+
+# Until then a file is on time, and nobody is told that it is missing.
+ON_TIME_UNTIL = time(10, 0)
+# When the daily report is made (template.yaml, ReconDeadlineFunction). What is compared after it is late.
+REPORTED_AT = time(10, 15)
+
+NEVER_ANNOUNCED = "never announced"
+_NOT_TRIED = "nobody tried to fetch it in time"
+# What nobody has tried by the end of its time is tried for an hour longer (honnin.recon.download).
+_TRIED_LONGER = timedelta(hours=1)
+
+
+class DayState(StrEnum):
+    """What became of one file type on one day."""
+
+    COMPARED = "compared"
+    REPAIRED = "repaired"
+    REPAIRING = "repairing"
+    LATE = "late"
+    MISSING = "missing"
+    DOUBTFUL = "doubtful"
+    EXPIRED = "expired"
+    STORED = "stored"
+    ANNOUNCED = "announced"
+    DUE = "due"
+    NONE = "none"
+
+
+# PayPay has to be asked to send these again.
+MISSING = frozenset({DayState.MISSING, DayState.DOUBTFUL, DayState.EXPIRED})
+UNDER_WAY = frozenset({DayState.STORED, DayState.ANNOUNCED})
+# Nothing is known of these, which is neither good nor bad.
+NEUTRAL = frozenset({DayState.DUE, DayState.NONE})
+
+
+@dataclass(frozen=True)
+class CalendarDay:
+    """One file type on one JST day. `late`: compared after the report of the next morning.
+
+    Users: `changed` have another status because of the day's files, `open` still wait to be read, and of
+    `never_received` no webhook came. `reason` says why the day has no file that closes it.
+    """
+
+    day: str
+    file_type: str
+    state: DayState
+    late: bool = False
+    changed: int = 0
+    open: int = 0
+    never_received: int = 0
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """In the names of the API."""
+        return {
+            "day": self.day,
+            "state": self.state.value,
+            "late": self.late,
+            "changed": self.changed,
+            "open": self.open,
+            "webhookNeverReceived": self.never_received,
+            "reason": self.reason,
+        }
+
+
+def yesterday(now: datetime) -> str:
+    """The JST day before this moment's."""
+    return (date.fromisoformat(times.jst_day(now)) - timedelta(days=1)).isoformat()
+
+
+def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime) -> CalendarDay:
+    """What became of one file type on one day, by its files (revisions and what was missing included)."""
+    compared = [each for each in files if each.state == "COMPARED"]
+    changed = sum(int(each.counts.get("changed", 0)) for each in compared)
+    waiting = sum(int(each.repairs_open or 0) for each in compared)
+    # A revision names the same users again.
+    never_received = max((int(each.counts.get("webhookNeverReceived", 0)) for each in compared), default=0)
+    closing = [each for each in compared if each.closes_day]
+    if closing:
+        late = min(each.compared_at or "" for each in closing) > times.utc_text(_reported_at(day))
+        state = DayState.LATE if late else DayState.COMPARED
+        if waiting or changed:
+            state = DayState.REPAIRING if waiting else DayState.REPAIRED
+        told = CalendarDay(day, file_type, state, late=late)
+    else:
+        told = _still_open(day, file_type, files, now)
+    return replace(told, changed=changed, open=waiting, never_received=never_received)
+
+
+def of_file(file: ReconFile, now: datetime) -> DayState:
+    """What became of one file, by itself."""
+    if file.state == "IGNORED":
+        return DayState.NONE
+    return of_files(file.day, file.file_type, [file], now).state
+
+
+def is_on_time(day: str, now: datetime) -> bool:
+    """Whether the file of a JST day may still be announced in PayPay's time for that."""
+    return now - timedelta(days=1) < datetime.combine(date.fromisoformat(day), ON_TIME_UNTIL, times.JST)
+
+
+def to_ask_for(shown: Sequence[CalendarDay], now: datetime) -> list[CalendarDay]:
+    """Those of which PayPay has to be asked to send the file again, the oldest first: no longer on time, and kept."""
+    kept = (date.fromisoformat(times.jst_day(now)) - timedelta(days=KEPT_DAYS)).isoformat()
+    found = [each for each in shown if each.state in MISSING and each.day >= kept and not is_on_time(each.day, now)]
+    return sorted(found, key=lambda each: each.day)
+
+
+def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
+    """The files of one type and day without the mark that none was announced, once one was."""
+    named = [each for each in files if each.state != "MISSING"]
+    return named or list(files)
+
+
+def _reported_at(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), REPORTED_AT, times.JST)
+
+
+def _still_open(day: str, file_type: str, files: Sequence[ReconFile], now: datetime) -> CalendarDay:
+    told = [(each, *_state_of_open(each, now)) for each in files if each.state not in ("MISSING", "IGNORED")]
+    if told:
+        # A file that is still under way decides; another one that was no good meanwhile does not hide it.
+        under_way = [each for each in told if each[1] in UNDER_WAY]
+        _, state, reason = max(under_way or told, key=lambda each: each[0].received_at or each[0].stored_at or "")
+        return CalendarDay(day, file_type, state, reason=reason)
+    if any(each.state == "MISSING" for each in files):
+        ignored = [each for each in files if each.state == "IGNORED"]
+        # It was announced when its type was not yet among ReconFileTypes.
+        state, reason = (DayState.EXPIRED, ignored[0].reason) if ignored else (DayState.MISSING, NEVER_ANNOUNCED)
+        return CalendarDay(day, file_type, state, reason=reason)
+    return CalendarDay(day, file_type, DayState.DUE if is_on_time(day, now) else DayState.NONE)
+
+
+def _state_of_open(file: ReconFile, now: datetime) -> tuple[DayState, str | None]:
+    """The state of a file that does not close its day, and why."""
+    if file.doubt:
+        return DayState.DOUBTFUL, file.doubt
+    if file.state == "ANNOUNCED" and file.deadline and now >= datetime.fromisoformat(file.deadline) + _TRIED_LONGER:
+        # The download itself does not run, or it would have ended this.
+        return DayState.EXPIRED, file.reason or _NOT_TRIED
+    return DayState.__members__.get(file.state, DayState.NONE), file.reason

@@ -1,0 +1,169 @@
+"""What happens when repairs and rereads are stopped: their event source mappings are disabled, and people are told."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin import aws
+from honnin.observability import count, logger
+from honnin.store import Stop, Store
+from honnin.times import JST
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sns import SNSClient
+
+_MAIL = """\
+本人確認済みの利用者が、短時間に多数、本人確認済みではなくなりました。再読み取りを停止しました。
+
+{when} までの 1 時間に、{readings} 件の読み取りのうち {lost} 件が、VERIFIED または APPROVED でなくなるという結果でした
+（上限 MassChangePercent: {percent} %）。
+
+{lines}
+
+停止したもの: キュー「repairs」と「rereads」。これ以上は反映されません。Webhook と API による読み取りは続いています。
+待っているものは失われません。再開までキューに残ります（最長 14 日）。
+
+確認してください:
+  1. プロバイダーのシークレットの paypay_api_key、paypay_api_secret、vexora_merchant_no、vexora_app_secret
+  2. X-ASSUME-MERCHANT（パラメータ PayPayAssumeMerchant）
+  3. PayPayBaseUrl と VexoraBaseUrl
+  4. 上記の利用者の何人かについて、プロバイダーの管理画面での状態
+
+  honninctl repairs status
+  honninctl repairs resume
+
+誤りを直した後、または変更が正しいと確認できた後に、resume で再開します。
+誤って変わった利用者の戻し方は、次を参照してください。
+{runbook}
+
+------------------------------------------------------------------------------
+Many users lost their verification within a short time. Repairs and rereads are stopped.
+
+In the hour before {when}, {lost} of {readings} readings said that a user is no longer VERIFIED or APPROVED
+(limit MassChangePercent: {percent} %).
+
+{lines}
+
+Stopped are the queues of repairs and of rereads: nothing more of them is applied. Readings by webhooks and by your API
+calls go on. Nothing that waits is lost: it stays in its queue until you resume, for up to 14 days.
+
+Check:
+  1. paypay_api_key, paypay_api_secret, vexora_merchant_no and vexora_app_secret in the provider secret
+  2. X-ASSUME-MERCHANT (the parameter PayPayAssumeMerchant)
+  3. PayPayBaseUrl and VexoraBaseUrl
+  4. how some of these users stand in the provider's own console
+
+  honninctl repairs status
+  honninctl repairs resume
+
+Resume when the mistake is mended, or when the changes are right. How to bring users back who were changed wrongly:
+{runbook}
+"""
+
+
+class RepairsStop:
+    """Carries a stop out. Nothing of it raises: what fails is logged, and the next batch tries again.
+
+    Parameters
+    ----------
+    mappings_parameter
+        The SSM parameter with the ids of the event source mappings. They are not in the environment: each mapping
+        refers to the function, so the function cannot refer to them.
+    percent, runbook
+        What the mail says.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        mappings_parameter: str,
+        topic_arn: str,
+        percent: Decimal,
+        runbook: str,
+        lambdas: "LambdaClient | None" = None,
+        ssm: Any = None,
+        sns: "SNSClient | None" = None,
+    ) -> None:
+        self._store = store
+        self._mappings_parameter = mappings_parameter
+        self._topic_arn = topic_arn
+        self._percent = percent
+        self._runbook = runbook
+        self._given = lambdas, ssm, sns
+
+    def carry_out(self, stop: Stop) -> None:
+        """Disable both mappings, also if somebody has enabled one of them meanwhile, and tell people once."""
+        for step in (self._disable, self._tell):
+            try:
+                step(stop)
+            except (BotoCoreError, ClientError) as error:
+                logger().error("stop of repairs not carried out", step=step.__name__, error=_code(error))
+                if aws.is_denied(error):
+                    count("ConfigurationFault")
+
+    def _disable(self, _: Stop) -> None:
+        lambdas, ssm = self._given[0] or aws.lambdas(), self._given[1] or aws.ssm()
+        mappings = ssm.get_parameter(Name=self._mappings_parameter)["Parameter"]["Value"].split(",")
+        for mapping in mappings:
+            set_enabled(lambdas, mapping, enabled=False)
+        if self._store.mass_change.read().stop is None:
+            # A person has resumed at this very moment.
+            for mapping in mappings:
+                set_enabled(lambdas, mapping, enabled=True)
+
+    def _tell(self, stop: Stop) -> None:
+        if not self._store.mass_change.take_telling(stop):
+            return
+        logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
+        count("RepairsStopped")
+        try:
+            (self._given[2] or aws.sns()).publish(
+                TopicArn=self._topic_arn,
+                # SNS takes ASCII only here, at most 100 characters.
+                Subject="Honnin: repairs are stopped, many users lost their verification",
+                Message=mail(stop, self._percent, self._runbook),
+            )
+        except (BotoCoreError, ClientError):
+            self._store.mass_change.give_telling_back(stop)
+            raise
+
+
+def set_enabled(client: "LambdaClient", mapping: str, *, enabled: bool) -> bool:
+    """Enable or disable an event source mapping; False where it is in the midst of another change.
+
+    Raises botocore's errors.
+    """
+    try:
+        client.update_event_source_mapping(UUID=mapping, Enabled=enabled)
+    except ClientError as error:
+        # ResourceInUseException: it is being enabled or disabled by somebody else.
+        if _code(error) not in ("ResourceInUseException", "ResourceConflictException"):
+            raise
+        return False
+    return True
+
+
+def mail(stop: Stop, percent: Decimal, runbook: str) -> str:
+    """The text: Japanese first, English below."""
+    return _MAIL.format(
+        when=f"{datetime.fromisoformat(stop.at).astimezone(JST):%Y-%m-%d %H:%M} JST",
+        readings=stop.readings,
+        lost=sum(stop.losses.values()),
+        percent=percent,
+        lines="\n".join(lines(stop)),
+        runbook=runbook,
+    )
+
+
+def lines(stop: Stop) -> list[str]:
+    """One line for each way in which users were lost, the commonest first."""
+    common = sorted(stop.losses.items(), key=lambda each: -each[1])
+    return [f"  {n} × {loss.provider}: {loss.from_status} -> {loss.to_status} ({loss.cause})" for loss, n in common]
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"].get("Code", "")) if isinstance(error, ClientError) else type(error).__name__

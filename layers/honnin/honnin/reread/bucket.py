@@ -1,0 +1,59 @@
+"""The objects of a reread, in the recon bucket. The only module that knows their keys.
+
+``rereads/<name>/ids.txt`` is the file of ids, ``sources.json`` the list of what is to be looked through for users, and
+``parts.json`` the list of parts that are not done, both for the state machine. ``parts/<part>.json`` is a part: some
+users who are read together, written once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from honnin.json_objects import JsonObjects
+
+FOLDER = "rereads/"
+
+
+def ids_key(name: str) -> str:
+    """Where the file of ids of a reread is kept."""
+    return f"{FOLDER}{name}/ids.txt"
+
+
+def sources_key(name: str) -> str:
+    """Where the list of its sources is kept."""
+    return f"{FOLDER}{name}/sources.json"
+
+
+def parts_key(name: str) -> str:
+    """Where the list of its parts that are not done is kept."""
+    return f"{FOLDER}{name}/parts.json"
+
+
+def _part_key(name: str, part: str) -> str:
+    return f"{FOLDER}{name}/parts/{part}.json"
+
+
+def part_name(source: str, number: int) -> str:
+    """The name of a part: of which source, and which one of it (from 1)."""
+    return f"{source}-{number:05}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Users who are read together, and the place in their source behind the last of them."""
+
+    users: Sequence[str]
+    after: Any
+
+
+class RereadBucket(JsonObjects):
+    """The bucket, for rereads."""
+
+    def part(self, name: str, part: str) -> Part | None:
+        """A part of a reread; None where there is none."""
+        found = self.get(_part_key(name, part))
+        return Part(**found) if found else None
+
+    def put_part(self, name: str, part: str, found: Part) -> bool:
+        """Keep a part; False when there is one, and nothing was written."""
+        return self.put_new(_part_key(name, part), {"users": list(found.users), "after": found.after})

@@ -1,0 +1,53 @@
+"""The whole table, read in segments, several of them at the same time (DynamoDB's guide, "Parallel scan")."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+from honnin.store.keys import Item
+from honnin.store.table import Table, decode, encode
+
+# Segments that are read at the same time; botocore keeps ten connections.
+AT_ONCE = 8
+
+
+def pages(
+    table: Table, segment: int, segments: int, after: Item | None = None, **request: Any
+) -> Iterator[tuple[Sequence[Mapping[str, Any]], Item | None]]:
+    """The pages of one segment behind the key `after`: the items as DynamoDB gives them, and the key to go on behind.
+
+    That key is None with the last page. Each page is asked for when it is taken.
+    """
+    while True:
+        start: Any = {"ExclusiveStartKey": encode(after)} if after else {}
+        page = table.db.scan(TableName=table.name, Segment=segment, TotalSegments=segments, **request, **start)
+        last = page.get("LastEvaluatedKey")
+        after = decode(last) if last else None
+        yield page["Items"], after
+        if after is None:
+            return
+
+
+def side_by_side(segments: int, work: Callable[[Event, int], object]) -> None:
+    """Call `work(stop, segment)` for every segment, `AT_ONCE` at the same time.
+
+    When one fails, `stop` is set, so that the others can end with the page at which they are. Raises its error.
+    """
+    stop = Event()
+
+    def run(segment: int) -> None:
+        try:
+            work(stop, segment)
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(min(segments, AT_ONCE), thread_name_prefix="segment") as threads:
+        try:
+            for _ in threads.map(run, range(segments)):
+                pass
+        except BaseException:
+            # Ctrl-C ends all of them, too.
+            stop.set()
+            raise
