@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -265,7 +266,7 @@ def test_what_the_division_raises_in_an_outage_fails_every_message_that_could_be
 )
 def test_a_message_that_cannot_be_divided_fails_no_other(refusal: Callable[[], Exception]) -> None:
     """What the table knows of a batch is read by one call, and one key that DynamoDB refuses fails all of it."""
-    done = []
+    done: list[str] = []
 
     def divide(messages: Sequence[str]) -> list[Group[str]]:
         if "poison" in messages:
@@ -494,6 +495,28 @@ def test_120_hints_of_three_kinds_while_they_still_come_cost_at_most_ten_reads(w
         assert world.batch(hints[start : start + 10]) == []
     world.settle()
     assert len(world.paypay.asked) <= 10
+
+
+@pytest.mark.parametrize("kind", ["kyc", "account_status"])
+def test_a_reading_began_when_it_had_its_turn_and_not_when_it_began_to_wait(world: World, kind: str) -> None:
+    """Else what somebody else asked for during the wait would pass for newer, and each hint since be read again."""
+    world.paypay.authorizations["auth-user-0"] = {"status": "ACTIVE", "referenceIds": ["user-0"]}
+    world.batch(world.hints(kind, ["user-0"]))
+    world.clock.advance(seconds=1)
+    during: list[Event] = []
+
+    def wait() -> None:
+        world.clock.advance(seconds=30)
+        during.append(world.hint(kind, "auth-user-0"))
+        world.clock.advance(seconds=30)
+
+    world.paypay.waits = [wait]
+    began = world.clock()
+    world.batch(world.hints(kind, ["user-0"]))
+    asked = len(world.paypay.asked)
+    assert datetime.fromisoformat(world.user("user-0").read_at or "") > began + timedelta(seconds=60)
+    world.batch(during)
+    assert len(world.paypay.asked) == asked, "it is served by the reading that began after it was received"
 
 
 def test_hints_of_an_authorization_that_nobody_knows_are_asked_about_once_a_batch(world: World) -> None:
