@@ -223,7 +223,7 @@ class PayPayNotifications:
         if event.subject in known.asked:
             return self._waits(event, "unknown_user", {})
         try:
-            said = ask_authorization(self._client, None, event.subject, self._now())
+            said = ask_authorization(self._client, None, event.subject, self._now)
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
@@ -245,7 +245,7 @@ class PayPayNotifications:
         """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
         if event.subject in known.asked:
             return None
-        return ask_authorization(self._client, owner, event.subject, self._now())
+        return ask_authorization(self._client, owner, event.subject, self._now)
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
         """The link of another user of ours, if PayPay names one."""
