@@ -24,7 +24,7 @@ from tests.contract import dynamodb, s3, sqs
 from tests.contract.comparing import differing, memory_bucket, memory_queue, memory_table
 from tests.contract.differences import MOTO
 from tests.contract.recorder import Case, Recorder, told
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 from tests.tables import create_table
 
 if TYPE_CHECKING:
