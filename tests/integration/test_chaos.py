@@ -285,8 +285,8 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
     [
         (Parts(store=RecordFirstStore), {"lost", "twice"}, 4),
         (Parts(store=UnfencedStore), {"twice", "diverged"}, 4),
-        (Parts(store=UnrecordedStore), {"twice"}, 4),
-        (Parts(notifications=HastyNotifications, settling=Unsettled, lags=False), {"diverged"}, 2),
+        (Parts(store=UnrecordedStore), {"twice", "lost"}, 2),
+        (Parts(notifications=HastyNotifications, settling=Unsettled, lags=False), {"diverged"}, 9),
         (Parts(processor=HastyProcessor), {"broken"}, 4),
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}, 101),
         (Parts(vault=ClingingVault), {"broken"}, 9),

