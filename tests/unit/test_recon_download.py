@@ -906,6 +906,30 @@ def test_a_worker_whose_claim_ran_out_adopts_what_the_faster_one_stored(bench: D
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
 
 
+def test_a_file_whose_run_was_killed_is_not_given_up_when_its_time_is_over(
+    bench: DownloadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the bucket, and no other run came within its two hours."""
+
+    class KilledError(Exception):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with FileServer(ROWS) as server:
+        bench.announce(server.url)
+        with monkeypatch.context() as patch:
+            patch.setattr(Downloads, "_record", killed)
+            with pytest.raises(KilledError):
+                bench.run()
+    bench.clock.advance(seconds=2 * 3600 + 300)
+    assert bench.run() == {"adopted": 1}
+    assert (bench.file().state, bench.file().reason) == ("STORED", None)
+    assert bench.run() == {"over": 1}
+    assert bench.file().state == "STORED"
+
+
 @pytest.mark.parametrize("newer_first", [True, False])
 def test_a_file_counts_as_announced_when_the_notification_came_that_its_bytes_may_be_of(
     bench: DownloadBench, *, newer_first: bool

@@ -107,6 +107,8 @@ class Downloads:
         if gave and gave.closes_day and found.whole:
             return self._over(found, "done", "")
         if now >= found.until and (found.tried or now >= datetime.fromisoformat(found.received_at) + _UNTRIED):
+            if not gave and self._is_left_behind(found, files):
+                return self._adopt(found, FileId(found.file_type, found.day, found.file_name))
             return self._over(found, "over" if gave else "expired", found.reason or "nobody tried to fetch it in time")
         if gave and gave.state == "STORED":
             return Outcome(found, "waits_for_comparison")
@@ -151,7 +153,7 @@ class Downloads:
 
     def _fetch(self, found: Notification, files: Sequence[ReconFile], turn: Deadline) -> Outcome:
         base = FileId(found.file_type, found.day, found.file_name)
-        if not any(each.name == base.name for each in files) and self._bucket.has(base):
+        if self._is_left_behind(found, files):
             return self._adopt(found, base)
         known = {each.sha256 or self._bucket.measure(FileId.of(each))[0]: each for each in files}
         # Only its hash tells whether a file is a revision, but its place must be known before the first byte.
@@ -167,6 +169,11 @@ class Downloads:
         except AlreadyStoredError:
             return self._adopt(found, target)
         return self._stored(found, "revision" if known else "stored", target, writer, whole=transfer.says_its_length)
+
+    def _is_left_behind(self, found: Notification, files: Sequence[ReconFile]) -> bool:
+        """Whether the file is in the bucket, but was not recorded: its run was killed, or a person has put it there."""
+        base = FileId(found.file_type, found.day, found.file_name)
+        return not any(each.name == base.name for each in files) and self._bucket.has(base)
 
     def _same(self, found: Notification, same: ReconFile) -> Outcome:
         """These bytes are stored. Only where they were compared they need no comparison any more."""
