@@ -11,6 +11,7 @@ import pytest
 from honnin.recon import transfer
 from honnin.recon.transfer import Source
 from honnin.store import Notification
+from honnin.wording import in_japanese
 from tests.fakes import FileServer, RawServer
 from tests.fakes.download_bench import NAME, ROWS, DownloadBench
 from tests.fakes.memory import memory_aws
@@ -164,6 +165,9 @@ def test_a_failure_is_not_yet(bench: DownloadBench, name: str) -> None:
     assert bench.file().reason == found.reason
     assert "secret" not in (found.reason or "")
     assert bench.is_clean()
+    # People read why in their own language.
+    for kept in (bench.to_fetch()[0].reason, bench.file().reason):
+        assert in_japanese(kept or "") not in ("", kept)
 
     # And five minutes later it is there.
     bench.clock.advance(seconds=300)

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from honnin.errors import FileNotFetchedError
+from honnin.wording import Wording
 
 # RFC 9110 §8.4.1, and two more in use. Other names in `Content-Encoding` (UTF-8, aws-chunked) are no compressions.
 COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
@@ -43,14 +44,20 @@ class Decoder:
             return self._begin
         rest = self._stream.flush()
         if not self._stream.eof:
-            raise FileNotFetchedError("the compressed file broke off")
+            raise FileNotFetchedError(Wording("the compressed file broke off", "圧縮されたファイルが途中で切れている"))
         return rest
 
     def _choose(self, begin: bytes) -> None:
         if begin.startswith(_GZIP):
             self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
         elif {"br", "zstd"} & set(self._codings):
-            raise FileNotFetchedError(f"the file came compressed with {self._codings[-1]}, which was not asked for")
+            coding = self._codings[-1]
+            raise FileNotFetchedError(
+                Wording(
+                    f"the file came compressed with {coding}, which was not asked for",
+                    f"要求していない圧縮形式（{coding}）で届いた",
+                )
+            )
         elif "deflate" in self._codings:
             # RFC 9110 §8.4.1.2: in the zlib format, whose header some servers leave out.
             has_header = begin[0] & 15 == 8 and int.from_bytes(begin[:2]) % 31 == 0
@@ -70,5 +77,7 @@ class Decoder:
                 if plain := stream.decompress(piece, _PIECE_BYTES):
                     yield plain
             except zlib.error:
-                raise FileNotFetchedError("the compressed file cannot be read") from None
+                raise FileNotFetchedError(
+                    Wording("the compressed file cannot be read", "圧縮されたファイルを展開できない")
+                ) from None
             piece = stream.unused_data if stream.eof else stream.unconsumed_tail

@@ -15,11 +15,12 @@ from honnin.recon.file_names import day_of, file_name, read_name
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
+from honnin.wording import Wording
 
 # The kind of the events that `webhook` makes of these notifications.
 KIND = "recon_file"
 
-IGNORED = "this file type is not among ReconFileTypes"
+IGNORED = Wording("this file type is not among ReconFileTypes", "この種別はパラメータ ReconFileTypes に含まれていない")
 
 # Seconds since 1970, whatever the unit: by the number of digits before the point.
 _EPOCH = re.compile(r"(\d{10})(\d{0,9})(?:\.\d+)?")
