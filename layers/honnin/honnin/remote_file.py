@@ -399,7 +399,9 @@ class _Reader:
                         joined.clear()
                 if self.line().strip():
                     raise HTTPException("a chunk is longer than it says")
-            self.headers()
+            # RFC 9112 §8: with the last chunk the body is whole, also where the connection ends without trailers.
+            if self._file.peek(1):
+                self.headers()
         except (OSError, HTTPException, FileNotFetchedError):
             yield bytes(joined)
             raise

@@ -56,7 +56,8 @@ class Transfer:
                 had = self._received
                 try:
                     self._receive(deadline)
-                    self._write(self._decoder.end())
+                    for plain in self._decoder.end():
+                        self._write(plain)
                     return self._writer
                 except (FileGoneError, FileTooLargeError):
                     raise
@@ -81,7 +82,7 @@ class Transfer:
             deadline=deadline,
             read_timeout_s=_READ_TIMEOUT_S,
             headers=headers,
-            accepted=(200, 206, 416),
+            accepted=(200, 203, 206, 416),
         ) as answer:
             if not self._continues(answer):
                 self._restart(answer)
@@ -120,7 +121,8 @@ class Transfer:
             self._writer = self._begin()
         self._received = 0
         self._decoder = Decoder(answer.codings())
-        if answer.status != 200:
+        # RFC 9110 §15.3.4: 203 is the whole file, by way of a proxy that says so.
+        if answer.status not in (200, 203):
             self._validator = self._total = None
             raise FileNotFetchedError(
                 Wording("the server gave another part than the one asked for", "サーバーが要求と異なる部分を返した")
