@@ -19,7 +19,7 @@ LAYER = ROOT / "layers" / "honnin"
 LAYERS = (
     (
         "the words that all speak in",
-        "event times status domain_events problem_codes errors json_text field_rules provider_text",
+        "event times wording status domain_events problem_codes errors json_text field_rules provider_text",
     ),
     ("what PayPay's answers mean, and which reads there are", "paypay_facets paypay_products"),
     ("facts of PayPay's recon files", "recon.file_types"),
@@ -40,6 +40,7 @@ LAYERS = (
 ONLY = {
     "event": set(),
     "times": set(),
+    "wording": set(),
     "status": set(),
     "errors": {"problem_codes"},  # each error of a caller carries its code; the list of codes knows nobody
     "sqs_send": set(),

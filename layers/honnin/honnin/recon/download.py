@@ -18,6 +18,7 @@ from honnin.errors import RemoteFileError, UrlRefusedError
 from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
+from honnin.recon.days import NOT_TRIED
 from honnin.recon.fetch_alarm import FetchAlarm, host_of
 from honnin.recon.file_names import carries, is_foreign, warnings
 from honnin.recon.file_types import FILE_TYPES
@@ -26,6 +27,7 @@ from honnin.recon.notification import file_of
 from honnin.recon.transfer import Source, Transfer
 from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
+from honnin.wording import Wording
 
 # A file is not begun with less time than this, and a running one ends this long before the function does.
 _MIN_LEFT_S = 30.0
@@ -36,6 +38,8 @@ _PER_HOST = 3
 
 # One that nobody has tried by the end of its time is tried still; after this it ends untried.
 _UNTRIED = timedelta(hours=3)
+
+_NO_END = Wording("the server did not say where the file ends", "サーバーがファイルの長さを示していない")
 
 # For so long a failure is nothing that a person can help with.
 _PATIENCE = timedelta(minutes=30)
@@ -109,7 +113,7 @@ class Downloads:
         if now >= found.until and (found.tried or now >= datetime.fromisoformat(found.received_at) + _UNTRIED):
             if not gave and self._is_left_behind(found, files):
                 return self._adopt(found, FileId(found.file_type, found.day, found.file_name))
-            return self._over(found, "over" if gave else "expired", found.reason or "nobody tried to fetch it in time")
+            return self._over(found, "over" if gave else "expired", found.reason or NOT_TRIED)
         if gave and gave.state == "STORED":
             return Outcome(found, "waits_for_comparison")
         if turn.remaining_s <= 0:
@@ -125,7 +129,7 @@ class Downloads:
         try:
             outcome = self._fetch(found, files, turn)
         except RemoteFileError as error:
-            outcome = Outcome(found, "failed", str(error), isinstance(error, UrlRefusedError))
+            outcome = Outcome(found, "failed", error.reason, isinstance(error, UrlRefusedError))
             logger().warning("recon file not fetched yet", extra={**_named(found), "reason": outcome.reason})
             self._store.recon.not_yet(file_of(found), outcome.reason)
             if self._now() >= found.until:
@@ -235,7 +239,7 @@ class Downloads:
             webhooks=self._webhooks_received(kind.kind, found.day),
             warnings=(
                 *warnings(found.file_name, found.file_type, received_at, own_id),
-                *(() if says_its_length else ("the server did not say where the file ends",)),
+                *(() if says_its_length else (_NO_END,)),
             ),
         )
         self._store.recon.stored(file)

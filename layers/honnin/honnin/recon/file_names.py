@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from honnin import times
 from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR
+from honnin.wording import Wording
 
 _LONGEST_NAME = 200
 # What may stand in the key of an object and of an item, and needs no care anywhere.
@@ -151,15 +152,26 @@ def warnings(name: str, file_type: str, received_at: datetime, own_id: str) -> t
     parts = read_name(name)
     found = []
     if parts.file_type and parts.file_type != file_type:
-        found.append(f"the name is that of a {parts.file_type}")
+        found.append(
+            Wording(f"the name is that of a {parts.file_type}", f"ファイル名が {parts.file_type} のものである")
+        )
     if is_foreign(name, own_id):
-        found.append(f"the name holds another {FILE_TYPES[file_type].owner} than ours")
+        owner = FILE_TYPES[file_type].owner
+        found.append(Wording(f"the name holds another {owner} than ours", f"ファイル名の {owner} が自社のものではない"))
     if not parts.day:
-        found.append("the name holds no day that can be read")
+        found.append(Wording("the name holds no day that can be read", "ファイル名から対象日を読み取れない"))
     elif day_of(parts, received_at) != parts.day:
-        found.append(f"the name says {parts.day}, which cannot be")
+        found.append(
+            Wording(f"the name says {parts.day}, which cannot be", f"ファイル名の対象日 {parts.day} はあり得ない")
+        )
     elif not timedelta(days=1) <= _age(parts.day, received_at) <= SENT_AGAIN_FOR:
-        found.append(f"the name says {parts.day}, and the notification came on {times.jst_day(received_at)} (JST)")
+        came = times.jst_day(received_at)
+        found.append(
+            Wording(
+                f"the name says {parts.day}, and the notification came on {came} (JST)",
+                f"ファイル名の対象日は {parts.day}、通知の受信日は {came}（日本時間）",
+            )
+        )
     return tuple(found)
 
 
