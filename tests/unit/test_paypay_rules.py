@@ -612,6 +612,16 @@ def test_a_flag_that_the_plain_read_raised_is_cleared_by_it(world: PayPayWorld) 
     assert world.user().status == "VERIFIED"
 
 
+def test_who_links_anew_is_no_mass_change(world: PayPayWorld) -> None:
+    """A merchant may ask all users for another scope; until the next read nothing is known of their KYC."""
+    world.link()
+    world.told()
+    assert world.user().status == "VERIFIED"
+    world.link(linked="another-authorization-of-the-user")
+    assert world.user().status == "LINKED"
+    assert world.store.mass_change.read().losses == {}
+
+
 @pytest.mark.parametrize("refused", ["OP_OUT_OF_SCOPE_BY_ANOTHER_NAME", "INVALID_REQUEST_PARAMS"])
 def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
     world: PayPayWorld, refused: str, monkeypatch: pytest.MonkeyPatch
