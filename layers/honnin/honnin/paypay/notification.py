@@ -272,12 +272,12 @@ class PayPayNotifications:
         link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
         known_of = linked_anew(known, event.subject)
         after = replace(recorded(known_of, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
-        return replace(
-            self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
-            event_id=f"heal:{uuid.uuid4()}",
-            links=True,
-            link=link,
+        # The event itself is noted as received with its own effect, which lets it be followed.
+        detail = {**event.detail, "healed": "referenceIds"}
+        healed = commit.effect(
+            f"heal:{uuid.uuid4()}", "linked", before, after, detail, at=self._now(), cause=event.cause
         )
+        return replace(healed, links=True, link=link)
 
     def _ours(self, subject: str, found: UserAuthorization) -> str | None:
         """Our user id, if PayPay names exactly one for this very authorization, and it is active."""
