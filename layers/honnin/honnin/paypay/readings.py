@@ -14,6 +14,7 @@ from honnin.errors import (
     ProviderConfigurationError,
     ProviderError,
     ProviderRefusedError,
+    ProviderUnavailableError,
     ScopeNotGrantedError,
     UserAnswerError,
 )
@@ -149,6 +150,8 @@ class Readings:
         """Whether the user's authorization lacks a scope, as PayPay says. If not, it is our contract that lacks it."""
         try:
             scopes = self._client.user_authorization(authorization).found.scopes
+        except ProviderUnavailableError:
+            raise  # nobody knows whose scope it is; a fault of ours would be a false alarm
         except ProviderError:
             return False
         return bool(scopes) and scope not in scopes
