@@ -267,7 +267,9 @@ def test_the_calendar_shows_the_missing_day(stack: Stack, doubtful_file: str) ->
     calendar = honninctl(stack, "recon", "calendar", "--json")
     assert calendar.code == 1
     days = {(each["day"], each["fileType"]): each["state"] for each in calendar.json["days"]}
-    assert len(days) == 90
+    # Today is there, too, if another test has had a file of today.
+    today = datetime.now(ZoneInfo("Asia/Tokyo")).date().isoformat()
+    assert len([day for day, _ in days if day != today]) == 3 * 30
     assert days[doubtful_file, RISK_FILES] == "doubtful"
     assert "doubtful" in honninctl(stack, "recon", "calendar").stdout
 

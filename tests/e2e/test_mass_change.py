@@ -80,7 +80,7 @@ def _state(stack: Stack) -> Any:
 def test_a_wrong_header_stops_repairs_and_rereads_and_unlinks_few(stack: Stack) -> None:
     with ThreadPoolExecutor(5) as pool:
         users = list(pool.map(lambda _: _linked(stack), range(_USERS)))
-    # What other tests have read would make twenty users too few.
+    # The limit holds from now on (conftest.py), and what other tests have read would make twenty users too few.
     assert ok(stack, "repairs", "resume", "--yes")["running"]
     try:
         with _wrong_header(stack):
@@ -115,3 +115,4 @@ def test_a_wrong_header_stops_repairs_and_rereads_and_unlinks_few(stack: Stack) 
     _reread(stack, users)
     assert demo.wait_for(lambda: set(_statuses(stack, users)) == {"VERIFIED"}, _WORKED_OFF_S), _statuses(stack, users)
     assert _state(stack)["stop"] is None
+    ok(stack, "repairs", "resume", "--no-limit-for", "24", "--yes")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 _RISK = "kyc_passport_risk_sync_recon"
 _ROWS = 100_000
-_LINKED = 200
+_LINKED = 100
 # Within the ranges 1 and 3 of those that template.yaml makes locally.
 _PLACES = (30_000, 90_000)
 # Long: ranges side by side are a lot of work for a busy machine.

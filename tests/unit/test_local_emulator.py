@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local import emulator, emulator_at_once, leash, stack
+from local import emulator, emulator_at_once, leash, permissions_as_on_aws, stack
 from local.errors import LocalError
 from local.stack import AccessKey, Merchant, Stack
 
@@ -27,10 +27,12 @@ def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         scheduler=SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10),
         sqs=SimpleNamespace(_HANDLERS={"ReceiveMessage": receive}),
         lambda_runtime=SimpleNamespace(zipfile=zipfile),
+        iam_actions=SimpleNamespace(_lambda_action=lambda method, path: "as before"),
     )
     modules = {"ministack": ModuleType("ministack"), "ministack.core": ModuleType("ministack.core")}
     modules["ministack.services"] = ModuleType("ministack.services")
     modules["ministack.core"].lambda_runtime = parts.lambda_runtime  # type: ignore[attr-defined]
+    modules["ministack.core"].iam_actions = parts.iam_actions  # type: ignore[attr-defined]
     modules["ministack.services"].scheduler = parts.scheduler  # type: ignore[attr-defined]
     modules["ministack.services"].sqs = parts.sqs  # type: ignore[attr-defined]
     for name, module in modules.items():
@@ -59,6 +61,30 @@ def test_another_ministack_is_a_sentence_and_no_riddle(ministack: SimpleNamespac
         delattr(getattr(ministack, part), name)
     with pytest.raises(SystemExit, match=r"mend local/emulator_at_once\.py"):
         emulator_at_once.main()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("PUT", "/2015-03-31/event-source-mappings/c0ffee", "UpdateEventSourceMapping"),
+        ("DELETE", "/2015-03-31/event-source-mappings/c0ffee", "DeleteEventSourceMapping"),
+        ("GET", "/2015-03-31/event-source-mappings/c0ffee", "GetEventSourceMapping"),
+        ("GET", "/2015-03-31/event-source-mappings/", "as before"),
+        ("POST", "/2015-03-31/event-source-mappings/", "as before"),
+        ("PUT", "/2015-03-31/functions/f/configuration", "as before"),
+    ],
+)
+def test_one_event_source_mapping_needs_a_permission(
+    ministack: SimpleNamespace, method: str, path: str, action: str
+) -> None:
+    permissions_as_on_aws.main()
+    assert ministack.iam_actions._lambda_action(method, path) == action
+
+
+def test_another_ministack_has_other_permissions(ministack: SimpleNamespace) -> None:
+    del ministack.iam_actions._lambda_action
+    with pytest.raises(SystemExit, match=r"mend local/permissions_as_on_aws\.py"):
+        permissions_as_on_aws.main()
 
 
 def _zip(path: Path, text: str) -> Path:
