@@ -386,17 +386,8 @@ def _texts(value: Any) -> Iterator[str]:
 _NOT_SHOWN = {"code_verifier", "asked_code_verifier", "used_token", "due_kind", "due_at", "overview_pk", "overview_sk"}
 # Families of keys that name nobody: files, providers, the hashes of erased authorizations, failures of messages.
 _OF_NOBODY = {
-    "RECON",
-    "NOTIFICATION",
-    "PACE",
-    "REREAD",
-    "REREADS",
-    "RECEIVED",
-    "COMPARISON",
-    "COMPARISONS",
-    "PROVIDER",
-    "ERASED",
-    "FAILURE",
+    *("RECON", "NOTIFICATION", "RECEIVED", "COMPARISON", "COMPARISONS", "PROVIDER", "ERASED", "FAILURE", "PACE"),
+    *("REREAD", "REREADS"),
 }
 
 
