@@ -1,10 +1,14 @@
 """What docs/architecture.md and CONTRIBUTING.md say of the deployed resources, held over the transformed template."""
 
 import contextlib
+import json
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]
+from samcli.yamlhelper import yaml_dump  # type: ignore[import-untyped]
 
 from honnin.config import Settings
 from tests.tables import TEMPLATE, template
@@ -31,6 +35,33 @@ def test_folders_are_resources() -> None:
     assert sorted(map(logical_id, FOLDERS)) == sorted(source_functions())
     for folder in FOLDERS:
         assert source_functions()[logical_id(folder)]["CodeUri"].strip("/") == f"functions/{folder}"
+
+
+def test_the_template_is_one_file_that_can_be_read() -> None:
+    """Its means are merge keys: neither loops, nor nested stacks, nor included resources."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    assert text.count("\n") <= 2500
+    assert "Fn::ForEach" not in text
+    assert text.count("AWS::Include") == 1, "the dashboard alone"
+    kinds = {each["Type"] for each in template()["Resources"].values()}
+    assert not kinds & {"AWS::CloudFormation::Stack", "AWS::Serverless::Application"}
+
+
+def test_what_is_built_has_no_aliases() -> None:
+    """CloudFormation refuses them ("YAML aliases are not allowed"); `sam build` writes what they stand for."""
+    assert yaml.dump(template()).count("&id") > 20, "the template shares nothing: this test would say nothing"
+    assert not re.search(r"&id\d|\*id\d|<<", yaml_dump(template()))
+
+
+def test_what_merge_keys_hand_on_is_not_kept_by_mistake() -> None:
+    """A member of a family that forgets to say what is its own would have the first member's."""
+    descriptions = Counter(each["Description"] for each in source_functions().values())
+    watched = Counter(
+        json.dumps({key: alarm.get(key) for key in ("Namespace", "MetricName", "Dimensions", "Metrics")})
+        for alarm in (each["Properties"] for each in resources("AWS::CloudWatch::Alarm").values())
+    )
+    assert set(descriptions.values()) == {1}
+    assert set(watched.values()) == {1}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -52,6 +52,18 @@ def test_a_link_expires_at_its_end_and_not_before(world: ExpiryWorld) -> None:
     assert len(world.events("AuthorizationExpired")) == 1
 
 
+def test_links_that_end_in_the_same_hour_are_no_mass_change(world: ExpiryWorld) -> None:
+    """PayPay is asked about each, and its answers are readings; that they would end was known."""
+    ends = world.clock() + timedelta(days=3)
+    for number in range(3):
+        world.linked(ends, f"user-{number}", f"auth-{number}")
+    world.clock.now = ends
+    world.run(2)
+    assert {world.user(f"user-{number}").status for number in range(3)} == {"EXPIRED"}
+    counted = world.store.mass_change.read()
+    assert (counted.readings >= 3, counted.lost) == (True, 0)
+
+
 def test_a_link_that_was_extended_is_found_so(world: ExpiryWorld) -> None:
     world.linked(END)
     world.clock.now = END - timedelta(days=40)

@@ -19,7 +19,7 @@ LAYER = ROOT / "layers" / "honnin"
 LAYERS = (
     (
         "the words that all speak in",
-        "event times status domain_events problem_codes errors json_text field_rules provider_text",
+        "event times wording status domain_events problem_codes errors json_text field_rules provider_text",
     ),
     ("what PayPay's answers mean, and which reads there are", "paypay_facets paypay_products"),
     ("facts of PayPay's recon files", "recon.file_types"),
@@ -33,13 +33,14 @@ LAYERS = (
     ),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
-    ("what spans them", "reread erasure erasure_api users_api overview_api processor"),
+    ("what spans them", "reread erasure erasure_api users_api overview_api processor event_worker"),
 )
 
 # Whom a module may know, where that is less than what stands before it.
 ONLY = {
     "event": set(),
     "times": set(),
+    "wording": set(),
     "status": set(),
     "errors": {"problem_codes"},  # each error of a caller carries its code; the list of codes knows nobody
     "sqs_send": set(),

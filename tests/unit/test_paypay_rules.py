@@ -19,10 +19,12 @@ from honnin import commit, users_api
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
+    NoLeaseError,
     PassportNotCompletedError,
     ProviderConfigurationError,
     ProviderError,
     ProviderRefusedError,
+    ProviderTimeoutError,
     ProviderUnavailableError,
     SessionNotFoundError,
     UserAnswerError,
@@ -232,7 +234,7 @@ def test_a_refusal_about_the_qr_alone_leaves_the_other_reads(
         refusal
     ]
 
-    def refuse(*_: str) -> Any:
+    def refuse(*_: str, **_told: object) -> Any:
         world.paypay.asked.append("kyc_passport_qr")
         raise error("paypay", "m", http_status=404, code=refusal)
 
@@ -610,6 +612,16 @@ def test_a_flag_that_the_plain_read_raised_is_cleared_by_it(world: PayPayWorld) 
     assert world.user().status == "VERIFIED"
 
 
+def test_who_links_anew_is_no_mass_change(world: PayPayWorld) -> None:
+    """A merchant may ask all users for another scope; until the next read nothing is known of their KYC."""
+    world.link()
+    world.told()
+    assert world.user().status == "VERIFIED"
+    world.link(linked="another-authorization-of-the-user")
+    assert world.user().status == "LINKED"
+    assert world.store.mass_change.read().losses == {}
+
+
 @pytest.mark.parametrize("refused", ["OP_OUT_OF_SCOPE_BY_ANOTHER_NAME", "INVALID_REQUEST_PARAMS"])
 def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
     world: PayPayWorld, refused: str, monkeypatch: pytest.MonkeyPatch
@@ -621,7 +633,7 @@ def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
     assert world.user().status == "INACTIVE"
     world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
 
-    def refuse(_: str) -> Any:
+    def refuse(_: str, **_told: object) -> Any:
         raise ProviderRefusedError("paypay", "m", http_status=400, code=refused)
 
     monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
@@ -996,7 +1008,7 @@ def test_what_is_out_of_the_users_scope_by_paypays_word_is_no_fault_of_ours(
     world.link()
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", **({} if theirs is None else {"scopes": theirs})}
 
-    def refuse(_: str) -> Any:
+    def refuse(_: str, **_told: object) -> Any:
         raise _out_of_scope()
 
     monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
@@ -1014,6 +1026,27 @@ def test_what_is_out_of_the_users_scope_by_paypays_word_is_no_fault_of_ours(
             world.reads().kyc_passport(USER)
         with pytest.raises(ProviderConfigurationError):
             world.told()
+
+
+@pytest.mark.parametrize(
+    "unanswered", [NoLeaseError("paypay", "no room in time"), ProviderTimeoutError("paypay", "no answer")]
+)
+def test_whose_scope_is_lacking_is_not_guessed_where_paypay_does_not_answer(
+    world: PayPayWorld, monkeypatch: pytest.MonkeyPatch, unanswered: Exception
+) -> None:
+    """A fault of ours rings an alarm, and takes a new version back."""
+
+    def refuse(_: str, **_told: object) -> Any:
+        raise _out_of_scope()
+
+    def wait(_: str, **_told: object) -> Any:
+        raise unanswered
+
+    world.link()
+    monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
+    monkeypatch.setattr(world.paypay, "user_authorization", wait)
+    with pytest.raises(type(unanswered)):
+        world.told()
 
 
 # --- decline, and polling a QR ---

@@ -1,6 +1,7 @@
 """`honnin.recon.daily_report`: which days are missing, from when on that is said, and what the one mail tells."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,8 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from honnin.recon import daily_report, days, report_words
+from honnin.recon.closing import Found, StoredFacts, doubt
 from honnin.recon.daily_report import DailyReport
+from honnin.recon.days import NOT_TRIED
+from honnin.recon.file_names import warnings
 from honnin.recon.file_types import FILE_TYPES, KEPT_DAYS
+from honnin.recon.notification import IGNORED
+from honnin.recon.report_api import recon_report
 from honnin.store import ReceivedDay, ReconFile, Store
 from tests.fakes import FakeClock, FakeTopic
 from tests.fakes.memory import dynamodb, memory_aws
@@ -166,6 +172,32 @@ def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str],
     office.announced(**facts)
     assert office.missing() == [YESTERDAY]
     assert told in office.topic.letters[0]["Message"]
+
+
+def test_each_language_says_why_in_its_own_words(office: Office) -> None:
+    """Reasons and warnings, from the mail's first line to the requests; the API stays in English."""
+    office.announced(days_ago(5), state="EXPIRED", reason=NOT_TRIED)
+    office.announced(days_ago(4), state="IGNORED", reason=IGNORED)
+    strangers = doubt(Found(99, 2, 0, looks_like_ids=True, names_nobody_on_purpose=False), StoredFacts())
+    office.compared(days_ago(2), doubt=strangers)
+    name, received_at = "kyc_passport_risk_x_20260301_20260301.csv", datetime(2026, 4, 1, tzinfo=UTC)
+    office.compared(doubt=strangers, counts=COUNTS, warnings=list(warnings(name, KYC, received_at, "m-1")))
+    japanese, english = office.mail().split("=" * 78)
+
+    for told in (
+        "期限内に取得が一度も行われなかった",
+        "この種別はパラメータ ReconFileTypes に含まれていない",
+        "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+        f"警告: ファイル名が {RISK} のものである",
+        "警告: ファイル名の merchant_id が自社のものではない",
+        "通知なし",
+    ):
+        assert told in japanese
+        assert told not in english
+    assert not re.search(r"(?i)\b(the|nobody|never|this)\b", japanese)
+    assert "nobody in the file is linked here" in english
+    [week] = [each.week for each in recon_report(office.store, YESTERDAY, NOW).types if each.file_type == KYC]
+    assert json.loads(week[0].model_dump_json())["reason"] == str(strangers)
 
 
 def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(office: Office) -> None:

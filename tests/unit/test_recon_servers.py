@@ -11,6 +11,7 @@ import pytest
 from honnin.recon import transfer
 from honnin.recon.transfer import Source
 from honnin.store import Notification
+from honnin.wording import in_japanese
 from tests.fakes import FileServer, RawServer
 from tests.fakes.download_bench import NAME, ROWS, DownloadBench
 from tests.fakes.memory import memory_aws
@@ -83,6 +84,16 @@ TAKEN = {
     "gzip with padding": answer(CHUNKED, body=chunks(PACKED + b"\0" * 40, 11)),
     "coding deflate": answer(CHUNKED, b"Content-Encoding: deflate\r\n", body=chunks(zlib.compress(ROWS), 9)),
     "coding deflate without header": answer(CHUNKED, b"Content-Encoding: deflate\r\n", body=chunks(raw_deflate(ROWS))),
+    "coding deflate over plain bytes": answer(LENGTH, b"Content-Encoding: deflate\r\n"),
+    "a stored gzip, packed again": answer(
+        CHUNKED, b"Content-Encoding: gzip\r\n", body=chunks(gzip.compress(PACKED), 9)
+    ),
+    "gzip on both ways": answer(
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: gzip, chunked\r\n", body=chunks(gzip.compress(PACKED))
+    ),
+    "a stored gzip, deflated": answer(CHUNKED, b"Content-Encoding: deflate\r\n", body=chunks(zlib.compress(PACKED), 9)),
+    "the last chunk, and the end": answer(CHUNKED, body=chunks()[:-2]),
+    "203, by a proxy": answer(LENGTH, status=b"HTTP/1.1 203 Non-Authoritative Information"),
     "any content type": answer(LENGTH, b"Content-Type: text/html\r\n"),
     "many headers": answer(LENGTH, b"".join(b"X-%d: y\r\n" % number for number in range(60))),
 }
@@ -113,6 +124,11 @@ NOT_YET = {
     "a broken gzip": (answer(CHUNKED, body=chunks(PACKED[:30] + b"x" * 30 + PACKED[60:])), "cannot be read"),
     "coding br": (answer(LENGTH, b"Content-Encoding: br\r\n"), "compressed with br"),
     "coding zstd": (answer(LENGTH, b"Content-Encoding: zstd\r\n"), "compressed with zstd"),
+    "half a gzip in a gzip": (answer(CHUNKED, body=chunks(gzip.compress(PACKED[:-9]))), "broke off"),
+    "a gzip in a gzip that is too large": (
+        answer(CHUNKED, body=chunks(gzip.compress(gzip.compress(bytes(200_000))))),
+        "larger than 100000",
+    ),
     "a gzip that is too large": (answer(CHUNKED, body=chunks(gzip.compress(bytes(200_000)))), "larger than 100000"),
     "too large": (answer(b"Content-Length: 100001\r\n"), "larger than 100000"),
     "another protocol": (b"220 mail.example.jp ESMTP\r\n", "failed"),
@@ -164,6 +180,9 @@ def test_a_failure_is_not_yet(bench: DownloadBench, name: str) -> None:
     assert bench.file().reason == found.reason
     assert "secret" not in (found.reason or "")
     assert bench.is_clean()
+    # People read why in their own language.
+    for kept in (bench.to_fetch()[0].reason, bench.file().reason):
+        assert in_japanese(kept or "") not in ("", kept)
 
     # And five minutes later it is there.
     bench.clock.advance(seconds=300)

@@ -224,6 +224,26 @@ def test_what_never_takes_effect_is_waited_for_a_day(engine: RereadEngine) -> No
     assert (done.left, done.read) == (1, 0)
 
 
+@pytest.mark.parametrize(("lost", "hours"), [(1, 1), (2, 24)])
+def test_for_a_few_of_many_nobody_waits_as_long(lost: int, hours: int) -> None:
+    """Else one user in each part whom a provider never answers would make a day of each part, of a million's 2,000."""
+    engine = RereadEngine(size=50)
+    for each in users(50):
+        engine.link(each)
+    engine.begin(Kind.ALL, provider="paypay")
+    engine.run()
+    del engine.queue[: 2 * lost]
+    engine.work()
+    engine.clock.now += timedelta(hours=hours, minutes=-5)
+    engine.run()
+    assert engine.executions.state(engine.reread()) is State.RUNNING
+
+    engine.clock.now += timedelta(minutes=10)
+    engine.run()
+
+    assert (engine.reread().left, engine.reread().read) == (lost, 50 - lost)
+
+
 def test_while_repairs_and_rereads_are_stopped_nothing_is_sent_and_nobody_is_given_up(engine: RereadEngine) -> None:
     for each in users(4):
         engine.link(each)

@@ -249,6 +249,11 @@ class ProviderTimeoutError(ProviderUnavailableError):
 class RemoteFileError(HonninError):
     """A file at an address that did not come from our own settings."""
 
+    @property
+    def reason(self) -> str:
+        """The message as it was given: a `Wording` stays one."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
 
 class UrlRefusedError(RemoteFileError):
     """The address breaks a rule, so nothing was fetched. The message names the rule, never the query."""

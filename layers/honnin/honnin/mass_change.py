@@ -46,9 +46,19 @@ def is_reading(effect: Effect) -> bool:
 
 
 def loss_of(effect: Effect) -> Loss | None:
-    """How a reading takes the user out of VERIFIED or APPROVED; None where it does not."""
+    """How a reading takes the user out of VERIFIED or APPROVED; None where it does not.
+
+    A link that has ended when it was to end is none. PayPay is asked about each end on time (`honnin.paypay.expiry`),
+    and links that were made on one day may all end on one. Nor is a new link, of which no KYC has been read yet: that
+    is the user's own doing, whom the merchant may have asked for another scope.
+    """
     before, after = effect.before, effect.after
+    if effect.links:
+        return None
     if before is None or before.status not in _PROOFS or before.status == after.status or not is_reading(effect):
+        return None
+    end = before.link_expires_at
+    if after.status == PayPayStatus.EXPIRED and end and end <= (after.read_at or ""):
         return None
     return Loss(after.provider, before.status, after.status, effect.cause)
 

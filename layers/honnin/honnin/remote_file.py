@@ -25,6 +25,7 @@ import certifi
 from honnin.content_coding import COMPRESSIONS
 from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError, UrlRefusedError
 from honnin.http_client import Deadline, within
+from honnin.wording import Wording
 
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_S = 5.0
@@ -37,6 +38,8 @@ _LONGEST_LINE = 64 * 1024
 # What a transfer must at least bring in so many seconds. One that brings less is given up, before its time is over.
 _PROGRESS_S = 20.0
 _PROGRESS_BYTES = 200
+
+_NO_ANSWER = Wording("there was no answer before the deadline", "時間内に応答がなかった")
 
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -60,33 +63,40 @@ def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False)
         Names the rule that is broken.
     """
     if any(character <= " " or character in "\\\x7f" for character in url):
-        raise UrlRefusedError("the URL holds a space, a control character or a backslash")
+        raise UrlRefusedError(
+            Wording(
+                "the URL holds a space, a control character or a backslash",
+                "URL に空白、制御文字、バックスラッシュのいずれかが含まれている",
+            )
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UrlRefusedError("the URL cannot be read") from None
+        raise UrlRefusedError(Wording("the URL cannot be read", "URL を解釈できない")) from None
     if parts.username is not None or parts.password is not None:
-        raise UrlRefusedError("the URL holds credentials")
+        raise UrlRefusedError(Wording("the URL holds credentials", "URL に認証情報が含まれている"))
     if loopback and parts.scheme == "http" and parts.hostname == "127.0.0.1":
         return
     if parts.scheme != "https":
-        raise UrlRefusedError("the URL is not https")
+        raise UrlRefusedError(Wording("the URL is not https", "URL が https ではない"))
     if port not in (None, 443):
-        raise UrlRefusedError("the URL names another port than 443")
+        raise UrlRefusedError(Wording("the URL names another port than 443", "URL が 443 以外のポートを指定している"))
     _check_host(parts, allowed_hosts)
 
 
 def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
     host = (parts.hostname or "").lower()
     if not host or not host.isascii():
-        raise UrlRefusedError("the URL names no plain host")
+        raise UrlRefusedError(Wording("the URL names no plain host", "URL に通常のホスト名がない"))
     if _is_address(host):
-        raise UrlRefusedError("the host is an address and not a name")
+        raise UrlRefusedError(
+            Wording("the host is an address and not a name", "ホストが名前ではなく IP アドレスである")
+        )
     for allowed in (each.lower() for each in allowed_hosts):
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
             return
-    raise UrlRefusedError("the host is not on the list of allowed hosts")
+    raise UrlRefusedError(Wording("the host is not on the list of allowed hosts", "ホストが許可リストにない"))
 
 
 def _is_address(host: str) -> bool:
@@ -99,6 +109,11 @@ def _is_address(host: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def larger_than(most: int) -> Wording:
+    """That a file has more than so many bytes."""
+    return Wording(f"the file is larger than {most} bytes", f"ファイルが {most} バイトを超えている")
 
 
 class TransferFailedError(FileNotFetchedError):
@@ -164,7 +179,9 @@ def opened(
             answer = _answer(reader)
             if answer.status not in accepted:
                 gone = answer.status in (403, 404, 410)
-                raise (FileGoneError if gone else FileNotFetchedError)(f"the answer was HTTP {answer.status}")
+                raise (FileGoneError if gone else FileNotFetchedError)(
+                    Wording(f"the answer was HTTP {answer.status}", f"応答が HTTP {answer.status} だった")
+                )
             yield answer
 
 
@@ -174,7 +191,7 @@ def read_all(answer: Answer, *, max_bytes: int) -> bytes:
     for piece in answer.pieces():
         body += piece
         if len(body) > max_bytes:
-            raise FileTooLargeError(f"the file is larger than {max_bytes} bytes")
+            raise FileTooLargeError(larger_than(max_bytes))
     return bytes(body)
 
 
@@ -187,10 +204,12 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise TransferFailedError(str(error) or "there was no answer before the deadline") from None
+        said = error.args[0] if error.args and isinstance(error.args[0], Wording) else _NO_ANSWER
+        raise TransferFailedError(said) from None
     # ValueError: a host label that no name can have only shows when it is encoded.
     except (OSError, HTTPException, ValueError) as error:
-        raise TransferFailedError(f"the transfer failed ({type(error).__name__})") from None
+        name = type(error).__name__
+        raise TransferFailedError(Wording(f"the transfer failed ({name})", f"転送に失敗した（{name}）")) from None
 
 
 def _is_loopback(url: str) -> bool:
@@ -202,7 +221,7 @@ def _connected(url: str, deadline: Deadline, *, public_only: bool) -> socket.soc
     try:
         return within(deadline, partial(_connect, url, deadline, public_only=public_only))
     except TimeoutError:
-        raise TimeoutError("there was no connection before the deadline") from None
+        raise TimeoutError(Wording("there was no connection before the deadline", "時間内に接続できなかった")) from None
 
 
 def _connect(url: str, deadline: Deadline, *, public_only: bool) -> socket.socket:
@@ -274,7 +293,7 @@ def _answer(reader: "_Reader") -> Answer:
         headers = reader.headers()
         if not 100 <= int(found[1]) < 200:
             return Answer(int(found[1]), headers, reader)
-    raise TransferFailedError("the server only announced an answer")
+    raise TransferFailedError(Wording("the server only announced an answer", "サーバーが途中経過の応答しか返さない"))
 
 
 def _listed(headers: HTTPMessage, name: str) -> list[str]:
@@ -290,7 +309,7 @@ def _length(headers: HTTPMessage) -> int | None:
         return None
     [length] = lengths if len(lengths) == 1 else [""]
     if not re.fullmatch(r"[0-9]+", length):
-        raise TransferFailedError("the answer has no single length")
+        raise TransferFailedError(Wording("the answer has no single length", "応答の長さが一つに定まらない"))
     return int(length)
 
 
@@ -313,16 +332,18 @@ class _Raw(RawIOBase):
         """Some bytes, or 0 at the end."""
         left_s = self._deadline.remaining_s
         if left_s <= 0:
-            raise TimeoutError("the file was not complete before the deadline")
+            raise TimeoutError(
+                Wording("the file was not complete before the deadline", "時間内にファイル全体を受信できなかった")
+            )
         if self._began_with_s - left_s >= _PROGRESS_S:
             if self._brought < _PROGRESS_BYTES:
-                raise TimeoutError("the transfer made no progress")
+                raise TimeoutError(Wording("the transfer made no progress", "転送が進まなかった"))
             self._began_with_s, self._brought = left_s, 0
         self._sock.settimeout(min(self._timeout_s, left_s))
         try:
             got = self._sock.recv_into(buffer)
         except TimeoutError:
-            raise TimeoutError("the server sent nothing any more") from None
+            raise TimeoutError(Wording("the server sent nothing any more", "サーバーからの送信が止まった")) from None
         self._brought += got
         return got
 
@@ -357,7 +378,7 @@ class _Reader:
         while size:
             piece = self._file.read1(min(size, _CHUNK_BYTES))
             if not piece:
-                raise TransferFailedError("the transfer broke off")
+                raise TransferFailedError(Wording("the transfer broke off", "転送が途中で切れた"))
             size -= len(piece)
             yield piece
 
@@ -378,7 +399,9 @@ class _Reader:
                         joined.clear()
                 if self.line().strip():
                     raise HTTPException("a chunk is longer than it says")
-            self.headers()
+            # RFC 9112 §8: with the last chunk the body is whole, also where the connection ends without trailers.
+            if self._file.peek(1):
+                self.headers()
         except (OSError, HTTPException, FileNotFetchedError):
             yield bytes(joined)
             raise
@@ -396,7 +419,9 @@ def _refuse_private(text: str) -> None:
     inner = _inner_address(ipaddress.ip_address(text.partition("%")[0]))
     # Python counts some reserved IPv6 blocks as global: IPv4-compatible and -translated addresses, site-local ones.
     if not inner.is_global or inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
-        raise UrlRefusedError("the host leads to an address that is not public")
+        raise UrlRefusedError(
+            Wording("the host leads to an address that is not public", "ホストの IP アドレスが公開アドレスではない")
+        )
 
 
 def _inner_address(address: _Address) -> _Address:

@@ -5,6 +5,22 @@ A file that proves nothing is compared, kept and shown all the same; its day sta
 
 from dataclasses import dataclass
 
+from honnin.wording import Wording
+
+_EMPTY = Wording("the file is empty", "ファイルが空である")
+_NOBODY = Wording(
+    "the file names nobody, and webhooks were received on its day",
+    "ファイルに利用者が載っていないが、その日の Webhook は受信している",
+)
+_NO_LIST = Wording(
+    "the file is no list of ids: it may be a page or a message",
+    "ID の一覧ではない（Web ページやメッセージの可能性がある）",
+)
+_STRANGERS = Wording(
+    "nobody in the file is linked here, and its name does not hold our own id",
+    "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -34,9 +50,9 @@ def doubt(found: Found, facts: StoredFacts) -> str | None:
     if found.linked:
         return None
     if not found.size:
-        return "the file is empty"
+        return _EMPTY
     if found.names_nobody_on_purpose:
-        return "the file names nobody, and webhooks were received on its day" if facts.webhooks else None
+        return _NOBODY if facts.webhooks else None
     if not found.looks_like_ids:
-        return "the file is no list of ids: it may be a page or a message"
-    return None if facts.own_name else "nobody in the file is linked here, and its name does not hold our own id"
+        return _NO_LIST
+    return None if facts.own_name else _STRANGERS

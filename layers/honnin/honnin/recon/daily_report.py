@@ -158,7 +158,7 @@ def _state(words: Words, day: CalendarDay) -> str:
         told += words.late
     if day.changed or day.open:
         told += words.moved.format(changed=day.changed, open=day.open)
-    return f"{day.day}  {told}" + (f" ({day.reason})" if day.reason else "")
+    return f"{day.day}  {told}" + (f" ({words.said(day.reason)})" if day.reason else "")
 
 
 def _of_file(words: Words, file: ReconFile) -> list[str]:
@@ -169,7 +169,7 @@ def _of_file(words: Words, file: ReconFile) -> list[str]:
     if file.done_at:
         done_at = datetime.fromisoformat(file.done_at).astimezone(times.JST)
         lines.append(words.done_at.format(open=file.repairs_open, at=f"{done_at:%Y-%m-%d %H:%M}"))
-    lines += [words.warning.format(text=each) for each in file.warnings[:_MOST_WARNINGS]]
+    lines += [words.warning.format(text=words.said(each)) for each in file.warnings[:_MOST_WARNINGS]]
     return lines
 
 

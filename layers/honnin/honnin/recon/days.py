@@ -12,14 +12,15 @@ from typing import Any
 from honnin import times
 from honnin.recon.file_types import KEPT_DAYS
 from honnin.store import ReconFile
+from honnin.wording import Wording
 
 # Until then a file is on time, and nobody is told that it is missing.
 ON_TIME_UNTIL = time(10, 0)
 # When the daily report is made (template.yaml, ReconDeadlineFunction). What is compared after it is late.
 REPORTED_AT = time(10, 15)
 
-NEVER_ANNOUNCED = "never announced"
-_NOT_TRIED = "nobody tried to fetch it in time"
+NEVER_ANNOUNCED = Wording("never announced", "通知なし")
+NOT_TRIED = Wording("nobody tried to fetch it in time", "期限内に取得が一度も行われなかった")
 # What nobody has tried by the end of its time is tried for an hour longer (honnin.recon.download).
 _TRIED_LONGER = timedelta(hours=1)
 
@@ -151,5 +152,5 @@ def _state_of_open(file: ReconFile, now: datetime) -> tuple[DayState, str | None
         return DayState.DOUBTFUL, file.doubt
     if file.state == "ANNOUNCED" and file.deadline and now >= datetime.fromisoformat(file.deadline) + _TRIED_LONGER:
         # The download itself does not run, or it would have ended this.
-        return DayState.EXPIRED, file.reason or _NOT_TRIED
+        return DayState.EXPIRED, file.reason or NOT_TRIED
     return DayState.__members__.get(file.state, DayState.NONE), file.reason

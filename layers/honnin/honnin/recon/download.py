@@ -11,13 +11,14 @@ known name are kept beside them as a revision, and compared too.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from honnin.errors import RemoteFileError, UrlRefusedError
 from honnin.http_client import Deadline
 from honnin.observability import count, logger
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
+from honnin.recon.days import NOT_TRIED
 from honnin.recon.fetch_alarm import FetchAlarm, host_of
 from honnin.recon.file_names import carries, is_foreign, warnings
 from honnin.recon.file_types import FILE_TYPES
@@ -26,6 +27,7 @@ from honnin.recon.notification import file_of
 from honnin.recon.transfer import Source, Transfer
 from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
+from honnin.wording import Wording
 
 # A file is not begun with less time than this, and a running one ends this long before the function does.
 _MIN_LEFT_S = 30.0
@@ -36,6 +38,8 @@ _PER_HOST = 3
 
 # One that nobody has tried by the end of its time is tried still; after this it ends untried.
 _UNTRIED = timedelta(hours=3)
+
+_NO_END = Wording("the server did not say where the file ends", "サーバーがファイルの長さを示していない")
 
 # For so long a failure is nothing that a person can help with.
 _PATIENCE = timedelta(minutes=30)
@@ -107,7 +111,9 @@ class Downloads:
         if gave and gave.closes_day and found.whole:
             return self._over(found, "done", "")
         if now >= found.until and (found.tried or now >= datetime.fromisoformat(found.received_at) + _UNTRIED):
-            return self._over(found, "over" if gave else "expired", found.reason or "nobody tried to fetch it in time")
+            if not gave and self._is_left_behind(found, files):
+                return self._adopt(found, FileId(found.file_type, found.day, found.file_name))
+            return self._over(found, "over" if gave else "expired", found.reason or NOT_TRIED)
         if gave and gave.state == "STORED":
             return Outcome(found, "waits_for_comparison")
         if turn.remaining_s <= 0:
@@ -123,7 +129,7 @@ class Downloads:
         try:
             outcome = self._fetch(found, files, turn)
         except RemoteFileError as error:
-            outcome = Outcome(found, "failed", str(error), isinstance(error, UrlRefusedError))
+            outcome = Outcome(found, "failed", error.reason, isinstance(error, UrlRefusedError))
             logger().warning("recon file not fetched yet", extra={**_named(found), "reason": outcome.reason})
             self._store.recon.not_yet(file_of(found), outcome.reason)
             if self._now() >= found.until:
@@ -151,7 +157,7 @@ class Downloads:
 
     def _fetch(self, found: Notification, files: Sequence[ReconFile], turn: Deadline) -> Outcome:
         base = FileId(found.file_type, found.day, found.file_name)
-        if not any(each.name == base.name for each in files) and self._bucket.has(base):
+        if self._is_left_behind(found, files):
             return self._adopt(found, base)
         known = {each.sha256 or self._bucket.measure(FileId.of(each))[0]: each for each in files}
         # Only its hash tells whether a file is a revision, but its place must be known before the first byte.
@@ -168,23 +174,50 @@ class Downloads:
             return self._adopt(found, target)
         return self._stored(found, "revision" if known else "stored", target, writer, whole=transfer.says_its_length)
 
+    def _is_left_behind(self, found: Notification, files: Sequence[ReconFile]) -> bool:
+        """Whether the file is in the bucket, but was not recorded: its run was killed, or a person has put it there."""
+        base = FileId(found.file_type, found.day, found.file_name)
+        return not any(each.name == base.name for each in files) and self._bucket.has(base)
+
     def _same(self, found: Notification, same: ReconFile) -> Outcome:
         """These bytes are stored. Only where they were compared they need no comparison any more."""
         self._store.notifications.gave(found, same.name, whole=True)
         if same.state == "STORED":
             return Outcome(found, "waits_for_comparison")
         if same.doubt:
-            return Outcome(found, "unchanged", same.doubt)
+            # It is there, and the comparison has told people of it.
+            return Outcome(found, "unchanged")
         return self._over(found, "unchanged", "")
 
     def _adopt(self, found: Notification, stored: FileId) -> Outcome:
-        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person."""
+        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person.
+
+        What is recorded of it stays as it is. Otherwise nobody knows which notification led to these bytes: the newest
+        of this name counts, since that has more users read again.
+        """
+        known = self._store.recon.file(stored.file_type, stored.day, stored.name)
+        if known and known.is_stored and known.sha256:
+            self._store.notifications.gave(found, stored.name, whole=False)
+            return Outcome(found, "adopted")
+        named = self._store.recon.file(found.file_type, found.day, found.file_name)
+        newest = max(found.received_at, (named and named.received_at) or "")
         sha256, size = self._bucket.measure(stored)
-        return self._stored(found, "adopted", stored, Measured(sha256, size), whole=False)
+        by = replace(found, received_at=newest)
+        self._record(by, stored, Measured(sha256, size), says_its_length=True)
+        self._store.notifications.gave(found, stored.name, whole=False)
+        return Outcome(found, "adopted")
 
     def _stored(
         self, found: Notification, word: str, stored: FileId, measured: "FileWriter | Measured", *, whole: bool
     ) -> Outcome:
+        self._record(found, stored, measured, says_its_length=whole)
+        self._store.notifications.gave(found, stored.name, whole=whole)
+        return Outcome(found, word)
+
+    def _record(
+        self, found: Notification, stored: FileId, measured: "FileWriter | Measured", *, says_its_length: bool
+    ) -> None:
+        """Record that a file is stored, with the facts by which it is judged from now on."""
         received_at = datetime.fromisoformat(found.received_at)
         kind = FILE_TYPES[found.file_type]
         own_id = self._own_ids()[kind.owner]
@@ -206,13 +239,11 @@ class Downloads:
             webhooks=self._webhooks_received(kind.kind, found.day),
             warnings=(
                 *warnings(found.file_name, found.file_type, received_at, own_id),
-                *(() if whole or word == "adopted" else ("the server did not say where the file ends",)),
+                *(() if says_its_length else (_NO_END,)),
             ),
         )
         self._store.recon.stored(file)
-        self._store.notifications.gave(found, stored.name, whole=whole)
         logger().info("recon file stored", extra={**_named(found), "stored_as": stored.name, "size": measured.size})
-        return Outcome(found, word)
 
     def _webhooks_received(self, kind: str, day: str) -> bool:
         return self._store.received.of(kind, day) is not None
@@ -222,16 +253,17 @@ class Downloads:
     def _tell(self, failed: Sequence[Outcome]) -> None:
         """Count what failed, and tell people: at once of a URL that we refuse, of others when it lasts.
 
-        Of a day that another file has closed, nothing is lacking.
+        Of a day that another file has closed, or may close once it is compared, nothing is lacking.
         """
         told = []
-        closed: dict[tuple[str, str], bool] = {}
+        here: dict[tuple[str, str], bool] = {}
         for each in failed:
             found = each.notification
             day = found.file_type, found.day
-            if day not in closed:
-                closed[day] = any(file.closes_day for file in self._store.recon.files(*day, found.day))
-            if closed[day]:
+            if day not in here:
+                files = self._store.recon.files(*day, found.day)
+                here[day] = any(file.is_stored and not file.doubt for file in files)
+            if here[day]:
                 continue
             count("ReconFileLost" if each.word == "expired" else "ReconFetchFailed")
             if each.is_refused:

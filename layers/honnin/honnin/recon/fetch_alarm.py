@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from honnin import aws
 from honnin.store import Notification, Store
 from honnin.times import JST, utc_text
+from honnin.wording import in_japanese
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -19,15 +20,15 @@ _MOST_LINES = 20
 _MAIL = """\
 PayPayの突合ファイルをまだ取得できていません。
 
-{lines}
+{japanese}
 
-通知の受信から 2 時間は、5 分ごとに取得を繰り返します。ホストが許可リストにない場合（not on the list）は、PayPay に確認
-のうえ、パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
+通知の受信から 2 時間は、5 分ごとに取得を繰り返します。ホストが許可リストにない場合は、PayPay に確認のうえ、
+パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
 
 ------------------------------------------------------------------------------
 Recon files of PayPay cannot be fetched yet.
 
-{lines}
+{english}
 
 Honnin goes on trying every 5 minutes, until two hours after the notification came. Where the host is not on the list:
 ask PayPay about it, and add it to the parameter ReconAllowedHosts. If that is done in time, everything else happens by
@@ -64,10 +65,11 @@ def mail(failing: Sequence[tuple[Notification, str]]) -> str:
     alike: dict[tuple[str, str, str, str], list[Notification]] = {}
     for found, reason in failing:
         alike.setdefault((found.file_type, found.day, host_of(found), reason), []).append(found)
-    lines = [_line(some, host, reason) for (_, _, host, reason), some in list(alike.items())[:_MOST_LINES]]
-    if len(alike) > _MOST_LINES:
-        lines.append(f"  … +{len(alike) - _MOST_LINES}")
-    return _MAIL.format(lines="\n".join(lines))
+    shown = list(alike.items())[:_MOST_LINES]
+    more = [f"  … +{len(alike) - _MOST_LINES}"] if len(alike) > _MOST_LINES else []
+    japanese = [_line(some, host, in_japanese(reason)) for (_, _, host, reason), some in shown]
+    english = [_line(some, host, reason) for (_, _, host, reason), some in shown]
+    return _MAIL.format(japanese="\n".join(japanese + more), english="\n".join(english + more))
 
 
 def host_of(found: Notification) -> str:

@@ -4,9 +4,10 @@ Recording is idempotent by itself. No event record keeps a later one out: PayPay
 again, byte for byte, when it is asked to. The URL came in an unsigned message; `download` checks it when it fetches.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
 
 from honnin import times
 from honnin.event import UNNAMED, Event
@@ -15,14 +16,15 @@ from honnin.recon.file_names import day_of, file_name, read_name
 from honnin.recon.file_types import FILE_TYPES
 from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
+from honnin.wording import Wording
 
 # The kind of the events that `webhook` makes of these notifications.
 KIND = "recon_file"
 
-IGNORED = "this file type is not among ReconFileTypes"
+IGNORED = Wording("this file type is not among ReconFileTypes", "この種別はパラメータ ReconFileTypes に含まれていない")
 
-# Seconds since 1970, whatever the unit: by the number of digits before the point.
-_EPOCH = re.compile(r"(\d{10})(\d{0,9})(?:\.\d+)?")
+# No epoch time in seconds is so large before the year 5000, and none in a smaller unit is smaller.
+_MOST_SECONDS = 10**11
 _UNLIKELY = timedelta(days=366)
 
 
@@ -74,27 +76,35 @@ def file_of(found: Notification, state: str = "ANNOUNCED", reason: str | None = 
 def requested_at(text: str, received_at: datetime) -> str | None:
     """When a notification says that its file was asked for (UTC); None where it says nothing that can be read.
 
-    An epoch time of any unit, ISO 8601, or 14 digits; without a zone it is Japan's. It is shown and decides nothing:
-    the message is not signed.
+    An epoch time of any unit, ISO 8601 (with slashes as well), 14 digits or more, or a date as mails have it; without a
+    zone it is Japan's. It is shown and decides nothing: the message is not signed.
     """
-    parsers: tuple[Callable[[str], datetime], ...] = (_from_epoch, _from_digits, datetime.fromisoformat)
+    parsers: tuple[Callable[[str], datetime], ...] = (
+        _from_epoch,
+        _from_digits,
+        datetime.fromisoformat,
+        parsedate_to_datetime,
+    )
     for parse in parsers:
         try:
-            moment = parse(text.strip())
+            moment = parse(text.strip().replace("/", "-"))
             moment = moment if moment.tzinfo else moment.replace(tzinfo=times.JST)
             if abs(moment - received_at) <= _UNLIKELY:
                 return utc_text(moment)
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):
             continue
     return None
 
 
 def _from_epoch(text: str) -> datetime:
-    found = _EPOCH.fullmatch(text)
-    if not found:
-        raise ValueError("no epoch time")
-    return datetime.fromtimestamp(int(found[1] + found[2]) / 10 ** len(found[2]), UTC)
+    number = Decimal(text)
+    if not 0 <= number < _MOST_SECONDS * 10**9:
+        raise ValueError("no epoch time of any unit")
+    seconds = Decimal(int(number))
+    for _ in ("ms", "µs", "ns"):
+        seconds = seconds / 1000 if seconds >= _MOST_SECONDS else seconds
+    return datetime.fromtimestamp(float(seconds), UTC)
 
 
 def _from_digits(text: str) -> datetime:
-    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=times.JST)
+    return datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=times.JST)

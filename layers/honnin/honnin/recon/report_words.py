@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from honnin.recon.days import DayState
+from honnin.wording import in_japanese
 
 
 @dataclass(frozen=True)
 class Words:
     """One language. `summary` makes the first sentences: of so many days PayPay has to be asked, so many more are not
-    compared yet; and whether any file was ever announced."""
+    compared yet; and whether any file was ever announced. `said` gives a reason in this language."""
 
     title: str
     summary: Callable[[int, int, bool], str]
+    said: Callable[[str], str]
     types: Mapping[str, str]
     states: Mapping[DayState, str]
     counts: Mapping[str, str]
@@ -58,6 +60,7 @@ def _english(missing: int, waiting: int, is_known: bool) -> str:
 JAPANESE = Words(
     title="Honnin 日次レポート {day}（日本時間）",
     summary=_japanese,
+    said=in_japanese,
     types={
         "kyc_passport_sync_recon": "本人確認情報の更新",
         "kyc_passport_risk_sync_recon": "リスク",
@@ -107,6 +110,7 @@ JAPANESE = Words(
 ENGLISH = Words(
     title="Honnin daily report of {day} (JST)",
     summary=_english,
+    said=str,
     types={
         "kyc_passport_sync_recon": "Identity updates",
         "kyc_passport_risk_sync_recon": "Risk flags",

@@ -3,11 +3,12 @@
 PayPay keeps a file for a week and sends its notification again on request (base document, "File retention period").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from honnin.recon.days import CalendarDay, DayState
 from honnin.recon.file_types import FileType
+from honnin.wording import in_japanese
 
 _JAPANESE = """\
 件名: リコンファイル通知の再送のお願い（{file_type}、{days}）
@@ -87,11 +88,11 @@ def request(file_type: FileType, days: Sequence[CalendarDay], senders: Senders) 
         "owner_en": owner_en,
         "owner_id": senders.ids.get(file_type.owner) or _TO_FILL_IN[file_type.owner],
         "request_id": senders.request_id or "-",
-        "reasons_ja": _reasons(days, _REASONS_JA),
-        "reasons_en": _reasons(days, _REASONS_EN),
+        "reasons_ja": _reasons(days, _REASONS_JA, in_japanese),
+        "reasons_en": _reasons(days, _REASONS_EN, str),
     }
     return Request(_JAPANESE.format(**filled), _ENGLISH.format(**filled))
 
 
-def _reasons(days: Sequence[CalendarDay], words: Mapping[DayState, str]) -> str:
-    return "\n".join(f"  {each.day}: {words[each.state].format(reason=each.reason or '-')}" for each in days)
+def _reasons(days: Sequence[CalendarDay], words: Mapping[DayState, str], said: Callable[[str], str]) -> str:
+    return "\n".join(f"  {each.day}: {words[each.state].format(reason=said(each.reason or '-'))}" for each in days)

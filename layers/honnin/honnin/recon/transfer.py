@@ -9,6 +9,7 @@ from honnin.errors import FileGoneError, FileNotFetchedError, FileTooLargeError
 from honnin.http_client import Deadline
 from honnin.recon.bucket import FileWriter
 from honnin.remote_file import Answer
+from honnin.wording import Wording
 
 _READ_TIMEOUT_S = 20.0
 
@@ -55,7 +56,8 @@ class Transfer:
                 had = self._received
                 try:
                     self._receive(deadline)
-                    self._write(self._decoder.end())
+                    for plain in self._decoder.end():
+                        self._write(plain)
                     return self._writer
                 except (FileGoneError, FileTooLargeError):
                     raise
@@ -80,7 +82,7 @@ class Transfer:
             deadline=deadline,
             read_timeout_s=_READ_TIMEOUT_S,
             headers=headers,
-            accepted=(200, 206, 416),
+            accepted=(200, 203, 206, 416),
         ) as answer:
             if not self._continues(answer):
                 self._restart(answer)
@@ -90,7 +92,7 @@ class Transfer:
                 for plain in self._decoder.decode(piece):
                     self._write(plain)
         if self._total is not None and self._received != self._total:
-            raise FileNotFetchedError("the transfer broke off")
+            raise FileNotFetchedError(Wording("the transfer broke off", "転送が途中で切れた"))
 
     def _write(self, plain: bytes) -> None:
         self._check_size(self._writer.size + len(plain))
@@ -98,7 +100,7 @@ class Transfer:
 
     def _check_size(self, size: int) -> None:
         if size > self._source.max_bytes:
-            raise FileTooLargeError(f"the file is larger than {self._source.max_bytes} bytes")
+            raise FileTooLargeError(remote_file.larger_than(self._source.max_bytes))
 
     def _continues(self, answer: Answer) -> bool:
         """Whether the answer is the rest of the very file that we hold the beginning of."""
@@ -119,9 +121,12 @@ class Transfer:
             self._writer = self._begin()
         self._received = 0
         self._decoder = Decoder(answer.codings())
-        if answer.status != 200:
+        # RFC 9110 §15.3.4: 203 is the whole file, by way of a proxy that says so.
+        if answer.status not in (200, 203):
             self._validator = self._total = None
-            raise FileNotFetchedError("the server gave another part than the one asked for")
+            raise FileNotFetchedError(
+                Wording("the server gave another part than the one asked for", "サーバーが要求と異なる部分を返した")
+            )
         self._validator = _validator(answer)
         self._total = answer.length
         self.says_its_length = not answer.ends_with_connection

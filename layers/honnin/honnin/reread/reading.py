@@ -24,8 +24,11 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# What is open by then may be among the dead letters, or waits for a provider that is down: the others go on.
+# What is open by then may be among the dead letters, or waits for a provider that is down: the others go on. For a few
+# of many nobody waits as long: one user in each part whom a provider never answers would make a day of each part.
 _WAITED_FOR = timedelta(days=1)
+_FEW_WAITED_FOR = timedelta(hours=1)
+_FEW_OF = 50
 
 
 class PartReading:
@@ -47,7 +50,7 @@ class PartReading:
         self._given = client
 
     def run(self, reread: Reread, part: str) -> bool:
-        """Send a part's events, or see what has come of them; True once all have taken effect, or a day is over.
+        """Send a part's events, or see what has come of them; True once that is all, or what is open is given up.
 
         True as well where the reread is paused: the next execution goes on with the part. Repeating it does no harm.
         Raises `event_queue.NotQueuedError` when an event was not taken.
@@ -89,7 +92,8 @@ class PartReading:
         # Nobody waits for who was erased before the event came.
         known = self._statuses(reread, waiting)
         ended = Counter(gone=sum(each not in known for each in waiting), left=sum(each in known for each in waiting))
-        is_early = self._now() < datetime.fromisoformat(sent.at) + _WAITED_FOR
+        waits = _FEW_WAITED_FOR if ended["left"] * _FEW_OF <= len(ids) else _WAITED_FOR
+        is_early = self._now() < datetime.fromisoformat(sent.at) + waits
         if ended["left"] and (is_early or self._store.mass_change.read().stop):
             return False
         for some in (some for user_id, some in ids.items() if user_id not in waiting):

@@ -44,7 +44,7 @@ class Reread:
 
     `users` were listed. Of them `sent` are asked about and `skipped` are not: there is nothing to be read. Of `sent`,
     `read` were read, `changed` have another status since, `not_read` were refused, `gone` were erased meanwhile, and of
-    `left` nothing was known a day after they were sent.
+    `left` nothing was known a day after they were sent (an hour, where they were a few of many).
     """
 
     name: str

@@ -22,6 +22,7 @@ from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError
 from honnin.observability import loggable
 from honnin.store.keys import DUE_SHARDS, Item
+from honnin.wording import Wording
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,6 +35,9 @@ COMPARE = "recon_compare"
 
 # The condition that there is an item, and it has not expired.
 LIVING = "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :now)"
+
+# The two texts of a `Wording`.
+_ENGLISH, _JAPANESE = "en", "ja"
 
 # BatchGetItem and BatchWriteItem take no more.
 _MOST_KEYS = 100
@@ -102,8 +106,17 @@ def without_none(item: Mapping[str, Any]) -> Item:
 
 def encode(item: Mapping[str, Any]) -> Item:
     """Attributes as DynamoDB takes them."""
-    serializer = TypeSerializer()
+    serializer = _Serializer()
     return {name: serializer.serialize(value) for name, value in item.items()}
+
+
+class _Serializer(TypeSerializer):
+    """Keeps both texts of a `Wording`."""
+
+    def serialize(self, value: Any) -> Any:
+        """A value as DynamoDB takes it."""
+        both = {_ENGLISH: str(value), _JAPANESE: value.japanese} if isinstance(value, Wording) else value
+        return super().serialize(both)
 
 
 def decode(item: Mapping[str, Any]) -> Item:
@@ -143,6 +156,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set):
         return frozenset(map(_plain, value))
     if isinstance(value, dict):
+        if value.keys() == {_ENGLISH, _JAPANESE}:
+            return Wording(value[_ENGLISH], value[_JAPANESE])
         return {name: _plain(each) for name, each in value.items()}
     return value
 
