@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 _RISK = "kyc_passport_risk_sync_recon"
 _WAITING = 50_000
-_USERS = 500
+_USERS = 200
 _STILL_WAITING = 40_000
 _FLAGGED_WITHIN_S = 30.0
 
