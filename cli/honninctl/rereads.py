@@ -109,9 +109,10 @@ def begin(deployment: Deployment, planned: Plan) -> str:
     from honnin.reread.bucket import ids_key
 
     if planned.file:
-        deployment.client("s3").upload_file(
-            str(planned.file), deployment.output("ReconBucketName"), ids_key(planned.reread.name)
-        )
+        with planned.file.open("rb") as ids:
+            deployment.client("s3").put_object(
+                Bucket=deployment.output("ReconBucketName"), Key=ids_key(planned.reread.name), Body=ids
+            )
     return _told(lambda: executions(deployment).begin(planned.reread))
 
 

@@ -4,10 +4,12 @@ import json
 import time
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from honnin.times import utc_text
 from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.stack import Stack
@@ -98,7 +100,7 @@ def test_a_repair_is_worked_from_its_own_queue(stack: Stack, user_id: str) -> No
         "kind": "risk",
         "cause": "recon",
         "subject": authorization,
-        "received_at": "2026-04-01T03:00:00.000Z",
+        "received_at": utc_text(datetime.now(UTC)),
         "detail": {},
     }
     stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})

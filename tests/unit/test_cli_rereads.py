@@ -28,7 +28,7 @@ class Stack:
         self.deployment.__dict__["store"] = self.engine.store
         self.deployment.services["stepfunctions"] = self.engine.states
         self.deployment.services["s3"] = Service()
-        self.deployment.services["s3"].upload_file = self._upload
+        self.deployment.services["s3"].put_object = self._put
         self.asked: list[str] = []
         self.answer = True
         monkeypatch.setattr(command, "Deployment", lambda _where: self.deployment)
@@ -38,9 +38,9 @@ class Stack:
         self.asked.append(question)
         return self.answer
 
-    def _upload(self, path: str, bucket: str, key: str) -> None:
-        assert bucket == "recon"
-        self.engine.objects.put_object(Key=key, Body=Path(path).read_bytes())
+    def _put(self, Bucket: str, Key: str, Body: Any) -> None:  # noqa: N803
+        assert Bucket == "recon"
+        self.engine.objects.put_object(Key=Key, Body=Body.read())
 
     def go_on(self) -> None:
         """A minute passes."""
