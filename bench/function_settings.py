@@ -52,6 +52,8 @@ def _resolved(value: Any, parameters: Mapping[str, str], queue_url: Callable[[st
             return name
         case {"Fn::Join": [_, inner]}:
             return _resolved(inner, parameters, queue_url)
+        case {"Fn::Sub": str(text)}:
+            return text  # nobody looks at what it names
         case dict() | list():
             return None
     return str(value)

@@ -136,8 +136,9 @@ def _compared_anew(
 
     facts = {name: value for name, value in reports.facts(file).items() if name not in ("counts", "malformedRows")}
     recheck_all = deployment.parameters.get("ReconRecheck") == "all"
+    question = Question.of(file, deployment.parameters.get("PayPayRequiredKycType") or None)
     pieces = bucket.read(FileId(file.file_type, file.day, file.name))
-    found = Examination(deployment.store, recheck_all=recheck_all).of(Question.of(file), _counted(pieces, read))
+    found = Examination(deployment.store, recheck_all=recheck_all).of(question, _counted(pieces, read))
     asked = [{"userAuthorizationId": each} for each in (*found.repairs, *found.rereads)]
     return {
         **facts,

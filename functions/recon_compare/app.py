@@ -30,4 +30,5 @@ def _comparisons() -> RangeComparison:
         repairs=Repairs(repair_queue_url=settings().repair_queue_url, reread_queue_url=settings().reread_queue_url),
         now=lambda: datetime.now(UTC),
         recheck_all=settings().recon_recheck_all,
+        required_kyc_type=settings().paypay_required_kyc_type,
     )

@@ -20,7 +20,8 @@ from honnin import aws, config
 from honnin.store import Store
 from honnin.webhook import callback_token
 from sandbox.paypay.account import PayPayAccount
-from tests.fakes import FakeLambdaContext, moto_state
+from tests import moto_state
+from tests.fakes import FakeLambdaContext
 from tests.handlers import load
 from tests.tables import create_table, template
 

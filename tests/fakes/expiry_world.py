@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError, EventNotReadyError, ProviderError
 from honnin.event import Event
+from honnin.paypay.client import Begins, untold
 from honnin.paypay.expiry import watch
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.publish import Publisher
@@ -31,7 +32,7 @@ class EndingPayPay(LinkingPayPay):
         self.ends: dict[str, int] = {}
         self.asked_at: list[datetime] = []
 
-    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
         """Say until when, and that it has ended."""
         self.asked_at.append(self._world.clock())
         self.asked.clear()
@@ -44,7 +45,7 @@ class EndingPayPay(LinkingPayPay):
         }
         return AuthorizationReading(UserAuthorization.model_validate(said), "OPA3")
 
-    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
         """Give the KYC while the authorization lasts."""
         self.asked.clear()
         self._called("kyc_passport")

@@ -8,7 +8,7 @@ import pytest
 from honnin.errors import (
     UserAnswerError,
 )
-from honnin.paypay.client import PayPayClient
+from honnin.paypay.client import Begins, PayPayClient, untold
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 
 
@@ -25,30 +25,45 @@ class FakePayPay(PayPayClient):
         self.required: list[str | None] = []
         self.authorizations: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
+        # What happens while a call waits for its turn, and while it is under way.
+        self.waits: list[Callable[[], object]] = []
         self.meanwhile: list[Callable[[], object]] = []
         self.failure: Exception | None = None
 
-    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+    def kyc_info(
+        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = untold
+    ) -> KycReading:
         """Get the KYC information."""
+        self._wait_for(begins)
         self.required.append(required_kyc_type)
         return self._kyc("kyc_info")
 
-    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
         """Get the KYC information of a KYC Passport client, or the flag."""
+        self._wait_for(begins)
         return self._kyc("kyc_passport")
 
-    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
         """Get the state of an authorization."""
+        self._wait_for(begins)
         found = self.authorizations.get(user_authorization_id)
         self._called("authorization")
         if found is None:
             raise answer("INVALID_USER_AUTHORIZATION_ID")
         return AuthorizationReading(UserAuthorization.model_validate(found), "OPA3")
 
-    def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
+    def completed_kyc_passport_qr(
+        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = untold
+    ) -> KycReading:
         """Get the KYC information of a KYC Passport QR, or the flag."""
+        self._wait_for(begins)
         self.qrs.append((code_id, code_verifier))
         return self._kyc("kyc_passport_qr")
+
+    def _wait_for(self, begins: Begins) -> None:
+        if self.waits:
+            self.waits.pop(0)()
+        begins()
 
     def _kyc(self, name: str) -> KycReading:
         flag = self.flag

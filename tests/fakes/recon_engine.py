@@ -47,7 +47,7 @@ PASSPORT = "mini_app_kyc_passport"
 class Engine:
     """Everything that a comparison needs. `now` is moved by hand; `queues` are the events by queue."""
 
-    def __init__(self, *, recheck_all: bool = True, rows: int = 2) -> None:
+    def __init__(self, *, recheck_all: bool = True, required_kyc_type: str | None = None, rows: int = 2) -> None:
         self.now = STARTED
         self.table, self.objects = MemoryDynamoDB(lambda: self.now), MemoryS3()
         self.store = Store("table", cast("DynamoDBClient", self.table), now=lambda: self.now)
@@ -69,6 +69,7 @@ class Engine:
             repairs=Repairs(repair_queue_url="repairs", reread_queue_url="rereads", client=cast("SQSClient", self)),
             now=lambda: self.now,
             recheck_all=recheck_all,
+            required_kyc_type=required_kyc_type,
         )
         self.summaries = Summaries(
             store=self.store,

@@ -7,7 +7,7 @@ import pytest
 from sandbox.app import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.fakes.deployment import Deployment
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Fault schedules for PayPay's events: 160 of the 10,000 that `make chaos` plays, and the harness held to account."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -22,6 +22,7 @@ from honnin.event import Event
 from honnin.paypay.account_link import AccountLinks
 from honnin.paypay.notification import PayPayNotifications, Reading
 from honnin.paypay.readings import Rules, Said, moment
+from honnin.paypay_facets import restored
 from honnin.processor import EventProcessor, Group
 from honnin.settling import Settling
 from honnin.store import Dropped, Effect, EventRecord, Known, LinkSession, Store, Unattached, UserStatus
@@ -94,12 +95,24 @@ class UnrecordedEvents(Events):
         return {name: put[name] for name in ("TableName", "Item")}
 
 
+class UnrecordedKnown(Known):
+    """Does not look whether the event has taken effect before."""
+
+    def record(self, event_id: str) -> EventRecord | None:
+        """Forget it."""
+        return None
+
+
 class UnrecordedStore(Store):
     """Does not look whether the event has taken effect before."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.events = UnrecordedEvents(self.table)
+
+    def known(self, events: Sequence[Event]) -> Known:
+        """Read all else."""
+        return UnrecordedKnown.of(self.table, events)
 
 
 class HastyNotifications(PayPayNotifications):
@@ -232,6 +245,14 @@ class ForgetfulNotifications(PayPayNotifications):
         return replace(healed, link=link, after=replace(healed.after, code_id=None))
 
 
+class CarelessNotifications(PayPayNotifications):
+    """Takes a reading whenever it began."""
+
+    def _taken(self, event: Event, before: UserStatus, link: StoredLink, known: Known) -> Effect | None:
+        known.answers.update(restored(before.answers, before.user_authorization_id))
+        return super()._taken(event, before, link, known)
+
+
 class ForgivingLinks(AccountLinks):
     """A link that is made anew has nothing against the user any more."""
 
@@ -264,19 +285,20 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
     [
         (Parts(store=RecordFirstStore), {"lost", "twice"}, 4),
         (Parts(store=UnfencedStore), {"twice", "diverged"}, 4),
-        (Parts(store=UnrecordedStore), {"twice"}, 4),
-        (Parts(notifications=HastyNotifications, settling=Unsettled, lags=False), {"diverged"}, 2),
+        (Parts(store=UnrecordedStore), {"twice", "lost"}, 2),
+        (Parts(notifications=HastyNotifications, settling=Unsettled, lags=False), {"diverged"}, 9),
         (Parts(processor=HastyProcessor), {"broken"}, 4),
         (Parts(processor=SilentProcessor, store=UnpolledStore), {"lost"}, 101),
         (Parts(vault=ClingingVault), {"broken"}, 9),
         (Parts(vault=LateVault), {"lost"}, 4),
         (Parts(settling=Unsettled), {"diverged"}, 9),
-        (Parts(processor=SettlingAfterwards), {"diverged"}, 3001),
+        (Parts(processor=SettlingAfterwards), {"diverged"}, 55),
         (Parts(notifications=ForgetfulNotifications), {"diverged"}, 1),
+        (Parts(notifications=CarelessNotifications, settling=Unsettled, lags=False), {"diverged"}, 101),
         (Parts(links=ForgivingLinks, settling=Unsettled, lags=False), {"diverged"}, 16),
-        (Parts(links=EagerLinks), {"diverged"}, 101),
-        (Parts(rules=LAX), {"diverged"}, 101),
-        (Parts(watch=lambda **_: {}), {"diverged", "lost"}, 1),
+        (Parts(links=EagerLinks), {"diverged"}, 10),
+        (Parts(rules=LAX), {"diverged"}, 1),
+        (Parts(watch=lambda **_: {}), {"diverged", "lost"}, 2),
     ],
     ids=[
         "recorded before the effect",
@@ -290,6 +312,7 @@ LAX = Rules(frozenset({WORD, OTHER_WORD}))
         "no settling",
         "settling after the commit",
         "healed without the code of the QR",
+        "a reading that began before the hint",
         "a flag that a new link clears",
         "another QR ends the link",
         "a word that confirms nothing",

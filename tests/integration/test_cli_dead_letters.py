@@ -12,7 +12,7 @@ from honninctl import command, dead_letters
 from honninctl import redrive as mover
 from honninctl.dead_letters import OUTPUTS, Queue
 from tests.fakes.cli import FakeDeployment, run
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 

@@ -28,9 +28,9 @@ from honnin.times import utc_text
 from honninctl.restore import Outcome, bring_back, live_facts
 from tests.fakes import FakeClock
 from tests.fakes.cli import run
-from tests.fakes.moto_state import moto
 from tests.fakes.paypay_user import paypay_user
 from tests.fakes.recon_file import became
+from tests.moto_state import moto
 from tests.tables import create_table, template
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from honnin.errors import ConflictError, NotSentError
 from honnin.idempotency import Idempotency
 from tests.fakes import FakeLambdaContext
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 

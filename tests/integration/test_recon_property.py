@@ -101,9 +101,9 @@ class PatientQuestion(Question):
     """Takes whatever was read after the file's day for an answer, though the notification came later."""
 
     @classmethod
-    def of(cls, file: ReconFile) -> Question:
+    def of(cls, file: ReconFile, required_kyc_type: str | None = None) -> Question:
         """The question since midnight."""
-        return cls(FILE_TYPES[file.file_type].kind, file.day, f"{file.day}T15:00:00.000Z")
+        return cls(FILE_TYPES[file.file_type].kind, file.day, f"{file.day}T15:00:00.000Z", required_kyc_type)
 
 
 def asking(question: type[Question]) -> type[RangeComparison]:

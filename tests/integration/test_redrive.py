@@ -17,7 +17,7 @@ from honninctl.app import program
 from honninctl.failures import NotFoundError
 from honninctl.redrive import move
 from tests.fakes.cli import FakeDeployment
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 from tests.tables import TEMPLATE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from honninctl import stack_deletion
 from honninctl.screen import Screen
 from honninctl.stack_deletion import REMOVAL, Resource, explanation
 from tests.fakes.cli import run
-from tests.fakes.moto_state import moto
+from tests.moto_state import moto
 from tests.template.transformed import REGION, transformed
 
 STACK = "honnin-prod"

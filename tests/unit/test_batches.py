@@ -5,10 +5,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import aws_lambda_powertools.metrics
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +24,7 @@ from honnin.errors import (
     UnexpectedError,
 )
 from honnin.event import Event
+from honnin.mass_change import BatchWatch
 from honnin.observability import count, logger, reporting
 from honnin.store import Effect, Store
 from honnin.times import utc_text
@@ -241,12 +245,36 @@ def test_a_mistake_is_logged_by_its_place_without_its_message(capsys: pytest.Cap
     assert emitted(printed)["UnexpectedError"] == 1
 
 
-def test_what_the_division_raises_fails_every_message_that_could_be_read() -> None:
-    def divide(_: Sequence[int]) -> list[Group[int]]:
-        raise EventNotReadyError("the table does not answer")
+def test_what_the_division_raises_in_an_outage_fails_every_message_that_could_be_read() -> None:
+    tried = []
+
+    def divide(messages: Sequence[int]) -> list[Group[int]]:
+        tried.append(messages)
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchGetItem")
 
     queue = FakeQueue()
     assert run(["1", "x", "2"], _as_it_says, queue, divide=divide, parse=int) == [0, 1, 2]
+    assert tried == [[1, 2]], "there is no time to try each by itself"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda: ClientError({"Error": {"Code": "ValidationException"}}, "BatchGetItem"),
+        lambda: UnicodeEncodeError("utf-8", "", 0, 1, "surrogates not allowed"),
+    ],
+)
+def test_a_message_that_cannot_be_divided_fails_no_other(refusal: Callable[[], Exception]) -> None:
+    """What the table knows of a batch is read by one call, and one key that DynamoDB refuses fails all of it."""
+    done: list[str] = []
+
+    def divide(messages: Sequence[str]) -> list[Group[str]]:
+        if "poison" in messages:
+            raise refusal()
+        return by_user(done.append)(messages)
+
+    assert run(["a:1", "poison", "b:2"], done.append, FakeQueue(), divide=divide) == [1]
+    assert sorted(done) == ["a:1", "b:2"]
 
 
 def test_a_message_that_no_group_has_comes_again() -> None:
@@ -372,8 +400,10 @@ class World(SettlingWorld):
 
     @property
     def environment(self) -> Any:
-        """One worker for all batches."""
-        self._environment = getattr(self, "_environment", None) or self.processor()
+        """One worker for all batches, watched as the function is."""
+        if not hasattr(self, "_environment"):
+            self._environment = self.processor()
+            self._environment.watch = BatchWatch(self.store, Decimal(5), lambda _: None, self.clock)
         return self._environment
 
 
@@ -410,12 +440,12 @@ def test_few_calls_of_aws_for_an_unchanged_user(world: World) -> None:
         "batch_get_item": 2,
         "send_message_batch": 10,
         "transact_write_items": 10,
-        "update_item": 1,  # how many webhooks came today
+        "update_item": 2,  # how many webhooks came today, and readings within the hour
     }
     world.clock.advance(seconds=1)
     world.calls.clear()
     world.batch(world.hints(users=["user-3"]))
-    assert world.calls.total() == 5
+    assert world.calls.total() == 6
 
 
 def test_few_calls_of_aws_for_a_change(world: World) -> None:
@@ -431,7 +461,7 @@ def test_few_calls_of_aws_for_a_change(world: World) -> None:
         "send_message_batch": 10,
         "transact_write_items": 10,
         "put_events": 10,
-        "update_item": 10 + 1,  # published; how many webhooks came today
+        "update_item": 10 + 10 + 1,  # who is about to lose VERIFIED; published; how many webhooks came today
     }
     world.clock.advance(seconds=1)
     world.lagging.change(flagged=False)
@@ -465,6 +495,28 @@ def test_120_hints_of_three_kinds_while_they_still_come_cost_at_most_ten_reads(w
         assert world.batch(hints[start : start + 10]) == []
     world.settle()
     assert len(world.paypay.asked) <= 10
+
+
+@pytest.mark.parametrize("kind", ["kyc", "account_status"])
+def test_a_reading_began_when_it_had_its_turn_and_not_when_it_began_to_wait(world: World, kind: str) -> None:
+    """Else what somebody else asked for during the wait would pass for newer, and each hint since be read again."""
+    world.paypay.authorizations["auth-user-0"] = {"status": "ACTIVE", "referenceIds": ["user-0"]}
+    world.batch(world.hints(kind, ["user-0"]))
+    world.clock.advance(seconds=1)
+    during: list[Event] = []
+
+    def wait() -> None:
+        world.clock.advance(seconds=30)
+        during.append(world.hint(kind, "auth-user-0"))
+        world.clock.advance(seconds=30)
+
+    world.paypay.waits = [wait]
+    began = world.clock()
+    world.batch(world.hints(kind, ["user-0"]))
+    asked = len(world.paypay.asked)
+    assert datetime.fromisoformat(world.user("user-0").read_at or "") > began + timedelta(seconds=60)
+    world.batch(during)
+    assert len(world.paypay.asked) == asked, "it is served by the reading that began after it was received"
 
 
 def test_hints_of_an_authorization_that_nobody_knows_are_asked_about_once_a_batch(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The process bench, small and without delays: what it counts is a budget here as well."""
+"""The process bench, small: what it counts is a budget here as well."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from bench.process_stand_in import ProcessServices
 from honnin import config
 from tests.handlers import load
 
-_USERS = 12
+_USERS = 20
 
 # What the bench counts and no clock decides.
 _BUDGETS = (
@@ -21,8 +21,8 @@ _BUDGETS = (
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch, aws_environment: None, fresh_caches: None) -> Iterator[str]:
-    """The stand-in in this process, with a provider that answers at once, and the function's variables."""
-    with stand_in.serving(ProcessServices(0)) as url:
+    """The stand-in in this process, with a provider that takes a tenth of a second, and the function's variables."""
+    with stand_in.serving(ProcessServices(0.1)) as url:
         variables = process.variables(url, lambda name: f"{url}/000000000000/{name}")
         for name, value in {**variables, "AWS_ENDPOINT_URL": url}.items():
             monkeypatch.setenv(name, value)

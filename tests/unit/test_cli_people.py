@@ -385,7 +385,10 @@ def _texts(value: Any) -> Iterator[str]:
 # Secrets of ours, and what the index needs.
 _NOT_SHOWN = {"code_verifier", "asked_code_verifier", "used_token", "due_kind", "due_at", "overview_pk", "overview_sk"}
 # Families of keys that name nobody: files, providers, the hashes of erased authorizations, failures of messages.
-_OF_NOBODY = {"RECON", "NOTIFICATION", "RECEIVED", "COMPARISON", "COMPARISONS", "PROVIDER", "ERASED", "FAILURE"}
+_OF_NOBODY = {
+    *("RECON", "NOTIFICATION", "RECEIVED", "COMPARISON", "COMPARISONS", "PROVIDER", "ERASED", "FAILURE", "PACE"),
+    *("REREAD", "REREADS"),
+}
 
 
 def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Merchant) -> None:

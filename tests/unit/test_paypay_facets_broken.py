@@ -78,7 +78,7 @@ FACETS = [
     ("successes are not kept", "kept |= _latest(each for each in answers if each.call is call and _clears(each))", "pass"),
     ("only one of a moment is kept", "return frozenset(each for each in saying if each.at == _moment(saying))", "return frozenset(sorted((each for each in saying if each.at == _moment(saying)), key=repr)[:1])"),
     ("a refused read is a read", "if each.call in calls and is_about_user(each)", "if each.call in calls"),
-    ("a former authorization's read is a read", "own = _of(answers, _present(answers))\n    return", "own = answers\n    return"),
+    ("a former authorization's read is a read", "own = _of(answers, _present(answers))\n    asked", "own = answers\n    asked"),
     ("the table forgets the word", '    "word": "word",\n', ""),
     ("the table forgets whose answer it is", "if each.authorization is None or each.authorization != authorization:", "if False:"),
     ("a cancelled user is linked", "Link.CANCELLED: PayPayStatus.INACTIVE", "Link.CANCELLED: PayPayStatus.LINKED"),

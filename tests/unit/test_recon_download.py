@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from honnin.http_client import Deadline
 from honnin.recon import bucket as bucket_module
 from honnin.recon import download, transfer
 from honnin.recon.bucket import FileId, FileWriter, ReconBucket
 from honnin.recon.download import Downloads
 from honnin.recon.transfer import Source
 from honnin.store import ReconFile
+from honnin.times import utc_text
 from tests.fakes import FileServer, LoopbackServer, RawServer, Received, Reply
 from tests.fakes.download_bench import DAY, KYC, NAME, RISK, ROWS, DownloadBench
 from tests.fakes.memory import memory_aws
@@ -472,14 +474,24 @@ def test_nobody_is_told_of_duds_on_a_day_that_is_closed(
     assert metrics(capsys.readouterr().out) == []
 
 
-def test_people_are_told_of_a_url_that_gives_what_proves_nothing(bench: DownloadBench) -> None:
-    with FileServer(b"") as server:
+def test_no_mail_says_that_a_file_cannot_be_fetched_which_is_there(
+    bench: DownloadBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that proves nothing is told of by its comparison, and one that waits for its comparison may be good."""
+    with FileServer(b"") as server, LoopbackServer(Reply(404)) as bad:
         bench.fetch(server)
+        bench.announce(bad.url, "dud_20260331.csv")
+        bench.clock.advance(seconds=1800)
+        bench.run()
+        assert (bench.topic.letters, metrics(capsys.readouterr().out)) == ([], [])
         bench.compare("the file is empty")
+        bench.run()
         bench.clock.advance(seconds=1800)
         bench.run()
     [letter] = bench.topic.letters
-    assert "the file is empty" in letter["Message"]
+    assert "dud_20260331.csv\n    127.0.0.1: the answer was HTTP 404" in letter["Message"]
+    assert NAME not in letter["Message"]
+    assert metrics(capsys.readouterr().out) == ["ReconFetchFailed"] * 2
 
 
 def test_an_error_of_sns_surfaces_and_the_next_run_tells(bench: DownloadBench) -> None:
@@ -892,6 +904,42 @@ def test_a_worker_whose_claim_ran_out_adopts_what_the_faster_one_stored(bench: D
     assert bench.keys() == [FILE.key]
     assert (bench.file().state, bench.file().size) == ("STORED", len(ROWS))
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_a_file_counts_as_announced_when_the_notification_came_that_its_bytes_may_be_of(
+    bench: DownloadBench, *, newer_first: bool
+) -> None:
+    """Two URLs of one file are fetched at once: whoever was read between the two notifications is read again."""
+    with FileServer(ROWS) as older, FileServer(OTHER) as newer:
+        bench.announce(older.url)
+        bench.clock.advance(seconds=3600)
+        at = bench.clock()
+        bench.announce(newer.url)
+        first, second = bench.to_fetch()
+        if not newer_first:
+            first, second = second, first
+        downloads = bench.downloads(MeanwhileBucket(bench.s3, lambda: bench.downloads()._one(second, Deadline(40))))
+        assert downloads._one(first, Deadline(40)).word == "adopted"
+        stored_by = OTHER if newer_first else ROWS
+        assert bench.content() == stored_by
+        assert (bench.file().received_at == utc_text(at)) is newer_first
+        # The other bytes are not lost: this URL is fetched once more.
+        bench.compare()
+        bench.clock.advance(seconds=300)
+        assert bench.run()["revision"] == 1
+    assert bench.file().sha256 == hashlib.sha256(stored_by).hexdigest()
+
+
+def test_an_object_that_nobody_has_recorded_counts_for_the_newest_notification(bench: DownloadBench) -> None:
+    """The run died that had fetched it by the newer one of two URLs."""
+    bench.announce("https://a.paypay.ne.jp", query="&older")
+    bench.clock.advance(seconds=3600)
+    at = bench.clock()
+    bench.announce("https://b.paypay.ne.jp", query="&newer")
+    bench.s3.put_object(Bucket="recon", Key=FILE.key, Body=ROWS)
+    assert bench.downloads()._one(bench.to_fetch()[0], Deadline(40)).word == "adopted"
+    assert bench.file().received_at == utc_text(at)
 
 
 class Killed(BaseException):

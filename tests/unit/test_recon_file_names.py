@@ -75,6 +75,8 @@ NAMES = [
     (f"kyc_passport_{M}_2026-03-30T15:00:00.000Z_2026-03-31T14:59:59.999Z.csv", KYC, M),
     (f"kyc_passport_{M}_2026-03-30T15:00:00+00:00_2026-03-31T14:59:59+00:00.csv", KYC, M),
     (f"kyc_passport_{M}_20260330150000UTC_20260331145959UTC.csv", KYC, M),
+    (f"kyc_passport_{M}_20260330T15Z_20260331T15Z.csv", KYC, M),
+    (f"kyc_passport_{M}_2026-03-30T15+00:00_2026-03-31T15+00:00.csv", KYC, M),
     (f"kyc_passport_{M}_20260330150000.csv", KYC, M),
     (f"kyc_passport_{M}_20260330150000Z.csv", KYC, M),
     # epoch times
@@ -131,6 +133,7 @@ def test_the_name_at_a_url_is_safe_and_still_says_it(name: str, file_type: str, 
     for url in (
         f"https://recon.paypay.ne.jp/files/{quote(name)}?signature=a%2Fb",
         f"https://recon.paypay.ne.jp/download?f={quote(name, safe='')}&signature=s",
+        f"https://recon.paypay.ne.jp/download?empty&f={quote(name, safe='+:')}&signature=s",
         f"https://x.s3.amazonaws.com/1f3a?response-content-disposition={quote(f'inline; filename={name}', safe='')}",
     ):
         if not file_type and "?signature" not in url:

@@ -66,6 +66,23 @@ def test_only_the_call_that_answers_the_files_question_counts(file_type: str, ca
 
 
 @pytest.mark.parametrize(
+    ("file_type", "call", "is_read"),
+    [(KYC, Call.KYC_PASSPORT, True), (KYC, Call.KYC_INFO, False), (RISK, Call.KYC_PASSPORT, False)],
+)
+def test_where_a_kyc_type_is_required_of_everybody_only_the_read_that_knows_types_counts(
+    file_type: str, call: Call, *, is_read: bool
+) -> None:
+    """As for a webhook: the processor asks `kyc_info` then, too."""
+    engine = Engine(required_kyc_type="EKYC")
+    scopes = ("mini_app_kyc_passport", "get_kyc_info")
+    engine.put(engine.link("ann", read_at=AFTER, calls=[call], scopes=scopes), file_type=file_type)
+
+    engine.run()
+
+    assert bool(engine.queued("repairs")) == is_read
+
+
+@pytest.mark.parametrize(
     ("received", "queue"),
     [
         (None, "repairs"),

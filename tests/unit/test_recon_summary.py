@@ -1,6 +1,7 @@
 """What a comparison comes to: while it waits, once nobody waits any more, after a day, and when it is made again."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -271,6 +272,12 @@ def test_a_function_that_always_fails_ends_in_another_comparison(function: str) 
     assert [each.status for each in engine.states.executions.values()][-1] == "SUCCEEDED"
 
 
+def adds_up(counts: Mapping[str, int]) -> bool:
+    """Whether each row of a file is counted in one place."""
+    places = ("duplicates", "upToDate", "reRead", "leftOut", "notLinkedHere", "erased")
+    return counts["rows"] == sum(counts.get(each, 0) for each in places)
+
+
 def test_an_erased_user_is_in_no_sample_and_in_no_report_that_is_written_later() -> None:
     engine = Engine()
     engine.put(engine.link("ann"), engine.link("bob"), engine.link("cem"))
@@ -286,6 +293,8 @@ def test_an_erased_user_is_in_no_sample_and_in_no_report_that_is_written_later()
     assert engine.file().changed_sample == ("erased", "auth-bob")
     assert [each["userAuthorizationId"] for each in engine.report()["changed"]] == ["auth-bob"]
     assert engine.file().counts["erased"] == 1
+    assert engine.file().counts["reRead"] == 2
+    assert adds_up(engine.file().counts)
     assert engine.file().completed_at is not None
 
 

@@ -20,7 +20,7 @@ from honnin.store.events import Events
 from honnin.times import utc_text
 from tests.fakes.memory import memory_aws
 from tests.fakes.paypay import answer
-from tests.fakes.paypay_world import INFO, LINKED, QR, USER
+from tests.fakes.paypay_world import INFO, LINKED, PASSPORT, QR, USER
 from tests.fakes.settling import SettlingWorld
 
 OTHER = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -377,6 +377,14 @@ def test_a_settle_event_that_overtakes_its_hint_is_harmless(world: SettlingWorld
         assert other.status()[0] == "NOT_COMPLETED"
         other.work(hint)
         assert other.status()[0] == "NOT_COMPLETED"
+
+
+def test_a_hint_that_heals_its_link_is_followed_too(world: SettlingWorld) -> None:
+    world.ask()
+    world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
+    world.work(world.hint())
+    assert world.status()[0] == "VERIFIED"
+    assert sorted(delay for _, delay in world.sent) == [60, 900]
 
 
 # --- any order ---

@@ -11,7 +11,7 @@ Shapes::
 
 import json
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import RLock
 
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -25,8 +25,9 @@ PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
 
-# Powertools' cache and the making of its client are not safe under threads; and one call is enough for all of them.
-_reading = Lock()
+# Powertools' cache and the making of its client are not safe under threads; and one call is enough for all of them. The
+# fault harness has another worker read while one is reading, in the same thread.
+_reading = RLock()
 
 
 @dataclass(frozen=True)

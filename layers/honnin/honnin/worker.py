@@ -174,8 +174,9 @@ def run[M](
     """Process a batch; the answer names the messages that SQS must keep.
 
     `parse` reads a body, for example `Event.from_json`; its `ValueError` means that no retry can mend the message.
-    `divide` makes groups of the messages that could be read; what it raises, each of them has met. With `process` alone
-    all are one group. Processing may raise `NotEnoughTimeError` for the rest to come again at once.
+    `divide` makes groups of the messages that could be read. Where it cannot, each message is divided by itself: one
+    that nobody can take must not fail the others. What is transient, each of them has met. With `process` alone all are
+    one group. Processing may raise `NotEnoughTimeError` for the rest to come again at once.
 
     `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
     back to the same environment. Without it every receive counts, whatever its cause.
@@ -222,7 +223,10 @@ def _tasks[M](
     try:
         groups = divide(given) if divide and given else [Group(range(len(given)), process)] if process else []
     except Exception as error:
-        return [Task(places, partial(_raise, error))]
+        if len(places) == 1 or aws.is_transient(error):
+            return [Task(places, partial(_raise, error))]
+        alone = ({place: message} for place, message in messages.items())
+        return [each for one in alone for each in _tasks(one, context, process, divide)]
     return [task(each) for each in groups]
 
 

@@ -297,7 +297,7 @@ class AccountLinks:
         """Learn when the link ends, which the redirect does not say. Whether or not PayPay answers, the link stands."""
         authorization = linked.user_authorization_id or ""
         try:
-            said = ask_authorization(self._reader, linked, authorization, self._now())
+            said = ask_authorization(self._reader, linked, authorization, self._now)
         except ProviderError as error:
             # The client has logged it; every later read of the authorization says it as well.
             if type(error) is ProviderRefusedError:

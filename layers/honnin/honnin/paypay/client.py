@@ -53,6 +53,13 @@ _ANSWERS = (UserAnswerError, SessionNotFoundError, PassportNotCompletedError)
 # Whether an answer with this HTTP status and code is one that the call can use.
 type _Takes = Callable[[int, str | None], bool]
 
+# Is told when a call begins: it has its turn (`honnin.pace`), and its request goes out now. Each try tells it anew.
+type Begins = Callable[[], object]
+
+
+def untold() -> None:
+    """Nobody wants to know when a call begins."""
+
 
 @dataclass(frozen=True)
 class _Said:
@@ -182,10 +189,10 @@ class PayPayClient:
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 
-    def user_authorization(self, user_authorization_id: str) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
         """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
         query = {"userAuthorizationId": user_authorization_id}
-        said = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query)
+        said = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query, begins=begins)
         try:
             found = UserAuthorization.model_validate(said.data)
         except ValidationError:
@@ -201,7 +208,9 @@ class PayPayClient:
         path = f"/v2/user/authorizations/{quote(user_authorization_id, safe='')}"
         return self._call("DELETE", path, user_authorization_id).request_id
 
-    def kyc_info(self, user_authorization_id: str, required_kyc_type: str | None = None) -> KycReading:
+    def kyc_info(
+        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = untold
+    ) -> KycReading:
         """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None.
 
         Of the KYC reads, an answer with an HTTP success and a code that no document names comes back, too.
@@ -209,18 +218,21 @@ class PayPayClient:
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
             query["requiredKycType"] = required_kyc_type
-        return self._kyc_call("GET", self._paths.kyc_info, user_authorization_id, query=query)
+        return self._kyc_call("GET", self._paths.kyc_info, user_authorization_id, query=query, begins=begins)
 
-    def kyc_passport(self, user_authorization_id: str) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
-        return self._kyc_call("GET", self._paths.kyc_passport, user_authorization_id, headers=headers)
+        path = self._paths.kyc_passport
+        return self._kyc_call("GET", path, user_authorization_id, headers=headers, begins=begins)
 
-    def completed_kyc_passport_qr(self, code_id: str, code_verifier: str, user_authorization_id: str) -> KycReading:
+    def completed_kyc_passport_qr(
+        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = untold
+    ) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
         body = {"codeVerifier": code_verifier, "userAuthorizationId": user_authorization_id}
-        return self._kyc_call("POST", path, user_authorization_id, code_verifier, body=body)
+        return self._kyc_call("POST", path, user_authorization_id, code_verifier, body=body, begins=begins)
 
     def _kyc_call(self, method: str, path: str, *hidden: str, **request: Any) -> KycReading:
         said = self._call(method, path, *hidden, takes=outcomes.is_kyc_answer, **request)
@@ -236,6 +248,7 @@ class PayPayClient:
         body: Mapping[str, Any] | None = None,
         timeout_s: float = _TIMEOUT_S,
         takes: _Takes = outcomes.is_success,
+        begins: Begins = untold,
     ) -> _Said:
         """The first answer that `takes` takes, after at most `tries` tries inside one total deadline.
 
@@ -259,6 +272,7 @@ class PayPayClient:
         for tried in range(1, self._tries + 1):
             if self._pace:
                 self._pace.before_call()
+            begins()
             deadline = deadline or Deadline(self._total_s)
             try:
                 return self._try(make_request, timeout_s, deadline, hidden, takes)

@@ -223,7 +223,7 @@ class PayPayNotifications:
         if event.subject in known.asked:
             return self._waits(event, "unknown_user", {})
         try:
-            said = ask_authorization(self._client, None, event.subject, self._now())
+            said = ask_authorization(self._client, None, event.subject, self._now)
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
@@ -245,7 +245,7 @@ class PayPayNotifications:
         """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
         if event.subject in known.asked:
             return None
-        return ask_authorization(self._client, owner, event.subject, self._now())
+        return ask_authorization(self._client, owner, event.subject, self._now)
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
         """The link of another user of ours, if PayPay names one."""
@@ -272,12 +272,12 @@ class PayPayNotifications:
         link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
         known_of = linked_anew(known, event.subject)
         after = replace(recorded(known_of, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
-        return replace(
-            self._effect(event, "linked", before, after, {"healed": "referenceIds"}),
-            event_id=f"heal:{uuid.uuid4()}",
-            links=True,
-            link=link,
+        # The event itself is noted as received with its own effect, which lets it be followed.
+        detail = {**event.detail, "healed": "referenceIds"}
+        healed = commit.effect(
+            f"heal:{uuid.uuid4()}", "linked", before, after, detail, at=self._now(), cause=event.cause
         )
+        return replace(healed, links=True, link=link)
 
     def _ours(self, subject: str, found: UserAuthorization) -> str | None:
         """Our user id, if PayPay names exactly one for this very authorization, and it is active."""

@@ -74,6 +74,22 @@ class Said:
         return self.answer.code == "SUCCESS"
 
 
+class Begun:
+    """When a call began: `at`, by this clock.
+
+    Before that it may have waited for its turn, for a minute and more. What other functions asked for meanwhile would
+    pass for newer, if the moment were taken before.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.at = now()
+
+    def __call__(self) -> None:
+        """It begins now (`honnin.paypay.client`, `begins`)."""
+        self.at = self._now()
+
+
 class Readings:
     """Asks PayPay about a linked user. Each call raises PayPay's errors but for `UserAnswerError`, which is an answer.
 
@@ -94,22 +110,21 @@ class Readings:
 
     def account(self, before: UserStatus) -> Said:
         """Ask for the state of the authorization."""
-        return ask_authorization(self._client, before, before.user_authorization_id or "", self._now())
+        return ask_authorization(self._client, before, before.user_authorization_id or "", self._now)
 
     def kyc(self, before: UserStatus, link: Link, product: KycProduct, *, again: bool = False) -> Said:
         """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault (`again`: if it is new)."""
-        begun = self._now()
-        at = moment(before, begun)
+        begun = Begun(self._now)
         call, authorization = Call(product), before.user_authorization_id or ""
         try:
-            read = self._ask(authorization, link, product)
+            read = self._ask(authorization, link, product, begun)
         except UserAnswerError as error:
-            return Said(_user_answer(call, at, authorization, error), error.facts())
+            return Said(_user_answer(call, moment(before, begun.at), authorization, error), error.facts())
         except ProviderConfigurationError as error:
             if error.code != "OP_OUT_OF_SCOPE" or not self._lacks(authorization, paypay_products.SCOPE_OF[product]):
                 raise
             raise ScopeNotGrantedError.of(error) from None
-        word = paypay_facets.word(read.data)
+        at, word = moment(before, begun.at), paypay_facets.word(read.data)
         answer = Answer(call, at, authorization, read.http_status, read.code, word, bool(read.data))
         facts = {"requestId": read.request_id or ""}
         moment_read = datetime.fromisoformat(at)
@@ -118,17 +133,17 @@ class Readings:
             facts["word"] = self._unconfirmed(answer)
         return Said(answer, facts, read.data or None, evidence=evidence)
 
-    def _ask(self, authorization: str, link: Link, product: KycProduct) -> KycReading:
+    def _ask(self, authorization: str, link: Link, product: KycProduct, begun: Begun) -> KycReading:
         match product:
             case KycProduct.KYC_PASSPORT:
-                return self._client.kyc_passport(authorization)
+                return self._client.kyc_passport(authorization, begins=begun)
             case KycProduct.KYC_PASSPORT_QR:
                 return self._client.completed_kyc_passport_qr(
-                    link.code_id or "", link.code_verifier or "", authorization
+                    link.code_id or "", link.code_verifier or "", authorization, begins=begun
                 )
             case KycProduct.KYC_INFO:
                 required = link.required_kyc_type or self._rules.required_kyc_type
-                return self._client.kyc_info(authorization, required)
+                return self._client.kyc_info(authorization, required, begins=begun)
 
     def _lacks(self, authorization: str, scope: str) -> bool:
         """Whether the user's authorization lacks a scope, as PayPay says. If not, it is our contract that lacks it."""
@@ -153,14 +168,17 @@ class Readings:
         return said
 
 
-def ask_authorization(client: PayPayClient, before: UserStatus | None, authorization: str, begun: datetime) -> Said:
+def ask_authorization(
+    client: PayPayClient, before: UserStatus | None, authorization: str, now: Callable[[], datetime]
+) -> Said:
     """Ask for the state of an authorization. Raises PayPay's errors but for `UserAnswerError`."""
-    at = moment(before, begun)
+    begun = Begun(now)
     try:
-        read = client.user_authorization(authorization)
+        read = client.user_authorization(authorization, begins=begun)
     except UserAnswerError as error:
+        at = moment(before, begun.at)
         return Said(_user_answer(Call.AUTHORIZATION, at, authorization, error), error.facts())
-    answer = authorization_answer(read, at, authorization)
+    answer = authorization_answer(read, moment(before, begun.at), authorization)
     return Said(answer, {"requestId": read.request_id or ""}, found=read.found)
 
 

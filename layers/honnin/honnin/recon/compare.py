@@ -46,20 +46,26 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """What a file asks of each user: its kind, its JST day, and when its notification was received (UTC)."""
+    """What a file asks of each user: its kind, its JST day, and when its notification was received (UTC).
+
+    `required_kyc_type` is the one that the deployment requires of everybody.
+    """
 
     kind: str
     day: str
     notified_at: str
+    required_kyc_type: str | None = None
 
     @classmethod
-    def of(cls, file: ReconFile) -> "Question":
+    def of(cls, file: ReconFile, required_kyc_type: str | None = None) -> "Question":
         """The question of a stored file."""
-        return cls(FILE_TYPES[file.file_type].kind, file.day, file.received_at or file.stored_at or "")
+        kind, notified_at = FILE_TYPES[file.file_type].kind, file.received_at or file.stored_at or ""
+        return cls(kind, file.day, notified_at, required_kyc_type)
 
     def is_answered(self, status: UserStatus, link: Link) -> bool:
         """Whether a call that answers it began after the notification was received."""
-        return answer_to(self.kind, status, link, self.notified_at) is not None
+        required = self.required_kyc_type
+        return answer_to(self.kind, status, link, self.notified_at, required_kyc_type=required) is not None
 
     def is_received(self, status: UserStatus) -> bool:
         """Whether a webhook of this kind was received since the day began."""
@@ -160,6 +166,8 @@ class RangeComparison:
     ----------
     recheck_all
         Whether users are read again, too, whose webhook was received (parameter ReconRecheck).
+    required_kyc_type
+        The parameter PayPayRequiredKycType (None: none).
     now
         Gives aware UTC moments.
     """
@@ -172,8 +180,10 @@ class RangeComparison:
         repairs: Repairs,
         now: Callable[[], datetime],
         recheck_all: bool = True,
+        required_kyc_type: str | None = None,
     ) -> None:
         self._store = store
+        self._required_kyc_type = required_kyc_type
         self._bucket = bucket
         self._repairs = repairs
         self._now = now
@@ -197,7 +207,7 @@ class RangeComparison:
         known = self._bucket.part(file, number, name)
         if known is None:
             recorded = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
-            question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"))
+            question = Question.of(recorded or ReconFile(*_named(comparison), "STORED"), self._required_kyc_type)
             found = self._examination.of(
                 question,
                 self._bucket.read_range(file, etag, part.start, part.end),

@@ -11,7 +11,7 @@ known name are kept beside them as a revision, and compared too.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from honnin.errors import RemoteFileError, UrlRefusedError
@@ -174,17 +174,39 @@ class Downloads:
         if same.state == "STORED":
             return Outcome(found, "waits_for_comparison")
         if same.doubt:
-            return Outcome(found, "unchanged", same.doubt)
+            # It is there, and the comparison has told people of it.
+            return Outcome(found, "unchanged")
         return self._over(found, "unchanged", "")
 
     def _adopt(self, found: Notification, stored: FileId) -> Outcome:
-        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person."""
+        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person.
+
+        What is recorded of it stays as it is. Otherwise nobody knows which notification led to these bytes: the newest
+        of this name counts, since that has more users read again.
+        """
+        known = self._store.recon.file(stored.file_type, stored.day, stored.name)
+        if known and known.is_stored and known.sha256:
+            self._store.notifications.gave(found, stored.name, whole=False)
+            return Outcome(found, "adopted")
+        named = self._store.recon.file(found.file_type, found.day, found.file_name)
+        newest = max(found.received_at, (named and named.received_at) or "")
         sha256, size = self._bucket.measure(stored)
-        return self._stored(found, "adopted", stored, Measured(sha256, size), whole=False)
+        by = replace(found, received_at=newest)
+        self._record(by, stored, Measured(sha256, size), says_its_length=True)
+        self._store.notifications.gave(found, stored.name, whole=False)
+        return Outcome(found, "adopted")
 
     def _stored(
         self, found: Notification, word: str, stored: FileId, measured: "FileWriter | Measured", *, whole: bool
     ) -> Outcome:
+        self._record(found, stored, measured, says_its_length=whole)
+        self._store.notifications.gave(found, stored.name, whole=whole)
+        return Outcome(found, word)
+
+    def _record(
+        self, found: Notification, stored: FileId, measured: "FileWriter | Measured", *, says_its_length: bool
+    ) -> None:
+        """Record that a file is stored, with the facts by which it is judged from now on."""
         received_at = datetime.fromisoformat(found.received_at)
         kind = FILE_TYPES[found.file_type]
         own_id = self._own_ids()[kind.owner]
@@ -206,13 +228,11 @@ class Downloads:
             webhooks=self._webhooks_received(kind.kind, found.day),
             warnings=(
                 *warnings(found.file_name, found.file_type, received_at, own_id),
-                *(() if whole or word == "adopted" else ("the server did not say where the file ends",)),
+                *(() if says_its_length else ("the server did not say where the file ends",)),
             ),
         )
         self._store.recon.stored(file)
-        self._store.notifications.gave(found, stored.name, whole=whole)
         logger().info("recon file stored", extra={**_named(found), "stored_as": stored.name, "size": measured.size})
-        return Outcome(found, word)
 
     def _webhooks_received(self, kind: str, day: str) -> bool:
         return self._store.received.of(kind, day) is not None
@@ -222,16 +242,17 @@ class Downloads:
     def _tell(self, failed: Sequence[Outcome]) -> None:
         """Count what failed, and tell people: at once of a URL that we refuse, of others when it lasts.
 
-        Of a day that another file has closed, nothing is lacking.
+        Of a day that another file has closed, or may close once it is compared, nothing is lacking.
         """
         told = []
-        closed: dict[tuple[str, str], bool] = {}
+        here: dict[tuple[str, str], bool] = {}
         for each in failed:
             found = each.notification
             day = found.file_type, found.day
-            if day not in closed:
-                closed[day] = any(file.closes_day for file in self._store.recon.files(*day, found.day))
-            if closed[day]:
+            if day not in here:
+                files = self._store.recon.files(*day, found.day)
+                here[day] = any(file.is_stored and not file.doubt for file in files)
+            if here[day]:
                 continue
             count("ReconFileLost" if each.word == "expired" else "ReconFetchFailed")
             if each.is_refused:

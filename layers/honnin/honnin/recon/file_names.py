@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from honnin import times
 from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR
@@ -38,7 +38,8 @@ _REIWA = 2018
 # A time after a date. What follows a date may also be the next date.
 _TIME = re.compile(
     r"[T_\- ]?(?!20\d\d[-_./年]\d{1,2}[-_./月]\d|20\d{6})"
-    r"(?P<hour>[01]\d|2[0-4])[-_:.時]?(?P<minute>[0-5]\d)(?:[-_:.分]?(?P<second>[0-5]\d))?秒?(?:[.,]\d+)?(?!\d)",
+    r"(?P<hour>[01]\d|2[0-4])"
+    r"(?:[-_:.時]?(?P<minute>[0-5]\d)(?:[-_:.分]?(?P<second>[0-5]\d))?秒?(?:[.,]\d+)?|(?<=T\d\d)|(?<=t\d\d))(?!\d)",
     re.IGNORECASE,
 )
 _ZONE = re.compile(r"[ _]?(?P<utc>Z|UTC|GMT)(?![A-Za-z])|(?P<sign>[+-])(?P<h>0\d|1[0-4]):?(?P<m>00|30|45)(?!\d)", re.I)
@@ -87,7 +88,8 @@ def file_name(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        in_query = [value for _, value in parse_qsl(parts.query)]
+        # A "+" stays one: it is the zone's sign in a name, and a space would be none.
+        in_query = [unquote(each.partition("=")[2]) for each in parts.query.split("&")]
     except ValueError:
         return _unnamed(url)
     given = unquote(parts.path).rpartition("/")[2]
@@ -209,7 +211,9 @@ def _stamps(text: str) -> Iterator[_Stamp]:
             continue
         is_day = moment.tzinfo is None and moment.time() == datetime.min.time()
         if is_day and (time := _TIME.match(text, at)):
-            moment += timedelta(hours=int(time["hour"]), minutes=int(time["minute"]), seconds=int(time["second"] or 0))
+            moment += timedelta(
+                hours=int(time["hour"]), minutes=int(time["minute"] or 0), seconds=int(time["second"] or 0)
+            )
             at = time.end()
         if moment.tzinfo is None and (zone := _ZONE.match(text, at)):
             moment, at = moment.replace(tzinfo=_zone(zone)), zone.end()

@@ -28,6 +28,8 @@ _QUOTES = "\"'`“”「」"
 _BLANK = "\u200b\u200c\u200d\u2060\ufeff"
 _SEPARATORS = ",;|\t " + _QUOTES
 _HEADERS = frozenset({"userauthorization", "authorization", "user"})
+# What some put around an id: `="…"` (Excel), `{…}`, a byte order mark that was encoded twice.
+_AROUND = re.compile(r"^(?:[={]|[^\x00-\x7f])+[\"']?|[\"']?(?:}|[^\x00-\x7f])+$")
 # The example of the base document has 36 characters, and digits among them.
 _LEAST_REAL = 16
 
@@ -228,8 +230,11 @@ def _plain_text(line: bytes) -> str:
 
 def _first_column(text: str) -> str:
     name = _COLUMN_END.split(text.lstrip(_QUOTES), maxsplit=1)[0].strip().strip(_QUOTES).strip().strip(_BLANK)
-    # White space parts columns only where an id stands before it: a sentence is none.
+    # White space parts columns, and something else surrounds an id, only where it is one: a sentence is none.
     first = name.partition(" ")[0]
+    inner = _AROUND.sub("", first)
+    if _is_real(inner) and not _fault(inner):
+        return inner
     return first if _is_real(first) else name
 
 

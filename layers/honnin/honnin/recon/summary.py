@@ -178,6 +178,8 @@ class Sum:
             **self._counts,
             "changed": self._changed,
             "notRead": self._not_read + (self._left if settled else 0),
+            # Who is erased before the event comes is not read again: each user is counted in one place.
+            "reRead": self._counts["reRead"] - self._erased,
             "erased": self._counts["erased"] + self._erased,
             "warnings": len(file.warnings),
         }

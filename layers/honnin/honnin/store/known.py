@@ -42,7 +42,7 @@ class Known:
 
     def copy(self) -> "Known":
         """The same for another thread."""
-        return Known(self._table, dict(self._items))
+        return self.__class__(self._table, dict(self._items))
 
     def user(self, event: Event) -> str | None:
         """Our id of the user whom an event is about, if it is known."""
