@@ -34,7 +34,7 @@ _TO_DISCARD = (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="What no retry could mend, in three queues, and putting it back.")
+    group = typer.Typer(no_args_is_help=True, help="Messages that no retry could help, in three queues; put them back.")
     group.callback()(connection)
     command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)

@@ -77,7 +77,7 @@ def day(
     cli: Cli,
     word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compare the stored files anew: who would be read? Changes nothing.")
+        bool, typer.Option("--dry-run", help="Compare the stored files again, only to show who would be read.")
     ] = False,
     reveal: RevealOption = False,
 ) -> ExitCode:
@@ -109,7 +109,7 @@ def compare(
     cli: Cli,
     word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
 ) -> ExitCode:
-    """Compare the stored files of one day once more. Who has been read since their notification is not read again.
+    """Compare the stored files of one day once more. Users who were read after the notification are not read again.
 
     JSON: {"day", "started": [{"fileType", "fileName", "comparison", "execution"}]}.
     Exit code 3 when no file of the day is stored.

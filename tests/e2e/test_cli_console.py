@@ -303,7 +303,7 @@ def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
 def test_an_unknown_user_and_a_foreign_name_get_nothing(stack: Stack, console: str, chromium: Browser) -> None:
     _look_up(chromium, f"{console}en/", "nobody-0")
     assert chromium.status == 404
-    assert "Nobody is known under this id" in chromium.text("main")
+    assert "This id is unknown" in chromium.text("main")
     chromium.open(console.replace("127.0.0.1", "localhost"))
     assert chromium.status == 421
     chromium.open(console[:-2])

@@ -586,7 +586,7 @@ def test_more_of_a_timeline_is_a_link_and_ends(deployment: FakeDeployment) -> No
         (client_error("ExpiredToken"), 403, "does not let your credentials"),
         (EndpointConnectionError(endpoint_url="http://x"), 504, "AWS does not answer"),
         (client_error("ThrottlingException"), 502, "could not answer"),
-        (UsageError("422"), 400, "cannot be an id"),
+        (UsageError("422"), 400, "not a valid user id"),
     ],
     ids=repr,
 )
@@ -601,7 +601,7 @@ def test_an_unknown_user_is_404_in_a_sentence(deployment: FakeDeployment) -> Non
     deployment.api.extend([NotFoundError("x"), NotFoundError("x")])
     page = _get(deployment, "user", id="nobody")
     assert page.status == 404
-    assert "Nobody is known under this id" in _text(page)
+    assert "This id is unknown" in _text(page)
 
 
 def test_an_unexpected_error_shows_no_value(deployment: FakeDeployment) -> None:
@@ -842,8 +842,8 @@ def test_a_queue_that_an_older_stack_does_not_name_is_said(
 ) -> None:
     monkeypatch.setattr(dead_letters, "letters", lambda *_: [])
     shown = _text(_get(deployment, "dead-letters"))
-    assert "Failed runs of the recon download: not looked at. The stack is of an older version" in shown
-    assert shown.count("not looked at") == 2
+    assert "Failed runs of the recon download: not read. The stack has an older version" in shown
+    assert shown.count("not read. The stack") == 2
     assert "The dead-letter queues are empty." in shown
 
 
