@@ -154,7 +154,7 @@ def _settings(queue: "_Queue") -> dict[str, str]:
     """The function's own variables and credentials; the certificate bundle for OpenSSL and for boto3."""
     return {
         "EVENT_QUEUE_URL": f"{queue.endpoint}/000000000000/honnin-bench-events",
-        "RECON_NOTICE_QUEUE_URL": f"{queue.endpoint}/000000000000/honnin-bench-notices",
+        "RECON_NOTICE_QUEUE_URL": f"{queue.endpoint}/000000000000/honnin-bench-notifications",
         "PAYPAY_SOURCE_CIDRS": _SOURCE_CIDRS,
         "POWERTOOLS_SERVICE_NAME": "honnin",
         "POWERTOOLS_LOG_LEVEL": "INFO",

@@ -104,7 +104,7 @@ def _comparison() -> "Comparison":
 
 
 def download(bucket: str, table: str, url: str, name: str) -> dict[str, int]:
-    """Announce a file and fetch it as `recon_download` does, into S3."""
+    """Record a file's notification and fetch it as `recon_download` does, into S3."""
     from honnin.recon.bucket import ReconBucket
     from honnin.recon.download import Downloads
     from honnin.recon.fetch_alarm import FetchAlarm

@@ -68,11 +68,11 @@ def is_record(row: Row) -> bool:
     return row["sk"] == "EVENT" and row.get("detail_type") not in (AUTHORIZATION_EXPIRING, AUTHORIZATION_EXPIRED)
 
 
-def check_parked(world: Environment[Any]) -> None:
+def check_dead_letters(world: Environment[Any]) -> None:
     """Nothing is moved to the dead-letter queue that time mends; a bug of ours may be."""
     injected = any(kind == "unexpected" for _, _, kind in world.boundary.injected)
-    parked = set(world.parked) - ({"InjectedBugError"} if injected else set())
-    hold(not parked, "lost", f"parked for what time mends: {sorted(parked)}")
+    dead_letters = set(world.dead_letters) - ({"InjectedBugError"} if injected else set())
+    hold(not dead_letters, "lost", f"moved to the dead-letter queue for what time mends: {sorted(dead_letters)}")
 
 
 def check_not_sent(connections: Connections) -> None:
@@ -135,7 +135,7 @@ def check_published(bus: Bus, rows: Sequence[Row]) -> None:
         and (row.get("from_status") != row["to_status"] or row["event_id"] in silent)
     }
     published = {change["eventId"] for change in bus.changes}
-    hold(set(changed) <= published, "lost", f"changes that nobody heard of: {sorted(set(changed) - published)}")
+    hold(set(changed) <= published, "lost", f"changes that were not published: {sorted(set(changed) - published)}")
     hold(published <= set(changed), "broken", f"published, but no change: {sorted(published - set(changed))}")
     hold(not bus.early, "broken", f"published before it was in the table: {bus.early}")
     for change in bus.changes:

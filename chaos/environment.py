@@ -180,7 +180,7 @@ class Environment[S]:
     # --- what every world has ---
 
     @property
-    def parked(self) -> list[str]:
+    def dead_letters(self) -> list[str]:
         """The errors for which messages were moved to the dead-letter queue."""
         return [each["errorType"]["StringValue"] for each in self.dead.attributes]
 

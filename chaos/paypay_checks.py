@@ -2,27 +2,27 @@
 
 **0 lost.** Every acknowledged notification has its event record, and exactly one entry: on its user's timeline,
 or waiting under its authorization id; that of a recon file has its file instead. Every event record has such an
-entry. What is noted as received was sent. Nothing is parked that time mends.
+entry. What is noted as received was sent. Nothing that time mends is moved to the dead-letter queue.
 
 **0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
 with the same words every time, and never before it is in the table.
 
-**0 diverged.** Say that a notification is *heard* when we acknowledged it, and that it *asks* when a read is
+**0 diverged.** Say that a notification is *received* when we acknowledged it, and that it *asks* when a read is
 made for it: kyc events and, with the scope of the KYC Passport, risk events ask for the user's KYC; account
 events ask for the authorization; a KYC read of the merchant's that was answered asks too. A user's *state* is
-all that decides PayPay's answers, which may lag behind it by up to 14 minutes: what is heard counts all the same,
+all that decides PayPay's answers, which may lag behind it by up to 14 minutes: what is received counts all the same,
 because it is settled; a read of the merchant's counts for the moment whose state it saw. Let `changed` be the last
 change of the state of the authorization by which the user is linked here, and `began` the moment at which that link
 was written (or a new QR was asked for).
 
-What PayPay refused to be asked, or what no read fits, does not count as heard.
+What PayPay refused to be asked, or what no read fits, does not count as received.
 
-- Something that asks for the KYC was heard after `changed` and `began`: the status is what the state means.
-- Else an account event was heard after both: where access is refused, the status is what that means; where it
-  is not, the status is one that the state meant at some time since the last heard question for the KYC.
+- Something that asks for the KYC was received after `changed` and `began`: the status is what the state means.
+- Else an account event was received after both: where access is refused, the status is what that means; where it
+  is not, the status is one that the state meant at some time since the last received question for the KYC.
 - Else the status is one that the state meant since then, or what `began` left.
-- A user without a link here has none because nothing was heard since the last change of any authorization of
+- A user without a link here has none because nothing was received since the last change of any authorization of
   theirs, or because PayPay did not call it active.
 - At last PayPay notifies once more of everything. Then whoever has an authorization that stands is linked by it,
   the status is what the state means, and nothing waits under an authorization that is linked.
@@ -43,10 +43,10 @@ from datetime import datetime, timedelta
 from chaos.checks import (
     NOT_READ,
     Row,
+    check_dead_letters,
     check_evidence,
     check_not_sent,
     check_one_entry,
-    check_parked,
     check_published,
     hold,
     is_record,
@@ -60,7 +60,7 @@ from chaos.connections import Connections
 from chaos.environment import Injected, ViolationError
 from chaos.paypay import PASSPORT_SCOPE, PERSONAL, QR_SCOPE, Authorization
 from chaos.paypay_schedule import PayPaySchedule
-from chaos.paypay_world import Heard, Parts, PayPayWorld, recon_file_name
+from chaos.paypay_world import Parts, PayPayWorld, Received, recon_file_name
 from honnin.domain_events import AUTHORIZATION_EXPIRED
 from honnin.errors import ProviderRefusedError
 from honnin.settling import TAKEN
@@ -78,7 +78,7 @@ def run(schedule: PayPaySchedule, parts: Parts | None = None) -> tuple[Counter[s
 def _at_rest(world: PayPayWorld) -> None:
     rows = rows_of(world.table)
     _check_nothing_lost(world, rows)
-    check_parked(world)
+    check_dead_letters(world)
     _check_nothing_twice(world, rows)
     check_published(world.bus, rows)
     _check_received(world, rows)
@@ -118,13 +118,13 @@ def _check_nothing_lost(world: PayPayWorld, rows: Sequence[Row]) -> None:
     entries = {row["event_id"] for row in rows if row["sk"].startswith("AT#")}
     # The id of a notification's event ends with a mark of its subject and its day.
     named = records | {each.rpartition(":")[0] for each in records}
-    missing = [each.event_id for each in world.heard if each.kind != "recon_file" and each.event_id not in named]
+    missing = [each.event_id for each in world.received if each.kind != "recon_file" and each.event_id not in named]
     hold(not missing, "lost", f"acknowledged, but without a record: {missing}")
     hold(records <= entries, "lost", f"records without an entry: {sorted(records - entries)}")
     hold(entries <= records, "lost", f"entries without a record: {sorted(entries - records)}")
     files = {row["file_name"] for row in rows if row["pk"].startswith("RECON#")}
-    announced = {recon_file_name(each.event_id) for each in world.heard if each.kind == "recon_file"}
-    hold(announced <= files, "lost", f"announced, but without a file: {sorted(announced - files)}")
+    notified = {recon_file_name(each.event_id) for each in world.received if each.kind == "recon_file"}
+    hold(notified <= files, "lost", f"a notification, but no file: {sorted(notified - files)}")
 
 
 def _check_received(world: PayPayWorld, rows: Sequence[Row]) -> None:
@@ -170,7 +170,7 @@ def _check_facets(row: Row, entry: Row, before: Row | None) -> None:
 # --- 0 diverged ---
 
 
-def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Sequence[Heard]) -> None:
+def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Sequence[Received]) -> None:
     mine = world.paypay.authorizations[user_id]
     linked = _linked(status, mine)
     if status is None or linked is None:
@@ -183,11 +183,11 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
     # What lagged is settled, unless PayPay refused that. A read of the merchant's is followed by none.
     is_settled = all(kind != "refused" for _, _, kind in world.boundary.injected)
     mine_read = [each for each in read if each.authorization_id == linked.id]
-    heard = [(each.kind, each.at if is_settled else linked.seen(each.at)) for each in mine_read]
-    asked = [at for kind, at in heard if kind in kinds and readable]
+    received = [(each.kind, each.at if is_settled else linked.seen(each.at)) for each in mine_read]
+    asked = [at for kind, at in received if kind in kinds and readable]
     asked += [linked.seen(at) for whose, at in world.reads if whose == user_id and readable]
     kyc = max((at for at in asked if at >= began), default=None)
-    account = max((at for kind, at in heard if kind == "account_status" and at >= began), default=None)
+    account = max((at for kind, at in received if kind == "account_status" and at >= began), default=None)
     state = linked.state
     since = {each.means(passport=passport) for each in linked.states_since(kyc or began)} if readable else set()
     since |= set() if kyc else {base}
@@ -236,14 +236,18 @@ def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
     hold(not late, "lost", f"ends that nobody looked for: {late} of {due}")
 
 
-def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Heard]) -> None:
+def _check_rightly_unlinked(user_id: str, mine: Sequence[Authorization], read: Sequence[Received]) -> None:
     for each in mine:
-        heard = [
+        received = [
             one
             for one in read
             if one.authorization_id == each.id and one.kind in _KINDS and each.seen(one.at) >= each.changed_at
         ]
-        hold(not heard or bool(each.state.access()), "diverged", f"{user_id}: heard of {each.id}, but not linked")
+        hold(
+            not received or bool(each.state.access()),
+            "diverged",
+            f"{user_id}: a webhook about {each.id} came, but not linked",
+        )
 
 
 def _beginning(world: PayPayWorld, user_id: str) -> tuple[datetime, str]:
@@ -280,10 +284,10 @@ def _reads_passport(world: PayPayWorld, status: Row, linked: Authorization) -> b
     return PASSPORT_SCOPE in status["scopes"] or through_qr
 
 
-def _read(world: PayPayWorld, rows: Sequence[Row]) -> list[Heard]:
+def _read(world: PayPayWorld, rows: Sequence[Row]) -> list[Received]:
     """The notifications for which PayPay could be asked, and did not refuse it."""
     without = {row["event_id"].rpartition(":")[0] for row in rows if _is_not_read(row)}
-    return [each for each in world.heard if each.event_id not in without]
+    return [each for each in world.received if each.event_id not in without]
 
 
 def _is_not_read(row: Row) -> bool:

@@ -9,7 +9,7 @@ from chaos.paypay_schedule import (
     KINDS,
     LAGS_S,
     LIVES_S,
-    NOTICES,
+    NOTIFICATIONS,
     PROVIDER_FAILURES,
     REDIRECTS,
     SCOPES,
@@ -54,9 +54,9 @@ def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySche
         st.sampled_from([*REDIRECTS, "once", "once"]),
         st.sampled_from(LIVES_S),
     )
-    sent = st.sampled_from([*NOTICES, "sent", "sent"])
+    sent = st.sampled_from([*NOTIFICATIONS, "sent", "sent"])
     changes = st.builds(Change, users, st.sampled_from(CHANGES), sent, st.sampled_from(LAGS_S))
-    notices = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
+    notifications = st.builds(Notify, users, st.sampled_from([*KINDS, "kyc", "risk"]), st.integers(1, 2), st.booleans())
     work = works()
     rare: st.SearchStrategy[Step] = st.one_of(
         st.builds(Echo, st.integers(0, 9)),
@@ -66,7 +66,7 @@ def _schedules_of(users: st.SearchStrategy[int]) -> st.SearchStrategy[PayPaySche
         st.just(Poll()),
         st.builds(Wait, st.sampled_from([1, 60, 900, 3600])),
     )
-    steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notices, work, work, work, links, rare)
+    steps: st.SearchStrategy[Step] = st.one_of(changes, changes, notifications, work, work, work, links, rare)
     many = st.lists(steps, min_size=5, max_size=20)
     started = st.builds(lambda first, rest: (first, *rest), links, many)
     return st.builds(PayPaySchedule, started, st.lists(faults(), min_size=2, max_size=12).map(tuple))

@@ -31,7 +31,7 @@ CHANGES = (
 LAGS_S = (0, 0, 0, 30, 300, 840)
 # How long an authorization lives.
 LIVES_S = (0, 0, 0, 900, 3600)
-NOTICES = ("sent", "twice", "late", "lost")
+NOTIFICATIONS = ("sent", "twice", "late", "lost")
 KINDS = ("kyc", "risk", "account_status", "unrecognised", "customer", "recon")
 
 SERVICES = ("dynamodb", "transaction", "s3", "sqs", "events", "secrets", "provider")
@@ -61,7 +61,7 @@ class Change:
 
     user: int
     what: str
-    notice: str = "sent"
+    notification: str = "sent"
     lag_s: int = 0
 
 

@@ -79,7 +79,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Received:
     """A notification that was acknowledged at `at`."""
 
     event_id: str
@@ -89,7 +89,7 @@ class Heard:
 
 
 def recon_file_name(event_id: str) -> str:
-    """The file that this notification announces: now that of one day, now that of the next."""
+    """The file that this notification names: now that of one day, now that of the next."""
     serial = int(event_id.rpartition("n")[2])
     return f"kyc_passport_1_2026033{serial % 2}_20260331.csv"
 
@@ -105,7 +105,7 @@ class PayPayWorld(Environment[Step]):
         self.paypay = PayPay(self.clock)
         self.connections = Connections(self.boundary, self.clock, self.paypay.answer, self.paypay.fail)
         self.bucket = MemoryS3()
-        self.heard: list[Heard] = []
+        self.received: list[Received] = []
         self.reads: list[tuple[str, datetime]] = []
         self._secret_key = self.paypay.api_key
         s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
@@ -122,8 +122,8 @@ class PayPayWorld(Environment[Step]):
             case Extend(user):
                 if _name(user) in self.paypay.authorizations:
                     self.paypay.extend(_name(user))
-            case Change(user, what, notice, lag_s):
-                self._change(_name(user), what, notice, lag_s)
+            case Change(user, what, delivery, lag_s):
+                self._change(_name(user), what, delivery, lag_s)
             case Notify(user, kind, copies, old):
                 self._notify_again(_name(user), kind, copies, old=old)
             case Read(user):
@@ -153,15 +153,15 @@ class PayPayWorld(Environment[Step]):
         for _ in range({"lost": 0, "twice": 2}.get(redirect, 1)):
             self.invoke(lambda: self._links().finish(token), API_S)
 
-    def _change(self, user_id: str, what: str, notice: str, lag_s: int) -> None:
+    def _change(self, user_id: str, what: str, delivery: str, lag_s: int) -> None:
         if user_id not in self.paypay.authorizations:
             return
         kind, changed = CHANGED[what]
         self.paypay.change(user_id, lag_s if self._parts.lags else 0, **changed)
         notification = self._notification(kind, self.paypay.authorizations[user_id][-1])
-        match notice:
+        match delivery:
             case "sent" | "twice":
-                for _ in range(2 if notice == "twice" else 1):
+                for _ in range(2 if delivery == "twice" else 1):
                     self._notify(*notification)
             case "late":
                 self.later(self.clock.peek(), lambda: self._notify(*notification))
@@ -173,7 +173,7 @@ class PayPayWorld(Environment[Step]):
             for _ in range(copies):
                 self._notify(*notification)
 
-    def _notification(self, kind: str, authorization: Authorization) -> tuple[Heard, str]:
+    def _notification(self, kind: str, authorization: Authorization) -> tuple[Received, str]:
         self._serial += 1
         fields = {"notification_id": f"n{self._serial}", "user_authorization_id": authorization.id}
         ours = {"recon": "recon_file", "customer": "account_status"}.get(kind, kind)
@@ -189,16 +189,16 @@ class PayPayWorld(Environment[Step]):
             case "customer":
                 fields = {"notification_id": f"n{self._serial}", "userAuthorizationId": authorization.id}
         name = "customer.authroization.revoked" if kind == "customer" else _TYPES.get(ours, "payment.completed")
-        heard = Heard(event_id, ours, authorization.id, self.clock.peek())
-        return heard, json.dumps({"notification_type": name, **fields})
+        received = Received(event_id, ours, authorization.id, self.clock.peek())
+        return received, json.dumps({"notification_type": name, **fields})
 
-    def _notify(self, notification: Heard, body: str) -> None:
+    def _notify(self, notification: Received, body: str) -> None:
         """PayPay delivers: three tries, then never again."""
         for _ in range(_TRIES):
             answer = self.acknowledge_paypay(body)
             if answer and answer["statusCode"] == 200:
-                heard = (notification.event_id, notification.kind, notification.authorization_id)
-                self.heard.append(Heard(*heard, self.clock.peek()))
+                received = (notification.event_id, notification.kind, notification.authorization_id)
+                self.received.append(Received(*received, self.clock.peek()))
                 return
 
     def _read(self, user_id: str) -> None:
@@ -244,7 +244,7 @@ class PayPayWorld(Environment[Step]):
                 send=lambda events, delay_s: event_queue.send_later(
                     "events", ((each, delay_s) for each in events), self.sqs
                 ),
-                notice=timedelta(minutes=30),
+                ahead=timedelta(minutes=30),
                 now=self.clock(),
                 left_ms=self.boundary.remaining_ms,
             )

@@ -20,9 +20,9 @@ from typing import Any
 
 from chaos.checks import (
     Row,
+    check_dead_letters,
     check_not_sent,
     check_one_entry,
-    check_parked,
     check_published,
     hold,
     moves,
@@ -55,7 +55,7 @@ def run(schedule: ReconSchedule, parts: Parts | None = None) -> tuple[Counter[st
 
 def _at_rest(world: ReconWorld) -> None:
     rows = rows_of(world.table)
-    check_parked(world)
+    check_dead_letters(world)
     check_not_sent(world.connections)
     check_published(world.bus, rows)
 

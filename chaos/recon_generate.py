@@ -50,8 +50,8 @@ _CRASHES = (("kill", "before"), ("kill", "after")) * 5
 
 
 def _changes() -> st.SearchStrategy[Step]:
-    notices = st.sampled_from(["sent", "lost", "lost", "late", "twice", "new_id"])
-    return st.builds(Change, st.sampled_from([0, 0, 1, 2]), st.sampled_from(list(CHANGES)), notices)
+    notifications = st.sampled_from(["sent", "lost", "lost", "late", "twice", "new_id"])
+    return st.builds(Change, st.sampled_from([0, 0, 1, 2]), st.sampled_from(list(CHANGES)), notifications)
 
 
 def _steps() -> st.SearchStrategy[Step]:

@@ -18,7 +18,7 @@ CHANGES: Mapping[str, tuple[str, dict[str, object]]] = {
     "inactive": ("account", {"status": "inactive"}),
     "canceled": ("account", {"status": "canceled"}),
 }
-NOTICES: Mapping[str, dict[str, object]] = {
+NOTIFICATIONS: Mapping[str, dict[str, object]] = {
     "sent": {},
     "twice": {"webhook_copies": 2},
     "new_id": {"webhook_copies": 2, "webhook_copy_id": "new"},
@@ -29,23 +29,23 @@ NOTICES: Mapping[str, dict[str, object]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """A user's state changes at PayPay. `notice`: sent, twice, new_id (twice, under two ids), late, lost."""
+    """A user's state changes at PayPay. `notification`: sent, twice, new_id (twice, under two ids), late, lost."""
 
     user: int
     what: str
-    notice: str = "sent"
+    notification: str = "sent"
 
 
 @dataclass(frozen=True)
 class Night:
-    """PayPay makes yesterday's files and announces them; the notice may be missing, late or sent."""
+    """PayPay makes yesterday's files and sends a notification of each, late, or not."""
 
-    notice: str = "sent"
+    notification: str = "sent"
 
 
 @dataclass(frozen=True)
 class Download:
-    """The schedule fetches what is announced, and starts the comparison of what is stored."""
+    """The schedule fetches the files of the notifications, and starts the comparison of what is stored."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ type Step = Change | Night | Download | Compare | Kill | CommonStep
 
 @dataclass(frozen=True)
 class ReconSchedule(Schedule[Step]):
-    """A schedule of the recon world. `recheck_all`: who was heard is read again, too (parameter ReconRecheck)."""
+    """A schedule of the recon world. `recheck_all`: users whose webhook came are read again, too (ReconRecheck)."""
 
     step_kinds = (*COMMON, Change, Night, Download, Compare, Kill)
 

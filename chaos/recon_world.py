@@ -27,7 +27,7 @@ from chaos.connections import Connections
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.environment import MOST_BATCHES, Environment, ViolationError
 from chaos.paypay import RULES
-from chaos.recon_schedule import CHANGES, NOTICES, Change, Compare, Download, Kill, Night, ReconSchedule, Step
+from chaos.recon_schedule import CHANGES, NOTIFICATIONS, Change, Compare, Download, Kill, Night, ReconSchedule, Step
 from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
@@ -126,7 +126,7 @@ class ReconWorld(Environment[Step]):
         self.connections = Connections(self.boundary, self.clock, self._answer, paypay.failure)
         self.bucket = MemoryS3()
         self.changes: list[Told] = []
-        self.letters = Topic()
+        self.mails = Topic()
         self._crashed = False
         self.states = MemoryStates(
             definition("ReconComparison"), self._call, self._read, lambda: self.clock.peek().timestamp()
@@ -136,7 +136,7 @@ class ReconWorld(Environment[Step]):
     def _make(self) -> None:
         s3 = cast("S3Client", Guarded(self.bucket, self.boundary, "s3"))
         bucket = ReconBucket("recon", s3)
-        alarm = FetchAlarm("topic", cast("SNSClient", self.letters))
+        alarm = FetchAlarm("topic", cast("SNSClient", self.mails))
         # No answer to these reads names a selfie.
         self._archive = KycArchive(Vault("vault", s3), cast("Selfies", None))
         source = Source(("127.0.0.1",), 1_000_000, loopback=True)
@@ -214,10 +214,10 @@ class ReconWorld(Environment[Step]):
     def step(self, step: Step) -> None:
         """Play one step; after a crash so much time passes that all can be tried again."""
         match step:
-            case Change(user, what, notice):
-                self._change(_name(user), what, notice)
-            case Night(notice):
-                self._night(notice)
+            case Change(user, what, notification):
+                self._change(_name(user), what, notification)
+            case Night(notification):
+                self._night(notification)
             case Download():
                 self._download()
             case Compare(calls):
@@ -253,16 +253,16 @@ class ReconWorld(Environment[Step]):
         self.clock.advance(seconds)
         self.arrive()
 
-    def _change(self, user: str, what: str, notice: str) -> None:
+    def _change(self, user: str, what: str, notification: str) -> None:
         known = self.sandbox.paypay.register.user(user)
         path, body = CHANGES[what]
         was_off = self.boundary.off
         if what == "cleared":
-            # No recon file lists who is cleared: this notice must arrive, or nobody can know.
-            notice, self.boundary.off = "sent", True
+            # No recon file lists who is cleared: this notification must arrive, or nobody can know.
+            notification, self.boundary.off = "sent", True
         dials = self.sandbox.paypay.dials
         dials.reset()
-        dials.put(NOTICES[notice])
+        dials.put(NOTIFICATIONS[notification])
         before = len(known.notifications)
         self._control(f"/_sandbox/paypay/users/{user}/{path}", body)
         made = known.notifications[before:]
@@ -271,14 +271,14 @@ class ReconWorld(Environment[Step]):
         self._happen()
         self.boundary.off = was_off
 
-    def _night(self, notice: str, day: str = "") -> None:
+    def _night(self, notification: str, day: str = "") -> None:
         now = self.clock.peek().astimezone(times.JST)
         if not day and now.hour < 2:
             # Base document: notifications come between 1:30 and 10:00.
             self._pass_time(7200 - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds())
         dials = self.sandbox.paypay.dials
         dials.reset()
-        dials.put({"recon_notice": notice, "webhook_copies": 1})
+        dials.put({"recon_notification": notification, "webhook_copies": 1})
         self._control("/_sandbox/paypay/recon-night", {"day": day} if day else {})
         self._happen()
 
@@ -378,7 +378,7 @@ class ReconWorld(Environment[Step]):
             day += timedelta(days=1)
 
     def come_to_rest(self) -> None:
-        """The queue drains, what is announced is fetched and compared, and the poll publishes what is overdue."""
+        """The queue drains, files are fetched and compared, and the poll publishes what is overdue."""
         self.drain()
         self.queue.redrive()
         self.drain()

@@ -25,10 +25,10 @@ from datetime import datetime
 
 from chaos.checks import (
     Row,
+    check_dead_letters,
     check_evidence,
     check_not_sent,
     check_one_entry,
-    check_parked,
     check_published,
     hold,
     moves,
@@ -57,7 +57,7 @@ def _at_rest(world: VexoraWorld) -> None:
     for kind, text in (*world.wrong, *world.vexora.wrong):
         hold(False, kind, text)
     check_not_sent(world.connections)
-    check_parked(world)
+    check_dead_letters(world)
     _check(world)
 
 

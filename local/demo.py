@@ -20,7 +20,7 @@ from local.steps import Steps
 _DEADLINE_S = 120.0
 _POLL_S = 0.2
 _SETTLE_S = 1.0
-"""How long a status must stand still before we believe that nothing will change it."""
+"""How long a status must stand still before it is taken as final."""
 
 _REVIEW_DELAY_S = 1.0
 _REASON = "氏名のカナが口座の名義と違います"

@@ -9,7 +9,7 @@ from local.stack import Stack
 
 _DAY_S = 86_400
 
-# Three files are announced, fetched, compared and repaired meanwhile; on a busy machine that takes its time.
+# Meanwhile three files are made, fetched, compared and repaired; on a busy machine that takes its time.
 _NIGHT_S = 180.0
 
 
@@ -24,7 +24,7 @@ def ahead(stack: Stack, days: int) -> Iterator[None]:
 
 
 def play_night(stack: Stack) -> str:
-    """Let PayPay make and announce today's three files, as it would tomorrow morning; the JST day of the files."""
+    """Let PayPay make today's three files and send their notifications, as it would tomorrow; their JST day."""
     with ahead(stack, days=1):
         files = stack.sandbox("POST", "/paypay/recon-night")["files"]
     return str(files[0]["day"])
@@ -46,7 +46,7 @@ def is_settled(files: list[dict[str, Any]]) -> bool:
 
 
 def reports(stack: Stack) -> list[dict[str, Any]]:
-    """The report of the day whose files PayPay announced last."""
+    """The report of the day whose files came last."""
     files = stack.sandbox("GET", "/paypay/recon-files")["files"]
     return report(stack, str(files[-1]["day"])) if files else []
 

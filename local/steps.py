@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Steps(Protocol):
-    """Somewhere to announce what is being done; `make run` shows it, the tests keep quiet."""
+    """Somewhere to say what is being done; `make run` shows it, the tests keep quiet."""
 
     def step(self, title: str) -> contextlib.AbstractContextManager[None]:
         """A context that lasts as long as the step called `title`."""

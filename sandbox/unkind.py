@@ -29,7 +29,7 @@ ALL = "all"
 DROP = "sandbox.drop"
 # And that it stays open.
 KEEP_ALIVE = "sandbox.keep_alive"
-# As it comes out of a system that never heard of UTF-8.
+# As it comes out of a system that does not know UTF-8.
 _DONE = "成功しました"
 ODD_TEXTS: Mapping[str, bytes] = {
     "surrogate": rb"success \ud83d",

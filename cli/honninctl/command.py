@@ -47,7 +47,7 @@ ProfileOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and nothing else on stdout.")]
 RevealOption = Annotated[
-    bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data; mind who looks on.")
+    bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen.")
 ]
 
 

@@ -8,7 +8,7 @@ _WEBHOOKS = 5
 # Queues that process ProcessorConcurrency batches at once each: events, repairs, rereads.
 _QUEUES = 3
 # Batches of recon notifications at once: MaximumConcurrency of ReconNoticeSource in template.yaml.
-_NOTICES = 2
+_NOTIFICATIONS = 2
 # The merchant API and the scheduled functions beside the queues: an estimate.
 _OTHERS = 20
 # AWS, AWS Lambda developer guide, "Configuring reserved concurrency": so many stay unreserved, whatever is asked for.
@@ -41,7 +41,7 @@ class Limits:
     @property
     def queues(self) -> int:
         """What the queues take for themselves when all of them are full, as in a night with many repairs."""
-        return _QUEUES * self.processor + _NOTICES
+        return _QUEUES * self.processor + _NOTIFICATIONS
 
     @property
     def most_reserved(self) -> int:

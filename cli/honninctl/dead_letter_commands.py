@@ -23,18 +23,18 @@ QueueOption = Annotated[
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
     "10 minutes; the check for missing files comes at 10:15 only. Once the cause is mended, do not wait for it:",
-    Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is announced. A file can "
+    Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
     "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
 }
 _TO_DISCARD = (
-    "  run.json must not hold errorType: the command succeeds even when the run failed. Then delete the letters, which "
+    "  run.json must not hold errorType: the command succeeds even when a run failed. Then delete the messages, which "
     "are of no more use: honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="What no retry could mend, in three queues, and putting it back.")
+    group = typer.Typer(no_args_is_help=True, help="Messages that no retry could help, in three queues; put them back.")
     group.callback()(connection)
     command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
@@ -98,7 +98,7 @@ def redrive_letters(
     cli: Cli,
     queue: QueueOption = None,
     discard: Annotated[
-        bool, typer.Option("--discard", help="Delete the letters of failed runs (schedule, recon-download).")
+        bool, typer.Option("--discard", help="Delete the messages of failed runs (schedule, recon-download).")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode:
@@ -153,7 +153,7 @@ def _put_back(cli: Cli, places: Places, *, yes: bool) -> dict[Queue, Counter[str
 
 
 def _stayed(cli: Cli, places: Places) -> bool:
-    """Whether letters are left, which is said: without it, nothing to move would look like nothing there."""
+    """Whether messages are left, which is said: without it, nothing to move would look like nothing there."""
     left = {queue: number for queue, number in dead_letters.counts(cli.deployment, places).items() if number}
     for queue, number in left.items():
         cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for two minutes.")
@@ -161,7 +161,7 @@ def _stayed(cli: Cli, places: Places) -> bool:
 
 
 def _runs(cli: Cli, places: Places, *, discard: bool, yes: bool) -> tuple[dict[Queue, int], dict[Queue, int]]:
-    """Say what makes up for failed runs, and with `discard` delete their letters: how many are gone, how many left."""
+    """Say what makes up for failed runs, and with `discard` delete their messages: how many are gone, how many left."""
     gone: dict[Queue, int] = {}
     left: dict[Queue, int] = {}
     runs = Places({each: url for each, url in places.urls.items() if each in RUNS})
@@ -174,7 +174,7 @@ def _runs(cli: Cli, places: Places, *, discard: bool, yes: bool) -> tuple[dict[Q
         if not discard:
             left[queue] = len(letters)
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
-        elif yes or cli.screen.confirmed(f"Delete the letters of about {len(letters)} failed runs ({queue})?"):
+        elif yes or cli.screen.confirmed(f"Delete the messages of about {len(letters)} failed runs ({queue})?"):
             gone[queue] = redrive.discard(cli.deployment, url).total()
             cli.screen.advice(f"{gone[queue]} deleted ({queue}).")
         else:

@@ -34,7 +34,7 @@ _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
 # What is worked off, by output.
 _QUEUES = {
     "events": "EventQueueUrl",
-    "recon notices": "ReconNoticeQueueUrl",
+    "recon notifications": "ReconNoticeQueueUrl",
     "repairs": "RepairQueueUrl",
     "rereads": "RereadQueueUrl",
 }
@@ -298,13 +298,13 @@ def _words(deployment: Deployment) -> Iterator[Check]:
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
-    parking = {f"dead letters, {queue}": key for queue, key in dead_letters.OUTPUTS.items()}
-    for what, key in {**_QUEUES, **parking}.items():
+    dead_letter_queues = {f"dead letters, {queue}": key for queue, key in dead_letters.OUTPUTS.items()}
+    for what, key in {**_QUEUES, **dead_letter_queues}.items():
         url = deployment.outputs.get(key)
         if url is None:
             yield _without(deployment, "queues", key)
         else:
-            look = _parked if what in parking else _waiting
+            look = _left if what in dead_letter_queues else _waiting
             yield from _guarded("queues", partial(look, deployment, what, url), what)
 
 
@@ -312,10 +312,10 @@ def _waiting(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
     yield Check("queues", Verdict.OK, f"{what}: {dead_letters.waiting(deployment, url)} waiting")
 
 
-def _parked(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
-    if parked := dead_letters.waiting(deployment, url):
+def _left(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
+    if number := dead_letters.waiting(deployment, url):
         advice = f"honninctl deadletters list --queue {what.rpartition(' ')[2]}"
-        yield Check("queues", Verdict.WARN, f"{what}: {parked}", advice)
+        yield Check("queues", Verdict.WARN, f"{what}: {number}", advice)
     else:
         yield Check("queues", Verdict.OK, f"{what}: none")
 

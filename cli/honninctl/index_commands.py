@@ -95,7 +95,7 @@ def reindex(
         typer.Option("--segments", min=1, max=1000, help="Parts of the table, of which 8 are read at once."),
     ] = 8,
 ) -> None:
-    """Make the index anew that the lists are read from: after a restore, or after items were changed by hand.
+    """Rebuild the index that the lists are read from: after a restore, or after items were changed by hand.
 
     It reads the whole table and writes only what is not in its place; users may move meanwhile. Until it has ended,
     the lists say "rebuilding": true. Stopped, it goes on where it was when you run it again.

@@ -36,9 +36,7 @@ def users(
     ],
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="Only who has it since this day in Japan, or moment in UTC, or later."
-        ),
+        typer.Option("--since", metavar="TIME", help="Only users who got it since this day in Japan, or time in UTC."),
     ] = None,
     as_csv: CsvOption = False,
 ) -> None:
@@ -78,7 +76,7 @@ def changes(
     cli: Cli,
     day: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or today, or yesterday.")],
     last: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", help="Up to this day, where it is more than one.")
+        str | None, typer.Option("--to", metavar="DAY", help="Last day, if you want more than one.")
     ] = None,
     provider: ProviderOption = None,
     to_status: Annotated[

@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(cli: Cli, user: UserArgument) -> None:
-    """Where a user stands at each provider.
+    """The status of a user at each provider.
 
     JSON: the answer of GET /users/{userId}. Exit code 3 when no provider knows the user.
     """
@@ -68,7 +68,7 @@ def timeline(
     user: UserArgument,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many entries.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="All entries, however many.")] = False,
-    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where an earlier --json ended.")] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="The cursor of an earlier page (with --json).")] = None,
     reveal: RevealOption = False,
 ) -> None:
     """What happened to a user, newest first.

@@ -39,9 +39,9 @@ _LEGEND = {
     "repaired": "so many users had another status, and have it now; nobody waits",
     "repairing": "so many are still waiting to be read",
     "late": "compared after 10:15 of the next day",
-    "missing": "never announced: ask PayPay to resend it",
+    "missing": "no notification came: ask PayPay to resend it",
     "doubtful": "compared, and proves nothing: the day stays open",
-    "expired": "announced, and not fetched within its two hours",
+    "expired": "its notification came, and it was not fetched within two hours",
     "stored": "fetched, being compared",
     "announced": "to be fetched",
     "due": "may come until 10:00 of the next day",
@@ -77,7 +77,7 @@ def day(
     cli: Cli,
     word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compare the stored files anew: who would be read? Changes nothing.")
+        bool, typer.Option("--dry-run", help="Compare the stored files again, only to show who would be read.")
     ] = False,
     reveal: RevealOption = False,
 ) -> ExitCode:
@@ -109,7 +109,7 @@ def compare(
     cli: Cli,
     word: Annotated[str, typer.Argument(metavar="DAY", help="A JST day, yyyy-mm-dd, or yesterday.")],
 ) -> ExitCode:
-    """Compare the stored files of one day once more. Who has been read since their notification is not read again.
+    """Compare the stored files of one day once more. Users who were read after the notification are not read again.
 
     JSON: {"day", "started": [{"fileType", "fileName", "comparison", "execution"}]}.
     Exit code 3 when no file of the day is stored.
@@ -178,7 +178,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     for warning in file.get("warnings", ()):
         screen.line(f"  warning     {warning}", "yellow")
     for label, key in (
-        ("announced", "requestedAt"),
+        ("notification", "requestedAt"),
         ("stored", "storedAt"),
         ("compared", "comparedAt"),
         ("completed", "completedAt"),
@@ -214,7 +214,7 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
 def _show_type(cli: Cli, told: dict[str, Any]) -> None:
     screen = cli.screen
     if not told["everAnnounced"]:
-        screen.line(f"{told['fileType']}: never announced since deployment")
+        screen.line(f"{told['fileType']}: no notification since deployment")
         return
     screen.line(f"{told['fileType']}  the 7 days up to this", "bold")
     for each in told["week"]:

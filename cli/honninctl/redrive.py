@@ -15,7 +15,7 @@ from honninctl.deployment import Deployment
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# Where the letters of a queue came from, by output. Failed runs (RUNS) came from no queue.
+# Where the messages of a queue came from, by output. Failed runs (RUNS) came from no queue.
 SOURCES = {Queue.EVENTS: "EventQueueUrl"}
 # Events have queues of their own by their kind, and by their cause where they can wait.
 _OF_KIND = {"recon_file": "ReconNoticeQueueUrl"}
@@ -29,7 +29,7 @@ _LONG_POLL_S = 5
 def put_back(
     deployment: Deployment, queue: Queue, url: str, moved: Callable[[int], None] = lambda _: None
 ) -> Counter[str]:
-    """Put the letters of a queue back where they came from; how many there were of each `errorType`."""
+    """Put the messages of a queue back where they came from; how many there were of each `errorType`."""
     source = deployment.output(SOURCES[queue])
 
     def target(body: str) -> str:
@@ -51,7 +51,7 @@ def _output_of(body: str) -> str | None:
 
 
 def discard(deployment: Deployment, url: str, gone: Callable[[int], None] = lambda _: None) -> Counter[str]:
-    """Delete the letters of a queue; how many there were of each `errorType`."""
+    """Delete the messages of a queue; how many there were of each `errorType`."""
     return move(deployment.client("sqs"), url, None, gone)
 
 
@@ -96,7 +96,7 @@ def move(
 
 
 def _now_ms(sqs: "SQSClient", url: str) -> int:
-    """The time by the queue's clock, which dates the letters: with this machine's, letters would be taken for new."""
+    """The time by the queue's clock, which dates the messages: with this machine's, messages would be taken for new."""
     answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     here = time.time()
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")

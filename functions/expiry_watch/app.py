@@ -19,7 +19,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     return watch(
         store=Store(settings().state_table),
         send=_send,
-        notice=timedelta(days=settings().link_expiry_notice_days),
+        ahead=timedelta(days=settings().link_expiry_notice_days),
         now=datetime.now(UTC),
         left_ms=context.get_remaining_time_in_millis,
     )

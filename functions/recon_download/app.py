@@ -1,4 +1,4 @@
-"""Every 5 minutes: fetch each announced recon file in its two hours, and start the comparison of each stored one."""
+"""Every 5 minutes: fetch each recon file within its two hours, and start the comparison of each stored one."""
 
 from datetime import UTC, datetime
 from typing import Any

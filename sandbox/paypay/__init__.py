@@ -30,7 +30,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "unlinked"}'                 # in the PayPay app
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"expireAt": 1790000000}'              # no webhook
     curl -X POST $BOX/paypay/users/user-1/notify -d '{"type": "risk"}'        # a webhook, but nothing changed
-    curl -X POST $BOX/paypay/recon-notice -d '{"fileType": "kyc_passport_sync_recon", "path": "https://…/….csv"}'
+    curl -X POST $BOX/paypay/recon-notification -d '{"fileType": "kyc_passport_sync_recon", "path": "https://…/….csv"}'
     curl -X POST $BOX/paypay/links -d '{"users": ["user-1", "user-2"], "scopes": ["mini_app_kyc_passport"]}'
     curl -X POST $BOX/paypay/burst -d '{"count": 50}'                         # KYC of all linked users, at once
     curl $BOX/paypay/users/user-1         # state, links, KYC, calls per endpoint, notifications with their tries
@@ -45,7 +45,7 @@ with ``requiredKycType=EKYC`` answer NON_EKYC_USER; the keys of ``data`` are mer
 is what the two KYC Passport reads answer. A reset keeps the webhook URLs.
 
 Recon files. A night makes the three files of a Japanese day from that history (the users whose KYC was updated, who
-became flagged, whose account status was updated; once each), announces them by the recon webhook with ``requestedAt``
+became flagged, whose account status was updated; once each), notifies of them by the recon webhook with ``requestedAt``
 of the sandbox clock, and serves them at ``/paypay/recon/<name>?expires=…&signature=…``: unknown names are 404, a
 URL that is over 403. ``Range`` and ``If-Range`` are honoured. A night replaces bytes that were put by hand::
 
@@ -56,7 +56,7 @@ URL that is over 403. ``Range`` and ``If-Range`` are honoured. A night replaces 
     curl -X POST $BOX/paypay/recon-files/$NAME/resend            # a new URL and notification id; 410 after 7 days
     curl -X PUT $BOX/paypay/recon-files/$NAME -d '{"text": "not a file"}'              # or {"base64": …}
     curl -X PUT $BOX/paypay/recon-files/$NAME \
-         -d '{"rows": 10000000, "fileType": "kyc_passport_sync_recon", "day": "2026-03-31"}'   # announced by resend
+         -d '{"rows": 10000000, "fileType": "kyc_passport_sync_recon", "day": "2026-03-31"}'   # resend notifies
 
 ``rows`` lists ``sandbox.paypay.recon.generated_id(0)`` and so on; it is never held as a whole. ``fileType`` and
 ``day`` are needed for a file that no night has made. To play this day's night now, move the clock on by a day, play
@@ -97,10 +97,10 @@ kyc_retries             3x100ms, 10x500ms (tries in all, pause before each furth
 risk_retries            the same                                                                      3x100ms
 account_status_retries  the same                                                                      10x500ms
 recon_retries           the same                                                                      10x500ms
-recon_url_ttl_s         life of a file's URL, seconds, read when it is announced                      7200
-recon_notice            of a night's file: sent, late, missing, wrong_type (names another fileType),  sent
+recon_url_ttl_s         life of a file's URL, seconds, read when its notification is made             7200
+recon_notification      of a night's file: sent, late, missing, wrong_type (names another fileType),  sent
                         wrong_name (the URL names a day long past); a resend is always true
-recon_notice_delay_s    how long a late notification takes; its URL and requestedAt are older        3600
+recon_notification_delay_s  how long a late notification takes; its URL and requestedAt are older    3600
 recon_format            list of no_header, bom, quoted, lf, blank_last_line; read when it is made     []
 recon_transfer          whole, or a word or list of words out of                                      whole
                         slow (recon_bytes_per_s), no_range (Range is ignored), chunked (no
@@ -110,7 +110,7 @@ recon_transfer          whole, or a word or list of words out of                
                         file's, the body goes on for ever), endless (no Content-Length), gzip (4 GiB of
                         zeros), redirect (to the metadata address), forbidden (403), gone (410),
                         not_found (404), error (500)
-recon_times             how many downloads of a file fail (since it was announced, its content put    for ever
+recon_times             how many downloads of a file fail (since its notification, its content put    for ever
                         or these dials changed); then whole, with slow and the like as before
 recon_break_at          bytes of each answer's body before broken or stall                            half of it
 recon_bytes_per_s       speed of a slow one                                                           1000

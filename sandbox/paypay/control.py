@@ -88,9 +88,9 @@ def _add_changes(control: Blueprint, changes: "Changes") -> None:
     def notify(name: str) -> View:
         return changes.notify(name, control_object())
 
-    @control.post("/recon-notice")
-    def recon_notice() -> View:
-        return changes.recon_notice(control_object())
+    @control.post("/recon-notification")
+    def recon_notification() -> View:
+        return changes.recon_notification(control_object())
 
     @control.post("/burst")
     def burst() -> View:
@@ -222,15 +222,15 @@ class Changes:
         )
         return self._notifier.send_now(user, kind, message, texts.get("url")).view()
 
-    def recon_notice(self, body: Mapping[str, object]) -> View:
-        """Announce a recon file (`fileType`, `path`; `requestedAt` in epoch seconds, now by default)."""
+    def recon_notification(self, body: Mapping[str, object]) -> View:
+        """Send a notification of a recon file (`fileType`, `path`; `requestedAt` in epoch seconds, now by default)."""
         texts = _texts(body, ("fileType", "path", "requestedAt"))
         if not {"fileType", "path"} <= texts.keys():
             raise ControlError(400, 'The body must be {"fileType": …, "path": …, "requestedAt": optional}.')
         requested_at = texts.get("requestedAt", str(int(self._core.clock.now())))
         # Recon files belong to no user: their notifications are kept under a name of their own.
         user = self._register.user("recon")
-        return self._notifier.announce(user, texts["fileType"], texts["path"], requested_at).view()
+        return self._notifier.recon_file(user, texts["fileType"], texts["path"], requested_at).view()
 
     def burst(self, body: Mapping[str, object]) -> View:
         """Update the KYC of many users at once: `count` notifications, spread over `users` (default: all linked)."""

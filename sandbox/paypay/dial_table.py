@@ -16,7 +16,7 @@ FAULT_KINDS = faults.WIRE_KINDS | set(FAILURES) | {"refuse"}
 SELFIES = ("image", "not_found", "html", "too_large", "redirect", "slow")
 # Pauses before the second and every further try, in seconds; then the notification is dropped for good.
 RETRIES: Mapping[str, tuple[float, ...]] = {"3x100ms": (0.1,) * 2, "10x500ms": (0.5,) * 9, "none": ()}
-RECON_NOTICES = ("sent", "late", "missing", "wrong_type", "wrong_name")
+RECON_NOTIFICATIONS = ("sent", "late", "missing", "wrong_type", "wrong_name")
 MAX_DAYS = 3650
 MAX_LONG_SECONDS = 30 * 86400
 MAX_BYTES = 10**12
@@ -81,8 +81,8 @@ DIALS: Mapping[str, Dial] = {
     "account_status_retries": Dial("10x500ms", one_of(*RETRIES)),
     "recon_retries": Dial("10x500ms", one_of(*RETRIES)),
     "recon_url_ttl_s": Dial(7200.0, long_seconds),
-    "recon_notice": Dial("sent", one_of(*RECON_NOTICES)),
-    "recon_notice_delay_s": Dial(3600.0, long_seconds),
+    "recon_notification": Dial("sent", one_of(*RECON_NOTIFICATIONS)),
+    "recon_notification_delay_s": Dial(3600.0, long_seconds),
     "recon_format": Dial([], formats),
     "recon_transfer": Dial(["whole"], transfer_words),
     "recon_times": Dial(None, whole_from(1)),

@@ -81,18 +81,18 @@ class Linking:
     def _on_page(self, page_id: str, handle: Callable[[User, LinkSession], Response]) -> Response:
         found = self._register.session_of_page(page_id)
         if found is None:
-            return _notice(404, "このリンクは見つかりません。", "This link does not exist.")
+            return _message(404, "このリンクは見つかりません。", "This link does not exist.")
         user, session = found
         request_notes().user_id = user.key
         if self._dials.text("maintenance", user.key) == "on":
-            return _notice(503, "ただいまメンテナンス中です。", "Sorry, we are down for scheduled maintenance.")
+            return _message(503, "ただいまメンテナンス中です。", "Sorry, we are down for scheduled maintenance.")
         if session.result is None and session.expire_at <= self._core.clock.now():
-            return _notice(410, "このリンクの有効期限が切れました。", "This link has expired.")
+            return _message(410, "このリンクの有効期限が切れました。", "This link has expired.")
         return handle(user, session)
 
     def _consent(self, user: User, session: LinkSession) -> Response:
         if session.result is not None:
-            return _notice(200, "このリンクは使用済みです。", "This link has been used.")
+            return _message(200, "このリンクは使用済みです。", "This link has been used.")
         page = render_template(
             "consent.html",
             merchant=self._account.merchant_name,
@@ -105,7 +105,7 @@ class Linking:
     def _decide(self, user: User, session: LinkSession) -> Response:
         result = DECISIONS.get(request.form.get("decision", ""))
         if result is None:
-            return _notice(400, "許可または拒否を選んでください。", "Please choose allow or decline.")
+            return _message(400, "許可または拒否を選んでください。", "Please choose allow or decline.")
         with self._core.lock:
             if session.location is None:  # a second press leads to the same place
                 self._close(user, session, result)
@@ -154,8 +154,8 @@ def with_query(url: str, fields: dict[str, str]) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def _notice(status: int, japanese: str, english: str) -> Response:
-    return _page(render_template("notice.html", japanese=japanese, english=english), status)
+def _message(status: int, japanese: str, english: str) -> Response:
+    return _page(render_template("message.html", japanese=japanese, english=english), status)
 
 
 def _page(html: str, status: int) -> Response:

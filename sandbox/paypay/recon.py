@@ -1,4 +1,4 @@
-"""Recon files: made for a Japanese day from what really happened, announced, and fetched by a URL that expires."""
+"""Recon files: made for a Japanese day from what really happened, and fetched by a URL that expires."""
 
 import hashlib
 import hmac
@@ -71,8 +71,8 @@ class ReconFile:
     played: object = None
 
     def view(self) -> dict[str, object]:
-        """Return it ready for JSON; `notice`: its notification is waiting, delivered or dropped, None without one."""
-        notice = None if self.notification is None else self.notification.view()["outcome"]
+        """Return it ready for JSON; `notification` is waiting, delivered or dropped, None without one."""
+        notification = None if self.notification is None else self.notification.view()["outcome"]
         expires = None if self.expires_at is None else datetime.fromtimestamp(self.expires_at, UTC).isoformat()
         return {
             "fileType": self.file_type,
@@ -83,7 +83,7 @@ class ReconFile:
             "bytes": self.content.size,
             "sha256": self.content.sha256,
             "notification_id": None if self.notification is None else self.notification.id,
-            "notice": notice,
+            "notification": notification,
             "expires_at": self.expires_at,
             "expires_at_iso": expires,
             "requests": self.requests,
@@ -108,7 +108,7 @@ def recon_names(name: str) -> Sequence[str]:
 
 
 class ReconFiles:
-    """Makes, keeps, announces and serves the files. What the control API calls raises ControlError."""
+    """Makes and serves the files, and sends their notifications. What the control API calls raises ControlError."""
 
     def __init__(
         self, core: Core, account: PayPayAccount, register: Register, dials: DialBoard, notifier: Notifier
@@ -136,7 +136,7 @@ class ReconFiles:
     # --- what the control API does ---
 
     def night(self, day: date | None, file_types: Sequence[str], base_url: str) -> list[dict[str, object]]:
-        """Make the files of a Japanese day (default: yesterday) and announce them; return their views.
+        """Make the files of a Japanese day (default: yesterday) and send their notifications; return their views.
 
         `base_url` is the sandbox's own. Bytes that were put by hand are replaced by what happened.
         """
@@ -144,18 +144,18 @@ class ReconFiles:
             day = day or self._today() - timedelta(days=1)
             made = [self._make(RECON_TYPES[file_type], day) for file_type in file_types]
             for file in made:
-                notice = self._dials.text("recon_notice", file.name)
-                if notice != "missing":
-                    self._announce(file, base_url, notice)
+                notification = self._dials.text("recon_notification", file.name)
+                if notification != "missing":
+                    self._notify(file, base_url, notification)
             return [file.view() for file in made]
 
     def resend(self, name: str, base_url: str) -> dict[str, object]:
-        """Announce a file again, truthfully and at once, with a new URL and a new notification id."""
+        """Send a file's notification again, truthfully and at once, with a new URL and a new notification id."""
         with self._core.lock:
             file = self._found(name)
             if not self._is_kept(file):
                 raise ControlError(410, f"The file {name!r} was kept for a week, which is over.")
-            self._announce(file, base_url, "sent")
+            self._notify(file, base_url, "sent")
             return file.view()
 
     def put(
@@ -220,26 +220,26 @@ class ReconFiles:
         told = [change for change in changes if kind != "risk" or change.value is not None]
         return list(dict.fromkeys(change.user_authorization_id for change in told))
 
-    # --- announcing ---
+    # --- notifications ---
 
-    def _announce(self, file: ReconFile, base_url: str, notice: str | None) -> None:
-        """Announce a file as the dial `recon_notice` says; its URL and its `requestedAt` are of now in any case."""
+    def _notify(self, file: ReconFile, base_url: str, notification: str | None) -> None:
+        """Notify of a file as the dial `recon_notification` says; its URL and `requestedAt` are always of now."""
         file_type, name = file.file_type, file.name
-        if notice == "wrong_type":
+        if notification == "wrong_type":
             known = list(RECON_TYPES)
             file_type = known[(known.index(file_type) + 1) % len(known)]
-        elif notice == "wrong_name":
+        elif notification == "wrong_name":
             name = self._name(RECON_TYPES[file_type], file.day - timedelta(days=_WRONG_NAME_DAYS))
             self._wrong_names[name] = file.name
-        delay_s = self._dials.number("recon_notice_delay_s", file.name) or 0.0
+        delay_s = self._dials.number("recon_notification_delay_s", file.name) or 0.0
         now = self._core.clock.now()
         file.expires_at = int(now + (self._dials.number("recon_url_ttl_s", file.name) or 0.0))
         file.path = self._url(base_url, name, str(file.expires_at))
         file.requests = 0
-        is_ms = self._dice("recon-notice", file_type, file.name).takes("requested_at_ms")
+        is_ms = self._dice("recon-notification", file_type, file.name).takes("requested_at_ms")
         requested_at = str(int(now * 1000 if is_ms else now))
-        file.notification = self._notifier.announce(
-            self._register.user("recon"), file_type, file.path, requested_at, delay_s if notice == "late" else 0.0
+        file.notification = self._notifier.recon_file(
+            self._register.user("recon"), file_type, file.path, requested_at, delay_s if notification == "late" else 0.0
         )
 
     def _url(self, base_url: str, name: str, expires: str) -> str:

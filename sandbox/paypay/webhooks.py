@@ -81,7 +81,9 @@ class Notifier:
             self._dispatch(user, notification)
         return made
 
-    def announce(self, user: User, file_type: str, path: str, requested_at: str, delay_s: float = 0.0) -> Notification:
+    def recon_file(
+        self, user: User, file_type: str, path: str, requested_at: str, delay_s: float = 0.0
+    ) -> Notification:
         """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it.
 
         `requested_at` is in epoch seconds; `delay_s` is how much later the notification is sent.

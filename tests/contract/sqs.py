@@ -13,8 +13,8 @@ def _receive(call: Recorder, **request: Any) -> list[Any]:
 
 def a_message_comes_and_goes(call: Recorder) -> None:
     """With its attributes; hidden while it is worked on."""
-    parked = {"errorType": {"DataType": "String", "StringValue": "MalformedEventError"}}
-    call("send_message", MessageBody="one", MessageAttributes=parked)
+    dead_lettered = {"errorType": {"DataType": "String", "StringValue": "MalformedEventError"}}
+    call("send_message", MessageBody="one", MessageAttributes=dead_lettered)
     [message] = _receive(call, MaxNumberOfMessages=10, VisibilityTimeout=60)
     _receive(call)
     call("delete_message", ReceiptHandle=message["ReceiptHandle"])

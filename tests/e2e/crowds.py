@@ -46,8 +46,8 @@ def unknown(count: int) -> list[str]:
     return [f"{number:08x}-0000-4000-8000-{uuid.uuid4().hex[:12]}" for number in range(count)]
 
 
-def announce(stack: Stack, file_type: str, day: str, ids: Sequence[str]) -> str:
-    """Have PayPay make a file of a JST day that lists these ids, and announce it; returns its name.
+def notify(stack: Stack, file_type: str, day: str, ids: Sequence[str]) -> str:
+    """Have PayPay make a file of a JST day that lists these ids, and send its notification; returns its name.
 
     The name holds the id of another owner than ours. So PayPay is not asked about those ids that are linked to nobody
     here, which would take hours where there are many.

@@ -1,4 +1,4 @@
-"""Dead letters on the deployed stack, as those who park them do: Honnin's processor, SQS itself, Lambda."""
+"""Dead letters on the deployed stack, made as Honnin's processor, SQS itself and Lambda make them."""
 
 import json
 import uuid
@@ -6,8 +6,8 @@ import uuid
 from local.stack import Stack
 
 
-def park_event(stack: Stack, authorization: str) -> str:
-    """Park a KYC notification about that authorization, as the processor parks one; returns its event id."""
+def add_event(stack: Stack, authorization: str) -> str:
+    """Move a KYC notification about that authorization there, as the processor does; returns its event id."""
     event = {
         "v": 1,
         "event_id": f"paypay:kyc:{uuid.uuid4()}",
@@ -18,21 +18,21 @@ def park_event(stack: Stack, authorization: str) -> str:
         "received_at": "2026-11-21T12:00:00.000Z",
         "detail": {},
     }
-    _park(stack, "DeadLetterQueueUrl", json.dumps(event), errorType="KeyError")
+    _add(stack, "DeadLetterQueueUrl", json.dumps(event), errorType="KeyError")
     return str(event["event_id"])
 
 
-def park_runs(stack: Stack) -> None:
-    """Park a failed run of the deadline check and one of the download, as Lambda does after its last try."""
+def add_runs(stack: Stack) -> None:
+    """Add a failed run of the deadline check and one of the download, as Lambda does after its last try."""
     schedule = (
         "arn:aws:scheduler:ap-northeast-1:000000000000:schedule/default/x-ReconDeadlineFunctionAtQuarterPastTen-1"
     )
     body = json.dumps({"source": "aws.scheduler", "detail": "{}", "resources": [schedule]})
-    _park(stack, "ScheduleDeadLetterQueueUrl", body, RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
-    _park(stack, "ReconDownloadDeadLetterQueueUrl", "{}", RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
+    _add(stack, "ScheduleDeadLetterQueueUrl", body, RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
+    _add(stack, "ReconDownloadDeadLetterQueueUrl", "{}", RequestID=str(uuid.uuid4()), ErrorMessage="timed out")
 
 
-def _park(stack: Stack, output: str, body: str, **attributes: str) -> None:
+def _add(stack: Stack, output: str, body: str, **attributes: str) -> None:
     stack.client("sqs").send_message(
         QueueUrl=stack.outputs[output],
         MessageBody=body,

@@ -115,7 +115,7 @@ def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, 
 
 def test_dead_letters_are_listed_shown_and_put_back(stack: Stack, verified: tuple[str, str]) -> None:
     _, authorization = verified
-    event_id = dead_letters.park_event(stack, authorization)
+    event_id = dead_letters.add_event(stack, authorization)
     listed = honninctl(stack, "deadletters", "list", "--json")
     assert listed.code == 1
     assert authorization not in listed.stdout
@@ -131,7 +131,7 @@ def test_dead_letters_are_listed_shown_and_put_back(stack: Stack, verified: tupl
 
 
 def test_failed_runs_are_made_up_for_by_the_command_that_is_said_and_then_discarded(stack: Stack) -> None:
-    dead_letters.park_runs(stack)
+    dead_letters.add_runs(stack)
     listed = honninctl(stack, "deadletters", "list")
     assert listed.code == 1
     said = re.findall("aws lambda invoke --function-name ([^ ]+) ", listed.stdout)

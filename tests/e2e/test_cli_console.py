@@ -74,15 +74,15 @@ def night(stack: Stack) -> Iterator[Night]:
     # One file first: on a slow machine three cold starts at once take longer than
     # PayPay waits, and its retries begin as many again.
     yesterday = _day(1)
-    _announce(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
+    _notify(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
     _fetch_until(stack, yesterday, lambda files: any(_changed(each) == 1 for each in files))
     # At 10:15 somebody would have been told of the two files that never came.
     stack.invoke("ReconDeadlineFunction")
     day = play_night(stack)
     # Another test's files of this day may be settled already: the user must have been read for both days.
     _fetch_until(stack, day, lambda files: is_settled(files) and _times_read(stack, user_id) == 2)
-    event_id = dead_letters.park_event(stack, authorization)
-    dead_letters.park_runs(stack)
+    event_id = dead_letters.add_event(stack, authorization)
+    dead_letters.add_runs(stack)
     yield Night(day, yesterday, user_id, authorization, event_id)
     assert honninctl(stack, "deadletters", "redrive", "--discard", "--yes").code == 0
     missing = [{"pk": {"S": f"RECON#{each}"}, "sk": {"S": f"{yesterday}#"}} for each in (KYC, ACCOUNT)]
@@ -91,7 +91,7 @@ def night(stack: Stack) -> Iterator[Night]:
 
 
 def _fetch_until(stack: Stack, day: str, is_done: Callable[[list[dict[str, Any]]], bool]) -> None:
-    """Have the announced files fetched, as the schedule would, until the day's report is what it should be."""
+    """Have the files fetched, as the schedule would, until the day's report is what it should be."""
 
     def done() -> bool:
         with contextlib.suppress(requests.Timeout):  # a busy machine: ask again
@@ -151,7 +151,7 @@ def _of_old(back: int, position: int, day: str) -> dict[str, str]:
             return {**name, "state": "COMPARED", "compared_at": in_time}
 
 
-def _announce(stack: Stack, day: str, text: str) -> None:
+def _notify(stack: Stack, day: str, text: str) -> None:
     compact = day.replace("-", "")
     name = f"kyc_passport_risk_a_client-{uuid.uuid4().hex[:6]}_{compact}_{compact}.csv"
     stack.sandbox("PUT", f"/paypay/recon-files/{name}", json={"fileType": RISK, "day": day, "text": text})
@@ -303,7 +303,7 @@ def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
 def test_an_unknown_user_and_a_foreign_name_get_nothing(stack: Stack, console: str, chromium: Browser) -> None:
     _look_up(chromium, f"{console}en/", "nobody-0")
     assert chromium.status == 404
-    assert "Nobody is known under this id" in chromium.text("main")
+    assert "This id is unknown" in chromium.text("main")
     chromium.open(console.replace("127.0.0.1", "localhost"))
     assert chromium.status == 421
     chromium.open(console[:-2])
@@ -313,7 +313,7 @@ def test_an_unknown_user_and_a_foreign_name_get_nothing(stack: Stack, console: s
 def test_the_terminals_calendar_shows_the_same(stack: Stack, night: Night, chromium: Browser) -> None:
     """The picture for the README: what a terminal shows, as HTML."""
     ended = honninctl(stack, "recon", "calendar", FORCE_COLOR="1", COLUMNS="90")
-    assert ended.code == 1  # a hole that PayPay can still fill
+    assert ended.code == 1  # a missing day that PayPay can still send
     shown = Text.from_ansi(ended.stdout)
     assert re.search(rf"{night.yesterday}.*repaired 1", shown.plain)
     recorder = Console(record=True, width=90, file=io.StringIO())

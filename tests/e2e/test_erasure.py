@@ -47,10 +47,10 @@ def live(stack: Stack) -> Person:
         press_allow(account_link(stack, user_id))
         read = stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()
         assert read["kyc"]["lastName"] == names["lastName"]
-        heard = len(_heard(stack, user_id))
+        received = len(_received(stack, user_id))
         stack.sandbox("POST", f"/paypay/users/{user_id}/kyc-updated", json={})
         stack.sandbox("POST", f"/paypay/users/{user_id}/account", json={"status": "active"})
-        assert demo.wait_for(lambda heard=heard: len(_heard(stack, user_id)) >= heard + 2)  # type: ignore[misc]
+        assert demo.wait_for(lambda received=received: len(_received(stack, user_id)) >= received + 2)  # type: ignore[misc]
         stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
         # PayPay tells of it; else that notification would come to the link after this one.
         assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "INACTIVE")
@@ -62,7 +62,7 @@ def live(stack: Stack) -> Person:
     return Person(user_id, tuple(each["id"] for each in links), (mark, FURIGANA))
 
 
-def _heard(stack: Stack, user_id: str) -> list[str]:
+def _received(stack: Stack, user_id: str) -> list[str]:
     found = [each for each in demo.timeline(stack, user_id) if each.cause == "webhook"]
     return [each.what for each in found if each.what in ("kyc_read", "account_read")]
 

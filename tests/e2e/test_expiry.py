@@ -36,7 +36,7 @@ def _paypay(stack: Stack, user_id: str) -> dict[str, Any]:
     return answer | paypay
 
 
-def _heard(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:
+def _received(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:
     """What the bus tells of a user from now on."""
     sqs, events = stack.client("sqs"), stack.client("events")
     queue = sqs.create_queue(QueueName="expiry-listener")["QueueUrl"]
@@ -44,13 +44,13 @@ def _heard(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:
     bus = stack.outputs["EventBusName"]
     events.put_rule(Name="listen-expiry", EventBusName=bus, EventPattern='{"source":["honnin"]}')
     events.put_targets(Rule="listen-expiry", EventBusName=bus, Targets=[{"Id": "listener", "Arn": arn}])
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     def of(user_id: str) -> list[dict[str, Any]]:
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
-            heard.append(json.loads(message["Body"]))
+            received.append(json.loads(message["Body"]))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return [each for each in heard if each["detail"]["userId"] == user_id]
+        return [each for each in received if each["detail"]["userId"] == user_id]
 
     return of
 
@@ -68,7 +68,7 @@ def _end_of(stack: Stack, user_id: str) -> float:
 
 
 def test_a_link_expires_on_time_and_one_that_was_extended_does_not(stack: Stack) -> None:
-    heard = _heard(stack)
+    received = _received(stack)
     expired, extended = _linked(stack), _linked(stack)
     end = int(time.time()) + 2 * _DAY
     for user_id in (expired, extended):
@@ -76,7 +76,7 @@ def test_a_link_expires_on_time_and_one_that_was_extended_does_not(stack: Stack)
     _ends(stack, extended, end + 365 * _DAY)
     stack.fire(_SCHEDULE)
     # The end is near: it is told of the one that PayPay has not extended.
-    assert demo.wait_for(lambda: "AuthorizationExpiring" in [each["detail-type"] for each in heard(expired)])
+    assert demo.wait_for(lambda: "AuthorizationExpiring" in [each["detail-type"] for each in received(expired)])
     assert demo.wait_for(lambda: _end_of(stack, extended) == end + 365 * _DAY)
     assert _paypay(stack, expired)["status"] == "VERIFIED"
     # Nobody waits for two days: PayPay has it end soon.
@@ -90,10 +90,10 @@ def test_a_link_expires_on_time_and_one_that_was_extended_does_not(stack: Stack)
     assert demo.wait_for(lambda: _paypay(stack, expired)["status"] == "EXPIRED")
     assert not _paypay(stack, expired)["verified"]
     assert _paypay(stack, extended)["status"] == "VERIFIED"
-    assert demo.wait_for(lambda: "AuthorizationExpired" in [each["detail-type"] for each in heard(expired)])
+    assert demo.wait_for(lambda: "AuthorizationExpired" in [each["detail-type"] for each in received(expired)])
     stack.fire(_SCHEDULE)
-    told = [each["detail-type"] for each in heard(expired) if each["detail-type"].startswith("Authorization")]
+    told = [each["detail-type"] for each in received(expired) if each["detail-type"].startswith("Authorization")]
     assert sorted(told) == ["AuthorizationExpired", "AuthorizationExpiring"]
-    assert not [each for each in heard(extended) if each["detail-type"].startswith("Authorization")]
+    assert not [each for each in received(extended) if each["detail-type"].startswith("Authorization")]
     entry = stack.merchant.request("GET", f"/users/{expired}/timeline?limit=1").json()["entries"][0]
     assert (entry["cause"], entry["from"], entry["to"]) == ("poll", "VERIFIED", "EXPIRED")

@@ -145,7 +145,7 @@ def test_status_changes_reach_the_bus_without_personal_data(stack: Stack) -> Non
     )
 
 
-def test_a_poison_message_is_parked_while_others_go_on(stack: Stack) -> None:
+def test_a_poison_message_is_dead_lettered_while_others_go_on(stack: Stack) -> None:
     sqs = stack.client("sqs")
     dead_letters = stack.outputs["DeadLetterQueueUrl"]
     poison = '{"not":"an event"}'
@@ -156,11 +156,11 @@ def test_a_poison_message_is_parked_while_others_go_on(stack: Stack) -> None:
     assert demo.wait_for(lambda: demo.status(stack, user_id) == "APPROVED")
     found: list[Any] = []
 
-    def parked() -> bool:
+    def dead_lettered() -> bool:
         # Other tests leave dead letters, too.
         received = sqs.receive_message(QueueUrl=dead_letters, MessageAttributeNames=["All"], VisibilityTimeout=1)
         found.extend(each for each in received.get("Messages", []) if each["Body"] == poison)
         return bool(found)
 
-    assert demo.wait_for(parked, 60)
+    assert demo.wait_for(dead_lettered, 60)
     assert found[0]["MessageAttributes"]["errorType"]["StringValue"] == "MalformedEventError"

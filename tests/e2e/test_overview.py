@@ -191,13 +191,13 @@ def test_a_replay_tells_the_bus_again_and_nobody_who_is_erased(
         assert would["published"] == done["published"]
         told: list[dict[str, Any]] = []
 
-        def heard() -> bool:
+        def received() -> bool:
             for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
                 told.append(json.loads(each["Body"]))
             return bool(len(told) >= sum(done["published"].values()))
 
-        assert demo.wait_for(heard, 60)
+        assert demo.wait_for(received, 60)
     finally:
         events.remove_targets(Rule="replay", EventBusName=bus, Ids=["replay"])
         events.delete_rule(Name="replay", EventBusName=bus)

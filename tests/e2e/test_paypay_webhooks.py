@@ -253,14 +253,14 @@ def test_a_lost_redirect_heals_through_the_first_notification(stack: Stack) -> N
     assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "VERIFIED", 60)
 
 
-def test_a_recon_notice_is_recorded_as_announced(stack: Stack) -> None:
+def test_a_recon_notification_is_recorded(stack: Stack) -> None:
     name = f"kyc_passport_100000000000000001_20261120_20261120{uuid.uuid4().hex[:6]}.csv"
-    notice = {
+    notification = {
         "fileType": "kyc_passport_sync_recon",
         "path": f"https://files.paypay.ne.jp/{name}?signature=x",
         "requestedAt": "1795215600",
     }
-    stack.sandbox("POST", "/paypay/recon-notice", json=notice)
+    stack.sandbox("POST", "/paypay/recon-notification", json=notification)
     pk = "RECON#kyc_passport_sync_recon"
 
     def found() -> list[dict[str, Any]]:

@@ -52,10 +52,10 @@ def _items(stack: Stack, file_type: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def letters(stack: Stack) -> Iterator[Callable[[], list[dict[str, str]]]]:
+def mails(stack: Stack) -> Iterator[Callable[[], list[dict[str, str]]]]:
     """What a subscriber of the alarm topic gets."""
     sqs, sns = stack.client("sqs"), stack.client("sns")
-    queue = sqs.create_queue(QueueName=f"letters-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    queue = sqs.create_queue(QueueName=f"mails-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
     policy = {"Version": "2012-10-17", "Statement": [allowed | {"Resource": arn}]}
@@ -116,7 +116,7 @@ def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) 
 def test_a_resent_file_with_other_rows_is_a_revision_and_the_same_one_nothing(stack: Stack) -> None:
     user_id = _link(stack)
     _lose(stack, user_id, "risk")
-    # Some days ahead, where no other test has files; its notice comes the morning after.
+    # Some days ahead, where no other test has files; its notification comes the morning after.
     day = (_today() + timedelta(days=4)).isoformat()
     name = _name(day)
 
@@ -125,7 +125,7 @@ def test_a_resent_file_with_other_rows_is_a_revision_and_the_same_one_nothing(st
         return [(each["fileName"], each["state"]) for each in report(stack, day) if name in each["fileName"]]
 
     def put_and_send(text: str) -> None:
-        # A notice is known by its URL and its second.
+        # A notification is known by its URL and its second.
         time.sleep(1)
         _put(stack, name, day, text)
         before = _received(stack, name)
@@ -145,8 +145,8 @@ def test_a_resent_file_with_other_rows_is_a_revision_and_the_same_one_nothing(st
     assert demo.wait_for(lambda: _by_recon(stack, user_id) == [("kyc_read", "RISK_FLAGGED")])
 
 
-def _more(received: list[dict[str, str]], letters: Callable[[], list[dict[str, str]]]) -> int:
-    received += letters()
+def _more(received: list[dict[str, str]], mails: Callable[[], list[dict[str, str]]]) -> int:
+    received += mails()
     return len(received)
 
 
@@ -187,7 +187,7 @@ def test_a_notification_that_points_elsewhere_is_never_fetched(stack: Stack) -> 
     elsewhere = "https://recon.example.jp/kyc_passport_risk_y_20261103_20261103.csv"
     for path in (with_metadata, elsewhere):
         body = {"fileType": _RISK, "path": path}
-        stack.sandbox("POST", "/paypay/recon-notice", json=body)
+        stack.sandbox("POST", "/paypay/recon-notification", json=body)
 
     assert demo.wait_for(lambda: len(report(stack, "2026-11-03")) == 2)
 
@@ -234,14 +234,14 @@ def test_two_downloads_at_once_store_a_file_once(stack: Stack) -> None:
 
 
 def test_the_daily_report_is_one_mail_with_every_missing_day(
-    stack: Stack, letters: Callable[[], list[dict[str, str]]]
+    stack: Stack, mails: Callable[[], list[dict[str, str]]]
 ) -> None:
     missing = {kind: days for kind, days in stack.invoke("ReconDeadlineFunction").items() if days}
 
     received: list[dict[str, str]] = []
-    assert demo.wait_for(lambda: _more(received, letters) >= 1, 15)
-    [letter] = received
-    assert letter["Subject"].startswith("Honnin daily report ")
+    assert demo.wait_for(lambda: _more(received, mails) >= 1, 15)
+    [mail] = received
+    assert mail["Subject"].startswith("Honnin daily report ")
     for file_type, days in missing.items():
-        assert file_type in letter["Message"]
-        assert all(day in letter["Message"] for day in days)
+        assert file_type in mail["Message"]
+        assert all(day in mail["Message"] for day in days)

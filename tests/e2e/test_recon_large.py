@@ -54,7 +54,7 @@ def test_a_comparison_that_was_stopped_is_made_anew_and_reads_everybody_once(sta
         return next((each for each in report(stack, day) if each["fileName"] == name), {})
 
     with schedules.paused(stack, "ReconDownloadFunctionEvery5Minutes"):
-        name = crowds.announce(stack, _RISK, day, _rows([*users.values()]))
+        name = crowds.notify(stack, _RISK, day, _rows([*users.values()]))
         assert demo.wait_for(lambda: file().get("state") == "ANNOUNCED")
         # The ranges in which somebody is linked cannot send their events: they write down whom, and fail.
         with without(stack, "ReconCompareFunction", "sqs:SendMessageBatch"):

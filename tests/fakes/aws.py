@@ -103,33 +103,33 @@ class FakeQueueClient:
 
 
 class FakeQueue(worker.Queue):
-    """What the worker did with each message: `delays` by message id, `parked` with the error's type."""
+    """What the worker did with each message: `delays` by message id, `dead_lettered` with the error's type."""
 
     def __init__(self) -> None:
         self.delays: dict[str, int] = {}
-        self.parked: dict[str, str] = {}
+        self.dead_lettered: dict[str, str] = {}
 
     def delay(self, record: SQSRecord, seconds: int) -> None:
         """Remember the visibility time-out."""
         self.delays[record.message_id] = seconds
 
-    def park(self, record: SQSRecord, error: Exception) -> None:
-        """Remember that the message was parked, and for what."""
-        self.parked[record.message_id] = type(error).__name__
+    def move_to_dead_letters(self, record: SQSRecord, error: Exception) -> None:
+        """Remember that the message was moved, and for what."""
+        self.dead_lettered[record.message_id] = type(error).__name__
 
 
 class FakeTopic:
     """The SNS client as far as `ResendAlarm` uses it. `failures` are taken first."""
 
     def __init__(self) -> None:
-        self.letters: list[Mapping[str, str]] = []
+        self.mails: list[Mapping[str, str]] = []
         self.failures: deque[Exception] = deque()
 
     def publish(self, **request: str) -> None:
-        """Keep the letter, or fail as the test said."""
+        """Keep the mail, or fail as the test said."""
         if self.failures:
             raise self.failures.popleft()
-        self.letters.append(request)
+        self.mails.append(request)
 
     @property
     def client(self) -> "SNSClient":

@@ -61,7 +61,7 @@ class Scripted(FakeDeployment):
                 **queues,
             }
         )
-        self.parked = True
+        self.has_dead_letters = True
         self.services["sqs"] = Service(
             send_message=self._send,
             receive_message=self._receive,
@@ -99,10 +99,10 @@ class Scripted(FakeDeployment):
         return {"MessageId": "1"}
 
     def _delete(self, **_: Any) -> None:
-        self.parked = False
+        self.has_dead_letters = False
 
     def _receive(self, **asked: Any) -> dict[str, Any]:
-        if not self.parked or not asked["QueueUrl"].endswith("/DeadLetterQueueUrl"):
+        if not self.has_dead_letters or not asked["QueueUrl"].endswith("/DeadLetterQueueUrl"):
             return {}
         message = {
             "MessageId": "m-1",

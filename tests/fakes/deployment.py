@@ -109,7 +109,7 @@ def _deployed(vexora_base_url: str) -> tuple[Mapping[str, str], bytes]:
     def secret(name: str, values: Mapping[str, str]) -> str:
         return secrets.create_secret(Name=name, SecretString=json.dumps(values))["ARN"]
 
-    queues = ("DeadLetterQueue", "EventQueue", "ReconNoticeQueue", "RepairQueue", "RereadQueue", "Letters", "Tap")
+    queues = ("DeadLetterQueue", "EventQueue", "ReconNoticeQueue", "RepairQueue", "RereadQueue", "Mails", "Tap")
     names = {name: queue(name) for name in queues}
     events.create_event_bus(Name="EventBus")
     # A queue that gets whatever comes over the bus, and one that gets whatever is published on the topic.
@@ -124,7 +124,7 @@ def _deployed(vexora_base_url: str) -> tuple[Mapping[str, str], bytes]:
         "PersonalDataBucket": "personal-data",
         "ReconBucket": "recon",
         "ReconComparison": _state_machine(),
-        "AlarmTopic": _topic(_queue_arn(sqs, names["Letters"])),
+        "AlarmTopic": _topic(_queue_arn(sqs, names["Mails"])),
         "StateTable": create_table(db, "StateTable"),
         "IdempotencyTable": create_table(db, "IdempotencyTable"),
         "EventBus": "EventBus",
@@ -279,9 +279,9 @@ class Deployment:
         """Put a body on a queue: that of the events by default."""
         self.sqs.send_message(QueueUrl=self._names[queue], MessageBody=body)
 
-    def letters(self) -> list[dict[str, str]]:
+    def mails(self) -> list[dict[str, str]]:
         """What has been published on the alarm topic since the last call: `Subject` and `Message`."""
-        return [json.loads(message["Body"]) for message in self._drain(self._names["Letters"])]
+        return [json.loads(message["Body"]) for message in self._drain(self._names["Mails"])]
 
     def _drain(self, url: str) -> list[Any]:
         messages: list[Any] = []

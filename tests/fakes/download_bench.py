@@ -38,7 +38,7 @@ class DownloadBench:
         self.source = Source((".paypay.ne.jp",), max_bytes=100_000, loopback=True)
         self.own_ids: Mapping[str, str] = {"merchant_id": "9", "client_id": "c-1"}
 
-    def announce(
+    def notify(
         self, url: str, name: str = NAME, *, file_type: str = KYC, ago_s: float = 0, query: str = "", asked_at: str = ""
     ) -> None:
         """A notification of the file at this server, that came so many seconds ago."""
@@ -63,8 +63,8 @@ class DownloadBench:
         return self.downloads().run(lambda: int(seconds * 1000))
 
     def fetch(self, server: LoopbackServer, seconds: float = 40) -> dict[str, int]:
-        """Announce the file at that server and run."""
-        self.announce(server.url)
+        """Record the notification of the file at that server, and run."""
+        self.notify(server.url)
         return self.run(seconds)
 
     def compare(self, doubt: str | None = None, name: str = NAME) -> None:

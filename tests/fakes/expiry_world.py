@@ -19,7 +19,7 @@ from honnin.times import utc_text
 from tests.fakes.paypay import answer
 from tests.fakes.paypay_world import LINKED, USER, LinkingPayPay, PayPayWorld
 
-NOTICE = timedelta(days=30)
+AHEAD = timedelta(days=30)
 
 
 class EndingPayPay(LinkingPayPay):
@@ -89,7 +89,7 @@ class ExpiryWorld(PayPayWorld):
         self.ending = EndingPayPay(self)
         self.paypay = self.ending
         self.queue: list[Message] = []
-        self.notice = NOTICE
+        self.ahead = AHEAD
         self.crash_after: int | None = None
 
     def linked(self, ends: datetime, user_id: str = USER, linked: str = LINKED) -> None:
@@ -109,7 +109,7 @@ class ExpiryWorld(PayPayWorld):
         if self.crash_after is not None:
             store.expiries = _DyingExpiries(store.table, self.crash_after)
             self.crash_after = None
-        return watch(store=store, send=self._send, notice=self.notice, now=self.clock(), left_ms=lambda: left_ms)
+        return watch(store=store, send=self._send, ahead=self.ahead, now=self.clock(), left_ms=lambda: left_ms)
 
     def deliver(self, *, behind: timedelta = timedelta(0)) -> None:
         """Process what is visible; what fails comes again in a quarter of an hour. The worker's clock may be behind."""
@@ -145,7 +145,7 @@ class ExpiryWorld(PayPayWorld):
         store = self.store
         publisher = Publisher("bus", store, self.bus.client)
         for record in store.events.unpublished(utc_text(self.clock() + timedelta(minutes=10))):
-            publisher.announce(record)
+            publisher.publish(record)
 
     def events(self, detail_type: str, user_id: str = USER) -> list[dict[str, str]]:
         """What the bus told of the user, repeats dropped by their id as consumers do."""

@@ -59,11 +59,11 @@ class ReconDay:
         effect = Effect(f"link:{user_id}", "linked", "api", read_at, None, status, {}, links=True)
         self._stack.store.events.apply(effect)
 
-    def announce(self, name: str = "", received_at: str = "") -> None:
-        """Record the file as announced."""
+    def notify(self, name: str = "", received_at: str = "") -> None:
+        """Record the file's notification."""
         received_at = received_at or self.at("03:00:00", days=1)
         file = ReconFile(self.type.name, self.day, name or self.name, "ANNOUNCED", received_at=received_at)
-        self._stack.store.recon.announced(replace(file, requested_at=received_at, deadline=self.at("05:00:00", days=1)))
+        self._stack.store.recon.notified(replace(file, requested_at=received_at, deadline=self.at("05:00:00", days=1)))
 
     def store(self, content: bytes | str, name: str = "") -> None:
         """Put a file into the bucket, as a person or the download would."""
@@ -73,8 +73,8 @@ class ReconDay:
     def arrive(
         self, content: bytes | str, name: str = "", revision_of: str | None = None, received_at: str = ""
     ) -> None:
-        """The file is announced, fetched and stored under a name with our own id."""
-        self.announce(name, received_at)
+        """The file's notification comes; the file is fetched and stored under a name with our own id."""
+        self.notify(name, received_at)
         self.stored(len(content), name, revision_of, received_at)
         self.store(content, name)
 

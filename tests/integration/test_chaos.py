@@ -56,7 +56,7 @@ def test_a_fault_at_any_single_call_of_a_whole_life_heals(kind: str) -> None:
     assert sum(tally.injected.values()) == tally.schedules > 25
 
 
-def test_a_bug_of_ours_parks_the_event_and_the_redriven_one_takes_effect_once() -> None:
+def test_an_event_that_fails_by_a_bug_of_ours_takes_effect_once_when_put_back() -> None:
     works = (Work(), Work(wait_s=20), Work(wait_s=720), Work(wait_s=720))
     schedule = PayPaySchedule((Link(0), Notify(0, "kyc"), *works), (Fault("provider", 1, "before", "unexpected", 3),))
 
@@ -66,7 +66,7 @@ def test_a_bug_of_ours_parks_the_event_and_the_redriven_one_takes_effect_once() 
     assert injected["provider", "before", "unexpected"] == 3
 
 
-def test_an_outage_of_secrets_manager_parks_nothing() -> None:
+def test_an_outage_of_secrets_manager_makes_no_dead_letters() -> None:
     works = (Work(), Work(wait_s=20), Work(wait_s=720), Work(wait_s=720))
     schedule = PayPaySchedule((Link(0), Notify(0, "kyc"), *works), (Fault("secrets", 1, "before", "error", 6),))
 

@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 
-class Parked:
-    """The three dead-letter queues, and those that letters are put back on."""
+class DeadLetters:
+    """The three dead-letter queues, and those that their messages are put back on."""
 
     def __init__(self) -> None:
         self.sqs = boto3.client("sqs")
-        self.dead = {queue: self._made(f"dead-{queue}") for queue in Queue}
+        self.urls = {queue: self._made(f"dead-{queue}") for queue in Queue}
         self.events = self._made("events")
-        self.notices, self.repairs, self.rereads = map(self._made, ("notices", "repairs", "rereads"))
+        self.notifications, self.repairs, self.rereads = map(self._made, ("notifications", "repairs", "rereads"))
         functions = (
             "VexoraStatusPollFunction",
             "ExpiryWatchFunction",
@@ -35,9 +35,9 @@ class Parked:
         )
         self.deployment = FakeDeployment(
             {
-                **{OUTPUTS[queue]: url for queue, url in self.dead.items()},
+                **{OUTPUTS[queue]: url for queue, url in self.urls.items()},
                 "EventQueueUrl": self.events,
-                "ReconNoticeQueueUrl": self.notices,
+                "ReconNoticeQueueUrl": self.notifications,
                 "RepairQueueUrl": self.repairs,
                 "RereadQueueUrl": self.rereads,
                 **{f"{each}Name": f"honnin-test-{each}-1X" for each in functions},
@@ -47,15 +47,15 @@ class Parked:
     def _made(self, name: str) -> str:
         return self.sqs.create_queue(QueueName=name)["QueueUrl"]
 
-    def park(self, body: str, error_type: str | None = None, queue: Queue = Queue.EVENTS, **attributes: str) -> str:
-        """Park a body, with attributes beside it; returns its message id."""
+    def add(self, body: str, error_type: str | None = None, queue: Queue = Queue.EVENTS, **attributes: str) -> str:
+        """Add a dead letter with attributes; returns its message id."""
         texts = attributes | ({"errorType": error_type} if error_type else {})
         beside: Any = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
-        return self.sqs.send_message(QueueUrl=self.dead[queue], MessageBody=body, MessageAttributes=beside)["MessageId"]
+        return self.sqs.send_message(QueueUrl=self.urls[queue], MessageBody=body, MessageAttributes=beside)["MessageId"]
 
     def visible(self, queue: Queue = Queue.EVENTS) -> int:
         """How many messages somebody else could receive at once."""
-        return len(self.bodies(self.dead[queue]))
+        return len(self.bodies(self.urls[queue]))
 
     def bodies(self, url: str) -> list[str]:
         """The messages of a queue, which are hidden afterwards."""
@@ -85,27 +85,27 @@ def several(*notifications: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def parked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parked]:
+def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadLetters]:
     monkeypatch.setattr(dead_letters, "_LONG_POLL_S", 0)
     monkeypatch.setattr(mover, "_LONG_POLL_S", 0)
     with moto():
-        made = Parked()
+        made = DeadLetters()
         monkeypatch.setattr(command, "Deployment", lambda _where: made.deployment)
         yield made
 
 
-def test_the_list_is_whole_counted_by_error_and_takes_nothing_away(parked: Parked) -> None:
+def test_the_list_is_whole_counted_by_error_and_takes_nothing_away(dead: DeadLetters) -> None:
     for number in range(25):
-        parked.park(event(event_id=f"paypay:kyc:{number:02}"), ["KeyError", None][number % 2])
+        dead.add(event(event_id=f"paypay:kyc:{number:02}"), ["KeyError", None][number % 2])
     ended = run("deadletters", "list", "--json")
     found = json.loads(ended.stdout)
     assert ended.exit_code == 1
     assert (found["total"], found["byErrorType"]) == (25, {"KeyError": 13, "(received too often)": 12})
     assert {each["event"]["event_id"] for each in found["deadLetters"]} == {f"paypay:kyc:{n:02}" for n in range(25)}
-    assert parked.visible() == 25
+    assert dead.visible() == 25
 
 
-def test_no_dead_letters_is_0(parked: Parked) -> None:
+def test_no_dead_letters_is_0(dead: DeadLetters) -> None:
     assert run("deadletters", "list").exit_code == 0
     assert json.loads(run("deadletters", "list", "--json").stdout) == {
         "total": 0,
@@ -130,8 +130,8 @@ def test_no_dead_letters_is_0(parked: Parked) -> None:
         ("テスト ハナコ is no event", "ハナコ"),
     ],
 )
-def test_nothing_is_shown_that_names_a_person(parked: Parked, body: str, hidden: str) -> None:
-    message_id = parked.park(body, "KeyError")
+def test_nothing_is_shown_that_names_a_person(dead: DeadLetters, body: str, hidden: str) -> None:
+    message_id = dead.add(body, "KeyError")
     for arguments in (["list"], ["show", message_id]):
         for option in ([], ["--json"]):
             ended = run("deadletters", *arguments, *option)
@@ -140,46 +140,46 @@ def test_nothing_is_shown_that_names_a_person(parked: Parked, body: str, hidden:
             assert hidden not in ended.output
 
 
-def test_reveal_shows_ids_and_strange_bodies_but_no_signed_address(parked: Parked) -> None:
-    notice = {"event_id": "paypay:recon_file:1", "kind": "recon_file", "subject": "t"}
-    parked.park(event(**notice, detail={"path": "https://h/f.csv?signature=topsecret"}))
+def test_reveal_shows_ids_and_strange_bodies_but_no_signed_address(dead: DeadLetters) -> None:
+    notification = {"event_id": "paypay:recon_file:1", "kind": "recon_file", "subject": "t"}
+    dead.add(event(**notification, detail={"path": "https://h/f.csv?signature=topsecret"}))
     assert "topsecret" not in run("deadletters", "list", "--json", "--reveal").stdout
-    strange = parked.park("no event", "MalformedEventError")
+    strange = dead.add("no event", "MalformedEventError")
     assert json.loads(run("deadletters", "show", strange, "--json", "--reveal").stdout)["body"] == "no event"
-    parked.park(event())
+    dead.add(event())
     assert AUTHORIZATION in run("deadletters", "show", "paypay:kyc:evt_1", "--reveal").stdout
     file = {"fileType": "t", "path": "https://h/f.csv?signature=topsecret"}
-    array = parked.park(several(file, {"user_authorization_id": AUTHORIZATION}))
+    array = dead.add(several(file, {"user_authorization_id": AUTHORIZATION}))
     shown = run("deadletters", "show", array, "--json", "--reveal").stdout
     assert AUTHORIZATION in shown
     assert "topsecret" not in shown
 
 
-def test_a_vexora_submission_id_is_not_masked(parked: Parked) -> None:
-    parked.park(event(event_id="vexora:s:1", provider="vexora", subject="db1cb34f-0000-4000-8000-000000000001"))
+def test_a_vexora_submission_id_is_not_masked(dead: DeadLetters) -> None:
+    dead.add(event(event_id="vexora:s:1", provider="vexora", subject="db1cb34f-0000-4000-8000-000000000001"))
     found = json.loads(run("deadletters", "show", "vexora:s:1", "--json").stdout)
     assert found["event"]["subject"] == "db1cb34f-0000-4000-8000-000000000001"
 
 
-def test_show_of_something_else_is_3(parked: Parked) -> None:
-    parked.park(event())
+def test_show_of_something_else_is_3(dead: DeadLetters) -> None:
+    dead.add(event())
     ended = run("deadletters", "show", "paypay:kyc:other", "--json")
     assert (ended.exit_code, ended.stdout) == (3, "")
-    assert parked.visible() == 1
+    assert dead.visible() == 1
 
 
-def test_redrive_asks_first(parked: Parked, monkeypatch: pytest.MonkeyPatch) -> None:
-    parked.park(event())
+def test_redrive_asks_first(dead: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead.add(event())
     assert run("deadletters", "redrive").exit_code == 2  # nobody can be asked
     monkeypatch.setattr("honninctl.screen.Screen.ask", lambda *_: "n")
     assert run("deadletters", "redrive").exit_code == 1
-    assert parked.visible() == 1
+    assert dead.visible() == 1
 
 
-def test_redrive_moves_everything_and_counts_it(parked: Parked) -> None:
+def test_redrive_moves_everything_and_counts_it(dead: DeadLetters) -> None:
     bodies = [event(event_id=f"e{number}") for number in range(3)]
     for body in bodies:
-        parked.park(body, "KeyError")
+        dead.add(body, "KeyError")
     ended = run("deadletters", "redrive", "--yes", "--json")
     assert (ended.exit_code, json.loads(ended.stdout)) == (
         0,
@@ -192,14 +192,14 @@ def test_redrive_moves_everything_and_counts_it(parked: Parked) -> None:
             "notLookedAt": [],
         },
     )
-    assert parked.visible() == 0
-    assert parked.bodies(parked.events) == bodies
+    assert dead.visible() == 0
+    assert dead.bodies(dead.events) == bodies
     assert "There were no dead letters to put back." in run("deadletters", "redrive", "--yes").stdout
 
 
-def test_what_another_reader_hides_is_not_called_nothing(parked: Parked) -> None:
-    parked.park(event())
-    assert parked.visible() == 1  # and is hidden now
+def test_what_another_reader_hides_is_not_called_nothing(dead: DeadLetters) -> None:
+    dead.add(event())
+    assert dead.visible() == 1  # and is hidden now
     ended = run("deadletters", "redrive", "--yes")
     assert "Nothing was put back." in ended.stdout
     assert "There were no" not in ended.stdout
@@ -213,12 +213,12 @@ SCHEDULE = "arn:aws:scheduler:ap-northeast-1:1:schedule/default/honnin-test-Reco
 RUN = json.dumps({"source": "aws.scheduler", "detail": "{}", "resources": [SCHEDULE]})
 
 
-def test_the_list_looks_into_every_queue_and_says_which(parked: Parked) -> None:
+def test_the_list_looks_into_every_queue_and_says_which(dead: DeadLetters) -> None:
     """One of each kind: an event, a run that Lambda gave up, and one that the Scheduler could not begin."""
-    parked.park(event(), "KeyError")
-    parked.park(RUN, queue=Queue.SCHEDULE, RequestID="r", ErrorCode="200", ErrorMessage="for テスト ハナコ")
+    dead.add(event(), "KeyError")
+    dead.add(RUN, queue=Queue.SCHEDULE, RequestID="r", ErrorCode="200", ErrorMessage="for テスト ハナコ")
     scheduler = {"ERROR_CODE": "AWS.Scheduler.AccessDenied", "SCHEDULE_ARN": SCHEDULE, "ERROR_MESSAGE": "not allowed"}
-    parked.park("{}", queue=Queue.RECON_DOWNLOAD, **scheduler)
+    dead.add("{}", queue=Queue.RECON_DOWNLOAD, **scheduler)
     listed = run("deadletters", "list", "--json")
     found = json.loads(listed.stdout)
     said = sorted((each["queue"], each["errorType"], each["function"]) for each in found["deadLetters"])
@@ -234,12 +234,12 @@ def test_the_list_looks_into_every_queue_and_says_which(parked: Parked) -> None:
         "deadLetters"
     ]
     assert schedule["error"] == "for テスト ハナコ"
-    assert [parked.visible(each) for each in Queue] == [1, 1, 1]
+    assert [dead.visible(each) for each in Queue] == [1, 1, 1]
 
 
-def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked) -> None:
-    parked.park(event(), "KeyError")
-    parked.park(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
+def test_the_list_for_people_has_a_column_and_the_way_out_of_each(dead: DeadLetters) -> None:
+    dead.add(event(), "KeyError")
+    dead.add(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout
     assert shown.splitlines()[1].split()[0] == "queue"
     for text in (
@@ -257,29 +257,29 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(parked: Parked
     assert shown.count("aws lambda invoke") == 1
 
 
-def test_a_run_of_an_unknown_function_names_all_that_it_can_be(parked: Parked) -> None:
-    parked.park("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
+def test_a_run_of_an_unknown_function_names_all_that_it_can_be(dead: DeadLetters) -> None:
+    dead.add("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout
     assert shown.count("aws lambda invoke") == 4
 
 
-def test_each_event_is_put_back_on_the_queue_of_its_kind(parked: Parked) -> None:
+def test_each_event_is_put_back_on_the_queue_of_its_kind(dead: DeadLetters) -> None:
     sent = {
-        parked.events: [event(), event(cause="poll", provider="vexora", kind="kyc_result"), "no event", "[]", "{}"],
-        parked.notices: [event(kind="recon_file", subject="-")],
-        parked.repairs: [event(cause="recon")],
-        parked.rereads: [event(cause="operator"), event(cause="settle")],
+        dead.events: [event(), event(cause="poll", provider="vexora", kind="kyc_result"), "no event", "[]", "{}"],
+        dead.notifications: [event(kind="recon_file", subject="-")],
+        dead.repairs: [event(cause="recon")],
+        dead.rereads: [event(cause="operator"), event(cause="settle")],
     }
     for bodies in sent.values():
         for body in bodies:
-            parked.park(body, "KeyError")
-    mover.put_back(parked.deployment, Queue.EVENTS, parked.dead[Queue.EVENTS])
-    assert {url: parked.bodies(url) for url in sent} == {url: sorted(bodies) for url, bodies in sent.items()}
+            dead.add(body, "KeyError")
+    mover.put_back(dead.deployment, Queue.EVENTS, dead.urls[Queue.EVENTS])
+    assert {url: dead.bodies(url) for url in sent} == {url: sorted(bodies) for url, bodies in sent.items()}
 
 
-def test_failed_runs_are_not_put_back_but_said(parked: Parked) -> None:
-    parked.park(event(), "KeyError")
-    parked.park(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
+def test_failed_runs_are_not_put_back_but_said(dead: DeadLetters) -> None:
+    dead.add(event(), "KeyError")
+    dead.add(RUN, queue=Queue.SCHEDULE, ErrorMessage="timed out")
     ended = run("deadletters", "redrive", "--yes", "--json")
     found = json.loads(ended.stdout)
     assert (ended.exit_code, found["total"], found["left"], found["discarded"]) == (0, 1, {"schedule": 1}, {})
@@ -287,12 +287,12 @@ def test_failed_runs_are_not_put_back_but_said(parked: Parked) -> None:
     alone = run("deadletters", "redrive", "--queue", "schedule", "--yes")
     assert alone.exit_code == 1
     assert "--queue schedule --discard" in alone.stdout
-    assert parked.visible(Queue.SCHEDULE) == 1
+    assert dead.visible(Queue.SCHEDULE) == 1
 
 
-def test_discard_asks_and_deletes_failed_runs_only(parked: Parked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discard_asks_and_deletes_failed_runs_only(dead: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
     for queue in Queue:
-        parked.park(event(), "KeyError", queue)
+        dead.add(event(), "KeyError", queue)
     assert run("deadletters", "redrive", "--discard", "--queue", "events").exit_code == 2
     assert run("deadletters", "redrive", "--discard", "--queue", "schedule").exit_code == 2  # nobody can be asked
     asked: list[str] = []
@@ -303,24 +303,24 @@ def test_discard_asks_and_deletes_failed_runs_only(parked: Parked, monkeypatch: 
 
     monkeypatch.setattr("honninctl.screen.Screen.ask", no)
     assert run("deadletters", "redrive", "--discard", "--queue", "schedule").exit_code == 1
-    assert "Delete the letters of about 1 failed runs (schedule)?" in asked[0]
-    assert [parked.visible(each) for each in Queue] == [1, 1, 1]
+    assert "Delete the messages of about 1 failed runs (schedule)?" in asked[0]
+    assert [dead.visible(each) for each in Queue] == [1, 1, 1]
 
 
-def test_discard_deletes_what_was_there(parked: Parked) -> None:
+def test_discard_deletes_what_was_there(dead: DeadLetters) -> None:
     for queue in Queue:
-        parked.park(event(), "KeyError", queue)
+        dead.add(event(), "KeyError", queue)
     ended = run("deadletters", "redrive", "--discard", "--yes", "--json")
     found = json.loads(ended.stdout)
     assert (ended.exit_code, found["discarded"]) == (0, {"schedule": 1, "recon-download": 1})
     assert found["byQueue"] == {"events": 1}
-    assert [parked.visible(each) for each in Queue] == [0, 0, 0]
+    assert [dead.visible(each) for each in Queue] == [0, 0, 0]
 
 
-def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(parked: Parked) -> None:
-    parked.park(event(), "KeyError")
-    outputs: Any = parked.deployment.given["Outputs"]
-    parked.deployment.given["Outputs"] = [each for each in outputs if "ReconDownloadDead" not in each["OutputKey"]]
+def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(dead: DeadLetters) -> None:
+    dead.add(event(), "KeyError")
+    outputs: Any = dead.deployment.given["Outputs"]
+    dead.deployment.given["Outputs"] = [each for each in outputs if "ReconDownloadDead" not in each["OutputKey"]]
     ended = run("deadletters", "list", "--json")
     assert (ended.exit_code, json.loads(ended.stdout)["total"]) == (1, 1)
     assert json.loads(ended.stdout)["notLookedAt"] == ["recon-download"]
@@ -346,18 +346,20 @@ def test_the_queues_are_those_of_the_template() -> None:
     assert set(mover.SOURCES.values()) <= outputs.keys()
 
 
-def test_interrupted_while_it_reads_everything_is_shown_again(parked: Parked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_while_it_reads_everything_is_shown_again(
+    dead: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for queue in Queue:
         for _ in range(12):
-            parked.park(event(), "KeyError", queue)
+            dead.add(event(), "KeyError", queue)
 
     def interrupted(_number: int) -> None:
         raise KeyboardInterrupt
 
-    places = dead_letters.find(parked.deployment)
+    places = dead_letters.find(dead.deployment)
     with pytest.raises(KeyboardInterrupt):
-        dead_letters.letters(parked.deployment, places, seen=interrupted)
-    assert [parked.visible(each) for each in Queue] == [12, 12, 12]
+        dead_letters.letters(dead.deployment, places, seen=interrupted)
+    assert [dead.visible(each) for each in Queue] == [12, 12, 12]
     monkeypatch.setattr(dead_letters, "_messages", lambda *_: interrupted(1))
     ended = run("deadletters", "list", "--json")
     assert (ended.exit_code, ended.stdout, ended.stderr) == (130, "", "Interrupted.\n")

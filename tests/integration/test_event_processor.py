@@ -203,7 +203,7 @@ def test_the_wait_of_a_failed_message_is_set_on_the_queue(
         (Event("e2", "vexora", "surprise", "webhook", "s", "2026-04-01T00:00:00Z").to_json(), "MalformedEventError"),
     ],
 )
-def test_a_poison_message_is_parked_at_its_third_receive_while_its_batch_goes_on(
+def test_a_poison_message_is_dead_lettered_at_its_third_receive_while_its_batch_goes_on(
     stack: Deployment,
     processor: Function,
     box: RunningSandbox,
@@ -223,13 +223,13 @@ def test_a_poison_message_is_parked_at_its_third_receive_while_its_batch_goes_on
     assert stack.receive("DeadLetterQueue") == []
     assert stack.process(processor, 120_000) == []
 
-    [parked] = stack.receive("DeadLetterQueue")
-    assert parked["Body"] == body
-    assert parked["MessageAttributes"]["errorType"]["StringValue"] == error
+    [dead_lettered] = stack.receive("DeadLetterQueue")
+    assert dead_lettered["Body"] == body
+    assert dead_lettered["MessageAttributes"]["errorType"]["StringValue"] == error
     assert stack.receive() == []
 
 
-def test_an_unexpected_error_is_parked_with_its_type_and_its_text_is_not_logged(
+def test_an_unexpected_error_is_dead_lettered_with_its_type_and_its_text_is_not_logged(
     stack: Deployment, processor: Function, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_args: object) -> None:
@@ -247,8 +247,8 @@ def test_an_unexpected_error_is_parked_with_its_type_and_its_text_is_not_logged(
     assert stack.receive("DeadLetterQueue") == []
     assert processor({"Records": [record]}, 120_000) == {"batchItemFailures": []}
 
-    [parked] = stack.receive("DeadLetterQueue")
-    assert parked["MessageAttributes"]["errorType"]["StringValue"] == "ZeroDivisionError"
+    [dead_lettered] = stack.receive("DeadLetterQueue")
+    assert dead_lettered["MessageAttributes"]["errorType"]["StringValue"] == "ZeroDivisionError"
     text = capsys.readouterr().out
     assert "ZeroDivisionError" in text
     assert "ヒミツ" not in text

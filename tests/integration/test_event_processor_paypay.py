@@ -511,7 +511,7 @@ def test_too_little_time_left_gives_the_message_back_at_once(bench: Bench) -> No
         ),
     ],
 )
-def test_poison_is_parked_at_its_third_receive_with_the_kind_of_error(bench: Bench, body: str) -> None:
+def test_poison_is_dead_lettered_at_its_third_receive_with_the_kind_of_error(bench: Bench, body: str) -> None:
     bench.stack.send(body)
     assert len(bench.process()) == 1
     assert len(bench.process()) == 1
@@ -535,7 +535,7 @@ def test_a_crash_between_commit_and_publish_is_made_good_on_redelivery(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "announce", dies)
+        patch.setattr(Publisher, "publish", dies)
         with pytest.raises(KeyboardInterrupt):
             bench.processor({"Records": [sqs_record(message)]}, 120_000)
     assert bench.status().status == "VERIFIED"

@@ -64,19 +64,19 @@ def bench(stack: Deployment, box: RunningSandbox) -> Bench:
 
 def test_a_link_that_ends_is_told_ahead_and_then_expires(bench: Bench) -> None:
     bench.linked_until(time.time() + 40 * DAY)
-    assert bench.run() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
     bench.stack.pass_time(days=11)
-    assert bench.run() == {"ended": 0, "notices": 1, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 1, "given_up": 0}
     [(kind, detail)] = bench.told()
     assert (kind, detail["userId"], detail["status"]) == ("AuthorizationExpiring", USER, "VERIFIED")
-    assert bench.run() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
     bench.stack.pass_time(days=40, seconds=5)
-    assert bench.run() == {"ended": 1, "notices": 0, "given_up": 0}
+    assert bench.run() == {"ended": 1, "expiring": 0, "given_up": 0}
     assert bench.status() == "EXPIRED"
     told = dict(bench.told())
     assert told.keys() == {"AuthorizationExpired", "KycStatusChanged"}
     assert (told["KycStatusChanged"]["to"], told["KycStatusChanged"]["cause"]) == ("EXPIRED", "poll")
-    assert bench.run() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
 
 
 def test_a_link_that_was_extended_stays(bench: Bench) -> None:
@@ -88,12 +88,12 @@ def test_a_link_that_was_extended_stays(bench: Bench) -> None:
     assert bench.told() == []
 
 
-def test_the_notice_is_a_parameter(bench: Bench) -> None:
+def test_the_time_ahead_is_a_parameter(bench: Bench) -> None:
     bench.stack.parameters["LinkExpiryNotice"] = "0"
     bench.linked_until(time.time() + 5 * DAY)
-    assert bench.run() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
     bench.stack.parameters["LinkExpiryNotice"] = "10"
-    assert bench.run() == {"ended": 0, "notices": 1, "given_up": 0}
+    assert bench.run() == {"ended": 0, "expiring": 1, "given_up": 0}
 
 
 def test_what_sqs_does_not_take_stays_due(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,13 +103,13 @@ def test_what_sqs_does_not_take_stays_due(bench: Bench, monkeypatch: pytest.Monk
         patch.setattr("honnin.aws.sqs", lambda: type("Q", (), {"send_message_batch": lambda _, **__: refused})())
         with pytest.raises(NotQueuedError):
             bench.watch(sample("expiry_watch"), 600_000)
-    assert bench.run()["notices"] == 1
+    assert bench.run()["expiring"] == 1
 
 
 def test_without_time_nothing_is_begun(bench: Bench) -> None:
     bench.linked_until(time.time() + 5 * DAY)
-    assert bench.watch(sample("expiry_watch"), 9_000) == {"ended": 0, "notices": 0, "given_up": 0}
-    assert bench.run()["notices"] == 1
+    assert bench.watch(sample("expiry_watch"), 9_000) == {"ended": 0, "expiring": 0, "given_up": 0}
+    assert bench.run()["expiring"] == 1
 
 
 def test_an_event_on_the_queue_names_no_date_and_no_person(bench: Bench) -> None:

@@ -188,7 +188,7 @@ LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
 
 def test_a_day_of_which_no_file_is_known_is_a_404(stack: Deployment, function: Function) -> None:
-    ReconDay(stack).announce()
+    ReconDay(stack).notify()
 
     assert report(function, "2026-03-30")[0] == 404
     assert report(function, "2026-03-31")[0] == 200
@@ -253,18 +253,18 @@ def test_a_user_whose_status_changed_is_named(stack: Deployment, function: Funct
 
 
 def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, function: Function) -> None:
-    announced, doubtful = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
-    announced.announce()
+    notified, doubtful = ReconDay(stack), ReconDay(stack, "kyc_passport_risk_sync_recon")
+    notified.notify()
     doubtful.arrive("no, id\n")
     doubtful.compare()
     missing = "kyc_passport_account_status_sync_recon"
-    stack.store.recon.missing(missing, announced.day, announced.at("10:15:00", days=1))
+    stack.store.recon.missing(missing, notified.day, notified.at("10:15:00", days=1))
 
-    status, body = report(function, announced.day)
+    status, body = report(function, notified.day)
 
     assert status == 200
     states = {each["fileType"]: each["state"] for each in body["files"]}
-    assert states == {announced.type.name: "ANNOUNCED", doubtful.type.name: "COMPARED", missing: "MISSING"}
+    assert states == {notified.type.name: "ANNOUNCED", doubtful.type.name: "COMPARED", missing: "MISSING"}
     assert sum(each["reportKey"] is None for each in body["files"]) == 2
     assert sum(each["counts"] is None for each in body["files"]) == 2
     [doubt] = [each["doubt"] for each in body["files"] if each["state"] == "COMPARED"]
@@ -276,7 +276,7 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
 def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, function: Function) -> None:
     recon = ReconDay(stack)
     stack.store.recon.missing(recon.type.name, recon.day, recon.at("10:15:00", days=1))
-    recon.announce()
+    recon.notify()
 
     _, body = report(function, recon.day)
 
@@ -286,7 +286,7 @@ def test_a_file_that_was_missing_and_came_is_shown_alone(stack: Deployment, func
 def test_a_missing_day_comes_with_the_request_to_paypay(stack: Deployment, function: Function) -> None:
     recon = ReconDay(stack)
     day = times.jst_day(datetime.now(UTC) - timedelta(days=2))
-    recon.announce()
+    recon.notify()
     stack.store.recon.note_own_ids({"merchant_id": "m-1", "client_id": "c-1"})
     stack.store.recon.missing(recon.type.name, day, times.utc_now())
     at = f"{day}T03:00:00.000Z"

@@ -95,16 +95,16 @@ def test_the_deployed_processor_stops_what_may_wait_tells_people_and_goes_on_liv
     assert len(bench.stack.work(bench.processor, queue)) == 1
     assert bench.of("user-1").status == "VERIFIED"
     assert bench.mappings == {"repair": False, "reread": False}
-    [letter] = bench.stack.letters()
-    assert "many users lost their verification" in letter["Subject"]
-    assert "VERIFIED -> UNLINKED (recon)" in letter["Message"]
+    [mail] = bench.stack.mails()
+    assert "many users lost their verification" in mail["Subject"]
+    assert "VERIFIED -> UNLINKED (recon)" in mail["Message"]
 
     # A batch that is received all the same is not even asked about, and nobody is told twice.
     calls = bench.box.paypay.register.view("user-2")["calls"]
     bench.queue(queue, two, cause)
     assert len(bench.stack.work(bench.processor, queue)) == 1
     assert bench.box.paypay.register.view("user-2")["calls"] == calls
-    assert bench.stack.letters() == []
+    assert bench.stack.mails() == []
 
     # Live events go on.
     bench.queue("EventQueue", two, "webhook")
@@ -200,12 +200,12 @@ class WrongMerchantWorld(ReconWorld):
         found = (self.store.users.status(user_id, "paypay") for user_id in self.owners().values())
         return sorted(each.status if each else "-" for each in found)
 
-    def _change(self, user: str, what: str, notice: str) -> None:
-        super()._change(user, what, notice)
+    def _change(self, user: str, what: str, notification: str) -> None:
+        super()._change(user, what, notification)
         self.sandbox.paypay.dials.put({"wrong_merchant": "answered"})
 
-    def _night(self, notice: str, day: str = "") -> None:
-        super()._night(notice, day)
+    def _night(self, notification: str, day: str = "") -> None:
+        super()._night(notification, day)
         self.sandbox.paypay.dials.put({"wrong_merchant": "answered"})
 
 

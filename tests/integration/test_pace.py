@@ -135,7 +135,7 @@ def test_without_the_counter_events_are_worked_off_all_the_same(
     assert '"PaceUnshared"' in capsys.readouterr().out
 
 
-def test_what_gets_no_turn_comes_again_later_and_is_parked_by_nobody(
+def test_what_gets_no_turn_comes_again_later_and_is_no_dead_letter(
     stack: Deployment, linked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(_: Pace) -> None:

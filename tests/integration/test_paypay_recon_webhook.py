@@ -1,4 +1,4 @@
-"""PayPay's recon file notices: from the webhook to the announced file in the table."""
+"""Notifications of recon files: from the webhook to the file's record in the table."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ def webhook(stack: Deployment) -> Function:
     return stack.function("paypay_recon_webhook")
 
 
-def notice(**fields: object) -> dict[str, Any]:
+def notification(**fields: object) -> dict[str, Any]:
     event = sample("paypay_recon_webhook")
     return event | {"body": json.dumps({**json.loads(event["body"]), **fields})}
 
 
-def announced(stack: Deployment) -> list[dict[str, Any]]:
+def notified(stack: Deployment) -> list[dict[str, Any]]:
     return [item for item in stack.items() if item["pk"].startswith("RECON#")]
 
 
@@ -49,13 +49,13 @@ def test_the_sample_event_is_acknowledged_and_queued(stack: Deployment, webhook:
 
 
 @pytest.mark.parametrize("requested_at", ["1775012400", 1775012400, "1775012400000", 1775012400000, 1775012400.0])
-def test_the_file_is_announced_until_two_hours_after_its_notification_came(
+def test_the_file_is_to_be_fetched_until_two_hours_after_its_notification_came(
     stack: Deployment, webhook: Function, requested_at: object
 ) -> None:
     before = datetime.now(UTC)
-    webhook(notice(requestedAt=requested_at))
+    webhook(notification(requestedAt=requested_at))
     assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
+    [file] = notified(stack)
     assert (file["pk"], file["sk"]) == ("RECON#kyc_passport_sync_recon", f"2026-03-31#{NAME}")
     assert (file["state"], urls(stack)) == ("ANNOUNCED", [URL])
     until = datetime.fromisoformat(file["deadline"]) - timedelta(hours=2)
@@ -65,27 +65,27 @@ def test_the_file_is_announced_until_two_hours_after_its_notification_came(
 def test_every_url_is_known_and_each_once(stack: Deployment, webhook: Function) -> None:
     processor = stack.function("event_processor")
     fresh = URL.replace("sample", "fresh")
-    for each in (notice(), notice(notification_id="second", path=fresh), notice(), notice()):
+    for each in (notification(), notification(notification_id="second", path=fresh), notification(), notification()):
         webhook(each)
         assert stack.process(processor) == []
     assert sorted(urls(stack)) == sorted([URL, fresh])
-    assert len(announced(stack)) == 1
+    assert len(notified(stack)) == 1
 
 
 def test_the_very_same_notification_about_a_lost_file_lets_it_be_fetched_again(
     stack: Deployment, webhook: Function
 ) -> None:
     processor = stack.function("event_processor")
-    webhook(notice())
+    webhook(notification())
     stack.process(processor)
     [found] = stack.store.notifications.to_fetch()
     stack.store.recon.expired(file_of(found), "the answer was HTTP 403")
     stack.store.notifications.end(found, "the answer was HTTP 403")
     time.sleep(0.01)  # a moment is a millisecond
-    webhook(notice())
+    webhook(notification())
     assert stack.process(processor) == []
     assert urls(stack) == [URL]
-    assert announced(stack)[0]["state"] == "ANNOUNCED"
+    assert notified(stack)[0]["state"] == "ANNOUNCED"
 
 
 @pytest.mark.parametrize(
@@ -100,21 +100,19 @@ def test_the_very_same_notification_about_a_lost_file_lets_it_be_fetched_again(
 def test_the_day_of_a_file(stack: Deployment, webhook: Function, name: str, day: str) -> None:
     """Without one in its name, the day before the notification came, whatever that says of itself."""
     before = datetime.now(UTC)
-    webhook(notice(path=f"https://a.files.example.jp/{name}", requestedAt="1774969199"))
+    webhook(notification(path=f"https://a.files.example.jp/{name}", requestedAt="1774969199"))
     assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
+    [file] = notified(stack)
     moments = (before, datetime.now(UTC))
     assert file["day"] in ([day] if day else [jst_day(each - timedelta(days=1)) for each in moments])
 
 
 @pytest.mark.parametrize("path", ["/", "/a%2Fb.csv", "/..", "/%2e%2e%2f%2e%2e%2fx.csv"])
-def test_a_path_without_a_usable_name_is_announced_all_the_same(
-    stack: Deployment, webhook: Function, path: str
-) -> None:
+def test_a_path_without_a_usable_name_is_recorded_all_the_same(stack: Deployment, webhook: Function, path: str) -> None:
     url = f"https://recon.example.jp{path}"
-    assert webhook(notice(path=url, notification_id="n-1"))["statusCode"] == 200
+    assert webhook(notification(path=url, notification_id="n-1"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
+    [file] = notified(stack)
     assert (urls(stack), file["state"]) == ([url], "ANNOUNCED")
     assert re.fullmatch(r"[A-Za-z0-9.-]+", file["file_name"])
 
@@ -134,9 +132,9 @@ def test_a_path_without_a_usable_name_is_announced_all_the_same(
 def test_a_url_that_breaks_a_rule_is_recorded_for_the_download_to_tell_of(
     stack: Deployment, webhook: Function, path: str
 ) -> None:
-    assert webhook(notice(path=path, notification_id="n-1"))["statusCode"] == 200
+    assert webhook(notification(path=path, notification_id="n-1"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
+    [file] = notified(stack)
     assert (file["state"], urls(stack)) == ("ANNOUNCED", [path])
 
 
@@ -145,17 +143,17 @@ def test_a_type_that_is_not_enabled_is_acknowledged_and_ignored(
     stack: Deployment, webhook: Function, file_type: str
 ) -> None:
     stack.parameters["ReconFileTypes"] = "kyc_passport_sync_recon"
-    assert webhook(notice(fileType=file_type))["statusCode"] == 200
+    assert webhook(notification(fileType=file_type))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
-    [file] = announced(stack)
+    [file] = notified(stack)
     assert (file["pk"], file["state"]) == (f"RECON#{file_type}", "IGNORED")
     assert urls(stack) == []
 
 
 def test_a_notification_without_a_type_has_that_of_its_files_name(stack: Deployment, webhook: Function) -> None:
-    webhook(notice(fileType=None))
+    webhook(notification(fileType=None))
     assert stack.process(stack.function("event_processor")) == []
-    assert (announced(stack)[0]["pk"], urls(stack)) == ("RECON#kyc_passport_sync_recon", [URL])
+    assert (notified(stack)[0]["pk"], urls(stack)) == ("RECON#kyc_passport_sync_recon", [URL])
 
 
 def test_a_notification_without_a_url_is_kept_as_its_hash(stack: Deployment, webhook: Function) -> None:
@@ -165,7 +163,7 @@ def test_a_notification_without_a_url_is_kept_as_its_hash(stack: Deployment, web
     answer = webhook(event | {"body": json.dumps(body)})
     assert answer["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
-    assert announced(stack) == []
+    assert notified(stack) == []
     [item] = [item for item in stack.items() if item["pk"] == "PAYPAY#-"]
     assert item["detail"] == {
         "type": "file.created",
@@ -175,7 +173,7 @@ def test_a_notification_without_a_url_is_kept_as_its_hash(stack: Deployment, web
 
 @pytest.mark.parametrize("given", [None, "", "now", "2026-04-01T12:00:00+09:00", [1775012400], 10**30, {}, True])
 def test_no_requested_at_is_refused(stack: Deployment, webhook: Function, given: object) -> None:
-    assert webhook(notice(requestedAt=given))["statusCode"] == 200
+    assert webhook(notification(requestedAt=given))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     assert urls(stack) == [URL]
 
@@ -194,7 +192,7 @@ def test_at_every_url_it_goes_to_the_queue_of_the_notifications(
     assert stack.receive("EventQueue") == []
 
 
-def test_a_recon_notice_does_not_count_as_received(stack: Deployment, webhook: Function) -> None:
-    webhook(notice())
+def test_a_recon_notification_does_not_count_as_received(stack: Deployment, webhook: Function) -> None:
+    webhook(notification())
     stack.process(stack.function("event_processor"))
     assert [item for item in stack.items() if item["pk"].startswith("RECEIVED#")] == []

@@ -44,7 +44,7 @@ def test_a_lost_webhook_is_made_up_for_and_the_report_says_what_came_of_it(stack
     status = stack.store.users.status("user-0001", "paypay")
     assert status is not None
     linked = status.user_authorization_id or ""
-    # Announced tomorrow, by the clock of the test.
+    # Its notification comes tomorrow, by the clock of the test.
     recon.arrive(recon.listing(linked), received_at="2099-01-01T00:00:00.000Z")
     recon.compare()
     assert recon.file().repairs_open == 1

@@ -29,8 +29,8 @@ def check(stack: Deployment) -> dict[str, list[str]]:
 
 def mail(stack: Deployment) -> str:
     """The text of the one mail since the last call."""
-    [letter] = stack.letters()
-    return letter["Message"]
+    [mail] = stack.mails()
+    return mail["Message"]
 
 
 def begin(stack: Deployment, *file_types: str, days_ago: int = 2) -> None:
@@ -53,8 +53,8 @@ class Night:
         self.stack = stack
         self.box = box
 
-    def announce(self) -> dict[str, str]:
-        """Make and announce the three files; returns their names by type."""
+    def notify(self) -> dict[str, str]:
+        """Make the three files and send their notifications; returns their names by type."""
         files: list[Any] = self.box.paypay.recon.night(None, list(FILE_TYPES), self.box.url)
         webhook, processor = self.stack.function("paypay_recon_webhook"), self.stack.function("event_processor")
         for file in files:
@@ -118,16 +118,18 @@ def test_only_enabled_types_are_looked_for(stack: Deployment) -> None:
     assert ACCOUNT_STATUS not in mail(stack)
 
 
-def test_a_file_is_missing_until_it_is_announced_and_open_until_it_is_compared(stack: Deployment, night: Night) -> None:
+def test_a_file_is_missing_until_its_notification_and_open_until_it_is_compared(
+    stack: Deployment, night: Night
+) -> None:
     begin(stack, KYC)
     stack.parameters["ReconFileTypes"] = KYC
     assert check(stack) == {KYC: [day()]}
-    assert f"{day()}  missing (never announced)" in mail(stack)
+    assert f"{day()}  missing (no notification came)" in mail(stack)
 
-    names = night.announce()
+    names = night.notify()
     assert check(stack) == {KYC: []}
     text = mail(stack)
-    assert f"{day()}  announced, being fetched" in text
+    assert f"{day()}  notification received, being fetched" in text
     assert "再送のお願い" not in text
 
     assert night.download() == {"stored": 1}
@@ -143,24 +145,24 @@ def test_a_file_is_missing_until_it_is_announced_and_open_until_it_is_compared(s
 
 def test_an_expired_file_is_missing(stack: Deployment, night: Night) -> None:
     stack.parameters["ReconFileTypes"] = KYC
-    night.announce()
+    night.notify()
     night.box.sandbox.core.advance(7201)
     assert night.download() == {"failed": 1}
     stack.pass_time(hours=2)
     assert night.download() == {"expired": 1}
     stack.pass_time()
-    stack.letters()
+    stack.mails()
     assert check(stack) == {KYC: [day()]}
     assert "not fetched in time (the answer was HTTP 403)" in mail(stack)
 
 
 def test_a_file_that_is_no_file_is_missing(stack: Deployment, night: Night) -> None:
     stack.parameters["ReconFileTypes"] = KYC
-    names = night.announce()
+    names = night.notify()
     night.box.paypay.recon.put(names[KYC], b"\xff\xfe\x00\x00 not a file")
     assert night.download() == {"stored": 1}
     night.compare(KYC, names[KYC])
-    stack.letters()
+    stack.mails()
     assert check(stack) == {KYC: [day()]}
     assert f"{day()}  a file that proves nothing (" in mail(stack)
 
@@ -179,7 +181,7 @@ def test_a_day_with_a_webhook_may_not(stack: Deployment) -> None:
     assert stack.function("paypay_risk_webhook")(sample("paypay_risk_webhook"))["statusCode"] == 200
     assert stack.process(stack.function("event_processor")) == []
     assert check(stack) == {KYC: [], RISK: []}
-    stack.letters()
+    stack.mails()
     stack.pass_time(days=1)
     assert check(stack) == {KYC: [], RISK: [day(0)]}
     assert f"（{RISK}、{day(0)}）" in mail(stack)
@@ -196,7 +198,7 @@ def test_a_missing_day_is_told_on_seven_mornings_and_no_more(stack: Deployment) 
         mornings.append(check(stack)[KYC])
     assert [len(days) for days in mornings] == [1, 2, 3, 4, 5, 6, 7, 7, 7]
     assert [first in days for days in mornings] == [True] * 7 + [False] * 2
-    assert len(stack.letters()) == 9
+    assert len(stack.mails()) == 9
 
 
 def test_types_that_come_on_request_only_are_a_line_and_no_request(stack: Deployment) -> None:
@@ -204,7 +206,7 @@ def test_types_that_come_on_request_only_are_a_line_and_no_request(stack: Deploy
     for passed in range(3):
         stack.pass_time(days=passed)
         assert check(stack)[RISK] == check(stack)[ACCOUNT_STATUS] == []
-    assert all(each["Message"].count("never announced since deployment") == 2 for each in stack.letters())
+    assert all(each["Message"].count("no notification since deployment") == 2 for each in stack.mails())
 
 
 def test_the_ids_of_a_run_are_in_no_log_line(stack: Deployment, capsys: pytest.CaptureFixture[str]) -> None:

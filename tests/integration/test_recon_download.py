@@ -1,4 +1,4 @@
-"""From PayPay's notice to the stored file: webhook, processor, download, against the sandbox and its bad transfers."""
+"""From a notification to the stored file: webhook, processor, download, against the sandbox and its bad transfers."""
 
 import json
 from datetime import date
@@ -35,7 +35,7 @@ class PayPay:
         self.box.paypay.dials.put(dials, NAME)
 
     def notify(self) -> None:
-        """Announce the file to the webhook function; the processor records it."""
+        """Send the file's notification to the webhook function; the processor records it."""
         view = self.box.paypay.recon.resend(NAME, self.box.url)
         body = {
             "notification_type": "file.created",
@@ -83,18 +83,18 @@ def paypay(stack: Deployment, box: RunningSandbox) -> PayPay:
     return made
 
 
-def test_with_nothing_announced_there_is_nothing_to_do(paypay: PayPay) -> None:
+def test_without_a_notification_there_is_nothing_to_do(paypay: PayPay) -> None:
     assert paypay.download() == {}
 
 
-def test_an_announced_file_is_stored_as_it_is(paypay: PayPay) -> None:
+def test_a_file_is_stored_as_it_is(paypay: PayPay) -> None:
     assert paypay.fetch() == {"stored": 1}
     file = paypay.file()
     assert (file.state, file.sha256, file.size) == ("STORED", paypay.view()["sha256"], paypay.view()["bytes"])
     assert len(paypay.stored()) == file.size
     assert (file.own_name, file.warnings) == (PAYPAY.merchant_id == "900000000000000001", file.warnings)
     assert paypay.download() == {"waits_for_comparison": 1}
-    assert paypay.stack.letters() == []
+    assert paypay.stack.mails() == []
 
 
 def test_an_empty_file_is_a_file(paypay: PayPay) -> None:
@@ -190,7 +190,7 @@ def test_what_is_no_file_is_not_kept_and_asked_for_again(paypay: PayPay, transfe
 def test_what_is_no_file_for_two_hours_is_lost(paypay: PayPay) -> None:
     paypay.dials(recon_transfer="redirect")
     assert paypay.fetch() == {"failed": 1}
-    assert paypay.stack.letters() == []
+    assert paypay.stack.mails() == []
     paypay.stack.pass_time(hours=2, minutes=1)
     assert paypay.download() == {"expired": 1}
     assert paypay.file().state == "EXPIRED"
@@ -201,11 +201,11 @@ def test_a_url_that_seems_over_is_tried_on_and_told_to_people(paypay: PayPay, tr
     paypay.dials(recon_transfer=transfer)
     assert paypay.fetch() == {"failed": 1}
     assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", f"the answer was HTTP {status}")
-    assert paypay.stack.letters() == []
+    assert paypay.stack.mails() == []
     paypay.stack.pass_time(minutes=31)
     assert paypay.download() == {"failed": 1}
-    [letter] = paypay.stack.letters()
-    assert f"127.0.0.1: the answer was HTTP {status}" in letter["Message"]
+    [mail] = paypay.stack.mails()
+    assert f"127.0.0.1: the answer was HTTP {status}" in mail["Message"]
 
     paypay.dials(recon_transfer="whole")
     assert paypay.download() == {"stored": 1}
@@ -279,6 +279,6 @@ def test_neither_url_nor_rows_are_in_a_log_line_of_the_whole_run(
         assert secret not in written
     if transfer == "whole":
         assert paypay.stored().splitlines()[5].decode() not in written
-    letters = str(paypay.stack.letters())
-    assert "signature" not in letters
+    mails = str(paypay.stack.mails())
+    assert "signature" not in mails
     assert "signature" not in str([item for item in paypay.stack.items() if "url" not in item])

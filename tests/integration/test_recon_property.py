@@ -176,7 +176,7 @@ def id_of_a_run(comparison: Comparison, user_authorization_id: str) -> str:
         "received is read",
         "read before the notification",
         "stopped is fine",
-        "first notice only",
+        "first notification only",
         "another id each time",
     ],
 )

@@ -37,7 +37,7 @@ class Queues:
         self.dead = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
         self.events = self.sqs.create_queue(QueueName="events")["QueueUrl"]
 
-    def park(self, body: str, error_type: str | None = None) -> None:
+    def add(self, body: str, error_type: str | None = None) -> None:
         """A dead letter; without an error's type SQS itself moved it there."""
         attributes: Any = {"errorType": {"DataType": "String", "StringValue": error_type}} if error_type else {}
         self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
@@ -89,7 +89,7 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queues]:
 
 def test_every_dead_letter_is_put_back_and_counted_by_its_error(queues: Queues) -> None:
     for number in range(25):
-        queues.park(f"body-{number:02}", ["MalformedEventError", "KeyError", None][number % 3])
+        queues.add(f"body-{number:02}", ["MalformedEventError", "KeyError", None][number % 3])
     moved = move(queues.sqs, queues.dead, queues.events)
     assert moved == {"MalformedEventError": 9, "KeyError": 8, "(received too often)": 8}
     assert queues.count(queues.dead) == 0
@@ -98,7 +98,7 @@ def test_every_dead_letter_is_put_back_and_counted_by_its_error(queues: Queues) 
 
 def test_the_body_stays_byte_for_byte_what_it_was(queues: Queues) -> None:
     body = json.dumps({"v": 1, "event_id": "paypay:kyc:本人🙂", "detail": {}}, ensure_ascii=False)
-    queues.park(body, "KeyError")
+    queues.add(body, "KeyError")
     move(queues.sqs, queues.dead, queues.events)
     assert queues.bodies() == [body]
 
@@ -107,20 +107,20 @@ def test_an_empty_queue_is_no_error(queues: Queues) -> None:
     assert move(queues.sqs, queues.dead, queues.events) == Counter()
 
 
-def test_what_is_parked_anew_meanwhile_does_not_keep_it_going(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The events queue's worker parks each message again at once."""
+def test_what_fails_again_meanwhile_does_not_keep_it_going(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The events queue's worker moves each message back at once."""
     for number in range(3):
-        queues.park(f"body-{number}", "KeyError")
+        queues.add(f"body-{number}", "KeyError")
     send = queues.sqs.send_message
 
-    def sends_and_is_parked(**request: Any) -> Any:
+    def sends_and_fails_again(**request: Any) -> Any:
         if request["QueueUrl"] == queues.events:
-            queues.park(request["MessageBody"], "KeyError")
+            queues.add(request["MessageBody"], "KeyError")
             return {"MessageId": "m"}
         return send(**request)
 
-    monkeypatch.setattr(queues.sqs, "send_message", sends_and_is_parked)
-    # `park` goes through the patched client as well, to the other queue.
+    monkeypatch.setattr(queues.sqs, "send_message", sends_and_fails_again)
+    # `add` goes through the patched client as well, to the other queue.
     assert move(queues.sqs, queues.dead, queues.events).total() == 3
     assert queues.count(queues.dead) == 3
 
@@ -131,7 +131,7 @@ def test_what_is_parked_anew_meanwhile_does_not_keep_it_going(queues: Queues, mo
 )
 def test_a_crash_at_any_call_loses_nothing(queues: Queues, name: str, at: int, left: int, sent: int) -> None:
     for number in range(3):
-        queues.park(f"body-{number}")
+        queues.add(f"body-{number}")
     client: Any = DyingClient(queues.sqs, name, at)
     with pytest.raises(KeyboardInterrupt):
         move(client, queues.dead, queues.events)
@@ -141,7 +141,7 @@ def test_a_crash_at_any_call_loses_nothing(queues: Queues, name: str, at: int, l
 
 def test_a_crash_between_send_and_delete_repeats_the_message(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mover, "_VISIBILITY_S", 0)  # a killed run's message shows up again
-    queues.park("body-1")
+    queues.add("body-1")
     client: Any = DyingClient(queues.sqs, "delete_message", 1)
     with pytest.raises(KeyboardInterrupt):
         move(client, queues.dead, queues.events)
@@ -153,12 +153,12 @@ def test_a_crash_between_send_and_delete_repeats_the_message(queues: Queues, mon
 def test_without_a_target_they_are_deleted_and_what_came_meanwhile_stays(
     queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queues.park("body-1", "KeyError")
-    queues.park("body-2")
+    queues.add("body-1", "KeyError")
+    queues.add("body-2")
     delete = queues.sqs.delete_message
 
     def deletes_and_another_comes(**request: Any) -> Any:
-        queues.park("body-3")
+        queues.add("body-3")
         return delete(**request)
 
     monkeypatch.setattr(queues.sqs, "delete_message", deletes_and_another_comes)
@@ -168,19 +168,19 @@ def test_without_a_target_they_are_deleted_and_what_came_meanwhile_stays(
 
 
 @pytest.mark.parametrize("off_s", [-3600, 3600])
-def test_a_letters_age_is_by_the_queues_clock(queues: Queues, monkeypatch: pytest.MonkeyPatch, off_s: int) -> None:
-    """This machine's clock is an hour wrong; a letter is parked anew while it moves the others."""
-    queues.park("body-1")
-    queues.park("body-2")
+def test_a_messages_age_is_by_the_queues_clock(queues: Queues, monkeypatch: pytest.MonkeyPatch, off_s: int) -> None:
+    """This machine's clock is an hour wrong; another dead letter comes while it moves the others."""
+    queues.add("body-1")
+    queues.add("body-2")
     real, delete = time.time, queues.sqs.delete_message
     monkeypatch.setattr(mover, "time", SimpleNamespace(time=lambda: real() + off_s))
-    parked: list[str] = []
+    dead_lettered: list[str] = []
 
     def deletes_and_another_comes(**request: Any) -> Any:
-        if not parked:
+        if not dead_lettered:
             time.sleep(1.1)  # the queue tells its time in whole seconds
-            parked.append("again")
-            queues.park("body-3")
+            dead_lettered.append("again")
+            queues.add("body-3")
         return delete(**request)
 
     monkeypatch.setattr(queues.sqs, "delete_message", deletes_and_another_comes)
@@ -209,8 +209,8 @@ def _make_redrive() -> int | str | None:
 def test_make_redrive_says_what_it_put_back_and_asks_nothing(
     queues: Queues, deployment: FakeDeployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    queues.park("body-1", "KeyError")
-    queues.park("body-2", "KeyError")
+    queues.add("body-1", "KeyError")
+    queues.add("body-2", "KeyError")
     assert _make_redrive() == 0
     said = capsys.readouterr().out
     assert "2 × KeyError" in said

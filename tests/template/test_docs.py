@@ -530,7 +530,7 @@ def test_both_languages_link_to_the_same_pages(english: Path, japanese: Path) ->
 
 # One word for one thing on all that an operator reads side by side, in Japanese; beside each form what to write.
 OTHER_WORDS = {
-    r"リコン(?!ファイル（突合ファイル）)": "突合",  # that once only in letters to PayPay, which says so itself
+    r"リコン(?!ファイル（突合ファイル）)": "突合",  # that once only in requests to PayPay, which says so itself
     r"比較": "照合",
     r"ユーザー?": "利用者",
     r"プロバイダ(?!ー)": "プロバイダー",

@@ -43,7 +43,7 @@ os.environ.update({
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
     "AWS_ENDPOINT_URL": sys.argv[2],
     "EVENT_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/000000000000/events",
-    "RECON_NOTICE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/000000000000/notices",
+    "RECON_NOTICE_QUEUE_URL": "https://sqs.ap-northeast-1.amazonaws.com/000000000000/notifications",
     "PAYPAY_SOURCE_CIDRS": "13.112.237.64/32",
 })
 import app

@@ -586,7 +586,7 @@ def test_more_of_a_timeline_is_a_link_and_ends(deployment: FakeDeployment) -> No
         (client_error("ExpiredToken"), 403, "does not let your credentials"),
         (EndpointConnectionError(endpoint_url="http://x"), 504, "AWS does not answer"),
         (client_error("ThrottlingException"), 502, "could not answer"),
-        (UsageError("422"), 400, "cannot be an id"),
+        (UsageError("422"), 400, "not a valid user id"),
     ],
     ids=repr,
 )
@@ -601,7 +601,7 @@ def test_an_unknown_user_is_404_in_a_sentence(deployment: FakeDeployment) -> Non
     deployment.api.extend([NotFoundError("x"), NotFoundError("x")])
     page = _get(deployment, "user", id="nobody")
     assert page.status == 404
-    assert "Nobody is known under this id" in _text(page)
+    assert "This id is unknown" in _text(page)
 
 
 def test_an_unexpected_error_shows_no_value(deployment: FakeDeployment) -> None:
@@ -671,7 +671,7 @@ def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
     assert [cell.first for cell in sheet.weeks[0] if cell] == [True, False, False, False]
 
 
-def test_only_holes_of_the_last_seven_days_need_a_person() -> None:
+def test_only_missing_days_of_the_last_seven_need_a_person() -> None:
     found = to_ask_for(_month(d14=DayState.MISSING, d15=DayState.DOUBTFUL, d20=DayState.LATE), NOW)
     assert [each.day for each in found] == ["2026-11-15"]
 
@@ -691,8 +691,8 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
 @pytest.mark.parametrize(
     ("states", "says"),
     [
-        ([], "No recon file was announced"),
-        ([DayState.NONE, DayState.DUE, DayState.NONE], "No recon file was announced"),
+        ([], "No notification of a recon file came"),
+        ([DayState.NONE, DayState.DUE, DayState.NONE], "No notification of a recon file came"),
         ([DayState.NONE, DayState.COMPARED], "Nothing needs a person"),
         ([DayState.NONE, DayState.ANNOUNCED], "Nothing needs a person"),
         ([DayState.NONE, DayState.DOUBTFUL], "Something needs a person"),
@@ -705,7 +705,7 @@ def test_what_is_not_known_is_neither_good_nor_bad(
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     shown = _text(_get(deployment, ""))
-    headlines = ("No recon file was announced", "Nothing needs a person", "Something needs a person")
+    headlines = ("No notification of a recon file came", "Nothing needs a person", "Something needs a person")
     assert [each for each in headlines if each in shown] == [says]
 
 
@@ -720,7 +720,13 @@ def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
     page = _get(deployment, "recon", DAY)
     shown = _text(page)
     assert "<img" not in page.body.decode()
-    for text in ("a revision", "the 7 days up to this", "To be sent to PayPay", "件名", "has never announced a file"):
+    for text in (
+        "a revision",
+        "the 7 days up to this",
+        "To be sent to PayPay",
+        "件名",
+        "notification of a file of this type ever came",
+    ):
         assert text in shown
     assert "No notification was received within 40 days." in shown
 
@@ -842,8 +848,8 @@ def test_a_queue_that_an_older_stack_does_not_name_is_said(
 ) -> None:
     monkeypatch.setattr(dead_letters, "letters", lambda *_: [])
     shown = _text(_get(deployment, "dead-letters"))
-    assert "Failed runs of the recon download: not looked at. The stack is of an older version" in shown
-    assert shown.count("not looked at") == 2
+    assert "Failed runs of the recon download: not read. The stack has an older version" in shown
+    assert shown.count("not read. The stack") == 2
     assert "The dead-letter queues are empty." in shown
 
 

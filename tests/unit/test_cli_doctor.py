@@ -30,7 +30,7 @@ OUTPUTS = {
     "ReconBucketName": "recon",
     "IdempotencyTableName": "idempotency",
     "EventQueueUrl": "https://sqs/events",
-    "ReconNoticeQueueUrl": "https://sqs/notices",
+    "ReconNoticeQueueUrl": "https://sqs/notifications",
     "RepairQueueUrl": "https://sqs/repairs",
     "RereadQueueUrl": "https://sqs/rereads",
     "DeadLetterQueueUrl": "https://sqs/dead",
@@ -396,7 +396,7 @@ def test_a_told_ip_must_be_one(deployment: FakeDeployment) -> None:
 
 
 def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeDeployment) -> None:
-    visible = {"https://sqs/notices": 7, "https://sqs/dead-schedule": 2}
+    visible = {"https://sqs/notifications": 7, "https://sqs/dead-schedule": 2}
 
     def attributes(**request: Any) -> dict[str, Any]:
         counts = {"ApproximateNumberOfMessages": str(visible.get(request["QueueUrl"], 0))}
@@ -406,7 +406,7 @@ def test_every_queue_is_counted_and_dead_letters_are_a_warning(deployment: FakeD
     checks = _checks(deployment, "queues")
     assert _verdicts(checks) == [
         (Verdict.OK, "events: 0 waiting"),
-        (Verdict.OK, "recon notices: 7 waiting"),
+        (Verdict.OK, "recon notifications: 7 waiting"),
         (Verdict.OK, "repairs: 0 waiting"),
         (Verdict.OK, "rereads: 0 waiting"),
         (Verdict.OK, "dead letters, events: none"),
@@ -575,7 +575,7 @@ def test_the_numbers_about_concurrency_are_the_templates() -> None:
         sum("ReservedConcurrentExecutions" in each.get("Properties", {}) for each in functions) == concurrency._WEBHOOKS
     )
     source = template()["Resources"]["ReconNoticeSource"]["Properties"]["ScalingConfig"]["Fn::If"][2]
-    assert source == {"MaximumConcurrency": concurrency._NOTICES}
+    assert source == {"MaximumConcurrency": concurrency._NOTIFICATIONS}
     assert template()["Parameters"]["ProcessorConcurrency"]["Default"] == 10
     limit = {"MaximumConcurrency": {"Ref": "ProcessorConcurrency"}}
     sources = [each["Properties"].get("ScalingConfig", {}) for each in functions if "Source" in each["Type"]]

@@ -79,7 +79,7 @@ class Stack:
         self.store.events.apply(made)
         record = self.store.events.get(made.event_id)
         assert record is not None
-        Publisher("bus", self.store, self.deployment.client("events")).announce(record)
+        Publisher("bus", self.store, self.deployment.client("events")).publish(record)
         return self.bus.told[-1]
 
 
@@ -295,7 +295,7 @@ def test_nobody_who_is_erased_comes_again_not_even_in_the_middle_of_a_replay(sta
     for key in stack.store.table.items("scan"):
         if key["pk"] in ("USER#user-3", "USER#user-15") and key["sk"].startswith("AT#"):
             plain = {name: value for name, value in key.items() if name != "told"}
-            # As if the index had not heard of it yet.
+            # As if the index did not have it yet.
             stack.store.table.put([plain])
     second = next(records)
 

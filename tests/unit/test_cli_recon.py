@@ -47,7 +47,7 @@ def test_dry_run_names_who_would_be_read_and_writes_nothing(world: Recon) -> Non
     before = world.everything()
     [found] = _json(DAY, "--dry-run", "--reveal", code=1)["files"]
     assert (found["counts"]["rows"], found["counts"]["reRead"], found["counts"]["webhookNeverReceived"]) == (4, 2, 2)
-    # The parameter ReconRecheck is `missed` in this stack: who was heard is left out.
+    # The parameter ReconRecheck is `missed` in this stack: whose webhook came is left out.
     assert sorted(found["wouldRead"], key=lambda each: each["userId"]) == [
         {"userAuthorizationId": USERS[name], "userId": name} for name in ("user-2", "user-3")
     ]
@@ -119,7 +119,7 @@ def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Reco
     assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
     shown = run("recon", day).output
     assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{day}）" in shown
-    assert f"{OTHERS[0]}: never announced since deployment" in shown
+    assert f"{OTHERS[0]}: no notification since deployment" in shown
 
 
 def test_a_day_that_paypay_has_no_more_is_not_asked_for(world: Recon) -> None:
@@ -191,7 +191,7 @@ def _doubtful(**more: Any) -> ReconFile:
         ([_doubtful()], DayState.DOUBTFUL),
         # What this version does not know is neither good nor bad.
         ([_file("TOO_LARGE")], DayState.NONE),
-        # It was announced before its type was taken, and has been missed since.
+        # Its notification came before its type was taken, and it has been missed since.
         ([_file("IGNORED"), _file("MISSING")], DayState.EXPIRED),
         # The download itself does not run.
         ([_file("ANNOUNCED", deadline="2026-11-21T01:59:59.000Z")], DayState.EXPIRED),
@@ -249,7 +249,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
     days = [
         CalendarDay(day, TYPE, DayState.REPAIRED, late=True, changed=3),
         CalendarDay(day, OTHERS[0], DayState.REPAIRING, open=2),
-        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="never announced"),
+        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="no notification came"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
@@ -265,11 +265,11 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
         "changed": 0,
         "open": 0,
         "webhookNeverReceived": 0,
-        "reason": "never announced",
+        "reason": "no notification came",
     }
 
 
-def test_a_hole_that_paypay_cannot_fill_any_more_is_no_finding(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_day_that_paypay_keeps_no_more_is_no_finding(world: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor one that may still come: today's, by a notification that leads nowhere."""
     states = {0: DayState.EXPIRED, 9: DayState.MISSING}
     days = [CalendarDay(_days_ago(back), TYPE, states.get(back, DayState.COMPARED)) for back in range(10)]

@@ -35,7 +35,7 @@ class Desk:
         self.clock = FakeClock()
         self.store = Store("table", cast("DynamoDBClient", MemoryDynamoDB()), now=self.clock)
         self.bus = FakeBus()
-        self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).announce_or_leave, self.clock)
+        self.commits = Commits(self.store, Publisher("bus", self.store, self.bus.client).publish_or_leave, self.clock)
         self.decisions = 0
         self.slept: list[float] = []
         self.bucket = MemoryS3()

@@ -201,7 +201,7 @@ def test_a_change_at_paypay_names_its_code(world: World) -> None:
     after = UserStatus("user-1", "paypay", "RISK_FLAGGED", 1, provider_status="UNACCEPTABLE_OP", read_at=at)
     effect = Effect("event-1", "kyc_read", "webhook", at, None, after, {})
     world.store.events.apply(effect)
-    world.publisher.announce_or_leave(effect)
+    world.publisher.publish_or_leave(effect)
 
     [change] = world.told("KycStatusChanged")
     assert (change["providerStatus"], "submissionId" in change) == ("UNACCEPTABLE_OP", False)
@@ -416,6 +416,6 @@ def test_records_of_the_first_edition_are_published_as_changes(world: World) -> 
     record = world.store.events.get("event-1")
     assert record is not None
 
-    world.publisher.announce(replace(record))
+    world.publisher.publish(replace(record))
 
     assert [each["to"] for each in world.told("KycStatusChanged")] == ["APPROVED"]

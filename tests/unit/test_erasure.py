@@ -57,7 +57,7 @@ CODE = "code-41f6"
 VERIFIER = "verifier-0a1b2c3d4e5f6071829304a5b6c7d8e9f0a1b2c3"
 SCOPES = ("mini_app_kyc_passport",)
 MISSED = f"recon:kyc_passport_sync_recon:2026-04-01:{LINKED}:1"
-# What the message queue does before a message is parked.
+# What the message queue does before a message is moved to the dead-letter queue.
 RECEIVES = 3
 # Just before and just after each AWS call of one whole erasure.
 MOMENTS = 98
@@ -222,7 +222,7 @@ class World:
         return found.submission_id
 
     def process(self, *events: Event) -> None:
-        """One SQS batch. A message that fails comes again, until it would be parked: then the test has failed."""
+        """One SQS batch. A message that fails comes again, until it would be a dead letter: then the test fails."""
         for each in events:
             if each.received_at == JUST_NOW:
                 each.received_at = utc_text(self.tick())
@@ -561,7 +561,7 @@ def test_a_comparison_that_ends_meanwhile_keeps_what_it_found(world: World) -> N
     assert file.changed_sample == ("erased", "auth-x", "auth-z")
 
 
-def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_parked(world: World) -> None:
+def test_a_callback_for_a_submission_whose_entries_have_expired_is_not_dead_lettered(world: World) -> None:
     first = world.submit()
     world.vexora.statuses[USER] = "3"
     world.process(result(first))
@@ -1041,14 +1041,14 @@ def test_an_authorization_that_came_after_the_erasure_heals_nothing(world: World
     pending = UserStatus(USER, "paypay", "LINK_PENDING", 1)
     world.store.events.apply(Effect("api:link:1", "link_requested", "api", at, None, pending, {}))
     world.erase()
-    world.paypay.authorizations["auth-unheard-of"] = {
-        "userAuthorizationId": "auth-unheard-of",
+    world.paypay.authorizations["auth-unknown"] = {
+        "userAuthorizationId": "auth-unknown",
         "referenceIds": [USER],
         "status": "ACTIVE",
         "scopes": list(SCOPES),
     }
 
-    world.process(event("late", subject="auth-unheard-of"))
+    world.process(event("late", subject="auth-unknown"))
 
     assert world.store.users.statuses(USER) == []
     assert world.kept() == []

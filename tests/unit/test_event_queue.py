@@ -43,7 +43,9 @@ def several(count: int) -> Event:
 
 
 def split(event: Event, queues: FakeQueues) -> None:
-    event_queue.send_split(event, events_url="events", recon_notices_url="notices", client=cast("SQSClient", queues))
+    event_queue.send_split(
+        event, events_url="events", recon_notifications_url="notifications", client=cast("SQSClient", queues)
+    )
 
 
 @pytest.mark.parametrize(("count", "batches"), [(1, [1, 1]), (10, [1, 10]), (25, [1, 10, 10, 5])])
@@ -52,7 +54,10 @@ def test_each_notification_goes_where_it_would_have_gone_alone(count: int, batch
     event = several(count)
     split(event, queues)
     assert queues.batches == batches
-    assert [(url, each.kind) for url, each in queues.sent] == [("notices", "recon_file"), *[("events", "kyc")] * count]
+    assert [(url, each.kind) for url, each in queues.sent] == [
+        ("notifications", "recon_file"),
+        *[("events", "kyc")] * count,
+    ]
     assert [each.subject for _, each in queues.sent[1:]] == [str(number) for number in range(count)]
     # The time of the webhook, and so its day, is that of the array.
     assert {each.received_at for _, each in queues.sent} == {event.received_at}

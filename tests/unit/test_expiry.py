@@ -30,7 +30,7 @@ def world() -> Iterator[ExpiryWorld]:
 
 
 def test_a_link_expires_at_its_end_and_not_before(world: ExpiryWorld) -> None:
-    world.notice = timedelta(0)
+    world.ahead = timedelta(0)
     world.linked(END)
     world.clock.now = END - timedelta(seconds=1)
     assert world.watch()["ended"] == 0
@@ -82,7 +82,7 @@ def test_a_link_that_was_extended_is_found_so(world: ExpiryWorld) -> None:
 def test_the_end_is_told_once_thirty_days_before_and_again_only_where_it_has_moved(world: ExpiryWorld) -> None:
     world.linked(END)
     world.clock.now = END - timedelta(days=30, hours=1)
-    assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
     world.run(48)
     [told] = world.events("AuthorizationExpiring")
     assert told == {
@@ -151,16 +151,16 @@ def test_who_is_asked_for_while_the_list_is_read_is_on_it_once(
 def test_what_is_lost_on_the_queue_is_asked_for_again(world: ExpiryWorld) -> None:
     world.linked(END)
     world.clock.now = END - timedelta(days=30)
-    assert world.watch()["notices"] == 1
+    assert world.watch()["expiring"] == 1
     world.queue.clear()
     world.run(23)
     assert world.events("AuthorizationExpiring") == []
     world.run(3)
     assert len(world.events("AuthorizationExpiring")) == 1
-    assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
 
 
-def test_a_link_shorter_than_the_notice_is_told_at_once(world: ExpiryWorld) -> None:
+def test_a_link_shorter_than_the_time_ahead_is_told_at_once(world: ExpiryWorld) -> None:
     world.linked(START + timedelta(days=3))
     world.run(2)
     assert len(world.events("AuthorizationExpiring")) == 1
@@ -171,7 +171,7 @@ def test_a_link_shorter_than_the_notice_is_told_at_once(world: ExpiryWorld) -> N
 @pytest.mark.parametrize("failure", [DOWN, FOREIGN])
 def test_no_answer_for_hours_and_the_known_end_stands(world: ExpiryWorld, failure: Exception) -> None:
     world.linked(END)
-    world.notice = timedelta(0)
+    world.ahead = timedelta(0)
     world.clock.now = END
     with world.silent(failure):
         world.watch()
@@ -194,7 +194,7 @@ def test_no_answer_for_hours_and_the_known_end_stands(world: ExpiryWorld, failur
 
 def test_a_refused_read_is_no_answer_and_the_known_end_stands_at_once(world: ExpiryWorld) -> None:
     world.linked(END)
-    world.notice = timedelta(0)
+    world.ahead = timedelta(0)
     world.clock.now = END
     with world.silent(REFUSED):
         world.watch()
@@ -209,7 +209,7 @@ def test_a_refused_read_is_no_answer_and_the_known_end_stands_at_once(world: Exp
 
 def test_it_is_asked_for_thirty_days_and_no_longer(world: ExpiryWorld) -> None:
     world.linked(END)
-    world.notice = timedelta(0)
+    world.ahead = timedelta(0)
     world.clock.now = END
     with world.silent(REFUSED):
         world.run(24 * 33)
@@ -226,7 +226,7 @@ def test_an_erased_user_is_on_no_watch(world: ExpiryWorld) -> None:
     world.erase(USER)
     assert list(world.store.expiries.due("9999", "9999")) == []
     world.clock.now = END
-    assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+    assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
 
 
 def test_an_event_of_an_end_that_has_moved_asks_nobody_and_leaves_nothing(world: ExpiryWorld) -> None:
@@ -324,7 +324,7 @@ def test_a_clock_that_is_behind_waits_for_the_end(world: ExpiryWorld) -> None:
 def test_a_kyc_read_that_pays_no_heed_to_the_known_end_outweighs_it(world: ExpiryWorld) -> None:
     """PayPay has extended the link and still refuses to say until when."""
     world.linked(END)
-    world.notice = timedelta(0)
+    world.ahead = timedelta(0)
     world.extend(END + timedelta(days=365))
     world.clock.now = END + timedelta(hours=1)
     world.told("kyc")

@@ -22,7 +22,7 @@ from honnin.store import Store
 from honnin.store.expiries import LINK, Expiry
 from honnin.times import utc_text
 from tests.fakes.clocks import START, FakeClock
-from tests.fakes.expiry_world import NOTICE, CrashError, ExpiryWorld
+from tests.fakes.expiry_world import AHEAD, CrashError, ExpiryWorld
 from tests.fakes.memory import memory_aws
 from tests.fakes.paypay_world import LINKED
 
@@ -121,7 +121,7 @@ def _check_told(world: _Watched) -> None:
     assert not [end for end, times in Counter(each["linkExpiresAt"] for each in ahead).items() if times > 1], "twice"
     for each in ahead:
         told, end = (datetime.fromisoformat(each[name]) for name in ("occurredAt", "linkExpiresAt"))
-        assert end - NOTICE - timedelta(hours=2) <= told < end + PATIENCE + timedelta(minutes=20)
+        assert end - AHEAD - timedelta(hours=2) <= told < end + PATIENCE + timedelta(minutes=20)
 
 
 # --- a hundred thousand on one day ---
@@ -167,7 +167,7 @@ def test_a_hundred_thousand_that_end_on_one_day_are_asked_for_that_day_each_once
 
     runs = 0
     while index.waiting:
-        done = expiry.watch(store=store, send=send, notice=NOTICE, now=clock(), left_ms=lambda: 600_000)
+        done = expiry.watch(store=store, send=send, ahead=AHEAD, now=clock(), left_ms=lambda: 600_000)
         assert done["ended"] <= 18_000
         clock.advance(seconds=3600)
         runs += 1
@@ -200,12 +200,12 @@ def test_a_run_reads_each_shard_once_and_no_more_than_there_is(monkeypatch: pyte
             world.linked(START + timedelta(days=40), f"user-{number}", f"0a1b2c3d-0000-4000-8000-{number:012}")
         world.clock.now = START + timedelta(days=1)
         queries.clear()
-        assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+        assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
         assert queries["query"] == 3 * _SHARDS
         world.clock.now = START + timedelta(days=40)
         queries.clear()
         assert world.watch()["ended"] == 40
         assert queries["query"] == 3 * _SHARDS
         queries.clear()
-        assert world.watch() == {"ended": 0, "notices": 0, "given_up": 0}
+        assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
         assert max(world.counts().values()) == 1

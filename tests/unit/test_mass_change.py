@@ -156,7 +156,7 @@ def test_the_window_is_the_last_hour(desk: Desk) -> None:
     assert (desk.store.mass_change.read().readings, desk.store.mass_change.read().lost) == (1, 1)
 
 
-def test_old_counts_do_not_pile_up(desk: Desk) -> None:
+def test_old_counts_do_not_accumulate(desk: Desk) -> None:
     for _ in range(500):
         desk.clock.advance(seconds=300)
         desk.store.mass_change.add(3, {UNLINKED: 1})
@@ -409,7 +409,7 @@ def test_both_mappings_are_disabled_and_people_are_told_once(desk: Desk, aws: Aw
     for _ in range(3):
         aws.stop.carry_out(stop)
     assert aws.mappings == {"m1": False, "m2": False}
-    assert len(aws.topic.letters) == 1
+    assert len(aws.topic.mails) == 1
     told = desk.store.mass_change.read().stop
     assert told
     assert told.told_at
@@ -423,7 +423,7 @@ def test_a_mapping_that_somebody_enabled_again_is_disabled_by_the_next_batch(des
         worker.check()
     worker.end()
     assert aws.mappings == {"m1": False, "m2": False}
-    assert aws.topic.letters == []
+    assert aws.topic.mails == []
 
 
 def test_people_are_told_also_when_the_mappings_cannot_be_disabled(
@@ -431,7 +431,7 @@ def test_people_are_told_also_when_the_mappings_cannot_be_disabled(
 ) -> None:
     aws.denied = True
     aws.stop.carry_out(stopped(desk))
-    assert len(aws.topic.letters) == 1
+    assert len(aws.topic.mails) == 1
     said = capsys.readouterr().out
     assert "ConfigurationFault" in said
     assert "RepairsStopped" in said
@@ -450,7 +450,7 @@ def test_who_resumes_at_that_moment_finds_the_mappings_enabled(desk: Desk, aws: 
     aws.meanwhile = desk.store.mass_change.resume
     aws.stop.carry_out(stop)
     assert aws.mappings == {"m1": True, "m2": True}
-    assert aws.topic.letters == []
+    assert aws.topic.mails == []
 
 
 def test_a_mail_that_failed_is_sent_by_the_next_batch(desk: Desk, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,7 +462,7 @@ def test_a_mail_that_failed_is_sent_by_the_next_batch(desk: Desk, aws: Aws, monk
         broken.setattr(aws.topic, "publish", fail)
         aws.stop.carry_out(stop)
     aws.stop.carry_out(stop)
-    assert len(aws.topic.letters) == 1
+    assert len(aws.topic.mails) == 1
 
 
 def test_the_mail_says_what_happened_and_what_to_do() -> None:

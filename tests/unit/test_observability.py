@@ -54,7 +54,7 @@ def test_a_count_is_one_unless_said_otherwise(capsys: pytest.CaptureFixture[str]
     assert record["UserErased"] == [1.0]
 
 
-def test_counts_do_not_pile_up_between_calls(capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_do_not_accumulate_between_calls(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in ("kyc", "risk"):
         count("ReconCompared", kind=kind)
 

@@ -413,7 +413,7 @@ def test_with_clocks_that_differ_live_calls_alone_keep_to_the_rate_over_seconds(
     assert world.busiest() <= 3 * 30  # as many times the most as there are clocks
 
 
-def test_a_refusal_is_heard_of_by_those_whose_clocks_differ() -> None:
+def test_a_refusal_reaches_those_whose_clocks_differ() -> None:
     world = World(30)
     world.busy(Work.LIVE, 9, skews=(0.0, 3.0, -3.0))
     world.run(10)

@@ -427,7 +427,7 @@ def test_the_data_comes_back_as_it_came(world: World) -> None:
     assert world.client().kyc_info("u").data == data
 
 
-def test_a_code_of_the_document_is_believed_whatever_the_http_status(world: World) -> None:
+def test_a_code_of_the_document_is_taken_whatever_the_http_status(world: World) -> None:
     answers(world, reply("UNACCEPTABLE_OP", 200, {"status": "x"}))
 
     with pytest.raises(UserAnswerError):

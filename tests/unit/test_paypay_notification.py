@@ -540,10 +540,10 @@ def test_a_crash_between_publish_and_its_mark_tells_it_twice(bench: Bench, monke
     assert len(bench.bus.entries) == 2
 
 
-# A recon file's notice
+# A recon file's notification
 
 
-def test_a_notice_of_a_recon_file_is_announced_and_asks_paypay_nothing(bench: Bench) -> None:
+def test_a_notification_of_a_recon_file_is_recorded_and_asks_paypay_nothing(bench: Bench) -> None:
     url = "https://recon.paypay.ne.jp/kyc_passport_9_20260331_20260331.csv?signature=s"
     told = {"path": url, "requestedAt": "1775012400"}
     bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
@@ -630,7 +630,7 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
         told = worker.run(
             {"Records": [record]}, FakeLambdaContext(), parse=Event.from_json, process=process, queue=queue
         )
-        assert queue.parked == {}
+        assert queue.dead_lettered == {}
         if not told["batchItemFailures"]:
             return receives, now - hours * 3600
         now += queue.delays["m"]

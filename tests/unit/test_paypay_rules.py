@@ -1241,7 +1241,7 @@ def test_a_flag_that_is_learned_when_the_link_has_ended_is_told(world: PayPayWor
     at = utc_text(datetime.fromisoformat(ended.read_at or "") - timedelta(milliseconds=1))
     flagged = recorded(ended, [Answer(Call.KYC_PASSPORT, at, LINKED, 400, "UNACCEPTABLE_OP")], world.rules)
     effect = commit.effect("late", "kyc_read", ended, flagged, {}, at=world.clock())
-    commit.Commits(world.store, world.publisher.announce_or_leave, world.clock).once(effect)
+    commit.Commits(world.store, world.publisher.publish_or_leave, world.clock).once(effect)
 
     told = _published(world)[-1]
     assert (told["from"], told["to"], told["verified"]) == ("UNLINKED", "UNLINKED", False)
@@ -1254,7 +1254,7 @@ def _vexora(world: PayPayWorld, status: str) -> None:
     after = UserStatus(USER, "vexora", status, before.version + 1 if before else 1)
     effect = Effect(f"vexora:{status}:{at}", "result_read", "webhook", at, before, after, {})
     world.store.events.apply(effect)
-    world.publisher.announce_or_leave(effect)
+    world.publisher.publish_or_leave(effect)
 
 
 def _published(world: PayPayWorld) -> list[dict[str, Any]]:

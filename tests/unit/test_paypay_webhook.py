@@ -90,7 +90,7 @@ class Ack:
 
 def _set_queues(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("EVENT_QUEUE_URL", f"{QUEUES}/events")
-    environment.setenv("RECON_NOTICE_QUEUE_URL", f"{QUEUES}/notices")
+    environment.setenv("RECON_NOTICE_QUEUE_URL", f"{QUEUES}/notifications")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_an_event_of_a_user_is_queued_and_answered_ok(ack: Ack, notification_typ
     assert datetime.fromisoformat(event.received_at).tzinfo == UTC
 
 
-def test_a_recon_notice_is_queued_with_its_file_type_its_url_and_its_time(ack: Ack) -> None:
+def test_a_recon_notification_is_queued_with_its_file_type_its_url_and_its_time(ack: Ack) -> None:
     assert ack(RECON)["body"] == "OK"
     event = ack.event()
     assert (event.kind, event.subject) == ("recon_file", "kyc_passport_sync_recon")
@@ -156,7 +156,7 @@ def test_a_recon_notice_is_queued_with_its_file_type_its_url_and_its_time(ack: A
     ],
     ids=["same", "more fields", "number", "another url", "another time", "another id"],
 )
-def test_a_recon_notices_event_is_that_of_its_id_its_url_and_its_time(
+def test_a_recon_notifications_event_is_that_of_its_id_its_url_and_its_time(
     ack: Ack, other: dict[str, object], *, is_same: bool
 ) -> None:
     for fields in (RECON, RECON | other):
@@ -309,7 +309,7 @@ def test_an_event_id_says_nothing_of_its_user_and_fits_into_every_key(ack: Ack) 
         assert len(event_id.encode()) < 600
 
 
-def test_a_recon_notice_that_is_sent_again_on_another_day_is_another_event(
+def test_a_recon_notification_that_is_sent_again_on_another_day_is_another_event(
     ack: Ack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # docs/providers.md §1.5: a resent one may be the very same message, byte for byte, days later.
@@ -533,7 +533,7 @@ def test_another_address_is_403_with_a_metric_and_the_address(
     assert (refusal["WebhookRefused"], refusal["status"]) == (1, 403)
 
 
-def test_x_forwarded_for_is_not_believed(ack: Ack) -> None:
+def test_x_forwarded_for_is_not_used(ack: Ack) -> None:
     assert refused(ack(KYC, source="203.0.113.9", headers={"X-Forwarded-For": SOURCE}), ack, 403)
 
 
@@ -708,7 +708,7 @@ def test_where_nothing_valid_remains_every_call_is_refused_with_a_fault(
         (KYC | {"notification_type": "kyc_passport.risk.update"}, "events"),
         (KYC | {"notification_type": "kyc_passport.account_status.updated"}, "events"),
         (KYC | {"notification_type": "file.deleted"}, "events"),
-        (RECON, "notices"),
+        (RECON, "notifications"),
     ],
 )
 def test_the_queue_is_chosen_by_the_kind_whatever_url_it_came_to(

@@ -56,7 +56,7 @@ class Office:
         self.topic = FakeTopic()
         self._number = 0
 
-    def announced(self, day: str = YESTERDAY, file_type: str = KYC, **fields: str) -> ReconFile:
+    def notified(self, day: str = YESTERDAY, file_type: str = KYC, **fields: str) -> ReconFile:
         self._number += 1
         name = fields.pop("file_name", f"file-{day}.csv")
         received_at = fields.pop("received_at", f"{day}T23:00:01.000Z")
@@ -64,13 +64,13 @@ class Office:
         state = fields.pop("state", "ANNOUNCED")
         reason = fields.pop("reason", None)
         file = ReconFile(file_type, day, name, state, deadline=deadline, received_at=received_at, reason=reason)
-        self.store.recon.announced(file)
+        self.store.recon.notified(file)
         found = self.store.recon.file(file_type, day, name)
         assert found is not None
         return found
 
     def stored(self, day: str = YESTERDAY, file_type: str = KYC) -> ReconFile:
-        file = self.announced(day, file_type)
+        file = self.notified(day, file_type)
         self.store.recon.stored(replace(file, sha256="ab", size=3, stored_at=f"{day}T19:00:00.000Z"))
         return file
 
@@ -78,7 +78,7 @@ class Office:
         known = {"compared_at": f"{day}T20:00:00.000Z"}
         became(self.store.table, self.stored(day, file_type), "COMPARED", known | facts)
 
-    def heard(self, day: str = YESTERDAY, kind: str = "kyc") -> None:
+    def received(self, day: str = YESTERDAY, kind: str = "kyc") -> None:
         at = f"{day}T03:00:00.000Z"
         self.store.received.note(ReceivedDay(kind, day, at, at, 1))
 
@@ -93,10 +93,10 @@ class Office:
 
     def mail(self, now: datetime = NOW, *file_types: str) -> str:
         """The text of the one mail of a run."""
-        self.topic.letters.clear()
+        self.topic.mails.clear()
         self.report(*file_types).run(now)
-        [letter] = self.topic.letters
-        return letter["Message"]
+        [mail] = self.topic.mails
+        return mail["Message"]
 
 
 @pytest.fixture
@@ -110,10 +110,10 @@ def office() -> Iterator[Office]:
 
 def test_a_day_that_is_compared_is_told_all_the_same(office: Office) -> None:
     """The mail is the same every day, good or bad."""
-    office.heard()
+    office.received()
     office.compared(counts=COUNTS)
     text = office.mail()
-    assert office.topic.letters[0]["Subject"] == "Honnin daily report 2026-04-01: all compared"
+    assert office.topic.mails[0]["Subject"] == "Honnin daily report 2026-04-01: all compared"
     japanese, english = text.split("=" * 78)
     assert "直近 7 日間のファイルはすべて照合済みです。" in japanese
     assert (
@@ -130,9 +130,9 @@ def test_a_day_that_is_compared_is_told_all_the_same(office: Office) -> None:
 def test_a_missing_day_comes_with_its_request(office: Office) -> None:
     office.compared(days_ago(2))
     assert office.missing() == [YESTERDAY]
-    [letter] = office.topic.letters
-    assert letter["Subject"] == "Honnin daily report 2026-04-01: days to ask PayPay about: 1"
-    japanese, english = letter["Message"].split("=" * 78)
+    [mail] = office.topic.mails
+    assert mail["Subject"] == "Honnin daily report 2026-04-01: days to ask PayPay about: 1"
+    japanese, english = mail["Message"].split("=" * 78)
     assert f"件名: リコンファイル通知の再送のお願い（{KYC}、{YESTERDAY}）" in japanese
     assert "・加盟店ID（merchant_id）: m-1\n" in japanese
     assert f"  {YESTERDAY}: 通知を受信しておりません\n" in japanese
@@ -145,19 +145,19 @@ def test_nothing_is_missing_before_ten(office: Office, hour: int) -> None:
     office.compared(days_ago(2))
     now = datetime(2026, 4, 1, hour, 59, 59, tzinfo=UTC) - timedelta(hours=9)
     assert office.missing(now) == []
-    assert "Please" not in office.topic.letters[0]["Message"]
-    assert office.topic.letters[0]["Subject"].endswith("days not compared yet: 1")
+    assert "Please" not in office.topic.mails[0]["Message"]
+    assert office.topic.mails[0]["Subject"].endswith("days not compared yet: 1")
     assert [each.state for each in office.store.recon.files(KYC, YESTERDAY, YESTERDAY)] == []
 
 
 @pytest.mark.parametrize("state", ["announced", "stored"])
 def test_a_file_that_is_on_its_way_is_not_asked_for(office: Office, state: str) -> None:
-    office.announced(reason="the answer was HTTP 503") if state == "announced" else office.stored()
+    office.notified(reason="the answer was HTTP 503") if state == "announced" else office.stored()
     assert office.missing() == []
-    text = office.topic.letters[0]["Message"]
-    assert office.topic.letters[0]["Subject"].endswith("days not compared yet: 1")
+    text = office.topic.mails[0]["Message"]
+    assert office.topic.mails[0]["Subject"].endswith("days not compared yet: 1")
     assert "Please" not in text
-    assert ("announced, being fetched" if state == "announced" else "stored, not compared yet") in text
+    assert ("notification received, being fetched" if state == "announced" else "stored, not compared yet") in text
 
 
 @pytest.mark.parametrize(
@@ -169,15 +169,15 @@ def test_a_file_that_is_on_its_way_is_not_asked_for(office: Office, state: str) 
     ],
 )
 def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], told: str) -> None:
-    office.announced(**facts)
+    office.notified(**facts)
     assert office.missing() == [YESTERDAY]
-    assert told in office.topic.letters[0]["Message"]
+    assert told in office.topic.mails[0]["Message"]
 
 
 def test_each_language_says_why_in_its_own_words(office: Office) -> None:
     """Reasons and warnings, from the mail's first line to the requests; the API stays in English."""
-    office.announced(days_ago(5), state="EXPIRED", reason=NOT_TRIED)
-    office.announced(days_ago(4), state="IGNORED", reason=IGNORED)
+    office.notified(days_ago(5), state="EXPIRED", reason=NOT_TRIED)
+    office.notified(days_ago(4), state="IGNORED", reason=IGNORED)
     strangers = doubt(Found(99, 2, 0, looks_like_ids=True, names_nobody_on_purpose=False), StoredFacts())
     office.compared(days_ago(2), doubt=strangers)
     name, received_at = "kyc_passport_risk_x_20260301_20260301.csv", datetime(2026, 4, 1, tzinfo=UTC)
@@ -203,7 +203,7 @@ def test_each_language_says_why_in_its_own_words(office: Office) -> None:
 def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(office: Office) -> None:
     office.compared(doubt="the file is empty")
     assert office.missing() == [YESTERDAY]
-    text = office.topic.letters[0]["Message"]
+    text = office.topic.mails[0]["Message"]
     assert "a file that proves nothing (the file is empty)" in text
     assert "取得できません" not in text
     assert "could not" not in text
@@ -212,30 +212,30 @@ def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(offic
 def test_sixty_dud_notifications_are_one_mail_and_none_about_a_compared_day(office: Office) -> None:
     office.compared()
     for number in range(60):
-        office.announced(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
     assert office.missing() == []
-    [letter] = office.topic.letters
-    assert "dud-" not in letter["Message"]
+    [mail] = office.topic.mails
+    assert "dud-" not in mail["Message"]
     for number in range(60):
         day = days_ago(2 + number % 6)
-        office.announced(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
     assert len(office.missing()) == 6
-    assert len(office.topic.letters) == 2
+    assert len(office.topic.mails) == 2
 
 
-def test_a_type_that_was_not_taken_when_it_was_announced_says_so(office: Office) -> None:
-    office.announced(state="IGNORED", reason="this file type is not among ReconFileTypes")
+def test_a_type_that_was_not_taken_when_its_notification_came_says_so(office: Office) -> None:
+    office.notified(state="IGNORED", reason="this file type is not among ReconFileTypes")
     assert office.missing() == [YESTERDAY]
-    assert "(this file type is not among ReconFileTypes)" in office.topic.letters[0]["Message"]
+    assert "(this file type is not among ReconFileTypes)" in office.topic.mails[0]["Message"]
 
 
 def test_one_compared_file_among_others_is_enough(office: Office) -> None:
     """A file that proves nothing and its good revision: what PayPay sent again has healed the day."""
     office.compared(doubt="the file is empty")
     assert office.missing() == [YESTERDAY]
-    became(office.store.table, office.announced(file_name="file.csv.rev-1"), "COMPARED", {"revision_of": "file.csv"})
+    became(office.store.table, office.notified(file_name="file.csv.rev-1"), "COMPARED", {"revision_of": "file.csv"})
     assert office.missing() == []
-    assert "file.csv.rev-1 (a revision)\n" in office.topic.letters[1]["Message"]
+    assert "file.csv.rev-1 (a revision)\n" in office.topic.mails[1]["Message"]
 
 
 def test_what_did_not_fit_and_the_pace_are_told(office: Office) -> None:
@@ -257,16 +257,16 @@ def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
 def test_of_a_day_that_is_not_over_paypay_is_not_asked(office: Office) -> None:
     """By a forged notification, or a name whose day was misread."""
     office.compared()
-    office.announced("2026-04-01", state="EXPIRED", reason="the answer was HTTP 404")
+    office.notified("2026-04-01", state="EXPIRED", reason="the answer was HTTP 404")
     assert office.missing() == []
-    assert "Please" not in office.topic.letters[0]["Message"]
-    assert "2026-04-01  not fetched in time (the answer was HTTP 404)" in office.topic.letters[0]["Message"]
+    assert "Please" not in office.topic.mails[0]["Message"]
+    assert "2026-04-01  not fetched in time (the answer was HTTP 404)" in office.topic.mails[0]["Message"]
 
 
 # --- which days ---
 
 
-def test_a_type_that_was_never_announced_is_one_line_and_no_alarm(
+def test_a_type_without_notifications_is_one_line_and_no_alarm(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """PayPay sends two of the three on request only."""
@@ -276,7 +276,7 @@ def test_a_type_that_was_never_announced_is_one_line_and_no_alarm(
         office.mail(NOW + timedelta(days=back), RISK, ACCOUNT_STATUS)
     text = office.mail(NOW, KYC, RISK, ACCOUNT_STATUS)
     [line] = [each for each in text.splitlines() if RISK in each and "deployment" in each]
-    assert line.startswith(f"Risk flags ({RISK}): never announced since deployment.")
+    assert line.startswith(f"Risk flags ({RISK}): no notification since deployment.")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["fileType"] for line in written if "ReconFileMissing" in line} == {KYC}
     assert office.store.recon.files(RISK, "2026-01-01", "2026-12-31") == []
@@ -284,7 +284,7 @@ def test_a_type_that_was_never_announced_is_one_line_and_no_alarm(
 
 def test_with_nothing_known_at_all_nothing_is_said_to_be_fine(office: Office) -> None:
     text = office.mail()
-    assert office.topic.letters[0]["Subject"] == "Honnin daily report 2026-04-01: no file announced so far"
+    assert office.topic.mails[0]["Subject"] == "Honnin daily report 2026-04-01: no notification so far"
     assert "There is nothing to do." not in text
     assert "no webhook received within 40 days" not in text
 
@@ -302,7 +302,7 @@ def test_a_long_silence_counts_although_no_report_was_made_in_it(office: Office)
 def test_it_looks_back_over_seven_days_and_no_further(office: Office) -> None:
     assert KEPT_DAYS == 7
     for back in (8, 7, 1):
-        office.announced(days_ago(back), state="EXPIRED")
+        office.notified(days_ago(back), state="EXPIRED")
     for back in (2, 3, 4, 5, 6):
         office.compared(days_ago(back))
     assert office.missing() == [days_ago(7), YESTERDAY]
@@ -318,7 +318,7 @@ def test_a_day_is_missing_until_it_is_seven_days_old_in_one_mail_a_day(office: O
             office.compared((date(2026, 3, 31) + timedelta(days=back)).isoformat())
         told.append(office.missing(now))
     assert told == [[YESTERDAY]] * 7 + [[]] * 3
-    assert len(office.topic.letters) == 10
+    assert len(office.topic.mails) == 10
 
 
 def test_a_missing_day_goes_when_its_file_has_been_compared(office: Office) -> None:
@@ -332,7 +332,7 @@ def test_a_run_that_is_repeated_says_the_same(office: Office) -> None:
     office.compared(days_ago(2))
     office.missing()
     office.missing(NOW + timedelta(seconds=59))
-    first, second = office.topic.letters
+    first, second = office.topic.mails
     assert first == second
     [file] = office.store.recon.files(KYC, YESTERDAY, YESTERDAY)
     assert (file.state, file.name) == ("MISSING", "")
@@ -353,21 +353,21 @@ def test_a_day_is_on_time_until_ten_of_the_next_morning_in_japan(epoch: int, mic
 # --- days on which nothing happened ---
 
 
-def test_a_day_without_webhooks_need_not_be_announced(office: Office) -> None:
+def test_a_day_without_webhooks_needs_no_notification(office: Office) -> None:
     office.compared(days_ago(2))
     assert office.missing(empty_day_announced=False) == []
 
 
-def test_a_day_with_webhooks_must_be_announced(office: Office) -> None:
+def test_a_day_with_webhooks_needs_a_notification(office: Office) -> None:
     office.compared(days_ago(2))
-    office.heard()
+    office.received()
     assert office.missing(empty_day_announced=False) == [YESTERDAY]
 
 
 @pytest.mark.parametrize(("day", "kind"), [("2026-03-30", "kyc"), ("2026-04-01", "kyc"), (YESTERDAY, "risk")])
 def test_webhooks_of_another_day_or_kind_do_not_count(office: Office, day: str, kind: str) -> None:
     office.compared(days_ago(2))
-    office.heard(day, kind)
+    office.received(day, kind)
     assert office.missing(empty_day_announced=False) == []
 
 
@@ -389,9 +389,9 @@ def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, to
     office.compared()
     if back is not None:
         office.store.table.now = lambda: NOW
-        office.heard(days_ago(back))
-        office.heard(days_ago(39))
-    office.heard("2026-04-01", "risk")
+        office.received(days_ago(back))
+        office.received(days_ago(39))
+    office.received("2026-04-01", "risk")
     assert told in office.mail()
 
 
@@ -403,7 +403,7 @@ def test_the_subject_is_one_that_sns_takes(office: Office) -> None:
     for back in (7, 2):
         office.compared(days_ago(back), doubt="理由")
     office.report(*FILE_TYPES).run(NOW)
-    subject = office.topic.letters[0]["Subject"]
+    subject = office.topic.mails[0]["Subject"]
     assert subject.isascii()
     assert subject.isprintable()
     assert len(subject) < 100
@@ -414,7 +414,7 @@ def test_a_mail_that_is_too_long_is_cut_in_each_language_and_says_so(office: Off
     for back in range(1, 8):
         for number in range(60):
             doubt = f"{number}" + "理" * 2_000
-            file = office.announced(days_ago(back), file_name=f"{number}.csv")
+            file = office.notified(days_ago(back), file_name=f"{number}.csv")
             became(office.store.table, file, "COMPARED", {"doubt": doubt, "warnings": [doubt] * 30})
     text = office.mail()
     assert 200 * 1024 < len(text.encode()) < 256 * 1024
@@ -443,9 +443,9 @@ def test_all_types_are_in_one_mail(office: Office, capsys: pytest.CaptureFixture
     found = office.report(KYC, RISK, ACCOUNT_STATUS).run(NOW)
 
     assert found == {KYC: [YESTERDAY], RISK: [YESTERDAY], ACCOUNT_STATUS: []}
-    [letter] = office.topic.letters
-    assert letter["Message"].count("件名:") == letter["Message"].count("Subject:") == 2
-    assert "client id: c-1" in letter["Message"]
+    [mail] = office.topic.mails
+    assert mail["Message"].count("件名:") == mail["Message"].count("Subject:") == 2
+    assert "client id: c-1" in mail["Message"]
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["fileType"]: line["ReconFileMissing"] for line in written if "_aws" in line} == {KYC: [1], RISK: [1]}
     assert "m-1" not in str(written)

@@ -69,7 +69,7 @@ def test_a_file_is_stored(bench: DownloadBench, content: bytes, framing: Any) ->
     file = bench.file()
     assert (file.state, file.size, file.sha256) == ("STORED", len(content), hashlib.sha256(content).hexdigest())
     assert (file.stored_at, file.reason, file.warnings) == ("2026-04-01T03:00:00.000Z", None, ())
-    assert bench.topic.letters == []
+    assert bench.topic.mails == []
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -92,7 +92,7 @@ def test_what_is_asked_for_is_the_plain_file_and_nothing_else(bench: DownloadBen
     assert not {"authorization", "cookie", "range", "if-range"} & request.headers.keys()
 
 
-def test_with_nothing_announced_nothing_happens(bench: DownloadBench) -> None:
+def test_without_a_notification_nothing_happens(bench: DownloadBench) -> None:
     assert bench.run() == {}
 
 
@@ -101,7 +101,7 @@ def test_the_facts_by_which_a_file_is_judged_are_those_of_the_moment_when_it_was
         bench.fetch(server)
         bench.own_ids = {"merchant_id": "another", "client_id": ""}
         bench.clock.advance(seconds=60)
-        bench.announce(server.url, query="&again")
+        bench.notify(server.url, query="&again")
         bench.compare()
         bench.run()
     file = bench.file()
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_a_warning_and_the_file_is_stored(
     bench: DownloadBench, name: str, file_type: str, warnings: list[str]
 ) -> None:
     with FileServer(ROWS) as server:
-        bench.announce(server.url, name, file_type=file_type)
+        bench.notify(server.url, name, file_type=file_type)
         assert bench.run() == {"stored": 1}
     [file] = bench.store.recon.files(file_type, "2026-03-01", "2026-04-01")
     assert file.state == "STORED"
@@ -198,7 +198,7 @@ def test_half_a_file_that_looked_whole_is_found_out(bench: DownloadBench) -> Non
 
 
 def bench_fetch(bench: DownloadBench, server: RawServer) -> dict[str, int]:
-    bench.announce(server.url)
+    bench.notify(server.url)
     return bench.run()
 
 
@@ -221,28 +221,28 @@ def bench_fetch(bench: DownloadBench, server: RawServer) -> dict[str, int]:
 def test_a_url_that_breaks_a_rule_is_told_to_people_at_once_and_tried_on(
     bench: DownloadBench, capsys: pytest.CaptureFixture[str], host: str, reason: str
 ) -> None:
-    bench.announce(host)
+    bench.notify(host)
     assert bench.run() == {"failed": 1}
     [found] = bench.to_fetch()
     assert reason in (found.reason or "")
     assert bench.file(found.file_name).state == "ANNOUNCED"
     assert bench.is_clean()
-    [letter] = bench.topic.letters
-    assert reason in letter["Message"]
-    assert "very-secret" not in str(letter)
+    [mail] = bench.topic.mails
+    assert reason in mail["Message"]
+    assert "very-secret" not in str(mail)
     assert metrics(capsys.readouterr().out) == ["ReconFetchFailed", "ReconFileRefused"]
 
 
 def test_the_mail_names_the_host_and_a_mended_list_still_gets_the_file(bench: DownloadBench) -> None:
-    bench.announce("https://files.example.net")
+    bench.notify("https://files.example.net")
     bench.run()
-    [letter] = bench.topic.letters
-    assert "files.example.net: the host is not on the list of allowed hosts" in letter["Message"]
-    assert "(→ 14:00 JST)" in letter["Message"]
+    [mail] = bench.topic.mails
+    assert "files.example.net: the host is not on the list of allowed hosts" in mail["Message"]
+    assert "(→ 14:00 JST)" in mail["Message"]
 
     # A person adds the host to the list: here it is the switch for the loopback interface.
     with FileServer(ROWS) as server:
-        bench.announce(server.url, "b_20260331.csv")
+        bench.notify(server.url, "b_20260331.csv")
         bench.source = Source((), 100_000)
         assert bench.run() == {"failed": 2}
         bench.source = Source((), 100_000, loopback=True)
@@ -259,7 +259,7 @@ def test_an_allowed_name_that_leads_to_loopback_gets_no_byte_and_is_not_lost(
         def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-        bench.announce("https://recon.paypay.ne.jp")
+        bench.notify("https://recon.paypay.ne.jp")
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         assert bench.run() == {"failed": 1}
         assert server.received == []
@@ -319,7 +319,7 @@ def test_a_file_over_the_cap_is_given_up_and_nothing_of_it_kept(bench: DownloadB
 @pytest.mark.parametrize("ago_s", [0, 3600, 7199])
 def test_a_failure_is_tried_again(bench: DownloadBench, reply: Reply, ago_s: float) -> None:
     with FileServer(ROWS) as good, LoopbackServer(reply) as server:
-        bench.announce(server.url, ago_s=ago_s)
+        bench.notify(server.url, ago_s=ago_s)
         assert bench.run() == {"failed": 1}
         assert bench.file().state == "ANNOUNCED"
         assert bench.file().reason
@@ -333,7 +333,7 @@ def test_a_failure_is_tried_again(bench: DownloadBench, reply: Reply, ago_s: flo
 def test_nothing_that_the_notification_says_of_itself_ends_a_file(bench: DownloadBench, asked_ago_s: int) -> None:
     asked_at = str(bench.clock().timestamp() - asked_ago_s)
     with LoopbackServer(Reply(503)) as server:
-        bench.announce(server.url, asked_at=asked_at)
+        bench.notify(server.url, asked_at=asked_at)
         [found] = bench.to_fetch()
         assert bench.run() == {"failed": 1}
         for _ in range(22):
@@ -364,21 +364,21 @@ def test_what_is_over_is_expired_with_its_last_reason(bench: DownloadBench, caps
 def test_one_that_nobody_has_tried_is_tried_once_after_its_time(bench: DownloadBench, ago_s: float) -> None:
     """PayPay may keep it longer than it says."""
     with FileServer(ROWS) as server, LoopbackServer(Reply(403)) as bad:
-        bench.announce(server.url, ago_s=ago_s)
-        bench.announce(bad.url, "other_20260331.csv", ago_s=ago_s)
+        bench.notify(server.url, ago_s=ago_s)
+        bench.notify(bad.url, "other_20260331.csv", ago_s=ago_s)
         assert bench.run() == {"stored": 1, "expired": 1}
     assert bench.file("other_20260331.csv").reason == "the answer was HTTP 403"
 
 
 def test_three_hours_after_its_notification_it_ends_untried(bench: DownloadBench) -> None:
     with FileServer(ROWS) as server:
-        bench.announce(server.url, ago_s=3 * 3600)
+        bench.notify(server.url, ago_s=3 * 3600)
         assert bench.run() == {"expired": 1}
         assert server.connections == 0
     assert bench.file().reason == "nobody tried to fetch it in time"
 
 
-def test_a_lost_file_is_fetched_when_it_is_announced_again(bench: DownloadBench) -> None:
+def test_a_lost_file_is_fetched_when_its_notification_comes_again(bench: DownloadBench) -> None:
     with FileServer(ROWS) as good, LoopbackServer(Reply(403)) as server:
         bench.fetch(server)
         bench.clock.advance(seconds=7200)
@@ -392,9 +392,9 @@ def test_a_lost_file_is_fetched_when_it_is_announced_again(bench: DownloadBench)
 
 def test_a_forged_url_neither_hides_nor_ends_the_true_one(bench: DownloadBench) -> None:
     with LoopbackServer(Reply(404)) as forged, FileServer(ROWS) as true:
-        bench.announce(forged.url, ago_s=7000)
-        bench.announce(true.url, ago_s=60)
-        bench.announce(forged.url, query="&2")
+        bench.notify(forged.url, ago_s=7000)
+        bench.notify(true.url, ago_s=60)
+        bench.notify(forged.url, query="&2")
         assert bench.run() == {"stored": 1, "failed": 2}
         bench.compare()
         bench.clock.advance(seconds=300)
@@ -406,11 +406,11 @@ def test_a_url_that_was_renewed_while_the_old_one_failed_is_kept(bench: Download
     class Renews(LoopbackServer):
         def reply_to(self, request: Received) -> Reply:
             bench.clock.advance(seconds=7200)
-            bench.announce(self.url)
+            bench.notify(self.url)
             return Reply(403)
 
     with Renews() as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         assert bench.run() == {"renewed": 1}
     assert bench.file().state == "ANNOUNCED"
     assert [each.received_at for each in bench.to_fetch()] == ["2026-04-01T05:00:00.000Z"]
@@ -421,38 +421,38 @@ def test_a_url_that_was_renewed_while_the_old_one_failed_is_kept(bench: Download
 
 def test_people_are_told_after_half_an_hour_with_the_reason_and_the_host(bench: DownloadBench) -> None:
     with LoopbackServer(Reply(503)) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         for _ in range(5):
             bench.run()
             bench.clock.advance(seconds=300)
-        assert bench.topic.letters == []
+        assert bench.topic.mails == []
         for _ in range(19):
             bench.clock.advance(seconds=300)
             bench.run()
-    [letter] = bench.topic.letters
-    assert f"{KYC} {DAY} {NAME}\n    127.0.0.1: the answer was HTTP 503" in letter["Message"]
-    assert "まだ取得できていません" in letter["Message"].split("---")[0]
+    [mail] = bench.topic.mails
+    assert f"{KYC} {DAY} {NAME}\n    127.0.0.1: the answer was HTTP 503" in mail["Message"]
+    assert "まだ取得できていません" in mail["Message"].split("---")[0]
 
 
 def test_however_many_fail_there_is_a_mail_an_hour_at_most(bench: DownloadBench) -> None:
     for number in range(60):
-        bench.announce(f"https://evil-{number}.example", f"dud-{number}_20260331.csv")
+        bench.notify(f"https://evil-{number}.example", f"dud-{number}_20260331.csv")
     for _ in range(12):
         bench.run()
         bench.clock.advance(seconds=300)
-    assert len(bench.topic.letters) == 1
-    assert "+40" in bench.topic.letters[0]["Message"]
+    assert len(bench.topic.mails) == 1
+    assert "+40" in bench.topic.mails[0]["Message"]
 
 
 def test_what_fails_alike_of_one_host_is_one_line(bench: DownloadBench) -> None:
     for number in range(60):
-        bench.announce("https://evil.example", f"dud-{number}_20260331.csv")
-    bench.announce("https://other.example", "dud_20260331.csv")
+        bench.notify("https://evil.example", f"dud-{number}_20260331.csv")
+    bench.notify("https://other.example", "dud_20260331.csv")
     bench.run()
-    [letter] = bench.topic.letters
-    assert letter["Message"].count(": the host is not on the list") == 2
-    assert letter["Message"].count(": ホストが許可リストにない") == 2
-    assert "(+59)\n    evil.example: " in letter["Message"]
+    [mail] = bench.topic.mails
+    assert mail["Message"].count(": the host is not on the list") == 2
+    assert mail["Message"].count(": ホストが許可リストにない") == 2
+    assert "(+59)\n    evil.example: " in mail["Message"]
 
 
 def test_nobody_is_told_of_duds_on_a_day_that_is_closed(
@@ -464,14 +464,14 @@ def test_nobody_is_told_of_duds_on_a_day_that_is_closed(
         bench.run()
         capsys.readouterr()
         for number in range(5):
-            bench.announce(bad.url, f"dud-{number}_20260331.csv")
-            bench.announce("https://evil.example", f"evil-{number}_20260331.csv")
+            bench.notify(bad.url, f"dud-{number}_20260331.csv")
+            bench.notify("https://evil.example", f"evil-{number}_20260331.csv")
         bench.run()
         bench.clock.advance(seconds=3000)
         bench.run()
         bench.clock.advance(seconds=7200)
         assert bench.run() == {"expired": 10}
-    assert bench.topic.letters == []
+    assert bench.topic.mails == []
     assert metrics(capsys.readouterr().out) == []
 
 
@@ -481,27 +481,27 @@ def test_no_mail_says_that_a_file_cannot_be_fetched_which_is_there(
     """One that proves nothing is told of by its comparison, and one that waits for its comparison may be good."""
     with FileServer(b"") as server, LoopbackServer(Reply(404)) as bad:
         bench.fetch(server)
-        bench.announce(bad.url, "dud_20260331.csv")
+        bench.notify(bad.url, "dud_20260331.csv")
         bench.clock.advance(seconds=1800)
         bench.run()
-        assert (bench.topic.letters, metrics(capsys.readouterr().out)) == ([], [])
+        assert (bench.topic.mails, metrics(capsys.readouterr().out)) == ([], [])
         bench.compare("the file is empty")
         bench.run()
         bench.clock.advance(seconds=1800)
         bench.run()
-    [letter] = bench.topic.letters
-    assert "dud_20260331.csv\n    127.0.0.1: the answer was HTTP 404" in letter["Message"]
-    assert NAME not in letter["Message"]
+    [mail] = bench.topic.mails
+    assert "dud_20260331.csv\n    127.0.0.1: the answer was HTTP 404" in mail["Message"]
+    assert NAME not in mail["Message"]
     assert metrics(capsys.readouterr().out) == ["ReconFetchFailed"] * 2
 
 
 def test_an_error_of_sns_surfaces_and_the_next_run_tells(bench: DownloadBench) -> None:
     bench.topic.failures.append(RuntimeError("no SNS"))
-    bench.announce("https://evil.example")
+    bench.notify("https://evil.example")
     with pytest.raises(RuntimeError, match="no SNS"):
         bench.run()
     assert bench.run() == {"failed": 1}
-    assert len(bench.topic.letters) == 1
+    assert len(bench.topic.mails) == 1
 
 
 # --- nobody's slow server takes the others' time ---
@@ -512,10 +512,10 @@ def test_slow_servers_do_not_keep_the_true_file_away(bench: DownloadBench, tried
     slow = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n"
     with RawServer(slow, b"x" * 50, pause_s=0.05, forever=True) as bad, FileServer(ROWS) as good:
         for number in range(12):
-            bench.announce(bad.url, f"slow-{number}_20260331.csv", ago_s=100)
+            bench.notify(bad.url, f"slow-{number}_20260331.csv", ago_s=100)
         if tried_before:
             assert bench.run(seconds=31) == {"failed": 12}
-        bench.announce(good.url)
+        bench.notify(good.url)
         assert bench.run(seconds=33) == {"failed": 12, "stored": 1}
 
 
@@ -526,7 +526,7 @@ def test_urls_that_were_tried_do_not_starve_behind_new_ones(bench: DownloadBench
         good.validator = ""
         assert bench.fetch(good) == {"failed": 1}
         for number in range(12):
-            bench.announce(bad.url, f"slow-{number}_20260331.csv")
+            bench.notify(bad.url, f"slow-{number}_20260331.csv")
         assert bench.run(seconds=33) == {"failed": 12, "stored": 1}
 
 
@@ -546,7 +546,7 @@ def test_no_host_takes_all_places_at_once(bench: DownloadBench) -> None:
 
     with Counting(ROWS) as server:
         for number in range(9):
-            bench.announce(server.url, f"{number}_20260331.csv")
+            bench.notify(server.url, f"{number}_20260331.csv")
         assert bench.run() == {"stored": 9}
     assert most == download._PER_HOST
 
@@ -566,8 +566,8 @@ def test_one_file_that_fails_does_not_stop_the_others(bench: DownloadBench) -> N
 
     with Mixed(ROWS) as server:
         for name in "abcde":
-            bench.announce(server.url, f"{name}.csv")
-        bench.announce("http://169.254.169.254", "f.csv")
+            bench.notify(server.url, f"{name}.csv")
+        bench.notify("http://169.254.169.254", "f.csv")
         assert bench.run() == {"failed": 4, "stored": 2}
 
 
@@ -593,7 +593,7 @@ def test_a_broken_transfer_goes_on_where_it_broke(
         assert request.headers.get("range") == (f"bytes={had}-" if had else None)
         assert ("if-range" in request.headers) == (had > 0)
         had += given
-    assert bench.topic.letters == []
+    assert bench.topic.mails == []
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -770,10 +770,10 @@ def test_a_compressed_file_is_resumed_by_the_bytes_that_were_sent(bench: Downloa
 
 
 def renewed(bench: DownloadBench, content: bytes) -> dict[str, int]:
-    """The file is announced anew, a minute later, with these bytes."""
+    """The file's notification comes again, a minute later, with these bytes."""
     bench.clock.advance(seconds=60)
     with FileServer(content) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         found = bench.run()
     for each in bench.to_fetch():  # the servers are gone
         bench.store.notifications.end(each, "")
@@ -792,7 +792,7 @@ def test_only_bytes_that_were_compared_are_unchanged(bench: DownloadBench) -> No
     assert not bench.s3.list_multipart_uploads(Bucket="recon").get("Uploads")
     # A reason is only why a file is not compared.
     assert (bench.file().state, bench.file().reason) == ("COMPARED", None)
-    assert bench.topic.letters == []
+    assert bench.topic.mails == []
 
 
 @pytest.mark.parametrize("is_compared", [False, True])
@@ -881,7 +881,7 @@ class MeanwhileBucket(ReconBucket):
 
 def test_two_workers_fetch_a_file_once(bench: DownloadBench) -> None:
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         others: list[dict[str, int]] = []
         bucket = MeanwhileBucket(bench.s3, lambda: others.append(bench.run()))
         assert bench.downloads(bucket).run(lambda: 40_000) == {"stored": 1}
@@ -897,7 +897,7 @@ def test_a_worker_whose_claim_ran_out_adopts_what_the_faster_one_stored(bench: D
         others.append(bench.run())
 
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         others: list[dict[str, int]] = []
         bucket = MeanwhileBucket(bench.s3, another_run)
         assert bench.downloads(bucket).run(lambda: 40_000) == {"adopted": 1}
@@ -919,7 +919,7 @@ def test_a_file_whose_run_was_killed_is_not_given_up_when_its_time_is_over(
         raise KilledError
 
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         with monkeypatch.context() as patch:
             patch.setattr(Downloads, "_record", killed)
             with pytest.raises(KilledError):
@@ -932,15 +932,15 @@ def test_a_file_whose_run_was_killed_is_not_given_up_when_its_time_is_over(
 
 
 @pytest.mark.parametrize("newer_first", [True, False])
-def test_a_file_counts_as_announced_when_the_notification_came_that_its_bytes_may_be_of(
+def test_a_file_counts_as_notified_when_the_notification_came_that_its_bytes_may_be_of(
     bench: DownloadBench, *, newer_first: bool
 ) -> None:
     """Two URLs of one file are fetched at once: whoever was read between the two notifications is read again."""
     with FileServer(ROWS) as older, FileServer(OTHER) as newer:
-        bench.announce(older.url)
+        bench.notify(older.url)
         bench.clock.advance(seconds=3600)
         at = bench.clock()
-        bench.announce(newer.url)
+        bench.notify(newer.url)
         first, second = bench.to_fetch()
         if not newer_first:
             first, second = second, first
@@ -958,10 +958,10 @@ def test_a_file_counts_as_announced_when_the_notification_came_that_its_bytes_ma
 
 def test_an_object_that_nobody_has_recorded_counts_for_the_newest_notification(bench: DownloadBench) -> None:
     """The run died that had fetched it by the newer one of two URLs."""
-    bench.announce("https://a.paypay.ne.jp", query="&older")
+    bench.notify("https://a.paypay.ne.jp", query="&older")
     bench.clock.advance(seconds=3600)
     at = bench.clock()
-    bench.announce("https://b.paypay.ne.jp", query="&newer")
+    bench.notify("https://b.paypay.ne.jp", query="&newer")
     bench.s3.put_object(Bucket="recon", Key=FILE.key, Body=ROWS)
     assert bench.downloads()._one(bench.to_fetch()[0], Deadline(40)).word == "adopted"
     assert bench.file().received_at == utc_text(at)
@@ -978,7 +978,7 @@ def test_a_file_of_a_dead_worker_waits_until_its_claim_is_over(
         raise Killed
 
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         with monkeypatch.context() as patch:
             patch.setattr(Downloads, "_fetch", dies)
             patch.setattr("honnin.store.notifications.Notifications.release", dies)
@@ -1005,7 +1005,7 @@ def test_a_worker_that_died_between_s3_and_the_table_is_made_good(
         bench.compare()
         bench.clock.advance(seconds=60)
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         with monkeypatch.context() as patch:
             patch.setattr(f"honnin.store.{dies_in}", dies)
             with pytest.raises(Killed):
@@ -1025,7 +1025,7 @@ def test_a_worker_that_died_between_s3_and_the_table_is_made_good(
 
 def test_a_comparison_that_was_faster_than_the_table_keeps_its_state(bench: DownloadBench) -> None:
     with FileServer(ROWS) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         bucket = MeanwhileBucket(bench.s3, bench.compare)
         assert bench.downloads(bucket).run(lambda: 40_000) == {"stored": 1}
     file = bench.file()
@@ -1047,8 +1047,8 @@ def test_an_error_of_s3_surfaces_when_all_others_are_done(
     bench: DownloadBench, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     with FileServer(ROWS) as server, FileServer(b"small") as small:
-        bench.announce(server.url)
-        bench.announce(small.url, "small_20260331.csv")
+        bench.notify(server.url)
+        bench.notify(small.url, "small_20260331.csv")
         with monkeypatch.context() as patch:
             patch.setattr(bench.s3, call, aws_error)
             with pytest.raises(ClientError):
@@ -1100,7 +1100,7 @@ def test_the_query_of_a_url_is_in_no_log_line(
     with LoopbackServer(reply) as server:
         bench.fetch(server)
     out, err = capsys.readouterr()
-    written = out + err + caplog.text + str(bench.topic.letters)
+    written = out + err + caplog.text + str(bench.topic.mails)
     assert "recon download done" in written
     assert "very-secret" not in written
     assert "signature" not in written

@@ -302,7 +302,7 @@ def test_an_ignored_one_does_not_take_the_place_of_a_stored_file(bench: Bench) -
     assert bench.file().state == "STORED"
 
 
-def test_an_old_message_does_not_make_an_expired_file_announced_again(bench: Bench) -> None:
+def test_an_old_message_does_not_have_an_expired_file_fetched_again(bench: Bench) -> None:
     bench.record()
     after(bench, bench.to_fetch()[0], "EXPIRED")
     bench.record()

@@ -137,7 +137,7 @@ NOT_YET = {
     "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", "failed"),
     "a long header": (answer(LENGTH, b"X: " + b"y" * 70_000 + b"\r\n"), "failed"),
     "too many headers": (answer(LENGTH, b"X: y\r\n" * 500), "failed"),
-    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "only announced"),
+    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "interim answers only"),
 }
 
 
@@ -148,7 +148,7 @@ def test_there_are_enough_behaviours() -> None:
 @pytest.mark.parametrize("name", TAKEN)
 def test_the_file_is_taken(bench: DownloadBench, name: str) -> None:
     with RawServer(TAKEN[name]) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         assert bench.run() == {"stored": 1}
 
     assert bench.content() == ROWS
@@ -163,7 +163,7 @@ def test_the_pieces_in_which_it_comes_make_no_difference(bench: DownloadBench, n
     raw = TAKEN[name]
     pieces = [raw[at : at + 331] for at in range(0, len(raw), 331)]
     with RawServer(*pieces, pause_s=0.001) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         assert bench.run() == {"stored": 1}
     assert bench.content() == ROWS
 
@@ -172,7 +172,7 @@ def test_the_pieces_in_which_it_comes_make_no_difference(bench: DownloadBench, n
 def test_a_failure_is_not_yet(bench: DownloadBench, name: str) -> None:
     sent, reason = NOT_YET[name]
     with RawServer(sent) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         assert bench.run() == {"failed": 1}
     [found] = bench.to_fetch()
     assert bench.file().state == "ANNOUNCED"
@@ -187,7 +187,7 @@ def test_a_failure_is_not_yet(bench: DownloadBench, name: str) -> None:
     # And five minutes later it is there.
     bench.clock.advance(seconds=300)
     with FileServer(ROWS) as good:
-        bench.announce(good.url)
+        bench.notify(good.url)
         assert bench.run()["stored"] == 1
     assert (bench.file().state, bench.file().reason) == ("STORED", None)
 
@@ -214,7 +214,7 @@ def test_what_never_ends_ends_with_the_time_that_there_is(bench: DownloadBench, 
     before = set(threading.enumerate())
     bench.source = Source((), max_bytes=2 * 10**9, loopback=True)
     with RawServer(*ENDLESS[name], pause_s=pause_s, forever=True) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         begun = time.monotonic()
         assert bench.run(seconds=31.5) == {"failed": 1}
         assert time.monotonic() - begun < 15
@@ -229,7 +229,7 @@ def test_what_never_ends_ends_with_the_time_that_there_is(bench: DownloadBench, 
 @pytest.mark.parametrize("silent_after", [b"", b"HTTP/1.1 200 OK\r\n", answer(LENGTH, body=ROWS[:9])])
 def test_a_server_that_falls_silent_does_not_hold_its_place(bench: DownloadBench, silent_after: bytes) -> None:
     with RawServer(silent_after, pause_s=30) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         begun = time.monotonic()
         assert bench.run(seconds=300) == {"failed": 1}
         assert time.monotonic() - begun < 20
@@ -239,7 +239,7 @@ def test_a_server_that_falls_silent_does_not_hold_its_place(bench: DownloadBench
 def test_a_transfer_without_progress_loses_its_place(bench: DownloadBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("honnin.remote_file._PROGRESS_S", 0.5)
     with RawServer(answer(b"Content-Length: 90000\r\n", body=b""), b"x", pause_s=0.02, forever=True) as server:
-        bench.announce(server.url)
+        bench.notify(server.url)
         begun = time.monotonic()
         assert bench.run(seconds=300) == {"failed": 1}
         assert time.monotonic() - begun < 20

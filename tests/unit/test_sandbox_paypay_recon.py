@@ -46,7 +46,7 @@ HEADER = b"userAuthorizationId\r\n"
 
 
 class Merchant:
-    """The merchant's side: gets notices, fetches files; and the hand that moves the sandbox."""
+    """The merchant's side: gets notifications, fetches files; and the hand that moves the sandbox."""
 
     def __init__(self) -> None:
         self.sandbox = Sandbox(SandboxConfig(paypay=ACCOUNT))
@@ -54,12 +54,12 @@ class Merchant:
         self.core.clock._time_source = lambda: NOW
         self.core.courier.transport = self._webhook
         self.http: FlaskClient = create_app(self.sandbox).test_client()
-        self.notices: list[dict[str, Any]] = []
+        self.notifications: list[dict[str, Any]] = []
         self.answers: list[Answer] = []
 
     def _webhook(self, url: str, body: bytes, content_type: str, timeout_s: float) -> Answer:
         assert url == ACCOUNT.webhook_urls["recon"]
-        self.notices.append(json.loads(body))
+        self.notifications.append(json.loads(body))
         return self.answers.pop(0) if self.answers else Answer(200, "OK")
 
     def link(self, name: str) -> str:
@@ -226,12 +226,12 @@ def test_control_refuses_nonsense(merchant: Merchant) -> None:
     assert merchant.control("GET", "/recon-files") == {"files": []}
 
 
-# --- what is announced ---
+# --- notifications ---
 
 
-def test_the_notice_says_what_the_document_says(merchant: Merchant) -> None:
+def test_the_notification_says_what_the_document_says(merchant: Merchant) -> None:
     file = merchant.kyc_night("user-0")
-    assert merchant.notices == [
+    assert merchant.notifications == [
         {
             "notification_type": "file.created",
             "notification_id": file["notification_id"],
@@ -242,46 +242,46 @@ def test_the_notice_says_what_the_document_says(merchant: Merchant) -> None:
     ]
     assert str(uuid.UUID(file["notification_id"])) == file["notification_id"]
     assert file["expires_at"] == int(NOW) + 7200
-    assert merchant.control("GET", "/recon-files")["files"][0]["notice"] == "delivered"
+    assert merchant.control("GET", "/recon-files")["files"][0]["notification"] == "delivered"
 
 
-def test_late_notices_carry_the_url_and_the_moment_of_before(merchant: Merchant) -> None:
-    merchant.dial(recon_notice="late", recon_notice_delay_s=7300)
+def test_late_notifications_carry_the_url_and_the_moment_of_before(merchant: Merchant) -> None:
+    merchant.dial(recon_notification="late", recon_notification_delay_s=7300)
     file = merchant.kyc_night()
     merchant.pass_time(7299)
-    assert merchant.notices == []
+    assert merchant.notifications == []
     merchant.pass_time(1)
-    assert merchant.notices[0]["requestedAt"] == str(int(NOW))
+    assert merchant.notifications[0]["requestedAt"] == str(int(NOW))
     assert merchant.get(file).status_code == 403
 
 
-def test_a_missing_notice_is_made_good_by_a_resend(merchant: Merchant) -> None:
-    merchant.dial(KYC, recon_notice="missing")
+def test_a_missing_notification_is_made_good_by_a_resend(merchant: Merchant) -> None:
+    merchant.dial(KYC, recon_notification="missing")
     kyc, risk = merchant.night(day="2026-03-31", types=[KYC, RISK])
-    assert [notice["fileType"] for notice in merchant.notices] == [RISK]
-    assert (kyc["path"], kyc["notification_id"], kyc["notice"], kyc["expires_at"]) == (None, None, None, None)
-    assert risk["notice"] == "waiting"
+    assert [notification["fileType"] for notification in merchant.notifications] == [RISK]
+    assert (kyc["path"], kyc["notification_id"], kyc["notification"], kyc["expires_at"]) == (None, None, None, None)
+    assert risk["notification"] == "waiting"
     sent = merchant.control("POST", f"/recon-files/{KYC_NAME}/resend")
     merchant.pass_time(0)
-    assert merchant.notices[1]["path"] == sent["path"]
+    assert merchant.notifications[1]["path"] == sent["path"]
     assert merchant.get(sent).status_code == 200
 
 
-def test_a_notice_of_the_wrong_type(merchant: Merchant) -> None:
-    merchant.dial(KYC_NAME, recon_notice="wrong_type")
+def test_a_notification_of_the_wrong_type(merchant: Merchant) -> None:
+    merchant.dial(KYC_NAME, recon_notification="wrong_type")
     file = merchant.kyc_night()
-    [notice] = merchant.notices
-    assert notice["fileType"] == RISK
-    assert KYC_NAME in notice["path"]
+    [notification] = merchant.notifications
+    assert notification["fileType"] == RISK
+    assert KYC_NAME in notification["path"]
     assert merchant.get(file).status_code == 200
 
 
-def test_a_notice_with_the_name_of_another_day(merchant: Merchant) -> None:
-    merchant.dial(recon_notice="wrong_name")
+def test_a_notification_with_the_name_of_another_day(merchant: Merchant) -> None:
+    merchant.dial(recon_notification="wrong_name")
     file = merchant.kyc_night("user-0")
-    [notice] = merchant.notices
-    assert notice["fileType"] == KYC
-    assert "/kyc_passport_unit-merchant_20260301_20260301.csv?" in notice["path"]
+    [notification] = merchant.notifications
+    assert notification["fileType"] == KYC
+    assert "/kyc_passport_unit-merchant_20260301_20260301.csv?" in notification["path"]
     assert merchant.get(file).data == HEADER + merchant.link("user-0").encode() + b"\r\n"
 
 
@@ -296,22 +296,22 @@ def test_a_resend_has_a_new_url_and_a_new_id_for_a_week(merchant: Merchant) -> N
     assert merchant.get(second).status_code == 404
 
 
-def test_an_announced_notice_is_repeated_though_the_clock_goes_back(merchant: Merchant) -> None:
+def test_a_notification_is_repeated_though_the_clock_goes_back(merchant: Merchant) -> None:
     merchant.core.advance(DAY_S)
     merchant.answers.append(Answer(500, ""))
     merchant.night()
-    assert len(merchant.notices) == 3
+    assert len(merchant.notifications) == 3
     merchant.core.advance(-DAY_S)
     merchant.pass_time(0.5)
-    assert [notice["fileType"] for notice in merchant.notices] == [KYC, RISK, ACCOUNT_STATUS, KYC]
+    assert [notification["fileType"] for notification in merchant.notifications] == [KYC, RISK, ACCOUNT_STATUS, KYC]
 
 
 def test_what_is_due_runs_before_the_clock_goes_back(merchant: Merchant) -> None:
     merchant.core.advance(DAY_S)
     merchant.control("POST", "/recon-night")
-    assert merchant.notices == []
+    assert merchant.notifications == []
     merchant.core.advance(-DAY_S)
-    assert len(merchant.notices) == 3
+    assert len(merchant.notifications) == 3
 
 
 # --- every night by itself ---
@@ -328,11 +328,11 @@ def test_the_night_is_played_at_its_time_in_japan(merchant: Merchant) -> None:
     merchant.change("user-0", "kyc-updated")
     until = datetime(2026, 3, 31, 18, tzinfo=UTC).timestamp() - NOW
     merchant.pass_time(until - 1)
-    assert merchant.notices == []
+    assert merchant.notifications == []
     merchant.pass_time(1)
-    assert [notice["fileType"] for notice in merchant.notices] == [KYC, RISK, ACCOUNT_STATUS]
-    assert rows(merchant.http.get(local(merchant.notices[0]["path"]))) == [uaid]
-    assert merchant.notices[0]["path"].startswith("http://localhost/paypay/recon/")
+    assert [notification["fileType"] for notification in merchant.notifications] == [KYC, RISK, ACCOUNT_STATUS]
+    assert rows(merchant.http.get(local(merchant.notifications[0]["path"]))) == [uaid]
+    assert merchant.notifications[0]["path"].startswith("http://localhost/paypay/recon/")
 
 
 def test_each_night_that_the_clock_moves_over_is_played(merchant: Merchant) -> None:
@@ -346,7 +346,7 @@ def test_a_night_is_played_again_after_the_clock_went_back(merchant: Merchant) -
     merchant.control("POST", "/recon-nightly", {"at": "03:00"})
     for played in (1, 2):
         merchant.pass_time(DAY_S)
-        assert len(merchant.notices) == 3 * played
+        assert len(merchant.notifications) == 3 * played
         merchant.pass_time(-DAY_S)
     assert {file["day"] for file in merchant.control("GET", "/recon-files")["files"]} == {"2026-03-31"}
 
@@ -358,7 +358,7 @@ def test_the_night_ends_with_null_and_with_a_reset(merchant: Merchant) -> None:
     merchant.control("POST", "/recon-nightly", {"at": "03:00"})
     merchant.http.post("/_sandbox/reset")
     merchant.pass_time(2 * DAY_S)
-    assert merchant.notices == []
+    assert merchant.notifications == []
 
 
 # --- the URL ---
@@ -429,7 +429,7 @@ def test_content_by_hand_replaces_that_of_the_night(merchant: Merchant) -> None:
 def test_content_by_hand_makes_a_file_that_no_night_made(merchant: Merchant) -> None:
     body = {"text": "x", "fileType": RISK, "day": "2026-03-20"}
     put = merchant.control("PUT", "/recon-files/any name.csv", body)
-    assert (put["fileType"], put["day"], put["path"], put["notice"]) == (RISK, "2026-03-20", None, None)
+    assert (put["fileType"], put["day"], put["path"], put["notification"]) == (RISK, "2026-03-20", None, None)
     sent = merchant.control("POST", "/recon-files/any name.csv/resend")
     assert merchant.get(sent).data == b"x"
     assert f"/{quote('any name.csv')}?" in sent["path"]
@@ -589,7 +589,7 @@ def test_transfer_dials_go_by_name_then_type_then_all(merchant: Merchant) -> Non
         {"recon_break_at": -1},
         {"recon_bytes_per_s": 0},
         {"recon_url_ttl_s": True},
-        {"recon_notice": "early"},
+        {"recon_notification": "early"},
     ],
 )
 def test_wrong_dials_are_refused(merchant: Merchant, dials: dict[str, object]) -> None:
@@ -608,7 +608,7 @@ def box() -> Iterator[RunningSandbox]:
         yield running_box
 
 
-def announced(box: RunningSandbox, number_of_rows: int = 100, **dials: object) -> str:
+def notified(box: RunningSandbox, number_of_rows: int = 100, **dials: object) -> str:
     """Return the URL of a file of generated rows, with these dials set."""
     control = f"{box.url}/_sandbox/paypay/recon-files/{KYC_NAME}"
     body = {"rows": number_of_rows, "fileType": KYC, "day": "2026-03-31"}
@@ -639,7 +639,7 @@ def whole(number_of_rows: int = 100) -> bytes:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_broken_transfer_can_be_resumed(box: RunningSandbox) -> None:
-    url = announced(box, recon_transfer="broken", recon_break_at=1000, recon_times=2)
+    url = notified(box, recon_transfer="broken", recon_break_at=1000, recon_times=2)
     got, ended = fetch(url)
     assert (got, ended) == (whole()[:1000], False)
     more, ended = fetch(url, {"Range": "bytes=1000-"})
@@ -650,7 +650,7 @@ def test_a_broken_transfer_can_be_resumed(box: RunningSandbox) -> None:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_broken_transfer_without_ranges_begins_anew(box: RunningSandbox) -> None:
-    url = announced(box, recon_transfer=["broken", "no_range"], recon_times=1)
+    url = notified(box, recon_transfer=["broken", "no_range"], recon_times=1)
     got, ended = fetch(url)
     assert (got, ended) == (whole()[: len(whole()) // 2], False)
     assert fetch(url, {"Range": "bytes=1000-"}) == (whole(), True)
@@ -659,14 +659,14 @@ def test_a_broken_transfer_without_ranges_begins_anew(box: RunningSandbox) -> No
 @pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.mark.parametrize("failure", ["broken", "stall"])
 def test_a_break_without_a_length_shows_too(box: RunningSandbox, failure: str) -> None:
-    url = announced(box, recon_transfer=["chunked", failure], recon_break_at=50, recon_stall_s=0.1)
+    url = notified(box, recon_transfer=["chunked", failure], recon_break_at=50, recon_stall_s=0.1)
     got, ended = fetch(url)
     assert (got, ended) == (whole()[:50], False)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_stall_is_silent(box: RunningSandbox) -> None:
-    url = announced(box, recon_transfer="stall", recon_break_at=100, recon_stall_s=0.5)
+    url = notified(box, recon_transfer="stall", recon_break_at=100, recon_stall_s=0.5)
     began = time.monotonic()
     assert fetch(url) == (whole()[:100], False)
     assert time.monotonic() - began >= 0.5
@@ -674,7 +674,7 @@ def test_a_stall_is_silent(box: RunningSandbox) -> None:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_slow_transfer_takes_its_time_whatever_else_it_does(box: RunningSandbox) -> None:
-    url = announced(box, recon_transfer=["slow", "broken", "chunked"], recon_bytes_per_s=4000, recon_break_at=2000)
+    url = notified(box, recon_transfer=["slow", "broken", "chunked"], recon_bytes_per_s=4000, recon_break_at=2000)
     began = time.monotonic()
     assert fetch(url) == (whole()[:2000], False)
     assert 0.4 <= time.monotonic() - began < 3
@@ -682,7 +682,7 @@ def test_a_slow_transfer_takes_its_time_whatever_else_it_does(box: RunningSandbo
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_chunked_transfer_names_no_length(box: RunningSandbox) -> None:
-    with requests.get(announced(box, recon_transfer="chunked"), timeout=5) as answer:
+    with requests.get(notified(box, recon_transfer="chunked"), timeout=5) as answer:
         assert answer.headers["Transfer-Encoding"] == "chunked"
         assert "Content-Length" not in answer.headers
         assert answer.content == whole()
@@ -690,7 +690,7 @@ def test_a_chunked_transfer_names_no_length(box: RunningSandbox) -> None:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_an_endless_body_goes_on(box: RunningSandbox) -> None:
-    url = announced(box, number_of_rows=10, recon_transfer="endless")
+    url = notified(box, number_of_rows=10, recon_transfer="endless")
     with requests.get(url, timeout=5, stream=True) as answer:
         assert "Content-Length" not in answer.headers
         got = 0
@@ -703,7 +703,7 @@ def test_an_endless_body_goes_on(box: RunningSandbox) -> None:
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_an_endless_body_behind_a_small_length(box: RunningSandbox) -> None:
-    url = announced(box, number_of_rows=10, recon_transfer="short_length")
+    url = notified(box, number_of_rows=10, recon_transfer="short_length")
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
     try:
@@ -736,7 +736,7 @@ def test_the_clock_moves_over_the_night_and_back(box: RunningSandbox) -> None:
     deadline = time.monotonic() + 10
     while len(delivered) < 6 and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert sorted(notice["fileType"] for notice in delivered) == sorted([KYC, RISK, ACCOUNT_STATUS] * 2)
-    for notice in delivered:
-        assert notice["path"].startswith(f"{box.url}/paypay/recon/")
-        assert fetch(notice["path"]) == (HEADER, True)
+    assert sorted(notification["fileType"] for notification in delivered) == sorted([KYC, RISK, ACCOUNT_STATUS] * 2)
+    for notification in delivered:
+        assert notification["path"].startswith(f"{box.url}/paypay/recon/")
+        assert fetch(notification["path"]) == (HEADER, True)

@@ -125,7 +125,7 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "apply": lambda store: store.events.apply(effect("api:2", store.users.status("user-1", "vexora"))),
     "keep": lambda store: store.events.keep(Unattached("e-1", "paypay", "x", "webhook", AT, "uaid-1", {})),
     "notification": lambda store: store.notifications.record(replace(NOTIFICATION, url="https://y")),
-    "announced_recon_file": lambda store: store.recon.announced(FILE),
+    "notified_recon_file": lambda store: store.recon.notified(FILE),
     "mark_published": lambda store: store.events.mark_published("api:1", AT),
     "advance_poll": lambda store: store.submissions.advance(cast("Submission", store.submissions.get("s-1")), 1, AT),
     "recon_compared": lambda store: store.recon.compared(COMPARISON, {"counts": {"rows": 1}}),
@@ -278,7 +278,7 @@ def test_a_record_that_was_erased_meanwhile_ends_no_publishing(store: Store) -> 
     bus = FakeBus()
     change: dict[str, Any] = {"userId": "user-9", "provider": "vexora", "from": None, "to": "PENDING", "cause": "api"}
     change |= {"verified": False, "verifiedReason": "NOT_VERIFIED", "occurredAt": AT, "eventId": "api:gone"}
-    Publisher("bus", store, bus.client).announce(EventRecord("api:gone", AT, published=False, change=change))
+    Publisher("bus", store, bus.client).publish(EventRecord("api:gone", AT, published=False, change=change))
 
     assert len(bus.entries) == 1
     assert store.events.get("api:gone") is None

@@ -89,7 +89,7 @@ def file(table: Table, day: str = "2026-03-31") -> None:
     at = utc_text(table.clock())
     name = f"file-{day}.csv"
     table.store.notifications.record(Notification("kyc_passport_sync_recon", day, name, "https://x", at))
-    table.store.recon.announced(ReconFile("kyc_passport_sync_recon", day, name, "ANNOUNCED", received_at=at))
+    table.store.recon.notified(ReconFile("kyc_passport_sync_recon", day, name, "ANNOUNCED", received_at=at))
 
 
 def fill(table: Table) -> None:

@@ -341,7 +341,7 @@ def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch:
     for _ in range(2_000):
         world.clock.advance(seconds=1)
         at, user = utc_text(world.clock()), {"provider": "paypay", "cause": "poll", "to_status": "VERIFIED"}
-        entry = entry_key("user-1", at, f"notice-{at}") | {"at": at, "event_id": f"notice-{at}", **user}
+        entry = entry_key("user-1", at, f"notification-{at}") | {"at": at, "event_id": f"notification-{at}", **user}
         world.store.table.put([index.placed(entry | {"told": ["AuthorizationExpiring"]})])
     pages = mock.Mock(wraps=world.store.table.page)
     monkeypatch.setattr(world.store.table, "page", pages)

@@ -148,7 +148,7 @@ def test_an_ipv6_network(ack: Ack) -> None:
     assert ack(source="2001:db8::1", cidrs=("192.0.2.0/24", "2001:db8::/32"))["statusCode"] == 200
 
 
-def test_x_forwarded_for_is_not_believed(ack: Ack) -> None:
+def test_x_forwarded_for_is_not_used(ack: Ack) -> None:
     headers = {"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.10"}
     assert refused(ack(source="203.0.113.9", headers=headers), ack, 403)
 

@@ -1,4 +1,4 @@
-"""The worker: which messages are done, which come again and when, which are parked."""
+"""The worker: which messages are done, which come again and when, which are moved to the dead-letter queue."""
 
 import json
 from collections import Counter
@@ -84,7 +84,7 @@ def test_a_batch_that_succeeds_keeps_nothing() -> None:
     queue = FakeQueue()
     assert run(message("a"), message("b"), process=seen.append, queue=queue) == []
     assert seen == [EVENT, EVENT]
-    assert (queue.delays, queue.parked) == ({}, {})
+    assert (queue.delays, queue.dead_lettered) == ({}, {})
 
 
 # Back-off
@@ -127,7 +127,7 @@ def test_what_is_stopped_comes_again_as_seldom_as_can_be_and_is_no_failure(
 ) -> None:
     queue = FakeQueue()
     assert run(message("a", receives=receives), process=failing(RepairsStoppedError("stopped")), queue=queue) == ["a"]
-    assert (queue.delays, queue.parked) == ({"a": 900}, {})
+    assert (queue.delays, queue.dead_lettered) == ({"a": 900}, {})
     assert "EventFailed" not in capsys.readouterr().out
 
 
@@ -149,10 +149,10 @@ RETRYABLE = [
 
 @pytest.mark.parametrize("error", RETRYABLE, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("receives", [1, 3, 150])
-def test_what_time_or_a_person_can_mend_waits_and_is_never_parked(error: Exception, receives: int) -> None:
+def test_what_time_or_a_person_can_mend_waits_and_is_no_dead_letter(error: Exception, receives: int) -> None:
     queue = FakeQueue()
     assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
-    assert queue.parked == {}
+    assert queue.dead_lettered == {}
     ceiling = min(900, 5 * 2 ** (receives - 1))
     assert ceiling // 2 <= queue.delays["a"] <= ceiling
 
@@ -174,16 +174,18 @@ FINAL = [
 def test_it_comes_again_twice(error: Exception, receives: int) -> None:
     queue = FakeQueue()
     assert run(message("a", receives=receives), process=failing(error), queue=queue) == ["a"]
-    assert queue.parked == {}
+    assert queue.dead_lettered == {}
     assert 2 <= queue.delays["a"] <= 10
 
 
 @pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("receives", [3, 4, 50])
-def test_without_a_count_it_is_parked_at_the_third_receive_and_then_done(error: Exception, receives: int) -> None:
+def test_without_a_count_it_is_dead_lettered_at_the_third_receive_and_then_done(
+    error: Exception, receives: int
+) -> None:
     queue = FakeQueue()
     assert run(message("a", receives=receives), process=failing(error), queue=queue) == []
-    assert queue.parked == {"a": type(error).__name__}
+    assert queue.dead_lettered == {"a": type(error).__name__}
     assert queue.delays == {}
 
 
@@ -208,7 +210,7 @@ def test_an_outage_of_20_receives_does_not_use_up_the_tries_of_a_final_error(fin
         for receives, error in enumerate(errors, 1)
     ]
     assert kept == [["a"]] * 22 + [[]]
-    assert queue.parked == {"a": type(final).__name__}
+    assert queue.dead_lettered == {"a": type(final).__name__}
     assert failures.counts.total() == 3, "an outage is not counted"
 
 
@@ -217,19 +219,19 @@ def test_failures_of_two_kinds_are_two_counts_and_so_are_two_messages() -> None:
     for error in (KeyError(), RuntimeError(), KeyError(), RuntimeError()):
         for message_id in ("a", "b"):
             run(message(message_id, receives=9), process=failing(error), queue=queue, count_failure=failures)
-    assert queue.parked == {}
+    assert queue.dead_lettered == {}
     run(message("b", receives=9), process=failing(KeyError()), queue=queue, count_failure=failures)
-    assert queue.parked == {"b": "KeyError"}
+    assert queue.dead_lettered == {"b": "KeyError"}
 
 
 @pytest.mark.parametrize("error", [THROTTLED, EndpointConnectionError(endpoint_url="https://dynamodb")])
-def test_a_failure_that_cannot_be_counted_parks_nothing(error: Exception) -> None:
+def test_a_failure_that_cannot_be_counted_makes_no_dead_letter(error: Exception) -> None:
     def broken(_message_id: str, _kind: str) -> int:
         raise error
 
     queue = FakeQueue()
     assert run(message("a", receives=50), process=failing(KeyError()), queue=queue, count_failure=broken) == ["a"]
-    assert queue.parked == {}
+    assert queue.dead_lettered == {}
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"v": 2}', "テスト"])
@@ -237,7 +239,7 @@ def test_a_body_that_is_no_event_is_malformed_and_not_processed(body: str) -> No
     seen: list[Event] = []
     queue = FakeQueue()
     assert run(message("a", receives=3, body=body), process=seen.append, queue=queue) == []
-    assert queue.parked == {"a": "MalformedEventError"}
+    assert queue.dead_lettered == {"a": "MalformedEventError"}
     assert seen == []
 
 
@@ -250,7 +252,7 @@ def test_a_batch_goes_on_past_a_poison_message() -> None:
         message("a"), poison, fresh_poison, message("d"), process=lambda event: seen.append(event.event_id), queue=queue
     )
     assert kept == ["c"]
-    assert queue.parked == {"b": "MalformedEventError"}
+    assert queue.dead_lettered == {"b": "MalformedEventError"}
     assert len(seen) == 2
 
 
@@ -266,13 +268,13 @@ class BrokenQueue(FakeQueue):
         """Fail."""
         raise THROTTLED
 
-    def park(self, record: Any, error: Exception) -> None:
+    def move_to_dead_letters(self, record: Any, error: Exception) -> None:
         """Fail."""
         raise THROTTLED
 
 
 @pytest.mark.parametrize("receives", [1, 3])
-def test_a_message_is_kept_when_it_can_be_neither_delayed_nor_parked(receives: int) -> None:
+def test_a_message_is_kept_when_it_can_be_neither_delayed_nor_dead_lettered(receives: int) -> None:
     kept = run(
         message("a", receives=receives),
         message("b", receives=receives),
@@ -298,7 +300,7 @@ def test_what_is_left_when_the_time_is_short_comes_again_at_once() -> None:
     )
     assert kept == ["b", "c"]
     assert queue.delays == {"b": 0, "c": 0}
-    assert queue.parked == {}
+    assert queue.dead_lettered == {}
     assert len(seen) == 1
 
 
@@ -306,7 +308,7 @@ def test_what_was_not_ended_in_time_comes_again_at_once_and_is_no_failure(capsys
     queue = FakeQueue()
     error = worker.NotEnoughTimeError("the rest comes in the next run")
     assert run(message("a", receives=3), process=failing(error), queue=queue) == ["a"]
-    assert (queue.delays, queue.parked) == ({"a": 0}, {})
+    assert (queue.delays, queue.dead_lettered) == ({"a": 0}, {})
     assert capsys.readouterr().out == ""
 
 
@@ -319,7 +321,7 @@ def test_a_message_is_what_parse_reads_of_its_body() -> None:
     batch = {"Records": [message("a", body="7"), message("b", body="seven", receives=3)]}
     answer = worker.run(batch, FakeLambdaContext(60_000), parse=int, process=seen.append, queue=queue)
     assert (seen, answer["batchItemFailures"]) == ([7], [])
-    assert queue.parked == {"b": "MalformedEventError"}
+    assert queue.dead_lettered == {"b": "MalformedEventError"}
 
 
 # Calls to SQS
@@ -397,7 +399,7 @@ def test_what_is_counted(
     assert names == metrics
 
 
-QUEUES = ("https://sqs.example/1/events", "https://sqs.example/1/notices")
+QUEUES = ("https://sqs.example/1/events", "https://sqs.example/1/notifications")
 
 
 def _from(*names: str) -> dict[str, Any]:
@@ -409,7 +411,7 @@ def test_the_batchs_own_queue_is_found_by_its_name(url: str) -> None:
     assert worker.queue_of(_from(*[url.rpartition("/")[2]] * 2), QUEUES) == url
 
 
-@pytest.mark.parametrize("names", [("others",), ("events", "notices"), ("xevents",), ()])
+@pytest.mark.parametrize("names", [("others",), ("events", "notifications"), ("xevents",), ()])
 def test_a_batch_of_another_queue_is_not_guessed_at(names: tuple[str, ...]) -> None:
     with pytest.raises(MalformedEventError):
         worker.queue_of(_from(*names), QUEUES)

@@ -24,7 +24,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class QueueFound:
-    """What lies in one queue: its letters by `errorType`, the most frequent first, with what lies behind each kind.
+    """What lies in one queue: its messages by `errorType`, the most frequent first, with what lies behind each kind.
 
     `is_runs`: failed runs, which nothing puts back; `commands` do by hand what they did not.
     """
@@ -52,7 +52,7 @@ def cause(error_type: str) -> Cause:
 
 
 def by_queue(deployment: Deployment, letters: Sequence[Mapping[str, Any]]) -> list[QueueFound]:
-    """The letters of each queue that holds any."""
+    """The messages of each queue that holds any."""
     found = []
     for queue in Queue:
         held = [each for each in letters if each["queue"] == queue]

@@ -25,7 +25,7 @@ def console(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in your browser.")] = True,
 ) -> None:
-    """The stack to look at, in a browser: users, the recon calendar, dead letters. Ctrl-C ends it.
+    """Show the stack in a browser: users, the recon calendar, dead letters. Ctrl-C ends it.
 
     It reads with your own AWS credentials and changes nothing. It listens on 127.0.0.1 only, and its address holds a
     random token: whoever has the address can read for as long as it runs, so do not pass it on. Personal data is not

@@ -19,7 +19,7 @@ class Look(StrEnum):
     MENDED = "mended"
     WORK = "work"
     LATE = "late"
-    HOLE = "hole"
+    MISSING = "missing"
     QUIET = "quiet"
 
 
@@ -29,9 +29,9 @@ LOOKS = {
     DayState.REPAIRED: (Look.MENDED, "mend"),
     DayState.REPAIRING: (Look.WORK, "glass"),
     DayState.LATE: (Look.LATE, "clock"),
-    DayState.MISSING: (Look.HOLE, "cross"),
-    DayState.DOUBTFUL: (Look.HOLE, "alert"),
-    DayState.EXPIRED: (Look.HOLE, "gone"),
+    DayState.MISSING: (Look.MISSING, "cross"),
+    DayState.DOUBTFUL: (Look.MISSING, "alert"),
+    DayState.EXPIRED: (Look.MISSING, "gone"),
     DayState.STORED: (Look.WORK, "box"),
     DayState.ANNOUNCED: (Look.WORK, "bell"),
     DayState.DUE: (Look.QUIET, "dots"),
@@ -88,7 +88,7 @@ def states(days: Sequence[CalendarDay]) -> list[DayState]:
 
 
 def is_nothing_known(days: Sequence[CalendarDay]) -> bool:
-    """Whether there is nothing that is good or bad: no file was announced yet, or none can be told of."""
+    """Whether there is nothing that is good or bad: no notification of a file has come yet, or none can be shown."""
     return all(each.state in recon_days.NEUTRAL for each in days)
 
 

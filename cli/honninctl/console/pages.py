@@ -31,7 +31,7 @@ _ENTRIES = 30
 _MOST_ENTRIES = 500
 _USERS_SHOWN = 50
 _LETTERS_SHOWN = 50
-# What a file that was not compared, or not even announced, has none of.
+# What a file has none of that was not compared, or of which no notification came.
 _EMPTY_FILE: Mapping[str, Any] = {
     "changed": (),
     "notRead": (),
@@ -131,7 +131,7 @@ class Pages:
             days=days,
             sheets=month.sheets(days.value or []),
             states=month.states(days.value or []),
-            holes=to_ask_for(days.value or [], painter.now),
+            missing_days=to_ask_for(days.value or [], painter.now),
             nothing_known=month.is_nothing_known(days.value or []),
             letters=letters,
             stopped_since=_asking(lambda: repairs.stopped_since(self._deployment)).value,
@@ -207,7 +207,7 @@ class Pages:
         )
 
     def _letters(self, painter: "_Painter") -> Page:
-        found = _asking(self._parked)
+        found = _asking(self._dead_letters)
         if found.value is None:
             return painter.trouble(found.trouble or _NO_PAGE)
         places, letters = found.value
@@ -219,7 +219,7 @@ class Pages:
             letters_shown=_LETTERS_SHOWN,
         )
 
-    def _parked(self) -> tuple[dead_letters.Places, list[dict[str, Any]]]:
+    def _dead_letters(self) -> tuple[dead_letters.Places, list[dict[str, Any]]]:
         places = dead_letters.find(self._deployment)
         return places, dead_letters.letters(self._deployment, places)
 

@@ -70,7 +70,7 @@ class Commits:
     Parameters
     ----------
     publish
-        Gets each effect once it is in the table. Where a caller waits for the answer: `Publisher.announce_or_leave`.
+        Gets each effect once it is in the table. Where a caller waits for the answer: `Publisher.publish_or_leave`.
     now
         Gives aware UTC moments.
     watch

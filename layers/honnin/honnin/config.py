@@ -341,7 +341,7 @@ class Settings:
 
     @cached_property
     def recon_empty_day_announced(self) -> bool:
-        """Whether PayPay announces a file for a day on which nothing happened (not published)."""
+        """Whether PayPay sends a file for a day on which nothing happened (not published)."""
         return self._environ.get("RECON_EMPTY_DAY_ANNOUNCED", "true") == "true"
 
     @cached_property

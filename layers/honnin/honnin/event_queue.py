@@ -57,7 +57,7 @@ def send_later(queue_url: str, events: Iterable[tuple[Event, int]], client: "SQS
             raise NotQueuedError(f"SQS refused {len(failed)} of {len(some)} events: {failed[0].get('Code')}")
 
 
-def send_split(event: Event, *, events_url: str, recon_notices_url: str, client: "SQSClient") -> None:
+def send_split(event: Event, *, events_url: str, recon_notifications_url: str, client: "SQSClient") -> None:
     """Put each notification of an array on the queue where it would have gone alone, to be tried again by itself.
 
     Raises
@@ -72,5 +72,5 @@ def send_split(event: Event, *, events_url: str, recon_notices_url: str, client:
     except (KeyError, ValueError, TypeError, AttributeError):
         raise MalformedEventError("no array of notifications") from None
     # Those of recon files first: a file can be fetched for two hours only.
-    send_all(recon_notices_url, (each for each in found if each.kind == "recon_file"), client)
+    send_all(recon_notifications_url, (each for each in found if each.kind == "recon_file"), client)
     send_all(events_url, (each for each in found if each.kind != "recon_file"), client)

@@ -119,7 +119,7 @@ class EventWorker:
             split=partial(
                 event_queue.send_split,
                 events_url=settings.event_queue_url,
-                recon_notices_url=settings.recon_notice_queue_url,
+                recon_notifications_url=settings.recon_notice_queue_url,
                 client=aws.sqs(),
             ),
             watch=_watch(settings, store, now),

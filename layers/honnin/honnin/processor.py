@@ -217,8 +217,8 @@ class Group:
         else:
             count("EventRepeated", provider=event.provider)
         if record and record.change and not record.published:
-            self._processor.publisher.announce(record)
-            self._known.announced(record)
+            self._processor.publisher.publish(record)
+            self._known.published(record)
 
     def _apply(self, event: Event) -> EventRecord | None:
         """Have the event take effect; returns its record, if it has left one."""
@@ -273,9 +273,9 @@ class Group:
         self._known.applied(effect, self._processor.store.events.record_of(effect))
         self.request_id = effect.detail.get("requestId") or self.request_id
         if effect.links:
-            self._processor.publisher.announce_or_leave(effect)
+            self._processor.publisher.publish_or_leave(effect)
         else:
-            self._processor.publisher.announce_notices(effect)
+            self._processor.publisher.publish_expiry_events(effect)
 
 
 def _is_recon_file(event: Event) -> bool:

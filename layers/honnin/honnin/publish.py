@@ -31,7 +31,7 @@ class Publisher:
         self._store = store
         self._given = client
 
-    def announce(self, record: EventRecord) -> None:
+    def publish(self, record: EventRecord) -> None:
         """Publish an applied event's change and mark it so; nothing when there is none or it is marked.
 
         Raises
@@ -45,21 +45,21 @@ class Publisher:
             with suppress(ConcurrentUpdateError):
                 self._store.events.mark_published(record.event_id, times.utc_now())
 
-    def announce_or_leave(self, effect: Effect) -> None:
+    def publish_or_leave(self, effect: Effect) -> None:
         """Publish all that an effect tells, which a caller of the API waits for; leave it to the poll on failure."""
         if effect.change:
-            self._announce_or_leave(effect.event_id)
-        self.announce_notices(effect)
+            self._publish_or_leave(effect.event_id)
+        self.publish_expiry_events(effect)
 
-    def announce_notices(self, effect: Effect) -> None:
+    def publish_expiry_events(self, effect: Effect) -> None:
         """Publish what an effect tells beside the change of the status; leave it to the poll on failure."""
-        for notice in effect.notices:
-            self._announce_or_leave(notice.event_id)
+        for expiry_event in effect.expiry_events:
+            self._publish_or_leave(expiry_event.event_id)
 
-    def _announce_or_leave(self, event_id: str) -> None:
+    def _publish_or_leave(self, event_id: str) -> None:
         try:
             if record := self._store.events.get(event_id):
-                self.announce(record)
+                self.publish(record)
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning("change not published yet", event_id=loggable(event_id), error=type(error).__name__)
 
@@ -73,12 +73,12 @@ class Publisher:
             detail_type=USER_ERASED,
         )
         try:
-            self.announce(told)
+            self.publish(told)
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning("erasure not published yet", event_id=told.event_id, error=type(error).__name__)
 
     def recon_completed(self, detail: ReconCompleted) -> None:
-        """Publish that a recon file was compared. Raises as `announce`."""
+        """Publish that a recon file was compared. Raises as `publish`."""
         self._put(RECON_COMPLETED, detail)
 
     def again(self, records: Sequence[EventRecord]) -> list[EventRecord]:

@@ -30,7 +30,7 @@ from honnin.wording import Wording
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_S = 5.0
 
-# RFC 9110 §15.2: answers that only announce the answer.
+# RFC 9110 §15.2: interim answers, before the final one.
 _MOST_INTERIM = 8
 _MOST_HEADERS = 100
 _LONGEST_LINE = 64 * 1024
@@ -293,7 +293,7 @@ def _answer(reader: "_Reader") -> Answer:
         headers = reader.headers()
         if not 100 <= int(found[1]) < 200:
             return Answer(int(found[1]), headers, reader)
-    raise TransferFailedError(Wording("the server only announced an answer", "サーバーが途中経過の応答しか返さない"))
+    raise TransferFailedError(Wording("the server sent interim answers only", "サーバーが途中経過の応答しか返さない"))
 
 
 def _listed(headers: HTTPMessage, name: str) -> list[str]:

@@ -48,7 +48,7 @@ _THREADS = 10
 _FIRST_DELAY_S = 5
 _FIRST_MAINTENANCE_DELAY_S = 300
 _LONGEST_DELAY_S = 900
-_PARK_AT_FAILURE = 3
+_MOVED_AT_FAILURE = 3
 
 # Counts one more failure of a message by its kind (the error's type), and says how many there were.
 type CountFailure = Callable[[str, str], int]
@@ -96,7 +96,7 @@ class Queue:
             QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
         )
 
-    def park(self, record: SQSRecord, error: Exception) -> None:
+    def move_to_dead_letters(self, record: SQSRecord, error: Exception) -> None:
         """Put the message into the dead-letter queue, with the error's type as the attribute `errorType`."""
         self._sqs.send_message(
             QueueUrl=self._dead_letter_url,
@@ -255,10 +255,10 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
             queue.delay(record, _LONGEST_DELAY_S)
             return False
         receives = int(record.attributes.approximate_receive_count)
-        parked = not _may_be_mended(error) and _is_third(record, error, count_failure)
-        _report(record, error, receives, parked=parked)
-        if parked:
-            queue.park(record, error)
+        dead_lettered = not _may_be_mended(error) and _is_third(record, error, count_failure)
+        _report(record, error, receives, dead_lettered=dead_lettered)
+        if dead_lettered:
+            queue.move_to_dead_letters(record, error)
             return True
         maintenance = isinstance(error, MaintenanceError)
         first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
@@ -274,9 +274,9 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
 
 def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
     if count_failure is None:
-        return int(record.attributes.approximate_receive_count) >= _PARK_AT_FAILURE
+        return int(record.attributes.approximate_receive_count) >= _MOVED_AT_FAILURE
     try:
-        return count_failure(record.message_id, type(error).__name__) >= _PARK_AT_FAILURE
+        return count_failure(record.message_id, type(error).__name__) >= _MOVED_AT_FAILURE
     except (BotoCoreError, ClientError):
         # Not counted: the message comes again, and is counted then.
         return False
@@ -289,12 +289,12 @@ def _may_be_mended(error: Exception) -> bool:
     return isinstance(error, BotoCoreError | ClientError)
 
 
-def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool) -> None:
+def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed; its message could hold anything and is left out.
     unexpected = is_unexpected(error)
     logger().error(
-        "event moved to the dead-letter queue" if parked else "event comes again",
+        "event moved to the dead-letter queue" if dead_lettered else "event comes again",
         message_id=record.message_id,
         aws_error=error.response["Error"].get("Code", "") if isinstance(error, ClientError) else "",
         reason=str(error) if isinstance(error, HonninError) else "",
@@ -303,7 +303,7 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, parked: bool)
         unexpected=unexpected,
         frames=[] if isinstance(error, HonninError) else frames(error),
     )
-    count("EventParked" if parked else "EventFailed", error=kind)
+    count("EventParked" if dead_lettered else "EventFailed", error=kind)
     # SQS leaves a message out of ApproximateAgeOfOldestMessage from its third receive on: just those that fail.
     sent_s = int(record.attributes.sent_timestamp) / 1000
     measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])

@@ -129,7 +129,7 @@ class AccountLinks:
     ) -> None:
         self._store = store
         self._client = client
-        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
+        self._commits = commit.Commits(store, publisher.publish_or_leave, now)
         self._api_secret = api_secret
         self._audience = audience
         self._pkce_field = pkce_field

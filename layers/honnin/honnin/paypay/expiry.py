@@ -54,30 +54,30 @@ def watch(
     *,
     store: Store,
     send: Callable[[list[Event], int], None],
-    notice: timedelta,
+    ahead: timedelta,
     now: datetime,
     left_ms: Callable[[], int],
 ) -> dict[str, int]:
-    """Queue a question about each end that has come, and about each that comes within `notice` and was not told.
+    """Queue a question about each end that has come, and about each that comes within `ahead` and was not told.
 
     `send` puts events on the queue that become visible after so many seconds. The events go first and the next time
     second: a crash between the two repeats the same event ids, which take effect once. Returns how many there were.
     """
-    queued = {"ended": 0, "notices": 0, "given_up": 0}
-    for number, some in enumerate(batched(_to_ask(store, notice, now, queued), _TOGETHER, strict=False)):
+    queued = {"ended": 0, "expiring": 0, "given_up": 0}
+    for number, some in enumerate(batched(_to_ask(store, ahead, now, queued), _TOGETHER, strict=False)):
         if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
             logger().warning("the rest of the expiries waits for the next run")
             break
         send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
         for each in some:
             _look_again(store, each, _next(each, now))
-            queued["notices" if _is_ahead(each, now) else "ended"] += 1
+            queued["expiring" if _is_ahead(each, now) else "ended"] += 1
     logger().info("expiries queued", queued=queued)
     return queued
 
 
-def _to_ask(store: Store, notice: timedelta, now: datetime, queued: dict[str, int]) -> Iterator[Expiry]:
-    for each in store.expiries.due(utc_text(now), utc_text(now + notice)):
+def _to_ask(store: Store, ahead: timedelta, now: datetime, queued: dict[str, int]) -> Iterator[Expiry]:
+    for each in store.expiries.due(utc_text(now), utc_text(now + ahead)):
         if datetime.fromisoformat(each.ends_at) + _GIVEN_UP > now:
             yield each
         else:

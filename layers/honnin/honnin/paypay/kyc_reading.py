@@ -57,7 +57,7 @@ class KycReads:
         self._store = store
         self._readings = Readings(store, client, archive, rules, now)
         self._rules = rules
-        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
+        self._commits = commit.Commits(store, publisher.publish_or_leave, now)
         self._now = now
 
     def kyc_info(self, user_id: str, required_kyc_type: str | None) -> KycAnswer:

@@ -51,7 +51,7 @@ _COUNTS = (
 class DailyReport:
     """The report. `own_ids` are our `merchant_id` and `client_id` at PayPay, empty where one is not known.
 
-    `empty_day_announced`: whether PayPay announces a file for a day on which nothing happened.
+    `empty_day_announced`: whether PayPay sends a file for a day on which nothing happened.
     """
 
     store: Store
@@ -83,11 +83,11 @@ class DailyReport:
         return {each.file_type.name: [day.day for day in each.missing] for each in found}
 
     def _note_missing(self, file_type: str, shown: Sequence[str], now: datetime) -> None:
-        """Mark the days for which a file should have been announced, and was not.
+        """Mark the days for which the notification of a file should have come, and did not.
 
-        A type that was never announced is not waited for, nor are days before the first one that was.
+        A type of which no notification ever came is not waited for, nor are days before its first one.
         """
-        first = self.store.recon.first_announced(file_type)
+        first = self.store.recon.first_notified(file_type)
         if first is None:
             return
         files = self.store.recon.files(file_type, shown[-1], shown[0])
@@ -104,7 +104,7 @@ class DailyReport:
 def subject(found: Sequence[TypeFacts], now: datetime) -> str:
     """The mail's subject. SNS takes one line of ASCII here, of less than 100 characters."""
     missing, waiting, is_known = _open(found)
-    verdict = "all compared" if is_known else "no file announced so far"
+    verdict = "all compared" if is_known else "no notification so far"
     if missing or waiting:
         verdict = f"days to ask PayPay about: {missing}" if missing else f"days not compared yet: {waiting}"
     return f"Honnin daily report {times.jst_day(now)}: {verdict}"
@@ -124,17 +124,17 @@ def _part(words: Words, found: Sequence[TypeFacts], senders: Senders, now: datet
             asked = request(each.file_type, each.missing, senders)
             lines += ["", _RULE, (asked.japanese if words is JAPANESE else asked.english).rstrip(), _RULE]
     for each in found:
-        if each.ever_announced:
+        if each.ever_notified:
             lines += ["", *_of_type(words, each, now)]
         else:
-            lines += ["", words.never_announced.format(type=words.type(each.file_type.name))]
+            lines += ["", words.never_notified.format(type=words.type(each.file_type.name))]
     return lines
 
 
 def _open(found: Sequence[TypeFacts]) -> tuple[int, int, bool]:
     """Of how many days PayPay has to be asked, how many more are not compared yet, and whether anything is known."""
     lacking = sum(len(each.missing) for each in found)
-    known = [each for each in found if each.ever_announced]
+    known = [each for each in found if each.ever_notified]
     waiting = sum(day.state in (*days.UNDER_WAY, DayState.DUE) for each in known for day in each.week)
     return lacking, waiting, bool(known)
 

@@ -19,7 +19,7 @@ ON_TIME_UNTIL = time(10, 0)
 # When the daily report is made (template.yaml, ReconDeadlineFunction). What is compared after it is late.
 REPORTED_AT = time(10, 15)
 
-NEVER_ANNOUNCED = Wording("never announced", "通知なし")
+NEVER_NOTIFIED = Wording("no notification came", "通知なし")
 NOT_TRIED = Wording("nobody tried to fetch it in time", "期限内に取得が一度も行われなかった")
 # What nobody has tried by the end of its time is tried for an hour longer (honnin.recon.download).
 _TRIED_LONGER = timedelta(hours=1)
@@ -110,7 +110,7 @@ def of_file(file: ReconFile, now: datetime) -> DayState:
 
 
 def is_on_time(day: str, now: datetime) -> bool:
-    """Whether the file of a JST day may still be announced in PayPay's time for that."""
+    """Whether the notification of a JST day's file may still come in PayPay's time for that."""
     return now - timedelta(days=1) < datetime.combine(date.fromisoformat(day), ON_TIME_UNTIL, times.JST)
 
 
@@ -122,7 +122,7 @@ def to_ask_for(shown: Sequence[CalendarDay], now: datetime) -> list[CalendarDay]
 
 
 def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
-    """The files of one type and day without the mark that none was announced, once one was."""
+    """The files of one type and day without the mark that no notification came, once one did."""
     named = [each for each in files if each.state != "MISSING"]
     return named or list(files)
 
@@ -140,8 +140,8 @@ def _still_open(day: str, file_type: str, files: Sequence[ReconFile], now: datet
         return CalendarDay(day, file_type, state, reason=reason)
     if any(each.state == "MISSING" for each in files):
         ignored = [each for each in files if each.state == "IGNORED"]
-        # It was announced when its type was not yet among ReconFileTypes.
-        state, reason = (DayState.EXPIRED, ignored[0].reason) if ignored else (DayState.MISSING, NEVER_ANNOUNCED)
+        # Its notification came when its type was not yet among ReconFileTypes.
+        state, reason = (DayState.EXPIRED, ignored[0].reason) if ignored else (DayState.MISSING, NEVER_NOTIFIED)
         return CalendarDay(day, file_type, state, reason=reason)
     return CalendarDay(day, file_type, DayState.DUE if is_on_time(day, now) else DayState.NONE)
 

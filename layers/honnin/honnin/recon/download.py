@@ -1,4 +1,4 @@
-"""Fetching announced recon files into the recon bucket. Base document: each can be fetched for two hours.
+"""Fetching recon files into the recon bucket. Base document: each can be fetched for two hours.
 
 One rule: every known URL is tried in every run until two hours after its notification came, or until its file has
 closed its day. Every failure is "not yet", with its reason. Nothing that the unsigned notification says ends a file.
@@ -140,7 +140,7 @@ class Downloads:
         return outcome
 
     def _over(self, found: Notification, word: str, reason: str) -> Outcome:
-        """Nothing more is fetched from this URL, unless it was announced again meanwhile."""
+        """Nothing more is fetched from this URL, unless another notification named it meanwhile."""
         if word == "expired":
             logger().error("recon file lost", extra={**_named(found), "reason": reason})
             self._store.recon.expired(file_of(found), reason)

@@ -26,7 +26,7 @@ FILE_TYPES = {
     )
 }
 
-# PayPay keeps a file for a week, and can announce it again as long (base document, "File retention period").
+# PayPay keeps a file for a week, and can send its notification again as long (base document, "File retention period").
 KEPT_DAYS = 7
 
 # How long after its day a file or its notification may come; one day more for midnight.

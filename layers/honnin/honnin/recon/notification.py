@@ -53,10 +53,10 @@ class ReconNotifications:
         )
         if file_type in FILE_TYPES and file_type in self._file_types:
             self._store.notifications.record(found)
-            self._store.recon.announced(file_of(found))
+            self._store.recon.notified(file_of(found))
         else:
             count("ReconFileIgnored")
-            self._store.recon.announced(file_of(found, "IGNORED", IGNORED))
+            self._store.recon.notified(file_of(found, "IGNORED", IGNORED))
 
 
 def file_of(found: Notification, state: str = "ANNOUNCED", reason: str | None = None) -> ReconFile:

@@ -165,7 +165,7 @@ class ReconDayView(AnswerModel):
 
     `state` is `compared`, `repaired` (`changed` users have another status), `repairing` (`open` users still wait),
     `late` (compared after 10:15 of the next morning), `stored`, `announced`, `due` (it may still come) or `none`
-    (nothing is known); `missing` (never announced), `expired` (not fetched in time) and `doubtful` (what came proves
+    (nothing is known); `missing` (no notification), `expired` (not fetched in time) and `doubtful` (what came proves
     nothing) are days of which PayPay has to be asked. `reason` says why no file closes the day.
     """
 
@@ -187,7 +187,7 @@ class ResendRequestView(AnswerModel):
 
 class ReconTypeView(AnswerModel):
     """What the daily report says of a file type: `week` is the day and the six before it, the newest first.
-    `everAnnounced` is false where PayPay has never announced a file of it. `lastWebhookAt` is when a webhook of its
+    `everAnnounced` is false where no notification of such a file ever came. `lastWebhookAt` is when a webhook of its
     kind was received last (null: longer ago than 40 days). `resendRequest` is null where no day is missing that PayPay
     still has."""
 
@@ -199,7 +199,7 @@ class ReconTypeView(AnswerModel):
 
 
 class ReconReportView(AnswerModel):
-    """The recon files of one JST day, by type. `state` MISSING stands for a file that was never announced."""
+    """The recon files of one JST day, by type. `state` MISSING stands for a file of which no notification came."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REPORT]})
 

@@ -10,7 +10,7 @@ from honnin.wording import in_japanese
 @dataclass(frozen=True)
 class Words:
     """One language. `summary` makes the first sentences: of so many days PayPay has to be asked, so many more are not
-    compared yet; and whether any file was ever announced. `said` gives a reason in this language."""
+    compared yet; and whether the notification of any file ever came. `said` gives a reason in this language."""
 
     title: str
     summary: Callable[[int, int, bool], str]
@@ -27,7 +27,7 @@ class Words:
     last_webhook: str
     silence: str
     no_webhook: str
-    never_announced: str
+    never_notified: str
     too_long: str
 
     def type(self, name: str) -> str:
@@ -49,7 +49,7 @@ def _japanese(missing: int, waiting: int, is_known: bool) -> str:
 
 def _english(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
-        return "No recon file was announced so far."
+        return "No notification of a recon file has come so far."
     told = f"Days that are not compared yet: {waiting}." if waiting else ""
     if missing:
         asked = f"Days of which PayPay has to be asked: {missing}. Send the requests below to your contact at PayPay."
@@ -103,7 +103,7 @@ JAPANESE = Words(
     silence="。{days} 日間、1 件も受信していません。PayPay に登録した URL を確認してください（honninctl doctor）",
     no_webhook="直近 {days} 日間、Webhook を 1 件も受信していません。PayPay に登録した URL を確認してください"
     "（honninctl doctor）",
-    never_announced="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
+    never_notified="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
     too_long="長すぎるため省略しました。続きは honninctl recon calendar と honninctl recon DAY で確認できます。",
 )
 
@@ -125,7 +125,7 @@ ENGLISH = Words(
         DayState.DOUBTFUL: "a file that proves nothing",
         DayState.EXPIRED: "not fetched in time",
         DayState.STORED: "stored, not compared yet",
-        DayState.ANNOUNCED: "announced, being fetched",
+        DayState.ANNOUNCED: "notification received, being fetched",
         DayState.DUE: "may still come",
         DayState.NONE: "nothing known",
     },
@@ -153,7 +153,7 @@ ENGLISH = Words(
     silence="; none for {days} days: check the URL that is registered with PayPay (honninctl doctor)",
     no_webhook="no webhook received within {days} days: check the URL that is registered with PayPay"
     " (honninctl doctor)",
-    never_announced="{type}: never announced since deployment. If you have not asked PayPay for it, there is nothing"
+    never_notified="{type}: no notification since deployment. If you have not asked PayPay for it, there is nothing"
     " to do.",
     too_long="It is too long for a mail, and ends here. The rest: honninctl recon calendar, honninctl recon DAY.",
 )

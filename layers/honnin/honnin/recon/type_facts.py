@@ -18,8 +18,8 @@ class TypeFacts:
     """What is known of one file type.
 
     `week` are the days, the newest first; `files` are all files of these, and `missing` those of which PayPay can be
-    asked to send the file again, the oldest first. `ever_announced` is False where no file of this type was ever
-    announced: PayPay sends some types on request only. `last_received` is the last day on which a webhook of its kind
+    asked to send the file again, the oldest first. `ever_notified` is False where no notification of this type
+    ever came: PayPay sends some types on request only. `last_received` is the last day on which a webhook of its kind
     was received, None where that is longer ago than is remembered.
     """
 
@@ -27,11 +27,11 @@ class TypeFacts:
     week: Sequence[CalendarDay]
     files: Sequence[ReconFile]
     missing: Sequence[CalendarDay]
-    ever_announced: bool
+    ever_notified: bool
     last_received: ReceivedDay | None
 
     def files_of(self, day: str) -> list[ReconFile]:
-        """The files of a day, without the mark that none was announced where one was."""
+        """The files of a day, without the mark that no notification came where one did."""
         return days.telling([each for each in self.files if each.day == day])
 
     def as_json(self, senders: resend.Senders) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class TypeFacts:
         request = resend.request(self.file_type, self.missing, senders) if self.missing else None
         return {
             "fileType": self.file_type.name,
-            "everAnnounced": self.ever_announced,
+            "everAnnounced": self.ever_notified,
             "lastWebhookAt": self.last_received.last if self.last_received else None,
             "week": [each.as_json() for each in self.week],
             "resendRequest": {"ja": request.japanese, "en": request.english} if request else None,
@@ -59,7 +59,7 @@ def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -
         [each for each in told if each.day < today or each.state not in days.NEUTRAL],
         files,
         days.to_ask_for(told, now),
-        store.recon.first_announced(file_type) is not None,
+        store.recon.first_notified(file_type) is not None,
         store.received.last(known.kind, today),
     )
 

@@ -9,7 +9,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED, Provider
 from honnin.status import OPEN, VerifiedNeeds
-from honnin.store.expiries import Notice, expiry_puts, notices
+from honnin.store.expiries import ExpiryEvent, expiry_events, expiry_puts
 from honnin.store.keys import (
     Item,
     due,
@@ -160,9 +160,9 @@ class Effect:
         return SUBMISSION_STALE, content
 
     @property
-    def notices(self) -> list[Notice]:
+    def expiry_events(self) -> list[ExpiryEvent]:
         """What there is to publish besides, each under an id of its own."""
-        return notices(self.before, self.after, self.event_id, self.at)
+        return expiry_events(self.before, self.after, self.event_id, self.at)
 
 
 class Events:
@@ -255,7 +255,7 @@ class Events:
         if effect.links:
             writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
-        puts = [*expiry_puts(table, effect.before, effect.after), *map(self._notice_put, effect.notices)]
+        puts = [*expiry_puts(table, effect.before, effect.after), *map(self._expiry_event_put, effect.expiry_events)]
         writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
@@ -284,10 +284,10 @@ class Events:
             item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return item
 
-    def _notice_put(self, notice: Notice) -> Item:
-        at = notice.content["occurredAt"]
-        record = {**event_item(notice.event_id, at), "user_id": notice.content["userId"]}
-        item = record | to_publish(notice.event_id, notice.detail_type, notice.content, at)
+    def _expiry_event_put(self, expiry_event: ExpiryEvent) -> Item:
+        at = expiry_event.content["occurredAt"]
+        record = {**event_item(expiry_event.event_id, at), "user_id": expiry_event.content["userId"]}
+        item = record | to_publish(expiry_event.event_id, expiry_event.detail_type, expiry_event.content, at)
         # Its record may be there: a user has one for all that is told of the residence period.
         return {"TableName": self._table.name, "Item": encode(item)}
 
@@ -426,7 +426,7 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
-        told=(*((effect.told[0],) if effect.told else ()), *(each.detail_type for each in effect.notices)),
+        told=(*((effect.told[0],) if effect.told else ()), *(each.detail_type for each in effect.expiry_events)),
     )
     return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
 

@@ -54,7 +54,7 @@ class Expiry:
 
 
 @dataclass(frozen=True)
-class Notice:
+class ExpiryEvent:
     """A domain event beside `KycStatusChanged`; `event_id` is that of the record that has it published."""
 
     event_id: str
@@ -151,8 +151,8 @@ def _residence_record(user_id: str) -> str:
     return f"residence:{hashlib.sha256(user_id.encode()).hexdigest()}"
 
 
-def notice_record(event_id: str, kind: str, user_id: str) -> str:
-    """The id of the record that has a notice of this kind published, which an event of that id has caused."""
+def expiry_record(event_id: str, kind: str, user_id: str) -> str:
+    """The id of the record that has an event of this kind published, which an event of that id has caused."""
     return _residence_record(user_id) if kind == RESIDENCE_PERIOD_EXPIRING else f"{event_id}:{kind}"
 
 
@@ -179,7 +179,7 @@ def _end_of_day(day: str) -> str:
     return utc_text(datetime.fromisoformat(day).replace(tzinfo=JST) + timedelta(days=1))
 
 
-def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str) -> list[Notice]:
+def expiry_events(before: UserStatus | None, after: UserStatus, event_id: str, at: str) -> list[ExpiryEvent]:
     """What the step from `before` to `after` tells about ends."""
 
     def changed(name: str) -> Any:
@@ -196,8 +196,8 @@ def notices(before: UserStatus | None, after: UserStatus, event_id: str, at: str
         told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
     user = {"userId": after.user_id, "provider": after.provider}
     return [
-        Notice(
-            notice_record(event_id, kind, after.user_id),
+        ExpiryEvent(
+            expiry_record(event_id, kind, after.user_id),
             kind,
             {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
         )

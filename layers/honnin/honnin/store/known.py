@@ -93,7 +93,7 @@ class Known:
         after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
         self._statuses[_name(status_key(after.user_id, after.provider))] = after
 
-    def announced(self, record: EventRecord) -> None:
+    def published(self, record: EventRecord) -> None:
         """What an event changed is on the bus."""
         self._records[record.event_id] = replace(record, published=True)
 

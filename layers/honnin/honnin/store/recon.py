@@ -23,7 +23,7 @@ class ReconFile:
     """A recon file and what became of it. Times are UTC, `day` is JST.
 
     `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
-    that we do not take), MISSING (never announced; it has no name). `received_at` is when its notification came: of a
+    that we do not take), MISSING (no notification; it has no name). `received_at` is when its notification came: of a
     stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
     (`recon.closing.StoredFacts`), and so are `foreign`, whether its name holds another owner than us, and `warnings`,
     what did not fit then. `doubt` says why a compared file does not close its day.
@@ -89,10 +89,10 @@ class Recon:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    # --- announced ---
+    # --- notifications ---
 
-    def announced(self, file: ReconFile) -> None:
-        """Record that a file was announced, or that one of a type that we do not take was (IGNORED).
+    def notified(self, file: ReconFile) -> None:
+        """Record that the notification of a file came, or that of a type that we do not take (IGNORED).
 
         What is stored stays what it is, and so does what a newer notification said.
         """
@@ -104,18 +104,18 @@ class Recon:
         self._update(file, values, condition, known=known, remove=remove)
 
     def not_yet(self, file: ReconFile, reason: str) -> None:
-        """Record why the last try to fetch an announced file failed."""
-        self._update(file, {"reason": reason}, "#state = :announced", known={"announced": "ANNOUNCED"})
+        """Record why the last try to fetch a file failed."""
+        self._update(file, {"reason": reason}, "#state = :notified", known={"notified": "ANNOUNCED"})
 
     def expired(self, file: ReconFile, reason: str) -> None:
-        """Record that a file was not fetched in time, unless it is stored or was announced again."""
+        """Record that a file was not fetched in time, unless it is stored or its notification came again."""
         values: Item = {**self._names(file), "state": "EXPIRED", "reason": reason, "received_at": file.received_at}
         values |= {"requested_at": file.requested_at, "deadline": file.deadline}
         condition = "attribute_not_exists(pk) OR (NOT #state IN (:stored, :compared) AND received_at <= :received_at)"
         self._update(file, values, condition, known={"stored": "STORED", "compared": "COMPARED"})
 
     def missing(self, file_type: str, day: str, at: str) -> None:
-        """Remember that no file of that day was announced, so that the missing day is looked for again."""
+        """Remember that no notification of a file of that day came, so that the missing day is looked for again."""
         values: Item = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
         values |= {"expires_at": _end(day, self._table.now())}
         self._table.attempt(self._table.update(recon_key(file_type, day, ""), values, "attribute_not_exists(pk)"))
@@ -140,8 +140,8 @@ class Recon:
         )
         return [_recon_file(item) for item in found]
 
-    def first_announced(self, file_type: str) -> str | None:
-        """The first JST day of which a file of this type was announced; None where none ever was."""
+    def first_notified(self, file_type: str) -> str | None:
+        """The first JST day of which the notification of a file of this type came; None where none ever did."""
         found = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk",

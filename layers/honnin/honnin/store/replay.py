@@ -6,7 +6,7 @@ from itertools import batched
 
 from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.store.events import EVENT_KEPT, EventRecord, event_record
-from honnin.store.expiries import notice_record
+from honnin.store.expiries import expiry_record
 from honnin.store.keys import entry_key, event_key
 from honnin.store.overview import Overview, Told
 from honnin.store.table import Table
@@ -48,7 +48,7 @@ class Replay:
             for record_id, event_id in _records_of(each).items():
                 key = event_key(record_id)
                 record = event_record(items[key["pk"], key["sk"]]) if (key["pk"], key["sk"]) in items else None
-                # The one record of a residence period may tell of a later notice.
+                # The one record of a residence period may tell of a later end.
                 if record and record.change and record.change["eventId"] == event_id:
                     records.append(record)
         return records
@@ -60,4 +60,4 @@ def _records_of(told: Told) -> dict[str, str]:
         kind: f"{told.event_id}:{kind}" for kind in told.told if kind not in (KYC_STATUS_CHANGED, SUBMISSION_STALE)
     }
     own = {} if len(besides) == len(told.told) else {told.event_id: told.event_id}
-    return own | {notice_record(told.event_id, kind, told.user_id): name for kind, name in besides.items()}
+    return own | {expiry_record(told.event_id, kind, told.user_id): name for kind, name in besides.items()}

@@ -55,7 +55,7 @@ def poll(
         if left_ms() < _MIN_LEFT_MS:
             break
         try:
-            publisher.announce(record)
+            publisher.publish(record)
             published += 1
         except (PublishError, BotoCoreError, ClientError) as error:
             refused = error  # it must not stand in the way of the others

@@ -62,7 +62,7 @@ class Submissions:
     ) -> None:
         self._store = store
         self._client = client
-        self._commits = commit.Commits(store, publisher.announce_or_leave, now)
+        self._commits = commit.Commits(store, publisher.publish_or_leave, now)
         self._webhook_api_url = webhook_api_url
         self._callback_key = callback_key
         self._poll_delays_s = poll_delays_s
@@ -188,7 +188,7 @@ class Submissions:
         return now - datetime.fromisoformat(status.submitted_at or utc_text(now))
 
     def _ask(self, before: UserStatus, submission: Submission | None) -> UserStatus | None:
-        """What Vexora knows of an open submission; None: it has never heard of the user."""
+        """What Vexora knows of an open submission; None: it does not know the user."""
         begun = self._now()
         try:
             reading = self._client.query_status(before.user_id)
