@@ -93,8 +93,9 @@ class CountedAfterwards:
 
 
 class BatchWatch:
-    """The watch of a worker; it is used for one batch after another. All methods but `begin` and `end` may run in any
-    thread.
+    """The watch of a worker; it is used for one batch after another.
+
+    All methods but `begin` and `end` may run in any thread.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Rule(Protocol):
     """What the events of one provider, or of one kind, do. Several threads use it at once, so it keeps no state."""
 
     def decide(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
-        """Read the facts from the provider, and decide what the event changes for the user, given what the table knows."""
+        """Read the facts from the provider, and decide from these and from what the table knows what the event changes."""
 
 
 class EventProcessor:
@@ -129,9 +129,9 @@ class Batch:
         self._groups: list[Group] = []
 
     def divide(self, events: Sequence[Event]) -> list[worker.Group[Event]]:
-        """Make one group for the events of each user, the latest hint first, because it leaves the least work for the
-        others.
+        """Make one group for the events of each user.
 
+        In a group the latest hint comes first, because it leaves the least work for the others.
         Everything the table knows about all these users is read at once.
         """
         known = self._processor.store.known([each for each in events if not _is_apart(each)])

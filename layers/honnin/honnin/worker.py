@@ -109,7 +109,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Group[M]:
-    """Messages (by their index in the batch) that are processed in order, and the function that processes each of them."""
+    """Messages (by their index in the batch) that are processed in order, and the function that processes each."""
 
     members: Sequence[int]
     process: Callable[[M], None]
@@ -244,7 +244,7 @@ def _raise(error: Exception, _place: int) -> None:
 def backoff_s(
     receives: int, *, first_s: int = _FIRST_DELAY_S, draw: Callable[[float, float], float] = random.uniform
 ) -> int:
-    """Seconds until the next try after `receives` receives: starts at `first_s`, doubles, has jitter, at most 15 min."""
+    """Seconds until the next try after `receives` receives: starts at `first_s`, doubles, jittered, at most 15 min."""
     ceiling = min(_LONGEST_DELAY_S, first_s * 2 ** min(receives - 1, 10))
     return round(draw(ceiling / 2, ceiling))
 
