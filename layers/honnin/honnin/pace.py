@@ -215,7 +215,7 @@ class Pace:
         self._sleep(max(0.0, slot - self._clock()))
 
     def limited(self, retry_after: str | None = None) -> None:
-        """The provider answered that there were too many calls; `retry_after` is its `Retry-After` header as received."""
+        """The provider answered that there were too many calls. `retry_after` is its `Retry-After` header."""
         if not self._telling.acquire(blocking=False):
             return  # another thread is telling the same
         try:

@@ -50,7 +50,7 @@ class Rule(Protocol):
     """What the events of one provider, or of one kind, do. Several threads use it at once, so it keeps no state."""
 
     def decide(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
-        """Read the facts from the provider, and decide from these and from what the table knows what the event changes."""
+        """Read the facts from the provider, and decide what the event changes. `known` is what the table knows."""
 
 
 class EventProcessor:
