@@ -15,7 +15,7 @@ KINDS: Mapping[str, Sequence[str]] = {Provider.VEXORA: ("kyc_result",), Provider
 
 
 def subject(status: UserStatus) -> str | None:
-    """The provider's id of the user; None if the user has not agreed at PayPay yet, so that there is nothing to read."""
+    """The provider's id of the user; None if the user has not agreed at PayPay yet: there is nothing to read."""
     return status.submission_id if status.provider == Provider.VEXORA else status.user_authorization_id
 
 

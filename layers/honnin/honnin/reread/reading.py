@@ -51,11 +51,11 @@ class PartReading:
         self._given = client
 
     def run(self, reread: Reread, part: str) -> bool:
-        """Send a part's events, or check what they have led to. True if all events have ended or the open ones are
-        given up.
+        """Send a part's events, or check what they have led to.
 
-        It is also True if the reread is paused: the next execution continues with the part. Repeating it does no harm.
-        Raises `event_queue.NotQueuedError` when an event could not be sent.
+        True if all events have ended, or those that are open are given up. It is also True if the reread is paused: the
+        next execution continues with the part. Repeating it does no harm. Raises `event_queue.NotQueuedError` when an
+        event could not be sent.
         """
         if reread.is_paused or self._store.rereads.marked(reread.name, Phase.DONE, part):
             return True

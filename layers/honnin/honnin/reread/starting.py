@@ -100,7 +100,7 @@ class Executions:
         return State.PAUSED if state is State.DONE and not is_done else state
 
     def progress(self, name: str, now: datetime) -> Progress:
-        """How far a reread is. The expected end is given once some of its users are done."""
+        """How far a reread is. The expected end is given once some of its users are done; all are listed by then."""
         reread = self._reread(name)
         state = self.state(reread)
         since = datetime.fromisoformat(reread.began_at) if reread.began_at else now

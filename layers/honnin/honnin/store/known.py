@@ -98,7 +98,7 @@ class Known:
         self._records[record.event_id] = replace(record, published=True)
 
     def forget(self) -> None:
-        """Forget everything, so that it is read again: another worker was faster, or it is unknown what the table holds."""
+        """Forget everything, so that it is read again: another worker was faster, or a write may have failed."""
         self._items.clear()
         self._statuses.clear()
         self.asked.clear()

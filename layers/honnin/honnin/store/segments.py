@@ -15,10 +15,10 @@ AT_ONCE = 8
 def pages(
     table: Table, segment: int, segments: int, after: Item | None = None, **request: Any
 ) -> Iterator[tuple[Sequence[Mapping[str, Any]], Item | None]]:
-    """The pages of one segment after the key `after`: each page's items, and the key from which the next page
-    continues.
+    """The pages of one segment after the key `after`.
 
-    That key is None on the last page. Each page is requested only when it is used.
+    With each page comes the key from which the next page continues. That key is None on the last page. Each page is
+    requested only when it is used.
     """
     while True:
         start: Any = {"ExclusiveStartKey": encode(after)} if after else {}
@@ -33,7 +33,7 @@ def pages(
 def side_by_side(segments: int, work: Callable[[Event, int], object]) -> None:
     """Call `work(stop, segment)` for every segment, `AT_ONCE` at the same time.
 
-    If one fails, `stop` is set, so that the others can end after their present page. Raises the first one's error.
+    If one fails, `stop` is set, so that the others can end after their present page. Its error is raised.
     """
     stop = Event()
 
