@@ -1,7 +1,7 @@
 """Compares one range of a recon file: which users are read again, and for which users no webhook was received.
 
 Each user in the file is read again, unless a call that answers the file's question began after the file's notification
-was received. Whether a webhook was received does not change that, but for ReconRecheck=missed. It decides on which
+was received. Whether a webhook was received does not change that, except with ReconRecheck=missed. It decides on which
 queue the user's event is put, and it is counted.
 
 The order of the steps makes a killed run harmless. First the list of users to be read again is written, once. Then the

@@ -133,7 +133,7 @@ def _part(words: Words, found: Sequence[TypeFacts], senders: Senders, now: datet
 
 
 def _open(found: Sequence[TypeFacts]) -> tuple[int, int, bool]:
-    """How many days PayPay must be asked for, how many other days are not compared yet, and whether any file is known."""
+    """How many days PayPay must be asked for, how many more are not compared yet, and whether any file is known."""
     lacking = sum(len(each.missing) for each in found)
     known = [each for each in found if each.ever_notified]
     waiting = sum(day.state in (*days.UNDER_WAY, DayState.DUE) for each in known for day in each.week)

@@ -176,7 +176,7 @@ class Downloads:
         return self._stored(found, "revision" if known else "stored", target, writer, whole=transfer.says_its_length)
 
     def _is_left_behind(self, found: Notification, files: Sequence[ReconFile]) -> bool:
-        """Whether the file is in the bucket but not recorded: the run was killed, or a person has put the file there."""
+        """Whether the file is in the bucket but not recorded: its run was killed, or a person has put it there."""
         base = FileId(found.file_type, found.day, found.file_name)
         return not any(each.name == base.name for each in files) and self._bucket.has(base)
 
@@ -252,9 +252,9 @@ class Downloads:
     # --- people ---
 
     def _tell(self, failed: Sequence[Outcome]) -> None:
-        """Count what failed, and tell people: at once of a URL that we refuse, of others when it lasts.
+        """Count the failures and tell people: immediately if we refuse the URL, otherwise when the failure lasts.
 
-        Of a day that another file has closed, or may close once it is compared, nothing is lacking.
+        Nothing is reported for a day that another file has closed, or may close after its comparison.
         """
         told = []
         here: dict[tuple[str, str], bool] = {}

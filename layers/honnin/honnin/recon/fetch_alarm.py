@@ -1,4 +1,4 @@
-"""The mail that recon files cannot be fetched, sent while there is still time: which files, from which host, and why."""
+"""The mail that recon files cannot be fetched, sent while there is still time: which, from where, and why."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

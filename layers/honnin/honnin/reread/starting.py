@@ -141,7 +141,7 @@ def told(reread: Reread) -> dict[str, Any]:
 def reread_of(store: Store, event: Mapping[str, Any]) -> Reread:
     """The reread that a function of the state machine is called for. Raises `UnknownRereadError`.
 
-    For an execution that is not to work at it any more it is a paused one.
+    If this execution is no longer the one that works on the reread, the reread is returned as a paused one.
     """
     name = str(event["reread"]["name"])
     found = store.rereads.get(name)
