@@ -1,4 +1,4 @@
-"""Decides which of many transfers is next and how much time it has, so that one slow server does not take all the time."""
+"""Decides which of many transfers is next and how much time it has, so that a slow server does not delay the others."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -24,8 +24,7 @@ class Lane[Item]:
         self._changed = Condition()
 
     def work[Result](self, do: Callable[[Item, Deadline], Result], deadline: Deadline) -> list[Result | Exception]:
-        """Take items until none is left; returns the result of each. Any number of threads may call this at the same
-        time.
+        """Take items until none is left; returns the result of each. Any number of threads may call this at once.
 
         The time that is left is shared equally: each item gets as large a part of it as each of the items that wait.
         """

@@ -24,7 +24,7 @@ ENDS = ("read", "notRead", "erased")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a range so far. `open` are the ids that still wait; the other fields are full lists and counts."""
+    """The outcome of a range so far. `open` are the ids that still wait; the other users are described in full."""
 
     tally: Mapping[str, int]
     open: Sequence[str] = field(default=(), repr=False)

@@ -121,7 +121,7 @@ class Transfer:
             self._writer = self._begin()
         self._received = 0
         self._decoder = Decoder(answer.codings())
-        # RFC 9110 §15.3.4: 203 is the whole file, sent by a proxy that may have changed it.
+        # RFC 9110 §15.3.4: 203 is the whole file, sent through a proxy, which says so with this code.
         if answer.status not in (200, 203):
             self._validator = self._total = None
             raise FileNotFetchedError(

@@ -47,10 +47,9 @@ class TypeFacts:
 
 
 def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -> TypeFacts:
-    """What is known of a file type on these JST days, the newest first. Today is included only if a file of it is
-    known.
+    """What is known of a file type on these JST days, the newest first.
 
-    This only reads.
+    Today is included only if a file of it is known. This only reads.
     """
     known, today = FILE_TYPES[file_type], times.jst_day(now)
     files = store.recon.files(file_type, shown[-1], shown[0])
