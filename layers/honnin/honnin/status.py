@@ -36,7 +36,7 @@ _DECIDED = frozenset({VexoraStatus.APPROVED, VexoraStatus.REJECTED})
 
 
 def may_submit(current: VexoraStatus | None) -> bool:
-    """Whether a new submission may start: there is none yet, it was refused, or it was rejected (which needs a new one)."""
+    """Whether a new submission may start: there was none, or it was refused or rejected (then a new one is needed)."""
     return current in (None, VexoraStatus.FAILED, VexoraStatus.REJECTED)
 
 
@@ -211,10 +211,10 @@ _REASONS: Mapping[tuple[bool, bool], Mapping[VerifiedNeeds, VerifiedReason]] = {
 
 
 def verified(paypay: PayPayStatus | None, vexora: VexoraStatus | None, needs: VerifiedNeeds) -> VerifiedReason:
-    """Why the user counts as verified or not (see its `is_verified`). A status is None if the provider does not know
-    the user.
+    """Why the user counts as verified or not (see its `is_verified`).
 
-    A problem at one provider outweighs a confirmation by the other provider.
+    A status is None if the provider does not know the user. A problem at one provider outweighs a confirmation by the
+    other provider.
     """
     if paypay is PayPayStatus.RISK_FLAGGED:
         return VerifiedReason.PAYPAY_RISK_FLAGGED

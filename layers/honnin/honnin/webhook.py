@@ -247,12 +247,11 @@ def _read_body(request: Request) -> bytes:
 
 
 def _read_json(body: bytes) -> object:
-    """Read JSON so that its ids can be used, even if its other texts have line ends, invalid bytes or Shift_JIS in
-    them.
+    """Read JSON so that its ids can be used, whatever the other texts in it contain.
 
-    Numbers become texts, exactly as they were sent. A byte order mark is ignored, as RFC 8259 §8.1 allows. An invalid
-    byte becomes half of a surrogate pair. That does no harm in a text that decides nothing, and it is never accepted in
-    an id.
+    They may have line ends, invalid bytes or Shift_JIS in them. Numbers become texts, exactly as they were sent. A byte
+    order mark is ignored, as RFC 8259 §8.1 allows. An invalid byte becomes half of a surrogate pair. That does no harm
+    in a text that decides nothing, and it is never accepted in an id.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
     for encoding in ("utf-8", "cp932"):

@@ -122,10 +122,10 @@ class Summaries:
 
 
 class Sum:
-    """All ranges of a comparison together, and what earlier ones of the file have led to (`numbers`).
+    """All ranges of a comparison together, and what earlier comparisons of the file have led to (`numbers`).
 
-    `open` are the ranges in which somebody waits. `waiting` is how many wait, of `asked` in all, for the events of the
-    comparisons in `waited_for`.
+    `open` are the ranges in which some user waits. `waiting` is the number of users who wait, of `asked` users in all,
+    for the events of the comparisons in `waited_for`.
     """
 
     def __init__(
