@@ -9,8 +9,7 @@ from enum import StrEnum
 
 
 class VexoraStatus(StrEnum):
-    """A user at Vexora. `FAILED` is our own status: Vexora certainly did not accept the first application, so a new one
-    may be sent."""
+    """A user at Vexora. `FAILED` is ours: the first application certainly was not taken, a new one may be sent."""
 
     SUBMITTING = "SUBMITTING"
     FAILED = "FAILED"
@@ -82,10 +81,7 @@ class CallOutcome(StrEnum):
 
 
 class Link(StrEnum):
-    """The facet `link`: the state of the account link.
-
-    `CANCELLED` means that the user has closed the PayPay account.
-    """
+    """The facet `link`: where the account link stands. `CANCELLED` means that the user left PayPay altogether."""
 
     PENDING = "PENDING"
     DECLINED = "DECLINED"
@@ -101,7 +97,7 @@ EXPIRE_AT = "expireAt"
 
 
 class Kyc(StrEnum):
-    """The facet `kyc`: PayPay's last answer about the user's KYC through the present authorization."""
+    """The facet `kyc`: what PayPay last said of the user's KYC through the present authorization."""
 
     UNREAD = "UNREAD"
     VERIFIED = "VERIFIED"
@@ -110,7 +106,7 @@ class Kyc(StrEnum):
 
 
 class Flag(StrEnum):
-    """The facet `flag`: a problem with the user that PayPay has reported."""
+    """The facet `flag`: what PayPay holds against the user."""
 
     NONE = "NONE"
     UPDATE_REQUIRED = "UPDATE_REQUIRED"
