@@ -366,7 +366,7 @@ def _without_ekyc(own: frozenset[Answer]) -> frozenset[Answer]:
 
 
 def _standing_raises(answers: frozenset[Answer]) -> frozenset[Answer]:
-    """The answers that set a flag, unless a later success of the same call or of the KYC Passport read has cleared it."""
+    """The answers that set a flag, unless a later success of the same call or of the KYC Passport has cleared it."""
     clearing = [each for each in answers if _clears(each)]
     return frozenset(
         raised
@@ -389,7 +389,7 @@ def _moment(answers: Iterable[Answer]) -> str:
 def _worst[Value: StrEnum](
     said: Iterable[tuple[Value | None, str | None]], order: type[Value]
 ) -> tuple[Value | None, str | None]:
-    """The value that stands last in its enumeration, with the code or word that said it."""
+    """The value that is last in its enumeration (the worst one), with the code or word that said it."""
     ranks = list(order)
     known = [(ranks.index(value), text or "") for value, text in said if value is not None]
     rank, text = max(known, default=(None, ""))

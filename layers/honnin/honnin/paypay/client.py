@@ -214,7 +214,7 @@ class PayPayClient:
     ) -> KycReading:
         """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None.
 
-        Of the KYC reads, an answer with an HTTP success and a code that no document names comes back, too.
+        Like the other KYC reads, it also returns an answer with an HTTP success and a code that is in no document.
         """
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:

@@ -56,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of PayPay's, facts for the timeline, and its content: an authorization, or the KYC with its evidence."""
+    """One answer of PayPay's, facts for the timeline, and its content: an authorization, or KYC data with evidence."""
 
     answer: Answer
     facts: Mapping[str, str]
