@@ -247,7 +247,7 @@ class PayPayNotifications:
         return self._heal(event, user_id, before, said)
 
     def _whose(self, event: Event, owner: UserStatus, known: Known) -> Said | None:
-        """PayPay's record of an authorization that its owner no longer has; None if this batch has asked for it already."""
+        """PayPay's record of an authorization that its owner no longer has; None if this batch has asked before."""
         if event.subject in known.asked:
             return None
         return ask_authorization(self._client, owner, event.subject, self._now)

@@ -39,9 +39,9 @@ class Comparisons:
             self._ask(Comparison(file_type, day, name, 0), due_at, "attribute_not_exists(pk)")
 
     def another(self, before: Comparison, due_at: str) -> Comparison:
-        """Request one more comparison of a file from `due_at` on: the one after `before`, unless it was requested
-        already.
+        """Request one more comparison of a file, from `due_at` on.
 
+        It is the one after `before`, unless that was requested already.
         Returns the comparison that is to be made.
         """
         asked = self._ask(before, due_at, "attribute_not_exists(#number) OR #number = :before")

@@ -1,4 +1,4 @@
-"""Submits a user to Vexora in such a way that no crash, time-out or repeat ever causes an unwanted second application."""
+"""Submits a user to Vexora so that no crash, time-out or repeat ever causes an unwanted second application."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +127,7 @@ class Submissions:
         return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
-        """The status of a user whose application was refused: what Vexora knows about the user, otherwise see `failed`."""
+        """The status of a user whose application was refused: what Vexora knows of the user, otherwise see `failed`."""
         what = "submission_refused"
         if before is not None and before.status == VexoraStatus.SUBMITTING:
             # The refusal may mean "this user has applied already". Only the poll can find that out, so it continues.
