@@ -165,7 +165,7 @@ class Adapter(HTTPAdapter):
 
 
 def new_session() -> requests.Session:
-    """A session that uses no setting from the environment. (A proxy from there would see and choose where we connect.)"""
+    """A session without settings from the environment. (A proxy from there would see and choose where we connect.)"""
     # If urllib3 cannot read an answer, its warning has the whole URL with its query: ids and signatures.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()

@@ -128,8 +128,9 @@ class MerchantApi:
 
 
 def answers(*statuses: int) -> dict[int, OpenAPIResponse]:
-    """The answers of one route, for `responses=` of the resolver and so for docs/openapi.json: its 2xx, its own
-    problems.
+    """The answers of one route: its 2xx and its own problems.
+
+    They are for `responses=` of the resolver, and so for docs/openapi.json.
 
     The problems that every route has (400, 422, 500, …) are added by `operations.openapi`.
     """

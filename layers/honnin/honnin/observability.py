@@ -93,8 +93,9 @@ def frames(error: BaseException) -> list[str]:
 
 
 def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a handler that has no waiting caller: a mistake in the code is logged by place and raises
-    `UnexpectedErrorAlarm`.
+    """Wrap a handler for which no caller waits.
+
+    A mistake in the code is logged by its place and raises `UnexpectedErrorAlarm`.
 
     The Lambda runtime then logs an `UnexpectedError`, because the message of any other error might contain a value.
     Errors of ours and of AWS are not changed; they raise the function's own alarm.

@@ -1,7 +1,7 @@
-"""Every error as `application/problem+json` (RFC 9457), and the one table of what a provider's failure becomes.
+"""Every error as `application/problem+json` (RFC 9457), and the one table from provider failures to problems.
 
-A problem names the field and the rule that it breaks, never the value: it may be personal. docs/api.md holds the same
-table; tests/template/test_api_document.py compares them.
+A problem names the field and the rule that it breaks, never the value, because it may be personal. docs/api.md has the
+same table; tests/template/test_api_document.py compares them.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Makes a provider's message safe to show to the merchant: values of the request in it are replaced.
 
-Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`). The value may be changed:
-half-width, percent-encoded, without its spaces, or only its beginning. So both texts are brought into one form before
-they are compared, and each match is replaced at its place.
+Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`). The value may be
+changed: half-width, percent-encoded, without its spaces, or only its beginning. So both texts are brought into one form
+before they are compared, and each match is replaced at its place.
 """
 
 import html
@@ -118,7 +118,7 @@ def _found(value: str, folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(values: str, folded: str) -> Iterator[tuple[int, int]]:
-    """The places where the message contains a part of a value that is long enough to reveal it, for example if it was cut."""
+    """The places where the message has a part of a value that is long enough to reveal it, as when it was cut."""
     for begin in range(len(folded)):
         for length in (2, 3, 6):
             part = folded[begin : begin + length]

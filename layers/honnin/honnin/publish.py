@@ -32,8 +32,9 @@ class Publisher:
         self._given = client
 
     def publish(self, record: EventRecord) -> None:
-        """Publish an applied event's change and mark it as published. Does nothing if there is no change or it is
-        marked.
+        """Publish an applied event's change and mark it as published.
+
+        Does nothing if there is no change or it is marked.
 
         Raises
         ------

@@ -97,7 +97,7 @@ def delay_s_of(event: Event) -> int:
 
 
 def is_needless(event: Event, status: UserStatus) -> bool:
-    """Whether this settle event has nothing to read: the user has another link or submission, or there was a later hint."""
+    """Whether this settle event has nothing to read: the user has another link or submission, or a later hint came."""
     return event.cause == CAUSE and not (_is_present(event, status) and _is_latest(event, status))
 
 
