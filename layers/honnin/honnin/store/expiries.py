@@ -69,7 +69,7 @@ class Expiries:
         self._table = table
 
     def due(self, now: str, ahead: str) -> Iterator[Expiry]:
-        """The ends to ask about by `now`, then those that come by `ahead` (UTC) and were not reported, the earliest first."""
+        """The ends to ask about by `now`, then unreported ones that come by `ahead` (UTC), the earliest first."""
         yield from self._found(_TOLD, now)
         yield from self._found(_ASKED, now)
         yield from self._found(_UNTOLD, ahead)

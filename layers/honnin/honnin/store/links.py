@@ -1,4 +1,4 @@
-"""PayPay's account links: the user of each authorization, the QRs that lead to one, and the events that wait for one."""
+"""PayPay's account links: the user of each authorization, the QRs that lead to one, and events that wait for one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
