@@ -1,7 +1,7 @@
 """Reads an API Gateway proxy event in one place, so that Powertools and our code see the same request.
 
-A REST API hands the path over as it was sent, percent-encoded, with the base path of a custom domain before it; query
-parameters come decoded; headers come under the names that the caller wrote.
+A REST API passes the path on as it was sent: percent-encoded, and beginning with the base path of a custom domain.
+Query parameters are decoded. Headers have the names that the caller wrote.
 """
 
 import binascii
@@ -21,15 +21,15 @@ MAX_BODY_BYTES = 64 * 1024
 
 # US-ASCII is a part of UTF-8.
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
-# One value of a header that may hold several; a comma within quotation marks separates nothing.
+# One value of a header that may have several. A comma within quotation marks is no separator.
 _LISTED = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Takes the place of bytes that are not UTF-8. No path parameter may hold it, so the answer is a 422 of that field.
+# Replaces bytes that are not UTF-8. It is not allowed in any path parameter, so the answer is a 422 for that field.
 _UNREADABLE = "\ufffd"
 
 
 class UnreadableError(Exception):
-    """A body that no handler should see."""
+    """The body must not be passed to a handler."""
 
     def __init__(self, code: ProblemCode, detail: str) -> None:
         super().__init__(detail)
@@ -47,7 +47,7 @@ class ApiRequest:
 
 
 def read(event: Mapping[str, Any]) -> ApiRequest:
-    """The request in one form. Raises `UnreadableError` for a body of another type, too large or not a JSON object."""
+    """Read the request. Raises `UnreadableError` if the body has another type, is too large or is no JSON object."""
     plain = dict(event)
     plain["path"] = routed_path(event)
     body: dict[str, Any] = {}
@@ -63,10 +63,10 @@ def read(event: Mapping[str, Any]) -> ApiRequest:
 
 
 def routed_path(event: Mapping[str, Any]) -> str:
-    """The path to route by, still percent-encoded: the route that API Gateway chose, with the parameters as sent.
+    """The path for routing, still percent-encoded: the route that API Gateway has chosen, with the parameters as sent.
 
-    `resource` is that route, such as `/users/{userId}`. Counted from the end, so that the base path of a custom domain
-    falls away.
+    `resource` is that route, such as `/users/{userId}`. The parts are counted from the end, so that the base path of a
+    custom domain is left out.
     """
     sent = [_requoted(each) for each in str(event.get("path") or "/").strip("/").split("/")]
     route = str(event.get("resource") or "").strip("/").split("/")
@@ -83,7 +83,7 @@ def decoded(segment: str) -> str:
 
 
 def _requoted(segment: str) -> str:
-    # Powertools' routes match no letters outside of a URL's own; what is encoded already stays.
+    # Powertools' routes match only letters that a URL itself may have. What is encoded already stays encoded.
     return quote(segment, safe="%-._~!$&'()*+,;=:@")
 
 
@@ -102,7 +102,7 @@ def _without_type(headers: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _content_types(event: Mapping[str, Any]) -> Iterator[str]:
-    """Each Content-Type that the caller sent; a request without one is taken as JSON."""
+    """Each Content-Type that the caller sent. A request without one counts as JSON."""
     found: list[str] = []
     for name, value in (event.get("headers") or {}).items():
         if name.lower() == "content-type":
@@ -136,7 +136,7 @@ def _json_object(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 8259, section 4: which of two equal names counts differs from reader to reader.
+    # RFC 8259, section 4: if two names are equal, readers differ in which one they use.
     found = dict(pairs)
     if len(found) != len(pairs):
         raise UnreadableError(ProblemCode.BODY_FIELD_TWICE, "")

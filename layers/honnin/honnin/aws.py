@@ -1,7 +1,7 @@
-"""The AWS clients, and what AWS means by a refusal. A client is built when first used, once for an environment.
+"""The AWS clients, and the meaning of AWS's errors. A client is built at its first use, once for each environment.
 
-Every call has a time-out. botocore itself repeats a failed one (standard mode: three attempts), and nobody above it
-does.
+Every call has a time-out. botocore itself repeats a failed call (standard mode: three attempts); our own code does not
+repeat it again.
 """
 
 import re
@@ -29,13 +29,13 @@ def _config(read_timeout_s: int = 5) -> Config:
     return Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"mode": "standard"})
 
 
-# Clients are safe under threads; making them is not.
+# Several threads may use a client at once, but only one thread at a time may make one.
 _making = Lock()
 _forgets: list[Callable[[], None]] = []
 
 
 def _once[**P, C](make: Callable[P, C]) -> Callable[P, C]:
-    """Have a client made when it is first asked for, by one thread at a time."""
+    """Make a client when it is first requested, in one thread at a time."""
     made = cache(make)
     _forgets.append(made.cache_clear)
 
@@ -49,7 +49,7 @@ def _once[**P, C](make: Callable[P, C]) -> Callable[P, C]:
 
 @_once
 def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
-    """DynamoDB; `hurried` for calls that nobody waits for longer than some seconds."""
+    """DynamoDB; `hurried` is for calls for which nobody waits longer than a few seconds."""
     # Two attempts: a connection that was kept alive may turn out to be dead.
     soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     return boto3.client("dynamodb", config=soon if hurried else _config())
@@ -98,12 +98,12 @@ def sqs() -> "SQSClient":
 
 
 def is_denied(error: Exception) -> bool:
-    """Whether AWS refused a call of ours for want of a permission."""
+    """Whether AWS refused our call because a permission is missing."""
     code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
     return code.startswith("AccessDenied")
 
 
-# Beside these, every 5xx and 429. DynamoDB names the reason of a transaction's refusal in its own list.
+# Every 5xx and 429 is transient, too. For a transaction, DynamoDB gives the reasons in a list of its own.
 _TRANSIENT = re.compile(
     r"Thrott|TooManyRequests|RequestLimitExceeded|SlowDown|ServiceUnavailable|Internal(Server)?(Error|Failure)"
     r"|ProvisionedThroughputExceeded|RequestTimeout|TransactionInProgress|TransactionConflict|Unavailable"
@@ -111,7 +111,7 @@ _TRANSIENT = re.compile(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether AWS could not take a call of ours just now: throttled, not available, no answer."""
+    """Whether AWS could not process our call at the moment: throttled, not available, no answer."""
     if isinstance(error, (HTTPClientError, BotoConnectionError)):
         return True
     if not isinstance(error, ClientError):
@@ -123,6 +123,6 @@ def is_transient(error: BaseException) -> bool:
 
 
 def forget() -> None:
-    """Let every client be built anew: for tests, whose AWS ends with each of them."""
+    """Forget all clients, so that they are built again: for tests, each of which has its own AWS double."""
     for each in _forgets:
         each()

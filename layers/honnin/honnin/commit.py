@@ -1,10 +1,12 @@
-"""How anything that happens to a user is written: read → decide → apply → publish.
+"""How everything that happens to a user is written: read → decide → apply → publish.
 
-Why the order of events does not matter: the user's version is read *before* the provider is asked, and what was decided
-is applied only if it is still the same. So every applied reading began after the one applied before it had ended, and
-the last one is the newest that anybody asked for. Whoever loses this race reads and decides again, a while later.
+The order of events does not matter, for this reason: the user's version is read *before* the provider is asked, and the
+decision is applied only if the version is still the same. So each applied reading began after the end of the reading
+that was applied before it, and the last applied one is the newest that anybody requested. A worker that loses this race
+waits a while, reads and decides again.
 
-What the provider answered is in the vault before anything names it, and is taken back when its effect lost the race.
+The provider's answer is written to the vault before anything refers to it. If its effect has lost the race, it is
+deleted again.
 """
 
 import random
@@ -23,11 +25,11 @@ from honnin.store import AlreadyAppliedError, Effect, Store, Unattached, UserSta
 from honnin.times import utc_text
 from honnin.vault import Evidence, newest
 
-# How long a call of the merchant API goes on after lost races; API Gateway ends it after 29 s.
+# How long a call of the merchant API continues after lost races; API Gateway ends it after 29 s.
 CALLER_WAITS = timedelta(seconds=4)
 
-# Seconds between two tries: at most the first and at least half of it, then twice as much each time. Each try asks the
-# provider again, and a worker whose clock is behind loses until its clock has caught up.
+# Seconds between two tries: at least half of this and at most this; the value doubles each time. Each try asks the
+# provider again. A worker whose clock is behind loses each race until its clock has reached the other's time.
 _FIRST_PAUSE_S = 0.2
 _LAST_PAUSE_S = 3.2
 _LEAST_PAUSE_S = 0.02
@@ -46,8 +48,8 @@ def effect(
 ) -> Effect:
     """The effect that takes a user from `before` to `after`.
 
-    The version is set here; empty details are left out. What `evidence` says of itself is told among the details, and
-    the status remembers it as the newest of its kind.
+    The version is set here; empty details are left out. The facts that `evidence` has about itself are added to the
+    details, and the status stores it as the newest evidence of its kind.
     """
     if evidence:
         detail = {**detail, **evidence.told}
@@ -70,7 +72,8 @@ class Commits:
     Parameters
     ----------
     publish
-        Gets each effect once it is in the table. Where a caller waits for the answer: `Publisher.publish_or_leave`.
+        Is called with each effect once it is in the table. If a caller waits for the answer, use
+        `Publisher.publish_or_leave`.
     now
         Gives aware UTC moments.
     watch
@@ -102,17 +105,17 @@ class Commits:
         late: Callable[[D], D] | None = None,
         lost: tuple[type[HonninError], ...] = (ConcurrentUpdateError,),
     ) -> D:
-        """Decide, apply and publish, again some time after each lost race; returns what was decided last.
+        """Decide, apply and publish, and repeat it after each lost race; returns the last decision.
 
         Parameters
         ----------
         decide
-            Reads the user, asks the provider, and decides what the user becomes. Where it decides anything but an
-            Effect or Unattached, nothing is written.
+            Reads the user, asks the provider, and decides what the user becomes. If the decision is neither an Effect
+            nor Unattached, nothing is written.
         until
-            A race that is lost later is the last one (None: there is no last one).
+            After a race that is lost later than this, there is no further try (None: there is no limit).
         late
-            What to commit instead of the decision that lost the last race, for example `unmoved`.
+            Makes the decision to commit instead of the one that lost the last race, for example `unmoved`.
         lost
             The errors of `Events.apply` that mean a lost race.
 
@@ -121,7 +124,7 @@ class Commits:
         ConcurrentUpdateError
             The last race was lost.
         HonninError
-            Whatever `decide` and `Events.apply` raise besides.
+            Any other error of `decide` and `Events.apply`.
         """
         pause_s, left = _FIRST_PAUSE_S, None
         while True:
@@ -144,9 +147,9 @@ class Commits:
             return decision
 
     def unmoved(self, decided: Effect) -> Effect:
-        """The same entry for the timeline, without moving the user: the status that others have read meanwhile stands.
+        """Write the same timeline entry without changing the user: the status that others have read meanwhile stays.
 
-        Raises `ConcurrentUpdateError` when the user is no longer there.
+        Raises `ConcurrentUpdateError` when the user no longer exists.
         """
         now = self._store.users.status(decided.after.user_id, decided.after.provider)
         if now is None:
@@ -170,7 +173,10 @@ class Commits:
                 self._store.events.keep(decision)
 
     def _apply_effect(self, effect: Effect) -> None:
-        """The evidence first, so that a status never names what is not there; and not when the race is lost already."""
+        """Write the evidence first, so that a status never refers to missing evidence.
+
+        If the race is lost already, write nothing.
+        """
         if effect.evidence is None:
             self._apply_counted(effect)
             return
@@ -180,7 +186,8 @@ class Commits:
         try:
             self._apply_counted(effect)
         except HonninError:
-            # A condition failed: certainly nothing was written. (After any other error it may have been.)
+            # A condition failed: certainly nothing was written. (After any other error it is possible that it was
+            # written.)
             self._take_back(effect, effect.evidence)
             raise
         effect.evidence.keep()
@@ -190,7 +197,7 @@ class Commits:
             self._store.events.apply(effect)
 
     def _check_in_time(self, effect: Effect) -> None:
-        """Raise what `Events.apply` would raise, where its conditions do not hold any more."""
+        """If the conditions of `Events.apply` no longer hold, raise what it would raise."""
         before, now = effect.before, self._store.users.status(effect.after.user_id, effect.after.provider)
         versions = [each.version if each else 0 for each in (before, now)]
         if versions[0] != versions[1] or (now and (now.read_at or "") > (effect.after.read_at or effect.at)):
@@ -198,10 +205,13 @@ class Commits:
             raise (AlreadyAppliedError if applied else ConcurrentUpdateError)(f"event {loggable(effect.event_id)}")
 
     def _take_back(self, effect: Effect, evidence: Evidence) -> None:
-        """Take evidence back that nothing names. What cannot be taken back now stays until an erasure, or its end."""
+        """Delete evidence that nothing refers to.
+
+        If it cannot be deleted now, it stays until an erasure or its end of life.
+        """
         try:
             now = self._store.users.status(effect.after.user_id, effect.after.provider)
-            # An earlier try of the SDK may have been the one that won: then this is the evidence of the status.
+            # An earlier try of the SDK may have won the race. Then this is the evidence of the status.
             if now is None or not any(key in str(now.kept) for key in evidence.written):
                 evidence.take_back()
         except (BotoCoreError, ClientError) as error:
@@ -209,7 +219,7 @@ class Commits:
 
 
 def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
-    """The decision, with the evidence that the try before has left in the vault where its own is the same."""
+    """The decision; if its evidence is the same as what the try before has left in the vault, that one is used."""
     if left is None or not isinstance(decision, Effect) or decision.evidence is None:
         return decision
     if not left.is_left_of(decision.evidence):

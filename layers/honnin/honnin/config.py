@@ -1,4 +1,4 @@
-"""Typed settings out of the environment, each read once, when it is first used.
+"""Typed settings from the environment. Each is read once, at its first use.
 
 Every name is set by template.yaml. A missing one raises `MissingSettingError`, which names it.
 """
@@ -24,7 +24,7 @@ _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class Settings:
-    """The settings of one function. A function that does not use a setting need not have it."""
+    """The settings of one function. A setting that a function does not use may be missing."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -48,9 +48,9 @@ class Settings:
         return parts
 
     def _valid(self, name: str, parts: tuple[str, ...], is_valid: Callable[[str], bool], rule: str) -> tuple[str, ...]:
-        """The parts that keep the rule. A part that breaks it is left out and counts a configuration fault.
+        """The parts that satisfy the rule. Any other part is left out and counted as a configuration fault.
 
-        Raises `InvalidSettingError` where there are parts, and none of them keeps it.
+        Raises `InvalidSettingError` if there are parts but none of them satisfies the rule.
         """
         found = tuple(part for part in parts if is_valid(part))
         if len(found) < len(parts):
@@ -75,22 +75,22 @@ class Settings:
 
     @cached_property
     def timeline_retention_days(self) -> int:
-        """Days that timeline entries are kept; 0 keeps them for ever."""
+        """How many days timeline entries are kept; 0 keeps them for ever."""
         return self._days("TIMELINE_RETENTION_DAYS")
 
     @cached_property
     def waiting_event_days(self) -> int:
-        """Days that an event of nobody waits for a link; 0 keeps it for ever."""
+        """How many days an event whose user is not known waits for a link; 0 keeps it for ever."""
         return self._days("WAITING_EVENT_DAYS")
 
     @cached_property
     def link_expiry_notice_days(self) -> int:
-        """Days before the end of a link at which it is told; 0: it is not told ahead."""
+        """How many days before the end of a link the end is reported; 0: it is not reported before."""
         return self._days("LINK_EXPIRY_NOTICE_DAYS")
 
     @cached_property
     def watch_residence_period(self) -> bool:
-        """Whether the end of a user's residence period is kept and told."""
+        """Whether the end of a user's residence period is stored and reported."""
         return self._environ.get("WATCH_RESIDENCE_PERIOD", "") == "true"
 
     @cached_property
@@ -105,7 +105,7 @@ class Settings:
 
     @cached_property
     def dead_letter_queue_url(self) -> str:
-        """URL of the dead-letter queue, where a worker moves what no retry can mend."""
+        """URL of the dead-letter queue, to which a worker moves messages that no retry can fix."""
         return self._required("DEAD_LETTER_QUEUE_URL")
 
     @cached_property
@@ -125,7 +125,7 @@ class Settings:
 
     @cached_property
     def settle_delays(self) -> tuple[int, ...]:
-        """Seconds after a webhook at which its user is read again, rising; none: never."""
+        """How many seconds after a webhook its user is read again, rising; an empty list means never."""
         name, rule = "SETTLE_DELAYS", f"must hold whole seconds from 1 to {LONGEST_DELAY_S}, separated by commas"
         is_valid = re.compile(r"[1-9][0-9]{0,2}").fullmatch
         parts = self._valid(
@@ -145,7 +145,7 @@ class Settings:
 
     @cached_property
     def callback_key_secret_arn(self) -> str:
-        """The generated secret that keys the tokens in Vexora callback URLs."""
+        """The generated secret whose key makes the tokens in Vexora callback URLs."""
         return self._required("CALLBACK_KEY_SECRET_ARN")
 
     @cached_property
@@ -160,14 +160,14 @@ class Settings:
 
     @cached_property
     def vexora_poll_delays(self) -> tuple[int, ...]:
-        """Seconds after the submission at which an open one is asked for, rising, before the daily polls begin."""
+        """How many seconds after the submission Vexora is asked about it, rising, before the daily polls begin."""
         name, rule = "VEXORA_POLL_DELAYS", "must hold whole seconds, separated by commas"
         parts = self._valid(name, self._list(name), lambda part: _SECONDS.fullmatch(part) is not None, rule)
         return tuple(sorted({int(part) for part in parts}))
 
     @cached_property
     def vexora_unknown_user_codes(self) -> tuple[str, ...]:
-        """The codes by which Vexora says that it knows no application of a user (not published); none by default."""
+        """Vexora's codes for "no application of this user" (not published); none by default."""
         return self._any("VEXORA_UNKNOWN_USER_CODES")
 
     def _number(self, name: str, most: int) -> int:
@@ -178,7 +178,7 @@ class Settings:
 
     @cached_property
     def paypay_max_calls_per_second(self) -> int:
-        """The most calls a second to PayPay, of all environments together; those of the merchant API never wait."""
+        """The maximum of calls a second to PayPay, from all environments; calls of the merchant API never wait."""
         return self._number("PAYPAY_MAX_CALLS_PER_SECOND", 1000)
 
     @cached_property
@@ -188,12 +188,12 @@ class Settings:
 
     @cached_property
     def repair_share(self) -> int:
-        """Percent of a provider's rate that recon's repairs may take at most."""
+        """The maximum percentage of a provider's rate for recon's repairs."""
         return self._number("REPAIR_SHARE", 100)
 
     @cached_property
     def reread_share(self) -> int:
-        """Percent of a provider's rate that all other readings that can wait may take at most."""
+        """The maximum percentage of a provider's rate for all other readings that can wait."""
         return self._number("REREAD_SHARE", 100)
 
     @cached_property
@@ -249,7 +249,7 @@ class Settings:
 
     @cached_property
     def verified_needs(self) -> VerifiedNeeds:
-        """Whose word it takes for a user to count as verified."""
+        """Which provider must confirm a user, so that the user counts as verified."""
         value = self._environ.get("VERIFIED_NEEDS", "").strip() or VerifiedNeeds.ANY
         if value not in tuple(VerifiedNeeds):
             raise InvalidSettingError("VERIFIED_NEEDS", f"must be one of: {', '.join(VerifiedNeeds)}")
@@ -257,7 +257,7 @@ class Settings:
 
     @cached_property
     def mass_change_percent(self) -> Decimal:
-        """Percent of an hour's readings that may take users out of VERIFIED or APPROVED; 0: any number may."""
+        """What percentage of an hour's readings may take users out of VERIFIED or APPROVED; 0: there is no limit."""
         value = self._required("MASS_CHANGE_PERCENT")
         if not _PERCENT.fullmatch(value):
             raise InvalidSettingError("MASS_CHANGE_PERCENT", "must be a number from 0 to 100")
@@ -275,12 +275,12 @@ class Settings:
 
     @cached_property
     def paypay_pkce_field(self) -> str:
-        """Where the PKCE challenge stands in the account-link request, as a dotted path (not published)."""
+        """The place of the PKCE challenge in the account-link request, as a dotted path (not published)."""
         return self._required("PAYPAY_PKCE_FIELD")
 
     @cached_property
     def return_url_allowlist(self) -> tuple[str, ...]:
-        """The origins or URL prefixes that a browser may be sent back to; none allows none."""
+        """The origins or URL prefixes to which a browser may be sent back; if empty, no URL is allowed."""
         rule = "must hold origins or URL prefixes, separated by commas"
         return self._valid("RETURN_URL_ALLOWLIST", self._any("RETURN_URL_ALLOWLIST"), _is_url, rule)
 
@@ -351,7 +351,7 @@ class Settings:
 
     @cached_property
     def alarm_topic_arn(self) -> str:
-        """The SNS topic that people are told through."""
+        """The SNS topic for messages to people."""
         return self._required("ALARM_TOPIC_ARN")
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Taking a body out of the compression that it came in, in pieces that stay small, whatever it unpacks to."""
+"""Decompresses a body, in pieces that stay small, however large the decompressed body is."""
 
 import re
 import zlib
@@ -7,23 +7,23 @@ from collections.abc import Iterator, Sequence
 from honnin.errors import FileNotFetchedError
 from honnin.wording import Wording
 
-# RFC 9110 §8.4.1, and two more in use. Other names in `Content-Encoding` (UTF-8, aws-chunked) are no compressions.
+# RFC 9110 §8.4.1, and two more in use. Other names in `Content-Encoding` (UTF-8, aws-chunked) mean no compression.
 COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 
 _GZIP = b"\x1f\x8b"
-# What no deflated body begins with: so many characters of a text, a byte order mark before them or not.
+# No deflated body begins with these: this number of text characters, with or without a byte order mark before them.
 _TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n -~]{16}")
 _BEGIN_BYTES = 32
 _PIECE_BYTES = 64 * 1024
 
-# A file that lies compressed at its server is often compressed once more on its way.
+# A file that is stored compressed on its server is often compressed again for the transfer.
 _MOST_LAYERS = 2
 
 
 class Decoder:
-    """Takes a body out of gzip or deflate as it arrives, if it is in one of them: by its first bytes, and its headers.
+    """Decompresses a body from gzip or deflate as it arrives. Its first bytes and its headers show if it is compressed.
 
-    A file may lie compressed at its server, and some name an encoding that the body has not.
+    A file may be stored compressed on its server. Some servers name an encoding that the body does not have.
     """
 
     def __init__(self, codings: Sequence[str], layers: int = _MOST_LAYERS) -> None:
@@ -32,11 +32,11 @@ class Decoder:
         self._begin = b""
         self._is_chosen = False
         self._stream: zlib._Decompress | None = None
-        # What the body is when it has been taken out of one compression: perhaps in another one.
+        # The decoder of the body after the first decompression: it may be compressed twice.
         self._inner: Decoder | None = None
 
     def decode(self, piece: bytes) -> Iterator[bytes]:
-        """What has become of the next piece, in pieces that stay small. Raises `FileNotFetchedError`."""
+        """The decompressed next piece, in pieces that stay small. Raises `FileNotFetchedError`."""
         if not self._is_chosen:
             self._begin += piece
             if len(self._begin) < _BEGIN_BYTES:
@@ -45,7 +45,7 @@ class Decoder:
         yield from self._decoded(piece)
 
     def end(self) -> Iterator[bytes]:
-        """What is left at the end of the body. Raises `FileNotFetchedError` when it ended too early."""
+        """The rest at the end of the body. Raises `FileNotFetchedError` when the body ended too early."""
         if not self._is_chosen:
             yield from self._decoded(self._chosen())
         if self._stream is None:
@@ -57,7 +57,7 @@ class Decoder:
             yield from self._inner.end()
 
     def _chosen(self) -> bytes:
-        """Choose by the first bytes of the body, which are given back."""
+        """Choose a decoder by the first bytes of the body, and return these bytes."""
         begin, self._begin, self._is_chosen = self._begin, b"", True
         if self._layers and begin.startswith(_GZIP):
             self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -70,7 +70,7 @@ class Decoder:
                 )
             )
         elif "deflate" in self._codings and begin and not _TEXT.match(begin):
-            # RFC 9110 §8.4.1.2: in the zlib format, whose header some servers leave out.
+            # RFC 9110 §8.4.1.2: in the zlib format. Some servers leave its header out.
             has_header = begin[0] & 15 == 8 and int.from_bytes(begin[:2]) % 31 == 0
             self._stream = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
         if self._stream and self._layers:
@@ -95,7 +95,7 @@ class Decoder:
         stream = self._stream
         while piece and stream is not None:
             if stream.eof:
-                # A gzip file may have several members; what else stands behind it is padding.
+                # A gzip file may have several members. Other bytes after it are padding.
                 if not piece.startswith(_GZIP):
                     return
                 stream = self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)

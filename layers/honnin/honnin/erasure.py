@@ -1,13 +1,13 @@
 """Erasing a user's personal data, and keeping it erased.
 
-What goes: every version of the user's objects in the vault, the PayPay link, and in the table whatever identifies the
-user at a provider (authorization and code ids, waiting events, details of the timeline).
-What stays: the timeline's dates and statuses under the merchant's own id (its event ids name our own submission ids,
-which lead to nobody any more), a tombstone, and the certificate.
+What is erased: every version of the user's objects in the vault, the PayPay link, and all data in the table that
+identifies the user at a provider (authorization and code ids, waiting events, details of the timeline).
+What stays: the timeline's dates and statuses under the merchant's own id, a mark of the erasure, and the certificate.
+(The timeline's event ids contain our own submission ids, which no longer lead to any person.)
 
-An erased authorization is remembered by its hash alone, so that events that come later are dropped unread. A worker
-that was reading the user at that moment may still put an object into the vault: a quarter of an hour later what was
-read until shortly after the erasure is swept once more.
+Only a hash of an erased authorization is kept, so that later events about it are dropped without being read. A worker
+that was reading the user at the moment of the erasure may still put an object into the vault. So a quarter of an hour
+later, everything that was read until shortly after the erasure is deleted from the vault once more.
 """
 
 import uuid
@@ -37,31 +37,32 @@ from honnin.vault import Vault
 
 SWEEP = "erasure_sweep"
 
-# Longer than any function runs that reads a user; SQS's longest delay.
+# It is longer than the run of any function that reads a user, and is the longest delay of SQS.
 _SWEEP_AFTER_S = 900
 
-# Who looked a user up before an erasure has asked PayPay by then: the processor's time-out (template.yaml).
+# A worker that found the user before the erasure has asked PayPay by then: the processor's time-out (template.yaml).
 _STILL_READS = timedelta(minutes=2)
 
-# One erasure of a user at a time; one that died is completed by a call after this (the function runs 29 s at most).
+# Only one erasure of a user runs at a time. If a run was killed, a call after this time completes it (the function runs
+# for 29 s at most).
 _LONGEST_RUN = timedelta(seconds=30)
 
-# A user who is being read at the moment is tried again.
+# If the user is being read at the moment, the erasure is tried again.
 _ROUNDS = 5
 
-# What PayPay answers about an authorization that is over (base document, result codes).
+# PayPay's answers about an authorization that has ended (base document, result codes).
 _ENDED = frozenset({"INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID", "CANCELED_USER"})
 
-# No further authorization is unlinked after this, and one takes 10 s at most (functions/erasure): however slow PayPay
-# is, a run has time left to erase in.
+# After this time no other authorization is unlinked. One takes 10 s at most (functions/erasure). So there is time left
+# to erase, however slow PayPay is.
 _UNLINK_S = 6.0
 
-# No further step is begun after this; one takes a few seconds (`forget`), and so does what comes after the last one.
+# After this time no other step is started. A step takes a few seconds (`forget`), and so does the work after the last.
 _RUN_S = 20.0
 
 
 class Erasure:
-    """Erases users. `sweep_later` has the vault swept again; `publish` tells of it (`Publisher.user_erased`)."""
+    """Erases users. `sweep_later` has the vault emptied again later; `publish` reports it (`Publisher.user_erased`)."""
 
     def __init__(
         self,
@@ -81,23 +82,23 @@ class Erasure:
         self._now = now
 
     def erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        """Erase what identifies a user; the certificate says what, how much and when.
+        """Erase the data that identifies a user. The certificate says what was erased, how much and when.
 
-        Repeating it gives the same certificate, and takes what a worker may have put into the vault meanwhile. A run
-        that broke off is continued by the next, from where it was (`honnin.store.erasure` says how).
+        Repeating it gives the same certificate, and also erases what a worker may have put into the vault meanwhile. If
+        a run was interrupted, the next run continues it (see `honnin.store.erasure`).
 
         Raises
         ------
         NotFoundError
             Nothing was ever known under this id.
         ConflictError
-            `unlink` came too late: the user was erased without it, and the authorization is not known here any more.
+            `unlink` came too late: the user was erased without it, and the authorization is no longer known here.
         ProviderError
-            PayPay did not unlink, or (`ProviderTimeoutError`) did not say whether it did. Nothing was erased yet;
-            repeat it, or leave the unlinking out.
+            PayPay did not unlink, or (`ProviderTimeoutError`) did not say whether it did. Nothing was erased yet.
+            Repeat the call, or make it without unlinking.
         ConcurrentUpdateError
-            The user is being read, or erased, at this very moment, or there is more to erase than one run has time
-            for; repeat it.
+            The user is being read or erased at this moment, or there is more to erase than one run has time for. Repeat
+            the call.
         """
         now = self._now()
         if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
@@ -134,7 +135,7 @@ class Erasure:
         return completed
 
     def _forget(self, footprint: Footprint, certificate: Certificate, deadline: Deadline) -> None:
-        """Erase a user, and count it; anew when a worker has moved the user in between."""
+        """Erase a user and count it. Do it again if a worker has changed the user meanwhile."""
 
         def may_go_on() -> None:
             if deadline.remaining_s <= 0:
@@ -153,14 +154,14 @@ class Erasure:
         raise ConcurrentUpdateError("the user is being read at this moment")
 
     def _complete(self, certificate: Certificate) -> Certificate:
-        """What is left to do when everything is erased and counted."""
+        """Do the steps that remain after everything is erased and counted."""
         self._sweep_later(self._sweep(certificate))
         completed = self._store.erasure.end(certificate, utc_text(self._now()))
         self._publish(completed)
         return completed
 
     def _unlink(self, footprint: Footprint) -> None:
-        """End every authorization that the user has had at PayPay; one that PayPay has ended itself is as good."""
+        """End every authorization that the user has had at PayPay. One that PayPay itself has ended needs no call."""
         begin = Deadline(_UNLINK_S)
         ended = {each.name for each in footprint.former if UNLINKED in each.counts} - footprint.present
         for each in footprint.authorization_ids:
@@ -190,21 +191,21 @@ class Erasure:
 
 
 class ErasureSweep:
-    """The rule for our own events: the vault of an erased user is emptied once more."""
+    """The rule for our own events: the vault of an erased user is emptied again."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
         self._vault = vault
 
     def decide(self, event: Event, known: Known) -> Dropped:  # noqa: ARG002 -- a certificate is no part of it
-        """Sweep. Many may write to the queue, so the event alone is no reason: it must name the user's certificate.
+        """Empty the vault again. Many senders may write to the queue, so the event must name an existing certificate.
 
         Raises
         ------
         MalformedEventError
             There is no such erasure.
         EventNotReadyError
-            The erasure broke off. Somebody has to repeat it, and this event waits for that.
+            The erasure was interrupted. It must be repeated, and this event waits for that.
         """
         own = [each for each in self._store.erasure.certificates(event.subject) if _sweep_id(each) == event.event_id]
         if not own:
@@ -218,16 +219,20 @@ class ErasureSweep:
 def _empty(
     certificate: Certificate, store: Store, vault: Vault, read_until: str = "", keep: Collection[str] = ()
 ) -> Certificate:
-    """Empty the vault of the user; counted before it is done, so that a run which breaks off is counted, too."""
+    """Empty the user's vault.
+
+    The objects are counted before they are deleted, so an interrupted run is counted, too.
+    """
     noted = partial(store.erasure.note_objects, certificate)
     vault.erase(certificate.user_id, read_until, keep, found=noted)
     return noted(0)
 
 
 def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
-    """Take what was read until shortly after an erasure, and came to nothing.
+    """Delete objects that were read until shortly after an erasure and that no status refers to.
 
-    What a user who came back has given since stays: the timeline names it, and not what an overtaken worker kept.
+    Data that a returned user has given since then stays, because the timeline names it. It does not name what a worker
+    stored that came too late.
     """
     until = datetime.fromisoformat(certificate.completed_at or "") + _STILL_READS
     entries = store.erasure.footprint(certificate.user_id).entries
@@ -239,7 +244,7 @@ def _swept(certificate: Certificate, store: Store, vault: Vault) -> Certificate:
 
 
 def _is_linked_still(certificate: Certificate) -> bool:
-    """Whether an erasure left an authorization standing at PayPay."""
+    """Whether an authorization still exists at PayPay after an erasure."""
     return certificate.counts.get("links", 0) > certificate.counts.get(UNLINKED, 0)
 
 
@@ -248,7 +253,7 @@ def _sweep_id(certificate: Certificate) -> str:
 
 
 def _recon_ids(user_authorization_id: str, *, numbers: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
-    """The ids of all events that recon can have sent about a user, by how many comparisons of each day there were."""
+    """The ids of all events that recon may have sent about a user, from the number of comparisons on each day."""
     for file_type, by_day in numbers.items():
         for day, last in by_day.items():
             for number in range(1, last + 1):
@@ -256,5 +261,5 @@ def _recon_ids(user_authorization_id: str, *, numbers: Mapping[str, Mapping[str,
 
 
 def sweep_later(queue_url: str, event: Event) -> None:
-    """Put the sweep on the events queue, to be taken up when no reading from before can be under way any more."""
+    """Queue the event that empties the vault again. It comes when no earlier reading can still be running."""
     aws.sqs().send_message(QueueUrl=queue_url, MessageBody=event.to_json(), DelaySeconds=_SWEEP_AFTER_S)

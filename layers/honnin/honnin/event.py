@@ -1,4 +1,4 @@
-"""The envelope of what is applied to a user, whatever caused it. Standard library only: the ack path writes it."""
+"""The envelope of every event that is applied to a user. Standard library only: the webhook functions write it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 
-# Subject of a notification that names nobody.
+# Subject of a notification that contains no user.
 UNNAMED = "-"
 
 
 class Provider(StrEnum):
-    """Whose events they are; HONNIN's own are those that no provider causes (the second look of an erasure)."""
+    """The provider of the events.
+
+    HONNIN is for events that no provider causes (emptying the vault after an erasure).
+    """
 
     VEXORA = "vexora"
     PAYPAY = "paypay"
@@ -19,13 +22,13 @@ class Provider(StrEnum):
 
 
 class Event:
-    """What goes through the queues of events: ids and statuses, never a value of a person.
+    """A message on the event queues. It contains ids and statuses, never a person's data.
 
-    `event_id` is what makes it take effect once. `subject` is the id that the provider knows the case by: a
-    Vexora submission id, a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, settle, operator or api.
-    `received_at` is UTC ISO 8601. `detail` holds small facts for the timeline (was `sign` valid, what was claimed).
+    Because of `event_id` it takes effect only once. `subject` is the provider's id of the case: a Vexora submission id,
+    or a PayPay `userAuthorizationId`. `cause` is webhook, poll, recon, settle, operator or api. `received_at` is UTC
+    ISO 8601. `detail` holds small facts for the timeline (whether `sign` was valid, what was claimed).
 
-    A plain class: importing `dataclasses` alone would cost a cold ack 10 ms.
+    It is a plain class, because importing `dataclasses` alone would take 10 ms of a webhook's cold start.
     """
 
     __slots__ = ("cause", "detail", "event_id", "kind", "provider", "received_at", "subject")
@@ -81,7 +84,7 @@ class Event:
 def recon_event_id(file_type: str, day: str, user_authorization_id: str, number: int) -> str:
     """The id of the event that one comparison of a recon file sends about a user.
 
-    `number` is the comparison's, which counts over all files of that type and JST day. So the event takes effect once,
-    however often the comparison sends it.
+    `number` is the comparison's number, counted over all files of that type and JST day. So the event takes effect
+    once, however often the comparison sends it.
     """
     return f"recon:{file_type}:{day}:{user_authorization_id}:{number}"

@@ -12,27 +12,27 @@ from honnin.webhook import split_notifications
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# SendMessageBatch takes no more.
+# The maximum of SendMessageBatch.
 _MOST_MESSAGES = 10
 
-# Calls at once, and how many events each thread takes at a time.
+# The number of calls at the same time, and of events that each thread takes at a time.
 _THREADS = 8
 _AT_ONCE = 500
 
 
 class NotQueuedError(HonninError):
-    """SQS did not take every event of a batch. Sending all of them again is safe: an event takes effect once."""
+    """SQS did not accept every event of a batch. It is safe to send all again: an event takes effect once."""
 
     retryable = True
 
 
 def send_all(queue_url: str, events: Iterable[Event], client: "SQSClient") -> None:
-    """Put every event on the queue. Raises `NotQueuedError` when one was not taken."""
+    """Put every event on the queue. Raises `NotQueuedError` when one was not accepted."""
     send_later(queue_url, ((each, 0) for each in events), client)
 
 
 def send_side_by_side(queue_url: str, events: Iterable[Event], client: "SQSClient") -> None:
-    """As `send_all`, in several threads."""
+    """The same as `send_all`, with several threads."""
 
     def send(some: Sequence[Event]) -> None:
         send_all(queue_url, some, client)
@@ -43,7 +43,7 @@ def send_side_by_side(queue_url: str, events: Iterable[Event], client: "SQSClien
 
 
 def send_later(queue_url: str, events: Iterable[tuple[Event, int]], client: "SQSClient") -> None:
-    """Put every event on the queue, to be received after so many seconds (SQS takes at most 900). Raises likewise."""
+    """Put every event on the queue, each with a delay in seconds (SQS allows at most 900). Raises as `send_all`."""
     for some in batched(events, _MOST_MESSAGES, strict=False):
         answer = client.send_message_batch(
             QueueUrl=queue_url,
@@ -52,25 +52,25 @@ def send_later(queue_url: str, events: Iterable[tuple[Event, int]], client: "SQS
                 for number, (each, delay_s) in enumerate(some)
             ],
         )
-        # HTTP 200 also when some were not taken.
+        # SQS answers HTTP 200 even if some events were not accepted.
         if failed := answer.get("Failed"):
             raise NotQueuedError(f"SQS refused {len(failed)} of {len(some)} events: {failed[0].get('Code')}")
 
 
 def send_split(event: Event, *, events_url: str, recon_notifications_url: str, client: "SQSClient") -> None:
-    """Put each notification of an array on the queue where it would have gone alone, to be tried again by itself.
+    """Put each notification of an array on the queue for its kind, so that each is processed and retried separately.
 
     Raises
     ------
     MalformedEventError
-        The event holds no array of notifications.
+        The event contains no array of notifications.
     NotQueuedError
-        One of them was not taken.
+        One of them was not accepted.
     """
     try:
         found = split_notifications(event)
     except (KeyError, ValueError, TypeError, AttributeError):
         raise MalformedEventError("no array of notifications") from None
-    # Those of recon files first: a file can be fetched for two hours only.
+    # Notifications of recon files are sent first, because a file can be fetched for two hours only.
     send_all(recon_notifications_url, (each for each in found if each.kind == "recon_file"), client)
     send_all(events_url, (each for each in found if each.kind != "recon_file"), client)

@@ -1,4 +1,4 @@
-"""The processor as a deployment's settings describe it, with all that it needs, and what is done around each batch."""
+"""Builds the processor from a deployment's settings, and does what is needed before and after each batch."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -30,16 +30,16 @@ from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 
-# Seconds for one call to a provider; the queue repeats it.
+# Time-out of one call to a provider, in seconds. If a call fails, the queue repeats it.
 _CALL_S = 12
 
 
 class EventWorker:
-    """Works off the batches of all four queues of events. `now` gives aware UTC moments."""
+    """Processes the batches of all four event queues. `now` gives aware UTC moments."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._settings = settings
-        # Whom the calls of each queue's batches are for.
+        # The kind of work for which each queue's batches call the providers.
         self._work: Mapping[str, Work] = {
             settings.event_queue_url: Work.LIVE,
             settings.recon_notice_queue_url: Work.LIVE,
@@ -61,7 +61,7 @@ class EventWorker:
         self._processor = self._made(settings, now)
 
     def run(self, batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-        """Process one SQS batch; the answer names the messages that must come again.
+        """Process one SQS batch; the answer names the messages that must be delivered again.
 
         Raises
         ------

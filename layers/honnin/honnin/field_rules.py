@@ -1,4 +1,4 @@
-"""What a 422 says of each field: its name in the API document, and a sentence. Never a value, never a pattern."""
+"""The texts of a 422 for each field: its name in the API document, and a sentence. Never a value, never a pattern."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 _UNKNOWN_FIELD = "is not a field of this request"
 _NOT_VALID = "is not valid; docs/api.md and docs/openapi.json describe it"
 
-# By pydantic's type of error; the names in braces are of its `ctx`, and all of them are limits of ours.
+# By pydantic's type of error. The names in braces are from its `ctx`; all their values are limits of ours.
 _SENTENCES = {
     "missing": "is required",
     "string_type": "must be text",
@@ -40,18 +40,18 @@ _names: set[str] = set()
 
 
 def pattern(regex: str, rule: str) -> str:
-    """`regex` for a field, after noting the sentence that says the same to a person."""
+    """Return `regex` for a field, and store the sentence that says the same to people."""
     _patterns[regex] = rule
     return regex
 
 
 def known(names: Iterable[str]) -> None:
-    """Note names of fields on the wire: only these are ever repeated."""
+    """Store the names of fields of the API: an answer repeats only these."""
     _names.update(names)
 
 
 def rule_of(regex: str) -> str | None:
-    """The sentence that was noted for a pattern."""
+    """The sentence that was stored for a pattern."""
     return _patterns.get(regex)
 
 
@@ -61,7 +61,7 @@ def broken(error: RequestValidationError) -> list[dict[str, str]]:
 
 
 def _field(loc: tuple[Any, ...]) -> str:
-    # ("body", "scopes", 0) -> scopes.0. A name in a body may be the caller's own text, and so a person's.
+    # ("body", "scopes", 0) -> scopes.0. A name in a body may be the caller's own text, and may contain personal data.
     where, *parts = loc
     if where != "body":
         return ".".join(map(str, parts)) or str(where)

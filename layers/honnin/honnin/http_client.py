@@ -1,12 +1,12 @@
-"""Outbound HTTP: each call has time-outs and one total deadline, and tells whether the request was sent.
+"""Outbound HTTP: each call has time-outs and one total deadline, and the caller learns whether the request was sent.
 
-`requests` times out per socket read only: a name server that hangs, or a peer that drips a byte a second, would
-hold a Lambda for minutes. The exchange therefore runs in a thread of its own, and the caller waits for it until
-the deadline and no longer.
+The time-out of `requests` is only for each read of the socket. A name server that does not answer, or a server that
+sends one byte a second, would block a Lambda function for minutes. So the exchange runs in a thread of its own, and the
+caller waits for it only until the deadline.
 
-*Not sent* and *no answer* are told apart by a flag that our own connection sets just before it writes, never by the
-type of an exception. The same flag keeps a call that was given up from being written later, by a thread that was
-still connecting (Lambda freezes an environment after the answer and may thaw it hours later).
+*Not sent* and *no answer* are distinguished by a flag that our own connection sets just before it writes, never by the
+type of an exception. The same flag prevents a late write: after the caller has given up, a thread that was still
+connecting must not send the request. (Lambda freezes an environment after the answer and may continue it hours later.)
 """
 
 import logging
@@ -33,9 +33,9 @@ from honnin.errors import NotSentError, ProviderTimeoutError, ProviderUnavailabl
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
-# A kept-alive connection that has not been written to for so long is not used again. NAT gateways forget one after
-# 350 s (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html) and only answer the next
-# packet with a reset, so nothing shows that it is dead; servers close theirs after 5 s to 75 s.
+# A kept-alive connection that was not written to for this time is not used again. NAT gateways drop one after 350 s
+# (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html) and only answer the next packet
+# with a reset, so before that nothing shows that it is dead. Servers close theirs after 5 s to 75 s.
 IDLE_S = 15.0
 
 
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """X-REQUEST-ID, which the provider's support asks for: at most 64 printable characters of it."""
+        """X-REQUEST-ID, for which the provider's support asks: at most 64 printable characters of it."""
         given = self.headers.get("X-REQUEST-ID") or ""
         return "".join(each for each in given if " " < each <= "~")[:64] or None
 
@@ -68,9 +68,9 @@ class Deadline:
 
 
 class _Call:
-    """One call, shared by the thread that makes it and the caller who may give it up.
+    """One call, shared by the thread that makes it and the caller, who may give it up.
 
-    The lock makes *begun to write* and *given up* exclude each other.
+    Because of the lock, only one of *begun to write* and *given up* can happen.
     """
 
     def __init__(self) -> None:
@@ -86,32 +86,32 @@ class _Call:
             if self._given_up:
                 raise ConnectionAbortedError("the call was given up")
             self._socket = sock
-            # A request is written in pieces; only the first tells what kind of connection it met.
+            # A request is written in pieces; only the first piece shows whether the connection was a reused one.
             self.reused = self.reused if self.begun else reused
             self.begun = True
 
     def give_up(self) -> None:
-        """Write nothing from now on, and cut off a request that has begun."""
+        """Prevent all further writes, and close the connection of a request that has begun."""
         with self._lock:
             self._given_up = True
             if self._socket is None:
                 return
         with suppress(OSError):  # closed already
-            # Of the TCP connection: SSLSocket's own method would first go over to plain text.
+            # The TCP connection is shut down directly; SSLSocket's own method would first remove the TLS layer.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-# Set in the thread that makes the call; a connection that is written to outside `within` has none.
+# It is set in the thread that makes the call. A connection that is used outside `within` has none.
 _present: ContextVar[_Call | None] = ContextVar("_present", default=None)
 
 
 class Connection(HTTPConnection):
-    """Tells the present call that writing begins, and counts as dropped when it has been idle for too long."""
+    """Records in the present call that writing begins. It counts as dropped when it has been idle for too long."""
 
     _written_at: tuple[float, float] | None = None
 
     def send(self, data: Any) -> None:
-        """Connect, which is not yet writing; then write, unless the call was given up."""
+        """Connect, which is not writing yet. Then write, unless the call was given up."""
         if self.sock is None:
             self.connect()
         if call := _present.get():
@@ -121,19 +121,19 @@ class Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Asked by urllib3 before it takes a kept-alive connection from its pool."""
+        """Whether it may be used again; urllib3 asks this before it takes a kept-alive connection from its pool."""
         return super().is_connected and not self._is_idle()
 
     def close(self) -> None:
-        """Close; urllib3 may connect the same object anew."""
+        """Close; urllib3 may connect the same object again."""
         self._written_at = None
         super().close()
 
     def _is_idle(self) -> bool:
         if self._written_at is None:
             return False
-        # The larger counts: the monotonic clock may stand still while the environment is frozen, and the wall
-        # clock may be set back.
+        # The larger value is used: the monotonic clock may stop while the environment is frozen, and the wall clock may
+        # be set back.
         return max(abs(now - then) for now, then in zip(_clocks(), self._written_at, strict=True)) >= IDLE_S
 
 
@@ -159,14 +159,14 @@ class Adapter(HTTPAdapter):
     pools: ClassVar[Mapping[str, type[HTTPConnectionPool]]] = {"http": _Pool, "https": _SecurePool}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Requests makes its pools here."""
+        """The method in which Requests makes its pools."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = dict(self.pools)
 
 
 def new_session() -> requests.Session:
-    """A session that takes nothing from the environment (a proxy would see, and choose, where we connect)."""
-    # urllib3 warns of an answer it cannot read with the whole URL, query included: ids and signatures.
+    """A session without settings from the environment. (A proxy from there would see and choose where we connect.)"""
+    # If urllib3 cannot read an answer, its warning has the whole URL with its query: ids and signatures.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     made = requests.Session()
     made.trust_env = False
@@ -176,15 +176,15 @@ def new_session() -> requests.Session:
     return made
 
 
-# The number of the session that this thread uses: a session is not safe under threads.
+# The number of the session that this thread uses. Two threads must not use one session at the same time.
 _number: ContextVar[int] = ContextVar("_number", default=0)
 
 
 def use_session(number: int) -> None:
-    """Let this thread use a session of its own: no two threads that run at once may have the same number.
+    """Set the session of this thread. Two threads that run at the same time must not have the same number.
 
-    Numbers are used again, so that what a thread keeps alive serves one of a later batch. A thread that says nothing,
-    as the main one, has the number 0.
+    Numbers are used again, so that a later batch can use the connections that a thread has kept alive. A thread that
+    does not call this, such as the main thread, has the number 0.
     """
     _number.set(number)
 
@@ -201,7 +201,7 @@ def _own_session() -> requests.Session:
 
 
 class _DeadConnectionError(ProviderTimeoutError):
-    """A kept-alive connection turned out to be dead: nothing came back, and no time-out ended it."""
+    """A kept-alive connection was dead: no answer came, and it did not end by a time-out."""
 
 
 def send(
@@ -220,18 +220,18 @@ def send(
     Parameters
     ----------
     make_request
-        Makes the request, with a signature of its own each time. It is called once for each time that the request
-        is sent: once, or twice when a kept-alive connection was dead.
+        Makes the request, with a new signature each time. It is called each time the request is sent: once, or twice
+        if a kept-alive connection was dead.
     fresh
-        For a call that must not be repeated: it goes out once, on a connection of its own, never on a kept-alive
-        one. Without it the call may be sent a second time when a kept-alive connection turns out to be dead.
+        For a call that must not be repeated: it is sent once, on a new connection, never on a kept-alive one. Without
+        it the call may be sent a second time when a kept-alive connection turns out to be dead.
 
     Raises
     ------
     NotSentError
-        The connection had not begun to write the request, and never will: it took no effect.
+        The connection had not begun to write the request, and never will: it had no effect.
     ProviderTimeoutError
-        No complete answer, though the request may have been written.
+        There is no complete answer, though the request may have been written.
     ProviderUnavailableError
         The answer is larger than `MAX_ANSWER_BYTES`.
     """
@@ -260,9 +260,9 @@ def send(
 
 
 def within[T](deadline: Deadline, work: Callable[[], T], call: _Call | None = None) -> T:
-    """The result of `work`, or `TimeoutError` at the deadline, whatever it hangs on.
+    """The result of `work`; raises `TimeoutError` at the deadline, whatever `work` is waiting for.
 
-    After the deadline no connection of this module writes anything for it any more.
+    After the deadline no connection of this module writes anything for it.
     """
     outcome: SimpleQueue[tuple[T | None, Exception | None]] = SimpleQueue()
     shared = call or _Call()
@@ -274,7 +274,7 @@ def within[T](deadline: Deadline, work: Callable[[], T], call: _Call | None = No
         except Exception as error:
             outcome.put((None, error))
 
-    # A daemon: when the caller has given up, nobody waits for it any more.
+    # It is a daemon thread: when the caller has given up, nothing waits for it any more.
     Thread(target=run, daemon=True, name="outbound").start()
     try:
         result, error = outcome.get(timeout=max(deadline.remaining_s, 0))
@@ -297,10 +297,11 @@ def _exchange(
         with used.send(prepared, timeout=timeouts, allow_redirects=False, stream=True) as response:
             answered = True
             if response.status_code < 200:
-                # Python knows 100 only. What follows would be taken for the answer of the next call.
+                # Of the interim answers, Python handles only 100. The bytes after another one would count as the next
+                # call's answer.
                 raise HTTPException("an interim answer")
             return Answer(response.status_code, response.headers, _read(provider, response))
-    # Whatever the type (a time-out, a reset, a name that cannot be encoded): the flag tells whether it was sent.
+    # Whatever the error is (a time-out, a reset, a name that cannot be encoded), the flag says whether it was sent.
     except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         text = f"no answer ({type(error).__name__})"
         if not call.begun:
@@ -323,7 +324,7 @@ def _read(provider: str, response: requests.Response) -> bytes:
                     provider, "the answer is larger than 1 MiB", http_status=response.status_code
                 )
     except requests.RequestException:
-        # These say enough without their body.
+        # For these answers the body is not needed.
         if response.status_code != 429 and response.status_code < 500:
             raise
         return b""

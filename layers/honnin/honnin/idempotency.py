@@ -1,7 +1,7 @@
 """`Idempotency-Key` on the merchant API: Powertools Idempotency over a table of its own, 24 hours.
 
-What is stored is the answer (ids and a status) and a keyed fingerprint of the body. The fingerprint is an HMAC
-and not a plain hash because the body holds a name, and names are few enough to guess a plain hash.
+What is stored is the answer (ids and a status) and a keyed fingerprint of the body. The fingerprint is an HMAC and not
+a plain hash. The body contains a name, and a plain hash of it could be found by trying all likely names.
 """
 
 import hmac
@@ -37,7 +37,7 @@ class Idempotency:
     table
         Name of the idempotency table (partition key `id`, TTL `expiration`).
     fingerprint_key
-        Gives the secret under which bodies are fingerprinted.
+        Returns the secret key for the fingerprints of bodies.
     """
 
     def __init__(self, table: str, fingerprint_key: Callable[[], str]) -> None:
@@ -51,19 +51,19 @@ class Idempotency:
         self._fingerprint_key = fingerprint_key
 
     def register(self, context: LambdaContext) -> None:
-        """Tell how long this invocation may last, so that one that crashes frees its key again."""
+        """Pass on how long this invocation may last, so that the key becomes free again if it crashes."""
         self._config.register_lambda_context(context)
 
     def once(self, key: str | None, body: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do `work`, or repeat its earlier answer under the same key; without a key just do it.
+        """Do `work`, or return its earlier answer for the same key. Without a key, only do it.
 
         Raises
         ------
         ConflictError
-            The key came with another body before, or its first request is still under way.
+            The key came with another body before, or its first request is still running.
         botocore's ClientError, BotoCoreError
-            The table cannot be read or written now, so nothing was done. After the work, its outcome counts: a table
-            that does not take it only means that a repeat may find the first request under way.
+            The table cannot be read or written now, so nothing was done. If the table fails after the work, the result
+            of the work is returned. A repeat may then get the answer that the first request is still running.
         """
         if key is None:
             return work()
@@ -87,16 +87,20 @@ class Idempotency:
                 code=ProblemCode.IDEMPOTENCY_IN_PROGRESS,
             ) from None
         except IdempotencyPersistenceLayerError as error:
-            # Powertools wraps what boto3 raises; AWS's errors are AWS's errors to whoever decides by type.
+            # Powertools wraps the errors of boto3. They are unwrapped here, because callers decide by AWS's own error
+            # types.
             return outcome.result(or_raise=error.__cause__ or error)
         return answer
 
 
 class _Expiring(DynamoDBPersistenceLayer):
-    """Powertools' records; one of work that failed ends now instead of being deleted, so that no role need delete."""
+    """Powertools' records.
+
+    If the work failed, its record expires now and is not deleted, so no role needs to delete.
+    """
 
     def _delete_record(self, data_record: DataRecord) -> None:
-        # One second ago: Powertools takes a key again whose end is before the present second.
+        # One second ago, because Powertools reuses a key only if it expired before the present second.
         self.client.update_item(
             TableName=self.table_name,
             Key=self._get_key(data_record.idempotency_key),
@@ -107,7 +111,7 @@ class _Expiring(DynamoDBPersistenceLayer):
 
 
 class _Outcome:
-    """Work, and what came of it."""
+    """Work, and its result."""
 
     def __init__(self, work: Callable[[], dict[str, Any]]) -> None:
         self._work = work
@@ -115,7 +119,7 @@ class _Outcome:
         self._error: Exception | None = None
 
     def __call__(self) -> dict[str, Any]:
-        """Do it."""
+        """Do the work."""
         try:
             self._answer = self._work()
         except Exception as error:
@@ -124,7 +128,7 @@ class _Outcome:
         return self._answer
 
     def result(self, *, or_raise: BaseException) -> dict[str, Any]:
-        """The answer of the work or its error; another error where it was not done."""
+        """The answer or the error of the work; raises `or_raise` if it was not done."""
         if self._answer is None:
             raise self._error or or_raise
         return self._answer

@@ -34,22 +34,22 @@ class JsonObjects:
         return self._name
 
     def put(self, key: str, found: Any) -> None:
-        """Keep an object as JSON, in the place of what was there."""
+        """Store an object as JSON, and replace an earlier one."""
         self._put(key, found)
 
     def put_new(self, key: str, found: Any) -> bool:
-        """Keep an object as JSON; False when there is one, and nothing was written."""
+        """Store an object as JSON; False if it exists already, and then nothing was written."""
         try:
             self._put(key, found, IfNoneMatch="*")
         except ClientError as error:
-            # Not 409, another writer at this very moment: it may fail yet.
+            # 409 is not included: another writer is writing now, and may still fail.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 412:
                 return False
             raise
         return True
 
     def get(self, key: str) -> Any:
-        """An object that is JSON, or None where there is none."""
+        """An object that is JSON, or None if it does not exist."""
         try:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
         except self._s3.exceptions.NoSuchKey:
@@ -65,7 +65,7 @@ class JsonObjects:
     def pieces_between(self, key: str, etag: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` to before `end` of the object that has this ETag, in pieces.
 
-        Raises botocore's error with the code PreconditionFailed where the object has another one by now.
+        Raises botocore's error with the code PreconditionFailed if the object has another ETag by now.
         """
         if start == end:
             return iter(())

@@ -1,8 +1,8 @@
-"""Reading JSON that others wrote, as leniently as is safe: what comes out can always be written again.
+"""Reads JSON from others, as leniently as is safe: the result can always be written again.
 
-RFC 8259 lets a parser ignore a byte order mark (§8.1), and leaves open what a name given twice means (§4). A text
-that is damaged (another encoding, a character cut in half, half a surrogate pair) must not hide the code beside it.
-Standard library only.
+RFC 8259 allows a parser to ignore a byte order mark (§8.1), and does not define the meaning of a name that is given
+twice (§4). If one text is damaged (another encoding, a character cut in half, half a surrogate pair), the code next to
+it must still be readable. Standard library only.
 """
 
 import json
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# Halves of a surrogate pair: they cannot be encoded again, so a log line or a table row would fail because of one.
+# Halves of a surrogate pair. They cannot be encoded, so one of them would make a log line or a table write fail.
 _HALF = re.compile("[\ud800-\udfff]")
 
 _TOO_DEEP = "nested too deeply"
@@ -23,11 +23,11 @@ class GivenTwiceError(ValueError):
 
 
 def read(body: bytes, *, names_once: bool = False) -> Any:
-    """The value that a JSON text holds.
+    """The value of a JSON text.
 
-    A byte order mark is ignored and UTF-16 and UTF-32 are recognised. What is not text becomes U+FFFD. NaN and the
-    infinities are null; a number that Python cannot hold stays its digits. A name that an object gives twice with
-    two values is left out, or with `names_once` an error.
+    A byte order mark is ignored, and UTF-16 and UTF-32 are recognised. Bytes that are no text become U+FFFD. NaN and
+    the infinities become null. A number that Python cannot represent stays a text of its digits. A name that an object
+    gives twice with two values is left out, or with `names_once` is an error.
 
     Raises
     ------

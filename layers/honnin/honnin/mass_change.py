@@ -1,14 +1,14 @@
-"""The mass-change stop: a wrong key or header must not unlink everybody (docs/architecture.md, "Mass change").
+"""The mass-change stop: a wrong key or header must not unlink all users (docs/architecture.md, "Mass change").
 
-A provider that takes us for somebody else may answer of every user that there is no such link. Each such answer looks
-like a fact about that user; only their number shows that it is none. So all readings of an hour are counted, and those
-that take a user out of VERIFIED or APPROVED. When these are too many, everything that can wait is stopped until a
-person has looked: the queues of repairs and of rereads. Live events go on, for a person waits for each of them.
+If a provider takes us for another merchant, it may answer for every user that there is no such link. Each single answer
+looks like a fact about that user. Only the number of such answers shows that something is wrong. So all readings of an
+hour are counted, and so are those that take a user out of VERIFIED or APPROVED. When there are too many of these, the
+repairs and rereads queues are stopped until a person has looked. Live events go on, because a user waits for each.
 
-A loss is counted *before* it is applied, by one atomic update that answers with all counts. So repairs and rereads
-never take more users out of VERIFIED or APPROVED within an hour than the limit allows, however many workers there are.
-Of what else they change, a worker that is in the midst of a batch may apply the rest of that batch:
-ProcessorConcurrency times the size of a batch for each of the two queues.
+A loss (a user taken out of VERIFIED or APPROVED) is counted *before* it is applied, by one atomic update that returns
+all counts. So repairs and rereads never cause more losses within an hour than the limit allows, however many workers
+there are. Their other changes may go on a little longer: a worker that is processing a batch may apply the rest of it.
+That is at most ProcessorConcurrency times the batch size, for each of the two queues.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,31 +26,32 @@ from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store import Counted, Effect, Loss, Stop, Store
 from honnin.times import utc_text
 
-# Fewer users than these are no mass, whatever their share of the readings.
+# Fewer lost users than this are never a mass change, whatever their share of the readings is.
 LEAST_USERS = 20
 
 _PROOFS = frozenset({PayPayStatus.VERIFIED, VexoraStatus.APPROVED})
 
-# A count that cannot be made must not stand in the way of a person who waits.
+# If the count fails, the event of a person who waits must still go on quickly.
 _NOT_COUNTED = (BotoCoreError, ClientError, ConcurrentUpdateError)
 
 
 def is_mass_change(lost: int, readings: int, percent: Decimal) -> bool:
-    """Whether so many of the readings took users out of VERIFIED or APPROVED that no more may be. 0 percent: never."""
+    """Whether the losses have reached the limit, so that no more are allowed. With 0 percent there is no limit."""
     return percent > 0 and lost >= LEAST_USERS and lost * 100 > percent * readings
 
 
 def is_reading(effect: Effect) -> bool:
-    """Whether the effect is a provider's answer, and not for example a link that ends by the clock."""
+    """Whether the effect comes from a provider's answer, and not, for example, from a link that has expired."""
     return effect.after.read_at != (effect.before.read_at if effect.before else None)
 
 
 def loss_of(effect: Effect) -> Loss | None:
-    """How a reading takes the user out of VERIFIED or APPROVED; None where it does not.
+    """How a reading takes the user out of VERIFIED or APPROVED; None if it does not.
 
-    A link that has ended when it was to end is none. PayPay is asked about each end on time (`honnin.paypay.expiry`),
-    and links that were made on one day may all end on one. Nor is a new link, of which no KYC has been read yet: that
-    is the user's own doing, whom the merchant may have asked for another scope.
+    A link that ended on its expected date is not a loss. PayPay is asked about each link at that time
+    (`honnin.paypay.expiry`), and many links that were made on one day may end on one day. A new link whose KYC has not
+    been read yet is not a loss either. There the user has linked again, perhaps because the merchant asked for another
+    scope.
     """
     before, after = effect.before, effect.after
     if effect.links:
@@ -64,14 +65,17 @@ def loss_of(effect: Effect) -> Loss | None:
 
 
 class Watch(Protocol):
-    """Sees every effect that is applied."""
+    """Is called around every effect that is applied."""
 
     def over(self, effect: Effect) -> AbstractContextManager[None]:
-        """The effect is applied inside; raises `RepairsStoppedError` before, where it must not be."""
+        """Apply the effect inside this context.
+
+        It raises `RepairsStoppedError` first if the effect must not be applied.
+        """
 
 
 class CountedAfterwards:
-    """The watch of those who are never stopped: each reading is counted at once, after it was applied."""
+    """The watch of callers that are never stopped: each reading is counted immediately after it was applied."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -89,14 +93,17 @@ class CountedAfterwards:
 
 
 class BatchWatch:
-    """The watch of a worker, for one batch after the other. Its methods but `begin` and `end` may run in any thread.
+    """The watch of a worker; it is used for one batch after another.
+
+    All methods but `begin` and `end` may run in any thread.
 
     Parameters
     ----------
     percent
-        The parameter `MassChangePercent`; 0: nothing is stopped by itself. A stop that a person makes always holds.
+        The parameter `MassChangePercent`; 0: there is no automatic stop. A stop that a person makes always holds.
     carry_out
-        Is told of a stop of which people do not know, or in spite of which a batch came: see `honnin.repairs_stop`.
+        Is called with a stop that people do not know of yet, or with one during which a batch still came. See
+        `honnin.repairs_stop`.
     """
 
     def __init__(
@@ -110,13 +117,13 @@ class BatchWatch:
         self.begin(may_wait=False)
 
     def begin(self, *, may_wait: bool) -> None:
-        """A batch begins. `may_wait`: it came from the queue of repairs or of rereads, and can be stopped."""
+        """A batch begins. `may_wait`: it came from the repairs or the rereads queue, and can be stopped."""
         self._may_wait = may_wait
         self._readings = 0
         self._counted: Counted | None = None
 
     def check(self) -> None:
-        """Raise `RepairsStoppedError` where this batch is to wait. Once for a batch it looks into the table."""
+        """Raise `RepairsStoppedError` if this batch must wait. The table is read once for each batch."""
         if not self._may_wait:
             return
         with self._lock:
@@ -126,13 +133,16 @@ class BatchWatch:
             raise RepairsStoppedError("repairs and rereads are stopped: honninctl repairs status")
 
     def read(self) -> None:
-        """Count a reading that takes nobody out of VERIFIED or APPROVED; it is written with others."""
+        """Count a reading that takes nobody out of VERIFIED or APPROVED. The count is written later, with others."""
         with self._lock:
             self._readings += 1
 
     @contextmanager
     def over(self, effect: Effect) -> Iterator[None]:
-        """Count the effect; a loss before it is applied, and not if it certainly was not."""
+        """Count the effect.
+
+        A loss is counted before it is applied; if it certainly was not applied, it is taken back.
+        """
         self.check()
         loss = loss_of(effect)
         if loss is None:
@@ -144,13 +154,13 @@ class BatchWatch:
         try:
             yield
         except HonninError:
-            # A condition failed: nothing was written. If this is not counted, there is one loss too many.
+            # A condition failed: nothing was written. If the count cannot be taken back now, it is one loss too high.
             with suppress(*_NOT_COUNTED):
                 self._add(0, {loss: -1})
             raise
 
     def end(self) -> None:
-        """The batch has ended: write what was counted, and see that a stop is carried out. Raises nothing."""
+        """The batch has ended: write the counts, and have a stop carried out if there is one. Raises nothing."""
         try:
             if readings := self._taken():
                 self._add(readings)
@@ -169,7 +179,7 @@ class BatchWatch:
             if self._may_wait:
                 raise
             logger().warning("reading not counted", error=type(error).__name__)
-        # Counted all the same: it is a reading that says so, though it is not applied.
+        # It is counted although it is not applied, because the provider did answer this.
         self.check()
 
     def _stop_if_too_many(self, counted: Counted) -> None:
@@ -185,7 +195,7 @@ class BatchWatch:
 
     def _known(self, counted: Counted) -> None:
         with self._lock:
-            # Another thread may have learnt of a stop from a later answer.
+            # Another thread may have received a stop with a later answer.
             if self._counted is None or not self._counted.stop:
                 self._counted = counted
 

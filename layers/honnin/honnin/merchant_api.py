@@ -1,4 +1,4 @@
-"""What the functions behind the merchant API share: the resolver, the models' ground rules, and common parameters."""
+"""Shared by the functions behind the merchant API: the resolver, the base classes of models, and common parameters."""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -38,8 +38,8 @@ _USER_ID = StringConstraints(
     max_length=64,
 )
 
-# A merchant's own id of a user. What is allowed is also what may stand in a URL and in a key of the table.
-# A lone dot or two would be steps of a path.
+# A merchant's own id of a user. The allowed characters are those that are safe in a URL and in a key of the table. An
+# id of only one or two dots is not allowed, because it would be a step in a path.
 UserId = Annotated[str, _USER_ID]
 UserIdInPath = Annotated[
     str,
@@ -75,7 +75,10 @@ class AnswerModel(BaseModel):
 
 
 class _Resolver(APIGatewayRestResolver):
-    """Powertools routes by the path as it was sent; each parameter is decoded after that, so `%2F` splits nothing."""
+    """Powertools routes by the path as it was sent.
+
+    Each parameter is decoded after that, so `%2F` does not split it.
+    """
 
     path_values: tuple[str, ...] = ()
 
@@ -107,10 +110,10 @@ class MerchantApi:
         return answer
 
     def webhook_api_url(self) -> str:
-        """Public base URL of the webhook API, for the request at hand: a stage variable of the merchant API.
+        """Public base URL of the webhook API, for the present request: a stage variable of the merchant API.
 
-        No function has it in its environment, because the webhook API refers to functions and, with a canary, through
-        alarms to all of them (`tests/template/test_matrix.py`). Raises `MissingSettingError`.
+        It is in no function's environment. The webhook API refers to functions and, with a canary, through alarms to
+        all of them (`tests/template/test_matrix.py`). Raises `MissingSettingError`.
         """
         variables = self.resolver.current_event.raw_event.get("stageVariables") or {}
         if not (url := str(variables.get("webhookApiUrl", ""))):
@@ -125,7 +128,9 @@ class MerchantApi:
 
 
 def answers(*statuses: int) -> dict[int, OpenAPIResponse]:
-    """What one route answers, for `responses=` of the resolver and so for docs/openapi.json: its 2xx, its own problems.
+    """The answers of one route: its 2xx and its own problems.
+
+    They are for `responses=` of the resolver, and so for docs/openapi.json.
 
     The problems that every route has (400, 422, 500, …) are added by `operations.openapi`.
     """

@@ -29,12 +29,12 @@ def logger() -> Logger:
 
 
 def count(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Emit one count in embedded metric format. `dimensions` hold few values each (a provider, a type)."""
+    """Emit one count in embedded metric format. Each of `dimensions` has only a few values (a provider, a type)."""
     _emit(metric, MetricUnit.Count, value, dimensions)
 
 
 def measure_s(metric: str, seconds: float, **dimensions: str) -> None:
-    """Emit one duration in seconds, as `count` does a count."""
+    """Emit one duration in seconds, in the same way as `count`."""
     _emit(metric, MetricUnit.Seconds, seconds, dimensions)
 
 
@@ -48,13 +48,13 @@ class Metric:
     dimensions: Mapping[str, str]
 
 
-# Where a thread keeps what it counts; Powertools' metrics are not safe under threads, so the main thread emits them.
+# Where a thread keeps its counts. Powertools' metrics are not thread-safe, so the main thread emits them.
 _kept: ContextVar[list[Metric] | None] = ContextVar("_kept", default=None)
 
 
 @contextmanager
 def keeping(metrics: list[Metric]) -> Iterator[None]:
-    """Keep in `metrics` what this thread counts and measures in the block, instead of emitting it."""
+    """In this block, keep this thread's counts and durations in `metrics` and do not emit them."""
     token = _kept.set(metrics)
     try:
         yield
@@ -63,7 +63,7 @@ def keeping(metrics: list[Metric]) -> Iterator[None]:
 
 
 def emit(metrics: Iterable[Metric]) -> None:
-    """Emit what was kept."""
+    """Emit the kept counts and durations."""
     for each in metrics:
         with single_metric(name=each.name, unit=each.unit, value=each.value, namespace=NAMESPACE) as emitted:
             for name, text in each.dimensions.items():
@@ -84,7 +84,7 @@ def is_unexpected(error: BaseException) -> bool:
 
 
 def frames(error: BaseException) -> list[str]:
-    """Where in the code an error was raised: functions and lines, the last one last, and no value."""
+    """Where in the code an error was raised: functions and lines, the innermost last, without any value."""
     found = []
     trace = error.__traceback__
     while trace:
@@ -94,10 +94,12 @@ def frames(error: BaseException) -> list[str]:
 
 
 def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
-    """A handler that nobody waits for: a mistake in the code is logged by its place and rings `UnexpectedErrorAlarm`.
+    """Wrap a handler for which no caller waits.
 
-    What the Lambda runtime logs of it is then an `UnexpectedError`, since the message of any other might hold a value.
-    Errors of ours and of AWS pass as they are: the function's own alarm rings.
+    A mistake in the code is logged by its place and raises `UnexpectedErrorAlarm`.
+
+    The Lambda runtime then logs an `UnexpectedError`, because the message of any other error might contain a value.
+    Errors of ours and of AWS are not changed; they raise the function's own alarm.
     """
 
     @wraps(handler)
@@ -118,5 +120,5 @@ def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
 
 
 def loggable(event_id: str) -> str:
-    """An event id as it may be logged: a repair's id ends with an authorization id, which is left out."""
+    """An event id for the log. A repair's id ends with an authorization id, which is left out."""
     return ":".join(event_id.split(":")[:3]) + ":…" if event_id.startswith("recon:") else event_id

@@ -1,20 +1,21 @@
-"""How fast the providers are called: one rate for each, over all environments, that follows what they refuse.
+"""Limits how fast the providers are called: one rate for each provider, shared by all environments.
 
-Neither provider publishes how many calls it takes (docs/providers.md). So there is a most that you set, and each answer
-429 makes the rate half of what was called just then; it comes back slowly.
+Neither provider publishes how many calls it accepts (docs/providers.md). So you set a maximum rate. Each answer 429
+lowers the rate to half of what was being called at that moment; after that the rate rises again slowly.
 
-**Slots.** Each second of a provider is an item of the table (`store.pace`), with as many slots as the rate is, evenly
-spaced. A call waits for its own slot, so no second of any beginning sees more calls than the most. Threads that wait at
-the same time get their slots by one write.
+**Slots.** Each second of a provider is an item in the table (`store.pace`). It has as many evenly spaced slots as the
+rate is. Each call waits for its own slot, so no period of one second has more calls than the maximum, wherever it
+begins. Threads that wait at the same time get their slots with one write.
 
-**Live before repair.** A live call may reserve its slot up to the end of the next second. Repairs and rereads get slots
-that are about to come only, and no more of them than their share: what live calls have reserved is not there for them,
-and a live call finds at most a tenth of a second taken. Calls of the merchant API never wait; they are counted, and the
-others have fewer.
+**Live before repair.** A live call may reserve a slot as late as the end of the next second. Repairs and rereads only
+get slots that are about to come, and only their share of them. They cannot have slots that live calls have reserved.
+A live call finds at most a tenth of a second of slots taken by them. Calls for the merchant API never wait; they are
+counted, so the others get fewer slots.
 
-**Clocks.** An item belongs to a second of the clock of whoever asks. Environments whose clocks differ by seconds use
-the same items one after the other: on average the rate holds, a single second may see as many times the most as there
-are clocks, and who is late finds what the others have left. (Lambda keeps its clocks together within milliseconds.)
+**Clocks.** An item belongs to a second on the clock of the environment that asks. If clocks differ by seconds, the
+environments use the same items at different times. On average the rate still holds. A single second may then have as
+many times the maximum as there are different clocks, and the environment with the slow clock gets the slots that the
+others have left. (Lambda keeps its clocks together within milliseconds.)
 """
 
 import math
@@ -37,14 +38,15 @@ from honnin.errors import NoLeaseError
 from honnin.observability import count, logger
 from honnin.store.pace import Ask, Paces, PaceSecond, Slowed
 
-# After a refusal: half for so long, then in so long to nine tenths of what was refused, then the most within half an
-# hour. So the rate stays below a limit that the provider does not tell, and seldom tries what is above it.
+# After a refusal the rate is halved for `_HALF_S`. Within `_BACK_S` it then rises to nine tenths of the refused rate,
+# and within half an hour to the maximum. So the rate is mostly below a limit that the provider does not publish, and
+# only seldom tries to exceed it.
 _HALF_S = 10.0
 _BACK_S = 60.0
 _NEARLY = 0.9
 _FROM_NOTHING_S = 1800.0
 
-# Refusals of calls that were on their way when the rate was halved do not halve it once more.
+# Calls that were already on their way when the rate was halved may be refused too; these do not halve it again.
 _ONCE_IN_S = 7.0
 _KNOWN_FOR_S = 4.0
 _LONGEST_PAUSE_S = 30.0
@@ -54,16 +56,16 @@ _SOON_S = 0.1
 _SELDOM_S = 0.7
 _TRIES = 5
 
-# Without the counter each environment makes a fiftieth of the most, for so long before it asks again.
+# Without the counter, each environment uses a fiftieth of the maximum for this time before it asks the table again.
 _ALONE_PART = 50
 _ALONE_S = 10.0
 
-# What the call (12 s), the commit and the answer to SQS take after the wait.
+# Time after the wait for the call (12 s), the commit and the answer to SQS.
 _KEPT_MS = 20_000
 
 
 class Work(StrEnum):
-    """Whom a call is for; the values are the names of the counts in the item of a second."""
+    """What a call is made for. The values are the names of the counts in a second's item."""
 
     LIVE = "live"
     API = "api"
@@ -73,7 +75,7 @@ class Work(StrEnum):
 
 @dataclass(frozen=True)
 class Wait:
-    """There is no slot before this moment (epoch seconds)."""
+    """There is no slot before `until` (epoch seconds)."""
 
     until: float
 
@@ -82,7 +84,7 @@ class Wait:
 
 
 def rate_at(most: int, slowed: Slowed | None, now: float) -> int:
-    """Calls a second at this moment; 0 while the provider wants to be left alone, else at least 1."""
+    """Calls a second at this moment; 0 while the provider has asked for a pause, otherwise at least 1."""
     if slowed is None:
         return most
     if now * 1000 < slowed.until_ms:
@@ -99,13 +101,13 @@ def rate_at(most: int, slowed: Slowed | None, now: float) -> int:
 
 
 def ask(seen: PaceSecond, now: float, rate: int, work: Work, wanted: int, share: int | None) -> Ask | Wait:
-    """What to ask of a second, as far as it is known; or until when to wait before asking again.
+    """The slots to ask for in a second, from what is known of it; or until when to wait before asking again.
 
-    `rate` counts if the second has none yet. `share` is the percentage of the rate that the work may take (None: all,
-    and then slots may be reserved ahead).
+    `rate` is used if the second has no rate yet. `share` is the percentage of the rate that this kind of work may use.
+    None means all of it; only then may slots be reserved ahead.
     """
     rate = seen.rate or rate
-    # The small number: what is a whole number of slots must not become a little more by the arithmetic.
+    # The small number prevents a rounding error: a whole number of slots must not become slightly more.
     floor = max(0, math.ceil((now - seen.second) * rate - 1e-6))
     line = max(seen.used, floor)
     end, before = rate, None
@@ -126,7 +128,7 @@ def ask(seen: PaceSecond, now: float, rate: int, work: Work, wanted: int, share:
 
 
 def pause_s(retry_after: str | None, now: float) -> float:
-    """Seconds of a `Retry-After` (seconds or a date), from 0 to 30; 0 for what is neither."""
+    """Seconds given by a `Retry-After` (seconds or a date), limited to 0 to 30; 0 if it is neither."""
     text = (retry_after or "").strip()
     found = 0.0
     if text.isascii() and text.isdecimal():
@@ -142,16 +144,16 @@ def pause_s(retry_after: str | None, now: float) -> float:
 
 
 class Pace:
-    """The rate towards one provider, as one environment keeps it. Any thread may call it.
+    """One environment's view of the rate towards one provider. Any thread may call it.
 
     Parameters
     ----------
     most
-        Calls a second, at most.
+        The maximum calls a second.
     shares
-        Percent of the rate that repairs and rereads may take.
+        Percent of the rate that repairs and rereads may use.
     clock, sleep
-        Epoch seconds, and how to wait.
+        A function that returns epoch seconds, and one that waits.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class Pace:
         self._alone_until = self._alone_next = -math.inf
 
     def begin(self, work: Work, left_ms: int) -> None:
-        """Whom the calls are for from now on, and how many milliseconds the function has left. At first: the API."""
+        """Set what the next calls are for (at first: the API), and how many milliseconds the function has left."""
         self._work = work
         self._until = self._clock() + (left_ms - _KEPT_MS) / 1000
         self._slots.clear()
@@ -193,7 +195,7 @@ class Pace:
         Raises
         ------
         NoLeaseError
-            There will be no slot while the function has time for the call.
+            No slot comes early enough for the call to end before the function's time-out.
         """
         if self._work is Work.API:
             self._mark()
@@ -206,13 +208,14 @@ class Pace:
                     self._slots.extend(self._wait_for_slots())
                 slot = self._slots.popleft()
             finally:
-                # Before the lock is free: the next one must not lease a slot for this thread, too.
+                # Do this before the lock is released: otherwise the next thread would lease a slot for this thread,
+                # too.
                 with self._counting:
                     self._waiting -= 1
         self._sleep(max(0.0, slot - self._clock()))
 
     def limited(self, retry_after: str | None = None) -> None:
-        """The provider answered that there are too many calls; `Retry-After` as it gave it."""
+        """The provider answered that there were too many calls. `retry_after` is its `Retry-After` header."""
         if not self._telling.acquire(blocking=False):
             return  # another thread is telling the same
         try:
@@ -224,7 +227,7 @@ class Pace:
             self._telling.release()
 
     def lease(self, wanted: int) -> list[float] | Wait:
-        """Up to so many moments (epoch seconds) at which a call may be made, without waiting for them."""
+        """Get up to `wanted` moments (epoch seconds) at which a call may be made, without waiting for them."""
         now = self._clock()
         if now >= self._alone_until:
             try:
@@ -236,7 +239,7 @@ class Pace:
 
     def _wait_for_slots(self) -> list[float]:
         while True:
-            # All slots that are given are taken by threads that wait already: none is kept for later.
+            # Only threads that already wait use the slots: none is stored for later.
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))
             at = found.until if isinstance(found, Wait) else found[-1]
             if at > self._until:
@@ -262,7 +265,7 @@ class Pace:
             waits.append(found.until)
         if share is None:
             return Wait(min(waits))
-        # Live calls come first. Where many wait, a write for each that is not granted would be dear: they ask seldom.
+        # Live calls come first. Each refused request costs a write, so where many wait, they ask less often.
         longest = _SELDOM_S if self._refusals else _SOON_S
         return Wait(max(now, min(waits)) + random.uniform(0.005, longest))
 
@@ -300,7 +303,8 @@ class Pace:
         if known and (now_ms - known.at_ms < _ONCE_IN_S * 1000 or now_ms < known.until_ms):
             slowed = replace(known, until_ms=until_ms)
         else:
-            # What was called, if that is less than what might have been: else an idle rate would take several halvings.
+            # The rate that was really called, if it is less than the allowed rate. Otherwise, when the calls are far
+            # below the allowed rate, it would take several halvings until there are fewer calls.
             called = max(self._paces.second(self._provider, int(now) - back).calls for back in range(3))
             slowed = Slowed(max(1, min(rate_at(self._most, known, now), called)), now_ms, until_ms)
         if slowed != known and self._paces.slow(self._provider, slowed, known):

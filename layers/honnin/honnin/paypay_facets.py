@@ -1,9 +1,9 @@
-"""What PayPay's answers say about a user, taken together: the facets `link`, `kyc` and `flag`, and the status.
+"""What PayPay's answers together say about a user: the facets `link`, `kyc` and `flag`, and the status.
 
-Answers reach us in any order, so nothing here depends on the order in which they are recorded, only on the moments
-at which their requests began. `facets` is a function of a set of answers; `keep` leaves out those that no facet can
-ever depend on again, so that `facets` of the kept ones is always that of all the answers there ever were.
-Wherever answers of the same moment contradict each other, the one that is worse for the user counts.
+Answers arrive in any order. So nothing here depends on the order in which they are recorded, only on the moments at
+which their requests began. `facets` is a function of a set of answers. `keep` removes the answers on which no facet can
+depend any more, so `facets` of the kept answers is always the same as `facets` of all answers so far. If answers of the
+same moment contradict each other, the one that is worse for the user counts.
 """
 
 import re
@@ -15,12 +15,12 @@ from typing import Any
 from honnin.status import EXPIRE_AT, RESULT_CODES, CallOutcome, Flag, Kyc, Link, PayPayStatus
 
 ABSENT = "(absent)"
-# PayPay publishes no words, but a text that looks like none of a list might be about a person.
+# PayPay does not publish its words. A text that does not look like a word of a list may contain personal data.
 UNREADABLE = "(unreadable)"
 _WORD = re.compile(r"[A-Za-z0-9_.-]+(?: [A-Za-z0-9_.-]+)*")
 _LONGEST_WORD = 64
 
-# Links that have ended, and how each is shown.
+# The states of a link that has ended, and the status for each.
 _ENDED: Mapping[Link, PayPayStatus] = {
     Link.INACTIVE: PayPayStatus.INACTIVE,
     Link.CANCELLED: PayPayStatus.INACTIVE,
@@ -45,7 +45,7 @@ _TOO_MANY = 429
 
 
 class Call(StrEnum):
-    """What was asked. The three KYC reads have the names of `KycProduct`."""
+    """Which call was answered. The three KYC reads have the names of `KycProduct`."""
 
     KYC_INFO = "kyc_info"
     KYC_PASSPORT = "kyc_passport"
@@ -56,7 +56,8 @@ class Call(StrEnum):
 
 KYC_CALLS = frozenset({Call.KYC_INFO, Call.KYC_PASSPORT, Call.KYC_PASSPORT_QR})
 
-# The words of a linking answer: a QR was made, the user agreed (or a lost redirect was found again), the user declined.
+# The words of a linking answer: a QR was made; the user agreed (or the link was found after a lost redirect); the user
+# declined.
 REQUESTED = "requested"
 SUCCEEDED = "succeeded"
 DECLINED = "declined"
@@ -95,10 +96,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Facets:
-    """Where the user stands; `…_said` is PayPay's own code or word that decided the facet.
+    """The state of the user. `…_said` is PayPay's own code or word that decided the facet.
 
-    `authorization` is the present one: the one that was linked last. `is_over`: the end that PayPay gave for an active
-    link has come, and PayPay has not called it active since; then `link` is EXPIRED, or a later attempt to link anew.
+    `authorization` is the present one, which was linked last. `is_over`: an active link has reached the end date from
+    PayPay, and PayPay has not called it active since. Then `link` is EXPIRED, or shows a later attempt to link again.
     """
 
     link: Link
@@ -113,7 +114,7 @@ class Facets:
 
 
 def word(data: Any) -> str:
-    """`data.status` as it is kept: numbers as text, `(absent)` without one, `(unreadable)` for what is no word."""
+    """`data.status` as it is stored: numbers as text, `(absent)` if it is missing, `(unreadable)` if it is no word."""
     said = data.get("status") if isinstance(data, Mapping) else None
     if said is None:
         return ABSENT
@@ -125,7 +126,7 @@ def word(data: Any) -> str:
 
 
 def link_of(answer: Answer) -> Link | None:
-    """What the answer says of the link, or None. Any answer about the user's KYC comes through a working link."""
+    """What the answer says about the link, or None. Any answer about the user's KYC shows that the link works."""
     if answer.call is Call.LINKING:
         return _LINKING.get(answer.word)
     meaning = _meaning(answer)
@@ -141,10 +142,10 @@ def link_of(answer: Answer) -> Link | None:
 
 
 def kyc_of(answer: Answer, verified_words: frozenset[str] = frozenset()) -> Kyc | None:
-    """What the answer says of the KYC, or None.
+    """What the answer says about the KYC, or None.
 
     `verified_words` is the parameter `PayPayVerifiedStatuses`: the values of `data.status` that mean a completed KYC
-    (PayPay does not publish them); `(absent)` among them admits an answer without one.
+    (PayPay does not publish them). If `(absent)` is one of them, an answer without a value counts, too.
     """
     meaning = _meaning(answer)
     if isinstance(meaning, Kyc):
@@ -156,18 +157,18 @@ def kyc_of(answer: Answer, verified_words: frozenset[str] = frozenset()) -> Kyc 
 
 
 def flag_of(answer: Answer) -> Flag | None:
-    """The flag that the answer raises, or None."""
+    """The flag that the answer sets, or None."""
     meaning = _meaning(answer)
     return meaning if isinstance(meaning, Flag) else None
 
 
 def is_about_user(answer: Answer) -> bool:
-    """Whether the answer says anything of the user. A 202, a 429 and a refusal of the call do not."""
+    """Whether the answer says anything about the user. A 202, a 429 and a refusal of the call do not."""
     return any(says(answer) is not None for says in (link_of, kyc_of, flag_of))
 
 
 def _meaning(answer: Answer) -> Link | Kyc | Flag | None:
-    # A 429 or a 202 says nothing, whatever its code: nobody has looked at the request yet.
+    # A 429 or a 202 says nothing, whatever its code is: PayPay has not processed the request yet.
     if answer.call is Call.LINKING or answer.http_status in (_TOO_MANY, _ACCEPTED):
         return None
     meaning = RESULT_CODES.get(answer.code or "")
@@ -193,8 +194,8 @@ def _is_full_success(answer: Answer) -> bool:
 def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset(), as_of: str = "") -> Facets:
     """The facets of a set of answers at a moment (UTC); `verified_words` as for `kyc_of`.
 
-    A link whose end lies behind that moment has expired, unless PayPay has called it active after that end. Without a
-    moment, no end has come.
+    A link has expired if its end is before that moment, unless PayPay has called it active after its end. Without a
+    moment, no link has reached its end.
     """
     answers = frozenset(answers)
     present = _present(answers)
@@ -221,7 +222,7 @@ def facets(answers: Iterable[Answer], verified_words: frozenset[str] = frozenset
 
 
 def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
-    """The answers that a facet depends on, or may depend on after further ones, and the last answer of each call.
+    """The answers on which a facet depends, or may depend after further answers, and the last answer of each call.
 
     For any sets: `facets(keep(a) | b) == facets(a | b)`.
     """
@@ -230,7 +231,7 @@ def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
     linkings = frozenset(each for each in answers if _links(each))
     mine = frozenset(each for each in linkings if each.authorization == present)
     kept = _latest(mine) | _latest(linkings - mine) | _latest(answers - linkings, _attempt_of)
-    # One that was read already, and whose linking is recorded later, may still become the present one.
+    # An authorization that was read already, but whose linking is recorded later, may still become the present one.
     since = max((each.at for each in mine), default="")
     early = {each.authorization for each in answers if each.at > since and each.authorization} - {present}
     for authorization in (present, *early):
@@ -246,11 +247,11 @@ def keep(answers: Iterable[Answer]) -> frozenset[Answer]:
 
 
 def without_kyc(answers: Iterable[Answer], authorization: str) -> frozenset[Answer]:
-    """The answers without what was read of the KYC through this authorization; the flags that stand, stand still."""
+    """The answers without those about the KYC through this authorization. Flags that are set stay set."""
     answers = frozenset(answers)
     standing = _standing_raises(answers)
     read = {each for each in answers if each.authorization == authorization and each.call in KYC_CALLS}
-    # A flag that one of those reads has cleared goes with it.
+    # If one of those reads had cleared a flag, the answer that set it is removed, too.
     return frozenset(each for each in answers - read if not flag_of(each)) | standing
 
 
@@ -280,7 +281,7 @@ def status(of: Facets) -> PayPayStatus:
 
 
 def provider_status(of: Facets) -> str | None:
-    """PayPay's own code or word behind `status(of)`; None where PayPay has said nothing yet."""
+    """PayPay's own code or word that led to `status(of)`; None if PayPay has said nothing yet."""
     match status(of):
         case PayPayStatus.RISK_FLAGGED | PayPayStatus.UPDATE_REQUIRED:
             return of.flag_said
@@ -291,7 +292,10 @@ def provider_status(of: Facets) -> str | None:
 
 
 def stored(answers: Iterable[Answer], authorization: str | None) -> list[dict[str, str | int | bool]]:
-    """The answers as the table keeps them, in a fixed order; an answer about `authorization` does not name it again."""
+    """The answers as the table stores them, in a fixed order.
+
+    An answer about `authorization` does not repeat its id.
+    """
     items = []
     for each in sorted(answers, key=lambda answer: (answer.at, repr(answer), answer.authorization or "")):
         given = {short: getattr(each, name) for short, name in _STORED.items()}
@@ -303,7 +307,7 @@ def stored(answers: Iterable[Answer], authorization: str | None) -> list[dict[st
 
 
 def restored(items: Iterable[Mapping[str, Any]], authorization: str | None) -> frozenset[Answer]:
-    """The answers that `stored` made these items of."""
+    """The answers from the items that `stored` made of them."""
     return frozenset(
         Answer(
             call=Call(item["call"]),
@@ -334,7 +338,10 @@ def _of(answers: frozenset[Answer], authorization: str | None) -> frozenset[Answ
 
 
 def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None) -> tuple[Link, str | None, bool]:
-    """The link, what says so, and whether an active one is over; `ended` is its end, if that has come."""
+    """The link, the code or word that decided it, and whether an active link is over.
+
+    `ended` is its end, if reached.
+    """
     attempts, said = _latest(answers, _attempt_of), _latest(own, _state_of)
     state, state_said = _worst(((_state_of(each), _link_said(each)) for each in said), Link)
     attempt, attempt_said = _worst(((_attempt_of(each), _link_said(each)) for each in attempts), Link)
@@ -343,7 +350,7 @@ def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None)
     since, is_over = _moment(said), False
     if state is Link.ACTIVE and ended and since < ended:
         state, state_said, since, is_over = Link.EXPIRED, EXPIRE_AT, ended, True
-    # Whoever asks for another QR, or declines it, keeps the link that they have.
+    # A user who asks for another QR, or declines it, keeps the present link.
     if attempt and state is not Link.ACTIVE and _moment(attempts) > since:
         return attempt, attempt_said, is_over
     return state, state_said, is_over
@@ -352,14 +359,14 @@ def _link(answers: frozenset[Answer], own: frozenset[Answer], ended: str | None)
 def _without_ekyc(own: frozenset[Answer]) -> frozenset[Answer]:
     """The answers that the user lacks the required eKYC, unless the same call has said otherwise since.
 
-    Only `kyc_info` is asked for a KYC type: what another read says later does not answer that question.
+    Only `kyc_info` has a KYC type in its request. A later answer of another read does not answer that question.
     """
     last = (_latest((each for each in own if each.call is call), kyc_of) for call in Call)
     return frozenset(each for some in last for each in some if each.code == _NO_EKYC)
 
 
 def _standing_raises(answers: frozenset[Answer]) -> frozenset[Answer]:
-    """The answers with a flag that no later success of the same call or of the KYC Passport read has cleared."""
+    """The answers that set a flag, unless a later success of the same call or of the KYC Passport has cleared it."""
     clearing = [each for each in answers if _clears(each)]
     return frozenset(
         raised
@@ -370,7 +377,7 @@ def _standing_raises(answers: frozenset[Answer]) -> frozenset[Answer]:
 
 
 def _latest(answers: Iterable[Answer], says: Callable[[Answer], object] = bool) -> frozenset[Answer]:
-    """Of the answers that say something to `says`, those of the latest moment: more than one when moments are equal."""
+    """Of the answers for which `says` is true, those of the latest moment. There may be several of the same moment."""
     saying = [each for each in answers if says(each) is not None]
     return frozenset(each for each in saying if each.at == _moment(saying))
 
@@ -382,7 +389,7 @@ def _moment(answers: Iterable[Answer]) -> str:
 def _worst[Value: StrEnum](
     said: Iterable[tuple[Value | None, str | None]], order: type[Value]
 ) -> tuple[Value | None, str | None]:
-    """The value that stands last in its enumeration, with the code or word that said it."""
+    """The value that is last in its enumeration (the worst one), with the code or word that said it."""
     ranks = list(order)
     known = [(ranks.index(value), text or "") for value, text in said if value is not None]
     rank, text = max(known, default=(None, ""))

@@ -13,9 +13,9 @@ SCOPE_OF: Mapping[KycProduct, str] = {
 
 
 def products_for(scopes: Collection[str], *, has_code: bool, passport_only: bool = False) -> list[KycProduct]:
-    """The KYC reads that fit these scopes, the best one first. A risk is told by the KYC Passport reads only.
+    """The KYC reads that fit these scopes, the best one first. Only the KYC Passport reads can answer about a risk.
 
-    `has_code`: a KYC Passport QR led to the link, and its code and PKCE verifier are there.
+    `has_code`: the link came from a KYC Passport QR, and its code and PKCE verifier are known.
     """
     possible = {
         KycProduct.KYC_PASSPORT: True,

@@ -1,7 +1,7 @@
-"""Every error as `application/problem+json` (RFC 9457), and the one table of what a provider's failure becomes.
+"""Every error as `application/problem+json` (RFC 9457), and the one table from provider failures to problems.
 
-A problem names the field and the rule that it breaks, never the value: it may be personal. docs/api.md holds the same
-table; tests/template/test_api_document.py compares them.
+A problem names the field and the rule that it breaks, never the value, because it may be personal. docs/api.md has the
+same table; tests/template/test_api_document.py compares them.
 """
 
 import json
@@ -36,7 +36,7 @@ from honnin.errors import (
 from honnin.observability import count, logger
 from honnin.problem_codes import ProblemCode
 
-# The first row that fits counts. A status of the provider decides only where the answer had no meaning of its own.
+# The first row that matches is used. The provider's HTTP status decides only if the answer has no meaning of its own.
 OUTCOMES: tuple[tuple[type[ProviderError], int | None, ProblemCode], ...] = (
     (SessionNotFoundError, None, ProblemCode.PASSPORT_QR_EXPIRED),
     (PassportNotCompletedError, None, ProblemCode.PASSPORT_NOT_COMPLETED),
@@ -84,13 +84,13 @@ def problem(code: ProblemCode, detail: str = "", **members: Any) -> Response[str
 
 
 def proxy_answer(code: ProblemCode, detail: str) -> dict[str, Any]:
-    """The same for an error that comes before Powertools: an answer of a Lambda proxy integration."""
+    """The same for an error before Powertools runs: an answer of a Lambda proxy integration."""
     answer = problem(code, detail)
     return {"statusCode": answer.status_code, "headers": dict(answer.headers), "body": answer.body}
 
 
 def outcome(error: ProviderError) -> ProblemCode:
-    """What a provider's failure is for the merchant."""
+    """The problem that the merchant gets for a provider's failure."""
     for kind, http_status, code in OUTCOMES:
         if isinstance(error, kind) and http_status in (None, error.http_status):
             return code
@@ -133,7 +133,7 @@ def _provider_error(error: ProviderError, values: Iterable[str]) -> Response[str
     if isinstance(error, ProviderConfigurationError):
         count("ConfigurationFault")
     sent = list(values)
-    # Without a code it is a sentence of ours about an answer that had no message.
+    # Without a code it is our own sentence about an answer that had no message.
     message = provider_text.mask(error.message, sent) if error.code else None
     return problem(
         outcome(error),
@@ -155,7 +155,7 @@ def _configuration_error(error: ConfigurationError) -> Response[str]:
 
 
 def _unexpected(error: Exception) -> Response[str]:
-    # The message of an unknown error could hold anything, so only its type and place are logged.
+    # The message of an unknown error could contain personal data, so only its type and place are logged.
     trace, place = error.__traceback__, ""
     while trace:
         place, trace = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}", trace.tb_next
@@ -172,9 +172,9 @@ def _unexpected(error: Exception) -> Response[str]:
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    """Whether this error, or the one that it was raised from (as Powertools does), will pass by itself."""
+    """Whether this error is temporary, or the error from which it was raised (as Powertools does)."""
     if error is None:
         return False
-    # An error of ours that stands for one of AWS (`VaultError`, `PublishError`) knows it by itself.
+    # An error of ours that stands for one of AWS's (`VaultError`, `PublishError`) has this as an attribute.
     known = isinstance(error, HonninError) and error.retryable
     return known or aws.is_transient(error) or _is_passing(error.__cause__)

@@ -1,8 +1,9 @@
-"""Applies events: each is routed to its provider's rule, and what the rule decides is committed once and published.
+"""Applies events. Each event goes to its provider's rule; the rule's decision is committed once and published.
 
-A batch is divided into groups, each of one user's events, which threads work off side by side (`honnin.worker`). What a
-group knows and remembers is its own, so nothing here needs a lock. Two groups may be about one user after all, where
-the link between them is not known yet: then one of them loses the race for the user's status, and decides again.
+A batch is divided into groups, each with the events of one user. Threads process the groups in parallel
+(`honnin.worker`). Each group has its own data, so nothing here needs a lock. Two groups may still concern the same
+user, when the link between the two is not known yet. Then one of them loses the race for the user's status and decides
+again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,27 +36,28 @@ from honnin.vexora.client import VexoraClient
 from honnin.vexora.result import VexoraResults
 from honnin.webhook import SEVERAL
 
-# How long a worker goes on deciding again after lost races. Then the queue gives the event another time.
+# For how long a worker decides again after lost races. After that the event goes back to the queue.
 _RACING = timedelta(seconds=5)
 
-# PayPay's support asks for a recent X-REQUEST-ID: an environment keeps one so often.
+# PayPay's support asks for a recent X-REQUEST-ID. Each environment stores one at most this often.
 _REQUEST_ID_EVERY = timedelta(minutes=10)
 
-# The rule of a provider takes every kind of event for which there is no rule of its own.
+# A provider's rule handles every kind of event that has no rule of its own.
 _ANY_KIND = ""
 
 
 class Rule(Protocol):
-    """What the events of one provider, or of one kind, do. Several threads use it at once: it remembers nothing."""
+    """What the events of one provider, or of one kind, do. Several threads use it at once, so it keeps no state."""
 
     def decide(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
-        """Read the truth back and decide what the event does to whom the table knows."""
+        """Read the facts from the provider, and decide what the event changes. `known` is what the table knows."""
 
 
 class EventProcessor:
-    """Applies events. `now` gives aware UTC moments. `vexora_archive` keeps Vexora's deciding answers.
+    """Applies events. `now` gives aware UTC moments. `vexora_archive` stores the Vexora answers that decided something.
 
-    Without `settling` no hint is followed by further readings. `split` takes an array of notifications.
+    Without `settling`, the provider is not read again after a hint. `split` handles an event with an array of
+    notifications.
     """
 
     def __init__(
@@ -98,13 +100,13 @@ class EventProcessor:
         return rule
 
     def batch(self, *, may_wait: bool = False) -> "Batch":
-        """Begin an SQS batch. `may_wait`: it is of the repairs or of the rereads, which a mass change stops."""
+        """Begin an SQS batch. `may_wait`: it comes from the repairs or the rereads queue, which a mass change stops."""
         if self.watch:
             self.watch.begin(may_wait=may_wait)
         return Batch(self)
 
     def group(self, known: Known) -> "Group":
-        """What works off the events of one user, or of whoever they are about."""
+        """The group that processes the events of one user."""
         return Group(self, known)
 
     def process(self, event: Event) -> None:
@@ -112,7 +114,7 @@ class EventProcessor:
         self.group(self.store.known([event])).process(event)
 
     def note_request_id(self, request_id: str) -> None:
-        """Keep a X-REQUEST-ID of PayPay's for its support, if the last one was kept some time ago."""
+        """Store an X-REQUEST-ID of PayPay's for its support, if the last one was stored long enough ago."""
         now = self.now()
         if self._request_id_at is None or now >= self._request_id_at + _REQUEST_ID_EVERY:
             self.store.recon.note_request_id(Provider.PAYPAY, request_id, utc_text(now))
@@ -120,16 +122,17 @@ class EventProcessor:
 
 
 class Batch:
-    """One SQS batch. The main thread divides it, and ends it when all groups have come to their end."""
+    """One SQS batch. The main thread divides it, and calls `end` after all groups have ended."""
 
     def __init__(self, processor: EventProcessor) -> None:
         self._processor = processor
         self._groups: list[Group] = []
 
     def divide(self, events: Sequence[Event]) -> list[worker.Group[Event]]:
-        """A group for the events of each user, the latest hint first: it leaves the least to do for the others.
+        """Make one group for the events of each user.
 
-        What the table knows of all of them is read at once.
+        In a group the latest hint comes first, because it leaves the least work for the others.
+        Everything the table knows about all these users is read at once.
         """
         known = self._processor.store.known([each for each in events if not _is_apart(each)])
         members: dict[tuple[str, str], list[int]] = {}
@@ -143,9 +146,9 @@ class Batch:
         return found
 
     def end(self) -> None:
-        """Count the readings and webhooks of the batch, and keep PayPay's last X-REQUEST-ID.
+        """Count the readings and webhooks of the batch, and store PayPay's last X-REQUEST-ID.
 
-        What AWS does not take now is lost.
+        If AWS refuses one of these writes now, that count is lost.
         """
         if self._processor.watch:
             self._processor.watch.end()
@@ -165,10 +168,10 @@ class Batch:
 
 
 class Group:
-    """Works off the events of one user, one after the other, in one thread.
+    """Processes the events of one user in order, in one thread.
 
-    `received` are the webhooks that were applied, each its kind and its moment (UTC); `request_id` is the last one of
-    PayPay's.
+    `received` lists the webhooks that were applied: the kind and the moment (UTC) of each. `request_id` is the last
+    X-REQUEST-ID from PayPay.
     """
 
     def __init__(self, processor: EventProcessor, known: Known) -> None:
@@ -181,18 +184,19 @@ class Group:
         self._has_decided = False
 
     def process(self, event: Event) -> None:
-        """Apply an event once, however often it comes, and publish what it changed.
+        """Apply an event once, even if it is delivered several times, and publish what it changed.
 
-        A notification of a recon file is recorded each time: it may come again, byte for byte, to be fetched again.
+        A notification of a recon file is the exception: it is recorded each time, because PayPay may send the same
+        bytes again so that the file is fetched again.
 
         Raises
         ------
         MalformedEventError
-            Nobody knows this kind of event, or its subject.
+            This kind of event, or its subject, is unknown.
         RepairsStoppedError
-            What may wait is stopped; nothing was done.
+            Repairs and rereads are stopped and this event is one of them; nothing was done.
         HonninError, with `retryable` set
-            A provider or another worker stood in the way; the event must come again.
+            A provider failed, or another worker was faster; the event must come again.
         """
         if self._processor.watch:
             self._processor.watch.check()
@@ -204,7 +208,7 @@ class Group:
             try:
                 self._process(event)
             except BaseException:
-                # What is in the table now, nobody knows.
+                # It is unknown now whether the write reached the table.
                 self._known.forget()
                 raise
 
@@ -221,12 +225,12 @@ class Group:
             self._known.published(record)
 
     def _apply(self, event: Event) -> EventRecord | None:
-        """Have the event take effect; returns its record, if it has left one."""
+        """Apply the event; returns its record, if it left one."""
         until = self._processor.now() + _RACING
         try:
             decision = self._run(event, until)
             while decision.event_id != event.event_id:
-                # A link was healed, which is an effect of its own; now the event finds it.
+                # A link was repaired. That was a change of its own; now the event can find the link.
                 decision = self._run(event, until)
         except AlreadyAppliedError:
             self._known.forget()
@@ -245,7 +249,7 @@ class Group:
 
     def _decide(self, event: Event) -> Effect | Unattached | Dropped:
         if self._has_decided:
-            # The race was lost: what is known is out of date.
+            # The race was lost: the data in `known` is out of date.
             self._known.forget()
         self._has_decided = True
         decision = self._processor.rule(event).decide(event, self._known)
@@ -259,7 +263,8 @@ class Group:
         if event.cause == SETTLE:
             return self._dropped(decision) if is_nothing_new(decision) else decision
         if self._processor.settling:
-            # Before the commit, after which nobody would do it (`honnin.settling`); once, however many races are lost.
+            # This must happen before the commit, because nothing would do it afterwards (`honnin.settling`). It happens
+            # once, however many races are lost.
             self._processor.settling.follow(event, decision, self._followed)
         return decision
 
@@ -269,7 +274,10 @@ class Group:
         return Dropped(decision.event_id, "nothing_new")
 
     def _committed(self, effect: Effect) -> None:
-        """The change of the event itself is published by its record, which also tells whether that was done before."""
+        """Keep and publish an effect that was committed.
+
+        The event's own change is published from its record, which also shows whether it was published before.
+        """
         self._known.applied(effect, self._processor.store.events.record_of(effect))
         self.request_id = effect.detail.get("requestId") or self.request_id
         if effect.links:
@@ -283,12 +291,12 @@ def _is_recon_file(event: Event) -> bool:
 
 
 def _is_apart(event: Event) -> bool:
-    """Whether an event is about no user: an array of notifications, or a recon file."""
+    """Whether an event concerns no user: an array of notifications, or a recon file."""
     return event.kind == SEVERAL or _is_recon_file(event)
 
 
 def _whose(event: Event, known: Known) -> tuple[str, str]:
-    """What the events of one group have in common."""
+    """The key by which events are grouped: events with the same key are in one group."""
     if _is_apart(event):
         return "event", event.event_id
     user = known.user(event)

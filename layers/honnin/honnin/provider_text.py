@@ -1,8 +1,8 @@
-"""A provider's message for the merchant's eyes, without any value of the request that it may repeat.
+"""Makes a provider's message safe to show to the merchant: values of the request in it are replaced.
 
-Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`), in whatever form the
-value had on its way: half-width, percent-encoded, without its spaces, or only its beginning. So both are brought into
-one form before they are compared, and what matches is replaced where it stands.
+Providers write values into their messages (`usernameFurigana [ドッペルゲンガー] is not valid`). The value may be
+changed: half-width, percent-encoded, without its spaces, or only its beginning. So both texts are brought into one form
+before they are compared, and each match is replaced at its place.
 """
 
 import html
@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 MASK = "***"
 
-# Values that are not of the request but name a person all the same: a UUID (PayPay's authorization ids are such), a
-# long number, an e-mail address, anything token-like.
+# Values that are not in the request but may still identify a person: a UUID (PayPay's authorization ids are UUIDs), a
+# long number, an e-mail address, anything that looks like a token.
 _ALWAYS = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|\S+@\S+"
@@ -24,12 +24,12 @@ _ALWAYS = re.compile(
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _ESCAPED = re.compile(r"(?:\\u|%u|u\+)([0-9a-f]{4})|\\[ux]\{([0-9a-f]{1,5})\}", re.IGNORECASE)
 _ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})", re.IGNORECASE)
-# Marks of the letter before count for nothing when values are compared, and go with it.
+# Marks on the letter before them are ignored when values are compared, and are replaced together with it.
 _HIDDEN = re.compile("\0+[\u3099\u309a゛゜ﾞﾟーｰ]*")
 _LONGEST = 200
-# Shorter ASCII values are replaced only where they stand alone: a user id `a` must not take every `a`.
+# Shorter ASCII values are replaced only as a whole word: a user id `a` must not replace every `a`.
 _SHORT = 3
-# Hiragana as katakana. Banks and old terminals know no small kana, and write a hyphen for the long vowel.
+# Hiragana as katakana. Banks and old terminals have no small kana, and write a hyphen for the long vowel.
 _KANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
 _KANA |= str.maketrans("ぁぃぅぇぉゕゖっゃゅょゎァィゥェォヵヶッャュョヮ", "アイウエオカケツヤユヨワ" * 2, "ー")
 
@@ -57,7 +57,7 @@ def mask(message: str, values: Iterable[str]) -> str:
 
 
 def code(text: str | None, values: Iterable[str]) -> str | None:
-    """A provider's code or request id, if it has the form of one and is no value of the request."""
+    """A provider's code or request id, if it has the format of one and is no value of the request."""
     if text is None or not _CODE.fullmatch(text):
         return None
     folded, _ = _folded(text)
@@ -82,14 +82,14 @@ def leaves(value: object) -> Iterator[str]:
 
 
 def _forms(value: str) -> set[str]:
-    """The value and its words, folded; an initial only if the value is no more than that."""
+    """The value and its words, in the common form. An initial is included only if it is the whole value."""
     whole, _ = _folded(value)
     words = {_folded(word)[0] for word in re.split(r"[\s・･,;/]+", unicodedata.normalize("NFKC", value))}
     return ({whole} | {word for word in words if len(word) > 1 or not word.isascii()}) - {""}
 
 
 def _decoded(message: str) -> str:
-    """The message without the escapes under which a value could hide."""
+    """The message with its escapes decoded, because a value may be written with them."""
     for _ in range(3):
         plain = _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), message)
         plain = unquote(html.unescape(_ESCAPED_BYTE.sub(r"%\1", plain)))
@@ -100,7 +100,7 @@ def _decoded(message: str) -> str:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """Letters and digits only, in one width, kana and case, without marks, and for each where in `text` it stands."""
+    """Only the letters and digits, in one width, kana and case, without marks; and the position of each in `text`."""
     folded, places = [], []
     for place, character in enumerate(text):
         for each in unicodedata.normalize("NFKD", character).translate(_KANA).casefold():
@@ -118,18 +118,18 @@ def _found(value: str, folded: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(values: str, folded: str) -> Iterator[tuple[int, int]]:
-    """Where the message holds a part of a value that is long enough to give it away; the rest was cut off, say."""
+    """The places where the message has a part of a value that is long enough to reveal it, as when it was cut."""
     for begin in range(len(folded)):
         for length in (2, 3, 6):
             part = folded[begin : begin + length]
-            # Two Chinese characters may be a whole name, three kana most of one.
+            # Two Chinese characters may be a whole name, and three kana may be most of one.
             telling = length == 6 or (not part.isascii() and (length == 3 or min(part) >= "\u3400"))
             if len(part) == length and telling and part in values:
                 yield begin, begin + length
 
 
 def _cut_off(value: str, folded: str) -> int | None:
-    """Where a value begins of which a cut message holds only the first letters."""
+    """Where a value begins, if the message was cut and contains only its first letters."""
     for length in range(min(len(value) - 1, len(folded)), 1, -1):
         if folded.endswith(value[:length]):
             return len(folded) - length

@@ -1,8 +1,8 @@
 """Domain events to EventBridge (`honnin.domain_events`). Ids, statuses and counts, no personal data.
 
-What an event tells is part of its record, written with the effect. It is published after that commit and then
-marked; what a crash leaves unmarked is published when the event comes again, or by the next poll. Hence at
-least once: consumers drop repeats by `eventId`.
+The content of a domain event is part of the event's record, which is written with the effect. It is published after
+that commit and then marked. If a crash leaves it without a mark, it is published when the event comes again, or by the
+next poll. So each is published at least once, and consumers must drop repeats by `eventId`.
 """
 
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """Puts what the events of one table tell on one bus."""
+    """Publishes the domain events of one table on one bus."""
 
     def __init__(self, bus: str, store: Store, client: "EventBridgeClient | None" = None) -> None:
         self._bus = bus
@@ -32,27 +32,32 @@ class Publisher:
         self._given = client
 
     def publish(self, record: EventRecord) -> None:
-        """Publish an applied event's change and mark it so; nothing when there is none or it is marked.
+        """Publish an applied event's change and mark it as published.
+
+        Does nothing if there is no change or it is marked.
 
         Raises
         ------
         PublishError
-            EventBridge took the call but not the entry. Errors of the call itself are botocore's.
+            EventBridge accepted the call but not the entry. Errors of the call itself are botocore's.
         """
         if record.change and not record.published:
             self._put(record.detail_type, _detail(record))
-            # What stays unmarked is published once more by the poll; nobody has to wait for that.
+            # If it stays without a mark, the poll publishes it again, so nothing needs to wait for the mark.
             with suppress(ConcurrentUpdateError):
                 self._store.events.mark_published(record.event_id, times.utc_now())
 
     def publish_or_leave(self, effect: Effect) -> None:
-        """Publish all that an effect tells, which a caller of the API waits for; leave it to the poll on failure."""
+        """Publish all content of an effect while a caller of the API waits.
+
+        If that fails, the poll publishes it later.
+        """
         if effect.change:
             self._publish_or_leave(effect.event_id)
         self.publish_expiry_events(effect)
 
     def publish_expiry_events(self, effect: Effect) -> None:
-        """Publish what an effect tells beside the change of the status; leave it to the poll on failure."""
+        """Publish the content of an effect other than the status change. If that fails, the poll publishes it later."""
         for expiry_event in effect.expiry_events:
             self._publish_or_leave(expiry_event.event_id)
 
@@ -64,7 +69,7 @@ class Publisher:
             logger().warning("change not published yet", event_id=loggable(event_id), error=type(error).__name__)
 
     def user_erased(self, certificate: Certificate) -> None:
-        """Publish that a user was erased; leave it to the poll on failure."""
+        """Publish that a user was erased. If that fails, the poll publishes it later."""
         told = EventRecord(
             certificate.told_by,
             certificate.completed_at or "",
@@ -82,7 +87,7 @@ class Publisher:
         self._put(RECON_COMPLETED, detail)
 
     def again(self, records: Sequence[EventRecord]) -> list[EventRecord]:
-        """Publish up to ten events once more, under their ids; returns those that EventBridge did not take."""
+        """Publish up to ten events again, with the same ids; returns those that EventBridge did not accept."""
         client = self._given or aws.events()
         answer = client.put_events(Entries=[self._entry(each.detail_type, _detail(each)) for each in records])
         return [each for each, told in zip(records, answer["Entries"], strict=True) if told.get("ErrorCode")]
@@ -103,6 +108,6 @@ class Publisher:
 
 
 def _detail(record: EventRecord) -> Mapping[str, Any]:
-    """What the bus is told: the table keeps no null."""
+    """The content for the bus, with the null values that the table does not store."""
     first = {"from": None} if record.detail_type == KYC_STATUS_CHANGED else {}
     return {**first, **(record.change or {})}

@@ -1,10 +1,14 @@
-"""Which reading answers which question: one rule for hints and for recon files (docs/architecture.md, "Recon").
+"""Decides whether an earlier reading answers a question: one rule for hints and recon files.
 
-A hint, and a row of a recon file, asks one thing about a user. A call of PayPay's that answers it, and that *began*
-after the hint was received, is as good as one of its own. What was received decides about nobody.
+See docs/architecture.md, "Recon".
 
-Both moments are of our own clocks, which follow the same time on AWS. Where they differ by more than the milliseconds
-between a change and its webhook, the readings that follow each hint (`honnin.settling`) find what was overlooked.
+A hint, or a row of a recon file, asks one question about a user. An earlier call to PayPay answers it as well as a new
+call would, if it asked for the same thing and *began* after the hint was received. The content of a received webhook
+never decides anything about a user.
+
+Both moments come from our own clocks, which AWS keeps in step. If two clocks differ by more than the milliseconds
+between a change and its webhook, a change could be missed. The readings that follow each hint (`honnin.settling`) find
+it then.
 """
 
 from collections.abc import Collection
@@ -20,7 +24,7 @@ from honnin.times import utc_text
 
 
 def since(event: Event) -> str:
-    """The moment (UTC) after which a reading must have begun to serve the event: it was received, or is to settle."""
+    """The moment (UTC) after which a reading must have begun to answer the event: when it was received or is due."""
     asked = datetime.fromisoformat(event.received_at) + timedelta(seconds=delay_s_of(event))
     return utc_text(asked)
 
@@ -34,18 +38,18 @@ def answer_to(
     required_kyc_type: str | None = None,
     own: Collection[Answer] = (),
 ) -> Answer | None:
-    """PayPay's last answer to a question of this kind about the user's present authorization, if it serves.
+    """PayPay's last answer to this kind of question about the user's present authorization, if it is recent enough.
 
     Parameters
     ----------
     kind
         Of the event, or of the recon file: `kyc`, `risk` or `account_status`.
     after
-        When the call must have begun to serve, as UTC text: later than that.
+        The call must have begun later than this moment (UTC text).
     required_kyc_type
-        The KYC type that the deployment requires of everybody.
+        The KYC type that the deployment requires of all users.
     own
-        Answers that serve whatever the clocks say, since they were asked for later by whoever asks here.
+        Answers that are always recent enough, because the caller itself asked for them later.
     """
     answers = restored(status.answers, status.user_authorization_id)
     found = last_answer(answers, _calls(kind, link, required_kyc_type))
@@ -58,9 +62,9 @@ def _calls(kind: str, link: Link, required_kyc_type: str | None) -> Collection[C
     has_code = bool(link.code_id and link.code_verifier)
     possible = products_for(link.scopes, has_code=has_code, passport_only=kind == "risk")
     if kind == "risk":
-        # The very reads that an event of this kind makes of the user.
+        # These are exactly the reads that an event of this kind makes about the user.
         return [Call(each) for each in possible]
     if (link.required_kyc_type or required_kyc_type) and KycProduct.KYC_INFO in possible:
-        # No other read knows a KYC type.
+        # No other read returns a KYC type.
         return (Call.KYC_INFO,)
     return KYC_CALLS

@@ -1,12 +1,12 @@
-"""Fetching a file from an address that others gave us, without letting them reach into our network.
+"""Fetches a file from an address that others gave us, in such a way that the address cannot reach into our network.
 
-The rules: https, a host on our list that is a name and no address, the default port, no credentials in the URL, no
-redirect followed, and the address that is really connected to must be public. The last rule is checked on the open
-socket, before a byte is sent, so a name that changes its answer between two look-ups gains nothing.
+The rules: https; a host on our list, which is a name and no IP address; the default port; no credentials in the URL; no
+redirect is followed; and the IP address of the connection must be public. The last rule is checked on the open socket,
+before a byte is sent. So it does not help an attacker if a name changes its address between two look-ups.
 
-The request is written here, byte for byte: the usual libraries rewrite a URL before they send it, and whoever signed it
-as a text would not know it again. And each byte of the answer, the lines between chunks and the trailers included, is
-read under one deadline.
+The request is written here, byte for byte. The usual libraries change a URL before they send it, and a signature over
+the URL's text would then be wrong. Each byte of the answer is read under one deadline, including the lines between
+chunks and the trailers.
 """
 
 import ipaddress
@@ -30,12 +30,12 @@ from honnin.wording import Wording
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_S = 5.0
 
-# RFC 9110 §15.2: interim answers, before the final one.
+# RFC 9110 §15.2: interim answers, which come before the final one.
 _MOST_INTERIM = 8
 _MOST_HEADERS = 100
 _LONGEST_LINE = 64 * 1024
 
-# What a transfer must at least bring in so many seconds. One that brings less is given up, before its time is over.
+# The least number of bytes in this number of seconds. A slower transfer is given up before its time is over.
 _PROGRESS_S = 20.0
 _PROGRESS_BYTES = 200
 
@@ -43,12 +43,12 @@ _NO_ANSWER = Wording("there was no answer before the deadline", "時間内に応
 
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# RFC 6052: a gateway turns these into the IPv4 address in the last 32 bits.
+# RFC 6052: a gateway translates these to the IPv4 address in their last 32 bits.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False) -> None:
-    """Check all that can be checked before connecting.
+    """Check everything that can be checked before connecting.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False)
     Raises
     ------
     UrlRefusedError
-        Names the rule that is broken.
+        Says which rule is broken.
     """
     if any(character <= " " or character in "\\\x7f" for character in url):
         raise UrlRefusedError(
@@ -100,7 +100,7 @@ def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
 
 
 def _is_address(host: str) -> bool:
-    """Whether a host is an IP address, in any notation that a resolver takes (decimal, hexadecimal, short forms)."""
+    """Whether a host is an IP address, in any notation that a resolver accepts (decimal, hexadecimal, short forms)."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -112,12 +112,12 @@ def _is_address(host: str) -> bool:
 
 
 def larger_than(most: int) -> Wording:
-    """That a file has more than so many bytes."""
+    """The text that a file has more than this number of bytes."""
     return Wording(f"the file is larger than {most} bytes", f"ファイルが {most} バイトを超えている")
 
 
 class TransferFailedError(FileNotFetchedError):
-    """The connection failed, or what came over it is no answer."""
+    """The connection failed, or the bytes received are no HTTP answer."""
 
 
 class Answer:
@@ -129,12 +129,15 @@ class Answer:
         self._reader = reader
         coded = _listed(headers, "Transfer-Encoding")
         self._is_chunked = coded[-1:] == ["chunked"]
-        # RFC 9112 §6.3: with a transfer coding a length counts for nothing.
+        # RFC 9112 §6.3: with a transfer coding, a length is ignored.
         self.length = None if coded and coded != ["identity"] else _length(headers)
         self.ends_with_connection = self.length is None and not self._is_chunked
 
     def pieces(self) -> Iterator[bytes]:
-        """The body as it arrives, never decoded. Raises `FileNotFetchedError` when it breaks off or at the deadline."""
+        """The body as it arrives, never decoded.
+
+        Raises `FileNotFetchedError` if it is interrupted, or at the deadline.
+        """
         with _failures():
             if self._is_chunked:
                 yield from self._reader.chunks()
@@ -144,7 +147,7 @@ class Answer:
                 yield from self._reader.rest()
 
     def codings(self) -> list[str]:
-        """The compressions that the body is said to have been put through; other names say nothing of it."""
+        """The compressions that the headers name. Names that are no compression are left out."""
         named = [*_listed(self.headers, "Content-Encoding"), *_listed(self.headers, "Transfer-Encoding")]
         return [each for each in named if each in COMPRESSIONS]
 
@@ -200,13 +203,13 @@ def read_all(answer: Answer, *, max_bytes: int) -> bytes:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """What can go wrong with a connection, as `TransferFailedError`."""
+    """Raise the possible errors of a connection as `TransferFailedError`."""
     try:
         yield
     except TimeoutError as error:
         said = error.args[0] if error.args and isinstance(error.args[0], Wording) else _NO_ANSWER
         raise TransferFailedError(said) from None
-    # ValueError: a host label that no name can have only shows when it is encoded.
+    # ValueError: a host label that is not possible is found only when it is encoded.
     except (OSError, HTTPException, ValueError) as error:
         name = type(error).__name__
         raise TransferFailedError(Wording(f"the transfer failed ({name})", f"転送に失敗した（{name}）")) from None
@@ -217,7 +220,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _connected(url: str, deadline: Deadline, *, public_only: bool) -> socket.socket:
-    """An open connection to the URL's host, which has got no byte yet."""
+    """An open connection to the URL's host, to which nothing was sent yet."""
     try:
         return within(deadline, partial(_connect, url, deadline, public_only=public_only))
     except TimeoutError:
@@ -231,7 +234,7 @@ def _connect(url: str, deadline: Deadline, *, public_only: bool) -> socket.socke
     try:
         if parts.scheme == "https":
             sock = _tls().wrap_socket(sock, server_hostname=host)
-        # Nobody waits for it any more: what is given up is never written to.
+        # The caller no longer waits for it: nothing is written to a connection that was given up.
         if deadline.remaining_s <= 0:
             raise TimeoutError
     except BaseException:
@@ -274,13 +277,13 @@ def _request(url: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _target(url: str) -> tuple[str, str]:
-    """The host (and port) of a URL, and the rest of it just as it came, for it may be signed as a text."""
+    """The host (and port) of a URL, and the rest of it unchanged, because the text of the URL may be signed."""
     behind = url.partition("#")[0].partition("://")[2]
     authority = re.split(r"[/?]", behind, maxsplit=1)[0]
     target = behind.removeprefix(authority)
     if not target.startswith("/"):
         target = f"/{target}"
-    # RFC 9112 §3.2: ASCII only. Everything else stays as it is.
+    # RFC 9112 §3.2: ASCII only. All other parts stay as they are.
     return authority, "".join(each if each.isascii() else quote(each) for each in target)
 
 
@@ -303,7 +306,7 @@ def _listed(headers: HTTPMessage, name: str) -> list[str]:
 
 
 def _length(headers: HTTPMessage) -> int | None:
-    """RFC 9112 §6.3: a length that is there several times must be the same each time."""
+    """RFC 9112 §6.3: if the length is given several times, it must be the same each time."""
     lengths = set(_listed(headers, "Content-Length"))
     if not lengths:
         return None
@@ -314,18 +317,18 @@ def _length(headers: HTTPMessage) -> int | None:
 
 
 class _Raw(RawIOBase):
-    """The bytes of a socket, each read before the deadline and not long after the one before."""
+    """The bytes of a socket. Each read must come before the deadline and not long after the read before."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline, read_timeout_s: float) -> None:
         self._sock = sock
         self._deadline = deadline
         self._timeout_s = read_timeout_s
-        # How long there was time when the present stretch began, and how many bytes it has brought.
+        # The time left when the present period began, and the number of bytes since then.
         self._began_with_s = deadline.remaining_s
         self._brought = 0
 
     def readable(self) -> bool:
-        """As BufferedReader asks."""
+        """Called by BufferedReader."""
         return True
 
     def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
@@ -356,25 +359,25 @@ class _Reader:
         self._file = BufferedReader(self._raw, _CHUNK_BYTES)
 
     def close(self) -> None:
-        """The socket stays open."""
+        """Does nothing: the socket stays open."""
         self._file.close()
 
     def line(self) -> bytes:
-        """One line of the head, or between chunks."""
+        """One line of the head, or a line between chunks."""
         line = self._file.readline(_LONGEST_LINE)
         if not line.endswith(b"\n"):
             raise HTTPException("a line broke off, or is too long")
         return line
 
     def headers(self) -> HTTPMessage:
-        """The fields of a head or of trailers, to the empty line behind them. There may be a hundred."""
+        """The fields of a head or of trailers, up to the empty line after them. At most a hundred are allowed."""
         lines = [self.line()]
         while lines[-1].strip() and len(lines) <= _MOST_HEADERS:
             lines.append(self.line())
         return parse_headers(BytesIO(b"".join(lines)))
 
     def exactly(self, size: int) -> Iterator[bytes]:
-        """So many bytes."""
+        """Exactly `size` bytes."""
         while size:
             piece = self._file.read1(min(size, _CHUNK_BYTES))
             if not piece:
@@ -399,7 +402,7 @@ class _Reader:
                         joined.clear()
                 if self.line().strip():
                     raise HTTPException("a chunk is longer than it says")
-            # RFC 9112 §8: with the last chunk the body is whole, also where the connection ends without trailers.
+            # RFC 9112 §8: after the last chunk the body is complete, even if the connection ends without trailers.
             if self._file.peek(1):
                 self.headers()
         except (OSError, HTTPException, FileNotFetchedError):
@@ -415,7 +418,7 @@ class _Reader:
 
 
 def _refuse_private(text: str) -> None:
-    """Raise unless this address is public."""
+    """Raise an error unless this address is public."""
     inner = _inner_address(ipaddress.ip_address(text.partition("%")[0]))
     # Python counts some reserved IPv6 blocks as global: IPv4-compatible and -translated addresses, site-local ones.
     if not inner.is_global or inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
@@ -425,7 +428,7 @@ def _refuse_private(text: str) -> None:
 
 
 def _inner_address(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 one only wraps (mapped, 6to4, NAT64), else the address itself."""
+    """The IPv4 address inside an IPv6 address (mapped, 6to4, NAT64), or else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""What happens when repairs and rereads are stopped: their event source mappings are disabled, and people are told."""
+"""Carries out a stop of repairs and rereads: disables their event source mappings and sends a mail about it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -65,15 +65,15 @@ Resume when the mistake is mended, or when the changes are right. How to bring u
 
 
 class RepairsStop:
-    """Carries a stop out. Nothing of it raises: what fails is logged, and the next batch tries again.
+    """Carries out a stop. It raises no error: a failure is logged, and the next batch tries again.
 
     Parameters
     ----------
     mappings_parameter
-        The SSM parameter with the ids of the event source mappings. They are not in the environment: each mapping
-        refers to the function, so the function cannot refer to them.
+        The SSM parameter with the ids of the event source mappings. They cannot be environment variables: each mapping
+        refers to the function, so the function cannot refer to the mappings.
     percent, runbook
-        What the mail says.
+        Values that the mail shows.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RepairsStop:
         self._given = lambdas, ssm, sns
 
     def carry_out(self, stop: Stop) -> None:
-        """Disable both mappings, also if somebody has enabled one of them meanwhile, and tell people once."""
+        """Disable both mappings (again, if somebody has enabled one since), and send one mail for each stop."""
         for step in (self._disable, self._tell):
             try:
                 step(stop)
@@ -111,7 +111,7 @@ class RepairsStop:
         for mapping in mappings:
             set_enabled(lambdas, mapping, enabled=False)
         if self._store.mass_change.read().stop is None:
-            # A person has resumed at this very moment.
+            # A person has resumed in the meantime.
             for mapping in mappings:
                 set_enabled(lambdas, mapping, enabled=True)
 
@@ -133,14 +133,14 @@ class RepairsStop:
 
 
 def set_enabled(client: "LambdaClient", mapping: str, *, enabled: bool) -> bool:
-    """Enable or disable an event source mapping; False where it is in the midst of another change.
+    """Enable or disable an event source mapping; False if another change of it is still running.
 
     Raises botocore's errors.
     """
     try:
         client.update_event_source_mapping(UUID=mapping, Enabled=enabled)
     except ClientError as error:
-        # ResourceInUseException: it is being enabled or disabled by somebody else.
+        # ResourceInUseException: another change (enable or disable) is still running.
         if _code(error) not in ("ResourceInUseException", "ResourceConflictException"):
             raise
         return False
@@ -148,7 +148,7 @@ def set_enabled(client: "LambdaClient", mapping: str, *, enabled: bool) -> bool:
 
 
 def mail(stop: Stop, percent: Decimal, runbook: str) -> str:
-    """The text: Japanese first, English below."""
+    """The text of the mail: Japanese first, English below."""
     return _MAIL.format(
         when=f"{datetime.fromisoformat(stop.at).astimezone(JST):%Y-%m-%d %H:%M} JST",
         readings=stop.readings,
@@ -160,7 +160,7 @@ def mail(stop: Stop, percent: Decimal, runbook: str) -> str:
 
 
 def lines(stop: Stop) -> list[str]:
-    """One line for each way in which users were lost, the commonest first."""
+    """One line for each way in which users lost VERIFIED or APPROVED, the most frequent way first."""
     common = sorted(stop.losses.items(), key=lambda each: -each[1])
     return [f"  {n} × {loss.provider}: {loss.from_status} -> {loss.to_status} ({loss.cause})" for loss, n in common]
 

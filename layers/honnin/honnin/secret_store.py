@@ -1,7 +1,7 @@
 """The two secrets: the providers' credentials, and the generated key of the callback tokens.
 
-Powertools Parameters caches them for five minutes; `refresh=True` reads past the cache, because what a provider refused
-may have been refused for a rotated secret.
+Powertools Parameters caches them for five minutes. `refresh=True` reads without the cache: if a provider has refused a
+call, the secret may have been rotated.
 Shapes::
 
     providers secret   {"vexora_merchant_no", "vexora_app_secret",
@@ -20,13 +20,13 @@ from honnin import aws
 from honnin.config import settings
 from honnin.errors import SecretIncompleteError, SecretUnreadableError
 
-# What template.yaml puts into the secret at first deployment; it never counts as a value.
+# The value that template.yaml puts into the secret at the first deployment; it counts as not set.
 PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
 
-# Powertools' cache and the making of its client are not safe under threads; and one call is enough for all of them. The
-# fault harness has another worker read while one is reading, in the same thread.
+# Powertools' cache and the making of its client are not thread-safe, and one call is enough for all threads. The lock
+# may be taken twice by one thread: the fault harness runs another worker inside a read, in the same thread.
 _reading = RLock()
 
 
@@ -54,13 +54,13 @@ def paypay_credentials(*, refresh: bool = False) -> PayPayCredentials:
     return PayPayCredentials(
         api_key=_value(arn, values, "paypay_api_key"),
         api_secret=_value(arn, values, "paypay_api_secret"),
-        # It is needed in resend requests only, so a deployment without it works.
+        # It is only needed for resend requests, so a deployment works without it.
         merchant_id=values.get("paypay_merchant_id", ""),
     )
 
 
 def paypay_merchant_id() -> str:
-    """Our merchant id at PayPay, for resend requests; empty where it is not set.
+    """Our merchant id at PayPay, for resend requests; empty if it is not set.
 
     Raises `SecretUnreadableError` when the secret cannot be read.
     """
@@ -79,7 +79,7 @@ def vexora_credentials(*, refresh: bool = False) -> VexoraCredentials:
 
 
 def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
-    """The keys under which a callback token may have been made, the current one first."""
+    """The keys with which a callback token may have been made, the current one first."""
     arn = settings().callback_key_secret_arn
     values = _read(arn, refresh=refresh)
     current = _value(arn, values, "current")
@@ -105,7 +105,7 @@ def _read(arn: str, *, refresh: bool) -> dict[str, str]:
 
 def _value(arn: str, values: dict[str, str], key: str) -> str:
     value = values.get(key, "").strip()
-    # Every value goes into a header or a signature over ASCII. A full-width digit is a typing mistake; a line break
+    # Every value is used in a header or in a signature over ASCII. A full-width digit is a typing mistake; a line break
     # comes from copying.
     if not value or value == PLACEHOLDER or not (value.isascii() and value.isprintable()):
         raise SecretIncompleteError(arn, key)

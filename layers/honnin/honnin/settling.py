@@ -1,13 +1,14 @@
-"""Settling: the provider's read side may lag behind its own webhook, so every hint is followed by readings later on.
+"""Reads a user again after each webhook, because a provider's reads may be behind its own webhooks.
 
-A hint is a webhook about a user. The *latest* hint of a user and a kind counts: the settle events of an earlier one
-find on the user's status that there was a later one, which has settle events of its own, and do nothing. So many
-webhooks about one user cost few readings.
+A hint is a webhook about a user. Only the *latest* hint of a user and a kind counts. The settle events of an earlier
+hint see in the user's status that there was a later one, which has settle events of its own. Then they do nothing. So
+many webhooks about one user cause few readings.
 
-The settle events of a hint are sent before its effect is committed. Whoever dies between the two gets the hint again,
-and sends them again; whatever is recorded has been sent. A settle event sends nothing, so no chain of messages through
-the processor is longer than three: an array of notifications, one of them, its settle event. (Lambda ends a chain of a
-function through SQS after about 16 rounds: AWS Lambda developer guide, "Recursive loop detection".)
+The settle events of a hint are sent before its effect is committed. If the worker is killed between the two, the hint
+comes again and they are sent again. So every recorded hint has had its settle events sent. A settle event sends
+nothing. So no chain of messages through the processor is longer than three: an array of notifications, one of them, its
+settle event. (Lambda ends a chain of a function through SQS after about 16 rounds: AWS Lambda developer guide,
+"Recursive loop detection".)
 """
 
 import math
@@ -22,22 +23,22 @@ from honnin.webhook import is_customer_event
 
 CAUSE = "settle"
 
-# The detail of an event that has asked nobody: when the reading began that it has taken instead (UTC).
+# The detail of an event for which the provider was not asked: when the reading began that was used instead (UTC).
 TAKEN = "readAt"
 
-# The kinds of webhooks whose users are read.
+# The kinds of webhooks after which the user is read.
 _KINDS = frozenset({"kyc", "risk", "account_status", "kyc_result"})
 _CUSTOMER = "customer"
 _DELAY = "secondsAfterWebhook"
 
 
 class Settling:
-    """Lets hints be followed.
+    """Queues later readings after a hint.
 
     Parameters
     ----------
     delays_s
-        Seconds after a hint at which the user is read again (the parameter `SettleDelays`); none: never.
+        How many seconds after a hint the user is read again (the parameter `SettleDelays`); an empty list means never.
     send
         Queues events, each with the seconds until it may be received.
     now
@@ -55,16 +56,16 @@ class Settling:
         self._now = now
 
     def follow(self, hint: Event, effect: Effect, followed: dict[tuple[str, str], str]) -> None:
-        """Queue the settle events of a hint, if it is one and later than those of its kind so far. Raises as `send`.
+        """Queue the settle events of a hint, if it is later than earlier hints of its kind. Raises as `send`.
 
-        `effect` is what the hint is about to do. A reading that itself began late enough needs no repetition: after an
-        outage, thousands of hints come to that. `followed` remembers, for as long as the caller keeps it, up to which
-        hint of a subject and a kind this was done, so that no other one is followed at the same moments.
+        `effect` is what the hint will do. A reading that itself began late enough needs no further one; after an
+        outage, that is so for thousands of hints. `followed` remembers, while the caller keeps it, the latest hint of
+        each subject and kind for which this was done. So the same readings are not queued twice.
         """
         kind = _hint_kind(hint)
         if hint.cause != "webhook" or kind is None or not _is_present(hint, effect.after):
             return
-        # Whatever is recorded has been followed; one of the same moment is followed at the same moments.
+        # A recorded hint has had its settle events. A hint of the same moment would have them at the same moments.
         known = (effect.before.received or {}) if effect.before else {}
         if hint.received_at <= max(known.get(kind, ""), followed.get((hint.subject, kind), "")):
             return
@@ -82,7 +83,7 @@ class Settling:
 
 
 def noted(event: Event, after: UserStatus) -> UserStatus:
-    """The status, which remembers when a hint of each kind was last received (UTC)."""
+    """The status with the moment (UTC) at which a hint of each kind was last received."""
     kind = _hint_kind(event)
     if event.cause != "webhook" or kind is None or not _is_present(event, after):
         return after
@@ -91,39 +92,42 @@ def noted(event: Event, after: UserStatus) -> UserStatus:
 
 
 def delay_s_of(event: Event) -> int:
-    """How long after its hint's arrival a settle event is due; 0 for any other event."""
+    """How many seconds after its hint's arrival a settle event is due; 0 for any other event."""
     return int(event.detail[_DELAY]) if event.cause == CAUSE and event.detail.get(_DELAY, "").isdecimal() else 0
 
 
 def is_needless(event: Event, status: UserStatus) -> bool:
-    """Whether this is a settle event with nothing to read: the user has another link or submission, or a later hint."""
+    """Whether this settle event has nothing to read: the user has another link or submission, or a later hint came."""
     return event.cause == CAUSE and not (_is_present(event, status) and _is_latest(event, status))
 
 
 def is_nothing_new(effect: Effect) -> bool:
-    """Whether a reading has found what was known: then a settle event leaves nothing behind."""
+    """Whether a reading has found only what was known. Then a settle event leaves no record."""
     before, after = effect.before, effect.after
     if before is None or effect.link or (effect.evidence and effect.evidence.is_to_be_written):
         return False
-    # That it was read once more is nothing new in itself. Another answer is, also where no facet shows it yet.
+    # A further reading alone is nothing new. A different answer is new, even if no facet shows it yet.
     is_same = before == replace(after, version=before.version, read_at=before.read_at, answers=before.answers)
     return is_same and _said(before) == _said(after)
 
 
 def _said(status: UserStatus) -> set[frozenset[tuple[str, object]]]:
-    """What the provider's answers say, whenever they were asked for."""
+    """The content of the provider's answers, without the moments of the requests."""
     return {frozenset((name, value) for name, value in each.items() if name != "at") for each in status.answers}
 
 
 def _hint_kind(event: Event) -> str | None:
-    """The kind of hint that an event is or follows. No recon file lists a customer event: a kind of its own."""
+    """The kind of hint that an event is or follows.
+
+    Customer events are a kind of their own: no recon file lists them.
+    """
     if event.kind not in _KINDS:
         return None
     return _CUSTOMER if is_customer_event(event.detail.get("type", "").lower()) else event.kind
 
 
 def _is_latest(event: Event, status: UserStatus) -> bool:
-    """Whether no later hint of this kind is known of the user."""
+    """Whether no later hint of this kind is known for the user."""
     kind = _hint_kind(event)
     return kind is not None and (status.received or {}).get(kind, "") <= event.received_at
 
@@ -133,7 +137,7 @@ def _is_present(event: Event, status: UserStatus) -> bool:
 
 
 def _read_at(effect: Effect) -> str | None:
-    """When the reading began that led to an effect, or that it has taken; None where nothing was read."""
+    """When the reading began that led to an effect, or that was used for it; None if nothing was read."""
     before = effect.before.read_at if effect.before else None
     return effect.after.read_at if effect.after.read_at != before else effect.detail.get(TAKEN)
 
@@ -146,7 +150,7 @@ def _settle_event(hint: Event, delay_s: int) -> Event:
         kind=hint.kind,
         cause=CAUSE,
         subject=hint.subject,
-        # That of the hint: by it a later hint is known.
+        # The moment of the hint, by which a later hint is recognised.
         received_at=hint.received_at,
         detail={**told, _DELAY: str(delay_s)},
     )

@@ -1,8 +1,8 @@
 """One SQS `SendMessage`, signed with our own Signature Version 4, standard library only.
 
-Why not boto3: the ack path has 1.5 s in all, cold start included, and importing a boto3 SQS client costs about
-nine times what `http.client` and `hmac` cost (docs/decisions.md#5). A property test holds the signature
-to `botocore.auth.SigV4Auth`.
+Why not boto3: the answer to a webhook has 1.5 s in all, including a cold start. Importing a boto3 SQS client takes
+about nine times as long as importing `http.client` and `hmac` (docs/decisions.md#5). A property test compares the
+signature with `botocore.auth.SigV4Auth`.
 
 Protocol: AWS JSON 1.0, `X-Amz-Target: AmazonSQS.SendMessage`, body `{"QueueUrl", "MessageBody"}`.
 Signature: AWS General Reference, "Signature Version 4 signing process": canonical request, string to sign,
@@ -33,7 +33,7 @@ _CONTENT_TYPE = "application/x-amz-json-1.0"
 _TARGET = "AmazonSQS.SendMessage"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
-# PayPay waits 1.5 s. A first try that hangs must leave room for the second inside one second.
+# PayPay waits 1.5 s. If the first try hangs, the second must still fit into one second.
 _TOTAL_S = 1.0
 _FIRST_TRY_S = 0.6
 
@@ -41,14 +41,15 @@ _connections: dict[tuple[str, str], http.client.HTTPConnection] = {}
 
 
 class SendError(Exception):
-    """SQS did not take the message within one second and two tries."""
+    """SQS did not accept the message within one second and two tries."""
 
 
 def send_message(queue_url: str, body: str) -> str:
     """Send `body` to the queue and return the message id.
 
-    The credentials and the region come from the Lambda environment; `AWS_ENDPOINT_URL` is honoured. The
-    connection is kept alive between invocations; one that went stale is reopened once, which is not a try.
+    The credentials and the region come from the Lambda environment; `AWS_ENDPOINT_URL` is used if it is set. The
+    connection stays open between invocations. If the other side has closed it, it is opened again once, which does not
+    count as a try.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def send_message(queue_url: str, body: str) -> str:
 
 @cache
 def _amazon_only() -> ssl.SSLContext:
-    """Trust in Amazon's own roots, which SQS is certified by: parsing all public ones would cost a cold ack 24 ms."""
+    """Trust only Amazon's own roots, which certify SQS: to parse all public roots would take a cold start 24 ms."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     here = os.path.dirname(__file__)  # noqa: PTH120 -- pathlib is one more import at a cold start
     context.load_verify_locations(cafile=f"{here}/amazon_roots.pem")
@@ -80,7 +81,7 @@ def _amazon_only() -> ssl.SSLContext:
 
 @cache
 def _every_authority() -> ssl.SSLContext:
-    """Trust as usual, for the second try: should AWS ever change its authority, webhooks only become slower."""
+    """Trust all public roots, for the second try: if AWS ever changes its authority, webhooks only become slower."""
     return ssl.create_default_context()
 
 
@@ -124,7 +125,7 @@ def _exchange(
         if connection.sock is None:
             connection.timeout = _left(until)
             connection.connect()
-        # A time-out counts per socket operation: each one gets what those before it have left.
+        # A time-out counts for each socket operation, so each operation gets only the time that is left.
         connection.sock.settimeout(_left(until))
         connection.request("POST", path, body=payload, headers=headers)
         connection.response_class = partial(_response, until)  # type: ignore[assignment]
@@ -141,7 +142,10 @@ def _exchange(
 
 
 class _Timed(io.RawIOBase):
-    """A socket's bytes, each read with the time that is left: an answer that drips must end in time as well."""
+    """A socket's bytes.
+
+    Each read has only the time that is left, so that an answer in slow small pieces ends in time, too.
+    """
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock
@@ -149,7 +153,7 @@ class _Timed(io.RawIOBase):
         self._until = until
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `HTTPResponse` asks its socket for."""
+        """The method that `HTTPResponse` calls on its socket."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:

@@ -1,7 +1,7 @@
-"""The status model: what a user can be at a provider, and which moves are allowed.
+"""The status model: which statuses a user can have at a provider, and which changes are allowed.
 
-A reading is what the provider answered to a signed question. Readings decide; everything else only starts or
-ends a submission of ours.
+A reading is a provider's answer to a signed question. Only readings decide. Everything else only starts or ends a
+submission of ours.
 """
 
 from collections.abc import Mapping
@@ -28,22 +28,22 @@ BY_AUTHENTICATION_STATUS = {
     "3": VexoraStatus.REJECTED,
 }
 
-# A submission in one of these is still being worked on: it is polled, and a second one is refused.
+# A submission with one of these statuses is not decided yet: it is polled, and a second submission is refused.
 OPEN = frozenset({VexoraStatus.SUBMITTING, VexoraStatus.PENDING, VexoraStatus.UNDER_REVIEW})
 
 _DECIDED = frozenset({VexoraStatus.APPROVED, VexoraStatus.REJECTED})
 
 
 def may_submit(current: VexoraStatus | None) -> bool:
-    """Whether a new submission may start: nothing so far, refused, or rejected (which needs a new one)."""
+    """Whether a new submission may start: there was none, or it was refused or rejected (then a new one is needed)."""
     return current in (None, VexoraStatus.FAILED, VexoraStatus.REJECTED)
 
 
 def after_reading(current: VexoraStatus, reading: VexoraStatus) -> VexoraStatus:
-    """The status after a reading that began after the last applied one had ended.
+    """The status after a reading that began after the end of the last applied reading.
 
-    A decision is not undone by an open state (a provider's replica that lags), but the provider may correct
-    one decision into the other. An application is not sent back from review to pending either.
+    An open status does not undo a decision, because it may come from a provider's replica that is behind. But the
+    provider may change one decision into the other. An application does not go back from review to pending either.
     """
     if current in _DECIDED and reading in OPEN:
         return current
@@ -69,7 +69,7 @@ class PayPayStatus(StrEnum):
 
 
 class CallOutcome(StrEnum):
-    """What an answer of PayPay's that says nothing about the user means for the call."""
+    """An answer of PayPay's that says nothing about the user: what it means for the call."""
 
     REQUEST_WRONG = "REQUEST_WRONG"  # repeating it is of no use
     DEPLOYMENT_WRONG = "DEPLOYMENT_WRONG"  # our credentials, scopes or contract: a person must act
@@ -92,7 +92,7 @@ class Link(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-# What stands for PayPay's word where a link has expired by the end that PayPay gave for it, and nothing newer was read.
+# Replaces PayPay's word for a link that has expired at the end date from PayPay, if nothing newer was read.
 EXPIRE_AT = "expireAt"
 
 
@@ -113,8 +113,8 @@ class Flag(StrEnum):
     RISK_FLAGGED = "RISK_FLAGGED"
 
 
-# Every code of the base document but SUCCESS ("Response code list", the tables under it, and docs/providers.md §1.2)
-# and what it means: an answer about the user says one facet, anything else is about the call.
+# Every code of the base document except SUCCESS ("Response code list", the tables under it, and docs/providers.md §1.2)
+# and its meaning. An answer about the user gives the value of one facet; any other answer is about the call.
 RESULT_CODES: Mapping[str, Link | Kyc | Flag | CallOutcome] = {
     "INVALID_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
     "MISSING_REQUEST_PARAMS": CallOutcome.REQUEST_WRONG,
@@ -132,7 +132,7 @@ RESULT_CODES: Mapping[str, Link | Kyc | Flag | CallOutcome] = {
     "EXPIRED_USER_AUTHORIZATION_ID": Link.EXPIRED,
     "SESSION_NOT_FOUND": CallOutcome.QR_SESSION_GONE,
     "KYC_PASSPORT_NOT_COMPLETED": CallOutcome.QR_NOT_COMPLETED,
-    # 202: it only says that something will be done.
+    # 202: it only says that something will be done later.
     "REQUEST_ACCEPTED": CallOutcome.LATER,
     "SERVICE_ERROR": CallOutcome.LATER,
     "INTERNAL_SERVER_ERROR": CallOutcome.LATER,
@@ -142,7 +142,7 @@ RESULT_CODES: Mapping[str, Link | Kyc | Flag | CallOutcome] = {
 
 
 class KycProduct(StrEnum):
-    """The three KYC reads of PayPay, as the vault names them."""
+    """The three KYC reads of PayPay, with their names in the vault."""
 
     KYC_INFO = "kyc_info"
     KYC_PASSPORT = "kyc_passport"
@@ -150,7 +150,7 @@ class KycProduct(StrEnum):
 
 
 class VerifiedNeeds(StrEnum):
-    """The parameter `VerifiedNeeds`: whose word it takes for a user to count as verified."""
+    """The parameter `VerifiedNeeds`: which provider must confirm a user, so that the user counts as verified."""
 
     ANY = "any"
     PAYPAY = "paypay"
@@ -177,7 +177,7 @@ class VerifiedReason(StrEnum):
         return self in (self.PAYPAY_VERIFIED, self.VEXORA_APPROVED, self.BOTH_VERIFIED)
 
 
-# (PayPay verified, Vexora approved) -> the reason under each parameter, where nothing speaks against the user.
+# (PayPay verified, Vexora approved) -> the reason under each parameter value, if no provider reports a problem.
 _REASONS: Mapping[tuple[bool, bool], Mapping[VerifiedNeeds, VerifiedReason]] = {
     (True, True): {
         VerifiedNeeds.ANY: VerifiedReason.BOTH_VERIFIED,
@@ -207,9 +207,10 @@ _REASONS: Mapping[tuple[bool, bool], Mapping[VerifiedNeeds, VerifiedReason]] = {
 
 
 def verified(paypay: PayPayStatus | None, vexora: VexoraStatus | None, needs: VerifiedNeeds) -> VerifiedReason:
-    """Why the user counts as verified or not (`is_verified` of it); None where a provider knows nothing of the user.
+    """Why the user counts as verified or not (see its `is_verified`).
 
-    Whatever speaks against the user at one provider outweighs the other provider's word.
+    A status is None if the provider does not know the user. A problem at one provider outweighs a confirmation by the
+    other provider.
     """
     if paypay is PayPayStatus.RISK_FLAGGED:
         return VerifiedReason.PAYPAY_RISK_FLAGGED

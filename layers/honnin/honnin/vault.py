@@ -1,6 +1,7 @@
-"""The vault: the only place with personal data, a bucket of its own with its own key, versioned and erasable.
+"""The vault, the only place with personal data: a separate bucket with a key of its own, versioned and erasable.
 
-Keys: `<provider>/<userId>/<product>/<read_at>-<sha256>.json`, and a selfie beside its snapshot as `….selfie.<ext>`.
+Keys: `<provider>/<userId>/<product>/<read_at>-<sha256>.json`. A selfie is stored next to its snapshot as
+`….selfie.<ext>`.
 """
 
 import hashlib
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# Whose objects there can be: the first part of each key.
+# The providers for which there may be objects: the first part of each key.
 PROVIDERS = ("paypay", "vexora")
 
-# DeleteObjects takes no more.
+# The maximum of DeleteObjects.
 _MOST_DELETED = 1000
 
 type Kept = Mapping[str, Mapping[str, str]]
@@ -32,7 +33,7 @@ type Kept = Mapping[str, Mapping[str, str]]
 
 
 class VaultError(HonninError):
-    """S3 did not do all that the vault asked for."""
+    """S3 did not complete the vault's request."""
 
     retryable = True
 
@@ -47,11 +48,12 @@ class VaultObject:
 
 
 class Evidence:
-    """What a provider answered, as the status (`facts`) and the timeline (`told`) name it, on its way into the vault.
+    """A provider's answer before it is in the vault, with its names for the status (`facts`) and the timeline (`told`).
 
-    It is written just before the transaction that names it, so that nothing ever names an object that is not there.
-    What lost its race is taken back. Where the vault may not delete, it is left for the next try, which mostly has read
-    the same. What nothing names all the same (a worker died between the two) an erasure finds by the user's prefix.
+    It is written just before the transaction that refers to it, so that nothing ever refers to a missing object. If
+    that transaction loses its race, the object is deleted again. If the vault may not delete, the object is left for
+    the next try, which mostly has read the same. If a worker was killed between the two, no record refers to the
+    object. An erasure still finds it, by the user's prefix.
     """
 
     def __init__(self, vault: "Vault", facts: Mapping[str, str], *objects: VaultObject) -> None:
@@ -66,12 +68,12 @@ class Evidence:
         return {name: value for name, value in self.facts.items() if name != "content"}
 
     def add(self, name: str, item: VaultObject) -> None:
-        """One more object, under this name of the timeline."""
+        """Add an object, with its name for the timeline."""
         self.facts[name] = item.key
         self._objects.append(item)
 
     def write(self) -> None:
-        """Write what is not written yet. Raises S3's errors; then nothing of it stays."""
+        """Write the objects that are not written yet. Raises S3's errors; then none of them stays."""
         try:
             for each in self._objects[len(self._written) :]:
                 self._written.append((each.key, self._vault.put(each)))
@@ -80,38 +82,41 @@ class Evidence:
             raise
 
     def take_back(self) -> None:
-        """Delete the very versions that were written here. An equal object of another worker has another version."""
+        """Delete exactly the versions that were written here.
+
+        An equal object from another worker has another version.
+        """
         if self._vault.may_delete:
             written, self._written = self._written, []
             self._vault.delete(written)
 
     @property
     def written(self) -> list[str]:
-        """The keys that were written here and are named nowhere yet."""
+        """The keys that were written here and that nothing refers to yet."""
         return [key for key, _ in self._written]
 
     @property
     def is_to_be_written(self) -> bool:
-        """Whether the vault lacks something of it."""
+        """Whether some of it is not in the vault yet."""
         return len(self._written) < len(self._objects)
 
     def is_left_of(self, other: "Evidence") -> bool:
-        """Whether this was written already and is the same as another: the same call, the same bytes."""
+        """Whether this was written already and is the same as `other`: the same call, the same bytes."""
         mine, its = self.facts, other.facts
         same = (_call(mine["snapshot"]), mine["sha256"]) == (_call(its["snapshot"]), its["sha256"])
         return same and bool(self._written) and not self.is_to_be_written
 
     def keep(self) -> None:
-        """It is named now: whoever names it once more writes nothing, and nobody takes it back."""
+        """A record refers to it now. So it is not written again, and is not deleted."""
         self._objects.clear()
         self._written.clear()
 
 
 class Vault:
-    """One personal-data bucket. The bucket encrypts by itself, with its customer key.
+    """One personal-data bucket. The bucket itself encrypts, with its customer key.
 
     `retention_days` is how long the bucket keeps an object (0: for ever). `may_delete` says whether the function's role
-    may; of the merchant API's functions, only the one that erases does.
+    may delete. Of the merchant API's functions, only the erasure may.
     """
 
     def __init__(
@@ -136,11 +141,11 @@ class Vault:
     ) -> Evidence:
         """The evidence of a reading: nothing is written yet.
 
-        What has the same SHA-256 as the newest of that product in `kept` is that one. But for one that has had half of
-        its time: what is proved now must not lose its proof soon.
+        If the content has the same SHA-256 as the newest of that product in `kept`, that one is used. It is not used
+        after half of its storage time, because new evidence must not expire soon.
 
-        `content` is the body without what differs at every read, as the signature of an address does; with
-        `by_content`, what has the same content as the newest one is that one, too.
+        `content` is the body without the parts that differ in every read, such as the signature of an address. With
+        `by_content`, the newest one is also used if it has the same `content`.
         """
         digest = hashlib.sha256(body).hexdigest()
         said = {"content": hashlib.sha256(content).hexdigest()} if content is not None else {}
@@ -160,11 +165,12 @@ class Vault:
         answer = self._client.put_object(
             Bucket=self._bucket, Key=item.key, Body=item.body, ContentType=item.content_type
         )
-        # What is written while versioning is suspended has the version "null" (S3, "Working with null version IDs").
+        # An object that is written while versioning is suspended has the version "null" (S3, "Working with null version
+        # IDs").
         return answer.get("VersionId", "null")
 
     def delete(self, versions: Collection[tuple[str, str]]) -> None:
-        """Delete versions, each a key and its version's id; those that are gone already are no errors."""
+        """Delete versions, each given as a key and a version id. A version that is already deleted is no error."""
         for key, version_id in versions:
             self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version_id)
 
@@ -177,16 +183,16 @@ class Vault:
     ) -> int:
         """Delete every version of every object of a user, of all providers; returns how many versions there were.
 
-        With `read_until` (UTC, as in the keys) what was read from the provider after it stays. `keep` holds keys that
-        stay in any case. `found` is told how many there are, before the first is deleted.
+        With `read_until` (UTC, as in the keys), objects that were read later stay. Keys in `keep` always stay. `found`
+        is called with the number of versions before the first is deleted.
 
         Raises
         ------
         VaultError
-            S3 refused some of them. What is left is found by the next call.
+            S3 refused some of them. The next call finds the rest.
         """
         client = self._client
-        # All are listed before the first is deleted, so that deleting does not shift the pages.
+        # All versions are listed before the first is deleted, because deleting would change the pages.
         old = [
             each
             for each in self._versions(user_id)
@@ -215,14 +221,14 @@ class Vault:
 
 
 def selfie(snapshot: str, image: bytes, content_type: str) -> VaultObject:
-    """A selfie beside its snapshot, whose key is given."""
+    """A selfie to be stored next to its snapshot, whose key is given."""
     kind = content_type.partition("/")[2]
     extension = kind if kind.isalnum() else "bin"
     return VaultObject(f"{snapshot.removesuffix('.json')}.selfie.{extension}", image, content_type)
 
 
 def newest(kept: Kept | None, facts: Mapping[str, str]) -> Kept | None:
-    """`kept` with the evidence that these facts name, unless a newer one of the product is there."""
+    """`kept` with the evidence in `facts`, unless it has a newer one of the product."""
     named = {name: facts[name] for name in ("snapshot", "selfie") if "/" in facts.get(name, "")}
     if "snapshot" not in named:
         return kept
@@ -235,7 +241,7 @@ def newest(kept: Kept | None, facts: Mapping[str, str]) -> Kept | None:
 
 
 def _read_at(key: str) -> str:
-    """The moment in a key; an object that was not put here by us counts as older than all."""
+    """The moment in a key. An object that was not stored by us counts as older than all others."""
     moment, marker, _ = key.rpartition("/")[2].partition("Z-")
     return f"{moment}Z" if marker else ""
 

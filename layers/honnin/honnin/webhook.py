@@ -1,7 +1,7 @@
-"""The ack path: look at the shape, put one event on the queue, answer. Standard library only.
+"""The path that acknowledges a webhook: check the shape, put one event on the queue, answer. Standard library only.
 
-A webhook is a hint (docs/providers.md §1.4): nothing here decides about a user. The ack path loads nothing but the
-standard library and four modules of ours: this one, `event`, `times` and `sqs_send`.
+A webhook is a hint (docs/providers.md §1.4), so nothing here decides about a user. This path imports only the standard
+library and four modules of ours: this one, `event`, `times` and `sqs_send`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ MAX_BODY_BYTES = 64 * 1024
 
 _NAMESPACE = "Honnin"
 _SUBMISSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-# What may stand in no id and no log: control characters, marks that turn the direction of text, halves of surrogate
-# pairs, and U+FFFE and U+FFFF, which SQS refuses in a message.
+# Characters that no id and no log may contain: control characters, marks that change the direction of text, halves of
+# surrogate pairs, and U+FFFE and U+FFFF, which SQS refuses in a message.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
-# A text that was not UTF-8 where it came from, or holds half a surrogate pair: not as it was signed.
+# Stands for a text that was not UTF-8 when it was received, or has half a surrogate pair: it differs from the signed
+# one.
 _BROKEN = re.compile(r"[\ufffd\ud800-\udfff]")
 _ENCODED = re.compile(r"content-transfer-encoding: *(base64|quoted-printable)", re.IGNORECASE)
 
-# An array of notifications on its way to `split_notifications`, which makes events of it.
+# An array of notifications; `split_notifications` later makes events of it.
 SEVERAL = "several"
 
-# What is read of a notification, by the names of the base document, and how many characters each may have.
+# The fields that are read from a notification, with the names of the base document and their maximum lengths.
 _LONGEST = {
     "notification_type": 128,
     "notification_id": 128,
@@ -49,10 +50,10 @@ _LONGEST = {
     "path": 16 * 1024,
     "requestedAt": 64,
 }
-# An authorization id is random and long; a shorter text in another one is chance.
+# An authorization id is random and long. If a shorter text occurs in another text, that is chance.
 _SHORTEST_SECRET = 20
 
-# Customer events write the same names in camelCase.
+# Customer events use the same names in camelCase.
 _NAMES = {name.replace("_", "").lower(): name for name in _LONGEST}
 
 # docs/providers.md §1.4: customer events, in PayPay's own spelling and in the right one.
@@ -77,7 +78,7 @@ type Answer = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """The request is answered with `status` and `reason`; nothing was queued."""
+    """The request is answered with `status` and `reason`, and nothing was queued."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -95,18 +96,18 @@ def acknowledge_vexora_result(
 ) -> Answer:
     """Answer one result callback of Vexora: plain `OK` once the event is on the queue.
 
-    Whoever has the token is queued, whatever the body holds, up to `MAX_BODY_BYTES`: what a callback looks like is not
-    published (docs/providers.md §2), and no value in it is used.
+    Every request with the right token is queued, whatever its body contains, up to `MAX_BODY_BYTES`. The format of a
+    callback is not published (docs/providers.md §2), and no value in it is used.
 
     Parameters
     ----------
     request
         The API Gateway proxy event; path parameters `submissionId` and `token`.
     callback_keys
-        Gives the keys under which `callback_token` may have made the token.
+        Returns the keys with which `callback_token` may have made the token.
     verify_sign
-        Says whether a `sign` fits the fields; None when it cannot be checked. Recorded as `valid`, `invalid`,
-        `unchecked`, `unreadable` or `absent`, never decisive.
+        Says whether a `sign` is the signature of the fields; None if it cannot be checked. The result is recorded as
+        `valid`, `invalid`, `unchecked`, `unreadable` or `absent`, and decides nothing.
     send
         Puts a message body on the events queue.
     """
@@ -119,7 +120,7 @@ def acknowledge_vexora_result(
             return _refuse(Provider.VEXORA, refused)
         body = b""
     event = Event(
-        # The document gives callbacks no id, and two with the same bytes may mean two decisions.
+        # The document gives callbacks no id, and two callbacks with the same bytes may stand for two decisions.
         event_id=f"vexora:{submission_id}:{os.urandom(16).hex()}",
         provider=Provider.VEXORA,
         kind="kyc_result",
@@ -148,32 +149,32 @@ def acknowledge_paypay(
     send: Callable[[str], str],
     send_recon_file: Callable[[str], str],
 ) -> Answer:
-    """Answer one PayPay notification: `OK` once the event is on the queue. Every type is taken at every URL.
+    """Answer one PayPay notification: `OK` once the event is on the queue. Each URL accepts every type.
 
-    What the notification is about is decided by its own `notification_type`: PayPay configures the four URLs by
-    hand, and nothing that it sends may disappear. So every JSON value is queued: an array is its elements, and what
-    names no event is `unrecognised`, with the body's SHA-256 instead of the body, which may be personal.
+    Only the notification's own `notification_type` says what it is about: PayPay configures the four URLs by hand, and
+    nothing that it sends may be lost. So every JSON value is queued. An array is queued as its elements. A value that
+    names no event is queued as `unrecognised`, with the body's SHA-256 instead of the body, which may be personal.
 
-    `send_recon_file` puts on the queue of the notifications of recon files, which can be fetched for two hours only:
-    what is about one goes there from every URL, in an array as well.
+    `send_recon_file` puts an event on the queue for notifications of recon files, which can be fetched for two hours
+    only. All such notifications are put there, from every URL, and also if they are in an array.
     """
     try:
         _check_source(request, source_cidrs, Provider.PAYPAY)
         event = _paypay_event(_read_body(request))
     except RefusedError as refused:
-        # For PayPay there are two refusals only: the address (403) and the shape, size included (400).
+        # For PayPay there are only two kinds of refusal: the address (403) and the shape, including the size (400).
         return _refuse(Provider.PAYPAY, refused if refused.status == 403 else RefusedError(400, refused.reason))
     several = split_notifications(event) if event.kind == SEVERAL else [event]
     return _queue(Provider.PAYPAY, event, send_recon_file if any(map(_is_recon_file, several)) else send)
 
 
 def try_again() -> Answer:
-    """503, so that the provider sends again what we cannot take now."""
+    """Answer 503, so that the provider later sends again what we cannot accept now."""
     return _answer(503, "try again")
 
 
 def callback_token(submission_id: str, key: str) -> str:
-    """The unguessable part of a callback URL: HMAC-SHA256 of the submission id, in hexadecimal."""
+    """The secret part of a callback URL: HMAC-SHA256 of the submission id, in hexadecimal."""
     return hmac.digest(key.encode(), submission_id.encode(), "sha256").hex()
 
 
@@ -195,7 +196,7 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
 
 @cache
 def _networks(cidrs: tuple[str, ...], provider: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The networks of a setting. An entry that is not a network is left out and counts one configuration fault."""
+    """The networks of a setting. An entry that is no network is left out and counted as one configuration fault."""
     found = []
     for entry in filter(None, (cidr.strip() for cidr in cidrs)):
         try:
@@ -206,7 +207,7 @@ def _networks(cidrs: tuple[str, ...], provider: str) -> list[ipaddress.IPv4Netwo
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    # Host bits may be set: API Gateway's policy takes such an entry for its network, too.
+    # Host bits may be set: API Gateway's policy also reads such an entry as its network.
     network = ipaddress.ip_network(entry, strict=False)
     if (network.prefixlen == 0 and entry not in ("0.0.0.0/0", "::/0")) or "%" in entry:
         raise ValueError("everybody is let in only if that is written out; a zone means nothing here")
@@ -217,7 +218,7 @@ def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -
     path = request.get("pathParameters") or {}
     submission_id = str(path.get("submissionId", ""))
     token = str(path.get("token", ""))
-    # Every key is compared, whatever the first result, so that the time taken tells nothing.
+    # Every key is compared, whatever the first result is, so that the time taken reveals nothing.
     matches = [
         hmac.compare_digest(callback_token(submission_id, key).encode(), token.encode("utf-8", "replace"))
         for key in callback_keys()
@@ -231,7 +232,7 @@ def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -
 def _read_body(request: Request) -> bytes:
     text = request.get("body") or ""
     if request.get("isBase64Encoded"):
-        # 4 characters carry 3 bytes: refuse before decoding what cannot fit.
+        # 4 characters encode 3 bytes, so a body that is too large is refused before it is decoded.
         if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
             raise RefusedError(413, "the body is larger than 64 KiB")
         try:
@@ -246,20 +247,22 @@ def _read_body(request: Request) -> bytes:
 
 
 def _read_json(body: bytes) -> object:
-    """A JSON value whose ids can be read, whatever is in its other texts: line ends, stray bytes, Shift_JIS.
+    """Read JSON so that its ids can be used, whatever the other texts in it contain.
 
-    Numbers are texts, just as they were sent. A byte order mark is passed over, as RFC 8259 §8.1 lets a reader do. A
-    stray byte becomes half of a surrogate pair: harmless in a text that decides nothing, and never taken as an id.
+    They may have line ends, invalid bytes or Shift_JIS in them. Numbers become texts, exactly as they were sent. A byte
+    order mark is ignored, as RFC 8259 §8.1 allows. An invalid byte becomes half of a surrogate pair. That does no harm
+    in a text that decides nothing, and it is never accepted in an id.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")
     for encoding in ("utf-8", "cp932"):
-        # In Shift_JIS the second half of a character may look like a backslash, which breaks what is read as UTF-8.
+        # In Shift_JIS the second byte of a character may look like a backslash. That is an error if it is read as
+        # UTF-8.
         with suppress(ValueError):
             text = body.decode(encoding, "surrogateescape")
             try:
                 return json.loads(text, strict=False, parse_int=str, parse_float=str)
             except RecursionError:
-                # Nested so deeply that nobody can say whether it is JSON: nothing in it names an event.
+                # It is nested so deeply that it cannot be read, so nothing in it names an event.
                 return None
     raise RefusedError(400, "the body is not JSON")
 
@@ -267,8 +270,8 @@ def _read_json(body: bytes) -> object:
 def _paypay_event(body: bytes) -> Event:
     """The event of one body (base document, "Webhook Setup" and the sections after it).
 
-    Several notifications are one message, since the 1.5 s must not depend on how many there are: either all of them
-    are on the queue or none. They are reduced to what is read of them, which always fits into a message.
+    Several notifications become one message: PayPay waits 1.5 s, however many there are, and either all of them or none
+    must be on the queue. Only the fields that are read are kept of them, so they always fit into a message.
     """
     digest = hashlib.sha256(body).hexdigest()
     received_at = times.utc_now()
@@ -279,7 +282,7 @@ def _paypay_event(body: bytes) -> Event:
         if fields and _names_event(fields):
             named.append(fields)
         else:
-            # All that names no event is one event together: nothing but the hash of the body is kept of it.
+            # All elements that name no event become one event together. Only the hash of the body is kept of them.
             rest = rest or fields
     carried = [*named, *([] if rest is None else [rest])] or [{}]
     if len(carried) == 1:
@@ -290,7 +293,7 @@ def _paypay_event(body: bytes) -> Event:
 
 
 def split_notifications(event: Event) -> list[Event]:
-    """The events of an array of notifications, as each would have been by itself, each once."""
+    """The events of an array of notifications, the same as if each had come alone, each only once."""
     found = (
         _notification_event(fields, event.detail["sha256"], event.received_at)
         for fields in json.loads(event.detail["notifications"])
@@ -299,12 +302,12 @@ def split_notifications(event: Event) -> list[Event]:
 
 
 def is_customer_event(notification_type: str) -> bool:
-    """Whether PayPay told of the user's link itself (`customer.authroization.*`), which no recon file lists."""
+    """Whether PayPay reported a change of the user's link (`customer.authroization.*`), which no recon file lists."""
     return _CUSTOMER_EVENT.fullmatch(notification_type) is not None
 
 
 def _elements(value: object) -> list[object]:
-    """The elements of an array, and of the arrays in it; any other value is its own only element."""
+    """The elements of an array, and of the arrays in it. For any other value: only the value itself."""
     found, left = [], [value]
     while left:
         each = left.pop()
@@ -316,9 +319,9 @@ def _elements(value: object) -> list[object]:
 
 
 def _usable_fields(value: object) -> dict[str, str]:
-    """What is read of a notification, by the names of the base document; unusable values are left out.
+    """The fields that are read from a notification, with the names of the base document. Unusable values are left out.
 
-    The document's own spelling of a name comes before any other.
+    If a field is there under several names, the base document's own spelling is used.
     """
     found: dict[str, str] = {}
     for given, each in value.items() if isinstance(value, dict) else ():
@@ -337,7 +340,7 @@ def _names_event(fields: Mapping[str, str]) -> bool:
 
 
 def _kind(fields: Mapping[str, str]) -> str:
-    """The kind of our event: `unrecognised` also when what the type is about is not named."""
+    """The kind of our event. It is also `unrecognised` if the notification lacks the id that its type needs."""
     said = fields.get("notification_type", "").lower()
     kind = "account_status" if is_customer_event(said) else PAYPAY_KINDS.get(said, "unrecognised")
     needed = "path" if kind == "recon_file" else "user_authorization_id"
@@ -354,12 +357,13 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     detail = {"type": fields["notification_type"]} if "notification_type" in fields else {}
     if kind == "unrecognised":
         detail["sha256"] = digest
-    # docs/providers.md §1.4: the id names a notification; without one, the same bytes are the same notification. Both
-    # only for one type, one subject and one JST day: nothing says that PayPay never gives an id twice. A retry just
-    # after midnight is then a second event, which reads once more and changes nothing.
+    # docs/providers.md §1.4: the id names a notification; without an id, the same bytes are the same notification. Both
+    # hold only for the same type, subject and JST day, because PayPay does not promise that it never uses an id twice.
+    # If a notification is repeated just after midnight, it becomes a second event. That event reads once more and
+    # changes nothing.
     given = fields.get("notification_id", "")
     if len(subject) >= _SHORTEST_SECRET and subject in given:
-        # An event's id is logged and outlives an erasure, so it must not hold the authorization.
+        # An event's id is logged and stays after an erasure, so it must not contain the authorization.
         given = f"id-{hashlib.sha256(given.encode()).hexdigest()[:32]}"
     name = given or f"body-{digest[:32]}"
     said = fields.get("notification_type", "").lower()
@@ -367,7 +371,7 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
     if kind == "recon_file":
         detail["path"] = fields["path"]
         requested_at = fields.get("requestedAt", "")
-        # Only shown, and read by whoever shows it: no form of it is refused.
+        # It is only shown, and is interpreted only there, so no format of it is refused.
         if requested_at:
             detail["requestedAt"] = requested_at
         marks += [fields["path"], requested_at]
@@ -378,7 +382,7 @@ def _notification_event(fields: Mapping[str, str], digest: str, received_at: str
 def _vexora_detail(body: bytes, verify_sign: Callable[[Mapping[str, str], str], bool | None]) -> dict[str, str]:
     try:
         given = _vexora_fields(body)
-    # Not the format that it looks like, nested too deeply, or with more fields than `parse_qsl` takes.
+    # It is not in the format that it seems to have, is nested too deeply, or has more fields than `parse_qsl` accepts.
     except (ValueError, RecursionError):
         return {"sign": "unreadable"}
     fields = {name: value for name, value in given if isinstance(value, str)}
@@ -395,23 +399,25 @@ def _sign_state(
     fields: Mapping[str, str],
     verify_sign: Callable[[Mapping[str, str], str], bool | None],
 ) -> str:
-    # It is not published how anything but a text or a whole number is signed, or a text that lost bytes on its way.
+    # It is published only how texts and whole numbers are signed. Other values, and texts that lost bytes, cannot be
+    # checked.
     as_signed = len(fields) == len(given) and not any(_BROKEN.search(each) for pair in fields.items() for each in pair)
     if not as_signed:
         return "unchecked"
-    # Documented as lower case; the same digits in upper case prove the same.
+    # The document has lower case; the same digits in upper case are the same proof.
     checked = verify_sign(fields, fields["sign"].lower())
     return {True: "valid", False: "invalid", None: "unchecked"}[checked]
 
 
 def _vexora_fields(body: bytes) -> list[tuple[str, Any]]:
-    """The fields of a callback by what it looks like, not by its Content-Type: a JSON object, multipart, or a form.
+    """The fields of a callback, by its content and not by its Content-Type: a JSON object, multipart, or a form.
 
-    Texts and whole numbers are texts, just as they were sent. Raises `ValueError` when it is none of these.
+    Texts and whole numbers become texts, exactly as they were sent. Raises `ValueError` when it is none of these
+    formats.
     """
     text = body.decode("utf-8-sig").strip()
     if text.startswith("{"):
-        # Pairs, because a name that is there twice must be seen.
+        # As pairs, because a name that occurs twice must be noticed.
         pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list, parse_int=str)
         return pairs
     if text.startswith("--"):
@@ -422,13 +428,13 @@ def _vexora_fields(body: bytes) -> list[tuple[str, Any]]:
 
 
 def _multipart(text: str) -> list[tuple[str, Any]]:
-    """The fields of a multipart/form-data body, files left out; its first line is the boundary.
+    """The fields of a multipart/form-data body without files; its first line is the boundary.
 
-    None stands for a value that is encoded once more: it cannot be taken as it was signed.
+    None stands for a value with a further encoding, because it then differs from the signed text.
     """
     boundary = re.escape(text.splitlines()[0].rstrip())
     fields: list[tuple[str, Any]] = []
-    # A boundary is a whole line (RFC 2046, 5.1.1); the same characters inside a value are none.
+    # A boundary is a whole line (RFC 2046, 5.1.1). The same characters inside a value are no boundary.
     for part in re.split(rf"(?:\A|\r?\n){boundary}(?:--)?[ \t]*(?=\r?\n|\Z)", text):
         head, *content = re.split(r"\r?\n\r?\n", part, maxsplit=1)
         name = re.search(r"""; *name="?([^";\r\n]+)""", head, re.IGNORECASE)
@@ -463,9 +469,10 @@ def _answer(status: int, text: str) -> Answer:
 
 
 def _emit(metric: str, provider: str | None, **fields: Any) -> None:
-    """One JSON line that is both the log record and, in embedded metric format, the count.
+    """Write one JSON line that is both the log record and, in embedded metric format, the metric.
 
-    Without a provider the metric has none either, as `observability.count` counts a configuration fault.
+    Without a provider the metric has no such dimension; `observability.count` counts a configuration fault the same
+    way.
     """
     definition = {
         "Namespace": _NAMESPACE,
@@ -476,7 +483,7 @@ def _emit(metric: str, provider: str | None, **fields: Any) -> None:
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
         metric: 1,
         **({"provider": provider} if provider else {}),
-        # The stack's name: two stacks in one account must not raise each other's alarms.
+        # The stack's name is a dimension, because two stacks in one account must not raise each other's alarms.
         "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "honnin"),
         **fields,
     }

@@ -1,16 +1,16 @@
-"""A text in both languages of those who read our mails. Standard library only."""
+"""A text in both languages of the people who read our mails. Standard library only."""
 
 
 class Wording(str):
-    """A text in English, which carries the same in Japanese: both are made where the fact is known.
+    """A text in English that also contains the same text in Japanese. Both are made where the fact is known.
 
-    It is an ordinary text for logs and for the API. The table keeps both.
+    In logs and in the API it is an ordinary text. The table stores both.
     """
 
     japanese: str
 
     def __new__(cls, english: str, japanese: str) -> "Wording":
-        """Of both texts."""
+        """Make it from both texts."""
         made = super().__new__(cls, english)
         made.japanese = japanese
         return made
@@ -20,5 +20,5 @@ class Wording(str):
 
 
 def in_japanese(text: str) -> str:
-    """The Japanese of a text; what is not there in both languages stays what it is."""
+    """The Japanese of a text; a text that has no Japanese is returned unchanged."""
     return text.japanese if isinstance(text, Wording) else text

@@ -1,12 +1,14 @@
-"""The one loop over a batch from a queue: which messages are done, come again, or are moved away.
+"""The one loop over a batch from a queue: it decides which messages are done, are retried, or are moved away.
 
-A batch is divided into groups, and groups overlap, one thread each. A thread makes calls and says how each message has
-ended; what is counted, what becomes of a message and the batch's answer belong to the main thread. All threads have
-ended when the loop has: nothing of a batch is still running when Lambda freezes the environment.
+A batch is divided into groups. The groups run at the same time, each in a thread of its own. A thread makes the calls
+and reports how each message has ended. The main thread counts, decides what happens to each message and builds the
+batch's answer. The loop returns only after all threads have ended, so nothing of a batch is still running when Lambda
+freezes the environment.
 
-Retrying happens here and nowhere else (docs/decisions.md#4): a retryable failure lengthens the message's
-visibility time-out; what no retry can mend is moved to the dead-letter queue at the third failure *of that kind*.
-SQS counts receives of any cause, so an outage before would leave such a message no second try.
+Messages are retried here and nowhere else (docs/decisions.md#4). A retryable failure lengthens the message's
+visibility time-out. A message with an error that no retry can fix is moved to the dead-letter queue at its third
+failure *of that kind*. SQS's own receive count cannot be used for this: it counts receives for any cause, so after an
+outage such a message would be moved away without a second try.
 """
 
 import random
@@ -38,11 +40,11 @@ from honnin.observability import Metric, count, emit, frames, is_unexpected, kee
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# One event may race for 5 s, ask a provider up to three times for 12 s each and fetch a selfie for 4 s: with less
-# time than this left, the next message is not begun.
+# One event may take 5 s for lost races, three provider calls of 12 s each, and 4 s for a selfie. When less time than
+# this is left, the next message is not started.
 _MIN_LEFT_MS = 50_000
 
-# Groups that overlap: as many as a batch has messages (template.yaml, BatchSize).
+# How many groups may run at the same time: as many as a batch has messages (template.yaml, BatchSize).
 _THREADS = 10
 
 _FIRST_DELAY_S = 5
@@ -50,21 +52,21 @@ _FIRST_MAINTENANCE_DELAY_S = 300
 _LONGEST_DELAY_S = 900
 _MOVED_AT_FAILURE = 3
 
-# Counts one more failure of a message by its kind (the error's type), and says how many there were.
+# Counts one more failure of a message, by the error's type, and returns how many failures of that type there were.
 type CountFailure = Callable[[str, str], int]
 
-# A person must act, and the events wait for that.
+# A person must act on these errors; until then the events wait.
 _CONFIGURATION_FAULTS = (ConfigurationError, ProviderConfigurationError)
 
 
 class NotEnoughTimeError(HonninError):
-    """The batch is near the Lambda time-out; this message was not begun, or not ended."""
+    """The batch is near the Lambda time-out; this message was not started or not finished."""
 
     retryable = True
 
 
 def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
-    """Which of the queues the batch came from: SQS names it by its ARN, and is spoken to by its URL.
+    """Find the queue that the batch came from. SQS names a queue by its ARN in a batch; calls to it need its URL.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
 
 
 class Queue:
-    """A queue as its worker needs it, and the dead-letter queue beside it."""
+    """A queue as its worker needs it, together with its dead-letter queue."""
 
     def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
         self._url = url
@@ -91,7 +93,7 @@ class Queue:
         return self._given or aws.sqs()
 
     def delay(self, record: SQSRecord, seconds: int) -> None:
-        """Let the message come again after `seconds` (0: at once)."""
+        """Make the message visible again after `seconds` (0: immediately)."""
         self._sqs.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
         )
@@ -107,7 +109,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Group[M]:
-    """Messages that are worked off one after the other, by their places in the batch, and what processes each."""
+    """Messages (by their index in the batch) that are processed in order, and the function that processes each."""
 
     members: Sequence[int]
     process: Callable[[M], None]
@@ -115,7 +117,7 @@ class Group[M]:
 
 @dataclass
 class Task:
-    """A group under way: `process` takes a message by its place. `ended` says how each has ended (None: it is done)."""
+    """A group that is running. `process` takes a message's index. `ended` holds each message's error (None: done)."""
 
     places: Sequence[int]
     process: Callable[[int], None]
@@ -123,7 +125,10 @@ class Task:
     metrics: list[Metric] = field(default_factory=list)
 
     def run(self) -> None:
-        """Work the group off; what it counts is kept. What is no `Exception` ends the group in the middle."""
+        """Process the group's messages; how each ended is kept.
+
+        An exception that is no `Exception` ends the group early.
+        """
         with keeping(self.metrics):
             for place in self.places:
                 try:
@@ -133,14 +138,15 @@ class Task:
                     self.ended[place] = error
 
 
-# Runs every task, and gives each when it has ended.
+# Runs all tasks and yields each one when it has ended.
 type Overlap = Callable[[Sequence[Task]], Iterable[Task]]
 
 
 def overlapping(tasks: Sequence[Task]) -> Iterator[Task]:
-    """Run the tasks side by side, each thread with an HTTP session of its own; all have ended when the loop has.
+    """Run the tasks in parallel, each thread with its own HTTP session. When the loop ends, all tasks have ended.
 
-    What is no `Exception`, as `SystemExit`, is raised then: it ends the invocation, and the whole batch comes again.
+    An exception that is no `Exception`, such as `SystemExit`, is raised again after that. It ends the invocation, and
+    SQS delivers the whole batch again.
     """
     sessions = numbers()
     with ThreadPoolExecutor(
@@ -154,7 +160,7 @@ def overlapping(tasks: Sequence[Task]) -> Iterator[Task]:
 
 
 def one_after_another(tasks: Sequence[Task]) -> Iterator[Task]:
-    """Run the tasks in this thread: for a fault harness, in which each call has its number."""
+    """Run the tasks one by one in this thread, for a fault test harness that numbers each call."""
     for each in tasks:
         each.run()
         yield each
@@ -173,13 +179,14 @@ def run[M](
 ) -> PartialItemFailureResponse:
     """Process a batch; the answer names the messages that SQS must keep.
 
-    `parse` reads a body, for example `Event.from_json`; its `ValueError` means that no retry can mend the message.
-    `divide` makes groups of the messages that could be read. Where it cannot, each message is divided by itself: one
-    that nobody can take must not fail the others. What is transient, each of them has met. With `process` alone all are
-    one group. Processing may raise `NotEnoughTimeError` for the rest to come again at once.
+    `parse` reads a message body, for example `Event.from_json`. Its `ValueError` means that no retry can fix the
+    message. `divide` makes groups of the messages that could be read. If it raises a transient error, all messages fail
+    with it. If it raises another error, it is called for each message separately, so that one bad message does not fail
+    the others. If only `process` is given, all messages are one group. Processing may raise `NotEnoughTimeError`: the
+    remaining messages then come again immediately.
 
-    `count_failure` is asked only about what no retry can mend: `Events.count_failure`, since a message seldom comes
-    back to the same environment. Without it every receive counts, whatever its cause.
+    `count_failure` is called only for errors that no retry can fix. It is `Events.count_failure`, which counts in the
+    table, because a message seldom comes back to the same environment. Without it every receive counts, for any cause.
     """
     records = [SQSRecord(each) for each in batch["Records"]]
     messages: dict[int, M] = {}
@@ -237,13 +244,16 @@ def _raise(error: Exception, _place: int) -> None:
 def backoff_s(
     receives: int, *, first_s: int = _FIRST_DELAY_S, draw: Callable[[float, float], float] = random.uniform
 ) -> int:
-    """Seconds until the next try after `receives` receives: doubling from `first_s`, jittered, at most 15 min."""
+    """Seconds until the next try after `receives` receives: starts at `first_s`, doubles, jittered, at most 15 min."""
     ceiling = min(_LONGEST_DELAY_S, first_s * 2 ** min(receives - 1, 10))
     return round(draw(ceiling / 2, ceiling))
 
 
 def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_failure: CountFailure | None) -> bool:
-    """Whether the queue may forget the message: it is done, or moved away. Otherwise says when it comes again."""
+    """Whether SQS may delete the message, because it is done or moved.
+
+    If not, this sets when it becomes visible again.
+    """
     if error is None:
         return True
     try:
@@ -251,7 +261,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
             queue.delay(record, 0)
             return False
         if isinstance(error, RepairsStoppedError):
-            # It waits for a person. As seldom as can be: each time uses up one of its receives.
+            # It waits for a person. It is retried as rarely as possible, because each try uses up one of its receives.
             queue.delay(record, _LONGEST_DELAY_S)
             return False
         receives = int(record.attributes.approximate_receive_count)
@@ -264,7 +274,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
         queue.delay(record, backoff_s(receives, first_s=first_s))
     except Exception as refused:
-        # It comes again all the same, when its visibility time-out is over.
+        # The message comes again anyway, when its visibility time-out is over.
         count("UnexpectedError", is_unexpected(refused))
         logger().warning(
             "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
@@ -278,12 +288,12 @@ def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure |
     try:
         return count_failure(record.message_id, type(error).__name__) >= _MOVED_AT_FAILURE
     except (BotoCoreError, ClientError):
-        # Not counted: the message comes again, and is counted then.
+        # The failure could not be counted now: the message comes again and is counted then.
         return False
 
 
 def _may_be_mended(error: Exception) -> bool:
-    """Whether time or a person can mend it: providers, races, our configuration, AWS itself."""
+    """Whether time or a person can fix it: providers, lost races, our configuration, AWS itself."""
     if isinstance(error, HonninError):
         return error.retryable or isinstance(error, _CONFIGURATION_FAULTS)
     return isinstance(error, BotoCoreError | ClientError)
@@ -291,7 +301,7 @@ def _may_be_mended(error: Exception) -> bool:
 
 def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool) -> None:
     kind = type(error).__name__
-    # The traceback of an unexpected error is needed; its message could hold anything and is left out.
+    # The traceback of an unexpected error is needed. Its message is left out, because it could contain personal data.
     unexpected = is_unexpected(error)
     logger().error(
         "event moved to the dead-letter queue" if dead_lettered else "event comes again",
@@ -304,7 +314,8 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered
         frames=[] if isinstance(error, HonninError) else frames(error),
     )
     count("EventParked" if dead_lettered else "EventFailed", error=kind)
-    # SQS leaves a message out of ApproximateAgeOfOldestMessage from its third receive on: just those that fail.
+    # From its third receive on, SQS no longer includes a message in ApproximateAgeOfOldestMessage. These are exactly
+    # the messages that fail.
     sent_s = int(record.attributes.sent_timestamp) / 1000
     measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])
     if unexpected:

@@ -1,7 +1,7 @@
-"""Linking a user's PayPay account: the QR that starts it and the redirect that ends it.
+"""Links a user's PayPay account: makes the QR that starts it, and handles the redirect that ends it.
 
-The nonce ties the two together: we make it, it belongs to one user, it is used once and it expires. The same
-redirect coming twice (known to happen within a second) is answered the second time as the first.
+The nonce connects the two. We make it; it belongs to one user, can be used once, and expires. If the same redirect
+comes twice (this has happened within a second), the second one gets the same answer as the first.
 """
 
 import hashlib
@@ -54,27 +54,27 @@ from honnin.store import (
 
 KYC_PASSPORT_FLOW = "KYC_PASSPORT"
 
-# How long the verifier of a KYC Passport QR is kept for the completion call; PayPay says when the QR itself ends.
+# How long the verifier of a KYC Passport QR is stored for the completion call. PayPay says when the QR itself expires.
 _CODE_LIFE = timedelta(days=7)
 
-# How often a redirect with a wrong signature may cost a call to Secrets Manager.
+# Redirects with a wrong signature cause at most one call to Secrets Manager in this time.
 _SECRET_READ_EVERY = timedelta(minutes=1)
 
 
 class ReadApiSecret(Protocol):
-    """Gives the API secret; with `refresh` read anew."""
+    """Returns the API secret; with `refresh` it is read again."""
 
     def __call__(self, *, refresh: bool = False) -> str:
         """Read it."""
 
 
 class LinkRefusedError(HonninError):
-    """The redirect is not the answer to a session of ours. The message is fit for the user's browser."""
+    """The redirect does not answer a session of ours. The message may be shown in the user's browser."""
 
 
 @dataclass(frozen=True)
 class LinkRequest:
-    """What the merchant asks for. `fields` are the document's own optional fields, passed on as they are."""
+    """The merchant's request. `fields` are the optional fields of PayPay's document, passed on unchanged."""
 
     user_id: str
     scopes: tuple[str, ...]
@@ -89,7 +89,7 @@ class LinkRequest:
 
 @dataclass(frozen=True)
 class CreatedLink:
-    """The QR to show. `expires_at` (UTC) is when our side stops accepting its redirect."""
+    """The QR to show. After `expires_at` (UTC) we no longer accept its redirect."""
 
     link_qr_code_url: str
     code_id: str | None
@@ -97,20 +97,20 @@ class CreatedLink:
 
 
 class AccountLinks:
-    """Creates account-link QRs and takes their answers.
+    """Creates account-link QRs and handles their redirects.
 
     Parameters
     ----------
     api_secret
-        Gives the API secret that response tokens are signed with.
+        Returns the API secret with which response tokens are signed.
     audience
         Our client id: the `aud` of every token.
     pkce_field
         Dotted path of the PKCE challenge in the request, for example `kycPassport.codeChallenge`.
     reader
-        Asks when a new link ends, while a browser is waiting: it should give up soon.
+        Asks when a new link ends. A browser waits meanwhile, so its time-out should be short.
     session_life
-        How long after the QR was made its redirect is accepted.
+        For how long after the QR was made its redirect is accepted.
     """
 
     def __init__(
@@ -140,9 +140,9 @@ class AccountLinks:
         self._secret_read_at: datetime | None = None
 
     def create(self, request: LinkRequest, redirect_url: str) -> CreatedLink:
-        """Ask PayPay for a QR, then remember its session.
+        """Ask PayPay for a QR, then store its session.
 
-        Raises the errors of `PayPayClient.create_account_link`; then nothing but a timeline entry is stored.
+        Raises the errors of `PayPayClient.create_account_link`; then only a timeline entry is stored.
         """
         verifier = pkce.new_verifier() if request.is_kyc_passport else None
         nonce = secrets.token_urlsafe(24)
@@ -170,14 +170,15 @@ class AccountLinks:
         return CreatedLink(made.link_qr_code_url, made.code_id, now + self._session_life)
 
     def finish(self, token: str) -> str:
-        """Take the redirect's token; returns the URL to send the browser to.
+        """Handle the redirect's token; returns the URL to which the browser is sent.
 
         Raises
         ------
         ResponseTokenError
             The token itself is not valid. Nothing is stored.
         LinkRefusedError
-            It answers no open session of this user, or names an account linked elsewhere. Nothing is stored.
+            It belongs to no open session of this user, or names an account that is linked to another user. Nothing is
+            stored.
         """
         answer, expired = self._verified(token)
         digest = hashlib.sha256(token.encode()).hexdigest()
@@ -191,16 +192,17 @@ class AccountLinks:
         if session.used_token != digest:
             raise LinkRefusedError("this link has been used already")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
-            # What PayPay told us about this account before we knew whose it is.
+            # Events from PayPay about this account that came before we knew its user.
             now = self._store.users.status(session.user_id, Provider.PAYPAY)
             status = now.status if now else PayPayStatus.LINKED
             self._store.links.attach(answer.user_authorization_id, session.user_id, status)
         return return_url.with_result(session.return_url, session.result or answer.result)
 
     def _verified(self, token: str) -> tuple[ResponseToken, ResponseTokenError | None]:
-        """What a token of PayPay's says, and the error that it has expired, if so.
+        """The content of PayPay's token, and the error that it has expired, if it has.
 
-        One with another signature is tried once more with the secret read anew: it may have been rotated.
+        If the signature is wrong, it is checked again after the secret was read again, because the secret may have been
+        rotated.
         """
         for refresh in (False, True):
             try:
@@ -214,7 +216,7 @@ class AccountLinks:
         raise AssertionError("unreachable")
 
     def _may_read_the_secret_anew(self) -> bool:
-        """Anybody can bring a wrong signature, so the secret is read anew for one at most once a minute."""
+        """Anyone can send a wrong signature, so the secret is read again for this at most once a minute."""
         now, before = self._now(), self._secret_read_at
         if before is not None and abs(now - before) < _SECRET_READ_EVERY:
             return False
@@ -250,14 +252,17 @@ class AccountLinks:
         self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
 
     def _use(self, session: LinkSession, answer: ResponseToken, digest: str) -> LinkSession:
-        """Use the session up; returns it as it then is, by us or by the same redirect a moment before."""
+        """Mark the session as used.
+
+        Returns it as it is then, whether we or the same redirect just before us marked it.
+        """
         event_id = f"api:linked:{hashlib.sha256(session.nonce.encode()).hexdigest()[:32]}"
         use = SessionUse(session.nonce, digest, answer.result)
 
         def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
             if before is None:
-                # Asking for the link made a status: without one, the user was erased since.
+                # The request for the link has created a status. If it is gone, the user was erased since.
                 raise LinkRefusedError("this link is no longer valid")
             at = self._now()
             if answer.result is LinkResult.SUCCEEDED and answer.user_authorization_id:
@@ -268,7 +273,7 @@ class AccountLinks:
             what = f"link_{answer.result}"
             return replace(commit.effect(event_id, what, before, after, {}, at=at, cause="user"), uses=use)
 
-        # The same redirect may have been faster.
+        # Another run for the same redirect may have been faster.
         with suppress(SessionUsedError, AlreadyAppliedError):
             done = self._commits.run(decide, until=self._now() + commit.CALLER_WAITS)
             if done.links:
@@ -294,12 +299,15 @@ class AccountLinks:
         return replace(effect, links=True, link=link, takes_from=owner)
 
     def _read_authorization(self, event_id: str, linked: UserStatus) -> None:
-        """Learn when the link ends, which the redirect does not say. Whether or not PayPay answers, the link stands."""
+        """Read when the link ends, which the redirect does not say.
+
+        The link is valid even if PayPay does not answer.
+        """
         authorization = linked.user_authorization_id or ""
         try:
             said = ask_authorization(self._reader, linked, authorization, self._now)
         except ProviderError as error:
-            # The client has logged it; every later read of the authorization says it as well.
+            # The client has logged the error. Every later read of the authorization gives the end as well.
             if type(error) is ProviderRefusedError:
                 note_refusal(self._store, error, self._now())
             return
@@ -320,12 +328,12 @@ class AccountLinks:
             self._commits.run(decide, until=self._now())
 
     def _note_failure(self, user_id: str, error: ProviderError) -> None:
-        """Keep what PayPay's support asks for on the timeline, if the user is known here."""
+        """Write the data that PayPay's support asks for to the timeline, if the user is known here."""
         before = self._store.users.status(user_id, Provider.PAYPAY)
         if before is None:
             return
         event_id = f"api:link:{uuid.uuid4()}"
-        # The error itself goes to the caller and the log all the same.
+        # Even if this fails, the error itself goes to the caller and to the log.
         with suppress(ConcurrentUpdateError):
             self._commits.once(
                 commit.effect(event_id, "link_request_failed", before, before, error.facts(), at=self._now())
@@ -333,7 +341,7 @@ class AccountLinks:
 
 
 def _link(session: LinkSession, known: Link | None) -> Link:
-    """The link that a session makes: one that is linked again keeps what it had, and gains what is new."""
+    """The link that a session makes. If the account was linked before, its earlier data is kept and new data added."""
     before = known or Link(session.user_id)
     link = replace(before, user_id=session.user_id, scopes=merged(before.scopes, session.scopes))
     if session.code_id and session.code_verifier:

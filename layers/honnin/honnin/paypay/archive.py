@@ -1,4 +1,4 @@
-"""Keeping what a KYC read gave: PayPay's object in the vault, and its selfie beside it."""
+"""Stores the result of a KYC read: PayPay's object in the vault, and its selfie with it."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,10 @@ from honnin.vault import Evidence, Vault, selfie
 
 
 class KycArchive:
-    """Makes the evidence of each successful read, whoever asked for it; it is written with the effect of the read."""
+    """Makes the evidence of each successful read, whoever requested it.
+
+    It is written together with the read's effect.
+    """
 
     def __init__(self, vault: Vault, selfies: Selfies) -> None:
         self._vault = vault
@@ -25,11 +28,12 @@ class KycArchive:
     def keep(
         self, before: UserStatus, product: KycProduct, read_at: datetime, reading: KycReading, *, again: bool = False
     ) -> Evidence:
-        """The object and its selfie, or those that the vault has already. Pass it to `commit.effect`.
+        """The object and its selfie, or those already in the vault. Pass the result to `commit.effect`.
 
-        `again`: it is the same also where nothing but the signature in the selfie's address differs, as at every read.
+        `again`: the object also counts as the same if only the signature in the selfie's address is different, because
+        that changes with every read.
 
-        A selfie that cannot be fetched is lost, because its address expires; the object is stored all the same.
+        If a selfie cannot be fetched, it is lost, because its address expires. The object is stored all the same.
         """
         evidence = self._vault.evidence(
             provider=Provider.PAYPAY,
@@ -61,6 +65,6 @@ def _bytes(data: Mapping[str, Any]) -> bytes:
 
 
 def _without_signature(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The object without the query of the selfie's address: it expires, so each read gives another one."""
+    """The object without the query of the selfie's address. The query expires, so each read gives another one."""
     url = data.get("selfieImageUrl")
     return {**data, "selfieImageUrl": url.partition("?")[0]} if isinstance(url, str) else data

@@ -36,7 +36,7 @@ from honnin.paypay import outcomes, signing
 from honnin.paypay.models import AccountLink, AuthorizationReading, Envelope, KycReading, UserAuthorization
 from honnin.secret_store import PayPayCredentials
 
-# docs/providers.md §1.1: pick one spelling; what is signed is what is sent.
+# docs/providers.md §1.1: use one spelling only; the signed text and the sent text must be the same.
 _CONTENT_TYPE = "application/json;charset=UTF-8"
 
 # Base document, "Create Account Linking QR Code": "Timeout: 10s"; docs/providers.md §1.2: 15 s for the others.
@@ -46,19 +46,20 @@ _TIMEOUT_S = 15.0
 _PAUSE_S = 0.4
 _LONGEST_LINK_URL = 2000
 
-# An answer about the user or a QR is not a failure of the call.
+# Answers about the user or a QR are not failures of the call.
 _ANSWERS = (UserAnswerError, SessionNotFoundError, PassportNotCompletedError)
 
 
-# Whether an answer with this HTTP status and code is one that the call can use.
+# Decides from the HTTP status and the code whether the call can use an answer.
 type _Takes = Callable[[int, str | None], bool]
 
-# Is told when a call begins: it has its turn (`honnin.pace`), and its request goes out now. Each try tells it anew.
+# A function that is called when a request begins: its turn has come (`honnin.pace`), and it is sent now. It is called
+# again for each try.
 type Begins = Callable[[], object]
 
 
 def untold() -> None:
-    """Nobody wants to know when a call begins."""
+    """The default: nothing is done when a request begins."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class _Said:
 
 
 class ReadCredentials(Protocol):
-    """Gives the credentials; with `refresh` read anew."""
+    """Returns the credentials; with `refresh` they are read again."""
 
     def __call__(self, *, refresh: bool = False) -> PayPayCredentials:
         """Read them."""
@@ -88,7 +89,7 @@ class PayPayPaths:
 
 
 class OpaAuth(AuthBase):
-    """Signs a prepared request: its path, body and content type are then exactly what goes out."""
+    """Signs a prepared request, so the signed path, body and content type are exactly those that are sent."""
 
     def __init__(self, credentials: PayPayCredentials, nonce: str, epoch: int) -> None:
         self._credentials = credentials
@@ -112,19 +113,19 @@ class OpaAuth(AuthBase):
 
 
 class PayPayClient:
-    """Signs and sends; every try is signed anew.
+    """Signs and sends requests; each try gets a new signature.
 
     Parameters
     ----------
     assume_merchant
-        Value of `X-ASSUME-MERCHANT`, or empty to leave the header out.
+        Value of `X-ASSUME-MERCHANT`; if empty, the header is not sent.
     tries
-        How often a retryable failure may be tried in all. The API's functions use 3; the event processor 1,
+        The number of tries in all, if the failure is retryable. The API's functions use 3. The event processor uses 1,
         because its queue retries.
     total_s
         Seconds for one call with all its tries. API Gateway waits 29 s for the whole answer.
     pace
-        Says when a call may be made, which is not part of these seconds; without it, at once.
+        Says when a call may be made. The wait is not part of these seconds. Without it, calls are made immediately.
     """
 
     def __init__(
@@ -183,7 +184,7 @@ class PayPayClient:
         said = self._call("POST", "/v1/qr/sessions", body=request, timeout_s=_QR_TIMEOUT_S)
         data, request_id = said.data, said.request_id
         url = data.get("linkQRCodeURL")
-        # Longer than this, no QR that a phone can read would hold it.
+        # A phone could not read a QR with a longer text.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
             raise NotUnderstoodError(Provider.PAYPAY, "a success without a usable linkQRCodeURL", request_id=request_id)
         code_id = data.get("codeId")
@@ -213,7 +214,7 @@ class PayPayClient:
     ) -> KycReading:
         """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None.
 
-        Of the KYC reads, an answer with an HTTP success and a code that no document names comes back, too.
+        Like the other KYC reads, it also returns an answer with an HTTP success and a code that is in no document.
         """
         query = {"userAuthorizationId": user_authorization_id}
         if required_kyc_type:
@@ -250,16 +251,16 @@ class PayPayClient:
         takes: _Takes = outcomes.is_success,
         begins: Begins = untold,
     ) -> _Said:
-        """The first answer that `takes` takes, after at most `tries` tries inside one total deadline.
+        """The first answer that `takes` accepts, after at most `tries` tries within one total deadline.
 
-        `hidden` are values that not even the merchant may see in PayPay's message.
+        `hidden` are values that even the merchant must not see in PayPay's message.
         """
         sent = dict(headers or {})
         if self._assume_merchant:
             sent["X-ASSUME-MERCHANT"] = self._assume_merchant
         if body is not None:
             sent["Content-Type"] = _CONTENT_TYPE
-        # Serialised once: these bytes are signed and sent.
+        # Serialised only once: exactly these bytes are signed and sent.
         data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
 
         def make_request(credentials: PayPayCredentials) -> requests.Request:
@@ -279,7 +280,7 @@ class PayPayClient:
             except (MaintenanceError, RateLimitedError):
                 raise  # the first lasts longer than any caller waits; another try would make the second worse
             except ProviderUnavailableError as error:
-                # A last try that was not sent does not undo the ones before it.
+                # If the last try was not sent, an earlier try may still have been.
                 unclear = unclear if isinstance(error, NotSentError) else error
                 pause = _PAUSE_S * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
                 if tried == self._tries or deadline.remaining_s < pause + 1:
@@ -303,7 +304,7 @@ class PayPayClient:
             except ProviderError as error:
                 if self._pace and isinstance(error, RateLimitedError):
                     self._pace.limited(error.retry_after)
-                # PayPay's support asks for the X-REQUEST-ID of every failure; a later try may hide this one.
+                # PayPay's support asks for the X-REQUEST-ID of every failure, and a later try may hide this one.
                 if not isinstance(error, _ANSWERS):
                     logger().warning("PayPay call failed", **error.logged())
                 raise
@@ -312,7 +313,7 @@ class PayPayClient:
         try:
             return send(credentials)
         except ProviderConfigurationError as error:
-            # Our credentials were refused: they may have been rotated since we cached them.
+            # PayPay refused our credentials. They may have been rotated since they were cached.
             fresh = self._credentials(refresh=True) if error.code in (None, "UNAUTHORIZED") else credentials
             if fresh == credentials:
                 raise

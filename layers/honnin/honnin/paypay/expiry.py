@@ -1,8 +1,9 @@
-"""What ends at a known time: on time, PayPay is asked what became of it, and before, whether the end has moved.
+"""Watches links and residence periods that end at a known time.
 
-`watch` queues the questions; `PayPayExpiries` is the rule that the event processor applies. PayPay's answer decides.
-Where none comes, the end that PayPay itself gave stands: a user must not count as verified through a link of which all
-that is known is that it has ended (docs/decisions.md). Asking goes on, so that an extension is found later.
+PayPay is asked at that time what has happened, and before it whether the end has moved. `watch` queues the questions;
+`PayPayExpiries` is the rule that the event processor applies. PayPay's answer decides. Without an answer, the end date
+that PayPay itself gave is used: a user must not count as verified through a link that has ended as far as is known
+(docs/decisions.md). The question is repeated, so that an extension is found later.
 """
 
 import hashlib
@@ -30,23 +31,24 @@ from honnin.times import utc_text
 
 KIND = "expiry"
 
-# How long the queue goes on trying for PayPay's answer. A maintenance of PayPay's takes hours.
+# How long the queue tries to get PayPay's answer. A maintenance of PayPay's takes hours.
 PATIENCE = timedelta(hours=3)
 
-# While nobody knows what became of an end, it is asked for again: when the queue has given up, then after as long as it
-# has been over, at most a day; and for a month. Before the end it is asked for each day until it could be told.
+# If the queue has given up without an answer about an end, the question is asked again for a month. Each time, the wait
+# is as long as the time since the end, at most a day. Before the end, the question is asked each day until the end
+# could be reported.
 _FIRST_AGAIN, _LAST_AGAIN, _GIVEN_UP = PATIENCE + timedelta(hours=1), timedelta(days=1), timedelta(days=30)
 
-# What an effect is called that goes without PayPay's answer.
+# The name of an effect that is applied without PayPay's answer.
 _FAILED, _REFUSED = _NO_ANSWER = "reading_failed", "reading_refused"
 
-# Of what is due at once, so many questions a second become visible on the queue, so that webhooks find room between
-# them. SQS delays a message for 15 minutes at most; what is more than that waits for the next run.
+# Questions that are due at the same time become visible on the queue at this rate a second, so that webhooks are
+# processed between them. SQS delays a message by at most 15 minutes; questions beyond that wait for the next run.
 _PER_SECOND = 20
 _LONGEST_DELAY_S = 900
 _MOST = _PER_SECOND * _LONGEST_DELAY_S
 _MIN_LEFT_MS = 10_000
-# SendMessageBatch takes no more.
+# The maximum of SendMessageBatch.
 _TOGETHER = 10
 
 
@@ -58,10 +60,11 @@ def watch(
     now: datetime,
     left_ms: Callable[[], int],
 ) -> dict[str, int]:
-    """Queue a question about each end that has come, and about each that comes within `ahead` and was not told.
+    """Queue a question about each end that has passed, and about each end within `ahead` that was not reported yet.
 
-    `send` puts events on the queue that become visible after so many seconds. The events go first and the next time
-    second: a crash between the two repeats the same event ids, which take effect once. Returns how many there were.
+    `send` queues events that become visible after a number of seconds. The events are sent first and the next time is
+    written second. A crash between the two repeats the same event ids, which take effect once. Returns the number of
+    events.
     """
     queued = {"ended": 0, "expiring": 0, "given_up": 0}
     for number, some in enumerate(batched(_to_ask(store, ahead, now, queued), _TOGETHER, strict=False)):
@@ -86,7 +89,7 @@ def _to_ask(store: Store, ahead: timedelta, now: datetime, queued: dict[str, int
 
 
 def _look_again(store: Store, expiry: Expiry, due_at: str | None) -> None:
-    # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
+    # If another transaction holds this item, it stays due: the next run sends the same event, which takes effect once.
     with suppress(ConcurrentUpdateError):
         store.expiries.look_again(expiry, due_at)
 
@@ -97,16 +100,16 @@ def _is_ahead(expiry: Expiry, now: datetime) -> bool:
 
 def _next(expiry: Expiry, now: datetime) -> str:
     if _is_ahead(expiry, now):
-        # When it is told, it is due at its end instead (`expiry_puts`).
+        # After its end is reported, the item is due at the end itself (`expiry_puts`).
         return min(expiry.ends_at, utc_text(now + _LAST_AGAIN))
     over = now - datetime.fromisoformat(expiry.ends_at)
     return utc_text(now + max(_FIRST_AGAIN, min(over, _LAST_AGAIN)))
 
 
 def _question(expiry: Expiry, now: datetime) -> Event:
-    """The event that asks; its id is the same in each run that finds the same end at the same time.
+    """The event that asks. Each run that finds the same end at the same time gives it the same id.
 
-    The end of a residence period is a date of a person: neither queue nor timeline shall carry it.
+    The end of a residence period is personal data, so neither the queue nor the timeline contains it.
     """
     stage = "notice" if _is_ahead(expiry, now) else "end"
     return Event(
@@ -133,10 +136,10 @@ class PayPayExpiries:
         self._now = now
 
     def decide(self, event: Event, known: Known) -> Effect | Dropped:
-        """Ask PayPay, and decide what the user is then, and whether the end is to be told.
+        """Ask PayPay, and decide the user's status, and whether the end is to be reported.
 
-        Raises what `PayPayNotifications.decide` raises, for as long as the queue is to go on trying, and
-        `EventNotReadyError` where the end lies ahead by the clock here.
+        Raises the errors of `PayPayNotifications.decide` as long as the queue should retry, and `EventNotReadyError` if
+        the end is still in the future by the clock here.
         """
         if not event.detail.keys() >= {"what", "end"}:
             raise MalformedEventError("no end to ask for")
@@ -150,18 +153,19 @@ class PayPayExpiries:
         decided = self._ask(event, before, known)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")
-        # Without an answer nobody knows whether the end has moved: then it is asked for again instead.
+        # Without an answer it is unknown whether the end has moved. Then nothing is reported and the question is
+        # repeated.
         is_told = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
         return self._told(decided, event) if is_told else decided
 
     def _present(self, event: Event, known: Known) -> UserStatus | None:
-        """The user whose present authorization it is."""
+        """The user to whom the authorization belongs now."""
         user_id = known.user(event)
         before = known.status(user_id, Provider.PAYPAY) if user_id else None
         return before if before and before.user_authorization_id == event.subject else None
 
     def _end(self, event: Event, status: UserStatus) -> Expiry | None:
-        """The end that the event asks for, if it is the one that is known of the user."""
+        """The end that the event asks about, if it is still the end that is known for the user."""
         known = known_ends(status).get(event.detail["what"])
         return known if known and _digest(known, known.ends_at) == event.detail["end"] else None
 
@@ -181,14 +185,14 @@ class PayPayExpiries:
         return decided
 
     def _by_its_end(self, decided: Effect) -> Effect:
-        """The user as of now without an answer: through a link whose end has come nobody is verified."""
+        """The user's status now, without an answer: after the end of the link, the user is not verified through it."""
         after = recorded(decided.after, [], self._rules, as_of=self._now())
         if after.status != decided.after.status:
             count("LinkEndUnconfirmed")
         return replace(decided, after=after)
 
     def _told(self, decided: Effect, event: Event) -> Effect:
-        """With the end told, if it is still the same, and the user still linked."""
+        """Report the end, if it is still the same and the user is still linked."""
         after = decided.after
         end = self._end(event, after)
         if end is None or (after.facets or {}).get("link") != LinkState.ACTIVE:

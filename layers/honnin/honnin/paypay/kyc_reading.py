@@ -1,4 +1,4 @@
-"""The three KYC reads: ask PayPay, keep the answer in the vault, move the status, say what it is."""
+"""The three KYC reads: ask PayPay, store the answer in the vault, change the status, return the result."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ _ACCEPTED = 202
 
 @dataclass(frozen=True)
 class KycAnswer:
-    """What the merchant gets: the status, when it was read (UTC), and PayPay's `data`, if there is any."""
+    """What the merchant receives: the status, when it was read (UTC), and PayPay's `data`, if there is any."""
 
     status: str
     read_at: str
@@ -42,7 +42,7 @@ class KycAnswer:
 
 
 class KycReads:
-    """Reads by the merchant's user id; the authorization id never leaves the table."""
+    """Reads by the merchant's user id. The authorization id is never given to the merchant."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class KycReads:
         self._now = now
 
     def kyc_info(self, user_id: str, required_kyc_type: str | None) -> KycAnswer:
-        """Get the user's KYC information. `required_kyc_type` also holds for every later read of this link.
+        """Get the user's KYC information. `required_kyc_type` is also used for every later read through this link.
 
-        Raises `ConflictError` without a link, or outside its scopes, and PayPay's own errors.
+        Raises `ConflictError` if there is no link or its scopes do not allow this, and PayPay's own errors.
         """
         return self._read(user_id, KycProduct.KYC_INFO, lambda link: _stricter(link, required_kyc_type))
 
@@ -95,8 +95,9 @@ class KycReads:
             said.append(self._ask(event_id, before, link, product))
             return self._recorded(event_id, before, link, product, said[-1])
 
-        # What another worker read meanwhile may be newer: ask again, as long as the caller can wait. After that, the
-        # answer takes its place among those that others have read, by the moment at which it was asked for.
+        # Another worker may have read something newer meanwhile. So PayPay is asked again, as long as the caller can
+        # wait. After that, the answer is recorded with the moment of its request, between the answers that others have
+        # read.
         def late(decided: Effect) -> Effect:
             before, link = self._linked(user_id, product, fitted)
             if before.user_authorization_id != said[-1].answer.authorization:
@@ -107,7 +108,7 @@ class KycReads:
         return KycAnswer(status=done.after.status, read_at=said[-1].answer.at, kyc=said[-1].kyc)
 
     def _linked(self, user_id: str, product: KycProduct, fitted: Callable[[Link], Link]) -> tuple[UserStatus, Link]:
-        """The user and the link to ask PayPay with; raises `ConflictError` when there is none for this."""
+        """The user and the link for the call to PayPay; raises `ConflictError` if no link allows this read."""
         status = self._store.users.status(user_id, Provider.PAYPAY)
         link = self._store.links.get(status.user_authorization_id or "") if status else None
         if status is None or link is None or link.user_id != user_id:
@@ -120,12 +121,12 @@ class KycReads:
         is_last_qr = asked.code_id is not None and asked.code_id == status.asked_code_id
         if product is KycProduct.KYC_PASSPORT_QR:
             if not is_last_qr and link.code_id not in (None, asked.code_id):
-                # What PayPay says of an old QR with the present authorization is not about the user's link.
+                # An answer about an old QR with the present authorization says nothing about the user's link.
                 raise ConflictError(
                     "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=status.status
                 )
             if is_last_qr:
-                # Its redirect may have been lost; the QR can only be completed by who agrees to what it asked for.
+                # Its redirect may have been lost. Only a user who agrees to the QR's scopes can complete the QR.
                 asked = replace(asked, scopes=merged(link.scopes, status.asked_scopes))
         if SCOPE_OF[product] not in asked.scopes:
             raise _not_granted(product, status)
@@ -141,7 +142,8 @@ class KycReads:
                 raise  # wait (docs/providers.md §1.2): the same
             if type(error) is ProviderRefusedError:
                 note_refusal(self._store, error, self._now())
-            # What PayPay's support asks for stays on the timeline; the error goes to the caller whether or not it does.
+            # Write the data that PayPay's support asks for to the timeline. The error goes to the caller even if that
+            # fails.
             failed = self._effect(event_id, "kyc_read_failed", before, before, product, error.facts())
             with suppress(ConcurrentUpdateError):
                 self._commits.once(self._as_required(failed, link))
@@ -152,7 +154,7 @@ class KycReads:
     def _recorded(self, event_id: str, before: UserStatus, link: Link, product: KycProduct, said: Said) -> Effect:
         after = with_residence(recorded(before, [said.answer], self._rules), [said], self._rules)
         kept = self._store.links.get(before.user_authorization_id or "") or link
-        # A code that led to nothing is none to read with later.
+        # If a code led to nothing, later reads do not use it.
         new = link if said.is_success else replace(kept, required_kyc_type=link.required_kyc_type)
         effect = self._effect(
             event_id,
@@ -166,7 +168,7 @@ class KycReads:
         return effect if new == kept else replace(effect, link=new)
 
     def _as_required(self, failed: Effect, link: Link) -> Effect:
-        """With the KYC type kept that the merchant asked for: it holds, whether or not PayPay has answered."""
+        """Store the KYC type that the merchant asked for. It stays required, whether or not PayPay has answered."""
         kept = self._store.links.get(failed.after.user_authorization_id or "")
         if kept is None or kept.required_kyc_type == link.required_kyc_type:
             return failed

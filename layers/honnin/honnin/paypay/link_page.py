@@ -1,4 +1,4 @@
-"""What the browser sees when it comes back from PayPay: a redirect, or a plain page that says what is wrong."""
+"""The answer to a browser that comes back from PayPay: a redirect, or a plain page that says what is wrong."""
 
 from collections.abc import Callable
 from html import escape
@@ -27,7 +27,7 @@ _HEADERS = {
 
 
 def respond(finish: Callable[[], str]) -> Response[str]:
-    """303 to the URL that `finish` gives; 400 for a redirect that is not valid; 503 when it may be tried again."""
+    """303 to the URL that `finish` returns; 400 for an invalid redirect; 503 if it may be tried again."""
     try:
         location = finish()
     except (ResponseTokenError, LinkRefusedError) as error:
@@ -39,7 +39,7 @@ def respond(finish: Callable[[], str]) -> Response[str]:
             "Your PayPay account could not be linked. Please start again from the shop's page.",
         )
     except Exception as error:
-        # Anybody may call this: the page says nothing about the fault.
+        # Anyone can call this, so the page does not describe the error.
         logger().error("account link failed", error=type(error).__name__)
         if isinstance(error, ConfigurationError):
             count("ConfigurationFault")

@@ -1,4 +1,4 @@
-"""What PayPay answers, read leniently: unknown and missing keys never fail (docs/providers.md §1.2)."""
+"""Reads PayPay's answers leniently: unknown and missing keys are no error (docs/providers.md §1.2)."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from pydantic.alias_generators import to_camel
 
 from honnin import json_text
 
-# What a result code looks like; anything else in its place is a text, which must not get into logs and timelines.
+# The format of a result code. Anything else in its place is free text, which must not be in logs and timelines.
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-# In the year 5138: a larger number is in milliseconds.
+# A time in the year 5138: a larger number must be in milliseconds.
 _LATEST_S = 99_999_999_999
 
 
@@ -28,7 +28,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _epoch_s(value: Any) -> int | None:
-    """Epoch seconds from a number or digits, in seconds or milliseconds; None for what is no such time."""
+    """Epoch seconds from a number or digits, in seconds or milliseconds; None if it cannot be such a time."""
     try:
         number = int(value if isinstance(value, float) else _text(value) or 0)
     except (ValueError, OverflowError):
@@ -45,7 +45,7 @@ def _object(value: Any) -> dict[str, Any]:
 class Envelope:
     """The envelope of every answer: `{"resultInfo": {"code", "message", "codeId"}, "data": {…}}`.
 
-    `code` is None where there is none that can be read, `data` is empty where there is no object.
+    `code` is None if no code can be read; `data` is empty if it is no object.
     """
 
     code: str | None
@@ -54,7 +54,7 @@ class Envelope:
 
     @classmethod
     def of(cls, body: bytes) -> "Envelope":
-        """Read an answer's body, whatever it is."""
+        """Read an answer's body, whatever its content is."""
         try:
             outer = _object(json_text.read(body))
         except ValueError:
@@ -92,9 +92,9 @@ class AccountLink:
 
 @dataclass(frozen=True)
 class KycReading:
-    """What a KYC read answered: PayPay's `data` object as it came, personal; empty where there was none.
+    """What a KYC read answered: PayPay's `data` object as it came, which is personal; empty if there was none.
 
-    `code` is SUCCESS, or one that no document names: then it says nothing that we understand.
+    `code` is SUCCESS, or a code that is in no document. Such an answer says nothing that we understand.
     """
 
     data: dict[str, Any] = field(repr=False)

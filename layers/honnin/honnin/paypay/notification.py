@@ -1,7 +1,7 @@
-"""What a PayPay notification does: read the truth back from PayPay, then decide what the user becomes.
+"""What a PayPay notification does: the facts are read from PayPay, and then it is decided what the user becomes.
 
-A notification names an authorization and nothing else. Who that is comes from the link; without one, from PayPay's
-own record of our user id (`referenceIds`), which also heals a redirect that never came back.
+A notification contains only an authorization. The link says whose it is. Without a link, PayPay's own record of our
+user id (`referenceIds`) says it; this also repairs a link whose redirect never came.
 """
 
 import re
@@ -50,7 +50,7 @@ from honnin.times import utc_text
 from honnin.vault import Evidence
 from honnin.webhook import is_customer_event
 
-# Refusals that say nothing of another kind of KYC read.
+# Refusals of one kind of KYC read that say nothing about another kind.
 _OF_ONE_READ = (SessionNotFoundError, PassportNotCompletedError, ScopeNotGrantedError)
 
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
@@ -58,18 +58,18 @@ _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 @dataclass(frozen=True)
 class Reading:
-    """What PayPay said, the decisive answer last."""
+    """PayPay's answers; the last one decides."""
 
     said: Sequence[Said]
 
     @property
     def last(self) -> Said:
-        """The decisive answer."""
+        """The answer that decides."""
         return self.said[-1]
 
 
 class PayPayNotifications:
-    """The rule for PayPay's events. A reading that began late enough serves each of them (`honnin.questions`)."""
+    """The rule for PayPay's events. A reading that began late enough answers each of them (`honnin.questions`)."""
 
     def __init__(
         self,
@@ -87,7 +87,10 @@ class PayPayNotifications:
         self._now = now
 
     def decide(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
-        """What the event does. Raises PayPay's errors; the retryable ones and configuration faults must wait."""
+        """What the event does.
+
+        Raises PayPay's errors; for retryable ones and configuration faults the event must wait.
+        """
         if known.is_erased(event.subject):
             return Dropped(event.event_id, "erased")
         if event.kind == "unrecognised":
@@ -96,7 +99,7 @@ class PayPayNotifications:
             raise MalformedEventError(f"no rule for paypay/{event.kind}")
         link = known.link(event.subject)
         if link is None:
-            # The user of a settle event was known; what has become of them, other events say.
+            # The user of a settle event was known before. If the link is gone, other events report what happened to it.
             return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event, known)
         before = known.status(link.user_id, Provider.PAYPAY)
         if before is None:
@@ -114,19 +117,19 @@ class PayPayNotifications:
             raise
         except ProviderRefusedError as error:
             if not is_present:
-                # Whose it is now, nobody knows.
+                # It is unknown whose it is now.
                 return self._effect(event, "reading_refused", before, before, self._refused(event, error))
             said = None  # what is asked next says what has become of it
         known.asked.add(event.subject)
         if said and (taken_over := self._taken_over(event, before, said)):
             return taken_over
         if not is_present:
-            # The user has linked anew since: the old authorization says nothing about the present one.
+            # The user has linked again since, so the old authorization says nothing about the present one.
             return self._effect(event, "other_authorization", before, before, {})
         return self._read(event, before, link, said, known)
 
     def _taken(self, event: Event, before: UserStatus, link: Link, known: Known) -> Effect | None:
-        """The effect of an event whose question was answered already, by a call that began late enough."""
+        """The effect of an event whose question is answered already, by a call that began late enough."""
         answer = answer_to(
             event.kind,
             before,
@@ -155,7 +158,8 @@ class PayPayNotifications:
             count("NoReadFitsScopes")
             return self._effect(event, "no_read_fits_scopes", before, before, {})
         answers = [each.answer for each in reading.said]
-        # Asked for by now, so after all events of this batch were received. They count once they are in the table.
+        # These answers were requested after all events of this batch were received. They are used once they are in the
+        # table.
         known.answers.update(answers)
         after = recorded(before, answers, self._rules)
         after = with_residence(after, reading.said, self._rules)
@@ -166,13 +170,13 @@ class PayPayNotifications:
         what = "kyc_read" if is_kyc else "account_read"
         decided = self._effect(event, what, before, replace(after, scopes=scopes), facts, reading.last.evidence)
         if scopes != link.scopes:
-            # Read after the status: whoever changes it meanwhile makes the commit fail.
+            # It is read after the status: if someone changes it meanwhile, the commit fails.
             kept = self._store.links.get(event.subject) or link
             decided = replace(decided, link=replace(kept, scopes=merged(kept.scopes, scopes)))
         return decided
 
     def _ask(self, event: Event, before: UserStatus, link: Link, account: Said | None) -> Reading | None:
-        """What PayPay says; None when no read fits the scopes that the user agreed to."""
+        """PayPay's answer; None if no read fits the scopes to which the user agreed."""
         if event.kind != "account_status":
             said = self._kyc(event, before, link, products_for(link, self._rules, passport_only=event.kind == "risk"))
             return self._with_type(event, before, link, said) if said else None
@@ -180,7 +184,8 @@ class PayPayNotifications:
         again = link_of(account.answer) is LinkState.ACTIVE and facets_of(before).link is not LinkState.ACTIVE
         if not again:
             return Reading([account])
-        # Active again: what the user's KYC is now, only the KYC read can say. Without it, the last word on it counts.
+        # The link is active again. Only a KYC read can say what the user's KYC is now. Without one, the last answer
+        # about it counts.
         try:
             known = replace(before, read_at=account.answer.at)
             wider = replace(link, scopes=merged(link.scopes, account.scopes))
@@ -193,9 +198,9 @@ class PayPayNotifications:
             return Reading([replace(account, facts={**account.facts, "kycRefused": refused})])
 
     def _with_type(self, event: Event, before: UserStatus, link: Link, said: Said) -> Reading:
-        """What was read for a risk, with `kyc_info` where a KYC type is required of who is not verified so far.
+        """The reading for a risk event, and also `kyc_info` if a KYC type is required and the user is not verified yet.
 
-        The KYC Passport knows no type: its success alone must not verify.
+        The KYC Passport read has no KYC type, so its success alone must not verify the user.
         """
         is_verified = facets_of(before, self._rules).kyc is Kyc.VERIFIED
         first = products_for(link, self._rules)[0]
@@ -207,7 +212,7 @@ class PayPayNotifications:
             return Reading([said])
 
     def _kyc(self, event: Event, before: UserStatus, link: Link, products: Sequence[KycProduct]) -> Said | None:
-        """The first read that PayPay answers; None without any. Raises what the last one raised."""
+        """The first read that PayPay answers; None if there is none. Raises the error of the last one."""
         refused: ProviderRefusedError | None = None
         for product in products:
             try:
@@ -219,7 +224,7 @@ class PayPayNotifications:
         return None
 
     def _unknown(self, event: Event, known: Known) -> Effect | Unattached | Dropped:
-        """Ask PayPay whose authorization it is; link it to a user of ours, or let the event wait for one."""
+        """Ask PayPay whose authorization it is. Then link it to a user of ours, or let the event wait for a link."""
         if event.subject in known.asked:
             return self._waits(event, "unknown_user", {})
         try:
@@ -236,19 +241,19 @@ class PayPayNotifications:
         if not user_id or (before and standing(before)):
             return self._waits(event, "unknown_user", {})
         if before is None and self._store.erasure.certificates(user_id):
-            # Erased, and has not asked for a new link since.
+            # The user was erased, and has not asked for a new link since.
             self._store.erasure.mark(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
         return self._heal(event, user_id, before, said)
 
     def _whose(self, event: Event, owner: UserStatus, known: Known) -> Said | None:
-        """PayPay's record of an authorization that its owner has no more; None where this batch has asked for it."""
+        """PayPay's record of an authorization that its owner no longer has; None if this batch has asked before."""
         if event.subject in known.asked:
             return None
         return ask_authorization(self._client, owner, event.subject, self._now)
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
-        """The link of another user of ours, if PayPay names one."""
+        """The link to another user of ours, if PayPay names one."""
         user_id = self._ours(event.subject, said.found) if said.found else None
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if before is None or before.user_id == owner.user_id or standing(before):
@@ -256,9 +261,9 @@ class PayPayNotifications:
         return replace(self._heal(event, before.user_id, before, said), takes_from=owner)
 
     def _heal(self, event: Event, user_id: str, before: UserStatus | None, said: Said) -> Effect:
-        """The link that a lost redirect should have made, with what the user's last QR asked for.
+        """The link that a lost redirect should have made, with the scopes of the user's last QR.
 
-        The link is an event of its own; then this event comes again and finds it.
+        The link is recorded with an event of its own. Then this event is processed again and finds it.
         """
         known = before or UserStatus(user_id, Provider.PAYPAY, PayPayStatus.LINK_PENDING, version=0)
         at = moment(before, datetime.fromisoformat(said.answer.at))
@@ -272,7 +277,8 @@ class PayPayNotifications:
         link = as_strict_as(self._store.links.get(known.user_authorization_id or ""), link)
         known_of = linked_anew(known, event.subject)
         after = replace(recorded(known_of, answers, self._rules), scopes=link.scopes, code_id=link.code_id)
-        # The event itself is noted as received with its own effect, which lets it be followed.
+        # That this event was received is recorded with the event's own effect, which can then be followed by more
+        # readings.
         detail = {**event.detail, "healed": "referenceIds"}
         healed = commit.effect(
             f"heal:{uuid.uuid4()}", "linked", before, after, detail, at=self._now(), cause=event.cause
@@ -280,7 +286,7 @@ class PayPayNotifications:
         return replace(healed, links=True, link=link)
 
     def _ours(self, subject: str, found: UserAuthorization) -> str | None:
-        """Our user id, if PayPay names exactly one for this very authorization, and it is active."""
+        """Our user id, if PayPay names exactly one user for this authorization, and it is active."""
         if found.user_authorization_id not in (None, subject):
             return None
         ours = [each for each in found.reference_ids if _USER_ID.fullmatch(each)]
@@ -326,9 +332,9 @@ class PayPayNotifications:
 
 
 def received(event: Event) -> str | None:
-    """When a webhook was received whose kind recon files list (UTC); None for any other event.
+    """When a webhook of a kind that recon files list was received (UTC); None for any other event.
 
-    No recon file lists a customer event, and it does not replace the notification that one lists.
+    No recon file lists customer events. A customer event also does not replace a notification that a recon file lists.
     """
     if event.cause != "webhook" or event.kind not in RECON_KINDS or is_customer_event(event.detail.get("type", "")):
         return None

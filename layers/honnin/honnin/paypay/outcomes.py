@@ -1,7 +1,7 @@
-"""The typed error of each answer of PayPay's that is not a success.
+"""The typed error for each answer of PayPay's that is not a success.
 
-What a code means stands in `honnin.status.RESULT_CODES`. An unknown code is kept verbatim in the error and treated by
-its HTTP class; on an HTTP success it is not understood.
+`honnin.status.RESULT_CODES` has the meaning of each code. An unknown code is kept unchanged in the error and handled by
+its HTTP class; with an HTTP success it is not understood.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from honnin.status import RESULT_CODES, CallOutcome
 
 _ACCEPTED = 202
 
-# Too many requests: what is behind the limit has not looked at the request. Accepted: it will be looked at later.
+# Too many requests: the request was not processed. Accepted: it will be processed later.
 _WHATEVER_THE_CODE = {429: CallOutcome.RATE_LIMITED, _ACCEPTED: CallOutcome.LATER}
 
 _BY_OUTCOME: Mapping[CallOutcome, type[ProviderError]] = {
@@ -57,9 +57,9 @@ def is_success(http_status: int, code: str | None) -> bool:
 
 
 def is_kyc_answer(http_status: int, code: str | None) -> bool:
-    """Whether an answer to a KYC read says something of the user that is no documented failure.
+    """Whether an answer to a KYC read says something about the user and is no documented failure.
 
-    That is a success, or a code of no table: that verifies nobody, but it is what PayPay says.
+    That is a success, or a code that is in no table. Such a code verifies no user, but it is PayPay's answer.
     """
     return _is_done(http_status) and code is not None and code not in RESULT_CODES
 
@@ -71,13 +71,13 @@ def _is_done(http_status: int) -> bool:
 def _by_http_class(http_status: int, code: str | None) -> type[ProviderError]:
     if code == "SUCCESS" and http_status < 500:
         return NotUnderstoodError  # a contradiction
-    # Without PayPay's envelope it was not the API that answered, but what stands before it (its allow-list of
-    # addresses), or a path that does not exist (three of ours are not published).
+    # Without PayPay's envelope the answer is not from the API. It may come from the system before it (its allow-list of
+    # addresses), or the path may not exist (three of our paths are not published).
     if http_status == 401 or (http_status in (403, 404, 405, 407) and code is None):
         return ProviderConfigurationError
     if 400 <= http_status < 500 and http_status != 408:
         return ProviderRefusedError
     if http_status >= 500 or http_status == 408:
         return ProviderUnavailableError
-    # A redirect, a success that cannot be read or has a code of no table.
+    # A redirect, or a success that cannot be read or has a code that is in no table.
     return NotUnderstoodError

@@ -1,6 +1,6 @@
-"""PayPay's answers as they are recorded: what was asked, what came back, and what the user becomes by it.
+"""PayPay's answers as they are recorded: which call was made, what it returned, and what the user becomes.
 
-`honnin.paypay_facets` says what answers mean. This module makes them out of the client's results, and asks.
+`honnin.paypay_facets` defines what answers mean. This module calls PayPay and makes answers from the client's results.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,10 +30,10 @@ from honnin.store import Link, Store, UserStatus
 from honnin.times import jst_day, utc_text
 from honnin.vault import Evidence
 
-# Links whose authorization may be linked by another user, and which do not keep the user from another one.
+# States of a link in which another user may link its authorization, and its user may link another authorization.
 _OVER = frozenset({LinkState.CANCELLED, LinkState.UNLINKED, LinkState.EXPIRED})
 
-# So many refusals of one kind on one JST day are told to people.
+# People are told when one kind of refusal occurs this often on one JST day.
 _REPEATED = 3
 
 
@@ -56,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of PayPay's, facts for the timeline, and what it gave: an authorization, or the KYC with evidence."""
+    """One answer of PayPay's, facts for the timeline, and its content: an authorization, or KYC data with evidence."""
 
     answer: Answer
     facts: Mapping[str, str]
@@ -71,15 +71,15 @@ class Said:
 
     @property
     def is_success(self) -> bool:
-        """Whether PayPay gave what was asked for."""
+        """Whether PayPay returned what was asked for."""
         return self.answer.code == "SUCCESS"
 
 
 class Begun:
     """When a call began: `at`, by this clock.
 
-    Before that it may have waited for its turn, for a minute and more. What other functions asked for meanwhile would
-    pass for newer, if the moment were taken before.
+    Before that, the call may have waited for its turn for a minute or more. If the moment were taken before the wait,
+    answers that other functions requested meanwhile would wrongly count as newer.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -87,15 +87,15 @@ class Begun:
         self.at = now()
 
     def __call__(self) -> None:
-        """It begins now (`honnin.paypay.client`, `begins`)."""
+        """Called when the request begins (`honnin.paypay.client`, `begins`)."""
         self.at = self._now()
 
 
 class Readings:
-    """Asks PayPay about a linked user. Each call raises PayPay's errors but for `UserAnswerError`, which is an answer.
+    """Asks PayPay about a linked user. Each call raises PayPay's errors except `UserAnswerError`, which is an answer.
 
-    What is out of our contract's scope is a `ProviderConfigurationError`; what is out of the user's, as PayPay's read
-    of the authorization says, is a `ScopeNotGrantedError`.
+    If our contract lacks a scope, the error is a `ProviderConfigurationError`. If the user's authorization lacks it, as
+    PayPay's read of the authorization says, it is a `ScopeNotGrantedError`.
 
     `now` gives aware UTC moments.
     """
@@ -114,7 +114,7 @@ class Readings:
         return ask_authorization(self._client, before, before.user_authorization_id or "", self._now)
 
     def kyc(self, before: UserStatus, link: Link, product: KycProduct, *, again: bool = False) -> Said:
-        """Ask for the KYC with what the link holds; what PayPay gives is kept in the vault (`again`: if it is new)."""
+        """Ask for the KYC with the link's data. The result is stored in the vault (with `again`: only if it is new)."""
         begun = Begun(self._now)
         call, authorization = Call(product), before.user_authorization_id or ""
         try:
@@ -147,7 +147,7 @@ class Readings:
                 return self._client.kyc_info(authorization, required, begins=begun)
 
     def _lacks(self, authorization: str, scope: str) -> bool:
-        """Whether the user's authorization lacks a scope, as PayPay says. If not, it is our contract that lacks it."""
+        """Whether PayPay says that the user's authorization lacks a scope. If it does not, our contract lacks it."""
         try:
             scopes = self._client.user_authorization(authorization).found.scopes
         except ProviderUnavailableError:
@@ -157,7 +157,7 @@ class Readings:
         return bool(scopes) and scope not in scopes
 
     def _unconfirmed(self, answer: Answer) -> str:
-        """Tell people of an answer that verifies nobody, so that they can say whether it should; returns its word."""
+        """Report an answer that verifies no user, so that people can decide whether it should; returns its word."""
         said = answer.word if answer.code == "SUCCESS" else answer.code or ""
         logger().warning(
             "PayPay's answer confirms no KYC",
@@ -206,7 +206,7 @@ def linking(word: str, at: str, authorization: str | None = None) -> Answer:
 
 
 def moment(before: UserStatus | None, begun: datetime) -> str:
-    """When a request began, for its answer: later than all that was known when it began, whatever the clocks say."""
+    """The moment of a request for its answer: later than everything known when it began, even if clocks differ."""
     at = utc_text(begun)
     answers = before.answers if before else ()
     known = max([(before and before.read_at) or "", *(str(each["at"]) for each in answers)])
@@ -216,12 +216,12 @@ def moment(before: UserStatus | None, begun: datetime) -> str:
 def recorded(
     before: UserStatus, answers: Iterable[Answer], rules: Rules, *, as_of: datetime | None = None
 ) -> UserStatus:
-    """The user after these answers, at a moment: by default, that of the newest of them."""
+    """The user after these answers, at a moment; by default at the moment of the newest of them."""
     new = list(answers)
     kept = paypay_facets.keep({*_answers(before), *new})
     now = max([_as_of(before), *(each.at for each in new), utc_text(as_of) if as_of else ""])
     of = paypay_facets.facets(kept, rules.verified_words, now)
-    # To ask for a QR is no reading.
+    # A request for a QR does not count as a reading.
     read = [each.at for each in new if not _is_attempt(each)]
     return replace(
         before,
@@ -234,21 +234,21 @@ def recorded(
         answers=tuple(paypay_facets.stored(kept, of.authorization)),
         expired_at=_expired_at(before, of, now),
         is_over=of.is_over,
-        # Those about another authorization say nothing of when this one was last told of.
+        # Webhooks about another authorization do not say when one about this authorization was last received.
         received=before.received if of.authorization == before.user_authorization_id else None,
     )
 
 
 def _as_of(status: UserStatus) -> str:
-    """The moment at which the user was as recorded, as far as it matters: an end that has come stays behind us."""
+    """The moment at which the user's record is valid, as far as it matters: once an end has passed, it stays passed."""
     return (status.link_expires_at or "") if status.is_over else ""
 
 
 def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
-    """When the link expired; kept until there is an active one, however often the user asks for another QR."""
+    """When the link expired. It is kept until a link is active, even if the user asks for more QRs."""
     if of.link is LinkState.ACTIVE:
         return None
-    # Another QR takes the place of an active link only when the end of that has come.
+    # Another QR replaces an active link only after the end of that link.
     was_active = (before.facets or {}).get("link") == LinkState.ACTIVE
     has_expired = of.link is LinkState.EXPIRED or (was_active and of.link in (LinkState.PENDING, LinkState.DECLINED))
     if has_expired and before.expired_at is None:
@@ -259,7 +259,8 @@ def _expired_at(before: UserStatus, of: Facets, now: str) -> str | None:
 def linked_anew(before: UserStatus, authorization: str) -> UserStatus:
     """The user before a link of this authorization is recorded.
 
-    Where it was in use, what was read through it still stands. Where it was not, the KYC may have changed unseen.
+    If the authorization was in use, what was read through it stays valid. If it was not, the KYC may have changed
+    without being noticed.
     """
     if facets_of(before).link is LinkState.ACTIVE:
         return before
@@ -274,16 +275,16 @@ def facets_of(status: UserStatus, rules: Rules | None = None) -> Facets:
 
 
 def standing(status: UserStatus) -> str | None:
-    """The user's authorization, unless it has ended. To ask for another QR does not end one."""
+    """The user's authorization, unless it has ended. A request for another QR does not end it."""
     answers = (each for each in _answers(status) if not _is_attempt(each))
     of = paypay_facets.facets(answers, as_of=_as_of(status))
     return None if of.link in _OVER else of.authorization
 
 
 def products_for(link: Link, rules: Rules, *, passport_only: bool = False) -> list[KycProduct]:
-    """The KYC reads that fit what the user agreed to, the best one first (`honnin.paypay_products`).
+    """The KYC reads that fit the scopes to which the user agreed, the best one first (`honnin.paypay_products`).
 
-    A required KYC type is known to `kyc_info` only.
+    Only `kyc_info` has a required KYC type.
     """
     has_code = bool(link.code_id and link.code_verifier)
     found = paypay_products.products_for(link.scopes, has_code=has_code, passport_only=passport_only)
@@ -292,9 +293,9 @@ def products_for(link: Link, rules: Rules, *, passport_only: bool = False) -> li
 
 
 def as_strict_as(left: Link | None, link: Link) -> Link:
-    """A new link of the user, with the strictest KYC type that the merchant asked for over the link that it replaces.
+    """A new link, with the strictest KYC type that the merchant asked for through the link that it replaces.
 
-    Who links another account is not let off what the merchant requires.
+    If a user links another account, the merchant's requirement stays.
     """
     if left is None or left.user_id != link.user_id or link.required_kyc_type:
         return link
@@ -302,10 +303,10 @@ def as_strict_as(left: Link | None, link: Link) -> Link:
 
 
 def note_refusal(store: Store, error: ProviderRefusedError, now: datetime, *, again: bool = False) -> dict[str, str]:
-    """Count a read that PayPay refuses, and tell people when one kind of refusal repeats; returns its facts.
+    """Count a read that PayPay refuses, and tell people if one kind of refusal repeats; returns its facts.
 
-    A wrong path or field refuses every read in the same way; single refusals of different kinds are no such fault.
-    `again`: the read itself was a repetition, so it is none that repeats by its refusal.
+    A wrong path or field causes the same refusal for every read; single refusals of different kinds do not show such a
+    fault. `again`: this read itself repeats an earlier one, so it is not counted.
     """
     count("ReadingRefused", provider=Provider.PAYPAY)
     if again:
@@ -319,7 +320,7 @@ def note_refusal(store: Store, error: ProviderRefusedError, now: datetime, *, ag
 
 
 def merged(*scopes: Iterable[str]) -> tuple[str, ...]:
-    """All these scopes, each once."""
+    """All these scopes without duplicates."""
     return tuple(dict.fromkeys(each for some in scopes for each in some))
 
 

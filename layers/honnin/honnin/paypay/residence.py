@@ -1,4 +1,4 @@
-"""The end of a user's residence period, as a KYC answer has it: kept with `WatchResidencePeriod` only."""
+"""The end of a user's residence period from a KYC answer. It is stored only with `WatchResidencePeriod`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,12 +12,12 @@ from honnin.paypay_facets import KYC_CALLS
 from honnin.store import UserStatus
 from honnin.times import JST
 
-# docs/providers.md §1.2: the name of the field is proven, its form is not published.
+# docs/providers.md §1.2: the name of the field is known, its format is not published.
 _DAY = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*[-/.月]?\s*(\d{1,2})\s*日?")
 
 
 def with_residence(after: UserStatus, said: Iterable[Said], rules: Rules) -> UserStatus:
-    """The user with the end of the residence period that these answers hold, or without one."""
+    """The user with the end of the residence period from these answers, or without one."""
     for each in said:
         if each.answer.call in KYC_CALLS and each.is_success:
             day = residence_ends_on(each.kyc or {}) if rules.watch_residence else None
@@ -26,7 +26,7 @@ def with_residence(after: UserStatus, said: Iterable[Said], rules: Rules) -> Use
 
 
 def residence_ends_on(kyc: Mapping[str, Any]) -> str | None:
-    """The last day of the period, `yyyy-mm-dd`; None without one, or with one that is no day."""
+    """The last day of the period, `yyyy-mm-dd`; None if there is none, or it is no valid day."""
     said = kyc.get("expiryDate")
     if said in (None, ""):
         return None

@@ -20,8 +20,8 @@ from honnin.errors import ConfigurationError, HonninError
 ISSUER = "paypay.ne.jp"
 LEEWAY_S = 30
 
-# PyJWT checks by itself that `sub` and `jti` are texts, which PayPay does not promise; and the times against its own
-# clock, which are checked below against the given moment.
+# PyJWT itself would require `sub` and `jti` to be texts, which PayPay does not promise. It would also check the times
+# against its own clock; here they are checked below against the given moment.
 _OPTIONS: Options = {
     "require": ["exp", "iss", "aud"],
     "verify_exp": False,
@@ -33,7 +33,7 @@ _OPTIONS: Options = {
 
 
 class LinkResult(StrEnum):
-    """How the user answered."""
+    """The user's answer."""
 
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
@@ -41,7 +41,10 @@ class LinkResult(StrEnum):
 
 
 class ResponseTokenError(HonninError):
-    """PayPay did not make it for us, or it is not valid now. The message says which check failed, never the token."""
+    """PayPay did not make it for us, or it is not valid now.
+
+    The message says which check failed and never has the token.
+    """
 
 
 class ResponseTokenSignatureError(ResponseTokenError):
@@ -49,7 +52,10 @@ class ResponseTokenSignatureError(ResponseTokenError):
 
 
 class ResponseTokenExpiredError(ResponseTokenError):
-    """The token is PayPay's, but too old. `answer` is what it says: only an answer given before may be repeated."""
+    """The token is PayPay's, but has expired.
+
+    `answer` is its content; it may only repeat an answer that was given before.
+    """
 
     def __init__(self, answer: "ResponseToken") -> None:
         super().__init__("the token has expired")
@@ -58,7 +64,7 @@ class ResponseTokenExpiredError(ResponseTokenError):
 
 @dataclass(frozen=True)
 class ResponseToken:
-    """A checked token. `user_authorization_id` is there whenever the result is `succeeded`."""
+    """A checked token. `user_authorization_id` is set whenever the result is `succeeded`."""
 
     result: LinkResult
     nonce: str
@@ -98,12 +104,12 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
         )
     except jwt.InvalidSignatureError:
         raise ResponseTokenSignatureError("the token is not signed under our secret") from None
-    # A header that is nested without end is no token either.
+    # A header that is nested too deeply makes the token invalid, too.
     except (jwt.InvalidTokenError, RecursionError) as error:
         raise ResponseTokenError(f"the token is not valid ({type(error).__name__})") from None
     answer = _read(claims)
     seconds = now.timestamp() if isinstance(now, datetime) else now
-    # RFC 7519 §4.1.5: "MUST NOT be accepted" before; null says as little as a claim that is not there.
+    # RFC 7519 §4.1.5: "MUST NOT be accepted" before; null means the same as a missing claim.
     if claims.get("nbf") is not None and _time(claims, "nbf") > seconds + LEEWAY_S:
         raise ResponseTokenError("the token is not valid yet")
     if _time(claims, "exp") + LEEWAY_S <= seconds:
@@ -119,9 +125,9 @@ def _key(api_secret: str) -> bytes:
 
 
 def _time(claims: dict[str, Any], name: str) -> float:
-    """A moment in seconds since 1970: RFC 7519 has a JSON number there, and nothing else."""
+    """A moment in seconds since 1970. RFC 7519 allows only a JSON number there."""
     value = claims[name]
-    # JSON as Python reads it knows NaN and Infinity, which no comparison would refuse.
+    # Python's JSON reader accepts NaN and Infinity, which no comparison would refuse.
     if not isinstance(value, int | float) or isinstance(value, bool) or value != value or abs(value) == math.inf:
         raise ResponseTokenError(f"the token has an unreadable {name}")
     return value

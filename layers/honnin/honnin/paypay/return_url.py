@@ -1,4 +1,4 @@
-"""Where a browser may be sent back to: only addresses on the merchant's own list (no open redirect)."""
+"""To which addresses a browser may be sent back: only those on the merchant's own list (no open redirect)."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -21,7 +21,7 @@ def check(url: str, allowlist: Sequence[str]) -> str:
         Names the rule, never the URL.
     """
     if len(url) > _MAX_LENGTH or any(not "!" <= character <= "~" or character == "\\" for character in url):
-        # A Location header is ASCII; anything else belongs percent-encoded.
+        # A Location header is ASCII; other characters must be percent-encoded.
         raise InvalidFieldError(FIELD, f"must be an ASCII URL of at most {_MAX_LENGTH} characters without spaces")
     try:
         parts = urlsplit(url)
@@ -39,9 +39,9 @@ def check(url: str, allowlist: Sequence[str]) -> str:
 
 
 def with_result(url: str, result: str) -> str:
-    """The URL with `result=…` at the end of its query; what was there before stays as it is."""
+    """The URL with `result=…` at the end of its query; the rest of the URL is unchanged."""
     parts = urlsplit(url)
-    # Appended to the text as it is: to parse and write it anew would change other encodings and break signatures.
+    # It is appended to the text as it is. To parse and write the URL again would change encodings and break signatures.
     separator = "&" if parts.query else ""
     return urlunsplit(parts._replace(query=f"{parts.query}{separator}{urlencode({'result': result})}"))
 

@@ -1,6 +1,6 @@
-"""The selfie of a completed KYC Passport QR: an image behind a short-lived address in PayPay's answer.
+"""The selfie of a completed KYC Passport QR: an image at a short-lived address in PayPay's answer.
 
-Its first bytes tell the type: storage and proxies send any Content-Type, and call error pages images, too.
+Its type is known from its first bytes, because storage and proxies send any Content-Type, even `image` for error pages.
 """
 
 import gzip
@@ -49,15 +49,15 @@ class Selfies:
 
 
 def image(body: bytes, content_encoding: str = "") -> tuple[bytes, str]:
-    """The image in a body, out of its encoding, and its content type.
+    """The decoded image in a body, and its content type.
 
     Raises
     ------
     FileNotFetchedError
-        It is none that is known here (JPEG, PNG, WebP, HEIC, HEIF, AVIF), or larger than 10 MiB.
+        It is no type that is known here (JPEG, PNG, WebP, HEIC, HEIF, AVIF), or is larger than 10 MiB.
     """
     kind = _kind(body)
-    # Some servers compress what was asked for as it is, or name an encoding that the body has not.
+    # Some servers compress a file although this was not asked for, or name an encoding that the body does not have.
     if not kind and (decoded := _decoded(body, content_encoding)):
         body, kind = decoded, _kind(decoded)
     if not kind:
@@ -66,7 +66,7 @@ def image(body: bytes, content_encoding: str = "") -> tuple[bytes, str]:
 
 
 def _kind(body: bytes) -> str | None:
-    """The content type that the first bytes prove."""
+    """The content type according to the first bytes."""
     if body.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -77,7 +77,10 @@ def _kind(body: bytes) -> str | None:
 
 
 def _kind_of_media_file(body: bytes) -> str | None:
-    """The type of an ISO base media file: by its major brand or, where that leaves the coding open, the others."""
+    """The type of an ISO base media file, by its major brand.
+
+    If that does not say the coding, the other brands decide.
+    """
     major = body[8:12]
     others = {body[at : at + 4] for at in range(16, min(int.from_bytes(body[:4]), 256), 4)}
     brands = {major} | (others if major in _ANY_CODING else set())
@@ -89,9 +92,9 @@ def _kind_of_media_file(body: bytes) -> str | None:
 
 
 def _decoded(body: bytes, content_encoding: str) -> bytes:
-    """The body out of gzip, which it shows by itself, or deflate; empty where it is in neither.
+    """The body decompressed from gzip (known from its bytes) or deflate; empty if it is in neither.
 
-    No more is unpacked than an image may have.
+    It is decompressed only up to the maximum size of an image.
     """
     try:
         if body.startswith(b"\x1f\x8b"):
@@ -109,7 +112,7 @@ def _decoded(body: bytes, content_encoding: str) -> bytes:
 
 
 def _inflated(body: bytes) -> bytes:
-    # RFC 9110 §8.4.1.2: in the zlib format, whose header some servers leave out.
+    # RFC 9110 §8.4.1.2: in the zlib format. Some servers leave its header out.
     for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         stream = zlib.decompressobj(window)
         with suppress(zlib.error):

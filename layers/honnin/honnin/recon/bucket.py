@@ -1,10 +1,11 @@
-"""The recon bucket: the files as PayPay gave them, and what the comparison found. The only module that knows its keys.
+"""The recon bucket: the files as PayPay gave them, and the results of comparisons. Only this module knows its keys.
 
-``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once.
-``reports/<fileType>/<yyyy>/<mm>/<dd>/<file name>/`` holds ``report.json`` and a folder for each comparison of the file,
-by its number: ``plan.json`` is the list of the file's ranges, ``open.json`` those of them that somebody still waits in.
-Of each range there are ``<range>.json``, who is to be read again, written once; ``<range>.done``, what was counted, as
-soon as all its events are on a queue; and ``<range>.outcome.json``, what these have led to by now.
+``recon/<fileType>/<yyyy>/<mm>/<dd>/<file name>`` is a file, written once. ``reports/<fileType>/<yyyy>/<mm>/<dd>/<file
+name>/`` holds ``report.json`` and one folder for each comparison of the file, named by the comparison's number. In it,
+``plan.json`` lists the file's ranges and ``open.json`` lists the ranges in which some user still waits. Each range has
+three objects. ``<range>.json`` lists the users to be read again and is written once. ``<range>.done`` holds the counts;
+it is written as soon as all the range's events are on a queue. ``<range>.outcome.json`` holds what these events have
+led to so far.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 FILES = "recon/"
 
-# S3 takes at most 10,000 parts, and none but the last below 5 MiB.
+# S3 takes at most 10,000 parts. Each of them but the last must have at least 5 MiB.
 _LEAST_PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
 
@@ -90,7 +91,7 @@ class ReconBucket(JsonObjects):
     def read_range(self, file: FileId, etag: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` to before `end` of the file that has this ETag, in pieces.
 
-        Raises botocore's error with the code PreconditionFailed where the file has another one by now.
+        Raises botocore's error with the code PreconditionFailed if the file has another ETag by now.
         """
         return self.pieces_between(file.key, etag, start, end)
 
@@ -107,21 +108,21 @@ class ReconBucket(JsonObjects):
         return FileWriter(self._s3, self._name, file.key, max(_LEAST_PART_BYTES, -(-largest // _MOST_PARTS)))
 
     def put_once(self, file: FileId, number: int, name: str, found: Any) -> bool:
-        """Keep an object of a comparison as JSON; False when there is one, and nothing was written."""
+        """Store an object of a comparison as JSON; False if it exists already, and then nothing was written."""
         return self.put_new(file.part_key(number, name), found)
 
     def put_part(self, file: FileId, number: int, name: str, found: Any) -> str:
-        """Keep an object of a comparison as JSON, in the place of what was there; returns its key."""
+        """Store an object of a comparison as JSON, and replace an earlier one; returns its key."""
         key = file.part_key(number, name)
         self.put(key, found)
         return key
 
     def part(self, file: FileId, number: int, name: str) -> Any:
-        """An object of a comparison, or None where there is none."""
+        """An object of a comparison, or None if it does not exist."""
         return self.get(file.part_key(number, name))
 
     def put_report(self, file: FileId, report: IO[bytes]) -> None:
-        """Write the report anew, from an open file, in bounded memory."""
+        """Write the report again, from an open file, in bounded memory."""
         self._s3.upload_fileobj(report, self._name, file.report_key, ExtraArgs={"ContentType": "application/json"})
 
     def report(self, file: FileId) -> dict[str, Any] | None:
@@ -135,10 +136,10 @@ class AlreadyStoredError(ReconError):
 
 
 class FileWriter:
-    """Writes one object, once: as a multipart upload when it is larger than a part, in the memory of one part.
+    """Writes one object, once. If it is larger than a part, it is a multipart upload; only one part is in memory.
 
-    Nothing is to be seen under the key before `finish`. What is not finished must be given up with `abort`, else its
-    parts would be kept (and paid for) until the bucket's life cycle ends them.
+    Nothing appears under the key before `finish`. If the object is not finished, call `abort`. Otherwise its parts
+    would be stored (and paid for) until the bucket's life cycle removes them.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, key: str, part_bytes: int) -> None:
@@ -147,7 +148,7 @@ class FileWriter:
         self._key = key
         self._part_bytes = part_bytes
         self._digest = hashlib.sha256()
-        # Joined as they come: a piece may be a single byte, and each object costs fifty.
+        # The bytes are joined as they arrive: a piece may be a single byte, and each Python object takes fifty.
         self._held = bytearray()
         self._upload_id: str | None = None
         self._parts: list[Any] = []
@@ -167,7 +168,7 @@ class FileWriter:
             self._flush()
 
     def finish(self) -> None:
-        """Make the object appear. Raises `AlreadyStoredError` when there is one: nothing is ever overwritten."""
+        """Make the object appear. Raises `AlreadyStoredError` if the key exists: no object is ever overwritten."""
         try:
             if self._upload_id is None:
                 self._s3.put_object(
@@ -189,7 +190,7 @@ class FileWriter:
             )
             self._upload_id = None
         except ClientError as error:
-            # 412: there is one. 409: another writer is finishing at this moment.
+            # 412: the object exists. 409: another writer is finishing it now.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
                 raise AlreadyStoredError from None
             raise
@@ -197,7 +198,7 @@ class FileWriter:
             self.abort()
 
     def abort(self) -> None:
-        """Give up what was written; nothing once it is finished."""
+        """Discard what was written; does nothing after the object is finished."""
         if self._upload_id is not None:
             # S3 may have completed an upload and still have answered with an error.
             with suppress(self._s3.exceptions.NoSuchUpload):
@@ -222,6 +223,6 @@ class FileWriter:
         self._parts.append({"ETag": answer["ETag"], "PartNumber": number})
 
     def _take(self) -> bytes:
-        """What is held, and hold it no longer: a part is in memory once while it is sent."""
+        """Return the buffered bytes and clear the buffer, so that a part is in memory only once while it is sent."""
         taken, self._held = self._held, bytearray()
         return bytes(taken)

@@ -1,6 +1,7 @@
-"""Whether a file closes its day: a pure function of what the comparison found and of facts from when it was stored.
+"""Decides whether a file closes its day: a pure function of the comparison's result and of facts about the stored file.
 
-A file that proves nothing is compared, kept and shown all the same; its day stays open, and its URL is tried on.
+A file that proves nothing is compared, stored and shown all the same. But its day stays open, and its URL is fetched
+again.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _STRANGERS = Wording(
 
 @dataclass(frozen=True)
 class Found:
-    """What is in a file: how many of its rows are `linked` here; for the rest as `recon.rows.Rows` has it."""
+    """What is in a file: how many of its rows are `linked` here. The other fields are as in `recon.rows.Rows`."""
 
     size: int
     ids: int
@@ -35,10 +36,10 @@ class Found:
 
 @dataclass(frozen=True)
 class StoredFacts:
-    """Facts about a file from the moment when it was stored, which nothing changes afterwards.
+    """Facts about a file from the moment when it was stored. They do not change afterwards.
 
-    `own_name`: its name carries our own merchant id or client id. `webhooks`: webhooks of its kind were received on its
-    day.
+    `own_name`: its name contains our own merchant id or client id. `webhooks`: webhooks of its kind were received on
+    its day.
     """
 
     own_name: bool = False
@@ -46,7 +47,7 @@ class StoredFacts:
 
 
 def doubt(found: Found, facts: StoredFacts) -> str | None:
-    """Why a file does not close its day; None where it does (docs/architecture.md)."""
+    """Why a file does not close its day; None if it does (docs/architecture.md)."""
     if found.linked:
         return None
     if not found.size:

@@ -1,10 +1,12 @@
-"""Compares one range of a recon file: who is read again, and whose webhook never came.
+"""Compares one range of a recon file: which users are read again, and for which users no webhook was received.
 
-Whoever the file names is read again, unless the call that answers this file's question began after its notification
-was received. What was received decides about nobody: it only tells the queue, and is counted.
+Each user in the file is read again, unless a call that answers the file's question began after the file's notification
+was received. Whether a webhook was received does not change that, except with ReconRecheck=missed. It decides on which
+queue the user's event is put, and it is counted.
 
-The order makes a killed run harmless. Who is to be read again is written once, then the events are sent, then the
-range is marked as done; a range without that mark sends the same events again, and each takes effect once.
+The order of the steps makes a killed run harmless. First the list of users to be read again is written, once. Then the
+events are sent. Then the range is marked as done. Without that mark the same events are sent again, and each of them
+takes effect only once.
 """
 
 from collections import Counter
@@ -26,7 +28,7 @@ from honnin.recon.repair import Repairs
 from honnin.recon.rows import Rows
 from honnin.store import Comparison, Link, ReconFile, Store, UserStatus
 
-# Keys in one call of DynamoDB, and calls at once.
+# Keys in one call to DynamoDB, and the number of calls at the same time.
 _USERS_AT_ONCE = 100
 _THREADS = 8
 
@@ -34,7 +36,7 @@ _SAMPLE = 20
 
 
 class Decision(StrEnum):
-    """What becomes of a row; the values are names of the report's counts."""
+    """What is done with a row; the values are the names of the report's counts."""
 
     UP_TO_DATE = "upToDate"
     REPAIR = "repair"
@@ -46,9 +48,9 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """What a file asks of each user: its kind, its JST day, and when its notification was received (UTC).
+    """What a file asks about each user: its kind, its JST day, and when its notification was received (UTC).
 
-    `required_kyc_type` is the one that the deployment requires of everybody.
+    `required_kyc_type` is the KYC type that the deployment requires of all users.
     """
 
     kind: str
@@ -63,7 +65,7 @@ class Question:
         return cls(kind, file.day, notified_at, required_kyc_type)
 
     def is_answered(self, status: UserStatus, link: Link) -> bool:
-        """Whether a call that answers it began after the notification was received."""
+        """Whether a call that answers the question began after the notification was received."""
         required = self.required_kyc_type
         return answer_to(self.kind, status, link, self.notified_at, required_kyc_type=required) is not None
 
@@ -75,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a range. `repairs`, `rereads` and `unlinked` are ids; the counts are those of the report.
+    """The result for one range. `repairs`, `rereads` and `unlinked` are ids; `counts` are those of the report.
 
     `shape` is a `recon.rows.Shape`, as a mapping.
     """
@@ -89,9 +91,9 @@ class Found:
 
 
 class Examination:
-    """Decides about the users whom a text names; reads the table, and writes nothing.
+    """Decides about the users in a text. It reads the table and writes nothing.
 
-    `recheck_all`: users are read again, too, whose webhook was received (parameter ReconRecheck).
+    `recheck_all`: users whose webhook was received are read again, too (parameter ReconRecheck).
     """
 
     def __init__(self, store: Store, *, recheck_all: bool = True) -> None:
@@ -109,8 +111,8 @@ class Examination:
     ) -> Found:
         """Decide about every row. `begins` and `lines_before` say where in the file the pieces come from.
 
-        PayPay is also asked whose those are that are linked to nobody here: a redirect may have been lost. Not without
-        `ask_strangers`: a file of another owner may name millions of users who are not ours.
+        For ids that are linked to no user here, PayPay is asked whose they are, because a redirect may have been lost.
+        Without `ask_strangers` this is not done: a file of another owner may name millions of users who are not ours.
         """
         rows = Rows(pieces, begins=begins)
         ids = [each.decode() for some in rows for each in some]
@@ -134,13 +136,16 @@ class Examination:
         )
 
     def _decide(self, question: Question, ids: Sequence[str]) -> Iterator[tuple[str, Decision, bool]]:
-        """About each id: what becomes of it, and whether its webhook was received. Unknown ones count as received."""
+        """For each id: the decision, and whether its webhook was received.
+
+        Ids without a link here count as received.
+        """
         links = self._store.links.of(ids)
         statuses = self._store.users.statuses_of([each.user_id for each in links.values()], Provider.PAYPAY)
         present = {
             each: (links[each], statuses[links[each].user_id])
             for each in links
-            # Who has linked anew since has another authorization, and a file that names that.
+            # A user who has linked again since has another authorization. Another row or file names that one.
             if links[each].user_id in statuses and statuses[links[each].user_id].user_authorization_id == each
         }
         absent = [each for each in ids if each not in present]
@@ -190,7 +195,7 @@ class RangeComparison:
         self._examination = Examination(store, recheck_all=recheck_all)
 
     def run(self, comparison: Comparison, part: Range, etag: str) -> None:
-        """Compare a range of the file that has this ETag, and queue whoever is to be read again."""
+        """Compare a range of the file that has this ETag, and queue the users to be read again."""
         file, number = FileId.compared(comparison), comparison.number
         if self._bucket.part(file, number, done_name(part)) is not None:
             return
@@ -202,7 +207,7 @@ class RangeComparison:
         self._bucket.put_part(file, number, done_name(part), counted)
 
     def _found(self, comparison: Comparison, part: Range, etag: str) -> Found:
-        """What was found in the range: by this run, or by one that was killed after it had written that down."""
+        """The result for the range: from this run, or from a run that was killed after it had written it."""
         file, number, name = FileId.compared(comparison), comparison.number, result_name(part)
         known = self._bucket.part(file, number, name)
         if known is None:
@@ -217,18 +222,18 @@ class RangeComparison:
             )
             if self._bucket.put_once(file, number, name, asdict(found)):
                 return found
-            # Another run has written it meanwhile, and that is the one that stays.
+            # Another run has written it meanwhile; that one is used.
             known = self._bucket.part(file, number, name)
         return Found(**known)
 
 
 def result_name(part: Range) -> str:
-    """The object of who is to be read again; written once."""
+    """The name of the object with the users to be read again; it is written once."""
     return f"{part.name}.json"
 
 
 def done_name(part: Range) -> str:
-    """The object that says that all events of a range are on a queue."""
+    """The name of the object that says that all events of a range are on a queue."""
     return f"{part.name}.done"
 
 

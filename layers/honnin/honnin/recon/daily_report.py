@@ -1,7 +1,7 @@
-"""The daily report: at 10:15 JST one mail, the same every day, good or bad, with the requests to PayPay where a day is
-missing.
+"""The daily report: one mail each day at 10:15 JST, whether or not something is wrong.
 
-It may come twice: the Scheduler delivers at least once, and people may run it by hand. It says the same again.
+It contains the requests to PayPay for the missing days. The mail may be sent twice, because the Scheduler delivers at
+least once and people may start the function by hand. The second mail says the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-# SNS takes 256 KiB, of which a little is for the subject. Each language has a half.
+# SNS takes 256 KiB in all; a little of it is needed for the subject. Each language gets half of the rest.
 _MOST_BYTES = 120 * 1024
 _MOST_FILES = 20
 _MOST_WARNINGS = 20
 _RULE = "-" * 78
 
-# Counts that are told only where there is something to tell.
+# Counts that are shown only if they are not 0.
 _SELDOM = ("leftOut", "duplicates")
 _COUNTS = (
     "rows",
@@ -62,9 +62,9 @@ class DailyReport:
     client: "SNSClient | None" = None
 
     def run(self, now: datetime) -> dict[str, list[str]]:
-        """Note which days are missing, and tell people; returns the missing days by file type.
+        """Record which days are missing, and send the mail; returns the missing days by file type.
 
-        Errors of AWS are botocore's: the run is then repeated, and at last an alarm rings.
+        Errors of AWS are botocore's. The run is then repeated, and if it still fails, an alarm is raised.
         """
         self.store.recon.note_own_ids(self.own_ids)
         shown = [times.jst_day(now), *type_facts.week(days.yesterday(now))]
@@ -83,9 +83,10 @@ class DailyReport:
         return {each.file_type.name: [day.day for day in each.missing] for each in found}
 
     def _note_missing(self, file_type: str, shown: Sequence[str], now: datetime) -> None:
-        """Mark the days for which the notification of a file should have come, and did not.
+        """Mark the days for which the notification of a file should have come but did not.
 
-        A type of which no notification ever came is not waited for, nor are days before its first one.
+        If no notification of a type ever came, its files are not expected. Neither are files of days before the first
+        one.
         """
         first = self.store.recon.first_notified(file_type)
         if first is None:
@@ -102,7 +103,7 @@ class DailyReport:
 
 
 def subject(found: Sequence[TypeFacts], now: datetime) -> str:
-    """The mail's subject. SNS takes one line of ASCII here, of less than 100 characters."""
+    """The mail's subject. SNS takes one line of ASCII here, of fewer than 100 characters."""
     missing, waiting, is_known = _open(found)
     verdict = "all compared" if is_known else "no notification so far"
     if missing or waiting:
@@ -111,14 +112,14 @@ def subject(found: Sequence[TypeFacts], now: datetime) -> str:
 
 
 def mail(found: Sequence[TypeFacts], senders: Senders, now: datetime) -> str:
-    """The text: Japanese first, English below."""
+    """The text of the mail: Japanese first, English below."""
     parts = [_shortened("\n".join(_part(words, found, senders, now)), words) for words in (JAPANESE, ENGLISH)]
     return f"\n\n{'=' * 78}\n\n".join(parts) + "\n"
 
 
 def _part(words: Words, found: Sequence[TypeFacts], senders: Senders, now: datetime) -> list[str]:
     lines = [words.title.format(day=times.jst_day(now)), "", words.summary(*_open(found))]
-    # Before the details, which may be so many that they are cut.
+    # This comes before the details, because the details may be so long that they are cut.
     for each in found:
         if each.missing:
             asked = request(each.file_type, each.missing, senders)
@@ -132,7 +133,7 @@ def _part(words: Words, found: Sequence[TypeFacts], senders: Senders, now: datet
 
 
 def _open(found: Sequence[TypeFacts]) -> tuple[int, int, bool]:
-    """Of how many days PayPay has to be asked, how many more are not compared yet, and whether anything is known."""
+    """How many days PayPay must be asked for, how many more are not compared yet, and whether any file is known."""
     lacking = sum(len(each.missing) for each in found)
     known = [each for each in found if each.ever_notified]
     waiting = sum(day.state in (*days.UNDER_WAY, DayState.DUE) for each in known for day in each.week)
@@ -174,7 +175,7 @@ def _of_file(words: Words, file: ReconFile) -> list[str]:
 
 
 def _webhooks(words: Words, facts: TypeFacts, now: datetime) -> str:
-    """When the last webhook was received: a registration that is dead shows here."""
+    """When the last webhook was received: this shows if PayPay no longer sends webhooks."""
     last = facts.last_received
     if last is None:
         return words.no_webhook.format(days=RECEIVED_KEPT.days)
@@ -185,7 +186,7 @@ def _webhooks(words: Words, facts: TypeFacts, now: datetime) -> str:
 
 
 def _shortened(text: str, words: Words) -> str:
-    """At most as long as SNS allows, cut at the end of a line, and said so."""
+    """The text, at most as long as SNS allows. A longer text is cut at the end of a line and says that it was cut."""
     whole = text.encode()
     if len(whole) <= _MOST_BYTES:
         return text

@@ -1,4 +1,4 @@
-"""What became of a type of recon file on a JST day, by its files: pure functions, in one place for all who tell it.
+"""The state of a recon file type on a JST day, derived from its files. Pure functions, used wherever it is shown.
 
 Base document: notifications come between 1:30 and 10:00 JST of the next morning, and files are kept for a week.
 """
@@ -14,19 +14,19 @@ from honnin.recon.file_types import KEPT_DAYS
 from honnin.store import ReconFile
 from honnin.wording import Wording
 
-# Until then a file is on time, and nobody is told that it is missing.
+# Until this time a file is on time and is not reported as missing.
 ON_TIME_UNTIL = time(10, 0)
-# When the daily report is made (template.yaml, ReconDeadlineFunction). What is compared after it is late.
+# When the daily report is made (template.yaml, ReconDeadlineFunction). A file that is compared later is late.
 REPORTED_AT = time(10, 15)
 
 NEVER_NOTIFIED = Wording("no notification came", "通知なし")
 NOT_TRIED = Wording("nobody tried to fetch it in time", "期限内に取得が一度も行われなかった")
-# What nobody has tried by the end of its time is tried for an hour longer (honnin.recon.download).
+# A URL that was never tried within its time is tried for one hour more (honnin.recon.download).
 _TRIED_LONGER = timedelta(hours=1)
 
 
 class DayState(StrEnum):
-    """What became of one file type on one day."""
+    """The state of one file type on one day."""
 
     COMPARED = "compared"
     REPAIRED = "repaired"
@@ -41,10 +41,10 @@ class DayState(StrEnum):
     NONE = "none"
 
 
-# PayPay has to be asked to send these again.
+# For these, PayPay must be asked to send the file again.
 MISSING = frozenset({DayState.MISSING, DayState.DOUBTFUL, DayState.EXPIRED})
 UNDER_WAY = frozenset({DayState.STORED, DayState.ANNOUNCED})
-# Nothing is known of these, which is neither good nor bad.
+# Nothing is known of these days, which is neither good nor bad.
 NEUTRAL = frozenset({DayState.DUE, DayState.NONE})
 
 
@@ -52,8 +52,8 @@ NEUTRAL = frozenset({DayState.DUE, DayState.NONE})
 class CalendarDay:
     """One file type on one JST day. `late`: compared after the report of the next morning.
 
-    Users: `changed` have another status because of the day's files, `open` still wait to be read, and of
-    `never_received` no webhook came. `reason` says why the day has no file that closes it.
+    Numbers of users: `changed` have another status because of the day's files, `open` still wait to be read, and for
+    `never_received` no webhook was received. `reason` says why no file closes the day.
     """
 
     day: str
@@ -66,7 +66,7 @@ class CalendarDay:
     reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """In the names of the API."""
+        """With the field names of the API."""
         return {
             "day": self.day,
             "state": self.state.value,
@@ -79,16 +79,16 @@ class CalendarDay:
 
 
 def yesterday(now: datetime) -> str:
-    """The JST day before this moment's."""
+    """The JST day before the day of this moment."""
     return (date.fromisoformat(times.jst_day(now)) - timedelta(days=1)).isoformat()
 
 
 def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime) -> CalendarDay:
-    """What became of one file type on one day, by its files (revisions and what was missing included)."""
+    """The state of one file type on one day, from its files (including revisions and the mark of a missing file)."""
     compared = [each for each in files if each.state == "COMPARED"]
     changed = sum(int(each.counts.get("changed", 0)) for each in compared)
     waiting = sum(int(each.repairs_open or 0) for each in compared)
-    # A revision names the same users again.
+    # A revision names the same users as the first file, so they are not added up.
     never_received = max((int(each.counts.get("webhookNeverReceived", 0)) for each in compared), default=0)
     closing = [each for each in compared if each.closes_day]
     if closing:
@@ -103,26 +103,29 @@ def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime
 
 
 def of_file(file: ReconFile, now: datetime) -> DayState:
-    """What became of one file, by itself."""
+    """The state of one file, without regard to others."""
     if file.state == "IGNORED":
         return DayState.NONE
     return of_files(file.day, file.file_type, [file], now).state
 
 
 def is_on_time(day: str, now: datetime) -> bool:
-    """Whether the notification of a JST day's file may still come in PayPay's time for that."""
+    """Whether the notification of a JST day's file is not late yet."""
     return now - timedelta(days=1) < datetime.combine(date.fromisoformat(day), ON_TIME_UNTIL, times.JST)
 
 
 def to_ask_for(shown: Sequence[CalendarDay], now: datetime) -> list[CalendarDay]:
-    """Those of which PayPay has to be asked to send the file again, the oldest first: no longer on time, and kept."""
+    """The days for which PayPay must be asked to send the file again, the oldest first.
+
+    Such a day is no longer on time, and PayPay still has its file.
+    """
     kept = (date.fromisoformat(times.jst_day(now)) - timedelta(days=KEPT_DAYS)).isoformat()
     found = [each for each in shown if each.state in MISSING and each.day >= kept and not is_on_time(each.day, now)]
     return sorted(found, key=lambda each: each.day)
 
 
 def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
-    """The files of one type and day without the mark that no notification came, once one did."""
+    """The files of one type and day. The mark that no notification came is left out if one came later."""
     named = [each for each in files if each.state != "MISSING"]
     return named or list(files)
 
@@ -134,13 +137,13 @@ def _reported_at(day: str) -> datetime:
 def _still_open(day: str, file_type: str, files: Sequence[ReconFile], now: datetime) -> CalendarDay:
     told = [(each, *_state_of_open(each, now)) for each in files if each.state not in ("MISSING", "IGNORED")]
     if told:
-        # A file that is still under way decides; another one that was no good meanwhile does not hide it.
+        # A file that is still being processed decides. Another one that proved nothing meanwhile does not hide it.
         under_way = [each for each in told if each[1] in UNDER_WAY]
         _, state, reason = max(under_way or told, key=lambda each: each[0].received_at or each[0].stored_at or "")
         return CalendarDay(day, file_type, state, reason=reason)
     if any(each.state == "MISSING" for each in files):
         ignored = [each for each in files if each.state == "IGNORED"]
-        # Its notification came when its type was not yet among ReconFileTypes.
+        # Its notification came when its type was not in ReconFileTypes yet.
         state, reason = (DayState.EXPIRED, ignored[0].reason) if ignored else (DayState.MISSING, NEVER_NOTIFIED)
         return CalendarDay(day, file_type, state, reason=reason)
     return CalendarDay(day, file_type, DayState.DUE if is_on_time(day, now) else DayState.NONE)
@@ -151,6 +154,6 @@ def _state_of_open(file: ReconFile, now: datetime) -> tuple[DayState, str | None
     if file.doubt:
         return DayState.DOUBTFUL, file.doubt
     if file.state == "ANNOUNCED" and file.deadline and now >= datetime.fromisoformat(file.deadline) + _TRIED_LONGER:
-        # The download itself does not run, or it would have ended this.
+        # The download function itself does not run; otherwise it would have set another state.
         return DayState.EXPIRED, file.reason or NOT_TRIED
     return DayState.__members__.get(file.state, DayState.NONE), file.reason

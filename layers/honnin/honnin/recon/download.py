@@ -1,11 +1,12 @@
-"""Fetching recon files into the recon bucket. Base document: each can be fetched for two hours.
+"""Fetches recon files into the recon bucket. Base document: each can be fetched for two hours.
 
-One rule: every known URL is tried in every run until two hours after its notification came, or until its file has
-closed its day. Every failure is "not yet", with its reason. Nothing that the unsigned notification says ends a file.
+There is one rule: each run tries every known URL, until two hours after its notification came or until its file has
+closed its day. A failure only means "not yet", with its reason. Nothing in the notification can end a file, because the
+notification is not signed.
 
-A file is streamed: its bytes go into a multipart upload as they come, so that memory does not grow with the file. A
-connection that breaks is resumed where the server allows it. What is stored is never overwritten: other bytes under a
-known name are kept beside them as a revision, and compared too.
+A file is streamed: its bytes go into a multipart upload as they arrive, so the memory does not grow with the file. If a
+connection breaks, the transfer is resumed if the server allows it. A stored file is never overwritten: if other bytes
+come under a known name, they are stored beside it as a revision, and are compared too.
 """
 
 from collections import Counter
@@ -29,25 +30,25 @@ from honnin.store import Notification, ReconFile, Store
 from honnin.times import utc_text
 from honnin.wording import Wording
 
-# A file is not begun with less time than this, and a running one ends this long before the function does.
+# With less time than this, no new file is started. A running transfer ends this long before the function's time-out.
 _MIN_LEFT_S = 30.0
 
-# URLs that were tried before and URLs that were not each have so many workers, so that neither wait for the others.
+# URLs that were tried before, and URLs that were not, have this many workers each, so that neither wait for the others.
 _WORKERS = 4
 _PER_HOST = 3
 
-# One that nobody has tried by the end of its time is tried still; after this it ends untried.
+# A URL that was never tried within its time is still tried. After this time it ends without a try.
 _UNTRIED = timedelta(hours=3)
 
 _NO_END = Wording("the server did not say where the file ends", "サーバーがファイルの長さを示していない")
 
-# For so long a failure is nothing that a person can help with.
+# A failure that lasts less than this is not reported, because people cannot help with it.
 _PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the turn of a notification ended. `reason` is set where there is nothing yet."""
+    """How the try for one notification ended. `reason` is set if there is no file yet."""
 
     notification: Notification
     word: str
@@ -56,9 +57,9 @@ class Outcome:
 
 
 class Downloads:
-    """One run: everything that there is to fetch. Safe at any concurrency: each notification is claimed.
+    """One run: fetches every file that can be fetched. Several runs may overlap, because each notification is claimed.
 
-    `own_ids` gives our `merchant_id` and `client_id` at PayPay, empty where one is not known.
+    `own_ids` gives our `merchant_id` and `client_id` at PayPay, empty if one is not known.
     """
 
     def __init__(
@@ -79,9 +80,9 @@ class Downloads:
         self._now = now
 
     def run(self, left_ms: Callable[[], int]) -> dict[str, int]:
-        """Fetch, several files at once; returns how many ended in each way.
+        """Fetch several files at the same time; returns how many ended in each way.
 
-        A file that fails does not stop the others. Errors of AWS itself are raised once all others are done.
+        A file that fails does not stop the others. Errors of AWS itself are raised after all others are done.
         """
         deadline = Deadline(left_ms() / 1000 - _MIN_LEFT_S)
         known = self._store.notifications.to_fetch()
@@ -135,12 +136,12 @@ class Downloads:
             if self._now() >= found.until:
                 outcome = self._over(found, "expired", outcome.reason)
         finally:
-            # Does nothing to what is over: only what this claim still holds is given back.
+            # This does nothing if the notification is over: it only releases what this claim still holds.
             self._store.notifications.release(found, until, outcome.reason)
         return outcome
 
     def _over(self, found: Notification, word: str, reason: str) -> Outcome:
-        """Nothing more is fetched from this URL, unless another notification named it meanwhile."""
+        """Stop fetching from this URL, unless another notification named it meanwhile."""
         if word == "expired":
             logger().error("recon file lost", extra={**_named(found), "reason": reason})
             self._store.recon.expired(file_of(found), reason)
@@ -160,7 +161,7 @@ class Downloads:
         if self._is_left_behind(found, files):
             return self._adopt(found, base)
         known = {each.sha256 or self._bucket.measure(FileId.of(each))[0]: each for each in files}
-        # Only its hash tells whether a file is a revision, but its place must be known before the first byte.
+        # Only the hash shows whether a file is a revision. But its key must be known before the first byte is written.
         name = f"{base.name}.rev-{_compact(self._now())}" if known else base.name
         target = FileId(base.file_type, base.day, name)
         transfer = Transfer(self._source, found.url, lambda: self._bucket.writer(target, self._source.max_bytes))
@@ -175,25 +176,25 @@ class Downloads:
         return self._stored(found, "revision" if known else "stored", target, writer, whole=transfer.says_its_length)
 
     def _is_left_behind(self, found: Notification, files: Sequence[ReconFile]) -> bool:
-        """Whether the file is in the bucket, but was not recorded: its run was killed, or a person has put it there."""
+        """Whether the file is in the bucket but not recorded: its run was killed, or a person has put it there."""
         base = FileId(found.file_type, found.day, found.file_name)
         return not any(each.name == base.name for each in files) and self._bucket.has(base)
 
     def _same(self, found: Notification, same: ReconFile) -> Outcome:
-        """These bytes are stored. Only where they were compared they need no comparison any more."""
+        """These bytes are stored already. If they were compared, they need no other comparison."""
         self._store.notifications.gave(found, same.name, whole=True)
         if same.state == "STORED":
             return Outcome(found, "waits_for_comparison")
         if same.doubt:
-            # It is there, and the comparison has told people of it.
+            # The file is stored, and the comparison has reported its doubt to people.
             return Outcome(found, "unchanged")
         return self._over(found, "unchanged", "")
 
     def _adopt(self, found: Notification, stored: FileId) -> Outcome:
-        """Use the object that is in the bucket: of a run that was killed or faster, or put there by a person.
+        """Use the object that is in the bucket. A killed or faster run stored it, or a person has put it there.
 
-        What is recorded of it stays as it is. Otherwise nobody knows which notification led to these bytes: the newest
-        of this name counts, since that has more users read again.
+        If it is recorded, the record stays as it is. If not, it is unknown which notification led to these bytes. Then
+        the newest notification of this name counts, because with a later moment more users are read again.
         """
         known = self._store.recon.file(stored.file_type, stored.day, stored.name)
         if known and known.is_stored and known.sha256:
@@ -217,7 +218,7 @@ class Downloads:
     def _record(
         self, found: Notification, stored: FileId, measured: "FileWriter | Measured", *, says_its_length: bool
     ) -> None:
-        """Record that a file is stored, with the facts by which it is judged from now on."""
+        """Record that a file is stored, with the facts that decide about it from now on."""
         received_at = datetime.fromisoformat(found.received_at)
         kind = FILE_TYPES[found.file_type]
         own_id = self._own_ids()[kind.owner]
@@ -251,9 +252,9 @@ class Downloads:
     # --- people ---
 
     def _tell(self, failed: Sequence[Outcome]) -> None:
-        """Count what failed, and tell people: at once of a URL that we refuse, of others when it lasts.
+        """Count the failures and tell people: immediately if we refuse the URL, otherwise when the failure lasts.
 
-        Of a day that another file has closed, or may close once it is compared, nothing is lacking.
+        Nothing is reported for a day that another file has closed, or may close after its comparison.
         """
         told = []
         here: dict[tuple[str, str], bool] = {}
@@ -276,7 +277,7 @@ class Downloads:
 
 @dataclass(frozen=True)
 class Measured:
-    """The hash and the size of what lies in the bucket."""
+    """The hash and the size of the object in the bucket."""
 
     sha256: str
     size: int

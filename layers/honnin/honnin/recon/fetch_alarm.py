@@ -1,4 +1,4 @@
-"""The mail that tells people that recon files cannot be fetched while there is still time: which, whence, and why."""
+"""The mail that recon files cannot be fetched, sent while there is still time: which, from where, and why."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from honnin.wording import in_japanese
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-# However many notifications fail, people get one mail in so long.
+# However many notifications fail, people get at most one mail in this time.
 _AT_MOST_EVERY = timedelta(hours=1)
 _MOST_LINES = 20
 
@@ -44,7 +44,10 @@ class FetchAlarm:
         self._given = client
 
     def tell(self, store: Store, failing: Sequence[tuple[Notification, str]], now: datetime) -> None:
-        """Tell of these notifications and why each fails, each once, and all that come within an hour in one mail."""
+        """Report failing notifications and the reason of each.
+
+        Each is reported once; within an hour there is only one mail.
+        """
         last = store.notifications.last_told()
         if not failing or (last and now - datetime.fromisoformat(last) < _AT_MOST_EVERY):
             return
@@ -61,7 +64,7 @@ class FetchAlarm:
 
 
 def mail(failing: Sequence[tuple[Notification, str]]) -> str:
-    """The text: Japanese first, English below. What fails alike, of one day and host, is one line."""
+    """The text of the mail: Japanese first, English below. Failures with the same reason, day and host share a line."""
     alike: dict[tuple[str, str, str, str], list[Notification]] = {}
     for found, reason in failing:
         alike.setdefault((found.file_type, found.day, host_of(found), reason), []).append(found)

@@ -1,8 +1,8 @@
-"""What the name of a recon file says: pure functions, and nothing that they find ever ends a file.
+"""Reads the name of a recon file: pure functions. What they find never ends a file.
 
 Base document, "File Name": `<prefix><id>_<from>_<to>.csv`. The format of `<from>` and `<to>` is not published
-(docs/providers.md §1.5), so all are read that a Japanese system writes: with and without separators and times, in UTC,
-as epoch times, with two digits for the year or with that of the era.
+(docs/providers.md §1.5). So all formats that a Japanese system may write are read: with and without separators and
+times, in UTC, as epoch times, and with a year of two digits or of the Japanese era.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from honnin.recon.file_types import FILE_TYPES, SENT_AGAIN_FOR
 from honnin.wording import Wording
 
 _LONGEST_NAME = 200
-# What may stand in the key of an object and of an item, and needs no care anywhere.
+# Characters that are safe in an S3 key and in a DynamoDB key without encoding.
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:+@=,()-]+")
 
 _PREFIX = re.compile(r"kyc[-_ ]?passport(?:[-_ ]?(risk|account[-_ ]?status))?(?![A-Za-z])", re.IGNORECASE)
 _TYPES = {each.prefix.removeprefix("kyc_passport_").replace("_", ""): each.name for each in FILE_TYPES.values()}
 
-# A date that is not just digits: with separators, of the era Reiwa, or with two digits for the year.
+# A date that has more than digits: with separators, with the era Reiwa, or with a year of two digits.
 _SEPARATED = re.compile(
     r"(?<!\d)(?P<year>20\d\d)[-_./年](?P<month>\d{1,2})[-_./月](?P<day>\d{1,2})日?(?!\d)"
     r"|(?:令和|(?<![A-Za-z])R)(?P<era>\d{1,2})[-_./年](?P<era_month>\d{1,2})[-_./月](?P<era_day>\d{1,2})日?(?!\d)"
@@ -36,7 +36,7 @@ _SEPARATED = re.compile(
 )
 _REIWA = 2018
 
-# A time after a date. What follows a date may also be the next date.
+# A time after a date. The text after a date may also be another date.
 _TIME = re.compile(
     r"[T_\- ]?(?!20\d\d[-_./年]\d{1,2}[-_./月]\d|20\d{6})"
     r"(?P<hour>[01]\d|2[0-4])"
@@ -45,7 +45,7 @@ _TIME = re.compile(
 )
 _ZONE = re.compile(r"[ _]?(?P<utc>Z|UTC|GMT)(?![A-Za-z])|(?P<sign>[+-])(?P<h>0\d|1[0-4]):?(?P<m>00|30|45)(?!\d)", re.I)
 
-# How many digits there are -> what they may be.
+# Number of digits -> the formats they may have.
 _DIGITS = {
     6: ("%y%m%d",),
     8: ("%Y%m%d",),
@@ -57,15 +57,16 @@ _DIGITS = {
 _PER_SECOND = {10: 1, 13: 1_000, 16: 1_000_000}
 _YEARS = range(2020, 2100)
 
-# From and to of one day: also where they are the days around it.
+# `from` and `to` may belong to one day, or be the days before and after it.
 _LONGEST_SPAN = timedelta(days=2)
 
 
 @dataclass(frozen=True)
 class NameParts:
-    """What a file name says; an empty text where it does not. Days are JST (`yyyy-mm-dd`).
+    """What a file name says; a text is empty if the name does not say it. Days are JST (`yyyy-mm-dd`).
 
-    `day` is the day that the file is about: the middle of the first and the last moment, whether these are JST or UTC.
+    `day` is the day of the file's data. It is the middle of the first and the last moment, whether these are JST or
+    UTC.
     """
 
     file_type: str = ""
@@ -83,22 +84,23 @@ class _Stamp:
 
 
 def file_name(url: str) -> str:
-    """The name of the file at a URL, safe in a key: from the path, or where that is none from the query.
+    """The name of the file at a URL, safe in a key. It is taken from the path, or else from the query.
 
-    What had to be changed in it is told apart by a hash, and a URL without a name gets one.
+    If characters had to be replaced, a hash keeps different names different. A URL without a name gets a hash as its
+    name.
     """
     try:
         parts = urlsplit(url)
-        # A "+" stays one: it is the zone's sign in a name, and a space would be none.
+        # A "+" stays: in a name it is the sign of a time zone, and a space would be wrong.
         in_query = [unquote(each.partition("=")[2]) for each in parts.query.split("&")]
     except ValueError:
         return _unnamed(url)
     given = unquote(parts.path).rpartition("/")[2]
-    # A path that names the program (`/download?f=…`) or an object without a name (S3: `response-content-disposition`).
+    # Paths that name the program (`/download?f=…`) or an object without a name (S3: `response-content-disposition`).
     if not read_name(given).day:
         named = [each for each in map(_from_query, in_query) if read_name(each).day and read_name(each).file_type]
         given = named[0] if named else given
-    # The name of the era is the only thing that a date would lose.
+    # Only the name of the era would be lost from a date.
     safe = _UNSAFE.sub("-", unicodedata.normalize("NFKC", given).replace("令和", "R"))[:_LONGEST_NAME]
     if not safe.strip("-."):
         return _unnamed(url)
@@ -124,9 +126,9 @@ def read_name(name: str) -> NameParts:
 
 
 def day_of(parts: NameParts, received_at: datetime) -> str:
-    """The JST day that a file is filed under: its name's, else the day before its notification.
+    """The JST day under which a file is stored: the day of its name, or else the day before its notification.
 
-    Nothing decides about a user by it. A day that is far ahead, or long past, is misread or forged.
+    This day decides nothing about a user. A day that is far in the future or long past is misread or forged.
     """
     if parts.day and -SENT_AGAIN_FOR <= _age(parts.day, received_at) <= timedelta(days=366):
         return parts.day
@@ -134,20 +136,20 @@ def day_of(parts: NameParts, received_at: datetime) -> str:
 
 
 def carries(name: str, own_id: str) -> bool:
-    """Whether our own id stands in a name, and not as a part of another one."""
+    """Whether our own id is in a name, and is not a part of another id."""
     found = re.search(rf"(?<![A-Za-z0-9]){re.escape(own_id)}(?![A-Za-z0-9])", unicodedata.normalize("NFKC", name))
     return bool(own_id and found)
 
 
 def is_foreign(name: str, own_id: str) -> bool:
-    """Whether an owner stands in a name, and it is not ours. Nobody can tell where our own id is not set."""
+    """Whether the name contains an owner other than us. It cannot be known if our own id is not set."""
     return bool(own_id and read_name(name).owner_id and not carries(name, own_id))
 
 
 def warnings(name: str, file_type: str, received_at: datetime, own_id: str) -> tuple[str, ...]:
-    """What does not fit between a file's name, the type and the time of its notification, and our own id there.
+    """What does not fit together in the file's name, the notification's type and time, and our own id.
 
-    `own_id` is our merchant id or client id, whichever stands in this type's names; empty where it is not set.
+    `own_id` is our merchant id or client id, depending on the file type; it is empty if it is not set.
     """
     parts = read_name(name)
     found = []
@@ -180,7 +182,7 @@ def _age(day: str, received_at: datetime) -> timedelta:
 
 
 def _from_query(value: str) -> str:
-    """The name in a value of a query: at the end of a path, or in a header (`attachment; filename="…"`)."""
+    """The name in a value of a query: the end of a path, or the name in a header (`attachment; filename="…"`)."""
     found = re.search(r"""filename\*?=(?:UTF-8'')?"?([^";]+)""", value, re.IGNORECASE)
     return unquote(found[1] if found else value).rpartition("/")[2].strip()
 
@@ -194,9 +196,9 @@ def _hash(text: str) -> str:
 
 
 def _pair(stamps: list[_Stamp]) -> tuple[_Stamp, _Stamp] | None:
-    """The first and the last moment: of all neighbours that can be those of one day the closest ones.
+    """The first and the last moment. Of all neighbours that can be those of one day, it is the closest pair.
 
-    An id may look like a date, and the time at which the file was made may stand behind.
+    An id may look like a date, and the time when the file was made may come after the two.
     """
     ordered = [sorted(pair, key=lambda each: each.moment) for pair in pairwise(stamps)]
     near = [pair for pair in ordered if pair[1].moment - pair[0].moment <= _LONGEST_SPAN]
@@ -206,7 +208,7 @@ def _pair(stamps: list[_Stamp]) -> tuple[_Stamp, _Stamp] | None:
     if len(stamps) != 1:
         return None
     [only] = stamps
-    # A time alone without its zone, which is midnight in Japan if it is UTC.
+    # A time without a zone that is midnight in Japan if it is read as UTC.
     at = only.moment.time()
     if only.is_naive and (at.hour, at.minute, at.second) == (15, 0, 0):
         only = _Stamp(only.start, only.moment + timedelta(hours=9), is_naive=False)
@@ -214,7 +216,7 @@ def _pair(stamps: list[_Stamp]) -> tuple[_Stamp, _Stamp] | None:
 
 
 def _stamps(text: str) -> Iterator[_Stamp]:
-    """The moments in a text, in its order; a day is its first moment in Japan."""
+    """The moments in a text, in order; a day without a time is its first moment in Japan."""
     at = 0
     while found := _SEPARATED.search(text, at):
         at = found.end()
@@ -240,7 +242,7 @@ def _zone(found: re.Match[str]) -> timezone:
 
 
 def _moment(found: re.Match[str]) -> datetime | None:
-    """The moment that was found, without a time zone where it names none; None where it can be none."""
+    """The moment of a match, without a time zone if the text has none; None if it cannot be a moment."""
     if found["digits"]:
         return _of_digits(found["digits"])
     for year, month, day, first in (
@@ -263,7 +265,7 @@ def _of_digits(digits: str) -> datetime | None:
         try:
             moment = datetime.strptime(digits, pattern)  # noqa: DTZ007 -- not known yet
         except ValueError:
-            # 24:00 is how some write the end of a day.
+            # Some systems write the end of a day as 24:00.
             if not pattern.startswith("%Y%m%d%H") or digits[8:10] != "24" or digits[10:].strip("0"):
                 continue
             moment = datetime.strptime(digits[:8], "%Y%m%d") + timedelta(days=1)  # noqa: DTZ007

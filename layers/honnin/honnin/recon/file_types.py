@@ -26,8 +26,9 @@ FILE_TYPES = {
     )
 }
 
-# PayPay keeps a file for a week, and can send its notification again as long (base document, "File retention period").
+# PayPay keeps a file for a week, and can send its notification again during that time (base document, "File retention
+# period").
 KEPT_DAYS = 7
 
-# How long after its day a file or its notification may come; one day more for midnight.
+# How long after its day a file or its notification may come. One more day is added because of midnight.
 SENT_AGAIN_FOR = timedelta(days=KEPT_DAYS + 1)

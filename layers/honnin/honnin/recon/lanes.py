@@ -1,4 +1,4 @@
-"""Who of many transfers has a turn, and how long: nobody's slow server takes the others' time."""
+"""Decides which of many transfers is next and how much time it has, so that a slow server does not delay the others."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -9,7 +9,7 @@ from honnin.http_client import Deadline
 
 
 class Lane[Item]:
-    """Work that some workers share: at most `per_host` items of a host at once, those of different hosts in turn."""
+    """Work that some workers share. At most `per_host` items of one host run at once; the hosts take turns."""
 
     def __init__(self, items: Sequence[Item], host_of: Callable[[Item], Hashable], per_host: int) -> None:
         seen: Counter[Hashable] = Counter()
@@ -24,9 +24,9 @@ class Lane[Item]:
         self._changed = Condition()
 
     def work[Result](self, do: Callable[[Item, Deadline], Result], deadline: Deadline) -> list[Result | Exception]:
-        """Take items until none is left; returns what came of each. Any number of threads may do so at once.
+        """Take items until none is left; returns the result of each. Any number of threads may call this at once.
 
-        Each item gets its share of the time that is left: as many items as wait share it.
+        The time that is left is shared equally: each item gets as large a part of it as each of the items that wait.
         """
         ended: list[Result | Exception] = []
         while (taken := self._take(deadline)) is not None:

@@ -1,7 +1,8 @@
-"""A notification of a recon file is recorded, whatever it looks like (base document, "Recon File").
+"""Records notifications of recon files, whatever they look like (base document, "Recon File").
 
-Recording is idempotent by itself. No event record keeps a later one out: PayPay may send the very same notification
-again, byte for byte, when it is asked to. The URL came in an unsigned message; `download` checks it when it fetches.
+Recording is idempotent by itself, and there is no event record that would block a second notification: PayPay may send
+the same notification again, byte for byte, when it is asked to. The URL comes from an unsigned message; `download`
+checks it before it fetches.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,25 +24,25 @@ KIND = "recon_file"
 
 IGNORED = Wording("this file type is not among ReconFileTypes", "この種別はパラメータ ReconFileTypes に含まれていない")
 
-# No epoch time in seconds is so large before the year 5000, and none in a smaller unit is smaller.
+# An epoch time in seconds is below this until the year 5000. An epoch time in a smaller unit is above it.
 _MOST_SECONDS = 10**11
 _UNLIKELY = timedelta(days=366)
 
 
 class ReconNotifications:
-    """Records notifications of recon files. `file_types` are those that PayPay delivers to us."""
+    """Records notifications of recon files. `file_types` are those that PayPay sends to us."""
 
     def __init__(self, store: Store, file_types: Sequence[str]) -> None:
         self._store = store
         self._file_types = file_types
 
     def record(self, event: Event) -> None:
-        """Record a notification: a file that is to be fetched, or one of a type that we do not take."""
+        """Record a notification: of a file to be fetched, or of a file type that we do not use."""
         received_at = datetime.fromisoformat(event.received_at)
         url = event.detail.get("path", "")
         name = file_name(url)
         parts = read_name(name)
-        # `fileType` decides; only where there is none, the name does.
+        # `fileType` decides. The file name decides only if there is no `fileType`.
         file_type = event.subject.strip().lower() if event.subject != UNNAMED else parts.file_type or UNNAMED
         found = Notification(
             file_type=file_type,
@@ -74,10 +75,10 @@ def file_of(found: Notification, state: str = "ANNOUNCED", reason: str | None = 
 
 
 def requested_at(text: str, received_at: datetime) -> str | None:
-    """When a notification says that its file was asked for (UTC); None where it says nothing that can be read.
+    """When its file was asked for, as the notification says (UTC); None if this cannot be read.
 
-    An epoch time of any unit, ISO 8601 (with slashes as well), 14 digits or more, or a date as mails have it; without a
-    zone it is Japan's. It is shown and decides nothing: the message is not signed.
+    It may be an epoch time in any unit, ISO 8601 (also with slashes), 14 digits or more, or a date as in an e-mail.
+    Without a zone it is Japanese time. It is only shown and decides nothing, because the message is not signed.
     """
     parsers: tuple[Callable[[str], datetime], ...] = (
         _from_epoch,

@@ -1,4 +1,4 @@
-"""What the events of a comparison have led to: of each range, who was read, whose status changed, who still waits."""
+"""What the events of a comparison have led to, by range: who was read, whose status changed, who still waits."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from honnin.store import ERASED_ID, Comparison, EventRecord, ReconFile, Store
 
 _AT_ONCE = 1000
 
-# What an event did that asked for a read and got none; the user is compared again on the next mornings.
+# The result of an event that asked for a read which was not made. The user is compared again on the next mornings.
 _NOT_READ = frozenset({"reading_refused", "no_read_fits_scopes"})
 
-# How the event of a user can end, in the tally.
+# The ways in which a user's event can end, as names of the counts.
 ENDS = ("read", "notRead", "erased")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a range by now. `open` are the ids that still wait; the others are described in full."""
+    """The outcome of a range so far. `open` are the ids that still wait; the other users are described in full."""
 
     tally: Mapping[str, int]
     open: Sequence[str] = field(default=(), repr=False)
@@ -34,19 +34,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """A range of one comparison of a file, with its outcome by now."""
+    """A range of one comparison of a file, with its outcome so far."""
 
     comparison: Comparison
     range: Range
     outcome: Outcome
 
     def to_json(self) -> dict[str, Any]:
-        """What tells `count` which one it is."""
+        """The input by which `count` finds this range again."""
         return {"number": self.comparison.number, **asdict(self.range)}
 
 
 def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mapping[str, Any]) -> None:
-    """Count a range's outcomes once more (`Part.to_json`): only of those who were open. Repeating it does no harm."""
+    """Count a range's outcomes again, only for the users who were open. `said` is from `Part.to_json`.
+
+    Repeating it does no harm.
+    """
     part = Range(**{name: value for name, value in said.items() if name != "number"})
     comparison = replace(comparison, number=int(said["number"]))
     before = of(bucket, comparison, part)
@@ -57,7 +60,7 @@ def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mappi
     for some in batched(before.open, _AT_ONCE, strict=False):
         records = store.events.get_many([event_id(comparison, each) for each in some])
         missing = [each for each in some if event_id(comparison, each) not in records]
-        # Nobody waits for who was erased before the event came.
+        # Users who were erased before their event came are not waited for.
         erased = store.erasure.erased(missing)
         tally["erased"] += len(erased)
         waiting += [each for each in missing if each not in erased]
@@ -69,7 +72,7 @@ def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mappi
 
 
 def of(bucket: ReconBucket, comparison: Comparison, part: Range) -> Outcome:
-    """The outcome of a compared range as it was counted last; before that, everybody waits."""
+    """The outcome of a compared range, as it was last counted. Before the first count, all of its users wait."""
     file, number = FileId.compared(comparison), comparison.number
     known = bucket.part(file, number, _name(part))
     if known is not None:
@@ -79,9 +82,9 @@ def of(bucket: ReconBucket, comparison: Comparison, part: Range) -> Outcome:
 
 
 def parts(bucket: ReconBucket, comparison: Comparison, numbers: Iterable[int]) -> Iterator[Part]:
-    """The ranges of those comparisons of the same file that have these numbers, with their outcomes.
+    """The ranges of the comparisons with these `numbers`, all of the same file, with their outcomes.
 
-    One that was stopped may have no plan, or ranges that have sent nothing.
+    A comparison that was stopped may have no plan, or may have ranges for which nothing was sent.
     """
     for number in numbers:
         numbered = replace(comparison, number=number)
@@ -90,7 +93,7 @@ def parts(bucket: ReconBucket, comparison: Comparison, numbers: Iterable[int]) -
 
 
 def shown(store: Store, file: ReconFile) -> Iterator[dict[str, Any]]:
-    """Some of the users whose status the comparisons of a file have changed, with our own ids of them."""
+    """Some of the users whose status was changed by the comparisons of a file, with our own user ids."""
     ids = [each for each in file.changed_sample if each != ERASED_ID]
     found: dict[str, tuple[EventRecord, Mapping[str, Any]]] = {}
     for number in file.comparisons:
@@ -109,7 +112,7 @@ def shown(store: Store, file: ReconFile) -> Iterator[dict[str, Any]]:
 def counted(bucket: ReconBucket, part: Part) -> Mapping[str, Any] | None:
     """What the comparison of a range has counted: `counts`, and `malformed`, some rows that are no ids.
 
-    None where it was stopped before all of the range's events were on a queue.
+    None if it was stopped before all of the range's events were on a queue.
     """
     number = part.comparison.number
     found: Mapping[str, Any] | None = bucket.part(FileId.compared(part.comparison), number, done_name(part.range))
@@ -139,7 +142,7 @@ def was_read(record: EventRecord) -> bool:
 
 
 def moved(record: EventRecord) -> tuple[str | None, str | None] | None:
-    """From which status to which an event moved its user; None where it did not."""
+    """The status before and after an event; None if the event did not change it."""
     before = record.change.get("from") if record.change else record.to_status
     return None if before == record.to_status else (before, record.to_status)
 

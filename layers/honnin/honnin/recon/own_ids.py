@@ -1,4 +1,4 @@
-"""Our own ids at PayPay, which stand in the names of its files and in the requests to send one again."""
+"""Our own ids at PayPay. They are in the names of its files and in our requests to send a file again."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
-"""The plan of a comparison: the byte ranges of a stored file, cut at line ends, each of which is compared by itself.
+"""The plan of a comparison: the byte ranges of a stored file, cut at line ends. Each range is compared separately.
 
-The file is read once, in bounded memory. Everything after that reads with `If-Match`: all ranges are of the same bytes.
+The file is read once for this, in bounded memory. Later reads use `If-Match`, so that all ranges are of the same bytes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class Range:
-    """A part of a file: its name, the bytes from `start` to before `end`, and how many lines stand before it."""
+    """A part of a file: its name, the bytes from `start` to before `end`, and the number of lines before it."""
 
     name: str
     start: int
@@ -24,9 +24,9 @@ class Range:
 
 
 def write(bucket: ReconBucket, comparison: Comparison, rows: int = 100_000) -> dict[str, Any]:
-    """Write the list of a file's ranges, of about so many rows each; returns where it is, for the state machine.
+    """Write the list of a file's ranges, of about `rows` rows each; returns its key, for the state machine.
 
-    A file without a byte has one empty range.
+    An empty file has one empty range.
     """
     file = FileId.compared(comparison)
     etag, pieces = bucket.open(file)
@@ -36,16 +36,16 @@ def write(bucket: ReconBucket, comparison: Comparison, rows: int = 100_000) -> d
 
 
 def planned(bucket: ReconBucket, comparison: Comparison) -> list[Range]:
-    """The ranges of a comparison, as they were written; none where its objects are gone by now."""
+    """The ranges of a comparison, as they were written; none if its objects no longer exist."""
     return [Range(**each) for each in bucket.part(FileId.compared(comparison), comparison.number, PLAN) or ()]
 
 
 def ranges(pieces: Iterable[bytes], rows: int) -> Iterator[Range]:
-    """The ranges of a text that comes in pieces of any size: each has about so many rows, and whole lines only."""
+    """The ranges of a text that comes in pieces of any size. Each has about `rows` rows, and only whole lines."""
     number = start = at = lines = lines_before = 0
     held_back = b""
     for piece in pieces:
-        # A CR at the very end may be half a line end: it is looked at together with what follows.
+        # A CR at the very end may be the first half of a line end, so it is read together with the next piece.
         piece = held_back + piece  # noqa: PLW2901
         held_back = b"\r" if piece.endswith(b"\r") else b""
         piece = piece.removesuffix(b"\r") if held_back else piece  # noqa: PLW2901
@@ -65,7 +65,7 @@ def ranges(pieces: Iterable[bytes], rows: int) -> Iterator[Range]:
 
 
 def _cut(piece: bytes, begin: int, rows: int) -> int | None:
-    """Behind which byte of a piece so many lines have ended; None where it has fewer."""
+    """The position in a piece after which `rows` lines have ended; None if it has fewer lines."""
     if _lines(piece, begin, len(piece)) < rows:
         return None
     end = begin

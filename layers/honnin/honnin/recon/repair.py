@@ -1,4 +1,4 @@
-"""Having users read again whom a recon file names: each becomes an event, on the queue that its urgency says."""
+"""Has the users in a recon file read again: each user becomes an event, on the queue for its urgency."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def event_id(comparison: Comparison, user_authorization_id: str) -> str:
-    """The id of the event that a comparison sends about a user: it takes effect once, however often it is sent."""
+    """The id of a comparison's event about a user. It stays the same, so the event takes effect only once."""
     number = comparison.number
     return recon_event_id(comparison.file_type, comparison.day, user_authorization_id, number)
 
 
 class Repairs:
-    """Puts users to be read again on the queues: those whose webhook never came before those that can wait."""
+    """Puts users to be read again on two queues. Users whose webhook never came go before those who can wait."""
 
     def __init__(self, *, repair_queue_url: str, reread_queue_url: str, client: "SQSClient | None" = None) -> None:
         self._repair_queue_url = repair_queue_url
@@ -29,11 +29,11 @@ class Repairs:
         self._given = client
 
     def repair(self, comparison: Comparison, user_authorization_ids: Sequence[str], now: datetime) -> None:
-        """Queue users whose webhook never came. Raises `event_queue.NotQueuedError` when one was not taken."""
+        """Queue users whose webhook never came. Raises `event_queue.NotQueuedError` if an event could not be sent."""
         self._send(self._repair_queue_url, comparison, user_authorization_ids, now)
 
     def reread(self, comparison: Comparison, user_authorization_ids: Sequence[str], now: datetime) -> None:
-        """Queue users who can wait. Raises as `repair`."""
+        """Queue users who can wait. Raises the same as `repair`."""
         self._send(self._reread_queue_url, comparison, user_authorization_ids, now)
 
     def _send(self, queue_url: str, comparison: Comparison, ids: Iterable[str], now: datetime) -> None:

@@ -14,10 +14,10 @@ _AT_ONCE = 1000
 
 
 def write(store: Store, bucket: ReconBucket, comparison: Comparison, file: ReconFile) -> None:
-    """Write the report of a compared file anew.
+    """Write the report of a compared file again.
 
-    It is streamed through a temporary file: everybody is in it, be they ten or ten million. Our own ids of users are
-    not: who was erased must not be found by an old report.
+    It is streamed through a temporary file, because it contains all users, whether ten or ten million. It does not
+    contain our own ids of users: an erased user must not be found through an old report.
     """
     with tempfile.TemporaryFile() as draft:
         _write(draft, facts(file), store, bucket, comparison, file)
@@ -26,7 +26,7 @@ def write(store: Store, bucket: ReconBucket, comparison: Comparison, file: Recon
 
 
 def facts(file: ReconFile) -> dict[str, Any]:
-    """What is known of a file, in the names of the API. No id of a user is in it."""
+    """What is known of a file, with the field names of the API. It contains no id of a user."""
     return {
         "fileType": file.file_type,
         "day": file.day,
@@ -53,7 +53,7 @@ def facts(file: ReconFile) -> dict[str, Any]:
 
 
 def key(file: ReconFile) -> str | None:
-    """Where in the recon bucket the whole report is; None until the file was compared."""
+    """The key of the whole report in the recon bucket; None until the file was compared."""
     return FileId.of(file).report_key if file.state == "COMPARED" else None
 
 
@@ -82,7 +82,7 @@ def _write_list(draft: IO[bytes], name: str, some: Iterable[Mapping[str, Any]]) 
 
 
 def _living(store: Store, described: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Those who were not erased since."""
+    """The users who were not erased since."""
     for some in batched(described, _AT_ONCE, strict=False):
         erased = store.erasure.erased([each["userAuthorizationId"] for each in some])
         yield from (each for each in some if each["userAuthorizationId"] not in erased)

@@ -9,8 +9,8 @@ from honnin.wording import in_japanese
 
 @dataclass(frozen=True)
 class Words:
-    """One language. `summary` makes the first sentences: of so many days PayPay has to be asked, so many more are not
-    compared yet; and whether the notification of any file ever came. `said` gives a reason in this language."""
+    """The words of one language. `summary` makes the first sentences from three values: for how many days PayPay must
+    be asked, how many more are not compared yet, and whether any notification ever came. `said` translates a reason."""
 
     title: str
     summary: Callable[[int, int, bool], str]
@@ -31,7 +31,7 @@ class Words:
     too_long: str
 
     def type(self, name: str) -> str:
-        """A file type in people's words, and its name."""
+        """A file type: a description for people, and its name."""
         return f"{self.types[name]} ({name})"
 
 

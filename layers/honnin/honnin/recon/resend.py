@@ -42,7 +42,7 @@ Please send the notification (file.created) of the recon files below again.
 Thank you very much.
 """
 
-# By the state of the day.
+# The texts for each state of the day.
 _REASONS_JA = {
     DayState.MISSING: "通知を受信しておりません",
     DayState.EXPIRED: "通知を受信しましたが、期限内に取得できませんでした（{reason}）",

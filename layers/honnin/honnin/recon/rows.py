@@ -1,12 +1,11 @@
-"""Reading a recon file: every line, in bounded memory, at the speed of the standard library's C.
+"""Reads a recon file: every line, in bounded memory, at the speed of the standard library's C code.
 
-Not published are header, quoting, BOM, columns and line ends (docs/providers.md §1.5), and no text is refused for its
-looks: white space and control characters are stripped, the first column is taken, a first line that is no id is a
-header, and whatever else is no id is counted and shown.
+Header, quoting, BOM, columns and line ends are not published (docs/providers.md §1.5), so no text is refused for its
+format. White space and control characters are removed, and the first column is used. A first line that is no id is a
+header. Any other text that is no id is counted and shown.
 
-`csv` would look at each row in Python. Here a block of whole lines is judged at once: what is left of it when all
-characters of ids are taken out must be its line ends and nothing else. Only a block that fails is looked at line by
-line.
+`csv` would handle each row in Python. Here a block of whole lines is checked at once: when all characters of ids are
+removed from it, only its line ends may be left. Only a block that fails this check is read line by line.
 """
 
 import re
@@ -18,22 +17,22 @@ from dataclasses import dataclass
 LONGEST_ID = 64
 
 _ID_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-"
-# NUL as well: without it, the ids of UTF-16 are those of ASCII, wherever a range of bytes was cut.
+# NUL is included: if it is removed, ids in UTF-16 are the same as in ASCII, wherever a range of bytes was cut.
 _CONTROL = bytes({*range(32), 127} - set(b"\t\n\r"))
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _LINE_END = re.compile(rb"\r\n?|\n")
 _COLUMN_END = re.compile(r"[,;|\t]")
 _QUOTES = "\"'`“”「」"
-# Not white space for Python: no width, and the mark of the byte order.
+# Characters that are not white space for Python: those of zero width, and the byte order mark.
 _BLANK = "\u200b\u200c\u200d\u2060\ufeff"
 _SEPARATORS = ",;|\t " + _QUOTES
 _HEADERS = frozenset({"userauthorization", "authorization", "user"})
-# What some put around an id: `="…"` (Excel), `{…}`, a byte order mark that was encoded twice.
+# Characters that some programs put around an id: `="…"` (Excel), `{…}`, a byte order mark that was encoded twice.
 _AROUND = re.compile(r"^(?:[={]|[^\x00-\x7f])+[\"']?|[\"']?(?:}|[^\x00-\x7f])+$")
-# The example of the base document has 36 characters, and digits among them.
+# The example in the base document has 36 characters, some of them digits.
 _LEAST_REAL = 16
 
-# No row is longer; of a longer line only the beginning is looked at.
+# No valid row is longer; of a longer line only the beginning is checked.
 _LONGEST_LINE = 64 * 1024
 _SAMPLE = 20
 
@@ -50,8 +49,8 @@ class BadRow:
 class Shape:
     """What a text looks like: its bytes, its rows, and how many headers there are.
 
-    `real` is 0 where no id looks like those that PayPay makes. The shapes of the ranges of a file, added
-    up, are that of the file.
+    `real` is 0 if no id looks like the ids that PayPay makes. The sum of the shapes of a file's ranges is the shape of
+    the file.
     """
 
     size: int = 0
@@ -71,12 +70,15 @@ class Shape:
 
     @property
     def names_nobody_on_purpose(self) -> bool:
-        """Whether there is the documented header and nothing else: a day on which nothing happened."""
+        """Whether there is the documented header and nothing else, which means a day on which nothing happened."""
         return self.documented_headers == 1 and not self.other_headers and not self.good and not self.bad
 
     @property
     def looks_like_ids(self) -> bool:
-        """Whether at least half of the rows are ids, and at least one as long as ids are: no page, no `OK`."""
+        """Whether at least half of the rows are ids, and at least one is as long as PayPay's ids.
+
+        So a web page is none.
+        """
         return self.real > 0 and self.bad <= self.good
 
 

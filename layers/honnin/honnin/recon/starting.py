@@ -1,7 +1,7 @@
-"""Starts the comparison of each stored recon file: an execution of the state machine, whose name says what it is.
+"""Starts the comparison of each stored recon file, as an execution of the state machine with a name of its own.
 
-Who asks for the same comparison again finds the execution by its name. One that is running or has succeeded is fine;
-after any other, the next comparison is started, with a number of its own.
+If the same comparison is asked for again, the execution is found by its name. If it is running or has succeeded,
+nothing is done. If it has ended in another way, the next comparison is started, with the next number.
 """
 
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LONG_STORED = timedelta(minutes=30)
 _FINE = ("RUNNING", "SUCCEEDED", "PENDING_REDRIVE")
-# One that failed, and the one after it: any more are for the next run.
+# In one run a failed comparison is followed by at most one new one. Further ones are left to the next run.
 _TRIES = 3
 
 
@@ -42,16 +42,16 @@ class Starting:
         return self._given or aws.stepfunctions()
 
     def run(self) -> dict[str, int]:
-        """Start whatever is to be compared and is not; returns how many comparisons were `started` or `found`.
+        """Start each comparison that is due and was not started; returns how many were `started` or `found`.
 
-        One that fails does not stop the others. Raises the last error of AWS once all others are done.
+        A comparison that fails does not stop the others. Raises the last error of AWS after all others are done.
         """
         ended: Counter[str] = Counter()
         failed: Exception | None = None
         for comparison in self._store.comparisons.due(utc_text(self._now())):
             file = self._store.recon.file(comparison.file_type, comparison.day, comparison.file_name)
             if file is None or not file.is_stored:
-                # The run that stored it died before it could say so; the next download does.
+                # The run that stored it was killed before it could record that; the next download does so.
                 continue
             try:
                 ended["started" if self.start(comparison, file) else "found"] += 1
@@ -65,7 +65,7 @@ class Starting:
         return dict(ended)
 
     def start(self, comparison: Comparison, file: ReconFile) -> Comparison | None:
-        """Start a comparison, or the next one where this has failed; None where it is under way or done."""
+        """Start a comparison, or the next one if this one has failed; None if it is running or done."""
         for _ in range(_TRIES):
             name = execution_name(comparison, file)
             try:
@@ -97,7 +97,7 @@ def execution_name(comparison: Comparison, file: ReconFile) -> str:
 
 
 def told(comparison: Comparison) -> dict[str, Any]:
-    """What the state machine is told; read by `comparison_of`."""
+    """The input of the state machine; `comparison_of` reads it."""
     return {
         "file": {
             "fileType": comparison.file_type,

@@ -1,4 +1,4 @@
-"""Sums a comparison up: while its events are worked off, and for good once nothing is open or a day is over."""
+"""Sums up a comparison: while its events are being processed, and finally when none is open or a day has passed."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from honnin.recon.rows import Shape
 from honnin.store import ERASED_ID, Comparison, ReconFile, Store
 from honnin.times import utc_text
 
-# The next file comes a day later; what is still open by then is compared again on the next mornings.
+# The next file comes a day later. Users who are still open then are compared again on the next mornings.
 _WAITED_FOR = timedelta(days=1)
 
-# A pace is told once it has been watched for so long. Where nobody was read for much longer, an alarm rings.
+# The pace is estimated after this time. If no user was read for much longer, an alarm is raised.
 _WATCHED = timedelta(minutes=10)
 _STALLED = timedelta(hours=6)
 
-# When users who were not read are compared again, Japan time, on the seven days after the file's notification.
+# When users who were not read are compared again (Japanese time), on the seven days after the file's notification.
 _MORNING = time_of_day(6)
 
 _SAMPLE = 20
@@ -43,9 +43,9 @@ class Summaries:
     def run(self, comparison: Comparison) -> dict[str, Any]:
         """Sum up a comparison whose ranges are all compared, and write the report.
 
-        Returns `settled`, whether it is over, and otherwise where the list of the ranges is in which somebody waits.
-        When it is over, `ReconCompleted` is published, and a further comparison is asked for if somebody was not read.
-        Whatever breaks off may be repeated.
+        Returns `settled`, which says whether it is over. If it is not, the result also has the key of the list of
+        ranges in which some user waits. If it is over, `ReconCompleted` is published, and if some user was not read,
+        another comparison is requested. It may be repeated after any failure.
         """
         before = self._file(comparison)
         is_first = comparison.number not in before.comparisons
@@ -69,16 +69,19 @@ class Summaries:
         return found or ReconFile(comparison.file_type, comparison.day, comparison.file_name, "STORED")
 
     def _known_missed(self, comparison: Comparison, before: ReconFile) -> int:
-        """Of how many users it is known already that their webhook never came: a revision names the same ones again."""
+        """For how many users it is already known that their webhook never came.
+
+        A revision names the same users again.
+        """
         others = self._store.recon.files(comparison.file_type, comparison.day, comparison.day)
         known = [each for each in others if each.name != comparison.file_name] + [before]
         return max(each.counts.get("webhookNeverReceived", 0) for each in known)
 
     def _record(self, comparison: Comparison, before: ReconFile, summed: "Sum", *, is_first: bool) -> ReconFile:
-        """Record what is known by now, without anybody who was erased; returns the file as it is now.
+        """Record what is known so far, without erased users; returns the file as it is now.
 
-        The marks of erased users are read before and after the write: an erasure that finds no samples to blank has
-        set its marks before this write.
+        The marks of erased users are read before and after the write. So no erased user stays in it: if an erasure
+        found no samples to blank, it has set its marks before this write.
         """
         now = self._now()
         since = now if is_first else datetime.fromisoformat(before.compared_at or "")
@@ -92,7 +95,7 @@ class Summaries:
             "completed_at": utc_text(now) if settled else None,
             "counts": summed.counts(before, settled=settled),
             "repairs_open": 0 if settled else summed.waiting,
-            # While repairs are stopped there is no pace: it is watched anew from then on.
+            # While repairs are stopped there is no pace. It is measured again after that.
             **({"done_at": None} if settled else _pace(before, summed, now, is_first=is_first or bool(stop))),
             "repairs_stopped_at": stop.at if stop else None,
             "malformed_sample": summed.malformed,
@@ -107,7 +110,7 @@ class Summaries:
         return self._file(comparison)
 
     def _end(self, comparison: Comparison, file: ReconFile) -> None:
-        """Ask for the next comparison where somebody was not read, unless the file is too old for that."""
+        """Request the next comparison if some user was not read, unless the file is too old for that."""
         tomorrow = date.fromisoformat(times.jst_day(self._now())) + timedelta(days=1)
         notified = datetime.fromisoformat(file.received_at or file.compared_at or "")
         last = date.fromisoformat(times.jst_day(notified)) + timedelta(days=KEPT_DAYS)
@@ -119,10 +122,10 @@ class Summaries:
 
 
 class Sum:
-    """All ranges of a comparison together, and what earlier ones of the file have led to (`numbers`).
+    """All ranges of a comparison together, and what earlier comparisons of the file have led to (`numbers`).
 
-    `open` are the ranges in which somebody waits. `waiting` is how many wait, of `asked` in all, for the events of the
-    comparisons in `waited_for`.
+    `open` are the ranges in which some user waits. `waiting` is the number of users who wait, of `asked` users in all,
+    for the events of the comparisons in `waited_for`.
     """
 
     def __init__(
@@ -149,8 +152,8 @@ class Sum:
                 self._take_newest(part, counted)
 
     def _wait(self, outcome: outcomes.Outcome, *, all_sent: bool) -> None:
-        # Of a range that was stopped, some events may never have been sent. So it is counted once, and whoever is still
-        # open then is the newest comparison's to ask about.
+        # For a range that was stopped, some events may never have been sent. So it is counted only once. The newest
+        # comparison asks about the users who are still open then.
         waiting = len(outcome.open) if all_sent or not outcome.tally else 0
         self.asked += waiting + sum(outcome.tally.get(each, 0) for each in outcomes.ENDS)
         self.waiting += waiting
@@ -173,19 +176,19 @@ class Sum:
         _show(self.not_read, [each["userAuthorizationId"] for each in outcome.not_read])
 
     def counts(self, file: ReconFile, *, settled: bool) -> dict[str, int]:
-        """The figures of the report. Once it is over, whoever still waits was not read."""
+        """The counts of the report. After the comparison is over, users who still wait count as not read."""
         return {
             **self._counts,
             "changed": self._changed,
             "notRead": self._not_read + (self._left if settled else 0),
-            # Who is erased before the event comes is not read again: each user is counted in one place.
+            # A user who was erased before the event came is not read again, so the user is counted in one place only.
             "reRead": self._counts["reRead"] - self._erased,
             "erased": self._counts["erased"] + self._erased,
             "warnings": len(file.warnings),
         }
 
     def doubt(self, file: ReconFile) -> str | None:
-        """Why the file does not close its day; None where it does. Users who were erased since were linked, too."""
+        """Why the file does not close its day; None if it does. Users who were erased since count as linked, too."""
         shape = Shape.of_parts(self._shapes)
         linked = shape.good - self._counts["duplicates"] - self._counts["notLinkedHere"]
         found = closing.Found(shape.size, shape.good, linked, shape.looks_like_ids, shape.names_nobody_on_purpose)
@@ -193,16 +196,16 @@ class Sum:
 
 
 def _waited_for(before: ReconFile, numbers: Sequence[int]) -> tuple[int, ...]:
-    """The comparisons whose events a new one waits for: its own, and those of the ones that were stopped before it."""
+    """The comparisons whose events a new one waits for: its own, and those of comparisons stopped before it."""
     ended = before.comparisons if before.completed_at else ()
     return tuple(each for each in numbers if each not in ended)
 
 
 def _pace(before: ReconFile, summed: Sum, now: datetime, *, is_first: bool) -> dict[str, Any]:
-    """When the last one who waits will be read at the present pace; an alarm where that is after the next file.
+    """When the last waiting user will be read at the present pace. If that is after the next file, an alarm is raised.
 
-    The pace is that of a window, which ends when it has been long enough and somebody was read in it; until then the
-    last estimate stands.
+    The pace is measured in a window. The window ends when it has been long enough and some user was read in it. Until
+    then the last estimate is used.
     """
     window = {"paced_at": utc_text(now), "paced_open": summed.waiting}
     if is_first or before.paced_at is None or before.paced_open is None:
@@ -210,7 +213,7 @@ def _pace(before: ReconFile, summed: Sum, now: datetime, *, is_first: bool) -> d
     watched = now - datetime.fromisoformat(before.paced_at)
     done = before.paced_open - summed.waiting
     if watched < _WATCHED or done <= 0:
-        # Others may come first for a while: repairs before rereads, and another file's before this one's.
+        # Other events may come first for a while: repairs before rereads, and another file's events before this one's.
         if watched >= _STALLED:
             count("ReconTooSlow")
         return {"done_at": before.done_at if watched < _WATCHED else None}

@@ -1,4 +1,4 @@
-"""One file on its way from a URL into a writer, over as many connections as it takes."""
+"""Transfers one file from a URL into a writer, over as many connections as are needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from honnin.wording import Wording
 
 _READ_TIMEOUT_S = 20.0
 
-# How often a transfer begins anew from the first byte, when the server does not resume it.
+# How often a transfer may start again from the first byte, if the server does not resume it.
 _MOST_RESTARTS = 3
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where files may come from, and how large one may be (bytes). `loopback`: for the local stack only."""
+    """Where files may come from, and the largest size in bytes. `loopback`: for the local stack only."""
 
     allowed_hosts: Sequence[str]
     max_bytes: int
@@ -27,7 +27,7 @@ class Source:
 
 
 class Transfer:
-    """One file. After `run`, `says_its_length` tells whether the server said where it ends."""
+    """One file. After `run`, `says_its_length` says whether the server gave the file's length."""
 
     def __init__(self, source: Source, url: str, begin: Callable[[], FileWriter]) -> None:
         self._source = source
@@ -35,20 +35,20 @@ class Transfer:
         self._begin = begin
         self._writer = begin()
         self._decoder = Decoder(())
-        # How many bytes have come, as they were sent.
+        # How many bytes have arrived, counted as they were sent.
         self._received = 0
-        # What the server calls these bytes (ETag or Last-Modified), and how many there are in all.
+        # The server's name for these bytes (ETag or Last-Modified), and their number in all.
         self._validator: str | None = None
         self._total: int | None = None
         self.says_its_length = True
 
     def run(self, deadline: Deadline) -> FileWriter:
-        """The writer with the whole file in it, out of its compression, not finished yet.
+        """Transfer the file; returns the writer with the whole file, decompressed, but not finished yet.
 
         Raises
         ------
         RemoteFileError
-            As `remote_file.opened`, and `FileTooLargeError`. The writer has been given up.
+            As `remote_file.opened`, and `FileTooLargeError`. The writer was aborted.
         """
         restarts = 0
         try:
@@ -70,9 +70,9 @@ class Transfer:
             raise
 
     def _receive(self, deadline: Deadline) -> None:
-        """Take what one connection gives: the rest of the file where that can be, else the file anew."""
+        """Read what one connection gives: the rest of the file if possible, otherwise the file from the beginning."""
         headers = {}
-        # Without a name for these bytes nobody can tell whether the rest belongs to them (RFC 9110 §15.3.7.3).
+        # Without an ETag or a date it is unknown whether the rest belongs to the same file (RFC 9110 §15.3.7.3).
         if self._received and self._validator:
             headers = {"Range": f"bytes={self._received}-", "If-Range": self._validator}
         with remote_file.opened(
@@ -103,7 +103,7 @@ class Transfer:
             raise FileTooLargeError(remote_file.larger_than(self._source.max_bytes))
 
     def _continues(self, answer: Answer) -> bool:
-        """Whether the answer is the rest of the very file that we hold the beginning of."""
+        """Whether the answer is the rest of the file whose beginning we have."""
         if answer.status != 206 or not self._received:
             return False
         unit, _, extent = answer.headers.get("Content-Range", "").partition(" ")
@@ -121,7 +121,7 @@ class Transfer:
             self._writer = self._begin()
         self._received = 0
         self._decoder = Decoder(answer.codings())
-        # RFC 9110 §15.3.4: 203 is the whole file, by way of a proxy that says so.
+        # RFC 9110 §15.3.4: 203 is the whole file, sent through a proxy, which says so with this code.
         if answer.status not in (200, 203):
             self._validator = self._total = None
             raise FileNotFetchedError(

@@ -1,4 +1,4 @@
-"""What is told of each type of recon file: by the daily report, the API, the console and the command line alike."""
+"""What is shown of each type of recon file, by the daily report, the API, the console and the command line alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from honnin.store import ReceivedDay, ReconFile, Store
 class TypeFacts:
     """What is known of one file type.
 
-    `week` are the days, the newest first; `files` are all files of these, and `missing` those of which PayPay can be
-    asked to send the file again, the oldest first. `ever_notified` is False where no notification of this type
-    ever came: PayPay sends some types on request only. `last_received` is the last day on which a webhook of its kind
-    was received, None where that is longer ago than is remembered.
+    `week` are the days, the newest first; `files` are all files of these days. `missing` are the days, the oldest
+    first, for which PayPay can be asked to send the file again. `ever_notified` is False if no notification of this
+    type ever came: PayPay sends some types only on request. `last_received` is the last day on which a webhook of its
+    kind was received; it is None if that is longer ago than the table keeps it.
     """
 
     file_type: FileType
@@ -31,11 +31,11 @@ class TypeFacts:
     last_received: ReceivedDay | None
 
     def files_of(self, day: str) -> list[ReconFile]:
-        """The files of a day, without the mark that no notification came where one did."""
+        """The files of a day. The mark that no notification came is left out if one came later."""
         return days.telling([each for each in self.files if each.day == day])
 
     def as_json(self, senders: resend.Senders) -> dict[str, Any]:
-        """In the names of the API. The request is about all days that are missing."""
+        """With the field names of the API. The request covers all missing days."""
         request = resend.request(self.file_type, self.missing, senders) if self.missing else None
         return {
             "fileType": self.file_type.name,
@@ -47,9 +47,9 @@ class TypeFacts:
 
 
 def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -> TypeFacts:
-    """What is known of a file type on these JST days, the newest first. Of today, only if there is something to tell.
+    """What is known of a file type on these JST days, the newest first.
 
-    Reads only.
+    Today is included only if a file of it is known. This only reads.
     """
     known, today = FILE_TYPES[file_type], times.jst_day(now)
     files = store.recon.files(file_type, shown[-1], shown[0])
@@ -71,5 +71,5 @@ def week(last_day: str) -> list[str]:
 
 
 def senders(store: Store) -> resend.Senders:
-    """What identifies this deployment to PayPay, by what the daily report has kept."""
+    """What identifies this deployment to PayPay, as the daily report last stored it."""
     return resend.Senders(store.recon.own_ids(), store.recon.last_request_id(Provider.PAYPAY))

@@ -1,1 +1,1 @@
-"""Reading many users again: all of them, those of a status, or those whom a file names (docs/overview.md)."""
+"""Reading many users again: all users, the users with one status, or the users in a file (docs/overview.md)."""

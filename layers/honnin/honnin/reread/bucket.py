@@ -1,8 +1,8 @@
-"""The objects of a reread, in the recon bucket. The only module that knows their keys.
+"""The objects of a reread, in the recon bucket. Only this module knows their keys.
 
-``rereads/<name>/ids.txt`` is the file of ids, ``sources.json`` the list of what is to be looked through for users, and
-``parts.json`` the list of parts that are not done, both for the state machine. ``parts/<part>.json`` is a part: some
-users who are read together, written once.
+``rereads/<name>/ids.txt`` is the file of ids. ``sources.json`` lists the sources in which users are looked up, and
+``parts.json`` lists the parts that are not done; the state machine reads both. ``parts/<part>.json`` is one part: some
+users who are read together. It is written once.
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ def _part_key(name: str, part: str) -> str:
 
 
 def part_name(source: str, number: int) -> str:
-    """The name of a part: of which source, and which one of it (from 1)."""
+    """The name of a part: the source it belongs to, and its number in that source (from 1)."""
     return f"{source}-{number:05}"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Users who are read together, and the place in their source behind the last of them."""
+    """Users who are read together, and the position in their source after the last of them."""
 
     users: Sequence[str]
     after: Any
@@ -55,5 +55,5 @@ class RereadBucket(JsonObjects):
         return Part(**found) if found else None
 
     def put_part(self, name: str, part: str, found: Part) -> bool:
-        """Keep a part; False when there is one, and nothing was written."""
+        """Store a part; False if the part exists already, and then nothing was written."""
         return self.put_new(_part_key(name, part), {"users": list(found.users), "after": found.after})

@@ -1,4 +1,4 @@
-"""The plan of a reread: first what is to be looked through for users, then the parts that these make."""
+"""The plan of a reread: first the sources in which users are looked up, then the parts found in these."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ _ROWS = 100_000
 
 
 def sources(bucket: RereadBucket, reread: Reread, rows: int = _ROWS) -> dict[str, Any]:
-    """Write the list of a reread's sources, once; returns where it is, for the state machine."""
+    """Write the list of a reread's sources, once; returns its key, for the state machine."""
     key = sources_key(reread.name)
     if bucket.get(key) is None:
         bucket.put_new(
@@ -24,9 +24,9 @@ def sources(bucket: RereadBucket, reread: Reread, rows: int = _ROWS) -> dict[str
 
 
 def parts(store: Store, bucket: RereadBucket, reread: Reread) -> dict[str, Any]:
-    """Write the list of the parts that are not done; returns where it is, and whether there is `any`.
+    """Write the list of the parts that are not done. Returns its key, and in `any` whether there are such parts.
 
-    All sources have been listed by then.
+    All sources must have been listed before.
     """
     done = store.rereads.marks(reread.name, Phase.DONE).keys()
     listed = store.rereads.marks(reread.name, Phase.LISTED)
@@ -43,7 +43,7 @@ def _sources(bucket: RereadBucket, reread: Reread, rows: int) -> Iterator[dict[s
             # The shards of the index `overview`.
             yield from ({"shard": each} for each in PLACES)
         case Kind.ALL:
-            # Not the index: who moves from one status to another meanwhile could be in neither list.
+            # Not the index: a user who moves from one status to another meanwhile could be missing from both lists.
             yield from ({"segment": each} for each in range(reread.segments))
         case Kind.FILE:
             etag, pieces = bucket.pieces(ids_key(reread.name))

@@ -1,10 +1,10 @@
-"""Has one part of a reread read: its events go to the rereads queue, and then it waits until they have taken effect.
+"""Reads one part of a reread: sends its events to the rereads queue, then waits until they have taken effect.
 
-Only so many parts are under way at a time (`MaxConcurrency` of the state machine), so that what else is on that queue
-waits for minutes, however many users are read again, and a reread that is stopped stops within minutes.
+Only a limited number of parts is read at a time (`MaxConcurrency` of the state machine). So other messages on that
+queue wait only for minutes, however many users are read again, and a reread that is paused ends within minutes.
 
-The order makes a killed run harmless: the part was written once, then the events are sent, then the part is marked as
-sent; without that mark the same events are sent again, and each takes effect once.
+The order of the steps makes a killed run harmless. First the part is written, once. Then the events are sent. Then the
+part is marked as sent. Without that mark the same events are sent again, and each of them takes effect only once.
 """
 
 from collections import Counter
@@ -24,8 +24,9 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# What is open by then may be among the dead letters, or waits for a provider that is down: the others go on. For a few
-# of many nobody waits as long: one user in each part whom a provider never answers would make a day of each part.
+# After this time the part is given up: its open events may be in the dead-letter queue, or their provider may be down.
+# If only a few users of a part are open, the time is shorter. Otherwise one user in each part for whom a provider never
+# answers would make each part take a day.
 _WAITED_FOR = timedelta(days=1)
 _FEW_WAITED_FOR = timedelta(hours=1)
 _FEW_OF = 50
@@ -50,10 +51,11 @@ class PartReading:
         self._given = client
 
     def run(self, reread: Reread, part: str) -> bool:
-        """Send a part's events, or see what has come of them; True once that is all, or what is open is given up.
+        """Send a part's events, or check what they have led to.
 
-        True as well where the reread is paused: the next execution goes on with the part. Repeating it does no harm.
-        Raises `event_queue.NotQueuedError` when an event was not taken.
+        True if all events have ended, or those that are open are given up. It is also True if the reread is paused: the
+        next execution continues with the part. Repeating it does no harm. Raises `event_queue.NotQueuedError` when an
+        event could not be sent.
         """
         if reread.is_paused or self._store.rereads.marked(reread.name, Phase.DONE, part):
             return True
@@ -61,7 +63,7 @@ class PartReading:
         users = found.users if found else ()
         sent = self._store.rereads.marked(reread.name, Phase.SENT, part)
         if sent is None:
-            # While repairs and rereads are stopped (honnin.mass_change), nothing more is put behind what waits already.
+            # While repairs and rereads are stopped (honnin.mass_change), no more events are added to the queue.
             if not self._store.mass_change.read().stop:
                 self._send(reread, part, users)
             return False
@@ -89,7 +91,7 @@ class PartReading:
                 ids.setdefault(users[place], []).extend(questions.event_ids(reread.name, provider, users[place]))
         records = self._store.events.get_many([each for some in ids.values() for each in some])
         waiting = [user_id for user_id, some in ids.items() if not records.keys() >= set(some)]
-        # Nobody waits for who was erased before the event came.
+        # Users who were erased before their event came are not waited for.
         known = self._statuses(reread, waiting)
         ended = Counter(gone=sum(each not in known for each in waiting), left=sum(each in known for each in waiting))
         waits = _FEW_WAITED_FOR if ended["left"] * _FEW_OF <= len(ids) else _WAITED_FOR

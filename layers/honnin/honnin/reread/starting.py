@@ -1,6 +1,6 @@
-"""Starts, stops and follows rereads: executions of the state machine `RereadUsers`, whose names say which one they are.
+"""Starts, pauses and follows rereads. Each is run by executions of the state machine `RereadUsers`, named after it.
 
-The operator's program does this with the operator's own credentials; the functions use `reread_of` only.
+`honninctl` does this with the operator's own credentials; the functions use only `reread_of`.
 """
 
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """How a reread is doing. Whoever is PAUSED, FAILED or never began can go on."""
+    """The state of a reread. A reread that is PAUSED, has FAILED or was never started can be resumed."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -35,12 +35,12 @@ class UnknownRereadError(HonninError):
 
 
 class RereadConflictError(HonninError):
-    """It cannot be done to this reread at this moment; the message says why."""
+    """The reread is not in a state that allows this; the message says why."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A reread, how it is doing, and at which pace (users a second; None where none can be told yet)."""
+    """A reread, its state, and its pace in users a second (None if there is no estimate yet)."""
 
     reread: Reread
     state: State
@@ -63,7 +63,7 @@ class Executions:
         return self._start(reread)
 
     def resume(self, name: str) -> str:
-        """Go on with a reread that was stopped or has failed, where it was; returns the name of its next execution.
+        """Resume a reread that was paused or has failed, from where it ended; returns the name of the new execution.
 
         Raises
         ------
@@ -77,17 +77,20 @@ class Executions:
         return self._start(reread)
 
     def pause(self, name: str) -> None:
-        """Stop a reread: nothing more is sent; what was sent is read. Raises `RereadConflictError` if none runs."""
+        """Pause a reread: no more events are sent; those that were sent still take effect.
+
+        `RereadConflictError` if none runs.
+        """
         reread = self._reread(name)
         state = self.state(reread)
         if state is not State.RUNNING:
             raise RereadConflictError(f"{name} is {state}")
-        # Before: what is being worked at this moment sees it, and sends nothing more.
+        # This is done first: the function that is running now sees it and sends nothing more.
         self._store.rereads.pause(reread)
         self._client.stop_execution(executionArn=self._arn(reread), cause="paused by an operator")
 
     def state(self, reread: Reread) -> State:
-        """How a reread is doing. One whose latest execution was never started, or has left somebody out, is paused."""
+        """The state of a reread. If its latest execution never started, or users are left to be read, it is paused."""
         try:
             found = self._client.describe_execution(executionArn=self._arn(reread))
         except self._client.exceptions.ExecutionDoesNotExist:
@@ -97,7 +100,7 @@ class Executions:
         return State.PAUSED if state is State.DONE and not is_done else state
 
     def progress(self, name: str, now: datetime) -> Progress:
-        """How far a reread is. Its end is told once all of its users are listed and some of them are done."""
+        """How far a reread is. The expected end is given once some of its users are done; all are listed by then."""
         reread = self._reread(name)
         state = self.state(reread)
         since = datetime.fromisoformat(reread.began_at) if reread.began_at else now
@@ -131,14 +134,14 @@ def execution_name(reread: Reread) -> str:
 
 
 def told(reread: Reread) -> dict[str, Any]:
-    """What the state machine is told; read by `reread_of`."""
+    """The input of the state machine; `reread_of` reads it."""
     return {"reread": {"name": reread.name, "execution": reread.executions}}
 
 
 def reread_of(store: Store, event: Mapping[str, Any]) -> Reread:
     """The reread that a function of the state machine is called for. Raises `UnknownRereadError`.
 
-    For an execution that is not to work at it any more it is a paused one.
+    If this execution is no longer the one that works on the reread, the reread is returned as a paused one.
     """
     name = str(event["reread"]["name"])
     found = store.rereads.get(name)

@@ -1,8 +1,8 @@
-"""The DynamoDB single table (docs/architecture.md, "The table"): nobody else knows its keys and attributes.
+"""The DynamoDB single table (docs/architecture.md, "The table"). Only this package knows its keys and attributes.
 
-Every write that moves a user is one transaction: the event's own record (it fails if the record is there), the
-timeline entry, and the status with its version. Readers get frozen dataclasses, never items. Each subject is a module:
-a new attribute is a new field of the dataclass there.
+Every write that changes a user is one transaction: the event's own record (the write fails if it exists), the timeline
+entry, and the status with its version. Readers get frozen dataclasses, never items. Each subject is a module. To add an
+attribute, add a field to the dataclass there.
 """
 
 from collections.abc import Callable, Sequence
@@ -116,26 +116,26 @@ class Store:
         self.erasure = Erasures(self.table)
 
     def known(self, events: "Sequence[Event]") -> Known:
-        """What the table knows of some events, read at once."""
+        """What the table knows about some events, read once."""
         return Known.of(self.table, events)
 
     @cached_property
     def restore(self) -> "Restore":
-        """What only operators do; no function imports it."""
+        """Operations for operators only; no function imports it."""
         from honnin.store.restore import Restore
 
         return Restore(self.table)
 
     @cached_property
     def reindex(self) -> "Reindex":
-        """Makes the index `overview` anew; no function imports it."""
+        """Builds the index `overview` again; no function imports it."""
         from honnin.store.reindex import Reindex
 
         return Reindex(self.table)
 
     @cached_property
     def replay(self) -> "Replay":
-        """What the bus was told, to be told once more; no function imports it."""
+        """Publishes events on the bus again; no function imports it."""
         from honnin.store.replay import Replay
 
         return Replay(self.table)

@@ -1,7 +1,7 @@
-"""Which recon files are to be compared, and how often those of a day have been.
+"""Which recon files are to be compared, and how many comparisons each day has had.
 
-The number of a comparison counts over all files of one type and day: the events of each comparison have ids of their
-own, so a revised file has its users read again, too.
+Comparisons are numbered over all files of one type and day. The number is part of the events' ids, so the users of a
+revised file are read again, too.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from typing import Any
 from honnin.store.keys import comparison_count_key, comparison_key, due
 from honnin.store.table import COMPARE, Table, encode, read
 
-# As long as the events of a comparison are remembered.
+# Kept as long as the records of a comparison's events.
 COUNT_KEPT = timedelta(days=400)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison of a file: its number, and which file."""
+    """One comparison of a file: its number, and the file."""
 
     file_type: str
     day: str
@@ -27,41 +27,42 @@ class Comparison:
 
 
 class Comparisons:
-    """Remembers what is to be compared. `due_at` are moments (UTC)."""
+    """Stores what is to be compared. `due_at` are moments (UTC)."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def first(self, file_type: str, day: str, name: str, due_at: str) -> None:
-        """Have a stored file compared, unless it was asked for before."""
+        """Request the first comparison of a stored file, unless it was requested before."""
         key = comparison_key(file_type, day, name)
         if self._table.get(key) is None:
             self._ask(Comparison(file_type, day, name, 0), due_at, "attribute_not_exists(pk)")
 
     def another(self, before: Comparison, due_at: str) -> Comparison:
-        """Have a file compared once more from then on: the comparison after this one, unless somebody has asked for it.
+        """Request one more comparison of a file, from `due_at` on.
 
+        It is the one after `before`, unless that was requested already.
         Returns the comparison that is to be made.
         """
         asked = self._ask(before, due_at, "attribute_not_exists(#number) OR #number = :before")
         return asked or self.of(before) or before
 
     def of(self, file: Comparison) -> Comparison | None:
-        """The newest comparison of a file that was asked for, whether or not it is done."""
+        """The newest comparison of a file that was requested, whether or not it is done."""
         item = self._table.get(comparison_key(file.file_type, file.day, file.file_name))
         return read(Comparison, item) if item else None
 
     def made(self, file: Comparison) -> tuple[int, ...]:
-        """The numbers of all comparisons of a file that were asked for, the newest last."""
+        """The numbers of all comparisons of a file that were requested, the newest last."""
         item = self._table.get(comparison_key(file.file_type, file.day, file.file_name)) or {}
         return tuple(sorted(map(int, item.get("numbers", ()))))
 
     def due(self, now: str) -> list[Comparison]:
-        """What is to be compared by now, or is being compared."""
+        """The comparisons that are due by now, or are running."""
         return [read(Comparison, item) for item in self._table.due(COMPARE, now)]
 
     def end(self, done: Comparison) -> None:
-        """A comparison is done. Another one that was asked for meanwhile stays."""
+        """Record that a comparison is done. If another one was requested meanwhile, that one stays."""
         key = comparison_key(done.file_type, done.day, done.file_name)
         known = {"done": done.number}
         values = {"ended": done.number}
@@ -72,7 +73,7 @@ class Comparisons:
 
     def numbers(self, file_type: str) -> Mapping[str, int]:
         """By JST day, the highest number of a comparison of this type."""
-        # Not by a prefix: DynamoDB refuses an empty one.
+        # A prefix is not used here, because DynamoDB refuses an empty one.
         found = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk",
@@ -99,7 +100,7 @@ class Comparisons:
         return asked if self._table.attempt(update) else None
 
     def _number(self, file_type: str, day: str) -> int:
-        """The next number of this type and day. One that nobody uses does no harm."""
+        """The next number of this type and day. If it is not used, that does no harm."""
         update: dict[str, Any] = {
             "TableName": self._table.name,
             "Key": encode(comparison_count_key(file_type, day)),

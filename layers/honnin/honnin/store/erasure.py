@@ -1,15 +1,15 @@
-"""What erasing a user takes: finding everything, taking it, counting it once, and the marks that keep it erased.
+"""What erasing a user needs: finding and deleting everything, counting it once, and the marks that keep it erased.
 
-A run may end anywhere, and the next one goes on. What makes that possible, and the certificate right:
+A run may be interrupted anywhere, and the next run continues it. For that, and for a correct certificate:
 
-- Each authorization and submission that a user has, or had, has an item of its own under the user (`Former`). When
-  what it names is erased, a transaction stamps the item with the certificate and with how much that was. A later run
-  passes over what is stamped: that costs a read and no write.
-- Timeline entries stay, without their details, and carry the certificate's id. They are counted by looking.
-- S3 has no part in transactions. How many objects there are is noted before they are deleted.
-- `settle` counts all of this once, in the transaction that deletes the statuses. By then nothing else is left, and no
-  worker can write about the user any more: it would need the status as it was. The stamped items go last, and only
-  then is the certificate completed.
+- Each authorization and submission that a user has, or had, has an item of its own under the user (`Former`). When its
+  data is erased, a transaction stamps the item with the certificate and the counts. A later run skips stamped items,
+  with one read and no write.
+- Timeline entries stay, without their details, and with the certificate's id. They are counted by reading them.
+- S3 takes no part in transactions. The number of objects is recorded before they are deleted.
+- `settle` counts all of this once, in the transaction that deletes the statuses. Nothing else is left by then, and no
+  worker can write about the user any more, because it would need the old status. The stamped items are deleted last,
+  and only then is the certificate completed.
 """
 
 from collections import Counter
@@ -53,24 +53,24 @@ from honnin.store.table import (
 )
 from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 
-# Authorizations that are erased before the run is asked whether it may go on: seconds, where recon files are many. A
-# filter has 4 KB at most, and some 70 characters for each of them.
+# After this number of erased authorizations, the run checks its time: they take seconds if there are many recon files.
+# A filter has 4 KB at most, and each authorization takes some 70 characters of it.
 _AT_ONCE = 40
 
-# A transaction has no more writes.
+# The maximum number of writes in a transaction.
 _MOST_TOGETHER = 100
 
-# What a certificate counts.
+# The counts of a certificate.
 _OBJECTS, _ENTRIES, _STATUSES = "vaultObjects", "timelineEntries", "statuses"
 _LINKS, _WAITING, _SUBMISSIONS = "links", "waitingEvents", "submissions"
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """That a user was erased: how many of what, and from when to when (UTC).
+    """The record that a user was erased: how much was erased, and from when to when (UTC).
 
-    From `counted_at` on nothing is left but the list of what it was. `vault_left` is how many objects were to be
-    deleted when last looked.
+    From `counted_at` on, only the list of what was erased is left. `vault_left` is the number of objects that still had
+    to be deleted at the last check.
     """
 
     certificate_id: str
@@ -83,7 +83,7 @@ class Certificate:
 
     @property
     def told_by(self) -> str:
-        """The event that tells of it; not that of the sweep, which is still to come."""
+        """The id of the event that reports it. It is not the id of the later event that empties the vault again."""
         return f"erased:{self.certificate_id}"
 
     @property
@@ -94,7 +94,7 @@ class Certificate:
 
 
 class Erasures:
-    """Erases users from the table, and remembers who was erased."""
+    """Erases users from the table, and stores who was erased."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -102,7 +102,7 @@ class Erasures:
     # --- the marks ---
 
     def mark(self, user_authorization_id: str, at: str) -> None:
-        """Remember that the user of an authorization was erased: its events are dropped from now on."""
+        """Record that the user of an authorization was erased: its events are dropped from now on."""
         key = erased_key(user_authorization_id)
         self._table.attempt(self._table.update(key, {"at": at}, "", remove=("expires_at",)))
 
@@ -111,7 +111,7 @@ class Erasures:
         return self._table.get(erased_key(user_authorization_id)) is not None
 
     def erased(self, user_authorization_ids: Sequence[str]) -> set[str]:
-        """Those of whom the user was erased."""
+        """Those of the authorizations whose user was erased."""
         marks = {erased_key(each)["pk"]: each for each in user_authorization_ids}
         keys = ({"pk": pk, "sk": "ERASED"} for pk in marks)
         return {marks[item["pk"]] for item in self._table.batch(keys, consistent=True)}
@@ -119,13 +119,13 @@ class Erasures:
     # --- one run at a time, and its certificate ---
 
     def claim(self, user_id: str, now: str, until: str) -> bool:
-        """Take a user for erasing until then (UTC); False while another run has the user."""
+        """Claim a user for erasing until `until` (UTC); False while another run holds the claim."""
         expires = {"claimed_until": until, "expires_at": int(datetime.fromisoformat(until).timestamp())}
         condition = "attribute_not_exists(pk) OR claimed_until < :now"
         return self._table.attempt(self._table.update(erasing_key(user_id), expires, condition, known={"now": now}))
 
     def release(self, user_id: str, until: str) -> None:
-        """Give a user back that is still claimed until then. What is not given back ends by itself."""
+        """Release a claim that lasts until `until`. A claim that is not released expires."""
         gone = {
             "TableName": self._table.name,
             "Key": encode(erasing_key(user_id)),
@@ -140,19 +140,20 @@ class Erasures:
         return [_certificate(item) for item in self._table.under(f"USER#{user_id}", "ERASURE#")]
 
     def begin(self, certificate: Certificate) -> None:
-        """Keep that an erasure has begun, so that another run completes it."""
+        """Store that an erasure has begun, so that another run can complete it."""
         said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id}
         self._table.attempt(self._table.update(_key(certificate), said, ""))
 
     def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
-        """Remember that an authorization was ended at PayPay, so that a repeat need not ask for it again."""
+        """Record that an authorization was ended at PayPay, so that a repeated erasure need not request it again."""
         key = former_key(user_id, Provider.PAYPAY, user_authorization_id)
         self._table.attempt(self._table.update(key, {"left_at": at, f"n_{UNLINKED}": 1}, ""))
 
     def note_objects(self, certificate: Certificate, number: int) -> Certificate:
-        """Count the vault's objects before they are deleted, and once more when that is done (0).
+        """Record the number of the vault's objects before they are deleted, and again after that (0).
 
-        What was there when last looked, and is not there now, was deleted by a run that broke off: it is counted.
+        If there were objects at the last check and there are none now, an interrupted run has deleted them: they are
+        counted.
         """
         known = self._latest(certificate)
         left = known.vault_left or 0
@@ -163,13 +164,13 @@ class Erasures:
         return replace(known, counts={**known.counts, _OBJECTS: total}, vault_left=number)
 
     def end(self, certificate: Certificate, at: str) -> Certificate:
-        """Delete the stamped items; then complete the certificate, with the tombstone and what is to be published."""
+        """Delete the stamped items. Then complete the certificate, with the tombstone and the event to be published."""
         user_id = certificate.user_id
         stamped = [each for each in former_of(self._table, user_id) if each.erased_by == certificate.certificate_id]
         for some in batched(stamped, _MOST_TOGETHER, strict=False):
             gone = [stamped_delete(self._table, user_id, each) for each in some]
             if not self._together(certificate, [{"Delete": each} for each in gone]):
-                # The user is back, and has left one of them behind anew: the next erasure must find that.
+                # The user is back, and has had one of them again since: the next erasure must find that.
                 for each in gone:
                     self._table.write(self._table.db.delete_item, each)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
@@ -177,7 +178,7 @@ class Erasures:
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
         record = event_item(certificate.told_by, at) | {"user_id": user_id, "what": "erased"}
         record |= to_publish(certificate.told_by, USER_ERASED, replace(certificate, completed_at=at).told, at)
-        # Another run may have completed it, when this one took longer than its claim.
+        # Another run may have completed it, if this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(
                 tombstone.event_id,
@@ -196,7 +197,7 @@ class Erasures:
     # --- what there is, and taking it ---
 
     def footprint(self, user_id: str, *, expired: bool = True) -> Footprint:
-        """What there is of a user. Erasure also takes what has expired, as long as it is there."""
+        """What the table holds about a user. An erasure also needs expired items, as long as they exist."""
         return footprint(self._table, user_id, expired=expired)
 
     def forget(
@@ -207,21 +208,22 @@ class Erasures:
         file_types: Collection[str],
         may_go_on: Callable[[], None] = lambda: None,
     ) -> Sequence[UserStatus] | None:
-        """Erase a footprint but for the statuses, which are returned as they now are.
+        """Erase a footprint except the statuses, which are returned as they are now.
 
-        None when a worker has moved the user meanwhile, and the footprint must be taken anew. `event_ids` gives the
-        ids of all events that may name an authorization; `file_types` are those of recon files that may show one.
-        `may_go_on` is asked between steps of a few seconds, and raises where there is no time for another.
+        None if a worker has changed the user meanwhile; the footprint must then be read again. `event_ids` gives the
+        ids of all events that may contain an authorization. `file_types` are the types of recon files that may show
+        one. `may_go_on` is called between steps of a few seconds, and raises an error if there is no time for another
+        step.
         """
         ids, present = footprint.authorization_ids, footprint.present
         self._mark_all(ids, certificate.begun_at)
         statuses = self._overtake(footprint)
         if statuses is None:
             return None
-        # An authorization that another user took over before this: from now on, that needs the raised version.
+        # An authorization that another user took over before this. From now on, taking over needs the raised version.
         taken = footprint.taken | taken_over(self._table, certificate.user_id, ids)
         self._table.delete(erased_key(each) for each in taken)
-        # What a status names may have been used since it was stamped.
+        # The data that a status refers to may have been used since it was stamped.
         done = certificate.certificate_id
         todo = [each for each in footprint.former if each.erased_by != done or each.name in present]
         for each in todo:
@@ -243,8 +245,8 @@ class Erasures:
     def settle(self, certificate: Certificate, statuses: Sequence[UserStatus], at: str) -> bool:
         """Delete the statuses and count what was erased, in one transaction.
 
-        False when something has come since the statuses were returned by `forget`: then the user is to be looked at
-        anew. The statuses go in the end: they are what a worker that is at work runs against.
+        False if something was added since `forget` returned the statuses; the user must then be read again. The
+        statuses are deleted at the end, because a worker that is running fails by their versions.
         """
         known, now = self._latest(certificate), self.footprint(certificate.user_id)
         names = dict.fromkeys((*now.authorization_ids, *now.taken), ERASED_ID)
@@ -267,14 +269,15 @@ class Erasures:
         return self._together(certificate, writes)
 
     def _mark_all(self, authorization_ids: Sequence[str], at: str) -> None:
-        """From now on no event touches the user."""
+        """Mark all authorizations, so that no event changes the user from now on."""
         marked = self.erased(authorization_ids)
         self._table.put({**erased_key(each), "at": at} for each in authorization_ids if each not in marked)
 
     def _overtake(self, footprint: Footprint) -> Sequence[UserStatus] | None:
-        """Raise the version of each status: whoever is at work on an event of the user comes too late for it.
+        """Raise the version of each status, so that a worker that is processing an event of the user fails.
 
-        What asks anew is dropped, for the marks are there: nothing that is erased from now on is written again.
+        An event that comes later is dropped because of the marks. So nothing is written again that is erased from now
+        on.
         """
         raised = []
         for each in footprint.statuses:
@@ -301,7 +304,7 @@ class Erasures:
         return all(self._forget_authorization(certificate, each) for each in some)
 
     def _forget_authorization(self, certificate: Certificate, former: Former) -> bool:
-        """Delete the link and what waits under the authorization."""
+        """Delete the link and the events that wait for the authorization."""
         found = self._table.items(
             "query",
             expired=True,
@@ -310,11 +313,11 @@ class Erasures:
             ConsistentRead=True,
         )
         items = list(found)
-        # What has moved to the timeline has expired here, and is counted there.
+        # A waiting event that was moved to the timeline has expired here, and is counted there.
         living = [each for each in items if each.get("expires_at", self._table.epoch + 1) > self._table.epoch]
         self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in items if each not in living)
         counts = Counter(former.counts)
-        # One transaction, but for an authorization under which very many events wait.
+        # It is one transaction, unless very many events wait for the authorization.
         rest = [*batched(living, _MOST_TOGETHER - 1, strict=False)] or [()]
         for some in rest:
             counts.update(_LINKS if each["sk"] == "LINK" else _WAITING for each in some)
@@ -325,7 +328,7 @@ class Erasures:
         return True
 
     def _forget_submissions(self, certificate: Certificate, some: Sequence[Former]) -> bool:
-        """Take submissions off the poll and off the user."""
+        """Stop polling submissions and remove the user from them."""
         keys = (submission_key(each.name) for each in some)
         items = {item["submission_id"]: item for item in self._table.batch(keys, consistent=True)}
         writes: list[Item] = []
@@ -350,7 +353,7 @@ class Erasures:
         return self._table.update(key, blank, "attribute_exists(pk)", remove=("due_kind", "due_at"))
 
     def _delete_living(self, item: Item, user_id: str) -> Item:
-        """The delete of an item that is still there, and of a link that is still this user's."""
+        """The delete of an item that still exists, and of a link that still belongs to this user."""
         ours = " AND user_id = :user" if item["sk"] == "LINK" else ""
         values: Item = {":now": self._table.epoch, **({":user": user_id} if ours else {})}
         return {
@@ -371,7 +374,7 @@ class Erasures:
         }
 
     def _forget_samples(self, file_type: str, authorization_ids: Sequence[str]) -> bool:
-        """Take authorizations out of what recon files show; False when a comparison was at work on one of them."""
+        """Remove authorizations from recon files' samples; False if a comparison was writing one of the files."""
         named = {f":id{number}": each for number, each in enumerate(authorization_ids)}
         pages = self._table.db.get_paginator("query").paginate(
             TableName=self._table.name,
@@ -394,11 +397,11 @@ class Erasures:
     def _redact(
         self, certificate: Certificate, authorization_ids: Sequence[str], may_go_on: Callable[[], None]
     ) -> None:
-        """Take the details off the timeline, and authorization ids out of the names of its entries.
+        """Remove the details from the timeline, and authorization ids from the names of its entries.
 
-        The timeline is read anew: by now nothing waits that could still be moved there.
+        The timeline is read again: now no waiting event is left that could still be moved to it.
         """
-        # Numbered: one file may have named two authorizations of the user at the same moment.
+        # They are numbered, because one file may have named two authorizations of the user at the same moment.
         names = {each: f"{ERASED_ID}-{number}" for number, each in enumerate(sorted(authorization_ids), 1)}
         together: list[Item] = []
         for entry in list(self._table.under(f"USER#{certificate.user_id}", "AT#", expired=True)):
@@ -412,12 +415,12 @@ class Erasures:
             self._together(certificate, together)
 
     def _redacting(self, entry: Mapping[str, Any], names: Mapping[str, str], certificate: Certificate) -> list[Item]:
-        """The writes that an entry takes, three at most; none where there is nothing to take off."""
+        """The writes for an entry, three at most; none if there is nothing to remove."""
         event_id = without_names(str(entry["event_id"]), names)
         named = event_id != entry["event_id"]
         if not (entry["detail"] or named or entry.get("told")):
             return []
-        # Without its place in the index `overview`: no list and no replay names an erased user.
+        # It loses its place in the index `overview`, so no list and no replay names an erased user.
         plain = unplaced(entry) | {"event_id": event_id, "sk": f"AT#{entry['at']}#{event_id}", "detail": {}}
         plain |= {"erased_by": certificate.certificate_id} if entry["detail"] or named else {}
         writes: list[Item] = [{"Put": {"TableName": self._table.name, "Item": encode(plain)}}]
@@ -426,14 +429,14 @@ class Erasures:
         return writes
 
     def _together(self, certificate: Certificate, writes: Sequence[Item]) -> bool:
-        """Make all writes or none; False where a condition does not hold."""
+        """Make all writes or none; False if a condition fails."""
         with suppress(OvertakenError):
             self._table.transact(certificate.certificate_id, [(each, OvertakenError) for each in writes])
             return True
         return False
 
     def _delete_those_there(self, keys: Iterable[Item]) -> None:
-        """Delete items of which few exist: to look for a hundred takes one call, to delete them would take four."""
+        """Delete items of which few exist: a read of a hundred keys takes one call, but their deletes would take four."""
         there = self._table.batch(keys, consistent=True, expired=True)
         self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in there)
 

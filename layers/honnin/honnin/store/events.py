@@ -1,4 +1,4 @@
-"""Events: each takes effect once, all of it or nothing, and what it changed is published."""
+"""Events: each takes effect once, completely or not at all, and what it changed is published."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,21 +51,21 @@ from honnin.store.users import FORMER_NOTED, TimelineEntry, UserStatus, began, f
 from honnin.times import utc_text
 from honnin.vault import Evidence
 
-# An event's record outlives every way in which the event could come back (queues 14 days, recon 40 days).
+# An event's record is kept longer than the event could come again (queues 14 days, recon 40 days).
 EVENT_KEPT = timedelta(days=400)
 
 # A message stays in its queue for 14 days at most (template.yaml); its failures are counted a little longer.
 FAILURE_KEPT = timedelta(days=15)
 
-# A change that is still unpublished after this was left behind by a crash; the poll publishes it.
+# If a change is still unpublished after this time, a crash has left it. The poll then publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class EventRecord:
-    """An event that has taken effect: what it did, to whom, and the status after it.
+    """An event that has taken effect: what it did, for which user, and the status after it.
 
-    `change` is what there is to publish about it, if anything, and `detail_type` as what (`honnin.domain_events`).
+    `change` is the content to be published, if there is any, and `detail_type` its type (`honnin.domain_events`).
     """
 
     event_id: str
@@ -80,7 +80,7 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An event that does nothing, and leaves no record: it names somebody who was erased, or it was work of ours."""
+    """An event that does nothing and leaves no record: its user was erased, or it was internal work of Honnin."""
 
     event_id: str
     what: str
@@ -88,17 +88,16 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Effect:
-    """All that one event does, applied together or not at all.
+    """Everything that one event does, applied together or not at all.
 
-    `before` is the status as it was read before the provider was asked (None: the user is new there), `after`
-    what it becomes. `opens` is a new submission; otherwise the submission that `after` names follows its status:
-    while it is open it is on the poll, and it leaves the poll once that is decided. `outcome` marks that submission
-    (`unclear`, `refused`). `links`: the user has just linked the authorization that `after` names. `link` is that link
-    as it is to be kept, also where it is no new one; `takes_from` is the status, as read, of the user whose link it was
-    until now. `withdraws` is a submission that was never sent: it leaves the poll and names nobody any more, and
-    nothing remembers it. `evidence` is what the provider answered: `honnin.commit` has it in the vault before this is
-    applied. `stale`: nothing changes, but the submission is told to be stale. `beside` is the status at the other
-    provider, where it was read already (at most one; None: it was not).
+    `before` is the status that was read before the provider was asked (None: the user is new there); `after` is the new
+    status. `opens` is a new submission. Otherwise the submission in `after` follows its status: it is polled while it
+    is open, and no longer after it is decided. `outcome` marks that submission (`unclear`, `refused`). `links`: the
+    user has just linked the authorization in `after`. `link` is the link to be stored, even if it is not new;
+    `takes_from` is the status (as read) of the user who had the link until now. `withdraws` is a submission that was
+    never sent: it is no longer polled and loses its user. `evidence` is the provider's answer; `honnin.commit` writes
+    it to the vault before this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
+    is the status at the other provider, if it was read already (at most one; None: it was not).
     """
 
     event_id: str
@@ -122,9 +121,10 @@ class Effect:
 
     @property
     def change(self) -> Mapping[str, str] | None:
-        """The content of `KycStatusChanged`; None when the status stays what it is.
+        """The content of `KycStatusChanged`; None if the status does not change.
 
-        A flag under a link that has ended shows in no status, but `verified` follows it: then both are the same.
+        A flag under a link that has ended changes no status, but it changes `verified`. Then both statuses are the
+        same.
         """
         from_status = self.before.status if self.before else None
         if from_status == self.after.status and (self.before is None or flag_of(self.before) == flag_of(self.after)):
@@ -144,7 +144,7 @@ class Effect:
 
     @property
     def told(self) -> tuple[str, Mapping[str, str]] | None:
-        """What there is to publish: as what (`honnin.domain_events`), and the content."""
+        """What is to be published: its type (`honnin.domain_events`), and the content."""
         if self.change:
             return KYC_STATUS_CHANGED, self.change
         if not self.stale:
@@ -161,12 +161,12 @@ class Effect:
 
     @property
     def expiry_events(self) -> list[ExpiryEvent]:
-        """What there is to publish besides, each under an id of its own."""
+        """Further events to be published, each with an id of its own."""
         return expiry_events(self.before, self.after, self.event_id, self.at)
 
 
 class Events:
-    """Applies events, and knows which have taken effect and which are still to be published."""
+    """Applies events, and knows which have taken effect and which are not published yet."""
 
     def __init__(self, table: Table, needs: VerifiedNeeds = VerifiedNeeds.ANY) -> None:
         self._table = table
@@ -187,17 +187,17 @@ class Events:
         Raises
         ------
         AlreadyAppliedError
-            The event's record is there: nothing was written.
+            The event's record exists: nothing was written.
         SessionUsedError
             An account-link answer came too late: nothing was written.
         ConcurrentUpdateError
-            The user's status is no longer `effect.before`, or the link is another user's: nothing was written; read
-            again and decide anew.
+            The user's status is no longer `effect.before`, or the link belongs to another user. Nothing was written;
+            read and decide again.
         """
         self._table.transact(effect.event_id, self._writes(effect, self._beside(effect)))
 
     def record_of(self, effect: Effect) -> EventRecord:
-        """The record of an effect that was just applied: nothing is read, where the effect has `beside`."""
+        """The record of an effect that was just applied. If the effect has `beside`, nothing is read for it."""
         return event_record(self._record(effect, self._beside(effect)))
 
     def _beside(self, effect: Effect) -> "_Beside | None":
@@ -220,29 +220,30 @@ class Events:
             ({"Put": table.new(table.waiting(waiting_item(waiting)))}, AlreadyAppliedError),
         ]
         if waiting.subject != UNNAMED:
-            # A link that appeared meanwhile: then it is somebody's after all. Or the mark of an erased user. What names
-            # nobody has neither, and transactions that check one item at one moment stand in each other's way.
+            # If a link was made meanwhile, the event belongs to its user; or there may be the mark of an erased user.
+            # An event without an id has neither. It has no check, because checks of one item at one time block each
+            # other.
             keys = link_key(waiting.subject), erased_key(waiting.subject)
             writes += [({"ConditionCheck": table.absent(key)}, ConcurrentUpdateError) for key in keys]
         table.transact(waiting.event_id, writes)
 
     def unpublished(self, now: str) -> Iterator[EventRecord]:
-        """Applied events whose change should have been on the bus by `now` (UTC)."""
+        """Applied events whose change should have been published by `now` (UTC)."""
         return map(event_record, self._table.due(PUBLISH, now))
 
     def mark_published(self, event_id: str, at: str) -> None:
-        """Remember that the event's change is on the bus. A record that was erased meanwhile stays erased."""
+        """Record that the event's change was published. A record that was erased meanwhile stays erased."""
         remove = ("due_kind", "due_at")
         self._table.attempt(
             self._table.update(event_key(event_id), {"published_at": at}, "attribute_exists(pk)", remove=remove)
         )
 
     def count_failure(self, message_id: str, kind: str) -> int:
-        """Count one more failure of a message on a queue; returns how many of that kind there were by now."""
+        """Count one more failure of a message on a queue; returns the number of that kind so far."""
         return self._table.count(failure_key(message_id, kind), FAILURE_KEPT)
 
     def _writes(self, effect: Effect, beside: "_Beside | None") -> list[Write]:
-        """The writes of one transaction, each with what it means when its condition fails, the gravest first."""
+        """The writes of one transaction, each with the error if its condition fails, the most serious error first."""
         table = self._table
         writes: list[Write] = [
             ({"Put": self._record_put(effect, beside)}, AlreadyAppliedError),
@@ -288,15 +289,15 @@ class Events:
         at = expiry_event.content["occurredAt"]
         record = {**event_item(expiry_event.event_id, at), "user_id": expiry_event.content["userId"]}
         item = record | to_publish(expiry_event.event_id, expiry_event.detail_type, expiry_event.content, at)
-        # Its record may be there: a user has one for all that is told of the residence period.
+        # Its record may exist: a user has only one record for all reports about the residence period.
         return {"TableName": self._table.name, "Item": encode(item)}
 
     def _status_put(self, effect: Effect) -> Item:
         after = replace(effect.after, since=began(effect.before, effect.after.status, effect.at))
         put = self._table.new(placed(status_key(after.user_id, after.provider) | attributes(after)))
         if effect.before:
-            # The version fences: what was read from the provider began after the last applied reading ended.
-            # `read_at` says the same in time, for a table restored or repaired by hand.
+            # The version ensures that this reading began after the end of the last applied reading. `read_at` ensures
+            # the same by time, for a table that was restored or repaired by hand.
             put["ConditionExpression"] = "version = :version AND (attribute_not_exists(read_at) OR read_at <= :read_at)"
             put["ExpressionAttributeValues"] = encode(
                 {":version": effect.before.version, ":read_at": effect.after.read_at or effect.at}
@@ -304,14 +305,14 @@ class Events:
         return put
 
     def _come_back(self, user_authorization_id: str) -> Item:
-        """A user who was erased and links again has come back: the mark, if there is one, ends."""
+        """If an erased user links again, the mark of the erasure expires, if there is one."""
         key = erased_key(user_authorization_id)
         if self._table.get(key):
             return {"Update": self._table.end(key)}
         return {"ConditionCheck": self._table.absent(key)}
 
     def _left_behind(self, effect: Effect) -> list[Item]:
-        """What the user had at the provider until now gets an item of its own: an erasure must find it."""
+        """Items for what the user had at the provider until now, so that an erasure finds it."""
         before, after = effect.before, effect.after
         if before is None or effect.withdraws:
             return []
@@ -333,7 +334,7 @@ class Events:
         }
 
     def _withdrawal(self, effect: Effect) -> Item:
-        # Without a user it is nothing that an erasure would have to find.
+        # Without a user, an erasure does not need to find it.
         values = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": effect.at}
         key = submission_key(effect.withdraws or "")
         return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
@@ -345,7 +346,7 @@ class Events:
         if effect.after.status not in OPEN:
             expression += " REMOVE due_kind, due_at"
         elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
-            # Open again, so back on the poll: the next run asks, and sets the time after that.
+            # It is open again, so it is polled again: the next run asks, and sets the time after that.
             expression += ", due_kind = :due_kind, due_at = :due_at"
             values |= {f":{name}": value for name, value in due(POLL, effect.at, key).items()}
         return {
@@ -359,9 +360,9 @@ class Events:
 
 
 class _Beside:
-    """The user's status at the other provider, as it must still be when a change here takes effect.
+    """The user's status at the other provider. It must not have changed when a change here takes effect.
 
-    Whether the user is verified depends on both, and a change tells it.
+    Whether the user is verified depends on both, and the published change contains it.
     """
 
     def __init__(self, table: Table, effect: Effect) -> None:
@@ -375,7 +376,7 @@ class _Beside:
         self.statuses = [read(UserStatus, item)] if item else []
 
     def unchanged(self) -> Item:
-        """The check that it is still so."""
+        """The check that it has not changed."""
         if not self.statuses:
             return self._table.absent(self._key)
         return {
@@ -386,7 +387,7 @@ class _Beside:
         }
 
     def verdict(self, after: UserStatus, needs: VerifiedNeeds) -> Mapping[str, Any]:
-        """What both statuses come to, by the names of `KycStatusChanged`."""
+        """`verified` and its reason from both statuses, with the names of `KycStatusChanged`."""
         reason = verified_reason([after, *self.statuses], needs)
         return {"verified": reason.is_verified, "verifiedReason": reason}
 
@@ -397,7 +398,7 @@ def _link_writes(table: Table, effect: Effect) -> list[Write]:
     put = link_put(table, after.user_authorization_id or "", link, owner.user_id if owner else after.user_id)
     writes: list[Write] = [({"Put": put}, ConcurrentUpdateError)]
     if owner:
-        # Whoever had it until now may be taking it back at this moment, or being read through it.
+        # The user who had it until now may be linking it again now, or may be read through it.
         known, higher = {"known": owner.version}, {"version": owner.version + 1}
         key = status_key(owner.user_id, owner.provider)
         writes.append(({"Update": table.update(key, higher, "version = :known", known=known)}, ConcurrentUpdateError))
@@ -411,7 +412,7 @@ def event_item(event_id: str, at: str) -> Item:
 
 
 def to_publish(event_id: str, detail_type: str, content: Mapping[str, Any], at: str) -> Item:
-    """The attributes of an event's record that have its content published: at once, else by the poll."""
+    """The attributes of an event's record by which its content is published: immediately, or else by the poll."""
     overdue = utc_text(datetime.fromisoformat(at) + PUBLISH_OVERDUE)
     return {"change": dict(content), "detail_type": detail_type, **due(PUBLISH, overdue, event_key(event_id))}
 

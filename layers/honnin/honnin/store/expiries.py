@@ -1,9 +1,9 @@
-"""What ends at a time that is known ahead: account links, and residence periods where they are watched.
+"""Ends at times that are known before: of account links, and of residence periods if they are watched.
 
-Each has an item of its own beside the status, written with it, so that it is what the status says and nothing else:
-put when the end becomes known or moves, ended with the link, deleted by an erasure. In the index `due` it stands at
-its end, under one kind until the user's end was told ahead, and under another from then on. Between the two, while
-PayPay is to be asked, it stands under a third, at the time at which it is to be asked again.
+Each end has an item of its own next to the status. It is written together with the status, so the two always agree. It
+is put when the end becomes known or moves, expires with the link, and is deleted by an erasure. In the index `due` it
+is listed at its end. It has one kind until the end was reported to the merchant, and another kind after that. Between
+the two, while PayPay is to be asked, it has a third kind, and is listed at the time of the next question.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from honnin.store.table import UNSTORED, Table, attributes, encode, read
 from honnin.store.users import UserStatus
 from honnin.times import JST, utc_text
 
-# What ends.
+# The things that end.
 LINK, RESIDENCE = "link", "residence"
 
 # The kinds in the index `due`.
@@ -31,11 +31,11 @@ _UNTOLD, _ASKED, _TOLD = "expiry_untold", "expiry_asked", "expiry_told"
 
 @dataclass(frozen=True)
 class Expiry:
-    """An end that is known ahead: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
+    """An end that is known before: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
 
-    `subject` is the PayPay authorization to ask through. `told`: the end was told ahead, or has come. `asked`: before
-    it is told PayPay is asked, which is on the queue. `due_at` (UTC) is when it is looked at: at the end, and again
-    while nobody knows what became of it, or whether it has moved.
+    `subject` is the PayPay authorization for the question to PayPay. `told`: the end was reported before, or has come.
+    `asked`: PayPay is asked before the end is reported; that question is on the queue. `due_at` (UTC) is when the item
+    is processed: at the end, and again as long as it is unknown what happened, or whether the end has moved.
     """
 
     what: str
@@ -55,7 +55,7 @@ class Expiry:
 
 @dataclass(frozen=True)
 class ExpiryEvent:
-    """A domain event beside `KycStatusChanged`; `event_id` is that of the record that has it published."""
+    """A domain event other than `KycStatusChanged`. `event_id` is that of the record from which it is published."""
 
     event_id: str
     detail_type: str
@@ -63,21 +63,21 @@ class ExpiryEvent:
 
 
 class Expiries:
-    """Reads the ends, and moves the time at which each is looked at. `honnin.store.events` writes them."""
+    """Reads the ends, and changes the time at which each is processed. `honnin.store.events` writes them."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def due(self, now: str, ahead: str) -> Iterator[Expiry]:
-        """What is to be asked by `now`, then what ends by `ahead` (UTC) and has not been told, the earliest first."""
+        """The ends to ask about by `now`, then unreported ones that come by `ahead` (UTC), the earliest first."""
         yield from self._found(_TOLD, now)
         yield from self._found(_ASKED, now)
         yield from self._found(_UNTOLD, ahead)
 
     def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
-        """What lies ahead and ends by then (UTC), and not before `since`, the earliest first.
+        """The ends in the future, from `since` to `until` (UTC), the earliest first.
 
-        One that is told meanwhile may come twice.
+        An end that is reported meanwhile may come twice.
         """
         now = utc_text(self._table.now())
         begin = max(now, since)
@@ -85,25 +85,31 @@ class Expiries:
             # DynamoDB refuses a range that ends before it begins.
             return iter(())
         told = (each for each in self._found(_TOLD, until, begin) if each.due_at == each.ends_at)
-        # Read in the order in which an end goes from one to the next, so that none is missed on its way.
+        # They are read in the order in which an end changes its kind, so that no end is missed while it changes.
         found = heapq.merge(self._found(_UNTOLD, until, begin), self._asked(), told, key=attrgetter("ends_at"))
         return (each for each in found if begin <= each.ends_at <= until and now < each.ends_at)
 
     def _asked(self) -> Iterator[Expiry]:
-        """What is being asked, which is little: it is not due at its end, so it is put in order here."""
+        """The ends about which PayPay is being asked.
+
+        These are few, and not listed by their end, so they are sorted here.
+        """
         yield from sorted(self._found(_ASKED, "~"), key=attrgetter("ends_at"))
 
     def of(self, user_id: str) -> list[Expiry]:
-        """What of a user ends at a time that is known."""
+        """The known ends of a user."""
         return [_read(item) for item in self._table.under(f"USER#{user_id}", "EXPIRY#") if "due_kind" in item]
 
     def records(self, user_id: str, event_ids: Iterable[str]) -> list[str]:
-        """The ids of the records by which those events, or any of this user, may have told of an end."""
+        """The ids of the records by which these events, or any event of this user, may have reported an end."""
         kinds = (AUTHORIZATION_EXPIRING, AUTHORIZATION_EXPIRED)
         return [_residence_record(user_id), *(f"{each}:{kind}" for each in event_ids for kind in kinds)]
 
     def look_again(self, expiry: Expiry, due_at: str | None) -> None:
-        """Look at it again then (UTC), or never; nothing where it has moved, was told or has ended meanwhile."""
+        """Process it again at `due_at` (UTC), or never.
+
+        Does nothing if it has moved, was reported or has ended meanwhile.
+        """
         key = expiry_key(expiry.user_id, expiry.what)
         known = {f"known_{name}": value for name, value in due(expiry.kind, expiry.due_at, key).items()}
         unchanged = "#due_kind = :known_due_kind AND #due_at = :known_due_at"
@@ -126,11 +132,11 @@ def _read(item: Item) -> Expiry:
 
 
 def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> list[Item]:
-    """The puts that make the user's ends those of the status."""
+    """The puts that make the user's ends agree with the status."""
     old, new = known_ends(before), known_ends(after)
     changed = [what for what in (LINK, RESIDENCE) if old.get(what) != new.get(what)]
     keys = {what: expiry_key(after.user_id, what) for what in changed}
-    # What has ended is not deleted: of the roles that write statuses, only that of an erasure may delete.
+    # An end that is over is not deleted: of the roles that write statuses, only the erasure's may delete.
     over = {"expires_at": table.epoch - 60}
     items = [keys[what] | (_attributes(new[what], keys[what]) if what in new else over) for what in changed]
     return [{"TableName": table.name, "Item": encode(item)} for item in items]
@@ -141,27 +147,30 @@ def _attributes(expiry: Expiry, key: Item) -> Item:
 
 
 def expiry_deletes(table: Table, user_id: str) -> list[Item]:
-    """The deletes of a user's ends, and of what was told of the residence period."""
+    """The deletes of a user's ends, and of the record of the reported residence period."""
     keys = [*(expiry_key(user_id, what) for what in (LINK, RESIDENCE)), event_key(_residence_record(user_id))]
     return [{"TableName": table.name, "Key": encode(key)} for key in keys]
 
 
 def _residence_record(user_id: str) -> str:
-    """The one record of what was told of a user's residence period: an erasure must find it."""
+    """The one record of what was reported about a user's residence period.
+
+    It is only one, so that an erasure finds it.
+    """
     return f"residence:{hashlib.sha256(user_id.encode()).hexdigest()}"
 
 
 def expiry_record(event_id: str, kind: str, user_id: str) -> str:
-    """The id of the record that has an event of this kind published, which an event of that id has caused."""
+    """The id of the record from which an event of this kind is published, caused by the event with that id."""
     return _residence_record(user_id) if kind == RESIDENCE_PERIOD_EXPIRING else f"{event_id}:{kind}"
 
 
 def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
-    """What of a user ends at a time that is known, by what it is."""
+    """The known ends of a user, by what ends."""
     if status is None or status.provider != Provider.PAYPAY or not status.user_authorization_id:
         return {}
     link = (status.facets or {}).get("link")
-    # An end that nobody has confirmed is asked for until somebody does.
+    # PayPay is asked about an end that it has not confirmed, until it confirms it.
     stands = link == Link.ACTIVE or status.is_over
     found: dict[str, Expiry] = {}
     user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", told=False, due_at="")
@@ -180,7 +189,7 @@ def _end_of_day(day: str) -> str:
 
 
 def expiry_events(before: UserStatus | None, after: UserStatus, event_id: str, at: str) -> list[ExpiryEvent]:
-    """What the step from `before` to `after` tells about ends."""
+    """The events about ends for the change from `before` to `after`."""
 
     def changed(name: str) -> Any:
         value = getattr(after, name)

@@ -1,4 +1,4 @@
-"""What the table holds of a user: what an erasure takes, and an export shows."""
+"""What the table holds about a user. An erasure erases it, and an export shows it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,11 @@ from honnin.store.users import Former, UserStatus
 
 @dataclass(frozen=True)
 class Footprint:
-    """What the table holds of a user that identifies him or her at a provider. `entries` are items of the timeline.
+    """What the table holds that identifies a user at a provider. `entries` are items of the timeline.
 
-    `former` names everything that the user has or had, the present things too. `taken` are the PayPay authorizations
-    among it whose link is another user's by now: of these, only what is written about this user is this user's.
+    `former` lists everything that the user has or had, including what is present. `taken` are those of the PayPay
+    authorizations in it whose link now belongs to another user. Of these, only what was written about this user belongs
+    to this user.
     """
 
     user_id: str
@@ -26,7 +27,7 @@ class Footprint:
 
     @property
     def authorization_ids(self) -> tuple[str, ...]:
-        """The PayPay authorizations that are no other user's by now, the present one first."""
+        """The PayPay authorizations that do not belong to another user now, the present one first."""
         return tuple(each for each in self._ids(Provider.PAYPAY) if each not in self.taken)
 
     @property
@@ -36,13 +37,13 @@ class Footprint:
 
     @property
     def present(self) -> frozenset[str]:
-        """What the statuses name."""
+        """The authorizations and submissions in the statuses."""
         ids = [each for status in self.statuses for each in (status.user_authorization_id, status.submission_id)]
         return frozenset(filter(None, ids))
 
     @property
     def is_empty(self) -> bool:
-        """Whether all is erased: nothing is named, and no entry has a detail or is in a list."""
+        """Whether everything is erased: there are no ids, and no entry has details or is in a list."""
         left = any(each["detail"] or each.get("told") for each in self.entries)
         return not self.statuses and not self.former and not left
 
@@ -52,7 +53,7 @@ class Footprint:
 
 
 def footprint(table: Table, user_id: str, *, expired: bool) -> Footprint:
-    """What there is of a user; the statuses are read first."""
+    """What the table holds about a user; the statuses are read first."""
     statuses = [read(UserStatus, item) for item in table.under(f"USER#{user_id}", "STATUS#")]
     former = {(each.provider, each.name): each for each in former_of(table, user_id)}
     for each in statuses:
@@ -66,20 +67,20 @@ def footprint(table: Table, user_id: str, *, expired: bool) -> Footprint:
 
 
 def taken_over(table: Table, user_id: str, authorization_ids: Iterable[str]) -> frozenset[str]:
-    """Those of a user's PayPay authorizations whose link is another user's by now."""
+    """Those of a user's PayPay authorizations whose link now belongs to another user."""
     links = table.batch(map(link_key, authorization_ids), consistent=True)
     return frozenset(str(each["pk"]).removeprefix("PAYPAY#") for each in links if each["user_id"] != user_id)
 
 
 def former_of(table: Table, user_id: str) -> Iterator[Former]:
-    """What a user had, as far as it has items of its own."""
+    """The authorizations and submissions of a user that have `Former` items."""
     for item in table.under(f"USER#{user_id}", "FORMER#"):
         _, provider, name = str(item["sk"]).split("#", 2)
         yield Former(provider, name, item.get("left_at"), item.get("erased_by"), counts_of(item))
 
 
 def stamped_delete(table: Table, user_id: str, former: Former) -> Item:
-    """The delete of an item of its own, as long as it is still stamped like this."""
+    """The delete of a `Former` item, on condition that it still has this stamp."""
     return {
         "TableName": table.name,
         "Key": encode(former_key(user_id, former.provider, former.name)),
@@ -89,11 +90,11 @@ def stamped_delete(table: Table, user_id: str, former: Former) -> Item:
 
 
 def counts_of(item: Item) -> Mapping[str, int]:
-    """What an item counts: its attributes `n_…`."""
+    """The counts of an item: its attributes `n_…`."""
     return {name.removeprefix("n_"): int(number) for name, number in item.items() if name.startswith("n_")}
 
 
 def without_names(event_id: str, names: Mapping[str, str]) -> str:
-    """An event's id without the authorization that stands in it. That may have colons of its own."""
+    """An event's id without the authorization in it. (The authorization may contain colons.)"""
     found = next((each for each in names if each in named_in(event_id)), None)
     return event_id.replace(f":{found}", f":{names[found]}", 1) if found else event_id

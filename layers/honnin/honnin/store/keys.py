@@ -5,8 +5,8 @@ from typing import Any
 
 Item = dict[str, Any]
 
-# Each kind of the index `due` has as many partitions, by the first hexadecimal digit of the item's SHA-256: one
-# partition of DynamoDB takes 1,000 writes a second.
+# Each kind of the index `due` has this number of partitions, chosen by the first hexadecimal digit of the item's
+# SHA-256, because one partition of DynamoDB takes 1,000 writes a second.
 DUE_SHARDS = "0123456789abcdef"
 
 
@@ -16,7 +16,7 @@ def status_key(user_id: str, provider: str) -> Item:
 
 
 def expiry_key(user_id: str, what: str) -> Item:
-    """What of a user ends at a known time."""
+    """A known end of a user's link or residence period."""
     return {"pk": f"USER#{user_id}", "sk": f"EXPIRY#{what}"}
 
 
@@ -31,7 +31,7 @@ def former_key(user_id: str, provider: str, name: str) -> Item:
 
 
 def erasing_key(user_id: str) -> Item:
-    """The claim of the run that erases a user."""
+    """The claim of the run that is erasing a user."""
     return {"pk": f"USER#{user_id}", "sk": "ERASING"}
 
 
@@ -56,7 +56,7 @@ def code_key(code_id: str) -> Item:
 
 
 def link_key(user_authorization_id: str) -> Item:
-    """Whose a PayPay authorization is."""
+    """The user of a PayPay authorization."""
     return {"pk": f"PAYPAY#{user_authorization_id}", "sk": "LINK"}
 
 
@@ -81,12 +81,12 @@ def received_key(kind: str, day: str) -> Item:
 
 
 def comparison_key(file_type: str, day: str, name: str) -> Item:
-    """The comparison of a recon file that was asked for last."""
+    """The newest requested comparison of a recon file."""
     return {"pk": f"COMPARISON#{file_type}", "sk": f"{day}#{name}"}
 
 
 def comparison_count_key(file_type: str, day: str) -> Item:
-    """How many comparisons there were of the files of a type and JST day."""
+    """The number of comparisons of the files of a type and JST day."""
     return {"pk": f"COMPARISONS#{file_type}", "sk": day}
 
 
@@ -121,12 +121,12 @@ def word_key(provider: str, word: str) -> Item:
 
 
 def rebuilding_key() -> Item:
-    """That the index `overview` is being rebuilt."""
+    """The marker that the index `overview` is being rebuilt."""
     return {"pk": "OVERVIEW", "sk": "REINDEX"}
 
 
 def segment_key(segment: int) -> Item:
-    """How far the index `overview` is rebuilt in one segment of the table."""
+    """The position of a rebuild of the index `overview` in one segment of the table."""
     return {"pk": "OVERVIEW", "sk": f"segment {segment:04}"}
 
 
@@ -146,7 +146,7 @@ def refusal_key(provider: str, day: str, kind: str) -> Item:
 
 
 def readings_key() -> Item:
-    """What the readings of the last hour did, and whether repairs are stopped."""
+    """The results of the last hour's readings, and whether repairs are stopped."""
     return {"pk": "READINGS", "sk": "LAST_HOUR"}
 
 
@@ -156,20 +156,20 @@ def pace_second_key(provider: str, second: int) -> Item:
 
 
 def slowed_key(provider: str) -> Item:
-    """What a provider last refused as too many calls."""
+    """The rate that a provider last refused as too many calls."""
     return {"pk": f"PACE#{provider}", "sk": "SLOWED"}
 
 
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
-    # Its hash only: an authorization id is random, so nobody gets from the one to the other.
+    # Only its hash: an authorization id is random, so the id cannot be found from the hash.
     return {"pk": f"ERASED#{authorization_hash(user_authorization_id)}", "sk": "ERASED"}
 
 
 def named_in(event_id: str) -> frozenset[str]:
-    """The texts of which one is the authorization that an event's id may name.
+    """The texts in an event's id that may be its authorization; one of them is.
 
-    Recon's ids are `recon:<file type>:<day>:<authorization>:<number>`, and an authorization may have colons of its own.
+    Recon's ids are `recon:<file type>:<day>:<authorization>:<number>`, and an authorization may contain colons.
     """
     parts = event_id.split(":")
     ends = (len(parts), len(parts) - 1) if parts[0] == "recon" else (len(parts),)
@@ -177,11 +177,11 @@ def named_in(event_id: str) -> frozenset[str]:
 
 
 def due(kind: str, at: str, key: Item) -> Item:
-    """The attributes that have the index `due` show an item of this key at a time (UTC)."""
+    """The attributes with which the index `due` lists an item of this key at a time (UTC)."""
     digest = hashlib.sha256(f"{key['pk']}\n{key['sk']}".encode()).hexdigest()
     return {"due_kind": f"{kind}#{digest[0]}", "due_at": at}
 
 
 def authorization_hash(user_authorization_id: str) -> str:
-    """What an erased authorization is remembered by: its SHA-256, in hexadecimal."""
+    """The SHA-256 (hexadecimal) of an authorization, by which an erased one is recognised."""
     return hashlib.sha256(user_authorization_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the table knows of the events of a batch: read at once, and not once more."""
+"""What the table knows about the events of a batch. It is read once, at the beginning."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,10 +16,10 @@ type _Name = tuple[str, str]
 
 
 class Known:
-    """What is known of the users of some events. It may be out of date, which a commit finds out by the version.
+    """What is known about the users of some events. It may be out of date; then a commit fails by the version.
 
-    One thread uses it. `answers` and `asked` are notes of the provider's rule: what it has been answered since all
-    this was read, and whom it has asked about.
+    Only one thread uses it. `answers` and `asked` belong to the provider's rule: the answers that it has received since
+    all this was read, and the users it has asked about.
     """
 
     def __init__(self, table: Table, items: dict[_Name, Item | None]) -> None:
@@ -32,7 +32,7 @@ class Known:
 
     @classmethod
     def of(cls, table: Table, events: Sequence[Event]) -> "Known":
-        """Read what there is of the events, and of the users whom they are about: two round trips."""
+        """Read the events' records and the users whom the events concern, in two round trips."""
         items: dict[_Name, Item | None] = {}
         _add(table, items, [key for each in events for key in _keys(each)])
         found = cls(table, items)
@@ -41,7 +41,7 @@ class Known:
         return found
 
     def copy(self) -> "Known":
-        """The same for another thread."""
+        """A copy for another thread."""
         return self.__class__(self._table, dict(self._items))
 
     def user(self, event: Event) -> str | None:
@@ -78,12 +78,12 @@ class Known:
         return after or self._get(key, lambda item: read(UserStatus, item))
 
     def beside(self, user_id: str, provider: str) -> list[UserStatus]:
-        """The user's status at the other provider, if that knows the user."""
+        """The user's status at the other provider, if that provider knows the user."""
         found = (self.status(user_id, each) for each in PROVIDERS if each != provider)
         return [each for each in found if each]
 
     def applied(self, effect: Effect, record: EventRecord) -> None:
-        """An effect is in the table: the user is from now on what it says."""
+        """An effect is now in the table: keep it as the user's present data."""
         self._records[effect.event_id] = record
         if effect.links or effect.link or effect.opens or effect.withdraws:
             self.forget()
@@ -94,11 +94,11 @@ class Known:
         self._statuses[_name(status_key(after.user_id, after.provider))] = after
 
     def published(self, record: EventRecord) -> None:
-        """What an event changed is on the bus."""
+        """What an event changed was published on the bus."""
         self._records[record.event_id] = replace(record, published=True)
 
     def forget(self) -> None:
-        """Read everything anew when it is asked for: somebody else was faster, or nobody knows what is there now."""
+        """Forget everything, so that it is read again: another worker was faster, or a write may have failed."""
         self._items.clear()
         self._statuses.clear()
         self.asked.clear()

@@ -1,4 +1,4 @@
-"""PayPay's account links: whose an authorization is, the QRs that lead to one, and the events that wait for it."""
+"""PayPay's account links: the user of each authorization, the QRs that lead to one, and events that wait for one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +29,7 @@ class LinkSession:
 
 @dataclass(frozen=True)
 class PassportQr:
-    """Whose KYC Passport QR a code id names, its PKCE verifier, and its end (epoch seconds)."""
+    """The user of the KYC Passport QR with a code id, its PKCE verifier, and its end (epoch seconds)."""
 
     code_id: str = field(metadata=UNSTORED)
     user_id: str
@@ -39,7 +39,7 @@ class PassportQr:
 
 @dataclass(frozen=True)
 class SessionUse:
-    """The one answer that uses up a session."""
+    """The one answer by which a session is used."""
 
     nonce: str = field(repr=False)
     used_token: str
@@ -48,10 +48,10 @@ class SessionUse:
 
 @dataclass(frozen=True)
 class Link:
-    """Whose a PayPay authorization is, and what its reads need for as long as it lasts.
+    """The user of a PayPay authorization, and the data that its reads need as long as it exists.
 
-    `code_id` and `code_verifier` are those of the KYC Passport QR that led to it; `required_kyc_type` is the strictest
-    one that the merchant has asked for. `is_attached`: what waited for the link is on the user's timeline.
+    `code_id` and `code_verifier` are from the KYC Passport QR that led to it. `required_kyc_type` is the strictest one
+    that the merchant has asked for. `is_attached`: the events that waited for the link are on the user's timeline now.
     """
 
     user_id: str
@@ -64,7 +64,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Unattached:
-    """An event whose authorization (`subject`) is linked to no user here. It waits until a link appears."""
+    """An event whose authorization (`subject`) is linked to no user here. It waits until there is a link."""
 
     event_id: str
     provider: str
@@ -102,32 +102,32 @@ class Links:
         return str(item["user_id"]) if item else None
 
     def of(self, user_authorization_ids: Sequence[str]) -> dict[str, Link]:
-        """The links of those of these PayPay authorizations that belong to a user."""
+        """The links of those of the given PayPay authorizations that belong to a user."""
         items = self._table.batch(map(link_key, user_authorization_ids))
         return {item["pk"].removeprefix("PAYPAY#"): read(Link, item) for item in items}
 
     def users(self, user_authorization_ids: Sequence[str]) -> dict[str, str]:
-        """Which of these PayPay authorizations belong to a user, and to whom."""
+        """The users of those of the given PayPay authorizations that belong to a user."""
         return {each: link.user_id for each, link in self.of(user_authorization_ids).items()}
 
     def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
-        """The links, and watched residence periods, that lie ahead and end from `since` to then (UTC), in order."""
+        """The links, and watched residence periods, that end in the future, from `since` to `until` (UTC), in order."""
         return Expiries(self._table).expiring(until, since=since)
 
     def waiting(self, user_authorization_id: str) -> list[Unattached]:
-        """The events that wait under an authorization until a link appears, the oldest first."""
+        """The events that wait for a link of an authorization, the oldest first."""
         items = self._table.under(f"PAYPAY#{user_authorization_id}", "AT#")
         return [read(Unattached, item, subject=user_authorization_id) for item in items]
 
     def attach(self, user_authorization_id: str, user_id: str, status: str) -> int:
-        """Move what waited under an authorization to its user's timeline; returns how many entries.
+        """Move the events that waited for an authorization to its user's timeline; returns the number of entries.
 
-        Each entry moves in one transaction, so a crash between two leaves the rest for the next call. Then the link
-        says that it is done: nothing waits where a link is (`Events.keep`), so nobody has to look again.
+        Each entry is moved in one transaction, so after a crash the next call moves the rest. Then the link is marked
+        as done. If a link exists, no further event waits for it (`Events.keep`), so this need not be checked again.
         """
         moved = 0
         for item in self._table.under(f"PAYPAY#{user_authorization_id}", "AT#"):
-            # From now on it is kept as long as a timeline is, not as long as what waits.
+            # From now on it is kept as long as the timeline, not as long as a waiting event.
             kept = {name: value for name, value in item.items() if name != "expires_at"}
             entry = self._table.expiring({**kept, "pk": f"USER#{user_id}", "from_status": status, "to_status": status})
             moved_on = self._table.end({"pk": item["pk"], "sk": item["sk"]})
@@ -143,7 +143,7 @@ class Links:
         done = self._table.update(
             link_key(user_authorization_id), {"is_attached": True}, "user_id = :user", known={"user": user_id}
         )
-        # While another transaction has the link, it stays unsaid.
+        # If another transaction holds the link, it is not marked as done now.
         with suppress(ConcurrentUpdateError):
             self._table.attempt(done)
         return moved
@@ -155,7 +155,10 @@ def waiting_item(waiting: Unattached) -> Item:
 
 
 def session_puts(table: Table, session: LinkSession) -> list[Item]:
-    """The puts of a new session: its own, and that of its code. A code that comes again is the new session's."""
+    """The puts of a new session: its own, and that of its code.
+
+    If a code is used again, it belongs to the new session.
+    """
     puts = [table.new(session_key(session.nonce) | attributes(session))]
     if session.code_id and session.code_verifier:
         code = PassportQr(session.code_id, session.user_id, session.code_verifier, session.code_expires_at)
@@ -164,7 +167,7 @@ def session_puts(table: Table, session: LinkSession) -> list[Item]:
 
 
 def code_deletes(table: Table, code_ids: Iterable[str], user_id: str) -> list[Item]:
-    """The deletes of those codes that are this user's. One that PayPay has given again may be another user's by now."""
+    """The deletes of those codes that belong to this user. PayPay may have given a code to another user since."""
     found = table.batch(map(code_key, code_ids), consistent=True, expired=True)
     return [
         {
@@ -179,12 +182,12 @@ def code_deletes(table: Table, code_ids: Iterable[str], user_id: str) -> list[It
 
 
 def read_session(item: Item) -> LinkSession:
-    """The session of an item, without its PKCE verifier: that is a secret, and of no use to people."""
+    """The session of an item, without its PKCE verifier, because that is a secret that people do not need."""
     return read(LinkSession, item, code_verifier=None)
 
 
 def session_use(table: Table, use: SessionUse) -> Item:
-    """The update that uses up a session, once and in time."""
+    """The update that marks a session as used, only once and before it expires."""
     return {
         "TableName": table.name,
         "Key": encode(session_key(use.nonce)),
@@ -196,7 +199,7 @@ def session_use(table: Table, use: SessionUse) -> Item:
 
 
 def link_put(table: Table, user_authorization_id: str, link: Link, owner: str) -> Item:
-    """The put of a link; that of another user than `owner` is not overwritten."""
+    """The put of a link. It does not overwrite a link of a user other than `owner`."""
     return {
         "TableName": table.name,
         "Item": encode(link_key(user_authorization_id) | attributes(link)),

@@ -1,7 +1,7 @@
 """What the readings of the last hour did, and whether repairs and rereads are stopped (`honnin.mass_change`).
 
-All of it is one item: a single update counts, and answers with everything that the decision needs. It is written once
-for a batch, and once for each user who is about to lose VERIFIED or APPROVED, which is rare until it is too often.
+All of it is one item, so a single update counts and returns everything that the decision needs. It is updated once for
+each batch, and once for each user who is about to lose VERIFIED or APPROVED. Normally that is rare.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _NOT_STOPPED = "attribute_not_exists(stopped_at)"
 
 @dataclass(frozen=True)
 class Loss:
-    """How users came out of VERIFIED or APPROVED."""
+    """How users lost VERIFIED or APPROVED."""
 
     provider: str
     from_status: str
@@ -37,9 +37,10 @@ type Losses = Mapping[Loss, int]
 
 @dataclass(frozen=True)
 class Stop:
-    """Repairs and rereads are stopped since `at`; `readings` and `losses` are those of the hour before.
+    """Repairs and rereads are stopped since `at`. `readings` and `losses` are the counts of the hour before.
 
-    `reason` is the person's who stopped them; empty where a mass change did. `told_at`: people were told.
+    `reason` is given by the person who stopped them; it is empty if a mass change did. `told_at`: when people were
+    told.
     """
 
     at: str
@@ -51,9 +52,9 @@ class Stop:
 
 @dataclass(frozen=True)
 class Counted:
-    """The last hour (up to five minutes more): its readings, and what they took. `stop`: None where all goes on.
+    """The counts of the last hour (up to five minutes more). `stop` is None if repairs and rereads are not stopped.
 
-    Until `no_limit_until` a person has allowed any number of losses.
+    Until `no_limit_until`, a person has allowed any number of losses.
     """
 
     readings: int
@@ -74,7 +75,7 @@ class MassChange:
         self._table = table
 
     def read(self) -> Counted:
-        """The present counts and the mark, read consistently."""
+        """The present counts and the stop, with a consistent read."""
         return self._counted(self._table.get(readings_key()) or {})
 
     def add(self, readings: int, losses: Losses | None = None) -> Counted:
@@ -83,36 +84,36 @@ class MassChange:
         more = {_READ + slot: readings, **{_name(slot, loss): number for loss, number in (losses or {}).items()}}
         item = self._update("ADD " + ", ".join(f"#{n} :{n}" for n in range(len(more))), list(more), list(more.values()))
         if over := [name for name in item if _slot_of(name) and _slot_of(name) < self._first_slot(2 * _SLOTS)]:
-            # Counts of two hours ago: nobody adds to them any more.
+            # Counts of two hours ago are removed; no worker adds to them any more.
             self._update("REMOVE " + ", ".join(f"#{n}" for n in range(len(over))), over, [])
         return self._counted(item)
 
     def stop(self, counted: Counted, reason: str = "", *, told_at: str | None = None) -> bool:
-        """Set the mark with the counts that led to it; False where it was there already."""
+        """Write a stop, with the counts that led to it; False if there was one already."""
         values = {
             "stopped_at": utc_text(self._table.now()),
             "stopped_reason": reason,
             "stopped_readings": counted.readings,
             "stopped_losses": {_text(loss): number for loss, number in counted.losses.items()},
-            # The person who stops them knows.
+            # If a person made the stop, that person knows of it.
             "told_at": told_at,
         }
         return self._table.attempt(self._table.update(readings_key(), values, _NOT_STOPPED))
 
     def take_telling(self, stop: Stop) -> bool:
-        """Take it on to tell people of a stop; False where somebody has, or where it has ended."""
+        """Claim the task of telling people of a stop; False if it is claimed already, or the stop has ended."""
         values = {"told_at": utc_text(self._table.now())}
         condition = "stopped_at = :stop AND attribute_not_exists(told_at)"
         return self._table.attempt(self._table.update(readings_key(), values, condition, known={"stop": stop.at}))
 
     def give_telling_back(self, stop: Stop) -> None:
-        """People could not be told: the next one tries."""
+        """People could not be told: release the claim, so that the next batch tries again."""
         key, known = readings_key(), {"stop": stop.at}
         values = {"stopped_at": stop.at}
         self._table.attempt(self._table.update(key, values, "stopped_at = :stop", known=known, remove=("told_at",)))
 
     def resume(self, no_limit_until: str | None = None) -> None:
-        """Take the mark away and begin to count anew, so that the counts that led to it do not lead to the next."""
+        """Remove the stop and begin to count from zero, so that the old counts do not lead to another stop."""
         item = {**readings_key(), "resumed_at": utc_text(self._table.now())}
         if no_limit_until:
             item["no_limit_until"] = no_limit_until
@@ -139,7 +140,7 @@ class MassChange:
                     readings += int(number)
                 else:
                     losses[_loss(name.split(" ", 2)[2])] += int(number)
-        # Below 0 only where a count that began before a new beginning was taken back after it.
+        # A count is below 0 only if it was made before `resume` and taken back after it.
         return Counted(max(readings, 0), {loss: n for loss, n in losses.items() if n > 0}, _stop(item), _limit(item))
 
     def _first_slot(self, slots: int) -> str:
@@ -151,7 +152,7 @@ _READ, _LOST = "read ", "lost "
 
 
 def _slot(moment: datetime) -> str:
-    """The five minutes of a moment, by their begin (UTC): as texts they stand in their order."""
+    """The five minutes that a moment lies in, named by their beginning (UTC). The names sort by time."""
     return datetime.fromtimestamp(moment.timestamp() // _SLOT.total_seconds() * _SLOT.total_seconds(), UTC).strftime(
         "%Y-%m-%dT%H:%M"
     )

@@ -1,7 +1,7 @@
-"""Notifications of recon files: where each can be fetched, and until when.
+"""Notifications of recon files: where each file can be fetched, and until when.
 
-One item for each URL: recording a notification twice is recording it once, and no notification takes the place of
-another one. PayPay may send the very same notification again, which is then a newer one.
+There is one item for each URL. If a notification is recorded twice, the result is the same as once, and no notification
+replaces another one. PayPay may send the same notification again; then it counts as a newer one.
 """
 
 import hashlib
@@ -14,13 +14,14 @@ from honnin.store.keys import Item, due, notification_key, told_key
 from honnin.store.table import FETCH, Table, attributes, read
 from honnin.times import utc_text
 
-# Base document: "File acquisition period: 2 hours". From when the notification came to us: nothing else is certain.
+# Base document: "File acquisition period: 2 hours". It is counted from when we received the notification, because no
+# other moment is certain.
 ACQUISITION_PERIOD = timedelta(hours=2)
 
-# How long it is remembered that a notification was worked on, so that a message that comes twice revives nothing.
+# How long a processed notification is remembered, so that a message that comes twice does not start it again.
 _KEPT = timedelta(days=40)
 
-# The URL holds a signature and goes as soon as there is nothing to fetch.
+# The URL contains a signature, so it is deleted as soon as there is nothing to fetch.
 _FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
 
 
@@ -28,9 +29,9 @@ _FETCH_ATTRIBUTES = ("url", "due_kind", "due_at", "claimed_until")
 class Notification:
     """A notification that there is a recon file at a URL. Times are UTC, `day` is JST.
 
-    `requested_at` is what the notification says of itself, and only shown. `tried` counts the tries, `reason` says why
-    the last one failed, and `gave` is the name of the file that the URL has given; `whole` that it came twice or said
-    how long it is. `told_at` is when people were told that it fails.
+    `requested_at` is what the notification itself says; it is only shown. `tried` counts the tries, and `reason` says
+    why the last one failed. `gave` is the name of the stored file that the URL has given. `whole`: the file came twice,
+    or the server gave its length. `told_at` is when people were told that it fails.
     """
 
     file_type: str
@@ -52,13 +53,13 @@ class Notification:
 
 
 class Notifications:
-    """Records notifications, and what comes of them."""
+    """Records notifications, and the results of fetching them."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def record(self, notification: Notification) -> None:
-        """Record a notification, unless it or a newer one of this URL is recorded."""
+        """Record a notification, unless this one or a newer one of this URL is recorded already."""
         key = _key(notification)
         values = attributes(notification) | due(FETCH, utc_text(notification.until), key)
         values["expires_at"] = int((self._table.now() + _KEPT).timestamp())
@@ -67,11 +68,11 @@ class Notifications:
         self._table.attempt(self._table.update(key, values, newer, remove=remove))
 
     def to_fetch(self) -> list[Notification]:
-        """Everything that there is to fetch, the oldest first."""
+        """All notifications whose file can be fetched, the oldest first."""
         return [read(Notification, item) for item in self._table.due(FETCH, "9999")]
 
     def claim(self, notification: Notification, now: str, until: str) -> bool:
-        """Take a notification for one try, until then (UTC); False while another worker has it, or when it is over."""
+        """Claim a notification for one try, until `until` (UTC); False if another worker has it, or it is over."""
         return self._update(
             notification,
             {"claimed_until": until, "tried": notification.tried + 1},
@@ -81,20 +82,26 @@ class Notifications:
         )
 
     def release(self, notification: Notification, until: str, reason: str) -> None:
-        """Give a notification back that is still claimed until then, with why the try failed; it is tried again."""
+        """Release a notification that is still claimed until `until`, with the reason of the failure.
+
+        It is tried again.
+        """
         known, remove = {"ours": until}, ("claimed_until",)
         self._update(notification, {"reason": reason}, "claimed_until = :ours", known=known, remove=remove)
 
     def gave(self, notification: Notification, name: str, *, whole: bool) -> None:
-        """The URL has given the file that is stored under `name`. It is tried on until that file closes its day."""
+        """Record that the URL gave the file stored under `name`. It is tried again until that file closes its day."""
         self._update(notification, {"gave": name, "whole": whole}, _IS_THIS, known=_this(notification))
 
     def told(self, notification: Notification, at: str) -> None:
-        """People were told that this one fails."""
+        """Record that people were told that this one fails."""
         self._update(notification, {"told_at": at}, _IS_THIS, known=_this(notification))
 
     def end(self, notification: Notification, reason: str) -> bool:
-        """There is nothing more to fetch. False when it came again meanwhile: then nothing was written."""
+        """Record that there is nothing more to fetch.
+
+        False if the notification came again meanwhile; then nothing is written.
+        """
         values, known = {"reason": reason}, _this(notification)
         return self._update(notification, values, _IS_THIS, known=known, remove=_FETCH_ATTRIBUTES)
 
@@ -106,7 +113,7 @@ class Notifications:
         return str(item["at"]) if item else None
 
     def note_told(self, at: str) -> None:
-        """People were told at this moment (UTC)."""
+        """Record that people were told at this moment (UTC)."""
         self._table.attempt(self._table.update(told_key(), {"at": at}, ""))
 
     def _update(

@@ -1,14 +1,14 @@
-"""The index `overview`: who stands where now, and what changed on a day (docs/overview.md).
+"""The index `overview`: which status users have now, and what changed on a day (docs/overview.md).
 
-Two kinds of items have a place in it, written in the transaction that moves the user:
+Two kinds of items have a place in it, which is written in the transaction that changes the user:
 
-- a status, under `STATUS#<provider>#<status>#<shard>`, by when it began. A reading that changes nothing leaves the
-  place and the projected attributes as they are, and then DynamoDB writes nothing to the index;
-- a timeline entry of which the bus was told, under `CHANGED#<JST day>#<shard>`, by its moment.
+- a status, under `STATUS#<provider>#<status>#<shard>`, by when it began. A reading that changes nothing does not change
+  the place or the projected attributes, and then DynamoDB writes nothing to the index;
+- a timeline entry about which an event was published, under `CHANGED#<JST day>#<shard>`, by its moment.
 
-A place follows from the item alone (`placed`), so it can be made anew at any time (`honnin.store.reindex`). The shard
-is a hash of the user id: a partition of an index takes 1,000 writes a second, and an index that is throttled throttles
-its table. Readers merge the shards. What is erased or has expired leaves the index with its item.
+A place follows from the item alone (`placed`), so it can be computed again at any time (`honnin.store.reindex`). The
+shard is a hash of the user id, because a partition of an index takes 1,000 writes a second, and a throttled index also
+throttles its table. Readers merge the shards. An erased or expired item also leaves the index.
 """
 
 import hashlib
@@ -37,28 +37,28 @@ INDEX = "overview"
 # The shards of each partition of the index.
 PLACES = tuple("0123456789abcdef")
 
-# The statuses of each provider that has any.
+# The statuses of each provider that has statuses.
 STATUSES: Mapping[str, type[PayPayStatus] | type[VexoraStatus]] = {
     Provider.VEXORA: VexoraStatus,
     Provider.PAYPAY: PayPayStatus,
 }
 
-# Days without any change that one page looks through: each takes a query for every shard.
+# How many days without any change one page reads at most: each takes a query for every shard.
 _DAYS_A_PAGE = 31
 
-# Shards counted at the same time; botocore keeps ten connections.
+# Shards that are counted at the same time; botocore keeps ten connections.
 _AT_ONCE = 8
 
 # Items of a shard that one call reads at most.
 _MOST_TOGETHER = 1000
 
-# Before and after every sort key of the index: they begin with a year.
+# Texts that sort before and after every sort key of the index; the keys begin with a year.
 _FIRST, _LAST = "0", "~"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a user stands at a provider, and since when (UTC)."""
+    """A user's status at a provider, and since when (UTC)."""
 
     user_id: str
     provider: str
@@ -68,7 +68,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Told:
-    """An event that the bus was told of, as its timeline entry has it. `told` are the types of what it was told."""
+    """A timeline entry about which events were published. `told` are the types of these events."""
 
     at: str
     user_id: str
@@ -81,15 +81,15 @@ class Told:
 
     @property
     def is_change(self) -> bool:
-        """Whether it is a change of the KYC status; `from_status` may be the same where a flag came or went."""
+        """Whether it is a change of the KYC status; `from_status` may be the same if only a flag was set or cleared."""
         return KYC_STATUS_CHANGED in self.told
 
 
 @dataclass(frozen=True)
 class Page[R]:
-    """One page of a list, and the place at which the next one begins (None: that was all).
+    """One page of a list, and the place at which the next page begins (None: there is none).
 
-    A page may hold less than was asked for, even nothing, and have a next one: it was filtered.
+    A page may have fewer entries than requested, or none, although there is a next page, because entries are filtered.
     """
 
     found: list[R]
@@ -98,14 +98,17 @@ class Page[R]:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many users have each status, by provider and status. Not `exact`: estimated from some of the shards."""
+    """How many users have each status, by provider and status.
+
+    If not `exact`, it is estimated from some of the shards.
+    """
 
     users: Mapping[tuple[str, str], int]
     exact: bool
 
 
 class IndexNotReadyError(HonninError):
-    """The index is not there, being filled (CloudFormation does not wait for that), or too slow to be counted."""
+    """The index does not exist, is being filled (CloudFormation does not wait for that), or is too slow to be counted."""
 
     retryable = True
 
@@ -117,14 +120,14 @@ class IndexNotReadyError(HonninError):
 
 
 def placed(item: Item) -> Item:
-    """A status or a timeline entry as it is to be stored: with its place in the index if it has one, else without."""
+    """A status or a timeline entry as it is stored: with its place in the index, if it has one."""
     place = _place(item)
     kept = {name: value for name, value in item.items() if name not in ("overview_pk", "overview_sk")}
     return kept | ({"overview_pk": place[0], "overview_sk": place[1]} if place else {})
 
 
 def unplaced(item: Mapping[str, Any]) -> Item:
-    """A timeline entry that has no place in the index, and will get none."""
+    """A timeline entry without a place in the index, which also gets none later."""
     return {name: value for name, value in item.items() if name not in ("told", "overview_pk", "overview_sk")}
 
 
@@ -141,7 +144,7 @@ def _place(item: Item) -> tuple[str, str] | None:
         return _partition("STATUS", name, str(item["status"]), shard=_shard(user_id)), f"{item['since']}#{user_id}"
     if family == "USER" and kind == "AT" and item.get("told"):
         at = str(item["at"])
-        # The id itself may name an authorization, and this is part of what a reader of pages sends back.
+        # The id itself may contain an authorization, and API callers send this value back to get the next page.
         distinct = hashlib.sha256(str(item["event_id"]).encode()).hexdigest()[:16]
         return _partition("CHANGED", _day_of(at), shard=_shard(user_id)), f"{at}#{distinct}"
     return None
@@ -174,14 +177,17 @@ def _day_after(day: str, days: int = 1) -> str:
 
 @dataclass(frozen=True)
 class _End:
-    """Where a shard's query ended before its last item, because it is filtered: the page ends here as well."""
+    """The position where a shard's query ended before its last item, because of the filter.
+
+    The page ends here as well.
+    """
 
     place: str
 
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Raises `IndexNotReadyError` where DynamoDB cannot read the index; for lack of it a query of ours is not valid."""
+    """Raises `IndexNotReadyError` if DynamoDB cannot read the index; if the index is missing, the query is not valid."""
     try:
         yield
     except ClientError as error:
@@ -191,19 +197,19 @@ def _readable() -> Iterator[None]:
 
 
 class Overview:
-    """Reads the index. It follows the table within a moment, not at once."""
+    """Reads the index. It is updated a moment later than the table."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def rebuilding(self) -> bool:
-        """Whether `honninctl reindex` is at work, so that users and changes may be missing."""
+        """Whether `honninctl reindex` is running, so that users and changes may be missing."""
         return self._table.get(rebuilding_key()) is not None
 
     def users(
         self, provider: str, status: str, *, limit: int, since: str = _FIRST, before: str | None = None
     ) -> Page[Standing]:
-        """Who has this status since `since` (UTC) or later, the latest change first; goes on at the place `before`."""
+        """Users who have this status since `since` (UTC) or later, the latest change first; continues at the place `before`."""
         if before is not None and before < since:
             # DynamoDB refuses a range that ends before it begins.
             return Page([], None)
@@ -212,9 +218,11 @@ class Overview:
         return Page([_standing(item) for item in page.found], page.following)
 
     def of_shard(self, provider: str, status: str, shard: str, after: str | None = None) -> Iterator[tuple[str, str]]:
-        """Who of a shard (one of `PLACES`) has this status, the earliest change first, each with the place to go on at.
+        """Users of a shard (one of `PLACES`) with this status, the earliest change first, each with the place to
+        continue at.
 
-        Begins behind the place `after`. Who moves meanwhile and comes back is given again, behind all others.
+        Begins after the place `after`. A user who leaves the status meanwhile and returns is given again, after all
+        others.
         """
         query = self._query(_partition("STATUS", provider, status, shard=shard), after or _FIRST, _LAST)
         request = {name: value for name, value in query.items() if name != "TableName"}
@@ -239,7 +247,7 @@ class Overview:
         provider: str | None = None,
         to_status: str | None = None,
     ) -> Page[Told]:
-        """The changes of status of these JST days (both included), the latest first; goes on at the place `before`."""
+        """The changes of status of these JST days (both included), the latest first; continues at the place `before`."""
         wanted = {"provider": provider, "to_status": to_status}
         found: list[Told] = []
         day = to_day if before is None else min(to_day, _day_of(before))
@@ -279,8 +287,8 @@ class Overview:
     def counts(self, may_go_on: Callable[[], bool]) -> Counts:
         """How many users have each status.
 
-        `may_go_on` is asked before each page of some thousands. When it says no, the shards that are counted stand for
-        the rest: a user's shard is a hash, so each holds very nearly the same share.
+        `may_go_on` is called before each page of some thousands. If it returns False, the rest is estimated from the
+        shards that are counted: a user's shard is a hash, so each shard has nearly the same number of users.
 
         Raises
         ------
@@ -288,7 +296,7 @@ class Overview:
             Not even one shard could be counted.
         """
         names = [(provider, str(status)) for provider, statuses in STATUSES.items() for status in statuses]
-        # One shard after the other, so that whole shards are counted when the time is over.
+        # The shards are counted one after the other, so that some are complete when the time is over.
         parts = [(shard, *name) for shard in PLACES for name in names]
         with _readable(), ThreadPoolExecutor(_AT_ONCE) as threads:
             numbers = list(threads.map(partial(self._count, may_go_on), parts))
@@ -301,7 +309,7 @@ class Overview:
         return Counts({name: number for name, number in users.items() if number}, exact=len(whole) == len(PLACES))
 
     def _count(self, may_go_on: Callable[[], bool], part: tuple[str, str, str]) -> int | None:
-        """The users of one shard, provider and status; None where it was not counted to its end."""
+        """The users of one shard, provider and status; None if it was not counted completely."""
         shard, provider, status = part
         request = self._query(_partition("STATUS", provider, status, shard=shard), _FIRST, _LAST)
         pages = iter(self._table.db.get_paginator("query").paginate(**request, Select="COUNT"))
@@ -321,7 +329,7 @@ class Overview:
         before: str,
         wanted: Mapping[str, str | None] | None = None,
     ) -> Iterator[Item | _End]:
-        """The items of all shards of a partition before a place, merged; an `_End` where a shard was not read on."""
+        """The items of all shards of a partition before a place, merged; an `_End` if a shard was not read to its end."""
         shards = [self._shard(_partition(*names, shard=each), limit, first, before, wanted or {}) for each in PLACES]
         return merge(*shards, key=_place_of, reverse=True)
 
@@ -334,7 +342,7 @@ class Overview:
             request["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in named)
             request["ExpressionAttributeValues"] |= encode({f":{name}": value for name, value in named.items()})
         else:
-            # A shard holds about a sixteenth of the page.
+            # A shard has about a sixteenth of the page.
             request["Limit"] = limit // 8 + 2
         while True:
             page, last = self._table.page(request)
@@ -342,11 +350,12 @@ class Overview:
             if last is None:
                 return
             if named:
-                # A page of the index, however little of it passed the filter, is enough for one call.
+                # One page of the index is enough for one call, however few of its entries pass the filter.
                 yield _End(str(last["overview_sk"]))
                 return
             request["ExclusiveStartKey"] = encode(last)
-            # Of many entries that are no change, none fills the page: that is not to take a call for every few.
+            # If many entries are no change, the page is not full. Such entries must not cause a call for every few of
+            # them.
             request["Limit"] = min(2 * request["Limit"], _MOST_TOGETHER)
 
     def _query(self, pk: str, first: str, last: str) -> dict[str, Any]:

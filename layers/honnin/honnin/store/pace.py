@@ -1,7 +1,7 @@
-"""How many calls a provider gets in each second, of all environments together (`honnin.pace`).
+"""Counts the calls to a provider in each second, from all environments together (`honnin.pace`).
 
-One item for each second, and one for what a provider last refused. No transaction has these items, and whoever asks has
-something else to do where the table does not answer soon: so the calls are short, and nothing is repeated here.
+There is one item for each second, and one for the rate that a provider last refused. No transaction uses these items.
+The caller can go on without the table, so each request has a short time-out and is not repeated here.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from honnin.store.table import Table, attributes, decode, encode, read
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Nobody asks about a second that is over; clocks differ by a few seconds at most.
+# Items of seconds that are over are not needed; the clocks differ by a few seconds at most.
 _SECOND_KEPT_S = 300
 _SLOWED_KEPT_S = 86_400
 
 
 @dataclass(frozen=True)
 class PaceSecond:
-    """A second of a provider's: `second` is its epoch second, `rate` the most calls in it (0: not settled yet).
+    """A second of one provider: `second` is its epoch second, `rate` the most calls in it (0: not set yet).
 
-    Its slots are numbered from 0 to `rate` - 1. `used` of them are given away or have passed; the others say how many
-    calls there were of each kind of work.
+    Its slots are numbered from 0 to `rate` - 1. The first `used` slots are given away or are in the past. The other
+    fields count the calls of each kind of work.
     """
 
     second: int
@@ -43,11 +43,11 @@ class PaceSecond:
 
 @dataclass(frozen=True)
 class Ask:
-    """A wish for `number` slots of a second.
+    """A request for `number` slots of a second.
 
-    It is granted if the second has this rate, the work has at most `work_before` calls in it (None: however many), and
-    `used` is between `floor` and `ceiling`; with `is_behind`, if `used` is below `floor`, the first slot that has not
-    passed: the slots before it are lost then.
+    It is granted if the second has this `rate`, the work has at most `work_before` calls in it (None: any number), and
+    `used` is between `floor` and `ceiling`. With `is_behind` it is granted if `used` is below `floor`, the number of
+    the first slot that is not in the past; the slots before that are lost.
     """
 
     second: int
@@ -62,7 +62,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Slowed:
-    """What a provider last refused: `rate` calls a second, `at_ms`; it wants to be left alone `until_ms` (epoch ms)."""
+    """The rate that a provider last refused: `rate` calls a second, at `at_ms`. It asked for a pause until `until_ms`.
+
+    Both moments are epoch milliseconds.
+    """
 
     rate: int
     at_ms: int
@@ -70,7 +73,7 @@ class Slowed:
 
 
 class Paces:
-    """Counts the calls to the providers. Every method raises botocore's errors as they come."""
+    """Counts the calls to the providers. Every method lets botocore's errors pass."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -80,7 +83,10 @@ class Paces:
         return self._table.hurried
 
     def take(self, provider: str, ask: Ask) -> tuple[bool, PaceSecond]:
-        """Whether the wish was granted, and the second after that: the slots that were given are its last used ones."""
+        """Whether the request was granted, and the second after it.
+
+        The slots that were given are the last used ones.
+        """
         names = {"#expires_at": "expires_at", "#rate": "rate", "#used": "used", "#work": ask.work}
         values = {"rate": ask.rate, "number": ask.number, "end": ask.second + _SECOND_KEPT_S}
         line, moved, added = _line(ask)
@@ -105,7 +111,7 @@ class Paces:
         return True, _second(ask.second, answer["Attributes"])
 
     def mark(self, provider: str, second: int, work: str) -> None:
-        """Count a call that does not wait."""
+        """Count a call that does not wait for a slot."""
         self._db.update_item(
             TableName=self._table.name,
             Key=encode(pace_second_key(provider, second)),
@@ -115,7 +121,7 @@ class Paces:
         )
 
     def second(self, provider: str, second: int) -> PaceSecond:
-        """A second as it is."""
+        """The present counts of a second."""
         return _second(second, self._get(pace_second_key(provider, second)))
 
     def slowed(self, provider: str) -> Slowed | None:
@@ -124,7 +130,7 @@ class Paces:
         return read(Slowed, decode(item)) if item else None
 
     def slow(self, provider: str, slowed: Slowed, known: Slowed | None) -> bool:
-        """Write what was refused; False where somebody else was first: what stands there is not `known` any more."""
+        """Write a refusal; False if another writer was first, so that the table no longer holds `known`."""
         values = attributes(slowed) | {"expires_at": slowed.at_ms // 1000 + _SLOWED_KEPT_S}
         condition = "attribute_not_exists(pk)"
         before = {}
@@ -144,7 +150,7 @@ class Paces:
 
 
 def _line(ask: Ask) -> tuple[str, str, str]:
-    """The condition on `used`, and how it moves: what follows in SET, and in ADD."""
+    """The condition on `used`, and the change of `used`: what is added to SET, and what is added to ADD."""
     if ask.is_behind:
         return "(attribute_not_exists(#used) OR #used < :floor)", ", #used = :next", ""
     if ask.floor == 0:

@@ -1,4 +1,4 @@
-"""Which webhooks came on a JST day: for statistics and for closing a day. It decides about nobody."""
+"""Which webhooks were received on a JST day: for statistics and for closing a day. It decides nothing about a user."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from honnin.store.keys import received_key
 from honnin.store.table import Table, encode, read
 
-# Recon looks back over 7 days; what was received outlives every resent file.
+# Recon uses the last 7 days. These counts are kept longer than any file that PayPay may send again.
 RECEIVED_KEPT = timedelta(days=40)
 
 # The kinds of webhooks whose users PayPay also lists in a recon file.
@@ -17,7 +17,7 @@ RECON_KINDS = ("kyc", "risk", "account_status")
 class ReceivedDay:
     """The webhooks of one kind that were received on a JST day: how many, the first and the last moment (UTC).
 
-    A webhook that came again from the queue may be counted twice.
+    If the queue delivers a webhook twice, it may be counted twice.
     """
 
     kind: str
@@ -55,12 +55,12 @@ class Received:
         self._table.settled(self._table.db.update_item, update)
 
     def of(self, kind: str, day: str) -> ReceivedDay | None:
-        """What was received of a kind on a JST day; None where it was nothing, or is forgotten."""
+        """What was received of a kind on a JST day; None if nothing was, or if it is no longer stored."""
         item = self._table.get(received_key(kind, day))
         return read(ReceivedDay, item) if item else None
 
     def last(self, kind: str, today: str) -> ReceivedDay | None:
-        """The last JST day up to today on which webhooks of a kind were received, as far back as is remembered."""
+        """The last JST day up to today on which webhooks of a kind were received, as far back as they are stored."""
         last = date.fromisoformat(today)
         days = [(last - timedelta(days=back)).isoformat() for back in range(RECEIVED_KEPT.days + 1)]
         found = [read(ReceivedDay, item) for item in self._table.batch([received_key(kind, day) for day in days])]

@@ -1,4 +1,4 @@
-"""Recon files, from their notification to their report, and the request id that a resend request names."""
+"""Recon files, from their notification to their report, and the request id that a resend request contains."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,29 +10,30 @@ from honnin.store.keys import Item, own_ids_key, provider_key, recon_key
 from honnin.store.received import RECEIVED_KEPT
 from honnin.store.table import Table, encode, read
 
-# What was found on a day is kept as long as its report in the bucket (template.yaml, ReconBucket).
+# The results of a day are kept as long as its report in the bucket (template.yaml, ReconBucket).
 RECON_KEPT = timedelta(days=400)
 
-# Some of the ids that a comparison found, in the recon file's item; ERASED_ID stands there for an erased one.
+# Some of the ids that a comparison found, in the recon file's item. ERASED_ID replaces the id of an erased user.
 SAMPLES = ("changed_sample", "not_read_sample")
 ERASED_ID = "erased"
 
 
 @dataclass(frozen=True)
 class ReconFile:
-    """A recon file and what became of it. Times are UTC, `day` is JST.
+    """A recon file and its present state. Times are UTC, `day` is JST.
 
-    `state` is that of what is stored: ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type
-    that we do not take), MISSING (no notification; it has no name). `received_at` is when its notification came: of a
-    stored file, the one that led to these bytes. `own_name` and `webhooks` are facts of the moment when it was stored
-    (`recon.closing.StoredFacts`), and so are `foreign`, whether its name holds another owner than us, and `warnings`,
-    what did not fit then. `doubt` says why a compared file does not close its day.
+    `state` is ANNOUNCED → STORED → COMPARED, or EXPIRED (not fetched in time), IGNORED (a type that we do not use), or
+    MISSING (no notification came; such a file has no name). `received_at` is when its notification came; of a stored
+    file, it is the notification that led to these bytes. These facts are from the moment when the file was stored:
+    `own_name` and `webhooks` (see `recon.closing.StoredFacts`), `foreign` (whether its name contains another owner than
+    us) and `warnings` (what did not fit). `doubt` says why a compared file does not close its day.
 
-    `comparisons` are the numbers of those that were made of it, `waited_for` those whose events are waited for: the
-    newest one, and any before it that were stopped. Of the newest one, `compared_at` is when all rows were
-    compared, `completed_at` when nothing was open any more, or a day had passed, and `done_at` when that will be at the
-    present pace, measured since `paced_at`, when `paced_open` users waited. `repairs_stopped_at` is since when repairs
-    are stopped, if somebody waits for them. `counts` are those of the report.
+    `comparisons` are the numbers of its comparisons. `waited_for` are those whose events are waited for: the newest
+    one, and any before it that were stopped. These fields are about the newest comparison: `compared_at` is when all
+    rows were compared, `completed_at` when nothing was open any more or a day had passed, and `done_at` when that is
+    expected at the present pace. The pace is measured since `paced_at`, when `paced_open` users waited.
+    `repairs_stopped_at` is since when repairs are stopped, if some user waits for them. `counts` are those of the
+    report.
     """
 
     file_type: str
@@ -79,7 +80,7 @@ class ReconFile:
 
     @property
     def closes_day(self) -> bool:
-        """Whether nothing more of this file's type and day need be fetched."""
+        """Whether no other file of this file's type and day needs to be fetched."""
         return self.state == "COMPARED" and not self.doubt
 
 
@@ -92,9 +93,9 @@ class Recon:
     # --- notifications ---
 
     def notified(self, file: ReconFile) -> None:
-        """Record that the notification of a file came, or that of a type that we do not take (IGNORED).
+        """Record that the notification of a file came, or that of a type that we do not use (IGNORED).
 
-        What is stored stays what it is, and so does what a newer notification said.
+        The data of a stored file stays unchanged, and so does the data from a newer notification.
         """
         values: Item = {**self._names(file), "state": file.state, "received_at": file.received_at}
         values |= {"requested_at": file.requested_at, "deadline": file.deadline, "reason": file.reason}
@@ -104,7 +105,7 @@ class Recon:
         self._update(file, values, condition, known=known, remove=remove)
 
     def not_yet(self, file: ReconFile, reason: str) -> None:
-        """Record why the last try to fetch a file failed."""
+        """Record why the last try to fetch a file has failed."""
         self._update(file, {"reason": reason}, "#state = :notified", known={"notified": "ANNOUNCED"})
 
     def expired(self, file: ReconFile, reason: str) -> None:
@@ -115,7 +116,7 @@ class Recon:
         self._update(file, values, condition, known={"stored": "STORED", "compared": "COMPARED"})
 
     def missing(self, file_type: str, day: str, at: str) -> None:
-        """Remember that no notification of a file of that day came, so that the missing day is looked for again."""
+        """Record that no notification of a file of that day came, so that the missing day is checked again."""
         values: Item = {"state": "MISSING", "file_type": file_type, "day": day, "file_name": "", "since": at}
         values |= {"expires_at": _end(day, self._table.now())}
         self._table.attempt(self._table.update(recon_key(file_type, day, ""), values, "attribute_not_exists(pk)"))
@@ -128,11 +129,11 @@ class Recon:
         return _recon_file(item) if item else None
 
     def files(self, file_type: str, first_day: str, last_day: str) -> list[ReconFile]:
-        """The files of a type whose JST days lie within the two, by day and name."""
+        """The files of a type with JST days from `first_day` to `last_day`, by day and name."""
         found = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            # "~" comes after every character of a file name.
+            # "~" sorts after every character of a file name.
             ExpressionAttributeValues=encode(
                 {":pk": f"RECON#{file_type}", ":first": f"{first_day}#", ":last": f"{last_day}#~"}
             ),
@@ -141,7 +142,7 @@ class Recon:
         return [_recon_file(item) for item in found]
 
     def first_notified(self, file_type: str) -> str | None:
-        """The first JST day of which the notification of a file of this type came; None where none ever did."""
+        """The JST day of the first notification of a file of this type; None if there never was one."""
         found = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk",
@@ -156,7 +157,7 @@ class Recon:
     def stored(self, file: ReconFile) -> None:
         """Record that a file is stored, with all that is known of it.
 
-        The comparison may have been faster: then only the facts are added, and its state stays.
+        If the comparison was faster, only the facts are added, and the state stays as it is.
         """
         values: Item = {**self._names(file), "sha256": file.sha256, "size": file.size, "stored_at": file.stored_at}
         values |= {"received_at": file.received_at, "requested_at": file.requested_at, "deadline": file.deadline}
@@ -164,7 +165,7 @@ class Recon:
         values |= {"own_name": file.own_name, "webhooks": file.webhooks, "foreign": file.foreign}
         compared = {"compared": "COMPARED"}
         state = {"state": "STORED"}
-        # First of all: a run that dies after this leaves a file that is found in the bucket, and stored again.
+        # This comes first: if the run is killed after it, the next run finds the file in the bucket and records it.
         Comparisons(self._table).first(file.file_type, file.day, file.name, file.stored_at or "")
         if not self._update(file, values | state, "NOT #state IN (:compared)", known=compared, remove=("reason",)):
             self._update(file, values, "attribute_exists(pk)", remove=("reason",))
@@ -172,7 +173,7 @@ class Recon:
     # --- compared ---
 
     def compared(self, done: Comparison, facts: Mapping[str, Any]) -> None:
-        """Record what a comparison has found by now. What is None among the facts is removed."""
+        """Record what a comparison has found so far. Facts that are None are removed."""
         file = ReconFile(done.file_type, done.day, done.file_name, "COMPARED")
         gone = (*(name for name, value in facts.items() if value is None), "reason")
         self._update(file, {**facts, **self._names(file), "state": "COMPARED"}, "", remove=gone)
@@ -180,22 +181,22 @@ class Recon:
     # --- for resend requests ---
 
     def note_request_id(self, provider: str, request_id: str, at: str) -> None:
-        """Keep the last X-REQUEST-ID of a provider: its support asks for one."""
+        """Store the last X-REQUEST-ID of a provider, because its support asks for one."""
         item = {**provider_key(provider), "request_id": request_id, "at": at}
         self._table.write(self._table.db.put_item, {"TableName": self._table.name, "Item": encode(item)})
 
     def last_request_id(self, provider: str) -> str | None:
-        """The last X-REQUEST-ID that was kept."""
+        """The last X-REQUEST-ID that was stored."""
         item = self._table.get(provider_key(provider))
         return str(item["request_id"]) if item else None
 
     def note_own_ids(self, own_ids: Mapping[str, str]) -> None:
-        """Keep those of our own ids at PayPay that are known, for those who may not read the secret."""
+        """Store those of our own ids at PayPay that are known, for functions that may not read the secret."""
         known = {name: value for name, value in own_ids.items() if value}
         self._table.attempt(self._table.update(own_ids_key(), {"own_ids": {**self.own_ids(), **known}}, ""))
 
     def own_ids(self) -> Mapping[str, str]:
-        """Our own ids at PayPay, as they were kept last: `merchant_id`, `client_id`."""
+        """Our own ids at PayPay, as they were last stored: `merchant_id`, `client_id`."""
         item = self._table.get(own_ids_key()) or {}
         return {str(name): str(value) for name, value in item.get("own_ids", {}).items()}
 
@@ -213,7 +214,7 @@ class Recon:
         return self._table.attempt(update)
 
     def _names(self, file: ReconFile) -> Item:
-        """What every item of a file holds."""
+        """The attributes that every item of a file has."""
         return {
             "file_type": file.file_type,
             "day": file.day,
@@ -227,7 +228,10 @@ def _key(file: ReconFile) -> Item:
 
 
 def _end(day: str, now: datetime) -> int:
-    """When a recon file's item goes, as its report does: epoch seconds. One of a day long past is worked on now."""
+    """When a recon file's item expires, as its report does, in epoch seconds.
+
+    For a day that is long past it counts from now.
+    """
     end = max(datetime.fromisoformat(day).replace(tzinfo=UTC) + RECON_KEPT, now + RECEIVED_KEPT)
     return int(end.timestamp())
 

@@ -1,9 +1,9 @@
-"""Makes the index `overview` anew: `honninctl reindex`. No function uses it.
+"""Builds the index `overview` again: `honninctl reindex`. No function uses it.
 
-The places are attributes of the items themselves, so a restored table brings them along. What this is for: items that
-were written without a place, or changed by hand. While it is at work a marker stands in the table, and readers say so.
-How far each segment of the table is, is kept with each page and with the run that got there: a run that broke off is
-carried on by the next one, and what another run has left behind counts for nothing.
+The places are attributes of the items themselves, so a restored table already has them. This is for items that were
+written without a place, or changed by hand. While it is running, there is a marker in the table, and readers say so.
+The position in each segment of the table is stored after each page, together with the run that reached it. The next run
+continues an interrupted run. Positions of other runs are ignored.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from honnin.store.segments import pages, side_by_side
 from honnin.store.table import Table, decode, encode
 from honnin.times import utc_text
 
-# What says where an item belongs, and whether that is still so.
+# The attributes that decide an item's place, and that show whether the item has changed since.
 _NEEDED = ("pk", "sk", "version", "status", "read_at", "since", "at", "event_id", "told", "overview_pk", "overview_sk")
 
-# Items of a page: after each, how far the segment is, is kept.
+# Items on a page: after each page, the position in the segment is stored.
 _PAGE = 1000
 
 
@@ -34,43 +34,43 @@ class Rebuilding:
 
 @dataclass(frozen=True)
 class Progress:
-    """What one page came to: items looked at, and items that were given another place."""
+    """The result of one page: items read, and items that got another place."""
 
     looked_at: int
     mended: int
 
 
 class Reindex:
-    """Rebuilds the index, segment by segment, side by side."""
+    """Rebuilds the index, with several segments at the same time."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def under_way(self) -> Rebuilding | None:
-        """The run that has begun and not ended."""
+        """The run that has begun and not ended, if there is one."""
         item = self._table.get(rebuilding_key())
         return Rebuilding(str(item["started_at"]), int(item["segments"])) if item else None
 
     def begin(self, at: str, segments: int) -> Rebuilding:
-        """Begin a run, or carry on with the one that broke off, which keeps its number of segments."""
+        """Begin a run, or continue the one that was interrupted, which keeps its number of segments."""
         said = {"started_at": at, "segments": segments}
         self._table.attempt(self._table.update(rebuilding_key(), said, "attribute_not_exists(pk)"))
         return self.under_way() or Rebuilding(at, segments)
 
     def run(self, rebuilding: Rebuilding, advance: Callable[[Progress], object]) -> None:
-        """Look at every item; when that is done, the marker goes. `advance` is called with each page, by any thread.
+        """Check every item, then remove the marker. `advance` is called for each page, in any thread.
 
         Raises
         ------
         ClientError, BotoCoreError
-            A call failed; the marker stays, and the next run goes on from there.
+            A call failed; the marker stays, and the next run continues from there.
         """
         side_by_side(rebuilding.segments, partial(self._segment, rebuilding, advance))
         self._table.delete(map(segment_key, range(rebuilding.segments)))
         self._end(rebuilding)
 
     def _end(self, rebuilding: Rebuilding) -> None:
-        """Take the marker away, unless it is that of a run that has begun since."""
+        """Remove the marker, unless it belongs to a run that has begun since."""
         gone = {
             "TableName": self._table.name,
             "Key": encode(rebuilding_key()),
@@ -96,18 +96,18 @@ class Reindex:
                 return
 
     def _mend(self, item: Item) -> bool:
-        """Give an item its place; False where it has it, or has moved since it was read."""
-        # The local emulator takes an item without its keys, which DynamoDB refuses.
+        """Write an item's place; False if the item has the right place, or has changed since it was read."""
+        # The local emulator accepts an item without its keys, but DynamoDB refuses it.
         kind, _, provider = str(item.get("sk")).partition("#")
         if not str(item.get("pk")).startswith("USER#"):
             return False
         right = item
-        # Written by hand it may lack anything; no odd item may stop the others.
+        # An item that was written by hand may lack any attribute. Such an item must not stop the others.
         if kind == "STATUS" and {"status", "version"} <= item.keys():
             right = item if item.get("since") else item | {"since": self._began(item, provider)}
             unmoved, known = "version = :known", item["version"]
         elif kind == "AT" and item.get("told") and {"at", "event_id"} <= item.keys():
-            # What is erased meanwhile is told no more.
+            # An item that was erased meanwhile gets no place.
             unmoved, known = "told = :known", item["told"]
         else:
             return False
@@ -119,7 +119,7 @@ class Reindex:
         return self._table.attempt(self._table.update(key, place, unmoved, known={"known": known}))
 
     def _began(self, item: Item, provider: str) -> str:
-        """When a status that does not say it began: by the latest change on the timeline."""
+        """When a status began that does not store this: the moment of the latest change in the timeline."""
         entries = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",

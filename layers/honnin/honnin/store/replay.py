@@ -1,4 +1,4 @@
-"""What the bus was told, to be told once more: `honninctl events replay`. No function uses it."""
+"""Reads what was published on the bus, so that it can be published again: `honninctl events replay`."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -12,22 +12,23 @@ from honnin.store.overview import Overview, Told
 from honnin.store.table import Table
 from honnin.times import utc_text
 
-# One PutEvents takes ten.
+# The maximum of PutEvents is ten.
 _AT_ONCE = 10
 
 
 class Replay:
-    """Reads what the bus was told of a time."""
+    """Reads what was published on the bus in a period."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._overview = Overview(table)
 
     def told(self, since: str, until: str, user_id: str | None = None) -> Iterator[list[EventRecord]]:
-        """The records of what the bus was told from `since` up to, without, `until` (UTC), the oldest first, in tens.
+        """The records of what was published from `since` to before `until` (UTC), the oldest first, in groups of ten.
 
-        An erased user's are not among them: each ten are looked up in the table, not in its index, when they are asked
-        for. Nor are those whose record has ended (400 days): of days before that, and of days to come, nothing is read.
+        Erased users are not included: each group is looked up in the table (not in its index) when it is requested.
+        Events whose record has expired (after 400 days) are not included either. Days before that, and future days, are
+        not read.
         """
         now = self._table.now()
         since, until = max(since, utc_text(now - EVENT_KEPT)), min(until, utc_text(now + timedelta(days=1)))
@@ -48,14 +49,14 @@ class Replay:
             for record_id, event_id in _records_of(each).items():
                 key = event_key(record_id)
                 record = event_record(items[key["pk"], key["sk"]]) if (key["pk"], key["sk"]) in items else None
-                # The one record of a residence period may tell of a later end.
+                # A residence period has only one record, so it may already be about a later end.
                 if record and record.change and record.change["eventId"] == event_id:
                     records.append(record)
         return records
 
 
 def _records_of(told: Told) -> dict[str, str]:
-    """The ids of the records that hold what was told, each with the `eventId` that was told."""
+    """The ids of the records of what was published, each with the published `eventId`."""
     besides = {
         kind: f"{told.event_id}:{kind}" for kind in told.told if kind not in (KYC_STATUS_CHANGED, SUBMISSION_STALE)
     }

@@ -1,6 +1,6 @@
-"""Rereads of many users: what was asked for, how far it is, and what of it is done (docs/overview.md).
+"""Rereads of many users: what was asked for, how far each is, and which steps are done (docs/overview.md).
 
-A mark says that a step is done: a source is listed, the events of a part are on the queue, all users of a part have
+A mark says that a step is done: a source is listed, the events of a part are on the queue, or all users of a part have
 been read. Each mark is written once, in one transaction with the counts that it adds.
 """
 
@@ -14,12 +14,12 @@ from honnin.store.keys import mark_key, reread_key
 from honnin.store.table import AlreadyAppliedError, OvertakenError, Table, attributes, encode, read
 from honnin.times import utc_text
 
-# As long as the records of its events, which make each of them take effect once.
+# Kept as long as the records of its events, which make each event take effect once.
 KEPT = timedelta(days=400)
 
 
 class Kind(StrEnum):
-    """Whom a reread reads: the users of one status, all users, or those whom a file names."""
+    """Which users a reread reads: those with one status, all users, or those in a file."""
 
     STATUS = "status"
     ALL = "all"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a mark says of a source (LISTED) or of a part (SENT, DONE)."""
+    """Which step of a source (LISTED) or of a part (SENT, DONE) a mark says is done."""
 
     LISTED = "LISTED"
     SENT = "SENT"
@@ -36,15 +36,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Reread:
-    """A reread by its name, which is part of its events' ids, and how many users it has counted by now.
+    """A reread, and how many users it has counted so far. Its name is part of its events' ids.
 
-    `provider` is None for both. `segments` are those of the table, for `Kind.ALL`. `executions` is how many executions
-    of the state machine there were; the latest began at `began_at` (UTC), when `done_before` users were done. While it
-    `is_paused`, none of them sends anything.
+    `provider` is None for both providers. `segments` are those of the table, for `Kind.ALL`. `executions` is the number
+    of executions of the state machine so far; the latest began at `began_at` (UTC), when `done_before` users were done.
+    While it `is_paused`, no execution sends anything.
 
-    `users` were listed. Of them `sent` are asked about and `skipped` are not: there is nothing to be read. Of `sent`,
-    `read` were read, `changed` have another status since, `not_read` were refused, `gone` were erased meanwhile, and of
-    `left` nothing was known a day after they were sent (an hour, where they were a few of many).
+    `users` were listed. Of these, providers are asked about `sent` users; `skipped` users have nothing to read. Of the
+    `sent` users, `read` were read, `changed` have another status since, `not_read` were refused and `gone` were erased
+    meanwhile. For `left` users there was no result a day after they were sent (an hour, if only a few of a part were
+    left).
     """
 
     name: str
@@ -68,16 +69,16 @@ class Reread:
 
     @property
     def done(self) -> int:
-        """How many of those who were sent are not waited for any more."""
+        """How many of the sent users are no longer waited for."""
         return self.read + self.not_read + self.gone + self.left
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody who was listed is to be sent or waited for."""
+        """Whether all listed users were sent or skipped, and none is waited for."""
         return self.users == self.sent + self.skipped and self.done == self.sent
 
     def is_worked_by(self, execution: int) -> bool:
-        """Whether this execution, by its number, may work at it: it is the latest, and nobody has paused it."""
+        """Whether the execution with this number may work on it: it is the latest, and the reread is not paused."""
         return execution == self.executions and not self.is_paused
 
 
@@ -85,8 +86,8 @@ class Reread:
 class Mark:
     """A step that is done, since `at` (UTC).
 
-    `parts` is how many parts a listed source has. `asked` says whom of a sent part each provider is asked about, by
-    their places in the part.
+    `parts` is the number of parts of a listed source. For a sent part, `asked` lists by provider which users the
+    provider is asked about, by their positions in the part.
     """
 
     at: str
@@ -95,13 +96,13 @@ class Mark:
 
 
 class Rereads:
-    """Remembers rereads."""
+    """Stores rereads."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def begin(self, reread: Reread) -> bool:
-        """Record a new reread; False where there is one of that name."""
+        """Record a new reread; False if the name is taken."""
         put = self._table.new({**reread_key(reread.name), **attributes(reread), "expires_at": self._end()})
         return self._table.write(self._table.db.put_item, put)
 
@@ -121,7 +122,7 @@ class Rereads:
         return sorted((read(Reread, item) for item in found), key=lambda each: each.started_at, reverse=True)
 
     def next_execution(self, before: Reread) -> Reread | None:
-        """Count one more execution, which begins now; None where somebody has done so since `before` was read."""
+        """Count one more execution, which begins now; None if another one was counted since `before` was read."""
         after = replace(
             before,
             executions=before.executions + 1,
@@ -135,13 +136,13 @@ class Rereads:
         return after if self._table.attempt(update) else None
 
     def pause(self, reread: Reread) -> None:
-        """Have the latest execution send nothing more, unless another one has begun since `reread` was read."""
+        """Make the latest execution send nothing more, unless another one has begun since `reread` was read."""
         known = {"latest": reread.executions}
         update = self._table.update(reread_key(reread.name), {"is_paused": True}, "executions = :latest", known=known)
         self._table.attempt(update)
 
     def mark(self, name: str, phase: Phase, what: str, counts: Mapping[str, int], **facts: Any) -> bool:
-        """Mark a step of a reread as done, and add to its counts; False where it is marked, and nothing is added.
+        """Mark a step of a reread as done, and add to its counts; False if it was marked before, and nothing is added.
 
         Raises
         ------
@@ -173,7 +174,7 @@ class Rereads:
         return read(Mark, item) if item else None
 
     def marks(self, name: str, phase: Phase) -> dict[str, Mark]:
-        """All marks of a phase, by what they are of."""
+        """All marks of a phase, by the name of the source or part."""
         items = self._table.under(f"REREAD#{name}", f"{phase}#")
         return {str(item["sk"]).partition("#")[2]: read(Mark, item) for item in items}
 

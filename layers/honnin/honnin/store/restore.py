@@ -1,4 +1,4 @@
-"""What operators do with the whole table: a restore, and rare questions. No function uses it."""
+"""Operations on the whole table for operators: a restore, and rare questions. No function uses it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from honnin.store.segments import pages
 from honnin.store.submissions import Submission
 from honnin.store.table import Table, decode, encode, read
 
-# What an item is where the family of its key (`<FAMILY>#…`) does not say it: by the first word of the sort key.
+# The kind of an item by the first word of its sort key, if the family of its key (`<FAMILY>#…`) does not show the kind.
 KINDS = {
     ("USER", "STATUS"): "status",
     ("USER", "AT"): "timeline",
@@ -23,18 +23,18 @@ KINDS = {
     ("PAYPAY", "AT"): "waiting",
 }
 
-# What of an item tells whom it names; the rest of it a restore passes on unread.
+# The attributes that show which user an item is about. A restore does not read the others and copies them unchanged.
 _NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An item of any kind as a restore sees it: what it is, and whom it names.
+    """An item of any kind as a restore uses it: its kind, and the ids in it.
 
-    `kind` is status, timeline, former, expiry, certificate, link or waiting; else the family of its key (submission,
-    session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider, overview, pace,
-    user). `authorizations` are the SHA-256 of the PayPay authorizations that it names, in hexadecimal, as in the mark
-    of an erased one. `expires_at` is in epoch seconds.
+    `kind` is status, timeline, former, expiry, certificate, link or waiting; otherwise the family of its key
+    (submission, session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider,
+    overview, pace, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in it, as
+    in the mark of an erased one. `expires_at` is in epoch seconds.
     """
 
     kind: str
@@ -46,29 +46,29 @@ class Stored:
 
 
 class Restore:
-    """Reads the whole table, and brings items of another one back."""
+    """Reads the whole table, and writes items of another table back into it."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def everything(self, segment: int = 0, segments: int = 1) -> Iterator[Stored]:
-        """Every item of a segment of the table, also what has expired, in no order, for a restore.
+        """Every item of a segment of the table, including expired ones, in no order, for a restore.
 
-        All segments together are the whole table, and so is the only one of one.
+        All segments together are the whole table; with `segments` = 1, the one segment is the whole table.
         """
         for items, _ in pages(self._table, segment, segments, ConsistentRead=True):
             yield from map(_stored, items)
 
     def missing(self, stored: Sequence[Stored]) -> list[Stored]:
-        """Those items of another table whose key is not in this one."""
+        """Those items of another table whose key does not exist in this one."""
         keys = [decode({name: each.item[name] for name in ("pk", "sk")}) for each in stored]
         there = {(item["pk"], item["sk"]) for item in self._table.batch(keys, expired=True)}
         return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
 
     def put_back(self, stored: Stored, erased: Collection[str] = ()) -> bool:
-        """Write an item of another table as it is; False where this table has one under its key, which stays.
+        """Write an item of another table unchanged; False if this table has an item with its key, which then stays.
 
-        What a recon file shows loses the authorizations whose SHA-256 is in `erased`.
+        In a recon file's item, authorizations whose SHA-256 is in `erased` are removed.
         """
         item = dict(stored.item)
         for name in SAMPLES:
@@ -111,7 +111,7 @@ def _stored(item: Mapping[str, Any]) -> Stored:
     family, _, name = str(known["pk"]).partition("#")
     return Stored(
         kind=KINDS.get((family, str(known["sk"]).partition("#")[0]), family.lower()),
-        # A blanked submission has the empty text.
+        # An erased submission has the empty text as its user.
         user_id=name if family == "USER" else known.get("user_id") or None,
         authorizations=_named_authorizations(family, name, known),
         completed_at=known.get("completed_at"),

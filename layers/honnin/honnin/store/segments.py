@@ -15,9 +15,10 @@ AT_ONCE = 8
 def pages(
     table: Table, segment: int, segments: int, after: Item | None = None, **request: Any
 ) -> Iterator[tuple[Sequence[Mapping[str, Any]], Item | None]]:
-    """The pages of one segment behind the key `after`: the items as DynamoDB gives them, and the key to go on behind.
+    """The pages of one segment after the key `after`.
 
-    That key is None with the last page. Each page is asked for when it is taken.
+    With each page comes the key from which the next page continues. That key is None on the last page. Each page is
+    requested only when it is used.
     """
     while True:
         start: Any = {"ExclusiveStartKey": encode(after)} if after else {}
@@ -32,7 +33,7 @@ def pages(
 def side_by_side(segments: int, work: Callable[[Event, int], object]) -> None:
     """Call `work(stop, segment)` for every segment, `AT_ONCE` at the same time.
 
-    When one fails, `stop` is set, so that the others can end with the page at which they are. Raises its error.
+    If one fails, `stop` is set, so that the others can end after their present page. Its error is raised.
     """
     stop = Event()
 
@@ -48,6 +49,6 @@ def side_by_side(segments: int, work: Callable[[Event, int], object]) -> None:
             for _ in threads.map(run, range(segments)):
                 pass
         except BaseException:
-            # Ctrl-C ends all of them, too.
+            # Ctrl-C must end all threads, too.
             stop.set()
             raise

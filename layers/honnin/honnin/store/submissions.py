@@ -1,4 +1,4 @@
-"""Applications at Vexora, and when each is asked after."""
+"""Applications at Vexora, and when Vexora is asked about each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from honnin.store.table import POLL, Table, attributes, read
 
 @dataclass(frozen=True)
 class Submission:
-    """One application at Vexora. `polls` counts the polls already asked for. An erased one has no user.
+    """One application at Vexora. `polls` counts the polls so far. An erased one has no user.
 
-    `outcome` is `unclear` when the provider's answer to the application never came or could not be read, and
-    `refused` when the provider refused it and could not be asked what it knows of the user.
+    `outcome` is `unclear` if the provider's answer to the application never came or could not be read. It is `refused`
+    if the provider refused it and could not be asked what it knows about the user.
     """
 
     submission_id: str
@@ -24,12 +24,15 @@ class Submission:
     due_at: str | None = None
 
     def awaits_first_poll(self, now: str) -> bool:
-        """Whether its first poll lies ahead: until then the application may still be on its way."""
+        """Whether its first poll is not due yet. Until then the application may still be on its way."""
         return self.polls == 0 and self.due_at is not None and now < self.due_at
 
 
 class Submissions:
-    """Reads submissions, and moves their polls on. What happens to one is an event (`honnin.store.events`)."""
+    """Reads submissions, and sets the times of their polls.
+
+    Changes of a submission are events (`honnin.store.events`).
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -59,6 +62,6 @@ class Submissions:
 
 
 def submission_item(submission: Submission) -> Item:
-    """The item of a new submission; with `due_at` it is on the poll."""
+    """The item of a new submission; with `due_at` it is polled."""
     item = submission_key(submission.submission_id) | attributes(submission)
     return item | due(POLL, submission.due_at, item) if submission.due_at else item

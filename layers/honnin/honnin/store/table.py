@@ -1,6 +1,6 @@
 """The table itself (docs/architecture.md, "The table"): how records become items, reads and writes.
 
-Nothing outside `honnin.store` knows a key or an attribute. Each subject has a module of its own beside this one.
+Only `honnin.store` knows keys and attributes. Each subject has a module of its own next to this one.
 """
 
 import heapq
@@ -27,48 +27,48 @@ from honnin.wording import Wording
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# What is due, in the index `due`.
+# The attributes of the index `due`.
 POLL = "vexora_poll"
 PUBLISH = "publish"
 FETCH = "recon_fetch"
 COMPARE = "recon_compare"
 
-# The condition that there is an item, and it has not expired.
+# The condition that the item exists and has not expired.
 LIVING = "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :now)"
 
 # The two texts of a `Wording`.
 _ENGLISH, _JAPANESE = "en", "ja"
 
-# BatchGetItem and BatchWriteItem take no more.
+# The maximum of BatchGetItem and of BatchWriteItem.
 _MOST_KEYS = 100
 _MOST_WRITES = 25
 
-# An item that another transaction holds at this moment is free again within milliseconds. Neither that nor a throttled
-# transaction is repeated by botocore: it would not know that the conditions still say what was meant. Seconds.
+# If another transaction holds an item, the item is free again within milliseconds. botocore repeats neither such a
+# write nor a throttled transaction, because it cannot know whether the conditions are still meant. Values are seconds.
 _COLLISION_PAUSES = (0.05, 0.1, 0.2, 0.4)
 _COLLISIONS = frozenset({"TransactionConflictException", "TransactionConflict"})
 _THROTTLED = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 class AlreadyAppliedError(HonninError):
-    """The event has taken effect before."""
+    """The event has already taken effect."""
 
 
 class SessionUsedError(HonninError):
-    """The account-link session is gone, or an answer has used it before."""
+    """The account-link session no longer exists, or an answer has already used it."""
 
 
 class OvertakenError(HonninError):
-    """What is in the table is newer, or has moved on."""
+    """The data in the table is newer, or has changed since it was read."""
 
 
-# One write of a transaction, and what it means when its condition fails.
+# One write of a transaction, and the error to raise when its condition fails.
 Write = tuple[Item, type[HonninError]]
 
 
 # --- records and items ---
 
-# Metadata of a field that is no attribute of the item: part of its key, or written elsewhere.
+# Metadata of a field that is no attribute of the item: it is a part of its key, or is written elsewhere.
 UNSTORED: Mapping[str, bool] = {"stored": False}
 
 
@@ -79,12 +79,12 @@ def attributes(record: Any) -> Item:
 
 
 def read[R](kind: type[R], item: Mapping[str, Any], **given: Any) -> R:
-    """The record of an item; unknown attributes are ignored. `given` are fields that the item does not hold as such.
+    """The record of an item; unknown attributes are ignored. `given` are values of fields that are not attributes.
 
     Raises
     ------
     KeyError
-        An attribute is missing whose field has no default and cannot be None.
+        An attribute is missing, and its field has no default and cannot be None.
     """
     found = given
     for name, missing in _missing(cast("Any", kind)).items():
@@ -105,22 +105,22 @@ def without_none(item: Mapping[str, Any]) -> Item:
 
 
 def encode(item: Mapping[str, Any]) -> Item:
-    """Attributes as DynamoDB takes them."""
+    """Attributes in DynamoDB's format."""
     serializer = _Serializer()
     return {name: serializer.serialize(value) for name, value in item.items()}
 
 
 class _Serializer(TypeSerializer):
-    """Keeps both texts of a `Wording`."""
+    """Also stores both texts of a `Wording`."""
 
     def serialize(self, value: Any) -> Any:
-        """A value as DynamoDB takes it."""
+        """A value in DynamoDB's format."""
         both = {_ENGLISH: str(value), _JAPANESE: value.japanese} if isinstance(value, Wording) else value
         return super().serialize(both)
 
 
 def decode(item: Mapping[str, Any]) -> Item:
-    """Attributes as DynamoDB gives them."""
+    """Attributes from DynamoDB's format."""
     deserializer = TypeDeserializer()
     return {name: deserializer.deserialize(value) for name, value in item.items()}
 
@@ -132,7 +132,10 @@ def _stored(kind: Any) -> tuple[Field[Any], ...]:
 
 @cache
 def _missing(kind: Any) -> Mapping[str, object]:
-    """What each field is when its attribute is missing: None, its default (`...`), or nothing that can be (MISSING)."""
+    """The value of each field if its attribute is missing:
+
+    None, its default (`...`), or MISSING if that is an error.
+    """
     found: dict[str, object] = {}
     for each in _stored(kind):
         has_default = each.default is not MISSING or each.default_factory is not MISSING
@@ -146,7 +149,7 @@ def _is_left_out(each: Field[Any], value: object) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value of the table as records hold it: whole numbers, tuples, frozen sets."""
+    """A value of the table in the types of records: whole numbers, tuples, frozen sets."""
     if isinstance(value, str):
         return value
     if isinstance(value, Decimal):
@@ -171,12 +174,11 @@ def utc_now() -> datetime:
 
 
 class Table:
-    """One DynamoDB table. Give a client to use another than the function's own.
+    """One DynamoDB table. Pass a client to use another one than the function's own.
 
     `timeline_days` is how long timeline entries are kept, `waiting_days` how long an event waits for a link (0: for
-    ever). `now` gives aware moments. DynamoDB deletes an item days after its `expires_at` (its guide, "Working with
-    expired items"): from that moment on no reader sees it any more, but for erasure and restore, and a new one may take
-    its key.
+    ever). `now` gives aware moments. DynamoDB deletes an item only days after its `expires_at` (its guide, "Working
+    with expired items"). From that moment on, only erasure and restore still read it, and a new item may take its key.
     """
 
     def __init__(
@@ -201,7 +203,7 @@ class Table:
 
     @property
     def hurried(self) -> "DynamoDBClient":
-        """The client for what is not worth a wait."""
+        """The client for calls for which nobody should wait long."""
         return self._given or aws.dynamodb(hurried=True)
 
     @property
@@ -225,10 +227,10 @@ class Table:
         )
 
     def due(self, kind: str, now: str, *, since: str = "0") -> Iterator[Item]:
-        """What is due of a kind from `since` to `now` (UTC), the longest overdue first, page by page as it is taken.
+        """The items of a kind that are due from `since` to `now` (UTC), the longest overdue first, read page by page.
 
-        One query for each shard, at least. An index follows its table a while later, so an item may have moved on
-        since: only a condition can say that it has not.
+        It makes at least one query for each shard. An index is updated a little later than its table, so an item may
+        have changed since. Only a condition on the write can exclude that.
         """
         shards = (
             self.items(
@@ -242,58 +244,61 @@ class Table:
         return heapq.merge(*shards, key=itemgetter("due_at"))
 
     def items(self, operation: Literal["query", "scan"], *, expired: bool = False, **request: Any) -> Iterator[Item]:
-        """What a query or scan finds, page by page as it is taken."""
+        """The items of a query or scan. Each page is read when it is needed."""
         for page in self.db.get_paginator(operation).paginate(TableName=self.name, **request):
             yield from self._living(page["Items"], expired=expired)
 
     def page(self, request: Mapping[str, Any]) -> tuple[list[Item], Item | None]:
-        """One page of a query, and the key after which the next one begins (None: that was the last)."""
+        """One page of a query, and the key after which the next page begins (None: it was the last page)."""
         page = self.db.query(**request)
         last = page.get("LastEvaluatedKey")
         return list(self._living(page["Items"])), decode(last) if last else None
 
     def batch(self, keys: Iterable[Item], *, consistent: bool = False, expired: bool = False) -> Iterator[Item]:
-        """The items under many keys, those that exist, each once, in no order; 100 a call."""
+        """The existing items of many keys, each once, in no order; 100 in a call."""
         unique = {(key["pk"], key["sk"]): key for key in keys}
         for some in batched(unique.values(), _MOST_KEYS, strict=False):
             wanted: Any = {self.name: {"Keys": [encode(key) for key in some], "ConsistentRead": consistent}}
             while wanted:
                 answer = self.db.batch_get_item(RequestItems=wanted)
                 yield from self._living(answer["Responses"].get(self.name, []), expired=expired)
-                # What did not fit, or was throttled.
+                # The keys that did not fit into the answer, or were throttled.
                 wanted = answer.get("UnprocessedKeys")
                 _pause_if(wanted)
 
     def _living(self, items: Iterable[Mapping[str, Any]], *, expired: bool = False) -> Iterator[Item]:
-        """The items that have not expired, decoded: every reader's items come through here."""
+        """The items that have not expired, decoded. The items for every reader pass through here."""
         now = self.epoch
         for item in items:
             if expired or "expires_at" not in item or int(item["expires_at"]["N"]) > now:
                 yield decode(item)
 
     def expiring(self, entry: Item) -> Item:
-        """A timeline entry with the end of its time, if it has one."""
+        """A timeline entry with the time when it expires, if it does."""
         return _expiring(entry, self._timeline_days)
 
     def waiting(self, item: Item) -> Item:
-        """An event that waits for a link, with the end of its time: no link may ever come, and then no erasure."""
+        """An event that waits for a link, with the time when it expires, because there may never be a link or an erasure."""
         return _expiring(item, self._waiting_days)
 
     def new(self, item: Item) -> Item:
-        """The put of an item whose key must be free."""
+        """The put of an item whose key must not exist."""
         return {"TableName": self.name, "Item": encode(item), **self._free()}
 
     def absent(self, key: Item) -> Item:
-        """The check that a key is free."""
+        """The check that a key does not exist."""
         return {"TableName": self.name, "Key": encode(key), **self._free()}
 
     def _free(self) -> Item:
-        # What has expired may still be there, and counts for nothing.
+        # An expired item may still be in the table; it counts as not existing.
         condition = "attribute_not_exists(pk) OR expires_at <= :now"
         return {"ConditionExpression": condition, "ExpressionAttributeValues": encode({":now": self.epoch})}
 
     def end(self, key: Item) -> Item:
-        """The update that ends an item now: no reader sees it any more. A role need not be allowed to delete for it."""
+        """The update by which an item expires now, so that no reader gets it.
+
+        The role does not need to delete for this.
+        """
         # A minute ago: the clock of the next reader may be behind ours.
         return self.update(key, {"expires_at": self.epoch - 60}, LIVING, known={"now": self.epoch})
 
@@ -329,7 +334,7 @@ class Table:
         }
 
     def count(self, key: Item, kept: timedelta) -> int:
-        """Count one more of what the item counts, which is kept so long after the last; returns how many there are."""
+        """Increase the item's count by one; it is kept for `kept` after the last time. Returns the new count."""
         update = {
             "TableName": self.name,
             "Key": encode(key),
@@ -340,11 +345,11 @@ class Table:
         return int(decode(self.settled(self.db.update_item, update)["Attributes"])["failures"])
 
     def attempt(self, update: Item) -> bool:
-        """Make an update; False where its condition does not hold. Raises as `settled`."""
+        """Make an update; False if its condition fails. Raises as `settled`."""
         return self.write(self.db.update_item, update)
 
     def write(self, write: Callable[..., Any], request: Mapping[str, Any]) -> bool:
-        """Make a write of one item; False where its condition does not hold. Raises as `settled`."""
+        """Make a write of one item; False if its condition fails. Raises as `settled`."""
         try:
             self.settled(write, request)
         except self.db.exceptions.ConditionalCheckFailedException:
@@ -352,11 +357,11 @@ class Table:
         return True
 
     def delete(self, keys: Iterable[Item]) -> None:
-        """Delete items, 25 a call, whether they are there or not."""
+        """Delete items, 25 in a call, whether they exist or not."""
         self._write_all({"DeleteRequest": {"Key": encode(key)}} for key in keys)
 
     def put(self, items: Iterable[Item]) -> None:
-        """Write items, 25 a call, whatever is there."""
+        """Write items, 25 in a call, and replace existing ones."""
         self._write_all({"PutRequest": {"Item": encode(item)}} for item in items)
 
     def _write_all(self, requests: Iterable[Item]) -> None:
@@ -367,7 +372,7 @@ class Table:
                 _pause_if(wanted)
 
     def transact(self, event_id: str, writes: Sequence[Write]) -> None:
-        """Make all writes or none. Raises the error of the first one whose condition fails, or as `settled`."""
+        """Make all writes or none. Raises the error of the first write whose condition fails, or as `settled`."""
         try:
             self.settled(self.db.transact_write_items, {"TransactItems": [write for write, _ in writes]})
         except self.db.exceptions.TransactionCanceledException as error:
@@ -378,16 +383,16 @@ class Table:
             raise
 
     def settled(self, write: Callable[..., Any], request: Mapping[str, Any]) -> Any:
-        """Make a write, again where it collides with a transaction, five times within a second.
+        """Make a write. If it collides with a transaction, repeat it, five times within a second.
 
-        Every write of the table goes through here, for any may meet a transaction. DynamoDB answers a single one with
-        TransactionConflictException and cancels a transaction with the reason TransactionConflict; nothing was written
-        then. (botocore itself repeats throttled calls and TransactionInProgressException.)
+        Every write of the table uses this, because any of them may meet a transaction. DynamoDB then answers a single
+        write with TransactionConflictException, and cancels a transaction with the reason TransactionConflict. In both
+        cases nothing was written. (botocore itself repeats throttled calls and TransactionInProgressException.)
 
         Raises
         ------
         ConcurrentUpdateError
-            Another transaction has the item time and again.
+            Other transactions held the item each time.
         """
         for pause_s in (*_COLLISION_PAUSES, None):
             try:
@@ -412,13 +417,13 @@ def _reasons(error: ClientError) -> set[str]:
 
 
 def _pause_if(wanted: object) -> None:
-    # boto3 takes a half-done batch for a success and does not back off by itself.
+    # boto3 counts a partly done batch as a success, and does not wait before a retry.
     if wanted:
         time.sleep(random.uniform(0.05, 0.5))
 
 
 def _expiring(item: Item, days: int) -> Item:
-    """An item that expires so many days after its `at`; 0: never."""
+    """An item that expires this number of days after its `at`; 0: never."""
     if not days:
         return item
     expires = datetime.fromisoformat(item["at"]) + timedelta(days=days)

@@ -21,23 +21,23 @@ from honnin.vault import Kept
 class UserStatus:
     """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event.
 
-    `read_at` is when the last answer about the user was asked for. `reason` is why Vexora rejected the user, in its own
-    words: possibly personal, so it goes nowhere but to the merchant.
+    `read_at` is when the last answer about the user was requested. `reason` is why Vexora rejected the user, in
+    Vexora's words. It may be personal, so only the merchant gets it.
 
     At PayPay, the status follows from `answers` (`honnin.paypay_facets.stored`), and so do `facets` (link, kyc, flag),
-    `user_authorization_id` and `link_expires_at`. `asked_scopes` are those of the last QR, `asked_code_id` and
-    `asked_code_verifier` those of the last KYC Passport QR, for a link whose redirect never comes back.
+    `user_authorization_id` and `link_expires_at`. `asked_scopes` are the scopes of the last QR. `asked_code_id` and
+    `asked_code_verifier` are those of the last KYC Passport QR. They are needed if the redirect of a link never comes.
 
-    `received` says when a webhook of each kind was last received (UTC); it decides about nobody.
+    `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
+    authorization or submission. It decides nothing about the user.
 
-    `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was told to be
-    stale. `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
-    authorization or submission. `since` is when the status began: `honnin.store.events` sets it.
+    `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was reported as
+    stale. `since` is when the status began: `honnin.store.events` sets it.
 
-    `link_end_told` is the end of the link that was told ahead, `expired_at` (UTC) when the link that has expired did.
-    `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
-    `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, kept with `WatchResidencePeriod`
-    only), `residence_end_told` the one that was told ahead.
+    `link_end_told` is the end of the link that was reported before it came. `expired_at` (UTC) is when an expired link
+    has expired. `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
+    `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, stored only with
+    `WatchResidencePeriod`). `residence_end_told` is the end of it that was reported before it came.
     """
 
     user_id: str
@@ -71,20 +71,20 @@ class UserStatus:
 
 
 def began(before: UserStatus | None, status: str, at: str) -> str:
-    """When a status began that a user has after `at`: a reading that changes nothing leaves it."""
+    """When the user's status after `at` began: a reading that does not change the status does not change this."""
     return before.since if before and before.since and before.status == status else at
 
 
-# Those that know users.
+# The providers that have users.
 PROVIDERS = (Provider.PAYPAY, Provider.VEXORA)
 
-# Refusals are counted by the day.
+# Refusals are counted for each day.
 _REFUSALS_KEPT = timedelta(days=2)
 
-# What is counted of an authorization that was ended at PayPay.
+# The count's name for an authorization that was ended at PayPay.
 UNLINKED = "unlinkedAtPayPay"
 
-# What an erasure notes about something that the user had, and is void when the user has it again.
+# The notes of an erasure about something that the user had. They are removed when the user has it again.
 FORMER_NOTED = ("erased_by", f"n_{UNLINKED}")
 
 
@@ -92,8 +92,8 @@ FORMER_NOTED = ("erased_by", f"n_{UNLINKED}")
 class Former:
     """A PayPay authorization or a Vexora submission (`name`) that a user had, until `left_at` (UTC).
 
-    It is written with the status that leaves it behind, and is what an erasure finds it by. In an erasure it gets
-    `counts`, what was erased of it, and `erased_by`, the certificate, once that is all (`honnin.store.erasure`).
+    It is written together with the status that replaces it, so that an erasure finds it. An erasure adds `counts` (how
+    much of it was erased) and, after everything is erased, `erased_by`, the certificate (`honnin.store.erasure`).
     """
 
     provider: str
@@ -107,7 +107,7 @@ class Former:
 class TimelineEntry:
     """What happened to a user: `what` (a verb of Honnin's), `cause` (as `Event.cause`), from and to.
 
-    `told` are the types of the events that the bus was told of it.
+    `told` are the types of the events that were published about it.
     """
 
     at: str
@@ -124,7 +124,7 @@ class TimelineEntry:
 def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> VerifiedReason:
     """Why a user with these statuses counts as verified, or why not.
 
-    A flag of PayPay's stands although the link has ended.
+    A flag of PayPay's still counts after the link has ended.
     """
     paypay: PayPayStatus | None = None
     vexora: VexoraStatus | None = None
@@ -138,7 +138,7 @@ def verified_reason(statuses: Iterable[UserStatus], needs: VerifiedNeeds) -> Ver
 
 
 def flag_of(status: UserStatus) -> str:
-    """What PayPay holds against the user."""
+    """The flag of the user at PayPay."""
     return (status.facets or {}).get("flag", Flag.NONE)
 
 
@@ -173,9 +173,9 @@ class Users:
     def in_segment(
         self, segment: int, segments: int, provider: str | None, after: Item | None = None
     ) -> Iterator[tuple[str, Item]]:
-        """Everybody in a segment of the table whom the provider (None: any) knows, each with the key to go on behind.
+        """All users in a segment of the table whom the provider (None: any) knows, each with the key to continue after.
 
-        A user whom both know comes twice, one right after the other.
+        A user whom both providers know comes twice, one directly after the other.
         """
         wanted = {
             "ProjectionExpression": "pk, sk",
@@ -187,15 +187,15 @@ class Users:
                 yield str(key["pk"]).removeprefix("USER#"), key
 
     def note_word(self, provider: str, word: str, at: str) -> None:
-        """Remember a provider's word that this deployment takes for nothing, and when (UTC) it was last seen."""
+        """Store a provider's word that this deployment does not interpret, and when (UTC) it was last seen."""
         self._table.attempt(self._table.update(word_key(provider, word), {"word": word, "at": at}, ""))
 
     def count_refusal(self, provider: str, day: str, kind: str) -> int:
-        """Count one more read that a provider refused in this way on a JST day; returns how many there were by now."""
+        """Count one more read that a provider refused in this way on a JST day; returns the number so far."""
         return self._table.count(refusal_key(provider, day, kind), _REFUSALS_KEPT)
 
     def words(self, provider: str) -> dict[str, str]:
-        """The words that were noted, each with when (UTC) it was last seen."""
+        """The words that were stored, each with the moment (UTC) when it was last seen."""
         return {item["word"]: item["at"] for item in self._table.under(f"PROVIDER#{provider}", "WORD#")}
 
     def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
@@ -207,7 +207,7 @@ class Users:
             The cursor is not one that an earlier page gave.
         """
         start: Item = {"ExclusiveStartKey": _start_key(user_id, cursor)} if cursor else {}
-        # One more than asked for says whether there is another page; what has expired fills none.
+        # One entry more than requested is read, to know whether there is another page. Expired entries do not count.
         found = self._table.items(
             "query",
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",

@@ -1,4 +1,4 @@
-"""Keeping what Vexora answered: the bytes of each answer that changed what we say of a user, as evidence."""
+"""Stores Vexora's answers as evidence: the bytes of each answer that changed a user's data here."""
 
 from datetime import datetime
 
@@ -9,13 +9,13 @@ from honnin.vexora.models import Reading
 
 
 class VexoraArchive:
-    """Makes the evidence of a deciding answer; it is written with the effect of that answer."""
+    """Makes the evidence of an answer that decides something. It is written together with the answer's effect."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     def keep(self, before: UserStatus, after: UserStatus, read_at: datetime, reading: Reading) -> Evidence | None:
-        """The answer as it came, with its request id. None where it decided nothing: what it says was known before.
+        """The answer as it came, with its request id. None if it decided nothing, because its content was known before.
 
         Pass it to `commit.effect`.
         """

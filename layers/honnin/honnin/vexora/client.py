@@ -29,21 +29,21 @@ _TOO_MANY = 429
 
 
 class ReadCredentials(Protocol):
-    """Gives the credentials; with `refresh` read anew."""
+    """Returns the credentials; with `refresh` they are read again."""
 
     def __call__(self, *, refresh: bool = False) -> VexoraCredentials:
         """Read them."""
 
 
 class VexoraClient:
-    """Signs and sends. One try a call: whoever calls decides whether asking again is right.
+    """Signs and sends requests. Each call is tried once; the caller decides whether a second call is right.
 
     Parameters
     ----------
     total_s
-        Seconds that one call may take in all, name resolution and a second try with fresh credentials included.
+        Seconds that one call may take in all, including name resolution and a second try with new credentials.
     pace
-        Says when a call may be made, which is not part of these seconds; without it, at once.
+        Says when a call may be made. The wait is not part of these seconds. Without it, calls are made immediately.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class VexoraClient:
         self._pace = pace
 
     def check_configuration(self) -> None:
-        """Raise `SecretIncompleteError` now, before anything is written, if the credentials are not set."""
+        """If the credentials are not set, raise `SecretIncompleteError` now, before anything is written."""
         self._credentials()
 
     def apply(self, *, user_id: str, username_furigana: str, callback_url: str) -> Reading:
-        """Submit a user (`POST /v1/vexora/kycApplyFor`, multipart) and return what Vexora made of it.
+        """Submit a user (`POST /v1/vexora/kycApplyFor`, multipart) and return Vexora's answer.
 
         Raises
         ------
         ProviderRefusedError
-            The application was refused: it is not at the provider.
+            The application was refused, so Vexora does not have it.
         NotSentError
-            The application was never written to the wire: it may be made again.
+            No byte of the application was sent, so the call may be made again.
         ProviderUnavailableError
-            Anything else (no answer, 429, one that makes no sense): whether the application arrived is not known.
-            Never apply again blindly; ask `query_status`.
+            Anything else (no answer, 429, an answer that is not understood): it is unknown whether the application has
+            arrived. Do not apply again without asking; use `query_status`.
         """
         fields = {
             "userId": user_id,
@@ -105,8 +105,9 @@ class VexoraClient:
         try:
             return _reading(self._send(path, fields, credentials, deadline, multipart=multipart), user_id)
         except ProviderRefusedError:
-            # A wrong `sign` is a refusal like any other (the codes are not published): the credentials may have been
-            # rotated since we cached them. Only then is it right to ask again: what was refused was not taken.
+            # A wrong `sign` is a refusal like any other (the codes are not published). The credentials may have been
+            # rotated since they were cached. Only then may the call be repeated, because a refused application was not
+            # accepted.
             fresh = self._credentials(refresh=True)
             if fresh == credentials:
                 raise
@@ -122,7 +123,7 @@ class VexoraClient:
         multipart: bool,
     ) -> Answer:
         def make_request() -> requests.Request:
-            # `timestamp` is signed, so every try is signed anew.
+            # `timestamp` is signed, so every try needs a new signature.
             signed = {**fields, "timestamp": str(self._now_ms())}
             signed["sign"] = signing.sign(signed, credentials.app_secret)
             return requests.Request(
@@ -133,7 +134,7 @@ class VexoraClient:
                 json=None if multipart else signed,
             )
 
-        # An application must not be made twice: it goes out on a fresh connection, never on one that may be dead.
+        # An application must not be made twice, so it is sent on a new connection, never on one that may be dead.
         answer = http_client.send(Provider.VEXORA, make_request, deadline=deadline, fresh=multipart)
         if self._pace and answer.status == _TOO_MANY:
             self._pace.limited(answer.headers.get("Retry-After"))
@@ -141,7 +142,7 @@ class VexoraClient:
 
 
 def _reading(answer: Answer, user_id: str) -> Reading:
-    """What a complete answer says, or the error that it is."""
+    """The reading from a complete answer. Raises the error that the answer stands for, if it is no reading."""
     if answer.status == _TOO_MANY:
         raise _failure(RateLimitedError, answer, None, "too many requests")
     try:
@@ -159,7 +160,7 @@ def _reading(answer: Answer, user_id: str) -> Reading:
     if envelope.status is None:
         raise _failure(NotUnderstoodError, answer, envelope.code, "a success without a documented authenticationStatus")
     if envelope.user_id not in (None, user_id):
-        # In the document's own example the answered userId differs from the one that was sent.
+        # In the document's own example, the userId of the answer is not the one that was sent.
         count("AnsweredUserDiffers", provider=Provider.VEXORA)
     return Reading(envelope.status, envelope.reason, answer.request_id, answer.body)
 

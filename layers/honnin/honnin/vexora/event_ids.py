@@ -1,4 +1,4 @@
-"""What the ids of events about Vexora say."""
+"""Reads the ids of events about Vexora."""
 
 from honnin.event import Provider
 

@@ -1,7 +1,7 @@
-"""`usernameFurigana`: brought into the katakana that Vexora takes, or refused with the rule that it breaks.
+"""Converts `usernameFurigana` into the katakana that Vexora accepts, or refuses it with the rule that it breaks.
 
-Source: KYC Authentication 2.0, "usernameFurigana: User name in Katakana." The document's own example is UTF-8
-that was read in another encoding; such text is refused here and never sent on.
+Source: KYC Authentication 2.0, "usernameFurigana: User name in Katakana." The document's own example is UTF-8 that was
+read in another encoding. Such text is refused here and never sent.
 """
 
 import re
@@ -18,31 +18,31 @@ _MOJIBAKE = "is text in a wrong encoding (mojibake); send UTF-8"
 _ALLOWED = re.compile(r"[ァ-ヺㇰ-ㇿヽヾー・0-9 ]+")
 _KATAKANA = re.compile(r"[ァ-ヺㇰ-ㇿ]")
 
-# EUC-JP read as Shift_JIS: every katakana becomes a half-width middle dot and a half-width letter, ASCII stays.
+# EUC-JP read as Shift_JIS: every katakana becomes a half-width middle dot and a half-width letter; ASCII is unchanged.
 _EUC_JP_RUN = re.compile(r"(?=.*[^･・])(?:[･・].)+[･・]?")
 _RUN = re.compile(r"[｡-ﾟ・ァ-ヺ]+")
-# UTF-16 read as Shift_JIS: every katakana becomes a half-width letter and the digit 0, in this order or the other.
+# UTF-16 read as Shift_JIS: every katakana becomes a half-width letter and the digit 0, in either order.
 _UTF_16 = re.compile(r"(?:[｡-ﾟァ-ヺ]0){2}|(?:0[｡-ﾟァ-ヺ]){2}")
 
-# Hiragana ぁ to ゖ and the marks ゝ ゞ lie 0x60 below their katakana.
+# The code points of hiragana ぁ to ゖ and of the marks ゝ ゞ are 0x60 below those of their katakana.
 _TO_KATAKANA = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
 
-# How UTF-8 Japanese looks after a wrong turn: read as one of these, character by character.
+# UTF-8 Japanese that was wrongly read as one of these encodings, character by character.
 _WRONG_ENCODINGS = ("latin-1", "cp1252", "cp874", "cp932")
 
 
 def normalise(text: str) -> str:
-    """NFKC, hiragana turned into katakana, half-width into full-width, outer spaces removed.
+    """Apply NFKC, change hiragana to katakana and half-width to full-width, and remove outer spaces.
 
     Raises
     ------
     InvalidFieldError
-        Names the rule that is broken, never the value.
+        Says which rule is broken, and never contains the value.
     """
     if _is_mojibake(text):
         raise InvalidFieldError(FIELD, _MOJIBAKE)
     mapped = unicodedata.normalize("NFKC", text).translate(_TO_KATAKANA)
-    # Once more: わ with a sound mark is two characters, ヷ is one.
+    # NFKC is applied again: わ with a sound mark is two characters, ヷ is one.
     plain = unicodedata.normalize("NFKC", mapped).strip(" ")
     if _is_older_mojibake(plain):
         raise InvalidFieldError(FIELD, _MOJIBAKE)
@@ -64,7 +64,7 @@ def _is_mojibake(text: str) -> bool:
 
 
 def _is_older_mojibake(text: str) -> bool:
-    """Whether a part of it would pass as katakana although it is EUC-JP or UTF-16 that was read as Shift_JIS."""
+    """Whether a part of the text looks like katakana but is EUC-JP or UTF-16 that was read as Shift_JIS."""
     return bool(_UTF_16.search(text)) or any(_EUC_JP_RUN.fullmatch(run) for run in _RUN.findall(text))
 
 
@@ -73,7 +73,7 @@ def _is_kana(text: str) -> bool:
 
 
 def _reread(text: str, read_as: str, written_in: str) -> str:
-    """The text as it was before the wrong reading, or "" when it was not read so."""
+    """The text before it was read in the wrong encoding, or "" if that is not the case."""
     try:
         original = text.encode(read_as).decode(written_in)
     except UnicodeError:

@@ -1,9 +1,8 @@
-"""What Vexora answers, read leniently in type and strictly in meaning (KYC Authentication 2.0, "Response Result").
+"""Reads Vexora's answers: leniently in type, strictly in meaning (KYC Authentication 2.0, "Response Result").
 
-`code` and `success` speak about the call, `data.authenticationStatus` about the user. `timestamp` says when, and
-`msg` and `data.message` say it in words. Every field may come as another JSON type, or not at all
-(docs/providers.md §2).
-An answer whose fields contradict each other is not understood: nothing in it may be used.
+`code` and `success` are about the call; `data.authenticationStatus` is about the user. `timestamp` is the time, and
+`msg` and `data.message` are texts for people. Every field may have another JSON type, or be missing (docs/providers.md
+§2). An answer whose fields contradict each other is not understood: nothing in it may be used.
 """
 
 import json
@@ -26,11 +25,11 @@ MAX_REASON = 200
 _TRUE = frozenset({"true", "1", "1.0", "yes", "y", "ok", "success"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "n", "fail", "failed", "failure", "error"})
 # "When the value is success, it only indicates that this API request succeeded": any other text is only a text, but
-# these say that the call failed.
+# these texts say that the call has failed.
 _FAILED_MESSAGES = frozenset({"fail", "failed", "failure", "error", "system error"})
-# Texts that stand for an empty field.
+# Texts that mean an empty field.
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "-", "n/a"})
-# Control characters, marks that turn the direction of text, and halves of surrogate pairs.
+# Control characters, marks that change the direction of text, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 
@@ -42,8 +41,8 @@ class ContradictionError(Exception):
 class Reading:
     """What Vexora says about a user: `status` is `authenticationStatus`, "0" to "3".
 
-    `reason` is why the user was rejected, in Vexora's words: at most 200 characters, possibly personal. `body` is the
-    whole answer as it came, `call` whose answer it is, as the vault names it.
+    `reason` is why the user was rejected, in Vexora's words. It has at most 200 characters and may be personal. `body`
+    is the whole answer as it came. `call` is the call that it answers, with its name in the vault.
     """
 
     status: str
@@ -55,7 +54,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Envelope:
-    """An answer's documented fields. `code` is None where there is none; `data` holds what is no object as None."""
+    """An answer's documented fields. `code` is None if it is missing. In `data`, a value that is no object is None."""
 
     code: str | None
     message: str
@@ -64,7 +63,7 @@ class Envelope:
 
     @property
     def user_id(self) -> str | None:
-        """Whom the answer names, if anybody: the published answer to the query names nobody."""
+        """The user id in the answer, or None: the published answer to the query contains none."""
         return _text((self.data or {}).get("userId")) or None
 
     @property
@@ -75,13 +74,13 @@ class Envelope:
 
     @property
     def reason(self) -> str | None:
-        """Why the user was rejected: `failReason` (the query's word) before `message` (the application's)."""
+        """Why the user was rejected: `failReason` (field of the query) before `message` (field of the application)."""
         if self.status != REJECTED or self.data is None:
             return None
         return _words(self.data.get("failReason")) or _words(self.data.get("message"))
 
     def check_success(self) -> None:
-        """Raise `ContradictionError` unless everything in an answer with code 0000 fits together."""
+        """Raise `ContradictionError` if the fields of an answer with code 0000 contradict each other."""
         if self.success is False:
             raise ContradictionError("code 0000, but success is false")
         if self.message.casefold() in _FAILED_MESSAGES:
@@ -90,7 +89,7 @@ class Envelope:
             raise ContradictionError("approved, but with a failReason")
 
     def check_failure(self) -> None:
-        """Raise `ContradictionError` unless everything in an answer with a failing code fits together."""
+        """Raise `ContradictionError` if the fields of an answer with a failing code contradict each other."""
         if self.success is True:
             raise ContradictionError("a failing code, but success is true")
         if self.message.casefold() == "success":
@@ -103,9 +102,9 @@ def read(body: bytes) -> Envelope:
     Raises
     ------
     ContradictionError
-        A field is there twice with two values, or `success` is neither true nor false.
+        A field is there twice with different values, or `success` is neither true nor false.
     ValueError
-        They are not JSON. JSON that is no object has no fields.
+        They are no JSON. JSON that is no object counts as an answer without fields.
     """
     try:
         value = json_text.read(body, names_once=True)
@@ -119,7 +118,7 @@ def read(body: bytes) -> Envelope:
         success=_boolean(answer.get("success")),
         data=data if isinstance(data, dict) else None,
     )
-    # Not documented at this level; where it is, it must not say something else.
+    # It is not documented at this level. If it is there, it must not contradict the other one.
     outer = _text(answer.get("authenticationStatus"))
     if outer is not None and outer != _text((envelope.data or {}).get("authenticationStatus")):
         raise ContradictionError("two different values of authenticationStatus")
@@ -143,7 +142,7 @@ def _code(value: Any) -> str | None:
 
 
 def _boolean(value: Any) -> bool | None:
-    """`success`, however it is spelt; None where it is not there."""
+    """`success` in any spelling; None if it is missing."""
     if value is None:
         return None
     word = str(value).strip().casefold() if isinstance(value, str | int | float) else "?"

@@ -1,4 +1,4 @@
-"""The poll: Vexora has no recon file, so every open submission is asked for until it is decided."""
+"""The poll: Vexora has no recon file, so it is asked about every open submission until the submission is decided."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +14,7 @@ from honnin.store import Store, Submission
 from honnin.times import utc_text
 from honnin.vexora import schedule
 
-# What is left when the time is up stays due, and the next run takes it.
+# When the time is over, the remaining submissions stay due for the next run.
 _MIN_LEFT_MS = 5_000
 
 
@@ -27,17 +27,17 @@ def poll(
     now: datetime,
     left_ms: Callable[[], int],
 ) -> dict[str, int]:
-    """Queue one event for each submission that is due, and publish what a crash left unpublished.
+    """Queue one event for each submission that is due, and publish changes that a crash left unpublished.
 
-    The event goes first and the next time second: a crash between the two repeats the same event id, which
-    takes effect once. Returns how many of each there were.
+    The event is sent first and the next time is written second. A crash between the two repeats the same event id,
+    which takes effect once. Returns the numbers of both.
 
     Raises
     ------
     SendError
-        SQS did not take an event. Everything from there on stays due.
+        SQS did not accept an event. That submission and all after it stay due.
     PublishError, botocore's errors
-        The bus did not take a change, which stays due. All others were tried as well.
+        The bus did not accept a change, which stays due. All others were tried as well.
     """
     polled = 0
     for submission in store.submissions.due(utc_text(now)):
@@ -46,7 +46,8 @@ def poll(
         send(_event(submission, now).to_json())
         submitted_at = datetime.fromisoformat(submission.submitted_at)
         polls, at = schedule.next_poll(submitted_at, submission.polls + 1, delays_s, now)
-        # One that another transaction holds stays due: the next run sends the same event, which takes effect once.
+        # If another transaction holds this item, it stays due: the next run sends the same event, which takes effect
+        # once.
         with suppress(ConcurrentUpdateError):
             store.submissions.advance(submission, polls, utc_text(at))
         polled += 1

@@ -1,4 +1,4 @@
-"""What a Vexora result does (a callback or a poll): ask `kycStatusQuery`, then decide what the user becomes."""
+"""What a Vexora result does (a callback or a poll): call `kycStatusQuery`, then decide what the user becomes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing,
 
 
 class VexoraResults:
-    """The rule for Vexora's events. `now` gives aware UTC moments. Without an archive no answer is kept."""
+    """The rule for Vexora's events. `now` gives aware UTC moments. Without an archive no answer is stored."""
 
     def __init__(
         self, store: Store, client: VexoraClient, now: Callable[[], datetime], archive: VexoraArchive | None = None
@@ -31,7 +31,7 @@ class VexoraResults:
         self._archive = archive
 
     def decide(self, event: Event, known: Known) -> Effect | Dropped:
-        """The effect of what Vexora says now about the user of the event's submission."""
+        """The effect of Vexora's present answer about the user of the event's submission."""
         if event.kind != "kyc_result":
             raise MalformedEventError(f"no rule for vexora/{event.kind}")
         submission = known.submission(event.subject)
@@ -44,7 +44,7 @@ class VexoraResults:
             return Dropped(event.event_id, "needless")
         detail = {"submissionId": event.subject, **event.detail}
         if before.submission_id == event.subject and (before.read_at or "") > since(event):
-            # Vexora was asked for this submission after the event was received.
+            # Vexora was asked about this submission after the event was received.
             return self._effect(event, "result_read", before, before, {**detail, settling.TAKEN: before.read_at or ""})
         begun = utc_text(self._now())
         try:
@@ -54,10 +54,10 @@ class VexoraResults:
         current = self._store.submissions.get(before.submission_id or "")
         now = self._now()
         if reading.status == REJECTED and _in_flight(before, current, now):
-            # It may speak of the rejected application before this one, which has not arrived yet.
+            # The answer may be about the rejected application before this one, because this one has not arrived yet.
             raise EventNotReadyError(f"submission {before.submission_id} is being sent")
         if proves_nothing(before, current, reading, utc_text(now)):
-            # This hint is used up; the submission stays on the poll, which asks again when it is due.
+            # This hint is done. The submission stays on the poll, which asks again when it is due.
             return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
         after = applied(reading, before, begun)
         evidence = self._archive.keep(before, after, now, reading) if self._archive else None
@@ -66,9 +66,9 @@ class VexoraResults:
     def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
         current = self._store.submissions.get(before.submission_id or "")
         if before.status == VexoraStatus.SUBMITTING and current and current.outcome == "refused":
-            # Vexora had refused the application, and now says that it knows nothing of the user either.
+            # Vexora had refused the application, and now says that it does not know the user either.
             return self._effect(event, "submission_refused", before, failed(before), detail)
-        # The hint cannot be confirmed, so nothing changes; an open submission stays on the poll.
+        # The hint cannot be confirmed, so nothing changes. An open submission stays on the poll.
         count("ReadingRefused", provider=Provider.VEXORA)
         return self._effect(event, "reading_refused", before, before, detail)
 
@@ -91,14 +91,14 @@ class VexoraResults:
 
 
 def _is_newly_stale(before: UserStatus, after: UserStatus, now: str) -> bool:
-    """Whether to tell that the submission is stale: once, and where there is no change to tell. `now` is UTC."""
+    """Whether to report that the submission is stale: only once, and only if no change is reported. `now` is UTC."""
     if after.status != before.status or after.status not in OPEN or after.submission_id == after.stale_told:
         return False
     return after.stale_at is not None and after.stale_at <= now
 
 
 def _in_flight(status: UserStatus, submission: Submission | None, now: datetime) -> bool:
-    """Whether the function that sends the application may still be at it."""
+    """Whether the function that sends the application may still be running."""
     if status.status != VexoraStatus.SUBMITTING or not status.submitted_at or (submission and submission.outcome):
         return False
     return now - datetime.fromisoformat(status.submitted_at) <= IN_FLIGHT

@@ -1,4 +1,4 @@
-"""When an open submission is asked for: after the delays of the template parameter, daily for 30 days, then weekly."""
+"""When to ask about an open submission: after the delays of the template parameter, daily for 30 days, then weekly."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ _DAILY_POLLS = 30
 
 
 def offset(poll: int, delays_s: Sequence[int]) -> timedelta:
-    """The time of a poll, from 0, after the submission; `delays_s` in seconds, rising. There is no last one."""
+    """The time of a poll (counted from 0) after the submission. `delays_s` are seconds, rising. The polls never end."""
     later = poll - len(delays_s) + 1
     if later <= 0:
         return timedelta(seconds=delays_s[poll])
@@ -18,8 +18,8 @@ def offset(poll: int, delays_s: Sequence[int]) -> timedelta:
 def next_poll(submitted_at: datetime, polls: int, delays_s: Sequence[int], now: datetime) -> tuple[int, datetime]:
     """How many polls count as done once the next time is set, and that time.
 
-    Polls that were missed (the schedule did not run) are not made up for one by one: the next is the first one
-    after `now`.
+    If polls were missed (the schedule did not run), they are not made up for. The next poll is the first one after
+    `now`.
     """
     while submitted_at + offset(polls, delays_s) <= now:
         polls += 1
@@ -27,5 +27,5 @@ def next_poll(submitted_at: datetime, polls: int, delays_s: Sequence[int], now: 
 
 
 def stale_at(submitted_at: datetime, delays_s: Sequence[int]) -> datetime:
-    """From when on a submission that is still open is called stale: the time of its last daily poll."""
+    """From when on an open submission is called stale: the time of its last daily poll."""
     return submitted_at + offset(len(delays_s) - 1 + _DAILY_POLLS, delays_s)

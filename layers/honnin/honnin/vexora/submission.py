@@ -1,4 +1,4 @@
-"""Submitting a user to Vexora so that no crash, time-out or repeat ever causes a blind second application."""
+"""Submits a user to Vexora so that no crash, time-out or repeat ever causes an unwanted second application."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -26,25 +26,25 @@ from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED, Reading
 
-# The submission function ends after 29 s at the latest: older than this, no call of it is under way any more.
+# The submission function ends after at most 29 s. After this time, none of its calls is running any more.
 IN_FLIGHT = timedelta(seconds=40)
 
 
 class Submissions:
-    """Takes users to Vexora.
+    """Submits users to Vexora.
 
     Parameters
     ----------
     webhook_api_url
-        Gives the base URL that callbacks come to (it arrives with each request).
+        Returns the base URL for callbacks (it comes with each request).
     callback_key
-        Gives the key of the tokens in callback URLs.
+        Returns the key of the tokens in callback URLs.
     poll_delays_s
         Seconds after the submission at which it is polled first.
     unknown_user_codes
         Vexora's codes for "no application of this user". Any other refusal says nothing about the application.
     archive
-        Keeps the answers that decide something (None: they are not kept).
+        Stores the answers that decide something (None: they are not stored).
     """
 
     def __init__(
@@ -72,23 +72,23 @@ class Submissions:
         self._first_poll = timedelta(seconds=poll_delays_s[0])
 
     def submit(self, user_id: str, username_furigana: str) -> UserStatus:
-        """Apply for one user; the returned status is SUBMITTING when Vexora's answer did not come in time.
+        """Apply for one user; the returned status is SUBMITTING if Vexora's answer did not come in time.
 
         Raises
         ------
         ConflictError
             The user has an open submission or is approved.
         NotSentError
-            The application never left: the user is what he or she was before (FAILED if that was nothing), and the
+            The application was never sent. The user has the same status as before (FAILED if there was none), and the
             same call may be made again.
         ProviderRefusedError
-            Vexora refused the application. Vexora was then asked what it knows of the user, and `state` says what the
-            user is now: FAILED if nothing, SUBMITTING if that is unclear.
+            Vexora refused the application. Vexora was then asked what it knows about the user, and `state` is the
+            user's status now: FAILED if it knows nothing, SUBMITTING if that is unclear.
         ProviderUnavailableError
-            Vexora's answer does not tell whether it took the application; the poll will find out.
+            Vexora's answer does not say whether it accepted the application; the poll will find out.
         """
         before = self._free_to_submit(user_id)
-        # Everything that can be wrong with our own deployment shows before anything is written.
+        # All errors in our own deployment must appear before anything is written.
         key = self._callback_key()
         self._client.check_configuration()
         submission_id = str(uuid.uuid4())
@@ -116,7 +116,7 @@ class Submissions:
         return self._record(started, "submission_accepted", _applied(reading, begun), reading=reading)
 
     def _not_sent(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
-        """The user is what he or she was before; FAILED if that was nothing."""
+        """The user's status before the application; FAILED if there was none."""
         what = "submission_not_sent"
         if before is None:
             return self._record(started, what, failed, error.facts())
@@ -127,10 +127,10 @@ class Submissions:
         return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
-        """What a user is whose application was refused: whatever Vexora knows of the user, else see `failed`."""
+        """The status of a user whose application was refused: what Vexora knows of the user, otherwise see `failed`."""
         what = "submission_refused"
         if before is not None and before.status == VexoraStatus.SUBMITTING:
-            # The refusal may mean "this user has applied already": then only the poll can tell, so it goes on.
+            # The refusal may mean "this user has applied already". Only the poll can find that out, so it continues.
             return self._record(started, what, _unchanged, error.facts(), outcome="unclear")
 
         def still(now: UserStatus) -> UserStatus:
@@ -139,8 +139,8 @@ class Submissions:
 
         begun = self._now()
         try:
-            # The user may have been approved there before us; a repeated application is refused elsewhere as well
-            # (docs/providers.md §2, "repeats elsewhere").
+            # The user may have been approved there before we applied; Vexora refuses a repeated application also
+            # elsewhere (docs/providers.md §2, "repeats elsewhere").
             reading = self._client.query_status(started.user_id)
         except ProviderRefusedError:
             return self._record(started, what, lambda now: failed(still(now), before), error.facts())
@@ -149,11 +149,12 @@ class Submissions:
         return self._record(started, what, _applied(reading, begun), error.facts(), reading=reading)
 
     def _free_to_submit(self, user_id: str) -> UserStatus | None:
-        """The present status, when it allows a submission; raises `ConflictError` otherwise.
+        """The present status, if it allows a submission; raises `ConflictError` otherwise.
 
-        A submission whose fate is unclear, or that is open for a month, is asked for first. Another one is allowed when
-        Vexora has decided it, or when Vexora says, by a code that is known to mean it, that it has none, and the first
-        poll is due as well (so that no late arrival is overlooked).
+        If it is unclear what happened to the last submission, or if it is open for a month, Vexora is asked about it
+        first. Another submission is allowed in two cases. Either Vexora has decided the last one. Or Vexora says, by a
+        code that is known to mean it, that it has none, and the first poll is due as well (so that no late arrival is
+        missed).
         """
         before = self._store.users.status(user_id, Provider.VEXORA)
         if before is None or may_submit(VexoraStatus(before.status)):
@@ -188,7 +189,7 @@ class Submissions:
         return now - datetime.fromisoformat(status.submitted_at or utc_text(now))
 
     def _ask(self, before: UserStatus, submission: Submission | None) -> UserStatus | None:
-        """What Vexora knows of an open submission; None: it does not know the user."""
+        """What Vexora knows about an open submission; None if it does not know the user."""
         begun = self._now()
         try:
             reading = self._client.query_status(before.user_id)
@@ -237,7 +238,8 @@ class Submissions:
         tries: list[UserStatus | None] = []
 
         def decide() -> Effect:
-            # The race may have been lost to a change at PayPay, which `verified` follows as well: that is no reason.
+            # The race may have been lost to a change at PayPay, because `verified` depends on PayPay, too. That is no
+            # conflict.
             tries.append(self._store.users.status(user_id, Provider.VEXORA) if tries else before)
             if tries[-1] != before:
                 raise starting
@@ -271,7 +273,7 @@ class Submissions:
                 return decided[-1].after  # the user was erased meanwhile
             if (now.status, now.submission_id) != (before.status, before.submission_id):
                 return now
-            # Whoever was faster has asked and learned nothing; what we know still stands.
+            # The faster worker has asked and learned nothing new, so what we know is still valid.
             at = self._now()
             after = becomes(now)
             event_id = f"api:{now.submission_id}:{what}:{now.version}"
@@ -281,7 +283,7 @@ class Submissions:
             decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
             return decided[-1]
 
-        # Two calls that learn the same of the same version share an event id: the second has lost the race as well.
+        # Two calls with the same result for the same version have the same event id. The second has lost the race, too.
         done = self._commits.run(decide, lost=(ConcurrentUpdateError, AlreadyAppliedError))
         return done.after if isinstance(done, Effect) else done
 
@@ -291,7 +293,7 @@ class Submissions:
 
 
 def applied(reading: Reading, before: UserStatus, at: str) -> UserStatus:
-    """The user after a reading that was asked for at `at` (UTC), after `before` had been read."""
+    """The user after a reading that was requested at `at` (UTC), after `before` had been read."""
     status = after_reading(VexoraStatus(before.status), BY_AUTHENTICATION_STATUS[reading.status])
     reason = (reading.reason or before.reason) if status is VexoraStatus.REJECTED else None
     read_at = max(at, before.read_at or "")
@@ -303,9 +305,9 @@ def _applied(reading: Reading, begun: datetime) -> Callable[[UserStatus], UserSt
 
 
 def failed(now: UserStatus, before: UserStatus | None = None) -> UserStatus:
-    """The user after an application that was not taken: FAILED, unless Vexora's last word is a rejection: that stands.
+    """The user after an application that was not accepted: FAILED. If Vexora's last answer was a rejection, that stays.
 
-    `before` is the user before the application, where it is known.
+    `before` is the user before the application, if it is known.
     """
     if now.provider_status != REJECTED:
         return replace(now, status=VexoraStatus.FAILED)
@@ -313,11 +315,11 @@ def failed(now: UserStatus, before: UserStatus | None = None) -> UserStatus:
 
 
 def proves_nothing(status: UserStatus, submission: Submission | None, reading: Reading, now: str) -> bool:
-    """Whether a rejection may be that of an application before this one.
+    """Whether a rejection may be about an application before this one.
 
-    An answer about the user is not an answer about this submission: until the first poll is due, an application
-    whose answer we do not have may still be on its way, and Vexora speaks of what it had before. Where Vexora refused
-    the application there is nothing on its way. `now` is UTC.
+    An answer about the user is not an answer about this submission. If we have no answer to this application, it may
+    still be on its way until the first poll is due. Until then Vexora's answer may be about the earlier application. If
+    Vexora refused this application, it is not on its way. `now` is UTC.
     """
     if status.status != VexoraStatus.SUBMITTING or submission is None or submission.outcome == "refused":
         return False
@@ -325,7 +327,7 @@ def proves_nothing(status: UserStatus, submission: Submission | None, reading: R
 
 
 def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
-    """What the timeline entry tells of a rejection, where there is something new to tell."""
+    """The facts about a rejection for the timeline entry, if there is a new reason."""
     return {"reason": after.reason} if after.reason and after.reason != before.reason else {}
 
 
