@@ -79,7 +79,7 @@ def _emit(name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, st
 
 
 def is_unexpected(error: BaseException) -> bool:
-    """Whether an error is neither one of ours nor AWS's: a mistake in the code."""
+    """Whether an error is neither ours nor AWS's, which means a mistake in the code."""
     return not isinstance(error, HonninError | BotoCoreError | ClientError | SendError)
 
 
