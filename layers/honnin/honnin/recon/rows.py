@@ -188,7 +188,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _all_plain(block: bytes) -> list[bytes] | None:
-    """The ids of a block in which every line is an id, all plain or all quoted; None if it must be read line by line."""
+    """The ids of a block in which every line is an id, all plain or all quoted; None if it must be read by line."""
     left = block.translate(None, _ID_BYTES)
     newline = b"\r\n" if block.endswith(b"\r\n") else block[-1:]
     quoted = block.startswith(b'"')

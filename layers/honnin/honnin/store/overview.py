@@ -328,7 +328,10 @@ class Overview:
         before: str,
         wanted: Mapping[str, str | None] | None = None,
     ) -> Iterator[Item | _End]:
-        """The items of all shards of a partition before a place, merged; an `_End` if a shard was not read to the end."""
+        """The items of all shards of a partition before a place, merged.
+
+        An `_End` marks a shard that was not read on.
+        """
         shards = [self._shard(_partition(*names, shard=each), limit, first, before, wanted or {}) for each in PLACES]
         return merge(*shards, key=_place_of, reverse=True)
 
