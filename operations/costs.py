@@ -1,8 +1,8 @@
 """What a stack costs, computed from `prices.toml`, the template and the quantities below: `make costs`.
 
-Writes docs/costs.md; a test fails when that page is older than what it is made of. What can be counted in the template
-is counted there (`operations.costs_counted`); what only traffic decides is an assumption, written out in `webhook` and
-`user` and in `operations.costs_nights`, and printed beside each line.
+Writes docs/costs.md; a test fails if that page does not fit its sources. Quantities of the template are counted in it
+(`operations.costs_counted`). Quantities that depend on traffic are assumptions in `webhook`, `user` and
+`operations.costs_nights`; the page shows each of them beside its line.
 """
 
 import sys
@@ -22,7 +22,7 @@ _IDLE_POLLS = 5 * _SECONDS / 20
 _SHARD_READ = 16 * 0.5
 # What a user calls: QR, redirect, three status reads.
 _CALLS = 5
-# Of a change of status in the index `overview`: its old place is deleted, its new one and that of the entry are put.
+# A change of status in the index `overview`: the old entry is deleted; a new one and one for the timeline are written.
 _INDEX_OF_A_CHANGE = 3
 
 
@@ -34,20 +34,22 @@ def idle(stack: Counted) -> list[Line]:
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
         Line("cloudwatch_alarm_metric", stack.alarmed_metrics, "metrics that the alarms look at"),
-        Line("cloudwatch_metric", stack.own_metrics, "series of our own on the dashboard, each once it is counted"),
+        Line("cloudwatch_metric", stack.own_metrics, "own metrics on the dashboard, each from its first count on"),
         Line(
-            "cloudwatch_metric", stack.filtered_metrics, "metric filters on the access logs, each once it finds a line"
+            "cloudwatch_metric",
+            stack.filtered_metrics,
+            "metric filters on the access logs, each from its first match on",
         ),
         Line("cloudwatch_dashboard", 1, "one dashboard"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
-        Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "data keys, used again for 5 minutes each"),
+        Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "one data key for each 5 minutes"),
         Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
         Line("lambda_request", runs, "the same runs"),
         Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
         Line(
             "dynamodb_read",
             (2 * poll + download + 3 * watch) * _SHARD_READ,
-            "16 shards of `due` for each kind: two kinds for the poll, three for expiries, one for the download",
+            "16 shards of the index `due` for each kind: poll two kinds, expiries three, download one",
         ),
         Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
@@ -59,12 +61,12 @@ def webhook(stack: Counted) -> list[Line]:
     again = stack.settle_reads
     return [
         Line("api_gateway_rest_request", 1, "the notification"),
-        Line("lambda_request", 2, "acknowledged and processed, one at a time"),
+        Line("lambda_request", 2, "acknowledged and processed, without batches"),
         Line("lambda_arm64_gb_second", 0.02 * stack.ack_gb, "acknowledgement, 20 ms"),
         Line("lambda_arm64_gb_second", 0.6 * stack.processor_gb, "processing, 0.6 s with the call to the provider"),
         Line("sqs_request", 3, "sent, received, deleted"),
-        Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of what is to publish, the mark"),
-        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "the index `overview`: a place left, two taken"),
+        Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of changes to publish, the mark"),
+        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "the index `overview`: one entry deleted, two written"),
         Line("dynamodb_read", 6, "event, erased, link, both statuses, and one again before the object is written"),
         Line("dynamodb_storage", 2e-6, "2 kB, the first month"),
         Line("dynamodb_backup", 2e-6, "2 kB, the first month"),
@@ -74,9 +76,13 @@ def webhook(stack: Counted) -> list[Line]:
         Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
         Line("logs_stored", 6e-6, "6 kB, the first month"),
         Line("sqs_request", 1 + 2 * again, "settling (`SettleDelays`): sent together, received, deleted"),
-        Line("lambda_request", again, f"settling: read {again} times more, at most; many notifications share it"),
+        Line("lambda_request", again, f"settling: {again} more reads at most; several notifications share them"),
         Line("lambda_arm64_gb_second", 0.5 * again * stack.processor_gb, "the same, 0.5 s each"),
-        Line("dynamodb_read", 5 * again, "the same: event, erased, link, both statuses; nothing new writes nothing"),
+        Line(
+            "dynamodb_read",
+            5 * again,
+            "the same: event, erased, link, both statuses; without a change nothing is written",
+        ),
         Line("logs_ingested", 2e-6 * again, "the same, 2 kB each"),
         Line("logs_stored", 2e-6 * again, "2 kB each, the first month"),
     ]
@@ -104,15 +110,15 @@ def user(stack: Counted) -> list[Line]:
 
 
 def overview() -> list[Line]:
-    """A change as the index `overview` has it. A reading that changes nothing costs nothing here."""
+    """What one change of status costs in the index `overview`. A reading without a change costs nothing here."""
     return [
-        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "one place left, one taken, and that of the timeline entry"),
+        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "one entry deleted, one written, and one for the timeline entry"),
         Line("dynamodb_storage", 1e-6, "less than 1 kB for a status and an entry, the first month"),
     ]
 
 
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
-    """What comes later or is off by default; each title says for what."""
+    """What is paid later, or is off by default, with a title for each."""
     return [
         (
             "Key rotation, a month: from the third year on (half of it in the second)",
@@ -120,7 +126,7 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
                 Line(
                     "kms_key",
                     2 * stack.keys,
-                    "one more for each of the first two yearly rotations of a key, then no more",
+                    "the first two yearly rotations of a key each add one; later ones add none",
                 )
             ],
         ),
@@ -130,7 +136,7 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
                 Line(
                     "xray_trace",
                     MILLION * (_CALLS + 2),
-                    "each call and event; one a second and 5 % of the rest are traced, so fewer where many come",
+                    "each call and event, at most: X-Ray traces one a second and 5 % of the rest",
                 )
             ],
         ),
@@ -144,7 +150,7 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
                 Line(
                     "dynamodb_read",
                     1000 * MILLION * INDEXED_BYTES / 8192,
-                    "a count reads each entry of the index, 8 kB for one unit (eventually consistent)",
+                    "each call reads every entry of the index, 8 kB for one unit (eventually consistent)",
                 )
             ],
         ),
@@ -169,12 +175,12 @@ def page() -> str:
         "",
         f"US dollars without tax, region {list_.region} ({list_.region_name}). "
         f"**List prices as known in {list_.known}: check them**, correct `operations/prices.toml`, run `make costs`. "
-        "No free tier, no discount, first tier throughout, arm64.",
+        "The figures include no free tier and no discount. They use the first price tier, and arm64.",
         "",
         *_summary(list_, stack),
         "",
-        "PayPay's and Vexora's own fees, support plans, data transfer out and the mails of the alarms are not in it. "
-        "Storage goes on month by month for as long as the retention parameters say.",
+        "Not included: the fees of PayPay and Vexora, support plans, outgoing data transfer, and mails of the alarms. "
+        "Storage is paid every month, for as long as the retention parameters say.",
         "",
         *_about_nights(list_, stack),
     ]
@@ -207,14 +213,13 @@ def _about_nights(list_: Prices, stack: Counted) -> list[str]:
     some = _total(list_, night(stack, MILLION, recheck_all=False))
     hours = MILLION / stack.rereads_per_s / 3600
     return [
-        "A recon file names those users only about whom something was to be told on its day, so a night costs as much "
-        "as its files are long, however many users are linked: the figures are those of a night on which everybody is "
-        "named, and a tenth of them costs a tenth. With `ReconRecheck=all` everybody is read again whom a file names "
-        "and whose last reading began before its notification came: one million users take "
-        f"{hours:,.1f} hours at {stack.rereads_per_s:,.0f} reads a second. `ReconRecheck=missed` reads only those "
-        "whose webhook never came (one in a thousand is assumed here), and saves "
-        f"USD {everybody - some:,.2f} of {everybody:,.2f} in such a night, {30 * (everybody - some):,.0f} in thirty of "
-        "them; but a second change may hide behind the webhook of somebody whom it leaves out.",
+        "A recon file lists only the users who had a notification on its day. So the cost of a night depends on the "
+        "length of its files, and not on the number of linked users. With `ReconRecheck=all`, a user in a file is read "
+        "again if the last reading began before the file's notification came. One million users take "
+        f"{hours:,.1f} hours at {stack.rereads_per_s:,.0f} reads a second. `ReconRecheck=missed` reads only the users "
+        "whose webhook never came (here: one in a thousand). In such a night it saves "
+        f"USD {everybody - some:,.2f} of {everybody:,.2f}, and in thirty nights {30 * (everybody - some):,.0f}. The "
+        "risk: if a user changed twice and only the first webhook came, the second change is not found.",
     ]
 
 

@@ -1,7 +1,4 @@
-"""What is paid for: the price list, and what the template has of it.
-
-What can be counted in the template (alarms, keys, secrets, memory sizes, routes) is counted there.
-"""
+"""The price list, and the quantities that can be counted in the template (alarms, keys, secrets, memory sizes)."""
 
 import json
 import tomllib
@@ -15,7 +12,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 ROOT = Path(__file__).resolve().parent.parent
 
 EVENTS_PER_S = 20
-"""What one environment works off while it waits for PayPay (`make bench`, process.events_per_s: at least)."""
+"""Events that one environment processes in a second (`make bench`, process.events_per_s: at least)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the template has of what is paid for by the month."""
+    """Quantities in the template that are paid for."""
 
     keys: int
     secrets: int
@@ -67,7 +64,7 @@ class Counted:
     merchant_gb: float
     settle_reads: int
     batch_size: int
-    # The state machines by their logical ids, and how many reads that can wait there are in a second.
+    # The state machines by their logical ids.
     machines: Mapping[str, Mapping[str, Any]]
     range_gb: float
     rereads_per_s: float
@@ -134,7 +131,7 @@ def counted() -> Counted:
 
 
 def rereads_per_s(parameters: Mapping[str, Any]) -> float:
-    """Reads that can wait, in a second: as many as their share of the pace and their concurrency allow."""
+    """Rereads in a second, as their share of the rate and their concurrency allow."""
     by_concurrency = float(parameters["ProcessorConcurrency"]["Default"]) * EVENTS_PER_S
     if "PayPayMaxCallsPerSecond" not in parameters:
         return by_concurrency
@@ -152,7 +149,7 @@ def _metrics(alarm: dict[str, Any]) -> int:
 
 
 def _own_metrics() -> int:
-    """The series of ours on the dashboard: about what a working stack emits."""
+    """Our own metrics on the dashboard: about as many as a working stack emits."""
     dashboard = json.loads((ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
     metrics = [each for widget in dashboard["widgets"] for each in widget["properties"]["metrics"]]
     return sum(each[0] == "Honnin" for each in metrics)

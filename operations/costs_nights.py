@@ -10,7 +10,7 @@ RANGE_ROWS = 100_000
 PART_USERS = 500
 # A range on a whole CPU (`make bench`, recon.range_100k_lambda_s: at most, with room for a slower CPU).
 _RANGE_S = 120
-# Of users whose webhook came nothing is lost as a rule; as in the bench.
+# The part of the users whose webhook never came; the same as in the bench.
 _MISSED = 0.001
 # How long `ReconComparison` waits between two looks.
 _LOOK_S = 300
@@ -21,9 +21,9 @@ INDEXED_BYTES = 250
 
 
 def night(stack: Counted, rows: int, *, recheck_all: bool = True) -> list[Line]:
-    """One recon file of so many rows, all of them linked here: compared, and whoever is to be read again is read.
+    """One recon file of so many rows, all of linked users: it is compared, and users are read again.
 
-    With `recheck_all` that is everybody, else those whose webhook never came. PayPay's own calls cost nothing.
+    With `recheck_all` all users are read, otherwise only those whose webhook never came. PayPay's calls cost nothing.
     """
     ranges = -(-(rows + 1) // RANGE_ROWS)
     read = rows if recheck_all else round(rows * _MISSED)
@@ -39,21 +39,21 @@ def night(stack: Counted, rows: int, *, recheck_all: bool = True) -> list[Line]:
             f"counted in `ReconComparison`: {ranges:,} ranges, {looks:,} waits of {_LOOK_S // 60} minutes "
             f"at {stack.rereads_per_s:,.0f} reads a second",
         ),
-        Line("lambda_request", 2 + ranges + looks * (1 + ranges), "the plan, each range, the sums and the counts"),
+        Line("lambda_request", 2 + ranges + looks * (1 + ranges), "the plan, each range, the summaries"),
         Line(
             "lambda_arm64_gb_second",
             (ranges + 1) * _RANGE_S * stack.range_gb,
-            f"each range {_RANGE_S} s, at most, and the plan",
+            f"the plan and each range, {_RANGE_S} s at most",
         ),
-        Line("lambda_arm64_gb_second", looks * (1 + ranges) * 10 * 0.5, "the sums and the counts, 10 s at 0.5 GB"),
+        Line("lambda_arm64_gb_second", looks * (1 + ranges) * 10 * 0.5, "the summaries, 10 s at 0.5 GB"),
         Line("dynamodb_read", 2 * half * rows, "a link and a status for each row"),
         Line(
             "dynamodb_read",
             half * read * (looks + 1) / 2,
-            "at each look, the records of those who are open: half of all",
+            "at each look, the records of users who are not read yet: half of all on average",
         ),
         *_reads(stack, read),
-        Line("s3_put", 3 * ranges + looks * (2 + ranges), "what was found, what was counted, the report"),
+        Line("s3_put", 3 * ranges + looks * (2 + ranges), "the lists of each range, the counts, the report"),
     ]
 
 
@@ -63,7 +63,7 @@ def reread(stack: Counted, users: int) -> list[Line]:
     parts = -(-users // PART_USERS)
     at_once = int(machine["States"]["ReadParts"]["MaxConcurrency"])
     wait_s = int(machine["States"]["ReadParts"]["ItemProcessor"]["States"]["WaitForTheQueue"]["Seconds"])
-    # Of the parts that are under way each waits until the queue has come to it.
+    # Each part that is in progress waits for its turn on the queue.
     looks = -(-(at_once * PART_USERS) // round(stack.rereads_per_s * wait_s))
     items = {"Sources": _SOURCES, "Parts": parts}
     return [
@@ -77,21 +77,21 @@ def reread(stack: Counted, users: int) -> list[Line]:
         Line("lambda_arm64_gb_second", (_SOURCES * 60 + parts * (1 + looks) * 2) * 0.5, "60 s a source, 2 s a look"),
         Line("dynamodb_read", users * INDEXED_BYTES / 8192, "the index `overview`, 8 kB for one unit"),
         Line("dynamodb_read", 0.5 * users * (1 + looks), "a status for each user, and at each look the records"),
-        Line("dynamodb_write", 2 * parts + _SOURCES, "what is listed, sent and done"),
+        Line("dynamodb_write", 2 * parts + _SOURCES, "the marks of the steps: listed, sent, done"),
         *_reads(stack, users),
         Line("s3_put", 2 * parts, "the parts"),
     ]
 
 
 def _reads(stack: Counted, events: int) -> list[Line]:
-    """Events that read users again and find nothing new. Each is recorded all the same, for somebody waits for it."""
+    """Events that read users again and find nothing new. Each is still recorded, because its reread waits for it."""
     return [
         Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
         Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
         Line(
             "lambda_arm64_gb_second",
             events / EVENTS_PER_S * stack.processor_gb,
-            f"{EVENTS_PER_S} events a second: they wait for PayPay side by side",
+            f"{EVENTS_PER_S} events a second: they wait for PayPay in parallel",
         ),
         Line("dynamodb_read", 5 * events, "event, erased, link, both statuses"),
         Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),
@@ -102,7 +102,7 @@ def _reads(stack: Counted, events: int) -> list[Line]:
 
 
 def nights(stack: Counted) -> list[tuple[str, list[Line]]]:
-    """A night by the number of users that the file names, and what the other setting of `ReconRecheck` makes of it."""
+    """Nights by the number of users in the file, with both settings of `ReconRecheck`."""
     found = []
     for users in (MILLION // 10, MILLION):
         named = f"a recon file that names {users:,} users"

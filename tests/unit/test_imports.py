@@ -160,7 +160,18 @@ def test_a_function_folder_holds_one_file() -> None:
 
 
 # What `honnin.store` may know: neither a provider, nor recon, nor anybody who uses it.
-STORE_KNOWS = {"aws", "domain_events", "errors", "event", "observability", "status", "store", "times", "vault"}
+STORE_KNOWS = {
+    "aws",
+    "domain_events",
+    "errors",
+    "event",
+    "observability",
+    "status",
+    "store",
+    "times",
+    "vault",
+    "wording",
+}
 
 
 def test_the_store_knows_neither_providers_nor_recon() -> None:

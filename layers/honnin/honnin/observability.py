@@ -17,6 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin.errors import HonninError, UnexpectedError
+from honnin.sqs_send import SendError
 
 NAMESPACE = "Honnin"
 
@@ -78,8 +79,8 @@ def _emit(name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, st
 
 
 def is_unexpected(error: BaseException) -> bool:
-    """Whether an error is neither ours nor AWS's, which means a mistake in the code."""
-    return not isinstance(error, HonninError | BotoCoreError | ClientError)
+    """Whether an error is neither one of ours nor AWS's: a mistake in the code."""
+    return not isinstance(error, HonninError | BotoCoreError | ClientError | SendError)
 
 
 def frames(error: BaseException) -> list[str]:
