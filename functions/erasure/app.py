@@ -1,4 +1,4 @@
-"""Erasure: `DELETE /users/{userId}/personal-data`. Of the merchant API, the only function whose role deletes."""
+"""Erasure: `DELETE /users/{userId}/personal-data`. It is the only function of the merchant API that may delete."""
 
 from datetime import UTC, datetime
 from functools import cache, partial

@@ -1,4 +1,4 @@
-"""The queues of events: read the truth back, apply it once, publish."""
+"""Processes the queues of events: reads the facts from the provider, applies each event once, publishes the change."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -14,7 +14,7 @@ from honnin.observability import reporting
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Process one SQS batch; the answer names the messages that must come again."""
+    """Process one SQS batch; the answer names the messages that must be delivered again."""
     return _worker().run(event, context)
 
 

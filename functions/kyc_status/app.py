@@ -1,4 +1,4 @@
-"""The read side: where a user stands, how that came about, and what recon found on a day."""
+"""The read API: a user's status and timeline, and the results of recon on a day."""
 
 from datetime import UTC, datetime
 from functools import cache

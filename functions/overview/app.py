@@ -1,4 +1,4 @@
-"""The overview: who has which status, how many, what changed, what runs out. Reads only."""
+"""The overview: users by status, counts, changes, and links that end soon. Reads only."""
 
 from datetime import UTC, datetime
 from functools import cache

@@ -44,7 +44,7 @@ def come_back() -> Response[str]:
 def _api() -> MerchantApi:
     api = MerchantApi()
     api.resolver.post("/paypay/account-links", responses=answers(201, 502, 503, 504))(create_account_link)
-    # Of the webhook API, for a browser: `operations.openapi` describes it by hand.
+    # It is a part of the webhook API, for a browser; `operations.openapi` describes it by hand.
     api.resolver.get(CALLBACK_PATH, include_in_schema=False)(come_back)
     return api
 

@@ -1,4 +1,4 @@
-"""A range of `ReconComparison`: decide about its users, and queue whoever is to be read again."""
+"""Compares one range in `ReconComparison`: decides about its users, and queues those to be read again."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +18,7 @@ from honnin.store import Store
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
-    """Compare one range. What was found is in the bucket: the state machine takes no more than 256 KiB of results."""
+    """Compare one range. The result is in the bucket, because the state machine accepts at most 256 KiB of results."""
     _comparisons().run(comparison_of(event), Range(**event["range"]), event["etag"])
 
 

@@ -14,7 +14,7 @@ from honnin.store import Store
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:  # noqa: ARG001
-    """Run once; returns the JST days of which PayPay has to be asked, by file type."""
+    """Run once; returns the JST days for which PayPay must be asked, by file type."""
     report = DailyReport(
         store=Store(settings().state_table),
         topic_arn=settings().alarm_topic_arn,

@@ -18,7 +18,7 @@ from honnin.store import Store
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
-    """Run once; returns how many files ended in which way."""
+    """Run once; returns how many files ended in each way."""
     store = Store(settings().state_table)
     downloads = Downloads(
         store=store,
@@ -32,5 +32,5 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     try:
         return downloads.run(context.get_remaining_time_in_millis)
     finally:
-        # What is stored already does not wait for a download that fails.
+        # Comparisons of stored files are started even if a download fails.
         starting.run()

@@ -1,4 +1,4 @@
-"""The first step of `ReconComparison`: cut a stored recon file into ranges, which the state machine hands out."""
+"""The first step of `ReconComparison`: divides a stored recon file into ranges, over which the state machine runs."""
 
 from typing import Any
 
@@ -13,5 +13,5 @@ from honnin.recon.starting import comparison_of
 
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Write the plan; returns where it is."""
+    """Write the plan; returns its key."""
     return plan.write(ReconBucket(settings().recon_bucket), comparison_of(event), settings().recon_range_rows)

@@ -1,4 +1,4 @@
-"""The last steps of `ReconComparison`: count what its events have led to, range by range, and write the report."""
+"""The last steps of `ReconComparison`: counts the results of its events, range by range, and writes the report."""
 
 from datetime import UTC, datetime
 from functools import cache

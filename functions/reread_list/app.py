@@ -1,4 +1,4 @@
-"""A source of `RereadUsers`: list its users, in parts."""
+"""Lists the users of one source of `RereadUsers`, in parts."""
 
 from typing import Any
 
@@ -12,6 +12,6 @@ from honnin.store import Store
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
-    """List one source. The parts are in the bucket: the state machine takes no more than 256 KiB of results."""
+    """List one source. The parts are in the bucket, because the state machine accepts at most 256 KiB of results."""
     store = Store(settings().state_table)
     listing.run(store, RereadBucket(settings().recon_bucket), reread_of(store, event), event["source"])

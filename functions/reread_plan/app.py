@@ -1,4 +1,4 @@
-"""The first step of `RereadUsers`, and the one after all users are listed: what the state machine hands out next."""
+"""Writes the lists for `RereadUsers`: the sources as its first step, and the parts after all users are listed."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from honnin.store import Store
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Write the list of sources, or, once these are in the event, of parts; returns where it is."""
+    """Write the list of sources or, if the event already has that list, the list of parts; returns its key."""
     store, bucket = Store(settings().state_table), RereadBucket(settings().recon_bucket)
     reread = reread_of(store, event)
     return plan.parts(store, bucket, reread) if "sources" in event else plan.sources(bucket, reread)

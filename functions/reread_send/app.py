@@ -1,4 +1,4 @@
-"""A part of `RereadUsers`: queue its users, and see whether they have been read."""
+"""Handles one part of `RereadUsers`: queues its users, and checks whether they have been read."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from honnin.store import Store
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:  # noqa: ARG001
-    """Send or look; returns whether the part is `settled`."""
+    """Send the events or check them; returns whether the part is `settled`."""
     store = Store(settings().state_table)
     reading = PartReading(
         store=store,

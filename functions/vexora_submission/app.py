@@ -1,4 +1,4 @@
-"""`POST /vexora/submissions`: take a user to Vexora."""
+"""`POST /vexora/submissions`: submit a user to Vexora."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -61,8 +61,8 @@ def _submissions() -> Submissions:
     )
     return Submissions(
         store=store,
-        # API Gateway waits 29 s. An open earlier submission is asked for first, and so is the user after a refusal:
-        # three calls must fit.
+        # API Gateway waits 29 s. Vexora is asked about an open earlier submission first, and about the user after a
+        # refusal. So three calls must fit into this time.
         client=VexoraClient(
             settings().vexora_base_url,
             secret_store.vexora_credentials,

@@ -21,7 +21,7 @@ from honnin.times import utc_text
 _SCOPE = pattern(r"\A[a-z_]+\z", "must be small letters and _ only")
 Scope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=100)]
 
-# PayPay's own fields that are not the merchant's to send: whoever follows PayPay's document is told by name.
+# PayPay's fields that the merchant must not send. A merchant who follows PayPay's document gets an error with the name.
 known(("nonce", "redirectUrl", "referenceId", "deviceId"))
 
 _PHONE_NUMBER = pattern(r"\A\+?[0-9-]{1,20}\z", "must be 1 to 20 digits and -, with or without a + before them")

@@ -109,7 +109,7 @@ class Rows:
 
     @property
     def shape(self) -> Shape:
-        """What was read by now looks like."""
+        """The shape of what was read so far."""
         documented, other = self._headers["documented"], self._headers["other"]
         return Shape(self.size, self.good, self.bad, int(self._has_real_id), documented, other)
 
@@ -139,7 +139,7 @@ class Rows:
             yield chunk
 
     def _one_by_one(self, block: bytes) -> Iterator[bytes]:
-        # A block ends with a line end, behind which there is no line.
+        # A block ends with a line end, and there is no line after it.
         for line in _LINE_END.split(block)[:-1]:
             self._line += 1
             text = _plain_text(line) if line else ""
@@ -164,16 +164,16 @@ class Rows:
 
 
 def id_of(line: bytes | str) -> str | None:
-    """The id that a line names; None where it names none. The documented header is no id."""
+    """The id in a line; None if it has none. The documented header is no id."""
     name = _first_column(_plain_text(line.encode() if isinstance(line, str) else line))
     return None if _fault(name) or _is_documented_header(name) else name
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks cut anew, so that each ends with a line end; the last one gets it where it lacks it."""
+    """The chunks divided again, so that each ends with a line end. If the last one lacks a line end, it is added."""
     kept = b""
     for chunk in filter(None, chunks):
-        # A CR at the end of a chunk may be half a line end.
+        # A CR at the end of a chunk may be the first half of a line end.
         if kept.endswith(b"\r") and not chunk.startswith(b"\n"):
             yield kept
             kept = b""
@@ -188,7 +188,7 @@ def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _all_plain(block: bytes) -> list[bytes] | None:
-    """The ids of a block in which every line is one, all bare or all quoted; None when a closer look is needed."""
+    """The ids of a block in which every line is an id, all plain or all quoted; None if it must be read by line."""
     left = block.translate(None, _ID_BYTES)
     newline = b"\r\n" if block.endswith(b"\r\n") else block[-1:]
     quoted = block.startswith(b'"')
@@ -204,20 +204,21 @@ def _all_plain(block: bytes) -> list[bytes] | None:
     else:
         ids = block[: -len(newline)].split(newline)
     lengths = set(map(len, ids))
-    # As many ids as newlines: none of them hides a newline or a quote inside.
+    # There are as many ids as newlines, so no id contains a newline or a quote.
     if len(ids) != rows or 0 in lengths or max(lengths) > LONGEST_ID:
         return None
     return ids
 
 
 def _may_hold_header(block: bytes) -> bool:
-    """Whether a header may stand in it: anywhere, where files were joined."""
-    # One byte is found many times as fast as a word, and PayPay's example of an id has no such letter.
+    """Whether a header may be in the block. If files were joined, it may be anywhere."""
+    # To find one byte is many times faster than to find a word, and PayPay's example of an id does not have this
+    # letter.
     return (b"z" in block or b"Z" in block) and (b"uthorization" in block or b"UTHORIZATION" in block)
 
 
 def _plain_text(line: bytes) -> str:
-    """A line without what cannot be seen."""
+    """A line without invisible characters."""
     raw = line[:_LONGEST_LINE]
     for bom in _BOMS:
         raw = raw.removeprefix(bom)
@@ -225,14 +226,14 @@ def _plain_text(line: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        # A full-width space of Shift_JIS holds a character of ids.
+        # The bytes of a full-width space in Shift_JIS include a character that ids have, so the line is decoded.
         text = raw.decode("cp932", "replace")
     return text.strip().strip(_BLANK).strip()
 
 
 def _first_column(text: str) -> str:
     name = _COLUMN_END.split(text.lstrip(_QUOTES), maxsplit=1)[0].strip().strip(_QUOTES).strip().strip(_BLANK)
-    # White space parts columns, and something else surrounds an id, only where it is one: a sentence is none.
+    # White space separates columns, and other characters surround an id, only if there is an id: a sentence has none.
     first = name.partition(" ")[0]
     inner = _AROUND.sub("", first)
     if _is_real(inner) and not _fault(inner):
@@ -241,12 +242,12 @@ def _first_column(text: str) -> str:
 
 
 def _is_real(text: str) -> bool:
-    """Whether an id looks like those that PayPay makes, and not like a word."""
+    """Whether an id looks like the ids that PayPay makes, and not like a word."""
     return len(text) >= _LEAST_REAL and any(map(str.isdigit, text))
 
 
 def _fault(name: str) -> str | None:
-    """Why a text is no id, in words that give nothing of it away."""
+    """Why a text is no id. The reason contains nothing of the text."""
     if not name:
         return "the first column is empty"
     if len(name) > LONGEST_ID:
@@ -255,11 +256,11 @@ def _fault(name: str) -> str | None:
 
 
 def _is_documented_header(name: str) -> bool:
-    """Whether it is `userAuthorizationId`, in whichever spelling."""
+    """Whether it is `userAuthorizationId`, in any spelling."""
     return re.sub(r"[-_ .:]", "", name).lower() == "userauthorizationid"
 
 
 def _is_header(name: str) -> bool:
-    """Whether a first line that could be an id is the name of a column: without a digit, and one of an id."""
+    """Whether a first line that could be an id is the name of a column: it has no digit, and is a name for ids."""
     letters = re.sub(r"[^A-Za-z]", "", name).lower()
     return not any(map(str.isdigit, name)) and (letters.endswith(("id", "ids")) or letters in _HEADERS)

@@ -65,7 +65,7 @@ def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -
 
 
 def week(last_day: str) -> list[str]:
-    """A JST day and the six before it, the newest first: PayPay keeps a file for so long."""
+    """A JST day and the six before it, the newest first: PayPay keeps a file for seven days."""
     last = date.fromisoformat(last_day)
     return [(last - timedelta(days=back)).isoformat() for back in range(min(KEPT_DAYS, last.toordinal()))]
 

@@ -68,7 +68,7 @@ class Executions:
         Raises
         ------
         RereadConflictError
-            It is running or done, or somebody else has just resumed it.
+            It is running or done, or another operator has just resumed it.
         """
         reread = self._reread(name)
         state = self.state(reread)

@@ -436,7 +436,7 @@ class Erasures:
         return False
 
     def _delete_those_there(self, keys: Iterable[Item]) -> None:
-        """Delete items of which few exist: a read of a hundred keys takes one call, but their deletes would take four."""
+        """Delete items of which few exist: reading a hundred keys takes one call, but deleting them would take four."""
         there = self._table.batch(keys, consistent=True, expired=True)
         self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in there)
 

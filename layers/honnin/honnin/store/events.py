@@ -221,7 +221,7 @@ class Events:
         ]
         if waiting.subject != UNNAMED:
             # If a link was made meanwhile, the event belongs to its user; or there may be the mark of an erased user.
-            # An event without an id has neither. It has no check, because checks of one item at one time block each
+            # An event that names no authorization has neither, and no check: checks of one item at one time block each
             # other.
             keys = link_key(waiting.subject), erased_key(waiting.subject)
             writes += [({"ConditionCheck": table.absent(key)}, ConcurrentUpdateError) for key in keys]

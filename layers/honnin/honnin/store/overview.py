@@ -108,7 +108,7 @@ class Counts:
 
 
 class IndexNotReadyError(HonninError):
-    """The index does not exist, is being filled (CloudFormation does not wait for that), or is too slow to be counted."""
+    """The index does not exist, is being filled (CloudFormation does not wait for that), or is too slow to count."""
 
     retryable = True
 
@@ -187,7 +187,7 @@ class _End:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Raises `IndexNotReadyError` if DynamoDB cannot read the index; if the index is missing, the query is not valid."""
+    """Raises `IndexNotReadyError` if DynamoDB cannot read the index. (If it is missing, a query is invalid.)"""
     try:
         yield
     except ClientError as error:
@@ -209,7 +209,7 @@ class Overview:
     def users(
         self, provider: str, status: str, *, limit: int, since: str = _FIRST, before: str | None = None
     ) -> Page[Standing]:
-        """Users who have this status since `since` (UTC) or later, the latest change first; continues at the place `before`."""
+        """Users who have this status since `since` (UTC) or later, the latest first, from the place `before` on."""
         if before is not None and before < since:
             # DynamoDB refuses a range that ends before it begins.
             return Page([], None)
@@ -218,11 +218,10 @@ class Overview:
         return Page([_standing(item) for item in page.found], page.following)
 
     def of_shard(self, provider: str, status: str, shard: str, after: str | None = None) -> Iterator[tuple[str, str]]:
-        """Users of a shard (one of `PLACES`) with this status, the earliest change first, each with the place to
-        continue at.
+        """Users of a shard (one of `PLACES`) with this status, the earliest change first.
 
-        Begins after the place `after`. A user who leaves the status meanwhile and returns is given again, after all
-        others.
+        Each comes with the place to continue at. The list begins after the place `after`. A user who leaves the status
+        meanwhile and returns is given again, after all others.
         """
         query = self._query(_partition("STATUS", provider, status, shard=shard), after or _FIRST, _LAST)
         request = {name: value for name, value in query.items() if name != "TableName"}
@@ -247,7 +246,7 @@ class Overview:
         provider: str | None = None,
         to_status: str | None = None,
     ) -> Page[Told]:
-        """The changes of status of these JST days (both included), the latest first; continues at the place `before`."""
+        """The changes of status of these JST days (both included), the latest first, from the place `before` on."""
         wanted = {"provider": provider, "to_status": to_status}
         found: list[Told] = []
         day = to_day if before is None else min(to_day, _day_of(before))
@@ -329,7 +328,10 @@ class Overview:
         before: str,
         wanted: Mapping[str, str | None] | None = None,
     ) -> Iterator[Item | _End]:
-        """The items of all shards of a partition before a place, merged; an `_End` if a shard was not read to its end."""
+        """The items of all shards of a partition before a place, merged.
+
+        An `_End` marks a shard that was not read on.
+        """
         shards = [self._shard(_partition(*names, shard=each), limit, first, before, wanted or {}) for each in PLACES]
         return merge(*shards, key=_place_of, reverse=True)
 
@@ -354,8 +356,7 @@ class Overview:
                 yield _End(str(last["overview_sk"]))
                 return
             request["ExclusiveStartKey"] = encode(last)
-            # If many entries are no change, the page is not full. Such entries must not cause a call for every few of
-            # them.
+            # If many entries are no change, more must be read. A larger limit avoids a call for every few entries.
             request["Limit"] = min(2 * request["Limit"], _MOST_TOGETHER)
 
     def _query(self, pk: str, first: str, last: str) -> dict[str, Any]:

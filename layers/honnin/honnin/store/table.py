@@ -278,7 +278,7 @@ class Table:
         return _expiring(entry, self._timeline_days)
 
     def waiting(self, item: Item) -> Item:
-        """An event that waits for a link, with the time when it expires, because there may never be a link or an erasure."""
+        """An event that waits for a link, with its expiry time, because there may never be a link or an erasure."""
         return _expiring(item, self._waiting_days)
 
     def new(self, item: Item) -> Item:

@@ -1,8 +1,8 @@
 """Reads Vexora's answers: leniently in type, strictly in meaning (KYC Authentication 2.0, "Response Result").
 
 `code` and `success` are about the call; `data.authenticationStatus` is about the user. `timestamp` is the time, and
-`msg` and `data.message` are texts for people. Every field may have another JSON type, or be missing (docs/providers.md
-§2). An answer whose fields contradict each other is not understood: nothing in it may be used.
+`msg` and `data.message` are texts for people. Every field may have another JSON type, or be missing
+(docs/providers.md §2). An answer whose fields contradict each other is not understood: nothing in it may be used.
 """
 
 import json
