@@ -127,7 +127,7 @@ def first_fault(module: Any) -> str | None:
 
 
 def test_a_copy_that_is_not_broken_has_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    title = '"""What PayPay\'s answers say about a user, taken together'
+    title = '"""What PayPay\'s answers together say about a user'
     assert first_fault(broken(monkeypatch, paypay_facets, title, title)) is None
     assert verified_rules.first_fault(broken(monkeypatch, status, "class VexoraStatus", "class VexoraStatus")) is None
 
