@@ -275,7 +275,8 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         queue.delay(record, backoff_s(receives, first_s=first_s))
     except Exception as refused:
         # The message comes again anyway, when its visibility time-out is over.
-        count("UnexpectedError", is_unexpected(refused))
+        if is_unexpected(refused):
+            count("UnexpectedError")
         logger().warning(
             "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
         )
