@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chaos.dynamodb import MemoryDynamoDB
 from honnin import pace
 from honnin.errors import NoLeaseError, NotSentError
-from honnin.pace import Pace, Wait, Work, ask, pause_s, rate_at
+from honnin.pace import _TOGETHER_S, Pace, Wait, Work, ask, pause_s, rate_at
 from honnin.store.pace import Ask, Paces, PaceSecond, Slowed
 from honnin.store.table import Table
 
@@ -555,7 +555,7 @@ def test_a_worker_waits_in_the_function_and_gives_up_before_its_time_is_over() -
     assert world.now >= START + 300
 
 
-def test_the_environments_threads_share_what_one_of_them_leases() -> None:
+def test_the_environments_threads_share_what_one_of_them_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real threads on a table in memory that is slow: no slot is given twice, and none is lost."""
     from concurrent.futures import ThreadPoolExecutor
     from threading import Lock
@@ -572,15 +572,46 @@ def test_the_environments_threads_share_what_one_of_them_leases() -> None:
             return take(**request)
 
     world.db.update_item = slow  # type: ignore[method-assign]
-    made = Pace("paypay", world.paces, 1000, clock=lambda: START, sleep=lambda seconds: made_at.append(seconds))
+    # The wait for other threads is none for a slot: it is told apart by its sign.
+    monkeypatch.setattr("honnin.pace._TOGETHER_S", -1.0)
+    made = Pace("paypay", world.paces, 1000, clock=lambda: START, sleep=lambda s: made_at.append(s) if s >= 0 else None)
     made.begin(Work.LIVE, 60_000)
     with ThreadPoolExecutor(20) as pool:
         for done in [pool.submit(made.before_call) for _ in range(60)]:
             done.result()
-    assert len(set(made_at)) == 60
+    assert len(made_at) == len(set(made_at)) == 60
     assert next(called) < 40
     second = world.paces.second("paypay", int(START))
     assert second.live == 60, "no slot is leased for nobody"
+
+
+def test_threads_that_come_a_moment_later_share_the_write_of_the_first() -> None:
+    """The threads of a batch do not come at once; without the wait the first one would write for itself alone."""
+    from concurrent.futures import ThreadPoolExecutor
+    from time import sleep
+
+    world, arrived = World(1000), itertools.count()
+    take, called = world.db.update_item, itertools.count()
+
+    def counted(**request: Any) -> Any:
+        next(called)
+        return take(**request)
+
+    world.db.update_item = counted  # type: ignore[method-assign]
+    made = Pace(
+        "paypay", world.paces, 1000, clock=lambda: START, sleep=lambda s: sleep(0.2) if s == _TOGETHER_S else None
+    )
+    made.begin(Work.LIVE, 60_000)
+
+    def call() -> None:
+        sleep(0.005 * next(arrived))
+        made.before_call()
+
+    with ThreadPoolExecutor(10) as pool:
+        for done in [pool.submit(call) for _ in range(10)]:
+            done.result()
+    assert next(called) == 1
+    assert world.paces.second("paypay", int(START)).live == 10
 
 
 def test_a_batch_begins_without_the_slots_of_the_one_before() -> None:

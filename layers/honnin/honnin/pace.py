@@ -52,6 +52,8 @@ _KNOWN_FOR_S = 4.0
 _LONGEST_PAUSE_S = 30.0
 
 _MOST_AT_ONCE = 10
+# The threads of a batch ask for slots at almost the same time. The first one waits this long for the others.
+_TOGETHER_S = 0.01
 _SOON_S = 0.1
 _SELDOM_S = 0.7
 _TRIES = 5
@@ -238,6 +240,8 @@ class Pace:
         return [self._alone_next]
 
     def _wait_for_slots(self) -> list[float]:
+        # The other threads of a batch come within this moment, and one write serves all of them.
+        self._sleep(_TOGETHER_S)
         while True:
             # Only threads that already wait use the slots: none is stored for later.
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))
