@@ -596,6 +596,9 @@ def test_the_japanese_of_documents_console_and_mails_has_one_word_for_one_thing(
     assert wrong == []
 
 
-@pytest.mark.parametrize("line", ["リコンの結果", "ユーザ ID", "ブラウザで開く", "キーの交換", "キーを更新する", "読み直します", "PayPay の回答"])
+@pytest.mark.parametrize(
+    "line",
+    ["リコンの結果", "ユーザ ID", "ブラウザで開く", "キーの交換", "キーを更新する", "読み直します", "PayPay の回答"],
+)
 def test_another_word_is_seen(line: str) -> None:
     assert [form for form in OTHER_WORDS if re.search(form, line)]

@@ -116,9 +116,7 @@ def test_a_day_that_is_compared_is_told_all_the_same(office: Office) -> None:
     assert office.topic.mails[0]["Subject"] == "Honnin daily report 2026-04-01: all compared"
     japanese, english = text.split("=" * 78)
     assert "直近 7 日間のファイルはすべて照合済みです。" in japanese
-    assert (
-        "行数 1,234 / 照会済み 1,000 / 再照会 200 / ステータス変更 3 / 照会できず 4 / Webhook 未着 5" in japanese
-    )
+    assert "行数 1,234 / 照会済み 1,000 / 再照会 200 / ステータス変更 3 / 照会できず 4 / Webhook 未着 5" in japanese
     assert (
         "rows 1,234 / up to date 1,000 / re-read 200 / changed 3 / not read 4 / webhook never received 5 / "
         "not linked here 6 / erased 7 / malformed 8 / warnings 1\n" in english

@@ -296,7 +296,9 @@ def _answer(reader: "_Reader") -> Answer:
         headers = reader.headers()
         if not 100 <= int(found[1]) < 200:
             return Answer(int(found[1]), headers, reader)
-    raise TransferFailedError(Wording("the server sent interim answers only", "サーバーが途中経過のレスポンス（1xx）しか返さない"))
+    raise TransferFailedError(
+        Wording("the server sent interim answers only", "サーバーが 1xx のレスポンスしか返さない")
+    )
 
 
 def _listed(headers: HTTPMessage, name: str) -> list[str]:

@@ -40,9 +40,7 @@ def _japanese(missing: int, waiting: int, is_known: bool) -> str:
         return "突合ファイルはまだ一度も通知されていません。"
     told = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
     if missing:
-        asked = (
-            f"PayPay への再送依頼が必要な日が {missing} 日あります。下の再送依頼文を PayPay の担当窓口へお送りください。"
-        )
+        asked = f"PayPay への再送依頼が必要な日が {missing} 日あります。下の再送依頼文を担当窓口へお送りください。"
         return f"{asked}通知が再送されると、以降の処理は自動で行われます。{told}"
     return told or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
 
@@ -104,7 +102,7 @@ JAPANESE = Words(
     no_webhook="直近 {days} 日間、Webhook を 1 件も受信していません。PayPay に登録した URL を確認してください"
     "（honninctl doctor）",
     never_notified="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
-    too_long="メールの上限を超えるため、以降を省略しました。続きは honninctl recon calendar と honninctl recon DAY で確認できます。",
+    too_long="メールの上限を超えるため、以降を省略しました。続き: honninctl recon calendar、honninctl recon DAY",
 )
 
 ENGLISH = Words(
