@@ -26,7 +26,7 @@ LAYERS = (
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client content_coding remote_file"),
-    ("what is kept", "json_objects vault store"),
+    ("what is kept", "json_objects vault store history register"),
     (
         "how work is carried on",
         "publish mass_change repairs_stop commit event_queue settling questions pace worker idempotency",
