@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError
 
@@ -53,7 +54,7 @@ _NUMBER = re.compile(
 
 
 def row_json(row: "Row") -> dict[str, Any]:
-    """A row as a line of JSON: times in UTC, null where there is nothing."""
+    """A row as a line of JSON: times in UTC, null where there is nothing, PayPay's ids masked."""
     return {
         "userId": row.user_id,
         "provider": row.provider,
@@ -63,7 +64,7 @@ def row_json(row: "Row") -> dict[str, Any]:
         "endedBy": row.ended_by,
         "product": row.product,
         "cause": row.cause,
-        "eventId": row.event_id,
+        "eventId": masking.event_id(row.event_id, reveal=False) if row.event_id else None,
         "requestId": row.request_id,
         "object": row.object,
         "objectVersion": row.object_version,

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import batched
 from tempfile import TemporaryFile
@@ -160,13 +160,14 @@ class Register:
 
     def _changed(self, as_of: str) -> Iterator[_Place]:
         """Whoever got the status in the period, or lost it since the period began, once for each change."""
-        for told in self._store.overview.told(self._first, as_of):
+        just_after = utc_text(datetime.fromisoformat(as_of) + timedelta(milliseconds=1))
+        for told in self._store.overview.told(self._first, just_after):
             if self._counts(told):
                 yield _Place(told.user_id, told.provider, change=(told.at, told.event_id))
 
     def _counts(self, told: Told) -> bool:
         status = self._wanted.get(told.provider)
-        return _crosses(told, status) and (told.to_status != status or told.at < self._end)
+        return bool(status) and _crosses(told, status) and (told.to_status != status or told.at < self._end)
 
     def _looked_at(
         self, threads: ThreadPoolExecutor, places: Iterable[_Place], as_of: str
