@@ -60,7 +60,7 @@ FOLDERS = {
     "sandbox": {"sandbox"},  # shares no code with the layer: a mistake in one must be seen by the other
     "local": {"local", "honninctl"},
     "chaos": {"chaos", "sandbox", "honnin"},
-    "bench": {"bench", "chaos", "local", "sandbox", "honnin"},
+    "bench": {"bench", "chaos", "local", "sandbox", "honninctl", "honnin"},
 }
 OURS = set().union(*FOLDERS.values()) | {"tests", "functions"}
 
