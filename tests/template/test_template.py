@@ -246,6 +246,12 @@ def test_each_variable_is_read_by_a_setting_and_each_setting_of_the_handler_is_t
         assert _settings()[setting] <= set(variables), f"{folder} uses {setting}"
 
 
+def test_each_setting_has_a_variable_of_some_function() -> None:
+    variables = {name for each in source_functions().values() for name in each["Environment"]["Variables"]}
+    for setting, asked in _settings().items():
+        assert asked <= variables, f"Settings.{setting}: template.yaml sets {sorted(asked - variables)} for no function"
+
+
 def test_the_common_variables_are_not_settings() -> None:
     assert all(FOREIGN.match(name) for name in template()["Globals"]["Function"]["Environment"]["Variables"])
 
@@ -451,11 +457,8 @@ def test_the_webhook_api_is_throttled() -> None:
 # --- parameters and outputs ---
 
 
-def test_each_parameter_is_described_and_in_one_group() -> None:
-    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    grouped = [name for group in groups for name in group["Parameters"]]
-
-    assert sorted(grouped) == sorted(template()["Parameters"])
+def test_each_parameter_is_described() -> None:
+    # Its group and its Japanese: test_configuration.py.
     assert all(len(each.get("Description", "")) > 20 for each in template()["Parameters"].values())
 
 
