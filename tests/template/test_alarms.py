@@ -353,8 +353,10 @@ def test_an_alarm_says_what_to_do_and_links_to_a_section_of_the_runbook(name: st
     for page in (RUNBOOK, RUNBOOK.with_suffix(".ja.md")):
         written = page.read_text(encoding="utf-8")
         place = f"{page.relative_to(ROOT)} (CONTRIBUTING.md, How an alarm is added)"
-        assert re.search(rf'^<a id="{found[2]}"></a>\n## {name}[:：]', written, re.MULTILINE), f"a section in {place}"
-        assert f"\n| [`{name}`](#{found[2]}) | " in written, f"a row of the table of alarms in {place}"
+        section = re.search(rf'^<a id="{found[2]}"></a>\n## {name}[:：]', written, re.MULTILINE)
+        row = f"\n| [`{name}`](#{found[2]}) | " in written
+        assert section, f"{place} has no section with the anchor {found[2]} and the heading {name}"
+        assert row, f"{place} has no row of {name} with #{found[2]} in the table of alarms"
 
 
 def test_no_two_alarms_share_a_section() -> None:

@@ -13,10 +13,9 @@ LANGUAGES = [pytest.param(each, id=each.page.name) for each in languages(configu
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_parameter_is_in_one_group_and_each_language_describes_just_what_the_template_has(
-    language: Language,
-) -> None:
-    assert faults(language, template()) == []
+def test_each_parameter_is_in_one_group_and_each_language_describes_what_the_template_has(language: Language) -> None:
+    found = faults(language, template())
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +35,10 @@ def test_what_was_forgotten_is_named_with_its_place(section: str, name: str, fau
 def test_what_is_left_over_is_named_with_its_place() -> None:
     [japanese] = [each for each in languages(configuration.template()) if each.page.name == "configuration.ja.md"]
     written = {**template(), "Parameters": {k: v for k, v in template()["Parameters"].items() if k != "Stage"}}
-    assert faults(japanese, written) == [
+    assert {
         "template.yaml: no parameter Stage",
         "operations/configuration.ja.toml: [parameters] has Stage, the template has not",
-    ]
+    } <= {*faults(japanese, written)}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

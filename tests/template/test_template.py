@@ -235,7 +235,8 @@ def _read_directly() -> set[str]:
 def test_each_variable_is_read_by_a_setting_and_each_setting_of_the_handler_is_there(folder: str) -> None:
     variables = source_functions()[logical_id(folder)]["Environment"]["Variables"]
     known = {variable for asked in _settings().values() for variable in asked} | _read_directly()
-    assert {name for name in variables if not FOREIGN.match(name)} <= known
+    unread = sorted({name for name in variables if not FOREIGN.match(name)} - known)
+    assert not unread, f"no setting of honnin/config.py reads {unread}"
 
     used = set(re.findall(r"settings\(\)\.(\w+)", (ROOT / "functions" / folder / "app.py").read_text()))
     app = (ROOT / "functions" / folder / "app.py").read_text()
