@@ -24,7 +24,7 @@ def doctor(
     cli: Cli,
     told_ip: Annotated[
         list[str] | None,
-        typer.Option("--told-ip", metavar="IP", help="An address that PayPay was told to accept; repeat it."),
+        typer.Option("--told-ip", metavar="IP", help="An address that you have registered with PayPay; repeat it."),
     ] = None,
 ) -> ExitCode:
     """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, alarms, parameters.

@@ -49,7 +49,7 @@ def export(
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
-        raise NotFoundError(f"nothing is held on {user_id}")
+        raise NotFoundError(f"nothing is stored about {user_id}")
     if reveal:
         for each in objects:
             each["content"] = _content(deployment, each)

@@ -26,12 +26,12 @@ def replay(
     since: Annotated[
         str,
         typer.Option(
-            "--since", metavar="TIME", help="From this day in Japan, or moment in UTC, on.", show_default=False
+            "--since", metavar="TIME", help="From this day in Japan, or this time in UTC, on.", show_default=False
         ),
     ],
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Up to the end of this day, or to this moment; else: now."),
+        typer.Option("--until", metavar="TIME", help="Up to the end of this day, or to this time; default: now."),
     ] = None,
     user: Annotated[str | None, typer.Option("--user", metavar="USER", help="Only what is about this user.")] = None,
     types: Annotated[
@@ -140,7 +140,7 @@ def _moment(option: str, text: str, *, ends: bool) -> str:
         return times.utc_text(moment)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a moment (2026-11-20T03:00:00Z)"
+            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)"
         ) from None
 
 

@@ -45,7 +45,7 @@ def report(deployment: Deployment, day: str, now: datetime, *, reveal: bool) -> 
         if not told:
             files.append({"fileType": each.file_type.name, "day": day, "state": "NONE"})
     if all(each["state"] == "NONE" for each in files):
-        raise NotFoundError(f"nothing is known of {day}: no notification came, none was missed")
+        raise NotFoundError(f"nothing is known of {day}: no notification was received, and none is missing")
     senders = type_facts.senders(deployment.store)
     return {"day": day, "files": files, "types": [each.as_json(senders) for each in types]}
 

@@ -57,7 +57,9 @@ def replay(
                 if not left:
                     break
                 if pause_s is None:
-                    raise CommandError(f"EventBridge takes no more; go on with --since {left[0].applied_at}")
+                    raise CommandError(
+                        f"EventBridge accepts no more events; continue with --since {left[0].applied_at}"
+                    )
                 sleep(pause_s)
         replayed.published.update(each.detail_type for each in wanted)
         replayed.last_at = wanted[-1].applied_at if wanted else replayed.last_at

@@ -215,7 +215,10 @@ class Commits:
             if now is None or not any(key in str(now.kept) for key in evidence.written):
                 evidence.take_back()
         except (BotoCoreError, ClientError) as error:
-            logger().warning("evidence not taken back", error=type(error).__name__)
+            logger().warning(
+                "an object in the personal-data bucket that no status refers to was not deleted",
+                error=type(error).__name__,
+            )
 
 
 def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:

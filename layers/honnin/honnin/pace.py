@@ -247,7 +247,7 @@ class Pace:
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))
             at = found.until if isinstance(found, Wait) else found[-1]
             if at > self._until:
-                raise NoLeaseError(self._provider, "the shared rate leaves no room for the call in time")
+                raise NoLeaseError(self._provider, "the shared call rate allowed no call in time")
             if not isinstance(found, Wait):
                 return found
             self._sleep(max(0.01, at - self._clock()))
@@ -320,7 +320,10 @@ class Pace:
         self._alone_until = self._clock() + _ALONE_S
         code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
         logger().warning(
-            "the shared rate cannot be kept", provider=self._provider, error=type(error).__name__, aws_error=code
+            "the shared call rate cannot be written; a fixed rate is used",
+            provider=self._provider,
+            error=type(error).__name__,
+            aws_error=code,
         )
         count("PaceUnshared", provider=self._provider)
         if aws.is_denied(error):

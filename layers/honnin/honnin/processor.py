@@ -96,7 +96,7 @@ class EventProcessor:
         """The rule for an event. Raises `MalformedEventError` where there is none."""
         rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
         if rule is None:
-            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
+            raise MalformedEventError(f"events of kind {event.provider}/{event.kind} are unknown")
         return rule
 
     def batch(self, *, may_wait: bool = False) -> "Batch":
@@ -157,7 +157,7 @@ class Batch:
             for request_id in [each.request_id for each in self._groups if each.request_id][-1:]:
                 self._processor.note_request_id(request_id)
         except (BotoCoreError, ClientError, ConcurrentUpdateError) as error:
-            logger().warning("webhooks not counted", error=type(error).__name__)
+            logger().warning("the received webhooks were not counted", error=type(error).__name__)
 
     def _note_received(self, received: Iterable[tuple[str, str]]) -> None:
         by_day: dict[tuple[str, str], list[str]] = {}

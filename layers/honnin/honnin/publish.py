@@ -66,7 +66,11 @@ class Publisher:
             if record := self._store.events.get(event_id):
                 self.publish(record)
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("change not published yet", event_id=loggable(event_id), error=type(error).__name__)
+            logger().warning(
+                "a domain event was not published; the poll publishes it later",
+                event_id=loggable(event_id),
+                error=type(error).__name__,
+            )
 
     def user_erased(self, certificate: Certificate) -> None:
         """Publish that a user was erased. If that fails, the poll publishes it later."""
@@ -80,7 +84,11 @@ class Publisher:
         try:
             self.publish(told)
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("erasure not published yet", event_id=told.event_id, error=type(error).__name__)
+            logger().warning(
+                "the event UserErased was not published; the poll publishes it later",
+                event_id=told.event_id,
+                error=type(error).__name__,
+            )
 
     def recon_completed(self, detail: ReconCompleted) -> None:
         """Publish that a recon file was compared. Raises as `publish`."""

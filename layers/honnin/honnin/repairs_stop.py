@@ -59,7 +59,7 @@ Check:
   honninctl repairs status
   honninctl repairs resume
 
-Resume when the mistake is mended, or when the changes are right. How to bring users back who were changed wrongly:
+Resume when the mistake is corrected, or if the changes are right. How to correct users who were changed wrongly:
 {runbook}
 """
 
@@ -101,7 +101,11 @@ class RepairsStop:
             try:
                 step(stop)
             except (BotoCoreError, ClientError) as error:
-                logger().error("stop of repairs not carried out", step=step.__name__, error=_code(error))
+                logger().error(
+                    "a step of stopping repairs and rereads failed; it is tried again",
+                    step=step.__name__,
+                    error=_code(error),
+                )
                 if aws.is_denied(error):
                     count("ConfigurationFault")
 

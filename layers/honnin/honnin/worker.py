@@ -77,7 +77,7 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
     for url in urls:
         if {arn.rpartition(":")[2] for arn in arns} == {url.rpartition("/")[2]}:
             return url
-    raise MalformedEventError("the batch came from a queue that is none of ours")
+    raise MalformedEventError("the batch came from a queue that this function does not know")
 
 
 class Queue:
@@ -278,7 +278,9 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         if is_unexpected(refused):
             count("UnexpectedError")
         logger().warning(
-            "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
+            "the message could not be delayed or moved; it is received again after its visibility time-out",
+            message_id=record.message_id,
+            error=type(refused).__name__,
         )
     return False
 

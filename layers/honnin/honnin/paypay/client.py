@@ -186,7 +186,11 @@ class PayPayClient:
         url = data.get("linkQRCodeURL")
         # A phone could not read a QR with a longer text.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
-            raise NotUnderstoodError(Provider.PAYPAY, "a success without a usable linkQRCodeURL", request_id=request_id)
+            raise NotUnderstoodError(
+                Provider.PAYPAY,
+                "PayPay answered with success, but without a usable linkQRCodeURL",
+                request_id=request_id,
+            )
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 

@@ -69,13 +69,13 @@ def watch(
     queued = {"ended": 0, "expiring": 0, "given_up": 0}
     for number, some in enumerate(batched(_to_ask(store, ahead, now, queued), _TOGETHER, strict=False)):
         if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
-            logger().warning("the rest of the expiries waits for the next run")
+            logger().warning("not all links that end were queued; the next run queues the rest")
             break
         send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
         for each in some:
             _look_again(store, each, _next(each, now))
             queued["expiring" if _is_ahead(each, now) else "ended"] += 1
-    logger().info("expiries queued", queued=queued)
+    logger().info("links that end were queued", queued=queued)
     return queued
 
 
@@ -142,14 +142,14 @@ class PayPayExpiries:
         the end is still in the future by the clock here.
         """
         if not event.detail.keys() >= {"what", "end"}:
-            raise MalformedEventError("no end to ask for")
+            raise MalformedEventError("the event does not say which end date it is about")
         before = self._present(event, known)
         asked_for = self._end(event, before) if before else None
         if before is None or asked_for is None:
             return Dropped(event.event_id, "no_longer_due")
         is_ahead = event.received_at < asked_for.ends_at
         if not is_ahead and utc_text(self._now()) < asked_for.ends_at:
-            raise EventNotReadyError("the clock here is behind: the end has not come")
+            raise EventNotReadyError("the end date has not come yet by the clock of this function")
         decided = self._ask(event, before, known)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")

@@ -96,14 +96,14 @@ class PayPayNotifications:
         if event.kind == "unrecognised":
             return self._unrecognised(event, known)
         if event.kind not in RECON_KINDS:
-            raise MalformedEventError(f"no rule for paypay/{event.kind}")
+            raise MalformedEventError(f"events of kind paypay/{event.kind} are unknown")
         link = known.link(event.subject)
         if link is None:
             # The user of a settle event was known before. If the link is gone, other events report what happened to it.
             return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event, known)
         before = known.status(link.user_id, Provider.PAYPAY)
         if before is None:
-            raise MalformedEventError("a link without its user's status")
+            raise MalformedEventError("there is a link, but no status of its user")
         if settling.is_needless(event, before):
             return Dropped(event.event_id, "needless")
         if not link.is_attached:

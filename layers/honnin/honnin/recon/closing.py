@@ -10,15 +10,15 @@ from honnin.wording import Wording
 
 _EMPTY = Wording("the file is empty", "ファイルが空である")
 _NOBODY = Wording(
-    "the file names nobody, and webhooks were received on its day",
+    "the file lists no user, although webhooks were received on its day",
     "ファイルに利用者が載っていないが、その日の Webhook は受信している",
 )
 _NO_LIST = Wording(
-    "the file is no list of ids: it may be a page or a message",
+    "the file is not a list of ids; it may be a web page or a message",
     "ID の一覧ではない（Web ページやメッセージの可能性がある）",
 )
 _STRANGERS = Wording(
-    "nobody in the file is linked here, and its name does not hold our own id",
+    "no user in the file is linked here, and the file name does not contain our own id",
     "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
 )
 

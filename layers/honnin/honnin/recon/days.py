@@ -19,8 +19,8 @@ ON_TIME_UNTIL = time(10, 0)
 # When the daily report is made (template.yaml, ReconDeadlineFunction). A file that is compared later is late.
 REPORTED_AT = time(10, 15)
 
-NEVER_NOTIFIED = Wording("no notification came", "通知なし")
-NOT_TRIED = Wording("nobody tried to fetch it in time", "期限内に取得が一度も行われなかった")
+NEVER_NOTIFIED = Wording("no notification was received", "通知なし")
+NOT_TRIED = Wording("no download was attempted in time", "期限内に取得が一度も行われなかった")
 # A URL that was never tried within its time is tried for one hour more (honnin.recon.download).
 _TRIED_LONGER = timedelta(hours=1)
 

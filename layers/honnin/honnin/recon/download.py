@@ -40,7 +40,7 @@ _PER_HOST = 3
 # A URL that was never tried within its time is still tried. After this time it ends without a try.
 _UNTRIED = timedelta(hours=3)
 
-_NO_END = Wording("the server did not say where the file ends", "サーバーがファイルの長さを示していない")
+_NO_END = Wording("the server did not give the length of the file", "サーバーがファイルの長さを示していない")
 
 # A failure that lasts less than this is not reported, because people cannot help with it.
 _PATIENCE = timedelta(minutes=30)

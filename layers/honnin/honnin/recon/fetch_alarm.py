@@ -26,13 +26,13 @@ PayPayの突合ファイルをまだ取得できていません。
 パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
 
 ------------------------------------------------------------------------------
-Recon files of PayPay cannot be fetched yet.
+Recon files of PayPay could not be downloaded yet.
 
 {english}
 
-Honnin goes on trying every 5 minutes, until two hours after the notification came. Where the host is not on the list:
-ask PayPay about it, and add it to the parameter ReconAllowedHosts. If that is done in time, everything else happens by
-itself.
+Honnin tries again every 5 minutes, until two hours after the notification was received. If the host is not on the list,
+ask PayPay about it, and add it to the parameter ReconAllowedHosts. If you add it in time, the file is then downloaded
+automatically.
 """
 
 

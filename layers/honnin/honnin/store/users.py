@@ -231,5 +231,5 @@ def _start_key(user_id: str, cursor: str) -> Item:
     except (binascii.Error, ValueError):
         sk = ""
     if not sk.startswith("AT#"):
-        raise InvalidFieldError("cursor", "must be a cursor of an earlier answer")
+        raise InvalidFieldError("cursor", "must be the cursor of an earlier page")
     return encode({"pk": f"USER#{user_id}", "sk": sk})

@@ -33,7 +33,7 @@ class VexoraResults:
     def decide(self, event: Event, known: Known) -> Effect | Dropped:
         """The effect of Vexora's present answer about the user of the event's submission."""
         if event.kind != "kyc_result":
-            raise MalformedEventError(f"no rule for vexora/{event.kind}")
+            raise MalformedEventError(f"events of kind vexora/{event.kind} are unknown")
         submission = known.submission(event.subject)
         if submission and not submission.user_id:
             return Dropped(event.event_id, "erased")
