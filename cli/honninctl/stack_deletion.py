@@ -100,8 +100,8 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
         return [*lines, "", "Nothing stays after the deletion."]
     lines += [
         "",
-        "The resources below stay after the deletion, and continue to cost money. A new stack of the same name does not "
-        "use them.",
+        "The resources below stay after the deletion, and continue to cost money. A new stack of the same name does "
+        "not use them.",
         "To remove them for good, afterwards, in this order:",
     ]
     for each in stays:

@@ -33,7 +33,7 @@ _SIGV4 = {
     "name": "Authorization",
     "in": "header",
     "x-amazon-apigateway-authtype": "awsSigv4",
-    "description": "AWS Signature Version 4, service `execute-api`. The caller needs permission for `execute-api:Invoke`.",
+    "description": "AWS Signature Version 4, service `execute-api`. The caller needs `execute-api:Invoke`.",
 }
 
 

@@ -92,7 +92,7 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
         "The provider refused the request, or its answer cannot be understood.",
         _problem(
             ProblemCode.PROVIDER_CONFIGURATION,
-            "The operator must correct the credentials, scopes, source address or contract.",
+            "The operator must correct credentials, scopes, source address or contract.",
             provider="paypay",
             providerCode="OP_OUT_OF_SCOPE",
             providerMessage="the scope is not contracted",

@@ -15,8 +15,9 @@ _AUTHORIZATION_ID = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 _NOTIFICATION_ID = "evt_aXnbdeFt2Ke"
 _SUBMISSION_ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
 _NOTIFICATION_ID_SCHEMA: Json = {
-    "description": "Notifications with the same id about the same user (or file) on the same day in Japan are handled "
-    "once. An id is 1 to 128 characters, or a number. Without one, notifications whose bytes are equal are handled once",
+    "description": "Notifications with the same id about the same user (or file) on the same day in Japan are "
+    "handled once. An id is 1 to 128 characters, or a number. Without one, notifications "
+    "whose bytes are equal are handled once",
 }
 _KIB = webhook.MAX_BODY_BYTES // 1024
 

@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_fetched_is_tried_on_until_it_can(stack: Stack) ->
         state()
         return "".join(each["reason"] or "" for each in report(stack, day) if each["fileName"] == name)
 
-    assert demo.wait_for(lambda: reason() == "the answer was HTTP 403")
+    assert demo.wait_for(lambda: reason() == "the response was HTTP 403")
     assert state() == "ANNOUNCED"
     stack.sandbox("PUT", f"/dials/paypay/{name}", json={"recon_transfer": "whole"})
     assert demo.wait_for(lambda: state() == "COMPARED")

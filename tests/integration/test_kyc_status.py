@@ -268,7 +268,7 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
     assert sum(each["reportKey"] is None for each in body["files"]) == 2
     assert sum(each["counts"] is None for each in body["files"]) == 2
     [doubt] = [each["doubt"] for each in body["files"] if each["state"] == "COMPARED"]
-    assert doubt == "the file is no list of ids: it may be a page or a message"
+    assert doubt == "the file is not a list of ids; it may be a web page or a message"
     assert "https" not in json.dumps(body)
     assert "signature" not in json.dumps(body)
 

@@ -722,7 +722,7 @@ def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
     assert "<img" not in page.body.decode()
     for text in (
         "a revision",
-        "the 7 days up to this",
+        "the last 7 days",
         "To be sent to PayPay",
         "件名",
         "notification of a file of this type ever came",

@@ -351,7 +351,7 @@ def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> Non
 
 
 def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deployment: FakeDeployment) -> None:
-    """The way out is a Transit Gateway: what PayPay was told may well be its address."""
+    """The way out is a Transit Gateway: a registered address may be its address."""
     deployment.services["ec2"].answers["describe_route_tables"] = {
         "RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1"}]}]
     }
@@ -371,8 +371,8 @@ def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
     deployment.services["ec2"].answers["describe_route_tables"] = routes
     assert _verdicts(_checks(deployment, "egress", "203.0.113.10", "198.51.100.1")) == [
         (Verdict.WARN, "no NAT gateway behind s-2: its address is not known here"),
-        (Verdict.OK, "PayPay was told 203.0.113.10"),
-        (Verdict.WARN, "PayPay was told 198.51.100.1, which may be ours or not"),
+        (Verdict.OK, "registered with PayPay: 203.0.113.10"),
+        (Verdict.WARN, "registered with PayPay: 198.51.100.1; it is not known whether this stack uses it"),
     ]
 
 
@@ -486,7 +486,7 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
     checks = [*_checks(deployment, "table"), *_checks(deployment, "queues")]
     told = [each for each in checks if each.verdict is not Verdict.OK]
     assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
-    assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
+    assert {each.advice for each in told} == {"the stack has an older version: deploy the current one"}
     assert len(checks) == 2 + 7
 
 

@@ -249,7 +249,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
     days = [
         CalendarDay(day, TYPE, DayState.REPAIRED, late=True, changed=3),
         CalendarDay(day, OTHERS[0], DayState.REPAIRING, open=2),
-        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="no notification came"),
+        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="no notification was received"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
@@ -265,7 +265,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
         "changed": 0,
         "open": 0,
         "webhookNeverReceived": 0,
-        "reason": "no notification came",
+        "reason": "no notification was received",
     }
 
 

@@ -123,7 +123,7 @@ def test_a_question_that_vexora_refuses_changes_nothing_and_is_1(merchant: Merch
     merchant.work = merchant.processor.process
     ended = run("reread", "u-1")
     assert ended.exit_code == ExitCode.FINDING
-    assert "PENDING, not read: the provider refused the question (2001)" in ended.stdout
+    assert "PENDING, not read: the provider refused the read (2001)" in ended.stdout
     assert "ハナコ" not in ended.output
 
 

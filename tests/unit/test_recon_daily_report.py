@@ -152,20 +152,20 @@ def test_nothing_is_missing_before_ten(office: Office, hour: int) -> None:
 
 @pytest.mark.parametrize("state", ["announced", "stored"])
 def test_a_file_that_is_on_its_way_is_not_asked_for(office: Office, state: str) -> None:
-    office.notified(reason="the answer was HTTP 503") if state == "announced" else office.stored()
+    office.notified(reason="the response was HTTP 503") if state == "announced" else office.stored()
     assert office.missing() == []
     text = office.topic.mails[0]["Message"]
     assert office.topic.mails[0]["Subject"].endswith("days not compared yet: 1")
     assert "Please" not in text
-    assert ("notification received, being fetched" if state == "announced" else "stored, not compared yet") in text
+    assert ("notification received, being downloaded" if state == "announced" else "stored, not compared yet") in text
 
 
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
-        ({"state": "EXPIRED", "reason": "for a reason"}, "not fetched in time (for a reason)"),
+        ({"state": "EXPIRED", "reason": "for a reason"}, "not downloaded in time (for a reason)"),
         # The download does not run at all: nobody has ended it.
-        ({"deadline": "2026-03-31T21:00:00.000Z"}, "not fetched in time (nobody tried to fetch it in time)"),
+        ({"deadline": "2026-03-31T21:00:00.000Z"}, "not downloaded in time (no download was attempted in time)"),
     ],
 )
 def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], told: str) -> None:
@@ -204,7 +204,7 @@ def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(offic
     office.compared(doubt="the file is empty")
     assert office.missing() == [YESTERDAY]
     text = office.topic.mails[0]["Message"]
-    assert "a file that proves nothing (the file is empty)" in text
+    assert "a file that cannot be accepted for its day (the file is empty)" in text
     assert "取得できません" not in text
     assert "could not" not in text
 
@@ -212,21 +212,21 @@ def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(offic
 def test_sixty_dud_notifications_are_one_mail_and_none_about_a_compared_day(office: Office) -> None:
     office.compared()
     for number in range(60):
-        office.notified(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the response was HTTP 404")
     assert office.missing() == []
     [mail] = office.topic.mails
     assert "dud-" not in mail["Message"]
     for number in range(60):
         day = days_ago(2 + number % 6)
-        office.notified(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the response was HTTP 404")
     assert len(office.missing()) == 6
     assert len(office.topic.mails) == 2
 
 
 def test_a_type_that_was_not_taken_when_its_notification_came_says_so(office: Office) -> None:
-    office.notified(state="IGNORED", reason="this file type is not among ReconFileTypes")
+    office.notified(state="IGNORED", reason="the parameter ReconFileTypes does not list this file type")
     assert office.missing() == [YESTERDAY]
-    assert "(this file type is not among ReconFileTypes)" in office.topic.mails[0]["Message"]
+    assert "(the parameter ReconFileTypes does not list this file type)" in office.topic.mails[0]["Message"]
 
 
 def test_one_compared_file_among_others_is_enough(office: Office) -> None:
@@ -257,10 +257,10 @@ def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
 def test_of_a_day_that_is_not_over_paypay_is_not_asked(office: Office) -> None:
     """By a forged notification, or a name whose day was misread."""
     office.compared()
-    office.notified("2026-04-01", state="EXPIRED", reason="the answer was HTTP 404")
+    office.notified("2026-04-01", state="EXPIRED", reason="the response was HTTP 404")
     assert office.missing() == []
     assert "Please" not in office.topic.mails[0]["Message"]
-    assert "2026-04-01  not fetched in time (the answer was HTTP 404)" in office.topic.mails[0]["Message"]
+    assert "2026-04-01  not downloaded in time (the response was HTTP 404)" in office.topic.mails[0]["Message"]
 
 
 # --- which days ---

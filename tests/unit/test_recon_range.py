@@ -148,7 +148,7 @@ def test_only_in_another_owners_file_nobody_is_asked_about_strangers(foreign: bo
     file = engine.put("stranger", engine.link("ann"))
     stored = engine.store.recon.file(file.file_type, file.day, file.name)
     assert stored is not None
-    warnings = ("the server did not say where the file ends",)
+    warnings = ("the server did not give the length of the file",)
     engine.store.recon.stored(replace(stored, warnings=warnings, foreign=foreign))
 
     engine.run()

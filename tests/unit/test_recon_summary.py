@@ -406,9 +406,9 @@ STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in
     ("text", "facts", "doubt"),
     [
         ("", {}, "the file is empty"),
-        ("OK", {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
-        ("<html>\n" * 9, {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
-        ("\n".join(STRANGERS), {}, "nobody in the file is linked here, and its name does not hold our own id"),
+        ("OK", {"own_name": True}, "the file is not a list of ids; it may be a web page or a message"),
+        ("<html>\n" * 9, {"own_name": True}, "the file is not a list of ids; it may be a web page or a message"),
+        ("\n".join(STRANGERS), {}, "no user in the file is linked here, and the file name does not contain our own id"),
         # Half of the rows are no ids, all of them in the last ranges.
         ("\n".join([*STRANGERS, *["a b <c>"] * 9]), {"own_name": True}, None),
         (
@@ -418,7 +418,11 @@ STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in
         ),
         ("\n".join(STRANGERS), {"own_name": True}, None),
         ("userAuthorizationId\r\n", {}, None),
-        ("userAuthorizationId\r\n", {"webhooks": True}, "the file names nobody, and webhooks were received on its day"),
+        (
+            "userAuthorizationId\r\n",
+            {"webhooks": True},
+            "the file lists no user, although webhooks were received on its day",
+        ),
         ("\n".join([*STRANGERS, "auth-ann"]), {}, None),
     ],
 )

@@ -53,7 +53,7 @@ OUTCOMES: tuple[tuple[type[ProviderError], int | None, ProblemCode], ...] = (
 )
 
 _DETAILS = {
-    ProblemCode.PROVIDER_CONFIGURATION: "The operator must correct the credentials, scopes, source address or contract.",
+    ProblemCode.PROVIDER_CONFIGURATION: "The operator must correct credentials, scopes, source address or contract.",
     ProblemCode.PROVIDER_NOT_REACHED: "You may repeat the same call.",
     ProblemCode.PROVIDER_TIMEOUT: "It is not known whether the call took effect. A read may be repeated.",
     ProblemCode.USER_BUSY: "Try again.",

@@ -15,7 +15,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=pattern(r"\A[\x21-\x7e]{1,255}\z", "must be 1 to 255 visible ASCII characters"),
-        description="A text of your choice. A request that you repeat with it within 24 hours gets the first answer again",
+        description="A text of your choice. A request repeated with it within 24 hours gets the first answer again",
         examples=["order-2026-04-01-0001"],
     ),
 ]
