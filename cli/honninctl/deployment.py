@@ -110,9 +110,9 @@ class Deployment:
             credentials = found.get_frozen_credentials() if found else None
         except Exception as error:
             # A credential_process may fail in any way, and its output may hold the credentials.
-            told = explained(error)
-            if isinstance(told, NoAccessError | UnreachableError):
-                raise told from None
+            explanation = explained(error)
+            if isinstance(explanation, NoAccessError | UnreachableError):
+                raise explanation from None
             raise NoAccessError(
                 f"your AWS credentials could not be loaded ({type(error).__name__}): look at your profile, and at its "
                 "credential_process, role or sign-in"
@@ -206,8 +206,8 @@ class Deployment:
     @property
     def aws_options(self) -> list[str]:
         """What the AWS CLI has to be told to reach the same stack."""
-        told = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
-        return [f"--{name} {value}" for name, value in told.items() if value]
+        explanation = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
+        return [f"--{name} {value}" for name, value in explanation.items() if value]
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""
@@ -300,10 +300,10 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
         # So API Gateway names a path that it does not know.
         raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
     if answer.status_code in (401, 403):
-        told = refusal(kind.removesuffix("Exception")) or refusal(kind)
+        explanation = refusal(kind.removesuffix("Exception")) or refusal(kind)
         raise NoAccessError(
-            f"{message} ({told})"
-            if told and "allow" not in told
+            f"{message} ({explanation})"
+            if explanation and "allow" not in explanation
             else f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn"
         )
     # Problems of Honnin's own; their texts name a field and a rule, never a value.

@@ -44,7 +44,7 @@ type _Examination = Callable[[], Iterator[Check]]
 
 
 def examine(
-    deployment: Deployment, told_addresses: Sequence[str], done: Callable[[int], None] = lambda _: None
+    deployment: Deployment, registered_addresses: Sequence[str], done: Callable[[int], None] = lambda _: None
 ) -> Iterator[Check]:
     """Run all checks in order; `done` is called after each topic.
 
@@ -59,7 +59,7 @@ def examine(
         "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
-        "egress": lambda: _egress(deployment, told_addresses),
+        "egress": lambda: _egress(deployment, registered_addresses),
         "table": lambda: _tables(deployment),
         "queues": lambda: _queues(deployment),
         "buckets": lambda: _buckets(deployment),
@@ -86,11 +86,13 @@ def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[
     try:
         yield from examination()
     except Exception as error:
-        told = explained(error)
-        if topic in ("credentials", "stack") and isinstance(told, NoAccessError | NotFoundError | UsageError):
-            raise told from None
-        advice = "give your credentials that permission" if isinstance(told, NoAccessError) else "correct that first"
-        yield Check(topic, Verdict.FAIL, f"{what}: {told}" if what else str(told), advice)
+        explanation = explained(error)
+        if topic in ("credentials", "stack") and isinstance(explanation, NoAccessError | NotFoundError | UsageError):
+            raise explanation from None
+        advice = (
+            "give your credentials that permission" if isinstance(explanation, NoAccessError) else "correct that first"
+        )
+        yield Check(topic, Verdict.FAIL, f"{what}: {explanation}" if what else str(explanation), advice)
 
 
 def _credentials(deployment: Deployment) -> Iterator[Check]:
@@ -213,13 +215,13 @@ def _offset(date: str | None, begun: float, ended: float) -> float | None:
     return (begun + ended) / 2 - (theirs.timestamp() + 0.5)
 
 
-def _egress(deployment: Deployment, told: Sequence[str]) -> Iterator[Check]:
+def _egress(deployment: Deployment, registered: Sequence[str]) -> Iterator[Check]:
     if deployment.is_local:
         yield Check("egress", Verdict.OK, "local: the sandbox accepts calls from every address")
         return
     found = egress.find(deployment)
     if not found.in_vpc:
-        yield _without_vpc(told)
+        yield _without_vpc(registered)
         return
     if found.unclear:
         subnets = ", ".join(found.unclear)
@@ -228,34 +230,34 @@ def _egress(deployment: Deployment, told: Sequence[str]) -> Iterator[Check]:
             "public address, and register it with PayPay; if there is none, add a default route to a NAT gateway"
         )
         # Who names the address has asked; whether it is the right one cannot be seen from here.
-        verdict = Verdict.WARN if told else Verdict.FAIL
+        verdict = Verdict.WARN if registered else Verdict.FAIL
         yield Check("egress", verdict, f"no NAT gateway behind {subnets}: its address is not known here", advice)
-    yield from _compared(found.addresses, told, whole=not found.unclear)
+    yield from _compared(found.addresses, registered, whole=not found.unclear)
 
 
-def _without_vpc(told: Sequence[str]) -> Check:
+def _without_vpc(registered: Sequence[str]) -> Check:
     advice = (
         "PayPay accepts calls from registered addresses only: deploy into a VPC with a NAT gateway, and register it"
     )
     found = "the functions have no fixed address (no VPC)"
-    if told:
-        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(told)}", advice)
+    if registered:
+        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(registered)}", advice)
     return Check("egress", Verdict.WARN, found, advice)
 
 
-def _compared(ours: Sequence[str], told: Sequence[str], *, whole: bool) -> Iterator[Check]:
+def _compared(ours: Sequence[str], registered: Sequence[str], *, whole: bool) -> Iterator[Check]:
     """Our addresses against the registered ones. If not `whole`, we have more addresses than are known here."""
-    if not told:
+    if not registered:
         if ours:
             advice = "register it with PayPay, then check with --told-ip"
             yield Check("egress", Verdict.WARN, f"the functions call from {', '.join(ours)}", advice)
         return
-    if unregistered := sorted(set(ours) - set(told)):
+    if unregistered := sorted(set(ours) - set(registered)):
         found = f"the functions call from {', '.join(unregistered)}, which is not registered with PayPay"
         yield Check("egress", Verdict.FAIL, found, "register it with PayPay; until then its API refuses those calls")
     elif ours:
         yield Check("egress", Verdict.OK, f"registered with PayPay: {', '.join(ours)}")
-    if unused := sorted(set(told) - set(ours)):
+    if unused := sorted(set(registered) - set(ours)):
         found = f"registered with PayPay: {', '.join(unused)}"
         if whole:
             advice = "ask PayPay to remove it, unless something else of yours calls from it"

@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     NO_ACCESS = 4
     UNREACHABLE = 5
     INTERRUPTED = 130
-    NOBODY_READS = 141
+    OUTPUT_CLOSED = 141
 
 
 class CommandError(Exception):
@@ -211,8 +211,8 @@ def show_traceback(error: Exception) -> None:
 
 def _of_service(error: Exception) -> CommandError:
     operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
-    if told := refusal(code):
-        return NoAccessError(f"AWS refuses {operation} ({code}): {told}")
+    if advice := refusal(code):
+        return NoAccessError(f"AWS refuses {operation} ({code}): {advice}")
     return CommandError(f"AWS refused {operation} ({code})")
 
 

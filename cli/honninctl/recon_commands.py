@@ -211,19 +211,19 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
 
-def _show_type(cli: Cli, told: dict[str, Any]) -> None:
+def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     screen = cli.screen
-    if not told["everAnnounced"]:
-        screen.line(f"{told['fileType']}: no notification since deployment")
+    if not facts["everAnnounced"]:
+        screen.line(f"{facts['fileType']}: no notification since deployment")
         return
-    screen.line(f"{told['fileType']}  the last 7 days", "bold")
-    for each in told["week"]:
+    screen.line(f"{facts['fileType']}  the last 7 days", "bold")
+    for each in facts["week"]:
         reason = f": {each['reason']}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
-    screen.line(f"  last webhook received: {told['lastWebhookAt'] or 'none within 40 days'}")
-    if told["resendRequest"]:
+    screen.line(f"  last webhook received: {facts['lastWebhookAt'] or 'none within 40 days'}")
+    if facts["resendRequest"]:
         screen.line("  send this to PayPay:", "bold")
-        screen.line(f"{told['resendRequest']['ja']}\n{told['resendRequest']['en']}")
+        screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
     screen.line("")
 
 

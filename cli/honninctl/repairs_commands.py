@@ -113,8 +113,8 @@ def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
 
 
 def _show(cli: Cli, state: repairs.State) -> None:
-    told = _as_json(cli, state)
-    if found := told["stop"]:
+    shown = _as_json(cli, state)
+    if found := shown["stop"]:
         why = f": {found['reason']}" if found["reason"] else ", because many users lost their verification"
         cli.screen.line(f"Repairs and rereads are stopped since {found['at']}{why}.", "bold red")
         if not found["reason"]:
@@ -126,15 +126,15 @@ def _show(cli: Cli, state: repairs.State) -> None:
         cli.screen.advice("honninctl repairs resume enables it.")
     else:
         cli.screen.line("Repairs and rereads are processed.")
-    if until := told["noLimitUntil"]:
+    if until := shown["noLimitUntil"]:
         cli.screen.line(f"They are not stopped again before {until}, whatever the number of losses.")
-    hour = told["lastHour"]
+    hour = shown["lastHour"]
     lost = sum(each["users"] for each in hour["losses"])
     cli.screen.line(f"Last hour: {hour['readings']} readings, {lost} out of VERIFIED or APPROVED.")
     if not found:
         _show_losses(cli, hour["losses"])
-    for queue, mapping in told["mappings"].items():
-        cli.screen.line(f"{queue}: {told['waiting'][queue]} waiting, mapping {mapping}")
+    for queue, mapping in shown["mappings"].items():
+        cli.screen.line(f"{queue}: {shown['waiting'][queue]} waiting, mapping {mapping}")
 
 
 def _show_losses(cli: Cli, losses: Sequence[dict[str, Any]]) -> None:

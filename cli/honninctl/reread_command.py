@@ -86,7 +86,7 @@ def reread(
         cli.screen.json({"userId": user, "waited": wait, "readings": [each.as_json() for each in asked]})
     else:
         for each in asked:
-            cli.screen.line(f"{_ASKED[each.kind]}: {_told(each, waited=wait)}")
+            cli.screen.line(f"{_ASKED[each.kind]}: {_outcome(each, waited=wait)}")
     if not wait:
         cli.screen.advice(f"honninctl timeline {user} shows the outcome, with the cause operator.")
         return ExitCode.OK
@@ -101,16 +101,16 @@ def reread(
 
 def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
     planned = rereads.plan(cli.deployment, asked, datetime.now(UTC))
-    if not yes and not cli.screen.confirmed(f"{planned.told} Go on?"):
+    if not yes and not cli.screen.confirmed(f"{planned.summary} Go on?"):
         cli.screen.note("No user is read again.")
         return ExitCode.FINDING
     if yes:
-        cli.screen.note(planned.told)
+        cli.screen.note(planned.summary)
     execution = rereads.begin(cli.deployment, planned)
     return begun(cli, planned.reread.name, execution, watch=watch)
 
 
-def _told(question: Question, *, waited: bool) -> str:
+def _outcome(question: Question, *, waited: bool) -> str:
     entry = question.entry
     if entry is None:
         return f"{question.before}; {'no outcome yet' if waited else 'queued'}"

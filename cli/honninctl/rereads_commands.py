@@ -38,8 +38,8 @@ def list_all(
         cli.screen.json({"rereads": [rereads.as_json(each) for each in found]})
         return
     names = ("name", "state", "users", "sent", "done", "changed", "notRead")
-    told = map(rereads.as_json, found)
-    cli.screen.table(names, [[each[name] for name in names] for each in told], title="Rereads")
+    progress = map(rereads.as_json, found)
+    cli.screen.table(names, [[each[name] for name in names] for each in progress], title="Rereads")
 
 
 def show(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCode:
@@ -49,7 +49,7 @@ def show(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCod
     "read", "changed", "notRead", "gone", "left", "perSecond", "expectedEnd"}.
     Exit code 1 when it has failed, or not all were read; 3 when there is none of that name.
     """
-    return watched(cli, name) if watch else _told(cli, rereads.progress(cli.deployment, name))
+    return watched(cli, name) if watch else _show_progress(cli, rereads.progress(cli.deployment, name))
 
 
 def pause(cli: Cli, name: NameArgument) -> ExitCode:
@@ -60,7 +60,7 @@ def pause(cli: Cli, name: NameArgument) -> ExitCode:
     """
     rereads.pause(cli.deployment, name)
     cli.screen.advice(f"To continue it: honninctl rereads resume {name}")
-    _told(cli, rereads.progress(cli.deployment, name))
+    _show_progress(cli, rereads.progress(cli.deployment, name))
     return ExitCode.OK
 
 
@@ -90,33 +90,33 @@ def begun(cli: Cli, name: str, execution: str, *, watch: bool) -> ExitCode:
 def watched(cli: Cli, name: str) -> ExitCode:
     """Follow a reread until it has ended: prints a line whenever something has changed."""
     said = ""
-    for told in rereads.watch(cli.deployment, name):
-        line = _line(told)
+    for progress in rereads.watch(cli.deployment, name):
+        line = _line(progress)
         if line != said:
             cli.screen.note(line)
         said = line
-    return _told(cli, told)
+    return _show_progress(cli, progress)
 
 
-def _told(cli: Cli, told: "Progress") -> ExitCode:
+def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
     from honnin.reread.starting import State
 
-    found = rereads.as_json(told)
+    found = rereads.as_json(progress)
     if cli.screen.as_json:
         cli.screen.json(found)
     else:
         cli.screen.line(f"{found['name']}  {found['state']}", "bold")
         for key in ("users", "sent", "done", "open", "skipped", "read", "changed", "notRead", "gone", "left"):
             cli.screen.line(f"  {key:<12}{found[key]}")
-        if told.per_second:
-            cli.screen.line(f"  {told.per_second:.1f} users a second; done at {told.expected_end}")
-    missed = told.reread.not_read or told.reread.left
-    return ExitCode.FINDING if told.state is State.FAILED or missed else ExitCode.OK
+        if progress.per_second:
+            cli.screen.line(f"  {progress.per_second:.1f} users a second; done at {progress.expected_end}")
+    missed = progress.reread.not_read or progress.reread.left
+    return ExitCode.FINDING if progress.state is State.FAILED or missed else ExitCode.OK
 
 
-def _line(told: "Progress") -> str:
-    found = rereads.as_json(told)
-    pace = f"; {told.per_second:.1f} a second, done at {told.expected_end}" if told.per_second else ""
+def _line(progress: "Progress") -> str:
+    found = rereads.as_json(progress)
+    pace = f"; {progress.per_second:.1f} a second, done at {progress.expected_end}" if progress.per_second else ""
     return (
         f"{found['state']}: {found['sent']} of {found['users']} sent, {found['done']} done, {found['open']} open{pace}"
     )

@@ -38,7 +38,9 @@ def bring_back(
             help="Also leave out this user, who was erased by a certificate kept elsewhere; repeat it.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, and say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing, and only show what would be done.")
+    ] = False,
 ) -> None:
     """Copy items that were deleted from the state table back from a restored copy of the table.
 

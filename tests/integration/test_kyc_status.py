@@ -295,10 +295,10 @@ def test_a_missing_day_comes_with_the_request_to_paypay(stack: Deployment, funct
     _, body = report(function, day)
 
     assert [(each["state"], each["reason"]) for each in body["files"]] == [("MISSING", None)]
-    told = next(each for each in body["types"] if each["fileType"] == recon.type.name)
-    assert (told["everAnnounced"], told["lastWebhookAt"]) == (True, at)
-    assert (told["week"][0]["day"], told["week"][0]["state"]) == (day, "missing")
-    assert len(told["week"]) == 7
-    assert f"{day}: we received no notification" in told["resendRequest"]["en"]
-    assert "m-1" in told["resendRequest"]["ja"]
-    assert not any(each["everAnnounced"] for each in body["types"] if each is not told)
+    facts = next(each for each in body["types"] if each["fileType"] == recon.type.name)
+    assert (facts["everAnnounced"], facts["lastWebhookAt"]) == (True, at)
+    assert (facts["week"][0]["day"], facts["week"][0]["state"]) == (day, "missing")
+    assert len(facts["week"]) == 7
+    assert f"{day}: we received no notification" in facts["resendRequest"]["en"]
+    assert "m-1" in facts["resendRequest"]["ja"]
+    assert not any(each["everAnnounced"] for each in body["types"] if each is not facts)

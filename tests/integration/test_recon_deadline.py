@@ -76,9 +76,9 @@ class Night:
     def compare(self, file_type: str, name: str) -> None:
         """What the execution comes to that the download has started."""
         file = {"file": {"fileType": file_type, "day": day(), "fileName": name, "number": 1}}
-        told = self.stack.function("recon_plan")(file)
-        for part in json.loads(self.stack.s3.get_object(Bucket=told["bucket"], Key=told["key"])["Body"].read()):
-            self.stack.function("recon_compare")(file | {"etag": told["etag"], "range": part})
+        planned = self.stack.function("recon_plan")(file)
+        for part in json.loads(self.stack.s3.get_object(Bucket=planned["bucket"], Key=planned["key"])["Body"].read()):
+            self.stack.function("recon_compare")(file | {"etag": planned["etag"], "range": part})
         self.stack.function("recon_summary")(file)
 
 

@@ -715,8 +715,8 @@ def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
     request = {"ja": f"件名 {HOSTILE}", "en": "Subject"}
     week = [CalendarDay(DAY, TYPE, DayState.EXPIRED, reason=HOSTILE).as_json()]
     silent = {"fileType": TYPE, "everAnnounced": False, "lastWebhookAt": None, "week": [], "resendRequest": None}
-    told = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
-    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [told, silent]})
+    facts = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [facts, silent]})
     page = _get(deployment, "recon", DAY)
     shown = _text(page)
     assert "<img" not in page.body.decode()

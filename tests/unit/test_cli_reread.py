@@ -139,9 +139,9 @@ def test_paypay_is_asked_for_the_authorization_and_for_the_kyc(merchant: Merchan
         ("vexora", "kyc_result"),
     ]
     assert {each.subject for each in merchant.queued} == {AUTHORIZATION, "sub-u-1"}
-    told = json.loads(ended.stdout)
-    assert told["waited"] is False
-    assert {each["to"] for each in told["readings"]} == {None}
+    answer = json.loads(ended.stdout)
+    assert answer["waited"] is False
+    assert {each["to"] for each in answer["readings"]} == {None}
     assert "timeline u-1" in ended.stderr
 
 

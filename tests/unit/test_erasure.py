@@ -386,9 +386,9 @@ def test_dates_and_statuses_stay_and_details_do_not(world: World) -> None:
     certificate = world.erase()
 
     *after, tombstone = world.timeline()
-    told = ("at", "provider", "what", "cause", "from_status", "to_status")
-    assert [[each.get(name) for name in told] for each in after] == [
-        [each.get(name) for name in told] for each in before
+    columns = ("at", "provider", "what", "cause", "from_status", "to_status")
+    assert [[each.get(name) for name in columns] for each in after] == [
+        [each.get(name) for name in columns] for each in before
     ]
     assert any(each["detail"] for each in before)
     assert not any(each["detail"] for each in after)

@@ -18,7 +18,7 @@ from honnin import times, webhook
 from honnin.errors import ProviderRefusedError, UserAnswerError
 from honnin.event import UNNAMED, Event
 from honnin.paypay.archive import KycArchive
-from honnin.paypay.client import Begins, PayPayClient, untold
+from honnin.paypay.client import Begins, PayPayClient, no_action
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
@@ -956,18 +956,18 @@ class UnknowingPayPay(PayPayClient):
         user_authorization_id: str,
         required_kyc_type: str | None = None,
         *,
-        begins: Begins = untold,
+        begins: Begins = no_action,
     ) -> KycReading:
         """Get the KYC information."""
         return self.kyc_passport(user_authorization_id)
 
-    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = no_action) -> KycReading:
         """Get the KYC information of a KYC Passport client."""
         if user_authorization_id != USER:
             raise UserAnswerError("paypay", "invalid", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
         raise UserAnswerError("paypay", "flagged", http_status=400, code="UNACCEPTABLE_OP")
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Get the state of an authorization."""
         if user_authorization_id == USER:
             found = {"status": "ACTIVE", "referenceIds": ["named"], "scopes": []}

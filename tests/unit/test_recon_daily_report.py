@@ -161,30 +161,30 @@ def test_a_file_that_is_on_its_way_is_not_asked_for(office: Office, state: str) 
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "expected"),
     [
         ({"state": "EXPIRED", "reason": "for a reason"}, "not downloaded in time (for a reason)"),
         # The download does not run at all: nobody has ended it.
         ({"deadline": "2026-03-31T21:00:00.000Z"}, "not downloaded in time (no download was attempted in time)"),
     ],
 )
-def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], told: str) -> None:
+def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], expected: str) -> None:
     office.notified(**facts)
     assert office.missing() == [YESTERDAY]
-    assert told in office.topic.mails[0]["Message"]
+    assert expected in office.topic.mails[0]["Message"]
 
 
 def test_each_language_says_why_in_its_own_words(office: Office) -> None:
     """Reasons and warnings, from the mail's first line to the requests; the API stays in English."""
     office.notified(days_ago(5), state="EXPIRED", reason=NOT_TRIED)
     office.notified(days_ago(4), state="IGNORED", reason=IGNORED)
-    strangers = doubt(Found(99, 2, 0, looks_like_ids=True, names_nobody_on_purpose=False), StoredFacts())
+    strangers = doubt(Found(99, 2, 0, looks_like_ids=True, is_only_the_header=False), StoredFacts())
     office.compared(days_ago(2), doubt=strangers)
     name, received_at = "kyc_passport_risk_x_20260301_20260301.csv", datetime(2026, 4, 1, tzinfo=UTC)
     office.compared(doubt=strangers, counts=COUNTS, warnings=list(warnings(name, KYC, received_at, "m-1")))
     japanese, english = office.mail().split("=" * 78)
 
-    for told in (
+    for expected in (
         "期限内に取得が一度も行われなかった",
         "この種別はパラメータ ReconFileTypes に含まれていない",
         "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
@@ -192,8 +192,8 @@ def test_each_language_says_why_in_its_own_words(office: Office) -> None:
         "警告: ファイル名の merchant_id が自社のものではない",
         "通知なし",
     ):
-        assert told in japanese
-        assert told not in english
+        assert expected in japanese
+        assert expected not in english
     assert not re.search(r"(?i)\b(the|nobody|never|this)\b", japanese)
     assert "nobody in the file is linked here" in english
     [week] = [each.week for each in recon_report(office.store, YESTERDAY, NOW).types if each.file_type == KYC]
@@ -311,13 +311,13 @@ def test_it_looks_back_over_seven_days_and_no_further(office: Office) -> None:
 def test_a_day_is_missing_until_it_is_seven_days_old_in_one_mail_a_day(office: Office) -> None:
     """The file of 31 March never comes; all others do."""
     office.compared(days_ago(2))
-    told = []
+    expected = []
     for back in range(10):
         now = NOW + timedelta(days=back)
         if back:
             office.compared((date(2026, 3, 31) + timedelta(days=back)).isoformat())
-        told.append(office.missing(now))
-    assert told == [[YESTERDAY]] * 7 + [[]] * 3
+        expected.append(office.missing(now))
+    assert expected == [[YESTERDAY]] * 7 + [[]] * 3
     assert len(office.topic.mails) == 10
 
 
@@ -375,7 +375,7 @@ def test_webhooks_of_another_day_or_kind_do_not_count(office: Office, day: str, 
 
 
 @pytest.mark.parametrize(
-    ("back", "told"),
+    ("back", "expected"),
     [
         (0, "last webhook received: 2026-04-01 12:00 JST\n"),
         (1, "last webhook received: 2026-03-31 12:00 JST\n"),
@@ -384,7 +384,7 @@ def test_webhooks_of_another_day_or_kind_do_not_count(office: Office, day: str, 
         (None, "no webhook received within 40 days: check the URL"),
     ],
 )
-def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, told: str) -> None:
+def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, expected: str) -> None:
     """A registration that is dead shows here."""
     office.compared()
     if back is not None:
@@ -392,7 +392,7 @@ def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, to
         office.received(days_ago(back))
         office.received(days_ago(39))
     office.received("2026-04-01", "risk")
-    assert told in office.mail()
+    assert expected in office.mail()
 
 
 # --- what SNS takes ---

@@ -344,9 +344,9 @@ def test_an_end_and_a_claim_do_nothing_to_a_newer_notification(bench: Bench) -> 
 
     assert not bench.store.notifications.end(old, "")
     bench.store.notifications.gave(old, NAME, whole=True)
-    bench.store.notifications.told(old, RECEIVED)
+    bench.store.notifications.note_reported(old, RECEIVED)
     [new] = bench.to_fetch()
-    assert (new.gave, new.told_at, new.tried) == (None, None, 0)
+    assert (new.gave, new.reported_at, new.tried) == (None, None, 0)
 
 
 def test_only_one_worker_has_a_claim(bench: Bench) -> None:

@@ -38,10 +38,10 @@ def test_a_comparison_waits_until_everybody_is_read() -> None:
     done = engine.file()
     assert (done.repairs_open, done.completed_at) == (0, "2026-03-31T18:25:12.000Z")
     assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
-    [told] = engine.published
-    assert (told["fileType"], told["day"], told["fileName"], told["comparison"]) == (KYC, DAY, "a.csv", 1)
-    assert told["counts"] == dict(done.counts) == engine.report()["counts"]
-    assert "auth-" not in json.dumps(told)
+    [event] = engine.published
+    assert (event["fileType"], event["day"], event["fileName"], event["comparison"]) == (KYC, DAY, "a.csv", 1)
+    assert event["counts"] == dict(done.counts) == engine.report()["counts"]
+    assert "auth-" not in json.dumps(event)
 
 
 def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:

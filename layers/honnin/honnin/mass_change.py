@@ -169,7 +169,7 @@ class BatchWatch:
         except _NOT_COUNTED as error:
             logger().warning("readings were not counted for the mass-change check", error=type(error).__name__)
         stop = self._counted.stop if self._counted else None
-        if stop and (self._may_wait or not stop.told_at):
+        if stop and (self._may_wait or not stop.reported_at):
             self._carry_out(stop)
 
     def _lose(self, loss: Loss) -> None:

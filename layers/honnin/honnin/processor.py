@@ -137,7 +137,7 @@ class Batch:
         known = self._processor.store.known([each for each in events if not _is_apart(each)])
         members: dict[tuple[str, str], list[int]] = {}
         for number, event in enumerate(events):
-            members.setdefault(_whose(event, known), []).append(number)
+            members.setdefault(_group_key(event, known), []).append(number)
         found = []
         for numbers in members.values():
             self._groups.append(group := self._processor.group(known.copy()))
@@ -295,7 +295,7 @@ def _is_apart(event: Event) -> bool:
     return event.kind == SEVERAL or _is_recon_file(event)
 
 
-def _whose(event: Event, known: Known) -> tuple[str, str]:
+def _group_key(event: Event, known: Known) -> tuple[str, str]:
     """The key by which events are grouped: events with the same key are in one group."""
     if _is_apart(event):
         return "event", event.event_id

@@ -74,19 +74,19 @@ class Publisher:
 
     def user_erased(self, certificate: Certificate) -> None:
         """Publish that a user was erased. If that fails, the poll publishes it later."""
-        told = EventRecord(
-            certificate.told_by,
+        record = EventRecord(
+            certificate.reporting_event_id,
             certificate.completed_at or "",
             published=False,
-            change=certificate.told,
+            change=certificate.event_content,
             detail_type=USER_ERASED,
         )
         try:
-            self.publish(told)
+            self.publish(record)
         except (PublishError, BotoCoreError, ClientError) as error:
             logger().warning(
                 "the event UserErased was not published; the poll publishes it later",
-                event_id=told.event_id,
+                event_id=record.event_id,
                 error=type(error).__name__,
             )
 
@@ -98,7 +98,7 @@ class Publisher:
         """Publish up to ten events again, with the same ids; returns those that EventBridge did not accept."""
         client = self._given or aws.events()
         answer = client.put_events(Entries=[self._entry(each.detail_type, _detail(each)) for each in records])
-        return [each for each, told in zip(records, answer["Entries"], strict=True) if told.get("ErrorCode")]
+        return [each for each, result in zip(records, answer["Entries"], strict=True) if result.get("ErrorCode")]
 
     def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         client = self._given or aws.events()

@@ -155,8 +155,8 @@ class PayPayExpiries:
             return Dropped(event.event_id, "no_longer_due")
         # Without an answer it is unknown whether the end has moved. Then nothing is reported and the question is
         # repeated.
-        is_told = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
-        return self._told(decided, event) if is_told else decided
+        is_reported = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
+        return self._with_report(decided, event) if is_reported else decided
 
     def _present(self, event: Event, known: Known) -> UserStatus | None:
         """The user to whom the authorization belongs now."""
@@ -191,13 +191,15 @@ class PayPayExpiries:
             count("LinkEndUnconfirmed")
         return replace(decided, after=after)
 
-    def _told(self, decided: Effect, event: Event) -> Effect:
+    def _with_report(self, decided: Effect, event: Event) -> Effect:
         """Report the end, if it is still the same and the user is still linked."""
         after = decided.after
         end = self._end(event, after)
         if end is None or (after.facets or {}).get("link") != LinkState.ACTIVE:
             return decided
-        told = (
-            {"residence_end_told": after.residence_ends_on} if end.what == RESIDENCE else {"link_end_told": end.ends_at}
+        reported = (
+            {"residence_end_reported": after.residence_ends_on}
+            if end.what == RESIDENCE
+            else {"link_end_reported": end.ends_at}
         )
-        return replace(decided, after=replace(after, **told))
+        return replace(decided, after=replace(after, **reported))

@@ -38,26 +38,28 @@ class Words:
 def _japanese(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
         return "突合ファイルはまだ一度も通知されていません。"
-    told = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
+    open_days = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
     if missing:
         asked = (
             f"PayPay への再送依頼が必要な日が {missing} 日あります。下の依頼文を PayPay の担当窓口へお送りください。"
         )
-        return f"{asked}再通知を受信すると、以降の処理は自動で行われます。{told}"
-    return told or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
+        return f"{asked}再通知を受信すると、以降の処理は自動で行われます。{open_days}"
+    return open_days or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
 
 
 def _english(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
         return "No notification of a recon file has been received so far."
-    told = f"Days that are not compared yet: {waiting}." if waiting else ""
+    open_days = f"Days that are not compared yet: {waiting}." if waiting else ""
     if missing:
         asked = (
             f"Days whose notification PayPay has to send again: {missing}. Send the requests below to your contact at "
             "PayPay."
         )
-        return f"{asked} When the notification is received again, Honnin does the rest automatically. {told}".rstrip()
-    return told or "All files of the last 7 days are compared. There is nothing to do."
+        return (
+            f"{asked} When the notification is received again, Honnin does the rest automatically. {open_days}".rstrip()
+        )
+    return open_days or "All files of the last 7 days are compared. There is nothing to do."
 
 
 JAPANESE = Words(

@@ -121,7 +121,9 @@ class Executions:
         if reread is None:
             raise RereadConflictError(f"{before.name} was just started by another command")
         execution = execution_name(reread)
-        self._client.start_execution(stateMachineArn=self._machine_arn, name=execution, input=json.dumps(told(reread)))
+        self._client.start_execution(
+            stateMachineArn=self._machine_arn, name=execution, input=json.dumps(execution_input(reread))
+        )
         return execution
 
     def _arn(self, reread: Reread) -> str:
@@ -133,7 +135,7 @@ def execution_name(reread: Reread) -> str:
     return f"{reread.name}-{reread.executions}"
 
 
-def told(reread: Reread) -> dict[str, Any]:
+def execution_input(reread: Reread) -> dict[str, Any]:
     """The input of the state machine; `reread_of` reads it."""
     return {"reread": {"name": reread.name, "execution": reread.executions}}
 

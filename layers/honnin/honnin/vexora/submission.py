@@ -277,7 +277,7 @@ class Submissions:
             at = self._now()
             after = becomes(now)
             event_id = f"api:{now.submission_id}:{what}:{now.version}"
-            detail = {"submissionId": now.submission_id or "", **(facts or {}), **told_reason(now, after)}
+            detail = {"submissionId": now.submission_id or "", **(facts or {}), **rejection_reason(now, after)}
             evidence = self._archive.keep(now, after, at, reading) if self._archive and reading else None
             effect = commit.effect(event_id, what, now, after, detail, at=at, evidence=evidence)
             decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
@@ -326,7 +326,7 @@ def proves_nothing(status: UserStatus, submission: Submission | None, reading: R
     return BY_AUTHENTICATION_STATUS[reading.status] is VexoraStatus.REJECTED and submission.awaits_first_poll(now)
 
 
-def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
+def rejection_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
     """The facts about a rejection for the timeline entry, if there is a new reason."""
     return {"reason": after.reason} if after.reason and after.reason != before.reason else {}
 
