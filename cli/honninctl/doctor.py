@@ -31,7 +31,7 @@ _LONGEST_VALUE = 60
 
 _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
 
-# What is worked off, by output.
+# The queues that are processed, by output.
 _QUEUES = {
     "events": "EventQueueUrl",
     "recon notifications": "ReconNoticeQueueUrl",

@@ -32,7 +32,7 @@ class State:
 
     @property
     def is_running(self) -> bool:
-        """Whether repairs and rereads are worked off."""
+        """Whether repairs and rereads are processed."""
         return self.counted.stop is None and all(each in (ENABLED, "Enabling") for each in self.mappings.values())
 
     def as_json(self) -> dict[str, Any]:

@@ -326,7 +326,7 @@ def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(dead: Dea
     assert json.loads(ended.stdout)["notLookedAt"] == ["recon-download"]
     assert ended.stderr == (
         "Not looked at: recon-download. honnin-test has no output ReconDownloadDeadLetterQueueUrl; "
-        "deploy the present version.\n"
+        "deploy the current version.\n"
     )
     asked = run("deadletters", "list", "--queue", "recon-download")
     assert (asked.exit_code, asked.stdout) == (3, "")

@@ -340,7 +340,7 @@ def test_an_error_of_aws_ends_it_and_says_where_to_go_on(stack: Stack) -> None:
     ended = run("events", "replay", "--since", "2026-04-01", "--yes")
 
     assert ended.exit_code == 4
-    assert f"20 were published. To go on: --since {made[19]['occurredAt']}" in ended.stderr
+    assert f"20 were published. To continue: --since {made[19]['occurredAt']}" in ended.stderr
 
 
 def test_a_replay_does_not_make_up_for_a_stop(stack: Stack) -> None:

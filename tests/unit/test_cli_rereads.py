@@ -120,7 +120,7 @@ def test_a_file_is_taken_along(stack: Stack, tmp_path: Path) -> None:
         (("--status", "VERIFIED", "--all"), "name one of"),
         (("--all", "--file", "x"), "name one of"),
         (("--status", "verified"), "--status must be one of"),
-        (("--status", "VERIFIED", "--provider", "vexora"), "VERIFIED is no status of vexora"),
+        (("--status", "VERIFIED", "--provider", "vexora"), "VERIFIED is not a status of vexora"),
         (("--all", "--provider", "PayPay"), "--provider must be one of"),
         (("user-1", "--provider", "paypay"), "go with"),
         (("user-1", "--watch"), "go with"),

@@ -34,8 +34,8 @@ class Expiry:
     """An end that is known before: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
 
     `subject` is the PayPay authorization for the question to PayPay. `is_reported`: the end was reported before, or
-    has come. `asked`: PayPay is asked before the end is reported; that question is on the queue. `due_at` (UTC) is when the item
-    is processed: at the end, and again as long as it is unknown what happened, or whether the end has moved.
+    has come. `asked`: PayPay is asked before the end is reported; that question is on the queue. `due_at` (UTC) is when
+    the item is processed: at the end, and again as long as it is unknown what happened, or whether the end has moved.
     """
 
     what: str

@@ -35,7 +35,7 @@ class UserStatus:
     as stale. `since` is when the status began: `honnin.store.events` sets it.
 
     `link_end_reported` is the end of the link that was reported before it came. `expired_at` (UTC) is when an expired
-    link has expired. `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
+    link expired. `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
     `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, stored only with
     `WatchResidencePeriod`). `residence_end_reported` is the end of it that was reported before it came.
     """
