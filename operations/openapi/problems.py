@@ -101,7 +101,7 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
     ),
     503: (
         "The request cannot be handled now: the provider or an AWS service is not available, or other requests are "
-        "changing the same user. Try again.",
+        "changing the same user. docs/api.md says for each code whether to repeat it.",
         _problem(
             ProblemCode.PROVIDER_MAINTENANCE,
             provider="paypay",

@@ -182,7 +182,7 @@ def test_a_hundred_thousand_that_end_on_one_day_are_asked_for_that_day_each_once
 
 
 def _reported(subject: str, ends: str) -> Expiry:
-    return Expiry(LINK, f"user-of-{subject}", "paypay", subject, ends, told=True, due_at=ends)
+    return Expiry(LINK, f"user-of-{subject}", "paypay", subject, ends, is_reported=True, due_at=ends)
 
 
 def test_a_run_reads_each_shard_once_and_no_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
