@@ -72,7 +72,7 @@ def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reve
     waiting = [each for name in ids for each in store.links.waiting(name)]
     certificates = store.erasure.certificates(footprint.user_id)
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
-    named += [each.reporting_event_id for each in certificates]
+    named += [each.report_id for each in certificates]
     named += store.expiries.records(footprint.user_id, named)
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]

@@ -75,7 +75,7 @@ class Publisher:
     def user_erased(self, certificate: Certificate) -> None:
         """Publish that a user was erased. If that fails, the poll publishes it later."""
         record = EventRecord(
-            certificate.reporting_event_id,
+            certificate.report_id,
             certificate.completed_at or "",
             published=False,
             change=certificate.event_content,
