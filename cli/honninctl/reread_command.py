@@ -41,7 +41,7 @@ def reread(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome of USER.")] = True,
     timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait.")] = 120,
     status: Annotated[
-        str, typer.Option("--status", metavar="STATUS", help="Everybody who has this status.", rich_help_panel=_MANY)
+        str, typer.Option("--status", metavar="STATUS", help="All users with this status.", rich_help_panel=_MANY)
     ] = "",
     everybody: Annotated[bool, typer.Option("--all", help="All users.", rich_help_panel=_MANY)] = False,
     file: Annotated[

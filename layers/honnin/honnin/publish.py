@@ -78,7 +78,7 @@ class Publisher:
             certificate.report_id,
             certificate.completed_at or "",
             published=False,
-            change=certificate.event_content,
+            change=certificate.report,
             detail_type=USER_ERASED,
         )
         try:

@@ -87,7 +87,7 @@ class Certificate:
         return f"erased:{self.certificate_id}"
 
     @property
-    def event_content(self) -> Mapping[str, str]:
+    def report(self) -> Mapping[str, str]:
         """The content of `UserErased`."""
         completed_at = self.completed_at or ""
         return {"userId": self.user_id, "certificateId": self.certificate_id, "completedAt": completed_at}
@@ -177,7 +177,7 @@ class Erasures:
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
         record = event_item(certificate.report_id, at) | {"user_id": user_id, "what": "erased"}
-        record |= to_publish(certificate.report_id, USER_ERASED, replace(certificate, completed_at=at).event_content, at)
+        record |= to_publish(certificate.report_id, USER_ERASED, replace(certificate, completed_at=at).report, at)
         # Another run may have completed it, if this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(
