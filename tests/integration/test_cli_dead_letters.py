@@ -249,7 +249,7 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(dead: DeadLett
         # Of the function whose run it was, and of no other.
         "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --cli-read-timeout 0 --region "
         "ap-northeast-1 run.json",
-        "run.json must not hold errorType",
+        "run.json must not contain errorType",
         "honninctl deadletters redrive --queue schedule --discard",
     ):
         assert text in shown

@@ -473,8 +473,8 @@ def test_the_command_says_what_it_would_do_then_does_it(stack: Tables) -> None:
         (("--from", "StateTable"), 1, "the live table itself"),
         (("--from", "no-such-table"), 1, "ResourceNotFoundException"),
         (("--from", "restored", "--stack", "honnin-dev"), 3, "honnin-dev"),
-        (("--from", "restored", "--since", "yesterday"), 2, "no moment with its offset"),
-        (("--from", "restored", "--since", "2026-11-20T03:00:00"), 2, "no moment with its offset"),
+        (("--from", "restored", "--since", "yesterday"), 2, "not a time with its offset"),
+        (("--from", "restored", "--since", "2026-11-20T03:00:00"), 2, "not a time with its offset"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(stack: Tables, arguments: tuple[str, ...], code: int, word: str) -> None:

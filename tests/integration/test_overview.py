@@ -135,7 +135,7 @@ def test_since_may_be_a_day_in_japan(function: Function, move: Mover) -> None:
         ({"provider": "paypay", "status": "verified"}, ("status", "must be a status: LINK_PENDING")),
         (
             {"provider": "paypay", "status": "VERIFIED", "since": "2026-02-30"},
-            ("since", "must be a day of the cal"),
+            ("since", "must be a date"),
         ),
         ({"provider": "paypay", "status": "VERIFIED", "since": "yesterday"}, ("since", "must be a day in Japan")),
         (

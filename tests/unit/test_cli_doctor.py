@@ -359,8 +359,8 @@ def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deploymen
     assert (missing.verdict, registered.verdict) == (Verdict.WARN, Verdict.WARN)
     assert "Transit Gateway" in missing.advice
     assert "not ours" not in registered.found
-    assert "take it off" not in missing.advice + registered.advice
-    assert "leave it on the list" in registered.advice
+    assert "ask PayPay to remove it" not in missing.advice + registered.advice
+    assert "keep it registered" in registered.advice
 
 
 def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:

@@ -164,7 +164,7 @@ def test_a_user_whose_scopes_fit_no_read_is_1(merchant: Merchant) -> None:
     merchant.paypay_says("no_read_fits_scopes", "VERIFIED", "")
     ended = run("reread", "u-1")
     assert ended.exit_code == ExitCode.FINDING
-    assert "agreed to no KYC read" in ended.stdout
+    assert "scopes allow no KYC read" in ended.stdout
 
 
 def test_an_outcome_that_does_not_come_is_5_and_says_where_to_look(merchant: Merchant) -> None:

@@ -817,7 +817,7 @@ def test_without_time_for_all_it_says_so_and_the_repeat_goes_on(world: World, mo
     lived(world)
     with monkeypatch.context() as patched:
         patched.setattr(honnin.erasure, "_RUN_S", 0)
-        with pytest.raises(ConcurrentUpdateError, match="goes on where it stopped"):
+        with pytest.raises(ConcurrentUpdateError, match="continues where it stopped"):
             world.erase()
     assert world.store.erasure.is_erased(LINKED)
     assert world.naming("claimed_until") == []

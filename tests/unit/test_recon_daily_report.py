@@ -195,7 +195,7 @@ def test_each_language_says_why_in_its_own_words(office: Office) -> None:
         assert expected in japanese
         assert expected not in english
     assert not re.search(r"(?i)\b(the|nobody|never|this)\b", japanese)
-    assert "nobody in the file is linked here" in english
+    assert "no user in the file is linked here" in english
     [week] = [each.week for each in recon_report(office.store, YESTERDAY, NOW).types if each.file_type == KYC]
     assert json.loads(week[0].model_dump_json())["reason"] == str(strangers)
 

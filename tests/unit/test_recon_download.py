@@ -217,7 +217,7 @@ def bench_fetch(bench: DownloadBench, server: RawServer) -> dict[str, int]:
     ("host", "reason"),
     [
         ("https://recon.example.com", "not on the list"),
-        ("https://169.254.169.254", "an address and not a name"),
+        ("https://169.254.169.254", "an IP address, not a name"),
         ("https://u@recon.paypay.ne.jp", "credentials"),
         ("https://recon.paypay.ne.jp:8443", "another port"),
         ("http://recon.paypay.ne.jp", "not https"),

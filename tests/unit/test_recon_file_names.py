@@ -180,7 +180,7 @@ def test_a_day_that_cannot_be_is_no_day(day: str) -> None:
 
     assert day_of(read_name(name), NOTIFIED) == DAY
     [warning] = warnings(name, KYC, NOTIFIED, "")
-    assert "which cannot be" in warning
+    assert "is impossible" in warning
 
 
 @pytest.mark.parametrize(

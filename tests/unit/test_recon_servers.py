@@ -110,10 +110,10 @@ NOT_YET = {
     "500": (answer(status=b"HTTP/1.1 500 X", body=b""), "HTTP 500"),
     "503": (answer(b"Retry-After: 1\r\n", status=b"HTTP/1.1 503 X", body=b""), "HTTP 503"),
     "a redirect": (answer(b"Location: http://169.254.169.254/\r\n", status=b"HTTP/1.1 302 X", body=b""), "HTTP 302"),
-    "two lengths": (answer(LENGTH, b"Content-Length: 9\r\n"), "no single length"),
-    "two lengths in a line": (answer(b"Content-Length: 1900, 9\r\n"), "no single length"),
-    "a length that is none": (answer(b"Content-Length: many\r\n"), "no single length"),
-    "a negative length": (answer(b"Content-Length: -1\r\n"), "no single length"),
+    "two lengths": (answer(LENGTH, b"Content-Length: 9\r\n"), "more than one length"),
+    "two lengths in a line": (answer(b"Content-Length: 1900, 9\r\n"), "more than one length"),
+    "a length that is none": (answer(b"Content-Length: many\r\n"), "more than one length"),
+    "a negative length": (answer(b"Content-Length: -1\r\n"), "more than one length"),
     "less than the length": (answer(LENGTH, body=ROWS[:-9]), "broke off"),
     "no last chunk": (answer(CHUNKED, body=chunks()[:-5]), "failed"),
     "a chunk that is too long": (answer(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"), "failed"),
@@ -137,7 +137,7 @@ NOT_YET = {
     "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", "failed"),
     "a long header": (answer(LENGTH, b"X: " + b"y" * 70_000 + b"\r\n"), "failed"),
     "too many headers": (answer(LENGTH, b"X: y\r\n" * 500), "failed"),
-    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "interim answers only"),
+    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "only interim responses"),
 }
 
 

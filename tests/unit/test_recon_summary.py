@@ -414,7 +414,7 @@ STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in
         (
             "\n".join([*STRANGERS, *["a b <c>"] * 10]),
             {"own_name": True},
-            "the file is no list of ids: it may be a page",
+            "the file is not a list of ids; it may be a web page",
         ),
         ("\n".join(STRANGERS), {"own_name": True}, None),
         ("userAuthorizationId\r\n", {}, None),
