@@ -214,7 +214,7 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
 def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     screen = cli.screen
     if not facts["everAnnounced"]:
-        screen.line(f"{facts['fileType']}: no notification since deployment")
+        screen.line(f"{facts['fileType']}: no notification was ever received")
         return
     screen.line(f"{facts['fileType']}  the last 7 days", "bold")
     for each in facts["week"]:

@@ -206,7 +206,7 @@ def test_types_that_come_on_request_only_are_a_line_and_no_request(stack: Deploy
     for passed in range(3):
         stack.pass_time(days=passed)
         assert check(stack)[RISK] == check(stack)[ACCOUNT_STATUS] == []
-    assert all(each["Message"].count("no notification since deployment") == 2 for each in stack.mails())
+    assert all(each["Message"].count("no notification was ever received") == 2 for each in stack.mails())
 
 
 def test_the_ids_of_a_run_are_in_no_log_line(stack: Deployment, capsys: pytest.CaptureFixture[str]) -> None:

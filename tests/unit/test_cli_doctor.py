@@ -358,7 +358,7 @@ def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deploymen
     missing, registered = _checks(deployment, "egress", "203.0.113.10")
     assert (missing.verdict, registered.verdict) == (Verdict.WARN, Verdict.WARN)
     assert "Transit Gateway" in missing.advice
-    assert "not ours" not in registered.found
+    assert "not an address of this stack" not in registered.found
     assert "ask PayPay to remove it" not in missing.advice + registered.advice
     assert "keep it registered" in registered.advice
 

@@ -119,7 +119,7 @@ def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Reco
     assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
     shown = run("recon", day).output
     assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{day}）" in shown
-    assert f"{OTHERS[0]}: no notification since deployment" in shown
+    assert f"{OTHERS[0]}: no notification was ever received" in shown
 
 
 def test_a_day_that_paypay_has_no_more_is_not_asked_for(world: Recon) -> None:

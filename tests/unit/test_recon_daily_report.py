@@ -244,7 +244,9 @@ def test_what_did_not_fit_and_the_pace_are_told(office: Office) -> None:
     )
     text = office.mail()
     assert "warning: the name says nothing\n" in text
-    assert "1500 are still waiting; at the present pace the last one is read at 2026-04-01 13:30 JST.\n" in text
+    assert (
+        "1500 users still have to be read; at the present rate the last one is read at 2026-04-01 13:30 JST.\n" in text
+    )
 
 
 def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
@@ -275,8 +277,8 @@ def test_a_type_without_notifications_is_one_line_and_no_alarm(
     for back in range(3):
         office.mail(NOW + timedelta(days=back), RISK, ACCOUNT_STATUS)
     text = office.mail(NOW, KYC, RISK, ACCOUNT_STATUS)
-    [line] = [each for each in text.splitlines() if RISK in each and "deployment" in each]
-    assert line.startswith(f"Risk flags ({RISK}): no notification since deployment.")
+    [line] = [each for each in text.splitlines() if RISK in each and "ever received" in each]
+    assert line.startswith(f"Risk flags ({RISK}): no notification was ever received.")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["fileType"] for line in written if "ReconFileMissing" in line} == {KYC}
     assert office.store.recon.files(RISK, "2026-01-01", "2026-12-31") == []

@@ -312,7 +312,7 @@ def _length(headers: HTTPMessage) -> int | None:
         return None
     [length] = lengths if len(lengths) == 1 else [""]
     if not re.fullmatch(r"[0-9]+", length):
-        raise TransferFailedError(Wording("the response has more than one length", "応答の長さが一つに定まらない"))
+        raise TransferFailedError(Wording("the response has no valid Content-Length", "応答の長さが一つに定まらない"))
     return int(length)
 
 

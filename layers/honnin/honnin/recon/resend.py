@@ -51,7 +51,7 @@ _REASONS_JA = {
 _REASONS_EN = {
     DayState.MISSING: "we received no notification",
     DayState.EXPIRED: "we received the notification, but could not download the file in time ({reason})",
-    DayState.DOUBTFUL: "we could not accept the file that we received ({reason})",
+    DayState.DOUBTFUL: "the file that we received cannot be accepted ({reason})",
 }
 
 _OWNERS = {
