@@ -439,4 +439,4 @@ def test_reindex_says_what_it_did(stack: Stack) -> None:
     assert said["mended"] == 2
     assert said["lookedAt"] >= 3
     assert not stack.store.overview.rebuilding()
-    assert "0 were given their place" in run("reindex").stdout
+    assert "0 of them were corrected" in run("reindex").stdout

@@ -131,7 +131,7 @@ def test_status_for_people_says_what_is_stale(merchant: Merchant) -> None:
 
 _ENGLISH = {
     "LINK_DECLINED": "PayPay: The user came back from PayPay without having agreed to the link.",
-    "UNCONFIRMED": "PayPay: PayPay answered about the identity, but not with a word that your settings count as",
+    "UNCONFIRMED": "PayPay: PayPay answered about the identity, but with a value that your settings do not count",
     "EXPIRED": "PayPay: The user's consent has expired; the account has to be linked again.",
     "INACTIVE": "PayPay: The user's PayPay account or its link is not active any more.",
 }

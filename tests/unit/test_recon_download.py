@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_a_warning_and_the_file_is_stored(
         assert bench.run() == {"stored": 1}
     [file] = bench.store.recon.files(file_type, "2026-03-01", "2026-04-01")
     assert file.state == "STORED"
-    assert file.foreign is any("another" in each for each in warnings)
+    assert file.foreign is any("is not ours" in each for each in warnings)
     assert [
         given for given, expected in zip(file.warnings, warnings, strict=True) if given.startswith(expected)
     ] or not warnings
@@ -219,7 +219,7 @@ def bench_fetch(bench: DownloadBench, server: RawServer) -> dict[str, int]:
         ("https://recon.example.com", "not on the list"),
         ("https://169.254.169.254", "an IP address, not a name"),
         ("https://u@recon.paypay.ne.jp", "credentials"),
-        ("https://recon.paypay.ne.jp:8443", "another port"),
+        ("https://recon.paypay.ne.jp:8443", "a port other than 443"),
         ("http://recon.paypay.ne.jp", "not https"),
         ("ftp://recon.paypay.ne.jp", "not https"),
         ("https://[::1", "cannot be read"),
