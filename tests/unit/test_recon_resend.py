@@ -62,7 +62,7 @@ def test_the_reason_of_each_day_is_in_the_request() -> None:
     assert "2026-03-29: we received no notification\n" in made.english
     assert "could not download the file in time (the response was HTTP 403)\n" in made.english
     # Of a file that is there, nobody says that it could not be obtained.
-    assert "2026-03-31: the file that we received cannot be right (the file is empty)\n" in made.english
+    assert "2026-03-31: the file that we received cannot be accepted (the file is empty)\n" in made.english
 
 
 @pytest.mark.parametrize(
