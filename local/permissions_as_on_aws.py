@@ -3,8 +3,9 @@
 - Whoever reads, changes or deletes one event source mapping needs `lambda:GetEventSourceMapping`, `Update…` or
   `Delete…`, and for the account's limits `lambda:GetAccountSettings`; ministack lets everybody do these. A mass change
   has the processor disable two of the mappings.
-- A batch of SQS is allowed by the action for one message (Amazon SQS developer guide, "Amazon SQS API permissions");
-  ministack asks for an action that AWS does not know.
+- Messages of SQS are shown again, one or a batch, by `sqs:ChangeMessageVisibility` (Amazon SQS developer guide,
+  "Amazon SQS API permissions"); ministack asks for an action that AWS does not know. (For what functions send in
+  batches, template.yaml names ministack's action beside that of AWS.)
 - An event bus that is described is the resource of that call; ministack takes it for a rule.
 - `dynamodb:LeadingKeys` holds the partition keys of a call ("Using IAM policy conditions for fine-grained access
   control"); ministack does not know it. Here a partition key is always called `pk` (or `id`, in the table of answers).
@@ -35,7 +36,10 @@ def main() -> None:
 
     wrapped: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
         "_lambda_action": (["method", "path"], _of_one_mapping_too),
-        "extract_iam_action": (["service", "method", "path", "headers", "body", "query_params"], _batches_as_one),
+        "extract_iam_action": (
+            ["service", "method", "path", "headers", "body", "query_params"],
+            _visibility_of_batches,
+        ),
         "extract_resource_arn": (
             ["service", "method", "path", "headers", "body", "query_params", "region", "account_id"],
             _described_buses,
@@ -60,10 +64,10 @@ def _of_one_mapping_too(action_of: Action) -> Action:
     return action
 
 
-def _batches_as_one(action_of: Callable[..., str | None]) -> Callable[..., str | None]:
+def _visibility_of_batches(action_of: Callable[..., str | None]) -> Callable[..., str | None]:
     def action(*request: Any, **named: Any) -> str | None:
         found = action_of(*request, **named)
-        return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
+        return "sqs:ChangeMessageVisibility" if found == "sqs:ChangeMessageVisibilityBatch" else found
 
     return action
 
@@ -81,10 +85,9 @@ def _described_buses(arn_of: Callable[..., str]) -> Callable[..., str]:
 
 def _with_leading_keys(context_of: Callable[[bytes], dict[str, Any]]) -> Callable[[bytes], dict[str, Any]]:
     def context(body: bytes) -> dict[str, Any]:
-        found = {
-            value for key in _keys(_json(body)) for name in _PARTITION_KEYS for value in key.get(name, {}).values()
-        }
-        return {**context_of(body), **({"dynamodb:LeadingKeys": sorted(found)} if found else {})}
+        named = [key.get(name, {}) for key in _keys(_json(body)) for name in _PARTITION_KEYS]
+        found = sorted({value for each in named for value in each.values()})
+        return {**context_of(body), **({"dynamodb:LeadingKeys": found} if found else {})}
 
     return context
 
