@@ -91,6 +91,9 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
     lines = [f"Deleting {stack} removes {goes.total()} resources for good, every log and alarm among them:"]
     lines += [f"  {number:3d} {kind}" for kind, number in sorted(goes.items())]
     lines += ["", "Both APIs go: the URLs that the providers know stop working, and a new stack has others."]
+    if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
+        lines.append("IAM deletes no policy that a role or a permission set of yours still has; detach these first:")
+        lines += [f"  {each}" for each in policies]
     for name, number in waiting.items():
         lines.append(f"{name} holds about {number} messages, which nothing will work on any more.")
     if not stays:

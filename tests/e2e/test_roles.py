@@ -5,6 +5,7 @@ does not allow is refused in one sentence, and nothing of the stack has changed.
 """
 
 import json
+import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +18,16 @@ import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
-from honninctl import roles
+from honninctl import app, roles
 from local import demo, deployment
 from local.demo_paypay import account_link, press_allow
 from local.demo_recon import is_settled, play_night, report
 from local.paths import TOOLS
 from local.stack import AccessKey, Merchant, Stack
 from tests.e2e import dead_letters
-from tests.e2e.program import Ended, honninctl, of_an_operator, ok
+from tests.e2e.program import Ended, of_an_operator, ok
 from tests.permissions import POLICIES, Row, rows
 from tests.tables import template
 
@@ -179,7 +181,12 @@ def test_every_command_of_the_table_is_tried() -> None:
 
 
 def _run(stack: Stack, key: AccessKey, *arguments: str) -> Ended:
-    return honninctl(stack, *arguments, AWS_ACCESS_KEY_ID=key.key_id, AWS_SECRET_ACCESS_KEY=key.secret)
+    """In this process: over a hundred commands, and each new process takes seconds until it has begun."""
+    env: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("AWS_", "HONNIN_"))}
+    env |= of_an_operator(stack)
+    env |= {"AWS_ACCESS_KEY_ID": key.key_id, "AWS_SECRET_ACCESS_KEY": key.secret}
+    done = CliRunner().invoke(app.program(), list(arguments), env=env)
+    return Ended(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("policy", _OF_PEOPLE)

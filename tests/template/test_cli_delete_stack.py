@@ -13,6 +13,7 @@ from honninctl.screen import Screen
 from honninctl.stack_deletion import REMOVAL, Resource, explanation
 from tests.fakes.cli import run
 from tests.moto_state import moto
+from tests.permissions import POLICIES
 from tests.template.transformed import REGION, transformed
 
 STACK = "honnin-prod"
@@ -66,6 +67,14 @@ def test_what_goes_is_counted_and_waiting_messages_are_told() -> None:
     assert "removes 2 resources" in text
     assert "A holds about 7 messages" in text
     assert "Nothing outlives the stack." in text
+
+
+def test_the_policies_that_must_be_detached_first_are_named() -> None:
+    text = "\n".join(explanation(STACK, _deployed(), {}))
+    assert "detach these first:" in text
+    for policy in POLICIES:
+        assert f"\n  id-of-{policy}\n" in text
+    assert "detach" not in "\n".join(explanation(STACK, [], {}))
 
 
 @pytest.fixture
