@@ -228,8 +228,6 @@ def test_what_a_role_may_do_works_with_its_policy_alone(
             assert "do not allow" not in ended.stdout + ended.stderr, (name, ended.stdout, ended.stderr)
             if name == "reread --file":
                 told.reread = ended.json["name"]
-            if name == "deadletters redrive":
-                dead_letters.add_runs(stack)
             tried.append(name)
     finally:
         if "repairs stop" in tried:
@@ -391,9 +389,10 @@ def test_the_console_shows_each_role_what_it_may_see(
     stack: Stack, world: World, keys: Mapping[str, AccessKey], policy: str
 ) -> None:
     before = _still(stack, world)
-    with _console(stack, keys[policy]) as url:
+    with _console(stack, keys[policy]) as url, requests.Session() as session:
+        session.trust_env = False
         found = {
-            page: requests.get(url + page, timeout=60).status_code
+            page: session.get(url + page, timeout=60).status_code
             for page in ("en/", f"en/user?id={world.user_id}", f"en/recon/{world.day}", "en/dead-letters")
         }
     user, day, letters = (found[page] for page in list(found)[1:])
