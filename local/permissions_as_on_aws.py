@@ -34,22 +34,17 @@ def main() -> None:
     # Not at the top: the tools that check this file have no ministack.
     from ministack.core import iam_actions  # type: ignore[import-not-found]
 
+    request = ["service", "method", "path", "headers", "body", "query_params"]
     wrapped: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
         "_lambda_action": (["method", "path"], _of_one_mapping_too),
-        "extract_iam_action": (
-            ["service", "method", "path", "headers", "body", "query_params"],
-            _visibility_of_batches,
-        ),
-        "extract_resource_arn": (
-            ["service", "method", "path", "headers", "body", "query_params", "region", "account_id"],
-            _described_buses,
-        ),
+        "extract_iam_action": (request, _visibility_of_batches),
+        "extract_resource_arn": ([*request, "region", "account_id"], _described_buses),
         "dynamodb_service_context": (["body"], _with_leading_keys),
     }
     for name, (parameters, wrap) in wrapped.items():
         found = getattr(iam_actions, name, None)
         if found is None or [*inspect.signature(found).parameters] != parameters:
-            sys.exit(f"Error: ministack's {name} is made otherwise: mend local/permissions_as_on_aws.py.")
+            sys.exit(f"Error: ministack's {name} is different in this version: adapt local/permissions_as_on_aws.py.")
         setattr(iam_actions, name, wrap(found))
 
 

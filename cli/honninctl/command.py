@@ -149,14 +149,14 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `… | head`: not worth a word.
-        return ExitCode.NOBODY_READS
+        return ExitCode.OUTPUT_CLOSED
     except Exception as error:
-        told: CommandError = explained(error)
+        explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        advice = f"; {roles.advice(name)}" if isinstance(told, NotAllowedError) else ""
-        cli.screen.note(f"honninctl: {' '.join(str(told).split())}{advice}")
-        return told.exit_code
+        advice = f"; {roles.advice(name)}" if isinstance(explanation, NotAllowedError) else ""
+        cli.screen.note(f"honninctl: {' '.join(str(explanation).split())}{advice}")
+        return explanation.exit_code
 
 
 def _as_typed(value: Any) -> Any:

@@ -152,7 +152,7 @@ def test_the_partition_keys_of_a_call_can_be_a_condition(
 )
 def test_another_ministack_has_other_permissions(ministack: SimpleNamespace, function: str) -> None:
     delattr(ministack.iam_actions, function)
-    with pytest.raises(SystemExit, match=r"mend local/permissions_as_on_aws\.py"):
+    with pytest.raises(SystemExit, match=r"adapt local/permissions_as_on_aws\.py"):
         permissions_as_on_aws.main()
 
 
