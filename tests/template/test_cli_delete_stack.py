@@ -120,7 +120,7 @@ def test_the_stack_is_deleted_after_it_was_told(monkeypatch: pytest.MonkeyPatch)
     ended = _run(monkeypatch, STACK)
     assert ended.exit_code == 0
     assert not _is_there()
-    assert ended.stdout.index("outlives the stack") < ended.stdout.index("is deleted")
+    assert ended.stdout.index("stay after the deletion") < ended.stdout.index("is deleted")
 
 
 @pytest.mark.usefixtures("stack")
@@ -129,7 +129,7 @@ def test_a_script_gets_json_and_nothing_else(monkeypatch: pytest.MonkeyPatch) ->
     said = json.loads(ended.stdout)
     assert said["goes"] == {"AWS::SQS::Queue": 1}
     assert [each["logicalId"] for each in said["stays"]] == ["Waiting"]
-    assert "outlives the stack" in ended.stderr
+    assert "stay after the deletion" in ended.stderr
     assert not _is_there()
 
 

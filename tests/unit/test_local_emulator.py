@@ -67,7 +67,7 @@ def test_a_long_poll_does_not_wait_and_is_else_as_it_was_asked(ministack: Simple
 def test_another_ministack_is_a_sentence_and_no_riddle(ministack: SimpleNamespace, part: str) -> None:
     for name in list(vars(getattr(ministack, part))):
         delattr(getattr(ministack, part), name)
-    with pytest.raises(SystemExit, match=r"mend local/emulator_at_once\.py"):
+    with pytest.raises(SystemExit, match=r"adapt local/emulator_at_once\.py"):
         emulator_at_once.main()
 
 
