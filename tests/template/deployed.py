@@ -87,8 +87,8 @@ def _chosen(value: Any, conditions: Mapping[str, Any], given: Mapping[str, Any])
             return separator.join(given[name])
         case {"Fn::Sub": str(text)}:
             return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: str(given.get(found[1], found[0])), text)}
-        case {"Fn::Join": [str(separator), list(parts)]}:
-            return _joined(separator, _chosen(parts, conditions, given))
+        case {"Fn::Join": [str(separator), list(texts)]}:
+            return _joined(separator, _chosen(texts, conditions, given))
         case dict():
             parts = {key: _chosen(each, conditions, given) for key, each in value.items()}
             return {key: each for key, each in parts.items() if each is not _GONE}
