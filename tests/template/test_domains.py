@@ -1,5 +1,6 @@
 """Domains of one's own, the firewall and the throttle: what is made, and which URLs are shown and handed out."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -160,8 +161,6 @@ DEFAULT_REFUSED = ("UPPER.example.jp", "*.example.jp", "example", "a..jp", "-a.j
 
 
 def test_what_is_no_name_or_no_base_path_is_refused() -> None:
-    import re
-
     declared = template()["Parameters"]
     name, path = (re.compile(declared[each]["AllowedPattern"]) for each in ("WebhookDomainName", "WebhookBasePath"))
     assert not [each for each in DEFAULT_REFUSED if name.fullmatch(each)]

@@ -439,17 +439,6 @@ def test_access_logs_hold_neither_path_nor_query(api: str) -> None:
     ]
 
 
-def test_the_webhook_api_is_throttled() -> None:
-    [stage] = [
-        each["Properties"]
-        for each in resources("AWS::ApiGateway::Stage").values()
-        if each["Properties"]["RestApiId"] == {"Ref": "WebhookApi"}
-    ]
-    [settings] = [each for each in stage["MethodSettings"] if each["ResourcePath"] == "/*"]
-    assert settings["ThrottlingRateLimit"] == {"Ref": "WebhookRateLimit"}
-    assert settings["ThrottlingBurstLimit"] == {"Ref": "WebhookBurstLimit"}
-
-
 # --- parameters and outputs ---
 
 
