@@ -192,7 +192,7 @@ def running(
         yield stack
 
 
-def _settings(endpoint: str, sandbox_url: str, added: Sequence[Setting]) -> list[Setting]:
+def _settings(endpoint: str, sandbox_url: str, added: Sequence[Setting] = ()) -> list[Setting]:
     """The template parameters of this run."""
     return settings(
         [

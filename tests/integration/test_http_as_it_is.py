@@ -132,11 +132,12 @@ def test_the_urls_that_are_handed_out_are_the_domains(
 
     asked: list[Any] = []
     create = paypay_client.PayPayClient.create_account_link
-    monkeypatch.setattr(
-        paypay_client.PayPayClient,
-        "create_account_link",
-        lambda self, request: (asked.append(request), create(self, request))[1],
-    )
+
+    def spy(self: paypay_client.PayPayClient, request: Any) -> Any:
+        asked.append(request)
+        return create(self, request)
+
+    monkeypatch.setattr(paypay_client.PayPayClient, "create_account_link", spy)
     link = under_a_domain(sample("paypay_account_link"), "/honnin") | {"stageVariables": {"webhookApiUrl": url}}
     stack.function("paypay_account_link")(link)
     assert [each["redirectUrl"] for each in asked] == [f"{url}/paypay/account-links/callback"]

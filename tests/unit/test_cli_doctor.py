@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from honnin.store import Counted, Loss, Stop
-from honninctl import command, concurrency, confirmations, dead_letters, doctor, domains, egress
+from honninctl import command, concurrency, confirmations, dead_letters, doctor, egress
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import Unconfirmed
 from honninctl.failures import NotFoundError
@@ -612,12 +612,15 @@ def test_a_domain_is_looked_up_before_the_urls_have_it(
             raise socket.gaierror(8, "not known")
         return ["192.0.2.1"]
 
-    monkeypatch.setattr(domains.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     names = {"WebhookDomainName": "kyc.example.jp", "MerchantDomainName": "kyc.example.jp", "DomainInUrls": in_urls}
     deployment.given["Parameters"] = [
         {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | names).items()
     ]
-    deployment.given["Outputs"] += [{"OutputKey": "WebhookDomainTarget", "OutputValue": "d-1.example"}]
+    deployment.given["Outputs"] = [
+        {"OutputKey": key, "OutputValue": value}
+        for key, value in (OUTPUTS | {"WebhookDomainTarget": "d-1.example"}).items()
+    ]
     found = [each for each in _checks(deployment, "webhooks") if each.found.startswith("kyc.example.jp")]
     assert [each.verdict for each in found] == [verdict, verdict]
     assert all(said in each.found + each.advice for each in found)
