@@ -232,7 +232,7 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
     assert any(re.search("verified → (became )?risk flagged", each) for each in by_recon)
     _shot(chromium, "console-user")
     chromium.driver.find_element(By.CSS_SELECTOR, ".languages a[lang=ja]").click()
-    assert chromium.text(".verdict").startswith("いいえ。PayPay が")
+    assert chromium.text(".verdict").startswith("いいえ。PayPay で")
     _shot(chromium, "console-user-ja")
 
 

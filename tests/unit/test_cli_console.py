@@ -491,7 +491,7 @@ def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
     )
     deployment.api.append(_at_paypay("RISK_FLAGGED"))
     deployment.api.append({"entries": [], "cursor": None})
-    assert "いいえ。PayPay が user-1 にリスクがあるとしています。" in _text(
+    assert "いいえ。PayPay で user-1 にリスクフラグが設定されています。本人確認済みとして扱わないでください。" in _text(
         _get(deployment, "user", language="ja", id="user-1")
     )
 
@@ -835,9 +835,7 @@ def test_a_malformed_event_has_two_ways_out(monkeypatch: pytest.MonkeyPatch, lan
     deployment = FakeDeployment(dict.fromkeys(dead_letters.OUTPUTS.values(), "https://sqs.example/q"))
     monkeypatch.setattr(dead_letters, "letters", lambda *_: [_letter(Queue.EVENTS, errorType="MalformedEventError")])
     shown = _text(_get(deployment, "dead-letters", language=language))
-    for text in {"en": ("none of Honnin's", "restore", "put back once"), "ja": ("リストア", "キューに戻して")}[
-        language
-    ]:
+    for text in {"en": ("none of Honnin's", "restore", "put back once"), "ja": ("復元", "キューに戻して")}[language]:
         assert text in shown
     assert "honninctl deadletters redrive --queue events" in shown
     assert "14" not in shown.partition("2026")[0]

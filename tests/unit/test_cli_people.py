@@ -136,10 +136,10 @@ _ENGLISH = {
     "INACTIVE": "PayPay: The user's PayPay account or its link is not active any more.",
 }
 _JAPANESE = {
-    "LINK_DECLINED": "PayPay: 利用者は PayPay での連携に同意しませんでした。",
-    "UNCONFIRMED": "その値は「確認済み」として設定されていません。",
-    "EXPIRED": "PayPay: 同意の期限が切れました。もう一度連携が必要です。",
-    "INACTIVE": "PayPay: PayPay アカウント、またはその連携が有効ではなくなりました。",
+    "LINK_DECLINED": "PayPay: 利用者が PayPay での連携を拒否しました。",
+    "UNCONFIRMED": "その値は「本人確認済み」を表すものとして設定されていません。",
+    "EXPIRED": "PayPay: 同意の期限が切れました。再連携が必要です。",
+    "INACTIVE": "PayPay: PayPay アカウントが停止・解約されたか、連携が停止されました。",
 }
 
 
@@ -149,7 +149,7 @@ _JAPANESE = {
         ("en_GB.UTF-8", "Not verified. No provider has verified the identity. (NOT_VERIFIED)", _ENGLISH),
         (
             "ja_JP.UTF-8",
-            "本人確認済みではありません。 本人確認を済ませたプロバイダーはありません。 (NOT_VERIFIED)",
+            "本人確認済みではありません。 本人確認が完了したプロバイダーはありません。 (NOT_VERIFIED)",
             _JAPANESE,
         ),
     ],

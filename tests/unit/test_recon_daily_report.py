@@ -116,9 +116,7 @@ def test_a_day_that_is_compared_is_told_all_the_same(office: Office) -> None:
     assert office.topic.mails[0]["Subject"] == "Honnin daily report 2026-04-01: all compared"
     japanese, english = text.split("=" * 78)
     assert "直近 7 日間のファイルはすべて照合済みです。" in japanese
-    assert (
-        "行数 1,234 / 読み取り済み 1,000 / 読み直し 200 / ステータス変更 3 / 読み取れず 4 / Webhook 未着 5" in japanese
-    )
+    assert "行数 1,234 / 照会済み 1,000 / 再照会 200 / ステータス変更 3 / 照会できず 4 / Webhook 未着 5" in japanese
     assert (
         "rows 1,234 / up to date 1,000 / re-read 200 / changed 3 / not read 4 / webhook never received 5 / "
         "not linked here 6 / erased 7 / malformed 8 / warnings 1\n" in english
@@ -186,8 +184,8 @@ def test_each_language_says_why_in_its_own_words(office: Office) -> None:
 
     for told in (
         "期限内に取得が一度も行われなかった",
-        "この種別はパラメータ ReconFileTypes に含まれていない",
-        "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+        "この種別はパラメーター ReconFileTypes に含まれていない",
+        "連携済みの利用者が 1 人も記載されておらず、ファイル名に自社の ID もない",
         f"警告: ファイル名が {RISK} のものである",
         "警告: ファイル名の merchant_id が自社のものではない",
         "通知なし",

@@ -91,7 +91,7 @@ def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
         raise UrlRefusedError(Wording("the URL names no plain host", "URL に通常のホスト名がない"))
     if _is_address(host):
         raise UrlRefusedError(
-            Wording("the host is an address and not a name", "ホストが名前ではなく IP アドレスである")
+            Wording("the host is an address and not a name", "ホストがホスト名ではなく IP アドレスである")
         )
     for allowed in (each.lower() for each in allowed_hosts):
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
@@ -183,7 +183,7 @@ def opened(
             if answer.status not in accepted:
                 gone = answer.status in (403, 404, 410)
                 raise (FileGoneError if gone else FileNotFetchedError)(
-                    Wording(f"the answer was HTTP {answer.status}", f"応答が HTTP {answer.status} だった")
+                    Wording(f"the answer was HTTP {answer.status}", f"レスポンスが HTTP {answer.status} だった")
                 )
             yield answer
 
@@ -296,7 +296,9 @@ def _answer(reader: "_Reader") -> Answer:
         headers = reader.headers()
         if not 100 <= int(found[1]) < 200:
             return Answer(int(found[1]), headers, reader)
-    raise TransferFailedError(Wording("the server sent interim answers only", "サーバーが途中経過の応答しか返さない"))
+    raise TransferFailedError(
+        Wording("the server sent interim answers only", "サーバーが 1xx のレスポンスしか返さない")
+    )
 
 
 def _listed(headers: HTTPMessage, name: str) -> list[str]:
@@ -312,7 +314,7 @@ def _length(headers: HTTPMessage) -> int | None:
         return None
     [length] = lengths if len(lengths) == 1 else [""]
     if not re.fullmatch(r"[0-9]+", length):
-        raise TransferFailedError(Wording("the answer has no single length", "応答の長さが一つに定まらない"))
+        raise TransferFailedError(Wording("the answer has no single length", "レスポンスの長さが 1 つに定まらない"))
     return int(length)
 
 

@@ -11,7 +11,7 @@ from honnin.wording import Wording
 _EMPTY = Wording("the file is empty", "ファイルが空である")
 _NOBODY = Wording(
     "the file names nobody, and webhooks were received on its day",
-    "ファイルに利用者が載っていないが、その日の Webhook は受信している",
+    "ファイルに利用者が記載されていないが、その日の Webhook は受信している",
 )
 _NO_LIST = Wording(
     "the file is no list of ids: it may be a page or a message",
@@ -19,7 +19,7 @@ _NO_LIST = Wording(
 )
 _STRANGERS = Wording(
     "nobody in the file is linked here, and its name does not hold our own id",
-    "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+    "連携済みの利用者が 1 人も記載されておらず、ファイル名に自社の ID もない",
 )
 
 

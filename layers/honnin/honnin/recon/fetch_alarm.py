@@ -18,12 +18,12 @@ _AT_MOST_EVERY = timedelta(hours=1)
 _MOST_LINES = 20
 
 _MAIL = """\
-PayPayの突合ファイルをまだ取得できていません。
+PayPay の突合ファイルをまだ取得できていません。
 
 {japanese}
 
 通知の受信から 2 時間は、5 分ごとに取得を繰り返します。ホストが許可リストにない場合は、PayPay に確認のうえ、
-パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
+パラメーター ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
 
 ------------------------------------------------------------------------------
 Recon files of PayPay cannot be fetched yet.

@@ -22,7 +22,9 @@ from honnin.wording import Wording
 # The kind of the events that `webhook` makes of these notifications.
 KIND = "recon_file"
 
-IGNORED = Wording("this file type is not among ReconFileTypes", "この種別はパラメータ ReconFileTypes に含まれていない")
+IGNORED = Wording(
+    "this file type is not among ReconFileTypes", "この種別はパラメーター ReconFileTypes に含まれていない"
+)
 
 # An epoch time in seconds is below this until the year 5000. An epoch time in a smaller unit is above it.
 _MOST_SECONDS = 10**11

@@ -40,10 +40,8 @@ def _japanese(missing: int, waiting: int, is_known: bool) -> str:
         return "突合ファイルはまだ一度も通知されていません。"
     told = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
     if missing:
-        asked = (
-            f"PayPay への再送依頼が必要な日が {missing} 日あります。下の依頼文を PayPay の担当窓口へお送りください。"
-        )
-        return f"{asked}再通知を受信すると、以降の処理は自動で行われます。{told}"
+        asked = f"PayPay への再送依頼が必要な日が {missing} 日あります。下の再送依頼文を担当窓口へお送りください。"
+        return f"{asked}通知が再送されると、以降の処理は自動で行われます。{told}"
     return told or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
 
 
@@ -69,7 +67,7 @@ JAPANESE = Words(
     states={
         DayState.COMPARED: "照合済み",
         DayState.REPAIRED: "照合済み",
-        DayState.REPAIRING: "照合済み、読み直し中",
+        DayState.REPAIRING: "照合済み、再照会中",
         DayState.LATE: "遅れて照合",
         DayState.MISSING: "未着",
         DayState.DOUBTFUL: "内容を確認できないファイル",
@@ -81,10 +79,10 @@ JAPANESE = Words(
     },
     counts={
         "rows": "行数",
-        "upToDate": "読み取り済み",
-        "reRead": "読み直し",
+        "upToDate": "照会済み",
+        "reRead": "再照会",
         "changed": "ステータス変更",
-        "notRead": "読み取れず",
+        "notRead": "照会できず",
         "webhookNeverReceived": "Webhook 未着",
         "notLinkedHere": "連携なし",
         "erased": "消去済み",
@@ -94,9 +92,9 @@ JAPANESE = Words(
         "duplicates": "重複した行",
     },
     late="（遅れて照合）",
-    moved="（ステータス変更 {changed} 名、読み取り待ち {open} 名）",
+    moved="（ステータス変更 {changed} 名、再照会待ち {open} 名）",
     revision="（改訂版）",
-    done_at="読み取り待ち {open} 名。現在のペースでは {at}（日本時間）に完了する見込みです。",
+    done_at="再照会待ち {open} 名。現在のペースでは {at}（日本時間）に完了する見込みです。",
     warning="警告: {text}",
     week="直近 7 日間（新しい順）",
     last_webhook="最後に受信した Webhook: {at}（日本時間）",
@@ -104,7 +102,7 @@ JAPANESE = Words(
     no_webhook="直近 {days} 日間、Webhook を 1 件も受信していません。PayPay に登録した URL を確認してください"
     "（honninctl doctor）",
     never_notified="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
-    too_long="長すぎるため省略しました。続きは honninctl recon calendar と honninctl recon DAY で確認できます。",
+    too_long="メールの上限を超えるため、以降を省略しました。続き: honninctl recon calendar、honninctl recon DAY",
 )
 
 ENGLISH = Words(

@@ -125,7 +125,7 @@ class Transfer:
         if answer.status not in (200, 203):
             self._validator = self._total = None
             raise FileNotFetchedError(
-                Wording("the server gave another part than the one asked for", "サーバーが要求と異なる部分を返した")
+                Wording("the server gave another part than the one asked for", "サーバーが要求と異なる範囲を返した")
             )
         self._validator = _validator(answer)
         self._total = answer.length
