@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tables import template
-from tests.template.deployed import Parameters, after_sam, resolved
+from tests.template.deployed import Parameters, after_sam, graph, resolved
 from tests.template.test_matrix import AXES
 from tests.template.transformed import resources
 
@@ -104,6 +104,13 @@ def test_a_domain_is_regional_with_tls_1_2_and_ipv4_alone() -> None:
             "DNSName": {"Fn::GetAtt": [domain, "RegionalDomainName"]},
             "HostedZoneId": {"Fn::GetAtt": [domain, "RegionalHostedZoneId"]},
         }
+
+
+def test_the_two_domains_are_made_one_after_the_other() -> None:
+    """AWS takes one CreateDomainName in 30 seconds."""
+    assert "WebhookDomain" in graph(deployed(TWO)["Resources"])["MerchantDomain"]
+    alone = (("MerchantDomainName", "kyc.example.jp"), ("DomainCertificateArn", CERTIFICATE))
+    assert graph(deployed(alone)["Resources"])["MerchantDomain"] == set()
 
 
 def test_each_api_is_mapped_from_its_stage_to_its_base_path() -> None:
