@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, doctor_repairs, egress, roles
+from honninctl import concurrency, dead_letters, doctor_repairs, domains, egress, roles
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import unconfirmed
 from honninctl.deployment import Deployment, send
@@ -378,6 +378,7 @@ def _webhook_urls(deployment: Deployment) -> Iterator[Check]:
             yield Check(
                 "webhooks", Verdict.FAIL, f"PayPay {name}: {url}", "it is not https: deploy outside Stage=local"
             )
+    yield from domains.check(deployment)
 
 
 def _concurrency(deployment: Deployment) -> Iterator[Check]:

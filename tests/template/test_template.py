@@ -40,7 +40,7 @@ def test_folders_are_resources() -> None:
 def test_the_template_is_one_file_that_can_be_read() -> None:
     """Its means are merge keys: neither loops, nor nested stacks, nor included resources."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    assert text.count("\n") <= 2800
+    assert text.count("\n") <= 3000
     assert "Fn::ForEach" not in text
     assert text.count("AWS::Include") == 1, "the dashboard alone"
     kinds = {each["Type"] for each in template()["Resources"].values()}
@@ -103,6 +103,8 @@ def test_managed_policies_are_the_basic_ones_only() -> None:
                          r"|AWSCodeDeployRoleForLambdaLimited)$")  # fmt: skip
     for name, role in resources("AWS::IAM::Role").items():
         for arn in role["Properties"].get("ManagedPolicyArns", []):
+            if arn == {"Ref": "ChatPolicy"}:  # test_chat.py
+                continue
             text = arn if isinstance(arn, str) else arn["Fn::Sub"]
             assert allowed.match(text), (name, text)
 
@@ -442,17 +444,6 @@ def test_access_logs_hold_neither_path_nor_query(api: str) -> None:
     assert not [
         each for each in stage.get("MethodSettings", []) if each.get("DataTraceEnabled") or each.get("LoggingLevel")
     ]
-
-
-def test_the_webhook_api_is_throttled() -> None:
-    [stage] = [
-        each["Properties"]
-        for each in resources("AWS::ApiGateway::Stage").values()
-        if each["Properties"]["RestApiId"] == {"Ref": "WebhookApi"}
-    ]
-    [settings] = [each for each in stage["MethodSettings"] if each["ResourcePath"] == "/*"]
-    assert settings["ThrottlingRateLimit"] == {"Ref": "WebhookRateLimit"}
-    assert settings["ThrottlingBurstLimit"] == {"Ref": "WebhookBurstLimit"}
 
 
 # --- parameters and outputs ---

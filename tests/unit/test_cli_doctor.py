@@ -1,6 +1,7 @@
 """`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -598,6 +599,38 @@ def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: Fak
     deployment.given["Parameters"] = [{"ParameterKey": "Stage", "ParameterValue": "local"}]
     deployment.__dict__.pop("parameters")
     assert [each.verdict for each in _checks(deployment, "webhooks")] == [Verdict.OK, Verdict.OK]
+
+
+@pytest.mark.parametrize(
+    ("known", "in_urls", "verdict", "said"),
+    [
+        (True, "true", Verdict.OK, "DNS knows it"),
+        (True, "false", Verdict.WARN, "register its URLs with PayPay"),
+        (False, "false", Verdict.WARN, "make a CNAME to d-1.example"),
+        (False, "true", Verdict.FAIL, "make a CNAME to d-1.example"),
+    ],
+)
+def test_a_domain_is_looked_up_before_the_urls_have_it(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, known: bool, in_urls: str, verdict: Verdict, said: str
+) -> None:
+    def look_up(name: str, _: int) -> list[str]:
+        assert name == "kyc.example.jp"
+        if not known:
+            raise socket.gaierror(8, "not known")
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    names = {"WebhookDomainName": "kyc.example.jp", "MerchantDomainName": "kyc.example.jp", "DomainInUrls": in_urls}
+    deployment.given["Parameters"] = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | names).items()
+    ]
+    deployment.given["Outputs"] = [
+        {"OutputKey": key, "OutputValue": value}
+        for key, value in (OUTPUTS | {"WebhookDomainTarget": "d-1.example"}).items()
+    ]
+    found = [each for each in _checks(deployment, "webhooks") if each.found.startswith("kyc.example.jp")]
+    assert [each.verdict for each in found] == [verdict, verdict]
+    assert all(said in each.found + each.advice for each in found)
 
 
 def test_a_parameter_at_its_unconfirmed_default_is_a_warning(deployment: FakeDeployment) -> None:
