@@ -137,7 +137,11 @@ def _of_old(back: int, position: int, day: str) -> dict[str, str]:
     in_time = f"{(date.fromisoformat(day)).isoformat()}T18:20:00.000Z"
     match (back, position):
         case (3, 2):
-            return {**name, "state": "COMPARED", "doubt": "the file is no list of ids: it may be a page or a message"}
+            return {
+                **name,
+                "state": "COMPARED",
+                "doubt": "the file is not a list of ids; it may be a web page or a message",
+            }
         case (11, 0):
             return {"file_name": "-", "state": "MISSING"}
         case (17, 1):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin import aws
+from honnin import aws, people
 from honnin.observability import count, logger
 from honnin.store import Stop, Store
 from honnin.times import JST
@@ -59,7 +59,7 @@ Check:
   honninctl repairs status
   honninctl repairs resume
 
-Resume when the mistake is mended, or when the changes are right. How to bring users back who were changed wrongly:
+Resume when the mistake is corrected, or if the changes are right. How to correct users who were changed wrongly:
 {runbook}
 """
 
@@ -97,11 +97,15 @@ class RepairsStop:
 
     def carry_out(self, stop: Stop) -> None:
         """Disable both mappings (again, if somebody has enabled one since), and send one mail for each stop."""
-        for step in (self._disable, self._tell):
+        for step in (self._disable, self._send_mail):
             try:
                 step(stop)
             except (BotoCoreError, ClientError) as error:
-                logger().error("stop of repairs not carried out", step=step.__name__, error=_code(error))
+                logger().error(
+                    "a step of stopping repairs and rereads failed; it is tried again",
+                    step=step.__name__,
+                    error=_code(error),
+                )
                 if aws.is_denied(error):
                     count("ConfigurationFault")
 
@@ -115,20 +119,20 @@ class RepairsStop:
             for mapping in mappings:
                 set_enabled(lambdas, mapping, enabled=True)
 
-    def _tell(self, stop: Stop) -> None:
-        if not self._store.mass_change.take_telling(stop):
+    def _send_mail(self, stop: Stop) -> None:
+        if not self._store.mass_change.claim_mail(stop):
             return
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
         count("RepairsStopped")
         try:
-            (self._given[2] or aws.sns()).publish(
-                TopicArn=self._topic_arn,
-                # SNS takes ASCII only here, at most 100 characters.
-                Subject="Honnin: repairs are stopped, many users lost their verification",
-                Message=mail(stop, self._percent, self._runbook),
+            people.tell(
+                self._given[2] or aws.sns(),
+                self._topic_arn,
+                "Honnin: repairs are stopped, many users lost their verification",
+                mail(stop, self._percent, self._runbook),
             )
         except (BotoCoreError, ClientError):
-            self._store.mass_change.give_telling_back(stop)
+            self._store.mass_change.release_mail(stop)
             raise
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from honnin import aws, times
+from honnin import aws, people, times
 from honnin.observability import count, logger
 from honnin.recon import days, type_facts
 from honnin.recon.days import CalendarDay, DayState
@@ -24,8 +24,8 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-# SNS takes 256 KiB in all; a little of it is needed for the subject. Each language gets half of the rest.
-_MOST_BYTES = 120 * 1024
+# What `people.tell` takes, half for each language.
+_MOST_BYTES = 60 * 1024
 _MOST_FILES = 20
 _MOST_WARNINGS = 20
 _RULE = "-" * 78
@@ -79,7 +79,7 @@ class DailyReport:
                 count("ReconFileMissing", len(each.missing), fileType=each.file_type.name)
         client = self.client or aws.sns()
         text = mail(found, type_facts.senders(self.store), now)
-        client.publish(TopicArn=self.topic_arn, Subject=subject(found, now), Message=text)
+        people.tell(client, self.topic_arn, subject(found, now), text)
         return {each.file_type.name: [day.day for day in each.missing] for each in found}
 
     def _note_missing(self, file_type: str, shown: Sequence[str], now: datetime) -> None:
@@ -154,19 +154,19 @@ def _of_type(words: Words, facts: TypeFacts, now: datetime) -> list[str]:
 
 
 def _state(words: Words, day: CalendarDay) -> str:
-    told = words.states[day.state]
+    text = words.states[day.state]
     if day.late and day.state is not DayState.LATE:
-        told += words.late
+        text += words.late
     if day.changed or day.open:
-        told += words.moved.format(changed=day.changed, open=day.open)
-    return f"{day.day}  {told}" + (f" ({words.said(day.reason)})" if day.reason else "")
+        text += words.moved.format(changed=day.changed, open=day.open)
+    return f"{day.day}  {text}" + (f" ({words.said(day.reason)})" if day.reason else "")
 
 
 def _of_file(words: Words, file: ReconFile) -> list[str]:
     lines = [file.name + (words.revision if file.revision_of else "")]
     if file.counts:
-        told = [name for name in _COUNTS if name not in _SELDOM or file.counts.get(name)]
-        lines.append(" / ".join(f"{words.counts[name]} {file.counts.get(name, 0):,}" for name in told))
+        names = [name for name in _COUNTS if name not in _SELDOM or file.counts.get(name)]
+        lines.append(" / ".join(f"{words.counts[name]} {file.counts.get(name, 0):,}" for name in names))
     if file.done_at:
         done_at = datetime.fromisoformat(file.done_at).astimezone(times.JST)
         lines.append(words.done_at.format(open=file.repairs_open, at=f"{done_at:%Y-%m-%d %H:%M}"))
@@ -180,9 +180,9 @@ def _webhooks(words: Words, facts: TypeFacts, now: datetime) -> str:
     if last is None:
         return words.no_webhook.format(days=RECEIVED_KEPT.days)
     at = datetime.fromisoformat(last.last).astimezone(times.JST)
-    told = words.last_webhook.format(at=f"{at:%Y-%m-%d %H:%M}")
+    text = words.last_webhook.format(at=f"{at:%Y-%m-%d %H:%M}")
     quiet = date.fromisoformat(times.jst_day(now)) - date.fromisoformat(last.day)
-    return told if quiet <= timedelta(days=1) else told + words.silence.format(days=quiet.days)
+    return text if quiet <= timedelta(days=1) else text + words.silence.format(days=quiet.days)
 
 
 def _shortened(text: str, words: Words) -> str:

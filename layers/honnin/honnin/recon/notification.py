@@ -23,7 +23,8 @@ from honnin.wording import Wording
 KIND = "recon_file"
 
 IGNORED = Wording(
-    "this file type is not among ReconFileTypes", "この種別はパラメーター ReconFileTypes に含まれていない"
+    "the parameter ReconFileTypes does not list this file type",
+    "この種別はパラメーター ReconFileTypes に含まれていない",
 )
 
 # An epoch time in seconds is below this until the year 5000. An epoch time in a smaller unit is above it.
@@ -102,7 +103,7 @@ def requested_at(text: str, received_at: datetime) -> str | None:
 def _from_epoch(text: str) -> datetime:
     number = Decimal(text)
     if not 0 <= number < _MOST_SECONDS * 10**9:
-        raise ValueError("no epoch time of any unit")
+        raise ValueError("not an epoch time in seconds or milliseconds")
     seconds = Decimal(int(number))
     for _ in ("ms", "µs", "ns"):
         seconds = seconds / 1000 if seconds >= _MOST_SECONDS else seconds

@@ -38,21 +38,26 @@ class Words:
 def _japanese(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
         return "突合ファイルはまだ一度も通知されていません。"
-    told = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
+    open_days = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
     if missing:
         asked = f"PayPay への再送依頼が必要な日が {missing} 日あります。下の再送依頼文を担当窓口へお送りください。"
-        return f"{asked}通知が再送されると、以降の処理は自動で行われます。{told}"
-    return told or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
+        return f"{asked}通知が再送されると、以降の処理は自動で行われます。{open_days}"
+    return open_days or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
 
 
 def _english(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
-        return "No notification of a recon file has come so far."
-    told = f"Days that are not compared yet: {waiting}." if waiting else ""
+        return "No notification of a recon file has been received so far."
+    open_days = f"Days that are not compared yet: {waiting}." if waiting else ""
     if missing:
-        asked = f"Days of which PayPay has to be asked: {missing}. Send the requests below to your contact at PayPay."
-        return f"{asked} When the notification comes again, everything else happens by itself. {told}".rstrip()
-    return told or "All files of the last 7 days are compared. There is nothing to do."
+        asked = (
+            f"Days whose notification PayPay has to send again: {missing}. Send the requests below to your contact at "
+            "PayPay."
+        )
+        return (
+            f"{asked} When the notification is received again, Honnin does the rest automatically. {open_days}".rstrip()
+        )
+    return open_days or "All files of the last 7 days are compared. There is nothing to do."
 
 
 JAPANESE = Words(
@@ -120,12 +125,12 @@ ENGLISH = Words(
         DayState.REPAIRING: "compared, still reading users again",
         DayState.LATE: "compared late",
         DayState.MISSING: "missing",
-        DayState.DOUBTFUL: "a file that proves nothing",
-        DayState.EXPIRED: "not fetched in time",
+        DayState.DOUBTFUL: "a file that cannot be accepted for its day",
+        DayState.EXPIRED: "not downloaded in time",
         DayState.STORED: "stored, not compared yet",
-        DayState.ANNOUNCED: "notification received, being fetched",
+        DayState.ANNOUNCED: "notification received, being downloaded",
         DayState.DUE: "may still come",
-        DayState.NONE: "nothing known",
+        DayState.NONE: "nothing is known",
     },
     counts={
         "rows": "rows",
@@ -144,14 +149,14 @@ ENGLISH = Words(
     late=" (late)",
     moved=" (changed: {changed}, waiting: {open})",
     revision=" (a revision)",
-    done_at="{open} are still waiting; at the present pace the last one is read at {at} JST.",
+    done_at="{open} users still have to be read; at the present rate the last one is read at {at} JST.",
     warning="warning: {text}",
     week="the last 7 days, the newest first",
     last_webhook="last webhook received: {at} JST",
     silence="; none for {days} days: check the URL that is registered with PayPay (honninctl doctor)",
     no_webhook="no webhook received within {days} days: check the URL that is registered with PayPay"
     " (honninctl doctor)",
-    never_notified="{type}: no notification since deployment. If you have not asked PayPay for it, there is nothing"
-    " to do.",
-    too_long="It is too long for a mail, and ends here. The rest: honninctl recon calendar, honninctl recon DAY.",
+    never_notified="{type}: no notification was ever received. If you have not ordered this file from PayPay, there is"
+    " nothing to do.",
+    too_long="The report is too long for a mail. See the rest with honninctl recon calendar and honninctl recon DAY.",
 )
