@@ -164,13 +164,27 @@ def target(path: Path | None) -> Iterator[IO[bytes]]:
         raise
 
 
+def check_access(deployment: Deployment, *, versions: bool, erased: bool) -> None:
+    """Make one small call of each kind that comes only after the first rows. Raises AWS's refusal of it."""
+    if versions:
+        _versions(deployment, "paypay/", 1)
+    if erased:
+        deployment.client("dynamodb").scan(TableName=deployment.output("StateTableName"), Limit=1)
+
+
 def version_of(deployment: Deployment) -> Callable[[str], str | None]:
     """Gives the newest version of an object of the vault, without reading the object."""
-    s3, bucket = deployment.client("s3"), deployment.output("PersonalDataBucketName")
 
     def version(key: str) -> str | None:
-        answer = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
-        found = (each for each in answer.get("Versions", []) if each["Key"] == key and each["IsLatest"])
+        found = (each for each in _versions(deployment, key, 2) if each["Key"] == key and each["IsLatest"])
         return next((str(each["VersionId"]) for each in found), None)
 
     return version
+
+
+def _versions(deployment: Deployment, prefix: str, most: int) -> list[dict[str, Any]]:
+    answer = deployment.client("s3").list_object_versions(
+        Bucket=deployment.output("PersonalDataBucketName"), Prefix=prefix, MaxKeys=most
+    )
+    found: list[dict[str, Any]] = answer.get("Versions", [])
+    return found

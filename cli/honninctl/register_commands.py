@@ -69,6 +69,7 @@ def the_register(
     deployment = cli.deployment.patient()
     store = deployment.store
     _not_rebuilding(store)
+    registers.check_access(deployment, versions=versions, erased=erased)
     with registers.target(output) as stream, cli.screen.progress("Users") as seen:
         writer = registers.Writer(stream, form, language)
         version_of = registers.version_of(deployment) if versions else None

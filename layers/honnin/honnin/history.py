@@ -73,8 +73,8 @@ class Period:
 class FoundLater:
     """An entry that came after a moment and is about that moment, or about the time before it.
 
-    `why`: `recon` (the file of `day` named the user, whose webhook had told nothing) or `link_ended` (the link had
-    ended at `ended_at` by the end that PayPay had given).
+    `why` is `recon` (the recon file of `day` named the user, and the reading after it changed the status) or
+    `link_ended` (the link had ended at `ended_at`, by the end that PayPay had given).
     """
 
     why: str
@@ -186,9 +186,9 @@ def found_later(entries: Iterable[TimelineEntry], moment: str, *, link_ended_at:
     for each in in_order(entries):
         if each.at <= moment or each.from_status == each.to_status or each.what == ERASED:
             continue
-        told_of = recon_day(each)
-        if told_of and told_of <= day:
-            found.append(FoundLater(_RECON, each, day=told_of))
+        file_day = recon_day(each)
+        if file_day and file_day <= day:
+            found.append(FoundLater(_RECON, each, day=file_day))
         elif each.to_status == PayPayStatus.EXPIRED and link_ended_at and link_ended_at <= moment:
             found.append(FoundLater("link_ended", each, ended_at=link_ended_at))
     return found

@@ -27,7 +27,7 @@ from honnin.event import Provider
 from honnin.history import Period
 from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store import Store, TimelineEntry
-from honnin.store.overview import PLACES, Told
+from honnin.store.overview import PLACES, PublishedEntry
 from honnin.times import utc_text
 
 # The status of each provider that verifies a user.
@@ -161,13 +161,13 @@ class Register:
     def _changed(self, as_of: str) -> Iterator[_Place]:
         """Whoever got the status in the period, or lost it since the period began, once for each change."""
         just_after = utc_text(datetime.fromisoformat(as_of) + timedelta(milliseconds=1))
-        for told in self._store.overview.told(self._first, just_after):
-            if self._counts(told):
-                yield _Place(told.user_id, told.provider, change=(told.at, told.event_id))
+        for each in self._store.overview.published(self._first, just_after):
+            if self._counts(each):
+                yield _Place(each.user_id, each.provider, change=(each.at, each.event_id))
 
-    def _counts(self, told: Told) -> bool:
-        status = self._wanted.get(told.provider)
-        return bool(status) and _crosses(told, status) and (told.to_status != status or told.at < self._end)
+    def _counts(self, change: PublishedEntry) -> bool:
+        status = self._wanted.get(change.provider)
+        return bool(status) and _crosses(change, status) and (change.to_status != status or change.at < self._end)
 
     def _looked_at(
         self, threads: ThreadPoolExecutor, places: Iterable[_Place], as_of: str
@@ -266,7 +266,7 @@ class Register:
         ]
 
 
-def _crosses(change: Told | TimelineEntry, status: str | None) -> bool:
+def _crosses(change: PublishedEntry | TimelineEntry, status: str | None) -> bool:
     """Whether a user got or lost the status by a change."""
     return (change.from_status == status) != (change.to_status == status)
 
