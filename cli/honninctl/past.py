@@ -17,9 +17,14 @@ _DAY = len("2026-10-31")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 
 
-def moment(text: str, now: datetime) -> datetime:
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def moment(text: str) -> datetime:
     """The last millisecond of a day in Japan, or a moment; without an offset it is Japan's time. A day that has not
-    ended gives `now`.
+    ended gives the present moment.
 
     Raises
     ------
@@ -40,9 +45,10 @@ def moment(text: str, now: datetime) -> datetime:
         raise UsageError(
             f"--at {text!r} is neither a day in Japan (2026-10-31) nor a moment (2026-10-31T09:30, or with +09:00 or Z)"
         ) from None
-    if begins >= now:
+    present = now()
+    if begins >= present:
         raise UsageError(f"--at {text} is in the future: what will be known then cannot be said")
-    return min(found, now)
+    return min(found, present)
 
 
 def status_at(deployment: Deployment, user_id: str, at: datetime) -> dict[str, Any]:

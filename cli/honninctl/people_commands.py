@@ -63,7 +63,7 @@ def status(
     "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
     """
     if at is not None:
-        then = past.status_at(cli.deployment, user, past.moment(at, datetime.now(UTC)))
+        then = past.status_at(cli.deployment, user, past.moment(at))
         if cli.screen.as_json:
             cli.screen.json(then)
             return

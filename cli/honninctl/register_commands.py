@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from honninctl import past
 from honninctl import register as registers
 from honninctl.command import Cli, command
 from honninctl.failures import CommandError, UsageError
@@ -94,6 +95,7 @@ def _not_rebuilding(store: "Store") -> None:
 def _period(first: str, last: str) -> tuple[str, str]:
     """The moments (UTC) at which the first day begins and the last one has ended."""
     from honnin.store.overview import day_begins
+    from honnin.times import jst_day
 
     try:
         begin, end = date.fromisoformat(first), date.fromisoformat(last)
@@ -104,6 +106,8 @@ def _period(first: str, last: str) -> tuple[str, str]:
         raise UsageError("--from and --to must be days in Japan, such as 2026-10-01") from None
     if end < begin:
         raise UsageError("--from must not be after --to")
+    if begin.isoformat() > jst_day(past.now()):
+        raise UsageError("--from is in the future: who will be verified then cannot be said")
     return day_begins(begin.isoformat()), day_begins(following.isoformat())
 
 

@@ -31,6 +31,11 @@ ENTRIES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _present(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "now", lambda: NOW)
+
+
 @pytest.fixture
 def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     made = FakeDeployment({}, {"VerifiedNeeds": "paypay"})
@@ -158,7 +163,7 @@ def test_an_unknown_user_is_not_found(deployment: FakeDeployment) -> None:
     ],
 )
 def test_a_time_is_a_day_or_a_moment_of_japan(text: str, moment: str) -> None:
-    assert past.moment(text, NOW) == datetime.fromisoformat(moment)
+    assert past.moment(text) == datetime.fromisoformat(moment)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +183,4 @@ def test_a_time_is_a_day_or_a_moment_of_japan(text: str, moment: str) -> None:
 )
 def test_a_time_that_is_none_or_is_in_the_future_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        past.moment(text, NOW)
+        past.moment(text)

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,7 +13,7 @@ from unittest import mock
 import pytest
 
 from honnin.register import Register, Row
-from honninctl import command, register
+from honninctl import command, past, register
 from honninctl.failures import UsageError
 from tests.fakes.cli import FakeDeployment, client_error, run
 from tests.fakes.memory import memory_aws, s3
@@ -30,6 +31,7 @@ def world(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wo
         monkeypatch.setattr(FakeDeployment, "store", property(lambda _: made.store))
         monkeypatch.setattr(FakeDeployment, "patient", lambda self: self)
         monkeypatch.setattr(command, "Deployment", lambda _: deployment)
+        monkeypatch.setattr(past, "now", lambda: datetime(2026, 11, 15, tzinfo=UTC))
         yield made
 
 
@@ -209,6 +211,7 @@ def test_what_aws_refuses_is_known_before_the_first_row(world: World, option: st
         ["--from", "2026-10-31", "--to", "2026-10-01"],
         ["--from", "yesterday", "--to", "2026-10-01"],
         ["--from", "2026-13-01", "--to", "2026-13-02"],
+        ["--from", "2026-11-16", "--to", "2026-11-20"],
         ["--from", "20261001", "--to", "20261031"],
         ["--from", "2026-10-01"],
         [*PERIOD, "--provider", "nobody"],

@@ -13,8 +13,8 @@ from unittest import mock
 import pytest
 
 from honnin import commit
-from honnin.erasure import Erasure
 from honnin.domain_events import KYC_STATUS_CHANGED
+from honnin.erasure import Erasure
 from honnin.register import VERIFIED, Register, Row
 from honnin.store import Store, TimelineEntry, UserStatus
 from honnin.store.keys import entry_key, status_key
