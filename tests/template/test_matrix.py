@@ -63,7 +63,7 @@ def _allowed(combination: Combination) -> bool:
 
 def _combinations() -> list[Combination]:
     """Every canary (AllAtOnce locally, too) with every VPC, boundary and warmth; the other values take turns."""
-    found = []
+    found: list[Combination] = []
     stages = {"AllAtOnce": ("local", "dev"), "Canary10Percent10Minutes": ("prod",), "Linear10PercentEvery1Minute": ()}
     for number, chosen in enumerate(itertools.product(*(AXES[each] for each in ("canary", "vpc", "boundary", "warm")))):
         turn = [list(AXES[each])[(number >> place) % 2] for place, each in enumerate(("reserved", "tracing"))]
@@ -92,7 +92,7 @@ LINTED: list[Combination] = [
         "x86_64",
         "no webhooks",
     ),
-    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64", "webhooks"),
+    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64", "no webhooks"),
     ("prod", "Canary10Percent10Minutes", "no VPC", "boundary", "warm", "reserved", "traced", "x86_64", "webhooks"),
     ("prod", "Linear10PercentEvery1Minute", "VPC", "no boundary", "warm", "shared", "traced", "arm64", "webhooks"),
     ("dev", "AllAtOnce", "VPC", "boundary", "cold", "shared", "traced", "x86_64", "webhooks"),

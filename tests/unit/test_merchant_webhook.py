@@ -124,7 +124,7 @@ def test_each_type_has_a_name_of_plain_words() -> None:
 @pytest.mark.parametrize("kind", DETAILS)
 def test_the_same_event_is_the_same_message_however_it_comes(kind: str) -> None:
     """It is published twice at two times, and the table gives its content in any order."""
-    backwards = dict(reversed(DETAILS[kind].items()))
+    backwards = dict(reversed(list(DETAILS[kind].items())))
     again = json.dumps(
         {"detail-type": kind, "source": "honnin", "time": "2026-04-02T00:00:00Z", "id": "b-2", "detail": backwards}
     )
@@ -323,8 +323,8 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected(monkeypatch: py
         def close(self) -> None:
             """Nothing is open."""
 
-    monkeypatch.setattr(remote_file.socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(remote_file.socket, "socket", NoSocket)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "socket", NoSocket)
     # With the switch of the local stack, too: it allows 127.0.0.1 as such and no name that leads there.
     outcome = endpoint("https://shop.example.jp/hooks").send(MESSAGE)
     assert (outcome.delivered, looked_up) == (False, ["shop.example.jp"])
@@ -373,7 +373,7 @@ def send_over_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> t
     """Send to shop.example.jp, which leads to a server with a certificate for `name` by an authority that we know."""
     with tls_server(folder, name) as (port, certificate, received):
         address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
-        monkeypatch.setattr(remote_file.socket, "getaddrinfo", lambda *_, **__: [address])
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
         # 127.0.0.1 stands for a public address here.
         monkeypatch.setattr(remote_file, "_refuse_private", lambda _: None)
         monkeypatch.setattr(remote_file, "_tls", lambda: ssl.create_default_context(cafile=certificate))
@@ -549,6 +549,11 @@ class World:
         self.poll()
 
 
+def always(status: int | None) -> Callable[[Message], int | None]:
+    """An endpoint that gives every message this answer."""
+    return lambda _: status
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -606,7 +611,7 @@ def test_after_so_many_failures_in_a_row_the_circuit_opens_and_the_mapping_is_di
 def test_a_success_counts_the_failures_from_zero(world: World) -> None:
     for n in range(3 * MOST_FAILURES):
         status = 204 if n % 5 == 0 else 500
-        world.answer = lambda _, status=status: status
+        world.answer = always(status)
         world.tell(f"e-{n}")
         world.poll()
         world.queue.waiting.clear()
@@ -807,13 +812,14 @@ _STEPS = st.one_of(
 def test_whatever_fails_nothing_is_lost_and_the_mapping_is_enabled_in_the_end(
     steps: list[tuple[str, Any]],
 ) -> None:
-    world, told, broken = World(), [], False
+    world, broken = World(), False
+    told: list[str] = []
     for step, value in steps:
         match step:
             case "tell":
                 told += [world.tell(f"e-{len(told) + n}") for n in range(value)]
             case "answer":
-                world.answer = lambda _, status=value: status
+                world.answer = always(value)
             case "pass":
                 world.pass_time(minutes=value)
             case "fault":

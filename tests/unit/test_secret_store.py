@@ -142,12 +142,10 @@ def test_the_keys_of_merchant_webhooks_are_what_the_reference_library_takes(
         assert Webhook(key).sign("msg_1", datetime(2026, 4, 1, tzinfo=UTC), "{}").startswith("v1,")
 
 
-@pytest.mark.parametrize("wrong", ["", "short", "whsec_", "whsec_" + "A" * 28, "A" * 64 + "!", "A" * 65, "A" * 100])
+@pytest.mark.parametrize("wrong", ["short", "whsec_", "whsec_" + "A" * 28, "A" * 64 + "!", "A" * 65, "A" * 100])
 @pytest.mark.parametrize("name", ["current", "previous"])
 def test_a_key_that_is_none_is_named_and_not_shown(secrets: FakeSecrets, name: str, wrong: str) -> None:
-    if name == "previous" and not wrong:
-        pytest.skip("an empty previous key is none")
     secrets.values[WEBHOOKS] = json.dumps({"current": MADE, name: wrong})
     with pytest.raises(SecretIncompleteError, match=f"'{name}'") as raised:
         secret_store.merchant_webhook_keys()
-    assert not wrong or f"{wrong} " not in str(raised.value)
+    assert f"{wrong} " not in str(raised.value)
