@@ -45,7 +45,7 @@ class Back(LoopbackServer):
         name, event = request.headers["webhook-id"], json.loads(request.body)
         reply = self.answer(name, event)
         self.seen.append((name, event, request))
-        if 200 <= reply.status < 300 and not reply.instead:
+        if 200 <= reply.status < 300 and not (reply.instead or reply.wait_s or reply.drip_s):
             self.taken[name] += 1
         return reply
 
