@@ -56,11 +56,11 @@ class Back(LoopbackServer):
 
 @pytest.fixture
 def back(stack: Stack) -> Iterator[Back]:
-    """A back end that the function sends to while the test lasts, and no probe but those that the test fires."""
+    """A back end that the function sends to while the test lasts, and no probe but those that the test makes."""
     with Back() as server, paused(stack, PROBE), _sending_to(stack, f"{server.url}/hooks"):
         yield server
         server.answer = lambda _, __: Reply(204, b"")
-        stack.fire(PROBE)
+        stack.invoke(FUNCTION, {"probe": True})
         assert demo.wait_for(lambda: _mapping(stack) == "Enabled", _WAIT_S)
 
 
@@ -177,13 +177,13 @@ def test_410_opens_the_circuit_and_the_probe_closes_it(stack: Stack, back: Back)
     for each in users[1:]:
         _tell(stack, each)
     tried = len(back.seen)
-    stack.fire(PROBE)
-    assert demo.wait_for(lambda: len(back.seen) == tried + 1, _WAIT_S), "the probe tries one message"
+    assert stack.invoke(FUNCTION, {"probe": True}) == {"open": True}
+    assert len(back.seen) == tried + 1, "the probe tries one message"
     assert _mapping(stack) == "Disabled"
     assert not stack.invoke(FUNCTION, {"test": True})["delivered"]
 
     back.answer = lambda _, __: Reply(204, b"x" * 100_000, says_length=100_000_000)
-    stack.fire(PROBE)
+    stack.invoke(FUNCTION, {"probe": True})
     assert demo.wait_for(lambda: _mapping(stack) == "Enabled", _WAIT_S)
     assert demo.wait_for(lambda: all(_times_taken(back, each) for each in users), _WAIT_S)
     assert {each: _times_taken(back, each) for each in users} == dict.fromkeys(users, 1)
@@ -200,7 +200,7 @@ def test_an_erased_user_is_in_no_webhook_after_the_erasure(stack: Stack, back: B
     assert stack.merchant.request("DELETE", f"/users/{user_id}/personal-data").status_code == 200
     before = len(back.seen)
     back.answer = lambda _, __: Reply(204, b"")
-    stack.fire(PROBE)
+    stack.invoke(FUNCTION, {"probe": True})
     assert demo.wait_for(lambda: _mapping(stack) == "Enabled", _WAIT_S)
     assert demo.wait_for(lambda: _times_taken(back, other) == 1, _WAIT_S)
 
@@ -210,6 +210,13 @@ def test_an_erased_user_is_in_no_webhook_after_the_erasure(stack: Stack, back: B
     assert demo.wait_for(lambda: bool(told()), _WAIT_S)
     assert demo.wait_for(lambda: _waiting(stack) == 0, _WAIT_S)
     assert told() == ["user.erased"]
+
+
+def test_the_probe_of_each_minute_enables_a_mapping_whose_circuit_is_closed(stack: Stack) -> None:
+    mapping = stack.physical_id("MerchantWebhookSource")
+    stack.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=False)
+    stack.fire(PROBE)
+    assert demo.wait_for(lambda: _mapping(stack) == "Enabled", _WAIT_S)
 
 
 def _times_taken(back: Back, user_id: str) -> int:
