@@ -306,6 +306,13 @@ def _queues(deployment: Deployment) -> Iterator[Check]:
         else:
             look = _left if what in dead_letter_queues else _waiting
             yield from _guarded("queues", partial(look, deployment, what, url), what)
+    if dead_letters.sends_webhooks(deployment):
+        yield from _guarded("queues", partial(_webhooks_left, deployment), "dead letters, webhooks")
+
+
+def _webhooks_left(deployment: Deployment) -> Iterator[Check]:
+    url = deployment.resource(dead_letters.WEBHOOK_DEAD_LETTERS)
+    return _left(deployment, f"dead letters, {dead_letters.Queue.WEBHOOKS}", url)
 
 
 def _waiting(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
