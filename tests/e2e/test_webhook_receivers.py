@@ -1,0 +1,256 @@
+"""The receivers of docs/api.md and api.ja.md, as they stand there, under webhooks as Honnin signs them.
+
+They verify with the reference libraries of Standard Webhooks, in Python and in Node: what Honnin signs is so checked by
+code that is none of ours, in two languages. No stack is needed.
+"""
+
+import base64
+import http.client
+import json
+import os
+import queue
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from local import ports
+from local.paths import ROOT
+from tests import documents
+
+pytestmark = pytest.mark.e2e
+
+NODE_MODULES = ROOT / ".node" / "node_modules"
+LOCK = ROOT / "requirements" / "node" / "package-lock.json"
+_PATIENCE_S = 60
+
+PAGES = {"en": ROOT / "docs" / "api.md", "ja": ROOT / "docs" / "api.ja.md"}
+# By the language of the block: the file's name, and the program that runs it.
+LANGUAGES = {"python": ("receiver.py", sys.executable), "js": ("receiver.mjs", "node")}
+
+OLD = "whsec_" + base64.b64encode(b"the key before the rotation, 32b").decode()
+NEW = "whsec_" + base64.b64encode(b"the key after the rotation, 32 b").decode()
+
+
+def receiver(page: Path, language: str) -> str:
+    """The one receiver of a page in a programming language."""
+    [found] = [each.text for each in documents.blocks(page) if each.language == language]
+    return found
+
+
+class Running:
+    """A receiver at work on 127.0.0.1, in a folder of its own."""
+
+    def __init__(self, page: Path, language: str, folder: Path) -> None:
+        name, program = LANGUAGES[language]
+        (folder / name).write_text(receiver(page, language), encoding="utf-8")
+        self._command = [program, name]
+        self._folder = folder
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.port = ports.free_port()
+        self.process = subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            env={"PATH": os.environ["PATH"], "HONNIN_WEBHOOK_SECRET": OLD, "PORT": str(self.port), "LANG": "C.UTF-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        threading.Thread(target=self._read, args=[self.process], daemon=True).start()
+        until = datetime.now(UTC) + timedelta(seconds=_PATIENCE_S)
+        while datetime.now(UTC) < until and self.process.poll() is None:
+            try:
+                if self.post(b"{}", {}) == 401:
+                    return
+            except OSError:
+                threading.Event().wait(0.05)
+        self.stop()
+        raise AssertionError("the receiver does not listen")
+
+    def stop(self) -> str:
+        """End it as a crash would; returns what it wrote to stderr."""
+        self.process.kill()
+        assert self.process.stderr is not None
+        with self.process.stderr as errors:
+            said = errors.read()
+        self.process.wait()
+        return said
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status with which it answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
+        try:
+            connection.request("POST", "/", body, {"Content-Type": "application/json", **headers})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def until(self, last: str) -> list[str]:
+        """The lines that it prints, up to that one."""
+        found = []
+        while not found or found[-1] != last:
+            found.append(self.lines.get(timeout=_PATIENCE_S))
+        return found
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                self.lines.put(line.strip().replace("null", "None"))
+
+
+@pytest.fixture(params=[(page, language) for page in PAGES for language in LANGUAGES], ids="-".join)
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    page, language = request.param
+    if language == "js":
+        _need_node()
+        (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    made = Running(PAGES[page], language, tmp_path)
+    yield made
+    made.stop()
+
+
+def _need_node() -> None:
+    """Skip without Node and its packages (local/node.sh); fail in CI."""
+    installed = NODE_MODULES.parent / ".installed"
+    if shutil.which("node") is None:
+        reason = "no node on the PATH: install Node 20 or later with npm"
+    elif not installed.exists() or installed.read_bytes() != LOCK.read_bytes():
+        reason = "run local/node.sh (make test does); build/node.log says why it could not install"
+    else:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def message(user: str, version: int, status: str | None, *, provider: str = "paypay") -> tuple[str, bytes]:
+    """The id and the body of a webhook; without a status the news of an erasure."""
+    data: dict[str, Any] = {"userId": user, "version": version}
+    if status is not None:
+        data |= {"provider": provider, "to": status}
+    return _told("kyc.status.changed" if status is not None else "user.erased", data)
+
+
+def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, bytes]:
+    body = {"type": kind, "timestamp": "2026-11-21T12:00:00.000Z", "data": data}
+    return f"msg_{secrets.token_hex(16)}", json.dumps(body, separators=(",", ":")).encode()
+
+
+def signed(name: str, body: bytes, keys: Sequence[str] = (OLD,), *, age: timedelta = timedelta()) -> dict[str, str]:
+    """The headers of a try, with a signature by each key."""
+    at = datetime.now(UTC) - age
+    signatures = [Webhook(key).sign(name, at, body.decode()) for key in keys]
+    return {
+        "webhook-id": name,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def test_a_signed_webhook_is_taken_and_one_of_two_signatures_is_enough(running: Running) -> None:
+    for version, keys in enumerate([(OLD,), (OLD, NEW), (NEW, OLD)], start=1):
+        name, body = message("user-100", version, "VERIFIED")
+        assert running.post(body, signed(name, body, keys)) == 204
+    assert len(running.until("user-100 paypay 3 VERIFIED")) == 3
+
+
+def test_what_is_forged_or_old_is_refused_and_nothing_becomes_of_it(running: Running) -> None:
+    name, body = message("user-100", 9, "VERIFIED")
+    good = signed(name, body)
+    forged = [
+        (body, signed(name, body, [NEW])),
+        (body.replace(b"VERIFIED", b"INACTIVE"), good),
+        (body, {**good, "webhook-id": "msg_another"}),
+        (body, {**good, "webhook-timestamp": str(int(good["webhook-timestamp"]) + 1)}),
+        (body, {**good, "webhook-signature": "v1,AAAA"}),
+        (body, {**good, "webhook-signature": "nothing of the kind"}),
+        (body, {**good, "webhook-signature": good["webhook-signature"].replace("v1,", "v0,")}),
+        (body, {key: value for key, value in good.items() if key != "webhook-signature"}),
+        (b"\xff\xfe", good),
+        (b"", {}),
+    ]
+    off = [(body, signed(name, body, age=age)) for age in (timedelta(minutes=6), timedelta(minutes=-6))]
+    assert [running.post(*each) for each in [*forged, *off]] == [401] * (len(forged) + len(off))
+    last, told = message("user-200", 1, "LINKED")
+    assert running.post(told, signed(last, told)) == 204
+    assert running.until("user-200 paypay 1 LINKED") == ["user-200 paypay 1 LINKED"]
+
+
+def test_a_repeat_is_answered_and_takes_no_effect_also_after_a_crash(running: Running) -> None:
+    name, body = message("user-100", 1, "LINKED")
+    assert [running.post(body, signed(name, body)) for _ in range(3)] == [204] * 3
+    assert running.until("user-100 paypay 1 LINKED") == ["user-100 paypay 1 LINKED"]
+    running.stop()
+    running.lines = queue.Queue()
+    running.start()
+    assert running.post(body, signed(name, body)) == 204
+    last, told = message("user-200", 1, "LINKED")
+    assert running.post(told, signed(last, told)) == 204
+    assert running.until("user-200 paypay 1 LINKED").count("user-100 paypay 1 LINKED") <= 1
+
+
+def test_the_greatest_version_wins_for_each_user_and_provider(running: Running) -> None:
+    sent = [
+        message("user-100", 3, "VERIFIED"),
+        message("user-100", 2, "LINKED"),  # late
+        message("user-100", 1, "PENDING", provider="vexora"),
+        message("user-200", 1, "LINKED"),
+        message("user-100", 4, "INACTIVE"),
+    ]
+    for name, body in sent:
+        assert running.post(body, signed(name, body)) == 204
+    assert sorted(running.until("user-100 paypay 4 INACTIVE")) == [
+        "user-100 paypay 3 VERIFIED",
+        "user-100 paypay 4 INACTIVE",
+        "user-100 vexora 1 PENDING",
+        "user-200 paypay 1 LINKED",
+    ]
+
+
+def test_what_comes_late_about_an_erased_user_brings_nothing_back(running: Running) -> None:
+    sent = [
+        message("user-100", 3, "VERIFIED"),
+        message("user-100", 5, None),
+        message("user-100", 4, "APPROVED", provider="vexora"),
+        message("user-100", 6, "LINKED"),  # the user has come back
+    ]
+    for name, body in sent:
+        assert running.post(body, signed(name, body)) == 204
+    assert running.until("user-100 paypay 6 LINKED") == [
+        "user-100 paypay 3 VERIFIED",
+        "user-100 paypay 5 None",
+        "user-100 vexora 5 None",
+        "user-100 paypay 6 LINKED",
+    ]
+
+
+def test_types_and_fields_that_it_does_not_know_are_taken_and_ignored(running: Running) -> None:
+    for kind in ("honnin.test", "recon.completed", "of.a.later.version"):
+        name, body = _told(kind, {"more": 1} if kind != "honnin.test" else {})
+        assert running.post(body, signed(name, body)) == 204
+    name, body = _told("kyc.status.changed", {**json.loads(message("本人-1", 1, "LINKED")[1])["data"], "more": [{}]})
+    assert running.post(body, signed(name, body)) == 204
+    assert running.until("本人-1 paypay 1 LINKED") == ["本人-1 paypay 1 LINKED"]
+
+
+def test_both_languages_of_the_documents_have_the_same_programs() -> None:
+    """But for the comments."""
+    for language, mark in (("python", "#"), ("js", "//")):
+        english, japanese = (
+            [line.partition(mark)[0].rstrip() for line in receiver(page, language).splitlines() if '"""' not in line]
+            for page in PAGES.values()
+        )
+        assert english == japanese
