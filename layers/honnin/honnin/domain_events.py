@@ -21,6 +21,13 @@ AUTHORIZATION_EXPIRING = "AuthorizationExpiring"
 AUTHORIZATION_EXPIRED = "AuthorizationExpired"
 RESIDENCE_PERIOD_EXPIRING = "ResidencePeriodExpiring"
 
+# A user's events at one provider are in the order of their versions, whatever order they arrive in.
+Version = Annotated[
+    int,
+    "Grows with each change of this user at this provider, also from before an erasure to after it. Of two events, the "
+    "one with the greater version is the later.",
+]
+
 KycStatusChanged = TypedDict(
     "KycStatusChanged",
     {
@@ -40,9 +47,8 @@ KycStatusChanged = TypedDict(
         "cause": Annotated[
             str, "Who caused it: user, api, webhook, poll, recon, settle or operator. More may be added."
         ],
-        "occurredAt": Annotated[
-            str, "When it took effect (UTC). Compare it: the order of events is not guaranteed.", MOMENT
-        ],
+        "version": Version,
+        "occurredAt": Annotated[str, "When it took effect (UTC).", MOMENT],
         "eventId": Annotated[str, "Drop repeats by it: an event comes at least once."],
     },
 )
@@ -55,6 +61,7 @@ class SubmissionStale(TypedDict):
     submissionId: Annotated[str, "The submission."]
     status: Annotated[str, "The status of the user, which stays.", VexoraStatus]
     submittedAt: Annotated[str, "When it was submitted (UTC).", MOMENT]
+    version: Version
     occurredAt: Annotated[str, "When it was found to be stale (UTC).", MOMENT]
     eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
 
@@ -64,6 +71,9 @@ class UserErased(TypedDict):
 
     userId: Annotated[str, "Your own id of the user."]
     certificateId: Annotated[str, "The certificate of the erasure. Drop repeats by it: an event comes at least once."]
+    version: Annotated[
+        int, "Whatever you have of this user, of either provider, with a smaller version is erased here."
+    ]
     completedAt: Annotated[str, "When the erasure was complete (UTC).", MOMENT]
 
 
@@ -87,6 +97,7 @@ class AuthorizationExpiring(TypedDict):
     provider: Annotated[Literal["paypay"], "Whose link it is."]
     status: Annotated[str, "The status of the user, which stays until the end.", PayPayStatus]
     linkExpiresAt: Annotated[str, "When the link ends (UTC).", MOMENT]
+    version: Version
     occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
     eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
 
@@ -101,6 +112,7 @@ class AuthorizationExpired(TypedDict):
         str | None,
         "PayPay's word or code that says so; `expireAt` when PayPay did not answer after the end that it had given.",
     ]
+    version: Version
     occurredAt: Annotated[str, "When that took effect (UTC).", MOMENT]
     eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
 
@@ -112,6 +124,7 @@ class ResidencePeriodExpiring(TypedDict):
     provider: Annotated[Literal["paypay"], "Who has told the end."]
     status: Annotated[str, "The status of the user, which stays.", PayPayStatus]
     residenceEndsOn: Annotated[str, "The last day of the period, in Japan.", "date"]
+    version: Version
     occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
     eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
 

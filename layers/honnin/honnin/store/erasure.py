@@ -87,10 +87,15 @@ class Certificate:
         return f"erased:{self.certificate_id}"
 
     @property
-    def told(self) -> Mapping[str, str]:
-        """The content of `UserErased`."""
+    def told(self) -> Mapping[str, Any]:
+        """The content of `UserErased`, once it is completed. Versions are milliseconds of the epoch."""
         completed_at = self.completed_at or ""
-        return {"userId": self.user_id, "certificateId": self.certificate_id, "completedAt": completed_at}
+        return {
+            "userId": self.user_id,
+            "certificateId": self.certificate_id,
+            "version": int(datetime.fromisoformat(completed_at).timestamp() * 1000),
+            "completedAt": completed_at,
+        }
 
 
 class Erasures:

@@ -1,0 +1,1 @@
+"""Tells the merchant's own endpoint each domain event (docs/api.md, "Merchant webhooks")."""
