@@ -74,7 +74,7 @@ def list_letters(
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}]}. Exit code 1 when there are any.
     """
     places = _places(cli, queue)
-    wanted = _filter(cli, error_type, user, since)
+    wanted = filter_of(cli, error_type, user, since)
     with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
         found = dead_letters.letters(cli.deployment, places, takes=wanted.takes, reveal=reveal, seen=seen)
     if cli.screen.as_json:
@@ -96,7 +96,7 @@ def list_letters(
 
 def show(
     cli: Cli,
-    name: Annotated[str, typer.Argument(metavar="ID", help="A message id or an event id.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="A message id, an event id or a webhook id.")],
     queue: QueueOption = None,
     reveal: RevealOption = False,
 ) -> None:
@@ -145,7 +145,7 @@ def redrive_letters(
     if discard and queue and queue not in RUNS:
         raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
     places = _places(cli, queue)
-    wanted = _filter(cli, error_type, user, since)
+    wanted = filter_of(cli, error_type, user, since)
     moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)
     if moved is None:
         return ExitCode.FINDING
@@ -167,7 +167,8 @@ def redrive_letters(
     return ExitCode.FINDING if left and (discard or queue) and not dry_run else ExitCode.OK
 
 
-def _filter(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, since: str | None) -> Filter:
+def filter_of(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, since: str | None) -> Filter:
+    """The filter of what was typed; says so where nothing is known of the user. Raises `UsageError` for no moment."""
     begin = moments.moment("--since", since) if since else None
     found = dead_letter_filter.of(cli.deployment, error_types or (), user_id, begin)
     if found.user and not found.user.is_known:

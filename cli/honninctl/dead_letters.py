@@ -124,13 +124,13 @@ def letters(
 
 
 def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -> dict[str, Any]:
-    """The message of that message id or event id. Raises `NotFoundError` when there is none."""
+    """The message of that message id, event id or webhook id. Raises `NotFoundError` when there is none."""
     for queue, message in _messages(deployment, places, lambda _: None):
         found = _letter(queue, message, reveal=reveal)
-        named = (event(message["Body"]) or {}).get("event_id") or (found["webhook"] or {}).get("eventId")
+        named = (event(message["Body"]) or {}).get("event_id") or (found["webhook"] or {}).get("webhookId")
         if name in (message["MessageId"], named):
             return found
-    raise NotFoundError(f"no dead letter has the message id or event id {name}")
+    raise NotFoundError(f"no dead letter has the message id, event id or webhook id {name}")
 
 
 def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:
@@ -165,7 +165,7 @@ def error_type(message: Message) -> str:
 
 def about(letter: Mapping[str, Any]) -> str | None:
     """What a letter is about, in one text: an event's id, or a function."""
-    found = (letter["event"] or {}).get("event_id") or (letter["webhook"] or {}).get("eventId") or letter["function"]
+    found = (letter["event"] or {}).get("event_id") or (letter["webhook"] or {}).get("webhookId") or letter["function"]
     return str(found) if found else None
 
 
@@ -243,11 +243,15 @@ def _letter(queue: Queue, message: Message, *, reveal: bool) -> dict[str, Any]:
 
 
 def _webhook(body: str) -> dict[str, Any] | None:
-    """What a merchant webhook tells, in short: `{"type", "eventId", "userId"}`."""
-    found: dict[str, Any] = {}
-    for each in _domain_event(body):
-        found = {"type": each.get("detail-type"), **found, **{k: each[k] for k in ("eventId", "userId") if k in each}}
-    return found or None
+    """A merchant webhook as your endpoint would have got it, in short: `{"webhookId", "type", "userId"}`."""
+    from honnin.merchant_webhook.message import Message as Webhook
+
+    try:
+        found = Webhook.from_event(body)
+    except ValueError:
+        return None
+    told = json.loads(found.body)
+    return {"webhookId": found.message_id, "type": told["type"], "userId": told["data"].get("userId")}
 
 
 def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:

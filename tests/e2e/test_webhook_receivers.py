@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
 
+from honnin.merchant_webhook import delivery
+from honnin.merchant_webhook.message import Message
 from local import ports
 from local.paths import ROOT
 from tests import documents
@@ -36,8 +37,10 @@ PAGES = {"en": ROOT / "docs" / "api.md", "ja": ROOT / "docs" / "api.ja.md"}
 # By the language of the block: the file's name, and the program that runs it.
 LANGUAGES = {"python": ("receiver.py", sys.executable), "js": ("receiver.mjs", "node")}
 
-OLD = "whsec_" + base64.b64encode(b"the key before the rotation, 32b").decode()
-NEW = "whsec_" + base64.b64encode(b"the key after the rotation, 32 b").decode()
+# As CloudFormation generates it and as `honninctl webhooks rotate` makes it: what a person reads in Secrets Manager.
+GENERATED = "Rk3vZ0qLxw7TnB5cYd1MhU8sJ2aPf6GeRk3vZ0qLxw7TnB5cYd1MhU8sJ2aPf6Ge"
+OLD, NEW = f"whsec_{GENERATED}", "whsec_" + base64.b64encode(bytes(range(32))).decode()
+AT = "2026-11-21T12:00:00.000Z"
 
 
 def receiver(page: Path, language: str) -> str:
@@ -63,7 +66,12 @@ class Running:
         self.process = subprocess.Popen(
             self._command,
             cwd=self._folder,
-            env={"PATH": os.environ["PATH"], "HONNIN_WEBHOOK_SECRET": OLD, "PORT": str(self.port), "LANG": "C.UTF-8"},
+            env={
+                "PATH": os.environ["PATH"],
+                "HONNIN_WEBHOOK_SECRET": GENERATED,
+                "PORT": str(self.port),
+                "LANG": "C.UTF-8",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -99,7 +107,7 @@ class Running:
 
     def until(self, last: str) -> list[str]:
         """The lines that it prints, up to that one."""
-        found = []
+        found: list[str] = []
         while not found or found[-1] != last:
             found.append(self.lines.get(timeout=_PATIENCE_S))
         return found
@@ -136,42 +144,36 @@ def _need_node() -> None:
     pytest.skip(reason)
 
 
-def message(user: str, version: int, status: str | None, *, provider: str = "paypay") -> tuple[str, bytes]:
-    """The id and the body of a webhook; without a status the news of an erasure."""
-    data: dict[str, Any] = {"userId": user, "version": version}
-    if status is not None:
-        data |= {"provider": provider, "to": status}
-    return _told("kyc.status.changed" if status is not None else "user.erased", data)
+def message(user: str, version: int, status: str | None, *, provider: str = "paypay") -> Message:
+    """A webhook as Honnin makes it of a domain event; without a status the news of an erasure."""
+    detail: dict[str, Any] = {"userId": user, "version": version}
+    if status is None:
+        return _of_event("UserErased", {**detail, "certificateId": secrets.token_hex(8), "completedAt": AT})
+    detail |= {"provider": provider, "to": status, "occurredAt": AT, "eventId": secrets.token_hex(8)}
+    return _of_event("KycStatusChanged", detail)
 
 
-def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, bytes]:
-    body = {"type": kind, "timestamp": "2026-11-21T12:00:00.000Z", "data": data}
-    return f"msg_{secrets.token_hex(16)}", json.dumps(body, separators=(",", ":")).encode()
+def _of_event(kind: str, detail: Mapping[str, Any]) -> Message:
+    return Message.from_event(json.dumps({"source": "honnin", "detail-type": kind, "detail": detail}))
 
 
-def signed(name: str, body: bytes, keys: Sequence[str] = (OLD,), *, age: timedelta = timedelta()) -> dict[str, str]:
-    """The headers of a try, with a signature by each key."""
-    at = datetime.now(UTC) - age
-    signatures = [Webhook(key).sign(name, at, body.decode()) for key in keys]
-    return {
-        "webhook-id": name,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(signatures),
-    }
+def signed(told: Message, keys: Sequence[str] = (OLD,), *, age: timedelta = timedelta()) -> dict[str, str]:
+    """The headers of a try as Honnin sends it, with a signature by each key."""
+    return dict(delivery.signed(told, keys, datetime.now(UTC) - age))
 
 
 def test_a_signed_webhook_is_taken_and_one_of_two_signatures_is_enough(running: Running) -> None:
     for version, keys in enumerate([(OLD,), (OLD, NEW), (NEW, OLD)], start=1):
-        name, body = message("user-100", version, "VERIFIED")
-        assert running.post(body, signed(name, body, keys)) == 204
+        told = message("user-100", version, "VERIFIED")
+        assert running.post(told.body, signed(told, keys)) == 204
     assert len(running.until("user-100 paypay 3 VERIFIED")) == 3
 
 
 def test_what_is_forged_or_old_is_refused_and_nothing_becomes_of_it(running: Running) -> None:
-    name, body = message("user-100", 9, "VERIFIED")
-    good = signed(name, body)
+    genuine = message("user-100", 9, "VERIFIED")
+    body, good = genuine.body, signed(genuine)
     forged = [
-        (body, signed(name, body, [NEW])),
+        (body, signed(genuine, [NEW])),
         (body.replace(b"VERIFIED", b"INACTIVE"), good),
         (body, {**good, "webhook-id": "msg_another"}),
         (body, {**good, "webhook-timestamp": str(int(good["webhook-timestamp"]) + 1)}),
@@ -182,23 +184,23 @@ def test_what_is_forged_or_old_is_refused_and_nothing_becomes_of_it(running: Run
         (b"\xff\xfe", good),
         (b"", {}),
     ]
-    off = [(body, signed(name, body, age=age)) for age in (timedelta(minutes=6), timedelta(minutes=-6))]
+    off = [(body, signed(genuine, age=age)) for age in (timedelta(minutes=6), timedelta(minutes=-6))]
     assert [running.post(*each) for each in [*forged, *off]] == [401] * (len(forged) + len(off))
-    last, told = message("user-200", 1, "LINKED")
-    assert running.post(told, signed(last, told)) == 204
+    last = message("user-200", 1, "LINKED")
+    assert running.post(last.body, signed(last)) == 204
     assert running.until("user-200 paypay 1 LINKED") == ["user-200 paypay 1 LINKED"]
 
 
 def test_a_repeat_is_answered_and_takes_no_effect_also_after_a_crash(running: Running) -> None:
-    name, body = message("user-100", 1, "LINKED")
-    assert [running.post(body, signed(name, body)) for _ in range(3)] == [204] * 3
+    told = message("user-100", 1, "LINKED")
+    assert [running.post(told.body, signed(told)) for _ in range(3)] == [204] * 3
     assert running.until("user-100 paypay 1 LINKED") == ["user-100 paypay 1 LINKED"]
     running.stop()
     running.lines = queue.Queue()
     running.start()
-    assert running.post(body, signed(name, body)) == 204
-    last, told = message("user-200", 1, "LINKED")
-    assert running.post(told, signed(last, told)) == 204
+    assert running.post(told.body, signed(told)) == 204
+    last = message("user-200", 1, "LINKED")
+    assert running.post(last.body, signed(last)) == 204
     assert running.until("user-200 paypay 1 LINKED").count("user-100 paypay 1 LINKED") <= 1
 
 
@@ -210,8 +212,8 @@ def test_the_greatest_version_wins_for_each_user_and_provider(running: Running) 
         message("user-200", 1, "LINKED"),
         message("user-100", 4, "INACTIVE"),
     ]
-    for name, body in sent:
-        assert running.post(body, signed(name, body)) == 204
+    for each in sent:
+        assert running.post(each.body, signed(each)) == 204
     assert sorted(running.until("user-100 paypay 4 INACTIVE")) == [
         "user-100 paypay 3 VERIFIED",
         "user-100 paypay 4 INACTIVE",
@@ -227,8 +229,8 @@ def test_what_comes_late_about_an_erased_user_brings_nothing_back(running: Runni
         message("user-100", 4, "APPROVED", provider="vexora"),
         message("user-100", 6, "LINKED"),  # the user has come back
     ]
-    for name, body in sent:
-        assert running.post(body, signed(name, body)) == 204
+    for each in sent:
+        assert running.post(each.body, signed(each)) == 204
     assert running.until("user-100 paypay 6 LINKED") == [
         "user-100 paypay 3 VERIFIED",
         "user-100 paypay 5 None",
@@ -238,11 +240,16 @@ def test_what_comes_late_about_an_erased_user_brings_nothing_back(running: Runni
 
 
 def test_types_and_fields_that_it_does_not_know_are_taken_and_ignored(running: Running) -> None:
-    for kind in ("honnin.test", "recon.completed", "of.a.later.version"):
-        name, body = _told(kind, {"more": 1} if kind != "honnin.test" else {})
-        assert running.post(body, signed(name, body)) == 204
-    name, body = _told("kyc.status.changed", {**json.loads(message("本人-1", 1, "LINKED")[1])["data"], "more": [{}]})
-    assert running.post(body, signed(name, body)) == 204
+    recon = {"fileType": "t", "day": "2026-11-20", "comparison": 1, "comparedAt": AT}
+    later = message("user-300", 1, "LINKED")
+    known = message("本人-1", 1, "LINKED")
+    for told in (
+        Message.test(datetime.now(UTC)),
+        _of_event("ReconCompleted", recon),
+        Message(later.message_id, later.body.replace(b"kyc.status.changed", b"of.a.later.version")),
+        Message(known.message_id, known.body.replace(b'"data":{', b'"more":[{}],"data":{"more":null,')),
+    ):
+        assert running.post(told.body, signed(told)) == 204
     assert running.until("本人-1 paypay 1 LINKED") == ["本人-1 paypay 1 LINKED"]
 
 
