@@ -261,3 +261,64 @@ def test_both_languages_of_the_documents_have_the_same_programs() -> None:
             for page in PAGES.values()
         )
         assert english == japanese
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_node_or_its_packages_it_is_skipped_and_in_ci_fails_with_the_reason(
+    ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(sys.modules[__name__], "NODE_MODULES", tmp_path / "node_modules")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/node")
+    with pytest.raises(outcome, match=r"local/node\.sh"):
+        _need_node()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(outcome, match="no node on the PATH"):
+        _need_node()
+
+
+@pytest.fixture
+def work_tree(tmp_path: Path) -> Path:
+    """What local/node.sh needs, in a folder of its own."""
+    shutil.copytree(ROOT / "requirements" / "node", tmp_path / "requirements" / "node")
+    return tmp_path
+
+
+def _set_up(work_tree: Path, path: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [shutil.which("bash") or "bash", ROOT / "local" / "node.sh"],
+        cwd=work_tree,
+        env={"PATH": path, "HOME": str(work_tree)},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=False,
+    )
+
+
+def _programs(folder: Path, npm: str) -> str:
+    """A PATH with a node, an npm that does that, and what every machine has."""
+    folder.mkdir()
+    for name, script in (("node", "exit 0"), ("npm", npm)):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_a_machine_without_npm_is_told_and_make_goes_on(work_tree: Path) -> None:
+    empty = work_tree / "empty"
+    empty.mkdir()
+    done = _set_up(work_tree, str(empty))
+    assert (done.returncode, "No npm with Node 20 or later" in done.stdout) == (0, True)
+    assert not (work_tree / ".node").exists()
+
+
+def test_an_installation_that_failed_is_told_and_done_again(work_tree: Path) -> None:
+    failing = _programs(work_tree / "failing", "echo no network >&2; exit 1")
+    done = _set_up(work_tree, failing)
+    assert (done.returncode, "npm could not install it (read build/node.log)" in done.stdout) == (0, True)
+    assert "no network" in (work_tree / "build" / "node.log").read_text()
+    working = _programs(work_tree / "working", 'test "$1" = ci && test -f .npmrc && mkdir node_modules')
+    assert "done in" in _set_up(work_tree, working).stdout
+    assert (work_tree / ".node" / ".installed").read_bytes() == LOCK.read_bytes()
+    assert _set_up(work_tree, failing).stdout == "", "it is there already"
