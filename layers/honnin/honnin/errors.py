@@ -284,11 +284,12 @@ class FileTooLargeError(FileNotFetchedError):
 class MerchantWebhookError(HonninError):
     """Something about an event that is to be sent to the merchant's endpoint."""
 
+    retryable = True
+
 
 class WebhookNotDeliveredError(MerchantWebhookError):
     """The endpoint did not take it. The message says why."""
 
-    retryable = True
     # The schedule that Standard Webhooks recommends, but for its longest waits: SQS hides a message for 12 hours at
     # most. In all at least 74 hours, to which the worker adds up to a fifth.
     schedule_s = (5, 300, 1800, 7200, 18_000, *(34_560,) * 7)
@@ -297,7 +298,6 @@ class WebhookNotDeliveredError(MerchantWebhookError):
 class WebhookHeldError(MerchantWebhookError):
     """The circuit of the endpoint is open: nothing was sent, and it is no try."""
 
-    retryable = True
     wait_s = 60
 
 

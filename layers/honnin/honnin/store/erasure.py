@@ -88,14 +88,10 @@ class Certificate:
 
     @property
     def told(self) -> Mapping[str, Any]:
-        """The content of `UserErased`, once it is completed. Versions are milliseconds of the epoch."""
-        completed_at = self.completed_at or ""
-        return {
-            "userId": self.user_id,
-            "certificateId": self.certificate_id,
-            "version": int(datetime.fromisoformat(completed_at).timestamp() * 1000),
-            "completedAt": completed_at,
-        }
+        """The content of `UserErased`, once completed. Versions are milliseconds of the epoch (`honnin.commit`)."""
+        at = self.completed_at or ""
+        version = int(datetime.fromisoformat(at).timestamp() * 1000)
+        return {"userId": self.user_id, "certificateId": self.certificate_id, "version": version, "completedAt": at}
 
 
 class Erasures:
