@@ -185,13 +185,13 @@ def _of_handle(queue: Queue, handle: str, operation: str) -> Message | None:
 
 
 def _received(message: Message, asked: Sequence[str]) -> dict[str, Any]:
-    told = {"MessageId": message.id, "ReceiptHandle": message.handle, "Body": message.body}
-    told["MD5OfBody"] = _md5(message.body)
+    record = {"MessageId": message.id, "ReceiptHandle": message.handle, "Body": message.body}
+    record["MD5OfBody"] = _md5(message.body)
     attributes = {"ApproximateReceiveCount": str(message.receives)}
     if "SentTimestamp" in asked and message.sent_at:
         attributes["SentTimestamp"] = str(round(message.sent_at.timestamp() * 1000))
     return {
-        **told,
+        **record,
         "Attributes": attributes,
         **({"MessageAttributes": message.attributes} if message.attributes else {}),
     }

@@ -25,33 +25,33 @@ ErrorTypeOption = Annotated[
     typer.Option("--error-type", metavar="TYPE", help="Only of this error, as the list names it; repeat for more."),
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--user", metavar="USER", help="Only what is about this user (your own id).")
+    str | None, typer.Option("--user", metavar="USER", help="Only messages about this user (your own id).")
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="Only what came since this day in Japan, or moment in UTC."),
+    typer.Option("--since", metavar="TIME", help="Only messages since this day in Japan, or this time in UTC."),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Move nothing; say how many it would be, by error.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Move nothing, and only count the messages by error.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
     "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only. "
-    "Once the cause is mended, do not wait for it:",
+    "Once the cause is corrected, do not wait for it:",
     Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
+    "be fetched for two hours only: once the cause is corrected, do not wait, and look at `honninctl recon calendar`:",
 }
 _TO_DISCARD = (
-    "  run.json must not hold errorType: the command succeeds even when a run failed. Then delete the messages, which "
-    "are of no more use: honninctl deadletters redrive --queue {queue} --discard"
+    "  run.json must not contain errorType: the command succeeds even when a run failed. Then delete the messages, "
+    "which are no longer needed: honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     group = typer.Typer(
-        no_args_is_help=True, help="Messages that no retry could help; look at them, and put them back."
+        no_args_is_help=True, help="Messages that failed after all retries; list them, and put them back."
     )
     group.callback()(connection)
     command(group, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
@@ -68,7 +68,7 @@ def list_letters(
     since: SinceOption = None,
     reveal: RevealOption = False,
 ) -> ExitCode:
-    """What is in each dead-letter queue, and why it failed. Reading takes nothing away.
+    """The messages in each dead-letter queue, and why they failed. Reading removes none of them.
 
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}]}. Exit code 1 when there are any.
@@ -112,7 +112,7 @@ def show(
         if found.get(key) is not None:
             cli.screen.line(f"{key:<14}{found[key]}")
     if dead_letters.about(found) is None:
-        cli.screen.line("The body is none of Honnin's." + ("" if reveal else " --reveal shows it."), "yellow")
+        cli.screen.line("The body is not a message of Honnin." + ("" if reveal else " --reveal shows it."), "yellow")
     if "body" in found:
         cli.screen.line(found["body"])
     for key, value in (found["event"] or found["webhook"] or {}).items():
@@ -132,12 +132,12 @@ def redrive_letters(
     ] = False,
     yes: YesOption = False,
 ) -> ExitCode:
-    """Put dead letters back on the queue that they came from. They take effect once: twice does no harm.
+    """Put messages back on the queue that they came from. An event takes effect only once, so you may repeat this.
 
-    With --error-type, --user or --since only those that match all of them; the others stay as they are. Before it
-    moves anything it says how many match, and asks.
-    Failed runs (schedule, recon-download) cannot be put back: it says what makes up for them, and --discard deletes
-    what lies there at that moment.
+    With --error-type, --user or --since, only messages that match all of these are put back, and the others stay as
+    they are. Before it moves a message, it says how many match, and asks.
+    Failed runs (schedule, recon-download) cannot be put back: it says how to repeat their work, and --discard deletes
+    their messages.
     JSON: {"dryRun", "total", "byErrorType": {...}, "byQueue": {...}, "notMatching": {...}, "discarded": {...},
     "left": {...}, "notLookedAt": [...]}.
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
@@ -302,7 +302,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
         elif letters:
             redriven = "webhooks redrive" if queue is Queue.WEBHOOKS else f"deadletters redrive --queue {queue}"
-            cli.screen.advice(f"{queue}: mend the cause, then put them back: honninctl {redriven}")
+            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}")
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
@@ -321,7 +321,7 @@ def _places(cli: Cli, queue: Queue | None) -> Places:
     for each in places.unknown:
         name = dead_letters.OUTPUTS[each]
         cli.screen.note(
-            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the present version."
+            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the current version."
         )
     return places
 

@@ -21,5 +21,5 @@ def moment(option: str, text: str, *, ends: bool = False) -> datetime:
         return found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a moment (2026-11-20T03:00:00Z)"
+            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)"
         ) from None

@@ -175,7 +175,7 @@ def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]]) -> None:
     cli.screen.table(("since (UTC)", "type", "user", "error"), rows)
     for kind, number in Counter(each["errorType"] for each in letters).most_common():
         cli.screen.line(f"{number} × {kind}")
-    cli.screen.advice("Mend the cause, then: honninctl webhooks redrive")
+    cli.screen.advice("Correct the cause, then: honninctl webhooks redrive")
 
 
 def _minute(moment: str) -> str:

@@ -46,6 +46,7 @@ AXES: dict[str, dict[str, Parameters]] = {
     "reserved": {"shared": (), "reserved": (("WebhookReservedConcurrency", "20"),)},
     "tracing": {"untraced": (), "traced": (("Tracing", "Active"),)},
     "architecture": {each: (("Architecture", each),) for each in ("arm64", "x86_64")},
+    "webhooks": {"no webhooks": (), "webhooks": (("MerchantWebhookUrl", "https://shop.example.jp/hooks"),)},
 }
 type Combination = tuple[str, ...]
 
@@ -68,21 +69,33 @@ def _combinations() -> list[Combination]:
         turn = [list(AXES[each])[(number >> place) % 2] for place, each in enumerate(("reserved", "tracing"))]
         architecture = list(AXES["architecture"])[(number >> 2) % 2]
         for stage in stages[chosen[0]] or (("dev", "prod")[number % 2],):
-            found.append((stage, *chosen, *turn, architecture))
+            webhooks = list(AXES["webhooks"])[len(found) % 2]
+            found.append((stage, *chosen, *turn, architecture, webhooks))
     return found
 
 
 COMBINATIONS = _combinations()
 
 LINTED: list[Combination] = [
-    ("local", "AllAtOnce", "VPC", "no boundary", "warm", "reserved", "untraced", "x86_64"),
-    ("local", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64"),
-    ("dev", "AllAtOnce", "no VPC", "no boundary", "warm", "shared", "traced", "x86_64"),
-    ("dev", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
-    ("dev", "Linear10PercentEvery1Minute", "no VPC", "boundary", "cold", "reserved", "untraced", "x86_64"),
-    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64"),
-    ("prod", "Canary10Percent10Minutes", "no VPC", "boundary", "warm", "reserved", "traced", "x86_64"),
-    ("prod", "Linear10PercentEvery1Minute", "VPC", "no boundary", "warm", "shared", "traced", "arm64"),
+    ("local", "AllAtOnce", "VPC", "no boundary", "warm", "reserved", "untraced", "x86_64", "webhooks"),
+    ("local", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64", "no webhooks"),
+    ("dev", "AllAtOnce", "no VPC", "no boundary", "warm", "shared", "traced", "x86_64", "no webhooks"),
+    ("dev", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "shared", "untraced", "arm64", "no webhooks"),
+    (
+        "dev",
+        "Linear10PercentEvery1Minute",
+        "no VPC",
+        "boundary",
+        "cold",
+        "reserved",
+        "untraced",
+        "x86_64",
+        "no webhooks",
+    ),
+    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64", "webhooks"),
+    ("prod", "Canary10Percent10Minutes", "no VPC", "boundary", "warm", "reserved", "traced", "x86_64", "webhooks"),
+    ("prod", "Linear10PercentEvery1Minute", "VPC", "no boundary", "warm", "shared", "traced", "arm64", "webhooks"),
+    ("dev", "AllAtOnce", "VPC", "boundary", "cold", "shared", "traced", "x86_64", "webhooks"),
 ]
 
 
@@ -159,7 +172,10 @@ def test_the_rules_refuse_what_cannot_be_deployed() -> None:
 
 # --- that this test can fail ---
 
-CANARY = ("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64")
+CANARY = (
+    *("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
+    "no webhooks",
+)
 _URL = "https://${WebhookApi}.execute-api.${AWS::Region}.amazonaws.com/v1"
 
 

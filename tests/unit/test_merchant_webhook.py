@@ -2,14 +2,22 @@
 
 import base64
 import json
+import socket
+import ssl
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -17,10 +25,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from chaos.aws import aws_failure
 from chaos.dynamodb import MemoryDynamoDB
 from chaos.sqs import MemorySQS, Queue
-from honnin import worker
+from honnin import remote_file, worker
 from honnin.domain_events import EVENTS
 from honnin.errors import SecretIncompleteError, WebhookHeldError, WebhookNotDeliveredError
-from honnin.merchant_webhook import delivery
 from honnin.merchant_webhook.circuit import MOST_FAILURES, EndpointCircuit
 from honnin.merchant_webhook.delivery import Endpoint, Outcome, signed
 from honnin.merchant_webhook.message import Message, webhook_type
@@ -299,14 +306,15 @@ def test_an_url_that_breaks_a_rule_is_not_called(url: str) -> None:
     assert outcome.reason
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "fd00::1"])
 def test_a_name_that_leads_to_a_private_address_is_not_connected(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    family = delivery.remote_file.socket.AF_INET6 if ":" in address else delivery.remote_file.socket.AF_INET
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     looked_up = []
 
     def getaddrinfo(host: str, *_: Any, **__: Any) -> list[Any]:
         looked_up.append(host)
-        return [(family, delivery.remote_file.socket.SOCK_STREAM, 6, "", (address, 443))]
+        return [(family, socket.SOCK_STREAM, 6, "", (address, 443))]
 
     class NoSocket:
         def __init__(self, *_: Any) -> None:
@@ -315,12 +323,76 @@ def test_a_name_that_leads_to_a_private_address_is_not_connected(monkeypatch: py
         def close(self) -> None:
             """Nothing is open."""
 
-    monkeypatch.setattr(delivery.remote_file.socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(delivery.remote_file.socket, "socket", NoSocket)
+    monkeypatch.setattr(remote_file.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(remote_file.socket, "socket", NoSocket)
     # With the switch of the local stack, too: it allows 127.0.0.1 as such and no name that leads there.
     outcome = endpoint("https://shop.example.jp/hooks").send(MESSAGE)
     assert (outcome.delivered, looked_up) == (False, ["shop.example.jp"])
     assert "not public" in outcome.reason
+
+
+@contextmanager
+def tls_server(folder: Path, name: str) -> Iterator[tuple[int, Path, list[bytes]]]:
+    """An endpoint on 127.0.0.1 with a certificate for `name`: its port, who vouches for it, and what it received."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        subject, subject, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1)
+    ).add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, private)
+    received: list[bytes] = []
+
+    def serve() -> None:
+        # Ends when the listener is closed; a client that refuses the certificate ends its connection only.
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                with suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
+                    received.append(secure.recv(65_536))
+                    secure.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], certificate, received
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def send_over_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> tuple[Outcome, list[bytes]]:
+    """Send to shop.example.jp, which leads to a server with a certificate for `name` by an authority that we know."""
+    with tls_server(folder, name) as (port, certificate, received):
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        monkeypatch.setattr(remote_file.socket, "getaddrinfo", lambda *_, **__: [address])
+        # 127.0.0.1 stands for a public address here.
+        monkeypatch.setattr(remote_file, "_refuse_private", lambda _: None)
+        monkeypatch.setattr(remote_file, "_tls", lambda: ssl.create_default_context(cafile=certificate))
+        return endpoint("https://shop.example.jp/hooks", loopback=False).send(MESSAGE), received
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_certificate_for_the_name_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    outcome, received = send_over_tls(monkeypatch, tmp_path, "shop.example.jp")
+    assert (outcome.delivered, outcome.reason) == (True, "")
+    assert MESSAGE.body in received[0]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_certificate_for_another_name_gets_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    outcome, received = send_over_tls(monkeypatch, tmp_path, "other.example.jp")
+    assert (outcome.delivered, outcome.status) == (False, None)
+    assert "certificate is not valid" in outcome.reason
+    assert received in ([], [b""])
 
 
 # --- the queue, the circuit and the endpoint together ---

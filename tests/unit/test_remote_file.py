@@ -172,7 +172,7 @@ def test_without_the_switch_loopback_is_refused() -> None:
 )
 def test_an_address_is_refused_even_where_the_list_names_it(host: str) -> None:
     """Only a name has a certificate that says whose it is."""
-    with pytest.raises(UrlRefusedError, match="an address and not a name"):
+    with pytest.raises(UrlRefusedError, match="an IP address, not a name"):
         remote_file.check_url(f"https://{host}/x", allowed_hosts=(host.strip("[]").lower(),))
 
 
@@ -433,6 +433,26 @@ def test_a_redirect_is_not_followed(server: LoopbackServer, status: int) -> None
         fetch(server.url + "/x", loopback=True)
 
     assert [request.path for request in server.received] == ["/x"]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("body", [b"", b"{}", "利用者".encode(), bytes(100_000)], ids=len)
+def test_a_body_is_posted_with_its_length(server: LoopbackServer, body: bytes) -> None:
+    server.replies[0] = Reply(202, b"ok")
+    with remote_file.opened(
+        server.url, allowed_hosts=None, loopback=True, deadline=Deadline(3), read_timeout_s=3, body=body,
+        accepted=range(200, 300),
+    ) as answer:  # fmt: skip
+        assert answer.status == 202
+    [request] = server.received
+    assert (request.method, request.body, request.headers["content-length"]) == ("POST", body, str(len(body)))
+
+
+def test_without_a_list_any_name_is_allowed_and_the_other_rules_hold() -> None:
+    remote_file.check_url("https://anything.example.org/x", allowed_hosts=None)
+    for url in ("http://anything.example.org/", "https://10.0.0.1/", "https://a:b@example.org/", "https://a.b:8443/"):
+        with pytest.raises(UrlRefusedError):
+            remote_file.check_url(url, allowed_hosts=None)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

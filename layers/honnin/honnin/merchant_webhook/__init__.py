@@ -1,1 +1,1 @@
-"""Tells the merchant's own endpoint each domain event (docs/api.md, "Merchant webhooks")."""
+"""Sends each domain event to the merchant's own endpoint (docs/api.md, "Merchant webhooks")."""

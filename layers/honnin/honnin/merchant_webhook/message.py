@@ -1,6 +1,6 @@
 """What is sent to the merchant's endpoint: one domain event, made from the event as EventBridge put it on the queue.
 
-The same event gives the same id and the same bytes, however often the bus tells it. The body holds ids, statuses,
+The same event gives the same id and the same bytes, however often it is published. The body holds ids, statuses,
 moments and counts. Two things of the domain event are left out: the date on which a residence period ends, since it is
 a date of a person, and the event's own id, since it may contain an authorization id of PayPay's.
 """
@@ -57,10 +57,10 @@ class Message:
         if has_user and not isinstance(detail.get("userId"), str):
             raise ValueError("a domain event without its user")
         # In the order of the type: the table keeps no order.
-        told = {key: detail[key] for key in EVENTS[kind][0].__annotations__ if key in detail and key not in _LEFT_OUT}
+        data = {key: detail[key] for key in EVENTS[kind][0].__annotations__ if key in detail and key not in _LEFT_OUT}
         return cls(
             _message_id(kind, name),
-            _body(webhook_type(kind), at, told),
+            _body(webhook_type(kind), at, data),
             detail["userId"] if has_user else None,
             at if has_user else None,
         )

@@ -140,9 +140,9 @@ class MerchantWebhook:
         return True
 
     def _is_dropped(self, message: Message) -> bool:
-        """Whether the message is about a user who was erased since: then nobody is told any more.
+        """Whether the message is about a user who was erased since: then it is not sent.
 
-        A user who came back after that is told about.
+        Events of a user who came back after that are sent.
         """
         if message.user_id is None or message.occurred_at is None:
             return False
