@@ -99,7 +99,7 @@ def _allowed(combination: Combination) -> bool:
 
 def _combinations() -> list[Combination]:
     """Every canary (AllAtOnce locally, too) with every VPC, boundary and warmth; the other values take turns."""
-    found = []
+    found: list[Combination] = []
     stages = {"AllAtOnce": ("local", "dev"), "Canary10Percent10Minutes": ("prod",), "Linear10PercentEvery1Minute": ()}
     for number, chosen in enumerate(itertools.product(*(AXES[each] for each in ("canary", "vpc", "boundary", "warm")))):
         turn = [list(AXES[each])[(number >> place) % 2] for place, each in enumerate(("reserved", "tracing"))]
