@@ -120,7 +120,7 @@ class Effect:
     beside: Sequence[UserStatus] | None = field(default=None, compare=False)
 
     @property
-    def change(self) -> Mapping[str, str] | None:
+    def change(self) -> Mapping[str, Any] | None:
         """The content of `KycStatusChanged`; None if the status does not change.
 
         A flag under a link that has ended changes no status, but it changes `verified`. Then both statuses are the
@@ -137,13 +137,14 @@ class Effect:
             "providerStatus": self.after.provider_status,
             "submissionId": self.after.submission_id,
             "cause": self.cause,
+            "version": self.after.version,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
         return {name: value for name, value in content.items() if value is not None}
 
     @property
-    def publication(self) -> tuple[str, Mapping[str, str]] | None:
+    def publication(self) -> tuple[str, Mapping[str, Any]] | None:
         """What is to be published: its type (`honnin.domain_events`), and the content."""
         if self.change:
             return KYC_STATUS_CHANGED, self.change
@@ -154,6 +155,7 @@ class Effect:
             "submissionId": self.after.submission_id or "",
             "status": self.after.status,
             "submittedAt": self.after.submitted_at or "",
+            "version": self.after.version,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
