@@ -17,7 +17,7 @@ from honninctl import command, past, register
 from honninctl.failures import UsageError
 from tests.fakes.cli import FakeDeployment, client_error, run
 from tests.fakes.memory import memory_aws, s3
-from tests.unit.test_register import SHA, World
+from tests.fakes.register_world import SHA, World
 
 PERIOD = ("--from", "2026-10-01", "--to", "2026-10-31")
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
