@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import permutations
 from typing import Any
 
@@ -10,18 +11,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from chaos import paypay_generate, vexora_generate
+from chaos import paypay_generate, recon_generate, vexora_generate
 from chaos.checks import Row, plain
 from chaos.dynamodb import Commit
 from chaos.environment import prepared
 from chaos.generate import Game
 from chaos.paypay_world import PayPayWorld
+from chaos.recon_world import ReconWorld
 from chaos.vexora_world import VexoraWorld
 from honnin import history
 from honnin.history import FoundLater
 from honnin.status import Flag, PayPayStatus, VerifiedNeeds, VerifiedReason
 from honnin.store import TimelineEntry
 from honnin.store.table import read
+from honnin.times import utc_text
 
 NIGHT = "2026-10-31T14:59:59.999Z"  # the end of October 31 in Japan
 
@@ -68,13 +71,19 @@ def _check(journal: Sequence[Commit], provider: str) -> Counter[str]:
     return seen
 
 
-def _played(game: Game, world: Callable[[Any], Any], provider: str, count: int) -> Counter[str]:
+def _played(
+    game: Game,
+    world: Callable[[Any], Any],
+    provider: str,
+    count: int,
+    check: Callable[[Sequence[Commit], str], Counter[str]] = _check,
+) -> Counter[str]:
     seen: Counter[str] = Counter()
 
     def play(schedule: Any) -> None:
         made = world(schedule)
         made.play(lambda _: None, lambda _: None)
-        seen.update(_check(made.table.journal, provider))
+        seen.update(check(made.table.journal, provider))
 
     chosen = settings(
         max_examples=count,
@@ -99,6 +108,31 @@ def test_replaying_a_paypay_timeline_to_a_moment_gives_the_status_that_was_store
 def test_replaying_a_vexora_timeline_to_a_moment_gives_the_status_that_was_stored_then() -> None:
     seen = _played(vexora_generate.VEXORA, VexoraWorld, "vexora", 60)
     assert {"SUBMITTING", "PENDING", "APPROVED", "REJECTED"} <= seen.keys()
+
+
+@pytest.mark.timeout(300)
+def test_what_a_recon_file_moved_was_found_out_only_after_the_day_of_the_file() -> None:
+    seen: Counter[str] = Counter()
+
+    def check(journal: Sequence[Commit], provider: str) -> Counter[str]:
+        timeline: dict[str, list[TimelineEntry]] = {}
+        for row in (plain(item) for commit in journal for item in commit.puts):
+            if row["pk"].startswith("USER#") and row["sk"].startswith("AT#"):
+                timeline.setdefault(row["pk"], []).append(read(TimelineEntry, row))
+        for entries in timeline.values():
+            for each in entries:
+                if each.cause == "recon" and each.from_status != each.to_status:
+                    day = history.recon_day(each)
+                    assert day
+                    ends = utc_text(datetime.fromisoformat(f"{day}T23:59:59.999+09:00"))
+                    assert each.at > ends
+                    found = history.found_later(entries, ends)
+                    assert FoundLater("recon", each, day=day) in found
+                    seen[each.to_status] += 1
+        return _check(journal, provider)
+
+    _played(recon_generate.RECON, ReconWorld, "paypay", 20, check)
+    assert sum(seen.values()) >= 3
 
 
 # --- one moment ---
