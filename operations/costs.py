@@ -34,13 +34,7 @@ def idle(stack: Counted) -> list[Line]:
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
         Line("cloudwatch_alarm_metric", stack.alarmed_metrics, "metrics that the alarms look at"),
-        Line("cloudwatch_metric", stack.own_metrics, "own metrics on the dashboard, each from its first count on"),
-        Line(
-            "cloudwatch_metric",
-            stack.filtered_metrics,
-            "metric filters on the access logs, each from its first match on",
-        ),
-        Line("cloudwatch_dashboard", 1, "one dashboard"),
+        Line("cloudwatch_metric", stack.own_metrics, "metrics of our own among them, each from its first count on"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "one data key for each 5 minutes"),
         Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
@@ -120,6 +114,7 @@ def overview() -> list[Line]:
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
     return [
+        ("`WithDashboard=true`, a month", [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")]),
         (
             "Key rotation, a month: from the third year on (half of it in the second)",
             [

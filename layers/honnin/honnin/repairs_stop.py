@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.store import Stop, Store
 from honnin.times import JST
 
@@ -103,7 +103,7 @@ class RepairsStop:
             except (BotoCoreError, ClientError) as error:
                 logger().error("stop of repairs not carried out", step=step.__name__, error=_code(error))
                 if aws.is_denied(error):
-                    count("ConfigurationFault")
+                    count_for_alarm("ConfigurationFault")
 
     def _disable(self, _: Stop) -> None:
         lambdas, ssm = self._given[0] or aws.lambdas(), self._given[1] or aws.ssm()
@@ -119,7 +119,7 @@ class RepairsStop:
         if not self._store.mass_change.take_telling(stop):
             return
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
-        count("RepairsStopped")
+        count_for_alarm("RepairsStopped")
         try:
             (self._given[2] or aws.sns()).publish(
                 TopicArn=self._topic_arn,

@@ -11,6 +11,7 @@ failure *of that kind*. SQS's own receive count cannot be used for this: it coun
 outage such a message would be moved away without a second try.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from honnin.errors import (
     ProviderError,
     RepairsStoppedError,
 )
-from honnin.observability import Metric, count, emit, frames, is_unexpected, keeping, logger, measure_s
+from honnin.observability import Counted, count, count_for_alarm, frames, is_unexpected, keeping, logger, write
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -81,9 +82,15 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
 
 
 class Queue:
-    """A queue as its worker needs it, together with its dead-letter queue."""
+    """A queue as its worker needs it, together with its dead-letter queue.
 
-    def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
+    An event that fails although it was sent more than `overdue_s` ago raises an alarm.
+    """
+
+    def __init__(
+        self, url: str, dead_letter_url: str, client: "SQSClient | None" = None, *, overdue_s: float = math.inf
+    ) -> None:
+        self.overdue_s = overdue_s
         self._url = url
         self._dead_letter_url = dead_letter_url
         self._given = client
@@ -122,14 +129,14 @@ class Task:
     places: Sequence[int]
     process: Callable[[int], None]
     ended: dict[int, Exception | None] = field(default_factory=dict)
-    metrics: list[Metric] = field(default_factory=list)
+    counts: list[Counted] = field(default_factory=list)
 
     def run(self) -> None:
         """Process the group's messages; how each ended is kept.
 
         An exception that is no `Exception` ends the group early.
         """
-        with keeping(self.metrics):
+        with keeping(self.counts):
             for place in self.places:
                 try:
                     self.process(place)
@@ -202,10 +209,14 @@ def run[M](
         except ValueError as error:
             end(place, MalformedEventError(str(error)))
     tasks = _tasks(messages, context, process, divide)
-    for task in (overlap or overlapping)(tasks):
-        emit(task.metrics)
-        for place, failed in task.ended.items():
-            end(place, failed)
+    counts: list[Counted] = []
+    try:
+        for task in (overlap or overlapping)(tasks):
+            counts += task.counts
+            for place, failed in task.ended.items():
+                end(place, failed)
+    finally:
+        write(counts)
     for place in messages.keys() - {place for task in tasks for place in task.places}:
         end(place, NotEnoughTimeError())  # no group has it
     return {"batchItemFailures": [{"itemIdentifier": records[place].message_id} for place in sorted(kept)]}
@@ -266,7 +277,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
             return False
         receives = int(record.attributes.approximate_receive_count)
         dead_lettered = not _may_be_mended(error) and _is_third(record, error, count_failure)
-        _report(record, error, receives, dead_lettered=dead_lettered)
+        _report(record, error, receives, dead_lettered=dead_lettered, overdue_s=queue.overdue_s)
         if dead_lettered:
             queue.move_to_dead_letters(record, error)
             return True
@@ -276,7 +287,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
     except Exception as refused:
         # The message comes again anyway, when its visibility time-out is over.
         if is_unexpected(refused):
-            count("UnexpectedError")
+            count_for_alarm("UnexpectedError")
         logger().warning(
             "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
         )
@@ -300,7 +311,7 @@ def _may_be_mended(error: Exception) -> bool:
     return isinstance(error, BotoCoreError | ClientError)
 
 
-def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool) -> None:
+def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool, overdue_s: float) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed. Its message is left out, because it could contain personal data.
     unexpected = is_unexpected(error)
@@ -317,9 +328,9 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered
     count("EventParked" if dead_lettered else "EventFailed", error=kind)
     # From its third receive on, SQS no longer includes a message in ApproximateAgeOfOldestMessage. These are exactly
     # the messages that fail.
-    sent_s = int(record.attributes.sent_timestamp) / 1000
-    measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])
+    if time.time() - int(record.attributes.sent_timestamp) / 1000 >= overdue_s:
+        count_for_alarm("EventOverdue", queue=record.event_source_arn.rpartition(":")[2], error=kind)
     if unexpected:
-        count("UnexpectedError")
+        count_for_alarm("UnexpectedError")
     if isinstance(error, _CONFIGURATION_FAULTS) or aws.is_denied(error):
-        count("ConfigurationFault")
+        count_for_alarm("ConfigurationFault")
