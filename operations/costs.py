@@ -114,7 +114,10 @@ def overview() -> list[Line]:
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
     return [
-        ("`WithDashboard=true`, a month", [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")]),
+        (
+            "`WithDashboard=true`, a month",
+            [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
+        ),
         (
             "Key rotation, a month: from the third year on (half of it in the second)",
             [
