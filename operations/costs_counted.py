@@ -10,8 +10,11 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EVENTS_PER_S = 20
-"""Events that one environment processes in a second (`make bench`, process.events_per_s: at least)."""
+EVENTS_PER_S = 16
+"""Events that one environment of 512 MB processes in a second (`costs_traffic.events_per_s`).
+
+With a whole CPU it is more: `make bench`, process.events_per_s.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Counted:
     merchant_gb: float
     settle_reads: int
     batch_size: int
+    window_s: int
     # The state machines by their logical ids.
     machines: Mapping[str, Mapping[str, Any]]
     range_gb: float
@@ -111,6 +115,7 @@ def counted() -> Counted:
         merchant_gb=gb("PayPayKycFunction"),
         settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
         batch_size=int(template["Resources"]["RereadSource"]["Properties"]["BatchSize"]),
+        window_s=_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"]),
         machines={
             name: each["Properties"]["Definition"]
             for name, each in template["Resources"].items()
@@ -128,6 +133,11 @@ def rereads_per_s(parameters: Mapping[str, Any]) -> float:
         return by_concurrency
     share = float(parameters["RereadShare"]["Default"]) / 100
     return min(by_concurrency, float(parameters["PayPayMaxCallsPerSecond"]["Default"]) * share)
+
+
+def _deployed(value: Any) -> int:
+    """A number of the template as it is outside the local stack."""
+    return int(value["Fn::If"][2] if isinstance(value, dict) else value)
 
 
 def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
