@@ -30,13 +30,13 @@ class Work:
 
 # A webhook after which a user's status is another one: all that can happen to it. Writes: the record, the timeline
 # entry, the status and a check of the other provider's status in one transaction (2 each), the mark that it is
-# published; once for each batch the rate towards the provider, the readings of the hour and the webhooks of the day.
+# published; once for each batch the rate towards the provider and the webhooks of the day.
 CHANGE = Work(
-    writes=12,
+    writes=11,
     index_writes=3,
     reads=6,
     sqs=1,
-    calls=11,
+    calls=10,
     log_bytes=100,
     stored_bytes=1500,
     items=3,
@@ -44,11 +44,11 @@ CHANGE = Work(
 )
 # A webhook after which everything is as it was: no change to publish or to check, and the same answer.
 NO_CHANGE = Work(
-    writes=9,
+    writes=8,
     index_writes=0,
     reads=5,
     sqs=1,
-    calls=7,
+    calls=6,
     log_bytes=100,
     stored_bytes=800,
     items=2,
@@ -91,6 +91,11 @@ _CPU_GB = 1769 / 1024
 _PER_S = 1_000_000 / (22 * 10 * 3600)
 # Lambda reads a queue with five pollers; each gathers a batch of its own.
 _POLLERS = 5
+
+
+# How many of the webhooks lead to a write of the readings of the hour: once a minute in each environment
+# (`honnin.mass_change`), as many environments as there are pollers.
+READINGS = _POLLERS / (_PER_S * 60)
 
 
 def seconds(work: Work, gb: float) -> float:

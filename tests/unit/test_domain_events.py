@@ -280,6 +280,27 @@ def test_what_a_crash_left_untold_is_told_when_its_event_comes_again(world: Worl
     assert len(world.told("SubmissionStale")) == 1
 
 
+def test_what_a_message_brings_again_is_not_put_into_the_index_of_what_is_to_publish(world: World) -> None:
+    """The poll looks for what no message brings: what a call of the API has changed."""
+    waiting: list[list[str]] = []
+    apply = world.store.events.apply
+
+    def noting(effect: Effect) -> None:
+        apply(effect)
+        waiting.append([each.event_id for each in world.store.events.unpublished("9999")])
+
+    world.store.events.apply = noting  # type: ignore[method-assign]
+    world.submissions.submit("user-1", "テスト ハナコ")
+    by_api = len(waiting)
+    assert all(waiting)
+    world.vexora.statuses["user-1"] = "2"
+    world.days(1)
+
+    assert world.status().status == "APPROVED"
+    assert waiting[by_api:] == [[]]
+    assert [each["to"] for each in world.told("KycStatusChanged")][-1] == "APPROVED"
+
+
 @pytest.mark.parametrize("refused", [0, 1, 2])
 def test_a_change_that_the_bus_refuses_stands_in_no_others_way(world: World, refused: int) -> None:
     world.bus.failures.extend(["InternalFailure"] * 6)
