@@ -25,7 +25,9 @@ def main() -> None:
 
     found = getattr(iam_actions, "_lambda_action", None)
     if found is None or [*inspect.signature(found).parameters] != ["method", "path"]:
-        sys.exit("Error: ministack's _lambda_action is made otherwise: mend local/permissions_as_on_aws.py.")
+        sys.exit(
+            "Error: ministack's _lambda_action is different in this version: adapt local/permissions_as_on_aws.py."
+        )
     iam_actions._lambda_action = _of_one_mapping_too(found)
 
 

@@ -144,13 +144,13 @@ def _ended(cli: Cli, call: Callable[[], ExitCode | None]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `… | head`: not worth a word.
-        return ExitCode.NOBODY_READS
+        return ExitCode.OUTPUT_CLOSED
     except Exception as error:
-        told: CommandError = explained(error)
+        explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        cli.screen.note(f"honninctl: {' '.join(str(told).split())}")
-        return told.exit_code
+        cli.screen.note(f"honninctl: {' '.join(str(explanation).split())}")
+        return explanation.exit_code
 
 
 def _as_typed(value: Any) -> Any:

@@ -64,8 +64,8 @@ def test_what_goes_is_counted_and_waiting_messages_are_told() -> None:
     resources = [Resource("A", "a", "AWS::SQS::Queue", False), Resource("B", "b", "AWS::SQS::Queue", False)]
     text = "\n".join(explanation(STACK, resources, {"A": 7}))
     assert "removes 2 resources" in text
-    assert "A holds about 7 messages" in text
-    assert "Nothing outlives the stack." in text
+    assert "A has about 7 messages" in text
+    assert "Nothing stays after the deletion." in text
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_nothing_is_deleted_unless_the_name_is_typed(monkeypatch: pytest.MonkeyP
     ended = _run(monkeypatch, typed)
     assert ended.exit_code == 1
     assert _is_there()
-    assert "Waiting holds about 1 messages" in ended.stdout
+    assert "Waiting has about 1 messages" in ended.stdout
     assert "aws sqs delete-queue --queue-url" in ended.stdout
 
 

@@ -121,8 +121,8 @@ def _gateways(**request: Any) -> dict[str, Any]:
     }
 
 
-def _checks(deployment: FakeDeployment, topic: str, *told: str) -> list[Check]:
-    return [each for each in doctor.examine(deployment, told) if each.topic == topic]
+def _checks(deployment: FakeDeployment, topic: str, *registered: str) -> list[Check]:
+    return [each for each in doctor.examine(deployment, registered) if each.topic == topic]
 
 
 def _verdicts(checks: list[Check]) -> list[tuple[Verdict, str]]:
@@ -329,7 +329,7 @@ def test_the_addresses_of_all_subnets_are_found(deployment: FakeDeployment) -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "verdicts"),
+    ("registered", "verdicts"),
     [
         ((), [Verdict.WARN]),
         (("203.0.113.10", "203.0.113.11"), [Verdict.OK]),
@@ -338,9 +338,9 @@ def test_the_addresses_of_all_subnets_are_found(deployment: FakeDeployment) -> N
     ],
 )
 def test_our_addresses_against_what_paypay_was_told(
-    deployment: FakeDeployment, told: tuple[str, ...], verdicts: list[Verdict]
+    deployment: FakeDeployment, registered: tuple[str, ...], verdicts: list[Verdict]
 ) -> None:
-    assert [each.verdict for each in _checks(deployment, "egress", *told)] == verdicts
+    assert [each.verdict for each in _checks(deployment, "egress", *registered)] == verdicts
 
 
 def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> None:
@@ -351,16 +351,16 @@ def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> Non
 
 
 def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deployment: FakeDeployment) -> None:
-    """The way out is a Transit Gateway: what PayPay was told may well be its address."""
+    """The way out is a Transit Gateway: a registered address may be its address."""
     deployment.services["ec2"].answers["describe_route_tables"] = {
         "RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1"}]}]
     }
-    missing, told = _checks(deployment, "egress", "203.0.113.10")
-    assert (missing.verdict, told.verdict) == (Verdict.WARN, Verdict.WARN)
+    missing, registered = _checks(deployment, "egress", "203.0.113.10")
+    assert (missing.verdict, registered.verdict) == (Verdict.WARN, Verdict.WARN)
     assert "Transit Gateway" in missing.advice
-    assert "not ours" not in told.found
-    assert "take it off" not in missing.advice + told.advice
-    assert "leave it on the list" in told.advice
+    assert "not an address of this stack" not in registered.found
+    assert "ask PayPay to remove it" not in missing.advice + registered.advice
+    assert "keep it registered" in registered.advice
 
 
 def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
@@ -371,8 +371,8 @@ def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
     deployment.services["ec2"].answers["describe_route_tables"] = routes
     assert _verdicts(_checks(deployment, "egress", "203.0.113.10", "198.51.100.1")) == [
         (Verdict.WARN, "no NAT gateway behind s-2: its address is not known here"),
-        (Verdict.OK, "PayPay was told 203.0.113.10"),
-        (Verdict.WARN, "PayPay was told 198.51.100.1, which may be ours or not"),
+        (Verdict.OK, "registered with PayPay: 203.0.113.10"),
+        (Verdict.WARN, "registered with PayPay: 198.51.100.1; it is not known whether this stack uses it"),
     ]
 
 
@@ -484,9 +484,9 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
         {"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items() if key not in newer
     ]
     checks = [*_checks(deployment, "table"), *_checks(deployment, "queues")]
-    told = [each for each in checks if each.verdict is not Verdict.OK]
-    assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
-    assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
+    registered = [each for each in checks if each.verdict is not Verdict.OK]
+    assert _verdicts(registered) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
+    assert {each.advice for each in registered} == {"the stack has an older version: deploy the current one"}
     assert len(checks) == 2 + 7
 
 
