@@ -136,5 +136,5 @@ class Topic:
 
     def publish(self, *, Message: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Keep a text."""
-        self.texts.append(Message)
+        self.texts.append(json.loads(Message)["default"])
         return {"MessageId": "1"}

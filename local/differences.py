@@ -16,6 +16,7 @@ from local.paths import ROOT
 
 _SECTION = "[local.deploy.parameters]"
 _SETTING = re.compile(r'^\s*"(?P<name>\w+)=(?P<value>[^"]*)",\s*(?:#\s*(?P<why>.+?)\s*)?$')
+_UNNAMED = frozenset({"Properties", "Fn::If"})
 # Whether a deleted local stack leaves something behind says nothing about how it works.
 _POLICIES = frozenset({"DeletionPolicy", "UpdateReplacePolicy", "DeletionProtectionEnabled"})
 
@@ -88,7 +89,7 @@ def _local_choices(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple
             yield path, choice[1], choice[2]
             return
         for name, each in value.items():
-            yield from _local_choices(each, path if name == "Properties" else (*path, str(name)))
+            yield from _local_choices(each, path if name in _UNNAMED else (*path, str(name)))
     elif isinstance(value, list):
         for each in value:
             yield from _local_choices(each, path)

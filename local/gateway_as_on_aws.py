@@ -3,6 +3,8 @@
 - AWS hands a path over as it was sent: `/users/a%3Ab` reaches the function so. ministack decodes it first, and even
   splits it at an encoded slash.
 - AWS knows no route with a slash at its end, or with two in a row; ministack passes over them.
+- Under a custom domain AWS hands the path over with the base path before it, and names the domain; `resource` has
+  neither. ministack leaves the base path out. Where no base path fits, AWS answers 403 (docs/deploying.md#domain).
 - AWS takes the gateway responses of an OpenAPI definition, which is where SAM writes them; ministack does not read
   them there.
 
@@ -20,6 +22,9 @@ from typing import Any
 _NOWHERE = "/no such resource"
 
 _raw_path: ContextVar[str | None] = ContextVar("raw_path", default=None)
+# The custom domain that was called and the base path under it, such as `/honnin`; empty at the domain's root.
+_domain: ContextVar[tuple[str, str] | None] = ContextVar("domain", default=None)
+_FORBIDDEN = (403, {"Content-Type": "application/json"}, b'{"message":"Forbidden"}')
 
 
 def main() -> None:
@@ -30,10 +35,18 @@ def main() -> None:
 
     _expect(app._handle_execute_api_request, "host", "path", "raw_path")
     _expect(app._parse_execute_api_url, "host", "path")
+    _expect(app._resolve_custom_domain_request, "host", "path")
+    _expect(apigateway_v1.find_domain_scope, "domain_name")
+    _expect(apigateway_v1._build_lambda_event_v1, "request_path")
     _expect(apigateway_v1.handle_execute, "api_id", "stage_name", "method", "path")
     _expect(apigateway_v1._import_rest_api, "spec")
     _expect(apigateway_v1._put_gateway_response, "api_id", "response_type", "data")
-    app._handle_execute_api_request = _remembering(app._handle_execute_api_request, app._parse_execute_api_url)
+    app._handle_execute_api_request = _under_a_domain(
+        _remembering(app._handle_execute_api_request, app._parse_execute_api_url),
+        app._resolve_custom_domain_request,
+        apigateway_v1.find_domain_scope,
+    )
+    apigateway_v1._build_lambda_event_v1 = _with_base_path(apigateway_v1._build_lambda_event_v1)
     apigateway_v1.handle_execute = _as_sent(apigateway_v1.handle_execute)
     apigateway_v1._import_rest_api = _with_gateway_responses(
         apigateway_v1._import_rest_api, apigateway_v1._put_gateway_response
@@ -50,11 +63,45 @@ def _remembering(serve: Callable[..., Any], parse: Callable[..., Any]) -> Callab
     """Keep the path as it was sent, without the emulator's own prefix, for `_as_sent`."""
 
     async def serving(host: str, path: str, *others: Any, raw_path: str | None = None, **named: Any) -> Any:
-        parsed = parse(host, raw_path) if raw_path else None
-        _raw_path.set(parsed[2] if parsed else None)
+        if parsed := parse(host, raw_path) if raw_path else None:
+            _raw_path.set(parsed[2])
         return await serve(host, path, *others, raw_path=raw_path, **named)
 
     return serving
+
+
+def _under_a_domain(
+    serve: Callable[..., Any], resolve: Callable[[str, str], Any], owner: Callable[[str], Any]
+) -> Callable[..., Any]:
+    """Keep the custom domain and the base path, too, and the path after it."""
+
+    async def serving(host: str, path: str, *others: Any, raw_path: str | None = None, **named: Any) -> Any:
+        name, sent = host.partition(":")[0].lower(), raw_path or path
+        _raw_path.set(None)
+        _domain.set(None)
+        if owner(name):
+            if (found := resolve(host, sent)) is None:
+                return _FORBIDDEN
+            rest = found[2]
+            _raw_path.set(rest)
+            _domain.set((name, sent.removesuffix("/").removesuffix(rest.removesuffix("/"))))
+        return await serve(host, path, *others, raw_path=raw_path, **named)
+
+    return serving
+
+
+def _with_base_path(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the base path and the domain into the event of a request that came through one."""
+
+    def building(*arguments: Any, **named: Any) -> Any:
+        event = build(*arguments, **named)
+        if domain := _domain.get():
+            name, base_path = domain
+            event["path"] = event["requestContext"]["path"] = base_path + event["path"]
+            event["requestContext"] |= {"domainName": name, "domainPrefix": name.partition(".")[0]}
+        return event
+
+    return building
 
 
 def _as_sent(execute: Callable[..., Any]) -> Callable[..., Any]:

@@ -168,11 +168,13 @@ def running(
     sandbox_port: int = 0,
     steps: Steps | None = None,
     run_id: str | None = None,
+    added: Sequence[Setting] = (),
 ) -> Iterator[Stack]:
     """Start emulator and sandbox, build, deploy, fill the secret; yield the stack; stop everything.
 
     `name` separates stacks that run side by side (logs are in build/local/<name>/); those of one `run_id` are built
-    once. Without ports, free ones are taken. LocalError, one plain sentence, when something does not work.
+    once. `added` are more parameters of the template. Without ports, free ones are taken. LocalError, one plain
+    sentence, when something does not work.
     """
     shown = steps or QuietSteps()
     with contextlib.ExitStack() as started:
@@ -182,7 +184,7 @@ def running(
         with shown.step("Starting the provider sandbox"):
             seed = providers.seed()
             sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed))
-        given = _settings(endpoint, sandbox_url)
+        given = _settings(endpoint, sandbox_url, added)
         deployment.build_and_deploy(name, endpoint, given, shown, run_id=run_id)
         with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
             stack = _described(name, endpoint, sandbox_url, given, seed)
@@ -190,7 +192,7 @@ def running(
         yield stack
 
 
-def _settings(endpoint: str, sandbox_url: str) -> list[Setting]:
+def _settings(endpoint: str, sandbox_url: str, added: Sequence[Setting] = ()) -> list[Setting]:
     """The template parameters of this run."""
     return settings(
         [
@@ -199,6 +201,7 @@ def _settings(endpoint: str, sandbox_url: str) -> list[Setting]:
             Setting("PayPayBaseUrl", sandbox_url, "place: the sandbox"),
             Setting("PayPayTokenAudience", providers.PAYPAY_CLIENT_ID, "the sandbox's name for us; yours from PayPay"),
             Setting("ReturnUrlAllowlist", sandbox_url, "place: the sandbox also plays the merchant's shop"),
+            *added,
         ]
     )
 

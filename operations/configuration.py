@@ -86,6 +86,23 @@ def languages(written: Mapping[str, Any]) -> Iterator[Language]:
     )
 
 
+def faults(language: Language, written: Mapping[str, Any]) -> list[str]:
+    """What the template and the language's texts do not have in common, one line each, with the place to mend."""
+    grouped = [name for names in groups(written).values() for name in names]
+    found = [f"template.yaml: {name} is in no ParameterGroups" for name in written["Parameters"] if name not in grouped]
+    found += [f"template.yaml: {name} is twice in ParameterGroups" for name in {*grouped} if grouped.count(name) > 1]
+    found += [f"template.yaml: no parameter {name}" for name in grouped if name not in written["Parameters"]]
+    for section, texts, names in (
+        ("groups", language.groups, groups(written)),
+        ("parameters", language.parameters, written["Parameters"]),
+        ("outputs", language.outputs, written["Outputs"]),
+    ):
+        place = f"{JAPANESE.relative_to(ROOT)}: [{section}]"
+        found += [f"{place} has no text for {name}" for name in names if not texts.get(name)]
+        found += [f"{place} has {name}, the template has not" for name in texts if name not in names]
+    return found
+
+
 def text(language: Language, written: Mapping[str, Any]) -> str:
     """A page. Raises `KeyError` for a group, parameter or output that the language has no text for."""
     lines = [language.about]
@@ -121,6 +138,8 @@ def _linked(description: str) -> str:
 
 def _main() -> int:
     written = template()
+    if found := [each for language in languages(written) for each in faults(language, written)]:
+        sys.exit("\n".join(dict.fromkeys(found)))
     for language in languages(written):
         language.page.write_text(text(language, written), encoding="utf-8")
     return 0

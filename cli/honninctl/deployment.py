@@ -11,12 +11,13 @@ from urllib.parse import urlencode, urlsplit
 from honninctl.failures import (
     CommandError,
     NoAccessError,
+    NotAllowedError,
     NotFoundError,
     UnreachableError,
     UsageError,
     error_code,
     explained,
-    refusal,
+    refused,
 )
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class Deployment:
         """Call the merchant API, signed for `execute-api` with the caller's credentials; returns its JSON.
 
         `path` is percent-encoded and begins with a slash. A problem of the API becomes the error of the same
-        meaning: 403 `NoAccessError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
+        meaning: 403 `NotAllowedError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
@@ -300,12 +301,8 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
         # So API Gateway names a path that it does not know.
         raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
     if answer.status_code in (401, 403):
-        explanation = refusal(kind.removesuffix("Exception")) or refusal(kind)
-        raise NoAccessError(
-            f"{message} ({explanation})"
-            if explanation and "allow" not in explanation
-            else f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn"
-        )
+        explanation = refused(message, kind.removesuffix("Exception")) or refused(message, kind)
+        raise explanation or NotAllowedError(f"{message}: your credentials do not allow it")
     # Problems of Honnin's own; their texts name a field and a rule, never a value.
     said = problem.get("detail") or problem.get("title") or ""
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}

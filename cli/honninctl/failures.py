@@ -53,6 +53,10 @@ class NoAccessError(CommandError):
     exit_code = ExitCode.NO_ACCESS
 
 
+class NotAllowedError(NoAccessError):
+    """AWS knows the caller, and does not let the caller do this: another policy would."""
+
+
 class UnreachableError(CommandError):
     """AWS, the local stack or a provider does not answer."""
 
@@ -64,7 +68,7 @@ _SIGN_IN = "your AWS session has ended: sign in again"
 _SIGNATURE = "the signature is wrong or too old: look at the secret key and at this machine's clock"
 _NOT_ALLOWED = "your credentials do not allow it"
 _REFUSALS: Mapping[str, str] = {
-    "403": _NOT_ALLOWED,  # HeadBucket's answer has no body, hence no better code
+    "403": _NOT_ALLOWED,  # the answer to a HEAD has no body, hence no better code
     "AccessDenied": _NOT_ALLOWED,
     "AccessDeniedException": _NOT_ALLOWED,
     "AuthFailure": _NOT_ALLOWED,
@@ -199,9 +203,12 @@ def is_denied(error: Exception) -> bool:
     return error_code(error) in _REFUSALS
 
 
-def refusal(code: str) -> str | None:
-    """What a code of AWS that refuses the caller asks a person to do; None for any other code."""
-    return _REFUSALS.get(code)
+def refused(what: str, code: str) -> NoAccessError | None:
+    """The error for a code of AWS that refuses the caller, beginning with `what`; None for any other code."""
+    told = _REFUSALS.get(code)
+    if told is None:
+        return None
+    return NotAllowedError(f"{what}: {told}") if told == _NOT_ALLOWED else NoAccessError(f"{what}: {told}")
 
 
 def show_traceback(error: Exception) -> None:
@@ -211,9 +218,7 @@ def show_traceback(error: Exception) -> None:
 
 def _of_service(error: Exception) -> CommandError:
     operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
-    if advice := refusal(code):
-        return NoAccessError(f"AWS refuses {operation} ({code}): {advice}")
-    return CommandError(f"AWS refused {operation} ({code})")
+    return refused(f"AWS refuses {operation} ({code})", code) or CommandError(f"AWS refused {operation} ({code})")
 
 
 def _is_of_parser(error: Exception) -> bool:

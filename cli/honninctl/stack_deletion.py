@@ -94,6 +94,9 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
         "",
         "Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs.",
     ]
+    if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
+        lines.append("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
+        lines += [f"  {each}" for each in policies]
     for name, number in waiting.items():
         lines.append(f"{name} has about {number} messages, which nothing will process any more.")
     if not stays:

@@ -16,9 +16,21 @@ import local.stack
 from honnin.store import Store
 from honnin.times import utc_text
 from local import providers
+from local.differences import Setting
 from local.providers import SEED_VARIABLE
 from local.stack import Stack
 from tests.e2e.halves import Halves
+
+# Both APIs also answer under names of their own (test_domains.py); the outputs of a local stack do not change by it.
+DOMAINS = [
+    Setting(name, value, "test_domains.py")
+    for name, value in (
+        ("WebhookDomainName", "hooks.honnin.test"),
+        ("MerchantDomainName", "kyc.honnin.test"),
+        ("MerchantBasePath", "honnin"),
+        ("DomainCertificateArn", "arn:aws:acm:ap-northeast-1:000000000000:certificate/0a1b2c3d"),
+    )
+]
 
 # A first test waits for its stack, and a machine may be busy with something else.
 _TIMEOUT_S = 300
@@ -58,7 +70,7 @@ def stack() -> Iterator[Stack]:
     # A name of its own lets two runs go on side by side in one work tree.
     name = os.environ.get("HONNIN_E2E_STACK", "e2e")
     worker, run_id = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    with local.stack.running(f"{name}-{worker}" if worker else name, run_id=run_id) as running:
+    with local.stack.running(f"{name}-{worker}" if worker else name, run_id=run_id, added=DOMAINS) as running:
         _stop_nothing(running)
         yield running
 

@@ -9,7 +9,14 @@ HALVES = (FIRST, SECOND) = ("first", "second")
 # Both halves take about as long; `pytest --durations=0` says what each module takes.
 _OF_THE_SECOND = frozenset(
     {
-        *("test_documented_commands", "test_erasure", "test_main_job", "test_overtaking", "test_paypay_webhooks"),
+        *(
+            "test_documented_commands",
+            "test_domains",
+            "test_erasure",
+            "test_main_job",
+            "test_overtaking",
+            "test_paypay_webhooks",
+        ),
         *("test_reread", "test_settling"),
     }
 )

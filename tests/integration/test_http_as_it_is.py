@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.deployment import Deployment
+from honnin.paypay import client as paypay_client
+from tests.fakes.deployment import Deployment, sample
 
 EVENTS = Path(__file__).resolve().parents[1] / "fixtures" / "apigateway"
+SAMPLE_EVENTS = Path(__file__).resolve().parents[2] / "events"
 USER = "shop:100@b"
 FUNCTIONS = {
     "user": "kyc_status",
@@ -62,6 +64,83 @@ def user_id(name: str, written: str) -> dict[str, Any]:
 
 def test_there_is_a_test_for_each_event() -> None:
     assert {each.stem for each in EVENTS.glob("*.json")} == set(FUNCTIONS)
+
+
+SAMPLES = sorted(
+    each.stem for each in SAMPLE_EVENTS.glob("*.json") if "resource" in json.loads(each.read_text(encoding="utf-8"))
+)
+
+
+def under_a_domain(event: dict[str, Any], base_path: str) -> dict[str, Any]:
+    """The event as it comes through a custom domain: the base path before the path, no stage in the context's."""
+    path = base_path + event["path"]
+    context = event["requestContext"] | {"path": path, "domainName": "kyc.shop.example.jp", "domainPrefix": "kyc"}
+    return event | {"path": path, "requestContext": context}
+
+
+def test_there_is_a_sample_of_each_function_behind_an_api() -> None:
+    assert len(SAMPLES) == 11
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_function_answers_alike_under_every_base_path(stack: Deployment, name: str) -> None:
+    function = stack.function(name)
+    event = sample(name)
+    function(event)  # the first submission is a 201, every later one a 409
+    plain = function(event)
+    assert "no-such-route" not in plain["body"]
+    # The last two are also the first parts of routes.
+    for base_path in ("", "/honnin", "/v1", "/users", "/webhooks"):
+        answered = function(under_a_domain(event, base_path))
+        found = (answered["statusCode"], _type(answered), _code(answered))
+        assert found == (plain["statusCode"], _type(plain), _code(plain)), base_path
+
+
+def _type(answer: dict[str, Any]) -> str:
+    return str((answer.get("multiValueHeaders") or answer["headers"])["Content-Type"])
+
+
+def _code(answer: dict[str, Any]) -> Any:
+    body = answer["body"]
+    return json.loads(body).get("code") if body.startswith("{") else body
+
+
+@pytest.mark.parametrize("base_path", ["", "/honnin", "/paypay"])
+def test_a_browser_comes_back_under_every_base_path(stack: Deployment, base_path: str) -> None:
+    back = sample("paypay_account_link") | {
+        "resource": "/paypay/account-links/callback",
+        "path": "/paypay/account-links/callback",
+        "httpMethod": "GET",
+        "body": None,
+        "headers": {},
+        "multiValueHeaders": {},
+    }
+    answered = stack.function("paypay_account_link")(under_a_domain(back, base_path))
+    assert (answered["statusCode"], _type(answered)) == (400, "['text/html; charset=utf-8']")
+
+
+@pytest.mark.parametrize("url", ["https://hooks.shop.example.jp", "https://kyc.shop.example.jp/hooks"])
+def test_the_urls_that_are_handed_out_are_the_domains(
+    stack: Deployment, box: Any, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """The stage variable has the URL (tests/template/test_domains.py), with the base path and without a slash."""
+    event = under_a_domain(raw("submission"), "/honnin") | {"stageVariables": {"webhookApiUrl": url}}
+    submitted = json.loads(stack.function("vexora_submission")(event)["body"])
+    assert str(box.vexora.register.view(USER)["callback_url"]).startswith(
+        f"{url}/webhooks/vexora/kyc-result/{submitted['submissionId']}/"
+    )
+
+    asked: list[Any] = []
+    create = paypay_client.PayPayClient.create_account_link
+
+    def spy(self: paypay_client.PayPayClient, request: Any) -> Any:
+        asked.append(request)
+        return create(self, request)
+
+    monkeypatch.setattr(paypay_client.PayPayClient, "create_account_link", spy)
+    link = under_a_domain(sample("paypay_account_link"), "/honnin") | {"stageVariables": {"webhookApiUrl": url}}
+    stack.function("paypay_account_link")(link)
+    assert [each["redirectUrl"] for each in asked] == [f"{url}/paypay/account-links/callback"]
 
 
 def test_a_submission_in_any_letters_then_the_reads_then_the_erasure(stack: Deployment) -> None:

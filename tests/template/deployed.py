@@ -87,12 +87,24 @@ def _chosen(value: Any, conditions: Mapping[str, Any], given: Mapping[str, Any])
             return separator.join(given[name])
         case {"Fn::Sub": str(text)}:
             return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: str(given.get(found[1], found[0])), text)}
+        case {"Fn::Join": [str(separator), list(texts)]}:
+            return _joined(separator, _chosen(texts, conditions, given))
         case dict():
             parts = {key: _chosen(each, conditions, given) for key, each in value.items()}
             return {key: each for key, each in parts.items() if each is not _GONE}
         case list():
             return [each for each in (_chosen(part, conditions, given) for part in value) if each is not _GONE]
     return value
+
+
+def _joined(separator: str, parts: list[Any]) -> Any:
+    """Texts, some of them of `Fn::Sub`, as the one text that they are."""
+    if all(isinstance(each, str) for each in parts):
+        return separator.join(parts)
+    texts = [each["Fn::Sub"] if isinstance(each, dict) and [*each] == ["Fn::Sub"] else each for each in parts]
+    if all(isinstance(each, str) for each in texts):
+        return {"Fn::Sub": separator.join(texts)}
+    return {"Fn::Join": [separator, parts]}
 
 
 def _true(condition: Any, conditions: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

@@ -380,13 +380,6 @@ def test_a_status_in_a_filter_is_a_text_as_the_access_log_writes_it() -> None:
 # --- each alarm says what to do ---
 
 
-def _anchors(page: str) -> set[str]:
-    """The anchors of a Markdown page: those written out, and those that are made of its headings."""
-    headings = re.findall(r"^#+ +(.+?) *$", page, flags=re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
-    return slugs | set(re.findall(r'<a (?:id|name)="([^"]+)"', page))
-
-
 # Conditions that ring together: the alarm, the field `condition` of the line, and the section that says what to do.
 _TOGETHER = [
     ("ReconFileAlarm", "refused", "recon-refused"),
@@ -422,8 +415,14 @@ def test_every_condition_that_rings_with_others_is_known_here_and_shown_by_the_s
 def test_an_alarm_says_what_to_do_and_links_to_a_section_of_the_runbook(name: str, alarm: Mapping[str, Any]) -> None:
     text = alarm["AlarmDescription"]["Fn::Sub"]
     found = re.fullmatch(r"(.{30,170}) See \$\{RunbookUrl\}#([a-z0-9-]+)", text)
-    assert found, f"{name} does not end with a link, or says too much: {text}"
-    assert found[2] in _anchors(RUNBOOK.read_text(encoding="utf-8")), f"docs/runbook.md has no #{found[2]}"
+    assert found, f"{name} must say what to do in 30 to 170 characters, and end with a link as others do: {text}"
+    for page in (RUNBOOK, RUNBOOK.with_suffix(".ja.md")):
+        written = page.read_text(encoding="utf-8")
+        place = f"{page.relative_to(ROOT)} (CONTRIBUTING.md, How an alarm is added)"
+        section = re.search(rf'^<a id="{found[2]}"></a>\n## {name}[:：]', written, re.MULTILINE)
+        row = f"\n| [`{name}`](#{found[2]}) | " in written
+        assert section, f"{place} has no section with the anchor {found[2]} and the heading {name}"
+        assert row, f"{place} has no row of {name} with #{found[2]} in the table of alarms"
 
 
 def test_no_two_alarms_share_a_section() -> None:

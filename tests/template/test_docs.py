@@ -438,7 +438,9 @@ LABELS["runbook.ja.md"] = ("意味", "確認", "対応", "影響", "解消の目
 def test_each_alarm_says_what_it_means_what_to_look_at_and_what_to_do(page: Path) -> None:
     alarms = [each for each, it in transformed()["Resources"].items() if it["Type"] == "AWS::CloudWatch::Alarm"]
     sections = dict(re.findall(r"^## (\w+Alarm)[:：](.*?)(?=^## |\Z)", prose(page), re.DOTALL | re.MULTILINE))
-    assert set(sections) == set(alarms)
+    missing, left_over = sorted(set(alarms) - set(sections)), sorted(set(sections) - set(alarms))
+    assert not missing, f"{page.name} has no section of {missing} (CONTRIBUTING.md, How an alarm is added)"
+    assert not left_over, f"{page.name} has sections of alarms that the template has not: {left_over}"
     wrong = {}
     for alarm, section in sections.items():
         bold = ", ".join(re.findall(r"^- \*\*([^*]+?)[.。]\*\*", section, re.MULTILINE)).lower()

@@ -20,6 +20,8 @@ from tests.tables import TEMPLATE, template
 from tests.template.deployed import Parameters, RefusedError, after_sam, graph, resolved, unknown, values
 from tests.template.transformed import REGION
 
+_CERTIFICATE = "arn:aws:acm:ap-northeast-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-0123456789ab"
+_WEB_ACL = "arn:aws:wafv2:ap-northeast-1:123456789012:regional/webacl"
 AXES: dict[str, dict[str, Parameters]] = {
     "stage": {
         "local": (("Stage", "local"),),
@@ -46,6 +48,40 @@ AXES: dict[str, dict[str, Parameters]] = {
     "reserved": {"shared": (), "reserved": (("WebhookReservedConcurrency", "20"),)},
     "tracing": {"untraced": (), "traced": (("Tracing", "Active"),)},
     "architecture": {each: (("Architecture", each),) for each in ("arm64", "x86_64")},
+    "domain": {
+        "no domain": (),
+        "two names": (
+            ("WebhookDomainName", "hooks.shop.example.jp"),
+            ("MerchantDomainName", "kyc.internal.example.jp"),
+            ("MerchantBasePath", "honnin"),
+            ("DomainCertificateArn", _CERTIFICATE),
+            ("DomainHostedZoneId", "Z0123456789ABCDEFGHIJ"),
+        ),
+        "one name": (
+            ("WebhookDomainName", "kyc.shop.example.jp"),
+            ("WebhookBasePath", "hooks"),
+            ("MerchantDomainName", "kyc.shop.example.jp"),
+            ("DomainCertificateArn", _CERTIFICATE),
+            ("DomainInUrls", "false"),
+        ),
+    },
+    "chat": {
+        "no chat": (),
+        "chat": (
+            ("SlackWorkspaceId", "T0123ABCD"),
+            ("SlackChannelId", "C0123ABCD"),
+            ("TeamsTeamId", "0a1b2c3d-0000-4000-8000-0123456789ab"),
+            ("TeamsTenantId", "0a1b2c3d-0000-4000-8000-0123456789ac"),
+            ("TeamsChannelId", "19%3Aab12cd34%40thread.tacv2"),
+        ),
+    },
+    "firewall": {
+        "open": (),
+        "firewall": (
+            ("WebhookWebAclArn", f"{_WEB_ACL}/hooks/0a1b2c3d"),
+            ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
+        ),
+    },
 }
 type Combination = tuple[str, ...]
 
@@ -66,24 +102,41 @@ def _combinations() -> list[Combination]:
     stages = {"AllAtOnce": ("local", "dev"), "Canary10Percent10Minutes": ("prod",), "Linear10PercentEvery1Minute": ()}
     for number, chosen in enumerate(itertools.product(*(AXES[each] for each in ("canary", "vpc", "boundary", "warm")))):
         turn = [list(AXES[each])[(number >> place) % 2] for place, each in enumerate(("reserved", "tracing"))]
-        architecture = list(AXES["architecture"])[(number >> 2) % 2]
+        turn.append(list(AXES["architecture"])[(number >> 2) % 2])
+        turn += [list(AXES["domain"])[number % 3], list(AXES["chat"])[(number >> 3) % 2]]
+        turn.append(list(AXES["firewall"])[(number >> 1) % 2])
         for stage in stages[chosen[0]] or (("dev", "prod")[number % 2],):
-            found.append((stage, *chosen, *turn, architecture))
+            found.append((stage, *chosen, *turn))
     return found
 
 
 COMBINATIONS = _combinations()
 
+# fmt: off
 LINTED: list[Combination] = [
-    ("local", "AllAtOnce", "VPC", "no boundary", "warm", "reserved", "untraced", "x86_64"),
-    ("local", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64"),
-    ("dev", "AllAtOnce", "no VPC", "no boundary", "warm", "shared", "traced", "x86_64"),
-    ("dev", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
-    ("dev", "Linear10PercentEvery1Minute", "no VPC", "boundary", "cold", "reserved", "untraced", "x86_64"),
-    ("prod", "AllAtOnce", "VPC", "boundary", "cold", "reserved", "untraced", "arm64"),
-    ("prod", "Canary10Percent10Minutes", "no VPC", "boundary", "warm", "reserved", "traced", "x86_64"),
-    ("prod", "Linear10PercentEvery1Minute", "VPC", "no boundary", "warm", "shared", "traced", "arm64"),
+    ("local", "AllAtOnce", "VPC", "boundary", "cold", "shared", "untraced", "x86_64", "two names", "chat", "firewall"),
+    ("local", "AllAtOnce", "no VPC", "boundary", "warm", "reserved", "traced", "arm64", "one name", "no chat", "open"),
+    ("local", "AllAtOnce", "no VPC", "no boundary", "cold", "shared",
+     "untraced", "x86_64", "no domain", "chat", "firewall"),
+    ("dev", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64", "no domain", "no chat", "firewall"),
+    ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "shared",
+     "traced", "x86_64", "one name", "no chat", "open"),
+    ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "reserved",
+     "traced", "x86_64", "no domain", "no chat", "open"),
+    ("dev", "Linear10PercentEvery1Minute", "no VPC", "no boundary", "warm", "reserved",
+     "traced", "arm64", "two names", "chat", "open"),
+    ("dev", "Linear10PercentEvery1Minute", "VPC", "no boundary", "cold", "shared",
+     "untraced", "arm64", "one name", "no chat", "firewall"),
+    ("prod", "AllAtOnce", "VPC", "no boundary", "warm", "reserved",
+     "untraced", "arm64", "no domain", "no chat", "firewall"),
+    ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "reserved",
+     "traced", "arm64", "one name", "chat", "firewall"),
+    ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "warm", "reserved",
+     "untraced", "x86_64", "two names", "no chat", "open"),
+    ("prod", "Linear10PercentEvery1Minute", "no VPC", "boundary", "warm", "shared",
+     "untraced", "x86_64", "no domain", "chat", "open"),
 ]
+# fmt: on
 
 
 def check(written: Mapping[str, Any], combination: Combination) -> dict[str, Any]:
@@ -152,14 +205,46 @@ def test_the_rules_refuse_what_cannot_be_deployed() -> None:
         (("Stage", "local"), ("Canary", "Linear10PercentEvery1Minute")),
         (("Stage", "prod"), ("LoopbackFiles", "true")),
         (("Stage", "dev"), ("VpcSubnetIds", "subnet-0a0a0a0a")),
+        (("SlackWorkspaceId", "T0123ABCD"),),
+        (("SlackChannelId", "C0123ABCD"),),
+        (*AXES["chat"]["chat"][:2], ("TeamsTeamId", "0a1b2c3d-0000-4000-8000-0123456789ab")),
+        AXES["chat"]["chat"][:4],
+        AXES["chat"]["chat"][3:],
+        (("WebhookDomainName", "hooks.shop.example.jp"),),
+        (("MerchantDomainName", "kyc.shop.example.jp"),),
+        (("DomainCertificateArn", _CERTIFICATE),),
+        (("DomainHostedZoneId", "Z0123456789ABCDEFGHIJ"),),
+        (("WebhookBasePath", "hooks"),),
+        (
+            ("MerchantDomainName", "kyc.shop.example.jp"),
+            ("DomainCertificateArn", _CERTIFICATE),
+            ("WebhookBasePath", "a"),
+        ),
+        (
+            ("WebhookDomainName", "kyc.shop.example.jp"),
+            ("DomainCertificateArn", _CERTIFICATE),
+            ("MerchantBasePath", "a"),
+        ),
+        (*AXES["domain"]["one name"], ("MerchantBasePath", "hooks")),
     ):
         with pytest.raises(RefusedError):
             values(refused)
 
 
+def test_the_rules_take_each_half_that_is_whole_by_itself() -> None:
+    chat = AXES["chat"]["chat"]
+    for taken in (chat[:2], chat[2:], chat):
+        values(taken)
+    for name in ("WebhookDomainName", "MerchantDomainName"):
+        values(((name, "kyc.shop.example.jp"), ("DomainCertificateArn", _CERTIFICATE)))
+
+
 # --- that this test can fail ---
 
-CANARY = ("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64")
+CANARY = (
+    *("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
+    *("no domain", "no chat", "open"),
+)
 _URL = "https://${WebhookApi}.execute-api.${AWS::Region}.amazonaws.com/v1"
 
 

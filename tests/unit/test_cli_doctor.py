@@ -1,7 +1,7 @@
 """`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
 
 import json
-import re
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,7 +15,8 @@ from honninctl.confirmations import Unconfirmed
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
-from tests.tables import TEMPLATE, template
+from tests.permissions import rows
+from tests.tables import template
 
 SECRET = {
     "vexora_merchant_no": "1",
@@ -73,7 +74,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
         "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}, get_item={}),
         "sqs": Service(get_queue_attributes=_queue),
-        "s3": Service(head_bucket={}),
+        "s3": Service(get_bucket_location={}),
         "events": Service(describe_event_bus={}),
         "sns": Service(list_subscriptions_by_topic={"Subscriptions": [_subscription("arn:1")]}),
         "lambda": Service(
@@ -182,11 +183,11 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
 
 
 def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None:
-    deployment.services["s3"] = Service(head_bucket=client_error("403", "HeadBucket"))
+    deployment.services["s3"] = Service(get_bucket_location=client_error("AccessDenied", "GetBucketLocation"))
     ended = run("doctor", "--told-ip", "203.0.113.10")
     assert ended.exit_code == 1
     assert "FAIL  buckets" in ended.stdout
-    assert "→ give your credentials that permission" in ended.stdout
+    assert "→ the stack's OperatorPolicy allows this command (docs/security.md#roles)" in ended.stdout
     assert "FAIL  egress" in ended.stdout
 
 
@@ -432,7 +433,7 @@ def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
     [
         ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 7),
         ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 7),
-        ("s3", "head_bucket", "vault", "buckets", 2),
+        ("s3", "get_bucket_location", "vault", "buckets", 2),
         ("dynamodb", "describe_table", "state", "table", 2),
     ],
 )
@@ -450,32 +451,22 @@ def test_one_that_is_refused_does_not_hide_the_others(
     checks = _checks(deployment, topic)
     assert len(checks) == count
     [failed] = [each for each in checks if each.verdict is not Verdict.OK]
-    assert (failed.verdict, failed.advice) == (Verdict.FAIL, "give your credentials that permission")
+    assert failed.verdict is Verdict.FAIL
+    assert failed.advice == "the stack's OperatorPolicy allows this command (docs/security.md#roles)"
     names = {"https://sqs/events": "events: ", "https://sqs/dead": "dead letters, events: ", "vault": "PersonalData: "}
     assert failed.found.startswith(names.get(refused, refused))
 
 
-# No permission is needed to ask who one is; HeadBucket asks for the right to list.
-_ACTIONS = {"sts:GetCallerIdentity": None, "s3:HeadBucket": "s3:ListBucket"}
-_SERVICES = {"cloudformation", "secretsmanager", "dynamodb", "sqs", "s3", "events", "sns", "lambda", "ec2", "sts"}
-
-
-def test_the_readme_names_every_permission_that_it_needs(deployment: FakeDeployment) -> None:
+def test_the_table_of_roles_names_every_action_that_it_needs(deployment: FakeDeployment) -> None:
     list(doctor.examine(deployment, ()))
     asked = {
         f"{name}:{''.join(word.capitalize() for word in operation.split('_'))}"
         for name, service in deployment.services.items()
         for operation, _ in service.calls
     }
-    assert {each.partition(":")[0] for each in asked} == _SERVICES
-    text = (TEMPLATE.parent / "cli" / "README.md").read_text()
-    [row] = re.findall(r"^\| `doctor` \| (`cloudformation:.*)\|$", text, re.MULTILINE)
-    named = {"cloudformation:DescribeStacks"}  # for every command
-    last = ""
-    for service, action in re.findall(r"`(?:([a-z0-9]+):)?([A-Z]\w+)`", row):
-        named.add(f"{service or last}:{action}")
-        last = service or last
-    assert {_ACTIONS.get(each, each) for each in asked} - {None} == named - {"kms:Decrypt"}
+    named = {need.action for row in rows() if "doctor" in row.text for need in row.needs}
+    # No permission is needed to ask who one is, every command asks for the stack, and the words are made up above.
+    assert asked - {"sts:GetCallerIdentity"} == named - {"dynamodb:Query"} | {"cloudformation:DescribeStacks"}
 
 
 def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(deployment: FakeDeployment) -> None:
@@ -510,12 +501,11 @@ def test_what_is_looked_at_is_all_that_the_template_has() -> None:
     [
         ("dynamodb", "describe_table", "table"),
         ("sqs", "get_queue_attributes", "queues"),
-        ("s3", "head_bucket", "buckets"),
+        ("s3", "get_bucket_location", "buckets"),
         ("events", "describe_event_bus", "bus"),
         ("sns", "list_subscriptions_by_topic", "alarms"),
         ("lambda", "get_function_configuration", "egress"),
         ("lambda", "get_account_settings", "concurrency"),
-        ("secretsmanager", "get_secret_value", "secret"),
     ],
 )
 def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
@@ -525,6 +515,24 @@ def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
     checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
     assert {each.topic for each in checks if each.verdict is Verdict.FAIL} == {topic}
     assert checks[-1].topic == "parameters"
+
+
+def test_an_operator_may_not_read_the_secret_and_the_rest_is_looked_at(deployment: FakeDeployment) -> None:
+    refused = client_error("AccessDeniedException", "GetSecretValue")
+    deployment.services["secretsmanager"].answers["get_secret_value"] = refused
+    checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
+    [told] = [each for each in checks if each.topic == "secret"]
+    assert told.verdict is Verdict.WARN
+    assert "OperatorPolicy leaves it out on purpose" in told.advice
+    assert not [each for each in checks if each.verdict is Verdict.FAIL]
+    assert checks[-1].topic == "parameters"
+
+
+def test_a_secret_that_cannot_be_had_for_another_reason_is_a_fault(deployment: FakeDeployment) -> None:
+    for code in ("ResourceNotFoundException", "ExpiredTokenException"):
+        deployment.services["secretsmanager"].answers["get_secret_value"] = client_error(code, "GetSecretValue")
+        checks = list(doctor.examine(deployment, ()))
+        assert [each.verdict for each in checks if each.topic == "secret"] == [Verdict.FAIL]
 
 
 OF_CONCURRENCY = ("ProcessorConcurrency", "WebhookReservedConcurrency", "WebhookProvisionedConcurrency")
@@ -591,6 +599,38 @@ def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: Fak
     deployment.given["Parameters"] = [{"ParameterKey": "Stage", "ParameterValue": "local"}]
     deployment.__dict__.pop("parameters")
     assert [each.verdict for each in _checks(deployment, "webhooks")] == [Verdict.OK, Verdict.OK]
+
+
+@pytest.mark.parametrize(
+    ("known", "in_urls", "verdict", "said"),
+    [
+        (True, "true", Verdict.OK, "DNS knows it"),
+        (True, "false", Verdict.WARN, "register its URLs with PayPay"),
+        (False, "false", Verdict.WARN, "make a CNAME to d-1.example"),
+        (False, "true", Verdict.FAIL, "make a CNAME to d-1.example"),
+    ],
+)
+def test_a_domain_is_looked_up_before_the_urls_have_it(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, known: bool, in_urls: str, verdict: Verdict, said: str
+) -> None:
+    def look_up(name: str, _: int) -> list[str]:
+        assert name == "kyc.example.jp"
+        if not known:
+            raise socket.gaierror(8, "not known")
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    names = {"WebhookDomainName": "kyc.example.jp", "MerchantDomainName": "kyc.example.jp", "DomainInUrls": in_urls}
+    deployment.given["Parameters"] = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | names).items()
+    ]
+    deployment.given["Outputs"] = [
+        {"OutputKey": key, "OutputValue": value}
+        for key, value in (OUTPUTS | {"WebhookDomainTarget": "d-1.example"}).items()
+    ]
+    found = [each for each in _checks(deployment, "webhooks") if each.found.startswith("kyc.example.jp")]
+    assert [each.verdict for each in found] == [verdict, verdict]
+    assert all(said in each.found + each.advice for each in found)
 
 
 def test_a_parameter_at_its_unconfirmed_default_is_a_warning(deployment: FakeDeployment) -> None:

@@ -12,7 +12,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from honninctl.deployment import Deployment, Where
-from honninctl.failures import ExitCode, NoAccessError, explained
+from honninctl.failures import ExitCode, NoAccessError, NotAllowedError, explained
 from tests.fakes import LoopbackServer, Reply
 from tests.fakes.cli import client_error, run
 
@@ -61,7 +61,7 @@ def test_no_text_of_a_foreign_error_is_shown(error: Exception) -> None:
 )
 def test_what_aws_refuses_the_caller_for_is_said_by_its_code(code: str, said: str) -> None:
     explanation = explained(client_error(code, message=CANONICAL))
-    assert type(explanation) is NoAccessError
+    assert type(explanation) is (NotAllowedError if "allow" in said else NoAccessError)
     assert code in str(explanation)
     assert said in str(explanation)
     assert SECRET not in str(explanation)
@@ -271,8 +271,8 @@ class _ApiAt(Deployment):
         ("SignatureDoesNotMatchException", "clock"),
         ("ExpiredTokenException", "sign in again"),
         ("UnrecognizedClientException", "access key"),
-        ("AccessDeniedException", "execute-api:Invoke"),
-        ("", "execute-api:Invoke"),
+        ("AccessDeniedException", "do not allow it"),
+        ("", "do not allow it"),
     ],
 )
 def test_what_api_gateway_refuses_is_said_by_its_kind_and_not_repeated(kind: str, said: str) -> None:

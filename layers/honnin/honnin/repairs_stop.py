@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from honnin import aws
+from honnin import aws, people
 from honnin.observability import count_for_alarm, logger
 from honnin.store import Stop, Store
 from honnin.times import JST
@@ -125,11 +125,11 @@ class RepairsStop:
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
         count_for_alarm("RepairsStopped")
         try:
-            (self._given[2] or aws.sns()).publish(
-                TopicArn=self._topic_arn,
-                # SNS takes ASCII only here, at most 100 characters.
-                Subject="Honnin: repairs are stopped, many users lost their verification",
-                Message=mail(stop, self._percent, self._runbook),
+            people.tell(
+                self._given[2] or aws.sns(),
+                self._topic_arn,
+                "Honnin: repairs are stopped, many users lost their verification",
+                mail(stop, self._percent, self._runbook),
             )
         except (BotoCoreError, ClientError):
             self._store.mass_change.release_mail(stop)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from honnin import aws, times
+from honnin import aws, people, times
 from honnin.observability import count, logger
 from honnin.recon import days, type_facts
 from honnin.recon.days import CalendarDay, DayState
@@ -24,8 +24,8 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-# SNS takes 256 KiB in all; a little of it is needed for the subject. Each language gets half of the rest.
-_MOST_BYTES = 120 * 1024
+# What `people.tell` takes, half for each language.
+_MOST_BYTES = 60 * 1024
 _MOST_FILES = 20
 _MOST_WARNINGS = 20
 _RULE = "-" * 78
@@ -79,7 +79,7 @@ class DailyReport:
                 count("ReconFileMissing", len(each.missing), fileType=each.file_type.name)
         client = self.client or aws.sns()
         text = mail(found, type_facts.senders(self.store), now)
-        client.publish(TopicArn=self.topic_arn, Subject=subject(found, now), Message=text)
+        people.tell(client, self.topic_arn, subject(found, now), text)
         return {each.file_type.name: [day.day for day in each.missing] for each in found}
 
     def _note_missing(self, file_type: str, shown: Sequence[str], now: datetime) -> None:

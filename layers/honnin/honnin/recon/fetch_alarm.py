@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from honnin import aws
+from honnin import aws, people
 from honnin.store import Notification, Store
 from honnin.times import JST, utc_text
 from honnin.wording import in_japanese
@@ -52,12 +52,7 @@ class FetchAlarm:
         if not failing or (last and now - datetime.fromisoformat(last) < _AT_MOST_EVERY):
             return
         client = self._given or aws.sns()
-        client.publish(
-            TopicArn=self._topic_arn,
-            # SNS takes ASCII only here, at most 100 characters.
-            Subject="Honnin: recon files cannot be fetched",
-            Message=mail(failing),
-        )
+        people.tell(client, self._topic_arn, "Honnin: recon files cannot be fetched", mail(failing))
         store.notifications.note_last_reported(utc_text(now))
         for found, _ in failing:
             store.notifications.note_reported(found, utc_text(now))

@@ -1,0 +1,60 @@
+"""The chat channel that is told of alarms: who may do what through it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.template.test_domains import deployed, of_type
+from tests.template.test_matrix import AXES
+
+CHAT = AXES["chat"]["chat"]
+SLACK, TEAMS = CHAT[:2], CHAT[2:]
+KINDS = {"SlackChannel": "SlackChannelConfiguration", "TeamsChannel": "MicrosoftTeamsChannelConfiguration"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "channels"),
+    [((), set()), (SLACK, {"SlackChannel"}), (TEAMS, {"TeamsChannel"}), (CHAT, set(KINDS))],
+)
+def test_a_channel_and_its_role_are_made_only_if_they_are_set(parameters: Any, channels: set[str]) -> None:
+    found = {name for name, kind in KINDS.items() if of_type(parameters, f"AWS::Chatbot::{kind}")}
+    assert found == channels
+    assert ({"ChatRole", "ChatPolicy"} <= deployed(parameters)["Resources"].keys()) is bool(channels)
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_a_channel_hears_the_alarm_topic_and_may_do_no_more_than_the_guardrail(name: str, kind: str) -> None:
+    channel = of_type(CHAT, f"AWS::Chatbot::{kind}")[name]
+    assert channel["SnsTopicArns"] == [{"Ref": "AlarmTopic"}]
+    assert channel["IamRoleArn"] == {"Fn::GetAtt": ["ChatRole", "Arn"]}
+    # Without one AWS takes AdministratorAccess.
+    assert channel["GuardrailPolicies"] == [{"Ref": "ChatPolicy"}]
+    role = deployed(CHAT)["Resources"]["ChatRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "ChatPolicy"}]
+    assert "Policies" not in role
+
+
+def test_the_channel_may_only_read_alarms_and_metrics() -> None:
+    [policy] = of_type(CHAT, "AWS::IAM::ManagedPolicy").values()
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert all(re.fullmatch(r"cloudwatch:(Describe|Get)\w+", each) for each in statement["Action"])
+    assert "Roles" not in policy
+
+
+def test_the_role_is_the_chat_services_alone() -> None:
+    [trust] = deployed(CHAT)["Resources"]["ChatRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "chatbot.amazonaws.com"}
+
+
+def test_who_publishes_to_the_topic_may_use_its_key() -> None:
+    """SNS decrypts before it delivers: the chat needs nothing of the key, but CloudWatch does."""
+    resources = deployed(CHAT)["Resources"]
+    assert resources["AlarmTopic"]["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["StateKey", "Arn"]}
+    [publisher] = [
+        each
+        for each in resources["StateKey"]["Properties"]["KeyPolicy"]["Statement"]
+        if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ]
+    assert {"kms:Decrypt", "kms:GenerateDataKey"} <= set(publisher["Action"])
