@@ -47,6 +47,7 @@ test-integration: setup ## tests on moto
 .PHONY: test-e2e
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 	@local/browser.sh
+	@local/node.sh
 	@$(PYTEST) -n 2 tests/e2e
 
 .PHONY: openapi

@@ -15,13 +15,14 @@ _LONGEST_HIDDEN_S = 43_200
 
 @dataclass
 class Message:
-    """One message: how often it was received, and when it is due (again)."""
+    """One message: how often it was received, when it is due (again), and when it was sent."""
 
     id: str
     body: str
     due: datetime
     receives: int = 0
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    sent_at: datetime | None = None
 
     @property
     def handle(self) -> str:
@@ -47,7 +48,9 @@ class Queue:
         self.sent.append(body)
         self.attributes.append(attributes or {})
         due = self._now() + timedelta(seconds=delay_s)
-        self.waiting.append(Message(f"{self.name}-{len(self.sent)}", body, due, attributes=attributes or {}))
+        self.waiting.append(
+            Message(f"{self.name}-{len(self.sent)}", body, due, attributes=attributes or {}, sent_at=self._now())
+        )
         return self.waiting[-1]
 
     def echo(self, index: int) -> None:
@@ -115,6 +118,7 @@ class MemorySQS:
         QueueUrl: str,  # noqa: N803
         MaxNumberOfMessages: int = 1,  # noqa: N803
         VisibilityTimeout: int | None = None,  # noqa: N803
+        MessageSystemAttributeNames: Sequence[str] = (),  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
         """Take up to ten of the messages that are due."""
@@ -122,7 +126,7 @@ class MemorySQS:
         if not 1 <= MaxNumberOfMessages <= _MOST_IN_A_BATCH:
             raise _refused("InvalidParameterValue", "ReceiveMessage")
         found = queue.receive(MaxNumberOfMessages, hidden_s=VisibilityTimeout)
-        return {"Messages": [_received(each) for each in found]} if found else {}
+        return {"Messages": [_received(each, MessageSystemAttributeNames) for each in found]} if found else {}
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> dict[str, Any]:  # noqa: N803
         """Set when a message is due again."""
@@ -180,11 +184,17 @@ def _of_handle(queue: Queue, handle: str, operation: str) -> Message | None:
     return next((message for message in queue.waiting if message.id == name), None)
 
 
-def _received(message: Message) -> dict[str, Any]:
+def _received(message: Message, asked: Sequence[str]) -> dict[str, Any]:
     record = {"MessageId": message.id, "ReceiptHandle": message.handle, "Body": message.body}
     record["MD5OfBody"] = _md5(message.body)
-    attributes = {"Attributes": {"ApproximateReceiveCount": str(message.receives)}}
-    return {**record, **attributes, **({"MessageAttributes": message.attributes} if message.attributes else {})}
+    attributes = {"ApproximateReceiveCount": str(message.receives)}
+    if "SentTimestamp" in asked and message.sent_at:
+        attributes["SentTimestamp"] = str(round(message.sent_at.timestamp() * 1000))
+    return {
+        **record,
+        "Attributes": attributes,
+        **({"MessageAttributes": message.attributes} if message.attributes else {}),
+    }
 
 
 def _check_batch(entries: Sequence[Mapping[str, Any]], operation: str) -> None:

@@ -201,6 +201,7 @@ def _settings(endpoint: str, sandbox_url: str, added: Sequence[Setting] = ()) ->
             Setting("PayPayBaseUrl", sandbox_url, "place: the sandbox"),
             Setting("PayPayTokenAudience", providers.PAYPAY_CLIENT_ID, "the sandbox's name for us; yours from PayPay"),
             Setting("ReturnUrlAllowlist", sandbox_url, "place: the sandbox also plays the merchant's shop"),
+            Setting("MerchantWebhookUrl", f"{sandbox_url}/shop/webhooks", "place: and the merchant's back end"),
             *added,
         ]
     )

@@ -12,7 +12,7 @@ from sandbox.faults import UnansweredResponse
 from sandbox.journal import request_notes
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.provider import PayPayProvider
-from sandbox.shop import shop_blueprint
+from sandbox.shop import WEBHOOK_PATH, shop_blueprint
 from sandbox.vexora.provider import VexoraAccount, VexoraProvider
 
 # The largest thing that a merchant sends is a form of a few hundred bytes.
@@ -136,7 +136,8 @@ def _add_dials(control: Blueprint, sandbox: Sandbox) -> None:
 def _write_journal(app: Flask, core: Core) -> None:
     @app.after_request
     def write(response: Response) -> Response:
-        if not request.path.startswith(CONTROL_PREFIX):
+        # The journal is what the providers were asked; the merchant is none of them.
+        if not request.path.startswith((CONTROL_PREFIX, WEBHOOK_PATH)):
             status = None if isinstance(response, UnansweredResponse) else response.status_code
             core.journal.received(request.method, request.path, status, request_notes())
         return response

@@ -1,8 +1,9 @@
-"""The merchant's shop, simulated: the page that a user comes back to after account linking."""
+"""The merchant's back end, simulated: the page that a user comes back to after linking, and its webhook endpoint."""
 
 from flask import Blueprint, Response, make_response, render_template, request
 
 RETURN_PATH = "/shop/return"
+WEBHOOK_PATH = "/shop/webhooks"
 
 # What the `result` that Honnin sends along means to the user: Japanese, English.
 RESULTS = {
@@ -14,7 +15,7 @@ UNKNOWN = ("PayPayとの連携の結果がありません。", "There is no resu
 
 
 def shop_blueprint(merchant_name: str) -> Blueprint:
-    """Return the shop's one page; it shows the `result` in its address."""
+    """Return the shop's one page, which shows the `result` in its address, and an endpoint that takes any webhook."""
     shop = Blueprint("shop", "sandbox")
 
     @shop.get(RETURN_PATH)
@@ -25,5 +26,9 @@ def shop_blueprint(merchant_name: str) -> Blueprint:
         page.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
         page.headers["Cache-Control"] = "no-store"
         return page
+
+    @shop.post(WEBHOOK_PATH)
+    def webhook() -> tuple[str, int]:
+        return "", 204
 
     return shop

@@ -17,6 +17,7 @@ from honninctl import (
     sign_commands,
     stack_commands,
     streams,
+    webhook_commands,
 )
 from honninctl.command import connection
 from honninctl.console import command as console_command
@@ -56,6 +57,7 @@ def program() -> typer.Typer:
         rereads_commands,
         recon_commands,
         dead_letter_commands,
+        webhook_commands,
         index_commands,
         stack_commands,
         sign_commands,

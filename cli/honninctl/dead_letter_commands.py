@@ -1,28 +1,44 @@
 """`deadletters list`, `show`, `redrive`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import dead_letters, redrive
+from honninctl import dead_letter_filter, dead_letters, moments, redrive
 from honninctl.command import Cli, RevealOption, command, connection
+from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.redrive import Moved
 
 QueueOption = Annotated[
     Queue | None,
     typer.Option(
         "--queue",
-        help="One queue only: events, schedule or recon-download (runs that failed).",
+        help="One queue only: events, webhooks, schedule or recon-download (the last two: runs that failed).",
     ),
 ]
+ErrorTypeOption = Annotated[
+    list[str] | None,
+    typer.Option("--error-type", metavar="TYPE", help="Only of this error, as the list names it; repeat for more."),
+]
+UserOption = Annotated[
+    str | None, typer.Option("--user", metavar="USER", help="Only messages about this user (your own id).")
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only messages since this day in Japan, or this time in UTC."),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Move nothing, and only count the messages by error.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes; the check for missing files comes at 10:15 only. Once the cause is corrected, do not wait for it:",
+    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only. "
+    "Once the cause is corrected, do not wait for it:",
     Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
     "be fetched for two hours only: once the cause is corrected, do not wait, and look at `honninctl recon calendar`:",
 }
@@ -35,24 +51,32 @@ _TO_DISCARD = (
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     group = typer.Typer(
-        no_args_is_help=True, help="Messages that failed after all retries, in three queues; put them back."
+        no_args_is_help=True, help="Messages that failed after all retries; list them, and put them back."
     )
     group.callback()(connection)
-    command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
+    command(group, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(group, "redrive", example="honninctl deadletters redrive --queue events --yes")(redrive_letters)
+    command(group, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
     app.add_typer(group, name="deadletters")
 
 
-def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = False) -> ExitCode:
+def list_letters(
+    cli: Cli,
+    queue: QueueOption = None,
+    error_type: ErrorTypeOption = None,
+    user: UserOption = None,
+    since: SinceOption = None,
+    reveal: RevealOption = False,
+) -> ExitCode:
     """The messages in each dead-letter queue, and why they failed. Reading removes none of them.
 
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
-    "messageId", "sentAt", "errorType", "bodyBytes", "event", "function"}]}. Exit code 1 when there are any.
+    "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}]}. Exit code 1 when there are any.
     """
     places = _places(cli, queue)
+    wanted = filter_of(cli, error_type, user, since)
     with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
-        found = dead_letters.letters(cli.deployment, places, reveal=reveal, seen=seen)
+        found = dead_letters.letters(cli.deployment, places, takes=wanted.takes, reveal=reveal, seen=seen)
     if cli.screen.as_json:
         cli.screen.json(
             {
@@ -64,7 +88,7 @@ def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = Fal
             }
         )
     elif not found:
-        cli.screen.line("There are no dead letters.", "green")
+        cli.screen.line("There are no such dead letters." if wanted else "There are no dead letters.", "green")
     else:
         _show_list(cli, found)
     return ExitCode.FINDING if found else ExitCode.OK
@@ -72,7 +96,7 @@ def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = Fal
 
 def show(
     cli: Cli,
-    name: Annotated[str, typer.Argument(metavar="ID", help="A message id or an event id.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="A message id, an event id or a webhook id.")],
     queue: QueueOption = None,
     reveal: RevealOption = False,
 ) -> None:
@@ -91,7 +115,7 @@ def show(
         cli.screen.line("The body is not a message of Honnin." + ("" if reveal else " --reveal shows it."), "yellow")
     if "body" in found:
         cli.screen.line(found["body"])
-    for key, value in (found["event"] or {}).items():
+    for key, value in (found["event"] or found["webhook"] or {}).items():
         shown = "  ".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else value
         cli.screen.line(f"  {key:<14}{shown}")
 
@@ -99,85 +123,164 @@ def show(
 def redrive_letters(
     cli: Cli,
     queue: QueueOption = None,
+    error_type: ErrorTypeOption = None,
+    user: UserOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
     discard: Annotated[
         bool, typer.Option("--discard", help="Delete the messages of failed runs (schedule, recon-download).")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
 ) -> ExitCode:
-    """Put events back on the queue that they came from. An event takes effect only once, so you may repeat this.
+    """Put messages back on the queue that they came from. An event takes effect only once, so you may repeat this.
 
+    With --error-type, --user or --since, only messages that match all of these are put back, and the others stay as
+    they are. Before it moves a message, it says how many match, and asks.
     Failed runs (schedule, recon-download) cannot be put back: it says how to repeat their work, and --discard deletes
     their messages.
-    JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "discarded": {...}, "left": {...}, "notLookedAt": [...]}.
+    JSON: {"dryRun", "total", "byErrorType": {...}, "byQueue": {...}, "notMatching": {...}, "discarded": {...},
+    "left": {...}, "notLookedAt": [...]}.
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
     if discard and queue and queue not in RUNS:
         raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
     places = _places(cli, queue)
-    moved = _put_back(cli, places, yes=yes)
+    wanted = filter_of(cli, error_type, user, since)
+    moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)
     if moved is None:
         return ExitCode.FINDING
-    gone, left = _runs(cli, places, discard=discard, yes=yes)
+    gone, left = _runs(cli, places, wanted, discard=discard, dry_run=dry_run, yes=yes)
     if cli.screen.as_json:
-        total = sum(moved.values(), Counter[str]())
+        total = sum((each.done for each in moved.values()), Counter[str]())
         cli.screen.json(
             {
+                "dryRun": dry_run,
                 "total": total.total(),
                 "byErrorType": dict(total.most_common()),
-                "byQueue": {each: found.total() for each, found in moved.items()},
+                "byQueue": {each: found.done.total() for each, found in moved.items()},
+                "notMatching": dict(sum((each.left for each in moved.values()), Counter[str]()).most_common()),
                 "discarded": gone,
                 "left": left,
                 "notLookedAt": list(places.unknown),
             }
         )
-    return ExitCode.FINDING if left and (discard or queue) else ExitCode.OK
+    return ExitCode.FINDING if left and (discard or queue) and not dry_run else ExitCode.OK
 
 
-def _put_back(cli: Cli, places: Places, *, yes: bool) -> dict[Queue, Counter[str]] | None:
-    """What was put back, by queue; None when the person would not."""
-    wanted = Places({each: url for each, url in places.urls.items() if each not in RUNS})
-    if not wanted.urls:
+def filter_of(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, since: str | None) -> Filter:
+    """The filter of what was typed; says so where nothing is known of the user. Raises `UsageError` for no moment."""
+    begin = moments.moment("--since", since) if since else None
+    found = dead_letter_filter.of(cli.deployment, error_types or (), user_id, begin)
+    if found.user and not found.user.is_known:
+        cli.screen.note(f"Nothing is known of the user {user_id}: only messages that name that id itself are found.")
+    return found
+
+
+def _put_back(cli: Cli, places: Places, wanted: Filter, *, dry_run: bool, yes: bool) -> Mapping[Queue, Moved] | None:
+    """What was put back, or would be, by queue; None when the person would not."""
+    queues = Places({each: url for each, url in places.urls.items() if each not in RUNS})
+    if not queues.urls:
         return {}
-    number = _total(cli, wanted)
-    if not yes and not cli.screen.confirmed(f"Put about {number} dead letters back ({', '.join(wanted.urls)})?"):
+    if dry_run or (wanted and not yes):
+        found = _each(
+            cli, "Reading the queues", queues, lambda _, url, seen: redrive.look(cli.deployment, url, wanted, seen)
+        )
+        _show_found(cli, found, wanted)
+        if dry_run or not _total_of(found):
+            return found
+        question = f"Put {_total_of(found)} dead letters back ({', '.join(queues.urls)})?"
+    else:
+        question = f"Put about {_total(cli, queues)} dead letters back ({', '.join(queues.urls)})?"
+    if not yes and not cli.screen.confirmed(question):
         cli.screen.note("Nothing was moved.")
         return None
-    with cli.screen.progress("Putting back", number) as moved_on:
-        moved = {each: redrive.put_back(cli.deployment, each, url, moved_on) for each, url in wanted.urls.items()}
-    stayed = _stayed(cli, wanted)
+    moved = _each(
+        cli, "Putting back", queues, lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen)
+    )
+    stayed = _stayed(cli, queues, moved)
     if not cli.screen.as_json:
-        for each, found in moved.items():
-            _show_counts(cli, each, found)
-        total = sum(found.total() for found in moved.values())
-        none = "Nothing was put back." if stayed else "There were no dead letters to put back."
+        for each, done in moved.items():
+            _show_counts(cli, each, done.done)
+        total = _total_of(moved)
+        none = "Nothing was put back." if stayed or wanted else "There were no dead letters to put back."
         cli.screen.line(f"{total} put back." if total else none, "green" if total or not stayed else "yellow")
+        _show_others(moved, cli.screen.line)
     return moved
 
 
-def _stayed(cli: Cli, places: Places) -> bool:
-    """Whether messages are left, which is said: without it, nothing to move would look like nothing there."""
-    left = {queue: number for queue, number in dead_letters.counts(cli.deployment, places).items() if number}
-    for queue, number in left.items():
-        cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for two minutes.")
-    return bool(left)
+def _each(
+    cli: Cli, what: str, places: Places, call: Callable[[Queue, str, Callable[[int], None]], Moved]
+) -> dict[Queue, Moved]:
+    """Call that for each queue, and show how far it is."""
+    with cli.screen.progress(what, _total(cli, places)) as seen:
+        return {queue: call(queue, url, seen) for queue, url in places.urls.items()}
 
 
-def _runs(cli: Cli, places: Places, *, discard: bool, yes: bool) -> tuple[dict[Queue, int], dict[Queue, int]]:
+def _show_found(cli: Cli, found: Mapping[Queue, Moved], wanted: Filter) -> None:
+    """What would be put back, and what would stay; what is in the queues, where nothing of it matches."""
+    show = cli.screen.note if cli.screen.as_json else cli.screen.line
+    for queue, each in found.items():
+        for kind, number in each.done.most_common():
+            show(f"{queue}: {number} × {kind}")
+        _note_parts(cli, queue, each)
+    stay = f", {sum(each.left.total() for each in found.values())} do not match and stay" if wanted else ""
+    show(f"{_total_of(found)} would be put back{stay}.")
+    _show_others(found, show)
+
+
+def _show_others(found: Mapping[Queue, Moved], show: Callable[[str], None]) -> None:
+    """What is in the queues, where nothing of it matches: a type may be mistyped."""
+    left = sum((each.left for each in found.values()), Counter[str]())
+    if left and not _total_of(found):
+        show("What is there: " + ", ".join(f"{number} × {kind}" for kind, number in left.most_common()))
+
+
+def _stayed(cli: Cli, places: Places, moved: Mapping[Queue, Moved]) -> bool:
+    """Whether messages are left that match, which is said: else, nothing to move would look like nothing there."""
+    stayed = False
+    for queue, number in dead_letters.counts(cli.deployment, places).items():
+        _note_parts(cli, queue, moved[queue])
+        if moved[queue].left:
+            cli.screen.note(f"{queue}: {moved[queue].left.total()} do not match and stay.")
+        elif number and not moved[queue].refused:
+            cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for some minutes.")
+            stayed = True
+    return stayed or any(each.refused for each in moved.values())
+
+
+def _note_parts(cli: Cli, queue: Queue, moved: Moved) -> None:
+    if moved.refused:
+        cli.screen.note(f"{queue}: {moved.refused} stay, for SQS did not take them. Run this again.")
+    if not moved.is_whole:
+        cli.screen.note(
+            f"{queue}: it holds more than SQS lets one look at (120,000). Run this again, without a filter if you can."
+        )
+
+
+def _total_of(moved: Mapping[Queue, Moved]) -> int:
+    return sum(each.done.total() for each in moved.values())
+
+
+def _runs(
+    cli: Cli, places: Places, wanted: Filter, *, discard: bool, dry_run: bool, yes: bool
+) -> tuple[dict[Queue, int], dict[Queue, int]]:
     """Say what makes up for failed runs, and with `discard` delete their messages: how many are gone, how many left."""
     gone: dict[Queue, int] = {}
     left: dict[Queue, int] = {}
     runs = Places({each: url for each, url in places.urls.items() if each in RUNS})
-    found = dead_letters.letters(cli.deployment, runs)
+    found = dead_letters.letters(cli.deployment, runs, takes=wanted.takes)
     for queue, url in runs.urls.items():
         letters = [each for each in found if each["queue"] == queue]
         if not letters:
             continue
         _show_runs(cli, queue, letters)
-        if not discard:
+        if dry_run or not discard:
             left[queue] = len(letters)
+            for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
+                cli.screen.advice(f"{queue}: {number} × {kind}" + (" would be deleted" if discard else ""))
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
         elif yes or cli.screen.confirmed(f"Delete the messages of about {len(letters)} failed runs ({queue})?"):
-            gone[queue] = redrive.discard(cli.deployment, url).total()
+            gone[queue] = redrive.discard(cli.deployment, url, wanted).done.total()
             cli.screen.advice(f"{gone[queue]} deleted ({queue}).")
         else:
             left[queue] = len(letters)
@@ -190,7 +293,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         (each["queue"], each["sentAt"], each["errorType"], dead_letters.about(each), each["messageId"])
         for each in found
     ]
-    cli.screen.table(("queue", "moved at (UTC)", "error", "about", "message"), rows)
+    cli.screen.table(("queue", "sent at (UTC)", "error", "about", "message"), rows)
     for queue in Queue:
         letters = [each for each in found if each["queue"] == queue]
         _show_counts(cli, queue, Counter(each["errorType"] for each in letters))
@@ -198,9 +301,8 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
             _show_runs(cli, queue, letters)
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
         elif letters:
-            cli.screen.advice(
-                f"{queue}: correct the cause, then put them back: honninctl deadletters redrive --queue {queue}"
-            )
+            redriven = "webhooks redrive" if queue is Queue.WEBHOOKS else f"deadletters redrive --queue {queue}"
+            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}")
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:

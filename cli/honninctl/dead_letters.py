@@ -1,8 +1,8 @@
-"""The three dead-letter queues: what is in each. Bodies carry ids only; PayPay's are masked all the same."""
+"""The dead-letter queues: what is in each. Bodies carry ids only; PayPay's are masked all the same."""
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,34 +12,34 @@ from typing import Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
+from honninctl.queue_walk import Message, sent_ms, walk
 
 # What a queue itself moved there has no error's type.
 RECEIVED_TOO_OFTEN = "(received too often)"
 # Lambda says what failed in words only, which may hold anything.
 RUN_FAILED = "(the run failed)"
 
-_BATCH = 10
-# While the list is read, each message is hidden from the next receive; then all are shown again. What a killed run
-# had hidden shows up again by itself.
-_HIDDEN_S = 120
-# A long poll asks every server of the queue; a short one often finds nothing although something is there.
-_LONG_POLL_S = 2
+# The parameter without which a stack sends no merchant webhooks and has no queues for them (docs/api.md).
+_WEBHOOK_URL = "MerchantWebhookUrl"
 
 
 class Queue(StrEnum):
     """The dead-letter queues, as `--queue` names them."""
 
     EVENTS = "events"
+    WEBHOOKS = "webhooks"
     SCHEDULE = "schedule"
     RECON_DOWNLOAD = "recon-download"
 
 
-# The outputs of template.yaml that say where each is.
+# The outputs of template.yaml that say where each is. That of the merchant webhooks is not in every stack.
 OUTPUTS = {
     Queue.EVENTS: "DeadLetterQueueUrl",
     Queue.SCHEDULE: "ScheduleDeadLetterQueueUrl",
     Queue.RECON_DOWNLOAD: "ReconDownloadDeadLetterQueueUrl",
 }
+
+WEBHOOK_DEAD_LETTERS = "MerchantWebhookDeadLetterQueue"  # its logical id
 
 # Whose failed runs lie there, by logical id. A stack of an older version puts recon_download's with the schedule's.
 RUNS: Mapping[Queue, tuple[str, ...]] = {
@@ -53,6 +53,16 @@ RUNS: Mapping[Queue, tuple[str, ...]] = {
 }
 
 
+class WebhooksOffError(NotFoundError):
+    """The stack sends no merchant webhooks."""
+
+    def __init__(self, stack: str) -> None:
+        super().__init__(
+            f"{stack} sends no merchant webhooks: set the parameter {_WEBHOOK_URL} to the https address of your "
+            "receiver and deploy (docs/api.md, Merchant webhooks)"
+        )
+
+
 @dataclass(frozen=True)
 class Places:
     """The URL of each queue, and those that the stack's outputs do not name: its version is older than this program."""
@@ -64,35 +74,63 @@ class Places:
 def find(deployment: Deployment, only: Queue | None = None) -> Places:
     """Where the queues are, or one of them.
 
-    Raises `NotFoundError` when the one that was asked for, or the events' own, is not among the stack's outputs.
+    Raises `NotFoundError` when the one that was asked for, or the events' own, is not there.
     """
+    if only is Queue.WEBHOOKS:
+        return Places({only: webhook_resource(deployment, WEBHOOK_DEAD_LETTERS)})
     if only:
         return Places({only: deployment.output(OUTPUTS[only])})
     deployment.output(OUTPUTS[Queue.EVENTS])
     urls = {each: deployment.outputs[name] for each, name in OUTPUTS.items() if name in deployment.outputs}
-    return Places(urls, tuple(each for each in Queue if each not in urls))
+    unknown = tuple(each for each in OUTPUTS if each not in urls)
+    if sends_webhooks(deployment):
+        urls[Queue.WEBHOOKS] = deployment.resource(WEBHOOK_DEAD_LETTERS)
+    return Places({each: urls[each] for each in Queue if each in urls}, unknown)
+
+
+def sends_webhooks(deployment: Deployment) -> bool:
+    """Whether the stack sends merchant webhooks."""
+    return bool(deployment.parameters.get(_WEBHOOK_URL))
+
+
+def webhook_resource(deployment: Deployment, logical_id: str) -> str:
+    """The physical id of a resource of the merchant webhooks. Raises `WebhooksOffError` where there are none."""
+    if not sends_webhooks(deployment):
+        raise WebhooksOffError(deployment.name)
+    return deployment.resource(logical_id)
 
 
 def letters(
-    deployment: Deployment, places: Places, *, reveal: bool = False, seen: Callable[[int], None] = lambda _: None
+    deployment: Deployment,
+    places: Places,
+    *,
+    takes: Callable[[Message], bool] = lambda _: True,
+    reveal: bool = False,
+    seen: Callable[[int], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """All messages there, the oldest first; they stay there. `seen` is called with each number read.
+    """The messages that `takes` chooses, the oldest first; all stay there. `seen` is called with each number read.
 
-    Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "function"}`. `event` is the envelope,
-    `function` whose run failed; null for what it is not. With `reveal` also `body`, for what is none of ours, and
-    `error`, for what Lambda or the Scheduler said of a run.
+    Each is `{"queue", "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}`. `event` is the
+    envelope, `function` whose run failed, `webhook` the domain event that could not be delivered; null for what it is
+    not. With `reveal` also `body`, for what is none of ours, and `error`, for what Lambda or the Scheduler said of a
+    run.
     """
-    found = [_letter(queue, message, reveal=reveal) for queue, message in _messages(deployment, places, seen)]
+    found = [
+        _letter(queue, message, reveal=reveal)
+        for queue, message in _messages(deployment, places, seen)
+        if takes(message)
+    ]
     return sorted(found, key=lambda each: str(each["sentAt"]))
 
 
 def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -> dict[str, Any]:
-    """The message of that message id or event id. Raises `NotFoundError` when there is none."""
+    """The message of that message id, event id or webhook id. Raises `NotFoundError` when there is none."""
     for queue, message in _messages(deployment, places, lambda _: None):
-        event = _event(message["Body"]) or {}
-        if name in (message["MessageId"], event.get("event_id")):
-            return _letter(queue, message, reveal=reveal)
-    raise NotFoundError(f"no dead letter has the message id or event id {name}")
+        found = _letter(queue, message, reveal=reveal)
+        named = (event(message["Body"]) or {}).get("event_id") or (found["webhook"] or {}).get("webhookId")
+        if name in (message["MessageId"], named):
+            return found
+    raise NotFoundError(f"no dead letter has the message id, event id or webhook id {name}")
 
 
 def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:
@@ -116,8 +154,8 @@ def waiting(deployment: Deployment, url: str) -> int:
     return sum(int(answer["Attributes"].get(each, 0)) for each in names)
 
 
-def error_type(message: Mapping[str, Any]) -> str:
-    """Why a message is there: what Honnin's processor, the Scheduler or Lambda wrote beside it, or did not."""
+def error_type(message: Message) -> str:
+    """Why a message is there: what Honnin, EventBridge, the Scheduler or Lambda wrote beside it, or did not."""
     attributes = message.get("MessageAttributes", {})
     for name in ("errorType", "ERROR_CODE"):
         if name in attributes:
@@ -127,19 +165,56 @@ def error_type(message: Mapping[str, Any]) -> str:
 
 def about(letter: Mapping[str, Any]) -> str | None:
     """What a letter is about, in one text: an event's id, or a function."""
-    event = letter["event"] or {}
-    found = event.get("event_id") or letter["function"]
+    found = (letter["event"] or {}).get("event_id") or (letter["webhook"] or {}).get("webhookId") or letter["function"]
     return str(found) if found else None
 
 
-def _messages(
-    deployment: Deployment, places: Places, seen: Callable[[int], None]
-) -> Iterable[tuple[Queue, dict[str, Any]]]:
+def event(body: str) -> dict[str, Any] | None:
+    """The envelope (`honnin.event.Event`) as JSON, or None for what is not one."""
+    from honnin.event import Event
+
+    try:
+        Event.from_json(body)
+    except (ValueError, TypeError):
+        return None
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def about_users(body: str) -> set[str]:
+    """The users, by your own ids, that a message names itself: a domain event, alone or as EventBridge sends it."""
+    return {str(each["userId"]) for each in _domain_event(body) if "userId" in each}
+
+
+def _domain_event(body: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return
+    for each in (found, found.get("detail") if isinstance(found, dict) else None):
+        if isinstance(each, dict):
+            yield each
+
+
+def _messages(deployment: Deployment, places: Places, seen: Callable[[int], None]) -> Iterable[tuple[Queue, Message]]:
     """What lies in all queues: read side by side, for each takes as long as its last poll."""
     sqs, stop = deployment.client("sqs"), threading.Event()
+
+    def in_queue(url: str) -> list[Message]:
+        found: list[Message] = []
+
+        def keep(messages: Iterable[Message]) -> tuple[()]:
+            before = len(found)
+            found.extend(messages)
+            seen(len(found) - before)
+            return ()
+
+        walk(sqs, url, keep, stop)
+        return found
+
     with ThreadPoolExecutor(max_workers=len(Queue)) as readers:
         try:
-            read = list(readers.map(lambda url: _in_queue(sqs, url, seen, stop), places.urls.values()))
+            read = list(readers.map(in_queue, places.urls.values()))
         except BaseException:
             # Ctrl-C reaches this thread only; the readers show what they have hidden again, and end.
             stop.set()
@@ -147,51 +222,18 @@ def _messages(
     return [(queue, message) for queue, found in zip(places.urls, read, strict=True) for message in found]
 
 
-def _in_queue(sqs: Any, url: str, seen: Callable[[int], None], stop: threading.Event) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    handles: dict[str, str] = {}
-    try:
-        while not stop.is_set():
-            answer = sqs.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=_BATCH,
-                VisibilityTimeout=_HIDDEN_S,
-                WaitTimeSeconds=_LONG_POLL_S,
-                MessageAttributeNames=["All"],
-                AttributeNames=["SentTimestamp"],
-            )
-            messages = answer.get("Messages", [])
-            fresh = {each["MessageId"]: each for each in messages if each["MessageId"] not in found}
-            handles |= {each["MessageId"]: each["ReceiptHandle"] for each in messages}
-            if not fresh:
-                break
-            found |= fresh
-            seen(len(fresh))
-        return list(found.values())
-    finally:
-        _show_again(sqs, url, list(handles.values()))
-
-
-def _show_again(sqs: Any, url: str, handles: list[str]) -> None:
-    for start in range(0, len(handles), _BATCH):
-        entries = [
-            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-            for number, handle in enumerate(handles[start : start + _BATCH])
-        ]
-        sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
-
-
-def _letter(queue: Queue, message: dict[str, Any], *, reveal: bool) -> dict[str, Any]:
-    sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
-    event = _event(message["Body"])
+def _letter(queue: Queue, message: Message, *, reveal: bool) -> dict[str, Any]:
+    sent = datetime.fromtimestamp(sent_ms(message) / 1000, UTC)
+    envelope = event(message["Body"])
     found = {
         "queue": str(queue),
         "messageId": message["MessageId"],
         "sentAt": sent.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "errorType": error_type(message),
         "bodyBytes": len(message["Body"].encode()),
-        "event": _shown(event, reveal=reveal) if event else None,
+        "event": _shown(envelope, reveal=reveal) if envelope else None,
         "function": _function(queue, message) if queue in RUNS else None,
+        "webhook": _webhook(message["Body"]) if queue is Queue.WEBHOOKS else None,
     }
     if reveal and about(found) is None:
         found["body"] = message["Body"]
@@ -200,20 +242,22 @@ def _letter(queue: Queue, message: dict[str, Any], *, reveal: bool) -> dict[str,
     return found
 
 
-def _event(body: str) -> dict[str, Any] | None:
-    """The envelope (`honnin.webhook.Event`) as JSON, or None for what is not one."""
-    from honnin.event import Event
+def _webhook(body: str) -> dict[str, Any] | None:
+    """A merchant webhook as your endpoint would have got it, in short: `{"webhookId", "type", "userId"}`."""
+    from honnin.merchant_webhook.message import Message as Webhook
 
     try:
-        Event.from_json(body)
-    except (ValueError, TypeError):
+        found = Webhook.from_event(body)
+    except ValueError:
         return None
-    event: dict[str, Any] = json.loads(body)
-    return event
+    told = json.loads(found.body)
+    return {"webhookId": found.message_id, "type": told["type"], "userId": told["data"].get("userId")}
 
 
 def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:
     """The logical id of the function whose run failed. Its schedule's name holds it: in the payload, or beside it."""
+    if _is_probe(message["Body"]):
+        return "MerchantWebhookFunction"
     candidates = RUNS[queue]
     if len(candidates) == 1:
         return candidates[0]
@@ -223,6 +267,14 @@ def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:
         *(attributes.get(name, {}).get("StringValue", "") for name in ("SCHEDULE_ARN", "TARGET_ARN")),
     ]
     return next((each for each in candidates if any(each in text for text in texts)), None)
+
+
+def _is_probe(body: str) -> bool:
+    """Whether a run was the probe of the merchant's endpoint, whose payload names no schedule."""
+    try:
+        return bool(json.loads(body) == {"probe": True})
+    except ValueError:
+        return False
 
 
 def _said(message: Mapping[str, Any]) -> str | None:

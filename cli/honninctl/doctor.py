@@ -46,7 +46,13 @@ _QUEUES = {
     "rereads": "RereadQueueUrl",
 }
 
+# Those of the merchant webhooks, which not every stack has, by logical id.
+WEBHOOK_QUEUES = {
+    "merchant webhooks": "MerchantWebhookQueue",
+    f"dead letters, {dead_letters.Queue.WEBHOOKS}": dead_letters.WEBHOOK_DEAD_LETTERS,
+}
 
+type _Look = Callable[[Deployment, str, str], Iterator[Check]]
 type _Examination = Callable[[], Iterator[Check]]
 
 
@@ -323,6 +329,13 @@ def _queues(deployment: Deployment) -> Iterator[Check]:
         else:
             look = _left if what in dead_letter_queues else _waiting
             yield from _guarded("queues", partial(look, deployment, what, url), what)
+    for what, logical_id in WEBHOOK_QUEUES.items() if dead_letters.sends_webhooks(deployment) else ():
+        look = _left if logical_id == dead_letters.WEBHOOK_DEAD_LETTERS else _waiting
+        yield from _guarded("queues", partial(_by_name, look, deployment, what, logical_id), what)
+
+
+def _by_name(look: _Look, deployment: Deployment, what: str, logical_id: str) -> Iterator[Check]:
+    return look(deployment, what, deployment.resource(logical_id))
 
 
 def _waiting(deployment: Deployment, what: str, url: str) -> Iterator[Check]:

@@ -1,11 +1,12 @@
 """`events replay` and `reindex`: what stands on the index `overview`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Annotated
 
 import typer
 
+from honninctl import moments
 from honninctl import replay as replaying
 from honninctl.command import Cli, command, connection
 from honninctl.failures import CommandError, ExitCode, UsageError
@@ -49,7 +50,8 @@ def replay(
     JSON: {"since", "until", "dryRun", "published": {type: number}, "lastAt"}. Exit code 1 when you did not confirm.
     """
     now = datetime.now(UTC)
-    begin, end = _moment("--since", since, ends=False), _moment("--until", until, ends=True) if until else _text(now)
+    begin = _text(moments.moment("--since", since))
+    end = _text(moments.moment("--until", until, ends=True) if until else now)
     if begin >= end:
         raise UsageError("--since must be before --until")
     known = _types()
@@ -125,23 +127,6 @@ def _types() -> frozenset[str]:
     from honnin.domain_events import EVENTS, RECON_COMPLETED, USER_ERASED
 
     return frozenset(EVENTS) - {RECON_COMPLETED, USER_ERASED}
-
-
-def _moment(option: str, text: str, *, ends: bool) -> str:
-    """A moment as the table writes it: one with its offset, or the beginning (or end) of a day in Japan."""
-    from honnin import times
-
-    try:
-        moment = datetime.fromisoformat(text)
-        if len(text) == len("2026-11-20"):
-            moment = moment.replace(tzinfo=times.JST) + timedelta(days=ends)
-        if moment.tzinfo is None:
-            raise ValueError
-        return times.utc_text(moment)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)"
-        ) from None
 
 
 def _text(moment: datetime) -> str:

@@ -3,14 +3,15 @@
 What had taken effect before takes none again, so redriving twice, or stopping in the middle, does no harm.
 """
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from email.utils import parsedate_to_datetime
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from honninctl.dead_letters import RUNS, Queue, error_type
+from honninctl.dead_letter_filter import Filter
+from honninctl.dead_letters import RUNS, Queue, error_type, webhook_resource
 from honninctl.deployment import Deployment
+from honninctl.queue_walk import BATCH, Message, delete, walk
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -20,39 +21,89 @@ SOURCES = {Queue.EVENTS: "EventQueueUrl"}
 # Events have queues of their own by their kind, and by their cause where they can wait.
 _OF_KIND = {"recon_file": "ReconNoticeQueueUrl"}
 _OF_CAUSE = {"recon": "RepairQueueUrl", "operator": "RereadQueueUrl", "settle": "RereadQueueUrl"}
+# Where merchant webhooks wait, by logical id.
+_WEBHOOKS = "MerchantWebhookQueue"
 
-# Long enough to move one message; a message of a run that was killed shows up again after it.
-_VISIBILITY_S = 60
-_LONG_POLL_S = 5
+# SQS takes no more in one call, and counts what is around a body, too.
+_MOST_BYTES = 250_000
+
+# What becomes of messages: the ids of those that are done. Which queue a body is sent to.
+type Act = Callable[[Sequence[Message]], set[str]]
+type Target = Callable[[str], str]
+
+
+@dataclass
+class Moved:
+    """How many messages of each `errorType` were moved (deleted, or chosen), and how many were left.
+
+    `refused` are those that SQS would not take. `is_whole` is False where the queue holds too many to look at all.
+    """
+
+    done: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    is_whole: bool = True
 
 
 def put_back(
-    deployment: Deployment, queue: Queue, url: str, moved: Callable[[int], None] = lambda _: None
-) -> Counter[str]:
-    """Put the messages of a queue back where they came from; how many there were of each `errorType`."""
-    source = deployment.output(SOURCES[queue])
-
-    def target(body: str) -> str:
-        output = _output_of(body) if queue is Queue.EVENTS else None
-        return deployment.outputs.get(output or "", source)
-
-    return move(deployment.client("sqs"), url, target, moved)
-
-
-def _output_of(body: str) -> str | None:
-    """The output with the queue of an event that is no live one; None for a live event, and for what is no event."""
-    from honnin.event import Event
-
-    try:
-        event = Event.from_json(body)
-    except ValueError:
-        return None
-    return _OF_KIND.get(event.kind) or _OF_CAUSE.get(event.cause)
+    deployment: Deployment,
+    queue: Queue,
+    url: str,
+    wanted: Filter | None = None,
+    moved: Callable[[int], None] = lambda _: None,
+) -> Moved:
+    """Put the messages of a queue back where they came from, or those of them that are wanted."""
+    sqs, target = deployment.client("sqs"), _target(deployment, queue)
+    return move(sqs, url, sending(sqs, url, target), wanted, moved)
 
 
-def discard(deployment: Deployment, url: str, gone: Callable[[int], None] = lambda _: None) -> Counter[str]:
-    """Delete the messages of a queue; how many there were of each `errorType`."""
-    return move(deployment.client("sqs"), url, None, gone)
+def discard(
+    deployment: Deployment, url: str, wanted: Filter | None = None, gone: Callable[[int], None] = lambda _: None
+) -> Moved:
+    """Delete the messages of a queue, or those of them that are wanted."""
+    sqs = deployment.client("sqs")
+    return move(sqs, url, lambda messages: delete(sqs, url, messages), wanted, gone)
+
+
+def look(
+    deployment: Deployment, url: str, wanted: Filter | None = None, seen: Callable[[int], None] = lambda _: None
+) -> Moved:
+    """What `put_back` or `discard` would take; everything stays."""
+    return move(deployment.client("sqs"), url, None, wanted, seen)
+
+
+def move(
+    sqs: "SQSClient",
+    url: str,
+    act: Act | None,
+    wanted: Filter | None = None,
+    looked_at: Callable[[int], None] = lambda _: None,
+) -> Moved:
+    """Do something with each message that was there at the start and is wanted; with no `act`, count them.
+
+    The others are left as they are. `looked_at` is called with each number that was looked at.
+    """
+    found = Moved()
+
+    def take(messages: Sequence[Message]) -> set[str]:
+        chosen = [each for each in messages if not wanted or wanted.takes(each)]
+        done = act(chosen) if act else {each["MessageId"] for each in chosen}
+        found.done.update(error_type(each) for each in chosen if each["MessageId"] in done)
+        found.left.update(error_type(each) for each in messages if each not in chosen)
+        found.refused += len(chosen) - len(done)
+        looked_at(len(messages))
+        return done if act else set()
+
+    found.is_whole = walk(sqs, url, take).is_whole
+    return found
+
+
+def sending(sqs: "SQSClient", url: str, target: Target) -> Act:
+    """Send messages of a queue to the queue of each, and delete them here: only after that has taken them.
+
+    A crash between the two repeats some.
+    """
+    return lambda messages: _sent(sqs, url, messages, target)
 
 
 def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None]) -> list[str]:
@@ -66,54 +117,49 @@ def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None
     return [f"aws lambda invoke --function-name {name} {patient}{options} run.json && cat run.json" for name in names]
 
 
-def move(
-    sqs: "SQSClient",
-    source_url: str,
-    target: Callable[[str], str] | str | None,
-    moved: Callable[[int], None] = lambda _: None,
-) -> Counter[str]:
-    """Move every message that was there at the start, or delete it where there is no target.
-
-    The target is a queue's URL, or what gives it for a message's body.
-
-    Returns how many there were of each `errorType`; `moved` is called with each number done. A message is deleted only
-    after the target has taken it: a crash between the two repeats it.
-    """
-    begun_ms = _now_ms(sqs, source_url)
-    done: Counter[str] = Counter()
-    while message := _next(sqs, source_url):
-        # What is moved there meanwhile would keep this loop going for ever; it stays for the next run. The queue has no
-        # order: older ones may come behind it.
-        if int(message["Attributes"]["SentTimestamp"]) > begun_ms:
-            continue
-        if target:
-            url = target if isinstance(target, str) else target(message["Body"])
-            sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
-        sqs.delete_message(QueueUrl=source_url, ReceiptHandle=message["ReceiptHandle"])
-        done[error_type(message)] += 1
-        moved(1)
-    return done
+def _target(deployment: Deployment, queue: Queue) -> Target:
+    """Which queue a message of a dead-letter queue belongs to."""
+    if queue is Queue.WEBHOOKS:
+        webhooks = webhook_resource(deployment, _WEBHOOKS)
+        return lambda _: webhooks
+    source = deployment.output(SOURCES[queue])
+    return lambda body: deployment.outputs.get(_output_of(body) or "", source)
 
 
-def _now_ms(sqs: "SQSClient", url: str) -> int:
-    """The time by the queue's clock, which dates the messages: with this machine's, messages would be taken for new."""
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    here = time.time()
-    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    # Whole seconds only. Where this machine's clock is within that second, it knows the rest of it.
-    there = parsedate_to_datetime(date).timestamp() if date else here
-    return int((here if there <= here < there + 1 else there + 1) * 1000)
+def _output_of(body: str) -> str | None:
+    """The output with the queue of an event that is no live one; None for a live event, and for what is no event."""
+    from honnin.event import Event
+
+    try:
+        event = Event.from_json(body)
+    except ValueError:
+        return None
+    return _OF_KIND.get(event.kind) or _OF_CAUSE.get(event.cause)
 
 
-def _next(sqs: "SQSClient", url: str) -> Any:
-    found = sqs.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=1,
-        VisibilityTimeout=_VISIBILITY_S,
-        # A long poll asks every server of the queue; a short one often finds nothing although something is there.
-        WaitTimeSeconds=_LONG_POLL_S,
-        MessageAttributeNames=["All"],
-        AttributeNames=["SentTimestamp"],
-    )
-    messages = found.get("Messages", [])
-    return messages[0] if messages else None
+def _sent(sqs: "SQSClient", url: str, messages: Iterable[Message], target: Target) -> set[str]:
+    by_target: defaultdict[str, list[Message]] = defaultdict(list)
+    for each in messages:
+        by_target[target(each["Body"])].append(each)
+    gone: set[str] = set()
+    for to, some in by_target.items():
+        for batch in _batches(some):
+            entries: Any = [{"Id": str(n), "MessageBody": each["Body"]} for n, each in enumerate(batch)]
+            answer = sqs.send_message_batch(QueueUrl=to, Entries=entries)
+            gone |= delete(sqs, url, [batch[int(each["Id"])] for each in answer.get("Successful", ())])
+    return gone
+
+
+def _batches(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """As many messages together as one call takes, by number and by bytes; a longer one alone."""
+    batch: list[Message] = []
+    size = 0
+    for each in messages:
+        length = len(each["Body"].encode())
+        if batch and (len(batch) == BATCH or size + length > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += length
+    if batch:
+        yield batch

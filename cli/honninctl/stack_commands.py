@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from honninctl import callback_key, stack_deletion
+from honninctl import callback_key, key_rotation, stack_deletion
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
 
@@ -91,9 +91,9 @@ def rotate_callback_key(
     secret_id = cli.deployment.resource(callback_key.SECRET)
     client = cli.deployment.client("secretsmanager")
     if drop_previous:
-        callback_key.drop_previous(client, secret_id)
+        key_rotation.drop_previous(client, secret_id)
     else:
-        cli.screen.note(f"Waiting {callback_key.WAIT_S // 60} minutes until every function knows the new key …")
+        cli.screen.note(f"Waiting {key_rotation.WAIT_S // 60} minutes until every function knows the new key …")
         callback_key.rotate(client, secret_id)
     if cli.screen.as_json:
         cli.screen.json({"droppedPrevious": drop_previous})

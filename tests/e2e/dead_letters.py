@@ -6,7 +6,7 @@ import uuid
 from local.stack import Stack
 
 
-def add_event(stack: Stack, authorization: str) -> str:
+def add_event(stack: Stack, authorization: str, error_type: str = "KeyError") -> str:
     """Move a KYC notification about that authorization there, as the processor does; returns its event id."""
     event = {
         "v": 1,
@@ -18,7 +18,7 @@ def add_event(stack: Stack, authorization: str) -> str:
         "received_at": "2026-11-21T12:00:00.000Z",
         "detail": {},
     }
-    _add(stack, "DeadLetterQueueUrl", json.dumps(event), errorType="KeyError")
+    _add(stack, "DeadLetterQueueUrl", json.dumps(event), errorType=error_type)
     return str(event["event_id"])
 
 

@@ -42,12 +42,13 @@ _SESSION_S = 280
 _END = "\x1e"
 
 # Exit code 1 of these is an answer: something was found (cli/README.md). 3: nothing is known of that day.
-_MAY_FIND = re.compile(r"honninctl (recon |deadletters list|rereads |reread --|doctor .*--told-ip)")
-_MAY_KNOW_NOTHING = re.compile(r"honninctl recon (compare )?(yesterday|DAY|2026-)")
+_MAY_FIND = re.compile(r"honninctl (recon |deadletters list|rereads |reread --|webhooks |doctor .*--told-ip)")
+# Also of a stack that sends no merchant webhooks.
+_MAY_KNOW_NOTHING = re.compile(r"honninctl (recon (compare )?(yesterday|DAY|2026-)|webhooks )")
 # So sentences name these commands, which need more to run: their help is asked for.
 _NAMED = re.compile(r"^honninctl (restore|reread)(?: --status)?$")
 # What is asked for last: it takes away what the others show.
-_TAKES_AWAY = re.compile(r"honninctl (erase|deadletters redrive)")
+_TAKES_AWAY = re.compile(r"honninctl (erase|deadletters redrive|webhooks (redrive|rotate))")
 # What repairs and rereads wait for in between; the last one is what the tests began with (conftest.py).
 _STOPS = re.compile(r"honninctl repairs (stop|resume)")
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 _TOLD = frozenset(
     {
         *("userId", "provider", "from", "to", "submissionId", "verified", "verifiedReason"),
-        *("cause", "occurredAt", "eventId"),
+        *("cause", "version", "occurredAt", "eventId"),
     }
 )
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from honnin.times import utc_text
-from honninctl.redrive import move
+from honninctl.redrive import move, sending
 from local import demo
 from local.demo_paypay import account_link, press_allow
 from local.stack import Stack
@@ -208,7 +208,8 @@ def test_a_redriven_event_takes_effect_once(stack: Stack, linked: tuple[str, str
     body = json.dumps(_event("kyc", authorization_id, event_id))
     for _ in range(2):
         sqs.send_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageBody=body)
-    assert move(sqs, outputs["DeadLetterQueueUrl"], outputs["EventQueueUrl"]).total() >= 2
+    put_back = sending(sqs, outputs["DeadLetterQueueUrl"], lambda _: outputs["EventQueueUrl"])
+    assert move(sqs, outputs["DeadLetterQueueUrl"], put_back).done.total() >= 2
     assert demo.wait_for(lambda: _item(stack, f"EVENT#{event_id}", "EVENT") is not None, 60)
     assert [each["eventId"] for each in _entries(stack, user_id)].count(event_id) == 1
 

@@ -9,7 +9,6 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from local import deployment
 from local.stack import Merchant, Stack
 from tests.e2e.roles import without
 
@@ -96,6 +95,16 @@ _MAY: dict[str, set[str]] = {
     },
     "VexoraStatusPollFunction": {"write table", "send event", "publish"},
     "ExpiryWatchFunction": {"write table", "send event"},
+    "MerchantWebhookFunction": {
+        "read table",
+        "write table",
+        "receive merchant webhook",
+        "send dead letter of merchant webhooks",
+        "read webhook key",
+        "read the id of the webhooks' mapping",
+        "look at the mapping of merchant webhooks",
+        "change the mapping of merchant webhooks",
+    },
     "ReconDownloadFunction": {
         "read table",
         "write table",
@@ -134,23 +143,22 @@ _MAY: dict[str, set[str]] = {
 }
 
 
-_MAPPINGS = ("EventProcessorSource", "RepairSource", "RereadSource", "RepairMappings")
-
-
 def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
     out = stack.outputs
     bucket, recon, table = out["PersonalDataBucketName"], out["ReconBucketName"], out["StateTableName"]
-    callback_key, live, repairs, rereads, mappings = (
-        stack.client("cloudformation").describe_stack_resource(
-            StackName=deployment.STACK_NAME, LogicalResourceId=logical_id
-        )["StackResourceDetail"]["PhysicalResourceId"]
-        for logical_id in (
-            "CallbackKeySecret",
-            "EventProcessorSource",
-            "RepairSource",
-            "RereadSource",
-            "RepairMappings",
-        )
+    callback_key, live, repairs, rereads, mappings = map(
+        stack.physical_id,
+        ("CallbackKeySecret", "EventProcessorSource", "RepairSource", "RereadSource", "RepairMappings"),
+    )
+    webhook_key, webhooks, webhook_mapping, webhook_queue, webhook_dead_letters = map(
+        stack.physical_id,
+        (
+            "MerchantWebhookSecret",
+            "MerchantWebhookSource",
+            "MerchantWebhookMapping",
+            "MerchantWebhookQueue",
+            "MerchantWebhookDeadLetterQueue",
+        ),
     )
     entry = {"EventBusName": out["EventBusName"], "Source": "test", "DetailType": "Probe", "Detail": "{}"}
     key = {"pk": {"S": "PROBE"}, "sk": {"S": "PROBE"}}
@@ -195,6 +203,17 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         "change the mapping of live events": lambda c: c("lambda").update_event_source_mapping(UUID=live, Enabled=True),
         "change the mapping of repairs": lambda c: c("lambda").update_event_source_mapping(UUID=repairs, Enabled=True),
         "change the mapping of rereads": lambda c: c("lambda").update_event_source_mapping(UUID=rereads, Enabled=True),
+        "send merchant webhook": lambda c: c("sqs").send_message(QueueUrl=webhook_queue, MessageBody="probe"),
+        "receive merchant webhook": lambda c: c("sqs").get_queue_attributes(QueueUrl=webhook_queue),
+        "send dead letter of merchant webhooks": lambda c: c("sqs").send_message(
+            QueueUrl=webhook_dead_letters, MessageBody="probe"
+        ),
+        "read webhook key": lambda c: c("secretsmanager").get_secret_value(SecretId=webhook_key),
+        "read the id of the webhooks' mapping": lambda c: c("ssm").get_parameter(Name=webhook_mapping),
+        "look at the mapping of merchant webhooks": lambda c: c("lambda").get_event_source_mapping(UUID=webhooks),
+        "change the mapping of merchant webhooks": lambda c: c("lambda").update_event_source_mapping(
+            UUID=webhooks, Enabled=True
+        ),
         "read callback key": lambda c: c("secretsmanager").get_secret_value(SecretId=callback_key),
     }
 

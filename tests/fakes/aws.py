@@ -111,13 +111,13 @@ class FakeQueue(worker.Queue):
         self.delays: dict[str, int] = {}
         self.dead_lettered: dict[str, str] = {}
 
-    def delay(self, record: SQSRecord, seconds: int) -> None:
+    def delay(self, record: worker.Received, seconds: int) -> None:
         """Remember the visibility time-out."""
-        self.delays[record.message_id] = seconds
+        self.delays[cast("SQSRecord", record).message_id] = seconds
 
-    def move_to_dead_letters(self, record: SQSRecord, error: Exception) -> None:
+    def move_to_dead_letters(self, record: worker.Received, error: Exception) -> None:
         """Remember that the message was moved, and for what."""
-        self.dead_lettered[record.message_id] = type(error).__name__
+        self.dead_lettered[cast("SQSRecord", record).message_id] = type(error).__name__
 
 
 def _by_mail(request: Mapping[str, str]) -> str:

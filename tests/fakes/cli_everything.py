@@ -64,12 +64,13 @@ class Scripted(FakeDeployment):
         self.has_dead_letters = True
         self.services["sqs"] = Service(
             send_message=self._send,
+            send_message_batch=lambda **asked: {"Successful": [{"Id": each["Id"]} for each in asked["Entries"]]},
             receive_message=self._receive,
-            delete_message=self._delete,
+            delete_message_batch=self._delete,
             change_message_visibility_batch={},
             get_queue_attributes={
                 "Attributes": {"QueueArn": "arn"},
-                "ResponseMetadata": {"HTTPHeaders": {}},
+                "ResponseMetadata": {"HTTPHeaders": {"date": "Wed, 01 Apr 2026 03:00:00 GMT"}},
             },
         )
 
@@ -98,8 +99,9 @@ class Scripted(FakeDeployment):
             self.store.events.apply(effect)
         return {"MessageId": "1"}
 
-    def _delete(self, **_: Any) -> None:
+    def _delete(self, **asked: Any) -> dict[str, Any]:
         self.has_dead_letters = False
+        return {"Successful": [{"Id": each["Id"]} for each in asked["Entries"]]}
 
     def _receive(self, **asked: Any) -> dict[str, Any]:
         if not self.has_dead_letters or not asked["QueueUrl"].endswith("/DeadLetterQueueUrl"):

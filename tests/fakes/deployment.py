@@ -28,6 +28,7 @@ from tests.tables import create_table, template
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 # The samples in events/ hold a token that was made under this key.
 CALLBACK_KEY = "sample-callback-key"
+WEBHOOK_KEY = "4fZ2" * 16
 PAYPAY = PayPayAccount()
 PROVIDERS = {
     "vexora_merchant_no": "1027749636",
@@ -110,7 +111,7 @@ def _deployed(vexora_base_url: str) -> tuple[Mapping[str, str], bytes]:
         return secrets.create_secret(Name=name, SecretString=json.dumps(values))["ARN"]
 
     queues = ("DeadLetterQueue", "EventQueue", "ReconNoticeQueue", "RepairQueue", "RereadQueue", "Mails", "Tap")
-    names = {name: queue(name) for name in queues}
+    names = {name: queue(name) for name in (*queues, "MerchantWebhookQueue", "MerchantWebhookDeadLetterQueue")}
     events.create_event_bus(Name="EventBus")
     # A queue that gets whatever comes over the bus, and one that gets whatever is published on the topic.
     events.put_rule(Name="all", EventBusName="EventBus", EventPattern=json.dumps({"source": ["honnin"]}))
@@ -130,6 +131,8 @@ def _deployed(vexora_base_url: str) -> tuple[Mapping[str, str], bytes]:
         "EventBus": "EventBus",
         "ProvidersSecret.Id": secret("ProvidersSecret", PROVIDERS),
         "CallbackKeySecret.Id": secret("CallbackKeySecret", {"current": CALLBACK_KEY}),
+        # As the template has it generated: letters and digits.
+        "MerchantWebhookSecret.Id": secret("MerchantWebhookSecret", {"current": WEBHOOK_KEY}),
         "VexoraBaseUrl": vexora_base_url,
         "VexoraPollDelays": template()["Parameters"]["VexoraPollDelays"]["Default"],
         "VexoraSourceCidrs": "192.0.2.0/24",

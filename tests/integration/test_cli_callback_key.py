@@ -7,7 +7,8 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 
 from honnin import secret_store
-from honninctl.callback_key import WAIT_S, RotationError, drop_previous, rotate
+from honninctl.callback_key import rotate
+from honninctl.key_rotation import WAIT_S, RotationError, drop_previous
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, callback, submitter
 

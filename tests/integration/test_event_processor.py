@@ -66,7 +66,7 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
     assert processor({"Records": [here]}, 120_000) == {"batchItemFailures": []}
 
     status = status_of(stack)
-    assert (status.status, status.provider_status, status.version) == ("APPROVED", "2", 2)
+    assert (status.status, status.provider_status) == ("APPROVED", "2")
     assert status.read_at is not None
     assert changes(stack) == [("SUBMITTING", "APPROVED")]
     submission = stack.store.submissions.get(SAMPLE_ID)
@@ -99,7 +99,8 @@ def test_a_claim_that_the_provider_does_not_confirm_changes_nothing(stack: Deplo
     assert stack.process(processor, 120_000) == []
 
     after = status_of(stack)
-    assert (after.status, after.version) == ("PENDING", before.version + 1)
+    assert after.status == "PENDING"
+    assert after.version > before.version
     assert stack.published() == []
     [newest], _ = stack.store.users.timeline("user-0001", 1)
     assert (newest.what, newest.detail["claimed"]) == ("result_read", "2")
@@ -118,7 +119,7 @@ def test_a_duplicate_event_has_no_second_effect(stack: Deployment, processor: Fu
 
     assert stack.process(processor, 120_000) == []
 
-    assert status_of(stack).version == 3  # started, accepted, read once
+    assert len(stack.store.users.timeline("user-0001", 10)[0]) == 3  # started, accepted, read once
     assert changes(stack).count(("PENDING", "APPROVED")) == 1
     assert box.vexora.register.view("user-0001")["query_calls"] == queries == 1
 
@@ -334,4 +335,4 @@ def test_a_bus_that_fails_brings_the_event_again_and_it_is_told_then(
 
     assert stack.process(processor, 120_000) == []
     assert changes(stack) == [("PENDING", "APPROVED")]
-    assert status_of(stack).version == 3
+    assert len(stack.store.users.timeline("user-0001", 10)[0]) == 3

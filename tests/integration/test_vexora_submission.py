@@ -59,7 +59,7 @@ def test_both_moves_are_published_in_the_agreed_shape(stack: Deployment, submit:
     assert [(each["from"], each["to"]) for each in details] == [(None, "SUBMITTING"), ("SUBMITTING", "PENDING")]
     assert [each.get("providerStatus") for each in details] == [None, "0"]
     for detail in details:
-        shape = {"userId", "provider", "from", "to", "submissionId", "cause", "occurredAt", "eventId"}
+        shape = {"userId", "provider", "from", "to", "submissionId", "cause", "version", "occurredAt", "eventId"}
         assert set(detail) - {"providerStatus"} == shape | {"verified", "verifiedReason"}
         assert (detail["verified"], detail["verifiedReason"]) == (False, "NOT_VERIFIED")
         assert (detail["userId"], detail["provider"], detail["cause"]) == ("user-0001", "vexora", "api")

@@ -34,7 +34,7 @@ WEBHOOKS = PAYPAY_WEBHOOKS | {logical_id("vexora_result_webhook")}
 PROCESSOR = logical_id("event_processor")
 ALIASED = MERCHANT | WEBHOOKS | {PROCESSOR}
 # What calls a provider. An erasure unlinks.
-OUTBOUND = WRITING | {PROCESSOR, logical_id("recon_download")}
+OUTBOUND = WRITING | {PROCESSOR, logical_id("recon_download"), logical_id("merchant_webhook")}
 
 
 def _properties(kind: str, name: str, *parameters: tuple[str, str]) -> dict[str, Any]:

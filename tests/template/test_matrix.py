@@ -82,6 +82,7 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
         ),
     },
+    "merchant webhooks": {"none": (), "some": (("MerchantWebhookUrl", "https://shop.example.jp/hooks"),)},
 }
 type Combination = tuple[str, ...]
 
@@ -106,7 +107,7 @@ def _combinations() -> list[Combination]:
         turn += [list(AXES["domain"])[number % 3], list(AXES["chat"])[(number >> 3) % 2]]
         turn.append(list(AXES["firewall"])[(number >> 1) % 2])
         for stage in stages[chosen[0]] or (("dev", "prod")[number % 2],):
-            found.append((stage, *chosen, *turn))
+            found.append((stage, *chosen, *turn, list(AXES["merchant webhooks"])[len(found) % 2]))
     return found
 
 
@@ -114,27 +115,39 @@ COMBINATIONS = _combinations()
 
 # fmt: off
 LINTED: list[Combination] = [
-    ("local", "AllAtOnce", "VPC", "boundary", "cold", "shared", "untraced", "x86_64", "two names", "chat", "firewall"),
-    ("local", "AllAtOnce", "no VPC", "boundary", "warm", "reserved", "traced", "arm64", "one name", "no chat", "open"),
+    ("local", "AllAtOnce", "VPC", "boundary", "cold", "shared", "untraced", "x86_64", "two names", "chat", "firewall",
+     "none"),
+    ("local", "AllAtOnce", "no VPC", "boundary", "warm", "reserved", "traced", "arm64", "one name", "no chat", "open",
+     "none"),
     ("local", "AllAtOnce", "no VPC", "no boundary", "cold", "shared",
-     "untraced", "x86_64", "no domain", "chat", "firewall"),
-    ("dev", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64", "no domain", "no chat", "firewall"),
+     "untraced", "x86_64", "no domain", "chat", "firewall",
+     "some"),
+    ("dev", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64", "no domain", "no chat", "firewall",
+     "none"),
     ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "shared",
-     "traced", "x86_64", "one name", "no chat", "open"),
+     "traced", "x86_64", "one name", "no chat", "open",
+     "none"),
     ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "reserved",
-     "traced", "x86_64", "no domain", "no chat", "open"),
+     "traced", "x86_64", "no domain", "no chat", "open",
+     "none"),
     ("dev", "Linear10PercentEvery1Minute", "no VPC", "no boundary", "warm", "reserved",
-     "traced", "arm64", "two names", "chat", "open"),
+     "traced", "arm64", "two names", "chat", "open",
+     "none"),
     ("dev", "Linear10PercentEvery1Minute", "VPC", "no boundary", "cold", "shared",
-     "untraced", "arm64", "one name", "no chat", "firewall"),
+     "untraced", "arm64", "one name", "no chat", "firewall",
+     "some"),
     ("prod", "AllAtOnce", "VPC", "no boundary", "warm", "reserved",
-     "untraced", "arm64", "no domain", "no chat", "firewall"),
+     "untraced", "arm64", "no domain", "no chat", "firewall",
+     "none"),
     ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "reserved",
-     "traced", "arm64", "one name", "chat", "firewall"),
+     "traced", "arm64", "one name", "chat", "firewall",
+     "some"),
     ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "warm", "reserved",
-     "untraced", "x86_64", "two names", "no chat", "open"),
+     "untraced", "x86_64", "two names", "no chat", "open",
+     "some"),
     ("prod", "Linear10PercentEvery1Minute", "no VPC", "boundary", "warm", "shared",
-     "untraced", "x86_64", "no domain", "chat", "open"),
+     "untraced", "x86_64", "no domain", "chat", "open",
+     "some"),
 ]
 # fmt: on
 
@@ -243,7 +256,7 @@ def test_the_rules_take_each_half_that_is_whole_by_itself() -> None:
 
 CANARY = (
     *("prod", "Canary10Percent10Minutes", "no VPC", "no boundary", "cold", "shared", "untraced", "arm64"),
-    *("no domain", "no chat", "open"),
+    *("no domain", "no chat", "open", "none"),
 )
 _URL = "https://${WebhookApi}.execute-api.${AWS::Region}.amazonaws.com/v1"
 

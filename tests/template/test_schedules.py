@@ -8,6 +8,7 @@ _WHEN = {
     "ExpiryWatchFunctionEveryHour": "rate(1 hour)",
     "ReconDownloadFunctionEvery5Minutes": "rate(5 minutes)",
     "ReconDeadlineFunctionAtQuarterPastTen": "cron(15 10 * * ? *)",
+    "MerchantWebhookFunctionEveryMinute": "rate(1 minute)",
 }
 
 

@@ -40,7 +40,7 @@ def test_folders_are_resources() -> None:
 def test_the_template_is_one_file_that_can_be_read() -> None:
     """Its means are merge keys: neither loops, nor nested stacks, nor included resources."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    assert text.count("\n") <= 3000
+    assert text.count("\n") <= 3100
     assert "Fn::ForEach" not in text
     assert text.count("AWS::Include") == 1, "the dashboard alone"
     kinds = {each["Type"] for each in template()["Resources"].values()}
@@ -288,7 +288,13 @@ def _dead_letter_queues() -> set[str]:
 
 
 # How often a message is tried: events for about two days, a recon file for one.
-_TRIES = {"EventQueue": 200, "ReconNoticeQueue": 200, "RepairQueue": 200, "RereadQueue": 200}
+_TRIES = {
+    "EventQueue": 200,
+    "ReconNoticeQueue": 200,
+    "RepairQueue": 200,
+    "RereadQueue": 200,
+    "MerchantWebhookQueue": 1000,
+}
 
 
 def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:
@@ -368,7 +374,9 @@ def test_data_outlives_the_stack_outside_local_and_not_in_it(kind: str) -> None:
     for name in set(resources(kind)) - _DISPOSABLE:
         resource = resources(kind)[name]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
-        assert template()["Resources"][name]["DeletionPolicy"] == {"Fn::If": ["IsLocal", "Delete", "Retain"]}, name
+        # Under a condition that may be false, CloudFormation's language extensions fail on a function.
+        written = "Retain" if "Condition" in resource else {"Fn::If": ["IsLocal", "Delete", "Retain"]}
+        assert template()["Resources"][name]["DeletionPolicy"] == written, name
 
 
 def test_the_key_rotates() -> None:

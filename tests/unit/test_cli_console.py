@@ -393,11 +393,12 @@ def test_the_dead_letters_are_escaped(deployment: FakeDeployment, monkeypatch: p
         "event": event,
         "file": "f",
         "function": "g",
+        "webhook": {"type": "t", "userId": "u"},
     }
     found = [
         {**_hostile(each), "queue": queue}
         for queue in Queue
-        for each in (letter, {**letter, "event": None, "file": None})
+        for each in (letter, {**letter, "event": None, "file": None, "webhook": None})
     ]
     monkeypatch.setattr(dead_letters, "letters", lambda *_: found)
     page = _get(deployment, "dead-letters")
@@ -462,7 +463,11 @@ def test_a_dead_letter_shows_its_subject_by_its_ends(deployment: FakeDeployment)
         "MessageAttributes": {"errorType": {"StringValue": "KeyError"}},
     }
     not_ours = {**message, "MessageId": "m-2", "Body": "テスト ハナコ", "MessageAttributes": {}}
-    sqs = Service(receive_message={"Messages": [message, not_ours]}, change_message_visibility_batch={})
+    sqs = Service(
+        receive_message={"Messages": [message, not_ours]},
+        change_message_visibility_batch={},
+        get_queue_attributes={"ResponseMetadata": {"HTTPHeaders": {"date": "Sat, 28 Nov 2026 03:00:00 GMT"}}},
+    )
     deployment.services["sqs"] = sqs
     page = _get(deployment, "dead-letters")
     shown = _text(page)
@@ -808,6 +813,7 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     )
     found = [
         _letter(Queue.EVENTS, errorType="KeyError"),
+        _letter(Queue.WEBHOOKS, errorType="WebhookNotDeliveredError", webhook={"type": "UserErased", "userId": "u-1"}),
         _letter(Queue.SCHEDULE, function="ReconDeadlineFunction"),
         _letter(Queue.RECON_DOWNLOAD, function="ReconDownloadFunction"),
     ]
@@ -815,8 +821,11 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     shown = _text(_get(deployment, "dead-letters"))
     for text in (
         *(
-            "In the dead-letter queues: 3.",
+            "In the dead-letter queues: 4.",
             "honninctl deadletters redrive --queue events",
+            "honninctl webhooks test",
+            "UserErased · u-1",
+            "honninctl deadletters redrive --queue webhooks",
         ),
         *("Daily report (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",

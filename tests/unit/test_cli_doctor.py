@@ -488,12 +488,22 @@ def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> N
 
 
 def test_what_is_looked_at_is_all_that_the_template_has() -> None:
-    """Every queue and table of the template has an output that a check reads."""
+    """Every queue and table of the template has an output that a check reads, or is known by its name."""
     outputs = template()["Outputs"]
     read = {"StateTableName", "IdempotencyTableName", *doctor._QUEUES.values(), *dead_letters.OUTPUTS.values()}
-    named = {outputs[key]["Value"]["Ref"] for key in read}
+    named = {outputs[key]["Value"]["Ref"] for key in read} | {*doctor.WEBHOOK_QUEUES.values()}
     kinds = ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
     assert named == {name for name, each in template()["Resources"].items() if each["Type"] in kinds}
+
+
+def test_the_queues_of_the_merchant_webhooks_are_looked_at_where_there_are_any(deployment: FakeDeployment) -> None:
+    resource = Service(describe_stack_resource={"StackResourceDetail": {"PhysicalResourceId": "https://sqs/q"}})
+    deployment.services["cloudformation"].answers |= resource.answers
+    without = [each.found for each in doctor._queues(deployment)]
+    deployment.given["Parameters"] = [{"ParameterKey": "MerchantWebhookUrl", "ParameterValue": "https://shop.example/"}]
+    deployment.__dict__.pop("parameters", None)
+    added = [each for each in doctor._queues(deployment) if each.found not in without]
+    assert [each.found.partition(":")[0] for each in added] == ["merchant webhooks", "dead letters, webhooks"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ CHANGE = {
     "verified": False,
     "verifiedReason": "NOT_VERIFIED",
     "cause": "api",
+    "version": 1,
     "occurredAt": "2026-04-01T03:00:00.000Z",
     "eventId": "e",
 }
@@ -96,7 +97,7 @@ def test_what_a_schema_does_not_allow_fails_in_tests(wrong: dict[str, Any]) -> N
         check_event(entry | {"Detail": json.dumps(CHANGE | wrong)})
 
 
-@pytest.mark.parametrize("name", ["userId", "from", "to", "verified", "verifiedReason", "occurredAt", "eventId"])
+@pytest.mark.parametrize("name", ["userId", "from", "to", "verified", "version", "occurredAt", "eventId"])
 def test_what_a_schema_requires_must_be_there(name: str) -> None:
     detail = {key: value for key, value in CHANGE.items() if key != name}
     with pytest.raises(ValidationError):
@@ -227,9 +228,11 @@ def test_a_submission_that_is_open_for_a_month_is_told_once(world: World, status
         "submissionId": submission_id,
         "status": now.status,
         "submittedAt": now.submitted_at,
+        "version": published["version"],
         "occurredAt": published["occurredAt"],
         "eventId": published["eventId"],
     }
+    assert 0 < published["version"] <= now.version
     assert (now.stale_at or "") <= published["occurredAt"] <= utc_text(world.clock())
     # Everything that was told is marked so.
     assert list(world.store.events.unpublished("2099-01-01T00:00:00.000Z")) == []
@@ -377,12 +380,23 @@ def test_another_submission_at_that_moment_is_a_conflict(world: World, monkeypat
 
 def test_an_erasure_is_told_once_and_names_nothing_personal(world: World) -> None:
     world.submissions.submit("user-1", "テスト ハナコ")
+    world.clock.advance(seconds=1)
     certificate_id = world.erase()
     assert world.erase() == certificate_id
 
     [published] = world.published("UserErased")
     [certificate] = world.store.erasure.certificates("user-1")
-    assert published == {"userId": "user-1", "certificateId": certificate_id, "completedAt": certificate.completed_at}
+    assert published == {
+        "userId": "user-1",
+        "certificateId": certificate_id,
+        "version": published["version"],
+        "completedAt": certificate.completed_at,
+    }
+    # Greater than everything before it, smaller than everything that a user who comes back leads to.
+    assert published["version"] >= max(each["version"] for each in world.published("KycStatusChanged"))
+    world.clock.advance(seconds=1)
+    world.submissions.submit("user-1", "テスト ハナコ")
+    assert world.published("KycStatusChanged")[-1]["version"] > published["version"]
     world.clock.advance(seconds=300)
     world.poll()
     assert len(world.published("UserErased")) == 1

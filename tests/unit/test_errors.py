@@ -17,6 +17,7 @@ RETRYABLE = (
     errors.ConcurrentUpdateError,
     errors.PublishError,
     errors.RepairsStoppedError,
+    errors.MerchantWebhookError,
 )
 
 

@@ -90,6 +90,7 @@ def test_the_end_is_told_once_thirty_days_before_and_again_only_where_it_has_mov
         "provider": "paypay",
         "status": "VERIFIED",
         "linkExpiresAt": utc_text(END),
+        "version": event["version"],
         "occurredAt": event["occurredAt"],
         "eventId": event["eventId"],
     }

@@ -29,7 +29,8 @@ LAYERS = (
     ("what is kept", "json_objects vault store"),
     (
         "how work is carried on",
-        "publish people mass_change repairs_stop commit event_queue settling questions pace worker idempotency",
+        "publish people mass_change repairs_stop commit event_queue settling questions pace worker merchant_webhook "
+        "idempotency",
     ),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),

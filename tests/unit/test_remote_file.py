@@ -436,6 +436,26 @@ def test_a_redirect_is_not_followed(server: LoopbackServer, status: int) -> None
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("body", [b"", b"{}", "利用者".encode(), bytes(100_000)], ids=len)
+def test_a_body_is_posted_with_its_length(server: LoopbackServer, body: bytes) -> None:
+    server.replies[0] = Reply(202, b"ok")
+    with remote_file.opened(
+        server.url, allowed_hosts=None, loopback=True, deadline=Deadline(3), read_timeout_s=3, body=body,
+        accepted=range(200, 300),
+    ) as answer:  # fmt: skip
+        assert answer.status == 202
+    [request] = server.received
+    assert (request.method, request.body, request.headers["content-length"]) == ("POST", body, str(len(body)))
+
+
+def test_without_a_list_any_name_is_allowed_and_the_other_rules_hold() -> None:
+    remote_file.check_url("https://anything.example.org/x", allowed_hosts=None)
+    for url in ("http://anything.example.org/", "https://10.0.0.1/", "https://a:b@example.org/", "https://a.b:8443/"):
+        with pytest.raises(UrlRefusedError):
+            remote_file.check_url(url, allowed_hosts=None)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_other_statuses_may_be_accepted_and_headers_sent(server: LoopbackServer) -> None:
     server.replies[0] = Reply(206, b"tent")
     deadline = Deadline(3)

@@ -1,10 +1,13 @@
-"""The two secrets: what is missing is named with the command that sets it, and no value is ever shown."""
+"""The secrets: what is missing is named with the command that sets it, and no value is ever shown."""
 
+import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
+from standardwebhooks import Webhook
 
 from honnin import secret_store
 from honnin.errors import ConfigurationError, SecretIncompleteError
@@ -13,6 +16,7 @@ from tests.fakes import FakeSecrets
 
 PROVIDERS = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:providers"
 CALLBACK = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:callback-key"
+WEBHOOKS = "arn:aws:secretsmanager:ap-northeast-1:000000000000:secret:merchant-webhooks"
 GOOD = {"vexora_merchant_no": "1027749636", "vexora_app_secret": "very-secret-value"}
 
 
@@ -20,6 +24,7 @@ GOOD = {"vexora_merchant_no": "1027749636", "vexora_app_secret": "very-secret-va
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSecrets]:
     monkeypatch.setenv("PROVIDERS_SECRET_ARN", PROVIDERS)
     monkeypatch.setenv("CALLBACK_KEY_SECRET_ARN", CALLBACK)
+    monkeypatch.setenv("MERCHANT_WEBHOOK_SECRET_ARN", WEBHOOKS)
     fake = FakeSecrets()
     fake.values = {PROVIDERS: json.dumps(GOOD), CALLBACK: json.dumps({"current": "key-1"})}
     DEFAULT_PROVIDERS["secrets"] = fake
@@ -113,3 +118,34 @@ def test_callback_keys_are_read_past_the_cache_when_asked(secrets: FakeSecrets) 
     secrets.values[CALLBACK] = json.dumps({"current": "key-2", "previous": "key-1"})
     assert secret_store.callback_keys() == ("key-1",)
     assert secret_store.callback_keys(refresh=True) == ("key-2", "key-1")
+
+
+# As CloudFormation generates it, and as `honninctl webhooks rotate` makes it.
+GENERATED, MADE = "aZ09" * 16, "whsec_" + base64.b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ({"current": GENERATED}, (f"whsec_{GENERATED}",)),
+        ({"current": MADE}, (MADE,)),
+        ({"current": MADE, "previous": GENERATED}, (MADE, f"whsec_{GENERATED}")),
+        ({"current": MADE, "previous": ""}, (MADE,)),
+    ],
+)
+def test_the_keys_of_merchant_webhooks_are_what_the_reference_library_takes(
+    secrets: FakeSecrets, stored: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    secrets.values[WEBHOOKS] = json.dumps(stored)
+    assert secret_store.merchant_webhook_keys() == expected
+    for key in expected:
+        assert Webhook(key).sign("msg_1", datetime(2026, 4, 1, tzinfo=UTC), "{}").startswith("v1,")
+
+
+@pytest.mark.parametrize("wrong", ["short", "whsec_", "whsec_" + "A" * 28, "A" * 64 + "!", "A" * 65, "A" * 100])
+@pytest.mark.parametrize("name", ["current", "previous"])
+def test_a_key_that_is_none_is_named_and_not_shown(secrets: FakeSecrets, name: str, wrong: str) -> None:
+    secrets.values[WEBHOOKS] = json.dumps({"current": MADE, name: wrong})
+    with pytest.raises(SecretIncompleteError, match=f"'{name}'") as raised:
+        secret_store.merchant_webhook_keys()
+    assert f"{wrong} " not in str(raised.value)

@@ -133,6 +133,44 @@ def test_what_is_stopped_comes_again_as_seldom_as_can_be_and_is_no_failure(
     assert "EventFailed" not in capsys.readouterr().out
 
 
+# A schedule of its own
+
+
+class ScheduledError(HonninError):
+    """Has three tries after the first."""
+
+    schedule_s = (10, 100, 1000)
+
+
+@pytest.mark.parametrize(("failures", "planned_s"), [(0, 10), (1, 100), (2, 1000)])
+def test_an_error_with_a_schedule_waits_by_it_whatever_sqs_counts(failures: int, planned_s: int) -> None:
+    queue, counted = FakeQueue(), Failures()
+    for _ in range(failures):
+        counted("a", "ScheduledError")
+    run(message("a", receives=90), process=failing(ScheduledError("no")), queue=queue, count_failure=counted)
+    assert planned_s <= queue.delays["a"] <= 1.2 * planned_s
+    assert queue.dead_lettered == {}
+
+
+def test_after_the_last_try_of_a_schedule_it_is_moved() -> None:
+    queue, counted = FakeQueue(), Failures()
+    for _ in range(3):
+        counted("a", "ScheduledError")
+    kept = run(message("a"), process=failing(ScheduledError("no")), queue=queue, count_failure=counted)
+    assert (kept, queue.delays, set(queue.dead_lettered)) == ([], {}, {"a"})
+
+
+def test_a_failure_that_cannot_be_counted_is_not_the_last() -> None:
+    queue = FakeQueue()
+
+    def cannot(*_: str) -> int:
+        raise THROTTLED
+
+    process = failing(ScheduledError("no"))
+    assert run(message("a", receives=900), process=process, queue=queue, count_failure=cannot) == ["a"]
+    assert queue.dead_lettered == {}
+
+
 # Retryable
 
 

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     OURS = "ours"
     PROGRAM = "program"
     RUN = "run"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,6 @@ def _by_type(
 
 
 def _behind(queue: Queue, error_type: str) -> Cause:
+    if queue is Queue.WEBHOOKS:
+        return Cause.WEBHOOK
     return Cause.RUN if queue in RUNS else cause(error_type)

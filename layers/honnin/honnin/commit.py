@@ -48,8 +48,8 @@ def effect(
 ) -> Effect:
     """The effect that takes a user from `before` to `after`.
 
-    The version is set here; empty details are left out. The facts that `evidence` has about itself are added to the
-    details, and the status stores it as the newest evidence of its kind.
+    The version is set here (`_version`); empty details are left out. The facts that `evidence` has about itself are
+    added to the details, and the status stores it as the newest evidence of its kind.
     """
     if evidence:
         detail = {**detail, **evidence.timeline_facts}
@@ -60,10 +60,19 @@ def effect(
         cause=cause,
         at=utc_text(at),
         before=before,
-        after=replace(after, version=before.version + 1 if before else 1),
+        after=replace(after, version=_version(before, at)),
         detail={name: value for name, value in detail.items() if value},
         evidence=evidence,
     )
+
+
+def _version(before: UserStatus | None, at: datetime) -> int:
+    """The version of the status that follows `before`: the milliseconds of the epoch, and always greater than before.
+
+    The merchant keeps the change with the greatest version (docs/api.md). So it must also grow where the table does not
+    know the earlier versions any more: after an erasure, and in a table that was restored.
+    """
+    return max(before.version + 1 if before else 1, int(at.timestamp() * 1000))
 
 
 class Commits:

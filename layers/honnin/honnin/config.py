@@ -149,6 +149,31 @@ class Settings:
         return self._required("CALLBACK_KEY_SECRET_ARN")
 
     @cached_property
+    def merchant_webhook_url(self) -> str:
+        """The merchant's endpoint for webhooks."""
+        return self._required("MERCHANT_WEBHOOK_URL")
+
+    @cached_property
+    def merchant_webhook_secret_arn(self) -> str:
+        """The generated secret that signs the merchant's webhooks."""
+        return self._required("MERCHANT_WEBHOOK_SECRET_ARN")
+
+    @cached_property
+    def merchant_webhook_queue_url(self) -> str:
+        """URL of the queue of the events that wait to be sent to the merchant."""
+        return self._required("MERCHANT_WEBHOOK_QUEUE_URL")
+
+    @cached_property
+    def merchant_webhook_dead_letter_queue_url(self) -> str:
+        """URL of the dead-letter queue of events that were not delivered to the merchant."""
+        return self._required("MERCHANT_WEBHOOK_DEAD_LETTER_QUEUE_URL")
+
+    @cached_property
+    def merchant_webhook_mapping_parameter(self) -> str:
+        """Name of the SSM parameter with the id of the event source mapping that an open circuit disables."""
+        return self._required("MERCHANT_WEBHOOK_MAPPING_PARAMETER")
+
+    @cached_property
     def vexora_base_url(self) -> str:
         """Base URL of Vexora's API, without a trailing slash."""
         return self._required("VEXORA_BASE_URL").rstrip("/")

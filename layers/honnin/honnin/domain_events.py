@@ -21,6 +21,13 @@ AUTHORIZATION_EXPIRING = "AuthorizationExpiring"
 AUTHORIZATION_EXPIRED = "AuthorizationExpired"
 RESIDENCE_PERIOD_EXPIRING = "ResidencePeriodExpiring"
 
+# A user's events at one provider are in the order of their versions, whatever order they arrive in.
+Version = Annotated[
+    int,
+    "Grows with each change of this user at this provider, also from before an erasure to after it. Of two events, the "
+    "one with the greater version is the later.",
+]
+
 KycStatusChanged = TypedDict(
     "KycStatusChanged",
     {
@@ -44,9 +51,8 @@ KycStatusChanged = TypedDict(
         "cause": Annotated[
             str, "What led to the change: user, api, webhook, poll, recon, settle or operator. More may be added."
         ],
-        "occurredAt": Annotated[
-            str, "When the change took effect (UTC). Events may arrive in another order: compare this time.", MOMENT
-        ],
+        "version": Version,
+        "occurredAt": Annotated[str, "When the change took effect (UTC).", MOMENT],
         "eventId": Annotated[
             str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
         ],
@@ -61,6 +67,7 @@ class SubmissionStale(TypedDict):
     submissionId: Annotated[str, "The id of the submission."]
     status: Annotated[str, "The present status of the user; this event does not change it.", VexoraStatus]
     submittedAt: Annotated[str, "When it was submitted (UTC).", MOMENT]
+    version: Version
     occurredAt: Annotated[str, "When Honnin found that it is still not decided (UTC).", MOMENT]
     eventId: Annotated[
         str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
@@ -74,6 +81,7 @@ class UserErased(TypedDict):
     certificateId: Annotated[
         str, "The id of the erasure. The same event may be delivered more than once: ignore repeats of this id."
     ]
+    version: Annotated[int, "Erase what has a smaller version. Greater ones belong to a user who came back later."]
     completedAt: Annotated[str, "When the erasure was complete (UTC).", MOMENT]
 
 
@@ -101,6 +109,7 @@ class AuthorizationExpiring(TypedDict):
     provider: Annotated[Literal["paypay"], "The provider of the account link."]
     status: Annotated[str, "The present status of the user; it does not change before the link ends.", PayPayStatus]
     linkExpiresAt: Annotated[str, "When the link ends (UTC).", MOMENT]
+    version: Version
     occurredAt: Annotated[str, "When the event was published (UTC).", MOMENT]
     eventId: Annotated[
         str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
@@ -118,6 +127,7 @@ class AuthorizationExpired(TypedDict):
         "The value in PayPay's answer that says so. It is `expireAt` if PayPay did not answer after the end date "
         "that it had given before; that date then counts.",
     ]
+    version: Version
     occurredAt: Annotated[str, "When the change of the status took effect (UTC).", MOMENT]
     eventId: Annotated[
         str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
@@ -131,6 +141,7 @@ class ResidencePeriodExpiring(TypedDict):
     provider: Annotated[Literal["paypay"], "The provider whose KYC answer contained the end date."]
     status: Annotated[str, "The present status of the user; this event does not change it.", PayPayStatus]
     residenceEndsOn: Annotated[str, "The last day of the period, in Japan.", "date"]
+    version: Version
     occurredAt: Annotated[str, "When the event was published (UTC).", MOMENT]
     eventId: Annotated[
         str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."

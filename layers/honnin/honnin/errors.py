@@ -31,6 +31,9 @@
     │   └── FileNotFetchedError       too large, of another kind, or broken off
     │       ├── FileGoneError         403, 404 or 410: the address has ended
     │       └── FileTooLargeError     larger than the cap
+    ├── MerchantWebhookError          an event that is to be sent to the merchant's endpoint
+    │   ├── WebhookNotDeliveredError  retryable, on a schedule of its own: the endpoint did not take it
+    │   └── WebhookHeldError          retryable: the endpoint fails, and the event was not sent at all
     ├── ReconError                    something about a recon file
     ├── UnexpectedError               stands for a mistake in the code, whose message might hold a value
     └── EventError
@@ -47,9 +50,16 @@ from honnin.problem_codes import ProblemCode
 
 
 class HonninError(Exception):
-    """Root of the tree. `retryable` tells whether the same call may succeed later."""
+    """Root of the tree. `retryable` tells whether the same call may succeed later.
+
+    How a worker retries a message of a queue that failed with it (`honnin.worker`): `wait_s` are the seconds after
+    which a message comes again that was not tried at all. `schedule_s` are the seconds before each further try; after
+    the last one the message is moved to the dead-letter queue. With neither, the waits double, without an end.
+    """
 
     retryable: ClassVar[bool] = False
+    wait_s: ClassVar[int | None] = None
+    schedule_s: ClassVar[tuple[int, ...]] = ()
 
 
 class UnexpectedError(HonninError):
@@ -271,6 +281,26 @@ class FileTooLargeError(FileNotFetchedError):
     """The file is larger than the cap. Nothing of it was kept."""
 
 
+class MerchantWebhookError(HonninError):
+    """Something about an event that is to be sent to the merchant's endpoint."""
+
+    retryable = True
+
+
+class WebhookNotDeliveredError(MerchantWebhookError):
+    """The endpoint did not take it. The message says why."""
+
+    # The schedule that Standard Webhooks recommends, but for its longest waits: SQS hides a message for 12 hours at
+    # most. In all at least 74 hours, to which the worker adds up to a fifth.
+    schedule_s = (5, 300, 1800, 7200, 18_000, *(34_560,) * 7)
+
+
+class WebhookHeldError(MerchantWebhookError):
+    """The circuit of the endpoint is open: nothing was sent, and it is no try."""
+
+    wait_s = 60
+
+
 class ReconError(HonninError):
     """Something about a recon file."""
 
@@ -299,6 +329,7 @@ class RepairsStoppedError(EventError):
     """Repairs and rereads are stopped: nothing was applied, and the message waits until a person resumes them."""
 
     retryable = True
+    wait_s = 900  # as rarely as possible, because each receive uses up one of the message's
 
 
 class PublishError(EventError):

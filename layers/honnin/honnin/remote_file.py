@@ -1,8 +1,11 @@
-"""Fetches a file from an address that others gave us, in such a way that the address cannot reach into our network.
+"""Requests to addresses on the internet that are none of our providers', which must not reach into our network.
 
-The rules: https; a host on our list, which is a name and no IP address; the default port; no credentials in the URL; no
-redirect is followed; and the IP address of the connection must be public. The last rule is checked on the open socket,
-before a byte is sent. So it does not help an attacker if a name changes its address between two look-ups.
+These are the addresses of files that others give us, and the merchant's endpoint for webhooks.
+
+The rules: https; a host on our list, if there is one, which is a name and no IP address; the default port; no
+credentials in the URL; no redirect is followed; and the IP address of the connection must be public. The last rule is
+checked on the open socket, before a byte is sent. So it does not help an attacker if a name changes its address between
+two look-ups.
 
 The request is written here, byte for byte. The usual libraries change a URL before they send it, and a signature over
 the URL's text would then be wrong. Each byte of the answer is read under one deadline, including the lines between
@@ -47,13 +50,14 @@ type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False) -> None:
+def check_url(url: str, *, allowed_hosts: Sequence[str] | None, loopback: bool = False) -> None:
     """Check everything that can be checked before connecting.
 
     Parameters
     ----------
     allowed_hosts
-        Exact host names, or suffixes that begin with a dot (`.example.jp` allows `a.example.jp`).
+        Exact host names, or suffixes that begin with a dot (`.example.jp` allows `a.example.jp`). None allows every
+        name: for a URL that our own setting gives.
     loopback
         Also allow plain http, any port, on 127.0.0.1: for the local stack only.
 
@@ -85,7 +89,7 @@ def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False)
     _check_host(parts, allowed_hosts)
 
 
-def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
+def _check_host(parts: SplitResult, allowed_hosts: Sequence[str] | None) -> None:
     host = (parts.hostname or "").lower()
     if not host or not host.isascii():
         raise UrlRefusedError(Wording("the URL has no ordinary host name", "URL に通常のホスト名がない"))
@@ -93,6 +97,8 @@ def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
         raise UrlRefusedError(
             Wording("the host is an IP address, not a name", "ホストがホスト名ではなく IP アドレスである")
         )
+    if allowed_hosts is None:
+        return
     for allowed in (each.lower() for each in allowed_hosts):
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
             return
@@ -156,14 +162,15 @@ class Answer:
 def opened(
     url: str,
     *,
-    allowed_hosts: Sequence[str],
+    allowed_hosts: Sequence[str] | None,
     loopback: bool,
     deadline: Deadline,
     read_timeout_s: float,
     headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
     accepted: Container[int] = (200,),
 ) -> Iterator[Answer]:
-    """An open, streaming answer with an `accepted` status from a checked URL.
+    """An open, streaming answer with an `accepted` status from a checked URL: to a GET, or to a POST of `body`.
 
     Raises
     ------
@@ -177,7 +184,7 @@ def opened(
     check_url(url, allowed_hosts=allowed_hosts, loopback=loopback)
     with _failures(), closing(_connected(url, deadline, public_only=not _is_loopback(url))) as sock:
         sock.settimeout(max(min(read_timeout_s, deadline.remaining_s), 0.01))
-        sock.sendall(_request(url, headers or {}))
+        sock.sendall(_request(url, headers or {}, body))
         with closing(_Reader(sock, deadline, read_timeout_s)) as reader:
             answer = _answer(reader)
             if answer.status not in accepted:
@@ -209,6 +216,11 @@ def _failures() -> Iterator[None]:
     except TimeoutError as error:
         said = error.args[0] if error.args and isinstance(error.args[0], Wording) else _NO_ANSWER
         raise TransferFailedError(said) from None
+    except ssl.SSLCertVerificationError as error:
+        # The reason is OpenSSL's own text: expired, self-signed, for another name.
+        raise TransferFailedError(
+            Wording(f"the certificate is not valid ({error.verify_message})", f"証明書が無効（{error.verify_message}）")
+        ) from None
     # ValueError: a host label that is not possible is found only when it is encoded.
     except (OSError, HTTPException, ValueError) as error:
         name = type(error).__name__
@@ -269,11 +281,16 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _request(url: str, headers: Mapping[str, str]) -> bytes:
+def _request(url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
     authority, target = _target(url)
     fields = {"Host": authority, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", **headers}
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    if body is not None:
+        fields["Content-Length"] = str(len(body))
+    lines = [
+        f"{'GET' if body is None else 'POST'} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fields.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
 
 def _target(url: str) -> tuple[str, str]:

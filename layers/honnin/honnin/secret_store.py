@@ -1,4 +1,4 @@
-"""The two secrets: the providers' credentials, and the generated key of the callback tokens.
+"""The secrets: the providers' credentials, and the generated keys of callback tokens and of merchant webhooks.
 
 Powertools Parameters caches them for five minutes. `refresh=True` reads without the cache: if a provider has refused a
 call, the secret may have been rotated.
@@ -7,8 +7,10 @@ Shapes::
     providers secret   {"vexora_merchant_no", "vexora_app_secret",
                         "paypay_api_key", "paypay_api_secret", "paypay_merchant_id"}
     callback key       {"current"} and, during a rotation, {"current", "previous"}
+    merchant webhooks  the same; each value is base64, with or without the prefix `whsec_`
 """
 
+import base64
 import json
 from dataclasses import dataclass, field
 from threading import RLock
@@ -24,6 +26,8 @@ from honnin.errors import SecretIncompleteError, SecretUnreadableError
 PLACEHOLDER = "REPLACE_ME"
 
 _MAX_AGE_S = 300
+
+_WEBHOOK_PREFIX = "whsec_"
 
 # Powertools' cache and the making of its client are not thread-safe, and one call is enough for all threads. The lock
 # may be taken twice by one thread: the fault harness runs another worker inside a read, in the same thread.
@@ -80,11 +84,39 @@ def vexora_credentials(*, refresh: bool = False) -> VexoraCredentials:
 
 def callback_keys(*, refresh: bool = False) -> tuple[str, ...]:
     """The keys with which a callback token may have been made, the current one first."""
-    arn = settings().callback_key_secret_arn
+    return _generated_keys(settings().callback_key_secret_arn, refresh=refresh)
+
+
+def merchant_webhook_keys(*, refresh: bool = False) -> tuple[str, ...]:
+    """The keys that sign the merchant's webhooks, the current one first; each as `whsec_` and base64.
+
+    CloudFormation can generate letters and digits, but no text with this prefix. 64 of them are the base64 of 48 bytes.
+
+    Raises
+    ------
+    SecretIncompleteError
+        A key is no base64 of the 24 to 64 bytes that Standard Webhooks requires.
+    """
+    arn = settings().merchant_webhook_secret_arn
+    found = _generated_keys(arn, refresh=refresh)
+    for name, key in zip(("current", "previous"), found, strict=False):
+        if not _is_webhook_key(key.removeprefix(_WEBHOOK_PREFIX)):
+            raise SecretIncompleteError(arn, name)
+    return tuple(_WEBHOOK_PREFIX + each.removeprefix(_WEBHOOK_PREFIX) for each in found)
+
+
+def _generated_keys(arn: str, *, refresh: bool) -> tuple[str, ...]:
     values = _read(arn, refresh=refresh)
     current = _value(arn, values, "current")
     previous = values.get("previous", "")
     return (current, previous) if previous else (current,)
+
+
+def _is_webhook_key(text: str) -> bool:
+    try:
+        return 24 <= len(base64.b64decode(text, validate=True)) <= 64
+    except ValueError:
+        return False
 
 
 def _read(arn: str, *, refresh: bool) -> dict[str, str]:

@@ -8,7 +8,8 @@ freezes the environment.
 Messages are retried here and nowhere else (docs/decisions.md#4). A retryable failure lengthens the message's
 visibility time-out. A message with an error that no retry can fix is moved to the dead-letter queue at its third
 failure *of that kind*. SQS's own receive count cannot be used for this: it counts receives for any cause, so after an
-outage such a message would be moved away without a second try.
+outage such a message would be moved away without a second try. An error may have waits of its own, and an end of them
+(`HonninError.schedule_s`).
 """
 
 import math
@@ -19,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count as numbers
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -34,7 +35,6 @@ from honnin.errors import (
     MalformedEventError,
     ProviderConfigurationError,
     ProviderError,
-    RepairsStoppedError,
 )
 from honnin.observability import Counted, count, count_for_alarm, frames, is_unexpected, keeping, logger, write
 
@@ -81,6 +81,18 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
     raise MalformedEventError("the batch came from a queue that this function does not know")
 
 
+class Received(Protocol):
+    """A message that was received, and is hidden from others for now."""
+
+    @property
+    def body(self) -> str:
+        """Its content."""
+
+    @property
+    def receipt_handle(self) -> str:
+        """What SQS knows this receive by."""
+
+
 class Queue:
     """A queue as its worker needs it, together with its dead-letter queue.
 
@@ -91,23 +103,24 @@ class Queue:
         self, url: str, dead_letter_url: str, client: "SQSClient | None" = None, *, overdue_s: float = math.inf
     ) -> None:
         self.overdue_s = overdue_s
-        self._url = url
+        self.url = url
         self._dead_letter_url = dead_letter_url
         self._given = client
 
     @property
-    def _sqs(self) -> "SQSClient":
+    def sqs(self) -> "SQSClient":
+        """The client."""
         return self._given or aws.sqs()
 
-    def delay(self, record: SQSRecord, seconds: int) -> None:
+    def delay(self, record: Received, seconds: int) -> None:
         """Make the message visible again after `seconds` (0: immediately)."""
-        self._sqs.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
+        self.sqs.change_message_visibility(
+            QueueUrl=self.url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
         )
 
-    def move_to_dead_letters(self, record: SQSRecord, error: Exception) -> None:
+    def move_to_dead_letters(self, record: Received, error: Exception) -> None:
         """Put the message into the dead-letter queue, with the error's type as the attribute `errorType`."""
-        self._sqs.send_message(
+        self.sqs.send_message(
             QueueUrl=self._dead_letter_url,
             MessageBody=record.body,
             MessageAttributes={"errorType": {"DataType": "String", "StringValue": type(error).__name__}},
@@ -192,8 +205,9 @@ def run[M](
     the others. If only `process` is given, all messages are one group. Processing may raise `NotEnoughTimeError`: the
     remaining messages then come again immediately.
 
-    `count_failure` is called only for errors that no retry can fix. It is `Events.count_failure`, which counts in the
-    table, because a message seldom comes back to the same environment. Without it every receive counts, for any cause.
+    `count_failure` is called for errors that no retry can fix, or that have a schedule of their own. It is
+    `Events.count_failure`, which counts in the table, because a message seldom comes back to the same environment.
+    Without it every receive counts, for any cause.
     """
     records = [SQSRecord(each) for each in batch["Records"]]
     messages: dict[int, M] = {}
@@ -271,19 +285,19 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         if isinstance(error, NotEnoughTimeError):
             queue.delay(record, 0)
             return False
-        if isinstance(error, RepairsStoppedError):
-            # It waits for a person. It is retried as rarely as possible, because each try uses up one of its receives.
-            queue.delay(record, _LONGEST_DELAY_S)
+        if isinstance(error, HonninError) and error.wait_s is not None:
+            queue.delay(record, error.wait_s)
             return False
         receives = int(record.attributes.approximate_receive_count)
-        dead_lettered = not _may_succeed_later(error) and _is_third(record, error, count_failure)
+        scheduled_s = _scheduled_s(record, error, count_failure)
+        dead_lettered = scheduled_s is None and _is_final(record, error, count_failure)
         _report(record, error, receives, dead_lettered=dead_lettered, overdue_s=queue.overdue_s)
         if dead_lettered:
             queue.move_to_dead_letters(record, error)
             return True
         maintenance = isinstance(error, MaintenanceError)
         first_s = _FIRST_MAINTENANCE_DELAY_S if maintenance else _FIRST_DELAY_S
-        queue.delay(record, backoff_s(receives, first_s=first_s))
+        queue.delay(record, backoff_s(receives, first_s=first_s) if scheduled_s is None else scheduled_s)
     except Exception as refused:
         # The message comes again anyway, when its visibility time-out is over.
         if is_unexpected(refused):
@@ -296,11 +310,34 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
     return False
 
 
-def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
-    if count_failure is None:
-        return int(record.attributes.approximate_receive_count) >= _MOVED_AT_FAILURE
+def _scheduled_s(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> int | None:
+    """When a message with a schedule of its own comes again; None if it has none, or if this was its last try."""
+    schedule_s = error.schedule_s if isinstance(error, HonninError) else ()
+    if not schedule_s:
+        return None
     try:
-        return count_failure(record.message_id, type(error).__name__) >= _MOVED_AT_FAILURE
+        tries = _failures(record, error, count_failure)
+    except (BotoCoreError, ClientError):
+        tries = 1  # not counted: this try does not bring the message nearer to its end
+    return round(random.uniform(1, 1.2) * schedule_s[tries - 1]) if tries <= len(schedule_s) else None
+
+
+def _is_final(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
+    if isinstance(error, HonninError) and error.schedule_s:
+        return True
+    return not _may_succeed_later(error) and _is_third(record, error, count_failure)
+
+
+def _failures(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> int:
+    """How often the message has failed in this way. Raises as `count_failure`."""
+    if count_failure is None:
+        return int(record.attributes.approximate_receive_count)
+    return count_failure(record.message_id, type(error).__name__)
+
+
+def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure | None) -> bool:
+    try:
+        return _failures(record, error, count_failure) >= _MOVED_AT_FAILURE
     except (BotoCoreError, ClientError):
         # The failure could not be counted now: the message comes again and is counted then.
         return False

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.circuit import Circuit, Circuits
 from honnin.store.comparisons import Comparison, Comparisons
 from honnin.store.erasure import Certificate, Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
@@ -48,6 +49,7 @@ __all__ = [
     "UNLINKED",
     "AlreadyAppliedError",
     "Certificate",
+    "Circuit",
     "Comparison",
     "Counted",
     "Counts",
@@ -108,6 +110,7 @@ class Store:
         self.received = Received(self.table)
         self.mass_change = MassChange(self.table)
         self.paces = Paces(self.table)
+        self.circuit = Circuits(self.table)
         self.comparisons = Comparisons(self.table)
         self.notifications = Notifications(self.table)
         self.recon = Recon(self.table)

@@ -87,10 +87,11 @@ class Certificate:
         return f"erased:{self.certificate_id}"
 
     @property
-    def report(self) -> Mapping[str, str]:
-        """The content of `UserErased`."""
-        completed_at = self.completed_at or ""
-        return {"userId": self.user_id, "certificateId": self.certificate_id, "completedAt": completed_at}
+    def report(self) -> Mapping[str, Any]:
+        """The content of `UserErased`, once completed. Versions are milliseconds of the epoch (`honnin.commit`)."""
+        at = self.completed_at or ""
+        version = int(datetime.fromisoformat(at).timestamp() * 1000)
+        return {"userId": self.user_id, "certificateId": self.certificate_id, "version": version, "completedAt": at}
 
 
 class Erasures:

@@ -126,7 +126,7 @@ class Effect:
     comes_again: bool = field(default=False, compare=False)
 
     @property
-    def change(self) -> Mapping[str, str] | None:
+    def change(self) -> Mapping[str, Any] | None:
         """The content of `KycStatusChanged`; None if the status does not change.
 
         A flag under a link that has ended changes no status, but it changes `verified`. Then both statuses are the
@@ -143,13 +143,14 @@ class Effect:
             "providerStatus": self.after.provider_status,
             "submissionId": self.after.submission_id,
             "cause": self.cause,
+            "version": self.after.version,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
         return {name: value for name, value in content.items() if value is not None}
 
     @property
-    def publication(self) -> tuple[str, Mapping[str, str]] | None:
+    def publication(self) -> tuple[str, Mapping[str, Any]] | None:
         """What is to be published: its type (`honnin.domain_events`), and the content."""
         if self.change:
             return KYC_STATUS_CHANGED, self.change
@@ -160,6 +161,7 @@ class Effect:
             "submissionId": self.after.submission_id or "",
             "status": self.after.status,
             "submittedAt": self.after.submitted_at or "",
+            "version": self.after.version,
             "occurredAt": self.at,
             "eventId": self.event_id,
         }

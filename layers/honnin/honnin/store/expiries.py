@@ -208,7 +208,7 @@ def expiry_events(before: UserStatus | None, after: UserStatus, event_id: str, a
         ExpiryEvent(
             expiry_record(event_id, kind, after.user_id),
             kind,
-            {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
+            {**user, **content, "version": after.version, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
         )
         for kind, content in events
     ]

@@ -150,6 +150,11 @@ def readings_key() -> Item:
     return {"pk": "READINGS", "sk": "LAST_HOUR"}
 
 
+def webhook_circuit_key() -> Item:
+    """The circuit of the merchant's endpoint for webhooks."""
+    return {"pk": "MERCHANT_WEBHOOK", "sk": "CIRCUIT"}
+
+
 def pace_second_key(provider: str, second: int) -> Item:
     """The calls to a provider in one second (epoch)."""
     return {"pk": f"PACE#{provider}#{second}", "sk": "SECOND"}

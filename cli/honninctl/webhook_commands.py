@@ -1,0 +1,182 @@
+"""`webhooks test`, `list`, `redrive`, `rotate`: the webhooks to the merchant's own endpoint."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from honninctl import dead_letter_commands, dead_letters, key_rotation, webhooks
+from honninctl.command import Cli, command, connection
+from honninctl.dead_letter_commands import (
+    DryRunOption,
+    ErrorTypeOption,
+    SinceOption,
+    UserOption,
+    YesOption,
+)
+from honninctl.dead_letters import Queue
+from honninctl.failures import ExitCode, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Webhooks to your own endpoint (parameter MerchantWebhookUrl).")
+    group.callback()(connection)
+    command(group, "test", example="honninctl webhooks test")(test)
+    command(group, "list", example="honninctl webhooks list --since 2026-11-20")(list_webhooks)
+    command(group, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run")(redrive)
+    command(group, "rotate", example="honninctl webhooks rotate")(rotate)
+    app.add_typer(group, name="webhooks")
+
+
+def test(cli: Cli) -> ExitCode:
+    """Send a webhook of the type honnin.test to your endpoint now, and say what became of it.
+
+    It is signed like any other, goes out also while the circuit is open, and changes nothing of it.
+    JSON: {"delivered", "status", "reason", "seconds"}; status is null where no answer came. Exit code 1 when it was not
+    delivered.
+    """
+    found = webhooks.test(cli.deployment)
+    after = f"after {found['seconds']:.1f} s"
+    if cli.screen.as_json:
+        cli.screen.json(found)
+    elif found["delivered"]:
+        cli.screen.line(f"Delivered: your endpoint answered HTTP {found['status']} {after}.", "green")
+    else:
+        cli.screen.line(f"Not delivered: {found['reason']} ({after}).", "bold red")
+        cli.screen.advice(_advice(found["status"]))
+    return ExitCode.OK if found["delivered"] else ExitCode.FINDING
+
+
+def list_webhooks(
+    cli: Cli, error_type: ErrorTypeOption = None, user: UserOption = None, since: SinceOption = None
+) -> ExitCode:
+    """How the webhooks stand: the circuit, what waits, and the dead letters.
+
+    The circuit is open while your endpoint fails: nothing is sent then but one message a minute, which closes it again
+    when it is taken. In flight is what is being sent, or waits for its next try. The age of the oldest is some minutes
+    old, and leaves out what has failed three times.
+    JSON: {"circuit": {"open", "since", "reason", "failures", "mapping"}, "waiting", "inFlight", "oldestSeconds",
+    "deadLetters": [...]}, each as in deadletters list. Exit code 1 when the circuit is open or there are dead letters.
+    """
+    state = webhooks.state(cli.deployment)
+    places = dead_letters.find(cli.deployment, Queue.WEBHOOKS)
+    wanted = dead_letter_commands.filter_of(cli, error_type, user, since)
+    with cli.screen.progress(
+        "Reading the dead letters", sum(dead_letters.counts(cli.deployment, places).values())
+    ) as seen:
+        letters = dead_letters.letters(cli.deployment, places, takes=wanted.takes, seen=seen)
+    if cli.screen.as_json:
+        cli.screen.json({**state, "deadLetters": letters})
+    else:
+        _show_state(cli, state)
+        _show_letters(cli, letters)
+    return ExitCode.FINDING if letters or state["circuit"]["open"] else ExitCode.OK
+
+
+def redrive(
+    cli: Cli,
+    error_type: ErrorTypeOption = None,
+    user: UserOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> ExitCode:
+    """Send webhooks that were given up once more: all, or those that match. Each has the same webhook-id as before.
+
+    The same as deadletters redrive --queue webhooks. Each gets a new schedule of more than three days. What is about a
+    user who was erased since is not sent.
+    JSON: as deadletters redrive. Exit code 1 when you did not confirm.
+    """
+    return dead_letter_commands.redrive_letters(
+        cli, Queue.WEBHOOKS, error_type=error_type, user=user, since=since, dry_run=dry_run, yes=yes
+    )
+
+
+def rotate(
+    cli: Cli,
+    drop_previous: Annotated[
+        bool, typer.Option("--drop-previous", help="Sign with the current secret alone, from now on.")
+    ] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the new secret on the screen.")] = False,
+) -> None:
+    """Make a new secret for the signatures. The old one goes on: each webhook carries the signatures of both.
+
+    1. Run this. 2. Six minutes later every function signs with both: give your receiver the new secret. 3. When it has
+    it, run this with --drop-previous, and the old secret is worth nothing.
+    The secret is not shown, but where to read it; --reveal shows it.
+    JSON: {"droppedPrevious", "secretId", "signedWithBothFrom", "secret"}; the last one with --reveal, else null.
+    """
+    if drop_previous and reveal:
+        raise UsageError("--reveal shows a new secret, and --drop-previous makes none")
+    if drop_previous:
+        webhooks.drop_previous(cli.deployment)
+    new = None if drop_previous else webhooks.rotate(cli.deployment)
+    known = datetime.now(UTC) + timedelta(seconds=key_rotation.WAIT_S)
+    if cli.screen.as_json:
+        cli.screen.json(
+            {
+                "droppedPrevious": drop_previous,
+                "secretId": webhooks.secret_id(cli.deployment),
+                "signedWithBothFrom": known.isoformat(timespec="seconds").replace("+00:00", "Z") if new else None,
+                "secret": new if reveal else None,
+            }
+        )
+        return
+    if new is None:
+        cli.screen.line("Webhooks carry the signature of the current secret alone, within six minutes.")
+        return
+    cli.screen.line(f"There is a new secret. From {known:%H:%M} UTC on each webhook carries both signatures.", "green")
+    if reveal:
+        cli.screen.line(new)
+    else:
+        cli.screen.line("The new one is current. Read it with:")
+        cli.screen.line(f"  {webhooks.reading(cli.deployment)}")
+    cli.screen.advice("Give it to your receiver after that; then: honninctl webhooks rotate --drop-previous")
+
+
+def _advice(status: int | None) -> str:
+    if status is None:
+        return "Look at the name, the certificate and the firewall of MerchantWebhookUrl (docs/api.md)."
+    if 300 <= status < 400:
+        return "No redirect is followed: set MerchantWebhookUrl to where it leads."
+    if status in (401, 403):
+        return "Does your receiver have the secret? honninctl webhooks rotate --help says where it is."
+    return "Your receiver must answer any 2xx; its own log says why it did not."
+
+
+def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
+    circuit = state["circuit"]
+    if circuit["since"]:
+        why = f": {circuit['reason']}" if circuit["reason"] else ""
+        cli.screen.line(f"The circuit is open since {_minute(circuit['since'])} UTC{why}.", "bold red")
+        cli.screen.line("One message is tried each minute. Try it yourself: honninctl webhooks test")
+    elif circuit["open"]:
+        cli.screen.line(f"The circuit is closed, but nothing is sent: the mapping is {circuit['mapping']}.", "bold red")
+        cli.screen.line("The probe enables it within a minute. Does it run? honninctl deadletters list")
+    else:
+        failed = f"; the last {circuit['failures']} tries failed: {circuit['reason']}" if circuit["failures"] else ""
+        cli.screen.line(f"The circuit is closed{failed}.", "yellow" if failed else "green")
+    oldest = state["oldestSeconds"]
+    age = "not known" if oldest is None else str(timedelta(seconds=oldest))
+    cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight; age of the oldest: {age}.")
+
+
+def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]]) -> None:
+    if not letters:
+        cli.screen.line("There are no such dead letters.")
+        return
+    rows = []
+    for each in letters:
+        told = each["webhook"] or {}
+        rows.append((_minute(each["sentAt"]), told.get("type"), told.get("userId"), each["errorType"]))
+    cli.screen.table(("since (UTC)", "type", "user", "error"), rows)
+    for kind, number in Counter(each["errorType"] for each in letters).most_common():
+        cli.screen.line(f"{number} × {kind}")
+    cli.screen.advice("Correct the cause, then: honninctl webhooks redrive")
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")

@@ -1,0 +1,1 @@
+"""Sends each domain event to the merchant's own endpoint (docs/api.md, "Merchant webhooks")."""

@@ -1,0 +1,97 @@
+"""The circuit of the merchant's endpoint. While it is open, nothing is taken from the queue but by the probe.
+
+After so many failures in a row, whatever execution environments they happened in, the circuit opens: the event source
+mapping is disabled, so that nothing uses up its tries on an endpoint that is down. Each minute the probe sends one
+waiting message. Its success closes the circuit.
+
+The item in the table decides, and the mapping follows it. Wherever a crash, or an AWS call that failed, left the two
+apart, the next probe brings them together (`follow`). So the mapping is never disabled for good.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from honnin import aws
+from honnin.merchant_webhook.delivery import Outcome
+from honnin.observability import count_for_alarm, logger
+from honnin.repairs_stop import set_enabled
+from honnin.store import Circuit, Store
+from honnin.times import utc_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+# One message that the endpoint never takes needs days for as many: its waits grow.
+MOST_FAILURES = 10
+
+# The states of a mapping in which it is, or will be, enabled.
+_ENABLED = frozenset({"Enabled", "Enabling", "Creating"})
+
+
+class EndpointCircuit:
+    """Opens and closes the circuit.
+
+    Parameters
+    ----------
+    mapping_parameter
+        The SSM parameter with the id of the event source mapping. It cannot be an environment variable: the mapping
+        refers to the function, so the function cannot refer to the mapping.
+    now
+        Gives aware UTC moments.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mapping_parameter: str,
+        now: Callable[[], datetime],
+        *,
+        lambdas: "LambdaClient | None" = None,
+        ssm: Any = None,
+    ) -> None:
+        self._store = store
+        self._mapping_parameter = mapping_parameter
+        self._now = now
+        self._given = lambdas, ssm
+
+    def read(self) -> Circuit:
+        """The circuit as it is now."""
+        return self._store.circuit.read()
+
+    def failed(self, outcome: Outcome) -> None:
+        """Note that a delivery failed, and open the circuit if it was one too many, or if the endpoint is gone."""
+        circuit = self._store.circuit.fail(outcome.reason)
+        if circuit.is_open or not (outcome.is_gone or circuit.failures >= MOST_FAILURES):
+            return
+        if self._store.circuit.open(utc_text(self._now())):
+            logger().error("circuit opened", reason=outcome.reason, failures=circuit.failures)
+            self.follow()
+
+    def succeeded(self, before: Circuit) -> None:
+        """Note that a delivery succeeded; `before` is the circuit as it was read before it."""
+        if before.failures:
+            self._store.circuit.succeed()
+
+    def close(self) -> None:
+        """Close the circuit, because the probe has succeeded."""
+        self._store.circuit.close()
+        logger().info("circuit closed")
+        self.follow()
+
+    def follow(self) -> None:
+        """Enable or disable the mapping as the circuit says. If that fails now, the next probe does it."""
+        lambdas, ssm = self._given[0] or aws.lambdas(), self._given[1] or aws.ssm()
+        try:
+            mapping = ssm.get_parameter(Name=self._mapping_parameter)["Parameter"]["Value"]
+            is_enabled = lambdas.get_event_source_mapping(UUID=mapping)["State"] in _ENABLED
+            # Read last: another environment may have opened or closed it meanwhile.
+            wanted = not self.read().is_open
+            if is_enabled != wanted:
+                set_enabled(lambdas, mapping, enabled=wanted)
+        except (BotoCoreError, ClientError) as error:
+            logger().error("mapping does not follow the circuit", error=type(error).__name__)
+            if aws.is_denied(error):
+                count_for_alarm("ConfigurationFault")
