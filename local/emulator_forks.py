@@ -1,7 +1,7 @@
-"""Lets ministack fork its execution environments (`forking.py`). Runs inside the emulator, before it (`leash.py --first`).
+"""Lets ministack fork its execution environments (`forking.py`). Runs in the emulator, before it (`leash.py --first`).
 
-An environment is a process of its own with fresh modules of Honnin's and of the function, as before. Not its own are the
-imports of the AWS SDK and of the layer's packages, which took most of a cold start.
+An environment is a process of its own that imports Honnin's modules and the function's itself, as before. Not its own
+are the imports of the AWS SDK and of the layer's packages, which took most of a cold start.
 
 It ends the emulator with a sentence when ministack is no longer made as it expects.
 """

@@ -80,7 +80,7 @@ class Forked(subprocess.Popen[str]):
         self._forker = forker
         super().__init__(arguments, **more)
 
-    def _execute_child(self, args: Any, *more: Any) -> None:  # type: ignore[override]  # subprocess's own, untyped
+    def _execute_child(self, args: Any, *more: Any) -> None:
         _, _, _, _, cwd, env, _, _, _, *pipes = more[:15]
         stdin, _, _, stdout, _, stderr = pipes
         try:
@@ -116,8 +116,8 @@ def main(channel: socket.socket, packages: Sequence[str], path: Sequence[str], f
         if not text:
             return
         channel.send(str(_forked(json.loads(text), streams)).encode())
-        for each in streams:
-            os.close(each)
+        for stream in streams:
+            os.close(stream)
 
 
 def _import(package: str) -> None:
@@ -164,8 +164,8 @@ def _become(job: Mapping[str, Any], streams: Sequence[int]) -> None:
     os.environ.update(job["env"])
     sys.argv = list(job["arguments"])
     sys.path.insert(0, str(Path(sys.argv[0]).parent))
-    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115, PTH123 -- until the end
-    sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115, PTH123
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 -- until the end
+    sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115
     code: object = 0
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,5 +1,5 @@
-"""What is dear with moto and need not be: clients of boto3 and a deployment for each test, a whole table's copy for each
-write of a transaction.
+"""What is dear with moto and need not be: clients of boto3 and a deployment for each test, and a copy of the whole table
+for each write of a transaction.
 """
 
 import copy
@@ -20,8 +20,9 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 from moto.dynamodb import models
-from moto.dynamodb.models import DynamoDBBackend, Table
+from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
 # moto's queues hold a lock, which nobody holds between two tests.
 copyreg.pickle(type(RLock()), lambda _: (RLock, ()))
@@ -96,14 +97,14 @@ def _deepcopy(value: Any) -> Any:
 def _before_the_writes(table: Table) -> Table:
     """The table as it is: its items, of which only those that the transaction may change are copies."""
     kept = copy.copy(table)
-    kept.items = defaultdict(dict, {key: copy.copy(items) for key, items in table.items.items()})  # type: ignore[assignment]
+    kept.items = defaultdict(dict, {key: copy.copy(items) for key, items in table.items.items()})
     for write in _writes.get():
         named = write.get("Key") or write.get("Item", {})
         keys = [DynamoType(named[name]) for name in (table.hash_key_attr, table.range_key_attr) if name in named]
         if write.get("TableName") == table.name and len(keys) == 2 and keys[1] in kept.items.get(keys[0], {}):
-            kept.items[keys[0]][keys[1]] = copy.deepcopy(kept.items[keys[0]][keys[1]])  # type: ignore[index]
+            kept.items[keys[0]][keys[1]] = copy.deepcopy(kept.items[keys[0]][keys[1]])
     return kept
 
 
-models.copy = SimpleNamespace(deepcopy=_deepcopy)  # type: ignore[attr-defined]
-DynamoDBBackend.transact_write_items = _transact_write_items  # type: ignore[method-assign]
+vars(models)["copy"] = SimpleNamespace(deepcopy=_deepcopy)
+setattr(DynamoDBBackend, "transact_write_items", _transact_write_items)  # noqa: B010 -- mypy knows it otherwise
