@@ -1,4 +1,4 @@
-"""What is dear with moto and need not be: clients of boto3 and a deployment for each test, and a copy of the whole table
+"""What is dear with moto and need not be: clients of boto3, a deployment for each test, and a copy of the whole table
 for each write of a transaction.
 """
 
