@@ -34,7 +34,7 @@ What is measured, always by the emulator's own clock, as it writes it in its log
 
 Cold starts are interleaved (A B C A B C …) and warm invokes come in interleaved blocks, one request at a time, so that
 a machine that slows down hits all alike; medians are shown. After the run the stand-in must have taken exactly one
-message per invoke, or the run is void. Unlike in Lambda, the share of a CPU that the memory size buys is not enforced.
+message per invoke, or the run is invalid. Unlike Lambda, the share of a CPU that the memory size buys is not enforced.
 
 recon: what reading, downloading and comparing recon files cost
 ================================================================
@@ -49,8 +49,8 @@ Rows have 36 characters (the sandbox's generated ids, which depend on the row nu
 - plan: the real `plan.write`, of a file of a million rows and of one of 36 million, which is made while it is sent.
 - compare: the real `RangeComparison` with the real boto3, against a stand-in for DynamoDB, S3 and SQS
   (`recon_stand_in`) that makes every item when it is asked for: no local stack holds such a table. In every run exactly
-  those must be queued who should be, each once and on the right queue, or the run is void. The stand-in answers without
-  delay: what AWS takes to answer comes on top, once per call, and calls and read units are counted.
+  those must be queued who should be, each once and on the right queue, or the run is invalid. The stand-in answers
+  without delay: what AWS takes to answer comes on top, once per call, and calls and read units are counted.
 - bare: the same reads by boto3 with as many threads and nothing else, the floor of a comparison.
 
 process: what the event processor takes for events

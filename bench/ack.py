@@ -61,7 +61,7 @@ def run(
         warm, rss = _warm(artifacts, settings, warm_invokes, advance)
         expected = sum(each.sends for each in ALL) * (cold_starts + _invokes_when_warm(warm_invokes))
         if (taken := queue.count()) != expected:
-            raise LocalError(f"SQS took {taken} messages where {expected} were sent: the run is void.")
+            raise LocalError(f"SQS took {taken} messages where {expected} were sent: the run is invalid.")
     return {name: _summary(cold[name], warm[name], rss[name]) for name in cold}
 
 

@@ -88,13 +88,13 @@ class Environment:
 
     def _record(self, body: str, number: int, queue_url: str) -> dict[str, Any]:
         sent = str(int(time.time() * 1000))
-        told: dict[str, Any] = {
+        result: dict[str, Any] = {
             "messageId": f"{number:08}-0000-4000-8000-{time.monotonic_ns() % 10**12:012}",
             "body": body,
             "attributes": self._sample["attributes"] | {"SentTimestamp": sent},
             "eventSourceARN": f"arn:aws:sqs:ap-northeast-1:000000000000:{queue_url.rpartition('/')[2]}",
         }
-        return self._sample | told
+        return self._sample | result
 
 
 def ask(method: str) -> dict[str, Any]:
@@ -120,8 +120,8 @@ class Hints:
     def about(self, authorization: str) -> str:
         """The body of one more message about a user."""
         self._serial += 1
-        told = {"notification_id": f"bench-{self._serial}", "user_authorization_id": authorization}
-        body = json.loads(self._sample["body"]) | told
+        result = {"notification_id": f"bench-{self._serial}", "user_authorization_id": authorization}
+        body = json.loads(self._sample["body"]) | result
         bodies: list[str] = []
 
         def send(text: str) -> str:
@@ -132,7 +132,7 @@ class Hints:
         event = self._sample | {"body": json.dumps(body)}
         answer = webhook.acknowledge_paypay(event, source_cidrs=networks, send=send, send_recon_file=send)
         if answer["statusCode"] != 200 or len(bodies) != 1:
-            raise ValueError(f"the webhook was not taken: {answer}")
+            raise ValueError(f"the webhook was not accepted: {answer}")
         return bodies[0]
 
 
@@ -156,7 +156,7 @@ def run(handler: Handler, number: int, batch_size: int) -> dict[str, Any]:
     ids = [f"user-of-{each}" for each in names]
     statuses = Store(settings().state_table).users.statuses_of(ids, "paypay")
     if [each.status for each in statuses.values()] != [_VERIFIED] * len(names):
-        raise ValueError("somebody is not verified")
+        raise ValueError("a user is not verified")
     return found
 
 

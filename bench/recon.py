@@ -310,7 +310,7 @@ def _race(artifacts: Artifacts) -> Race:
     with _file_of(artifacts, _RACE_ROWS) as path:
         said = programs.run(artifacts, "bench.recon_race", [str(path), str(_RACE_ROUNDS)], function=_COMPARE)
     if said["rows"] != _RACE_ROWS:
-        raise LocalError(f"{said['rows']} rows were read where there are {_RACE_ROWS}: the run is void.")
+        raise LocalError(f"{said['rows']} rows were read where there are {_RACE_ROWS}: the run is invalid.")
     return Race(
         said["rows"], {peer: [(pair[0], pair[1]) for pair in said["seconds"][peer]] for peer in said["seconds"]}
     )
@@ -320,7 +320,7 @@ def _parse(artifacts: Artifacts, rows: int) -> Read:
     with _file_of(artifacts, rows) as path:
         said = programs.run(artifacts, _WORKER, ["parse", str(path)], function=_COMPARE)
     if (said["rows"], said["bad"]) != (rows, 0):
-        raise LocalError(f"{said['rows']} rows were read where there are {rows}: the run is void.")
+        raise LocalError(f"{said['rows']} rows were read where there are {rows}: the run is invalid.")
     return Read(rows, _measured(said))
 
 
@@ -329,7 +329,7 @@ def _download(artifacts: Artifacts, stack: recon_stack.RealStack, rows: int) -> 
     arguments = ["download", recon_stack.BUCKET, recon_stack.TABLE, file.url, file.name]
     said = programs.run(artifacts, _WORKER, arguments, settings=stack.settings(), function=_DOWNLOAD)
     if said.get("stored") != 1:
-        raise LocalError(f"{file.name} was not stored ({said}): the run is void.")
+        raise LocalError(f"{file.name} was not stored ({said}): the run is invalid.")
     return Download(file.size, stack.check_stored(file), _measured(said))
 
 
@@ -351,7 +351,7 @@ class _Table:
         said = self._run(arguments, _PLAN)
         # The header is a line as well.
         if said["ranges"] != -(-(self._rows + 1) // per_range):
-            raise LocalError(f"{self._rows} rows were cut into {said['ranges']} ranges: the run is void.")
+            raise LocalError(f"{self._rows} rows were cut into {said['ranges']} ranges: the run is invalid.")
         return _measured(said)
 
     def compare(self, recheck: str, *numbers: int) -> Compared:
@@ -383,7 +383,7 @@ class _Table:
         """Ask for all links and statuses, and do no more."""
         said = self._run(["bare", "honnin-bench", str(self._rows)], _COMPARE)
         if said["items"] != 2 * self._rows:
-            raise LocalError(f"{said['items']} items were read: the run is void.")
+            raise LocalError(f"{said['items']} items were read: the run is invalid.")
         return _measured(said)
 
     def _run(self, arguments: Sequence[str], function: str) -> dict[str, Any]:
@@ -410,11 +410,11 @@ def check_found(
     rereads = [] if everybody_missed or recheck != "all" else [each for each in named if each not in missed]
     queued = {name: sorted(some) for name, some in tally["queued"].items()}
     if (queued.get("repairs", []), queued.get("rereads", [])) != (repairs, rereads):
-        raise LocalError(f"Of {len(named):,} users, others were queued than should be: the run is void.")
+        raise LocalError(f"Of {len(named):,} users, others were queued than should be: the run is invalid.")
     counts: Counter[str] = sum((Counter(each["counts"]) for each in tally["done"]), Counter())
     found = (counts["rows"], counts["webhookNeverReceived"], counts["reRead"])
     if found != (len(named), len(repairs), len(repairs) + len(rereads)):
-        raise LocalError(f"Of {len(named):,} rows, others were counted ({dict(counts)}): the run is void.")
+        raise LocalError(f"Of {len(named):,} rows, others were counted ({dict(counts)}): the run is invalid.")
 
 
 def _measured(said: Mapping[str, Any]) -> Measured:

@@ -73,7 +73,7 @@ class RealStack:
         for piece in answer["Body"].iter_chunks(_READ_BYTES):
             digest.update(piece)
         if (answer["ContentLength"], digest.hexdigest()) != (file.size, file.sha256):
-            raise LocalError(f"{file.name} was not stored as the sandbox sent it: the run is void.")
+            raise LocalError(f"{file.name} was not stored as the sandbox sent it: the run is invalid.")
         return int(answer["ETag"].strip('"').partition("-")[2] or 1)
 
     def _create_table(self) -> None:

@@ -113,11 +113,11 @@ def _check_move(
 ) -> tuple[int, str | None]:
     version, current = before
     hold(row["version"] == version + 1, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
-    told = [each for each in puts if each["sk"].startswith("AT#")]
-    apart = len(records) != 1 or [each["event_id"] for each in told] != list(records)
+    entries = [each for each in puts if each["sk"].startswith("AT#")]
+    apart = len(records) != 1 or [each["event_id"] for each in entries] != list(records)
     hold(not apart, "lost", f"{row['user_id']} moved without a record and an entry in the same transaction")
-    chained = told[0].get("from_status") == current and told[0]["to_status"] == row["status"]
-    hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {told[0]}")
+    chained = entries[0].get("from_status") == current and entries[0]["to_status"] == row["status"]
+    hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {entries[0]}")
     return int(row["version"]), str(row["status"])
 
 

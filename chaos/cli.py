@@ -39,7 +39,7 @@ def _play(game: Game, schedules: int, seed: int, longest_s: float) -> int:
     def progress(tally: Tally) -> None:
         print(f"  {tally.schedules:,} schedules of a single fault, {time.monotonic() - begun:.0f} s", flush=True)
 
-    swept, failure = generate.sweep(game, told=progress)
+    swept, failure = generate.sweep(game, progress=progress)
     print(f"{swept.schedules:,} schedules: one life, every fault at every one of its calls")
     _print_injected(swept.injected)
     if failure:
@@ -82,7 +82,7 @@ def _replay(text: str) -> int:
         text = sys.stdin.read() if text == "-" else text
         game, schedule = _read(text)
     except (ValueError, KeyError, TypeError) as error:
-        print(f"this is no schedule: {error}", file=sys.stderr)
+        print(f"this is not a schedule: {error}", file=sys.stderr)
         return 2
     tally = Tally(schedules=1)
     try:
@@ -101,15 +101,15 @@ def _read(text: str) -> tuple[Game, Schedule[Any]]:
     for game in _GAMES:
         if names == {field.name for field in fields(game.schedule)}:
             return game, game.schedule.from_json(text)
-    raise ValueError("of no world")
+    raise ValueError("the schedule belongs to no world")
 
 
 def _print_injected(injected: Injected) -> None:
     print(f"faults injected: {sum(injected.values()):,}")
     for service in sorted({service for service, _, _ in injected}):
         mine = {(when, kind): count for (where, when, kind), count in injected.items() if where == service}
-        told = ", ".join(f"{kind} {when} {count:,}" for (when, kind), count in sorted(mine.items()))
-        print(f"  {service}: {told}")
+        injected_text = ", ".join(f"{kind} {when} {count:,}" for (when, kind), count in sorted(mine.items()))
+        print(f"  {service}: {injected_text}")
     kinds: Counter[str] = Counter()
     for (_, _, kind), count in injected.items():
         kinds[kind] += count

@@ -84,7 +84,7 @@ def sweep(
     *,
     services: Sequence[str] = (),
     every: int = 1,
-    told: Callable[[Tally], None] = lambda _: None,
+    progress: Callable[[Tally], None] = lambda _: None,
 ) -> tuple[Tally, Failure | None]:
     """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect.
 
@@ -105,7 +105,7 @@ def sweep(
             tally.calls.update(made)
             tally.injected.update(injected)
             if tally.schedules % _CHUNK == 0:
-                told(tally)
+                progress(tally)
     return tally, None
 
 

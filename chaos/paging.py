@@ -16,7 +16,7 @@ class Paginator:
         while True:
             page = self.operation(**request)
             yield page
-            following = {asked: page[told] for told, asked in self.tokens.items() if told in page}
+            following = {asked: page[token] for token, asked in self.tokens.items() if token in page}
             if not following:
                 return
             request = {**request, **following}

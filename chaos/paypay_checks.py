@@ -103,8 +103,8 @@ def _closed(world: PayPayWorld) -> None:
         stands = not mine[-1].state.access()
         hold(not stands or linked is mine[-1], "diverged", f"{user_id} is not linked by {mine[-1].id}, which stands")
         if status and linked:
-            told = _finally(world, status, linked)
-            hold(status["status"] in told, "diverged", f"{user_id} ends as {status['status']}, is {sorted(told)}")
+            final = _finally(world, status, linked)
+            hold(status["status"] in final, "diverged", f"{user_id} ends as {status['status']}, is {sorted(final)}")
     links = {row["pk"] for row in rows if row["sk"] == "LINK"}
     left = [row["event_id"] for row in rows if row["pk"] in links and row["sk"].startswith("AT#")]
     hold(not left, "lost", f"waits under an authorization that is linked: {left}")
@@ -224,12 +224,12 @@ def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
             expired.add((row["user_id"], row["expired_at"]))
             early = datetime.fromisoformat(row["expired_at"]) > commit.at + timedelta(seconds=1)
             hold(not early, "broken", f"{row['user_id']} has expired before {row['expired_at']}")
-    told: dict[tuple[str, str], set[str]] = {}
+    final: dict[tuple[str, str], set[str]] = {}
     for kind, detail in world.bus.published:
         if kind == AUTHORIZATION_EXPIRED:
-            told.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
-    hold(set(told) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(told)}")
-    hold(all(len(each) == 1 for each in told.values()), "twice", f"an end told twice: {told}")
+            final.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
+    hold(set(final) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(final)}")
+    hold(all(len(each) == 1 for each in final.values()), "twice", f"an end told twice: {final}")
     due = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and "due_at" in row]
     now = utc_text(world.clock.peek() - timedelta(minutes=5))
     late = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and row.get("due_at", "9") < now]

@@ -98,7 +98,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Told:
+class SentEvents:
     """A change at PayPay and the events that its webhooks would be."""
 
     happened: Happened
@@ -125,7 +125,7 @@ class ReconWorld(Environment[Step]):
         self.sandbox, self._http = _sandbox()
         self.connections = Connections(self.boundary, self.clock, self._answer, paypay.failure)
         self.bucket = MemoryS3()
-        self.changes: list[Told] = []
+        self.changes: list[SentEvents] = []
         self.mails = Topic()
         self._crashed = False
         self.states = MemoryStates(
@@ -267,7 +267,7 @@ class ReconWorld(Environment[Step]):
         self._control(f"/_sandbox/paypay/users/{user}/{path}", body)
         made = known.notifications[before:]
         event_ids = frozenset(f"paypay:{each.kind}:{each.id}" for each in made)
-        self.changes.append(Told(self.sandbox.paypay.register.history()[-1], event_ids))
+        self.changes.append(SentEvents(self.sandbox.paypay.register.history()[-1], event_ids))
         self._happen()
         self.boundary.off = was_off
 

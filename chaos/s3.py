@@ -63,11 +63,11 @@ class MemoryS3:
 
     exceptions = SimpleNamespace(NoSuchKey=NoSuchKey, NoSuchUpload=NoSuchUpload)
 
-    def __init__(self, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, note: Callable[[str], None] = lambda _: None) -> None:
         self._versions: dict[str, list[Version]] = {}
         self._uploads: dict[str, tuple[str, str, dict[int, bytes]]] = {}
         self._numbers = itertools.count(1)
-        self._told = told
+        self._note = note
         self.objects: Mapping[str, bytes] = _Current(self._versions)
 
     # --- objects ---
@@ -157,10 +157,10 @@ class MemoryS3:
         answer: dict[str, Any] = {"IsTruncated": len(rest) > MaxKeys}
         for key, each, latest in rest[:MaxKeys]:
             kind = "DeleteMarkers" if each.body is None else "Versions"
-            told = {"Key": key, "VersionId": each.id, "IsLatest": latest, "LastModified": each.at}
+            note = {"Key": key, "VersionId": each.id, "IsLatest": latest, "LastModified": each.at}
             if each.body is not None:
-                told |= {"Size": len(each.body), "ETag": each.etag}
-            answer.setdefault(kind, []).append(told)
+                note |= {"Size": len(each.body), "ETag": each.etag}
+            answer.setdefault(kind, []).append(note)
         if answer["IsTruncated"]:
             last_key, last, _ = rest[MaxKeys - 1]
             answer |= {"NextKeyMarker": last_key, "NextVersionIdMarker": last.id}
@@ -212,8 +212,8 @@ class MemoryS3:
         held = self._parts(UploadId, operation)
         key, content_type = self._uploads[UploadId][:2]
         parts = [held.get(each["PartNumber"], b"") for each in MultipartUpload["Parts"]]
-        told = [each["ETag"] for each in MultipartUpload["Parts"]]
-        if told != [_etag(part) for part in parts]:
+        note = [each["ETag"] for each in MultipartUpload["Parts"]]
+        if note != [_etag(part) for part in parts]:
             raise ClientError(_error("InvalidPart", 400), operation)
         if any(len(part) < _LEAST_PART_BYTES for part in parts[:-1]):
             raise ClientError(_error("EntityTooSmall", 400), operation)
@@ -252,7 +252,7 @@ class MemoryS3:
     def _add(self, key: str, body: bytes, content_type: str, etag: str) -> dict[str, Any]:
         version = Version(self._next(), body, content_type, etag)
         self._versions.setdefault(key, []).append(version)
-        self._told(key)
+        self._note(key)
         return {"ETag": etag, "VersionId": version.id}
 
     def _next(self) -> str:

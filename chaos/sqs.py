@@ -181,10 +181,10 @@ def _of_handle(queue: Queue, handle: str, operation: str) -> Message | None:
 
 
 def _received(message: Message) -> dict[str, Any]:
-    told = {"MessageId": message.id, "ReceiptHandle": message.handle, "Body": message.body}
-    told["MD5OfBody"] = _md5(message.body)
+    record = {"MessageId": message.id, "ReceiptHandle": message.handle, "Body": message.body}
+    record["MD5OfBody"] = _md5(message.body)
     attributes = {"Attributes": {"ApproximateReceiveCount": str(message.receives)}}
-    return {**told, **attributes, **({"MessageAttributes": message.attributes} if message.attributes else {})}
+    return {**record, **attributes, **({"MessageAttributes": message.attributes} if message.attributes else {})}
 
 
 def _check_batch(entries: Sequence[Mapping[str, Any]], operation: str) -> None:

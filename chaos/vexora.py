@@ -163,13 +163,13 @@ class Vexora:
             answer = exchange()
         finally:
             self._present.pop()
-        now, told = self._clock.peek(), {} if present.failed else json.loads(answer.body)
-        code = present.failed or told["code"]
+        now, answered = self._clock.peek(), {} if present.failed else json.loads(answer.body)
+        code = present.failed or answered["code"]
         if attempt:
             attempt.outcome = {"0000": "answered", **dict.fromkeys(_UNCLEAR, "unclear")}.get(code, "refused")
         else:
             user.asked.append((now, code))
-        if told and (told["data"] or {}).get("authenticationStatus") in ("2", 2):
+        if answered and (answered["data"] or {}).get("authenticationStatus") in ("2", 2):
             user.approved_at.append(now)
         return answer
 
@@ -184,7 +184,7 @@ class Vexora:
         value = self.users[fields["userId"]].value
         if value is None:
             return self._refused(UNKNOWN_USER, "user does not exist")
-        return self._told(fields["userId"], value, self._manners.query_user_id, {"failReason": REASON})
+        return self._result(fields["userId"], value, self._manners.query_user_id, {"failReason": REASON})
 
     def fail(self, kind: str) -> Answer:
         """An answer that is a failure, or none that comes in time."""
@@ -243,7 +243,7 @@ class Vexora:
         if value != "2":
             attempt.arrived = True
             self._open(Application(user_id, fields["callBackUrl"]), silent=False)
-        return self._told(user_id, value if value == "2" else "0", self._manners.apply_user_id, {"message": REASON})
+        return self._result(user_id, value if value == "2" else "0", self._manners.apply_user_id, {"message": REASON})
 
     def _open(self, application: Application, *, silent: bool) -> None:
         self.users[application.user_id].applications.append(application)
@@ -256,7 +256,7 @@ class Vexora:
         text = "".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "sign" and fields[name])
         return hashlib.md5((text + self.app_secret).encode(), usedforsecurity=False).hexdigest()
 
-    def _told(self, user_id: str, value: str, user_id_in: str, reason: Mapping[str, str]) -> Answer:
+    def _result(self, user_id: str, value: str, user_id_in: str, reason: Mapping[str, str]) -> Answer:
         data: dict[str, Any] = {"authenticationStatus": int(value) if self._manners.numbers else value}
         if user_id_in != "absent":
             data["userId"] = user_id if user_id_in == "same" else "79x7p10nh4xd121m"

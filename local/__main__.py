@@ -38,10 +38,10 @@ def main() -> int:
         return stopped.exit_code
     except LocalError as error:
         print(error, file=sys.stderr)
-    except Exception as error:  # the reader gets a sentence; the traceback is kept for whoever mends it
+    except Exception as error:  # the reader gets a sentence; the traceback is kept for a developer
         report = run_directory(_NAME) / "error.log"
         report.write_text(traceback.format_exc())
-        print(f"Something unforeseen went wrong ({type(error).__name__}): read {report}.", file=sys.stderr)
+        print(f"An unexpected error occurred ({type(error).__name__}): read {report}.", file=sys.stderr)
     return 1
 
 
@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="run")
     run = commands.add_parser("run", help="start, build, deploy, show the main job")
-    run.add_argument("--once", action="store_true", help="stop after the demo; exit 0 only if all went as expected")
+    run.add_argument(
+        "--once", action="store_true", help="stop after the demo; exit 0 only if every scene ended as expected"
+    )
     for name, (variable, default) in _PORTS.items():
         value = os.environ.get(variable) or str(default)
         run.add_argument(

@@ -57,7 +57,7 @@ def _declined(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     return "result=declined, LINK_DECLINED, cause user", got
 
 
-def _told_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
+def _notified_by_webhook(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
     seen = []
     for path, body, final in (
@@ -117,7 +117,9 @@ def _by_webhook(stack: Stack, user_id: str) -> list[str]:
 PAYPAY_SCENES = (
     Scene("mika", "PayPay", "account linked (allow pressed), KYC Passport read", _link_and_read),
     Scene("aoi", "PayPay", "account link declined", _declined),
-    Scene("ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _told_by_webhook),
+    Scene(
+        "ren", "PayPay", "KYC updated, risk flagged and cleared, account closed: four webhooks", _notified_by_webhook
+    ),
     Scene("riku", "PayPay", "risk flagged, and PayPay's answers show it seconds after its webhook", _read_too_early),
     Scene("nao", "PayPay", "link ended by the user in the PayPay app", _ended_in_the_app),
     Scene("sora", "PayPay", "risk webhook lost: only recon can find it", _webhook_lost),

@@ -35,7 +35,7 @@ def main() -> None:
         getattr(lambda_runtime, "zipfile", None) is zipfile,
     )
     if not all(expected):
-        sys.exit(f"Error: ministack is made otherwise ({expected}): mend local/emulator_at_once.py.")
+        sys.exit(f"Error: this version of ministack is different ({expected}): adapt local/emulator_at_once.py.")
     scheduler._SCHEDULE_TICK_INTERVAL = _SWEEP_S  # its thread reads it before each pause
     sqs._HANDLERS["ReceiveMessage"] = _without_waiting(sqs._HANDLERS["ReceiveMessage"])
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})

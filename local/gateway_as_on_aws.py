@@ -43,7 +43,7 @@ def main() -> None:
 def _expect(function: Callable[..., Any], *parameters: str) -> None:
     missing = set(parameters) - inspect.signature(function).parameters.keys()
     if missing:
-        sys.exit(f"Error: ministack's {function.__name__} has no {sorted(missing)}: mend local/gateway_as_on_aws.py.")
+        sys.exit(f"Error: ministack's {function.__name__} has no {sorted(missing)}: adapt local/gateway_as_on_aws.py.")
 
 
 def _remembering(serve: Callable[..., Any], parse: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,41 +1,113 @@
 """Makes ministack ask for the permissions that AWS asks for. Runs inside the emulator, before it (`leash.py --first`).
 
 - Whoever reads, changes or deletes one event source mapping needs `lambda:GetEventSourceMapping`, `Update…` or
-  `Delete…`; ministack lets everybody change and delete. A mass change has the processor disable two of the mappings.
+  `Delete…`, and for the account's limits `lambda:GetAccountSettings`; ministack lets everybody do these. A mass change
+  has the processor disable two of the mappings.
+- Messages of SQS are shown again, one or a batch, by `sqs:ChangeMessageVisibility` (Amazon SQS developer guide,
+  "Amazon SQS API permissions"); ministack asks for an action that AWS does not know. (For what functions send in
+  batches, template.yaml names ministack's action beside that of AWS.)
+- An event bus that is described is the resource of that call; ministack takes it for a rule.
+- `dynamodb:LeadingKeys` holds the partition keys of a call ("Using IAM policy conditions for fine-grained access
+  control"); ministack does not know it. Here a partition key is always called `pk` (or `id`, in the table of answers).
 
-It ends the emulator with a sentence when ministack is no longer made as it expects. tests/e2e/test_permissions.py shows
-that it works.
+It ends the emulator with a sentence when ministack is no longer made as it expects. tests/e2e/test_permissions.py and
+tests/e2e/test_roles.py show that it works.
 """
 
 import inspect
+import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 type Action = Callable[[str, str], str | None]
 
 _ONE_MAPPING = re.compile(r"/[0-9-]+/event-source-mappings/[^/]+/?")
+_ACCOUNT_SETTINGS = re.compile(r"/[0-9-]+/account-settings/?")
 _VERBS = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}
+_PARTITION_KEYS = ("pk", "id")
 
 
 def main() -> None:
-    """Put this module's function in the place of ministack's."""
+    """Put this module's functions in the place of ministack's."""
     # Not at the top: the tools that check this file have no ministack.
     from ministack.core import iam_actions  # type: ignore[import-not-found]
 
-    found = getattr(iam_actions, "_lambda_action", None)
-    if found is None or [*inspect.signature(found).parameters] != ["method", "path"]:
-        sys.exit("Error: ministack's _lambda_action is made otherwise: mend local/permissions_as_on_aws.py.")
-    iam_actions._lambda_action = _of_one_mapping_too(found)
+    request = ["service", "method", "path", "headers", "body", "query_params"]
+    wrapped: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
+        "_lambda_action": (["method", "path"], _of_one_mapping_too),
+        "extract_iam_action": (request, _visibility_of_batches),
+        "extract_resource_arn": ([*request, "region", "account_id"], _described_buses),
+        "dynamodb_service_context": (["body"], _with_leading_keys),
+    }
+    for name, (parameters, wrap) in wrapped.items():
+        found = getattr(iam_actions, name, None)
+        if found is None or [*inspect.signature(found).parameters] != parameters:
+            sys.exit(f"Error: ministack's {name} is different in this version: adapt local/permissions_as_on_aws.py.")
+        setattr(iam_actions, name, wrap(found))
 
 
 def _of_one_mapping_too(action_of: Action) -> Action:
     def action(method: str, path: str) -> str | None:
         if _ONE_MAPPING.fullmatch(path) and method in _VERBS:
             return f"{_VERBS[method]}EventSourceMapping"
+        if _ACCOUNT_SETTINGS.fullmatch(path):
+            return "GetAccountSettings"
         return action_of(method, path)
 
     return action
+
+
+def _visibility_of_batches(action_of: Callable[..., str | None]) -> Callable[..., str | None]:
+    def action(*request: Any, **named: Any) -> str | None:
+        found = action_of(*request, **named)
+        return "sqs:ChangeMessageVisibility" if found == "sqs:ChangeMessageVisibilityBatch" else found
+
+    return action
+
+
+def _described_buses(arn_of: Callable[..., str]) -> Callable[..., str]:
+    def arn(*request: Any) -> str:
+        service, _, _, headers, body, _, region, account_id = request
+        if service == "events" and str(headers.get("x-amz-target", "")).endswith(".DescribeEventBus"):
+            name = _json(body).get("Name") or "default"
+            return name if name.startswith("arn:") else f"arn:aws:events:{region}:{account_id}:event-bus/{name}"
+        return arn_of(*request)
+
+    return arn
+
+
+def _with_leading_keys(context_of: Callable[[bytes], dict[str, Any]]) -> Callable[[bytes], dict[str, Any]]:
+    def context(body: bytes) -> dict[str, Any]:
+        named = [key.get(name, {}) for key in _keys(_json(body)) for name in _PARTITION_KEYS]
+        found = sorted({value for each in named for value in each.values()})
+        return {**context_of(body), **({"dynamodb:LeadingKeys": found} if found else {})}
+
+    return context
+
+
+def _keys(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The items of one call, whether it is of one item, of a batch or of a transaction. A query has none here."""
+    yield from (request[name] for name in ("Key", "Item") if name in request)
+    for each in request.get("TransactItems", ()):
+        for part in each.values():
+            yield from _keys(part)
+    for asked in request.get("RequestItems", {}).values():
+        if isinstance(asked, dict):
+            yield from asked["Keys"]
+            continue
+        for each in asked:
+            for part in each.values():
+                yield from _keys(part)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,6 @@ def require_free(port: int, *, what: str, setting: str) -> None:
             probe.bind((LOOPBACK, port))
         except (OSError, OverflowError):
             raise LocalError(
-                f"Port {port}, meant for {what}, cannot be used (something else listens there?): "
+                f"Port {port}, meant for {what}, cannot be used; perhaps another program listens there: "
                 f"stop that program or choose another port with {setting}=<port>."
             ) from None

@@ -66,7 +66,7 @@ class LeashedProcess:
         try:
             return self._child.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise LocalError(f"It did not end within {timeout_s:.0f} s; what it said is in {self.log}.") from None
+            raise LocalError(f"It did not end within {timeout_s:.0f} s; its output is in {self.log}.") from None
 
     def last_words(self) -> str:
         """The last line of its output that starts with `Error`, or else the last one; 300 characters at most."""

@@ -73,7 +73,7 @@ def show_results(screen: Console, results: Sequence[Result]) -> None:
 
 
 def show_differences(screen: Console, stack: Stack) -> None:
-    """What is other than in production, so that nobody takes the local stack for it."""
+    """Show what differs from production, so that the local stack is not mistaken for it."""
     table = Table(title="What differs here from production", title_justify="left")
     for heading in ("what", "production's default", "here", "why"):
         table.add_column(heading, overflow="fold")
@@ -81,7 +81,9 @@ def show_differences(screen: Console, stack: Stack) -> None:
         table.add_row(each.what, _short(each.production), _short(each.here), each.why)
     screen.print(table)
     seed = "none" if stack.sandbox_seed is None else stack.sandbox_seed
-    screen.print(f"The sandbox is unkind by the seed {seed}; the same again: {providers.SEED_VARIABLE}={seed} make run")
+    screen.print(
+        f"The sandbox varies its answers by the seed {seed}; to repeat this: {providers.SEED_VARIABLE}={seed} make run"
+    )
 
 
 def _short(value: str) -> str:

@@ -19,7 +19,7 @@ install_package() {
     mkdir -p build
     if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --no-index \
         --no-deps --no-build-isolation --editable "$package" >"$log" 2>&1; then
-        echo "pip could not install ./$package: read $log, mend the cause and run make again." >&2
+        echo "pip could not install ./$package: read $log, correct the cause and run make again." >&2
         exit 1
     fi
     (pwd && cat "$package/pyproject.toml") >"$linked"
@@ -46,7 +46,7 @@ fi
 # A dot per package; in the foreground, so that Ctrl-C reaches pip.
 if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
     --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }'; then
-    printf '\npip could not install %s: read %s, mend the cause (the network?) and run make again.\n' "$lock" "$log" >&2
+    printf '\npip could not install %s: read %s, correct the cause (the network?) and run make again.\n' "$lock" "$log" >&2
     exit 1
 fi
 cp "$lock" "$installed"

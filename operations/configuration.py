@@ -57,7 +57,7 @@ def languages(written: Mapping[str, Any]) -> Iterator[Language]:
             "Generated from `template.yaml` by `make configuration`. "
             "Every parameter of the stack, in the groups that `sam deploy --guided` shows; then every output.\n"
             'A default of `""` is the empty text. `honninctl doctor` and [onboarding.md](onboarding.md) say which of '
-            "them a provider has to confirm.\n"
+            "them a provider has to confirm. Several values are separated by commas, without spaces.\n"
         ),
         parameter_heads="| parameter | default | allowed | meaning |",
         outputs_title="Outputs",
@@ -75,7 +75,7 @@ def languages(written: Mapping[str, Any]) -> Iterator[Language]:
             "`template.yaml` と `operations/configuration.ja.toml` から `make configuration` で生成しています。"
             "スタックのすべてのパラメーター（`sam deploy --guided` と同じグループ分け）と、すべての出力です。\n"
             '既定値 `""` は空文字列を表します。プロバイダーへの確認が必要なものは `honninctl doctor` と '
-            "[onboarding.md](onboarding.md) が示します。\n"
+            "[onboarding.md](onboarding.md) で確認できます。複数の値はコンマで区切り、空白は入れません。\n"
         ),
         parameter_heads="| パラメーター | 既定値 | 許される値 | 意味 |",
         outputs_title="出力",

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed",
         type=_seed,
         default=os.environ.get(SEED_VARIABLE) or str(random.getrandbits(32)),
-        help=f"of unkind answers (default ${SEED_VARIABLE}, or any); none: kind ones",
+        help=f"the seed of varied answers (default ${SEED_VARIABLE}, or any); none: regular answers",
     )
     parser.add_argument("--vexora-merchant-no", default=account.merchant_no)
     parser.add_argument("--vexora-app-secret", default=account.app_secret)

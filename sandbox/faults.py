@@ -112,7 +112,7 @@ class UnansweredResponse(Response):
     ) -> Iterable[bytes]:
         """Hold, then raise the error by which the WSGI server knows that the connection is over."""
         self._hold(self._seconds)
-        raise ConnectionAbortedError("the sandbox was told to give no answer")
+        raise ConnectionAbortedError("the sandbox is set to give no answer")
 
 
 class ResetResponse(UnansweredResponse):
@@ -130,7 +130,7 @@ class ResetResponse(UnansweredResponse):
         connection = environ.get("werkzeug.socket")
         if isinstance(connection, socket.socket):
             reset_connection(connection)
-        raise ConnectionResetError("the sandbox was told to reset the connection")
+        raise ConnectionResetError("the sandbox is set to reset the connection")
 
 
 def play(

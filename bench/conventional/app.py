@@ -54,7 +54,7 @@ def acknowledge(notification: Notification) -> Response[str]:
     if not any(ip_address(source) in network for network in networks):
         logger.warning("source address rejected", source_ip=source)
         metrics.add_metric(name="SourceAddressRejected", unit=MetricUnit.Count, value=1)
-        raise ForbiddenError("this address may not call here")
+        raise ForbiddenError("this address is not allowed to call this URL")
     kind = KINDS.get(notification.notification_type, "unrecognised")
     event = Event(
         event_id=f"paypay:{kind}:{notification.notification_id}",

@@ -29,9 +29,9 @@ Works on a deployed stack (--stack or HONNIN_STACK) with your own AWS credential
 """
 
 _EPILOG = (
-    "Exit codes: 0 all right; 1 something was found, or failed; 2 wrong usage, or a setting that cannot be meant; "
+    "Exit codes: 0 all right; 1 something was found, or failed; 2 wrong usage, or a setting that is not valid; "
     "3 not found; 4 no usable credentials or no permission; 5 AWS does not answer; 130 interrupted; "
-    "141 nobody reads the output any more."
+    "141 the reader of the output has ended."
 )
 
 

@@ -40,8 +40,8 @@ def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[fl
     keys = _read(client, secret_id)
     if keys.get("previous"):
         raise RotationError(
-            "a previous key is still accepted, and a third one would end it. "
-            "When no submission made under it is open, run this with --drop-previous, then again."
+            "the previous key is still accepted, and only two keys can be accepted at once. When no submission that "
+            "was made with the previous key is open any more, run this with --drop-previous, and then run it again."
         )
     old, new = keys["current"], secrets.token_hex(32)
     _write(client, secret_id, {"current": old, "previous": new})
@@ -49,8 +49,8 @@ def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[fl
         wait(WAIT_S)
     except KeyboardInterrupt:
         raise RotationError(
-            "stopped while waiting. The old key is still in use, and nothing was made under the new one: "
-            "run this with --drop-previous now, then again."
+            "stopped while waiting. The old key is still in use, and no URL was made with the new key. "
+            "Run this with --drop-previous now, and then run it again."
         ) from None
     _write(client, secret_id, {"current": new, "previous": old})
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from honninctl import roles
 from honninctl.deployment import Deployment, Where
-from honninctl.failures import CommandError, ExitCode, UsageError, explained, show_traceback
+from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
 from honninctl.screen import Screen
 
 _CONNECTION = "Which stack"
@@ -103,7 +104,11 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
             cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
             raise typer.Exit(
-                _ended(cli, lambda: function(cli, **{name: _as_typed(value) for name, value in own.items()}))
+                _ended(
+                    cli,
+                    ctx.command_path.partition(" ")[2],
+                    lambda: function(cli, **{name: _as_typed(value) for name, value in own.items()}),
+                )
             )
 
         _describe(run, function)
@@ -133,7 +138,7 @@ def _environment() -> Where:
     )
 
 
-def _ended(cli: Cli, call: Callable[[], ExitCode | None]) -> int:
+def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
     try:
         code = call() or ExitCode.OK
         # What is still to be written may fail, too: a full disk, a reader who has gone.
@@ -144,13 +149,14 @@ def _ended(cli: Cli, call: Callable[[], ExitCode | None]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `… | head`: not worth a word.
-        return ExitCode.NOBODY_READS
+        return ExitCode.OUTPUT_CLOSED
     except Exception as error:
-        told: CommandError = explained(error)
+        explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        cli.screen.note(f"honninctl: {' '.join(str(told).split())}")
-        return told.exit_code
+        advice = f"; {roles.advice(name)}" if isinstance(explanation, NotAllowedError) else ""
+        cli.screen.note(f"honninctl: {' '.join(str(explanation).split())}{advice}")
+        return explanation.exit_code
 
 
 def _as_typed(value: Any) -> Any:

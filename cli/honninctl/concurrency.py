@@ -14,7 +14,7 @@ _OTHERS = 20
 # AWS, AWS Lambda developer guide, "Configuring reserved concurrency": so many stay unreserved, whatever is asked for.
 _ALWAYS_UNRESERVED = 100
 
-_RAISE = 'have AWS raise the quota "Concurrent executions" to 1000 first (docs/deploying.md, "Concurrency")'
+_RAISE = 'ask AWS to raise the quota "Concurrent executions" to 1000 first (docs/deploying.md, "Concurrency")'
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def shortages(limits: Limits) -> Iterator[Shortage]:
         found = f"{_shared(limits)}; the queues ({limits.queues}), webhooks and the merchant API can fill that"
         yield Shortage(found, _RAISE, refuses=False)
     elif not limits.warm and not limits.most_reserved:
-        found = f"{_shared(limits)}; WebhookReservedConcurrency cannot be set, AWS leaves {_ALWAYS_UNRESERVED} there"
+        found = f"{_shared(limits)}; WebhookReservedConcurrency cannot be set, AWS keeps {_ALWAYS_UNRESERVED} free"
         yield Shortage(found, _RAISE, refuses=False)
     if limits.warm and not limits.reserved and _WEBHOOKS * limits.warm > limits.unreserved - _ALWAYS_UNRESERVED:
         needed = _WEBHOOKS * limits.warm + _ALWAYS_UNRESERVED

@@ -73,7 +73,7 @@ class Request:
             try:
                 pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
             except UnicodeDecodeError:
-                raise UsageError("the form of the curl command line is no text in UTF-8") from None
+                raise UsageError("the form of the curl command line is not text in UTF-8") from None
             return tuple(Field(name, value, f"form field {name}") for name, value in pairs)
         return _json_fields(self.body)
 
@@ -217,14 +217,14 @@ def _form_field(option: str, value: str, read_file: Callable[[str], bytes]) -> F
     if text.startswith("@"):
         return Field(name, "", origin, is_file=True)
     if text.startswith("("):
-        raise UsageError(f"the form field {name!r} is a multipart of its own, which Vexora's rule does not speak of")
+        raise UsageError(f"the form field {name!r} has several parts, which Vexora's signing rule does not describe")
     if text.startswith("<"):
         # Sent as a text, not as a file.
         content = _read(_form_word(text[1:]), read_file)
         try:
             return Field(name, content.decode(), f"{origin}, from the file {_form_word(text[1:])}")
         except UnicodeDecodeError:
-            raise UsageError(f"the file of the form field {name!r} is no text in UTF-8") from None
+            raise UsageError(f"the file of the form field {name!r} is not text in UTF-8") from None
     return Field(name, _form_word(text), origin)
 
 
@@ -265,6 +265,8 @@ def _json_fields(body: bytes) -> tuple[Field, ...]:
     fields = []
     for name, each in value.items():
         if isinstance(each, dict | list | bool):
-            raise UsageError(f"the field {name} is not a text or a number, which Vexora's rule does not speak of")
+            raise UsageError(
+                f"the field {name} is neither a text nor a number, which Vexora's signing rule does not describe"
+            )
         fields.append(Field(name, "" if each is None else each, f"JSON field {name}"))
     return tuple(fields)

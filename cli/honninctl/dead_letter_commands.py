@@ -22,19 +22,21 @@ QueueOption = Annotated[
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes; the check for missing files comes at 10:15 only. Once the cause is mended, do not wait for it:",
+    "10 minutes; the check for missing files comes at 10:15 only. Once the cause is corrected, do not wait for it:",
     Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: once the cause is mended, do not wait, and look at `honninctl recon calendar`:",
+    "be fetched for two hours only: once the cause is corrected, do not wait, and look at `honninctl recon calendar`:",
 }
 _TO_DISCARD = (
-    "  run.json must not hold errorType: the command succeeds even when a run failed. Then delete the messages, which "
-    "are of no more use: honninctl deadletters redrive --queue {queue} --discard"
+    "  run.json must not contain errorType: the command succeeds even when a run failed. Then delete the messages, "
+    "which are no longer needed: honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Messages that no retry could help, in three queues; put them back.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Messages that failed after all retries, in three queues; put them back."
+    )
     group.callback()(connection)
     command(group, "list", example="honninctl deadletters list --queue events")(list_letters)
     command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
@@ -43,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_letters(cli: Cli, queue: QueueOption = None, reveal: RevealOption = False) -> ExitCode:
-    """What is in each dead-letter queue, and why it failed. Reading takes nothing away.
+    """The messages in each dead-letter queue, and why they failed. Reading removes none of them.
 
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "function"}]}. Exit code 1 when there are any.
@@ -86,7 +88,7 @@ def show(
         if found.get(key) is not None:
             cli.screen.line(f"{key:<14}{found[key]}")
     if dead_letters.about(found) is None:
-        cli.screen.line("The body is none of Honnin's." + ("" if reveal else " --reveal shows it."), "yellow")
+        cli.screen.line("The body is not a message of Honnin." + ("" if reveal else " --reveal shows it."), "yellow")
     if "body" in found:
         cli.screen.line(found["body"])
     for key, value in (found["event"] or {}).items():
@@ -102,10 +104,10 @@ def redrive_letters(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode:
-    """Put events back on the queue that they came from. They take effect once: twice does no harm.
+    """Put events back on the queue that they came from. An event takes effect only once, so you may repeat this.
 
-    Failed runs (schedule, recon-download) cannot be put back: it says what makes up for them, and --discard deletes
-    what lies there at that moment.
+    Failed runs (schedule, recon-download) cannot be put back: it says how to repeat their work, and --discard deletes
+    their messages.
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "discarded": {...}, "left": {...}, "notLookedAt": [...]}.
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
@@ -197,7 +199,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
         elif letters:
             cli.screen.advice(
-                f"{queue}: mend the cause, then put them back: honninctl deadletters redrive --queue {queue}"
+                f"{queue}: correct the cause, then put them back: honninctl deadletters redrive --queue {queue}"
             )
 
 
@@ -217,7 +219,7 @@ def _places(cli: Cli, queue: Queue | None) -> Places:
     for each in places.unknown:
         name = dead_letters.OUTPUTS[each]
         cli.screen.note(
-            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the present version."
+            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the current version."
         )
     return places
 

@@ -218,11 +218,11 @@ def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:
     if len(candidates) == 1:
         return candidates[0]
     attributes = message.get("MessageAttributes", {})
-    told = [
+    texts = [
         message["Body"],
         *(attributes.get(name, {}).get("StringValue", "") for name in ("SCHEDULE_ARN", "TARGET_ARN")),
     ]
-    return next((each for each in candidates if any(each in text for text in told)), None)
+    return next((each for each in candidates if any(each in text for text in texts)), None)
 
 
 def _said(message: Mapping[str, Any]) -> str | None:

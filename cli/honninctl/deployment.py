@@ -11,12 +11,13 @@ from urllib.parse import urlencode, urlsplit
 from honninctl.failures import (
     CommandError,
     NoAccessError,
+    NotAllowedError,
     NotFoundError,
     UnreachableError,
     UsageError,
     error_code,
     explained,
-    refusal,
+    refused,
 )
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ class Deployment:
     def name(self) -> str:
         """The stack's name. Raises `UsageError` when none was given, or one that no stack can have."""
         if not self._where.stack:
-            raise UsageError("say which stack: --stack honnin-prod, or HONNIN_STACK")
+            raise UsageError("name the stack: --stack honnin-prod, or HONNIN_STACK")
         if not _STACK.fullmatch(self._where.stack):
-            raise UsageError(f"{self._where.stack!r} is no name of a stack (--stack, HONNIN_STACK)")
+            raise UsageError(f"{self._where.stack!r} is not the name of a stack (--stack, HONNIN_STACK)")
         return self._where.stack
 
     @cached_property
@@ -95,7 +96,7 @@ class Deployment:
         """--region, else that of the environment or profile, else Tokyo. Raises `UsageError` for what is none."""
         region = self._where.region or self._session.get_config_variable("region") or DEFAULT_REGION
         if not _REGION.fullmatch(region):
-            raise UsageError(f"{region!r} is no name of an AWS region (--region, AWS_DEFAULT_REGION)")
+            raise UsageError(f"{region!r} is not the name of an AWS region (--region, AWS_DEFAULT_REGION)")
         return str(region)
 
     @cached_property
@@ -110,11 +111,11 @@ class Deployment:
             credentials = found.get_frozen_credentials() if found else None
         except Exception as error:
             # A credential_process may fail in any way, and its output may hold the credentials.
-            told = explained(error)
-            if isinstance(told, NoAccessError | UnreachableError):
-                raise told from None
+            explanation = explained(error)
+            if isinstance(explanation, NoAccessError | UnreachableError):
+                raise explanation from None
             raise NoAccessError(
-                f"your AWS credentials cannot be had ({type(error).__name__}): look at your profile, and at its "
+                f"your AWS credentials could not be loaded ({type(error).__name__}): look at your profile, and at its "
                 "credential_process, role or sign-in"
             ) from None
         if credentials is None:
@@ -127,8 +128,8 @@ class Deployment:
             # An HTTP client would refuse it in words that repeat it.
             if value and not _CREDENTIAL.fullmatch(value):
                 raise NoAccessError(
-                    f"the {what} of your AWS credentials holds a line break, a blank or another character that none "
-                    "has: copy it anew"
+                    f"the {what} of your AWS credentials contains a line break, a blank or another character "
+                    "that is never part of it: copy it again"
                 )
         return credentials
 
@@ -162,7 +163,7 @@ class Deployment:
         except ValueError:
             # Region and endpoint are looked at above: it is a variable that only botocore reads.
             raise UsageError(
-                "an AWS setting of yours cannot be meant: look at the variables AWS_… and at ~/.aws/config"
+                "one of your AWS settings is not valid: look at the variables AWS_… and at ~/.aws/config"
             ) from None
 
     @cached_property
@@ -198,14 +199,16 @@ class Deployment:
     def output(self, key: str) -> str:
         """One output. Raises `NotFoundError` for a stack that is not Honnin's, or of a version without it."""
         if key not in self.outputs:
-            raise NotFoundError(f"{self.name} has no output {key}: it is no stack of Honnin, or of an older version")
+            raise NotFoundError(
+                f"{self.name} has no output {key}: it is not a stack of Honnin, or it has an older version"
+            )
         return self.outputs[key]
 
     @property
     def aws_options(self) -> list[str]:
         """What the AWS CLI has to be told to reach the same stack."""
-        told = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
-        return [f"--{name} {value}" for name, value in told.items() if value]
+        explanation = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
+        return [f"--{name} {value}" for name, value in explanation.items() if value]
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""
@@ -229,14 +232,14 @@ class Deployment:
         except (KeyError, ValueError):
             values = None
         if not isinstance(values, dict):
-            raise CommandError("the provider secret is not a JSON object; set it anew (docs/deploying.md)")
+            raise CommandError("the provider secret is not a JSON object; set it again (docs/deploying.md)")
         return {str(name): str(value) for name, value in values.items()}
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Call the merchant API, signed for `execute-api` with the caller's credentials; returns its JSON.
 
         `path` is percent-encoded and begins with a slash. A problem of the API becomes the error of the same
-        meaning: 403 `NoAccessError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
+        meaning: 403 `NotAllowedError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
@@ -276,8 +279,8 @@ def _endpoint(url: str) -> str:
     )
     if not is_server:
         raise UsageError(
-            "the AWS endpoint (--endpoint, HONNIN_ENDPOINT, AWS_ENDPOINT_URL) is no address of a server: write scheme, "
-            "host and port only, such as http://127.0.0.1:4566"
+            "the AWS endpoint (--endpoint, HONNIN_ENDPOINT, AWS_ENDPOINT_URL) is not the address of a server: write "
+            "scheme, host and port only, such as http://127.0.0.1:4566"
         )
     return url
 
@@ -298,12 +301,8 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
         # So API Gateway names a path that it does not know.
         raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
     if answer.status_code in (401, 403):
-        told = refusal(kind.removesuffix("Exception")) or refusal(kind)
-        raise NoAccessError(
-            f"{message} ({told})"
-            if told and "allow" not in told
-            else f"{message}; your credentials need execute-api:Invoke on output MerchantApiInvokeArn"
-        )
+        explanation = refused(message, kind.removesuffix("Exception")) or refused(message, kind)
+        raise explanation or NotAllowedError(f"{message}: your credentials do not allow it")
     # Problems of Honnin's own; their texts name a field and a rule, never a value.
     said = problem.get("detail") or problem.get("title") or ""
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}

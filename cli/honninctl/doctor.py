@@ -9,11 +9,18 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from honninctl import concurrency, dead_letters, doctor_repairs, egress
+from honninctl import concurrency, dead_letters, doctor_repairs, egress, roles
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import unconfirmed
 from honninctl.deployment import Deployment, send
-from honninctl.failures import CommandError, NoAccessError, NotFoundError, UsageError, explained
+from honninctl.failures import (
+    CommandError,
+    NoAccessError,
+    NotAllowedError,
+    NotFoundError,
+    UsageError,
+    explained,
+)
 
 # docs/providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
 _CLOCK_FAILS_S = 120
@@ -31,7 +38,7 @@ _LONGEST_VALUE = 60
 
 _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
 
-# What is worked off, by output.
+# The queues that are processed, by output.
 _QUEUES = {
     "events": "EventQueueUrl",
     "recon notifications": "ReconNoticeQueueUrl",
@@ -44,7 +51,7 @@ type _Examination = Callable[[], Iterator[Check]]
 
 
 def examine(
-    deployment: Deployment, told_addresses: Sequence[str], done: Callable[[int], None] = lambda _: None
+    deployment: Deployment, registered_addresses: Sequence[str], done: Callable[[int], None] = lambda _: None
 ) -> Iterator[Check]:
     """Run all checks in order; `done` is called after each topic.
 
@@ -59,7 +66,7 @@ def examine(
         "repairs": lambda: _repairs(deployment),
         "secret": lambda: _secret(deployment),
         "clock": lambda: _clocks(deployment),
-        "egress": lambda: _egress(deployment, told_addresses),
+        "egress": lambda: _egress(deployment, registered_addresses),
         "table": lambda: _tables(deployment),
         "queues": lambda: _queues(deployment),
         "buckets": lambda: _buckets(deployment),
@@ -86,11 +93,11 @@ def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[
     try:
         yield from examination()
     except Exception as error:
-        told = explained(error)
-        if topic in ("credentials", "stack") and isinstance(told, NoAccessError | NotFoundError | UsageError):
-            raise told from None
-        advice = "give your credentials that permission" if isinstance(told, NoAccessError) else "mend that first"
-        yield Check(topic, Verdict.FAIL, f"{what}: {told}" if what else str(told), advice)
+        explanation = explained(error)
+        if topic in ("credentials", "stack") and isinstance(explanation, NoAccessError | NotFoundError | UsageError):
+            raise explanation from None
+        advice = roles.advice("doctor") if isinstance(explanation, NotAllowedError) else "correct that first"
+        yield Check(topic, Verdict.FAIL, f"{what}: {explanation}" if what else str(explanation), advice)
 
 
 def _credentials(deployment: Deployment) -> Iterator[Check]:
@@ -116,7 +123,15 @@ def _repairs(deployment: Deployment) -> Iterator[Check]:
 def _secret(deployment: Deployment) -> Iterator[Check]:
     from honnin.secret_store import PLACEHOLDER
 
-    values = deployment.provider_secret()
+    try:
+        values = deployment.provider_secret()
+    except Exception as error:
+        if not isinstance(explained(error), NotAllowedError):
+            raise
+        # On purpose: with these credentials anybody can ask the providers for any user's personal data.
+        advice = "OperatorPolicy leaves it out on purpose: have whoever fills the secret run this as well"
+        yield Check("secret", Verdict.WARN, "not looked at: your credentials may not read the provider secret", advice)
+        return
     for provider, keys in _SECRET_KEYS.items():
         missing = [key for key in keys if values.get(key, "").strip() in ("", PLACEHOLDER)]
         wrong = [key for key in keys if not values.get(key, "").isascii()]
@@ -135,7 +150,7 @@ def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Che
     if secret and secret != placeholder and not _is_base64(secret):
         # docs/providers.md §1.3: the key of the responseToken is the base64-decoded API secret.
         found = "paypay_api_secret is not base64, so no responseToken can be checked"
-        yield Check("secret", Verdict.FAIL, found, "copy it anew from PayPay, without blanks or quotes")
+        yield Check("secret", Verdict.FAIL, found, "copy it again from PayPay, without blanks or quotes")
     for key in _OPTIONAL_SECRET_KEYS:
         if values.get(key, "").strip() in ("", placeholder):
             advice = "set it if you want ready-made requests to PayPay's support"
@@ -143,7 +158,7 @@ def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Che
     known = {*_OPTIONAL_SECRET_KEYS, *(key for keys in _SECRET_KEYS.values() for key in keys)}
     if unknown := sorted(set(values) - known):
         yield Check(
-            "secret", Verdict.WARN, f"unknown: {', '.join(unknown)}", "a slip of the keyboard? Nothing reads it"
+            "secret", Verdict.WARN, f"unknown: {', '.join(unknown)}", "no function reads it; is the name misspelled?"
         )
 
 
@@ -162,7 +177,7 @@ def _clocks(deployment: Deployment) -> Iterator[Check]:
         try:
             off = _clock_offset(deployment, url)
         except CommandError as error:
-            advice = "from here only? The functions may reach it all the same: see the alarms"
+            advice = "perhaps from this machine only; the alarms say whether the functions reach it"
             yield Check("clock", Verdict.WARN, f"{provider}: {error}", advice)
             continue
         yield _clock(f"this machine and {provider}", off, "set this machine's clock; signatures made here would fail")
@@ -198,7 +213,7 @@ def _clock_offset(deployment: Deployment, url: str) -> float:
         raise CommandError(f"{url} does not answer ({type(error).__name__})") from None
     off = _offset(answer.headers.get("Date"), begun, time.time())
     if off is None:
-        raise CommandError(f"{url} tells no time (no Date header)")
+        raise CommandError(f"{url} sends no Date header, so its clock cannot be read")
     return off
 
 
@@ -213,54 +228,56 @@ def _offset(date: str | None, begun: float, ended: float) -> float | None:
     return (begun + ended) / 2 - (theirs.timestamp() + 0.5)
 
 
-def _egress(deployment: Deployment, told: Sequence[str]) -> Iterator[Check]:
+def _egress(deployment: Deployment, registered: Sequence[str]) -> Iterator[Check]:
     if deployment.is_local:
-        yield Check("egress", Verdict.OK, "local: the sandbox keeps no list of callers")
+        yield Check("egress", Verdict.OK, "local: the sandbox accepts calls from every address")
         return
     found = egress.find(deployment)
     if not found.in_vpc:
-        yield _without_vpc(told)
+        yield _without_vpc(registered)
         return
     if found.unclear:
         subnets = ", ".join(found.unclear)
         advice = (
-            "if another way leads out (Transit Gateway, firewall, NAT instance), ask your network team for its public "
-            "address and see that PayPay was told it; if none does, add a default route to a NAT gateway"
+            "if there is another way out (Transit Gateway, firewall, NAT instance), ask your network team for its "
+            "public address, and register it with PayPay; if there is none, add a default route to a NAT gateway"
         )
         # Who names the address has asked; whether it is the right one cannot be seen from here.
-        verdict = Verdict.WARN if told else Verdict.FAIL
+        verdict = Verdict.WARN if registered else Verdict.FAIL
         yield Check("egress", verdict, f"no NAT gateway behind {subnets}: its address is not known here", advice)
-    yield from _compared(found.addresses, told, whole=not found.unclear)
+    yield from _compared(found.addresses, registered, whole=not found.unclear)
 
 
-def _without_vpc(told: Sequence[str]) -> Check:
-    advice = "PayPay takes calls from registered addresses only: deploy into a VPC with a NAT gateway, and tell PayPay"
+def _without_vpc(registered: Sequence[str]) -> Check:
+    advice = (
+        "PayPay accepts calls from registered addresses only: deploy into a VPC with a NAT gateway, and register it"
+    )
     found = "the functions have no fixed address (no VPC)"
-    if told:
-        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(told)}", advice)
+    if registered:
+        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(registered)}", advice)
     return Check("egress", Verdict.WARN, found, advice)
 
 
-def _compared(ours: Sequence[str], told: Sequence[str], *, whole: bool) -> Iterator[Check]:
-    """Our addresses against those that PayPay was told. Not `whole`: there are more of ours than are known here."""
-    if not told:
+def _compared(ours: Sequence[str], registered: Sequence[str], *, whole: bool) -> Iterator[Check]:
+    """Our addresses against the registered ones. If not `whole`, we have more addresses than are known here."""
+    if not registered:
         if ours:
-            advice = "tell PayPay, then check with --told-ip"
+            advice = "register it with PayPay, then check with --told-ip"
             yield Check("egress", Verdict.WARN, f"the functions call from {', '.join(ours)}", advice)
         return
-    if unregistered := sorted(set(ours) - set(told)):
-        found = f"the functions call from {', '.join(unregistered)}, which PayPay was not told"
-        yield Check("egress", Verdict.FAIL, found, "tell PayPay; until then its API refuses those calls")
+    if unregistered := sorted(set(ours) - set(registered)):
+        found = f"the functions call from {', '.join(unregistered)}, which is not registered with PayPay"
+        yield Check("egress", Verdict.FAIL, found, "register it with PayPay; until then its API refuses those calls")
     elif ours:
-        yield Check("egress", Verdict.OK, f"PayPay was told {', '.join(ours)}")
-    if unused := sorted(set(told) - set(ours)):
-        found = f"PayPay was told {', '.join(unused)}"
+        yield Check("egress", Verdict.OK, f"registered with PayPay: {', '.join(ours)}")
+    if unused := sorted(set(registered) - set(ours)):
+        found = f"registered with PayPay: {', '.join(unused)}"
         if whole:
-            advice = "have PayPay take it off the list, unless something else of yours calls from it"
-            yield Check("egress", Verdict.WARN, f"{found}, which is not ours", advice)
+            advice = "ask PayPay to remove it, unless something else of yours calls from it"
+            yield Check("egress", Verdict.WARN, f"{found}, which is not an address of this stack", advice)
         else:
-            advice = "leave it on the list until your network team says"
-            yield Check("egress", Verdict.WARN, f"{found}, which may be ours or not", advice)
+            advice = "keep it registered until your network team has answered"
+            yield Check("egress", Verdict.WARN, f"{found}; it is not known whether this stack uses it", advice)
 
 
 def _tables(deployment: Deployment) -> Iterator[Check]:
@@ -279,7 +296,7 @@ def _table(deployment: Deployment, name: str) -> Iterator[Check]:
 
 
 def _words(deployment: Deployment) -> Iterator[Check]:
-    """The words of PayPay's that verified nobody, for whoever decides whether they should."""
+    """Values of `data.status` that PayPay has answered with and that verify nobody, so that a person can decide."""
     if "StateTableName" not in deployment.outputs:
         yield _without(deployment, "words", "StateTableName")
         return
@@ -287,14 +304,14 @@ def _words(deployment: Deployment) -> Iterator[Check]:
     listed = {each.strip() for each in deployment.parameters.get("PayPayVerifiedStatuses", "").split(",")}
     unlisted = {word: at for word, at in sorted(seen.items()) if word not in listed}
     for word, at in unlisted.items():
-        found = f"PayPay said {word} of a KYC, last at {at}: such users are UNCONFIRMED"
+        found = f"PayPay answered a KYC read with the status {word}, last at {at}: such users are UNCONFIRMED"
         advice = (
-            "ask PayPay what it means; where it means a completed KYC, add it to PayPayVerifiedStatuses, deploy, and "
+            "ask PayPay what it means; if it means a completed KYC, add it to PayPayVerifiedStatuses, deploy, and "
             "run honninctl reread --status UNCONFIRMED"
         )
         yield Check("words", Verdict.WARN, found, advice)
     if not unlisted:
-        yield Check("words", Verdict.OK, "PayPay has used no word that PayPayVerifiedStatuses does not list")
+        yield Check("words", Verdict.OK, "PayPay has answered with no status that PayPayVerifiedStatuses does not list")
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
@@ -325,7 +342,7 @@ def _without(deployment: Deployment, topic: str, key: str) -> Check:
     found = f"not looked at: {deployment.name} has no output {key}"
     if key in _OF_EVERY_VERSION:
         return Check(topic, Verdict.FAIL, found, "is it a stack of Honnin?")
-    return Check(topic, Verdict.WARN, found, "the stack is of an older version: deploy the present one")
+    return Check(topic, Verdict.WARN, found, "the stack has an older version: deploy the current one")
 
 
 def _buckets(deployment: Deployment) -> Iterator[Check]:
@@ -335,7 +352,8 @@ def _buckets(deployment: Deployment) -> Iterator[Check]:
 
 
 def _bucket(deployment: Deployment, what: str, name: str) -> Iterator[Check]:
-    deployment.client("s3").head_bucket(Bucket=name)
+    # Not HeadBucket: whoever may do that may also list the keys, and in the vault these are users' ids.
+    deployment.client("s3").get_bucket_location(Bucket=name)
     yield Check("buckets", Verdict.OK, what)
 
 
@@ -374,7 +392,7 @@ def _concurrency(deployment: Deployment) -> Iterator[Check]:
 
 
 def _alarms(deployment: Deployment) -> Iterator[Check]:
-    """Whether anybody is told of an alarm, and of the daily report."""
+    """Whether anybody receives alarms and the daily report."""
     if deployment.is_local:
         yield Check("alarms", Verdict.OK, "local: no mail is sent")
         return
@@ -388,7 +406,7 @@ def _alarms(deployment: Deployment) -> Iterator[Check]:
         advice = "follow the link in AWS's mail; if it is older than 48 hours, subscribe the address again in SNS"
         yield Check("alarms", verdict, "AlarmEmail is not confirmed: it gets no alarm and no daily report", advice)
     elif not confirmed:
-        found_none = "the alarm topic has no subscriber: nobody is told of an alarm, or gets the daily report"
+        found_none = "the alarm topic has no subscriber: nobody receives alarms or the daily report"
         yield Check("alarms", Verdict.WARN, found_none, "set AlarmEmail and deploy, and confirm AWS's mail")
     else:
         yield Check("alarms", Verdict.OK, f"confirmed subscribers of the alarm topic: {len(confirmed)}")
@@ -411,9 +429,9 @@ def _parameters(deployment: Deployment) -> Iterator[Check]:
     for each in open_ones:
         shown = each.value if len(each.value) <= _LONGEST_VALUE else f"{each.value[: _LONGEST_VALUE - 1]}…"
         advice = f"ask {each.provider}, set it and deploy" if each.provider else "choose it, set it and deploy"
-        yield Check("parameters", Verdict.WARN, f"{each.name} still is {shown or 'empty'}", advice)
+        yield Check("parameters", Verdict.WARN, f"{each.name} still has its default: {shown or 'empty'}", advice)
     if not open_ones:
-        yield Check("parameters", Verdict.OK, "all that the providers do not publish has been set")
+        yield Check("parameters", Verdict.OK, "every parameter that the providers do not publish is set")
 
 
 def report(checks: Sequence[Check], now: datetime) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def doctor(
     cli: Cli,
     told_ip: Annotated[
         list[str] | None,
-        typer.Option("--told-ip", metavar="IP", help="An address that PayPay was told to accept; repeat it."),
+        typer.Option("--told-ip", metavar="IP", help="An address that you have registered with PayPay; repeat it."),
     ] = None,
 ) -> ExitCode:
     """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, alarms, parameters.
@@ -33,9 +33,9 @@ def doctor(
     JSON: {"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [{"topic", "verdict", "found", "advice"}]}.
     Exit code 1 when a line is FAIL; 3 and 4 when nothing could be checked.
     """
-    told = [_address(each) for each in told_ip or ()]
+    registered = [_address(each) for each in told_ip or ()]
     with cli.screen.progress("Examining", examination.TOPICS) as done:
-        checks = list(examination.examine(cli.deployment, told, done))
+        checks = list(examination.examine(cli.deployment, registered, done))
     if cli.screen.as_json:
         cli.screen.json(examination.report(checks, datetime.now(UTC)))
     else:

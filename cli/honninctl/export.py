@@ -49,7 +49,7 @@ def export(
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
-        raise NotFoundError(f"nothing is held on {user_id}")
+        raise NotFoundError(f"nothing is stored about {user_id}")
     if reveal:
         for each in objects:
             each["content"] = _content(deployment, each)
@@ -72,7 +72,7 @@ def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reve
     waiting = [each for name in ids for each in store.links.waiting(name)]
     certificates = store.erasure.certificates(footprint.user_id)
     named = [each["event_id"] for each in footprint.entries] + [each.event_id for each in waiting]
-    named += [each.told_by for each in certificates]
+    named += [each.report_id for each in certificates]
     named += store.expiries.records(footprint.user_id, named)
     records = store.events.get_many(list(dict.fromkeys(named)))
     links = [{"userAuthorizationId": name, "userId": user} for name, user in store.links.users(ids).items()]
@@ -96,8 +96,8 @@ def _submission_ids(footprint: "Footprint") -> list[str]:
     """Those that the user has or had, and those that only the timeline still names."""
     from honnin.vexora.event_ids import submission_of
 
-    told = [submission_of(str(each["provider"]), str(each["event_id"])) for each in footprint.entries]
-    return list(filter(None, dict.fromkeys((*footprint.submission_ids, *told))))
+    named_by_events = [submission_of(str(each["provider"]), str(each["event_id"])) for each in footprint.entries]
+    return list(filter(None, dict.fromkeys((*footprint.submission_ids, *named_by_events))))
 
 
 def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
@@ -111,11 +111,11 @@ def _status(status: "UserStatus", footprint: "Footprint") -> dict[str, Any]:
         "readAt": status.read_at,
         "facets": status.facets,
         "linkExpiresAt": status.link_expires_at,
-        "linkEndTold": status.link_end_told,
+        "linkEndTold": status.link_end_reported,
         "linkExpiredAt": status.expired_at,
         "linkIsOver": status.is_over,
         "residenceEndsOn": status.residence_ends_on,
-        "residenceEndTold": status.residence_end_told,
+        "residenceEndTold": status.residence_end_reported,
         "answers": list(status.answers),
         "version": status.version,
         "submissionId": status.submission_id,

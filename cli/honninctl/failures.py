@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     NO_ACCESS = 4
     UNREACHABLE = 5
     INTERRUPTED = 130
-    NOBODY_READS = 141
+    OUTPUT_CLOSED = 141
 
 
 class CommandError(Exception):
@@ -36,7 +36,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """What was typed cannot be meant."""
+    """The command line is not valid."""
 
     exit_code = ExitCode.USAGE
 
@@ -53,6 +53,10 @@ class NoAccessError(CommandError):
     exit_code = ExitCode.NO_ACCESS
 
 
+class NotAllowedError(NoAccessError):
+    """AWS knows the caller, and does not let the caller do this: another policy would."""
+
+
 class UnreachableError(CommandError):
     """AWS, the local stack or a provider does not answer."""
 
@@ -61,10 +65,10 @@ class UnreachableError(CommandError):
 
 # Codes of AWS services that say who the caller is, or what the caller may not do; and what a person does about it.
 _SIGN_IN = "your AWS session has ended: sign in again"
-_SIGNATURE = "the signature is wrong or of another time: look at the secret key and at this machine's clock"
+_SIGNATURE = "the signature is wrong or too old: look at the secret key and at this machine's clock"
 _NOT_ALLOWED = "your credentials do not allow it"
 _REFUSALS: Mapping[str, str] = {
-    "403": _NOT_ALLOWED,  # HeadBucket's answer has no body, hence no better code
+    "403": _NOT_ALLOWED,  # the answer to a HEAD has no body, hence no better code
     "AccessDenied": _NOT_ALLOWED,
     "AccessDeniedException": _NOT_ALLOWED,
     "AuthFailure": _NOT_ALLOWED,
@@ -131,7 +135,7 @@ _SENTENCES: Sequence[tuple[Collection[str], type[CommandError], str]] = (
     (
         {"ProxyConnectionError", "InvalidProxiesConfigError"},
         UnreachableError,
-        "the proxy lets no call to AWS through: look at HTTPS_PROXY and NO_PROXY",
+        "the proxy refuses calls to AWS: look at HTTPS_PROXY and NO_PROXY",
     ),
     (
         {"SSLError"},
@@ -160,7 +164,7 @@ _SENTENCES: Sequence[tuple[Collection[str], type[CommandError], str]] = (
         NoAccessError,
         "the call cannot be sent as it is: look at the AWS credentials (a line break in them?) and at HTTPS_PROXY",
     ),
-    ({"BotoCoreError"}, CommandError, "AWS cannot be asked"),
+    ({"BotoCoreError"}, CommandError, "AWS could not be called"),
 )
 
 
@@ -199,9 +203,12 @@ def is_denied(error: Exception) -> bool:
     return error_code(error) in _REFUSALS
 
 
-def refusal(code: str) -> str | None:
-    """What a code of AWS that refuses the caller asks a person to do; None for any other code."""
-    return _REFUSALS.get(code)
+def refused(what: str, code: str) -> NoAccessError | None:
+    """The error for a code of AWS that refuses the caller, beginning with `what`; None for any other code."""
+    told = _REFUSALS.get(code)
+    if told is None:
+        return None
+    return NotAllowedError(f"{what}: {told}") if told == _NOT_ALLOWED else NoAccessError(f"{what}: {told}")
 
 
 def show_traceback(error: Exception) -> None:
@@ -211,9 +218,7 @@ def show_traceback(error: Exception) -> None:
 
 def _of_service(error: Exception) -> CommandError:
     operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
-    if told := refusal(code):
-        return NoAccessError(f"AWS refuses {operation} ({code}): {told}")
-    return CommandError(f"AWS refused {operation} ({code})")
+    return refused(f"AWS refuses {operation} ({code})", code) or CommandError(f"AWS refused {operation} ({code})")
 
 
 def _is_of_parser(error: Exception) -> bool:

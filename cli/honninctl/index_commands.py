@@ -26,19 +26,19 @@ def replay(
     since: Annotated[
         str,
         typer.Option(
-            "--since", metavar="TIME", help="From this day in Japan, or moment in UTC, on.", show_default=False
+            "--since", metavar="TIME", help="From this day in Japan, or this time in UTC, on.", show_default=False
         ),
     ],
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Up to the end of this day, or to this moment; else: now."),
+        typer.Option("--until", metavar="TIME", help="Up to the end of this day, or to this time; default: now."),
     ] = None,
     user: Annotated[str | None, typer.Option("--user", metavar="USER", help="Only what is about this user.")] = None,
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="TYPE", help="Only events of this type (repeatable).")
     ] = None,
     per_second: Annotated[int, typer.Option("--per-second", min=1, max=1000, help="How fast, at most.")] = 50,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, and say how many it would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing, and only count the events.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode:
     """Publish domain events again, the oldest first, for a back end that has missed some.
@@ -76,7 +76,7 @@ def replay(
     except (Exception, KeyboardInterrupt) as error:
         # An error of AWS, such as a session that has ended, says nothing of where it came; a `CommandError` does.
         if done.last_at and not dry_run and not isinstance(error, CommandError):
-            cli.screen.note(f"{done.published.total()} were published. To go on: --since {done.last_at}")
+            cli.screen.note(f"{done.published.total()} were published. To continue: --since {done.last_at}")
         raise
     said = {"since": begin, "until": end, "dryRun": dry_run, "published": dict(done.published), "lastAt": done.last_at}
     if cli.screen.as_json:
@@ -98,7 +98,7 @@ def reindex(
     """Rebuild the index that the lists are read from: after a restore, or after items were changed by hand.
 
     It reads the whole table and writes only what is not in its place; users may move meanwhile. Until it has ended,
-    the lists say "rebuilding": true. Stopped, it goes on where it was when you run it again.
+    the lists say "rebuilding": true. If it is stopped, run it again to continue.
     JSON: {"startedAt", "lookedAt", "mended"}.
     """
     from honnin.store.reindex import Progress
@@ -118,7 +118,7 @@ def reindex(
     if cli.screen.as_json:
         cli.screen.json({"startedAt": run.started_at, "lookedAt": total[0], "mended": total[1]})
         return
-    cli.screen.line(f"{total[0]} items looked at, {total[1]} were given their place in the index.")
+    cli.screen.line(f"{total[0]} items were read, and {total[1]} of them were corrected in the index.")
 
 
 def _types() -> frozenset[str]:
@@ -140,7 +140,7 @@ def _moment(option: str, text: str, *, ends: bool) -> str:
         return times.utc_text(moment)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a moment (2026-11-20T03:00:00Z)"
+            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)"
         ) from None
 
 

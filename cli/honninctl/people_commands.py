@@ -58,7 +58,7 @@ def status(cli: Cli, user: UserArgument) -> None:
         (name, _styled(each["status"]), each["providerStatus"], each["readAt"], _remark(each))
         for name, each in sorted(found["providers"].items())
     ]
-    cli.screen.table(("provider", "status", "provider's word", "read at (UTC)", ""), rows, title=user)
+    cli.screen.table(("provider", "status", "provider's value", "read at (UTC)", ""), rows, title=user)
     for line in _in_words(found):
         cli.screen.line(line)
 
@@ -127,7 +127,7 @@ def export(
     ] = False,
     reveal: RevealOption = False,
 ) -> None:
-    """Everything that is held on a user, as JSON (always).
+    """Everything that is stored about a user, as JSON (always).
 
     Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",

@@ -40,12 +40,12 @@ def report(deployment: Deployment, day: str, now: datetime, *, reveal: bool) -> 
     week = type_facts.week(day)
     types = [type_facts.of_type(deployment.store, each, week, now) for each in file_types(deployment)]
     for each in types:
-        told = each.files_of(day)
-        files += [_reported(deployment, bucket, file, reveal=reveal) for file in told]
-        if not told:
+        shown = each.files_of(day)
+        files += [_reported(deployment, bucket, file, reveal=reveal) for file in shown]
+        if not shown:
             files.append({"fileType": each.file_type.name, "day": day, "state": "NONE"})
     if all(each["state"] == "NONE" for each in files):
-        raise NotFoundError(f"nothing is known of {day}: no notification came, none was missed")
+        raise NotFoundError(f"nothing is known of {day}: no notification was received, and none is missing")
     senders = type_facts.senders(deployment.store)
     return {"day": day, "files": files, "types": [each.as_json(senders) for each in types]}
 

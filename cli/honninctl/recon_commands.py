@@ -35,17 +35,17 @@ _STYLES = {
     "none": "dim",
 }
 _LEGEND = {
-    "compared": "nobody's status was another one",
-    "repaired": "so many users had another status, and have it now; nobody waits",
-    "repairing": "so many are still waiting to be read",
+    "compared": "compared; no status was different",
+    "repaired": "the number of users whose status was corrected; no user waits",
+    "repairing": "the number of users who still have to be read",
     "late": "compared after 10:15 of the next day",
-    "missing": "no notification came: ask PayPay to resend it",
-    "doubtful": "compared, and proves nothing: the day stays open",
-    "expired": "its notification came, and it was not fetched within two hours",
-    "stored": "fetched, being compared",
-    "announced": "to be fetched",
+    "missing": "no notification was received: ask PayPay to resend it",
+    "doubtful": "compared, but not accepted for its day: ask PayPay to resend it",
+    "expired": "the notification was received, but the file was not downloaded within two hours",
+    "stored": "downloaded, being compared",
+    "announced": "notification received, being downloaded",
     "due": "may come until 10:00 of the next day",
-    "none": "nothing known",
+    "none": "nothing is known",
 }
 
 
@@ -81,7 +81,7 @@ def day(
     ] = False,
     reveal: RevealOption = False,
 ) -> ExitCode:
-    """The report of one day, all file types: counts, whose status changed, who could not be read, the 7 days up to it.
+    """The report of one day for all file types: counts, changed users, users not read, and the last 7 days.
 
     JSON: {"day", "files": [...], "types": [...]}, see cli/README.md.
     Exit code 1 when a file has not been compared, somebody still waits, or (--dry-run) somebody would be read;
@@ -211,19 +211,19 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
 
-def _show_type(cli: Cli, told: dict[str, Any]) -> None:
+def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     screen = cli.screen
-    if not told["everAnnounced"]:
-        screen.line(f"{told['fileType']}: no notification since deployment")
+    if not facts["everAnnounced"]:
+        screen.line(f"{facts['fileType']}: no notification was ever received")
         return
-    screen.line(f"{told['fileType']}  the 7 days up to this", "bold")
-    for each in told["week"]:
+    screen.line(f"{facts['fileType']}  the last 7 days", "bold")
+    for each in facts["week"]:
         reason = f": {each['reason']}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
-    screen.line(f"  last webhook received: {told['lastWebhookAt'] or 'none within 40 days'}")
-    if told["resendRequest"]:
-        screen.line("  to be sent to PayPay:", "bold")
-        screen.line(f"{told['resendRequest']['ja']}\n{told['resendRequest']['en']}")
+    screen.line(f"  last webhook received: {facts['lastWebhookAt'] or 'none within 40 days'}")
+    if facts["resendRequest"]:
+        screen.line("  send this to PayPay:", "bold")
+        screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
     screen.line("")
 
 

@@ -32,7 +32,7 @@ class State:
 
     @property
     def is_running(self) -> bool:
-        """Whether repairs and rereads are worked off."""
+        """Whether repairs and rereads are processed."""
         return self.counted.stop is None and all(each in (ENABLED, "Enabling") for each in self.mappings.values())
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def waiting(deployment: Deployment) -> dict[str, int]:
 def stop(deployment: Deployment, reason: str, at: str) -> bool:
     """Stop them, for a person's reason; False where they were stopped already. The mappings are disabled either way."""
     changes = deployment.store.mass_change
-    is_new = changes.stop(changes.read(), reason, told_at=at)
+    is_new = changes.stop(changes.read(), reason, reported_at=at)
     _set_enabled(deployment, enabled=False)
     return is_new
 

@@ -29,7 +29,7 @@ def status(cli: Cli) -> ExitCode:
     JSON: {"running", "stop": {"at", "reason", "readings", "losses"}, "lastHour": {"readings", "losses"},
     "noLimitUntil", "mappings": {queue: state}, "waiting": {queue: number}}; stop is null where nothing is stopped, and
     reason where a mass change did it. Losses: [{"provider", "from", "to", "cause", "users"}].
-    Exit code 1 when they are not worked off.
+    Exit code 1 when they are not processed.
     """
     state = repairs.look(cli.deployment)
     if cli.screen.as_json:
@@ -48,15 +48,15 @@ def resume(
             min=0,
             max=168,
             metavar="HOURS",
-            help="Do not stop again for so long: the losses are right.",
+            help="For this long, do not stop again, because the losses are correct.",
         ),
     ] = 0,
     yes: Yes = False,
 ) -> ExitCode:
     """Let repairs and rereads go on, once keys, X-ASSUME-MERCHANT and base URLs are right.
 
-    What waited is worked off, and readings are counted anew. If many users really have lost their verification, the
-    next 20 would stop everything again: --no-limit-for lets them pass.
+    The waiting users are read, and the count of readings starts at 0. If many users really have lost their
+    verification, the next 20 would stop everything again: --no-limit-for prevents that.
     JSON: that of `repairs status`. Exit code 1 when you did not confirm.
     """
     state = repairs.look(cli.deployment)
@@ -74,7 +74,8 @@ def resume(
     cli.screen.line("Repairs and rereads go on.")
     if state.counted.stop and not state.counted.stop.reason:
         cli.screen.advice(
-            "Who was changed wrongly before the stop: honninctl changes lists them, honninctl reread reads them again "
+            "Users who were changed wrongly before the stop: honninctl changes lists them, and honninctl reread reads "
+            "them again "
             "(docs/runbook.md#repairs-stopped)."
         )
     return ExitCode.OK
@@ -87,7 +88,7 @@ def stop(
     ],
     yes: Yes = False,
 ) -> ExitCode:
-    """Stop repairs and rereads yourself, for example while a provider answers nonsense. Live events go on.
+    """Stop repairs and rereads yourself, for example while a provider gives wrong answers. Live events continue.
 
     JSON: that of `repairs status`. Exit code 1 when you did not confirm.
     """
@@ -102,7 +103,7 @@ def stop(
     if cli.screen.as_json:
         cli.screen.json(_as_json(cli, repairs.look(cli.deployment)))
         return ExitCode.OK
-    cli.screen.line("Repairs and rereads are stopped." if is_new else "They were stopped already.")
+    cli.screen.line("Repairs and rereads are stopped." if is_new else "They were already stopped.")
     cli.screen.advice("honninctl repairs resume lets them go on.")
     return ExitCode.OK
 
@@ -112,8 +113,8 @@ def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
 
 
 def _show(cli: Cli, state: repairs.State) -> None:
-    told = _as_json(cli, state)
-    if found := told["stop"]:
+    shown = _as_json(cli, state)
+    if found := shown["stop"]:
         why = f": {found['reason']}" if found["reason"] else ", because many users lost their verification"
         cli.screen.line(f"Repairs and rereads are stopped since {found['at']}{why}.", "bold red")
         if not found["reason"]:
@@ -121,19 +122,19 @@ def _show(cli: Cli, state: repairs.State) -> None:
             cli.screen.line(f"In the hour before, {lost} of {found['readings']} readings took users out:")
             _show_losses(cli, found["losses"])
     elif not state.is_running:
-        cli.screen.line("Repairs and rereads are not worked off: a mapping is disabled.", "bold red")
+        cli.screen.line("Repairs and rereads are not processed: a mapping is disabled.", "bold red")
         cli.screen.advice("honninctl repairs resume enables it.")
     else:
-        cli.screen.line("Repairs and rereads are worked off.")
-    if until := told["noLimitUntil"]:
-        cli.screen.line(f"No number of losses stops them until {until}.")
-    hour = told["lastHour"]
+        cli.screen.line("Repairs and rereads are processed.")
+    if until := shown["noLimitUntil"]:
+        cli.screen.line(f"They are not stopped again before {until}, whatever the number of losses.")
+    hour = shown["lastHour"]
     lost = sum(each["users"] for each in hour["losses"])
     cli.screen.line(f"Last hour: {hour['readings']} readings, {lost} out of VERIFIED or APPROVED.")
     if not found:
         _show_losses(cli, hour["losses"])
-    for queue, mapping in told["mappings"].items():
-        cli.screen.line(f"{queue}: {told['waiting'][queue]} waiting, mapping {mapping}")
+    for queue, mapping in shown["mappings"].items():
+        cli.screen.line(f"{queue}: {shown['waiting'][queue]} waiting, mapping {mapping}")
 
 
 def _show_losses(cli: Cli, losses: Sequence[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Publishing again what the bus was told: paced, and counted."""
+"""Publishing events again: at a limited rate, and counted."""
 
 import time
 from collections import Counter
@@ -34,7 +34,7 @@ def replay(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Publish again, under the same ids, what was told from `since` up to `until` (UTC); counts in `replayed`.
+    """Publish again, under the same ids, what was published from `since` up to `until` (UTC); counts in `replayed`.
 
     `types` empty: all. `seen` is called with each number of events.
 
@@ -48,7 +48,7 @@ def replay(
     store = deployment.store
     publisher = Publisher("" if dry_run else deployment.output("EventBusName"), store, deployment.client("events"))
     next_at = monotonic()
-    for some in store.replay.told(since, until, user_id):
+    for some in store.replay.published(since, until, user_id):
         wanted = [each for each in some if not types or each.detail_type in types]
         if not dry_run:
             left = wanted
@@ -57,7 +57,9 @@ def replay(
                 if not left:
                     break
                 if pause_s is None:
-                    raise CommandError(f"EventBridge takes no more; go on with --since {left[0].applied_at}")
+                    raise CommandError(
+                        f"EventBridge accepts no more events; continue with --since {left[0].applied_at}"
+                    )
                 sleep(pause_s)
         replayed.published.update(each.detail_type for each in wanted)
         replayed.last_at = wanted[-1].applied_at if wanted else replayed.last_at

@@ -65,11 +65,11 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     if not statuses:
         erased = bool(deployment.store.erasure.certificates(user_id))
         raise NotFoundError(
-            f"{user_id} was erased: nobody is left to be read" if erased else f"no provider knows a user {user_id}"
+            f"{user_id} was erased, so there is nothing to read" if erased else f"no provider knows a user {user_id}"
         )
     asked = list(_questions(statuses))
     if not asked:
-        raise UsageError(f"{user_id} has not agreed at PayPay yet: there is nothing to be read")
+        raise UsageError(f"{user_id} has not agreed at PayPay yet, so there is nothing to read")
     queue_url = deployment.output("RereadQueueUrl")
     for _, body in asked:
         deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)

@@ -23,9 +23,9 @@ _ASKED = {
 }
 # What an entry of the timeline says of a question that was not answered.
 _NOT_READ = {
-    "reading_refused": "the provider refused the question",
-    "no_read_fits_scopes": "the user has agreed to no KYC read that could be made",
-    "other_authorization": "the user has linked anew meanwhile; ask again",
+    "reading_refused": "the provider refused the read",
+    "no_read_fits_scopes": "the user's scopes allow no KYC read",
+    "other_authorization": "the user has linked again meanwhile; run this again",
 }
 
 
@@ -41,7 +41,7 @@ def reread(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the outcome of USER.")] = True,
     timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait.")] = 120,
     status: Annotated[
-        str, typer.Option("--status", metavar="STATUS", help="Everybody who has this status.", rich_help_panel=_MANY)
+        str, typer.Option("--status", metavar="STATUS", help="All users with this status.", rich_help_panel=_MANY)
     ] = "",
     everybody: Annotated[bool, typer.Option("--all", help="All users.", rich_help_panel=_MANY)] = False,
     file: Annotated[
@@ -59,14 +59,14 @@ def reread(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", rich_help_panel=_MANY)] = False,
 ) -> ExitCode:
-    """Ask the providers where a user, or many users, stand now.
+    """Ask the providers for the present status of a user, or of many users.
 
-    It queues what a webhook would: the answer is read over a signed call, and stands on the timeline with the cause
-    operator. Repeating it does no harm.
+    It queues the same read as a webhook does. The answer is read with a signed call, and is added to the timeline with
+    the cause operator. You may repeat it.
     USER: every provider that knows the user is asked, also about a stale submission. JSON: {"userId", "waited",
     "readings": [{"provider", "kind", "eventId", "what", "from", "to", "providerCode"]}; the last four are null while
-    the outcome is open. Exit code 1 when a provider did not answer the question; 3 for a user whom nobody knows, or
-    who was erased; 5 when the outcome is still open after --timeout.
+    the outcome is open. Exit code 1 when a provider did not answer the question; 3 for a user who is unknown or
+    was erased; 5 when the outcome is still open after --timeout.
     Many users, by --status, --all or --file: says how many they are, asks whether to go on, and starts a state machine,
     which has them read behind everything live, each once. `honninctl rereads` shows, pauses and resumes it. JSON:
     {"name", "execution"}; with --watch as `rereads show`. Exit code 1 when you did not confirm.
@@ -86,13 +86,14 @@ def reread(
         cli.screen.json({"userId": user, "waited": wait, "readings": [each.as_json() for each in asked]})
     else:
         for each in asked:
-            cli.screen.line(f"{_ASKED[each.kind]}: {_told(each, waited=wait)}")
+            cli.screen.line(f"{_ASKED[each.kind]}: {_outcome(each, waited=wait)}")
     if not wait:
         cli.screen.advice(f"honninctl timeline {user} shows the outcome, with the cause operator.")
         return ExitCode.OK
     if any(each.entry is None for each in asked):
         cli.screen.advice(
-            f"Not all is known after {timeout} s. It stays queued: look at honninctl timeline {user} later, and at "
+            f"Not every outcome is known after {timeout} s. The rest stays queued: look at honninctl timeline {user} "
+            "later, and at "
             "honninctl deadletters list."
         )
     return _exit_code(asked)
@@ -100,16 +101,16 @@ def reread(
 
 def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
     planned = rereads.plan(cli.deployment, asked, datetime.now(UTC))
-    if not yes and not cli.screen.confirmed(f"{planned.told} Go on?"):
-        cli.screen.note("Nobody is read again.")
+    if not yes and not cli.screen.confirmed(f"{planned.summary} Go on?"):
+        cli.screen.note("No user is read again.")
         return ExitCode.FINDING
     if yes:
-        cli.screen.note(planned.told)
+        cli.screen.note(planned.summary)
     execution = rereads.begin(cli.deployment, planned)
     return begun(cli, planned.reread.name, execution, watch=watch)
 
 
-def _told(question: Question, *, waited: bool) -> str:
+def _outcome(question: Question, *, waited: bool) -> str:
     entry = question.entry
     if entry is None:
         return f"{question.before}; {'no outcome yet' if waited else 'queued'}"

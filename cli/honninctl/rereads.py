@@ -47,13 +47,13 @@ class Plan:
     file: Path | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it will do, in a sentence."""
         reread = self.reread
         where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", "PayPay and Vexora")
         whom = f"with the status {reread.status}" if reread.status else ""
         whom = whom or (f"of {self.file.name}" if self.file else "in all")
-        return f"{self.users} users {whom} are read again at {where}, some thousands at a time, behind everything live."
+        return f"{self.users} users {whom} are read again at {where}, some thousands at a time, after all live events."
 
 
 def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
@@ -113,22 +113,22 @@ def begin(deployment: Deployment, planned: Plan) -> str:
             deployment.client("s3").put_object(
                 Bucket=deployment.output("ReconBucketName"), Key=ids_key(planned.reread.name), Body=ids
             )
-    return _told(lambda: executions(deployment).begin(planned.reread))
+    return _as_command_error(lambda: executions(deployment).begin(planned.reread))
 
 
 def resume(deployment: Deployment, name: str) -> str:
     """Go on with one that was paused or has failed; returns the name of its next execution."""
-    return _told(lambda: executions(deployment).resume(name))
+    return _as_command_error(lambda: executions(deployment).resume(name))
 
 
 def pause(deployment: Deployment, name: str) -> None:
     """Stop one: nothing more is sent."""
-    _told(lambda: executions(deployment).pause(name))
+    _as_command_error(lambda: executions(deployment).pause(name))
 
 
 def progress(deployment: Deployment, name: str) -> "Progress":
     """How far one is."""
-    return _told(lambda: executions(deployment).progress(name, datetime.now(UTC)))
+    return _as_command_error(lambda: executions(deployment).progress(name, datetime.now(UTC)))
 
 
 def watch(deployment: Deployment, name: str, *, sleep: Callable[[float], None] = time.sleep) -> "Iterator[Progress]":
@@ -136,9 +136,9 @@ def watch(deployment: Deployment, name: str, *, sleep: Callable[[float], None] =
     from honnin.reread.starting import State
 
     while True:
-        told = progress(deployment, name)
-        yield told
-        if told.state is not State.RUNNING:
+        found = progress(deployment, name)
+        yield found
+        if found.state is not State.RUNNING:
             return
         sleep(_WATCHED_EVERY_S)
 
@@ -148,12 +148,12 @@ def known(deployment: Deployment, most: int) -> "list[Progress]":
     return [progress(deployment, each.name) for each in deployment.store.rereads.all()[:most]]
 
 
-def as_json(told: "Progress") -> dict[str, Any]:
+def as_json(found: "Progress") -> dict[str, Any]:
     """For scripts."""
-    reread = told.reread
+    reread = found.reread
     return {
         "name": reread.name,
-        "state": told.state.value,
+        "state": found.state.value,
         "kind": reread.kind,
         "provider": reread.provider,
         "status": reread.status,
@@ -168,8 +168,8 @@ def as_json(told: "Progress") -> dict[str, Any]:
         "notRead": reread.not_read,
         "gone": reread.gone,
         "left": reread.left,
-        "perSecond": None if told.per_second is None else round(told.per_second, 2),
-        "expectedEnd": told.expected_end,
+        "perSecond": None if found.per_second is None else round(found.per_second, 2),
+        "expectedEnd": found.expected_end,
     }
 
 
@@ -192,13 +192,13 @@ def _provider(asked: Asked) -> str | None:
         every = sorted({str(each) for statuses in STATUSES.values() for each in statuses})
         raise UsageError(f"--status must be one of: {', '.join(every)}")
     if asked.provider and asked.provider not in having:
-        raise UsageError(f"{asked.status} is no status of {asked.provider}")
+        raise UsageError(f"{asked.status} is not a status of {asked.provider}")
     if not asked.provider and len(having) > 1:
         raise UsageError(f"{asked.status} is a status of {' and '.join(having)}: add --provider")
     return asked.provider or having[0]
 
 
-def _told[R](call: Callable[[], R]) -> R:
+def _as_command_error[R](call: Callable[[], R]) -> R:
     from honnin.reread.starting import RereadConflictError, UnknownRereadError
 
     try:

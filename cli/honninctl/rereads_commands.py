@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from honnin.reread.starting import Progress
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `rereads list` shows it.")]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Show how far it is until it is done, paused or failed.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Show the progress until it is done, paused or failed.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Rereads of many users: how far they are; pausing, going on.")
+    group = typer.Typer(no_args_is_help=True, help="Rereads of many users: their progress; pause and resume.")
     group.callback()(connection)
     command(group, "list", example="honninctl rereads list")(list_all)
     command(group, "show", example="honninctl rereads show reread-all-20261120t030000z --watch")(show)
@@ -38,18 +38,18 @@ def list_all(
         cli.screen.json({"rereads": [rereads.as_json(each) for each in found]})
         return
     names = ("name", "state", "users", "sent", "done", "changed", "notRead")
-    told = map(rereads.as_json, found)
-    cli.screen.table(names, [[each[name] for name in names] for each in told], title="Rereads")
+    progress = map(rereads.as_json, found)
+    cli.screen.table(names, [[each[name] for name in names] for each in progress], title="Rereads")
 
 
 def show(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCode:
-    """How far one is: its counts, its pace, and when it will be done.
+    """The progress of one: its counts, its rate, and when it will be done.
 
     JSON: {"name", "state", "kind", "provider", "status", "startedAt", "users", "sent", "done", "open", "skipped",
     "read", "changed", "notRead", "gone", "left", "perSecond", "expectedEnd"}.
     Exit code 1 when it has failed, or not all were read; 3 when there is none of that name.
     """
-    return watched(cli, name) if watch else _told(cli, rereads.progress(cli.deployment, name))
+    return watched(cli, name) if watch else _show_progress(cli, rereads.progress(cli.deployment, name))
 
 
 def pause(cli: Cli, name: NameArgument) -> ExitCode:
@@ -59,13 +59,13 @@ def pause(cli: Cli, name: NameArgument) -> ExitCode:
     Exit code 1 when it is not running; 3 when there is none of that name.
     """
     rereads.pause(cli.deployment, name)
-    cli.screen.advice(f"It goes on with: honninctl rereads resume {name}")
-    _told(cli, rereads.progress(cli.deployment, name))
+    cli.screen.advice(f"To continue it: honninctl rereads resume {name}")
+    _show_progress(cli, rereads.progress(cli.deployment, name))
     return ExitCode.OK
 
 
 def resume(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCode:
-    """Go on with one that was paused or has failed, where it was: nobody is read twice.
+    """Continue one that was paused or has failed. No user is read twice.
 
     JSON: {"name", "execution"}, and with --watch as `rereads show`, once it has ended.
     Exit code 1 when it is running or done; 3 when there is none of that name.
@@ -83,40 +83,40 @@ def begun(cli: Cli, name: str, execution: str, *, watch: bool) -> ExitCode:
         cli.screen.json({"name": name, "execution": execution})
     else:
         cli.screen.line(f"{name} is under way ({execution}).")
-        cli.screen.advice(f"How far it is: honninctl rereads show {name} --watch")
+        cli.screen.advice(f"To see its progress: honninctl rereads show {name} --watch")
     return ExitCode.OK
 
 
 def watched(cli: Cli, name: str) -> ExitCode:
-    """Follow a reread until it is running no more: a line whenever something has changed."""
+    """Follow a reread until it has ended: prints a line whenever something has changed."""
     said = ""
-    for told in rereads.watch(cli.deployment, name):
-        line = _line(told)
+    for progress in rereads.watch(cli.deployment, name):
+        line = _line(progress)
         if line != said:
             cli.screen.note(line)
         said = line
-    return _told(cli, told)
+    return _show_progress(cli, progress)
 
 
-def _told(cli: Cli, told: "Progress") -> ExitCode:
+def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
     from honnin.reread.starting import State
 
-    found = rereads.as_json(told)
+    found = rereads.as_json(progress)
     if cli.screen.as_json:
         cli.screen.json(found)
     else:
         cli.screen.line(f"{found['name']}  {found['state']}", "bold")
         for key in ("users", "sent", "done", "open", "skipped", "read", "changed", "notRead", "gone", "left"):
             cli.screen.line(f"  {key:<12}{found[key]}")
-        if told.per_second:
-            cli.screen.line(f"  {told.per_second:.1f} users a second; done at {told.expected_end}")
-    missed = told.reread.not_read or told.reread.left
-    return ExitCode.FINDING if told.state is State.FAILED or missed else ExitCode.OK
+        if progress.per_second:
+            cli.screen.line(f"  {progress.per_second:.1f} users a second; done at {progress.expected_end}")
+    missed = progress.reread.not_read or progress.reread.left
+    return ExitCode.FINDING if progress.state is State.FAILED or missed else ExitCode.OK
 
 
-def _line(told: "Progress") -> str:
-    found = rereads.as_json(told)
-    pace = f"; {told.per_second:.1f} a second, done at {told.expected_end}" if told.per_second else ""
+def _line(progress: "Progress") -> str:
+    found = rereads.as_json(progress)
+    pace = f"; {progress.per_second:.1f} a second, done at {progress.expected_end}" if progress.per_second else ""
     return (
         f"{found['state']}: {found['sent']} of {found['users']} sent, {found['done']} done, {found['open']} open{pace}"
     )

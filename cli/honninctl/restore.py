@@ -170,7 +170,7 @@ def stores(deployment: Deployment, restored: str) -> tuple[Store, Store, int | N
     """
     live = deployment.output("StateTableName")
     if restored == live:
-        raise RestoreError(f"{restored} is the live table itself: name the one that was restored beside it")
+        raise RestoreError(f"{restored} is the live table itself; name the restored copy")
     db: DynamoDBClient = deployment.client("dynamodb")
     # DynamoDB counts every six hours only; a table that was just restored may count as empty.
     counts = [db.describe_table(TableName=name)["Table"].get("ItemCount", 0) for name in (restored, live)]

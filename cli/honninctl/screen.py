@@ -86,7 +86,7 @@ class Screen:
         Raises `UsageError` where nobody can be asked.
         """
         if not sys.stdin.isatty():
-            raise UsageError("nobody can be asked here: add --yes")
+            raise UsageError("this is not a terminal, so you cannot be asked: add --yes")
         sys.stderr.write(question)
         sys.stderr.flush()
         line = sys.stdin.readline()

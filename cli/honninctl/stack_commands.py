@@ -24,24 +24,28 @@ def bring_back(
     cli: Cli,
     restored: Annotated[
         str,
-        typer.Option("--from", metavar="TABLE", help="The table that was restored beside it.", show_default=False),
+        typer.Option("--from", metavar="TABLE", help="The restored copy of the state table.", show_default=False),
     ],
     since: Annotated[
         str,
-        typer.Option("--since", metavar="TIME", help="The moment that it was restored to.", show_default=False),
+        typer.Option("--since", metavar="TIME", help="The time to which it was restored.", show_default=False),
     ],
     erased: Annotated[
         list[str] | None,
         typer.Option(
-            "--erased", metavar="USER", help="Leave this user out as well: a certificate kept outside says so; repeat."
+            "--erased",
+            metavar="USER",
+            help="Also leave out this user, who was erased by a certificate kept elsewhere; repeat it.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, and say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing, and only show what would be done.")
+    ] = False,
 ) -> None:
-    """Bring back what was deleted from the state table, out of one that was restored beside it.
+    """Copy items that were deleted from the state table back from a restored copy of the table.
 
-    Copies what the live table does not have, and touches nothing that is there. Who was erased since stays erased, and
-    what was linked or has expired since is left out. Stopped, it goes on where it was when you run it again.
+    It copies only items that the live table does not have. Users who were erased since then stay erased, and items of
+    accounts that were linked since then, or that have expired, are left out. If it is stopped, run it again.
     JSON: {"dryRun", "broughtBack": {kind: number}, "leftOut": {reason: number}, "erasedSince"}.
     """
     from honninctl import restore
@@ -77,11 +81,11 @@ def rotate_callback_key(
         bool, typer.Option("--drop-previous", help="Accept the current key only, from now on.")
     ] = False,
 ) -> None:
-    """Change the key of the tokens in Vexora's callback URLs without refusing one callback. No key is ever printed.
+    """Change the key of the tokens in Vexora's callback URLs. No callback is refused, and no key is printed.
 
-    The new key is made known to every function, which takes six minutes, and is used then; the old one stays accepted,
-    because Vexora holds URLs that were made under it. After 31 days hardly one of them is open, and the poll asks for
-    those: then run it with --drop-previous. Stopped while it waits, it says what to do.
+    After six minutes every function knows the new key, and the new key is used. The old key is still accepted, because
+    Vexora has URLs that were made with it. After 31 days almost none of their submissions is open, and the poll
+    asks for those: then run this with --drop-previous. If it is stopped while it waits, it says what to do.
     JSON: {"droppedPrevious"}.
     """
     secret_id = cli.deployment.resource(callback_key.SECRET)
@@ -89,12 +93,12 @@ def rotate_callback_key(
     if drop_previous:
         callback_key.drop_previous(client, secret_id)
     else:
-        cli.screen.note(f"The new key becomes known to every function: {callback_key.WAIT_S // 60} minutes …")
+        cli.screen.note(f"Waiting {callback_key.WAIT_S // 60} minutes until every function knows the new key …")
         callback_key.rotate(client, secret_id)
     if cli.screen.as_json:
         cli.screen.json({"droppedPrevious": drop_previous})
     elif drop_previous:
-        cli.screen.line("Only the current key is accepted.")
+        cli.screen.line("Now only the current key is accepted.")
     else:
         cli.screen.line("The new key is in use; the old one is accepted until --drop-previous.")
 
@@ -102,11 +106,11 @@ def rotate_callback_key(
 def delete_stack(
     cli: Cli, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the stack's name.")] = False
 ) -> ExitCode:
-    """Delete a stack, after saying what goes, what stays, and the commands that remove what stays for good.
+    """Delete a stack. First it lists what is deleted, what stays, and the commands that remove the rest for good.
 
-    It runs none of those commands. What holds data (table, buckets, secrets, keys, queues) outlives a stack.
-    JSON: {"deleted", "goes": {type: number}, "stays": [{"logicalId", "physicalId", "type"}]}; what people read goes to
-    stderr. Exit code 1 when you did not type the name, or the stack is not gone.
+    It runs none of those commands. Resources with data (table, buckets, secrets, keys, queues) stay after the deletion.
+    JSON: {"deleted", "goes": {type: number}, "stays": [{"logicalId", "physicalId", "type"}]}; the explanation goes to
+    stderr. Exit code 1 when you did not type the name, or the stack could not be deleted.
     """
     name = cli.deployment.description["StackName"]
     cloudformation = cli.deployment.client("cloudformation")
@@ -135,4 +139,4 @@ def _moment(text: str) -> str:
             raise ValueError
         return utc_text(moment)
     except (ValueError, OverflowError):
-        raise UsageError(f"--since {text!r} is no moment with its offset (2026-11-20T03:00:00Z)") from None
+        raise UsageError(f"--since {text!r} is not a time with its offset (2026-11-20T03:00:00Z)") from None

@@ -90,15 +90,22 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
     stays = sorted((each for each in resources if each.stays), key=lambda each: order.get(each.kind, -1))
     lines = [f"Deleting {stack} removes {goes.total()} resources for good, every log and alarm among them:"]
     lines += [f"  {number:3d} {kind}" for kind, number in sorted(goes.items())]
-    lines += ["", "Both APIs go: the URLs that the providers know stop working, and a new stack has others."]
-    for name, number in waiting.items():
-        lines.append(f"{name} holds about {number} messages, which nothing will work on any more.")
-    if not stays:
-        return [*lines, "", "Nothing outlives the stack."]
     lines += [
         "",
-        "What follows outlives the stack, and goes on to cost. A new stack of the same name does not take it over.",
-        "To remove it for good, afterwards, in this order:",
+        "Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs.",
+    ]
+    if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
+        lines.append("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
+        lines += [f"  {each}" for each in policies]
+    for name, number in waiting.items():
+        lines.append(f"{name} has about {number} messages, which nothing will process any more.")
+    if not stays:
+        return [*lines, "", "Nothing stays after the deletion."]
+    lines += [
+        "",
+        "The resources below stay after the deletion, and continue to cost money. A new stack of the same name does "
+        "not use them.",
+        "To remove them for good, afterwards, in this order:",
     ]
     for each in stays:
         commands = REMOVAL.get(each.kind, ("# no command is known here for this type",))
@@ -130,5 +137,5 @@ def delete(cloudformation: "CloudFormationClient", stack: str, say: Callable[[st
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
     except WaiterError:
         raise CommandError(
-            f"{stack} is not gone: aws cloudformation describe-stack-events --stack-name {stack}"
+            f"{stack} could not be deleted; see: aws cloudformation describe-stack-events --stack-name {stack}"
         ) from None

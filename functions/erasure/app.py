@@ -27,9 +27,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def erase_user(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
-    unlink: Annotated[bool, Query(description="Also end the authorization at PayPay")] = False,
+    unlink: Annotated[bool, Query(description="If true, the authorization at PayPay is ended as well")] = False,
 ) -> CertificateView:
-    """Erase a user's personal data; repeating it gives the same certificate."""
+    """Erase a user's personal data. A repeated call returns the same certificate."""
     return erasure_api.certificate(_erasure().erase(userId, unlink=unlink))
 
 

@@ -22,21 +22,21 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def get_user(userId: UserIdInPath) -> UserView:  # noqa: N803 -- the name on the wire
-    """A user's status at each provider."""
+    """Get a user's status at each provider."""
     return users_api.user(_store(), userId, datetime.now(UTC), settings().verified_needs)
 
 
 def get_timeline(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
-    limit: Annotated[int, Query(ge=1, le=100, description="Entries of one page")] = 50,
-    cursor: Annotated[str | None, Query(max_length=1024, description="`cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="The largest number of entries in a page")] = 50,
+    cursor: Annotated[str | None, Query(max_length=1024, description="`cursor` from the previous page")] = None,
 ) -> TimelineView:
-    """A user's timeline, newest first, paged."""
+    """Get a user's timeline, newest first, in pages."""
     return users_api.timeline(_store(), userId, limit, cursor)
 
 
 def get_recon_report(date: DayInPath) -> ReconReportView:
-    """The recon files of a JST day: what they held, who was missed, and what the repairs have led to by now."""
+    """Get the recon files of a day in Japan: their contents, the missed webhooks, and the statuses corrected so far."""
     return report_api.recon_report(_store(), date, datetime.now(UTC))
 
 

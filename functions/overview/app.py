@@ -34,37 +34,42 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def list_users(
-    provider: Annotated[ProviderName, Query(description="Whose status", examples=["paypay"])],
-    status: Annotated[StatusName, Query(description="The status, one of this provider's", examples=["RISK_FLAGGED"])],
+    provider: Annotated[ProviderName, Query(description="The provider", examples=["paypay"])],
+    status: Annotated[StatusName, Query(description="A status of this provider", examples=["RISK_FLAGGED"])],
     since: Annotated[
-        DayOrMoment | None, Query(description="Only who has it since this JST day or UTC moment, or later")
+        DayOrMoment | None,
+        Query(description="Only users who got the status on this day in Japan, or at this time (UTC), or later"),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> UsersView:
-    """Who has a status at a provider now, the latest change first, paged."""
+    """List the users who have a status at a provider now, the latest change first, in pages."""
     return overview_api.users(_store(), provider, status, since=since, limit=limit, cursor=cursor)
 
 
 def count_users() -> CountsView:
-    """How many users have each status at each provider."""
+    """Count the users with each status at each provider."""
     return overview_api.counts(_store(), datetime.now(UTC))
 
 
 def look_up_users(body: LookupRequest) -> LookupView:
-    """The status of up to 100 users at both providers. Reads, although it is a POST."""
+    """Get the status of up to 100 users at both providers. It changes nothing, although it is a POST."""
     return overview_api.lookup(_store(), body.user_ids, datetime.now(UTC), settings().verified_needs)
 
 
 def list_changes(
-    first: Annotated[Day | None, Query(alias="from", description="The first JST day; left out: `to` alone")] = None,
-    last: Annotated[Day | None, Query(alias="to", description="The last JST day; left out: today")] = None,
+    first: Annotated[
+        Day | None, Query(alias="from", description="The first day in Japan; if it is left out, the same day as `to`")
+    ] = None,
+    last: Annotated[
+        Day | None, Query(alias="to", description="The last day in Japan; if it is left out, today")
+    ] = None,
     provider: Annotated[ProviderName | None, Query(description="Only changes at this provider")] = None,
     toStatus: Annotated[StatusName | None, Query(description="Only changes to this status")] = None,  # noqa: N803
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ChangesView:
-    """What changed on one or more JST days, the latest change first, paged."""
+    """List the changes of one or more days in Japan, the latest first, in pages."""
     return overview_api.changes(
         _store(),
         datetime.now(UTC),
@@ -78,11 +83,11 @@ def list_changes(
 
 
 def list_expiring(
-    within: Annotated[Within, Query(description="Days from now", examples=["30d"])] = "30d",
+    within: Annotated[Within, Query(description="The number of days from now", examples=["30d"])] = "30d",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ExpiringView:
-    """Whose link (or watched residence period) ends within so many days, the earliest first, paged."""
+    """List the account links (and residence periods) that end within some days, the earliest first, in pages."""
     return overview_api.expiring(_store(), datetime.now(UTC), within=within, limit=limit, cursor=cursor)
 
 

@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def create_account_link(body: AccountLinkRequest) -> tuple[AccountLinkAnswer, int]:
-    """Create an account-link QR."""
+    """Create a QR with which the user links a PayPay account."""
     request = link_api.link_request(body, settings().return_url_allowlist)
     return link_api.answer(_links().create(request, _api().webhook_api_url() + CALLBACK_PATH)), 201
 

@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def submit_to_vexora(body: SubmissionRequest, idempotency_key: IdempotencyKey = None) -> tuple[SubmissionAnswer, int]:
-    """Submit a user: 201, or 202 when Vexora did not answer in time."""
+    """Submit a user to Vexora. The answer is 201, or 202 if Vexora did not answer in time."""
     answer = _idempotency().once(idempotency_key, body.model_dump_json(), lambda: _submit(body))
     made = SubmissionAnswer.model_validate(answer)
     return made, 202 if made.status == VexoraStatus.SUBMITTING else 201

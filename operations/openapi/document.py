@@ -13,17 +13,18 @@ PLACE = ROOT / "docs" / "openapi.json"
 _DESCRIPTION = """\
 Honnin verifies the users of a Japanese merchant through Vexora and PayPay, in the merchant's own AWS account.
 
-Two APIs: the merchant API, signed with SigV4 for `execute-api` (output `MerchantApiUrl`), and the webhook API for the \
-providers and for browsers that come back from PayPay (output `WebhookApiUrl`). Times are UTC."""
+There are two APIs. Your back end calls the merchant API (output `MerchantApiUrl`) and signs each request with SigV4 \
+for the service `execute-api`. The providers, and browsers that return from PayPay, call the webhook API (output \
+`WebhookApiUrl`). Times are UTC."""
 
 _TAGS = {
     "Vexora": "Submit users to Vexora.",
     "PayPay": "Link PayPay accounts and read their KYC information.",
-    "Users": "Where a user stands, and how that came about.",
-    "Overview": "All users at a glance: lists by status, counts, changes by day, and what runs out.",
-    "Recon": "What PayPay's daily recon files showed.",
-    "Webhooks": "Called by the providers: nothing here is for the merchant.",
-    "Browser": "Called by the browser of a user.",
+    "Users": "A user's present status, and the timeline of changes.",
+    "Overview": "Lists of all users: by status, counts, changes by day, and links that end soon.",
+    "Recon": "The results of PayPay's daily recon files.",
+    "Webhooks": "Called by the providers. Your back end does not call these routes.",
+    "Browser": "Called by the browser of a user. Your back end does not call this route.",
 }
 
 # As API Gateway itself writes it when it exports an API with IAM authorization.
@@ -32,7 +33,7 @@ _SIGV4 = {
     "name": "Authorization",
     "in": "header",
     "x-amazon-apigateway-authtype": "awsSigv4",
-    "description": "AWS Signature Version 4, service `execute-api`; the caller needs `execute-api:Invoke`.",
+    "description": "AWS Signature Version 4, service `execute-api`. The caller needs `execute-api:Invoke`.",
 }
 
 
@@ -79,7 +80,7 @@ def _server(description: str) -> dict[str, Any]:
         "url": "https://{apiId}.execute-api.{region}.amazonaws.com/v1",
         "description": description,
         "variables": {
-            "apiId": {"default": "abcde12345", "description": "the API's id in your account"},
+            "apiId": {"default": "abcde12345", "description": "The id of the API in your AWS account"},
             "region": {"default": "ap-northeast-1"},
         },
     }

@@ -13,17 +13,20 @@ type Json = dict[str, Any]
 
 _SCHEMA: Json = {
     "type": "object",
-    "description": "A problem of RFC 9457. `code` is stable: decide by it. A problem names fields and rules, never a "
-    "value: that may be personal.",
+    "description": "A problem of RFC 9457. Decide by `code`: it does not change. A problem names fields and rules, but "
+    "never repeats a value, because it may be personal.",
     "properties": {
         "type": {"enum": [each.type for each in ProblemCode], "description": "`urn:honnin:problem:` and the code"},
-        "code": {"enum": [each.value for each in ProblemCode], "description": "What is wrong; docs/api.md lists all"},
-        "title": {"type": "string", "description": "A constant sentence for each code"},
+        "code": {
+            "enum": [each.value for each in ProblemCode],
+            "description": "The kind of problem; docs/api.md lists all codes",
+        },
+        "title": {"type": "string", "description": "A short sentence, always the same for a code"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status"},
         "detail": {"type": "string", "description": "What is wrong in this case"},
         "errors": {
             "type": "array",
-            "description": "With 422: each field that breaks a rule; an unknown field's own name is shown as `?`",
+            "description": "For 422: each field that breaks a rule. The name of an unknown field is shown as `?`",
             "items": {
                 "type": "object",
                 "properties": {"field": {"type": "string"}, "rule": {"type": "string"}},
@@ -32,14 +35,17 @@ _SCHEMA: Json = {
             },
         },
         "state": {"type": "string", "description": "The user's present status at the provider"},
-        "submissionId": {"type": "string", "description": "The submission that is in the way"},
-        "provider": {"enum": ["vexora", "paypay"], "description": "Who did not take the request"},
-        "providerCode": {"type": "string", "description": "The provider's own code"},
+        "submissionId": {"type": "string", "description": "The id of the submission that prevents the request"},
+        "provider": {"enum": ["vexora", "paypay"], "description": "The provider that did not accept the request"},
+        "providerCode": {"type": "string", "description": "The code in the provider's answer"},
         "providerMessage": {
             "type": "string",
-            "description": "The provider's own text, each value of your request in it replaced by `***`",
+            "description": "The text in the provider's answer. Each value of your request in it is replaced by `***`",
         },
-        "providerRequestId": {"type": "string", "description": "X-REQUEST-ID, which PayPay's support asks for"},
+        "providerRequestId": {
+            "type": "string",
+            "description": "The X-REQUEST-ID of PayPay's answer, for questions to PayPay's support",
+        },
     },
     "required": ["type", "code", "title"],
     "additionalProperties": False,
@@ -61,10 +67,10 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
         _problem(ProblemCode.USER_UNKNOWN, "no user is known under this id"),
     ),
     409: (
-        "The present state does not allow this; `state` names it.",
+        "The user's present state does not allow the request; `state` names it.",
         _problem(
             ProblemCode.SUBMISSION_OPEN,
-            "the user has a submission already",
+            "the user already has a submission, made at 2026-04-01T03:00:00.000Z",
             state="PENDING",
             submissionId="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
         ),
@@ -73,20 +79,20 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
         "The body is larger than 64 KiB.",
         _problem(ProblemCode.BODY_TOO_LARGE, "At most 65,536 bytes are read."),
     ),
-    415: ("The body is of another type.", _problem(ProblemCode.MEDIA_TYPE, "Send the body as application/json.")),
+    415: ("The body has another media type.", _problem(ProblemCode.MEDIA_TYPE, "Send the body as application/json.")),
     422: (
-        "A field breaks a rule; `errors` names each.",
+        "A field is not valid; `errors` lists each field and the rule that it breaks.",
         _problem(ProblemCode.FIELD_INVALID, ": ".join(_FURIGANA.values()), errors=[_FURIGANA]),
     ),
     500: (
-        "Something is wrong in this deployment; it has been logged and counted.",
-        _problem(ProblemCode.UNEXPECTED, "It has been logged; try again."),
+        "An error in this deployment; it has been logged and counted.",
+        _problem(ProblemCode.UNEXPECTED, "The error has been logged. Try again."),
     ),
     502: (
         "The provider refused the request, or its answer cannot be understood.",
         _problem(
             ProblemCode.PROVIDER_CONFIGURATION,
-            "Its credentials, scopes, address or contract must be mended by a person.",
+            "The operator must correct credentials, scopes, source address or contract.",
             provider="paypay",
             providerCode="OP_OUT_OF_SCOPE",
             providerMessage="the scope is not contracted",
@@ -94,7 +100,8 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
         ),
     ),
     503: (
-        "Not now: the provider, an AWS service, or others who are changing the same user.",
+        "The request cannot be handled now: the provider or an AWS service is not available, or other requests are "
+        "changing the same user. docs/api.md says for each code whether to repeat it.",
         _problem(
             ProblemCode.PROVIDER_MAINTENANCE,
             provider="paypay",
@@ -106,7 +113,7 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
         "The provider did not answer in time.",
         _problem(
             ProblemCode.PROVIDER_TIMEOUT,
-            "Whether the call took effect is not known; a read may be repeated.",
+            "It is not known whether the call took effect. A read may be repeated.",
             provider="paypay",
         ),
     ),
@@ -117,7 +124,7 @@ PROBLEMS: dict[int, tuple[str, Json]] = {
 GATEWAY: dict[int, tuple[str, ProblemCode]] = {
     400: ("The request cannot be read.", ProblemCode.REQUEST_REFUSED),
     403: (
-        "There is no signature or a wrong one, or no such route, or the caller may not call this.",
+        "The signature is missing or wrong, there is no such route, or the caller is not allowed to call this.",
         ProblemCode.ACCESS_DENIED,
     ),
     404: ("There is no such route.", ProblemCode.NO_SUCH_ROUTE),
@@ -188,7 +195,13 @@ def _response(status: int, *, problem: bool, gateway: bool) -> Json:
     response: Json = {"description": " ".join(said), "content": content}
     if (problem and status == HTTPStatus.SERVICE_UNAVAILABLE) or status == HTTPStatus.TOO_MANY_REQUESTS:
         schema = {"type": "integer", "minimum": 1}
-        response["headers"] = {"Retry-After": {"description": "Seconds to wait", "schema": schema, "example": 5}}
+        response["headers"] = {
+            "Retry-After": {
+                "description": "The number of seconds to wait before you repeat the request",
+                "schema": schema,
+                "example": 5,
+            }
+        }
     return response
 
 

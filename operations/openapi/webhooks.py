@@ -1,4 +1,4 @@
-"""The calls that come from outside: PayPay's four notifications, Vexora's callback, the browser's way back.
+"""The calls from outside: PayPay's four notifications, Vexora's callback, the browser that returns from PayPay.
 
 These functions load no Powertools (the ack path is the standard library), so they are described here by hand, from
 the constants of `honnin.webhook` where it has them; tests/template/test_openapi.py holds limits and examples to it.
@@ -15,8 +15,9 @@ _AUTHORIZATION_ID = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 _NOTIFICATION_ID = "evt_aXnbdeFt2Ke"
 _SUBMISSION_ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
 _NOTIFICATION_ID_SCHEMA: Json = {
-    "description": "Names the notification, for its subject and the day in Japan; without a usable one (1 to 128 "
-    "characters, or a number), equal bytes are the same notification",
+    "description": "Notifications with the same id about the same user (or file) on the same day in Japan are "
+    "handled once. An id is 1 to 128 characters, or a number. Without one, notifications "
+    "whose bytes are equal are handled once",
 }
 _KIB = webhook.MAX_BODY_BYTES // 1024
 
@@ -56,8 +57,8 @@ def schemas() -> Json:
     """`PayPayNotification`, its kinds, and `VexoraResult`."""
     return {
         "PayPayNotification": {
-            "description": "What it is about is decided by `notification_type`, not by the URL: each URL takes all. "
-            "An array is its elements.",
+            "description": "A notification, or an array of notifications. `notification_type` decides what it is "
+            "about: each of the four URLs accepts every type.",
             "anyOf": [
                 {"$ref": "#/components/schemas/PayPayUserEvent"},
                 {"$ref": "#/components/schemas/PayPayCustomerEvent"},
@@ -68,8 +69,8 @@ def schemas() -> Json:
         },
         "PayPayUserEvent": {
             "type": "object",
-            "description": "Something about a user has changed. It carries no values: they are read back, signed. The "
-            "names may be in camelCase, and an id may be a number.",
+            "description": "Something about a user has changed. The notification contains no values; Honnin then reads "
+            "them from PayPay with a signed call. The names may be in camelCase, and an id may be a number.",
             "properties": {
                 "notification_type": {"enum": [_TYPES[kind] for kind in ("kyc", "risk", "account_status")]},
                 "notification_id": _NOTIFICATION_ID_SCHEMA,
@@ -79,11 +80,11 @@ def schemas() -> Json:
         },
         "PayPayCustomerEvent": {
             "type": "object",
-            "description": "The user's link was made, refused or ended, for example in the PayPay app. The "
-            "authorization is read back, signed.",
+            "description": "The user's link was created, declined or ended, for example in the PayPay app. Honnin then "
+            "reads the authorization from PayPay with a signed call.",
             "properties": {
                 "notification_type": {
-                    "description": "In PayPay's own spelling or in the right one",
+                    "description": "PayPay's document spells it `authroization`; `authorization` is accepted too",
                     "type": "string",
                     "pattern": "^customer[.]auth(ro|or)ization[.].+$",
                     "maxLength": 128,
@@ -95,27 +96,27 @@ def schemas() -> Json:
         },
         "PayPayReconFile": {
             "type": "object",
-            "description": "A daily file can be fetched.",
+            "description": "A daily recon file can be downloaded.",
             "properties": {
                 "notification_type": {"const": _TYPES["recon_file"]},
                 "notification_id": _NOTIFICATION_ID_SCHEMA,
                 "fileType": _text(128),
                 "path": _text(16 * 1024) | {"description": "The URL of the file"},
                 "requestedAt": {
-                    "description": "Epoch time in seconds or milliseconds, as a text or a number. Without one that can "
-                    "be read, the moment at which the notification is processed",
+                    "description": "Epoch time in seconds or milliseconds, as a text or a number. If it is missing or "
+                    "cannot be read, the time at which the notification is processed is used",
                 },
             },
             "required": ["notification_type", "fileType", "path"],
         },
         "PayPayOtherEvent": {
-            "description": "Any other JSON value: acknowledged, counted, and kept as the SHA-256 of the body. If it "
-            "names a user, it is on the user's timeline.",
+            "description": "Any other JSON value. It is acknowledged and counted, and the SHA-256 of the body is "
+            "stored. If it names a user, it is added to the user's timeline.",
         },
         "VexoraResult": {
             "type": "object",
-            "description": "Vexora does not publish the fields: any object is taken, a `sign` in it is checked and "
-            "recorded. The status is read back with kycStatusQuery.",
+            "description": "Vexora does not publish the fields, so any object is accepted. If it has a `sign`, it is "
+            "checked, and the result is recorded. Honnin then reads the status with kycStatusQuery.",
             "minProperties": 1,
         },
     }
@@ -124,14 +125,14 @@ def schemas() -> Json:
 def responses() -> Json:
     """The plain answers of the ack path."""
     return {
-        "Acknowledged": _plain("It is on the queue.", "OK"),
-        "Unreadable": _plain(f"It is no JSON, or the body is larger than {_KIB} KiB.", "the body is not JSON"),
+        "Acknowledged": _plain("The notification was put on the queue.", "OK"),
+        "Unreadable": _plain(f"The body is not JSON, or it is larger than {_KIB} KiB.", "the body is not JSON"),
         "Refused": {
-            "description": "The source address is not on the list, or the token is wrong.",
-            "content": _text_content("this address may not call here") | problems.gateway_content(403),
+            "description": "The source address is not on the allow-list, or the token is wrong.",
+            "content": _text_content("this address is not allowed to call this URL") | problems.gateway_content(403),
         },
         "TooLarge": _plain(f"The body is larger than {_KIB} KiB.", f"the body is larger than {_KIB} KiB"),
-        "TryAgain": _plain("It could not be put on the queue: send it again.", "try again"),
+        "TryAgain": _plain("The notification could not be put on the queue. Send it again.", "try again"),
     }
 
 
@@ -139,7 +140,8 @@ def _paypay(operation_id: str, name: str, kind: str) -> Json:
     return {
         "operationId": operation_id,
         "summary": f"PayPay: {name}",
-        "description": "Answers as soon as the notification is on the queue. Unsigned: known by its source address.",
+        "description": "Answers as soon as the notification is on the queue. PayPay does not sign notifications; the "
+        "source address must be on the allow-list.",
         "tags": ["Webhooks"],
         "security": [],
         "requestBody": {
@@ -161,8 +163,8 @@ def _vexora() -> Json:
     return {
         "operationId": "receiveVexoraResult",
         "summary": "Vexora: result of a submission",
-        "description": "The callback URL that the submission handed over. Unsigned: known by its source address and "
-        "by the token, which is an HMAC of the submission id.",
+        "description": "Vexora calls the URL that Honnin sent with the submission. The call is not signed; the source "
+        "address must be on the allow-list, and the token must be the HMAC of the submission id.",
         "tags": ["Webhooks"],
         "security": [],
         "parameters": [
@@ -185,19 +187,22 @@ def _vexora() -> Json:
 def _callback() -> Json:
     page = {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}}
     location = {
-        "description": "The merchant's `returnUrl` with `result=…` at the end of its query",
+        "description": "Your `returnUrl` with `result=…` added to its query",
         "required": True,
         "schema": {"type": "string", "format": "uri"},
         "example": "https://shop.example.jp/kyc/done?result=succeeded",
     }
     own: dict[int, Json] = {
-        303: {"description": "On to the merchant.", "headers": {"Location": location}},
-        400: {"description": "The token is not valid: a page that says so.", "content": page},
-        503: {"description": "Not now: a page that asks to load it again.", "content": page},
+        303: {"description": "The browser is sent to your `returnUrl`.", "headers": {"Location": location}},
+        400: {"description": "The token is not valid. The browser gets a page that says so.", "content": page},
+        503: {
+            "description": "Honnin cannot finish now. The browser gets a page that asks the user to load it again.",
+            "content": page,
+        },
     }
     return {
         "operationId": "comeBackFromPayPay",
-        "summary": "The browser comes back from account linking",
+        "summary": "The browser returns from account linking at PayPay",
         "tags": ["Browser"],
         "security": [],
         "parameters": [
@@ -205,7 +210,7 @@ def _callback() -> Json:
                 "name": "responseToken",
                 "in": "query",
                 "required": True,
-                "description": "PayPay's JWT (HS256); verified, and used once",
+                "description": "PayPay's JWT (HS256). It is verified, and is accepted only once",
                 "schema": {"type": "string"},
                 "example": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
             }

@@ -154,7 +154,7 @@ class ReconFiles:
         with self._core.lock:
             file = self._found(name)
             if not self._is_kept(file):
-                raise ControlError(410, f"The file {name!r} was kept for a week, which is over.")
+                raise ControlError(410, f"The file {name!r} is no longer kept: a week has passed.")
             self._notify(file, base_url, "sent")
             return file.view()
 
@@ -217,8 +217,8 @@ class ReconFiles:
         changes = [
             change for change in self._register.history() if change.kind == kind and _jst(change.at).date() == day
         ]
-        told = [change for change in changes if kind != "risk" or change.value is not None]
-        return list(dict.fromkeys(change.user_authorization_id for change in told))
+        listed = [change for change in changes if kind != "risk" or change.value is not None]
+        return list(dict.fromkeys(change.user_authorization_id for change in listed))
 
     # --- notifications ---
 

@@ -60,7 +60,7 @@ def transfer_words(value: object) -> object:
     if len(set(words) & set(FAILURES)) > 1:
         raise ValueError(f"takes only one of: {', '.join(FAILURES)}")
     if "whole" in words and set(words) != {"whole"}:
-        raise ValueError("takes whole alone")
+        raise ValueError("takes whole only by itself")
     return words
 
 
@@ -79,7 +79,7 @@ def respond(content: Content, manner: Manner, hold: Hold, is_stopping: Callable[
             if failure == "short_length":
                 answer.headers["Content-Length"] = str(content.size)
         case word:
-            return sentence(SENTENCES[word], "The sandbox was told to answer so.")
+            return sentence(SENTENCES[word], "The sandbox is set to give this answer.")
     if "slow" in manner.words:
         answer.response = _paced(answer.iter_encoded(), manner.bytes_per_s, hold)
     return answer
@@ -155,7 +155,7 @@ def _cut(blocks: Blocks, length: int, hold: Hold, stall_s: float) -> Iterator[by
             yield block[:left]
         if len(block) > left:
             hold(stall_s)
-            raise ConnectionAbortedError("the sandbox was told to break the transfer")
+            raise ConnectionAbortedError("the sandbox is set to break the transfer")
         left -= len(block)
 
 

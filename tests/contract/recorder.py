@@ -60,7 +60,7 @@ class Recorder:
             return {}
         if "Body" in answer:
             answer = {**answer, "Body": answer["Body"].read()}
-        self.answers.append((operation, told(answer)))
+        self.answers.append((operation, recorded(answer)))
         return answer
 
 
@@ -68,17 +68,17 @@ def _refusal(error: ClientError) -> Any:
     answer: Any = error.response
     reasons = [each.get("Code", "None") for each in answer.get("CancellationReasons", [])]
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if "404" in str(error) else None
-    there = {"item": told(answer["Item"])} if "Item" in answer else {}
+    there = {"item": recorded(answer["Item"])} if "Item" in answer else {}
     return {"refused": answer["Error"]["Code"], "reasons": reasons, "status": status, **there}
 
 
-def told(answer: Any) -> Any:
+def recorded(answer: Any) -> Any:
     """An answer without what is its maker's own; sets, and items in no order, are sorted."""
     if isinstance(answer, Mapping):
         names = set(answer) - _OWN - _UNREAD
-        return {name: _sorted(name, told(answer[name])) for name in sorted(names) if answer[name] not in ([], {})}
+        return {name: _sorted(name, recorded(answer[name])) for name in sorted(names) if answer[name] not in ([], {})}
     if isinstance(answer, list):
-        return [told(each) for each in answer]
+        return [recorded(each) for each in answer]
     return answer
 
 

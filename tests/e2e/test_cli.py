@@ -302,8 +302,8 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     assert authorization not in left.stdout
     assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])
     assert [each["certificateId"] for each in left.json["erasures"]] == [certificate["certificateId"]]
-    told = [each["what"] for each in left.json["timeline"]]
-    assert told == ["erased", "kyc_read", "account_read", "linked", "link_requested"]
+    whats = [each["what"] for each in left.json["timeline"]]
+    assert whats == ["erased", "kyc_read", "account_read", "linked", "link_requested"]
     assert not any(each["detail"] for each in left.json["timeline"])
     again = honninctl(stack, "erase", user_id, "--yes")
     assert certificate["certificateId"] in again.stdout

@@ -137,7 +137,11 @@ def _of_old(back: int, position: int, day: str) -> dict[str, str]:
     in_time = f"{(date.fromisoformat(day)).isoformat()}T18:20:00.000Z"
     match (back, position):
         case (3, 2):
-            return {**name, "state": "COMPARED", "doubt": "the file is no list of ids: it may be a page or a message"}
+            return {
+                **name,
+                "state": "COMPARED",
+                "doubt": "the file is not a list of ids; it may be a web page or a message",
+            }
         case (11, 0):
             return {"file_name": "-", "state": "MISSING"}
         case (17, 1):
@@ -232,7 +236,7 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
     assert any(re.search("verified → (became )?risk flagged", each) for each in by_recon)
     _shot(chromium, "console-user")
     chromium.driver.find_element(By.CSS_SELECTOR, ".languages a[lang=ja]").click()
-    assert chromium.text(".verdict").startswith("いいえ。PayPay が")
+    assert chromium.text(".verdict").startswith("いいえ。PayPay で")
     _shot(chromium, "console-user-ja")
 
 

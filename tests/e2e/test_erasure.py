@@ -235,8 +235,8 @@ def test_what_comes_later_brings_nothing_back(stack: Stack, person: Person) -> N
     # PayPay still holds the authorization to be good, and names our user for it.
     for authorization in person.authorizations:
         for kind in ("kyc", "risk", "account_status"):
-            told = {"type": kind, "user_authorization_id": authorization}
-            stack.sandbox("POST", f"/paypay/users/{person.user_id}/notify", json=told)
+            notified = {"type": kind, "user_authorization_id": authorization}
+            stack.sandbox("POST", f"/paypay/users/{person.user_id}/notify", json=notified)
     stack.sandbox("POST", f"/vexora/users/{person.user_id}/callback", json={"claims": "3"})
     idle = stack.client("sqs")
 

@@ -92,8 +92,8 @@ def test_a_link_expires_on_time_and_one_that_was_extended_does_not(stack: Stack)
     assert _paypay(stack, extended)["status"] == "VERIFIED"
     assert demo.wait_for(lambda: "AuthorizationExpired" in [each["detail-type"] for each in received(expired)])
     stack.fire(_SCHEDULE)
-    told = [each["detail-type"] for each in received(expired) if each["detail-type"].startswith("Authorization")]
-    assert sorted(told) == ["AuthorizationExpired", "AuthorizationExpiring"]
+    event_types = [each["detail-type"] for each in received(expired) if each["detail-type"].startswith("Authorization")]
+    assert sorted(event_types) == ["AuthorizationExpired", "AuthorizationExpiring"]
     assert not [each for each in received(extended) if each["detail-type"].startswith("Authorization")]
     entry = stack.merchant.request("GET", f"/users/{expired}/timeline?limit=1").json()["entries"][0]
     assert (entry["cause"], entry["from"], entry["to"]) == ("poll", "VERIFIED", "EXPIRED")

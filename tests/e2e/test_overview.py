@@ -189,23 +189,23 @@ def test_a_replay_tells_the_bus_again_and_nobody_who_is_erased(
         would = ok(stack, "events", "replay", "--since", since, "--until", until, "--dry-run")
         done = ok(stack, "events", "replay", "--since", since, "--until", until, "--yes")
         assert would["published"] == done["published"]
-        told: list[dict[str, Any]] = []
+        published: list[dict[str, Any]] = []
 
         def received() -> bool:
             for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-                told.append(json.loads(each["Body"]))
-            return bool(len(told) >= sum(done["published"].values()))
+                published.append(json.loads(each["Body"]))
+            return bool(len(published) >= sum(done["published"].values()))
 
         assert demo.wait_for(received, 60)
     finally:
         events.remove_targets(Rule="replay", EventBusName=bus, Ids=["replay"])
         events.delete_rule(Name="replay", EventBusName=bus)
-    about = [each["detail"] for each in told if each["detail"].get("userId") == users["flagged"]]
+    about = [each["detail"] for each in published if each["detail"].get("userId") == users["flagged"]]
     assert [each["to"] for each in about] == ["LINK_PENDING", "LINKED", "VERIFIED", "RISK_FLAGGED"]
     entries = stack.merchant.request("GET", f"/users/{users['flagged']}/timeline").json()["entries"]
     assert {each["eventId"] for each in about} <= {each["eventId"] for each in entries}
-    assert users["erased"] not in {each["detail"].get("userId") for each in told}
+    assert users["erased"] not in {each["detail"].get("userId") for each in published}
 
 
 def test_reindex_makes_the_same_index_again(stack: Stack, users: dict[str, str]) -> None:

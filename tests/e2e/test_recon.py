@@ -76,12 +76,12 @@ def mails(stack: Stack) -> Iterator[Callable[[], list[dict[str, str]]]]:
 
 @pytest.mark.timeout(600)
 def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) -> None:
-    told, flagged, closed, updated = (_link(stack) for _ in range(4))
+    notified, flagged, closed, updated = (_link(stack) for _ in range(4))
     _lose(stack, flagged, "risk")
     _lose(stack, closed, "account_status")
     _lose(stack, updated, "kyc")
-    stack.sandbox("POST", f"/paypay/users/{told}/risk", json={"flag": "UNACCEPTABLE_OP"})
-    assert demo.wait_for(lambda: demo.status(stack, told, "paypay") == "RISK_FLAGGED")
+    stack.sandbox("POST", f"/paypay/users/{notified}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    assert demo.wait_for(lambda: demo.status(stack, notified, "paypay") == "RISK_FLAGGED")
     stack.sandbox("POST", f"/paypay/users/{flagged}/risk", json={"flag": "UNACCEPTABLE_OP"})
     stack.sandbox("POST", f"/paypay/users/{closed}/account", json={"status": "canceled"})
     stack.sandbox("POST", f"/paypay/users/{updated}/kyc-updated", json={})
@@ -102,9 +102,9 @@ def test_the_scheduled_night_finds_and_repairs_every_lost_webhook(stack: Stack) 
     assert _by_recon(stack, closed) == [("account_read", "INACTIVE")]
     assert _by_recon(stack, updated) == [("kyc_read", "VERIFIED")]
     # Whose webhook came is read again all the same, and nothing has changed.
-    assert _by_recon(stack, told) == [("kyc_read", "RISK_FLAGGED")]
+    assert _by_recon(stack, notified) == [("kyc_read", "RISK_FLAGGED")]
     assert (named()[flagged]["from"], named()[flagged]["to"]) == ("VERIFIED", "RISK_FLAGGED")
-    assert told not in named()
+    assert notified not in named()
 
     for file in report(stack, day):
         assert stack.client("s3").head_object(Bucket=stack.outputs["ReconBucketName"], Key=file["reportKey"])
@@ -192,8 +192,8 @@ def test_a_notification_that_points_elsewhere_is_never_fetched(stack: Stack) -> 
     assert demo.wait_for(lambda: len(report(stack, "2026-11-03")) == 2)
 
     stack.invoke("ReconDownloadFunction")
-    told = {each["reason"] for each in report(stack, "2026-11-03")}
-    assert told == {"the URL is not https", "the host is not on the list of allowed hosts"}
+    notified = {each["reason"] for each in report(stack, "2026-11-03")}
+    assert notified == {"the URL is not https", "the host is not on the list of allowed hosts"}
     assert {each["state"] for each in report(stack, "2026-11-03")} == {"ANNOUNCED"}
 
 
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_fetched_is_tried_on_until_it_can(stack: Stack) ->
         state()
         return "".join(each["reason"] or "" for each in report(stack, day) if each["fileName"] == name)
 
-    assert demo.wait_for(lambda: reason() == "the answer was HTTP 403")
+    assert demo.wait_for(lambda: reason() == "the response was HTTP 403")
     assert state() == "ANNOUNCED"
     stack.sandbox("PUT", f"/dials/paypay/{name}", json={"recon_transfer": "whole"})
     assert demo.wait_for(lambda: state() == "COMPARED")

@@ -73,9 +73,9 @@ def test_a_comparison_that_was_stopped_is_made_anew_and_reads_everybody_once(sta
     numbers = comparisons.executions(stack, _RISK, day)
     assert list(numbers) == [1, 2]
     assert comparisons.wait_for_end(stack, numbers[2], _LONG_S) == "SUCCEEDED"
-    told = file()
-    assert (told["state"], told["comparison"], told["repairsOpen"]) == ("COMPARED", 2, 0)
-    counts = Counter(told["counts"])
+    shown = file()
+    assert (shown["state"], shown["comparison"], shown["repairsOpen"]) == ("COMPARED", 2, 0)
+    counts = Counter(shown["counts"])
     assert counts["rows"] == _ROWS
     assert (counts["reRead"], counts["changed"], counts["notRead"]) == (_LINKED, len(lost), 0)
     assert (counts["notLinkedHere"], counts["malformed"]) == (_ROWS - _LINKED, 0)

@@ -102,11 +102,11 @@ def test_a_status_is_read_once_each_although_it_is_stopped_in_between(
     assert demo.wait_for(stands_still, 60)
 
     assert ok(stack, "rereads", "resume", name)["execution"] == f"{name}-2"
-    told = _ended(stack, name)
+    progress = _ended(stack, name)
 
-    assert told["state"] == "done", told
-    assert told["users"] == told["sent"] + told["skipped"] >= len(asked)
-    assert (told["done"], told["open"], told["left"]) == (told["sent"], 0, 0)
+    assert progress["state"] == "done", progress
+    assert progress["users"] == progress["sent"] + progress["skipped"] >= len(asked)
+    assert (progress["done"], progress["open"], progress["left"]) == (progress["sent"], 0, 0)
     # For the authorization and for the KYC, once each.
     entries = _asked(store, asked, name)
     assert Counter(len(each) for each in entries.values()) == Counter({2: len(asked)})
@@ -130,9 +130,9 @@ def test_a_file_is_read_and_the_watcher_sees_its_end(
     path.write_text("\r\n".join([*named, "nobody"]), encoding="utf-8")
 
     name = ok(stack, "reread", "--file", str(path), "--yes")["name"]
-    told = _ended(stack, name)
+    progress = _ended(stack, name)
 
-    assert (told["state"], told["users"], told["sent"], told["skipped"]) == ("done", 5, 4, 1), told
+    assert (progress["state"], progress["users"], progress["sent"], progress["skipped"]) == ("done", 5, 4, 1), progress
     assert {len(each) for each in _asked(store, named, name).values()} == {2}
     assert demo.status(stack, verified, "paypay") == "VERIFIED"
     assert not any(_asked(store, users["RISK_FLAGGED"][3:], name).values())
@@ -151,8 +151,8 @@ def test_all_users_of_a_provider(stack: Stack, store: Store, users: dict[str, li
     """The last one here: the others count what stands on these timelines."""
     everybody = [each for some in users.values() for each in some]
     name = ok(stack, "reread", "--all", "--provider", "paypay", "--yes")["name"]
-    told = _ended(stack, name)
+    progress = _ended(stack, name)
 
-    assert told["state"] == "done", told
-    assert told["users"] >= len(everybody)
+    assert progress["state"] == "done", progress
+    assert progress["users"] >= len(everybody)
     assert Counter(len(each) for each in _asked(store, everybody, name).values()) == Counter({2: len(everybody)})

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError, EventNotReadyError, ProviderError
 from honnin.event import Event
-from honnin.paypay.client import Begins, untold
+from honnin.paypay.client import Begins, no_action
 from honnin.paypay.expiry import watch
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.publish import Publisher
@@ -32,7 +32,7 @@ class EndingPayPay(LinkingPayPay):
         self.ends: dict[str, int] = {}
         self.asked_at: list[datetime] = []
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Say until when, and that it has ended."""
         self.asked_at.append(self._world.clock())
         self.asked.clear()
@@ -45,7 +45,7 @@ class EndingPayPay(LinkingPayPay):
         }
         return AuthorizationReading(UserAuthorization.model_validate(said), "OPA3")
 
-    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = no_action) -> KycReading:
         """Give the KYC while the authorization lasts."""
         self.asked.clear()
         self._called("kyc_passport")
@@ -96,7 +96,7 @@ class ExpiryWorld(PayPayWorld):
         """A user whose link ends then, and who is verified."""
         self.ending.ends[linked] = int(ends.timestamp())
         self.link(user_id, linked)
-        self.told("kyc", linked)
+        self.notify("kyc", linked)
         assert self.user(user_id).status == "VERIFIED"
 
     def extend(self, ends: datetime, linked: str = LINKED) -> None:

@@ -11,7 +11,7 @@ class FakePace:
     waits_s: float = 0.0
     error: Exception | None = None
     calls: int = 0
-    told: list[str | None] = field(default_factory=list)
+    reported: list[str | None] = field(default_factory=list)
 
     def before_call(self) -> None:
         """Give a turn, after a while, or none."""
@@ -22,4 +22,4 @@ class FakePace:
 
     def limited(self, retry_after: str | None = None) -> None:
         """There were too many calls."""
-        self.told.append(retry_after)
+        self.reported.append(retry_after)

@@ -8,7 +8,7 @@ import pytest
 from honnin.errors import (
     UserAnswerError,
 )
-from honnin.paypay.client import Begins, PayPayClient, untold
+from honnin.paypay.client import Begins, PayPayClient, no_action
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 
 
@@ -31,19 +31,19 @@ class FakePayPay(PayPayClient):
         self.failure: Exception | None = None
 
     def kyc_info(
-        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = untold
+        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = no_action
     ) -> KycReading:
         """Get the KYC information."""
         self._wait_for(begins)
         self.required.append(required_kyc_type)
         return self._kyc("kyc_info")
 
-    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = no_action) -> KycReading:
         """Get the KYC information of a KYC Passport client, or the flag."""
         self._wait_for(begins)
         return self._kyc("kyc_passport")
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Get the state of an authorization."""
         self._wait_for(begins)
         found = self.authorizations.get(user_authorization_id)
@@ -53,7 +53,7 @@ class FakePayPay(PayPayClient):
         return AuthorizationReading(UserAuthorization.model_validate(found), "OPA3")
 
     def completed_kyc_passport_qr(
-        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = untold
+        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = no_action
     ) -> KycReading:
         """Get the KYC information of a KYC Passport QR, or the flag."""
         self._wait_for(begins)

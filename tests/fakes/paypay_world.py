@@ -114,7 +114,7 @@ class PayPayWorld:
 
     # --- reading ---
 
-    def told(
+    def notify(
         self, kind: str = "kyc", subject: str = LINKED, cause: str = "webhook", received: datetime | None = None
     ) -> None:
         """One event, just received, processed by a fresh worker."""

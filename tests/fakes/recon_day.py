@@ -41,7 +41,7 @@ class ReconDay:
         """The file of that name; the usual one by default."""
         return FileId(self.type.name, self.day, name or self.name)
 
-    def hear(self, processor: Function, user_authorization_id: str, at: str) -> None:
+    def receive_webhook(self, processor: Function, user_authorization_id: str, at: str) -> None:
         """A webhook that came at that time (UTC) goes through the queue and the processor."""
         event_id = f"paypay:{self.type.kind}:{at}-{user_authorization_id}"
         self._stack.send(Event(event_id, "paypay", self.type.kind, "webhook", user_authorization_id, at).to_json())
@@ -94,7 +94,7 @@ class ReconDay:
         """Let the state machine go on until it waits, or is over: the functions' own handlers, invoked as it would."""
         for each in self._stack.store.comparisons.due("9999"):
             name = str(each)
-            self._states.start_execution(name=name, input=json.dumps(starting.told(each)))
+            self._states.start_execution(name=name, input=json.dumps(starting.execution_input(each)))
         while self._states.work(1):
             pass
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from honnin.event import Event
-from honnin.paypay.client import Begins, untold
+from honnin.paypay.client import Begins, no_action
 from honnin.paypay.models import AuthorizationReading, KycReading
 from honnin.settling import Settling
 from honnin.times import utc_text
@@ -65,7 +65,7 @@ class LaggingPayPay(LinkingPayPay):
         self._show()
         return super()._kyc(name)
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Get the state of the authorization, as the read side has it."""
         self._show()
         return super().user_authorization(user_authorization_id, begins=begins)

@@ -239,10 +239,10 @@ class LateVault(Vault):
 class ForgetfulNotifications(PayPayNotifications):
     """Heals a link without the code of the QR, so that no read fits it any more."""
 
-    def _heal(self, *arguments: Any) -> Effect:
-        healed = super()._heal(*arguments)
-        link = replace(healed.link or StoredLink(healed.after.user_id), code_id=None, code_verifier=None)
-        return replace(healed, link=link, after=replace(healed.after, code_id=None))
+    def _make_lost_link(self, *arguments: Any) -> Effect:
+        linked = super()._make_lost_link(*arguments)
+        link = replace(linked.link or StoredLink(linked.after.user_id), code_id=None, code_verifier=None)
+        return replace(linked, link=link, after=replace(linked.after, code_id=None))
 
 
 class CarelessNotifications(PayPayNotifications):

@@ -243,7 +243,12 @@ def _named_status(envelope: models.Envelope) -> str | None:
         (Parts(store=NotReopenedStore), [], {"twice", "diverged"}, 106),
         (Parts(), [(models.Envelope, "check_success", lambda _: None)], {"diverged"}, 101),
         (Parts(), [(models.Envelope, "status", property(_named_status))], {"broken", "diverged", "lost"}, 7),
-        (Parts(), [(submission, "told_reason", lambda *_: {}), (result, "told_reason", lambda *_: {})], {"lost"}, 4),
+        (
+            Parts(),
+            [(submission, "rejection_reason", lambda *_: {}), (result, "rejection_reason", lambda *_: {})],
+            {"lost"},
+            4,
+        ),
         (Parts(store=RecordFirstStore), [], {"lost", "twice"}, 4),
         (Parts(store=UnfencedStore), [], {"twice", "diverged"}, 29),
         (Parts(store=ForgetfulStore), [], {"lost"}, 4),

@@ -249,7 +249,7 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(dead: DeadLett
         # Of the function whose run it was, and of no other.
         "aws lambda invoke --function-name honnin-test-ReconDeadlineFunction-1X --cli-read-timeout 0 --region "
         "ap-northeast-1 run.json",
-        "run.json must not hold errorType",
+        "run.json must not contain errorType",
         "honninctl deadletters redrive --queue schedule --discard",
     ):
         assert text in shown
@@ -326,7 +326,7 @@ def test_a_stack_of_an_older_version_is_said_and_the_rest_is_looked_at(dead: Dea
     assert json.loads(ended.stdout)["notLookedAt"] == ["recon-download"]
     assert ended.stderr == (
         "Not looked at: recon-download. honnin-test has no output ReconDownloadDeadLetterQueueUrl; "
-        "deploy the present version.\n"
+        "deploy the current version.\n"
     )
     asked = run("deadletters", "list", "--queue", "recon-download")
     assert (asked.exit_code, asked.stdout) == (3, "")

@@ -90,7 +90,7 @@ class Tables:
         self.live.events.apply(Effect(event_id, "linked", "api", at, before, after, {}, links=True))
         self.live.links.attach(authorization, user_id, "LINKED")
 
-    def hear(self, user_id: str, authorization: str, event_id: str, at: str = BEFORE) -> None:
+    def receive_webhook(self, user_id: str, authorization: str, event_id: str, at: str = BEFORE) -> None:
         """A webhook about a linked user."""
         before = self.live.users.status(user_id, "paypay")
         assert before is not None
@@ -129,7 +129,7 @@ def _naming(tables: Tables, text: str) -> list[Key]:
 
 def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
-    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1")
+    tables.receive_webhook("user-1", "auth-1", "paypay:kyc:evt-1")
     tables.wait("auth-nobody", "paypay:risk:evt-2")
     tables.live.recon.note_request_id("paypay", "OPA1", BEFORE)
     tables.live.recon.missing("kyc_passport_sync_recon", DAY, BEFORE)
@@ -147,7 +147,7 @@ def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
 def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
     tables.link("user-1", "auth-1")
     tables.restore()
-    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1", AFTER)
+    tables.receive_webhook("user-1", "auth-1", "paypay:kyc:evt-1", AFTER)
     newer = tables.items()
 
     assert tables.bring_back().brought == Counter()
@@ -195,7 +195,7 @@ def test_a_user_who_was_erased_since_stays_erased(tables: Tables, completed: boo
     tables.wait("auth-former", f"recon:kyc_passport_risk_sync_recon:{DAY}:auth-former:1")
     tables.link("user-1", "auth-former")
     tables.link("user-1", "auth-present", BEFORE[:-2] + "1Z", tables.live.users.status("user-1", "paypay"))
-    tables.hear("user-1", "auth-present", "paypay:kyc:evt-1", BEFORE[:-2] + "2Z")
+    tables.receive_webhook("user-1", "auth-present", "paypay:kyc:evt-1", BEFORE[:-2] + "2Z")
     # What a crash left behind: it was attached to the user's timeline, but for this one.
     tables.restore()
     stray = {
@@ -248,7 +248,7 @@ def test_what_a_recon_file_shows_comes_back_without_those_who_were_erased_since(
 def test_what_was_before_an_erasure_stays_away_although_the_user_has_linked_the_same_again(tables: Tables) -> None:
     """The mark of the authorization is gone by then; the certificate and the restored table still tell."""
     tables.link("user-1", "auth-1")
-    tables.hear("user-1", "auth-1", "paypay:kyc:evt-1")
+    tables.receive_webhook("user-1", "auth-1", "paypay:kyc:evt-1")
     tables.restore()
     tables.erase("user-1")
     tables.link("user-1", "auth-1", utc_text(SINCE + timedelta(hours=6)))
@@ -473,8 +473,8 @@ def test_the_command_says_what_it_would_do_then_does_it(stack: Tables) -> None:
         (("--from", "StateTable"), 1, "the live table itself"),
         (("--from", "no-such-table"), 1, "ResourceNotFoundException"),
         (("--from", "restored", "--stack", "honnin-dev"), 3, "honnin-dev"),
-        (("--from", "restored", "--since", "yesterday"), 2, "no moment with its offset"),
-        (("--from", "restored", "--since", "2026-11-20T03:00:00"), 2, "no moment with its offset"),
+        (("--from", "restored", "--since", "yesterday"), 2, "not a time with its offset"),
+        (("--from", "restored", "--since", "2026-11-20T03:00:00"), 2, "not a time with its offset"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(stack: Tables, arguments: tuple[str, ...], code: int, word: str) -> None:

@@ -46,9 +46,9 @@ class Shop:
         present = self.linked(user_id)
         assert present != first
         assert self.merchant.passport(user_id)["statusCode"] == 200
-        self.told("kyc", present)
-        self.told("risk", present)
-        self.told("account_status", present)
+        self.notify("kyc", present)
+        self.notify("risk", present)
+        self.notify("account_status", present)
         return [first, present]
 
     def authorization(self, linked: str) -> Authorization:
@@ -64,7 +64,7 @@ class Shop:
         assert found.user_authorization_id is not None
         return found.user_authorization_id
 
-    def told(self, kind: str, linked: str, **fields: str) -> None:
+    def notify(self, kind: str, linked: str, **fields: str) -> None:
         """One webhook, and its processing."""
         self._serial += 1
         event = sample(f"paypay_{kind}_webhook")
@@ -153,9 +153,9 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     printed = "".join(capfd.readouterr())
     assert "user erased" in printed
     assert not [each for each in (*authorizations, *PERSONAL) if each in printed]
-    [told] = stack.published()
-    assert told["detail-type"] == "UserErased"
-    assert told["detail"] == {name: certificate[name] for name in ("userId", "certificateId", "completedAt")}
+    [event] = stack.published()
+    assert event["detail-type"] == "UserErased"
+    assert event["detail"] == {name: certificate[name] for name in ("userId", "certificateId", "completedAt")}
 
 
 def test_the_second_call_gives_the_same_certificate_and_writes_nothing(shop: Shop, stack: Deployment) -> None:
@@ -368,7 +368,7 @@ def test_a_user_who_comes_back_is_not_swept(shop: Shop, stack: Deployment, monke
 
     assert shop.versions() == stored
     assert shop.call("GET", f"/users/{USER}")[1]["providers"]["paypay"]["status"] == "VERIFIED"
-    shop.told("kyc", linked)
+    shop.notify("kyc", linked)
     second = shop.erase()[1]
     assert second["certificateId"] != first["certificateId"]
     assert shop.versions() == []
@@ -389,9 +389,9 @@ def test_later_notifications_recreate_nothing_and_do_not_fail(shop: Shop, stack:
 
     for linked in authorizations:
         for kind in shop.hooks:
-            shop.told(kind, linked)
-        shop.told("kyc", linked, notification_type="kyc_passport.unknown")
-    shop.told("kyc", authorizations[-1], notification_id="evt_1")  # once more what was told before
+            shop.notify(kind, linked)
+        shop.notify("kyc", linked, notification_type="kyc_passport.unknown")
+    shop.notify("kyc", authorizations[-1], notification_id="evt_1")  # once more what was told before
     stack.function("vexora_result_webhook")(callback(submission, '{"authenticationStatus": "2"}'))
     assert stack.process(shop.processor, 120_000) == []
 

@@ -45,7 +45,7 @@ def status_of(stack: Deployment, user_id: str = "user-0001") -> UserStatus:
     return status
 
 
-def told(stack: Deployment) -> list[tuple[str, str]]:
+def changes(stack: Deployment) -> list[tuple[str, str]]:
     return [(each["detail"]["from"], each["detail"]["to"]) for each in stack.published()]
 
 
@@ -68,7 +68,7 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
     status = status_of(stack)
     assert (status.status, status.provider_status, status.version) == ("APPROVED", "2", 2)
     assert status.read_at is not None
-    assert told(stack) == [("SUBMITTING", "APPROVED")]
+    assert changes(stack) == [("SUBMITTING", "APPROVED")]
     submission = stack.store.submissions.get(SAMPLE_ID)
     assert submission is not None
     assert (submission.status, submission.due_at is None or submission.polls == 0) == ("APPROVED", True)
@@ -86,7 +86,7 @@ def test_a_callback_leads_to_the_providers_decision(
     assert stack.process(processor, 120_000) == []
 
     assert status_of(stack).status == status
-    assert told(stack)[-1] == ("PENDING", status)
+    assert changes(stack)[-1] == ("PENDING", status)
     assert stack.receive() == []
 
 
@@ -119,7 +119,7 @@ def test_a_duplicate_event_has_no_second_effect(stack: Deployment, processor: Fu
     assert stack.process(processor, 120_000) == []
 
     assert status_of(stack).version == 3  # started, accepted, read once
-    assert told(stack).count(("PENDING", "APPROVED")) == 1
+    assert changes(stack).count(("PENDING", "APPROVED")) == 1
     assert box.vexora.register.view("user-0001")["query_calls"] == queries == 1
 
 
@@ -313,7 +313,7 @@ def test_a_crash_between_commit_and_publish_is_made_good_when_the_event_comes_ag
 
     assert stack.process(processor, 120_000) == []
 
-    assert told(stack) == [("PENDING", "APPROVED")]
+    assert changes(stack) == [("PENDING", "APPROVED")]
     assert list(stack.store.events.unpublished("9999")) == []
 
 
@@ -333,5 +333,5 @@ def test_a_bus_that_fails_brings_the_event_again_and_it_is_told_then(
         assert len(stack.process(processor, 120_000)) == 1
 
     assert stack.process(processor, 120_000) == []
-    assert told(stack) == [("PENDING", "APPROVED")]
+    assert changes(stack) == [("PENDING", "APPROVED")]
     assert status_of(stack).version == 3

@@ -64,7 +64,7 @@ class Bench:
         """Let the processor take one batch; returns the ids of the messages that stay."""
         return self.stack.process(self.processor, 120_000)
 
-    def told(self, kind: str, linked: str) -> None:
+    def receive_webhook(self, kind: str, linked: str) -> None:
         """A webhook, and its processing."""
         self.notify(kind, linked)
         assert self.process() == []
@@ -156,10 +156,10 @@ def test_a_flag_is_raised_and_cleared_by_risk_events(bench: Bench, flag: str, st
     linked = bench.link(PASSPORT)
     user = bench.box.paypay.register.user(USER)
     user.risk_flag = flag
-    bench.told("risk", linked)
+    bench.receive_webhook("risk", linked)
     assert (bench.status().status, bench.status().provider_status) == (status, flag)
     user.risk_flag = None
-    bench.told("risk", linked)
+    bench.receive_webhook("risk", linked)
     assert bench.status().status == "VERIFIED"
     changes = [(each["detail"]["from"], each["detail"]["to"]) for each in bench.stack.published()]
     assert changes == [("LINKED", status), (status, "VERIFIED")]
@@ -168,9 +168,9 @@ def test_a_flag_is_raised_and_cleared_by_risk_events(bench: Bench, flag: str, st
 def test_a_flag_of_the_plain_read_is_cleared_by_its_next_success(bench: Bench) -> None:
     linked = bench.link(INFO)
     bench.fault("kyc_info", "UNACCEPTABLE_OP", times=1)
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     assert bench.status().status == "RISK_FLAGGED"
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     assert (bench.status().status, bench.status().provider_status) == ("VERIFIED", "SUCCESS")
     assert bench.newest().detail["snapshot"]
 
@@ -179,7 +179,7 @@ def test_a_risk_event_of_a_user_without_the_passport_scope_raises_no_alarm(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     linked = bench.link(INFO)
-    bench.told("risk", linked)
+    bench.receive_webhook("risk", linked)
     assert bench.calls() == {}
     assert bench.newest().what == "no_read_fits_scopes"
     assert "ConfigurationFault" not in metrics(capsys)
@@ -188,22 +188,22 @@ def test_a_risk_event_of_a_user_without_the_passport_scope_raises_no_alarm(
 @pytest.mark.parametrize("account", ["inactive", "canceled"])
 def test_an_account_that_is_closed_and_opened_again(bench: Bench, account: str) -> None:
     linked = bench.link(PASSPORT)
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     user = bench.box.paypay.register.user(USER)
     user.account_status = account
-    bench.told("account_status", linked)
+    bench.receive_webhook("account_status", linked)
     assert bench.status().status == "INACTIVE"
-    bench.told("account_status", linked)
+    bench.receive_webhook("account_status", linked)
     assert bench.calls() == {"kyc_passport": 1, "authorization": 2}
     user.account_status = "active"
-    bench.told("account_status", linked)
+    bench.receive_webhook("account_status", linked)
     assert bench.status().status == "VERIFIED"
     assert bench.calls() == {"kyc_passport": 2, "authorization": 3}
 
 
 def test_an_account_event_alone_changes_nothing_about_the_kyc(bench: Bench) -> None:
     linked = bench.link(PASSPORT)
-    bench.told("account_status", linked)
+    bench.receive_webhook("account_status", linked)
     assert (bench.status().status, bench.status().provider_status) == ("LINKED", "ACTIVE")
     assert bench.calls() == {"authorization": 1}
     assert bench.stack.published() == []
@@ -216,7 +216,7 @@ def test_each_answer_about_the_user_becomes_the_status(
 ) -> None:
     linked = bench.link(PASSPORT)
     bench.fault(endpoint, code)
-    bench.told(kind, linked)
+    bench.receive_webhook(kind, linked)
     assert (bench.status().status, bench.status().provider_status) == (status, code)
 
 
@@ -228,7 +228,7 @@ def test_a_user_who_linked_anew_is_not_moved_by_the_old_authorization(bench: Ben
     bench.box.paypay.register.user(USER).authorizations[0].unlinked = True
     present = bench.link(PASSPORT)
     assert former != present
-    bench.told("account_status", former)
+    bench.receive_webhook("account_status", former)
     assert bench.status().status == "LINKED"
     assert bench.newest().what == "other_authorization"
     assert bench.calls() == {"authorization": 1}  # whose it is now
@@ -239,7 +239,7 @@ def test_a_lost_redirect_is_healed_by_the_first_event(bench: Bench) -> None:
     assert bench.status().status == "LINK_PENDING"
     [link] = bench.box.paypay.register.user(USER).authorizations
     bench.stack.published()
-    bench.told("kyc", link.id)
+    bench.receive_webhook("kyc", link.id)
     assert (bench.status().status, bench.status().user_authorization_id) == ("VERIFIED", link.id)
     changes = [(each["detail"]["from"], each["detail"]["to"]) for each in bench.stack.published()]
     assert changes == [("LINK_PENDING", "LINKED"), ("LINKED", "VERIFIED")]
@@ -308,7 +308,7 @@ def test_what_names_no_event_is_kept_as_its_hash_and_counted(
 @pytest.mark.parametrize("field", ["user_authorization_id", "userAuthorizationId"])
 def test_a_link_that_the_user_ends_in_the_app_is_read_and_ended(bench: Bench, spelling: str, field: str) -> None:
     linked = bench.link(PASSPORT)
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     assert bench.status().status == "VERIFIED"
     [link] = bench.box.paypay.register.user(USER).authorizations
     link.unlinked = True
@@ -357,7 +357,7 @@ def test_events_of_one_user_in_one_batch_cost_one_read_and_the_next_batch_anothe
         bench.notify("kyc", linked)
     assert bench.process() == []
     assert bench.calls() == {"kyc_passport": 1}
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     assert bench.calls() == {"kyc_passport": 2}
     assert sum(entry.what == "kyc_read" for entry in bench.stack.store.users.timeline(USER, 50)[0]) == 6
 
@@ -463,7 +463,7 @@ def test_a_final_refusal_is_recorded_and_does_not_come_again(bench: Bench, setti
     linked = bench.link(PASSPORT)
     before = bench.status()
     bench.fault("kyc_passport", **settings)
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     entry = bench.newest()
     assert (entry.what, entry.detail["providerCode"]) == ("reading_refused", settings.get("code", settings["kind"]))
     assert entry.detail["requestId"].startswith("OPA")
@@ -551,16 +551,16 @@ def test_nothing_personal_is_in_the_table_the_log_or_the_bus(bench: Bench, capfd
     data = bench.box.paypay.register.user(USER).kyc.data
     data |= {"lastName": "架空印", "birthday": "1990-04-07"}
     capfd.readouterr()
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     bench.fault("kyc_passport", "INVALID_REQUEST_PARAMS")
-    bench.told("kyc", linked)
+    bench.receive_webhook("kyc", linked)
     bench.fault("kyc_passport", "SERVICE_ERROR")
     bench.notify("kyc", linked)
     bench.process()
     printed = capfd.readouterr()
-    told = json.dumps([bench.stack.items(), bench.stack.published()], default=str, ensure_ascii=False)
+    everything = json.dumps([bench.stack.items(), bench.stack.published()], default=str, ensure_ascii=False)
     for mark in ("架空印", "1990-04-07"):
-        assert mark not in told
+        assert mark not in everything
         assert mark not in printed.out + printed.err
         assert json.dumps(mark).strip('"') not in printed.out + printed.err
     assert linked not in printed.out + printed.err

@@ -52,7 +52,7 @@ class Bench:
         assert found is not None
         return found.status
 
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
+    def published(self) -> list[tuple[str, dict[str, Any]]]:
         """What the bus has told since."""
         return [(each["detail-type"], each["detail"]) for each in self.stack.published()]
 
@@ -67,15 +67,15 @@ def test_a_link_that_ends_is_told_ahead_and_then_expires(bench: Bench) -> None:
     assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
     bench.stack.pass_time(days=11)
     assert bench.run() == {"ended": 0, "expiring": 1, "given_up": 0}
-    [(kind, detail)] = bench.told()
+    [(kind, detail)] = bench.published()
     assert (kind, detail["userId"], detail["status"]) == ("AuthorizationExpiring", USER, "VERIFIED")
     assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
     bench.stack.pass_time(days=40, seconds=5)
     assert bench.run() == {"ended": 1, "expiring": 0, "given_up": 0}
     assert bench.status() == "EXPIRED"
-    told = dict(bench.told())
-    assert told.keys() == {"AuthorizationExpired", "KycStatusChanged"}
-    assert (told["KycStatusChanged"]["to"], told["KycStatusChanged"]["cause"]) == ("EXPIRED", "poll")
+    events = dict(bench.published())
+    assert events.keys() == {"AuthorizationExpired", "KycStatusChanged"}
+    assert (events["KycStatusChanged"]["to"], events["KycStatusChanged"]["cause"]) == ("EXPIRED", "poll")
     assert bench.run() == {"ended": 0, "expiring": 0, "given_up": 0}
 
 
@@ -85,7 +85,7 @@ def test_a_link_that_was_extended_stays(bench: Bench) -> None:
     bench.stack.pass_time(days=41)
     assert bench.run()["ended"] == 1
     assert bench.status() == "VERIFIED"
-    assert bench.told() == []
+    assert bench.published() == []
 
 
 def test_the_time_ahead_is_a_parameter(bench: Bench) -> None:

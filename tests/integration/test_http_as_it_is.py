@@ -118,7 +118,7 @@ def test_another_charset_is_a_plain_415(stack: Deployment) -> None:
     headers = {"Content-Type": "application/json; charset=Shift_JIS"}
     status, problem = answer(stack, "submission", headers=headers, multiValueHeaders=None)
     assert (status, problem["code"]) == (415, "media-type")
-    assert problem["detail"] == "Send the body in UTF-8; no other charset is read."
+    assert problem["detail"] == "Send the body in UTF-8; no other charset is accepted."
 
 
 def test_a_byte_order_mark_before_the_body_is_ignored(stack: Deployment) -> None:

@@ -268,7 +268,7 @@ def test_files_of_every_state_are_shown_without_their_url(stack: Deployment, fun
     assert sum(each["reportKey"] is None for each in body["files"]) == 2
     assert sum(each["counts"] is None for each in body["files"]) == 2
     [doubt] = [each["doubt"] for each in body["files"] if each["state"] == "COMPARED"]
-    assert doubt == "the file is no list of ids: it may be a page or a message"
+    assert doubt == "the file is not a list of ids; it may be a web page or a message"
     assert "https" not in json.dumps(body)
     assert "signature" not in json.dumps(body)
 
@@ -295,10 +295,10 @@ def test_a_missing_day_comes_with_the_request_to_paypay(stack: Deployment, funct
     _, body = report(function, day)
 
     assert [(each["state"], each["reason"]) for each in body["files"]] == [("MISSING", None)]
-    told = next(each for each in body["types"] if each["fileType"] == recon.type.name)
-    assert (told["everAnnounced"], told["lastWebhookAt"]) == (True, at)
-    assert (told["week"][0]["day"], told["week"][0]["state"]) == (day, "missing")
-    assert len(told["week"]) == 7
-    assert f"{day}: we received no notification" in told["resendRequest"]["en"]
-    assert "m-1" in told["resendRequest"]["ja"]
-    assert not any(each["everAnnounced"] for each in body["types"] if each is not told)
+    facts = next(each for each in body["types"] if each["fileType"] == recon.type.name)
+    assert (facts["everAnnounced"], facts["lastWebhookAt"]) == (True, at)
+    assert (facts["week"][0]["day"], facts["week"][0]["state"]) == (day, "missing")
+    assert len(facts["week"]) == 7
+    assert f"{day}: we received no notification" in facts["resendRequest"]["en"]
+    assert "m-1" in facts["resendRequest"]["ja"]
+    assert not any(each["everAnnounced"] for each in body["types"] if each is not facts)

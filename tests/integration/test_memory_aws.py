@@ -23,7 +23,7 @@ from chaos.vexora_world import Parts as VexoraParts
 from tests.contract import dynamodb, s3, sqs
 from tests.contract.comparing import differing, memory_bucket, memory_queue, memory_table
 from tests.contract.differences import MOTO
-from tests.contract.recorder import Case, Recorder, told
+from tests.contract.recorder import Case, Recorder, recorded
 from tests.moto_state import moto
 from tests.tables import create_table
 
@@ -97,15 +97,17 @@ class Twin(MemoryDynamoDB):
 
         def both(**request: Any) -> Any:
             answer, error = _outcome(lambda: ours(**request))
-            told_by_moto, moto_error = _outcome(lambda: getattr(self.moto, name)(**request))
+            moto_answer, moto_error = _outcome(lambda: getattr(self.moto, name)(**request))
             assert _code(error) == _code(moto_error), (name, request)
-            if request.get("ReturnValues") == "UPDATED_NEW" and answer and told_by_moto:
+            if request.get("ReturnValues") == "UPDATED_NEW" and answer and moto_answer:
                 # moto names the keys of an item that was made, and leaves out what was set to the value that it had.
-                told = {name: value for name, value in told_by_moto["Attributes"].items() if name not in ("pk", "sk")}
-                told_by_moto["Attributes"] = answer["Attributes"] | told
+                recorded = {
+                    name: value for name, value in moto_answer["Attributes"].items() if name not in ("pk", "sk")
+                }
+                moto_answer["Attributes"] = answer["Attributes"] | recorded
             # A page that ends with the last item is the one difference that is known.
             for each in ("Item", "Items", "Attributes", "Responses"):
-                assert _in_order((answer or {}).get(each)) == _in_order((told_by_moto or {}).get(each)), (name, request)
+                assert _in_order((answer or {}).get(each)) == _in_order((moto_answer or {}).get(each)), (name, request)
             Twin.compared += 1
             if error:
                 raise error
@@ -118,7 +120,7 @@ def _in_order(part: Any) -> Any:
     """Part of an answer; items of an index that are due at the same moment come in any order."""
     if isinstance(part, list) and any("due_at" in item for item in part):
         part = sorted(part, key=lambda item: (item.get("due_at", {}).get("S", ""), str(item["pk"])))
-    return told(part)
+    return recorded(part)
 
 
 def _outcome(call: Callable[[], Any]) -> tuple[Any, ClientError | None]:
@@ -164,4 +166,4 @@ def test_a_handful_of_schedules_gets_the_same_answers_from_moto(
 
 
 def _sorted(items: list[Any]) -> list[dict[str, Any]]:
-    return sorted((told(plain(item)) for item in items), key=lambda item: (item["pk"], item["sk"]))
+    return sorted((recorded(plain(item)) for item in items), key=lambda item: (item["pk"], item["sk"]))

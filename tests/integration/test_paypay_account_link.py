@@ -246,8 +246,8 @@ def test_decline_is_a_status_that_the_user_caused(stack: Deployment, merchant: M
     assert (answer["statusCode"], header(answer, "Location")) == (303, f"{RETURN_URL}&result=declined")
     assert status_of(stack) == "LINK_DECLINED"
     assert what(stack)[1:] == [("link_declined", "LINK_PENDING", "LINK_DECLINED")]
-    told = stack.published()[-1]["detail"]
-    assert (told["to"], told["cause"], told["verified"]) == ("LINK_DECLINED", "user", False)
+    published = stack.published()[-1]["detail"]
+    assert (published["to"], published["cause"], published["verified"]) == ("LINK_DECLINED", "user", False)
     assert not [item for item in stack.items() if item["pk"].startswith("PAYPAY#")]
 
 

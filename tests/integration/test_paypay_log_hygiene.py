@@ -241,7 +241,7 @@ def test_an_unexpected_error_is_logged_without_its_words(
 ) -> None:
     link(merchant, box, marks)
 
-    def broken(*_args: object, **_told: object) -> None:
+    def broken(*_args: object, **_arguments: object) -> None:
         raise RuntimeError(f"{NAME} {BIRTHDAY}")
 
     monkeypatch.setattr(paypay_client.PayPayClient, "kyc_info", broken)

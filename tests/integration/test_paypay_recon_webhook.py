@@ -79,8 +79,8 @@ def test_the_very_same_notification_about_a_lost_file_lets_it_be_fetched_again(
     webhook(notification())
     stack.process(processor)
     [found] = stack.store.notifications.to_fetch()
-    stack.store.recon.expired(file_of(found), "the answer was HTTP 403")
-    stack.store.notifications.end(found, "the answer was HTTP 403")
+    stack.store.recon.expired(file_of(found), "the response was HTTP 403")
+    stack.store.notifications.end(found, "the response was HTTP 403")
     time.sleep(0.01)  # a moment is a millisecond
     webhook(notification())
     assert stack.process(processor) == []

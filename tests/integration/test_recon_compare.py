@@ -27,9 +27,9 @@ def test_the_sample_events_are_those_of_one_comparison(stack: Deployment, recon:
     recon.link("a85fe9e9-b4c9-45cf-a392-834c57d83af7", "user-1")
     recon.arrive(recon.listing("a85fe9e9-b4c9-45cf-a392-834c57d83af7"))
 
-    told = stack.function("recon_plan")(sample("recon_plan"))
-    event = sample("recon_compare") | {"etag": told["etag"]}
-    assert told["ranges"] == 1
+    planned = stack.function("recon_plan")(sample("recon_plan"))
+    event = sample("recon_compare") | {"etag": planned["etag"]}
+    assert planned["ranges"] == 1
     assert stack.function("recon_compare")(event) is None
     answer = stack.function("recon_summary")(sample("recon_summary"))
 
@@ -56,9 +56,9 @@ def test_a_lost_webhook_is_made_up_for_and_the_report_says_what_came_of_it(stack
     assert (file.state, file.repairs_open, file.counts["reRead"]) == ("COMPARED", 0, 1)
     assert file.completed_at is not None
     assert recon.report()["counts"] == dict(file.counts)
-    [told] = [each for each in stack.published() if each["detail-type"] == "ReconCompleted"]
-    assert told["detail"]["counts"] == dict(file.counts)
-    assert linked not in json.dumps(told)
+    [planned] = [each for each in stack.published() if each["detail-type"] == "ReconCompleted"]
+    assert planned["detail"]["counts"] == dict(file.counts)
+    assert linked not in json.dumps(planned)
 
 
 def test_the_download_starts_what_is_stored(stack: Deployment, recon: ReconDay) -> None:

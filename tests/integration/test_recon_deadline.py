@@ -76,9 +76,9 @@ class Night:
     def compare(self, file_type: str, name: str) -> None:
         """What the execution comes to that the download has started."""
         file = {"file": {"fileType": file_type, "day": day(), "fileName": name, "number": 1}}
-        told = self.stack.function("recon_plan")(file)
-        for part in json.loads(self.stack.s3.get_object(Bucket=told["bucket"], Key=told["key"])["Body"].read()):
-            self.stack.function("recon_compare")(file | {"etag": told["etag"], "range": part})
+        planned = self.stack.function("recon_plan")(file)
+        for part in json.loads(self.stack.s3.get_object(Bucket=planned["bucket"], Key=planned["key"])["Body"].read()):
+            self.stack.function("recon_compare")(file | {"etag": planned["etag"], "range": part})
         self.stack.function("recon_summary")(file)
 
 
@@ -124,12 +124,12 @@ def test_a_file_is_missing_until_its_notification_and_open_until_it_is_compared(
     begin(stack, KYC)
     stack.parameters["ReconFileTypes"] = KYC
     assert check(stack) == {KYC: [day()]}
-    assert f"{day()}  missing (no notification came)" in mail(stack)
+    assert f"{day()}  missing (no notification was received)" in mail(stack)
 
     names = night.notify()
     assert check(stack) == {KYC: []}
     text = mail(stack)
-    assert f"{day()}  notification received, being fetched" in text
+    assert f"{day()}  notification received, being downloaded" in text
     assert "再送のお願い" not in text
 
     assert night.download() == {"stored": 1}
@@ -153,7 +153,7 @@ def test_an_expired_file_is_missing(stack: Deployment, night: Night) -> None:
     stack.pass_time()
     stack.mails()
     assert check(stack) == {KYC: [day()]}
-    assert "not fetched in time (the answer was HTTP 403)" in mail(stack)
+    assert "not downloaded in time (the response was HTTP 403)" in mail(stack)
 
 
 def test_a_file_that_is_no_file_is_missing(stack: Deployment, night: Night) -> None:
@@ -164,7 +164,7 @@ def test_a_file_that_is_no_file_is_missing(stack: Deployment, night: Night) -> N
     night.compare(KYC, names[KYC])
     stack.mails()
     assert check(stack) == {KYC: [day()]}
-    assert f"{day()}  a file that proves nothing (" in mail(stack)
+    assert f"{day()}  a file that cannot be accepted for its day (" in mail(stack)
 
 
 def test_a_quiet_day_may_go_without_a_file(stack: Deployment) -> None:
@@ -206,7 +206,7 @@ def test_types_that_come_on_request_only_are_a_line_and_no_request(stack: Deploy
     for passed in range(3):
         stack.pass_time(days=passed)
         assert check(stack)[RISK] == check(stack)[ACCOUNT_STATUS] == []
-    assert all(each["Message"].count("no notification since deployment") == 2 for each in stack.mails())
+    assert all(each["Message"].count("no notification was ever received") == 2 for each in stack.mails())
 
 
 def test_the_ids_of_a_run_are_in_no_log_line(stack: Deployment, capsys: pytest.CaptureFixture[str]) -> None:

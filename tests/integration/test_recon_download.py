@@ -172,8 +172,8 @@ def test_a_body_that_goes_on_behind_its_content_length_ends_there(paypay: PayPay
     ("transfer", "reason"),
     [
         ("gzip", "the file is larger than 100000 bytes"),
-        ("redirect", "the answer was HTTP 302"),
-        ("error", "the answer was HTTP 500"),
+        ("redirect", "the response was HTTP 302"),
+        ("error", "the response was HTTP 500"),
     ],
 )
 def test_what_is_no_file_is_not_kept_and_asked_for_again(paypay: PayPay, transfer: str, reason: str) -> None:
@@ -200,12 +200,12 @@ def test_what_is_no_file_for_two_hours_is_lost(paypay: PayPay) -> None:
 def test_a_url_that_seems_over_is_tried_on_and_told_to_people(paypay: PayPay, transfer: str, status: int) -> None:
     paypay.dials(recon_transfer=transfer)
     assert paypay.fetch() == {"failed": 1}
-    assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", f"the answer was HTTP {status}")
+    assert (paypay.file().state, paypay.file().reason) == ("ANNOUNCED", f"the response was HTTP {status}")
     assert paypay.stack.mails() == []
     paypay.stack.pass_time(minutes=31)
     assert paypay.download() == {"failed": 1}
     [mail] = paypay.stack.mails()
-    assert f"127.0.0.1: the answer was HTTP {status}" in mail["Message"]
+    assert f"127.0.0.1: the response was HTTP {status}" in mail["Message"]
 
     paypay.dials(recon_transfer="whole")
     assert paypay.download() == {"stored": 1}

@@ -83,8 +83,8 @@ class DoneBeforeSentComparison(RangeComparison):
     def run(self, comparison: Comparison, part: Range, etag: str) -> None:
         """Done, and then sent."""
         found = self._found(comparison, part, etag)
-        told = {"counts": found.counts, "malformed": found.malformed, "shape": found.shape}
-        if self._bucket.put_once(FileId.compared(comparison), comparison.number, done_name(part), told):
+        outcome = {"counts": found.counts, "malformed": found.malformed, "shape": found.shape}
+        if self._bucket.put_once(FileId.compared(comparison), comparison.number, done_name(part), outcome):
             self._repairs.repair(comparison, found.repairs, self._now())
             self._repairs.reread(comparison, [*found.rereads, *found.unlinked], self._now())
 

@@ -37,11 +37,11 @@ def read(place: dict[str, Any]) -> Any:
 
 def run(stack: Deployment) -> list[str]:
     """Plan, list and plan again; returns the parts."""
-    planned, told = stack.function("reread_plan"), sample("reread_plan")
-    sources = planned(told)
+    planned, sample_input = stack.function("reread_plan"), sample("reread_plan")
+    sources = planned(sample_input)
     for source in read(sources):
-        assert stack.function("reread_list")({**told, "source": source}) is None
-    parts = planned({**told, "sources": sources})
+        assert stack.function("reread_list")({**sample_input, "source": source}) is None
+    parts = planned({**sample_input, "sources": sources})
     found: list[str] = read(parts)
     assert parts["any"] is bool(found)
     return found
@@ -56,8 +56,8 @@ def process(stack: Deployment) -> None:
 
 def send(stack: Deployment, parts: list[str]) -> list[bool]:
     """Send each part, or look what has come of it."""
-    told = sample("reread_send")
-    return [stack.function("reread_send")({**told, "part": each})["settled"] for each in parts]
+    sample_input = sample("reread_send")
+    return [stack.function("reread_send")({**sample_input, "part": each})["settled"] for each in parts]
 
 
 def test_the_sample_events_are_those_of_one_reread(stack: Deployment) -> None:

@@ -100,7 +100,7 @@ class World:
             self.queue.append(body)
             return str(len(self.queue))
 
-        told = poll(
+        polled = poll(
             store=self.store,
             publisher=self.publisher,
             send=send,
@@ -108,7 +108,7 @@ class World:
             now=self.tick(),
             left_ms=lambda: 300_000,
         )
-        return told["polled"]
+        return polled["polled"]
 
     @property
     def status(self) -> UserStatus:
@@ -172,8 +172,8 @@ def test_not_sent_over_a_rejection_is_the_rejection_again(world: World) -> None:
     assert same_but_for_the_version(before, after)
     assert after.reason == "the picture is blurred"
     assert world.polled() == []
-    told = [entry.what for entry in world.store.users.timeline(USER, 2)[0]]
-    assert told == ["submission_not_sent", "submission_started"]
+    entries = [entry.what for entry in world.store.users.timeline(USER, 2)[0]]
+    assert entries == ["submission_not_sent", "submission_started"]
     assert world.submit().status == "PENDING"
 
 

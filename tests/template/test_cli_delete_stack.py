@@ -13,6 +13,7 @@ from honninctl.screen import Screen
 from honninctl.stack_deletion import REMOVAL, Resource, explanation
 from tests.fakes.cli import run
 from tests.moto_state import moto
+from tests.permissions import POLICIES
 from tests.template.transformed import REGION, transformed
 
 STACK = "honnin-prod"
@@ -64,8 +65,16 @@ def test_what_goes_is_counted_and_waiting_messages_are_told() -> None:
     resources = [Resource("A", "a", "AWS::SQS::Queue", False), Resource("B", "b", "AWS::SQS::Queue", False)]
     text = "\n".join(explanation(STACK, resources, {"A": 7}))
     assert "removes 2 resources" in text
-    assert "A holds about 7 messages" in text
-    assert "Nothing outlives the stack." in text
+    assert "A has about 7 messages" in text
+    assert "Nothing stays after the deletion." in text
+
+
+def test_the_policies_that_must_be_detached_first_are_named() -> None:
+    text = "\n".join(explanation(STACK, _deployed(), {}))
+    assert "Detach these first:" in text
+    for policy in POLICIES:
+        assert f"\n  id-of-{policy}\n" in text
+    assert "Detach" not in "\n".join(explanation(STACK, [], {}))
 
 
 @pytest.fixture
@@ -102,7 +111,7 @@ def test_nothing_is_deleted_unless_the_name_is_typed(monkeypatch: pytest.MonkeyP
     ended = _run(monkeypatch, typed)
     assert ended.exit_code == 1
     assert _is_there()
-    assert "Waiting holds about 1 messages" in ended.stdout
+    assert "Waiting has about 1 messages" in ended.stdout
     assert "aws sqs delete-queue --queue-url" in ended.stdout
 
 
@@ -111,7 +120,7 @@ def test_the_stack_is_deleted_after_it_was_told(monkeypatch: pytest.MonkeyPatch)
     ended = _run(monkeypatch, STACK)
     assert ended.exit_code == 0
     assert not _is_there()
-    assert ended.stdout.index("outlives the stack") < ended.stdout.index("is deleted")
+    assert ended.stdout.index("stay after the deletion") < ended.stdout.index("is deleted")
 
 
 @pytest.mark.usefixtures("stack")
@@ -120,7 +129,7 @@ def test_a_script_gets_json_and_nothing_else(monkeypatch: pytest.MonkeyPatch) ->
     said = json.loads(ended.stdout)
     assert said["goes"] == {"AWS::SQS::Queue": 1}
     assert [each["logicalId"] for each in said["stays"]] == ["Waiting"]
-    assert "outlives the stack" in ended.stderr
+    assert "stay after the deletion" in ended.stderr
     assert not _is_there()
 
 

@@ -184,7 +184,7 @@ def _paypay_error(kind: type[ProviderError]) -> ProviderError:
 RAISED: dict[int, Callable[[], Exception]] = {
     404: lambda: NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN),
     409: lambda: ConflictError(
-        "the user has a submission already",
+        "the user already has a submission, made at 2026-04-01T03:00:00.000Z",
         code=ProblemCode.SUBMISSION_OPEN,
         state="PENDING",
         submission_id="5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",

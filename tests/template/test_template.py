@@ -40,7 +40,7 @@ def test_folders_are_resources() -> None:
 def test_the_template_is_one_file_that_can_be_read() -> None:
     """Its means are merge keys: neither loops, nor nested stacks, nor included resources."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    assert text.count("\n") <= 2500
+    assert text.count("\n") <= 2800
     assert "Fn::ForEach" not in text
     assert text.count("AWS::Include") == 1, "the dashboard alone"
     kinds = {each["Type"] for each in template()["Resources"].values()}

@@ -528,7 +528,7 @@ def test_duplicates_in_one_batch_take_effect_once(world: World) -> None:
     world.batch(world.hints())
     world.clock.advance(seconds=1)
     world.lagging.change(flagged=True)
-    told = len(world.bus.entries)
+    published = len(world.bus.entries)
     hint = world.hints()[0]
     environment = world.environment
     batch = environment.batch()
@@ -536,7 +536,7 @@ def test_duplicates_in_one_batch_take_effect_once(world: World) -> None:
     assert [len(each.members) for each in groups] == [3]
     for _ in groups[0].members:
         groups[0].process(hint)
-    assert len(world.bus.entries) == told + 1
+    assert len(world.bus.entries) == published + 1
     assert [each.event_id for each in world.timeline("user-0")].count(hint.event_id) == 1
 
 

@@ -491,7 +491,7 @@ def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
     )
     deployment.api.append(_at_paypay("RISK_FLAGGED"))
     deployment.api.append({"entries": [], "cursor": None})
-    assert "いいえ。PayPay が user-1 にリスクがあるとしています。" in _text(
+    assert "いいえ。PayPay で user-1 にリスクフラグが設定されています。本人確認済みとして扱わないでください。" in _text(
         _get(deployment, "user", language="ja", id="user-1")
     )
 
@@ -691,8 +691,8 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
 @pytest.mark.parametrize(
     ("states", "says"),
     [
-        ([], "No notification of a recon file came"),
-        ([DayState.NONE, DayState.DUE, DayState.NONE], "No notification of a recon file came"),
+        ([], "No notification of a recon file was received"),
+        ([DayState.NONE, DayState.DUE, DayState.NONE], "No notification of a recon file was received"),
         ([DayState.NONE, DayState.COMPARED], "Nothing needs a person"),
         ([DayState.NONE, DayState.ANNOUNCED], "Nothing needs a person"),
         ([DayState.NONE, DayState.DOUBTFUL], "Something needs a person"),
@@ -705,7 +705,7 @@ def test_what_is_not_known_is_neither_good_nor_bad(
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     monkeypatch.setattr(dead_letters, "count", lambda _: 0)
     shown = _text(_get(deployment, ""))
-    headlines = ("No notification of a recon file came", "Nothing needs a person", "Something needs a person")
+    headlines = ("No notification of a recon file was received", "Nothing needs a person", "Something needs a person")
     assert [each for each in headlines if each in shown] == [says]
 
 
@@ -715,17 +715,17 @@ def test_a_day_shows_the_week_and_what_is_to_be_sent_to_paypay(
     request = {"ja": f"件名 {HOSTILE}", "en": "Subject"}
     week = [CalendarDay(DAY, TYPE, DayState.EXPIRED, reason=HOSTILE).as_json()]
     silent = {"fileType": TYPE, "everAnnounced": False, "lastWebhookAt": None, "week": [], "resendRequest": None}
-    told = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
-    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [told, silent]})
+    facts = {**silent, "everAnnounced": True, "lastWebhookAt": NOW_TEXT, "week": week, "resendRequest": request}
+    monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()], "types": [facts, silent]})
     page = _get(deployment, "recon", DAY)
     shown = _text(page)
     assert "<img" not in page.body.decode()
     for text in (
         "a revision",
-        "the 7 days up to this",
+        "the last 7 days",
         "To be sent to PayPay",
         "件名",
-        "notification of a file of this type ever came",
+        "notification of a file of this type was ever received",
     ):
         assert text in shown
     assert "No notification was received within 40 days." in shown
@@ -820,7 +820,7 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
         ),
         *("Daily report (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
-        "run.json must not hold errorType",
+        "run.json must not contain errorType",
         *("honninctl deadletters redrive --queue schedule --discard", "--queue recon-download --discard"),
     ):
         assert text in shown
@@ -835,9 +835,7 @@ def test_a_malformed_event_has_two_ways_out(monkeypatch: pytest.MonkeyPatch, lan
     deployment = FakeDeployment(dict.fromkeys(dead_letters.OUTPUTS.values(), "https://sqs.example/q"))
     monkeypatch.setattr(dead_letters, "letters", lambda *_: [_letter(Queue.EVENTS, errorType="MalformedEventError")])
     shown = _text(_get(deployment, "dead-letters", language=language))
-    for text in {"en": ("none of Honnin's", "restore", "put back once"), "ja": ("リストア", "キューに戻して")}[
-        language
-    ]:
+    for text in {"en": ("not one of Honnin's", "restore", "put back once"), "ja": ("復元", "キューに戻して")}[language]:
         assert text in shown
     assert "honninctl deadletters redrive --queue events" in shown
     assert "14" not in shown.partition("2026")[0]

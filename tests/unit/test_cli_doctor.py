@@ -1,7 +1,6 @@
 """`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,7 +14,8 @@ from honninctl.confirmations import Unconfirmed
 from honninctl.failures import NotFoundError
 from tests.fakes import LoopbackServer, Reply
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
-from tests.tables import TEMPLATE, template
+from tests.permissions import rows
+from tests.tables import template
 
 SECRET = {
     "vexora_merchant_no": "1",
@@ -73,7 +73,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
         "secretsmanager": Service(get_secret_value={"SecretString": json.dumps(SECRET)}),
         "dynamodb": Service(describe_table={"Table": {"TableStatus": "ACTIVE"}}, get_item={}),
         "sqs": Service(get_queue_attributes=_queue),
-        "s3": Service(head_bucket={}),
+        "s3": Service(get_bucket_location={}),
         "events": Service(describe_event_bus={}),
         "sns": Service(list_subscriptions_by_topic={"Subscriptions": [_subscription("arn:1")]}),
         "lambda": Service(
@@ -121,8 +121,8 @@ def _gateways(**request: Any) -> dict[str, Any]:
     }
 
 
-def _checks(deployment: FakeDeployment, topic: str, *told: str) -> list[Check]:
-    return [each for each in doctor.examine(deployment, told) if each.topic == topic]
+def _checks(deployment: FakeDeployment, topic: str, *registered: str) -> list[Check]:
+    return [each for each in doctor.examine(deployment, registered) if each.topic == topic]
 
 
 def _verdicts(checks: list[Check]) -> list[tuple[Verdict, str]]:
@@ -182,11 +182,11 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
 
 
 def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None:
-    deployment.services["s3"] = Service(head_bucket=client_error("403", "HeadBucket"))
+    deployment.services["s3"] = Service(get_bucket_location=client_error("AccessDenied", "GetBucketLocation"))
     ended = run("doctor", "--told-ip", "203.0.113.10")
     assert ended.exit_code == 1
     assert "FAIL  buckets" in ended.stdout
-    assert "→ give your credentials that permission" in ended.stdout
+    assert "→ the stack's OperatorPolicy allows this command (docs/security.md#roles)" in ended.stdout
     assert "FAIL  egress" in ended.stdout
 
 
@@ -329,7 +329,7 @@ def test_the_addresses_of_all_subnets_are_found(deployment: FakeDeployment) -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "verdicts"),
+    ("registered", "verdicts"),
     [
         ((), [Verdict.WARN]),
         (("203.0.113.10", "203.0.113.11"), [Verdict.OK]),
@@ -338,9 +338,9 @@ def test_the_addresses_of_all_subnets_are_found(deployment: FakeDeployment) -> N
     ],
 )
 def test_our_addresses_against_what_paypay_was_told(
-    deployment: FakeDeployment, told: tuple[str, ...], verdicts: list[Verdict]
+    deployment: FakeDeployment, registered: tuple[str, ...], verdicts: list[Verdict]
 ) -> None:
-    assert [each.verdict for each in _checks(deployment, "egress", *told)] == verdicts
+    assert [each.verdict for each in _checks(deployment, "egress", *registered)] == verdicts
 
 
 def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> None:
@@ -351,16 +351,16 @@ def test_a_subnet_without_a_nat_gateway_fails(deployment: FakeDeployment) -> Non
 
 
 def test_while_our_addresses_are_not_all_known_none_is_called_not_ours(deployment: FakeDeployment) -> None:
-    """The way out is a Transit Gateway: what PayPay was told may well be its address."""
+    """The way out is a Transit Gateway: a registered address may be its address."""
     deployment.services["ec2"].answers["describe_route_tables"] = {
         "RouteTables": [{"Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1"}]}]
     }
-    missing, told = _checks(deployment, "egress", "203.0.113.10")
-    assert (missing.verdict, told.verdict) == (Verdict.WARN, Verdict.WARN)
+    missing, registered = _checks(deployment, "egress", "203.0.113.10")
+    assert (missing.verdict, registered.verdict) == (Verdict.WARN, Verdict.WARN)
     assert "Transit Gateway" in missing.advice
-    assert "not ours" not in told.found
-    assert "take it off" not in missing.advice + told.advice
-    assert "leave it on the list" in told.advice
+    assert "not an address of this stack" not in registered.found
+    assert "ask PayPay to remove it" not in missing.advice + registered.advice
+    assert "keep it registered" in registered.advice
 
 
 def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
@@ -371,8 +371,8 @@ def test_of_two_subnets_one_may_be_known(deployment: FakeDeployment) -> None:
     deployment.services["ec2"].answers["describe_route_tables"] = routes
     assert _verdicts(_checks(deployment, "egress", "203.0.113.10", "198.51.100.1")) == [
         (Verdict.WARN, "no NAT gateway behind s-2: its address is not known here"),
-        (Verdict.OK, "PayPay was told 203.0.113.10"),
-        (Verdict.WARN, "PayPay was told 198.51.100.1, which may be ours or not"),
+        (Verdict.OK, "registered with PayPay: 203.0.113.10"),
+        (Verdict.WARN, "registered with PayPay: 198.51.100.1; it is not known whether this stack uses it"),
     ]
 
 
@@ -432,7 +432,7 @@ def test_both_tables_are_looked_at(deployment: FakeDeployment) -> None:
     [
         ("sqs", "get_queue_attributes", "https://sqs/events", "queues", 7),
         ("sqs", "get_queue_attributes", "https://sqs/dead", "queues", 7),
-        ("s3", "head_bucket", "vault", "buckets", 2),
+        ("s3", "get_bucket_location", "vault", "buckets", 2),
         ("dynamodb", "describe_table", "state", "table", 2),
     ],
 )
@@ -450,32 +450,22 @@ def test_one_that_is_refused_does_not_hide_the_others(
     checks = _checks(deployment, topic)
     assert len(checks) == count
     [failed] = [each for each in checks if each.verdict is not Verdict.OK]
-    assert (failed.verdict, failed.advice) == (Verdict.FAIL, "give your credentials that permission")
+    assert failed.verdict is Verdict.FAIL
+    assert failed.advice == "the stack's OperatorPolicy allows this command (docs/security.md#roles)"
     names = {"https://sqs/events": "events: ", "https://sqs/dead": "dead letters, events: ", "vault": "PersonalData: "}
     assert failed.found.startswith(names.get(refused, refused))
 
 
-# No permission is needed to ask who one is; HeadBucket asks for the right to list.
-_ACTIONS = {"sts:GetCallerIdentity": None, "s3:HeadBucket": "s3:ListBucket"}
-_SERVICES = {"cloudformation", "secretsmanager", "dynamodb", "sqs", "s3", "events", "sns", "lambda", "ec2", "sts"}
-
-
-def test_the_readme_names_every_permission_that_it_needs(deployment: FakeDeployment) -> None:
+def test_the_table_of_roles_names_every_action_that_it_needs(deployment: FakeDeployment) -> None:
     list(doctor.examine(deployment, ()))
     asked = {
         f"{name}:{''.join(word.capitalize() for word in operation.split('_'))}"
         for name, service in deployment.services.items()
         for operation, _ in service.calls
     }
-    assert {each.partition(":")[0] for each in asked} == _SERVICES
-    text = (TEMPLATE.parent / "cli" / "README.md").read_text()
-    [row] = re.findall(r"^\| `doctor` \| (`cloudformation:.*)\|$", text, re.MULTILINE)
-    named = {"cloudformation:DescribeStacks"}  # for every command
-    last = ""
-    for service, action in re.findall(r"`(?:([a-z0-9]+):)?([A-Z]\w+)`", row):
-        named.add(f"{service or last}:{action}")
-        last = service or last
-    assert {_ACTIONS.get(each, each) for each in asked} - {None} == named - {"kms:Decrypt"}
+    named = {need.action for row in rows() if "doctor" in row.text for need in row.needs}
+    # No permission is needed to ask who one is, every command asks for the stack, and the words are made up above.
+    assert asked - {"sts:GetCallerIdentity"} == named - {"dynamodb:Query"} | {"cloudformation:DescribeStacks"}
 
 
 def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(deployment: FakeDeployment) -> None:
@@ -484,9 +474,9 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
         {"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items() if key not in newer
     ]
     checks = [*_checks(deployment, "table"), *_checks(deployment, "queues")]
-    told = [each for each in checks if each.verdict is not Verdict.OK]
-    assert _verdicts(told) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
-    assert {each.advice for each in told} == {"the stack is of an older version: deploy the present one"}
+    registered = [each for each in checks if each.verdict is not Verdict.OK]
+    assert _verdicts(registered) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
+    assert {each.advice for each in registered} == {"the stack has an older version: deploy the current one"}
     assert len(checks) == 2 + 7
 
 
@@ -510,12 +500,11 @@ def test_what_is_looked_at_is_all_that_the_template_has() -> None:
     [
         ("dynamodb", "describe_table", "table"),
         ("sqs", "get_queue_attributes", "queues"),
-        ("s3", "head_bucket", "buckets"),
+        ("s3", "get_bucket_location", "buckets"),
         ("events", "describe_event_bus", "bus"),
         ("sns", "list_subscriptions_by_topic", "alarms"),
         ("lambda", "get_function_configuration", "egress"),
         ("lambda", "get_account_settings", "concurrency"),
-        ("secretsmanager", "get_secret_value", "secret"),
     ],
 )
 def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
@@ -525,6 +514,24 @@ def test_what_cannot_be_reached_fails_and_the_rest_goes_on(
     checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
     assert {each.topic for each in checks if each.verdict is Verdict.FAIL} == {topic}
     assert checks[-1].topic == "parameters"
+
+
+def test_an_operator_may_not_read_the_secret_and_the_rest_is_looked_at(deployment: FakeDeployment) -> None:
+    refused = client_error("AccessDeniedException", "GetSecretValue")
+    deployment.services["secretsmanager"].answers["get_secret_value"] = refused
+    checks = list(doctor.examine(deployment, ("203.0.113.10", "203.0.113.11")))
+    [told] = [each for each in checks if each.topic == "secret"]
+    assert told.verdict is Verdict.WARN
+    assert "OperatorPolicy leaves it out on purpose" in told.advice
+    assert not [each for each in checks if each.verdict is Verdict.FAIL]
+    assert checks[-1].topic == "parameters"
+
+
+def test_a_secret_that_cannot_be_had_for_another_reason_is_a_fault(deployment: FakeDeployment) -> None:
+    for code in ("ResourceNotFoundException", "ExpiredTokenException"):
+        deployment.services["secretsmanager"].answers["get_secret_value"] = client_error(code, "GetSecretValue")
+        checks = list(doctor.examine(deployment, ()))
+        assert [each.verdict for each in checks if each.topic == "secret"] == [Verdict.FAIL]
 
 
 OF_CONCURRENCY = ("ProcessorConcurrency", "WebhookReservedConcurrency", "WebhookProvisionedConcurrency")

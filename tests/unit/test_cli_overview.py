@@ -40,7 +40,7 @@ class Bus:
     """EventBridge: what it was told, and how many entries it refuses at first."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
         self.refuses = 0
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
@@ -50,7 +50,7 @@ class Bus:
                 self.refuses -= 1
                 answers.append({"ErrorCode": "ThrottlingException"})
             else:
-                self.told.append({"type": entry["DetailType"], **json.loads(entry["Detail"])})
+                self.published.append({"type": entry["DetailType"], **json.loads(entry["Detail"])})
                 answers.append({"EventId": "1"})
         return {"FailedEntryCount": sum("ErrorCode" in each for each in answers), "Entries": answers}
 
@@ -80,7 +80,7 @@ class Stack:
         record = self.store.events.get(made.event_id)
         assert record is not None
         Publisher("bus", self.store, self.deployment.client("events")).publish(record)
-        return self.bus.told[-1]
+        return self.bus.published[-1]
 
 
 @pytest.fixture
@@ -223,17 +223,17 @@ def replay(*arguments: str) -> dict[str, Any]:
 
 
 def test_events_come_again_as_they_were_the_oldest_first(stack: Stack) -> None:
-    told = [stack.move(f"user-{number % 7}", "LINKED" if number < 7 else "VERIFIED") for number in range(14)]
-    told.append(stack.move("user-1", "PENDING", "vexora"))
-    told.append(stack.move("user-1", "PENDING", "vexora", stale=True))
-    stack.bus.told.clear()
+    published = [stack.move(f"user-{number % 7}", "LINKED" if number < 7 else "VERIFIED") for number in range(14)]
+    published.append(stack.move("user-1", "PENDING", "vexora"))
+    published.append(stack.move("user-1", "PENDING", "vexora", stale=True))
+    stack.bus.published.clear()
 
     found = replay("--since", "2026-04-01", "--until", "2026-04-01")
 
-    assert stack.bus.told == told
+    assert stack.bus.published == published
     assert found["published"] == {"KycStatusChanged": 15, "SubmissionStale": 1}
     assert (found["since"], found["until"]) == ("2026-03-31T15:00:00.000Z", "2026-04-01T15:00:00.000Z")
-    assert found["lastAt"] == told[-1]["occurredAt"]
+    assert found["lastAt"] == published[-1]["occurredAt"]
 
 
 def test_a_replay_is_of_its_time_its_user_and_its_type(stack: Stack) -> None:
@@ -242,31 +242,31 @@ def test_a_replay_is_of_its_time_its_user_and_its_type(stack: Stack) -> None:
         stack.move(f"user-{number % 2}", "RISK_FLAGGED")
     stack.move("user-0", "PENDING", "vexora")
     stack.move("user-0", "PENDING", "vexora", stale=True)
-    everything = [*stack.bus.told]
+    everything = [*stack.bus.published]
 
-    def told(*arguments: str) -> list[dict[str, Any]]:
-        stack.bus.told.clear()
+    def published(*arguments: str) -> list[dict[str, Any]]:
+        stack.bus.published.clear()
         replay(*arguments)
-        return [*stack.bus.told]
+        return [*stack.bus.published]
 
     middle = everything[5]["occurredAt"]
-    assert told("--since", middle) == everything[5:]
-    assert told("--since", "2026-04-01", "--until", middle) == everything[:5]
-    assert told("--since", "2026-04-01", "--user", "user-1") == [e for e in everything if e["userId"] == "user-1"]
-    assert told("--since", "2026-04-01", "--type", "SubmissionStale") == everything[-1:]
-    assert told("--since", "2026-04-02") == []
+    assert published("--since", middle) == everything[5:]
+    assert published("--since", "2026-04-01", "--until", middle) == everything[:5]
+    assert published("--since", "2026-04-01", "--user", "user-1") == [e for e in everything if e["userId"] == "user-1"]
+    assert published("--since", "2026-04-01", "--type", "SubmissionStale") == everything[-1:]
+    assert published("--since", "2026-04-02") == []
 
 
 def test_a_dry_run_publishes_nothing(stack: Stack) -> None:
     stack.move("user-1", "LINKED")
-    stack.bus.told.clear()
+    stack.bus.published.clear()
 
     ended = run("events", "replay", "--since", "2026-04-01", "--dry-run")
 
     assert ended.exit_code == 0
     assert "1 × KycStatusChanged" in ended.stdout
     assert "1 events would be published again." in ended.stdout
-    assert stack.bus.told == []
+    assert stack.bus.published == []
 
 
 def _replay(stack: Stack, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
@@ -290,7 +290,7 @@ def test_nobody_who_is_erased_comes_again_not_even_in_the_middle_of_a_replay(sta
     """The index follows the table a moment later: each ten events are looked up in the table."""
     for number in range(20):
         stack.move(f"user-{number}", "LINKED")
-    records = stack.store.replay.told("2026-03-31T15:00:00.000Z", "2026-05-01T00:00:00.000Z")
+    records = stack.store.replay.published("2026-03-31T15:00:00.000Z", "2026-05-01T00:00:00.000Z")
     first = next(records)
     for key in stack.store.table.items("scan"):
         if key["pk"] in ("USER#user-3", "USER#user-15") and key["sk"].startswith("AT#"):
@@ -306,14 +306,14 @@ def test_nobody_who_is_erased_comes_again_not_even_in_the_middle_of_a_replay(sta
 def test_what_the_bus_does_not_take_is_offered_again(stack: Stack) -> None:
     for number in range(12):
         stack.move(f"user-{number}", "LINKED")
-    told = {each["eventId"] for each in stack.bus.told}
-    stack.bus.told.clear()
+    published = {each["eventId"] for each in stack.bus.published}
+    stack.bus.published.clear()
     stack.bus.refuses = 7
 
     replay("--since", "2026-04-01")
 
-    assert {each["eventId"] for each in stack.bus.told} == told
-    assert len(stack.bus.told) == 12
+    assert {each["eventId"] for each in stack.bus.published} == published
+    assert len(stack.bus.published) == 12
 
 
 def test_a_bus_that_takes_nothing_ends_it_and_says_where_to_go_on(stack: Stack) -> None:
@@ -328,11 +328,11 @@ def test_a_bus_that_takes_nothing_ends_it_and_says_where_to_go_on(stack: Stack) 
 
 def test_an_error_of_aws_ends_it_and_says_where_to_go_on(stack: Stack) -> None:
     made = [stack.move(f"user-{number}", "LINKED") for number in range(25)]
-    stack.bus.told.clear()
+    stack.bus.published.clear()
     took = stack.bus.put_events
 
     def ends(**request: Any) -> dict[str, Any]:
-        if len(stack.bus.told) == 20:
+        if len(stack.bus.published) == 20:
             raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "x"}}, "PutEvents")
         return took(**request)
 
@@ -340,21 +340,21 @@ def test_an_error_of_aws_ends_it_and_says_where_to_go_on(stack: Stack) -> None:
     ended = run("events", "replay", "--since", "2026-04-01", "--yes")
 
     assert ended.exit_code == 4
-    assert f"20 were published. To go on: --since {made[19]['occurredAt']}" in ended.stderr
+    assert f"20 were published. To continue: --since {made[19]['occurredAt']}" in ended.stderr
 
 
 def test_a_replay_does_not_make_up_for_a_stop(stack: Stack) -> None:
     """--per-second is how fast it is at most, also after EventBridge took nothing for a while."""
     for number in range(40):
         stack.move(f"user-{number}", "LINKED")
-    stack.bus.told.clear()
+    stack.bus.published.clear()
     clock, took = [0.0], stack.bus.put_events
-    told_at: list[float] = []
+    reported_at: list[float] = []
 
     def slow(**request: Any) -> dict[str, Any]:
-        if not told_at:
+        if not reported_at:
             clock[0] += 60
-        told_at.append(clock[0])
+        reported_at.append(clock[0])
         return took(**request)
 
     def sleep(seconds: float) -> None:
@@ -363,7 +363,7 @@ def test_a_replay_does_not_make_up_for_a_stop(stack: Stack) -> None:
     stack.deployment.services["events"] = Service(put_events=slow)
     _replay(stack, sleep, lambda: clock[0])
 
-    assert told_at == pytest.approx([60, 61, 62, 63])
+    assert reported_at == pytest.approx([60, 61, 62, 63])
 
 
 def test_a_replay_is_paced(stack: Stack) -> None:
@@ -402,12 +402,12 @@ def test_what_was_told_of_ends_comes_again_under_its_own_id(stack: Stack) -> Non
     before = paypay_user("user-1", "VERIFIED", 1, linked="auth-1", at=AT)
     first = commit.effect("e-1", "linked", None, replace(before, version=0), {}, at=stack.now)
     stack.store.events.apply(replace(first, links=True))
-    stack.bus.told.clear()
+    stack.bus.published.clear()
     for number, day in ((2, "2026-04-20"), (3, "2026-05-20")):
         stack.now += timedelta(minutes=1)
         known = stack.store.users.status("user-1", "paypay")
         assert known is not None
-        after = replace(known, link_end_told=f"{day}T00:00:00.000Z", residence_end_told=day)
+        after = replace(known, link_end_reported=f"{day}T00:00:00.000Z", residence_end_reported=day)
         stack.store.events.apply(commit.effect(f"e-{number}", "told", known, after, {}, at=stack.now))
 
     found = replay("--since", "2026-04-01", "--until", "2026-04-01")
@@ -417,7 +417,7 @@ def test_what_was_told_of_ends_comes_again_under_its_own_id(stack: Stack) -> Non
         "AuthorizationExpiring": 2,
         "ResidencePeriodExpiring": 1,
     }
-    assert [each["eventId"] for each in stack.bus.told] == [
+    assert [each["eventId"] for each in stack.bus.published] == [
         "e-1",
         "e-2:AuthorizationExpiring",
         "e-3:AuthorizationExpiring",
@@ -439,4 +439,4 @@ def test_reindex_says_what_it_did(stack: Stack) -> None:
     assert said["mended"] == 2
     assert said["lookedAt"] >= 3
     assert not stack.store.overview.rebuilding()
-    assert "0 were given their place" in run("reindex").stdout
+    assert "0 of them were corrected" in run("reindex").stdout

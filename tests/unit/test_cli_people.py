@@ -131,15 +131,15 @@ def test_status_for_people_says_what_is_stale(merchant: Merchant) -> None:
 
 _ENGLISH = {
     "LINK_DECLINED": "PayPay: The user came back from PayPay without having agreed to the link.",
-    "UNCONFIRMED": "PayPay: PayPay answered about the identity, but not with a word that your settings count as",
+    "UNCONFIRMED": "PayPay: PayPay answered about the identity, but with a value that your settings do not count",
     "EXPIRED": "PayPay: The user's consent has expired; the account has to be linked again.",
     "INACTIVE": "PayPay: The user's PayPay account or its link is not active any more.",
 }
 _JAPANESE = {
-    "LINK_DECLINED": "PayPay: 利用者は PayPay での連携に同意しませんでした。",
-    "UNCONFIRMED": "その値は「確認済み」として設定されていません。",
-    "EXPIRED": "PayPay: 同意の期限が切れました。もう一度連携が必要です。",
-    "INACTIVE": "PayPay: PayPay アカウント、またはその連携が有効ではなくなりました。",
+    "LINK_DECLINED": "PayPay: 利用者が PayPay での連携を拒否しました。",
+    "UNCONFIRMED": "その値は「本人確認済み」を表すものとして設定されていません。",
+    "EXPIRED": "PayPay: 同意の期限が切れました。再連携が必要です。",
+    "INACTIVE": "PayPay: PayPay アカウントが停止・解約されたか、連携が停止されました。",
 }
 
 
@@ -149,7 +149,7 @@ _JAPANESE = {
         ("en_GB.UTF-8", "Not verified. No provider has verified the identity. (NOT_VERIFIED)", _ENGLISH),
         (
             "ja_JP.UTF-8",
-            "本人確認済みではありません。 本人確認を済ませたプロバイダーはありません。 (NOT_VERIFIED)",
+            "本人確認済みではありません。 本人確認が完了したプロバイダーはありません。 (NOT_VERIFIED)",
             _JAPANESE,
         ),
     ],
@@ -362,8 +362,11 @@ def _of_every_kind(merchant: Merchant) -> tuple[str, str]:
             "link_expires_at": f"2027-04-0{version}T00:00:00.000Z",
             "residence_ends_on": f"2028-04-0{version}",
         }
-        told: dict[str, Any] = {"link_end_told": ends["link_expires_at"], "residence_end_told": "2026-04-30"}
-        after = replace(after, **ends, **(told if version == 2 else {}))
+        reported: dict[str, Any] = {
+            "link_end_reported": ends["link_expires_at"],
+            "residence_end_reported": "2026-04-30",
+        }
+        after = replace(after, **ends, **(reported if version == 2 else {}))
         kept = Unattached(
             f"early:{version}", "paypay", "kyc_read", "webhook", AT, name, {"requestId": f"request-{version}"}
         )
@@ -418,9 +421,9 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     assert {each["eventId"] for each in found["eventRecords"]} == events | {"early:1", "early:2"}
     shown = set(_texts(found))
     for item in decoded:
-        told = {name: value for name, value in item.items() if name not in {"pk", "sk", *_NOT_SHOWN}}
+        reported = {name: value for name, value in item.items() if name not in {"pk", "sk", *_NOT_SHOWN}}
         named = [item["pk"].partition("#")[2]]
-        missing = {*_texts(told), *named} - shown
+        missing = {*_texts(reported), *named} - shown
         assert not missing, (item["pk"], item["sk"])
     assert "sub-other" not in shown
     assert "verifier-1" not in ended.stdout

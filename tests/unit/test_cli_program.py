@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from honninctl import app, command, failures, masking, people
 from honninctl.deployment import Deployment, Where
-from honninctl.failures import CommandError, ExitCode, NoAccessError, NotFoundError, UsageError
+from honninctl.failures import CommandError, ExitCode, NotAllowedError, NotFoundError, UsageError
 from tests.fakes import LoopbackServer, Reply
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 
@@ -141,7 +141,7 @@ def test_without_a_stack_it_says_how_to_name_one() -> None:
     [
         (UsageError("x"), ExitCode.USAGE),
         (NotFoundError("x"), ExitCode.NOT_FOUND),
-        (NoAccessError("x"), ExitCode.NO_ACCESS),
+        (NotAllowedError("x"), ExitCode.NO_ACCESS),
         (client_error("AccessDeniedException"), ExitCode.NO_ACCESS),
         (client_error("ExpiredToken"), ExitCode.NO_ACCESS),
         (client_error("InvalidClientTokenId"), ExitCode.NO_ACCESS),
@@ -217,7 +217,7 @@ def test_calls_of_the_merchant_api_are_signed_for_execute_api() -> None:
     [
         (404, b'{"title": "Not found", "detail": "no user is known under this id"}', NotFoundError, "no user is known"),
         (422, b'{"detail": "userId: must match"}', UsageError, "must match"),
-        (403, b'{"Message": "User is not authorized"}', NoAccessError, "execute-api:Invoke"),
+        (403, b'{"Message": "User is not authorized"}', NotAllowedError, "do not allow it"),
         (403, b'{"code": "not-signed-or-no-route"}', CommandError, "up to date"),
         (500, b"<html>", CommandError, "answered 500"),
         (200, b"[]", CommandError, "answered 200"),

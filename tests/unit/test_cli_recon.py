@@ -119,7 +119,7 @@ def test_a_missing_day_comes_with_the_week_and_the_request_to_paypay(world: Reco
     assert (risk["everAnnounced"], risk["resendRequest"]) == (False, None)
     shown = run("recon", day).output
     assert f"件名: リコンファイル通知の再送のお願い（{TYPE}、{day}）" in shown
-    assert f"{OTHERS[0]}: no notification since deployment" in shown
+    assert f"{OTHERS[0]}: no notification was ever received" in shown
 
 
 def test_a_day_that_paypay_has_no_more_is_not_asked_for(world: Recon) -> None:
@@ -249,7 +249,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
     days = [
         CalendarDay(day, TYPE, DayState.REPAIRED, late=True, changed=3),
         CalendarDay(day, OTHERS[0], DayState.REPAIRING, open=2),
-        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="no notification came"),
+        CalendarDay(day, OTHERS[1], DayState.MISSING, reason="no notification was received"),
     ]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
     ended = run("recon", "calendar")
@@ -265,7 +265,7 @@ def test_the_calendar_is_readable_without_colours(world: Recon, monkeypatch: pyt
         "changed": 0,
         "open": 0,
         "webhookNeverReceived": 0,
-        "reason": "no notification came",
+        "reason": "no notification was received",
     }
 
 

@@ -137,13 +137,13 @@ def test_a_person_stops_them_and_no_mail_is_due(stack: Stack) -> None:
     assert stack.enabled == {"RepairSource": False, "RereadSource": False}
     stop = stack.store.mass_change.read().stop
     assert stop
-    assert stop.told_at
+    assert stop.reported_at
 
 
 def test_a_stop_that_is_there_keeps_its_reason(stack: Stack) -> None:
     stack.mass_change()
     ended = run("repairs", "stop", "--reason", "to be sure", "--yes")
-    assert "They were stopped already." in ended.stdout
+    assert "They were already stopped." in ended.stdout
     stop = stack.store.mass_change.read().stop
     assert stop
     assert (stop.reason, stop.readings) == ("", 212)

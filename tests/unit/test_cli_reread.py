@@ -123,7 +123,7 @@ def test_a_question_that_vexora_refuses_changes_nothing_and_is_1(merchant: Merch
     merchant.work = merchant.processor.process
     ended = run("reread", "u-1")
     assert ended.exit_code == ExitCode.FINDING
-    assert "PENDING, not read: the provider refused the question (2001)" in ended.stdout
+    assert "PENDING, not read: the provider refused the read (2001)" in ended.stdout
     assert "ハナコ" not in ended.output
 
 
@@ -139,9 +139,9 @@ def test_paypay_is_asked_for_the_authorization_and_for_the_kyc(merchant: Merchan
         ("vexora", "kyc_result"),
     ]
     assert {each.subject for each in merchant.queued} == {AUTHORIZATION, "sub-u-1"}
-    told = json.loads(ended.stdout)
-    assert told["waited"] is False
-    assert {each["to"] for each in told["readings"]} == {None}
+    answer = json.loads(ended.stdout)
+    assert answer["waited"] is False
+    assert {each["to"] for each in answer["readings"]} == {None}
     assert "timeline u-1" in ended.stderr
 
 
@@ -164,7 +164,7 @@ def test_a_user_whose_scopes_fit_no_read_is_1(merchant: Merchant) -> None:
     merchant.paypay_says("no_read_fits_scopes", "VERIFIED", "")
     ended = run("reread", "u-1")
     assert ended.exit_code == ExitCode.FINDING
-    assert "agreed to no KYC read" in ended.stdout
+    assert "scopes allow no KYC read" in ended.stdout
 
 
 def test_an_outcome_that_does_not_come_is_5_and_says_where_to_look(merchant: Merchant) -> None:

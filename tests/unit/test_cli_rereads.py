@@ -81,9 +81,9 @@ def test_it_says_what_it_will_do_and_asks(stack: Stack) -> None:
 def test_it_is_followed_to_its_end(stack: Stack) -> None:
     ended = run("reread", "--status", "VERIFIED", "--watch", "--json", "--yes")
     assert ended.exit_code == 0, ended.output
-    told = json.loads(ended.stdout)
-    assert told["state"] == "done"
-    assert (told["users"], told["sent"], told["done"], told["open"], told["read"]) == (4, 4, 4, 0, 4)
+    answer = json.loads(ended.stdout)
+    assert answer["state"] == "done"
+    assert (answer["users"], answer["sent"], answer["done"], answer["open"], answer["read"]) == (4, 4, 4, 0, 4)
     assert "4 sent, 4 done" not in ended.stdout
     assert "done" in ended.stderr
     assert stack.engine.asked() == Counter({f"user-{number}": 2 for number in range(1, 5)})
@@ -120,7 +120,7 @@ def test_a_file_is_taken_along(stack: Stack, tmp_path: Path) -> None:
         (("--status", "VERIFIED", "--all"), "name one of"),
         (("--all", "--file", "x"), "name one of"),
         (("--status", "verified"), "--status must be one of"),
-        (("--status", "VERIFIED", "--provider", "vexora"), "VERIFIED is no status of vexora"),
+        (("--status", "VERIFIED", "--provider", "vexora"), "VERIFIED is not a status of vexora"),
         (("--all", "--provider", "PayPay"), "--provider must be one of"),
         (("user-1", "--provider", "paypay"), "go with"),
         (("user-1", "--watch"), "go with"),
@@ -186,7 +186,7 @@ def test_an_index_that_is_being_filled_does_not_stop_reading_all(stack: Stack, m
 
     monkeypatch.setattr(Overview, "counts", counts)
     planned = rereads.plan(stack.deployment, Asked(everybody=True), STARTED)
-    assert planned.told.startswith("All users")
+    assert planned.summary.startswith("All users")
     assert planned.reread.segments == 1000
 
 

@@ -255,7 +255,7 @@ def test_a_text_that_is_read_from_a_file_is_signed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         curl.parse(f"curl https://x -F 'note=<{tmp_path}/gone'")
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
-    with pytest.raises(UsageError, match="no text"):
+    with pytest.raises(UsageError, match="not text in UTF-8"):
         curl.parse(f"curl https://x -F 'note=<{tmp_path}/photo.jpg'")
 
 
@@ -265,7 +265,7 @@ def test_form_string_takes_everything_as_it_is() -> None:
 
 
 def test_a_form_in_a_form_is_refused() -> None:
-    with pytest.raises(UsageError, match="multipart"):
+    with pytest.raises(UsageError, match="several parts"):
         curl.parse("curl https://h -F 'v=(;type=multipart/alternative'")
 
 

@@ -154,7 +154,7 @@ class World:
             self.clock.advance(days=1)
             self.poll()
 
-    def told(self, detail_type: str) -> list[dict[str, Any]]:
+    def published(self, detail_type: str) -> list[dict[str, Any]]:
         """The contents of the events of a type."""
         return [json.loads(each["Detail"]) for each in self.bus.entries if each["DetailType"] == detail_type]
 
@@ -190,7 +190,7 @@ def test_a_change_names_the_providers_word_and_the_submission(world: World, says
     world.clock.advance(seconds=700)
     world.poll()
 
-    changes = world.told("KycStatusChanged")
+    changes = world.published("KycStatusChanged")
     assert [each["to"] for each in changes] == ["SUBMITTING", "PENDING", status]
     assert {each["submissionId"] for each in changes} == {submission_id}
     assert [each.get("providerStatus") for each in changes] == [None, "0", says]
@@ -203,7 +203,7 @@ def test_a_change_at_paypay_names_its_code(world: World) -> None:
     world.store.events.apply(effect)
     world.publisher.publish_or_leave(effect)
 
-    [change] = world.told("KycStatusChanged")
+    [change] = world.published("KycStatusChanged")
     assert (change["providerStatus"], "submissionId" in change) == ("UNACCEPTABLE_OP", False)
 
 
@@ -215,21 +215,21 @@ def test_a_submission_that_is_open_for_a_month_is_told_once(world: World, status
     submission_id = world.submissions.submit("user-1", "テスト ハナコ").submission_id
     world.vexora.statuses["user-1"] = status
     world.days(30)
-    assert world.told("SubmissionStale") == []
+    assert world.published("SubmissionStale") == []
 
     world.days(60)
 
-    [told] = world.told("SubmissionStale")
+    [published] = world.published("SubmissionStale")
     now = world.status()
-    assert told == {
+    assert published == {
         "userId": "user-1",
         "submissionId": submission_id,
         "status": now.status,
         "submittedAt": now.submitted_at,
-        "occurredAt": told["occurredAt"],
-        "eventId": told["eventId"],
+        "occurredAt": published["occurredAt"],
+        "eventId": published["eventId"],
     }
-    assert (now.stale_at or "") <= told["occurredAt"] <= utc_text(world.clock())
+    assert (now.stale_at or "") <= published["occurredAt"] <= utc_text(world.clock())
     # Everything that was told is marked so.
     assert list(world.store.events.unpublished("2099-01-01T00:00:00.000Z")) == []
 
@@ -239,7 +239,7 @@ def test_a_decided_submission_is_never_stale(world: World) -> None:
     world.vexora.statuses["user-1"] = "2"
     world.days(60)
 
-    assert world.told("SubmissionStale") == []
+    assert world.published("SubmissionStale") == []
 
 
 def test_a_change_on_the_day_is_told_as_a_change_and_the_next_question_tells_the_rest(world: World) -> None:
@@ -247,11 +247,11 @@ def test_a_change_on_the_day_is_told_as_a_change_and_the_next_question_tells_the
     world.days(30)
     world.vexora.statuses["user-1"] = "1"
     world.days(2)
-    assert world.told("KycStatusChanged")[-1]["to"] == "UNDER_REVIEW"
+    assert world.published("KycStatusChanged")[-1]["to"] == "UNDER_REVIEW"
 
     world.days(14)
 
-    assert [each["status"] for each in world.told("SubmissionStale")] == ["UNDER_REVIEW"]
+    assert [each["status"] for each in world.published("SubmissionStale")] == ["UNDER_REVIEW"]
 
 
 def test_each_submission_of_a_user_is_told_by_itself(world: World) -> None:
@@ -261,8 +261,8 @@ def test_each_submission_of_a_user_is_told_by_itself(world: World) -> None:
         world.vexora.statuses["user-1"] = "3"
         world.days(8)
 
-    told = world.told("SubmissionStale")
-    assert len({each["submissionId"] for each in told}) == len(told) == 2
+    published = world.published("SubmissionStale")
+    assert len({each["submissionId"] for each in published}) == len(published) == 2
 
 
 def test_what_a_crash_left_untold_is_told_by_the_poll(world: World) -> None:
@@ -271,12 +271,12 @@ def test_what_a_crash_left_untold_is_told_by_the_poll(world: World) -> None:
     world.bus.failures.extend(["InternalFailure"] * 1)
     with pytest.raises(Exception, match="InternalFailure"):
         world.days(3)
-    assert world.told("SubmissionStale") == []
+    assert world.published("SubmissionStale") == []
 
     world.clock.advance(seconds=300)
     world.poll()
 
-    assert len(world.told("SubmissionStale")) == 1
+    assert len(world.published("SubmissionStale")) == 1
 
 
 @pytest.mark.parametrize("refused", [0, 1, 2])
@@ -296,11 +296,11 @@ def test_a_change_that_the_bus_refuses_stands_in_no_others_way(world: World, ref
 
     with mock.patch.object(world.bus.client, "put_events", put_events), pytest.raises(PublishError):
         world.poll()
-    told = {each["userId"] for each in world.told("KycStatusChanged")}
-    assert told == {f"user-{number}" for number in range(3)} - {f"user-{refused}"}
+    published = {each["userId"] for each in world.published("KycStatusChanged")}
+    assert published == {f"user-{number}" for number in range(3)} - {f"user-{refused}"}
 
     world.poll()
-    assert len(world.told("KycStatusChanged")) == 6
+    assert len(world.published("KycStatusChanged")) == 6
 
 
 # --- submissions beside PayPay ---
@@ -327,7 +327,7 @@ def test_a_change_at_paypay_at_that_moment_keeps_no_submission_from_starting(
 
     monkeypatch.setattr(dynamodb(), "transact_write_items", overtaken)
     assert world.submissions.submit("user-1", "テスト ハナコ").status == "PENDING"
-    started = next(each for each in world.told("KycStatusChanged") if each["to"] == "SUBMITTING")
+    started = next(each for each in world.published("KycStatusChanged") if each["to"] == "SUBMITTING")
     paypay = world.store.users.status("user-1", "paypay")
     assert paypay is not None
     assert started["verified"] == (paypay.status == "VERIFIED")
@@ -358,12 +358,12 @@ def test_an_erasure_is_told_once_and_names_nothing_personal(world: World) -> Non
     certificate_id = world.erase()
     assert world.erase() == certificate_id
 
-    [told] = world.told("UserErased")
+    [published] = world.published("UserErased")
     [certificate] = world.store.erasure.certificates("user-1")
-    assert told == {"userId": "user-1", "certificateId": certificate_id, "completedAt": certificate.completed_at}
+    assert published == {"userId": "user-1", "certificateId": certificate_id, "completedAt": certificate.completed_at}
     world.clock.advance(seconds=300)
     world.poll()
-    assert len(world.told("UserErased")) == 1
+    assert len(world.published("UserErased")) == 1
 
 
 @pytest.mark.parametrize("failure", ["InternalFailure", ClientError({"Error": {"Code": "Throttling"}}, "PutEvents")])
@@ -371,15 +371,15 @@ def test_an_erasure_that_the_bus_did_not_take_is_told_by_the_poll(world: World, 
     world.submissions.submit("user-1", "テスト ハナコ")
     world.bus.failures.append(failure)
     certificate_id = world.erase()
-    assert world.told("UserErased") == []
+    assert world.published("UserErased") == []
     world.poll()
-    assert world.told("UserErased") == [], "it is not overdue yet"
+    assert world.published("UserErased") == [], "it is not overdue yet"
 
     world.clock.advance(seconds=121)
     world.poll()
     world.poll()
 
-    assert [each["certificateId"] for each in world.told("UserErased")] == [certificate_id]
+    assert [each["certificateId"] for each in world.published("UserErased")] == [certificate_id]
 
 
 def test_a_run_that_dies_before_it_tells_is_told_by_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +393,7 @@ def test_a_run_that_dies_before_it_tells_is_told_by_the_poll(world: World, monke
     world.poll()
     world.erase()
 
-    assert len(world.told("UserErased")) == 1
+    assert len(world.published("UserErased")) == 1
 
 
 def test_who_came_back_and_is_erased_again_is_told_again(world: World) -> None:
@@ -403,8 +403,8 @@ def test_who_came_back_and_is_erased_again_is_told_again(world: World) -> None:
         world.erase()
         world.clock.advance(seconds=1)
 
-    told = world.told("UserErased")
-    assert len({each["certificateId"] for each in told}) == len(told) == 2
+    published = world.published("UserErased")
+    assert len({each["certificateId"] for each in published}) == len(published) == 2
 
 
 def test_records_of_the_first_edition_are_published_as_changes(world: World) -> None:
@@ -418,4 +418,4 @@ def test_records_of_the_first_edition_are_published_as_changes(world: World) -> 
 
     world.publisher.publish(replace(record))
 
-    assert [each["to"] for each in world.told("KycStatusChanged")] == ["APPROVED"]
+    assert [each["to"] for each in world.published("KycStatusChanged")] == ["APPROVED"]

@@ -386,9 +386,9 @@ def test_dates_and_statuses_stay_and_details_do_not(world: World) -> None:
     certificate = world.erase()
 
     *after, tombstone = world.timeline()
-    told = ("at", "provider", "what", "cause", "from_status", "to_status")
-    assert [[each.get(name) for name in told] for each in after] == [
-        [each.get(name) for name in told] for each in before
+    columns = ("at", "provider", "what", "cause", "from_status", "to_status")
+    assert [[each.get(name) for name in columns] for each in after] == [
+        [each.get(name) for name in columns] for each in before
     ]
     assert any(each["detail"] for each in before)
     assert not any(each["detail"] for each in after)
@@ -817,7 +817,7 @@ def test_without_time_for_all_it_says_so_and_the_repeat_goes_on(world: World, mo
     lived(world)
     with monkeypatch.context() as patched:
         patched.setattr(honnin.erasure, "_RUN_S", 0)
-        with pytest.raises(ConcurrentUpdateError, match="goes on where it stopped"):
+        with pytest.raises(ConcurrentUpdateError, match="continues where it stopped"):
             world.erase()
     assert world.store.erasure.is_erased(LINKED)
     assert world.naming("claimed_until") == []

@@ -41,8 +41,8 @@ def test_a_link_expires_at_its_end_and_not_before(world: ExpiryWorld) -> None:
     entry = world.timeline()[0]
     assert (entry.what, entry.cause) == ("account_read", "poll")
     assert (entry.from_status, entry.to_status) == ("VERIFIED", "EXPIRED")
-    [told] = world.events("AuthorizationExpired")
-    assert told["expiredAt"] == utc_text(END)
+    [event] = world.events("AuthorizationExpired")
+    assert event["expiredAt"] == utc_text(END)
     [*_, changed] = world.events("KycStatusChanged")
     assert changed["to"] == "EXPIRED"
     assert not changed["verified"]
@@ -84,20 +84,20 @@ def test_the_end_is_told_once_thirty_days_before_and_again_only_where_it_has_mov
     world.clock.now = END - timedelta(days=30, hours=1)
     assert world.watch() == {"ended": 0, "expiring": 0, "given_up": 0}
     world.run(48)
-    [told] = world.events("AuthorizationExpiring")
-    assert told == {
+    [event] = world.events("AuthorizationExpiring")
+    assert event == {
         "userId": USER,
         "provider": "paypay",
         "status": "VERIFIED",
         "linkExpiresAt": utc_text(END),
-        "occurredAt": told["occurredAt"],
-        "eventId": told["eventId"],
+        "occurredAt": event["occurredAt"],
+        "eventId": event["eventId"],
     }
     world.run(10 * 24)
     assert len(world.events("AuthorizationExpiring")) == 1
     moved = END + timedelta(days=5)
     world.extend(moved)
-    world.told("account_status")
+    world.notify("account_status")
     world.run(24)
     assert [each["linkExpiresAt"] for each in world.events("AuthorizationExpiring")] == [utc_text(END), utc_text(moved)]
     world.run(40 * 24)
@@ -182,8 +182,8 @@ def test_no_answer_for_hours_and_the_known_end_stands(world: ExpiryWorld, failur
         world.clock.now = END + PATIENCE + timedelta(minutes=20)
         world.deliver()
         assert world.status() == ("EXPIRED", "expireAt")
-        [told] = world.events("AuthorizationExpired")
-        assert told["providerStatus"] == "expireAt"
+        [event] = world.events("AuthorizationExpired")
+        assert event["providerStatus"] == "expireAt"
         world.run(48)
     # PayPay answers again, and has extended it: then the user is read anew.
     world.extend(END + timedelta(days=365))
@@ -234,7 +234,7 @@ def test_an_event_of_an_end_that_has_moved_asks_nobody_and_leaves_nothing(world:
     world.clock.now = END
     world.watch()
     world.extend(END + timedelta(days=90))
-    world.told("account_status")
+    world.notify("account_status")
     asked, entries = len(world.ending.asked_at), len(world.timeline())
     world.deliver()
     assert (len(world.ending.asked_at), len(world.timeline())) == (asked, entries)
@@ -258,8 +258,8 @@ def test_an_end_that_another_qr_meets_first_is_told_all_the_same(world: ExpiryWo
     if attempt == "declined":
         world.answer(nonce, result="declined")
     world.run(48)
-    [told] = world.events("AuthorizationExpired")
-    assert (told["expiredAt"], told["providerStatus"]) == (utc_text(END), "expireAt")
+    [event] = world.events("AuthorizationExpired")
+    assert (event["expiredAt"], event["providerStatus"]) == (utc_text(END), "expireAt")
     assert world.user().status == "EXPIRED", "PayPay was asked all the same"
 
 
@@ -327,7 +327,7 @@ def test_a_kyc_read_that_pays_no_heed_to_the_known_end_outweighs_it(world: Expir
     world.ahead = timedelta(0)
     world.extend(END + timedelta(days=365))
     world.clock.now = END + timedelta(hours=1)
-    world.told("kyc")
+    world.notify("kyc")
     world.watch()
     with world.silent(REFUSED):
         world.deliver()
@@ -357,9 +357,9 @@ def test_a_watched_residence_period_is_told_once(world: ExpiryWorld, written: ob
     assert world.events("ResidencePeriodExpiring") == []
     world.run(2 * 24)
     world.run(38 * 24)
-    [told] = world.events("ResidencePeriodExpiring")
-    assert (told["residenceEndsOn"], told["status"]) == ("2026-06-30", "VERIFIED")
-    assert told["occurredAt"] < "2026-06-01T16:16:00.000Z"
+    [event] = world.events("ResidencePeriodExpiring")
+    assert (event["residenceEndsOn"], event["status"]) == ("2026-06-30", "VERIFIED")
+    assert event["occurredAt"] < "2026-06-01T16:16:00.000Z"
 
 
 def test_a_renewed_residence_period_is_read_before_it_is_told(world: ExpiryWorld) -> None:

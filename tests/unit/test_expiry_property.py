@@ -81,7 +81,7 @@ def _do(world: _Watched, step: tuple[str, int]) -> None:
                 world.watch()
         case "notified", kind:
             if world.paypay.failure is None:
-                world.told("account_status" if kind else "kyc")
+                world.notify("account_status" if kind else "kyc")
         case "behind", minutes:
             world.deliver(behind=timedelta(minutes=minutes))
         case "deliver", _:
@@ -120,8 +120,8 @@ def _check_told(world: _Watched) -> None:
     ahead = world.events("AuthorizationExpiring")
     assert not [end for end, times in Counter(each["linkExpiresAt"] for each in ahead).items() if times > 1], "twice"
     for each in ahead:
-        told, end = (datetime.fromisoformat(each[name]) for name in ("occurredAt", "linkExpiresAt"))
-        assert end - AHEAD - timedelta(hours=2) <= told < end + PATIENCE + timedelta(minutes=20)
+        occurred, end = (datetime.fromisoformat(each[name]) for name in ("occurredAt", "linkExpiresAt"))
+        assert end - AHEAD - timedelta(hours=2) <= occurred < end + PATIENCE + timedelta(minutes=20)
 
 
 # --- a hundred thousand on one day ---
@@ -152,7 +152,7 @@ def test_a_hundred_thousand_that_end_on_one_day_are_asked_for_that_day_each_once
     """The day begins at midnight in Japan; all at one moment, or spread over the day."""
     begin = datetime.fromisoformat("2026-06-01T00:00:00+09:00")
     ends_of = {f"auth-{n}": begin + timedelta(seconds=spread_s * n // _NUMBER) for n in range(_NUMBER)}
-    index = _Ends([_told(subject, utc_text(ends)) for subject, ends in ends_of.items()])
+    index = _Ends([_reported(subject, utc_text(ends)) for subject, ends in ends_of.items()])
     store = cast("Store", SimpleNamespace(expiries=index))
     clock = FakeClock(begin)
     sent: dict[str, tuple[datetime, str]] = {}
@@ -181,8 +181,8 @@ def test_a_hundred_thousand_that_end_on_one_day_are_asked_for_that_day_each_once
     assert max(Counter(at for at, _ in sent.values()).values()) <= 20
 
 
-def _told(subject: str, ends: str) -> Expiry:
-    return Expiry(LINK, f"user-of-{subject}", "paypay", subject, ends, told=True, due_at=ends)
+def _reported(subject: str, ends: str) -> Expiry:
+    return Expiry(LINK, f"user-of-{subject}", "paypay", subject, ends, is_reported=True, due_at=ends)
 
 
 def test_a_run_reads_each_shard_once_and_no_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def _merchant_schemas() -> dict[str, Any]:
         ("/submissions", {}, "userId", "is required"),
         ("/links", {"scopes": []}, "scopes", "must not be empty"),
         ("/links", {"scopes": ["a"] * 51}, "scopes", "must have 50 entries or fewer"),
-        ("/links", {"scopes": [MARK]}, "scopes.0", "must be small letters and _ only"),
+        ("/links", {"scopes": [MARK]}, "scopes.0", "must be lower-case letters and _ only"),
         ("/links", {"scopes": MARK}, "scopes", "must be a list"),
         ("/links", {"redirectType": MARK}, "redirectType", "must be APP_DEEP_LINK or WEB_LINK"),
         ("/links", {"accountLinkFlow": MARK}, "accountLinkFlow", "must be KYC_PASSPORT"),

@@ -1,5 +1,6 @@
 """What runs in the emulator before it, and how a schedule fires there: on stand-ins for ministack and its clients."""
 
+import json
 import os
 import runpy
 import subprocess
@@ -28,7 +29,14 @@ def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         scheduler=SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10),
         sqs=SimpleNamespace(_HANDLERS={"ReceiveMessage": receive}),
         lambda_runtime=SimpleNamespace(zipfile=zipfile, subprocess=subprocess),
-        iam_actions=SimpleNamespace(_lambda_action=lambda method, path: "as before"),
+        iam_actions=SimpleNamespace(
+            _lambda_action=lambda method, path: "as before",
+            extract_iam_action=lambda service, method, path, headers, body, query_params: (
+                f"{service}:{headers['x-amz-target'].rpartition('.')[2]}"
+            ),
+            extract_resource_arn=lambda service, method, path, headers, body, query_params, region, account_id: "*",
+            dynamodb_service_context=lambda body: {"dynamodb:Select": "ALL_ATTRIBUTES"},
+        ),
     )
     modules = {"ministack": ModuleType("ministack"), "ministack.core": ModuleType("ministack.core")}
     modules["ministack.services"] = ModuleType("ministack.services")
@@ -60,7 +68,7 @@ def test_a_long_poll_does_not_wait_and_is_else_as_it_was_asked(ministack: Simple
 def test_another_ministack_is_a_sentence_and_no_riddle(ministack: SimpleNamespace, part: str) -> None:
     for name in list(vars(getattr(ministack, part))):
         delattr(getattr(ministack, part), name)
-    with pytest.raises(SystemExit, match=r"mend local/emulator_at_once\.py"):
+    with pytest.raises(SystemExit, match=r"adapt local/emulator_at_once\.py"):
         emulator_at_once.main()
 
 
@@ -72,6 +80,7 @@ def test_another_ministack_is_a_sentence_and_no_riddle(ministack: SimpleNamespac
         ("GET", "/2015-03-31/event-source-mappings/c0ffee", "GetEventSourceMapping"),
         ("GET", "/2015-03-31/event-source-mappings/", "as before"),
         ("POST", "/2015-03-31/event-source-mappings/", "as before"),
+        ("GET", "/2016-08-19/account-settings/", "GetAccountSettings"),
         ("PUT", "/2015-03-31/functions/f/configuration", "as before"),
     ],
 )
@@ -82,9 +91,69 @@ def test_one_event_source_mapping_needs_a_permission(
     assert ministack.iam_actions._lambda_action(method, path) == action
 
 
-def test_another_ministack_has_other_permissions(ministack: SimpleNamespace) -> None:
-    del ministack.iam_actions._lambda_action
-    with pytest.raises(SystemExit, match=r"mend local/permissions_as_on_aws\.py"):
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
+        ("ChangeMessageVisibility", "sqs:ChangeMessageVisibility"),
+        ("SendMessageBatch", "sqs:SendMessageBatch"),
+    ],
+)
+def test_messages_are_shown_again_by_one_permission(ministack: SimpleNamespace, operation: str, action: str) -> None:
+    permissions_as_on_aws.main()
+    request: tuple[Any, ...] = ("sqs", "POST", "/", {"x-amz-target": f"AmazonSQS.{operation}"}, b"{}", {})
+    assert ministack.iam_actions.extract_iam_action(*request) == action
+
+
+@pytest.mark.parametrize(
+    ("operation", "arn"),
+    [("DescribeEventBus", "arn:aws:events:tokyo:123:event-bus/bus"), ("DescribeRule", "*")],
+)
+def test_a_described_bus_is_the_resource(ministack: SimpleNamespace, operation: str, arn: str) -> None:
+    permissions_as_on_aws.main()
+    request: tuple[Any, ...] = (
+        "events",
+        "POST",
+        "/",
+        {"x-amz-target": f"AWSEvents.{operation}"},
+        b'{"Name": "bus"}',
+        {},
+    )
+    assert ministack.iam_actions.extract_resource_arn(*request, "tokyo", "123") == arn
+
+
+_USER, _MARK = ({"pk": {"S": each}, "sk": {"S": "x"}} for each in ("USER#a", "READINGS"))
+
+
+@pytest.mark.parametrize(
+    ("request_of_dynamodb", "keys"),
+    [
+        ({"TableName": "t", "Key": _USER}, ["USER#a"]),
+        ({"TableName": "t", "Item": _USER | {"Key": {"S": "no key"}}}, ["USER#a"]),
+        ({"RequestItems": {"t": {"Keys": [_USER, _MARK]}}}, ["READINGS", "USER#a"]),
+        ({"RequestItems": {"t": [{"DeleteRequest": {"Key": _MARK}}, {"PutRequest": {"Item": _USER}}]}},
+         ["READINGS", "USER#a"]),
+        ({"TransactItems": [{"Put": {"Item": _USER}}, {"ConditionCheck": {"Key": _MARK}}]}, ["READINGS", "USER#a"]),
+        ({"TableName": "answers", "Key": {"id": {"S": "an-answer"}}}, ["an-answer"]),
+        ({"TableName": "t"}, None),
+        ([], None),
+    ],
+)  # fmt: skip
+def test_the_partition_keys_of_a_call_can_be_a_condition(
+    ministack: SimpleNamespace, request_of_dynamodb: Any, keys: list[str] | None
+) -> None:
+    permissions_as_on_aws.main()
+    found = ministack.iam_actions.dynamodb_service_context(json.dumps(request_of_dynamodb).encode())
+    assert found.pop("dynamodb:Select")
+    assert found == ({"dynamodb:LeadingKeys": keys} if keys else {})
+
+
+@pytest.mark.parametrize(
+    "function", ["_lambda_action", "extract_iam_action", "extract_resource_arn", "dynamodb_service_context"]
+)
+def test_another_ministack_has_other_permissions(ministack: SimpleNamespace, function: str) -> None:
+    delattr(ministack.iam_actions, function)
+    with pytest.raises(SystemExit, match=r"adapt local/permissions_as_on_aws\.py"):
         permissions_as_on_aws.main()
 
 

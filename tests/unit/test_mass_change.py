@@ -410,13 +410,13 @@ def test_both_mappings_are_disabled_and_people_are_told_once(desk: Desk, aws: Aw
         aws.stop.carry_out(stop)
     assert aws.mappings == {"m1": False, "m2": False}
     assert len(aws.topic.mails) == 1
-    told = desk.store.mass_change.read().stop
-    assert told
-    assert told.told_at
+    stored_stop = desk.store.mass_change.read().stop
+    assert stored_stop
+    assert stored_stop.reported_at
 
 
 def test_a_mapping_that_somebody_enabled_again_is_disabled_by_the_next_batch(desk: Desk, aws: Aws) -> None:
-    desk.store.mass_change.take_telling(stopped(desk))
+    desk.store.mass_change.claim_mail(stopped(desk))
     worker = BatchWatch(desk.store, desk.percent, aws.stop.carry_out, desk.clock)
     worker.begin(may_wait=True)
     with suppress(RepairsStoppedError):

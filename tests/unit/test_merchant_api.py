@@ -438,7 +438,7 @@ def test_a_conflict_without_a_state_has_no_such_member(api: Api) -> None:
 
 
 def test_an_invalid_field_found_late(api: Api) -> None:
-    assert fields(failing(api, InvalidFieldError("cursor", "must be a cursor"))) == {"cursor": "must be a cursor"}
+    assert fields(failing(api, InvalidFieldError("cursor", "must be the cursor"))) == {"cursor": "must be the cursor"}
 
 
 def test_a_refusal_is_a_502_with_the_providers_code_and_message(api: Api) -> None:

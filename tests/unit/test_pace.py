@@ -369,12 +369,12 @@ def test_nobody_calls_before_retry_after_but_the_api() -> None:
     world = World(20)
     world.busy(Work.LIVE, 4)
     world.run(5)
-    told = world.now
+    refused_at = world.now
     world.environment(Work.LIVE).limited("12")
     world.run(30)
-    quiet = [at for at, _ in world.calls if told + 6 <= at < told + 12]
+    quiet = [at for at, _ in world.calls if refused_at + 6 <= at < refused_at + 12]
     assert quiet == []
-    assert world.mean(told + 13, told + 20) == pytest.approx(10, rel=0.2)
+    assert world.mean(refused_at + 13, refused_at + 20) == pytest.approx(10, rel=0.2)
 
 
 def test_a_longer_retry_after_counts_also_right_after_a_refusal() -> None:
@@ -496,9 +496,9 @@ def test_without_the_counter_each_environment_calls_at_a_fixed_low_rate(
     assert world.mean(START + 5, START + 60) == pytest.approx(40, rel=0.05)
     # Each asks again after ten seconds, and says so each time.
     assert table.calls <= 40 * 7
-    told = capsys.readouterr().out
-    assert '"PaceUnshared"' in told
-    assert ('"ConfigurationFault"' in told) == ("AccessDenied" in str(error))
+    refused_at = capsys.readouterr().out
+    assert '"PaceUnshared"' in refused_at
+    assert ('"ConfigurationFault"' in refused_at) == ("AccessDenied" in str(error))
 
 
 def test_the_low_rate_follows_the_most() -> None:

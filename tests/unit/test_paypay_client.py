@@ -543,7 +543,7 @@ def test_too_many_requests_are_told_and_not_made_more(world: World, refused: Rep
     with pytest.raises(RateLimitedError) as caught:
         world.client(tries=3, pace=pace).kyc_info("u")
 
-    assert (pace.calls, pace.told, caught.value.retry_after) == (1, ["7"], "7")
+    assert (pace.calls, pace.reported, caught.value.retry_after) == (1, ["7"], "7")
     assert len(world.server.received) == 1
 
 
@@ -553,7 +553,7 @@ def test_every_try_takes_its_turn_and_other_failures_slow_nobody_down(world: Wor
     with pytest.raises(ProviderUnavailableError):
         world.client(tries=3, pace=pace).kyc_info("u")
 
-    assert (pace.calls, pace.told) == (3, [])
+    assert (pace.calls, pace.reported) == (3, [])
 
 
 def test_a_turn_is_no_part_of_the_time_for_the_call(world: World) -> None:
@@ -735,9 +735,9 @@ def test_no_error_repeats_an_id_a_secret_or_a_signature(world: World) -> None:
         answers(world, answer)
         with pytest.raises(ProviderError) as caught:
             world.client().kyc_info(AUTHORIZATION_ID)
-        told = f"{caught.value} {caught.value!r} {caught.value.facts()}"
+        printed = f"{caught.value} {caught.value!r} {caught.value.facts()}"
         marks = (AUTHORIZATION_ID, OLD.api_secret, signature_parts(world.last)[0])
-        assert not [mark for mark in marks if mark in told]
+        assert not [mark for mark in marks if mark in printed]
 
 
 @pytest.mark.parametrize(

@@ -545,9 +545,9 @@ def test_a_crash_between_publish_and_its_mark_tells_it_twice(bench: Bench, monke
 
 def test_a_notification_of_a_recon_file_is_recorded_and_asks_paypay_nothing(bench: Bench) -> None:
     url = "https://recon.paypay.ne.jp/kyc_passport_9_20260331_20260331.csv?signature=s"
-    told = {"path": url, "requestedAt": "1775012400"}
-    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
-    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=told))
+    notified = {"path": url, "requestedAt": "1775012400"}
+    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=notified))
+    bench.batch(event("1", "recon_file", subject="kyc_passport_sync_recon", detail=notified))
     [found] = bench.store.notifications.to_fetch()
     assert (found.file_type, found.day, found.url) == ("kyc_passport_sync_recon", "2026-03-31", url)
     assert bench.paypay.asked == []
@@ -627,11 +627,11 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:ap-northeast-1:000000000000:events",
         }
-        told = worker.run(
+        notified = worker.run(
             {"Records": [record]}, FakeLambdaContext(), parse=Event.from_json, process=process, queue=queue
         )
         assert queue.dead_lettered == {}
-        if not told["batchItemFailures"]:
+        if not notified["batchItemFailures"]:
             return receives, now - hours * 3600
         now += queue.delays["m"]
 

@@ -286,7 +286,7 @@ def test_the_other_results_need_no_authorization_id(result: str) -> None:
 @pytest.mark.parametrize("name", ["nonce", "referenceId"])
 @pytest.mark.parametrize("value", [None, "", 1, ["x"]])
 def test_a_missing_nonce_or_reference_id_is_refused(name: str, value: Any) -> None:
-    assert "nonce or referenceId" in refused(token({name: value}))
+    assert "nonce or no referenceId" in refused(token({name: value}))
 
 
 @pytest.mark.parametrize("value", [None, "", 1, ["x"], "u" * 65])

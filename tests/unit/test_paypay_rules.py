@@ -60,7 +60,7 @@ type Ask = Callable[[], object]
 @pytest.fixture(params=["notification", "api"])
 def ask(request: pytest.FixtureRequest, world: PayPayWorld) -> Ask:
     """Both ways that lead to a KYC read."""
-    return world.told if request.param == "notification" else lambda: world.reads().kyc_passport(USER)
+    return world.notify if request.param == "notification" else lambda: world.reads().kyc_passport(USER)
 
 
 # --- a KYC answer fails closed ---
@@ -98,11 +98,11 @@ def test_what_no_setting_lists_verifies_nobody(
 def test_with_the_default_setting_no_word_verifies_and_the_setting_is_followed_by_a_reread(world: PayPayWorld) -> None:
     world.rules = Rules()
     world.link()
-    world.told()
+    world.notify()
     assert world.status() == ("UNCONFIRMED", "COMPLETED")
     world.rules = Rules(frozenset({"COMPLETED"}))
     assert world.status() == ("UNCONFIRMED", "COMPLETED")
-    world.told(cause="operator")
+    world.notify(cause="operator")
     assert world.status() == ("VERIFIED", "SUCCESS")
 
 
@@ -110,7 +110,7 @@ def test_with_the_default_setting_no_word_verifies_and_the_setting_is_followed_b
 def test_only_http_200_verifies(world: PayPayWorld, http_status: int) -> None:
     world.link()
     world.paypay.http_status = http_status
-    world.told()
+    world.notify()
     assert world.user().status == "UNCONFIRMED"
 
 
@@ -148,7 +148,7 @@ def _lost_redirect_of_another_account(world: PayPayWorld) -> None:
     world.link(linked=OTHER, scopes=(INFO,))
     world.paypay.authorizations[OTHER]["status"] = "INACTIVE"
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-    world.told(subject=OTHER)
+    world.notify(subject=OTHER)
     world.paypay.failure = None
     _lost_redirect(world)
 
@@ -171,7 +171,7 @@ def test_a_risk_notification_of_a_qr_link_is_read(
     happens(world)
     world.clock.advance(days=days)
     world.paypay.flag = "UNACCEPTABLE_OP"
-    world.told("risk")
+    world.notify("risk")
     assert world.user().status == "RISK_FLAGGED"
     assert world.paypay.asked[-1] == "kyc_passport_qr"
     assert {code for code, _ in world.paypay.qrs} == {"code-1"}
@@ -181,12 +181,12 @@ def test_a_risk_notification_of_a_qr_link_is_read(
 def test_scopes_are_merged_and_a_heal_without_scopes_takes_the_last_qrs(world: PayPayWorld) -> None:
     world.ask(scopes=(PASSPORT, "kyc_foreign_status"))
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": ["user_profile"]}
-    world.told()
+    world.notify()
     assert set(world.user().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile"}
     world.link(scopes=(INFO,))
     assert set(world.kept().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile", INFO}
     world.paypay.authorizations[LINKED]["scopes"] = ["another"]
-    world.told("account_status")
+    world.notify("account_status")
     assert set(world.user().scopes) == {PASSPORT, "kyc_foreign_status", "user_profile", INFO, "another"}
 
 
@@ -196,7 +196,7 @@ def test_a_qr_that_was_read_is_what_later_reads_use(world: PayPayWorld) -> None:
     assert world.reads().completed_qr("code-1").status == "VERIFIED"
     world.clock.advance(days=30)
     world.paypay.flag = "KYC_UPDATE_REQUIRED"
-    world.told("risk")
+    world.notify("risk")
     assert world.status() == ("UPDATE_REQUIRED", "KYC_UPDATE_REQUIRED")
 
 
@@ -234,12 +234,12 @@ def test_a_refusal_about_the_qr_alone_leaves_the_other_reads(
         refusal
     ]
 
-    def refuse(*_: str, **_told: object) -> Any:
+    def refuse(*_: str, **_arguments: object) -> Any:
         world.paypay.asked.append("kyc_passport_qr")
         raise error("paypay", "m", http_status=404, code=refusal)
 
     monkeypatch.setattr(world.paypay, "completed_kyc_passport_qr", refuse)
-    world.told(kind)
+    world.notify(kind)
     assert (world.paypay.asked, world.user().status) == (asked, status)
     assert (world.timeline()[0].what == "reading_refused") is (status == "LINKED")
 
@@ -260,7 +260,7 @@ def test_a_code_that_is_another_users_by_now_is_neither_erased_nor_exported(worl
     world.ask(scopes=(QR, PASSPORT), flow=True)
     world.ask("user-2", scopes=(QR,), flow=True)
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
-    world.told()
+    world.notify()
     # Healed with the user's own verifier, which the status keeps: PayPay refuses another one.
     others = world.store.links.passport_qr("code-1")
     assert others is not None
@@ -303,18 +303,18 @@ def test_a_refused_read_is_no_read_and_recon_reads_again(
     world: PayPayWorld, refusal: ProviderRefusedError, kind: str
 ) -> None:
     world.link()
-    world.told()
+    world.notify()
     world.clock.advance(days=1)
     midnight = utc_text(world.clock())
     before = world.user()
     world.paypay.failure = refusal
-    world.told(kind)
+    world.notify(kind)
     assert world.timeline()[0].what == "reading_refused"
     # That a webhook came is noted, and decides about nobody.
     assert replace(world.user(), version=0, received=None) == replace(before, version=0, received=None)
     assert not answered(world, kind, midnight)
     world.paypay.failure = None
-    world.told(kind, cause="recon")
+    world.notify(kind, cause="recon")
     assert answered(world, kind, midnight)
 
 
@@ -339,7 +339,7 @@ def test_a_repair_that_was_refused_is_made_by_the_next_comparison(
     world: PayPayWorld, refusal: ProviderRefusedError, kind: str
 ) -> None:
     world.link(scopes=(QR,), flow=True)
-    world.told()
+    world.notify()
     world.paypay.failure = refusal
     for _ in range(2):
         world.clock.advance(seconds=1)
@@ -381,7 +381,7 @@ def test_a_webhook_whose_read_was_refused_is_done(world: PayPayWorld) -> None:
 
 def _refused(world: PayPayWorld, code: str | None, http_status: int = 400) -> None:
     world.paypay.failure = ProviderRefusedError("paypay", "m", http_status=http_status, code=code)
-    world.told()
+    world.notify()
 
 
 def test_refusals_of_one_kind_repeat_and_single_ones_of_many_kinds_do_not(
@@ -442,7 +442,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
 
 def test_a_plain_read_does_not_answer_a_risk_file(world: PayPayWorld) -> None:
     world.link(scopes=(INFO,))
-    world.told()
+    world.notify()
     later = utc_text(world.clock.advance(days=1) or world.clock())
     assert answered(world, "kyc", "2026-04-01T00:00:00.000Z")
     assert not answered(world, "risk", "2026-04-01T00:00:00.000Z")
@@ -463,10 +463,10 @@ def test_the_type_that_the_merchant_asked_for_holds_for_notifications(world: Pay
     world.link(scopes=(INFO,))
     world.reads().kyc_info(USER, "EKYC")
     world.reads().kyc_info(USER, None)
-    world.told()
+    world.notify()
     assert world.paypay.required == ["EKYC"] * 3
     world.link(scopes=(INFO, "another"))  # the same authorization again
-    world.told()
+    world.notify()
     assert world.paypay.required[-1] == "EKYC"
 
 
@@ -474,7 +474,7 @@ def test_the_type_holds_although_the_read_that_named_it_says_no(world: PayPayWor
     world.link(scopes=(INFO,))
     world.paypay.flag = "NON_EKYC_USER"
     assert world.reads().kyc_info(USER, "EKYC").status == "NOT_COMPLETED"
-    world.told()
+    world.notify()
     assert world.paypay.required == ["EKYC", "EKYC"]
 
 
@@ -494,18 +494,18 @@ def test_the_type_holds_although_the_read_that_named_it_had_no_answer(
     with pytest.raises(type(failure)):
         world.reads().kyc_info(USER, "EKYC")
     world.paypay.failure = None
-    world.told()
+    world.notify()
     assert world.paypay.required == ["EKYC", "EKYC"]
 
 
-def _healed_over(world: PayPayWorld) -> None:
+def _linked_over(world: PayPayWorld) -> None:
     world.ask(scopes=(INFO,))
     world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [INFO]}
-    world.told(subject=OTHER)
+    world.notify(subject=OTHER)
 
 
 @pytest.mark.parametrize(
-    "again", [lambda world: world.link(linked=OTHER, scopes=(INFO,)), _healed_over], ids=["redirect", "heal"]
+    "again", [lambda world: world.link(linked=OTHER, scopes=(INFO,)), _linked_over], ids=["redirect", "heal"]
 )
 def test_who_links_another_account_is_not_let_off_the_type(
     world: PayPayWorld, again: Callable[[PayPayWorld], None]
@@ -513,10 +513,10 @@ def test_who_links_another_account_is_not_let_off_the_type(
     world.link(scopes=(INFO,))
     world.reads().kyc_info(USER, "EKYC")
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-    world.told()
+    world.notify()
     world.paypay.failure = None
     again(world)
-    world.told(subject=OTHER)
+    world.notify(subject=OTHER)
     assert world.paypay.required[-1] == "EKYC"
 
 
@@ -525,7 +525,7 @@ def test_another_users_type_is_not_taken_over(world: PayPayWorld) -> None:
     world.reads().kyc_info("user-u", "EKYC")
     world.link("user-u", linked=OTHER, scopes=(INFO,))
     world.link("user-v", scopes=(INFO,))
-    world.told()
+    world.notify()
     assert world.paypay.required == ["EKYC", None]
 
 
@@ -533,7 +533,7 @@ def test_another_users_type_is_not_taken_over(world: PayPayWorld) -> None:
 def test_the_deployments_type_holds_for_every_read(world: PayPayWorld, asked: str | None) -> None:
     world.rules = replace(world.rules, required_kyc_type="EKYC")
     world.link(scopes=(INFO,))
-    world.told()
+    world.notify()
     world.reads().kyc_info(USER, asked)
     assert world.paypay.required == ["EKYC", "EKYC"]
 
@@ -545,10 +545,10 @@ def test_the_passport_read_does_not_make_up_for_the_type(world: PayPayWorld, kin
     assert world.reads().kyc_info(USER, "EKYC").status == "NOT_COMPLETED"
     world.paypay.flag = None
     with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("NON_EKYC_USER")):
-        world.told(kind)
+        world.notify(kind)
         assert world.status() == ("NOT_COMPLETED", "NON_EKYC_USER")
         assert world.reads().kyc_passport(USER).status == "NOT_COMPLETED"
-    world.told()
+    world.notify()
     assert world.status()[0] == "VERIFIED"
 
 
@@ -564,13 +564,13 @@ def test_a_risk_notification_does_not_verify_who_lacks_the_type(world: PayPayWor
             world.reads().kyc_info(USER, "EKYC")
         world.paypay.failure = None
     with mock.patch.object(world.paypay, "kyc_info", side_effect=answer("NON_EKYC_USER")) as asked:
-        world.told("risk")
+        world.notify("risk")
     assert world.status() == ("NOT_COMPLETED", "NON_EKYC_USER")
     assert asked.call_args.args == (LINKED, "EKYC")
-    world.told()
+    world.notify()
     assert world.status()[0] == "VERIFIED"
     world.paypay.asked.clear()
-    world.told("risk")
+    world.notify("risk")
     assert world.paypay.asked == ["kyc_passport"]
 
 
@@ -578,7 +578,7 @@ def test_a_risk_is_found_where_a_type_is_required(world: PayPayWorld) -> None:
     world.rules = replace(world.rules, required_kyc_type="EKYC")
     world.link(scopes=(INFO, PASSPORT))
     world.paypay.flag = "UNACCEPTABLE_OP"
-    world.told("risk")
+    world.notify("risk")
     assert world.user().status == "RISK_FLAGGED"
     assert world.paypay.asked == ["kyc_passport"]
 
@@ -589,33 +589,33 @@ def test_a_risk_is_found_where_a_type_is_required(world: PayPayWorld) -> None:
 def test_a_flag_stays_until_its_own_read_or_the_passport_read_succeeds(world: PayPayWorld) -> None:
     world.link(scopes=(INFO, PASSPORT))
     world.paypay.flag = "UNACCEPTABLE_OP"
-    world.told("risk")
+    world.notify("risk")
     world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
-    world.told()
+    world.notify()
     assert world.user().status == "INACTIVE"
     world.paypay.failure, world.paypay.flag = None, None
     world.reads().kyc_info(USER, None)
     assert world.user().status == "RISK_FLAGGED"
     world.link(linked=OTHER, scopes=(INFO, PASSPORT))
     assert world.user().status == "RISK_FLAGGED"  # it follows the user to another authorization
-    world.told("risk", OTHER)
+    world.notify("risk", OTHER)
     assert world.user().status == "VERIFIED"
 
 
 def test_a_flag_that_the_plain_read_raised_is_cleared_by_it(world: PayPayWorld) -> None:
     world.link(scopes=(INFO,))
     world.paypay.flag = "KYC_UPDATE_REQUIRED"
-    world.told()
+    world.notify()
     assert world.user().status == "UPDATE_REQUIRED"
     world.paypay.flag = None
-    world.told()
+    world.notify()
     assert world.user().status == "VERIFIED"
 
 
 def test_who_links_anew_is_no_mass_change(world: PayPayWorld) -> None:
     """A merchant may ask all users for another scope; until the next read nothing is known of their KYC."""
     world.link()
-    world.told()
+    world.notify()
     assert world.user().status == "VERIFIED"
     world.link(linked="another-authorization-of-the-user")
     assert world.user().status == "LINKED"
@@ -627,17 +627,17 @@ def test_an_account_that_is_active_again_is_so_although_its_kyc_is_refused(
     world: PayPayWorld, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.link()
-    world.told()
+    world.notify()
     world.paypay.authorizations[LINKED]["status"] = "INACTIVE"
-    world.told("account_status")
+    world.notify("account_status")
     assert world.user().status == "INACTIVE"
     world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
 
-    def refuse(_: str, **_told: object) -> Any:
+    def refuse(_: str, **_arguments: object) -> Any:
         raise ProviderRefusedError("paypay", "m", http_status=400, code=refused)
 
     monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
-    world.told("account_status")
+    world.notify("account_status")
     assert world.user().facets == {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"}
 
 
@@ -658,7 +658,7 @@ def test_a_flag_that_was_cleared_does_not_come_back_with_a_link(
     reads[second]()
     assert world.user().status == "VERIFIED"
     world.paypay.authorizations[LINKED]["status"] = "INACTIVE"
-    world.told("account_status")
+    world.notify("account_status")
     world.paypay.authorizations[LINKED]["status"] = "ACTIVE"
     world.link()
     assert world.user().facets == {"link": "ACTIVE", "kyc": "UNREAD", "flag": "NONE"}
@@ -666,14 +666,14 @@ def test_a_flag_that_was_cleared_does_not_come_back_with_a_link(
 
 def test_an_authorization_that_is_linked_again_after_it_was_inactive_is_read_anew(world: PayPayWorld) -> None:
     world.link()
-    world.told()
+    world.notify()
     world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
-    world.told()
+    world.notify()
     world.paypay.failure = None
     world.link()
     assert world.user().status == "LINKED"
     world.link()
-    world.told()
+    world.notify()
     world.link()
     assert world.user().status == "VERIFIED"
 
@@ -685,21 +685,21 @@ def test_an_authorization_that_is_linked_again_after_it_was_inactive_is_read_ane
 def test_a_new_account_of_a_user_whose_link_has_ended_links_by_notification(world: PayPayWorld, code: str) -> None:
     world.link()
     world.paypay.failure = answer(code)
-    world.told()
+    world.notify()
     world.paypay.failure = None
     world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
-    world.told(subject=OTHER)
+    world.notify(subject=OTHER)
     assert (world.user().user_authorization_id, world.user().status) == (OTHER, "VERIFIED")
 
 
 def test_an_inactive_account_still_stands(world: PayPayWorld) -> None:
     world.link()
     world.paypay.failure = answer("USER_STATE_IS_NOT_ACTIVE")
-    world.told()
+    world.notify()
     world.paypay.failure = None
     world.ask()
     world.paypay.authorizations[OTHER] = {"status": "ACTIVE", "referenceIds": [USER], "scopes": [PASSPORT]}
-    world.told(subject=OTHER)
+    world.notify(subject=OTHER)
     assert world.user().user_authorization_id == LINKED
 
 
@@ -710,7 +710,7 @@ def _had_and_left(world: PayPayWorld, end: str) -> None:
         world.link("user-u", linked=OTHER)
     else:
         world.paypay.failure = answer(end)
-        world.told()
+        world.notify()
         world.paypay.failure = None
 
 
@@ -719,7 +719,7 @@ def test_another_user_takes_over_what_its_owner_has_no_more(world: PayPayWorld, 
     _had_and_left(world, end)
     world.link("user-v")
     assert world.store.links.user(LINKED) == "user-v"
-    world.told()
+    world.notify()
     assert world.user("user-v").status == "VERIFIED"
     # What PayPay says of it now is about V.
     if end != "another":
@@ -736,7 +736,7 @@ def test_a_notification_heals_what_another_user_has_linked_by_a_lost_redirect(
     before = world.user("user-u")
     world.ask("user-v")
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
-    world.told(kind)
+    world.notify(kind)
     assert world.store.links.user(LINKED) == "user-v"
     assert world.user("user-v").status == ("LINKED" if kind == "account_status" else "VERIFIED")
     assert replace(world.user("user-u"), version=0) == replace(before, version=0)
@@ -747,17 +747,17 @@ def test_what_was_read_before_another_user_had_the_account_does_not_verify_who_t
 ) -> None:
     def end() -> None:
         world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-        world.told()
+        world.notify()
         world.paypay.failure = None
 
     world.link("user-u")
-    world.told()
+    world.notify()
     end()
     world.link("user-v")
     end()
     world.ask("user-u")
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-u"], "scopes": [PASSPORT]}
-    world.told("account_status")
+    world.notify("account_status")
     assert world.store.links.user(LINKED) == "user-u"
     assert world.user("user-u").status == "LINKED", "the KYC may have changed unseen"
 
@@ -771,12 +771,12 @@ def test_where_paypay_refuses_to_say_whose_a_replaced_authorization_is_nothing_c
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": ["user-v"]}
     world.paypay.failure = ProviderRefusedError("paypay", "no", http_status=400, code="INVALID_PARAMS")
     before = world.user("user-u").received
-    world.told()
+    world.notify()
     assert world.timeline("user-u")[0].what == "reading_refused"
     assert counted()["ReadingRefused"] == 1
     assert world.user("user-u").received == before, "the webhook is not about the present authorization"
     world.paypay.failure = None
-    world.told(cause="recon")
+    world.notify(cause="recon")
     assert world.user("user-v").status == "VERIFIED"
 
 
@@ -786,11 +786,11 @@ def test_a_notification_of_an_ended_link_stays_its_owners_unless_paypay_names_on
 ) -> None:
     world.link("user-u")
     world.paypay.failure = answer("EXPIRED_USER_AUTHORIZATION_ID")
-    world.told()
+    world.notify()
     world.paypay.failure = None
     world.ask("user-v")
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": found}
-    world.told()
+    world.notify()
     assert world.store.links.user(LINKED) == "user-u"
     assert world.user("user-u").status == "VERIFIED"
 
@@ -800,7 +800,7 @@ def test_another_user_never_takes_over_a_link_that_stands(world: PayPayWorld, co
     world.link("user-u")
     if code:
         world.paypay.failure = answer(code)
-        world.told()
+        world.notify()
         world.paypay.failure = None
     nonce = world.ask("user-v")
     with pytest.raises(LinkRefusedError):
@@ -811,7 +811,7 @@ def test_another_user_never_takes_over_a_link_that_stands(world: PayPayWorld, co
 def test_a_take_over_that_the_owner_overtakes_is_refused(world: PayPayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.link("user-u")
     world.paypay.failure = answer("EXPIRED_USER_AUTHORIZATION_ID")
-    world.told()
+    world.notify()
     world.paypay.failure = None
     nonce, again = world.ask("user-v"), world.ask("user-u")
     apply = type(world.store.events).apply
@@ -841,7 +841,7 @@ class Crowd:
         user = self.draw.choice(("user-u", "user-v", "user-w"))
         linked = self.draw.choice((LINKED, OTHER))
         act: Callable[[str, str], None] = self.draw.choice(
-            (self.link, self.link, self.heal, self.end, self.told, self.read)
+            (self.link, self.link, self.heal, self.end, self.notify, self.read)
         )
         with suppress(LinkRefusedError, ConflictError, ConcurrentUpdateError, UserAnswerError):
             act(user, linked)
@@ -856,18 +856,18 @@ class Crowd:
         """The same, but the browser never comes back."""
         self.world.ask(user)
         self._known(user, linked)
-        self.world.told(subject=linked)
+        self.world.notify(subject=linked)
 
     def end(self, _: str, linked: str) -> None:
         """PayPay says that the link has ended."""
         codes = ("CANCELED_USER", "INVALID_USER_AUTHORIZATION_ID", "EXPIRED_USER_AUTHORIZATION_ID")
         self.world.paypay.failure = answer(self.draw.choice(codes))
-        self.world.told(self.draw.choice(("kyc", "account_status")), linked)
+        self.world.notify(self.draw.choice(("kyc", "account_status")), linked)
         self.world.paypay.failure = None
 
-    def told(self, _: str, linked: str) -> None:
+    def notify(self, _: str, linked: str) -> None:
         """PayPay sends a notification."""
-        self.world.told(self.draw.choice(("kyc", "risk", "account_status")), linked)
+        self.world.notify(self.draw.choice(("kyc", "risk", "account_status")), linked)
 
     def read(self, user: str, _: str) -> None:
         """The merchant reads."""
@@ -918,7 +918,7 @@ def test_a_read_for_the_former_owner_that_a_take_over_overtakes_is_void(
 ) -> None:
     world.link("user-u")
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-    world.told()
+    world.notify()
     world.paypay.failure, world.paypay.flag = None, said
     pending = [world.ask("user-v")]
     apply = Events.apply
@@ -934,7 +934,7 @@ def test_a_read_for_the_former_owner_that_a_take_over_overtakes_is_void(
         with pytest.raises(ConflictError):
             world.reads().kyc_passport("user-u")
     else:
-        world.told(kind)
+        world.notify(kind)
     assert (pending, world.user("user-u").status) == ([], "UNLINKED")
     assert world.store.links.user(LINKED) == "user-v"
 
@@ -947,13 +947,13 @@ def test_the_end_of_a_link_is_known_from_the_linking_on(world: PayPayWorld) -> N
     world.link()
     assert world.user().link_expires_at == "2026-05-28T20:26:40.000Z"
     world.paypay.authorizations[LINKED]["expireAt"] = 1_790_000_000
-    world.told("account_status")
+    world.notify("account_status")
     assert world.user().link_expires_at == "2026-09-21T14:13:20.000Z"
     world.clock.advance(days=365)
-    world.told("account_status")
+    world.notify("account_status")
     assert world.status() == ("EXPIRED", "ACTIVE")
     world.paypay.authorizations[LINKED]["expireAt"] = 1_890_000_000
-    world.told("account_status")
+    world.notify("account_status")
     assert world.user().status == "VERIFIED"
 
 
@@ -1008,7 +1008,7 @@ def test_what_is_out_of_the_users_scope_by_paypays_word_is_no_fault_of_ours(
     world.link()
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", **({} if theirs is None else {"scopes": theirs})}
 
-    def refuse(_: str, **_told: object) -> Any:
+    def refuse(_: str, **_arguments: object) -> Any:
         raise _out_of_scope()
 
     monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
@@ -1016,16 +1016,16 @@ def test_what_is_out_of_the_users_scope_by_paypays_word_is_no_fault_of_ours(
         with pytest.raises(ConflictError, match=PASSPORT) as caught:
             world.reads().kyc_passport(USER)
         assert caught.value.code is ProblemCode.SCOPE_NOT_GRANTED
-        world.told()
+        world.notify()
         assert world.timeline()[0].what == "reading_refused"
         world.link(scopes=(INFO,))
-        world.told()  # the read that the user has agreed to
+        world.notify()  # the read that the user has agreed to
         assert world.user().status == "VERIFIED"
     else:
         with pytest.raises(ProviderConfigurationError):
             world.reads().kyc_passport(USER)
         with pytest.raises(ProviderConfigurationError):
-            world.told()
+            world.notify()
 
 
 @pytest.mark.parametrize(
@@ -1036,17 +1036,17 @@ def test_whose_scope_is_lacking_is_not_guessed_where_paypay_does_not_answer(
 ) -> None:
     """A fault of ours rings an alarm, and takes a new version back."""
 
-    def refuse(_: str, **_told: object) -> Any:
+    def refuse(_: str, **_arguments: object) -> Any:
         raise _out_of_scope()
 
-    def wait(_: str, **_told: object) -> Any:
+    def wait(_: str, **_arguments: object) -> Any:
         raise unanswered
 
     world.link()
     monkeypatch.setattr(world.paypay, "kyc_passport", refuse)
     monkeypatch.setattr(world.paypay, "user_authorization", wait)
     with pytest.raises(type(unanswered)):
-        world.told()
+        world.notify()
 
 
 # --- decline, and polling a QR ---
@@ -1086,7 +1086,7 @@ def test_a_decline_counts_although_its_clock_is_behind(world: PayPayWorld, behin
 def test_declining_another_qr_tells_nothing_of_a_link_that_stands(world: PayPayWorld, decided: str) -> None:
     world.link()
     world.paypay.flag = "UNACCEPTABLE_OP" if decided == "RISK_FLAGGED" else None
-    world.told("risk")
+    world.notify("risk")
     published, nonces = _published(world), [world.ask(), world.ask()]
     for nonce in nonces:
         world.answer(nonce, result="declined")
@@ -1112,13 +1112,13 @@ def test_a_decline_beside_a_notification_in_either_order(world: PayPayWorld, fir
     """The user declines one QR and agrees to another, whose redirect is lost."""
     declined, _ = world.ask(), world.ask()
     world.paypay.authorizations[LINKED] = {"status": "ACTIVE", "referenceIds": [USER]}
-    steps: list[Callable[[], object]] = [lambda: world.answer(declined, result="declined"), world.told]
+    steps: list[Callable[[], object]] = [lambda: world.answer(declined, result="declined"), world.notify]
     for step in steps if first == "redirect" else reversed(steps):
         step()
     assert world.user().status == "VERIFIED"
-    told = [each["to"] for each in _published(world)]
+    changes = [each["to"] for each in _published(world)]
     declines = ["LINK_DECLINED"] if first == "redirect" else []
-    assert told == ["LINK_PENDING", *declines, "LINKED", "VERIFIED"]
+    assert changes == ["LINK_PENDING", *declines, "LINKED", "VERIFIED"]
 
 
 @pytest.mark.parametrize("result", ["declined", "succeeded"])
@@ -1161,7 +1161,7 @@ def test_polling_a_qr_that_is_not_completed_leaves_nothing(
 def test_a_change_says_what_both_providers_come_to(world: PayPayWorld) -> None:
     world.needs = VerifiedNeeds.BOTH
     world.link()
-    world.told()
+    world.notify()
     assert [(each["to"], each["verified"], each["verifiedReason"]) for each in _published(world)] == [
         ("LINK_PENDING", False, "NOT_VERIFIED"),
         ("LINKED", False, "NOT_VERIFIED"),
@@ -1169,9 +1169,9 @@ def test_a_change_says_what_both_providers_come_to(world: PayPayWorld) -> None:
     ]
     _vexora(world, "APPROVED")
     world.paypay.flag = "UNACCEPTABLE_OP"
-    world.told("risk")
+    world.notify("risk")
     world.paypay.flag = None
-    world.told("risk")
+    world.notify("risk")
     assert [each["verifiedReason"] for each in _published(world)][-2:] == ["PAYPAY_RISK_FLAGGED", "BOTH_VERIFIED"]
 
 
@@ -1190,7 +1190,7 @@ def test_a_change_at_the_other_provider_meanwhile_is_not_missed(
 
     with monkeypatch.context() as patch:
         patch.setattr(world.db, "transact_write_items", overtaken)
-        world.told()
+        world.notify()
     change = _published(world)[-1]
     assert (change["to"], change["verified"], change["verifiedReason"]) == ("VERIFIED", False, "VEXORA_REJECTED")
 
@@ -1199,9 +1199,9 @@ def test_a_flag_stands_although_the_link_has_ended(world: PayPayWorld) -> None:
     _vexora(world, "APPROVED")
     world.link()
     world.paypay.flag = "UNACCEPTABLE_OP"
-    world.told("risk")
+    world.notify("risk")
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-    world.told()
+    world.notify()
     assert world.user().status == "UNLINKED"
     assert _published(world)[-1]["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
 
@@ -1211,12 +1211,12 @@ def test_the_api_and_the_newest_event_say_the_same(world: PayPayWorld, needs: Ve
     world.needs = needs
     steps: list[Callable[[], object]] = [
         world.link,
-        world.told,
+        world.notify,
         lambda: _vexora(world, "APPROVED"),
         lambda: setattr(world.paypay, "flag", "UNACCEPTABLE_OP"),
-        lambda: world.told("risk"),
+        lambda: world.notify("risk"),
         lambda: setattr(world.paypay, "failure", answer("CANCELED_USER")),
-        lambda: world.told("account_status"),
+        lambda: world.notify("account_status"),
         lambda: _vexora(world, "REJECTED"),
     ]
     for step in steps:
@@ -1230,10 +1230,10 @@ def test_a_flag_that_is_learned_when_the_link_has_ended_is_told(world: PayPayWor
     """The status stays, and yet the user does not count as verified any more."""
     _vexora(world, "APPROVED")
     world.link()
-    world.told()
-    world.told("account_status")
+    world.notify()
+    world.notify("account_status")
     world.paypay.failure = answer("INVALID_USER_AUTHORIZATION_ID")
-    world.told("account_status")
+    world.notify("account_status")
     ended = world.user()
     assert (ended.status, _published(world)[-1]["verified"]) == ("UNLINKED", True)
 
@@ -1243,9 +1243,9 @@ def test_a_flag_that_is_learned_when_the_link_has_ended_is_told(world: PayPayWor
     effect = commit.effect("late", "kyc_read", ended, flagged, {}, at=world.clock())
     commit.Commits(world.store, world.publisher.publish_or_leave, world.clock).once(effect)
 
-    told = _published(world)[-1]
-    assert (told["from"], told["to"], told["verified"]) == ("UNLINKED", "UNLINKED", False)
-    assert told["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
+    changes = _published(world)[-1]
+    assert (changes["from"], changes["to"], changes["verified"]) == ("UNLINKED", "UNLINKED", False)
+    assert changes["verifiedReason"] == "PAYPAY_RISK_FLAGGED"
 
 
 def _vexora(world: PayPayWorld, status: str) -> None:
@@ -1266,12 +1266,12 @@ def _published(world: PayPayWorld) -> list[dict[str, Any]]:
 
 def test_a_clock_that_is_behind_costs_one_call_and_its_answer_counts(world: PayPayWorld) -> None:
     world.link()
-    world.told()
+    world.notify()
     received = world.clock() + timedelta(seconds=1)
     world.clock.advance(seconds=-30)
     world.paypay.flag = "UNACCEPTABLE_OP"
     world.paypay.asked.clear()
-    world.told("risk", received=received)
+    world.notify("risk", received=received)
     assert (world.user().status, world.paypay.asked) == ("RISK_FLAGGED", ["kyc_passport"])
 
 
@@ -1289,5 +1289,5 @@ def test_an_erasure_leaves_what_another_user_has_taken_over(world: PayPayWorld, 
     assert world.store.users.statuses("user-u") == []
     assert not [each for each in world.timeline("user-u") if each.detail or LINKED in each.event_id]
     assert [each for each in world.db.scan(TableName="StateTable")["Items"] if "FORMER" in each["sk"]["S"]] == []
-    world.told()
+    world.notify()
     assert world.user("user-v").status == "VERIFIED"

@@ -18,7 +18,7 @@ from honnin import times, webhook
 from honnin.errors import ProviderRefusedError, UserAnswerError
 from honnin.event import UNNAMED, Event
 from honnin.paypay.archive import KycArchive
-from honnin.paypay.client import Begins, PayPayClient, untold
+from honnin.paypay.client import Begins, PayPayClient, no_action
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.selfie import Selfies
@@ -739,7 +739,7 @@ def test_no_character_that_sqs_refuses_is_queued(ack: Ack, character: str) -> No
 
 
 def test_503_and_a_metric_when_the_queue_does_not_take_it(ack: Ack, capsys: pytest.CaptureFixture[str]) -> None:
-    ack.send_error = SendError("the message was not taken: TimeoutError")
+    ack.send_error = SendError("SQS did not accept the message: TimeoutError")
     assert ack(KYC)["statusCode"] == 503
     [line] = lines(capsys)
     assert line["EventNotQueued"] == 1
@@ -781,7 +781,7 @@ def test_nothing_of_the_body_is_printed_but_ids(ack: Ack, capsys: pytest.Capture
     fields: dict[str, Any] = KYC | {"name": "見本 花子", "phone": "08012345678", "nonce": "n0nce"}
     body = json.dumps(fields, ensure_ascii=False) + ("x" if status == 400 else "")
     if status == 503:
-        ack.send_error = SendError("the message was not taken: TimeoutError")
+        ack.send_error = SendError("SQS did not accept the message: TimeoutError")
     assert ack(body=body, source="203.0.113.9" if status == 403 else SOURCE)["statusCode"] == status
     printed = capsys.readouterr()
     assert printed.err == ""
@@ -956,18 +956,18 @@ class UnknowingPayPay(PayPayClient):
         user_authorization_id: str,
         required_kyc_type: str | None = None,
         *,
-        begins: Begins = untold,
+        begins: Begins = no_action,
     ) -> KycReading:
         """Get the KYC information."""
         return self.kyc_passport(user_authorization_id)
 
-    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = no_action) -> KycReading:
         """Get the KYC information of a KYC Passport client."""
         if user_authorization_id != USER:
             raise UserAnswerError("paypay", "invalid", http_status=401, code="INVALID_USER_AUTHORIZATION_ID")
         raise UserAnswerError("paypay", "flagged", http_status=400, code="UNACCEPTABLE_OP")
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Get the state of an authorization."""
         if user_authorization_id == USER:
             found = {"status": "ACTIVE", "referenceIds": ["named"], "scopes": []}
@@ -984,7 +984,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def send(url: str, body: str) -> str:
         if any(character in body for character in "\ufffe\uffff"):
-            raise SendError("the message was not taken: SQS answered 400")
+            raise SendError("SQS did not accept the message: SQS answered 400")
         taken.append(body)
         return "m-1"
 
@@ -1148,7 +1148,7 @@ def test_the_very_same_notification_a_day_later_lets_the_file_be_fetched_again(a
     ack(RECON)
     _processed(store, ack.queued, types)
     [found] = store.notifications.to_fetch()
-    assert store.notifications.end(found, "the answer was HTTP 403")
+    assert store.notifications.end(found, "the response was HTTP 403")
 
     again = Event.from_json(ack.queued[0])
     again.received_at = "2099-04-02T03:00:00.000Z"

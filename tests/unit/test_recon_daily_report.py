@@ -116,9 +116,7 @@ def test_a_day_that_is_compared_is_told_all_the_same(office: Office) -> None:
     assert office.topic.mails[0]["Subject"] == "Honnin daily report 2026-04-01: all compared"
     japanese, english = text.split("=" * 78)
     assert "直近 7 日間のファイルはすべて照合済みです。" in japanese
-    assert (
-        "行数 1,234 / 読み取り済み 1,000 / 読み直し 200 / ステータス変更 3 / 読み取れず 4 / Webhook 未着 5" in japanese
-    )
+    assert "行数 1,234 / 照会済み 1,000 / 再照会 200 / ステータス変更 3 / 照会できず 4 / Webhook 未着 5" in japanese
     assert (
         "rows 1,234 / up to date 1,000 / re-read 200 / changed 3 / not read 4 / webhook never received 5 / "
         "not linked here 6 / erased 7 / malformed 8 / warnings 1\n" in english
@@ -152,50 +150,50 @@ def test_nothing_is_missing_before_ten(office: Office, hour: int) -> None:
 
 @pytest.mark.parametrize("state", ["announced", "stored"])
 def test_a_file_that_is_on_its_way_is_not_asked_for(office: Office, state: str) -> None:
-    office.notified(reason="the answer was HTTP 503") if state == "announced" else office.stored()
+    office.notified(reason="the response was HTTP 503") if state == "announced" else office.stored()
     assert office.missing() == []
     text = office.topic.mails[0]["Message"]
     assert office.topic.mails[0]["Subject"].endswith("days not compared yet: 1")
     assert "Please" not in text
-    assert ("notification received, being fetched" if state == "announced" else "stored, not compared yet") in text
+    assert ("notification received, being downloaded" if state == "announced" else "stored, not compared yet") in text
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "expected"),
     [
-        ({"state": "EXPIRED", "reason": "for a reason"}, "not fetched in time (for a reason)"),
+        ({"state": "EXPIRED", "reason": "for a reason"}, "not downloaded in time (for a reason)"),
         # The download does not run at all: nobody has ended it.
-        ({"deadline": "2026-03-31T21:00:00.000Z"}, "not fetched in time (nobody tried to fetch it in time)"),
+        ({"deadline": "2026-03-31T21:00:00.000Z"}, "not downloaded in time (no download was attempted in time)"),
     ],
 )
-def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], told: str) -> None:
+def test_a_lost_file_is_asked_for_and_why(office: Office, facts: dict[str, str], expected: str) -> None:
     office.notified(**facts)
     assert office.missing() == [YESTERDAY]
-    assert told in office.topic.mails[0]["Message"]
+    assert expected in office.topic.mails[0]["Message"]
 
 
 def test_each_language_says_why_in_its_own_words(office: Office) -> None:
     """Reasons and warnings, from the mail's first line to the requests; the API stays in English."""
     office.notified(days_ago(5), state="EXPIRED", reason=NOT_TRIED)
     office.notified(days_ago(4), state="IGNORED", reason=IGNORED)
-    strangers = doubt(Found(99, 2, 0, looks_like_ids=True, names_nobody_on_purpose=False), StoredFacts())
+    strangers = doubt(Found(99, 2, 0, looks_like_ids=True, is_only_the_header=False), StoredFacts())
     office.compared(days_ago(2), doubt=strangers)
     name, received_at = "kyc_passport_risk_x_20260301_20260301.csv", datetime(2026, 4, 1, tzinfo=UTC)
     office.compared(doubt=strangers, counts=COUNTS, warnings=list(warnings(name, KYC, received_at, "m-1")))
     japanese, english = office.mail().split("=" * 78)
 
-    for told in (
+    for expected in (
         "期限内に取得が一度も行われなかった",
-        "この種別はパラメータ ReconFileTypes に含まれていない",
-        "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+        "この種別はパラメーター ReconFileTypes に含まれていない",
+        "連携済みの利用者が 1 人も記載されておらず、ファイル名に自社の ID もない",
         f"警告: ファイル名が {RISK} のものである",
         "警告: ファイル名の merchant_id が自社のものではない",
         "通知なし",
     ):
-        assert told in japanese
-        assert told not in english
+        assert expected in japanese
+        assert expected not in english
     assert not re.search(r"(?i)\b(the|nobody|never|this)\b", japanese)
-    assert "nobody in the file is linked here" in english
+    assert "no user in the file is linked here" in english
     [week] = [each.week for each in recon_report(office.store, YESTERDAY, NOW).types if each.file_type == KYC]
     assert json.loads(week[0].model_dump_json())["reason"] == str(strangers)
 
@@ -204,7 +202,7 @@ def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(offic
     office.compared(doubt="the file is empty")
     assert office.missing() == [YESTERDAY]
     text = office.topic.mails[0]["Message"]
-    assert "a file that proves nothing (the file is empty)" in text
+    assert "a file that cannot be accepted for its day (the file is empty)" in text
     assert "取得できません" not in text
     assert "could not" not in text
 
@@ -212,21 +210,21 @@ def test_of_a_file_that_is_there_nobody_says_that_it_could_not_be_obtained(offic
 def test_sixty_dud_notifications_are_one_mail_and_none_about_a_compared_day(office: Office) -> None:
     office.compared()
     for number in range(60):
-        office.notified(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(file_name=f"dud-{number}.csv", state="EXPIRED", reason="the response was HTTP 404")
     assert office.missing() == []
     [mail] = office.topic.mails
     assert "dud-" not in mail["Message"]
     for number in range(60):
         day = days_ago(2 + number % 6)
-        office.notified(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the answer was HTTP 404")
+        office.notified(day, file_name=f"dud-{number}.csv", state="EXPIRED", reason="the response was HTTP 404")
     assert len(office.missing()) == 6
     assert len(office.topic.mails) == 2
 
 
 def test_a_type_that_was_not_taken_when_its_notification_came_says_so(office: Office) -> None:
-    office.notified(state="IGNORED", reason="this file type is not among ReconFileTypes")
+    office.notified(state="IGNORED", reason="the parameter ReconFileTypes does not list this file type")
     assert office.missing() == [YESTERDAY]
-    assert "(this file type is not among ReconFileTypes)" in office.topic.mails[0]["Message"]
+    assert "(the parameter ReconFileTypes does not list this file type)" in office.topic.mails[0]["Message"]
 
 
 def test_one_compared_file_among_others_is_enough(office: Office) -> None:
@@ -244,7 +242,9 @@ def test_what_did_not_fit_and_the_pace_are_told(office: Office) -> None:
     )
     text = office.mail()
     assert "warning: the name says nothing\n" in text
-    assert "1500 are still waiting; at the present pace the last one is read at 2026-04-01 13:30 JST.\n" in text
+    assert (
+        "1500 users still have to be read; at the present rate the last one is read at 2026-04-01 13:30 JST.\n" in text
+    )
 
 
 def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
@@ -257,10 +257,10 @@ def test_the_file_of_today_is_told_once_it_is_there(office: Office) -> None:
 def test_of_a_day_that_is_not_over_paypay_is_not_asked(office: Office) -> None:
     """By a forged notification, or a name whose day was misread."""
     office.compared()
-    office.notified("2026-04-01", state="EXPIRED", reason="the answer was HTTP 404")
+    office.notified("2026-04-01", state="EXPIRED", reason="the response was HTTP 404")
     assert office.missing() == []
     assert "Please" not in office.topic.mails[0]["Message"]
-    assert "2026-04-01  not fetched in time (the answer was HTTP 404)" in office.topic.mails[0]["Message"]
+    assert "2026-04-01  not downloaded in time (the response was HTTP 404)" in office.topic.mails[0]["Message"]
 
 
 # --- which days ---
@@ -275,8 +275,8 @@ def test_a_type_without_notifications_is_one_line_and_no_alarm(
     for back in range(3):
         office.mail(NOW + timedelta(days=back), RISK, ACCOUNT_STATUS)
     text = office.mail(NOW, KYC, RISK, ACCOUNT_STATUS)
-    [line] = [each for each in text.splitlines() if RISK in each and "deployment" in each]
-    assert line.startswith(f"Risk flags ({RISK}): no notification since deployment.")
+    [line] = [each for each in text.splitlines() if RISK in each and "ever received" in each]
+    assert line.startswith(f"Risk flags ({RISK}): no notification was ever received.")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["fileType"] for line in written if "ReconFileMissing" in line} == {KYC}
     assert office.store.recon.files(RISK, "2026-01-01", "2026-12-31") == []
@@ -311,13 +311,13 @@ def test_it_looks_back_over_seven_days_and_no_further(office: Office) -> None:
 def test_a_day_is_missing_until_it_is_seven_days_old_in_one_mail_a_day(office: Office) -> None:
     """The file of 31 March never comes; all others do."""
     office.compared(days_ago(2))
-    told = []
+    expected = []
     for back in range(10):
         now = NOW + timedelta(days=back)
         if back:
             office.compared((date(2026, 3, 31) + timedelta(days=back)).isoformat())
-        told.append(office.missing(now))
-    assert told == [[YESTERDAY]] * 7 + [[]] * 3
+        expected.append(office.missing(now))
+    assert expected == [[YESTERDAY]] * 7 + [[]] * 3
     assert len(office.topic.mails) == 10
 
 
@@ -375,7 +375,7 @@ def test_webhooks_of_another_day_or_kind_do_not_count(office: Office, day: str, 
 
 
 @pytest.mark.parametrize(
-    ("back", "told"),
+    ("back", "expected"),
     [
         (0, "last webhook received: 2026-04-01 12:00 JST\n"),
         (1, "last webhook received: 2026-03-31 12:00 JST\n"),
@@ -384,7 +384,7 @@ def test_webhooks_of_another_day_or_kind_do_not_count(office: Office, day: str, 
         (None, "no webhook received within 40 days: check the URL"),
     ],
 )
-def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, told: str) -> None:
+def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, expected: str) -> None:
     """A registration that is dead shows here."""
     office.compared()
     if back is not None:
@@ -392,7 +392,7 @@ def test_it_says_since_when_no_webhook_came(office: Office, back: int | None, to
         office.received(days_ago(back))
         office.received(days_ago(39))
     office.received("2026-04-01", "risk")
-    assert told in office.mail()
+    assert expected in office.mail()
 
 
 # --- what SNS takes ---

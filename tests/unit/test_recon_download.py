@@ -112,11 +112,19 @@ def test_the_facts_by_which_a_file_is_judged_are_those_of_the_moment_when_it_was
     ("name", "file_type", "warnings"),
     [
         (NAME, KYC, []),
-        ("kyc_passport_8_20260331_20260331.csv", KYC, ["the name holds another merchant_id than ours"]),
-        ("kyc_passport_9_20260320_20260320.csv", KYC, ["the name says 2026-03-20, and the notification came on"]),
-        ("download", KYC, ["the name holds no day"]),
+        ("kyc_passport_8_20260331_20260331.csv", KYC, ["the merchant_id in the file name is not ours"]),
+        (
+            "kyc_passport_9_20260320_20260320.csv",
+            KYC,
+            ["the day in the file name is 2026-03-20, but the notification was received on"],
+        ),
+        ("download", KYC, ["no day can be read from the file name"]),
         ("kyc_passport_9_20260331_20260331.csv", KYC, []),
-        (NAME, RISK, ["the name is that of a kyc_passport_sync_recon", "the name holds another client_id"]),
+        (
+            NAME,
+            RISK,
+            ["the file name is that of a kyc_passport_sync_recon", "the client_id in the file name is not ours"],
+        ),
         ("kyc_passport_risk_c-1_20260331_20260331.csv", RISK, []),
     ],
 )
@@ -128,7 +136,7 @@ def test_what_does_not_fit_is_a_warning_and_the_file_is_stored(
         assert bench.run() == {"stored": 1}
     [file] = bench.store.recon.files(file_type, "2026-03-01", "2026-04-01")
     assert file.state == "STORED"
-    assert file.foreign is any("another" in each for each in warnings)
+    assert file.foreign is any("is not ours" in each for each in warnings)
     assert [
         given for given, expected in zip(file.warnings, warnings, strict=True) if given.startswith(expected)
     ] or not warnings
@@ -209,9 +217,9 @@ def bench_fetch(bench: DownloadBench, server: RawServer) -> dict[str, int]:
     ("host", "reason"),
     [
         ("https://recon.example.com", "not on the list"),
-        ("https://169.254.169.254", "an address and not a name"),
+        ("https://169.254.169.254", "an IP address, not a name"),
         ("https://u@recon.paypay.ne.jp", "credentials"),
-        ("https://recon.paypay.ne.jp:8443", "another port"),
+        ("https://recon.paypay.ne.jp:8443", "a port other than 443"),
         ("http://recon.paypay.ne.jp", "not https"),
         ("ftp://recon.paypay.ne.jp", "not https"),
         ("https://[::1", "cannot be read"),
@@ -264,7 +272,7 @@ def test_an_allowed_name_that_leads_to_loopback_gets_no_byte_and_is_not_lost(
         assert bench.run() == {"failed": 1}
         assert server.received == []
     assert bench.file().state == "ANNOUNCED"
-    assert bench.file().reason == "the host leads to an address that is not public"
+    assert bench.file().reason == "the IP address of the host is not public"
     assert bench.is_clean()
 
 
@@ -276,7 +284,7 @@ def test_a_redirect_is_never_followed(bench: DownloadBench, status: int) -> None
         assert elsewhere.received == []
         assert {request.path.partition("?")[0] for request in server.received} == {f"/{NAME}"}
     assert bench.is_clean()
-    assert bench.file().reason == f"the answer was HTTP {status}"
+    assert bench.file().reason == f"the response was HTTP {status}"
 
 
 # --- how much ---
@@ -354,7 +362,7 @@ def test_what_is_over_is_expired_with_its_last_reason(bench: DownloadBench, caps
         asked = len(server.received)
         assert bench.run() == {"expired": 1}
         assert len(server.received) == asked
-    assert (bench.file().state, bench.file().reason) == ("EXPIRED", "the answer was HTTP 503")
+    assert (bench.file().state, bench.file().reason) == ("EXPIRED", "the response was HTTP 503")
     assert metrics(capsys.readouterr().out) == ["ReconFileLost"]
     assert bench.to_fetch() == []
     assert "very-secret" not in str(bench.items())
@@ -367,7 +375,7 @@ def test_one_that_nobody_has_tried_is_tried_once_after_its_time(bench: DownloadB
         bench.notify(server.url, ago_s=ago_s)
         bench.notify(bad.url, "other_20260331.csv", ago_s=ago_s)
         assert bench.run() == {"stored": 1, "expired": 1}
-    assert bench.file("other_20260331.csv").reason == "the answer was HTTP 403"
+    assert bench.file("other_20260331.csv").reason == "the response was HTTP 403"
 
 
 def test_three_hours_after_its_notification_it_ends_untried(bench: DownloadBench) -> None:
@@ -375,7 +383,7 @@ def test_three_hours_after_its_notification_it_ends_untried(bench: DownloadBench
         bench.notify(server.url, ago_s=3 * 3600)
         assert bench.run() == {"expired": 1}
         assert server.connections == 0
-    assert bench.file().reason == "nobody tried to fetch it in time"
+    assert bench.file().reason == "no download was attempted in time"
 
 
 def test_a_lost_file_is_fetched_when_its_notification_comes_again(bench: DownloadBench) -> None:
@@ -430,7 +438,7 @@ def test_people_are_told_after_half_an_hour_with_the_reason_and_the_host(bench: 
             bench.clock.advance(seconds=300)
             bench.run()
     [mail] = bench.topic.mails
-    assert f"{KYC} {DAY} {NAME}\n    127.0.0.1: the answer was HTTP 503" in mail["Message"]
+    assert f"{KYC} {DAY} {NAME}\n    127.0.0.1: the response was HTTP 503" in mail["Message"]
     assert "まだ取得できていません" in mail["Message"].split("---")[0]
 
 
@@ -490,7 +498,7 @@ def test_no_mail_says_that_a_file_cannot_be_fetched_which_is_there(
         bench.clock.advance(seconds=1800)
         bench.run()
     [mail] = bench.topic.mails
-    assert "dud_20260331.csv\n    127.0.0.1: the answer was HTTP 404" in mail["Message"]
+    assert "dud_20260331.csv\n    127.0.0.1: the response was HTTP 404" in mail["Message"]
     assert NAME not in mail["Message"]
     assert metrics(capsys.readouterr().out) == ["ReconFetchFailed"] * 2
 

@@ -170,7 +170,7 @@ def test_a_name_without_a_day_is_filed_under_the_day_before_its_notification(nam
     assert read_name(name).day == ""
     assert day_of(read_name(name), NOTIFIED) == DAY
     assert day_of(read_name(name), NOTIFIED + timedelta(days=1)) == "2026-04-01"
-    assert warnings(name, KYC, NOTIFIED, "") == ("the name holds no day that can be read",)
+    assert warnings(name, KYC, NOTIFIED, "") == ("no day can be read from the file name",)
 
 
 @pytest.mark.parametrize("day", ["20260420", "20270331", "20991231", "20240101", "2025-03-01"])
@@ -180,7 +180,7 @@ def test_a_day_that_cannot_be_is_no_day(day: str) -> None:
 
     assert day_of(read_name(name), NOTIFIED) == DAY
     [warning] = warnings(name, KYC, NOTIFIED, "")
-    assert "which cannot be" in warning
+    assert "is impossible" in warning
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_the_day_before_a_notification_is_japans(received_at: str, day: str) -> 
 def test_what_does_not_fit_is_a_warning() -> None:
     name = f"kyc_passport_{M}_20260331_20260331.csv"
     assert warnings(name, KYC, NOTIFIED, M) == ()
-    assert warnings(name, RISK, NOTIFIED, M) == ("the name is that of a kyc_passport_sync_recon",)
-    assert warnings(name, KYC, NOTIFIED, "900000000000000002") == ("the name holds another merchant_id than ours",)
+    assert warnings(name, RISK, NOTIFIED, M) == ("the file name is that of a kyc_passport_sync_recon",)
+    assert warnings(name, KYC, NOTIFIED, "900000000000000002") == ("the merchant_id in the file name is not ours",)
     other = warnings(name.replace(M, "c-2"), RISK, NOTIFIED, "c-1")
-    assert other[1:] == ("the name holds another client_id than ours",)
+    assert other[1:] == ("the client_id in the file name is not ours",)
     late = warnings(name, KYC, NOTIFIED + timedelta(days=9), M)
-    assert late == ("the name says 2026-03-31, and the notification came on 2026-04-10 (JST)",)
+    assert late == ("the day in the file name is 2026-03-31, but the notification was received on 2026-04-10 (JST)",)
     assert warnings(name, KYC, NOTIFIED + timedelta(days=7), M) == ()
     assert warnings(name, KYC, datetime(2026, 3, 31, 10, tzinfo=UTC), M)  # on the day itself
 

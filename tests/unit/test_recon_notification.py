@@ -119,7 +119,7 @@ def test_a_type_that_we_do_not_take_is_kept_and_counted(
     assert bench.to_fetch() == []
     assert "secret" not in str(bench.items())
     [file] = bench.store.recon.files(file_type, DAY, DAY)
-    assert (file.state, file.reason) == ("IGNORED", "this file type is not among ReconFileTypes")
+    assert (file.state, file.reason) == ("IGNORED", "the parameter ReconFileTypes does not list this file type")
     assert '"ReconFileIgnored"' in capsys.readouterr().out
 
 
@@ -330,7 +330,7 @@ def test_nothing_of_the_url_is_left_when_there_is_nothing_to_fetch(bench: Bench)
     bench.record()
     [found] = bench.to_fetch()
     assert "secret" not in repr(found)
-    bench.store.notifications.end(found, "the answer was HTTP 403")
+    bench.store.notifications.end(found, "the response was HTTP 403")
 
     assert "secret" not in json.dumps(bench.items())
     bench.clock.advance(days=41)
@@ -344,9 +344,9 @@ def test_an_end_and_a_claim_do_nothing_to_a_newer_notification(bench: Bench) -> 
 
     assert not bench.store.notifications.end(old, "")
     bench.store.notifications.gave(old, NAME, whole=True)
-    bench.store.notifications.told(old, RECEIVED)
+    bench.store.notifications.note_reported(old, RECEIVED)
     [new] = bench.to_fetch()
-    assert (new.gave, new.told_at, new.tried) == (None, None, 0)
+    assert (new.gave, new.reported_at, new.tried) == (None, None, 0)
 
 
 def test_only_one_worker_has_a_claim(bench: Bench) -> None:

@@ -74,9 +74,9 @@ def test_the_plan_is_where_the_state_machine_is_told() -> None:
     engine = Engine()
     engine.put("a", "b", "c")
 
-    told = plan.write(engine.bucket, comparison(), 2)
+    planned = plan.write(engine.bucket, comparison(), 2)
 
-    assert told["bucket"] == "recon"
-    assert told["etag"] == engine.objects.head_object(Key=f"recon/{comparison().file_type}/2026/03/31/a.csv")["ETag"]
-    assert [each["name"] for each in engine.read(told["key"])] == ["00000", "00001"]
-    assert plan.planned(engine.bucket, comparison()) == [Range(**each) for each in engine.read(told["key"])]
+    assert planned["bucket"] == "recon"
+    assert planned["etag"] == engine.objects.head_object(Key=f"recon/{comparison().file_type}/2026/03/31/a.csv")["ETag"]
+    assert [each["name"] for each in engine.read(planned["key"])] == ["00000", "00001"]
+    assert plan.planned(engine.bucket, comparison()) == [Range(**each) for each in engine.read(planned["key"])]

@@ -148,7 +148,7 @@ def test_only_in_another_owners_file_nobody_is_asked_about_strangers(foreign: bo
     file = engine.put("stranger", engine.link("ann"))
     stored = engine.store.recon.file(file.file_type, file.day, file.name)
     assert stored is not None
-    warnings = ("the server did not say where the file ends",)
+    warnings = ("the server did not give the length of the file",)
     engine.store.recon.stored(replace(stored, warnings=warnings, foreign=foreign))
 
     engine.run()
@@ -233,17 +233,17 @@ def killed(engine: Engine, service: str, monkeypatch: pytest.MonkeyPatch) -> Cal
 def test_a_range_that_was_killed_sends_the_same_events_again(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(rows=10)
     engine.put(engine.link("ann"), engine.link("bob", received={"kyc": NOON}))
-    told = plan.write(engine.bucket, comparison(), 10)
-    [part] = [Range(**each) for each in engine.read(told["key"])]
+    planned = plan.write(engine.bucket, comparison(), 10)
+    [part] = [Range(**each) for each in engine.read(planned["key"])]
     mend = killed(engine, service, monkeypatch)
     with pytest.raises(ConnectionResetError):
-        engine.comparison.run(comparison(), part, told["etag"])
+        engine.comparison.run(comparison(), part, planned["etag"])
     mend()
     # Meanwhile somebody was read: what was written down once is what is sent.
     again = len(engine.queues["repairs"])
 
-    engine.comparison.run(comparison(), part, told["etag"])
-    engine.comparison.run(comparison(), part, told["etag"])
+    engine.comparison.run(comparison(), part, planned["etag"])
+    engine.comparison.run(comparison(), part, planned["etag"])
 
     assert {each.event_id for each in engine.queues["repairs"]} == {f"recon:{KYC}:{DAY}:auth-ann:1"}
     assert len(engine.queues["repairs"]) == again + 1
@@ -253,11 +253,11 @@ def test_a_range_that_was_killed_sends_the_same_events_again(service: str, monke
 def test_a_range_is_of_the_bytes_that_were_planned() -> None:
     engine = Engine()
     file = engine.put(engine.link("ann"))
-    told = plan.write(engine.bucket, comparison(), 10)
+    planned = plan.write(engine.bucket, comparison(), 10)
     engine.objects.put_object(Key=FileId.of(file).key, Body=b"other bytes\n")
 
     with pytest.raises(ClientError, match="PreconditionFailed"):
-        engine.comparison.run(comparison(), Range("00000", 0, 20), told["etag"])
+        engine.comparison.run(comparison(), Range("00000", 0, 20), planned["etag"])
 
     assert engine.queues["repairs"] == []
 
@@ -265,7 +265,7 @@ def test_a_range_is_of_the_bytes_that_were_planned() -> None:
 def test_of_two_runs_at_once_the_first_result_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(rows=10)
     engine.put(engine.link("ann"))
-    told = plan.write(engine.bucket, comparison(), 10)
+    planned = plan.write(engine.bucket, comparison(), 10)
     [part] = plan.planned(engine.bucket, comparison())
     put_once = engine.bucket.put_once
 
@@ -275,6 +275,6 @@ def test_of_two_runs_at_once_the_first_result_counts(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(engine.bucket, "put_once", other_first)
 
-    engine.comparison.run(comparison(), part, told["etag"])
+    engine.comparison.run(comparison(), part, planned["etag"])
 
     assert engine.queued("repairs") == ["auth-of-the-other-run"]

@@ -50,19 +50,19 @@ def test_the_request_is_filled_in_in_both_languages(file_type: str, japanese: st
 def test_the_reason_of_each_day_is_in_the_request() -> None:
     days = [
         missing(day="2026-03-29"),
-        missing(DayState.EXPIRED, "the answer was HTTP 403", "2026-03-30"),
+        missing(DayState.EXPIRED, "the response was HTTP 403", "2026-03-30"),
         missing(DayState.DOUBTFUL, "the file is empty"),
     ]
     made = request(FILE_TYPES[KYC], days, SENDERS)
     assert "2026-03-29: 通知を受信しておりません\n" in made.japanese
     assert (
-        "2026-03-30: 通知を受信しましたが、期限内に取得できませんでした（the answer was HTTP 403）\n" in made.japanese
+        "2026-03-30: 通知を受信しましたが、期限内に取得できませんでした（the response was HTTP 403）\n" in made.japanese
     )
     assert "2026-03-31: 受領したファイルの内容を確認できませんでした（the file is empty）\n" in made.japanese
     assert "2026-03-29: we received no notification\n" in made.english
-    assert "could not fetch the file in time (the answer was HTTP 403)\n" in made.english
+    assert "could not download the file in time (the response was HTTP 403)\n" in made.english
     # Of a file that is there, nobody says that it could not be obtained.
-    assert "2026-03-31: the file that we received cannot be right (the file is empty)\n" in made.english
+    assert "2026-03-31: the file that we received cannot be accepted (the file is empty)\n" in made.english
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ CLOSES = [
 @pytest.mark.parametrize(("name", "linked", "own_name", "webhooks", "closed"), CLOSES)
 def test_what_closes_a_day(name: str, linked: bool, own_name: bool, webhooks: bool, closed: bool) -> None:
     made = Reading(CONTENTS[name][0])
-    found = Found(made.size, made.good, int(linked), made.shape.looks_like_ids, made.shape.names_nobody_on_purpose)
+    found = Found(made.size, made.good, int(linked), made.shape.looks_like_ids, made.shape.is_only_the_header)
 
     assert (doubt(found, StoredFacts(own_name=own_name, webhooks=webhooks)) is None) is closed
 
@@ -217,7 +217,7 @@ def test_what_closes_a_day(name: str, linked: bool, own_name: bool, webhooks: bo
 @pytest.mark.parametrize("webhooks", [False, True])
 def test_a_page_or_a_message_under_our_own_name_closes_no_day(content: str, webhooks: bool) -> None:
     made = Reading(content)
-    found = Found(made.size, made.good, 0, made.shape.looks_like_ids, made.shape.names_nobody_on_purpose)
+    found = Found(made.size, made.good, 0, made.shape.looks_like_ids, made.shape.is_only_the_header)
 
     assert doubt(found, StoredFacts(own_name=True, webhooks=webhooks))
 
@@ -225,10 +225,10 @@ def test_a_page_or_a_message_under_our_own_name_closes_no_day(content: str, webh
 def test_each_doubt_says_why() -> None:
     nobody = StoredFacts(own_name=False, webhooks=True)
     reasons = [
-        doubt(Found(0, 0, 0, looks_like_ids=False, names_nobody_on_purpose=False), nobody),
-        doubt(Found(9, 0, 0, looks_like_ids=False, names_nobody_on_purpose=True), nobody),
-        doubt(Found(9, 1, 0, looks_like_ids=False, names_nobody_on_purpose=False), nobody),
-        doubt(Found(9, 1, 0, looks_like_ids=True, names_nobody_on_purpose=False), nobody),
+        doubt(Found(0, 0, 0, looks_like_ids=False, is_only_the_header=False), nobody),
+        doubt(Found(9, 0, 0, looks_like_ids=False, is_only_the_header=True), nobody),
+        doubt(Found(9, 1, 0, looks_like_ids=False, is_only_the_header=False), nobody),
+        doubt(Found(9, 1, 0, looks_like_ids=True, is_only_the_header=False), nobody),
     ]
     assert len(set(reasons)) == 4
     assert all(reasons)

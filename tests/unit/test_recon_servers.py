@@ -110,21 +110,21 @@ NOT_YET = {
     "500": (answer(status=b"HTTP/1.1 500 X", body=b""), "HTTP 500"),
     "503": (answer(b"Retry-After: 1\r\n", status=b"HTTP/1.1 503 X", body=b""), "HTTP 503"),
     "a redirect": (answer(b"Location: http://169.254.169.254/\r\n", status=b"HTTP/1.1 302 X", body=b""), "HTTP 302"),
-    "two lengths": (answer(LENGTH, b"Content-Length: 9\r\n"), "no single length"),
-    "two lengths in a line": (answer(b"Content-Length: 1900, 9\r\n"), "no single length"),
-    "a length that is none": (answer(b"Content-Length: many\r\n"), "no single length"),
-    "a negative length": (answer(b"Content-Length: -1\r\n"), "no single length"),
-    "less than the length": (answer(LENGTH, body=ROWS[:-9]), "broke off"),
+    "two lengths": (answer(LENGTH, b"Content-Length: 9\r\n"), "no valid Content-Length"),
+    "two lengths in a line": (answer(b"Content-Length: 1900, 9\r\n"), "no valid Content-Length"),
+    "a length that is none": (answer(b"Content-Length: many\r\n"), "no valid Content-Length"),
+    "a negative length": (answer(b"Content-Length: -1\r\n"), "no valid Content-Length"),
+    "less than the length": (answer(LENGTH, body=ROWS[:-9]), "interrupted"),
     "no last chunk": (answer(CHUNKED, body=chunks()[:-5]), "failed"),
     "a chunk that is too long": (answer(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"), "failed"),
     "a size that is none": (answer(CHUNKED, body=b"zz\r\nabcd\r\n"), "failed"),
     "a negative size": (answer(CHUNKED, body=b"-4\r\nabcd\r\n"), "failed"),
     "trailers without end": (answer(CHUNKED, body=chunks()[:-2] + b"X: y\r\n" * 500), "failed"),
-    "half a gzip": (answer(CHUNKED, body=chunks(PACKED[:-9])), "broke off"),
+    "half a gzip": (answer(CHUNKED, body=chunks(PACKED[:-9])), "incomplete"),
     "a broken gzip": (answer(CHUNKED, body=chunks(PACKED[:30] + b"x" * 30 + PACKED[60:])), "cannot be read"),
     "coding br": (answer(LENGTH, b"Content-Encoding: br\r\n"), "compressed with br"),
     "coding zstd": (answer(LENGTH, b"Content-Encoding: zstd\r\n"), "compressed with zstd"),
-    "half a gzip in a gzip": (answer(CHUNKED, body=chunks(gzip.compress(PACKED[:-9]))), "broke off"),
+    "half a gzip in a gzip": (answer(CHUNKED, body=chunks(gzip.compress(PACKED[:-9]))), "incomplete"),
     "a gzip in a gzip that is too large": (
         answer(CHUNKED, body=chunks(gzip.compress(gzip.compress(bytes(200_000))))),
         "larger than 100000",
@@ -137,7 +137,7 @@ NOT_YET = {
     "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", "failed"),
     "a long header": (answer(LENGTH, b"X: " + b"y" * 70_000 + b"\r\n"), "failed"),
     "too many headers": (answer(LENGTH, b"X: y\r\n" * 500), "failed"),
-    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "interim answers only"),
+    "only 100 Continue": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "only interim responses"),
 }
 
 
@@ -236,7 +236,7 @@ def test_a_server_that_falls_silent_does_not_hold_its_place(
         begun = time.monotonic()
         assert bench.run(seconds=300) == {"failed": 1}
         assert time.monotonic() - begun < 20
-    assert bench.to_fetch()[0].reason == "the server sent nothing any more"
+    assert bench.to_fetch()[0].reason == "the server stopped sending"
 
 
 def test_a_transfer_without_progress_loses_its_place(bench: DownloadBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,10 @@ def test_a_comparison_waits_until_everybody_is_read() -> None:
     done = engine.file()
     assert (done.repairs_open, done.completed_at) == (0, "2026-03-31T18:25:12.000Z")
     assert [each.status for each in engine.states.executions.values()] == ["SUCCEEDED"]
-    [told] = engine.published
-    assert (told["fileType"], told["day"], told["fileName"], told["comparison"]) == (KYC, DAY, "a.csv", 1)
-    assert told["counts"] == dict(done.counts) == engine.report()["counts"]
-    assert "auth-" not in json.dumps(told)
+    [event] = engine.published
+    assert (event["fileType"], event["day"], event["fileName"], event["comparison"]) == (KYC, DAY, "a.csv", 1)
+    assert event["counts"] == dict(done.counts) == engine.report()["counts"]
+    assert "auth-" not in json.dumps(event)
 
 
 def test_a_file_in_which_nobody_is_to_be_read_is_over_at_once() -> None:
@@ -406,19 +406,23 @@ STRANGERS = tuple(f"a85fe9e9-b4c9-45cf-a392-834c57d83a{number:02}" for number in
     ("text", "facts", "doubt"),
     [
         ("", {}, "the file is empty"),
-        ("OK", {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
-        ("<html>\n" * 9, {"own_name": True}, "the file is no list of ids: it may be a page or a message"),
-        ("\n".join(STRANGERS), {}, "nobody in the file is linked here, and its name does not hold our own id"),
+        ("OK", {"own_name": True}, "the file is not a list of ids; it may be a web page or a message"),
+        ("<html>\n" * 9, {"own_name": True}, "the file is not a list of ids; it may be a web page or a message"),
+        ("\n".join(STRANGERS), {}, "no user in the file is linked here, and the file name does not contain our own id"),
         # Half of the rows are no ids, all of them in the last ranges.
         ("\n".join([*STRANGERS, *["a b <c>"] * 9]), {"own_name": True}, None),
         (
             "\n".join([*STRANGERS, *["a b <c>"] * 10]),
             {"own_name": True},
-            "the file is no list of ids: it may be a page",
+            "the file is not a list of ids; it may be a web page",
         ),
         ("\n".join(STRANGERS), {"own_name": True}, None),
         ("userAuthorizationId\r\n", {}, None),
-        ("userAuthorizationId\r\n", {"webhooks": True}, "the file names nobody, and webhooks were received on its day"),
+        (
+            "userAuthorizationId\r\n",
+            {"webhooks": True},
+            "the file lists no user, although webhooks were received on its day",
+        ),
         ("\n".join([*STRANGERS, "auth-ann"]), {}, None),
     ],
 )

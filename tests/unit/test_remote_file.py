@@ -172,7 +172,7 @@ def test_without_the_switch_loopback_is_refused() -> None:
 )
 def test_an_address_is_refused_even_where_the_list_names_it(host: str) -> None:
     """Only a name has a certificate that says whose it is."""
-    with pytest.raises(UrlRefusedError, match="an address and not a name"):
+    with pytest.raises(UrlRefusedError, match="an IP address, not a name"):
         remote_file.check_url(f"https://{host}/x", allowed_hosts=(host.strip("[]").lower(),))
 
 

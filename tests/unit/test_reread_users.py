@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chaos.replacing import replaced
 from chaos.schedule import Fault
 from honnin.reread import listing, plan, questions
-from honnin.reread.starting import RereadConflictError, State, UnknownRereadError, execution_name, told
+from honnin.reread.starting import RereadConflictError, State, UnknownRereadError, execution_input, execution_name
 from honnin.status import PayPayStatus
 from honnin.store import Certificate, Reread
 from honnin.store.rereads import Kind, Phase
@@ -275,14 +275,14 @@ def test_its_pace_and_its_end_are_told(engine: RereadEngine) -> None:
         engine.clock.now += timedelta(seconds=100)
 
     engine.clock.now = STARTED + timedelta(seconds=1000)
-    told = engine.executions.progress(NAME, engine.clock.peek())
+    execution_input = engine.executions.progress(NAME, engine.clock.peek())
 
     done = engine.reread().done
-    assert told.state is State.RUNNING
-    assert told.per_second == pytest.approx(done / 1000, rel=0.01)
-    assert told.expected_end is not None
+    assert execution_input.state is State.RUNNING
+    assert execution_input.per_second == pytest.approx(done / 1000, rel=0.01)
+    assert execution_input.expected_end is not None
     left_s = (10 - done) / (done / 1000)
-    assert told.expected_end[:18] == (engine.clock.peek() + timedelta(seconds=left_s)).isoformat()[:18]
+    assert execution_input.expected_end[:18] == (engine.clock.peek() + timedelta(seconds=left_s)).isoformat()[:18]
 
 
 # --- pausing ---
@@ -337,7 +337,7 @@ def test_children_that_outlive_the_execution_send_nothing_more(engine: RereadEng
     engine.begin()
     engine.run()
     parts = engine.read(plan.parts(engine.store, engine.bucket, engine.reread())["key"])
-    before = told(engine.reread())
+    before = execution_input(engine.reread())
     engine.executions.pause(NAME)
 
     sent = len(engine.sent)

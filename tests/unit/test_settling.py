@@ -79,8 +79,8 @@ def test_a_settle_event_that_changes_something_takes_effect_once_and_is_publishe
     after = world.everything()
     world.work(first)
     assert world.everything() == after
-    told = [json.loads(each["Detail"]) for each in world.bus.entries]
-    assert [each["cause"] for each in told if each.get("to") == "RISK_FLAGGED"] == ["settle"]
+    published = [json.loads(each["Detail"]) for each in world.bus.entries]
+    assert [each["cause"] for each in published if each.get("to") == "RISK_FLAGGED"] == ["settle"]
     assert world.timeline()[0].detail["secondsAfterWebhook"] == "60"
 
 
@@ -96,7 +96,7 @@ def test_a_settle_event_sends_nothing(world: SettlingWorld) -> None:
 
 @pytest.mark.parametrize("cause", ["recon", "operator", "api", "settle", "poll"])
 def test_only_a_webhook_is_followed(world: SettlingWorld, cause: str) -> None:
-    world.told("kyc", cause=cause)
+    world.notify("kyc", cause=cause)
     assert world.sent == []
 
 
@@ -137,7 +137,7 @@ def test_another_signature_in_the_selfies_address_is_nothing_new(world: Settling
     assert world.everything() == before
     assert "content" not in world.timeline()[0].detail
     # Another read, of which something shall be proved, keeps what it was given.
-    world.told()
+    world.notify()
     assert world.user().kept != kept
 
 

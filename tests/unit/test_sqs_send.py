@@ -294,7 +294,7 @@ def failure(peer: LoopbackServer, reply: Reply) -> str:
     ],
 )
 def test_two_failures_are_an_error_inside_one_second(peer: LoopbackServer, reply: Reply, reason: str) -> None:
-    assert failure(peer, reply) == f"the message was not taken: {reason}"
+    assert failure(peer, reply) == f"SQS did not accept the message: {reason}"
 
 
 @loopback

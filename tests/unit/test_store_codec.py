@@ -57,7 +57,7 @@ RECORDS: list[Any] = [
     Certificate("c", "u", AT),
     Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT),
-    Notification("t", "2026-03-31", "f.csv", "https://x", AT, AT, 3, "why", "f.csv", whole=True, told_at=AT),
+    Notification("t", "2026-03-31", "f.csv", "https://x", AT, AT, 3, "why", "f.csv", whole=True, reported_at=AT),
     Reread("r", "all", AT),
     Reread("r", "status", AT, "paypay", "VERIFIED", 8, 2, AT, 3, True, *range(8)),
     Mark(AT),

@@ -16,7 +16,7 @@ from honnin import commit
 from honnin.erasure import Erasure
 from honnin.errors import HonninError
 from honnin.status import PayPayStatus, VexoraStatus
-from honnin.store import Effect, Page, Standing, Store, Told, UserStatus
+from honnin.store import Effect, Page, PublishedEntry, Standing, Store, UserStatus
 from honnin.store import overview as index
 from honnin.store.keys import entry_key, segment_key, status_key
 from honnin.store.overview import IndexNotReadyError
@@ -83,7 +83,7 @@ class World:
         """All pages of a list of users."""
         return walked(lambda before: self.store.overview.users(provider, status, limit=limit, before=before, **more))
 
-    def changes(self, first: str, last: str, limit: int = 7, **more: Any) -> list[Told]:
+    def changes(self, first: str, last: str, limit: int = 7, **more: Any) -> list[PublishedEntry]:
         """All pages of a list of changes."""
         return walked(lambda before: self.store.overview.changes(first, last, limit=limit, before=before, **more))
 
@@ -101,9 +101,9 @@ class World:
                 assert len(found) == len(expected)
                 assert [each.since for each in found] == sorted((each.since for each in found), reverse=True)
         counted = Counter((item["provider"], item["status"]) for item in statuses)
-        told = self.store.overview.counts(lambda: True)
-        assert told.exact
-        assert {name: number for name, number in told.users.items() if number} == counted
+        published = self.store.overview.counts(lambda: True)
+        assert published.exact
+        assert {name: number for name, number in published.users.items() if number} == counted
         days = sorted({jst_day_of(entry) for entry in entries}) or ["2026-04-01"]
         changed = {entry["event_id"] for entry in entries if "told" in entry}
         found_changes = self.changes(days[0], days[-1], limit=100)
@@ -146,9 +146,9 @@ def world(aws_environment: None) -> Iterator[World]:
 def test_a_reading_that_changes_nothing_leaves_the_index_as_it_is(world: World) -> None:
     world.move("user-1", "VERIFIED")
     first = world.db.get_item(TableName="StateTable", Key=encode(status_key("user-1", "paypay")))["Item"]
-    told = world.move("user-1", "VERIFIED")
+    published = world.move("user-1", "VERIFIED")
     second = world.db.get_item(TableName="StateTable", Key=encode(status_key("user-1", "paypay")))["Item"]
-    entry = entry_key("user-1", told.at, told.event_id)
+    entry = entry_key("user-1", published.at, published.event_id)
 
     projected = {"pk", "sk", "overview_pk", "overview_sk", *INDEX, "expires_at"}
     assert first != second
@@ -305,7 +305,7 @@ def test_a_filtered_list_goes_on_where_a_page_of_the_index_ended(world: World) -
     def of_two(**request: Any) -> Any:
         return query(**{**request, "Limit": 2})
 
-    pages: list[Page[Told]] = []
+    pages: list[Page[PublishedEntry]] = []
     with mock.patch.object(world.store.table.db, "query", of_two, create=True):
         before: str | None = None
         while True:
@@ -324,13 +324,13 @@ def test_what_was_told_without_a_change_is_replayed_and_is_no_change(world: Worl
     day = jst_day(world.clock())
 
     assert [each.event_id for each in world.changes(day, day)] == [submitted.event_id]
-    told = list(world.store.overview.told(submitted.at, utc_text(world.clock.now + timedelta(days=1))))
-    assert [(each.event_id, each.told) for each in told] == [
+    published = list(world.store.overview.published(submitted.at, utc_text(world.clock.now + timedelta(days=1))))
+    assert [(each.event_id, each.told) for each in published] == [
         (submitted.event_id, ("KycStatusChanged",)),
         (stale.event_id, ("SubmissionStale",)),
     ]
-    assert [each.event_id for each in world.store.overview.told(stale.at, utc_text(world.clock.now))] == []
-    assert [each.event_id for each in world.store.overview.told(submitted.at, stale.at)] == [submitted.event_id]
+    assert [each.event_id for each in world.store.overview.published(stale.at, utc_text(world.clock.now))] == []
+    assert [each.event_id for each in world.store.overview.published(submitted.at, stale.at)] == [submitted.event_id]
 
 
 def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,12 +352,12 @@ def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch:
 
 def test_a_replay_of_everything_reads_no_day_of_which_nothing_can_be_left(world: World) -> None:
     made = world.move("user-1", "LINKED")
-    told = mock.Mock(wraps=world.store.table.items)
-    with mock.patch.object(world.store.table, "items", told):
-        [[record]] = world.store.replay.told("2000-01-01T00:00:00.000Z", "9999-12-01T00:00:00.000Z")
+    published = mock.Mock(wraps=world.store.table.items)
+    with mock.patch.object(world.store.table, "items", published):
+        [[record]] = world.store.replay.published("2000-01-01T00:00:00.000Z", "9999-12-01T00:00:00.000Z")
 
     assert record.event_id == made.event_id
-    assert told.call_count < 16 * 405
+    assert published.call_count < 16 * 405
 
 
 def test_what_has_expired_is_in_no_list(aws_environment: None) -> None:
@@ -489,7 +489,7 @@ def test_an_erased_user_is_in_no_list_no_count_and_no_replay(world: World) -> No
 
     world.check()
     assert [each.user_id for each in world.users("paypay", "RISK_FLAGGED")] == ["user-2"]
-    assert {each.user_id for each in world.store.overview.told(first, later)} == {"user-2"}
+    assert {each.user_id for each in world.store.overview.published(first, later)} == {"user-2"}
     assert not [item for item in world.items() if item.get("overview_sk", "").endswith("user-1")]
 
 

@@ -416,7 +416,7 @@ def test_each_call_takes_its_turn_and_too_many_requests_are_told() -> None:
             paced(peer, pace).apply(user_id=USER, username_furigana="テスト", callback_url=CALLBACK)
         with pytest.raises(ProviderUnavailableError):
             paced(peer, pace).query_status(USER)
-    assert (pace.calls, pace.told) == (3, ["3"])
+    assert (pace.calls, pace.reported) == (3, ["3"])
 
 
 def test_without_a_turn_nothing_is_sent() -> None:

@@ -13,7 +13,7 @@ EMPTY = "must not be empty"
 LENGTH = "must be at most 100 characters long"
 LETTERS = "must be katakana, digits, ・, ー and spaces only"
 MOJIBAKE = "is text in a wrong encoding (mojibake); send UTF-8"
-NO_LETTER = "must hold at least one katakana letter"
+NO_LETTER = "must contain at least one katakana letter"
 RULES = {EMPTY, LENGTH, LETTERS, NO_LETTER, MOJIBAKE}
 
 

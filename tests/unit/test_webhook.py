@@ -123,7 +123,7 @@ def test_only_a_documented_claim_is_recorded(ack: Ack, claim: str, expected: str
 
 
 def test_503_when_the_queue_does_not_take_it(ack: Ack) -> None:
-    ack.send_error = SendError("the message was not taken: TimeoutError")
+    ack.send_error = SendError("SQS did not accept the message: TimeoutError")
     assert ack()["statusCode"] == 503
 
 
@@ -435,7 +435,7 @@ SECRETS = ("ハナコ", "\\u30cf", "090-1234-5678", "user-1", RIGHT, "b7e23ec29a
     "change",
     [
         pytest.param({}, id="queued"),
-        pytest.param({"send_error": SendError("the message was not taken: SQS answered 500")}, id="not queued"),
+        pytest.param({"send_error": SendError("SQS did not accept the message: SQS answered 500")}, id="not queued"),
         pytest.param({"source": "203.0.113.9"}, id="wrong address"),
         pytest.param({"keys": ("other",)}, id="wrong token"),
         pytest.param({"body": "usernameFurigana=ハナコ090-1234-5678"}, id="unreadable"),

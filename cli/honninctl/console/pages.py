@@ -294,18 +294,18 @@ def _asking[T](question: Callable[[], T]) -> Found[T]:
         return Found(None, _trouble(explained(error)))
 
 
-def _trouble(told: CommandError) -> Trouble:
-    match told:
+def _trouble(error: CommandError) -> Trouble:
+    match error:
         case NoAccessError():
-            return Trouble("trouble.no_access", str(told), HTTPStatus.FORBIDDEN)
+            return Trouble("trouble.no_access", str(error), HTTPStatus.FORBIDDEN)
         case UnreachableError():
-            return Trouble("trouble.unreachable", str(told), HTTPStatus.GATEWAY_TIMEOUT)
+            return Trouble("trouble.unreachable", str(error), HTTPStatus.GATEWAY_TIMEOUT)
         case NotFoundError():
-            return Trouble("trouble.not_found", str(told), HTTPStatus.NOT_FOUND)
+            return Trouble("trouble.not_found", str(error), HTTPStatus.NOT_FOUND)
         case UsageError():
-            return Trouble("trouble.usage", str(told), HTTPStatus.BAD_REQUEST)
+            return Trouble("trouble.usage", str(error), HTTPStatus.BAD_REQUEST)
         case _:
-            return Trouble("trouble.failed", str(told), HTTPStatus.BAD_GATEWAY)
+            return Trouble("trouble.failed", str(error), HTTPStatus.BAD_GATEWAY)
 
 
 def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def listen(pages: Pages, port: int) -> ConsoleServer:
         return ConsoleServer(pages, port)
     except OSError as error:
         raise UsageError(
-            f"port {port} of {LOOPBACK} cannot be had ({error.strerror}); --port 0 takes a free one"
+            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); --port 0 uses a free one"
         ) from None
 
 

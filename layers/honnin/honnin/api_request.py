@@ -94,7 +94,7 @@ def _check_media_type(event: Mapping[str, Any]) -> None:
         if header.get_content_type() != "application/json":
             raise UnreadableError(ProblemCode.MEDIA_TYPE, "Send the body as application/json.")
         if (header.get_content_charset() or "utf-8") not in _CHARSETS:
-            raise UnreadableError(ProblemCode.MEDIA_TYPE, "Send the body in UTF-8; no other charset is read.")
+            raise UnreadableError(ProblemCode.MEDIA_TYPE, "Send the body in UTF-8; no other charset is accepted.")
 
 
 def _without_type(headers: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -129,7 +129,9 @@ def _json_object(event: Mapping[str, Any]) -> dict[str, Any]:
         raise UnreadableError(ProblemCode.BODY_NOT_JSON, "") from None
     if _UNREADABLE in clean:
         # API Gateway puts U+FFFD in the place of bytes that are not UTF-8.
-        raise UnreadableError(ProblemCode.BODY_NOT_JSON, "It holds U+FFFD, which stands for bytes that are not UTF-8.")
+        raise UnreadableError(
+            ProblemCode.BODY_NOT_JSON, "The body contains U+FFFD, which replaces bytes that are not UTF-8."
+        )
     if not isinstance(value, dict):
         raise UnreadableError(ProblemCode.BODY_NOT_OBJECT, "")
     return value
@@ -150,5 +152,5 @@ def _refuse(name: str) -> None:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number that no double can hold")
+        raise ValueError("a number is too large for a double")
     return number

@@ -52,7 +52,7 @@ def effect(
     details, and the status stores it as the newest evidence of its kind.
     """
     if evidence:
-        detail = {**detail, **evidence.told}
+        detail = {**detail, **evidence.timeline_facts}
         after = replace(after, kept=newest(after.kept, evidence.facts))
     return Effect(
         event_id=event_id,
@@ -215,7 +215,10 @@ class Commits:
             if now is None or not any(key in str(now.kept) for key in evidence.written):
                 evidence.take_back()
         except (BotoCoreError, ClientError) as error:
-            logger().warning("evidence not taken back", error=type(error).__name__)
+            logger().warning(
+                "an object in the personal-data bucket that no status refers to was not deleted",
+                error=type(error).__name__,
+            )
 
 
 def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
@@ -225,4 +228,4 @@ def _with_what_is_left[D](decision: D, left: Evidence | None) -> D:
     if not left.is_left_of(decision.evidence):
         return decision
     after = replace(decision.after, kept=newest(decision.before.kept if decision.before else None, left.facts))
-    return replace(decision, after=after, detail={**decision.detail, **left.told}, evidence=left)
+    return replace(decision, after=after, detail={**decision.detail, **left.timeline_facts}, evidence=left)

@@ -52,7 +52,9 @@ class Decoder:
             return
         yield from self._passed_on(self._stream.flush())
         if not self._stream.eof:
-            raise FileNotFetchedError(Wording("the compressed file broke off", "圧縮されたファイルが途中で切れている"))
+            raise FileNotFetchedError(
+                Wording("the compressed file is incomplete", "圧縮されたファイルが途中で切れている")
+            )
         if self._inner:
             yield from self._inner.end()
 
@@ -65,7 +67,7 @@ class Decoder:
             coding = self._codings[-1]
             raise FileNotFetchedError(
                 Wording(
-                    f"the file came compressed with {coding}, which was not asked for",
+                    f"the file was compressed with {coding}, which was not requested",
                     f"要求していない圧縮形式（{coding}）で届いた",
                 )
             )

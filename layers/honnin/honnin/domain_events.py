@@ -1,4 +1,4 @@
-"""What the bus tells: the content of each domain event. Ids, statuses, moments and counts, nothing personal.
+"""The content of each domain event on the bus: ids, statuses, times and counts, no personal data.
 
 `docs/events/` is generated from here (`make event-schemas`). The texts beside the types are its descriptions; an
 enumeration beside them lists the values.
@@ -25,98 +25,119 @@ KycStatusChanged = TypedDict(
     "KycStatusChanged",
     {
         "userId": Annotated[str, "Your own id of the user."],
-        "provider": Annotated[Literal["vexora", "paypay"], "Whose status changed."],
+        "provider": Annotated[Literal["vexora", "paypay"], "The provider at which the status changed."],
         "from": Annotated[
             str | None,
-            "The status before; null at the first status of a user. It equals `to` where `verified` alone has changed.",
+            "The status before; null if the user had none. It equals `to` if only `verified` has changed.",
             VexoraStatus,
             PayPayStatus,
         ],
-        "to": Annotated[str, "The status now.", VexoraStatus, PayPayStatus],
-        "providerStatus": NotRequired[Annotated[str, "The provider's own word or code that the status comes from."]],
-        "submissionId": NotRequired[Annotated[str, "Vexora: the submission that the status is about."]],
-        "verified": Annotated[bool, "Whether the user counts as verified, over both providers (docs/api.md)."],
-        "verifiedReason": Annotated[str, "Why, or why not.", VerifiedReason],
+        "to": Annotated[str, "The status after the change.", VexoraStatus, PayPayStatus],
+        "providerStatus": NotRequired[
+            Annotated[
+                str, "The value in the provider's answer (a status or a result code) from which the status was derived."
+            ]
+        ],
+        "submissionId": NotRequired[Annotated[str, "The id of the submission; only for Vexora."]],
+        "verified": Annotated[bool, "Whether the user counts as verified, considering both providers (docs/api.md)."],
+        "verifiedReason": Annotated[str, "Why the user counts as verified, or why not.", VerifiedReason],
         "cause": Annotated[
-            str, "Who caused it: user, api, webhook, poll, recon, settle or operator. More may be added."
+            str, "What led to the change: user, api, webhook, poll, recon, settle or operator. More may be added."
         ],
         "occurredAt": Annotated[
-            str, "When it took effect (UTC). Compare it: the order of events is not guaranteed.", MOMENT
+            str, "When the change took effect (UTC). Events may arrive in another order: compare this time.", MOMENT
         ],
-        "eventId": Annotated[str, "Drop repeats by it: an event comes at least once."],
+        "eventId": Annotated[
+            str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
+        ],
     },
 )
 
 
 class SubmissionStale(TypedDict):
-    """A submission at Vexora has been open for longer than the daily questions go on; told once."""
+    """A submission at Vexora is still not decided after 30 days of daily polls. Published once for each submission."""
 
     userId: Annotated[str, "Your own id of the user."]
-    submissionId: Annotated[str, "The submission."]
-    status: Annotated[str, "The status of the user, which stays.", VexoraStatus]
+    submissionId: Annotated[str, "The id of the submission."]
+    status: Annotated[str, "The present status of the user; this event does not change it.", VexoraStatus]
     submittedAt: Annotated[str, "When it was submitted (UTC).", MOMENT]
-    occurredAt: Annotated[str, "When it was found to be stale (UTC).", MOMENT]
-    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+    occurredAt: Annotated[str, "When Honnin found that it is still not decided (UTC).", MOMENT]
+    eventId: Annotated[
+        str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
+    ]
 
 
 class UserErased(TypedDict):
-    """The personal data of a user was erased here: erase what you hold on the ground of our events."""
+    """Honnin has erased the personal data of a user. Erase what you have stored about the user from earlier events."""
 
     userId: Annotated[str, "Your own id of the user."]
-    certificateId: Annotated[str, "The certificate of the erasure. Drop repeats by it: an event comes at least once."]
+    certificateId: Annotated[
+        str, "The id of the erasure. The same event may be delivered more than once: ignore repeats of this id."
+    ]
     completedAt: Annotated[str, "When the erasure was complete (UTC).", MOMENT]
 
 
 class ReconCompleted(TypedDict):
-    """A recon file was compared, and whoever it had read again is read, or could not be read for a day."""
+    """A recon file was compared, and every user who had to be read again was read, or could not be read for a day."""
 
-    fileType: Annotated[str, "The type of the file. Drop repeats by it, `day` and `comparison`."]
-    day: Annotated[str, "The JST day that the file is about.", "date"]
-    fileName: Annotated[str, "The name that PayPay gave it."]
-    comparison: Annotated[int, "The number of the comparison: a file may be compared more than once."]
-    comparedAt: Annotated[str | None, "When it was compared (UTC).", MOMENT]
+    fileType: Annotated[str, "The type of the file. Ignore repeats with the same `fileType`, `day` and `comparison`."]
+    day: Annotated[str, "The day in Japan that the file is about.", "date"]
+    fileName: Annotated[str, "The name of the file at PayPay."]
+    comparison: Annotated[
+        int, "The number of the comparison of this day and type. It grows when a file is compared again."
+    ]
+    comparedAt: Annotated[str | None, "When the file was compared (UTC).", MOMENT]
     sha256: Annotated[str | None, "The file's SHA-256, in hexadecimal."]
-    counts: Annotated[dict[str, int], "How many rows of each kind. More kinds may be added."]
-    reportKey: Annotated[str, "The key of the report in the recon bucket."]
+    counts: Annotated[
+        dict[str, int], "The numbers of the comparison, as in the recon report of the API. More may be added."
+    ]
+    reportKey: Annotated[str, "The key of the full report in the recon bucket."]
 
 
 class AuthorizationExpiring(TypedDict):
-    """A user's link to PayPay ends soon, as far as PayPay has said when asked now; told once for each end."""
+    """A user's PayPay account link ends soon. PayPay was asked just before. Published once for each end date."""
 
     userId: Annotated[str, "Your own id of the user."]
-    provider: Annotated[Literal["paypay"], "Whose link it is."]
-    status: Annotated[str, "The status of the user, which stays until the end.", PayPayStatus]
+    provider: Annotated[Literal["paypay"], "The provider of the account link."]
+    status: Annotated[str, "The present status of the user; it does not change before the link ends.", PayPayStatus]
     linkExpiresAt: Annotated[str, "When the link ends (UTC).", MOMENT]
-    occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
-    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+    occurredAt: Annotated[str, "When the event was published (UTC).", MOMENT]
+    eventId: Annotated[
+        str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
+    ]
 
 
 class AuthorizationExpired(TypedDict):
-    """A user's link to PayPay has expired; told once, besides the change of the status."""
+    """A user's PayPay account link has expired. Published once, in addition to `KycStatusChanged`."""
 
     userId: Annotated[str, "Your own id of the user."]
-    provider: Annotated[Literal["paypay"], "Whose link it was."]
-    expiredAt: Annotated[str, "When it ended (UTC).", MOMENT]
+    provider: Annotated[Literal["paypay"], "The provider of the account link."]
+    expiredAt: Annotated[str, "When the link ended (UTC).", MOMENT]
     providerStatus: Annotated[
         str | None,
-        "PayPay's word or code that says so; `expireAt` when PayPay did not answer after the end that it had given.",
+        "The value in PayPay's answer that says so. It is `expireAt` if PayPay did not answer after the end date "
+        "that it had given before; that date then counts.",
     ]
-    occurredAt: Annotated[str, "When that took effect (UTC).", MOMENT]
-    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+    occurredAt: Annotated[str, "When the change of the status took effect (UTC).", MOMENT]
+    eventId: Annotated[
+        str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
+    ]
 
 
 class ResidencePeriodExpiring(TypedDict):
-    """A user's residence period ends soon (parameter `WatchResidencePeriod`); told once for each end."""
+    """A user's residence period ends soon. Only with the parameter `WatchResidencePeriod`; once for each end date."""
 
     userId: Annotated[str, "Your own id of the user."]
-    provider: Annotated[Literal["paypay"], "Who has told the end."]
-    status: Annotated[str, "The status of the user, which stays.", PayPayStatus]
+    provider: Annotated[Literal["paypay"], "The provider whose KYC answer contained the end date."]
+    status: Annotated[str, "The present status of the user; this event does not change it.", PayPayStatus]
     residenceEndsOn: Annotated[str, "The last day of the period, in Japan.", "date"]
-    occurredAt: Annotated[str, "When it was told (UTC).", MOMENT]
-    eventId: Annotated[str, "Drop repeats by it: an event comes at least once."]
+    occurredAt: Annotated[str, "When the event was published (UTC).", MOMENT]
+    eventId: Annotated[
+        str, "The id of the event. The same event may be delivered more than once: ignore repeats of this id."
+    ]
 
 
-# Every event by its detail type, with what it tells.
+# Every event by its detail type, with its description.
 EVENTS: dict[str, tuple[type, str]] = {
     KYC_STATUS_CHANGED: (KycStatusChanged, "The status of a user at a provider changed."),
     SUBMISSION_STALE: (SubmissionStale, SubmissionStale.__doc__ or ""),

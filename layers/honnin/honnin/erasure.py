@@ -118,7 +118,7 @@ class Erasure:
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
         if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
             raise ConflictError(
-                "the user was erased without unlink, and the authorization is not known here any more",
+                "the user was erased without unlink=true, and the authorization is no longer known here",
                 code=ProblemCode.ERASED_WITHOUT_UNLINK,
             )
         if known and known.completed_at and footprint.is_empty:
@@ -139,7 +139,9 @@ class Erasure:
 
         def may_go_on() -> None:
             if deadline.remaining_s <= 0:
-                raise ConcurrentUpdateError("the erasure is not finished; repeat it, it goes on where it stopped")
+                raise ConcurrentUpdateError(
+                    "the erasure is not finished; repeat the call, and it continues where it stopped"
+                )
 
         numbers = {each: self._store.comparisons.numbers(each) for each in FILE_TYPES}
         event_ids = partial(_recon_ids, numbers=numbers)
@@ -169,14 +171,14 @@ class Erasure:
                 continue
             if begin.remaining_s <= 0:
                 raise ProviderTimeoutError(
-                    Provider.PAYPAY, "unlinking takes too long; repeat it, what has ended stays ended"
+                    Provider.PAYPAY, "ending the authorizations takes too long; repeat the call, and it continues"
                 )
             try:
                 self._paypay().unlink(each)
             except UserAnswerError as error:
                 if error.code not in _ENDED:
                     raise
-                logger().info("nothing to unlink", extra=error.logged())
+                logger().info("PayPay has already ended the authorization; no unlink is needed", extra=error.logged())
             self._store.erasure.unlinked(footprint.user_id, each, utc_text(self._now()))
 
     def _sweep(self, certificate: Certificate) -> Event:
@@ -209,9 +211,9 @@ class ErasureSweep:
         """
         own = [each for each in self._store.erasure.certificates(event.subject) if _sweep_id(each) == event.event_id]
         if not own:
-            raise MalformedEventError("a sweep without an erasure")
+            raise MalformedEventError("there is no erasure for this sweep")
         if not own[0].completed_at:
-            raise EventNotReadyError("the erasure broke off; repeat it")
+            raise EventNotReadyError("the erasure was interrupted; repeat it")
         _swept(own[0], self._store, self._vault)
         return Dropped(event.event_id, "swept")
 

@@ -1,4 +1,4 @@
-"""How the merchant's API answers an erasure: its certificate, in the shape of docs/openapi.json."""
+"""The answer of the merchant API to an erasure: the certificate, in the form of docs/openapi.json."""
 
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
@@ -17,9 +17,12 @@ _CERTIFICATE: JsonDict = {
 
 
 class CertificateView(AnswerModel):
-    """That a user was erased. `erased` says how many of what: versions of objects in the vault, links, waiting events,
-    submissions, statuses, timeline entries that lost their details, and with `unlink=true` the authorizations that were
-    ended at PayPay. Times are UTC."""
+    """The certificate that a user's personal data was erased. Times are UTC.
+
+    `erased` has the number of erased items of each kind: versions of objects in the personal-data bucket, links,
+    waiting events, submissions, statuses, and timeline entries whose details were removed. With `unlink=true` it also
+    has the number of authorizations that were ended at PayPay.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE]})
 

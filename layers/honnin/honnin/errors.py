@@ -8,7 +8,7 @@
     │   ├── InvalidSettingError       an environment variable cannot be read
     │   ├── SecretUnreadableError     a secret cannot be read now, or not by us
     │   └── SecretIncompleteError     a secret lacks a key or still holds its placeholder
-    ├── RequestError                  the caller's mistake: a 4xx with a code of its own, no trace
+    ├── RequestError                  an error of the caller: a 4xx with a code of its own, no trace
     │   ├── InvalidFieldError         422, names the field and the rule
     │   ├── NotFoundError             404
     │   └── ConflictError             409, carries the present state
@@ -34,7 +34,7 @@
     ├── ReconError                    something about a recon file
     ├── UnexpectedError               stands for a mistake in the code, whose message might hold a value
     └── EventError
-        ├── MalformedEventError       no retry can mend it: moved to the dead-letter queue
+        ├── MalformedEventError       retrying does not help: moved to the dead-letter queue
         ├── EventNotReadyError        retryable: what it needs is still under way
         ├── ConcurrentUpdateError     retryable: another worker was faster
         ├── RepairsStoppedError       retryable: repairs and rereads are stopped, and wait for a person
@@ -53,7 +53,7 @@ class HonninError(Exception):
 
 
 class UnexpectedError(HonninError):
-    """Stands for an error that the code does not know: only its type is told."""
+    """Stands for an error that the code does not know: only its type is given."""
 
 
 class ConfigurationError(HonninError):
@@ -168,7 +168,7 @@ class ProviderError(HonninError):
         self.state: str | None = None
 
     def logged(self) -> dict[str, Any]:
-        """What a log line says of it: never the message."""
+        """The fields for a log line, without the message."""
         return {
             "provider": self.provider,
             "error": type(self).__name__,
@@ -178,17 +178,17 @@ class ProviderError(HonninError):
         }
 
     def facts(self) -> dict[str, str]:
-        """What the timeline keeps: the kind of error, the provider's code, the X-REQUEST-ID."""
+        """The fields for the timeline: the type of the error, the provider's code, the X-REQUEST-ID."""
         named = {"error": type(self).__name__, "providerCode": self.code, "requestId": self.request_id}
         return {name: value for name, value in named.items() if value}
 
 
 class ProviderRefusedError(ProviderError):
-    """The provider understood and said no. The same call will be refused again."""
+    """The provider understood the call and refused it. It will refuse the same call again."""
 
 
 class ProviderConfigurationError(ProviderRefusedError):
-    """The provider does not accept our credentials, scopes, address or contract. Waiting does not mend it."""
+    """The provider does not accept our credentials, scopes, address or contract. Waiting does not help."""
 
 
 class UserAnswerError(ProviderRefusedError):
@@ -200,7 +200,7 @@ class ScopeNotGrantedError(ProviderRefusedError):
 
     @classmethod
     def of(cls, error: ProviderError) -> "ScopeNotGrantedError":
-        """The same answer, now that it is known whose fault it is."""
+        """The same answer as this error."""
         return cls(
             error.provider, error.message, http_status=error.http_status, code=error.code, request_id=error.request_id
         )
@@ -280,7 +280,7 @@ class EventError(HonninError):
 
 
 class MalformedEventError(EventError):
-    """The message is not an event of ours. No retry can mend it."""
+    """The message is not an event of Honnin. Retrying does not help."""
 
 
 class EventNotReadyError(EventError):

@@ -70,7 +70,7 @@ def send_split(event: Event, *, events_url: str, recon_notifications_url: str, c
     try:
         found = split_notifications(event)
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise MalformedEventError("no array of notifications") from None
+        raise MalformedEventError("the message is not an array of notifications") from None
     # Notifications of recon files are sent first, because a file can be fetched for two hours only.
     send_all(recon_notifications_url, (each for each in found if each.kind == "recon_file"), client)
     send_all(events_url, (each for each in found if each.kind != "recon_file"), client)

@@ -84,7 +84,7 @@ class _Call:
         """The connection is about to write. Raises `ConnectionAbortedError` when the call was given up."""
         with self._lock:
             if self._given_up:
-                raise ConnectionAbortedError("the call was given up")
+                raise ConnectionAbortedError("the call was cancelled")
             self._socket = sock
             # A request is written in pieces; only the first piece shows whether the connection was a reused one.
             self.reused = self.reused if self.begun else reused
@@ -246,7 +246,7 @@ def send(
             return within(deadline, lambda: _exchange(provider, request, timeouts, call, own), call)
         except TimeoutError:
             if not call.begun:
-                raise NotSentError(provider, "given up before it was sent") from None
+                raise NotSentError(provider, "the call was cancelled before it was sent") from None
             raise ProviderTimeoutError(provider, "the answer was not complete before the deadline") from None
 
     try:
@@ -299,13 +299,13 @@ def _exchange(
             if response.status_code < 200:
                 # Of the interim answers, Python handles only 100. The bytes after another one would count as the next
                 # call's answer.
-                raise HTTPException("an interim answer")
+                raise HTTPException("an interim response")
             return Answer(response.status_code, response.headers, _read(provider, response))
     # Whatever the error is (a time-out, a reset, a name that cannot be encoded), the flag says whether it was sent.
     except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         text = f"no answer ({type(error).__name__})"
         if not call.begun:
-            raise NotSentError(provider, f"not sent ({type(error).__name__})") from None
+            raise NotSentError(provider, f"the request was not sent ({type(error).__name__})") from None
         if call.reused and not answered and not isinstance(error, requests.Timeout):
             raise _DeadConnectionError(provider, text) from None
         raise ProviderTimeoutError(provider, text) from None

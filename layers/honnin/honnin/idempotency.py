@@ -79,7 +79,7 @@ class Idempotency:
             answer: dict[str, Any] = once(request=request, work=outcome)
         except IdempotencyValidationError:
             raise ConflictError(
-                "this Idempotency-Key came with another body before", code=ProblemCode.IDEMPOTENCY_KEY_REUSED
+                "this Idempotency-Key was used with another body before", code=ProblemCode.IDEMPOTENCY_KEY_REUSED
             ) from None
         except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
             raise ConflictError(

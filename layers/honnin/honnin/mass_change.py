@@ -89,7 +89,7 @@ class CountedAfterwards:
             try:
                 self._store.mass_change.add(1, {loss: 1} if loss else None)
             except _NOT_COUNTED as error:
-                logger().warning("reading not counted", error=type(error).__name__)
+                logger().warning("a reading was not counted for the mass-change check", error=type(error).__name__)
 
 
 class BatchWatch:
@@ -130,7 +130,7 @@ class BatchWatch:
             if self._counted is None:
                 self._counted = self._store.mass_change.read()
         if self._counted.stop:
-            raise RepairsStoppedError("repairs and rereads are stopped: honninctl repairs status")
+            raise RepairsStoppedError("repairs and rereads are stopped; `honninctl repairs status` says why")
 
     def read(self) -> None:
         """Count a reading that takes nobody out of VERIFIED or APPROVED. The count is written later, with others."""
@@ -167,9 +167,9 @@ class BatchWatch:
             if self._counted:
                 self._stop_if_too_many(self._counted)
         except _NOT_COUNTED as error:
-            logger().warning("readings not counted", error=type(error).__name__)
+            logger().warning("readings were not counted for the mass-change check", error=type(error).__name__)
         stop = self._counted.stop if self._counted else None
-        if stop and (self._may_wait or not stop.told_at):
+        if stop and (self._may_wait or not stop.reported_at):
             self._carry_out(stop)
 
     def _lose(self, loss: Loss) -> None:
@@ -178,7 +178,7 @@ class BatchWatch:
         except _NOT_COUNTED as error:
             if self._may_wait:
                 raise
-            logger().warning("reading not counted", error=type(error).__name__)
+            logger().warning("a reading was not counted for the mass-change check", error=type(error).__name__)
         # It is counted although it is not applied, because the provider did answer this.
         self.check()
 

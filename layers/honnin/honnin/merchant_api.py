@@ -50,7 +50,7 @@ UserIdInPath = Annotated[
 DayInPath = Annotated[
     str,
     StringConstraints(pattern=pattern(r"\A\d{4}-\d{2}-\d{2}\z", "must be a day as yyyy-mm-dd")),
-    Path(description="A day in Japan, yyyy-mm-dd", examples=["2026-03-31"]),
+    Path(description="A day in Japan (yyyy-mm-dd)", examples=["2026-03-31"]),
 ]
 
 # UTC, ISO 8601 with milliseconds and `Z`, as `store.utc_text` writes it.
@@ -64,7 +64,7 @@ class RequestModel(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_kwargs: Any) -> None:
-        """Note the names of the fields: a 422 repeats no other."""
+        """Store the names of the fields: the answer 422 repeats no other names."""
         known(each.alias or name for name, each in cls.model_fields.items())
 
 

@@ -1,4 +1,4 @@
-"""What the merchant's API says of all users: lists, counts, changes, in the shapes of docs/openapi.json."""
+"""The answers of the merchant API about all users: lists, counts, changes, in the form of docs/openapi.json."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ _COUNTING_S = 20.0
 _MOST_DAYS = 366
 
 _STATUS_NAMES = tuple(dict.fromkeys([*PayPayStatus, *VexoraStatus]))
-_CURSOR = "must be a cursor of an earlier answer of the same list"
+_CURSOR = "must be the cursor of an earlier page of the same list"
 # A moment as `utc_text` writes it, and what tells two of them apart.
 _PLACE = re.compile(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,80})?")
 
@@ -86,8 +86,10 @@ Within = Annotated[
         )
     ),
 ]
-Limit = Annotated[int, Query(ge=1, le=100, description="Entries of one page at most; a page may hold fewer")]
-Cursor = Annotated[str | None, Query(max_length=1024, description="`cursor` of the page before, of the same list")]
+Limit = Annotated[
+    int, Query(ge=1, le=100, description="The largest number of entries in a page; a page may have fewer")
+]
+Cursor = Annotated[str | None, Query(max_length=1024, description="`cursor` from the previous page of the same list")]
 
 
 class LookupRequest(RequestModel):
@@ -95,14 +97,14 @@ class LookupRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"userIds": ["user-0001", "user-0002"]}]})
 
-    user_ids: list[UserId] = Field(min_length=1, max_length=100, description="Your own ids of up to 100 users")
+    user_ids: list[UserId] = Field(min_length=1, max_length=100, description="Your own ids of 1 to 100 users")
 
 
 # --- answers ---
 
 
 class StandingView(AnswerModel):
-    """A user's status at a provider, and when it began (UTC)."""
+    """A user's status at a provider. `since` (UTC) is when the user got this status."""
 
     user_id: str
     provider: ProviderName
@@ -111,11 +113,11 @@ class StandingView(AnswerModel):
 
 
 class UsersView(AnswerModel):
-    """One page of the users that have a status, the latest change first. `cursor` asks for the next page; null at the
-    end. A page may hold fewer than `limit`, even none, and have a next one.
+    """One page of the users who have a status now, the latest change first.
 
-    Whoever does not move while you go through the pages comes exactly once. `rebuilding`: the index behind the lists
-    is being rebuilt, and somebody may be missing.
+    Pass `cursor` to get the next page; it is null on the last page. A page may have fewer entries than `limit`, or
+    none, although another page follows. A user whose status does not change while you read the pages is listed exactly
+    once. If `rebuilding` is true, the index for this list is being rebuilt, and users may be missing.
     """
 
     model_config = ConfigDict(
@@ -128,9 +130,12 @@ class UsersView(AnswerModel):
 
 
 class CountsView(AnswerModel):
-    """How many users have each status, by provider. `countedAt` (UTC) is when the counting began; who moves while it
-    goes on may be counted in both statuses or in neither. `approximate`: there were too many to count within one call,
-    so it is estimated from an even part of them. `rebuilding`: as in the lists of users."""
+    """How many users have each status, by provider. `countedAt` (UTC) is when the counting began.
+
+    A user whose status changes during the counting may be counted in both statuses or in neither. If `approximate` is
+    true, there were too many users to count within one call, and the numbers are estimated from a sample. If
+    `rebuilding` is true, the index for the numbers is being rebuilt, and users may be missing.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -155,7 +160,7 @@ class CountsView(AnswerModel):
 
 
 class LookupView(AnswerModel):
-    """The users that are known, in the order in which they were asked for, each once; and the ids that are not."""
+    """The known users in the order of the request, each once. `unknown` lists the ids that no provider knows."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"users": [USER_EXAMPLE], "unknown": ["user-0002"]}]})
 
@@ -164,7 +169,8 @@ class LookupView(AnswerModel):
 
 
 class ChangeView(AnswerModel):
-    """A change of a user's status. `from` is null at the first status; `eventId` is that of `KycStatusChanged`."""
+    """One change of a user's status. `from` is null if the user had no status before. The event `KycStatusChanged` for
+    this change has the same `eventId`."""
 
     at: UtcTime
     user_id: str
@@ -176,9 +182,12 @@ class ChangeView(AnswerModel):
 
 
 class ChangesView(AnswerModel):
-    """One page of changes, the latest first. `cursor` asks for the next page; null at the end. A page may hold fewer
-    than `limit`, even none, and have a next one. `rebuilding`: the index behind the lists is being rebuilt, and changes
-    may be missing."""
+    """One page of changes, the latest first.
+
+    Pass `cursor` to get the next page; it is null on the last page. A page may have fewer entries than `limit`, or
+    none, although another page follows. If `rebuilding` is true, the index for this list is being rebuilt, and changes
+    may be missing.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"changes": [_CHANGE], "cursor": None, "rebuilding": False}]}
@@ -190,7 +199,11 @@ class ChangesView(AnswerModel):
 
 
 class EndView(AnswerModel):
-    """An end that lies ahead."""
+    """An account link or a residence period that ends soon.
+
+    `what` is `link` (the account link at PayPay) or `residence` (the user's residence period; only with the parameter
+    WatchResidencePeriod). `endsAt` (UTC) is the first moment at which it is no longer valid.
+    """
 
     user_id: str
     provider: ProviderName
@@ -199,9 +212,10 @@ class EndView(AnswerModel):
 
 
 class ExpiringView(AnswerModel):
-    """What ends ahead, the earliest first. `what` is `link` (the account link at PayPay) or, with the parameter
-    WatchResidencePeriod, `residence` (the user's residence period); `endsAt` (UTC) is the first moment after it.
-    `until` (UTC) is the end of the time that was asked about. `cursor` asks for the next page; null at the end."""
+    """One page of account links and residence periods that end until `until` (UTC), the earliest first.
+
+    Pass `cursor` to get the next page; it is null on the last page.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXPIRING]})
 
@@ -211,7 +225,7 @@ class ExpiringView(AnswerModel):
 
 
 def users(store: Store, provider: str, status: str, *, since: str | None, limit: int, cursor: str | None) -> UsersView:
-    """Who has a status now, the latest change first.
+    """The users who have a status now, the latest change first.
 
     Raises
     ------
@@ -250,7 +264,7 @@ def counts(store: Store, now: datetime) -> CountsView:
 
 
 def lookup(store: Store, user_ids: Sequence[str], now: datetime, needs: VerifiedNeeds) -> LookupView:
-    """Where each of these users stands at both providers."""
+    """The status of each of these users at both providers."""
     found = store.users.statuses_of_all(user_ids)
     known = [each for each in dict.fromkeys(user_ids) if each in found]
     return LookupView(
@@ -278,7 +292,8 @@ def changes(
     Raises
     ------
     InvalidFieldError
-        The days are none, or too many; the provider has no such status; or the cursor is not one of this list.
+        `from` is after `to`, or there are too many days between them; the provider has no such status; or the cursor is
+        not one of this list.
     """
     cursors = _Cursors("changes", first, last, provider, to_status)
     place = cursors.place(cursor)
@@ -301,7 +316,7 @@ def changes(
 
 
 def expiring(store: Store, now: datetime, *, within: str, limit: int, cursor: str | None) -> ExpiringView:
-    """What ends within so many days, the earliest first. Raises `InvalidFieldError` for a cursor of another list."""
+    """What ends within `within` days, the earliest first. Raises `InvalidFieldError` for a cursor of another list."""
     until = utc_text(now + timedelta(days=int(within.removesuffix("d"))))
     cursors = _Cursors("expiring", within.removesuffix("d"))
     after = cursors.place(cursor) or ""
@@ -362,7 +377,7 @@ def _day(field: str, text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise InvalidFieldError(field, "must be a day of the calendar") from None
+        raise InvalidFieldError(field, "must be a date that exists") from None
 
 
 def _moment(field: str, text: str) -> str:
@@ -372,4 +387,4 @@ def _moment(field: str, text: str) -> str:
     try:
         return utc_text(datetime.fromisoformat(text))
     except ValueError:
-        raise InvalidFieldError(field, "must be a moment of the calendar and the clock") from None
+        raise InvalidFieldError(field, "must be a date and time that exists") from None

@@ -176,7 +176,7 @@ class Pace:
         self._sleep = sleep
         self._work = Work.API
         self._until = math.inf
-        self._counting, self._leasing, self._telling = Lock(), Lock(), Lock()
+        self._counting, self._leasing, self._slowing = Lock(), Lock(), Lock()
         self._waiting = 0
         self._slots: deque[float] = deque()
         self._seen: dict[int, PaceSecond] = {}
@@ -218,15 +218,15 @@ class Pace:
 
     def limited(self, retry_after: str | None = None) -> None:
         """The provider answered that there were too many calls. `retry_after` is its `Retry-After` header."""
-        if not self._telling.acquire(blocking=False):
-            return  # another thread is telling the same
+        if not self._slowing.acquire(blocking=False):
+            return  # another thread is doing this now
         try:
             self._slow_down(self._clock(), retry_after)
         except (BotoCoreError, ClientError) as error:
             self._without_counter(error)
             self._alone_next = self._clock() + max(_ALONE_S, pause_s(retry_after, self._clock()))
         finally:
-            self._telling.release()
+            self._slowing.release()
 
     def lease(self, wanted: int) -> list[float] | Wait:
         """Get up to `wanted` moments (epoch seconds) at which a call may be made, without waiting for them."""
@@ -247,7 +247,7 @@ class Pace:
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))
             at = found.until if isinstance(found, Wait) else found[-1]
             if at > self._until:
-                raise NoLeaseError(self._provider, "the shared rate leaves no room for the call in time")
+                raise NoLeaseError(self._provider, "the shared call rate allowed no call in time")
             if not isinstance(found, Wait):
                 return found
             self._sleep(max(0.01, at - self._clock()))
@@ -320,7 +320,10 @@ class Pace:
         self._alone_until = self._clock() + _ALONE_S
         code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
         logger().warning(
-            "the shared rate cannot be kept", provider=self._provider, error=type(error).__name__, aws_error=code
+            "the shared call rate cannot be written; a fixed rate is used",
+            provider=self._provider,
+            error=type(error).__name__,
+            aws_error=code,
         )
         count("PaceUnshared", provider=self._provider)
         if aws.is_denied(error):

@@ -1,6 +1,6 @@
 """Every problem of the HTTP APIs: its code, its HTTP status and its title. One list for the code and the documents.
 
-A code is stable: callers decide by it. docs/api.md describes each; docs/openapi.json and the gateway responses of
+A code does not change: callers decide by it. docs/api.md describes each; docs/openapi.json and the gateway responses of
 template.yaml are held to this list by tests.
 """
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ProblemCode(StrEnum):
-    """What is wrong, with the `title` of its problem in `summary`.
+    """The code of a problem; `summary` is its `title`.
 
     `retry_after_s` is how many seconds to wait before the same call may succeed; 0: not known.
     """
@@ -34,12 +34,12 @@ class ProblemCode(StrEnum):
     # The request itself.
     BODY_NOT_JSON = "body-not-json", 400, "The body is not JSON in UTF-8"
     BODY_NOT_OBJECT = "body-not-object", 400, "The body is not a JSON object"
-    BODY_FIELD_TWICE = "body-field-twice", 400, "A field stands twice in the body"
+    BODY_FIELD_TWICE = "body-field-twice", 400, "The body contains a field twice"
     BODY_TOO_LARGE = "body-too-large", 413, "The body is larger than 64 KiB"
     MEDIA_TYPE = "media-type", 415, "The body must be application/json in UTF-8"
     FIELD_INVALID = "field-invalid", 422, "A field is not valid"
 
-    # Nothing is known under it.
+    # Not found.
     NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     USER_UNKNOWN = "user-unknown", 404, "No user is known under this id"
     RECON_DAY_UNKNOWN = "recon-day-unknown", 404, "No recon file of this day is known"
@@ -48,16 +48,16 @@ class ProblemCode(StrEnum):
 
     # The present state does not allow it.
     SUBMISSION_OPEN = "submission-open", 409, "The user has an open submission"
-    ALREADY_APPROVED = "already-approved", 409, "The user is approved already"
-    SUBMISSION_UNCLEAR = "submission-unclear", 409, "Whether an earlier submission arrived is not clear yet"
+    ALREADY_APPROVED = "already-approved", 409, "The user is already approved"
+    SUBMISSION_UNCLEAR = "submission-unclear", 409, "It is not known yet whether an earlier submission arrived"
     SUBMISSION_STARTING = "submission-starting", 409, "Another submission of the user has just started"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 409, "The Idempotency-Key came with another body before"
     IDEMPOTENCY_IN_PROGRESS = "idempotency-in-progress", 409, "The first request with this key is still under way"
     NOT_LINKED = "not-linked", 409, "The user has not linked a PayPay account"
     SCOPE_NOT_GRANTED = "scope-not-granted", 409, "The user has not agreed to the scope that this read needs"
-    LINKED_ANEW = "linked-anew", 409, "The user has linked again with another QR since"
+    LINKED_ANEW = "linked-anew", 409, "The user has since linked with another QR"
     PASSPORT_NOT_COMPLETED = "passport-not-completed", 409, "The user has not completed the KYC Passport QR"
-    ERASED_WITHOUT_UNLINK = "erased-without-unlink", 409, "The user was erased without unlinking"
+    ERASED_WITHOUT_UNLINK = "erased-without-unlink", 409, "The user was erased without ending the authorization"
 
     # The provider.
     PROVIDER_REFUSED = "provider-refused", 502, "The provider refused the request"
@@ -65,22 +65,22 @@ class ProblemCode(StrEnum):
     PROVIDER_NOT_UNDERSTOOD = "provider-not-understood", 502, "The provider's answer cannot be understood"
     PROVIDER_FAILED = "provider-failed", 502, "The provider failed"
     PROVIDER_NOT_REACHED = "provider-not-reached", 503, "The provider could not be reached; nothing was sent", 5
-    PROVIDER_RATE_LIMITED = "provider-rate-limited", 503, "The provider limits the rate of requests", 5
-    PROVIDER_UNAVAILABLE = "provider-unavailable", 503, "The provider says that it is not available now", 30
+    PROVIDER_RATE_LIMITED = "provider-rate-limited", 503, "The provider accepts no more requests at this moment", 5
+    PROVIDER_UNAVAILABLE = "provider-unavailable", 503, "The provider is not available now", 30
     PROVIDER_MAINTENANCE = "provider-maintenance", 503, "The provider is under maintenance", 300
     PROVIDER_TIMEOUT = "provider-timeout", 504, "The provider did not answer in time"
 
     # This deployment.
-    USER_BUSY = "user-busy", 503, "The user is being changed by others at this moment", 1
+    USER_BUSY = "user-busy", 503, "Other requests are changing the user at this moment", 1
     AWS_BUSY = "aws-busy", 503, "An AWS service that this deployment needs is not available now", 2
-    DEPLOYMENT_INCOMPLETE = "deployment-incomplete", 500, "This deployment is not configured completely"
-    UNEXPECTED = "unexpected", 500, "Something went wrong here"
+    DEPLOYMENT_INCOMPLETE = "deployment-incomplete", 500, "The configuration of this deployment is incomplete"
+    UNEXPECTED = "unexpected", 500, "An unexpected error occurred in this deployment"
 
     # API Gateway itself, before or instead of a function: `GatewayResponses` of template.yaml.
     # API Gateway does not tell these two apart.
     NOT_SIGNED_OR_NO_ROUTE = "not-signed-or-no-route", 403, "The request is not signed, or there is no such route"
     UNAUTHORIZED = "unauthorized", 401, "The request is not authorized"
-    ACCESS_DENIED = "access-denied", 403, "The caller may not call this"
+    ACCESS_DENIED = "access-denied", 403, "The caller is not allowed to call this"
     SIGNATURE_INVALID = "signature-invalid", 403, "The signature of the request is wrong"
     TOKEN_EXPIRED = "token-expired", 403, "The security token has expired"
     TOO_MANY_REQUESTS = "too-many-requests", 429, "Too many requests", 1

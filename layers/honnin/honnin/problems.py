@@ -53,12 +53,12 @@ OUTCOMES: tuple[tuple[type[ProviderError], int | None, ProblemCode], ...] = (
 )
 
 _DETAILS = {
-    ProblemCode.PROVIDER_CONFIGURATION: "Its credentials, scopes, address or contract must be mended by a person.",
-    ProblemCode.PROVIDER_NOT_REACHED: "The same call may be made again.",
-    ProblemCode.PROVIDER_TIMEOUT: "Whether the call took effect is not known; a read may be repeated.",
+    ProblemCode.PROVIDER_CONFIGURATION: "The operator must correct credentials, scopes, source address or contract.",
+    ProblemCode.PROVIDER_NOT_REACHED: "You may repeat the same call.",
+    ProblemCode.PROVIDER_TIMEOUT: "It is not known whether the call took effect. A read may be repeated.",
     ProblemCode.USER_BUSY: "Try again.",
     ProblemCode.AWS_BUSY: "Try again.",
-    ProblemCode.UNEXPECTED: "It has been logged; try again.",
+    ProblemCode.UNEXPECTED: "The error has been logged. Try again.",
 }
 
 

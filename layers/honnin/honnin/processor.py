@@ -96,7 +96,7 @@ class EventProcessor:
         """The rule for an event. Raises `MalformedEventError` where there is none."""
         rule = self._rules.get((event.provider, event.kind)) or self._rules.get((event.provider, _ANY_KIND))
         if rule is None:
-            raise MalformedEventError(f"no rule for {event.provider}/{event.kind}")
+            raise MalformedEventError(f"events of kind {event.provider}/{event.kind} are unknown")
         return rule
 
     def batch(self, *, may_wait: bool = False) -> "Batch":
@@ -137,7 +137,7 @@ class Batch:
         known = self._processor.store.known([each for each in events if not _is_apart(each)])
         members: dict[tuple[str, str], list[int]] = {}
         for number, event in enumerate(events):
-            members.setdefault(_whose(event, known), []).append(number)
+            members.setdefault(_group_key(event, known), []).append(number)
         found = []
         for numbers in members.values():
             self._groups.append(group := self._processor.group(known.copy()))
@@ -157,7 +157,7 @@ class Batch:
             for request_id in [each.request_id for each in self._groups if each.request_id][-1:]:
                 self._processor.note_request_id(request_id)
         except (BotoCoreError, ClientError, ConcurrentUpdateError) as error:
-            logger().warning("webhooks not counted", error=type(error).__name__)
+            logger().warning("the received webhooks were not counted", error=type(error).__name__)
 
     def _note_received(self, received: Iterable[tuple[str, str]]) -> None:
         by_day: dict[tuple[str, str], list[str]] = {}
@@ -295,7 +295,7 @@ def _is_apart(event: Event) -> bool:
     return event.kind == SEVERAL or _is_recon_file(event)
 
 
-def _whose(event: Event, known: Known) -> tuple[str, str]:
+def _group_key(event: Event, known: Known) -> tuple[str, str]:
     """The key by which events are grouped: events with the same key are in one group."""
     if _is_apart(event):
         return "event", event.event_id

@@ -123,8 +123,8 @@ def _parts(values: str, folded: str) -> Iterator[tuple[int, int]]:
         for length in (2, 3, 6):
             part = folded[begin : begin + length]
             # Two Chinese characters may be a whole name, and three kana may be most of one.
-            telling = length == 6 or (not part.isascii() and (length == 3 or min(part) >= "\u3400"))
-            if len(part) == length and telling and part in values:
+            reveals = length == 6 or (not part.isascii() and (length == 3 or min(part) >= "\u3400"))
+            if len(part) == length and reveals and part in values:
                 yield begin, begin + length
 
 

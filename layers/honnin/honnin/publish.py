@@ -66,21 +66,29 @@ class Publisher:
             if record := self._store.events.get(event_id):
                 self.publish(record)
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("change not published yet", event_id=loggable(event_id), error=type(error).__name__)
+            logger().warning(
+                "a domain event was not published; the poll publishes it later",
+                event_id=loggable(event_id),
+                error=type(error).__name__,
+            )
 
     def user_erased(self, certificate: Certificate) -> None:
         """Publish that a user was erased. If that fails, the poll publishes it later."""
-        told = EventRecord(
-            certificate.told_by,
+        record = EventRecord(
+            certificate.report_id,
             certificate.completed_at or "",
             published=False,
-            change=certificate.told,
+            change=certificate.report,
             detail_type=USER_ERASED,
         )
         try:
-            self.publish(told)
+            self.publish(record)
         except (PublishError, BotoCoreError, ClientError) as error:
-            logger().warning("erasure not published yet", event_id=told.event_id, error=type(error).__name__)
+            logger().warning(
+                "the event UserErased was not published; the poll publishes it later",
+                event_id=record.event_id,
+                error=type(error).__name__,
+            )
 
     def recon_completed(self, detail: ReconCompleted) -> None:
         """Publish that a recon file was compared. Raises as `publish`."""
@@ -90,7 +98,7 @@ class Publisher:
         """Publish up to ten events again, with the same ids; returns those that EventBridge did not accept."""
         client = self._given or aws.events()
         answer = client.put_events(Entries=[self._entry(each.detail_type, _detail(each)) for each in records])
-        return [each for each, told in zip(records, answer["Entries"], strict=True) if told.get("ErrorCode")]
+        return [each for each, result in zip(records, answer["Entries"], strict=True) if result.get("ErrorCode")]
 
     def _put(self, detail_type: str, detail: Mapping[str, Any]) -> None:
         client = self._given or aws.events()

@@ -39,7 +39,7 @@ _LONGEST_LINE = 64 * 1024
 _PROGRESS_S = 20.0
 _PROGRESS_BYTES = 200
 
-_NO_ANSWER = Wording("there was no answer before the deadline", "時間内に応答がなかった")
+_NO_ANSWER = Wording("there was no response before the deadline", "時間内に応答がなかった")
 
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -65,7 +65,7 @@ def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False)
     if any(character <= " " or character in "\\\x7f" for character in url):
         raise UrlRefusedError(
             Wording(
-                "the URL holds a space, a control character or a backslash",
+                "the URL contains a space, a control character or a backslash",
                 "URL に空白、制御文字、バックスラッシュのいずれかが含まれている",
             )
         )
@@ -75,23 +75,23 @@ def check_url(url: str, *, allowed_hosts: Sequence[str], loopback: bool = False)
     except ValueError:
         raise UrlRefusedError(Wording("the URL cannot be read", "URL を解釈できない")) from None
     if parts.username is not None or parts.password is not None:
-        raise UrlRefusedError(Wording("the URL holds credentials", "URL に認証情報が含まれている"))
+        raise UrlRefusedError(Wording("the URL contains credentials", "URL に認証情報が含まれている"))
     if loopback and parts.scheme == "http" and parts.hostname == "127.0.0.1":
         return
     if parts.scheme != "https":
         raise UrlRefusedError(Wording("the URL is not https", "URL が https ではない"))
     if port not in (None, 443):
-        raise UrlRefusedError(Wording("the URL names another port than 443", "URL が 443 以外のポートを指定している"))
+        raise UrlRefusedError(Wording("the URL has a port other than 443", "URL が 443 以外のポートを指定している"))
     _check_host(parts, allowed_hosts)
 
 
 def _check_host(parts: SplitResult, allowed_hosts: Sequence[str]) -> None:
     host = (parts.hostname or "").lower()
     if not host or not host.isascii():
-        raise UrlRefusedError(Wording("the URL names no plain host", "URL に通常のホスト名がない"))
+        raise UrlRefusedError(Wording("the URL has no ordinary host name", "URL に通常のホスト名がない"))
     if _is_address(host):
         raise UrlRefusedError(
-            Wording("the host is an address and not a name", "ホストが名前ではなく IP アドレスである")
+            Wording("the host is an IP address, not a name", "ホストがホスト名ではなく IP アドレスである")
         )
     for allowed in (each.lower() for each in allowed_hosts):
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed) and len(host) > len(allowed)):
@@ -183,7 +183,7 @@ def opened(
             if answer.status not in accepted:
                 gone = answer.status in (403, 404, 410)
                 raise (FileGoneError if gone else FileNotFetchedError)(
-                    Wording(f"the answer was HTTP {answer.status}", f"応答が HTTP {answer.status} だった")
+                    Wording(f"the response was HTTP {answer.status}", f"レスポンスが HTTP {answer.status} だった")
                 )
             yield answer
 
@@ -296,7 +296,9 @@ def _answer(reader: "_Reader") -> Answer:
         headers = reader.headers()
         if not 100 <= int(found[1]) < 200:
             return Answer(int(found[1]), headers, reader)
-    raise TransferFailedError(Wording("the server sent interim answers only", "サーバーが途中経過の応答しか返さない"))
+    raise TransferFailedError(
+        Wording("the server sent only interim responses", "サーバーが 1xx のレスポンスしか返さない")
+    )
 
 
 def _listed(headers: HTTPMessage, name: str) -> list[str]:
@@ -312,7 +314,9 @@ def _length(headers: HTTPMessage) -> int | None:
         return None
     [length] = lengths if len(lengths) == 1 else [""]
     if not re.fullmatch(r"[0-9]+", length):
-        raise TransferFailedError(Wording("the answer has no single length", "応答の長さが一つに定まらない"))
+        raise TransferFailedError(
+            Wording("the response has no valid Content-Length", "レスポンスの長さが 1 つに定まらない")
+        )
     return int(length)
 
 
@@ -346,7 +350,7 @@ class _Raw(RawIOBase):
         try:
             got = self._sock.recv_into(buffer)
         except TimeoutError:
-            raise TimeoutError(Wording("the server sent nothing any more", "サーバーからの送信が止まった")) from None
+            raise TimeoutError(Wording("the server stopped sending", "サーバーからの送信が止まった")) from None
         self._brought += got
         return got
 
@@ -366,7 +370,7 @@ class _Reader:
         """One line of the head, or a line between chunks."""
         line = self._file.readline(_LONGEST_LINE)
         if not line.endswith(b"\n"):
-            raise HTTPException("a line broke off, or is too long")
+            raise HTTPException("a line is incomplete or too long")
         return line
 
     def headers(self) -> HTTPMessage:
@@ -381,7 +385,7 @@ class _Reader:
         while size:
             piece = self._file.read1(min(size, _CHUNK_BYTES))
             if not piece:
-                raise TransferFailedError(Wording("the transfer broke off", "転送が途中で切れた"))
+                raise TransferFailedError(Wording("the transfer was interrupted", "転送が途中で切れた"))
             size -= len(piece)
             yield piece
 
@@ -401,7 +405,7 @@ class _Reader:
                         yield bytes(joined)
                         joined.clear()
                 if self.line().strip():
-                    raise HTTPException("a chunk is longer than it says")
+                    raise HTTPException("a chunk is longer than its size")
             # RFC 9112 §8: after the last chunk the body is complete, even if the connection ends without trailers.
             if self._file.peek(1):
                 self.headers()
@@ -413,7 +417,7 @@ class _Reader:
     def _chunk_size(self) -> int:
         found = re.match(rb"[0-9A-Fa-f]{1,15}(?=[;\s])", self.line().lstrip(b" \t"))
         if not found:
-            raise HTTPException("no size of a chunk")
+            raise HTTPException("a chunk has no size")
         return int(found[0], 16)
 
 
@@ -423,7 +427,7 @@ def _refuse_private(text: str) -> None:
     # Python counts some reserved IPv6 blocks as global: IPv4-compatible and -translated addresses, site-local ones.
     if not inner.is_global or inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
         raise UrlRefusedError(
-            Wording("the host leads to an address that is not public", "ホストの IP アドレスが公開アドレスではない")
+            Wording("the IP address of the host is not public", "ホストの IP アドレスが公開アドレスではない")
         )
 
 

@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _MAIL = """\
-本人確認済みの利用者が、短時間に多数、本人確認済みではなくなりました。再読み取りを停止しました。
+短時間に多数の利用者が本人確認済みでなくなったため、修復と再照会を停止しました。
 
-{when} までの 1 時間に、{readings} 件の読み取りのうち {lost} 件が、VERIFIED または APPROVED でなくなるという結果でした
+{when} までの 1 時間に、{readings} 件の照会のうち {lost} 件で、利用者が VERIFIED または APPROVED でなくなりました
 （上限 MassChangePercent: {percent} %）。
 
 {lines}
 
-停止したもの: キュー「repairs」と「rereads」。これ以上は反映されません。Webhook と API による読み取りは続いています。
-待っているものは失われません。再開までキューに残ります（最長 14 日）。
+停止したもの: キュー「repairs」と「rereads」。再開するまで反映されません。Webhook と API による照会は続いています。
+処理待ちのイベントは失われず、再開するまでキューに残ります（最長 14 日）。
 
 確認してください:
   1. プロバイダーのシークレットの paypay_api_key、paypay_api_secret、vexora_merchant_no、vexora_app_secret
-  2. X-ASSUME-MERCHANT（パラメータ PayPayAssumeMerchant）
+  2. X-ASSUME-MERCHANT（パラメーター PayPayAssumeMerchant）
   3. PayPayBaseUrl と VexoraBaseUrl
-  4. 上記の利用者の何人かについて、プロバイダーの管理画面での状態
+  4. 該当する利用者のうち数人の、プロバイダーの管理画面での状態
 
   honninctl repairs status
   honninctl repairs resume
 
-誤りを直した後、または変更が正しいと確認できた後に、resume で再開します。
+誤りを修正した後、または変更が正しいことを確認した後に、resume で再開します。
 誤って変わった利用者の戻し方は、次を参照してください。
 {runbook}
 
@@ -59,7 +59,7 @@ Check:
   honninctl repairs status
   honninctl repairs resume
 
-Resume when the mistake is mended, or when the changes are right. How to bring users back who were changed wrongly:
+Resume when the mistake is corrected, or if the changes are right. How to correct users who were changed wrongly:
 {runbook}
 """
 
@@ -97,11 +97,15 @@ class RepairsStop:
 
     def carry_out(self, stop: Stop) -> None:
         """Disable both mappings (again, if somebody has enabled one since), and send one mail for each stop."""
-        for step in (self._disable, self._tell):
+        for step in (self._disable, self._send_mail):
             try:
                 step(stop)
             except (BotoCoreError, ClientError) as error:
-                logger().error("stop of repairs not carried out", step=step.__name__, error=_code(error))
+                logger().error(
+                    "a step of stopping repairs and rereads failed; it is tried again",
+                    step=step.__name__,
+                    error=_code(error),
+                )
                 if aws.is_denied(error):
                     count("ConfigurationFault")
 
@@ -115,8 +119,8 @@ class RepairsStop:
             for mapping in mappings:
                 set_enabled(lambdas, mapping, enabled=True)
 
-    def _tell(self, stop: Stop) -> None:
-        if not self._store.mass_change.take_telling(stop):
+    def _send_mail(self, stop: Stop) -> None:
+        if not self._store.mass_change.claim_mail(stop):
             return
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
         count("RepairsStopped")
@@ -128,7 +132,7 @@ class RepairsStop:
                 Message=mail(stop, self._percent, self._runbook),
             )
         except (BotoCoreError, ClientError):
-            self._store.mass_change.give_telling_back(stop)
+            self._store.mass_change.release_mail(stop)
             raise
 
 

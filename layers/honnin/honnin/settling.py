@@ -143,7 +143,7 @@ def _read_at(effect: Effect) -> str | None:
 
 
 def _settle_event(hint: Event, delay_s: int) -> Event:
-    told = {"type": hint.detail["type"]} if "type" in hint.detail else {}
+    type_detail = {"type": hint.detail["type"]} if "type" in hint.detail else {}
     return Event(
         event_id=f"{CAUSE}:{hint.event_id}:{delay_s}",
         provider=hint.provider,
@@ -152,5 +152,5 @@ def _settle_event(hint: Event, delay_s: int) -> Event:
         subject=hint.subject,
         # The moment of the hint, by which a later hint is recognised.
         received_at=hint.received_at,
-        detail={**told, _DELAY: str(delay_s)},
+        detail={**type_detail, _DELAY: str(delay_s)},
     )

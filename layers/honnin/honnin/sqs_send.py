@@ -67,7 +67,7 @@ def send_message(queue_url: str, body: str) -> str:
             reason = f"SQS answered {status}"
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             reason = type(error).__name__
-    raise SendError(f"the message was not taken: {reason}")
+    raise SendError(f"SQS did not accept the message: {reason}")
 
 
 @cache

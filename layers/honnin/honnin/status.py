@@ -9,7 +9,11 @@ from enum import StrEnum
 
 
 class VexoraStatus(StrEnum):
-    """A user at Vexora. `FAILED` is ours: the first application certainly was not taken, a new one may be sent."""
+    """A user's status at Vexora. PENDING, UNDER_REVIEW, APPROVED and REJECTED are Vexora's answers 0 to 3.
+
+    SUBMITTING: the submission is being sent, or Vexora has not answered yet. FAILED: Vexora certainly did not accept
+    the user's first submission; a new one may be sent.
+    """
 
     SUBMITTING = "SUBMITTING"
     FAILED = "FAILED"
@@ -53,7 +57,15 @@ def after_reading(current: VexoraStatus, reading: VexoraStatus) -> VexoraStatus:
 
 
 class PayPayStatus(StrEnum):
-    """A user at PayPay."""
+    """A user's status at PayPay.
+
+    LINK_PENDING: a QR was created, and the user has not returned yet. LINK_DECLINED: the user did not agree. LINKED:
+    linked, and no KYC was read yet. VERIFIED: PayPay returned KYC data with a status that PayPayVerifiedStatuses lists.
+    UNCONFIRMED: PayPay answered with success, but with another status or an unknown code, so the user is not verified.
+    NOT_COMPLETED: the user has not completed the KYC. UPDATE_REQUIRED: the user must update the KYC. RISK_FLAGGED:
+    PayPay reports a risk. INACTIVE: the PayPay account or the link is not active. EXPIRED: the authorization has
+    expired. UNLINKED: the authorization is no longer valid.
+    """
 
     LINK_PENDING = "LINK_PENDING"
     LINK_DECLINED = "LINK_DECLINED"
@@ -81,7 +93,7 @@ class CallOutcome(StrEnum):
 
 
 class Link(StrEnum):
-    """The facet `link`: where the account link stands. `CANCELLED` means that the user left PayPay altogether."""
+    """The facet `link`: the state of the account link. CANCELLED: the user has closed the PayPay account."""
 
     PENDING = "PENDING"
     DECLINED = "DECLINED"
@@ -97,7 +109,7 @@ EXPIRE_AT = "expireAt"
 
 
 class Kyc(StrEnum):
-    """The facet `kyc`: what PayPay last said of the user's KYC through the present authorization."""
+    """The facet `kyc`: PayPay's last answer to a KYC read of the present authorization. UNREAD: none was made yet."""
 
     UNREAD = "UNREAD"
     VERIFIED = "VERIFIED"
@@ -106,7 +118,7 @@ class Kyc(StrEnum):
 
 
 class Flag(StrEnum):
-    """The facet `flag`: what PayPay holds against the user."""
+    """The facet `flag`: a problem that PayPay reports (a risk, or a KYC that the user must update), or NONE."""
 
     NONE = "NONE"
     UPDATE_REQUIRED = "UPDATE_REQUIRED"

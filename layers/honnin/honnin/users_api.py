@@ -51,8 +51,11 @@ _ENTRY: JsonDict = {
 
 
 class VexoraView(AnswerModel):
-    """A user at Vexora. `readAt` is UTC ISO 8601. `stale`: still open after the last daily poll. `reason`: why the user
-    was rejected, in Vexora's words (at most 200 characters, possibly personal); null where there is none."""
+    """A user at Vexora. `providerStatus` is Vexora's `authenticationStatus`; `readAt` (UTC) is when it was read.
+
+    `stale` is true if the submission is still not decided after 30 days of daily polls. `reason` is why Vexora rejected
+    the user, in Vexora's own words (at most 200 characters); it may be personal data. It is null if there is none.
+    """
 
     status: VexoraStatus
     provider_status: str | None
@@ -63,9 +66,10 @@ class VexoraView(AnswerModel):
 
 
 class FacetsView(AnswerModel):
-    """What the status at PayPay follows from: the account link, the KYC, and a flag that PayPay holds against the user.
+    """The three facts from which the status at PayPay is derived: the account link, the KYC, and a flag set by PayPay.
 
-    They stand side by side: a user with a flag may have a KYC, and a link that has ended keeps its last KYC.
+    They are independent: a user with a flag may have a verified KYC, and after a link has ended, `kyc` keeps its last
+    value.
     """
 
     link: Link
@@ -74,8 +78,12 @@ class FacetsView(AnswerModel):
 
 
 class PayPayView(AnswerModel):
-    """A user at PayPay. `readAt` is UTC ISO 8601; `scopes` are those that the user has agreed to. `providerStatus` is
-    PayPay's own code or word. `linkExpiresAt`: when the link ends by itself, null where PayPay has not said so."""
+    """A user at PayPay. `providerStatus` is the value in PayPay's answer from which the status was derived (a result
+    code or a status); `readAt` (UTC) is when it was read.
+
+    `scopes` are the scopes that the user has agreed to. `linkExpiresAt` (UTC) is when the account link expires; null if
+    PayPay has not given a date.
+    """
 
     status: PayPayStatus
     provider_status: str | None
@@ -86,9 +94,10 @@ class PayPayView(AnswerModel):
 
 
 class UserView(AnswerModel):
-    """A user at every provider that knows the user, by the provider's name: `vexora`, `paypay`.
+    """A user's status at each provider. `providers` has an entry `vexora`, `paypay` or both.
 
-    `verified` and `verifiedReason` say what the providers' statuses come to under the parameter VerifiedNeeds.
+    `verified` says whether the user counts as verified under the parameter VerifiedNeeds, and `verifiedReason` says why
+    or why not.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [USER_EXAMPLE]})
@@ -100,8 +109,11 @@ class UserView(AnswerModel):
 
 
 class EntryView(AnswerModel):
-    """One timeline entry. `cause` is user (the browser that comes back from PayPay), api, webhook, recon, poll, settle
-    (another look, shortly after a webhook) or operator (`honninctl reread`); `from` is null where there was nothing."""
+    """One entry of the timeline. `from` is the status before (null if there was none), `to` the status after.
+
+    `cause` is what led to the entry: `user` (the user's browser returned from PayPay), `api`, `webhook`, `recon`,
+    `poll`, `settle` (another read shortly after a webhook) or `operator` (`honninctl reread`).
+    """
 
     at: UtcTime
     event_id: str
@@ -114,7 +126,7 @@ class EntryView(AnswerModel):
 
 
 class TimelineView(AnswerModel):
-    """One page, newest first. `cursor` asks for the next page; null at the end."""
+    """One page of the timeline, newest first. Pass `cursor` to get the next page; it is null on the last page."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"entries": [_ENTRY], "cursor": None}]})
 
@@ -123,7 +135,7 @@ class TimelineView(AnswerModel):
 
 
 def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> UserView:
-    """Where a user stands. Raises `NotFoundError` for a user that no provider knows."""
+    """A user's status at each provider. Raises `NotFoundError` for a user that no provider knows."""
     statuses = store.users.statuses(user_id)
     if not statuses:
         raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
@@ -131,7 +143,7 @@ def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> Use
 
 
 def view(user_id: str, statuses: Sequence[UserStatus], now: datetime, needs: VerifiedNeeds) -> UserView:
-    """Where a user with these statuses stands."""
+    """The answer about a user with these statuses."""
     reason = verified_reason(statuses, needs)
     return UserView(
         user_id=user_id,

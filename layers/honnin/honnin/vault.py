@@ -48,7 +48,8 @@ class VaultObject:
 
 
 class Evidence:
-    """A provider's answer before it is in the vault, with its names for the status (`facts`) and the timeline (`told`).
+    """A provider's answer before it is in the vault, with its names for the status (`facts`) and the timeline
+    (`timeline_facts`).
 
     It is written just before the transaction that refers to it, so that nothing ever refers to a missing object. If
     that transaction loses its race, the object is deleted again. If the vault may not delete, the object is left for
@@ -63,7 +64,7 @@ class Evidence:
         self._written: list[tuple[str, str]] = []
 
     @property
-    def told(self) -> Mapping[str, str]:
+    def timeline_facts(self) -> Mapping[str, str]:
         """The facts for the timeline."""
         return {name: value for name, value in self.facts.items() if name != "content"}
 

@@ -191,7 +191,7 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
         known = False
     if not known:
         _emit("SourceAddressRejected", provider, source_ip=source)
-        raise RefusedError(403, "this address may not call here")
+        raise RefusedError(403, "this address is not allowed to call this URL")
 
 
 @cache
@@ -210,7 +210,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     # Host bits may be set: API Gateway's policy also reads such an entry as its network.
     network = ipaddress.ip_network(entry, strict=False)
     if (network.prefixlen == 0 and entry not in ("0.0.0.0/0", "::/0")) or "%" in entry:
-        raise ValueError("everybody is let in only if that is written out; a zone means nothing here")
+        raise ValueError("only 0.0.0.0/0 and ::/0 may allow every address, and a network must have no zone")
     return network
 
 
@@ -225,7 +225,7 @@ def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -
     ]
     if not any(matches) or not _SUBMISSION_ID.fullmatch(submission_id):
         _emit("CallbackTokenRejected", Provider.VEXORA)
-        raise RefusedError(403, "the token does not fit this URL")
+        raise RefusedError(403, "the token does not match this URL")
     return submission_id
 
 
@@ -423,7 +423,7 @@ def _vexora_fields(body: bytes) -> list[tuple[str, Any]]:
     if text.startswith("--"):
         return _multipart(text)
     if text[:1] in ("<", "[", '"') or "=" not in text:
-        raise ValueError("neither JSON nor a form")
+        raise ValueError("the body is neither JSON nor a form")
     return list(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
 
 
@@ -441,7 +441,7 @@ def _multipart(text: str) -> list[tuple[str, Any]]:
         if name and content and not re.search(r"; *filename\*?=", head, re.IGNORECASE):
             fields.append((name[1], None if _ENCODED.search(head) else content[0]))
     if not fields:
-        raise ValueError("no field")
+        raise ValueError("the form has no field")
     return fields
 
 

@@ -77,7 +77,7 @@ def queue_of(batch: Mapping[str, Any], urls: Sequence[str]) -> str:
     for url in urls:
         if {arn.rpartition(":")[2] for arn in arns} == {url.rpartition("/")[2]}:
             return url
-    raise MalformedEventError("the batch came from a queue that is none of ours")
+    raise MalformedEventError("the batch came from a queue that this function does not know")
 
 
 class Queue:
@@ -265,7 +265,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
             queue.delay(record, _LONGEST_DELAY_S)
             return False
         receives = int(record.attributes.approximate_receive_count)
-        dead_lettered = not _may_be_mended(error) and _is_third(record, error, count_failure)
+        dead_lettered = not _may_succeed_later(error) and _is_third(record, error, count_failure)
         _report(record, error, receives, dead_lettered=dead_lettered)
         if dead_lettered:
             queue.move_to_dead_letters(record, error)
@@ -278,7 +278,9 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         if is_unexpected(refused):
             count("UnexpectedError")
         logger().warning(
-            "message neither delayed nor moved", message_id=record.message_id, error=type(refused).__name__
+            "the message could not be delayed or moved; it is received again after its visibility time-out",
+            message_id=record.message_id,
+            error=type(refused).__name__,
         )
     return False
 
@@ -293,7 +295,7 @@ def _is_third(record: SQSRecord, error: Exception, count_failure: CountFailure |
         return False
 
 
-def _may_be_mended(error: Exception) -> bool:
+def _may_succeed_later(error: Exception) -> bool:
     """Whether time or a person can fix it: providers, lost races, our configuration, AWS itself."""
     if isinstance(error, HonninError):
         return error.retryable or isinstance(error, _CONFIGURATION_FAULTS)

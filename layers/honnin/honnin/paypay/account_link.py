@@ -184,13 +184,13 @@ class AccountLinks:
         digest = hashlib.sha256(token.encode()).hexdigest()
         session = self._store.links.session(answer.nonce)
         if session is None or session.user_id != answer.reference_id:
-            raise LinkRefusedError("this link is unknown here or has expired")
+            raise LinkRefusedError("this link is unknown or has expired")
         if expired and session.used_token != digest:
             raise expired
         if session.used_token is None:
             session = self._use(session, answer, digest)
         if session.used_token != digest:
-            raise LinkRefusedError("this link has been used already")
+            raise LinkRefusedError("this link was already used")
         if answer.user_authorization_id and session.result == LinkResult.SUCCEEDED:
             # Events from PayPay about this account that came before we knew its user.
             now = self._store.users.status(session.user_id, Provider.PAYPAY)
@@ -289,7 +289,7 @@ class AccountLinks:
         if known and known.user_id != session.user_id:
             owner = self._store.users.status(known.user_id, Provider.PAYPAY)
             if owner is None or standing(owner) == authorization:
-                raise LinkRefusedError("this PayPay account is linked to another user here")
+                raise LinkRefusedError("this PayPay account is already linked to another user")
             known = None
         link = as_strict_as(left, _link(session, known))
         known_of = linked_anew(before, authorization)
@@ -316,7 +316,7 @@ class AccountLinks:
             before = self._store.users.status(linked.user_id, Provider.PAYPAY)
             link = self._store.links.get(authorization)
             if before is None or link is None or before.user_authorization_id != authorization:
-                raise ConcurrentUpdateError("the user is not linked like this any more")
+                raise ConcurrentUpdateError("the user's link was changed meanwhile")
             scopes = merged(link.scopes, said.scopes)
             after = replace(recorded(before, [said.answer], self._rules), scopes=scopes)
             facts = {"providerCode": said.answer.code or "", **said.facts}

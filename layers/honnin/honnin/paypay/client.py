@@ -58,7 +58,7 @@ type _Takes = Callable[[int, str | None], bool]
 type Begins = Callable[[], object]
 
 
-def untold() -> None:
+def no_action() -> None:
     """The default: nothing is done when a request begins."""
 
 
@@ -186,11 +186,15 @@ class PayPayClient:
         url = data.get("linkQRCodeURL")
         # A phone could not read a QR with a longer text.
         if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST_LINK_URL:
-            raise NotUnderstoodError(Provider.PAYPAY, "a success without a usable linkQRCodeURL", request_id=request_id)
+            raise NotUnderstoodError(
+                Provider.PAYPAY,
+                "PayPay answered with success, but without a usable linkQRCodeURL",
+                request_id=request_id,
+            )
         code_id = data.get("codeId")
         return AccountLink(url, str(code_id) if code_id and isinstance(code_id, str | int) else None, request_id)
 
-    def user_authorization(self, user_authorization_id: str, *, begins: Begins = untold) -> AuthorizationReading:
+    def user_authorization(self, user_authorization_id: str, *, begins: Begins = no_action) -> AuthorizationReading:
         """Status, scopes, reference ids and expiry of an authorization (`GET /v2/user/authorizations`)."""
         query = {"userAuthorizationId": user_authorization_id}
         said = self._call("GET", "/v2/user/authorizations", user_authorization_id, query=query, begins=begins)
@@ -210,7 +214,7 @@ class PayPayClient:
         return self._call("DELETE", path, user_authorization_id).request_id
 
     def kyc_info(
-        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = untold
+        self, user_authorization_id: str, required_kyc_type: str | None = None, *, begins: Begins = no_action
     ) -> KycReading:
         """The user's KYC information (scope get_kyc_info). `required_kyc_type` is EKYC or None.
 
@@ -221,14 +225,14 @@ class PayPayClient:
             query["requiredKycType"] = required_kyc_type
         return self._kyc_call("GET", self._paths.kyc_info, user_authorization_id, query=query, begins=begins)
 
-    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = untold) -> KycReading:
+    def kyc_passport(self, user_authorization_id: str, *, begins: Begins = no_action) -> KycReading:
         """The user's KYC information for KYC Passport clients (scope mini_app_kyc_passport)."""
         headers = {"X-USER-AUTHORIZATION-ID": user_authorization_id}
         path = self._paths.kyc_passport
         return self._kyc_call("GET", path, user_authorization_id, headers=headers, begins=begins)
 
     def completed_kyc_passport_qr(
-        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = untold
+        self, code_id: str, code_verifier: str, user_authorization_id: str, *, begins: Begins = no_action
     ) -> KycReading:
         """The KYC information of a completed KYC Passport QR (scope kyc_passport_qr)."""
         path = self._paths.kyc_passport_qr.replace("{codeId}", quote(code_id, safe=""))
@@ -249,7 +253,7 @@ class PayPayClient:
         body: Mapping[str, Any] | None = None,
         timeout_s: float = _TIMEOUT_S,
         takes: _Takes = outcomes.is_success,
-        begins: Begins = untold,
+        begins: Begins = no_action,
     ) -> _Said:
         """The first answer that `takes` accepts, after at most `tries` tries within one total deadline.
 

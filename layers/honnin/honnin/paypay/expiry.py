@@ -69,13 +69,13 @@ def watch(
     queued = {"ended": 0, "expiring": 0, "given_up": 0}
     for number, some in enumerate(batched(_to_ask(store, ahead, now, queued), _TOGETHER, strict=False)):
         if left_ms() < _MIN_LEFT_MS or number * _TOGETHER >= _MOST:
-            logger().warning("the rest of the expiries waits for the next run")
+            logger().warning("not all links that end were queued; the next run queues the rest")
             break
         send([_question(each, now) for each in some], number * _TOGETHER // _PER_SECOND)
         for each in some:
             _look_again(store, each, _next(each, now))
             queued["expiring" if _is_ahead(each, now) else "ended"] += 1
-    logger().info("expiries queued", queued=queued)
+    logger().info("links that end were queued", queued=queued)
     return queued
 
 
@@ -142,21 +142,21 @@ class PayPayExpiries:
         the end is still in the future by the clock here.
         """
         if not event.detail.keys() >= {"what", "end"}:
-            raise MalformedEventError("no end to ask for")
+            raise MalformedEventError("the event does not say which end date it is about")
         before = self._present(event, known)
         asked_for = self._end(event, before) if before else None
         if before is None or asked_for is None:
             return Dropped(event.event_id, "no_longer_due")
         is_ahead = event.received_at < asked_for.ends_at
         if not is_ahead and utc_text(self._now()) < asked_for.ends_at:
-            raise EventNotReadyError("the clock here is behind: the end has not come")
+            raise EventNotReadyError("the end date has not come yet by the clock of this function")
         decided = self._ask(event, before, known)
         if not isinstance(decided, Effect):
             return Dropped(event.event_id, "no_longer_due")
         # Without an answer it is unknown whether the end has moved. Then nothing is reported and the question is
         # repeated.
-        is_told = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
-        return self._told(decided, event) if is_told else decided
+        is_reported = decided.what not in _NO_ANSWER and (asked_for.what == RESIDENCE or is_ahead)
+        return self._with_report(decided, event) if is_reported else decided
 
     def _present(self, event: Event, known: Known) -> UserStatus | None:
         """The user to whom the authorization belongs now."""
@@ -191,13 +191,15 @@ class PayPayExpiries:
             count("LinkEndUnconfirmed")
         return replace(decided, after=after)
 
-    def _told(self, decided: Effect, event: Event) -> Effect:
+    def _with_report(self, decided: Effect, event: Event) -> Effect:
         """Report the end, if it is still the same and the user is still linked."""
         after = decided.after
         end = self._end(event, after)
         if end is None or (after.facets or {}).get("link") != LinkState.ACTIVE:
             return decided
-        told = (
-            {"residence_end_told": after.residence_ends_on} if end.what == RESIDENCE else {"link_end_told": end.ends_at}
+        reported = (
+            {"residence_end_reported": after.residence_ends_on}
+            if end.what == RESIDENCE
+            else {"link_end_reported": end.ends_at}
         )
-        return replace(decided, after=replace(after, **told))
+        return replace(decided, after=replace(after, **reported))

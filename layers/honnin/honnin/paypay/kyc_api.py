@@ -14,11 +14,13 @@ from honnin.status import PayPayStatus
 CodeIdInPath = Annotated[
     str,
     StringConstraints(pattern=pattern(r"\A[\x21-\x7e]{1,255}\z", "must be 1 to 255 visible ASCII characters")),
-    Path(description="`codeId` of `POST /paypay/account-links`", examples=["code-0001"]),
+    Path(description="`codeId` from the answer of `POST /paypay/account-links`", examples=["code-0001"]),
 ]
 KycType = Annotated[
     Literal["EKYC", ""] | None,
-    Query(description="`EKYC` asks for a KYC done electronically; PayPay's own parameter", examples=["EKYC"]),
+    Query(
+        description="`EKYC` requires a KYC that was done electronically (eKYC); passed on to PayPay", examples=["EKYC"]
+    ),
 ]
 
 # Examples of docs/openapi.json. PayPay does not publish the names inside `kyc`; the person is invented.
@@ -36,7 +38,10 @@ _NOT_COMPLETED: JsonDict = {"status": "NOT_COMPLETED", "readAt": "2026-04-01T03:
 
 
 class KycView(AnswerModel):
-    """The status, when it was read (UTC), and PayPay's `data` as it came; no `kyc` when PayPay gave none."""
+    """The result of a KYC read. `readAt` (UTC) is when PayPay was asked.
+
+    `kyc` is PayPay's `data` object, unchanged. It is personal data, and it is left out if PayPay returned none.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_VERIFIED, _NOT_COMPLETED]})
 

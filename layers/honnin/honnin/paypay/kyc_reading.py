@@ -123,7 +123,7 @@ class KycReads:
             if not is_last_qr and link.code_id not in (None, asked.code_id):
                 # An answer about an old QR with the present authorization says nothing about the user's link.
                 raise ConflictError(
-                    "the user has linked anew with another QR since", code=ProblemCode.LINKED_ANEW, state=status.status
+                    "the user has since linked with another QR", code=ProblemCode.LINKED_ANEW, state=status.status
                 )
             if is_last_qr:
                 # Its redirect may have been lost. Only a user who agrees to the QR's scopes can complete the QR.

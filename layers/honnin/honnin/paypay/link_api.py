@@ -18,7 +18,7 @@ from honnin.paypay.account_link import KYC_PASSPORT_FLOW, CreatedLink, LinkReque
 from honnin.times import utc_text
 
 # PayPay has more scopes than the document lists, so only their form is held to.
-_SCOPE = pattern(r"\A[a-z_]+\z", "must be small letters and _ only")
+_SCOPE = pattern(r"\A[a-z_]+\z", "must be lower-case letters and _ only")
 Scope = Annotated[str, StringConstraints(pattern=_SCOPE, max_length=100)]
 
 # PayPay's fields that the merchant must not send. A merchant who follows PayPay's document gets an error with the name.
@@ -48,10 +48,11 @@ _ANSWER: JsonDict = {
 
 
 class AccountLinkRequest(RequestModel):
-    """Whom to link, for which scopes, and where the browser goes afterwards.
+    """The user to link, the scopes to ask for, and `returnUrl`, to which the browser is sent at the end.
 
-    `kycData` and `kycPassport` are passed through: PayPay does not publish their keys. `kycPassport` is required with
-    `accountLinkFlow` KYC_PASSPORT, and allowed with it only. `returnUrl` must be on the deployment's allow-list.
+    `returnUrl` must be covered by the parameter ReturnUrlAllowlist. `kycData` and `kycPassport` are passed on to PayPay
+    unchanged, because PayPay does not publish their fields. `kycPassport` is required if `accountLinkFlow` is
+    KYC_PASSPORT, and not allowed otherwise.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PLAIN_LINK, _PASSPORT_LINK]})
@@ -77,7 +78,11 @@ class AccountLinkRequest(RequestModel):
 
 
 class AccountLinkAnswer(AnswerModel):
-    """The QR to show, as PayPay's URL and as a picture; `codeId` in the KYC Passport flow. `expiresAt` is UTC."""
+    """The QR to show to the user: `linkQRCodeURL` is PayPay's URL, `qrSvg` is the same as an SVG picture.
+
+    `codeId` is the id of the QR in the KYC Passport flow, else null. The user must return
+    before `expiresAt` (UTC).
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
 

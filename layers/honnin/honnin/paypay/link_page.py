@@ -35,7 +35,7 @@ def respond(finish: Callable[[], str]) -> Response[str]:
         count("AccountLinkRefused", error=type(error).__name__)
         return _page(
             400,
-            "PayPayとの連携を完了できませんでした。お手数ですが、お店の画面からもう一度はじめてください。",
+            "PayPay との連携を完了できませんでした。お手数ですが、ご利用のサービスの画面からもう一度お手続きください。",
             "Your PayPay account could not be linked. Please start again from the shop's page.",
         )
     except Exception as error:

@@ -96,14 +96,14 @@ class PayPayNotifications:
         if event.kind == "unrecognised":
             return self._unrecognised(event, known)
         if event.kind not in RECON_KINDS:
-            raise MalformedEventError(f"no rule for paypay/{event.kind}")
+            raise MalformedEventError(f"events of kind paypay/{event.kind} are unknown")
         link = known.link(event.subject)
         if link is None:
             # The user of a settle event was known before. If the link is gone, other events report what happened to it.
             return Dropped(event.event_id, "needless") if event.cause == settling.CAUSE else self._unknown(event, known)
         before = known.status(link.user_id, Provider.PAYPAY)
         if before is None:
-            raise MalformedEventError("a link without its user's status")
+            raise MalformedEventError("there is a link, but no status of its user")
         if settling.is_needless(event, before):
             return Dropped(event.event_id, "needless")
         if not link.is_attached:
@@ -112,7 +112,7 @@ class PayPayNotifications:
         if is_present and (taken := self._taken(event, before, link, known)):
             return taken
         try:
-            said = self._whose(event, before, known) if standing(before) != event.subject else None
+            said = self._ask_owner(event, before, known) if standing(before) != event.subject else None
         except ProviderConfigurationError:
             raise
         except ProviderRefusedError as error:
@@ -236,7 +236,7 @@ class PayPayNotifications:
         known.asked.add(event.subject)
         if said.found is None:
             return self._waits(event, "unknown_user", said.facts)
-        user_id = self._ours(event.subject, said.found)
+        user_id = self._named_user(event.subject, said.found)
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if not user_id or (before and standing(before)):
             return self._waits(event, "unknown_user", {})
@@ -244,9 +244,9 @@ class PayPayNotifications:
             # The user was erased, and has not asked for a new link since.
             self._store.erasure.mark(event.subject, utc_text(self._now()))
             return Dropped(event.event_id, "erased")
-        return self._heal(event, user_id, before, said)
+        return self._make_lost_link(event, user_id, before, said)
 
-    def _whose(self, event: Event, owner: UserStatus, known: Known) -> Said | None:
+    def _ask_owner(self, event: Event, owner: UserStatus, known: Known) -> Said | None:
         """PayPay's record of an authorization that its owner no longer has; None if this batch has asked before."""
         if event.subject in known.asked:
             return None
@@ -254,13 +254,13 @@ class PayPayNotifications:
 
     def _taken_over(self, event: Event, owner: UserStatus, said: Said) -> Effect | None:
         """The link to another user of ours, if PayPay names one."""
-        user_id = self._ours(event.subject, said.found) if said.found else None
+        user_id = self._named_user(event.subject, said.found) if said.found else None
         before = self._store.users.status(user_id, Provider.PAYPAY) if user_id else None
         if before is None or before.user_id == owner.user_id or standing(before):
             return None
-        return replace(self._heal(event, before.user_id, before, said), takes_from=owner)
+        return replace(self._make_lost_link(event, before.user_id, before, said), takes_from=owner)
 
-    def _heal(self, event: Event, user_id: str, before: UserStatus | None, said: Said) -> Effect:
+    def _make_lost_link(self, event: Event, user_id: str, before: UserStatus | None, said: Said) -> Effect:
         """The link that a lost redirect should have made, with the scopes of the user's last QR.
 
         The link is recorded with an event of its own. Then this event is processed again and finds it.
@@ -280,12 +280,12 @@ class PayPayNotifications:
         # That this event was received is recorded with the event's own effect, which can then be followed by more
         # readings.
         detail = {**event.detail, "healed": "referenceIds"}
-        healed = commit.effect(
+        linked = commit.effect(
             f"heal:{uuid.uuid4()}", "linked", before, after, detail, at=self._now(), cause=event.cause
         )
-        return replace(healed, links=True, link=link)
+        return replace(linked, links=True, link=link)
 
-    def _ours(self, subject: str, found: UserAuthorization) -> str | None:
+    def _named_user(self, subject: str, found: UserAuthorization) -> str | None:
         """Our user id, if PayPay names exactly one user for this authorization, and it is active."""
         if found.user_authorization_id not in (None, subject):
             return None

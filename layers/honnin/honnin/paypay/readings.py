@@ -33,7 +33,7 @@ from honnin.vault import Evidence
 # States of a link in which another user may link its authorization, and its user may link another authorization.
 _OVER = frozenset({LinkState.CANCELLED, LinkState.UNLINKED, LinkState.EXPIRED})
 
-# People are told when one kind of refusal occurs this often on one JST day.
+# An alarm is raised when one kind of refusal occurs this often on one JST day.
 _REPEATED = 3
 
 
@@ -303,7 +303,7 @@ def as_strict_as(left: Link | None, link: Link) -> Link:
 
 
 def note_refusal(store: Store, error: ProviderRefusedError, now: datetime, *, again: bool = False) -> dict[str, str]:
-    """Count a read that PayPay refuses, and tell people if one kind of refusal repeats; returns its facts.
+    """Count a read that PayPay refuses, and raise an alarm if one kind of refusal repeats; returns its facts.
 
     A wrong path or field causes the same refusal for every read; single refusals of different kinds do not show such a
     fault. `again`: this read itself repeats an earlier one, so it is not counted.

@@ -103,7 +103,7 @@ def verify(token: str, *, api_secret: str, audience: str, now: datetime | float)
             options=_OPTIONS,
         )
     except jwt.InvalidSignatureError:
-        raise ResponseTokenSignatureError("the token is not signed under our secret") from None
+        raise ResponseTokenSignatureError("the token's signature does not match our API secret") from None
     # A header that is nested too deeply makes the token invalid, too.
     except (jwt.InvalidTokenError, RecursionError) as error:
         raise ResponseTokenError(f"the token is not valid ({type(error).__name__})") from None
@@ -140,10 +140,10 @@ def _read(claims: dict[str, Any]) -> ResponseToken:
         raise ResponseTokenError("the token has an unknown result") from None
     nonce, reference_id = claims.get("nonce"), claims.get("referenceId")
     if not isinstance(nonce, str) or not isinstance(reference_id, str) or not nonce or not reference_id:
-        raise ResponseTokenError("the token lacks its nonce or referenceId")
+        raise ResponseTokenError("the token has no nonce or no referenceId")
     authorization_id = claims.get("userAuthorizationId")
     # Base document: userAuthorizationId is at most 64 characters.
     known = isinstance(authorization_id, str) and 1 <= len(authorization_id) <= 64
     if result is LinkResult.SUCCEEDED and not known:
-        raise ResponseTokenError("the token names no userAuthorizationId")
+        raise ResponseTokenError("the token has no userAuthorizationId")
     return ResponseToken(result, nonce, reference_id, authorization_id if known else None)

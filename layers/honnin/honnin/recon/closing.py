@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from honnin.wording import Wording
 
 _EMPTY = Wording("the file is empty", "ファイルが空である")
-_NOBODY = Wording(
-    "the file names nobody, and webhooks were received on its day",
-    "ファイルに利用者が載っていないが、その日の Webhook は受信している",
+_LISTS_NO_USER = Wording(
+    "the file lists no user, although webhooks were received on its day",
+    "ファイルに利用者が記載されていないが、その日の Webhook は受信している",
 )
-_NO_LIST = Wording(
-    "the file is no list of ids: it may be a page or a message",
+_NOT_A_LIST = Wording(
+    "the file is not a list of ids; it may be a web page or a message",
     "ID の一覧ではない（Web ページやメッセージの可能性がある）",
 )
-_STRANGERS = Wording(
-    "nobody in the file is linked here, and its name does not hold our own id",
-    "連携済みの利用者が一人も載っておらず、ファイル名に自社の ID もない",
+_NO_LINKED_USER = Wording(
+    "no user in the file is linked here, and the file name does not contain our own id",
+    "連携済みの利用者が 1 人も記載されておらず、ファイル名に自社の ID もない",
 )
 
 
@@ -31,7 +31,7 @@ class Found:
     ids: int
     linked: int
     looks_like_ids: bool
-    names_nobody_on_purpose: bool
+    is_only_the_header: bool
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def doubt(found: Found, facts: StoredFacts) -> str | None:
         return None
     if not found.size:
         return _EMPTY
-    if found.names_nobody_on_purpose:
-        return _NOBODY if facts.webhooks else None
+    if found.is_only_the_header:
+        return _LISTS_NO_USER if facts.webhooks else None
     if not found.looks_like_ids:
-        return _NO_LIST
-    return None if facts.own_name else _STRANGERS
+        return _NOT_A_LIST
+    return None if facts.own_name else _NO_LINKED_USER

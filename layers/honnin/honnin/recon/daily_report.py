@@ -154,19 +154,19 @@ def _of_type(words: Words, facts: TypeFacts, now: datetime) -> list[str]:
 
 
 def _state(words: Words, day: CalendarDay) -> str:
-    told = words.states[day.state]
+    text = words.states[day.state]
     if day.late and day.state is not DayState.LATE:
-        told += words.late
+        text += words.late
     if day.changed or day.open:
-        told += words.moved.format(changed=day.changed, open=day.open)
-    return f"{day.day}  {told}" + (f" ({words.said(day.reason)})" if day.reason else "")
+        text += words.moved.format(changed=day.changed, open=day.open)
+    return f"{day.day}  {text}" + (f" ({words.said(day.reason)})" if day.reason else "")
 
 
 def _of_file(words: Words, file: ReconFile) -> list[str]:
     lines = [file.name + (words.revision if file.revision_of else "")]
     if file.counts:
-        told = [name for name in _COUNTS if name not in _SELDOM or file.counts.get(name)]
-        lines.append(" / ".join(f"{words.counts[name]} {file.counts.get(name, 0):,}" for name in told))
+        names = [name for name in _COUNTS if name not in _SELDOM or file.counts.get(name)]
+        lines.append(" / ".join(f"{words.counts[name]} {file.counts.get(name, 0):,}" for name in names))
     if file.done_at:
         done_at = datetime.fromisoformat(file.done_at).astimezone(times.JST)
         lines.append(words.done_at.format(open=file.repairs_open, at=f"{done_at:%Y-%m-%d %H:%M}"))
@@ -180,9 +180,9 @@ def _webhooks(words: Words, facts: TypeFacts, now: datetime) -> str:
     if last is None:
         return words.no_webhook.format(days=RECEIVED_KEPT.days)
     at = datetime.fromisoformat(last.last).astimezone(times.JST)
-    told = words.last_webhook.format(at=f"{at:%Y-%m-%d %H:%M}")
+    text = words.last_webhook.format(at=f"{at:%Y-%m-%d %H:%M}")
     quiet = date.fromisoformat(times.jst_day(now)) - date.fromisoformat(last.day)
-    return told if quiet <= timedelta(days=1) else told + words.silence.format(days=quiet.days)
+    return text if quiet <= timedelta(days=1) else text + words.silence.format(days=quiet.days)
 
 
 def _shortened(text: str, words: Words) -> str:

@@ -19,8 +19,8 @@ ON_TIME_UNTIL = time(10, 0)
 # When the daily report is made (template.yaml, ReconDeadlineFunction). A file that is compared later is late.
 REPORTED_AT = time(10, 15)
 
-NEVER_NOTIFIED = Wording("no notification came", "通知なし")
-NOT_TRIED = Wording("nobody tried to fetch it in time", "期限内に取得が一度も行われなかった")
+NEVER_NOTIFIED = Wording("no notification was received", "通知なし")
+NOT_TRIED = Wording("no download was attempted in time", "期限内に取得が一度も行われなかった")
 # A URL that was never tried within its time is tried for one hour more (honnin.recon.download).
 _TRIED_LONGER = timedelta(hours=1)
 
@@ -96,10 +96,10 @@ def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime
         state = DayState.LATE if late else DayState.COMPARED
         if waiting or changed:
             state = DayState.REPAIRING if waiting else DayState.REPAIRED
-        told = CalendarDay(day, file_type, state, late=late)
+        found = CalendarDay(day, file_type, state, late=late)
     else:
-        told = _still_open(day, file_type, files, now)
-    return replace(told, changed=changed, open=waiting, never_received=never_received)
+        found = _still_open(day, file_type, files, now)
+    return replace(found, changed=changed, open=waiting, never_received=never_received)
 
 
 def of_file(file: ReconFile, now: datetime) -> DayState:
@@ -124,7 +124,7 @@ def to_ask_for(shown: Sequence[CalendarDay], now: datetime) -> list[CalendarDay]
     return sorted(found, key=lambda each: each.day)
 
 
-def telling(files: Sequence[ReconFile]) -> list[ReconFile]:
+def files_to_show(files: Sequence[ReconFile]) -> list[ReconFile]:
     """The files of one type and day. The mark that no notification came is left out if one came later."""
     named = [each for each in files if each.state != "MISSING"]
     return named or list(files)
@@ -135,11 +135,11 @@ def _reported_at(day: str) -> datetime:
 
 
 def _still_open(day: str, file_type: str, files: Sequence[ReconFile], now: datetime) -> CalendarDay:
-    told = [(each, *_state_of_open(each, now)) for each in files if each.state not in ("MISSING", "IGNORED")]
-    if told:
+    states = [(each, *_state_of_open(each, now)) for each in files if each.state not in ("MISSING", "IGNORED")]
+    if states:
         # A file that is still being processed decides. Another one that proved nothing meanwhile does not hide it.
-        under_way = [each for each in told if each[1] in UNDER_WAY]
-        _, state, reason = max(under_way or told, key=lambda each: each[0].received_at or each[0].stored_at or "")
+        under_way = [each for each in states if each[1] in UNDER_WAY]
+        _, state, reason = max(under_way or states, key=lambda each: each[0].received_at or each[0].stored_at or "")
         return CalendarDay(day, file_type, state, reason=reason)
     if any(each.state == "MISSING" for each in files):
         ignored = [each for each in files if each.state == "IGNORED"]

@@ -40,7 +40,7 @@ _PER_HOST = 3
 # A URL that was never tried within its time is still tried. After this time it ends without a try.
 _UNTRIED = timedelta(hours=3)
 
-_NO_END = Wording("the server did not say where the file ends", "サーバーがファイルの長さを示していない")
+_NO_END = Wording("the server did not give the length of the file", "サーバーがファイルの長さを示していない")
 
 # A failure that lasts less than this is not reported, because people cannot help with it.
 _PATIENCE = timedelta(minutes=30)
@@ -97,7 +97,7 @@ class Downloads:
         outcomes = [each for each in ended if isinstance(each, Outcome)]
         counts = Counter(each.word for each in outcomes)
         logger().info("recon download done", extra={"outcomes": dict(counts)})
-        self._tell([each for each in outcomes if each.reason])
+        self._report_failures([each for each in outcomes if each.reason])
         for error in ended:
             if isinstance(error, Exception):
                 raise error
@@ -251,12 +251,12 @@ class Downloads:
 
     # --- people ---
 
-    def _tell(self, failed: Sequence[Outcome]) -> None:
-        """Count the failures and tell people: immediately if we refuse the URL, otherwise when the failure lasts.
+    def _report_failures(self, failed: Sequence[Outcome]) -> None:
+        """Count the failures and send a mail: immediately if we refuse the URL, otherwise when the failure lasts.
 
         Nothing is reported for a day that another file has closed, or may close after its comparison.
         """
-        told = []
+        to_report = []
         here: dict[tuple[str, str], bool] = {}
         for each in failed:
             found = each.notification
@@ -270,9 +270,9 @@ class Downloads:
             if each.is_refused:
                 count("ReconFileRefused")
             lasts = self._now() - datetime.fromisoformat(found.received_at) >= _PATIENCE
-            if (each.is_refused or lasts) and not found.told_at:
-                told.append(each)
-        self._alarm.tell(self._store, [(each.notification, each.reason) for each in told], self._now())
+            if (each.is_refused or lasts) and not found.reported_at:
+                to_report.append(each)
+        self._alarm.report(self._store, [(each.notification, each.reason) for each in to_report], self._now())
 
 
 @dataclass(frozen=True)

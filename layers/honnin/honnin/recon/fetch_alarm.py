@@ -18,37 +18,37 @@ _AT_MOST_EVERY = timedelta(hours=1)
 _MOST_LINES = 20
 
 _MAIL = """\
-PayPayの突合ファイルをまだ取得できていません。
+PayPay の突合ファイルをまだ取得できていません。
 
 {japanese}
 
 通知の受信から 2 時間は、5 分ごとに取得を繰り返します。ホストが許可リストにない場合は、PayPay に確認のうえ、
-パラメータ ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
+パラメーター ReconAllowedHosts に追加してください。期限までに追加されれば、自動的に取得されます。
 
 ------------------------------------------------------------------------------
-Recon files of PayPay cannot be fetched yet.
+Recon files of PayPay could not be downloaded yet.
 
 {english}
 
-Honnin goes on trying every 5 minutes, until two hours after the notification came. Where the host is not on the list:
-ask PayPay about it, and add it to the parameter ReconAllowedHosts. If that is done in time, everything else happens by
-itself.
+Honnin tries again every 5 minutes, until two hours after the notification was received. If the host is not on the list,
+ask PayPay about it, and add it to the parameter ReconAllowedHosts. If you add it in time, the file is then downloaded
+automatically.
 """
 
 
 class FetchAlarm:
-    """Tells people through the alarm topic. Errors of SNS are botocore's."""
+    """Sends mails through the alarm topic. Errors of SNS are botocore's."""
 
     def __init__(self, topic_arn: str, client: "SNSClient | None" = None) -> None:
         self._topic_arn = topic_arn
         self._given = client
 
-    def tell(self, store: Store, failing: Sequence[tuple[Notification, str]], now: datetime) -> None:
+    def report(self, store: Store, failing: Sequence[tuple[Notification, str]], now: datetime) -> None:
         """Report failing notifications and the reason of each.
 
         Each is reported once; within an hour there is only one mail.
         """
-        last = store.notifications.last_told()
+        last = store.notifications.last_reported()
         if not failing or (last and now - datetime.fromisoformat(last) < _AT_MOST_EVERY):
             return
         client = self._given or aws.sns()
@@ -58,9 +58,9 @@ class FetchAlarm:
             Subject="Honnin: recon files cannot be fetched",
             Message=mail(failing),
         )
-        store.notifications.note_told(utc_text(now))
+        store.notifications.note_last_reported(utc_text(now))
         for found, _ in failing:
-            store.notifications.told(found, utc_text(now))
+            store.notifications.note_reported(found, utc_text(now))
 
 
 def mail(failing: Sequence[tuple[Notification, str]]) -> str:

@@ -155,22 +155,24 @@ def warnings(name: str, file_type: str, received_at: datetime, own_id: str) -> t
     found = []
     if parts.file_type and parts.file_type != file_type:
         found.append(
-            Wording(f"the name is that of a {parts.file_type}", f"ファイル名が {parts.file_type} のものである")
+            Wording(f"the file name is that of a {parts.file_type}", f"ファイル名が {parts.file_type} のものである")
         )
     if is_foreign(name, own_id):
         owner = FILE_TYPES[file_type].owner
-        found.append(Wording(f"the name holds another {owner} than ours", f"ファイル名の {owner} が自社のものではない"))
+        found.append(Wording(f"the {owner} in the file name is not ours", f"ファイル名の {owner} が自社のものではない"))
     if not parts.day:
-        found.append(Wording("the name holds no day that can be read", "ファイル名から対象日を読み取れない"))
+        found.append(Wording("no day can be read from the file name", "ファイル名から対象日を読み取れない"))
     elif day_of(parts, received_at) != parts.day:
         found.append(
-            Wording(f"the name says {parts.day}, which cannot be", f"ファイル名の対象日 {parts.day} はあり得ない")
+            Wording(
+                f"the day {parts.day} in the file name is impossible", f"ファイル名の対象日 {parts.day} はあり得ない"
+            )
         )
     elif not timedelta(days=1) <= _age(parts.day, received_at) <= SENT_AGAIN_FOR:
         came = times.jst_day(received_at)
         found.append(
             Wording(
-                f"the name says {parts.day}, and the notification came on {came} (JST)",
+                f"the day in the file name is {parts.day}, but the notification was received on {came} (JST)",
                 f"ファイル名の対象日は {parts.day}、通知の受信日は {came}（日本時間）",
             )
         )

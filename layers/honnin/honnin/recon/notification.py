@@ -22,7 +22,10 @@ from honnin.wording import Wording
 # The kind of the events that `webhook` makes of these notifications.
 KIND = "recon_file"
 
-IGNORED = Wording("this file type is not among ReconFileTypes", "この種別はパラメータ ReconFileTypes に含まれていない")
+IGNORED = Wording(
+    "the parameter ReconFileTypes does not list this file type",
+    "この種別はパラメーター ReconFileTypes に含まれていない",
+)
 
 # An epoch time in seconds is below this until the year 5000. An epoch time in a smaller unit is above it.
 _MOST_SECONDS = 10**11
@@ -100,7 +103,7 @@ def requested_at(text: str, received_at: datetime) -> str | None:
 def _from_epoch(text: str) -> datetime:
     number = Decimal(text)
     if not 0 <= number < _MOST_SECONDS * 10**9:
-        raise ValueError("no epoch time of any unit")
+        raise ValueError("not an epoch time in seconds or milliseconds")
     seconds = Decimal(int(number))
     for _ in ("ms", "µs", "ns"):
         seconds = seconds / 1000 if seconds >= _MOST_SECONDS else seconds

@@ -66,7 +66,7 @@ def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mappi
         waiting += [each for each in missing if each not in erased]
         for each in some:
             if record := records.get(event_id(comparison, each)):
-                _tell(each, record, tally, changed, not_read)
+                _add_outcome(each, record, tally, changed, not_read)
     after = {"tally": dict(tally), "open": waiting, "changed": changed, "not_read": not_read}
     bucket.put_part(FileId.compared(comparison), comparison.number, _name(part), after)
 
@@ -119,7 +119,7 @@ def counted(bucket: ReconBucket, part: Part) -> Mapping[str, Any] | None:
     return found
 
 
-def _tell(
+def _add_outcome(
     user_authorization_id: str,
     record: EventRecord,
     tally: Counter[str],

@@ -87,13 +87,18 @@ _REPORT: JsonDict = {
 
 
 class ReconCounts(AnswerModel):
-    """What a comparison found, and what came of it.
+    """The numbers of one comparison of a recon file.
 
-    Of the file's `rows`, each user counts once (in each range of 100,000 rows): `upToDate` (read since the file's
-    notification), `reRead` (read again because of this file), `leftOut` (a webhook was received, and
-    ReconRecheck=missed), `notLinkedHere`, `erased`. `duplicates` are further rows of the same users, `malformed` rows
-    that are no ids. Of those who are read again, `changed` had another status than before and `notRead` could not be
-    read. `webhookNeverReceived`: of all linked users, those about whom no webhook came since the day began.
+    `rows` is the number of rows in the file. A file is compared in ranges of 100,000 rows, and a user is counted once
+    in each range. `upToDate`: users whose data was read after PayPay had sent the file's notification. `reRead`: users
+    whose data is read again because of this file. `leftOut`: users who are not read again because their webhook was
+    received (only with the parameter ReconRecheck=missed). `notLinkedHere`: ids that belong to no linked user of this
+    deployment. `erased`: users whose personal data was erased. `duplicates`: further rows with the id of a user who is
+    already counted. `malformed`: rows that are not an id. `webhookNeverReceived`: linked users in the file for whom no
+    webhook was received since the beginning of the day.
+
+    After the users in `reRead` were read: `changed` is how many of them have another status than before, `notRead` is
+    how many could not be read.
     """
 
     rows: int
@@ -111,14 +116,14 @@ class ReconCounts(AnswerModel):
 
 
 class MalformedRowView(AnswerModel):
-    """A row that is no id: its line in the file, from 1, and why."""
+    """A row that is not an id: its line number in the file (the first line is 1) and the reason."""
 
     line: int
     reason: str
 
 
 class ChangedView(AnswerModel):
-    """A user whose status the comparison has changed."""
+    """A user whose status changed because of the comparison."""
 
     user_authorization_id: str
     user_id: str | None
@@ -128,12 +133,16 @@ class ChangedView(AnswerModel):
 
 
 class ReconFileView(AnswerModel):
-    """One recon file. `counts` is null until it was compared. `changed` shows up to 20 users; all of them are in the
-    bucket's object `reportKey`. `repairsOpen` is how many still wait to be read, `doneAt` when the last one will be
-    read at the present pace, `completedAt` when nobody waited any more. `repairsStoppedAt`: since then repairs and
-    rereads are stopped, and these users wait for a person to resume them. `comparison` is the number of the newest
-    comparison of that type and day. `doubt` says why a compared file does not close its day, `warnings` what did not
-    fit when it was stored. Times are UTC, `day` is JST."""
+    """One recon file. Times are UTC; `day` is a day in Japan.
+
+    `counts` is null until the file was compared. `changed` lists up to 20 users whose status changed; the object
+    `reportKey` in the recon bucket lists all of them. `comparison` is the number of the latest comparison for this
+    file type and day. `repairsOpen` is how many users still have to be read again. `doneAt` is an estimate of when the
+    last of them will be read. `completedAt` is when all of them had been read. `repairsStoppedAt` is set if reading
+    again was stopped then; the remaining users are read after an operator has resumed it. `doubt` is the reason why the
+    file was compared but is not accepted as the file of its day. `warnings` lists what was unexpected in the file when
+    it was stored.
+    """
 
     file_type: str
     day: str
@@ -161,12 +170,15 @@ class ReconFileView(AnswerModel):
 
 
 class ReconDayView(AnswerModel):
-    """What became of a file type on one JST day.
+    """The state of one file type on one day in Japan. `state` is one of:
 
-    `state` is `compared`, `repaired` (`changed` users have another status), `repairing` (`open` users still wait),
-    `late` (compared after 10:15 of the next morning), `stored`, `announced`, `due` (it may still come) or `none`
-    (nothing is known); `missing` (no notification), `expired` (not fetched in time) and `doubtful` (what came proves
-    nothing) are days of which PayPay has to be asked. `reason` says why no file closes the day.
+    `due` (the file may still come), `announced` (the notification was received), `stored` (the file was downloaded),
+    `compared`, `repairing` (`open` users still have to be read again), `repaired` (the status of `changed` users was
+    corrected), `late` (compared after 10:15 of the next morning, Japan time), `none` (nothing is known).
+
+    For `missing` (no notification was received), `expired` (the file was not downloaded in time) and `doubtful` (a file
+    was received, but it cannot be accepted as the file of this day), ask PayPay to send the notification again.
+    `reason` says why no file is accepted for the day.
     """
 
     day: str
@@ -179,17 +191,20 @@ class ReconDayView(AnswerModel):
 
 
 class ResendRequestView(AnswerModel):
-    """A request to PayPay to send the notifications of the missing days again, ready to be sent, in both languages."""
+    """The text of an e-mail that asks PayPay to send the notifications of the missing days again: Japanese, English."""
 
     ja: str
     en: str
 
 
 class ReconTypeView(AnswerModel):
-    """What the daily report says of a file type: `week` is the day and the six before it, the newest first.
-    `everAnnounced` is false where no notification of such a file ever came. `lastWebhookAt` is when a webhook of its
-    kind was received last (null: longer ago than 40 days). `resendRequest` is null where no day is missing that PayPay
-    still has."""
+    """The last seven days of a file type, as in the daily report. `week` has the day of the report and the six days
+    before it, the newest first.
+
+    `everAnnounced` is false if no notification for this file type was ever received. `lastWebhookAt` is when the last
+    webhook of the same kind was received (null: none in the last 40 days). `resendRequest` is null if no day is missing
+    that PayPay can still send.
+    """
 
     file_type: str
     ever_announced: bool
@@ -199,7 +214,7 @@ class ReconTypeView(AnswerModel):
 
 
 class ReconReportView(AnswerModel):
-    """The recon files of one JST day, by type. `state` MISSING stands for a file of which no notification came."""
+    """The recon files of one day in Japan. A file with `state` MISSING is one whose notification was not received."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REPORT]})
 

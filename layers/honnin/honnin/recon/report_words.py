@@ -38,23 +38,26 @@ class Words:
 def _japanese(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
         return "突合ファイルはまだ一度も通知されていません。"
-    told = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
+    open_days = f"照合が終わっていない日が {waiting} 日あります。" if waiting else ""
     if missing:
-        asked = (
-            f"PayPay への再送依頼が必要な日が {missing} 日あります。下の依頼文を PayPay の担当窓口へお送りください。"
-        )
-        return f"{asked}再通知を受信すると、以降の処理は自動で行われます。{told}"
-    return told or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
+        asked = f"PayPay への再送依頼が必要な日が {missing} 日あります。下の再送依頼文を担当窓口へお送りください。"
+        return f"{asked}通知が再送されると、以降の処理は自動で行われます。{open_days}"
+    return open_days or "直近 7 日間のファイルはすべて照合済みです。対応の必要はありません。"
 
 
 def _english(missing: int, waiting: int, is_known: bool) -> str:
     if not is_known:
-        return "No notification of a recon file has come so far."
-    told = f"Days that are not compared yet: {waiting}." if waiting else ""
+        return "No notification of a recon file has been received so far."
+    open_days = f"Days that are not compared yet: {waiting}." if waiting else ""
     if missing:
-        asked = f"Days of which PayPay has to be asked: {missing}. Send the requests below to your contact at PayPay."
-        return f"{asked} When the notification comes again, everything else happens by itself. {told}".rstrip()
-    return told or "All files of the last 7 days are compared. There is nothing to do."
+        asked = (
+            f"Days whose notification PayPay has to send again: {missing}. Send the requests below to your contact at "
+            "PayPay."
+        )
+        return (
+            f"{asked} When the notification is received again, Honnin does the rest automatically. {open_days}".rstrip()
+        )
+    return open_days or "All files of the last 7 days are compared. There is nothing to do."
 
 
 JAPANESE = Words(
@@ -69,7 +72,7 @@ JAPANESE = Words(
     states={
         DayState.COMPARED: "照合済み",
         DayState.REPAIRED: "照合済み",
-        DayState.REPAIRING: "照合済み、読み直し中",
+        DayState.REPAIRING: "照合済み、再照会中",
         DayState.LATE: "遅れて照合",
         DayState.MISSING: "未着",
         DayState.DOUBTFUL: "内容を確認できないファイル",
@@ -81,10 +84,10 @@ JAPANESE = Words(
     },
     counts={
         "rows": "行数",
-        "upToDate": "読み取り済み",
-        "reRead": "読み直し",
+        "upToDate": "照会済み",
+        "reRead": "再照会",
         "changed": "ステータス変更",
-        "notRead": "読み取れず",
+        "notRead": "照会できず",
         "webhookNeverReceived": "Webhook 未着",
         "notLinkedHere": "連携なし",
         "erased": "消去済み",
@@ -94,9 +97,9 @@ JAPANESE = Words(
         "duplicates": "重複した行",
     },
     late="（遅れて照合）",
-    moved="（ステータス変更 {changed} 名、読み取り待ち {open} 名）",
+    moved="（ステータス変更 {changed} 名、再照会待ち {open} 名）",
     revision="（改訂版）",
-    done_at="読み取り待ち {open} 名。現在のペースでは {at}（日本時間）に完了する見込みです。",
+    done_at="再照会待ち {open} 名。現在のペースでは {at}（日本時間）に完了する見込みです。",
     warning="警告: {text}",
     week="直近 7 日間（新しい順）",
     last_webhook="最後に受信した Webhook: {at}（日本時間）",
@@ -104,7 +107,7 @@ JAPANESE = Words(
     no_webhook="直近 {days} 日間、Webhook を 1 件も受信していません。PayPay に登録した URL を確認してください"
     "（honninctl doctor）",
     never_notified="{type}: 導入以来、一度も通知されていません。お申し込みのない種別であれば、対応は不要です。",
-    too_long="長すぎるため省略しました。続きは honninctl recon calendar と honninctl recon DAY で確認できます。",
+    too_long="メールの上限を超えるため、以降を省略しました。続き: honninctl recon calendar、honninctl recon DAY",
 )
 
 ENGLISH = Words(
@@ -122,12 +125,12 @@ ENGLISH = Words(
         DayState.REPAIRING: "compared, still reading users again",
         DayState.LATE: "compared late",
         DayState.MISSING: "missing",
-        DayState.DOUBTFUL: "a file that proves nothing",
-        DayState.EXPIRED: "not fetched in time",
+        DayState.DOUBTFUL: "a file that cannot be accepted for its day",
+        DayState.EXPIRED: "not downloaded in time",
         DayState.STORED: "stored, not compared yet",
-        DayState.ANNOUNCED: "notification received, being fetched",
+        DayState.ANNOUNCED: "notification received, being downloaded",
         DayState.DUE: "may still come",
-        DayState.NONE: "nothing known",
+        DayState.NONE: "nothing is known",
     },
     counts={
         "rows": "rows",
@@ -146,14 +149,14 @@ ENGLISH = Words(
     late=" (late)",
     moved=" (changed: {changed}, waiting: {open})",
     revision=" (a revision)",
-    done_at="{open} are still waiting; at the present pace the last one is read at {at} JST.",
+    done_at="{open} users still have to be read; at the present rate the last one is read at {at} JST.",
     warning="warning: {text}",
     week="the last 7 days, the newest first",
     last_webhook="last webhook received: {at} JST",
     silence="; none for {days} days: check the URL that is registered with PayPay (honninctl doctor)",
     no_webhook="no webhook received within {days} days: check the URL that is registered with PayPay"
     " (honninctl doctor)",
-    never_notified="{type}: no notification since deployment. If you have not asked PayPay for it, there is nothing"
-    " to do.",
-    too_long="It is too long for a mail, and ends here. The rest: honninctl recon calendar, honninctl recon DAY.",
+    never_notified="{type}: no notification was ever received. If you have not ordered this file from PayPay, there is"
+    " nothing to do.",
+    too_long="The report is too long for a mail. See the rest with honninctl recon calendar and honninctl recon DAY.",
 )

@@ -50,8 +50,8 @@ _REASONS_JA = {
 }
 _REASONS_EN = {
     DayState.MISSING: "we received no notification",
-    DayState.EXPIRED: "we received the notification, and could not fetch the file in time ({reason})",
-    DayState.DOUBTFUL: "the file that we received cannot be right ({reason})",
+    DayState.EXPIRED: "we received the notification, but could not download the file in time ({reason})",
+    DayState.DOUBTFUL: "the file that we received cannot be accepted ({reason})",
 }
 
 _OWNERS = {

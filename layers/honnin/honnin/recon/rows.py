@@ -69,7 +69,7 @@ class Shape:
         return cls(**total)
 
     @property
-    def names_nobody_on_purpose(self) -> bool:
+    def is_only_the_header(self) -> bool:
         """Whether there is the documented header and nothing else, which means a day on which nothing happened."""
         return self.documented_headers == 1 and not self.other_headers and not self.good and not self.bad
 

@@ -70,7 +70,7 @@ class Starting:
             name = execution_name(comparison, file)
             try:
                 self._states.start_execution(
-                    stateMachineArn=self._machine_arn, name=name, input=json.dumps(told(comparison))
+                    stateMachineArn=self._machine_arn, name=name, input=json.dumps(execution_input(comparison))
                 )
             except self._states.exceptions.ExecutionAlreadyExists:
                 if self._is_fine(name):
@@ -96,7 +96,7 @@ def execution_name(comparison: Comparison, file: ReconFile) -> str:
     return f"{file.file_type}-{file.day}-{(file.sha256 or '')[:16]}-{comparison.number}"
 
 
-def told(comparison: Comparison) -> dict[str, Any]:
+def execution_input(comparison: Comparison) -> dict[str, Any]:
     """The input of the state machine; `comparison_of` reads it."""
     return {
         "file": {

@@ -55,7 +55,7 @@ class Summaries:
         file = self._record(comparison, before, summed, is_first=is_first)
         report.write(self._store, self._bucket, comparison, file)
         if is_first:
-            _tell_people(file, self._known_missed(comparison, before))
+            _log_and_count(file, self._known_missed(comparison, before))
         if file.completed_at:
             self._publisher.recon_completed(_completed(file))
             self._end(comparison, file)
@@ -191,7 +191,7 @@ class Sum:
         """Why the file does not close its day; None if it does. Users who were erased since count as linked, too."""
         shape = Shape.of_parts(self._shapes)
         linked = shape.good - self._counts["duplicates"] - self._counts["notLinkedHere"]
-        found = closing.Found(shape.size, shape.good, linked, shape.looks_like_ids, shape.names_nobody_on_purpose)
+        found = closing.Found(shape.size, shape.good, linked, shape.looks_like_ids, shape.is_only_the_header)
         return closing.doubt(found, closing.StoredFacts(file.own_name, file.webhooks))
 
 
@@ -227,7 +227,7 @@ def _show[T](shown: list[T], more: Sequence[T]) -> None:
     shown += more[: _SAMPLE - len(shown)]
 
 
-def _tell_people(file: ReconFile, known_missed: int) -> None:
+def _log_and_count(file: ReconFile, known_missed: int) -> None:
     named = {"file_type": file.file_type, "day": file.day}
     logger().info("recon file compared", extra={**named, "number": file.comparison, **file.counts})
     kind = FILE_TYPES[file.file_type].kind

@@ -92,7 +92,7 @@ class Transfer:
                 for plain in self._decoder.decode(piece):
                     self._write(plain)
         if self._total is not None and self._received != self._total:
-            raise FileNotFetchedError(Wording("the transfer broke off", "転送が途中で切れた"))
+            raise FileNotFetchedError(Wording("the transfer was interrupted", "転送が途中で切れた"))
 
     def _write(self, plain: bytes) -> None:
         self._check_size(self._writer.size + len(plain))
@@ -125,7 +125,7 @@ class Transfer:
         if answer.status not in (200, 203):
             self._validator = self._total = None
             raise FileNotFetchedError(
-                Wording("the server gave another part than the one asked for", "サーバーが要求と異なる部分を返した")
+                Wording("the server sent another part of the file than requested", "サーバーが要求と異なる範囲を返した")
             )
         self._validator = _validator(answer)
         self._total = answer.length

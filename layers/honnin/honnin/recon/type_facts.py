@@ -32,7 +32,7 @@ class TypeFacts:
 
     def files_of(self, day: str) -> list[ReconFile]:
         """The files of a day. The mark that no notification came is left out if one came later."""
-        return days.telling([each for each in self.files if each.day == day])
+        return days.files_to_show([each for each in self.files if each.day == day])
 
     def as_json(self, senders: resend.Senders) -> dict[str, Any]:
         """With the field names of the API. The request covers all missing days."""
@@ -53,12 +53,12 @@ def of_type(store: Store, file_type: str, shown: Sequence[str], now: datetime) -
     """
     known, today = FILE_TYPES[file_type], times.jst_day(now)
     files = store.recon.files(file_type, shown[-1], shown[0])
-    told = [days.of_files(day, file_type, [each for each in files if each.day == day], now) for day in shown]
+    states = [days.of_files(day, file_type, [each for each in files if each.day == day], now) for day in shown]
     return TypeFacts(
         known,
-        [each for each in told if each.day < today or each.state not in days.NEUTRAL],
+        [each for each in states if each.day < today or each.state not in days.NEUTRAL],
         files,
-        days.to_ask_for(told, now),
+        days.to_ask_for(states, now),
         store.recon.first_notified(file_type) is not None,
         store.received.last(known.kind, today),
     )

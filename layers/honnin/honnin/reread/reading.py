@@ -99,7 +99,7 @@ class PartReading:
         if ended["left"] and (is_early or self._store.mass_change.read().stop):
             return False
         for some in (some for user_id, some in ids.items() if user_id not in waiting):
-            ended.update(_told([records[each] for each in some]))
+            ended.update(_outcome_counts([records[each] for each in some]))
         self._store.rereads.mark(reread.name, Phase.DONE, part, ended)
         return True
 
@@ -110,7 +110,7 @@ class PartReading:
         return self._store.users.statuses_of_all(users)
 
 
-def _told(records: Sequence[EventRecord]) -> Counter[str]:
+def _outcome_counts(records: Sequence[EventRecord]) -> Counter[str]:
     """What the events about one user have led to."""
     read = all(map(was_read, records))
     return Counter(read=int(read), not_read=int(not read), changed=int(any(map(moved, records))))

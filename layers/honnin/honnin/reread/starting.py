@@ -59,7 +59,7 @@ class Executions:
     def begin(self, reread: Reread) -> str:
         """Start a new reread; returns its execution's name. Raises `RereadConflictError` for a name that is taken."""
         if not self._store.rereads.begin(reread):
-            raise RereadConflictError(f"there is a reread {reread.name} already")
+            raise RereadConflictError(f"the reread {reread.name} already exists")
         return self._start(reread)
 
     def resume(self, name: str) -> str:
@@ -119,9 +119,11 @@ class Executions:
     def _start(self, before: Reread) -> str:
         reread = self._store.rereads.next_execution(before)
         if reread is None:
-            raise RereadConflictError(f"somebody else has just started {before.name}")
+            raise RereadConflictError(f"{before.name} was just started by another command")
         execution = execution_name(reread)
-        self._client.start_execution(stateMachineArn=self._machine_arn, name=execution, input=json.dumps(told(reread)))
+        self._client.start_execution(
+            stateMachineArn=self._machine_arn, name=execution, input=json.dumps(execution_input(reread))
+        )
         return execution
 
     def _arn(self, reread: Reread) -> str:
@@ -133,7 +135,7 @@ def execution_name(reread: Reread) -> str:
     return f"{reread.name}-{reread.executions}"
 
 
-def told(reread: Reread) -> dict[str, Any]:
+def execution_input(reread: Reread) -> dict[str, Any]:
     """The input of the state machine; `reread_of` reads it."""
     return {"reread": {"name": reread.name, "execution": reread.executions}}
 

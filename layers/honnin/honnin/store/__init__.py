@@ -21,7 +21,7 @@ from honnin.store.known import Known
 from honnin.store.links import Link, Links, LinkSession, PassportQr, SessionUse, Unattached
 from honnin.store.mass_change import Counted, Loss, Losses, MassChange, Stop
 from honnin.store.notifications import Notification, Notifications
-from honnin.store.overview import Counts, Overview, Page, Standing, Told
+from honnin.store.overview import Counts, Overview, Page, PublishedEntry, Standing
 from honnin.store.pace import Paces
 from honnin.store.received import RECON_KINDS, Received, ReceivedDay
 from honnin.store.recon import ERASED_ID, Recon, ReconFile
@@ -67,6 +67,7 @@ __all__ = [
     "Paces",
     "Page",
     "PassportQr",
+    "PublishedEntry",
     "ReceivedDay",
     "ReconFile",
     "Reread",
@@ -77,7 +78,6 @@ __all__ = [
     "Store",
     "Submission",
     "TimelineEntry",
-    "Told",
     "Unattached",
     "UserStatus",
     "authorization_hash",

@@ -82,12 +82,12 @@ class Certificate:
     vault_left: int | None = None
 
     @property
-    def told_by(self) -> str:
+    def report_id(self) -> str:
         """The id of the event that reports it. It is not the id of the later event that empties the vault again."""
         return f"erased:{self.certificate_id}"
 
     @property
-    def told(self) -> Mapping[str, str]:
+    def report(self) -> Mapping[str, str]:
         """The content of `UserErased`."""
         completed_at = self.completed_at or ""
         return {"userId": self.user_id, "certificateId": self.certificate_id, "completedAt": completed_at}
@@ -176,8 +176,8 @@ class Erasures:
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
         completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
-        record = event_item(certificate.told_by, at) | {"user_id": user_id, "what": "erased"}
-        record |= to_publish(certificate.told_by, USER_ERASED, replace(certificate, completed_at=at).told, at)
+        record = event_item(certificate.report_id, at) | {"user_id": user_id, "what": "erased"}
+        record |= to_publish(certificate.report_id, USER_ERASED, replace(certificate, completed_at=at).report, at)
         # Another run may have completed it, if this one took longer than its claim.
         with suppress(AlreadyAppliedError):
             self._table.transact(

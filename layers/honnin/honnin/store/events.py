@@ -129,7 +129,7 @@ class Effect:
         from_status = self.before.status if self.before else None
         if from_status == self.after.status and (self.before is None or flag_of(self.before) == flag_of(self.after)):
             return None
-        told = {
+        content = {
             "userId": self.after.user_id,
             "provider": self.after.provider,
             "from": from_status,
@@ -140,10 +140,10 @@ class Effect:
             "occurredAt": self.at,
             "eventId": self.event_id,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in content.items() if value is not None}
 
     @property
-    def told(self) -> tuple[str, Mapping[str, str]] | None:
+    def publication(self) -> tuple[str, Mapping[str, str]] | None:
         """What is to be published: its type (`honnin.domain_events`), and the content."""
         if self.change:
             return KYC_STATUS_CHANGED, self.change
@@ -279,8 +279,8 @@ class Events:
     def _record(self, effect: Effect, beside: "_Beside | None") -> Item:
         item: Item = {**event_item(effect.event_id, effect.at), "user_id": effect.after.user_id}
         item |= {"what": effect.what, "to_status": effect.after.status}
-        if effect.told:
-            detail_type, content = effect.told
+        if effect.publication:
+            detail_type, content = effect.publication
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
             item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
         return item
@@ -427,7 +427,10 @@ def _timeline_item(effect: Effect) -> Item:
         from_status=effect.before.status if effect.before else None,
         to_status=effect.after.status,
         detail=effect.detail,
-        told=(*((effect.told[0],) if effect.told else ()), *(each.detail_type for each in effect.expiry_events)),
+        told=(
+            *((effect.publication[0],) if effect.publication else ()),
+            *(each.detail_type for each in effect.expiry_events),
+        ),
     )
     return placed(entry_key(effect.after.user_id, entry.at, entry.event_id) | attributes(entry))
 

@@ -26,16 +26,16 @@ from honnin.times import JST, utc_text
 LINK, RESIDENCE = "link", "residence"
 
 # The kinds in the index `due`.
-_UNTOLD, _ASKED, _TOLD = "expiry_untold", "expiry_asked", "expiry_told"
+_UNREPORTED, _ASKED, _REPORTED = "expiry_unreported", "expiry_asked", "expiry_reported"
 
 
 @dataclass(frozen=True)
 class Expiry:
     """An end that is known before: `what` is LINK or RESIDENCE, `ends_at` (UTC) the first moment after it.
 
-    `subject` is the PayPay authorization for the question to PayPay. `told`: the end was reported before, or has come.
-    `asked`: PayPay is asked before the end is reported; that question is on the queue. `due_at` (UTC) is when the item
-    is processed: at the end, and again as long as it is unknown what happened, or whether the end has moved.
+    `subject` is the PayPay authorization for the question to PayPay. `is_reported`: the end was reported before, or
+    has come. `asked`: PayPay is asked before the end is reported; that question is on the queue. `due_at` (UTC) is when
+    the item is processed: at the end, and again as long as it is unknown what happened, or whether the end has moved.
     """
 
     what: str
@@ -43,14 +43,14 @@ class Expiry:
     provider: str
     subject: str = field(repr=False)
     ends_at: str
-    told: bool = field(metadata=UNSTORED)
+    is_reported: bool = field(metadata=UNSTORED)
     due_at: str = field(metadata=UNSTORED)
     asked: bool = field(default=False, metadata=UNSTORED)
 
     @property
     def kind(self) -> str:
         """The kind in the index `due`."""
-        return _ASKED if self.asked else _TOLD if self.told else _UNTOLD
+        return _ASKED if self.asked else _REPORTED if self.is_reported else _UNREPORTED
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Expiries:
 
     def due(self, now: str, ahead: str) -> Iterator[Expiry]:
         """The ends to ask about by `now`, then unreported ones that come by `ahead` (UTC), the earliest first."""
-        yield from self._found(_TOLD, now)
+        yield from self._found(_REPORTED, now)
         yield from self._found(_ASKED, now)
-        yield from self._found(_UNTOLD, ahead)
+        yield from self._found(_UNREPORTED, ahead)
 
     def expiring(self, until: str, *, since: str = "") -> Iterator[Expiry]:
         """The ends in the future, from `since` to `until` (UTC), the earliest first.
@@ -84,9 +84,9 @@ class Expiries:
         if begin > until:
             # DynamoDB refuses a range that ends before it begins.
             return iter(())
-        told = (each for each in self._found(_TOLD, until, begin) if each.due_at == each.ends_at)
+        reported = (each for each in self._found(_REPORTED, until, begin) if each.due_at == each.ends_at)
         # They are read in the order in which an end changes its kind, so that no end is missed while it changes.
-        found = heapq.merge(self._found(_UNTOLD, until, begin), self._asked(), told, key=attrgetter("ends_at"))
+        found = heapq.merge(self._found(_UNREPORTED, until, begin), self._asked(), reported, key=attrgetter("ends_at"))
         return (each for each in found if begin <= each.ends_at <= until and now < each.ends_at)
 
     def _asked(self) -> Iterator[Expiry]:
@@ -118,7 +118,7 @@ class Expiries:
             remove = ("due_kind", "due_at")
             self._table.attempt(self._table.update(key, ended, unchanged, known=known, remove=remove))
         else:
-            kind = _ASKED if due_at < expiry.ends_at else _TOLD
+            kind = _ASKED if due_at < expiry.ends_at else _REPORTED
             self._table.attempt(self._table.update(key, due(kind, due_at, key), unchanged, known=known))
 
     def _found(self, kind: str, until: str, since: str = "0") -> Iterator[Expiry]:
@@ -128,7 +128,7 @@ class Expiries:
 
 def _read(item: Item) -> Expiry:
     kind = str(item["due_kind"]).partition("#")[0]
-    return read(Expiry, item, told=kind == _TOLD, asked=kind == _ASKED, due_at=item["due_at"])
+    return read(Expiry, item, is_reported=kind == _REPORTED, asked=kind == _ASKED, due_at=item["due_at"])
 
 
 def expiry_puts(table: Table, before: UserStatus | None, after: UserStatus) -> list[Item]:
@@ -173,11 +173,11 @@ def known_ends(status: UserStatus | None) -> dict[str, Expiry]:
     # PayPay is asked about an end that it has not confirmed, until it confirms it.
     stands = link == Link.ACTIVE or status.is_over
     found: dict[str, Expiry] = {}
-    user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", told=False, due_at="")
+    user = Expiry(LINK, status.user_id, status.provider, status.user_authorization_id, "", is_reported=False, due_at="")
     if status.link_expires_at and stands:
-        end, told = status.link_expires_at, status.link_end_told == status.link_expires_at
-        found[LINK] = replace(user, ends_at=end, due_at=end, told=told)
-    if status.residence_ends_on and link == Link.ACTIVE and status.residence_end_told != status.residence_ends_on:
+        end, is_reported = status.link_expires_at, status.link_end_reported == status.link_expires_at
+        found[LINK] = replace(user, ends_at=end, due_at=end, is_reported=is_reported)
+    if status.residence_ends_on and link == Link.ACTIVE and status.residence_end_reported != status.residence_ends_on:
         end = _end_of_day(status.residence_ends_on)
         found[RESIDENCE] = replace(user, what=RESIDENCE, ends_at=end, due_at=end)
     return found
@@ -195,14 +195,14 @@ def expiry_events(before: UserStatus | None, after: UserStatus, event_id: str, a
         value = getattr(after, name)
         return value if value != (before and getattr(before, name)) else None
 
-    told: list[tuple[str, Mapping[str, Any]]] = []
-    if end := changed("link_end_told"):
-        told.append((AUTHORIZATION_EXPIRING, {"status": after.status, "linkExpiresAt": end}))
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    if end := changed("link_end_reported"):
+        events.append((AUTHORIZATION_EXPIRING, {"status": after.status, "linkExpiresAt": end}))
     if end := changed("expired_at"):
         said = after.provider_status if after.status == PayPayStatus.EXPIRED else EXPIRE_AT
-        told.append((AUTHORIZATION_EXPIRED, {"expiredAt": end, "providerStatus": said}))
-    if day := changed("residence_end_told"):
-        told.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
+        events.append((AUTHORIZATION_EXPIRED, {"expiredAt": end, "providerStatus": said}))
+    if day := changed("residence_end_reported"):
+        events.append((RESIDENCE_PERIOD_EXPIRING, {"status": after.status, "residenceEndsOn": day}))
     user = {"userId": after.user_id, "provider": after.provider}
     return [
         ExpiryEvent(
@@ -210,5 +210,5 @@ def expiry_events(before: UserStatus | None, after: UserStatus, event_id: str, a
             kind,
             {**user, **content, "occurredAt": at, "eventId": f"{event_id}:{kind}"},
         )
-        for kind, content in told
+        for kind, content in events
     ]

@@ -100,8 +100,8 @@ def notification_key(url_hash: str) -> Item:
     return {"pk": f"NOTIFICATION#{url_hash}", "sk": "NOTIFICATION"}
 
 
-def told_key() -> Item:
-    """When people were last told that downloads fail."""
+def last_reported_key() -> Item:
+    """When a mail last said that downloads fail."""
     return {"pk": "RECON#", "sk": "TOLD"}
 
 

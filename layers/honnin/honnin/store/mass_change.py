@@ -39,15 +39,15 @@ type Losses = Mapping[Loss, int]
 class Stop:
     """Repairs and rereads are stopped since `at`. `readings` and `losses` are the counts of the hour before.
 
-    `reason` is given by the person who stopped them; it is empty if a mass change did. `told_at`: when people were
-    told.
+    `reason` is given by the person who stopped them; it is empty if a mass change did. `reported_at`: when a mail
+    was sent about it.
     """
 
     at: str
     reason: str
     readings: int
     losses: Losses
-    told_at: str | None
+    reported_at: str | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class MassChange:
             self._update("REMOVE " + ", ".join(f"#{n}" for n in range(len(over))), over, [])
         return self._counted(item)
 
-    def stop(self, counted: Counted, reason: str = "", *, told_at: str | None = None) -> bool:
+    def stop(self, counted: Counted, reason: str = "", *, reported_at: str | None = None) -> bool:
         """Write a stop, with the counts that led to it; False if there was one already."""
         values = {
             "stopped_at": utc_text(self._table.now()),
@@ -96,21 +96,21 @@ class MassChange:
             "stopped_readings": counted.readings,
             "stopped_losses": {_text(loss): number for loss, number in counted.losses.items()},
             # If a person made the stop, that person knows of it.
-            "told_at": told_at,
+            "reported_at": reported_at,
         }
         return self._table.attempt(self._table.update(readings_key(), values, _NOT_STOPPED))
 
-    def take_telling(self, stop: Stop) -> bool:
-        """Claim the task of telling people of a stop; False if it is claimed already, or the stop has ended."""
-        values = {"told_at": utc_text(self._table.now())}
-        condition = "stopped_at = :stop AND attribute_not_exists(told_at)"
+    def claim_mail(self, stop: Stop) -> bool:
+        """Claim the task of sending the mail about a stop; False if it is already claimed, or the stop has ended."""
+        values = {"reported_at": utc_text(self._table.now())}
+        condition = "stopped_at = :stop AND attribute_not_exists(reported_at)"
         return self._table.attempt(self._table.update(readings_key(), values, condition, known={"stop": stop.at}))
 
-    def give_telling_back(self, stop: Stop) -> None:
-        """People could not be told: release the claim, so that the next batch tries again."""
+    def release_mail(self, stop: Stop) -> None:
+        """The mail could not be sent: release the claim, so that the next batch tries again."""
         key, known = readings_key(), {"stop": stop.at}
         values = {"stopped_at": stop.at}
-        self._table.attempt(self._table.update(key, values, "stopped_at = :stop", known=known, remove=("told_at",)))
+        self._table.attempt(self._table.update(key, values, "stopped_at = :stop", known=known, remove=("reported_at",)))
 
     def resume(self, no_limit_until: str | None = None) -> None:
         """Remove the stop and begin to count from zero, so that the old counts do not lead to another stop."""
@@ -178,7 +178,9 @@ def _stop(item: Item) -> Stop | None:
     if "stopped_at" not in item:
         return None
     losses = {_loss(text): int(number) for text, number in item["stopped_losses"].items()}
-    return Stop(item["stopped_at"], item["stopped_reason"], int(item["stopped_readings"]), losses, item.get("told_at"))
+    return Stop(
+        item["stopped_at"], item["stopped_reason"], int(item["stopped_readings"]), losses, item.get("reported_at")
+    )
 
 
 def _limit(item: Item) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from honnin.store.keys import Item, due, notification_key, told_key
+from honnin.store.keys import Item, due, last_reported_key, notification_key
 from honnin.store.table import FETCH, Table, attributes, read
 from honnin.times import utc_text
 
@@ -31,7 +31,7 @@ class Notification:
 
     `requested_at` is what the notification itself says; it is only shown. `tried` counts the tries, and `reason` says
     why the last one failed. `gave` is the name of the stored file that the URL has given. `whole`: the file came twice,
-    or the server gave its length. `told_at` is when people were told that it fails.
+    or the server gave its length. `reported_at` is when a mail said that it fails.
     """
 
     file_type: str
@@ -44,7 +44,7 @@ class Notification:
     reason: str | None = None
     gave: str | None = None
     whole: bool = False
-    told_at: str | None = None
+    reported_at: str | None = None
 
     @property
     def until(self) -> datetime:
@@ -64,7 +64,7 @@ class Notifications:
         values = attributes(notification) | due(FETCH, utc_text(notification.until), key)
         values["expires_at"] = int((self._table.now() + _KEPT).timestamp())
         newer = "attribute_not_exists(pk) OR received_at < :received_at"
-        remove = ("reason", "gave", "told_at")
+        remove = ("reason", "gave", "reported_at")
         self._table.attempt(self._table.update(key, values, newer, remove=remove))
 
     def to_fetch(self) -> list[Notification]:
@@ -93,9 +93,9 @@ class Notifications:
         """Record that the URL gave the file stored under `name`. It is tried again until that file closes its day."""
         self._update(notification, {"gave": name, "whole": whole}, _IS_THIS, known=_this(notification))
 
-    def told(self, notification: Notification, at: str) -> None:
-        """Record that people were told that this one fails."""
-        self._update(notification, {"told_at": at}, _IS_THIS, known=_this(notification))
+    def note_reported(self, notification: Notification, at: str) -> None:
+        """Record that a mail said that this one fails."""
+        self._update(notification, {"reported_at": at}, _IS_THIS, known=_this(notification))
 
     def end(self, notification: Notification, reason: str) -> bool:
         """Record that there is nothing more to fetch.
@@ -105,16 +105,16 @@ class Notifications:
         values, known = {"reason": reason}, _this(notification)
         return self._update(notification, values, _IS_THIS, known=known, remove=_FETCH_ATTRIBUTES)
 
-    # --- people are told of failures, and not too often ---
+    # --- mails about failures, and not too many of them ---
 
-    def last_told(self) -> str | None:
-        """When people were last told that downloads fail (UTC)."""
-        item = self._table.get(told_key())
+    def last_reported(self) -> str | None:
+        """When a mail last said that downloads fail (UTC)."""
+        item = self._table.get(last_reported_key())
         return str(item["at"]) if item else None
 
-    def note_told(self, at: str) -> None:
-        """Record that people were told at this moment (UTC)."""
-        self._table.attempt(self._table.update(told_key(), {"at": at}, ""))
+    def note_last_reported(self, at: str) -> None:
+        """Record that such a mail was sent at this moment (UTC)."""
+        self._table.attempt(self._table.update(last_reported_key(), {"at": at}, ""))
 
     def _update(
         self,

@@ -67,7 +67,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Told:
+class PublishedEntry:
     """A timeline entry about which events were published. `told` are the types of these events."""
 
     at: str
@@ -245,10 +245,10 @@ class Overview:
         before: str | None = None,
         provider: str | None = None,
         to_status: str | None = None,
-    ) -> Page[Told]:
+    ) -> Page[PublishedEntry]:
         """The changes of status of these JST days (both included), the latest first, from the place `before` on."""
         wanted = {"provider": provider, "to_status": to_status}
-        found: list[Told] = []
+        found: list[PublishedEntry] = []
         day = to_day if before is None else min(to_day, _day_of(before))
         for _ in range(_DAYS_A_PAGE):
             if day < from_day:
@@ -256,7 +256,7 @@ class Overview:
             items = self._newest_first(("CHANGED", day), limit, _FIRST, before or _LAST, wanted)
             with _readable():
                 page = self._page(filter(_is_change_or_end, items), limit - len(found))
-            found += map(_told, page.found)
+            found += map(_published_entry, page.found)
             if page.following:
                 return Page(found, page.following)
             day = _day_after(day, -1)
@@ -264,8 +264,8 @@ class Overview:
                 break
         return Page(found, day_begins(_day_after(day)) if day >= from_day else None)
 
-    def told(self, since: str, until: str) -> Iterator[Told]:
-        """Every event that the bus was told of from `since` up to, without, `until` (UTC), the oldest first."""
+    def published(self, since: str, until: str) -> Iterator[PublishedEntry]:
+        """Every event that was published from `since` to before `until` (UTC), the oldest first."""
         day = _day_of(since)
         while day_begins(day) < until:
             shards = [
@@ -280,7 +280,7 @@ class Overview:
                 for shard in PLACES
             ]
             with _readable():
-                yield from map(_told, merge(*shards, key=_place_of))
+                yield from map(_published_entry, merge(*shards, key=_place_of))
             day = _day_after(day)
 
     def counts(self, may_go_on: Callable[[], bool]) -> Counts:
@@ -383,15 +383,15 @@ def _place_of(item: Item | _End) -> str:
 
 
 def _is_change_or_end(item: Item | _End) -> bool:
-    return isinstance(item, _End) or _told(item).is_change
+    return isinstance(item, _End) or _published_entry(item).is_change
 
 
 def _standing(item: Item) -> Standing:
     return Standing(str(item["user_id"]), str(item["provider"]), str(item["status"]), str(item["since"]))
 
 
-def _told(item: Item) -> Told:
-    return Told(
+def _published_entry(item: Item) -> PublishedEntry:
+    return PublishedEntry(
         at=item["at"],
         user_id=str(item["pk"]).removeprefix("USER#"),
         event_id=item["event_id"],

@@ -88,14 +88,14 @@ class Reindex:
         names = {f"#{name}": name for name in _NEEDED}
         wanted = {"Limit": _PAGE, "ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         for items, after in pages(self._table, segment, run.segments, known.get("after"), **wanted):
-            mended = sum(map(self._mend, map(decode, items)))
+            mended = sum(map(self._correct, map(decode, items)))
             place = {"after": after} if after else {"done": True}
             self._table.put([segment_key(segment) | {"run": run.started_at, **place}])
             advance(Progress(len(items), mended))
             if stop.is_set():
                 return
 
-    def _mend(self, item: Item) -> bool:
+    def _correct(self, item: Item) -> bool:
         """Write an item's place; False if the item has the right place, or has changed since it was read."""
         # The local emulator accepts an item without its keys, but DynamoDB refuses it.
         kind, _, provider = str(item.get("sk")).partition("#")

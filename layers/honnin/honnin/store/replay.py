@@ -8,7 +8,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.store.events import EVENT_KEPT, EventRecord, event_record
 from honnin.store.expiries import expiry_record
 from honnin.store.keys import entry_key, event_key
-from honnin.store.overview import Overview, Told
+from honnin.store.overview import Overview, PublishedEntry
 from honnin.store.table import Table
 from honnin.times import utc_text
 
@@ -23,7 +23,7 @@ class Replay:
         self._table = table
         self._overview = Overview(table)
 
-    def told(self, since: str, until: str, user_id: str | None = None) -> Iterator[list[EventRecord]]:
+    def published(self, since: str, until: str, user_id: str | None = None) -> Iterator[list[EventRecord]]:
         """The records of what was published from `since` to before `until` (UTC), the oldest first, in groups of ten.
 
         Erased users are not included: each group is looked up in the table (not in its index) when it is requested.
@@ -32,12 +32,12 @@ class Replay:
         """
         now = self._table.now()
         since, until = max(since, utc_text(now - EVENT_KEPT)), min(until, utc_text(now + timedelta(days=1)))
-        found = (each for each in self._overview.told(since, until) if user_id in (None, each.user_id))
+        found = (each for each in self._overview.published(since, until) if user_id in (None, each.user_id))
         for some in batched(found, _AT_ONCE, strict=False):
             records = self._records(some)
             yield from map(list, batched(records, _AT_ONCE, strict=False))
 
-    def _records(self, some: Sequence[Told]) -> list[EventRecord]:
+    def _records(self, some: Sequence[PublishedEntry]) -> list[EventRecord]:
         places = {each: entry_key(each.user_id, each.at, each.event_id) for each in some}
         keys = [event_key(record_id) for each in some for record_id in _records_of(each)]
         found = self._table.batch([*places.values(), *keys], consistent=True)
@@ -55,10 +55,10 @@ class Replay:
         return records
 
 
-def _records_of(told: Told) -> dict[str, str]:
+def _records_of(entry: PublishedEntry) -> dict[str, str]:
     """The ids of the records of what was published, each with the published `eventId`."""
     besides = {
-        kind: f"{told.event_id}:{kind}" for kind in told.told if kind not in (KYC_STATUS_CHANGED, SUBMISSION_STALE)
+        kind: f"{entry.event_id}:{kind}" for kind in entry.told if kind not in (KYC_STATUS_CHANGED, SUBMISSION_STALE)
     }
-    own = {} if len(besides) == len(told.told) else {told.event_id: told.event_id}
-    return own | {expiry_record(told.event_id, kind, told.user_id): name for kind, name in besides.items()}
+    own = {} if len(besides) == len(entry.told) else {entry.event_id: entry.event_id}
+    return own | {expiry_record(entry.event_id, kind, entry.user_id): name for kind, name in besides.items()}

@@ -403,7 +403,7 @@ class Table:
                     raise
                 if pause_s is None:
                     if reasons & _COLLISIONS:
-                        raise ConcurrentUpdateError("a transaction has the item at this moment") from None
+                        raise ConcurrentUpdateError("another transaction is changing the item at this moment") from None
                     raise
             time.sleep(random.uniform(pause_s / 2, pause_s))
         raise AssertionError("unreachable")

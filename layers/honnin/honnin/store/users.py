@@ -31,13 +31,13 @@ class UserStatus:
     `received` says when a webhook of each kind was last received (UTC), as far as it was about the present
     authorization or submission. It decides nothing about the user.
 
-    `kept` names the newest evidence of each product in the vault. `stale_told` is the submission that was reported as
-    stale. `since` is when the status began: `honnin.store.events` sets it.
+    `kept` names the newest evidence of each product in the vault. `stale_reported` is the submission that was reported
+    as stale. `since` is when the status began: `honnin.store.events` sets it.
 
-    `link_end_told` is the end of the link that was reported before it came. `expired_at` (UTC) is when an expired link
-    has expired. `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
+    `link_end_reported` is the end of the link that was reported before it came. `expired_at` (UTC) is when an expired
+    link expired. `is_over`: the link counts as expired by the end that PayPay gave, and PayPay has not confirmed it.
     `residence_ends_on` is the last day of the user's residence period (`yyyy-mm-dd`, stored only with
-    `WatchResidencePeriod`). `residence_end_told` is the end of it that was reported before it came.
+    `WatchResidencePeriod`). `residence_end_reported` is the end of it that was reported before it came.
     """
 
     user_id: str
@@ -60,12 +60,12 @@ class UserStatus:
     asked_code_verifier: str | None = field(default=None, repr=False)
     reason: str | None = field(default=None, repr=False)
     kept: Kept | None = None
-    stale_told: str | None = None
-    link_end_told: str | None = None
+    stale_reported: str | None = None
+    link_end_reported: str | None = None
     expired_at: str | None = None
     is_over: bool = False
     residence_ends_on: str | None = field(default=None, repr=False)
-    residence_end_told: str | None = field(default=None, repr=False)
+    residence_end_reported: str | None = field(default=None, repr=False)
     received: Mapping[str, str] | None = None
     since: str | None = field(default=None, compare=False)
 
@@ -231,5 +231,5 @@ def _start_key(user_id: str, cursor: str) -> Item:
     except (binascii.Error, ValueError):
         sk = ""
     if not sk.startswith("AT#"):
-        raise InvalidFieldError("cursor", "must be a cursor of an earlier answer")
+        raise InvalidFieldError("cursor", "must be the cursor of an earlier page")
     return encode({"pk": f"USER#{user_id}", "sk": sk})

@@ -152,13 +152,18 @@ def _reading(answer: Answer, user_id: str) -> Reading:
         elif envelope.code not in (None, models.SUCCESS):
             envelope.check_failure()
     except models.ContradictionError as contradiction:
-        raise _failure(NotUnderstoodError, answer, None, f"a contradiction: {contradiction}") from None
+        raise _failure(NotUnderstoodError, answer, None, f"the answer contradicts itself: {contradiction}") from None
     except ValueError:
-        raise _by_http_status(answer, None, "an answer that is not the documented JSON") from None
+        raise _by_http_status(answer, None, "the answer is not the documented JSON") from None
     if not 200 <= answer.status < 300 or envelope.code != models.SUCCESS:
         raise _by_http_status(answer, envelope.code, envelope.message or "no message")
     if envelope.status is None:
-        raise _failure(NotUnderstoodError, answer, envelope.code, "a success without a documented authenticationStatus")
+        raise _failure(
+            NotUnderstoodError,
+            answer,
+            envelope.code,
+            "the answer says success, but has no documented authenticationStatus",
+        )
     if envelope.user_id not in (None, user_id):
         # In the document's own example, the userId of the answer is not the one that was sent.
         count("AnsweredUserDiffers", provider=Provider.VEXORA)

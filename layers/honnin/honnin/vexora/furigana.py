@@ -53,7 +53,7 @@ def normalise(text: str) -> str:
     if not _ALLOWED.fullmatch(plain):
         raise InvalidFieldError(FIELD, "must be katakana, digits, ・, ー and spaces only")
     if not _KATAKANA.search(plain):
-        raise InvalidFieldError(FIELD, "must hold at least one katakana letter")
+        raise InvalidFieldError(FIELD, "must contain at least one katakana letter")
     return plain
 
 

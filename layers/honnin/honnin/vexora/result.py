@@ -16,7 +16,7 @@ from honnin.vault import Evidence
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 from honnin.vexora.models import REJECTED
-from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, told_reason
+from honnin.vexora.submission import IN_FLIGHT, applied, failed, proves_nothing, rejection_reason
 
 
 class VexoraResults:
@@ -33,7 +33,7 @@ class VexoraResults:
     def decide(self, event: Event, known: Known) -> Effect | Dropped:
         """The effect of Vexora's present answer about the user of the event's submission."""
         if event.kind != "kyc_result":
-            raise MalformedEventError(f"no rule for vexora/{event.kind}")
+            raise MalformedEventError(f"events of kind vexora/{event.kind} are unknown")
         submission = known.submission(event.subject)
         if submission and not submission.user_id:
             return Dropped(event.event_id, "erased")
@@ -61,7 +61,9 @@ class VexoraResults:
             return self._effect(event, "result_read", before, before, {**detail, "about": "an earlier application"})
         after = applied(reading, before, begun)
         evidence = self._archive.keep(before, after, now, reading) if self._archive else None
-        return self._effect(event, "result_read", before, after, {**detail, **told_reason(before, after)}, evidence)
+        return self._effect(
+            event, "result_read", before, after, {**detail, **rejection_reason(before, after)}, evidence
+        )
 
     def _refused(self, event: Event, before: UserStatus, detail: dict[str, str]) -> Effect:
         current = self._store.submissions.get(before.submission_id or "")
@@ -83,7 +85,7 @@ class VexoraResults:
     ) -> Effect:
         now = self._now()
         stale = _is_newly_stale(before, after, utc_text(now))
-        after = settling.noted(event, replace(after, stale_told=after.submission_id) if stale else after)
+        after = settling.noted(event, replace(after, stale_reported=after.submission_id) if stale else after)
         effect = commit.effect(
             event.event_id, what, before, after, detail, at=now, cause=event.cause, evidence=evidence
         )
@@ -92,7 +94,7 @@ class VexoraResults:
 
 def _is_newly_stale(before: UserStatus, after: UserStatus, now: str) -> bool:
     """Whether to report that the submission is stale: only once, and only if no change is reported. `now` is UTC."""
-    if after.status != before.status or after.status not in OPEN or after.submission_id == after.stale_told:
+    if after.status != before.status or after.status not in OPEN or after.submission_id == after.stale_reported:
         return False
     return after.stale_at is not None and after.stale_at <= now
 

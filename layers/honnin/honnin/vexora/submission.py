@@ -168,7 +168,7 @@ class Submissions:
             if may_submit(VexoraStatus(before.status)):
                 return before
         raise ConflictError(
-            f"the user has a submission already, of {before.submitted_at}",
+            f"the user already has a submission, made at {before.submitted_at}",
             code=(
                 ProblemCode.ALREADY_APPROVED if before.status == VexoraStatus.APPROVED else ProblemCode.SUBMISSION_OPEN
             ),
@@ -198,9 +198,9 @@ class Submissions:
                 return self._record(before, "submission_refused", failed, error.facts())
             if error.code in self._unknown_user_codes:
                 return None
-            raise _still_unclear(before, "Vexora refuses to tell", error.code) from None
+            raise _still_unclear(before, "Vexora refused to answer", error.code) from None
         except ProviderError:
-            raise _still_unclear(before, "Vexora cannot be asked now") from None
+            raise _still_unclear(before, "Vexora could not be asked") from None
         if proves_nothing(before, submission, reading, utc_text(self._now())):
             return before
         return self._record(before, "result_read", _applied(reading, begun), reading=reading)
@@ -277,7 +277,7 @@ class Submissions:
             at = self._now()
             after = becomes(now)
             event_id = f"api:{now.submission_id}:{what}:{now.version}"
-            detail = {"submissionId": now.submission_id or "", **(facts or {}), **told_reason(now, after)}
+            detail = {"submissionId": now.submission_id or "", **(facts or {}), **rejection_reason(now, after)}
             evidence = self._archive.keep(now, after, at, reading) if self._archive and reading else None
             effect = commit.effect(event_id, what, now, after, detail, at=at, evidence=evidence)
             decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
@@ -326,7 +326,7 @@ def proves_nothing(status: UserStatus, submission: Submission | None, reading: R
     return BY_AUTHENTICATION_STATUS[reading.status] is VexoraStatus.REJECTED and submission.awaits_first_poll(now)
 
 
-def told_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
+def rejection_reason(before: UserStatus, after: UserStatus) -> dict[str, str]:
     """The facts about a rejection for the timeline entry, if there is a new reason."""
     return {"reason": after.reason} if after.reason and after.reason != before.reason else {}
 
@@ -337,7 +337,7 @@ def _unchanged(now: UserStatus) -> UserStatus:
 
 def _still_unclear(status: UserStatus, why: str, provider_code: str | None = None) -> ConflictError:
     return ConflictError(
-        f"an earlier submission, of {status.submitted_at}, is still unclear: {why}",
+        f"it is not known whether the submission made at {status.submitted_at} arrived: {why}",
         code=ProblemCode.SUBMISSION_UNCLEAR,
         provider_code=provider_code,
         state=status.status,

@@ -15,7 +15,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=pattern(r"\A[\x21-\x7e]{1,255}\z", "must be 1 to 255 visible ASCII characters"),
-        description="Any text of yours: for 24 hours a repeated request with it gets the first answer",
+        description="A text of your choice. A request repeated with it within 24 hours gets the first answer again",
         examples=["order-2026-04-01-0001"],
     ),
 ]
@@ -24,10 +24,10 @@ _SUBMISSION_ID = "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"  # in the examples of do
 
 
 class SubmissionRequest(RequestModel):
-    """Who to submit. The furigana goes to Vexora and is kept nowhere.
+    """The user to submit. The furigana is sent to Vexora and is not stored.
 
-    `usernameFurigana` is katakana, digits, `・`, `ー` and spaces, at most 100 characters. Hiragana and half-width
-    katakana are brought into that form.
+    `usernameFurigana` may have katakana, digits, `・`, `ー` and spaces, at most 100 characters. Hiragana and half-width
+    katakana are converted to katakana.
     """
 
     model_config = ConfigDict(
@@ -39,7 +39,8 @@ class SubmissionRequest(RequestModel):
 
 
 class SubmissionAnswer(AnswerModel):
-    """The submission and the status at Vexora. SUBMITTING: Vexora's answer did not come, the poll will ask."""
+    """The submission and the user's status at Vexora. SUBMITTING: Vexora did not answer in time; Honnin asks Vexora for
+    the result later."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,0 +1,46 @@
+"""Which of the stack's managed policies allow a command (docs/security.md, "Roles")."""
+
+from collections.abc import Mapping
+
+READER, OFFICER, OPERATOR, MAINTENANCE = "ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"
+
+# By command, with whatever options. tests/template/test_roles.py compares this with the policies themselves. A command
+# that is not here is for administrators.
+ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
+    "status": (READER, OFFICER, OPERATOR),
+    "timeline": (READER, OFFICER, OPERATOR),
+    "users": (OFFICER,),
+    "counts": (OFFICER,),
+    "changes": (OFFICER,),
+    "expiring": (OFFICER,),
+    "submissions": (OFFICER,),
+    "export": (OFFICER,),
+    "erase": (OFFICER,),
+    "reread": (OPERATOR,),
+    "rereads list": (OPERATOR,),
+    "rereads show": (OPERATOR,),
+    "rereads pause": (OPERATOR,),
+    "rereads resume": (OPERATOR,),
+    "repairs status": (OPERATOR,),
+    "repairs stop": (OPERATOR,),
+    "repairs resume": (OPERATOR,),
+    "recon DAY": (OPERATOR,),
+    "recon compare": (OPERATOR,),
+    "recon calendar": (OFFICER, OPERATOR, MAINTENANCE),
+    "deadletters list": (OPERATOR,),
+    "deadletters show": (OPERATOR,),
+    "deadletters redrive": (OPERATOR,),
+    "events replay": (OPERATOR,),
+    "reindex": (MAINTENANCE,),
+    "restore": (MAINTENANCE,),
+    "rotate-callback-key": (MAINTENANCE,),
+    "doctor": (OPERATOR,),
+    "console": (OPERATOR,),
+}
+
+
+def advice(command: str) -> str:
+    """What somebody does about it whom AWS does not let do this."""
+    if allowed := ALLOWED_BY.get(command):
+        return f"the stack's {' or '.join(allowed)} allows this command (docs/security.md#roles)"
+    return "no policy of the stack allows this command, it is for administrators (docs/security.md#roles)"
