@@ -19,6 +19,7 @@ import boto3
 from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
+from moto.core.serialize import AttributePicker, AttributePickerContext
 from moto.dynamodb import models
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -108,3 +109,19 @@ def _before_the_writes(table: Table) -> Table:
 
 vars(models)["copy"] = SimpleNamespace(deepcopy=_deepcopy)
 setattr(DynamoDBBackend, "transact_write_items", _transact_write_items)  # noqa: B010 -- mypy knows it otherwise
+
+
+# --- answers ---
+
+_pick = AttributePicker.__call__
+_TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})
+
+
+def _picked(picker: AttributePicker, context: AttributePickerContext) -> Any:
+    """moto's own, which looks for each type of each value of an item under several names: a third of all its work."""
+    if type(context.obj) is dict and context.key in _TYPES and context.obj.keys() <= _TYPES:
+        return context.obj.get(context.key)
+    return _pick(picker, context)
+
+
+setattr(AttributePicker, "__call__", _picked)  # noqa: B010 -- mypy knows it otherwise
