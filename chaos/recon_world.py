@@ -391,14 +391,16 @@ class ReconWorld(Environment[Step]):
             due = self.next_due()
             to_compare = self.store.comparisons.due(utc_text(self.clock.peek()))
             # What closes no day is tried on for two hours: nothing more is to be had of it.
-            to_fetch = any(not each.gave or not each.reason for each in self.store.notifications.to_fetch())
-            if not due and not self.states.running and not to_compare and not to_fetch:
+            to_fetch = [each for each in self.store.notifications.to_fetch() if not each.gave or not each.reason]
+            is_busy = due or self.states.running or to_compare
+            if not is_busy and not to_fetch:
                 return
             self.clock.now = max(self.clock.now, due or self.clock.now)
             self.work(10, "as sent")
             self.step(Download())
             self.step(Compare())
-            self._pass_time(100)
+            # Where all that is left to fetch has been fetched once, only its two hours have to pass.
+            self._pass_time(1800 if not is_busy and all(each.gave for each in to_fetch) else 100)
         raise ViolationError("broken", "the queues do not drain")
 
     # --- what Lambda makes ---

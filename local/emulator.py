@@ -17,7 +17,7 @@ from local.processes import LeashedProcess
 _START_DEADLINE_S = 60.0
 _HEALTH_POLL_S = 0.1
 # What is run in the emulator before it: each changes it, and says how.
-_FIRST = ("gateway_as_on_aws.py", "permissions_as_on_aws.py", "emulator_at_once.py")
+_FIRST = ("gateway_as_on_aws.py", "permissions_as_on_aws.py", "emulator_at_once.py", "emulator_forks.py")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ Writes docs/costs.md; a test fails if that page does not fit its sources. Quanti
 import sys
 from collections.abc import Sequence
 
+from operations import costs_traffic
 from operations.costs_counted import ROOT, Counted, Line, Prices, counted, prices
 from operations.costs_nights import INDEXED_BYTES, MILLION, night, nights
 
@@ -34,13 +35,7 @@ def idle(stack: Counted) -> list[Line]:
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
         Line("cloudwatch_alarm_metric", stack.alarmed_metrics, "metrics that the alarms look at"),
-        Line("cloudwatch_metric", stack.own_metrics, "own metrics on the dashboard, each from its first count on"),
-        Line(
-            "cloudwatch_metric",
-            stack.filtered_metrics,
-            "metric filters on the access logs, each from its first match on",
-        ),
-        Line("cloudwatch_dashboard", 1, "one dashboard"),
+        Line("cloudwatch_metric", stack.own_metrics, "metrics of our own among them, each from its first count on"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "one data key for each 5 minutes"),
         Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
@@ -56,36 +51,74 @@ def idle(stack: Counted) -> list[Line]:
     ]
 
 
-def webhook(stack: Counted) -> list[Line]:
-    """One PayPay notification on its whole way: acknowledged, read back, applied, published, settled."""
-    again = stack.settle_reads
-    return [
+def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
+    """One PayPay notification on its whole way: acknowledged, read back, applied, published, settled.
+
+    With `changes` the user's status is another one after it, and the answer a new one, which is kept. Otherwise
+    everything is as it was.
+    """
+    again, shared = stack.settle_reads, costs_traffic.settle_batch(stack)
+    work = costs_traffic.CHANGE if changes else costs_traffic.NO_CHANGE
+    settle, once = costs_traffic.SETTLE, costs_traffic.SETTLE_BATCH
+    live_s, batch_s = (
+        costs_traffic.seconds(work, stack.processor_gb),
+        costs_traffic.batch_seconds(settle, shared, stack.processor_gb),
+    )
+    stored = (work.stored_bytes + 100 * work.items) / 1e9
+    logged = (costs_traffic.ACK_LOG_BYTES + work.log_bytes + again * once.log_bytes / shared) / 1e9
+    lines = [
         Line("api_gateway_rest_request", 1, "the notification"),
         Line("lambda_request", 2, "acknowledged and processed, without batches"),
         Line("lambda_arm64_gb_second", 0.02 * stack.ack_gb, "acknowledgement, 20 ms"),
-        Line("lambda_arm64_gb_second", 0.6 * stack.processor_gb, "processing, 0.6 s with the call to the provider"),
+        Line(
+            "lambda_arm64_gb_second",
+            live_s * stack.processor_gb,
+            f"processing, {live_s * 1000:,.0f} ms: 300 for the provider, 10 for each of {work.calls} calls of AWS, the "
+            f"rest CPU",
+        ),
         Line("sqs_request", 3, "sent, received, deleted"),
-        Line("dynamodb_write", 11, "four items in one transaction (2 each), the index of changes to publish, the mark"),
-        Line("dynamodb_write", _INDEX_OF_A_CHANGE, "the index `overview`: one entry deleted, two written"),
-        Line("dynamodb_read", 6, "event, erased, link, both statuses, and one again before the object is written"),
-        Line("dynamodb_storage", 2e-6, "2 kB, the first month"),
-        Line("dynamodb_backup", 2e-6, "2 kB, the first month"),
-        Line("s3_put", 1, "the answer, in the personal-data bucket"),
-        Line("s3_storage", 10e-6, "10 kB, the first month"),
-        Line("eventbridge_event", 1, "KycStatusChanged"),
-        Line("logs_ingested", 6e-6, "6 kB: access log, two functions"),
-        Line("logs_stored", 6e-6, "6 kB, the first month"),
-        Line("sqs_request", 1 + 2 * again, "settling (`SettleDelays`): sent together, received, deleted"),
-        Line("lambda_request", again, f"settling: {again} more reads at most; several notifications share them"),
-        Line("lambda_arm64_gb_second", 0.5 * again * stack.processor_gb, "the same, 0.5 s each"),
+        Line(
+            "dynamodb_write",
+            work.writes,
+            "record, timeline entry, status (and a check of the other status, if this one changes) in one transaction, "
+            "2 each; the rate, the webhooks of the day (and the mark of what was published)",
+        ),
+        Line("dynamodb_write", costs_traffic.READINGS, "the readings of the hour, once a minute in each environment"),
+        Line("dynamodb_write", work.index_writes, "the index `overview`: one entry deleted, two written"),
         Line(
             "dynamodb_read",
-            5 * again,
-            "the same: event, erased, link, both statuses; without a change nothing is written",
+            work.reads,
+            "event, erased, link, both statuses (and one again before an object is written)",
         ),
-        Line("logs_ingested", 2e-6 * again, "the same, 2 kB each"),
-        Line("logs_stored", 2e-6 * again, "2 kB each, the first month"),
+        Line("dynamodb_storage", stored, f"{stored * 1e6:,.1f} kB, the first month"),
+        Line("dynamodb_backup", stored, f"{stored * 1e6:,.1f} kB, the first month"),
+        Line("s3_put", changes, "the answer, in the personal-data bucket"),
+        Line("s3_storage", 10e-6 * changes, "10 kB, the first month"),
+        Line("eventbridge_event", changes, "KycStatusChanged"),
+        Line("logs_ingested", logged, f"{logged * 1e6:,.1f} kB: access log, acknowledgement, what was applied"),
+        Line("logs_stored", logged, "the same, the first month"),
+        Line(
+            "sqs_request",
+            work.sqs + 2 * again / shared,
+            f"settling (`SettleDelays`): sent together, received and deleted by {shared:.0f}",
+        ),
+        Line(
+            "lambda_request",
+            again / shared,
+            f"settling: {again} more reads at most; {shared:.0f} share a run, of those that come within "
+            f"{stack.window_s} s at a million webhooks in 220 working hours",
+        ),
+        Line(
+            "lambda_arm64_gb_second", again / shared * batch_s * stack.processor_gb, f"{batch_s * 1000:,.0f} ms a run"
+        ),
+        Line(
+            "dynamodb_read",
+            again * (settle.reads + once.reads / shared),
+            "the same: event, erased, link, status; once a run whether repairs are stopped",
+        ),
+        Line("dynamodb_write", again * once.writes / shared, "once a run, the rate and the readings of the hour"),
     ]
+    return [each for each in lines if each.quantity]
 
 
 def user(stack: Counted) -> list[Line]:
@@ -120,6 +153,10 @@ def overview() -> list[Line]:
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
     return [
+        (
+            "`WithDashboard=true`, a month",
+            [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
+        ),
         (
             "Key rotation, a month: from the third year on (half of it in the second)",
             [
@@ -187,6 +224,7 @@ def page() -> str:
     scaled = [
         ("Idle, a month", idle(stack), 1.0),
         ("One million PayPay webhooks", webhook(stack), MILLION),
+        ("One million PayPay webhooks that change nothing", webhook(stack, changes=False), MILLION),
         ("One million PayPay users", user(stack), MILLION),
         ("The index `overview` alone, one million changes of status (part of the above)", overview(), MILLION),
     ]
@@ -199,6 +237,10 @@ def _summary(list_: Prices, stack: Counted) -> list[str]:
     rows = [
         ("A stack without traffic, a month", _total(list_, idle(stack))),
         ("One million PayPay webhooks, on top", MILLION * _total(list_, webhook(stack))),
+        (
+            "The same, if half of them change nothing (as in `make bench`)",
+            MILLION / 2 * (_total(list_, webhook(stack)) + _total(list_, webhook(stack, changes=False))),
+        ),
         (
             "One million PayPay users (a link, a webhook, three status reads each), on top",
             MILLION * _total(list_, user(stack)),

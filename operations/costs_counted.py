@@ -1,6 +1,5 @@
 """The price list, and the quantities that can be counted in the template (alarms, keys, secrets, memory sizes)."""
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EVENTS_PER_S = 20
-"""Events that one environment processes in a second (`make bench`, process.events_per_s: at least)."""
+EVENTS_PER_S = 16
+"""Events that one environment of 512 MB processes in a second (`costs_traffic.events_per_s`).
+
+With a whole CPU it is more: `make bench`, process.events_per_s.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,6 @@ class Counted:
     secrets: int
     alarmed_metrics: int
     own_metrics: int
-    filtered_metrics: int
     polled_queues: int
     warm_gb: float
     processor_gb: float
@@ -64,6 +65,7 @@ class Counted:
     merchant_gb: float
     settle_reads: int
     batch_size: int
+    window_s: int
     # The state machines by their logical ids.
     machines: Mapping[str, Mapping[str, Any]]
     range_gb: float
@@ -87,9 +89,10 @@ def prices() -> Prices:
 
 
 def counted() -> Counted:
-    """Counts over template.yaml and operations/dashboard.json."""
+    """Counts over template.yaml, as it is deployed with the defaults of its parameters."""
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    resources: list[dict[str, Any]] = list(template["Resources"].values())
+    resources = [each for each in template["Resources"].values() if is_made(template, each.get("Condition"))]
+    alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
     functions = {
         name: each["Properties"]
         for name, each in template["Resources"].items()
@@ -103,16 +106,8 @@ def counted() -> Counted:
     return Counted(
         keys=_of_type(resources, "AWS::KMS::Key"),
         secrets=_of_type(resources, "AWS::SecretsManager::Secret"),
-        alarmed_metrics=sum(_metrics(each) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"),
-        own_metrics=_own_metrics(),
-        filtered_metrics=len(
-            {
-                transformation["MetricName"]
-                for each in resources
-                if each["Type"] == "AWS::Logs::MetricFilter"
-                for transformation in each["Properties"]["MetricTransformations"]
-            }
-        ),
+        alarmed_metrics=sum(len(_metrics(each)) for each in alarms),
+        own_metrics=len({name for each in alarms for name in _metrics(each) if "Honnin" in name}),
         polled_queues=_of_type(resources, "AWS::Lambda::EventSourceMapping"),
         warm_gb=sum(gb(name) for name, each in functions.items() if "ProvisionedConcurrencyConfig" in each),
         processor_gb=gb("EventProcessorFunction"),
@@ -120,6 +115,7 @@ def counted() -> Counted:
         merchant_gb=gb("PayPayKycFunction"),
         settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
         batch_size=int(template["Resources"]["RereadSource"]["Properties"]["BatchSize"]),
+        window_s=_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"]),
         machines={
             name: each["Properties"]["Definition"]
             for name, each in template["Resources"].items()
@@ -139,17 +135,44 @@ def rereads_per_s(parameters: Mapping[str, Any]) -> float:
     return min(by_concurrency, float(parameters["PayPayMaxCallsPerSecond"]["Default"]) * share)
 
 
+def _deployed(value: Any) -> int:
+    """A number of the template as it is outside the local stack."""
+    return int(value["Fn::If"][2] if isinstance(value, dict) else value)
+
+
 def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
     return sum(each["Type"] == kind for each in resources)
 
 
-def _metrics(alarm: dict[str, Any]) -> int:
-    """How many metrics an alarm is charged for."""
-    return sum("MetricStat" in each for each in alarm["Properties"].get("Metrics", [])) or 1
+def is_made(template: Mapping[str, Any], condition: str | None) -> bool:
+    """Whether a condition of the template holds (None: there is none) with the defaults of all parameters."""
+
+    def value(of: Any) -> Any:
+        match of:
+            case {"Ref": str(name)}:
+                return template["Parameters"][name]["Default"]
+            case {"Condition": str(name)}:
+                return value(template["Conditions"][name])
+            case {"Fn::Equals": [one, other]}:
+                return str(value(one)) == str(value(other))
+            case {"Fn::Not": [one]}:
+                return not value(one)
+            case {"Fn::And": several}:
+                return all(map(value, several))
+            case {"Fn::Or": several}:
+                return any(map(value, several))
+            case {"Fn::Join": [between, several]}:
+                return between.join(str(value(several)).split(","))
+            case str() | int():
+                return of
+        raise ValueError(f"a condition that cannot be counted: {of}")
+
+    return condition is None or bool(value({"Condition": condition}))
 
 
-def _own_metrics() -> int:
-    """Our own metrics on the dashboard: about as many as a working stack emits."""
-    dashboard = json.loads((ROOT / "operations" / "dashboard.json").read_text(encoding="utf-8"))
-    metrics = [each for widget in dashboard["widgets"] for each in widget["properties"]["metrics"]]
-    return sum(each[0] == "Honnin" for each in metrics)
+def _metrics(alarm: dict[str, Any]) -> list[str]:
+    """The metrics that an alarm is charged for, each as a text with its namespace and dimensions."""
+    properties = alarm["Properties"]
+    stats = [each["MetricStat"]["Metric"] for each in properties.get("Metrics", []) if "MetricStat" in each]
+    named = ("Namespace", "MetricName", "Dimensions")
+    return [str({key: each.get(key) for key in named}) for each in (stats or [properties])]

@@ -1,6 +1,7 @@
 """What it costs to read many users again: a recon night, and `RereadUsers`. A part of docs/costs.md."""
 
-from operations.costs_counted import EVENTS_PER_S, Counted, Line
+from operations import costs_traffic
+from operations.costs_counted import Counted, Line
 from operations.state_machines import transitions
 
 MILLION = 1_000_000
@@ -85,13 +86,14 @@ def reread(stack: Counted, users: int) -> list[Line]:
 
 def _reads(stack: Counted, events: int) -> list[Line]:
     """Events that read users again and find nothing new. Each is still recorded, because its reread waits for it."""
+    per_s = costs_traffic.events_per_s(stack)
     return [
         Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
         Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
         Line(
             "lambda_arm64_gb_second",
-            events / EVENTS_PER_S * stack.processor_gb,
-            f"{EVENTS_PER_S} events a second: they wait for PayPay in parallel",
+            events / per_s * stack.processor_gb,
+            f"{per_s:,.0f} events a second: they wait for PayPay in parallel",
         ),
         Line("dynamodb_read", 5 * events, "event, erased, link, both statuses"),
         Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),

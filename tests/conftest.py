@@ -1,5 +1,6 @@
 """Fixtures for every kind of test: an AWS environment that leads nowhere, and caches emptied between tests."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ hypothesis_settings.load_profile("honnin")
 
 # moto gives each test a new session of boto3, which would read the models of the services anew: megabytes of JSON.
 botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again."""
+    gc.freeze()
 
 
 @pytest.fixture

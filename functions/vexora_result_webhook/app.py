@@ -7,7 +7,7 @@ from typing import Any
 from honnin import secret_store, sqs_send, webhook
 from honnin.config import settings
 from honnin.errors import ConfigurationError
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.vexora import signing
 
 
@@ -23,7 +23,7 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  #
         )
     except ConfigurationError as error:
         logger().error("configuration fault", error=type(error).__name__, reason=str(error))
-        count("ConfigurationFault")
+        count_for_alarm("ConfigurationFault")
         return webhook.try_again()
 
 

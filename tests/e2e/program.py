@@ -1,15 +1,22 @@
 """honninctl as an operator runs it: a process of its own, with credentials and a stack name."""
 
+import atexit
 import json
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from local import environment
 from local.deployment import STACK_NAME
-from local.paths import TOOLS
+from local.forking import Forked, Forker
+from local.paths import ROOT, TOOLS
 from local.stack import Stack
+
+_TIMEOUT_S = 100
+_PROGRAM = TOOLS / "bin" / "honninctl"
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,50 @@ def of_an_operator(stack: Stack) -> dict[str, str]:
 
 
 def honninctl(stack: Stack, *arguments: str, given: str = "", **env: str) -> Ended:
-    """Run the installed command."""
+    """Run a command in a process that was forked for it (`local/forking.py`)."""
+    return forked(arguments, of_an_operator(stack) | env, given=given)
+
+
+def started(stack: Stack, *arguments: str, **env: str) -> Ended:
+    """Start the installed command."""
     done = subprocess.run(
-        [TOOLS / "bin" / "honninctl", *arguments],
+        [_PROGRAM, *arguments],
         env=of_an_operator(stack) | env,
-        input=given,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=_TIMEOUT_S,
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def forked(arguments: Sequence[str], env: Mapping[str, str], *, given: str = "", stdin: int | None = None) -> Ended:
+    """Run a command with these arguments and environment variables, and a text or a descriptor as its input."""
+    with Forked(
+        _forker(),
+        [str(_PROGRAM), *arguments],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.PIPE if stdin is None else stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            out, err = running.communicate(given if stdin is None else None, timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise
+        return Ended(running.returncode, out, err)
+
+
+@cache
+def _forker() -> Forker:
+    env = {"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    made = Forker(TOOLS / "bin" / "python", ("honnin", "honninctl"), env=env)
+    atexit.register(made.close)
+    return made
 
 
 def ok(stack: Stack, *arguments: str) -> Any:

@@ -18,7 +18,7 @@ from local.demo_paypay import account_link, press_allow
 from local.paths import ROOT
 from local.stack import Stack
 from tests.e2e import dead_letters
-from tests.e2e.program import honninctl, ok
+from tests.e2e.program import honninctl, ok, started
 
 pytestmark = pytest.mark.e2e
 
@@ -339,7 +339,7 @@ def _is_unlinked(stack: Stack, user_id: str) -> bool:
 def test_what_goes_wrong_has_its_exit_code_and_nothing_on_stdout(
     stack: Stack, code: int, arguments: list[str], env: dict[str, str]
 ) -> None:
-    ended = honninctl(stack, *arguments, **env)
+    ended = started(stack, *arguments, **env)
     assert (ended.code, ended.stdout) == (code, ""), ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -354,7 +354,7 @@ def test_the_merchants_own_key_may_ask_for_statuses_and_nothing_else(stack: Stac
 
 def test_the_command_leaves_no_bytecode_in_what_is_deployed(stack: Stack, verified: tuple[str, str]) -> None:
     before = _bytecode()
-    assert honninctl(stack, "export", verified[0]).code == 0
+    assert started(stack, "export", verified[0]).code == 0
     assert _bytecode() == before
 
 

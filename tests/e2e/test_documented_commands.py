@@ -14,7 +14,6 @@ import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from local.deployment import STACK_NAME
 from local.stack import Stack
 from tests import documents
 from tests.documents import ROOT, Command
-from tests.e2e import schedules
+from tests.e2e import program, schedules
+from tests.e2e.program import Ended
 from tests.tables import template
 
 pytestmark = pytest.mark.e2e
@@ -56,15 +56,6 @@ _STOPS = re.compile(r"honninctl repairs (stop|resume)")
 _HEARS_CTRL_C = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 )
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 # --- preparation ---
@@ -273,24 +264,14 @@ def _dead_letter(stack: Stack) -> str:
 
 
 def _honninctl(stack: Stack, words: list[str], answer: str) -> Ended:
-    """Run the installed program; where it asks, a person at a terminal types the answer."""
+    """Run the program; where it asks, a person at a terminal types the answer."""
     person, terminal = os.openpty()
     try:
         os.write(person, f"{answer}\n".encode())
-        done = subprocess.run(
-            [".venv/bin/honninctl", *words[1:]],
-            cwd=ROOT,
-            env=_at_the_stack(stack),
-            stdin=terminal,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return program.forked(words[1:], _at_the_stack(stack), stdin=terminal)
     finally:
         os.close(person)
         os.close(terminal)
-    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def _at_the_stack(stack: Stack) -> dict[str, str]:

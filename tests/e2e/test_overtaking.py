@@ -98,3 +98,4 @@ def test_a_live_risk_flag_overtakes_fifty_thousand_repairs(stack: Stack, record_
         [entry] = [each for each in demo.timeline(stack, live) if each.moved_to == "RISK_FLAGGED"]
         assert entry.cause == "webhook"
     assert _repairs(stack) == 0
+    crowds.removed(stack, others)

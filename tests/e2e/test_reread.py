@@ -25,7 +25,7 @@ from tests.fakes.paypay_user import paypay_user
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RUN = uuid.uuid4().hex[:8]
-NUMBERS = {"NOT_COMPLETED": 220, "UNCONFIRMED": 50, "RISK_FLAGGED": 30}
+NUMBERS = {"NOT_COMPLETED": 120, "UNCONFIRMED": 20, "RISK_FLAGGED": 10}
 SCOPES = ("mini_app_kyc_passport",)
 
 # A part is looked at every minute, and a busy machine takes its time for the events.
@@ -40,7 +40,7 @@ def store(stack: Stack) -> Store:
 
 @pytest.fixture(scope="module")
 def users(store: Store) -> dict[str, list[str]]:
-    """300 users, by status."""
+    """150 users, by status."""
     found = {
         status: [f"reread.{RUN}.{status.lower()}.{number}" for number in range(most)]
         for status, most in NUMBERS.items()

@@ -1,6 +1,7 @@
 """AWS as far as the layer uses it: the Lambda context, EventBridge, SQS, SNS and Secrets Manager."""
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -106,6 +107,7 @@ class FakeQueue(worker.Queue):
     """What the worker did with each message: `delays` by message id, `dead_lettered` with the error's type."""
 
     def __init__(self) -> None:
+        self.overdue_s = math.inf
         self.delays: dict[str, int] = {}
         self.dead_lettered: dict[str, str] = {}
 

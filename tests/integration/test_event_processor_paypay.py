@@ -12,6 +12,7 @@ from honnin.paypay.client import PayPayClient
 from honnin.publish import Publisher
 from honnin.store import TimelineEntry, UserStatus
 from sandbox.server import RunningSandbox
+from tests.fakes import counts
 from tests.fakes.deployment import Deployment, Function, sample, sqs_record
 from tests.fakes.merchant import Merchant
 from tests.paypay_answers import STATUS_OF
@@ -108,9 +109,8 @@ def bench(stack: Deployment, box: RunningSandbox, monkeypatch: pytest.MonkeyPatc
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The names of the metrics that were printed."""
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    return [name["Name"] for each in records for name in each["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    """What was counted."""
+    return list(counts.counted(capsys.readouterr().out).elements())
 
 
 # The truth is read back

@@ -14,6 +14,7 @@ from honnin.paypay import client as paypay_client
 from honnin.paypay import selfie as paypay_selfie
 from sandbox.paypay.selfie import png
 from sandbox.server import RunningSandbox
+from tests.fakes import counts
 from tests.fakes.deployment import PROVIDERS, Deployment, header, sample
 from tests.fakes.merchant import Merchant
 
@@ -82,9 +83,8 @@ def calls(box: RunningSandbox, product: str) -> int:
 
 
 def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The names of all metrics on stdout."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
-    return [each["Name"] for line in lines for each in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    """What was counted."""
+    return list(counts.counted(capsys.readouterr().out).elements())
 
 
 # --- a success ---

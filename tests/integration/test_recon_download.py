@@ -266,6 +266,7 @@ def test_neither_url_nor_rows_are_in_a_log_line_of_the_whole_run(
     paypay: PayPay, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, transfer: str
 ) -> None:
     caplog.set_level("INFO")
+    paypay.stack.parameters["ReconMaxBytes"] = "100000"  # else it takes a while to unpack the bomb
     paypay.dials(recon_transfer=transfer)
     paypay.notify()
     url = paypay.stack.store.notifications.to_fetch()[0].url

@@ -1,16 +1,20 @@
-"""Alarms and dashboard look at metrics that exist: ours as the code counts them, AWS's of resources of this stack."""
+"""Alarms look at metrics that exist: ours as the code counts them, AWS's of resources of this stack.
+
+What the code only counts for people is a line in a log, and a saved query adds it up.
+"""
 
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from honnin import observability, webhook
-from honnin.recon.file_types import FILE_TYPES
+from honnin.event_worker import LATER_OVERDUE_S, LIVE_OVERDUE_S, NOTICE_OVERDUE_S
 from tests.tables import TEMPLATE, template
 from tests.template.transformed import REGION, access_log, resources, source_functions, transformed
 
@@ -18,16 +22,9 @@ ROOT = TEMPLATE.parent
 DASHBOARD = ROOT / "operations" / "dashboard.json"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 
-# The values that a dimension of ours can have; `error` holds the names of classes and is searched for, not listed.
-VALUES = {
-    "provider": {"paypay", "vexora"},
-    "cause": {"webhook", "poll", "recon", "api", "settle"},
-    "kind": {each.kind for each in FILE_TYPES.values()},
-    "fileType": set(FILE_TYPES),
-}
-
-# What emits a metric, named by its first argument.
-_EMITTING = ("count", "measure_s", "_emit")
+# What counts for an alarm, and what counts for people, by the names of the functions.
+_FOR_ALARM = ("count_for_alarm", "_emit")
+_FOR_PEOPLE = ("count", "_log")
 
 type Metric = tuple[str, str, Mapping[str, Any]]
 """Namespace, name, dimensions."""
@@ -36,16 +33,25 @@ type Metric = tuple[str, str, Mapping[str, Any]]
 # --- what the code counts ---
 
 
-@cache
-def _counted() -> dict[str, set[frozenset[str]]]:
-    """Every metric of the layer and the functions, with the sets of dimension names that it is counted with."""
-    found: dict[str, set[frozenset[str]]] = {}
+def _calls(functions: Sequence[str]) -> Iterator[tuple[str, Path, ast.Call]]:
+    """The calls of these functions in the layer and the functions, with the name that each counts."""
     for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _EMITTING:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
                 for name in _names(node.args[0]):
-                    found.setdefault(name, set()).add(_dimensions(node, node.func.id) | {"service"})
-    return found
+                    yield name, path, node
+
+
+@cache
+def _counted() -> set[str]:
+    """Every metric that the code counts. The stack's name is its only dimension."""
+    return {name for name, _, _ in _calls(_FOR_ALARM)}
+
+
+def _facts(name: str) -> set[str]:
+    """The facts that a line may have beside its count."""
+    found = [call for each, _, call in _calls((*_FOR_ALARM, *_FOR_PEOPLE)) if each == name]
+    return {each.arg for call in found for each in call.keywords if each.arg and each.arg != "value"}
 
 
 def _names(argument: ast.expr) -> Iterator[str]:
@@ -57,33 +63,38 @@ def _names(argument: ast.expr) -> Iterator[str]:
         yield argument.value
 
 
-def _dimensions(call: ast.Call, function: str) -> frozenset[str]:
-    if function == "_emit":
-        without = isinstance(call.args[1], ast.Constant) and call.args[1].value is None
-        return frozenset() if without else frozenset({"provider"})
-    return frozenset(each.arg for each in call.keywords if each.arg and each.arg != "value")
-
-
 def _dimensions_of(record: str) -> tuple[str, set[str]]:
     [definition] = json.loads(record)["_aws"]["CloudWatchMetrics"]
     [dimensions] = definition["Dimensions"]
     return definition["Namespace"], set(dimensions)
 
 
-def test_a_count_carries_its_dimensions_and_the_service(
+def test_a_count_for_an_alarm_has_the_stack_as_its_only_dimension(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "honnin-test")
+    observability.count_for_alarm("ReconFileLacking", condition="lost")
+    record = capsys.readouterr().out
+    assert _dimensions_of(record) == ("Honnin", {"service"})
+    assert json.loads(record)["condition"] == "lost"
+
+
+def test_the_ack_path_counts_for_an_alarm_in_the_same_form(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "honnin-test")
+    webhook._emit("ConfigurationFault", reason="r")
+    assert _dimensions_of(capsys.readouterr().out) == ("Honnin", {"service"})
+
+
+def test_what_is_counted_for_people_is_a_short_line_and_no_metric(capsys: pytest.CaptureFixture[str]) -> None:
     observability.count("EventApplied", provider="paypay", cause="recon")
-    assert _dimensions_of(capsys.readouterr().out) == ("Honnin", {"provider", "cause", "service"})
-
-
-def test_an_emission_of_the_ack_path_carries_provider_and_service(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "honnin-test")
-    webhook._emit("EventQueued", "paypay", event_id="1")
-    assert _dimensions_of(capsys.readouterr().out) == ("Honnin", {"provider", "service"})
+    webhook._log("EventQueued", "paypay", event_id="1")
+    lines = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        {"counted": "EventApplied", "value": 1, "provider": "paypay", "cause": "recon"},
+        {"counted": "EventQueued", "value": 1, "provider": "paypay", "event_id": "1"},
+    ]
 
 
 # --- what alarms and dashboard look at ---
@@ -126,20 +137,11 @@ def _widgets() -> list[dict[str, Any]]:
 
 def _dashboard_metrics() -> Iterator[Metric]:
     for widget in _widgets():
-        for namespace, name, *rest in (each for each in widget["properties"]["metrics"] if not _is_search(each)):
+        for namespace, name, *rest in widget["properties"]["metrics"]:
             *pairs, options = rest
             assert isinstance(options, dict), (name, "every metric has a label")
             assert len(pairs) % 2 == 0
             yield str(_text(namespace)), name, dict(zip(pairs[::2], pairs[1::2], strict=True))
-
-
-def _is_search(metric: list[Any]) -> bool:
-    return isinstance(metric[0], dict) and "expression" in metric[0]
-
-
-def _searches() -> list[str]:
-    found = [each[0] for widget in _widgets() for each in widget["properties"]["metrics"] if _is_search(each)]
-    return [str(_text(each["expression"])) for each in found]
 
 
 def _all_metrics() -> list[Any]:
@@ -152,10 +154,8 @@ def _all_metrics() -> list[Any]:
 def test_the_metric_exists(metric: Metric) -> None:
     namespace, name, dimensions = metric
     if namespace == "Honnin":
-        assert frozenset(dimensions) in _counted().get(name, set()), f"nothing counts {name} with {set(dimensions)}"
-        assert _text(dimensions["service"]) == "honnin-test"
-        for dimension in dimensions.keys() & VALUES.keys():
-            assert dimensions[dimension] in VALUES[dimension]
+        assert name in _counted(), f"nothing counts {name}"
+        assert {key: _text(value) for key, value in dimensions.items()} == {"service": "honnin-test"}
     elif namespace == "Honnin/honnin-test":
         assert name in _filtered()
         assert not dimensions, "a metric filter of ours writes no dimensions"
@@ -196,6 +196,8 @@ def _check_of_aws(namespace: str, name: str, dimensions: Mapping[str, Any]) -> N
     names, named = _OF_AWS[namespace]
     assert name in names
     extra = {key: value for key, value in dimensions.items() if key not in named}
+    if (namespace, name, dict(dimensions)) == ("AWS/Lambda", "Throttles", {}):
+        return  # of all functions of the account, whose concurrency they share
     for dimension, kind in named.items():
         match dimensions[dimension]:
             case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), "QueueName"]}:
@@ -244,31 +246,40 @@ def _behind(api: str) -> set[str]:
     }
 
 
-def _watched(metric: str) -> set[str]:
-    """The functions of which some alarm looks at that metric of Lambda."""
+def _watched() -> set[str]:
+    """The functions of which some alarm looks at the errors."""
     return {
         dimensions["FunctionName"]["Ref"]
         for alarm in _alarms().values()
         for namespace, name, dimensions in _alarm_metrics(alarm)
-        if (namespace, name) == ("AWS/Lambda", metric)
+        if (namespace, name) == ("AWS/Lambda", "Errors")
     }
 
 
-def test_errors_of_every_function_that_no_queue_repeats_are_alarmed_and_of_the_processor() -> None:
-    assert _watched("Errors") >= _behind("MerchantApi") | _behind("WebhookApi") | {"EventProcessorFunction"}
+def test_errors_of_the_processor_and_of_every_function_behind_the_merchant_api_are_alarmed() -> None:
+    """Behind the merchant API a 5xx alone says little: a provider's failure is one, too."""
+    assert _watched() >= _behind("MerchantApi") | {"EventProcessorFunction"}
+
+
+def test_a_webhook_function_that_crashes_or_does_not_start_is_one_5xx_and_that_rings() -> None:
+    alarm = _alarms()["WebhookApi5xxAlarm"]
+    assert (alarm["Threshold"], alarm["MetricName"], alarm["Statistic"]) == (1, "5XXError", "Sum")
+    for function in _behind("WebhookApi"):
+        alarms = str(source_functions()[function]["DeploymentPreference"]["Alarms"])
+        assert "WebhookApi5xxAlarm" in alarms or function in _behind("MerchantApi"), "its canary looks at it, too"
 
 
 def test_every_function_that_is_not_alarmed_itself_ends_in_an_alarmed_dead_letter_queue() -> None:
     mapped = {
         each["Properties"]["FunctionName"]["Ref"] for each in resources("AWS::Lambda::EventSourceMapping").values()
     }
-    for name in set(source_functions()) - _watched("Errors") - _of_state_machines():
+    for name in set(source_functions()) - _watched() - _of_state_machines() - _behind("WebhookApi"):
         assert "DeadLetterQueue" in source_functions()[name] or name in mapped, name
 
 
 def test_throttles_of_every_function_are_alarmed() -> None:
-    """But for those that a state machine invokes: it tries again, and its own alarm rings."""
-    assert _watched("Throttles") == set(source_functions()) - _of_state_machines()
+    metrics = [each for alarm in _alarms().values() for each in _alarm_metrics(alarm)]
+    assert ("AWS/Lambda", "Throttles", {}) in metrics
 
 
 def _of_state_machines() -> set[str]:
@@ -290,7 +301,8 @@ def test_the_latency_of_paypays_four_webhooks_is_alarmed_and_of_nothing_else() -
     )
     assert filter_["LogGroupName"] == {"Ref": "WebhookApiLogGroup"}
 
-    found = re.fullmatch(r'\{ \$\.method = "(\w+)" && \$\.route = "(/[\w/-]+/)\*" \}', filter_["FilterPattern"])
+    pattern = r'\{ \$\.method = "(\w+)" && \$\.route = "(/[\w/-]+/)\*" && \$\.status = "200" \}'
+    found = re.fullmatch(pattern, filter_["FilterPattern"])
     assert found
     watched = {
         (method, path) for method, path in _routes("WebhookApi") if method == found[1] and path.startswith(found[2])
@@ -311,14 +323,37 @@ def test_a_latency_in_the_access_log_is_a_number_and_the_rest_is_text() -> None:
 
 def test_a_missing_file_is_told_by_the_daily_report_and_by_no_second_mail() -> None:
     assert not [name for name, each in _alarms().items() if "ReconFileMissing" in str(each)]
-    shown = [dimensions for _, name, dimensions in _dashboard_metrics() if name == "ReconFileMissing"]
-    assert {each["fileType"] for each in shown} == set(FILE_TYPES)
+    assert "ReconFileMissing" in _asked_for()
 
 
 @pytest.mark.parametrize("provider", ["paypay", "vexora"])
-def test_refused_addresses_of_each_provider_are_alarmed(provider: str) -> None:
+def test_every_refused_call_to_a_webhook_is_alarmed_whoever_refused_it(provider: str) -> None:
+    """API Gateway and the functions answer 403 to an address, and the function to a token. Nothing else is a 403."""
+    [written] = [
+        each["Properties"]
+        for each in resources("AWS::Logs::MetricFilter").values()
+        if each["Properties"]["FilterPattern"] == f'{{ $.status = "403" && $.route = "/webhooks/{provider}/*" }}'
+    ]
+    [transformation] = written["MetricTransformations"]
     metrics = [each for alarm in _alarms().values() for each in _alarm_metrics(alarm)]
-    assert [each for each in metrics if each[1] == "SourceAddressRejected" and each[2]["provider"] == provider]
+    assert [each for each in metrics if each[1] == transformation["MetricName"]]
+
+
+def test_a_silence_is_told_by_what_was_acknowledged() -> None:
+    alarm = _alarms()["PayPaySilenceAlarm"]
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("PayPayAckLatency", "SampleCount")
+
+
+def test_an_event_that_fails_is_overdue_when_the_age_of_its_queue_would_ring() -> None:
+    """SQS leaves it out of that age from its third receive on."""
+    wanted = {"OldestEventAlarm": LIVE_OVERDUE_S, "OldestNoticeAlarm": NOTICE_OVERDUE_S}
+    assert {name: _alarms()[name]["Threshold"] for name in wanted} == wanted
+    assert _alarms()["OldestRepairAlarm"]["Threshold"] == LATER_OVERDUE_S
+    watched = [str(_alarm_metrics(_alarms()[name])) for name in (*wanted, "OldestRepairAlarm")]
+    mapped = [each["Properties"]["EventSourceArn"] for each in resources("AWS::Lambda::EventSourceMapping").values()]
+    # The merchant's webhooks have three days, and a circuit that rings.
+    ours = [each["Fn::GetAtt"][0] for each in mapped if each["Fn::GetAtt"][0] != "MerchantWebhookQueue"]
+    assert all(each in str(watched) for each in ours)
 
 
 @pytest.mark.parametrize(("name", "alarm"), [each for each in _alarms().items() if "Metrics" in each[1]])
@@ -343,6 +378,37 @@ def test_a_status_in_a_filter_is_a_text_as_the_access_log_writes_it() -> None:
 
 
 # --- each alarm says what to do ---
+
+
+# Conditions that ring together: the alarm, the field `condition` of the line, and the section that says what to do.
+_TOGETHER = [
+    ("ReconFileAlarm", "refused", "recon-refused"),
+    ("ReconFileAlarm", "lost", "recon-lost"),
+    ("ReconFileAlarm", "doubtful", "recon-doubtful"),
+    ("ReadImpossibleAlarm", "no_read_fits_scopes", "no-read-fits-scopes"),
+    ("ReadImpossibleAlarm", "passport_qr_without_code_id", "passport-qr-without-code-id"),
+]
+
+
+@pytest.mark.parametrize(("alarm", "condition", "anchor"), _TOGETHER)
+def test_a_condition_that_rings_with_others_has_a_section_of_its_own(alarm: str, condition: str, anchor: str) -> None:
+    section = RUNBOOK.read_text(encoding="utf-8").split(f"## {alarm}: ")[1].split("\n## ")[0]
+    own = section.split(f'<a id="{anchor}"></a>')[1].split("<a id=")[0]
+    assert f"(`{condition}`)" in own.splitlines()[1]
+    assert all(f"- **{each}.**" in own for each in ("Means", "Look at", "Do", "Over when"))
+
+
+def test_every_condition_that_rings_with_others_is_known_here_and_shown_by_the_saved_query() -> None:
+    counted = {
+        (name, each.value.value)
+        for name, _, call in _calls(_FOR_ALARM)
+        for each in call.keywords
+        if each.arg == "condition" and isinstance(each.value, ast.Constant)
+    }
+    metrics = {alarm: each["MetricName"] for alarm, each in _alarms().items() if "MetricName" in each}
+    assert counted == {(metrics[alarm], condition) for alarm, condition, _ in _TOGETHER}
+    query = _queries()["ConditionsQuery"]["QueryString"]
+    assert all(f"{name} = 1" in query for name, _ in counted)
 
 
 @pytest.mark.parametrize(("name", "alarm"), _alarms().items())
@@ -378,22 +444,27 @@ def test_the_dashboard_is_the_file() -> None:
     assert ROOT / include["Parameters"]["Location"] == DASHBOARD
 
 
-def test_the_dashboard_shows_what_an_operator_asks_for() -> None:
-    assert [each["properties"]["title"] for each in _widgets()] == [
-        "Received",
-        "Applied",
-        "Repaired",
-        "Missed",
+def test_the_dashboard_is_made_only_where_it_is_asked_for() -> None:
+    """It has a price, and nothing in the runbook needs it."""
+    assert template()["Parameters"]["WithDashboard"]["Default"] == "false"
+    [dashboard] = resources("AWS::CloudWatch::Dashboard").values()
+    assert dashboard["Condition"] == "HasDashboard"
+
+
+def test_the_dashboard_shows_what_is_measured_anyway() -> None:
+    titles = [
         "Waiting",
         "Age of the oldest event",
         "Ack latency, p99",
         "Dead letters",
-        "Provider errors",
-        "Recon files",
-        "Account links refused",
-        "Erased",
+        "Answers 5xx",
+        "Work that failed",
     ]
+    assert [each["properties"]["title"] for each in _widgets()] == titles
     assert all(each["properties"]["region"] == {"Ref": "AWS::Region"} for each in _widgets())
+    alarmed = {each[1] for alarm in _alarms().values() for each in _alarm_metrics(alarm)}
+    ours = {name for namespace, name, _ in _dashboard_metrics() if namespace.startswith("Honnin")}
+    assert ours <= alarmed, "a metric of ours for the dashboard alone would be paid for"
 
 
 def test_widgets_lie_beside_each_other() -> None:
@@ -407,21 +478,6 @@ def test_widgets_lie_beside_each_other() -> None:
     assert max(x for x, _ in cells) < 24, "a dashboard is 24 wide"
 
 
-def _searched(search: str) -> tuple[str, frozenset[str]]:
-    """The name of the metric that a search is for, and the names of its dimensions."""
-    found = re.fullmatch(
-        r"SEARCH\('\{Honnin,([\w,]+)\} MetricName=\"(\w+)\" service=\"honnin-test\"', 'Sum', 300\)", search
-    )
-    assert found, search
-    return found[2], frozenset(found[1].split(","))
-
-
-@pytest.mark.parametrize("search", _searches())
-def test_a_search_finds_metrics_that_exist(search: str) -> None:
-    name, dimensions = _searched(search)
-    assert dimensions in _counted()[name]
-
-
 def test_the_dashboard_stays_small() -> None:
     """A widget shows at most 500 metrics; nobody can tell more than a dozen lines apart."""
     assert max(len(each["properties"]["metrics"]) for each in _widgets()) <= 12
@@ -430,34 +486,83 @@ def test_the_dashboard_stays_small() -> None:
 # --- nothing is counted for nobody ---
 
 
-def _read() -> set[tuple[str, frozenset[str]]]:
-    """Name and dimensions of every metric of ours that an alarm or the dashboard looks at."""
-    seen = [each for alarm in _alarms().values() for each in _alarm_metrics(alarm)] + [*_dashboard_metrics()]
-    ours = {(name, frozenset(dimensions)) for namespace, name, dimensions in seen if namespace.startswith("Honnin")}
-    return ours | {_searched(each) for each in _searches()}
+def _queries() -> dict[str, Any]:
+    return {name: each["Properties"] for name, each in resources("AWS::Logs::QueryDefinition").items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "dimensions"),
-    [pytest.param(name, each, id=name) for name, found in sorted(_counted().items()) for each in found],
-)
-def test_a_metric_that_the_code_counts_is_read(name: str, dimensions: frozenset[str]) -> None:
-    """By an alarm or the dashboard, with all of its dimensions: CloudWatch finds it under these only."""
-    assert (name, dimensions) in _read(), f"nobody reads {name} by {sorted(dimensions)}: read it or delete it"
+def _asked_for() -> dict[str, str]:
+    """What the saved queries add up, each with its query."""
+    found: dict[str, str] = {}
+    for name, each in _queries().items():
+        if listed := re.search(r"counted in \[([^\]]+)\]", each["QueryString"]):
+            found |= dict.fromkeys(re.findall(r'"(\w+)"', listed[1]), name)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(_counted()))
+def test_a_metric_that_the_code_counts_has_an_alarm(name: str) -> None:
+    """A metric costs as much as half a million lines: without an alarm it is `count` that is to be called."""
+    metrics = [each for alarm in _alarms().values() for each in _alarm_metrics(alarm)]
+    assert ("Honnin", name) in [each[:2] for each in metrics], f"no alarm looks at {name}"
 
 
 @pytest.mark.parametrize("name", sorted(_filtered()))
-def test_a_metric_that_a_filter_counts_is_read(name: str) -> None:
-    assert (name, frozenset()) in _read()
+def test_a_metric_that_a_filter_counts_has_an_alarm(name: str) -> None:
+    assert name in [each[1] for alarm in _alarms().values() for each in _alarm_metrics(alarm)]
+
+
+def test_what_is_counted_for_people_is_added_up_by_a_saved_query_and_the_other_way_round() -> None:
+    assert {name for name, _, _ in _calls(_FOR_PEOPLE)} == set(_asked_for())
+
+
+@pytest.mark.parametrize("name", sorted(_asked_for()))
+def test_a_saved_query_shows_each_fact_of_a_line(name: str) -> None:
+    """But for the ids, of which there are too many to group by."""
+    query = _queries()[_asked_for()[name]]["QueryString"]
+    shown = {each.strip() for each in query.split(" by ")[1].split(",")}
+    assert "counted" in shown
+    assert "sum(value)" in query
+    assert _facts(name) - {"event_id", "status"} <= shown
+
+
+def test_a_saved_query_reads_the_logs_of_the_functions_that_count() -> None:
+    """A module's counts are in the logs of the functions that reach it; here the folders whose functions are known."""
+    groups = {name: {each["Ref"] for each in query["LogGroupNames"]} for name, query in _queries().items()}
+    webhooks = {f"{name.removesuffix('Function')}LogGroup" for name in _behind("WebhookApi") if "Webhook" in name}
+    by_module = {
+        "webhook.py": webhooks,
+        "processor.py": {"EventProcessorLogGroup"},
+        "worker.py": {"EventProcessorLogGroup"},
+        "summary.py": {"ReconSummaryLogGroup"},
+        "daily_report.py": {"ReconDeadlineLogGroup"},
+        "erasure.py": {"ErasureLogGroup", "EventProcessorLogGroup"},
+        "link_page.py": {"PayPayAccountLinkLogGroup"},
+        "problems.py": {
+            "VexoraSubmissionLogGroup",
+            "PayPayAccountLinkLogGroup",
+            "PayPayKycLogGroup",
+            "ErasureLogGroup",
+        },
+    }
+    for name, path, _ in _calls(_FOR_PEOPLE):
+        assert by_module.get(path.name, set()) <= groups[_asked_for()[name]], (name, path.name)
 
 
 def test_what_the_code_emits_is_all_found() -> None:
     """An emission whose name is not written out at the call would be counted for nobody, unseen."""
     for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _EMITTING:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in (*_FOR_ALARM, *_FOR_PEOPLE)
+            ):
                 assert not _is_observability(node.func.value), f"{path}: import the function, not the module"
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _EMITTING:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in (*_FOR_ALARM, *_FOR_PEOPLE)
+            ):
                 assert path.name == "observability.py" or [*_names(node.args[0])], f"{path}:{node.lineno}"
 
 
@@ -470,7 +575,7 @@ def test_nobody_emits_a_metric_past_the_functions_that_are_looked_for() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 assert not node.module.startswith("aws_lambda_powertools.metrics"), path
-                renamed = [each.name for each in node.names if each.asname and each.name in _EMITTING]
+                renamed = [each.name for each in node.names if each.asname and each.name in (*_FOR_ALARM, *_FOR_PEOPLE)]
                 assert not (node.module == "honnin.observability" and renamed), path
         assert "CloudWatchMetrics" not in text or path.name == "webhook.py", path
 

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from honnin.recon import plan
-from operations import costs, costs_counted, costs_nights
+from operations import costs, costs_counted, costs_nights, costs_traffic
 from operations.state_machines import transitions
+from tests.tables import template
 from tests.template.transformed import resources
+
+
+def _made(kind: str) -> list[dict[str, Any]]:
+    """The resources of a kind that the defaults of the parameters make."""
+    return [each for each in resources(kind).values() if costs_counted.is_made(template(), each.get("Condition"))]
 
 
 def test_the_page_is_what_prices_and_template_say() -> None:
@@ -18,14 +24,56 @@ def test_the_page_is_what_prices_and_template_say() -> None:
 
 def test_what_is_paid_by_the_month_is_counted_in_the_template() -> None:
     counted = costs_counted.counted()
-    alarms = resources("AWS::CloudWatch::Alarm").values()
+    alarms = _made("AWS::CloudWatch::Alarm")
     metrics = [each["Properties"].get("Metrics", [{"MetricStat": {}}]) for each in alarms]
-    assert counted.keys == len(resources("AWS::KMS::Key"))
-    assert counted.secrets == len(resources("AWS::SecretsManager::Secret"))
-    assert counted.polled_queues == len(resources("AWS::Lambda::EventSourceMapping"))
+    assert counted.keys == len(_made("AWS::KMS::Key"))
+    assert counted.secrets == len(_made("AWS::SecretsManager::Secret"))
+    assert counted.polled_queues == len(_made("AWS::Lambda::EventSourceMapping"))
+    off = resources("AWS::CloudWatch::Alarm")["PayPaySilenceAlarm"]
+    assert off["Condition"] == "HasSilenceAlarm"
     assert counted.alarmed_metrics == sum("MetricStat" in metric for alarm in metrics for metric in alarm)
+
+
+def test_every_metric_of_our_own_is_counted_as_if_it_was_reported_in_the_month() -> None:
+    alarms = [each["Properties"] for each in _made("AWS::CloudWatch::Alarm")]
+    ours = {each["MetricName"] for each in alarms if str(each.get("Namespace", "")).find("Honnin") >= 0}
     filters = [each["Properties"]["MetricTransformations"] for each in resources("AWS::Logs::MetricFilter").values()]
-    assert counted.filtered_metrics == len({each["MetricName"] for written in filters for each in written}) == 4
+    assert {each["MetricName"] for written in filters for each in written} <= ours
+    assert costs_counted.counted().own_metrics == len(ours)
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [(None, True), ("IsDeployed", True), ("IsLocal", False), ("HasSilenceAlarm", False), ("HasVpc", False)],
+)
+def test_what_a_condition_leaves_out_by_default_is_not_counted(condition: str | None, holds: bool) -> None:
+    assert costs_counted.is_made(template(), condition) is holds
+
+
+def test_every_condition_of_a_resource_can_be_counted() -> None:
+    for each in template()["Resources"].values():
+        costs_counted.is_made(template(), each.get("Condition"))
+
+
+def test_an_idle_stack_and_a_million_webhooks_cost_no_more_than_this() -> None:
+    """Who makes either dearer must say so here. The third is what a million cost that change nothing."""
+    prices, counted = costs_counted.prices(), costs_counted.counted()
+
+    def usd(lines: Sequence[costs_counted.Line], times: float = 1) -> float:
+        return times * sum(prices.usd(line) for line in lines)
+
+    assert usd(costs.idle(counted)) <= 15
+    assert usd(costs.webhook(counted), costs_nights.MILLION) <= 31.5
+    assert usd(costs.webhook(counted, changes=False), costs_nights.MILLION) <= 20
+
+
+def test_settle_events_are_gathered_as_far_as_the_stated_traffic_goes() -> None:
+    counted = costs_counted.counted()
+    # 1.26 webhooks a second, two readings each, a fifth of them in each poller's window of 20 s, and the first one.
+    assert pytest.approx(11.1, abs=0.01) == 1 + 2 * 1_000_000 / 792_000 * 20 / 5
+    assert costs_traffic.settle_batch(counted) == counted.batch_size == 10
+    assert costs_traffic.settle_batch(replace(counted, window_s=0)) == 1
+    assert int(costs_traffic.events_per_s(counted)) == costs_counted.EVENTS_PER_S
 
 
 def test_a_key_costs_a_dollar_more_after_each_of_its_first_two_rotations() -> None:
@@ -112,9 +160,9 @@ def test_a_reread_of_many_users_is_counted_where_there_is_a_machine_for_it() -> 
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({"ProcessorConcurrency": 10}, 200.0),
+        ({"ProcessorConcurrency": 10}, 160.0),
         ({"ProcessorConcurrency": 10, "PayPayMaxCallsPerSecond": 50, "RereadShare": 40}, 20.0),
-        ({"ProcessorConcurrency": 2, "PayPayMaxCallsPerSecond": 1000, "RereadShare": 50}, 40.0),
+        ({"ProcessorConcurrency": 2, "PayPayMaxCallsPerSecond": 1000, "RereadShare": 50}, 32.0),
     ],
 )
 def test_reads_that_can_wait_keep_to_the_pace_and_to_what_works_them_off(

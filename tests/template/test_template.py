@@ -57,7 +57,7 @@ def test_what_merge_keys_hand_on_is_not_kept_by_mistake() -> None:
     """A member of a family that forgets to say what is its own would have the first member's."""
     descriptions = Counter(each["Description"] for each in source_functions().values())
     watched = Counter(
-        json.dumps({key: alarm.get(key) for key in ("Namespace", "MetricName", "Dimensions", "Metrics")})
+        json.dumps({key: alarm.get(key) for key in ("Namespace", "MetricName", "Dimensions", "Metrics", "Statistic")})
         for alarm in (each["Properties"] for each in resources("AWS::CloudWatch::Alarm").values())
     )
     assert set(descriptions.values()) == {1}

@@ -85,7 +85,7 @@ class Stack:
 
 @pytest.fixture
 def stack(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    monkeypatch.setattr("honninctl.replay.time.sleep", lambda _: None)
+    monkeypatch.setitem(replaying.replay.__kwdefaults__ or {}, "sleep", lambda _: None)
     with memory_aws():
         made = Stack()
         monkeypatch.setattr(FakeDeployment, "store", property(lambda _: made.store))

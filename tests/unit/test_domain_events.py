@@ -112,6 +112,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.bus, self.vexora = FakeClock(), FakeBus(), FakeVexora()
+        self.queue: list[str] = []
         self.store = Store(create_table(dynamodb(), "StateTable"), dynamodb(), now=self.clock)
         self.publisher = Publisher("bus", self.store, self.bus.client)
         self.vault = Vault("vault", s3("vault"))
@@ -131,11 +132,10 @@ class World:
         return self.clock.advance(seconds=0.001)
 
     def poll(self) -> None:
-        """One run of the poll, and of the processor on what it queued."""
-        queue: list[str] = []
+        """One run of the poll, and of the processor on what is queued. What fails comes again at the next run."""
 
         def send(body: str) -> str:
-            queue.append(body)
+            self.queue.append(body)
             return "1"
 
         poll(
@@ -146,8 +146,9 @@ class World:
             now=self.tick(),
             left_ms=lambda: 300_000,
         )
-        for body in queue:
-            self.processor.process(Event.from_json(body))
+        while self.queue:
+            self.processor.process(Event.from_json(self.queue[0]))
+            del self.queue[0]
 
     def days(self, number: int) -> None:
         """So many days with a run of the poll each."""
@@ -268,7 +269,7 @@ def test_each_submission_of_a_user_is_told_by_itself(world: World) -> None:
     assert len({each["submissionId"] for each in published}) == len(published) == 2
 
 
-def test_what_a_crash_left_untold_is_told_by_the_poll(world: World) -> None:
+def test_what_a_crash_left_untold_is_told_when_its_event_comes_again(world: World) -> None:
     world.submissions.submit("user-1", "テスト ハナコ")
     world.days(30)
     world.bus.failures.extend(["InternalFailure"] * 1)
@@ -280,6 +281,27 @@ def test_what_a_crash_left_untold_is_told_by_the_poll(world: World) -> None:
     world.poll()
 
     assert len(world.published("SubmissionStale")) == 1
+
+
+def test_what_a_message_brings_again_is_not_put_into_the_index_of_what_is_to_publish(world: World) -> None:
+    """The poll looks for what no message brings: what a call of the API has changed."""
+    waiting: list[list[str]] = []
+    apply = world.store.events.apply
+
+    def noting(effect: Effect) -> None:
+        apply(effect)
+        waiting.append([each.event_id for each in world.store.events.unpublished("9999")])
+
+    world.store.events.apply = noting  # type: ignore[method-assign]
+    world.submissions.submit("user-1", "テスト ハナコ")
+    by_api = len(waiting)
+    assert all(waiting)
+    world.vexora.statuses["user-1"] = "2"
+    world.days(1)
+
+    assert world.status().status == "APPROVED"
+    assert waiting[by_api:] == [[]]
+    assert [each["to"] for each in world.published("KycStatusChanged")][-1] == "APPROVED"
 
 
 @pytest.mark.parametrize("refused", [0, 1, 2])

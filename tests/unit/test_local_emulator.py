@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local import emulator, emulator_at_once, leash, permissions_as_on_aws, stack
+from local import emulator, emulator_at_once, emulator_forks, leash, permissions_as_on_aws, stack
 from local.errors import LocalError
 from local.stack import AccessKey, Merchant, Stack
 
@@ -27,7 +28,7 @@ def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     parts = SimpleNamespace(
         scheduler=SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10),
         sqs=SimpleNamespace(_HANDLERS={"ReceiveMessage": receive}),
-        lambda_runtime=SimpleNamespace(zipfile=zipfile),
+        lambda_runtime=SimpleNamespace(zipfile=zipfile, subprocess=subprocess),
         iam_actions=SimpleNamespace(
             _lambda_action=lambda method, path: "as before",
             extract_iam_action=lambda service, method, path, headers, body, query_params: (
@@ -202,6 +203,26 @@ def test_a_functions_own_code_is_its_own(
     for target in (tmp_path / "1", tmp_path / "2"):
         assert _unpack(ministack.lambda_runtime.zipfile, code, target) == ["python/package/module.py"]
         assert not target.is_symlink()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere an environment is started as always")
+
+
+@linux
+def test_what_is_no_execution_environment_is_started_as_always(ministack: SimpleNamespace) -> None:
+    emulator_forks.main()
+    tool = ministack.lambda_runtime.subprocess
+    assert tool.PIPE is subprocess.PIPE
+    with tool.Popen([sys.executable, "-c", "print(1)"], stdout=tool.PIPE, text=True, env={}) as started:
+        assert type(started) is subprocess.Popen
+        assert started.communicate()[0] == "1\n"
+
+
+@linux
+def test_a_ministack_that_starts_environments_otherwise_is_a_sentence(ministack: SimpleNamespace) -> None:
+    del ministack.lambda_runtime.subprocess
+    with pytest.raises(SystemExit, match=r"mend local/emulator_forks\.py"):
+        emulator_forks.main()
 
 
 def test_each_file_that_runs_first_is_there() -> None:

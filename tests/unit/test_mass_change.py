@@ -194,6 +194,32 @@ def test_readings_are_written_once_for_a_batch(desk: Desk) -> None:
     assert desk.store.mass_change.read().readings == 11
 
 
+def test_readings_of_live_batches_are_written_once_a_minute(desk: Desk) -> None:
+    live, writes = desk.worker(may_wait=False), list[int]()
+    for _ in range(4):
+        live.begin(may_wait=False)
+        desk.apply(live, 2, after="VERIFIED")
+        live.end()
+        writes.append(desk.store.mass_change.read().readings)
+        desk.clock.advance(seconds=25)
+    assert writes == [2, 2, 2, 8], "the fourth batch comes 75 seconds after the first"
+
+
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_a_loss_or_a_batch_that_can_wait_takes_the_readings_before_it_along(desk: Desk, may_wait: bool) -> None:
+    """A share of the readings is decided upon, so none that is known here may be missing then."""
+    watch = desk.worker(may_wait=False)
+    for _ in range(2):
+        watch.begin(may_wait=False)
+        desk.apply(watch, 3, after="VERIFIED")
+        watch.end()
+    watch.begin(may_wait=may_wait)
+    desk.apply(watch, 1, after="VERIFIED" if may_wait else "UNLINKED")
+    watch.end()
+    counted = desk.store.mass_change.read()
+    assert (counted.readings, counted.lost) == (7, 0 if may_wait else 1)
+
+
 def test_a_loss_that_was_not_applied_is_not_counted_and_its_reading_is(desk: Desk) -> None:
     worker = desk.worker(may_wait=True)
     for _ in range(50):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from honnin.observability import NAMESPACE, count, loggable, logger
+from honnin.observability import NAMESPACE, Counted, count, count_for_alarm, keeping, loggable, logger, write
 
 LINKED = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 
@@ -34,31 +34,42 @@ def test_nothing_is_logged_of_an_authorization_id_with_a_colon() -> None:
     assert logged == "recon:kyc_passport_sync_recon:2026-03-31:…"
 
 
-def test_a_count_is_a_metric_in_embedded_format(capsys: pytest.CaptureFixture[str]) -> None:
-    count("ReconMissed", 3, kind="kyc")
+def test_a_count_for_an_alarm_is_a_metric_in_embedded_format(capsys: pytest.CaptureFixture[str]) -> None:
+    count_for_alarm("ReconFileLacking", condition="lost")
 
     [record] = records(capsys)
-    assert record["ReconMissed"] == [3.0]
-    assert record["kind"] == "kyc"
+    assert record["ReconFileLacking"] == [1.0]
+    assert record["condition"] == "lost"
     [directive] = record["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == NAMESPACE == "Honnin"
-    assert directive["Metrics"] == [{"Name": "ReconMissed", "Unit": "Count"}]
-    assert set(directive["Dimensions"][0]) == {"kind", "service"}
+    assert directive["Metrics"] == [{"Name": "ReconFileLacking", "Unit": "Count"}]
+    assert directive["Dimensions"] == [["service"]], "each further dimension would be a metric with a price"
     assert record["service"] == "honnin"
 
 
-def test_a_count_is_one_unless_said_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_count_for_people_is_one_short_line(capsys: pytest.CaptureFixture[str]) -> None:
+    count("ReconMissed", 3, kind="kyc")
     count("UserErased")
 
-    [record] = records(capsys)
-    assert record["UserErased"] == [1.0]
+    assert records(capsys) == [
+        {"counted": "ReconMissed", "value": 3, "kind": "kyc"},
+        {"counted": "UserErased", "value": 1},
+    ]
 
 
-def test_counts_do_not_accumulate_between_calls(capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("kyc", "risk"):
-        count("ReconCompared", kind=kind)
+def test_counts_that_are_kept_are_added_up_and_those_for_an_alarm_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    kept: list[Counted] = []
+    with keeping(kept):
+        for cause in ("settle", "webhook", "settle"):
+            count("EventApplied", provider="paypay", cause=cause)
+        count_for_alarm("ReadImpossible", condition="no_read_fits_scopes")
+        count_for_alarm("ReadImpossible", condition="no_read_fits_scopes")
+    assert records(capsys) == []
 
-    assert [(each["kind"], each["ReconCompared"]) for each in records(capsys)] == [("kyc", [1.0]), ("risk", [1.0])]
+    write(kept)
+    *alarms, settled, webhook = records(capsys)
+    assert [each["ReadImpossible"] for each in alarms] == [[1.0], [1.0]]
+    assert (settled["value"], settled["cause"], webhook["value"], webhook["cause"]) == (2, "settle", 1, "webhook")
 
 
 def test_the_logger_writes_json_with_rfc3339_times(capsys: pytest.CaptureFixture[str]) -> None:

@@ -640,7 +640,7 @@ def outage(error: HonninError, hours: float, seed: int) -> tuple[int, float]:
     "error", [ProviderUnavailableError("paypay", "500"), MaintenanceError("paypay", "maintenance")]
 )
 def test_an_outage_of_twelve_hours_ends_below_the_receives_that_the_queue_allows(error: HonninError) -> None:
-    ends = [outage(error, 12, seed) for seed in range(25)]
+    ends = [outage(error, 12, seed) for seed in range(10)]
     assert max(receives for receives, _ in ends) < 200
     assert max(late for _, late in ends) <= 900
 

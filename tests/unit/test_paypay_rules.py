@@ -893,7 +893,7 @@ class Crowd:
 
 
 @given(st.randoms(use_true_random=False))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_no_two_users_ever_stand_on_one_authorization(draw: random.Random) -> None:
     with memory_aws(), pytest.MonkeyPatch.context() as patch:
         crowd = Crowd(PayPayWorld(), draw)

@@ -522,15 +522,14 @@ def test_of_a_repeated_key_the_last_counts(ack: Ack) -> None:
 
 
 @pytest.mark.parametrize("source", ["203.0.113.9", "13.112.237.65", "2001:db8::1", "::ffff:13.112.237.64", "", "me"])
-def test_another_address_is_403_with_a_metric_and_the_address(
+def test_another_address_is_403_with_a_line_and_the_address(
     ack: Ack, capsys: pytest.CaptureFixture[str], source: str
 ) -> None:
     assert refused(ack(KYC, source=source), ack, 403)
     rejected, refusal = lines(capsys)
-    assert rejected["SourceAddressRejected"] == 1
-    assert rejected["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "SourceAddressRejected", "Unit": "Count"}]
+    assert rejected["counted"] == "SourceAddressRejected"
     assert (rejected["provider"], rejected["source_ip"]) == ("paypay", source)
-    assert (refusal["WebhookRefused"], refusal["status"]) == (1, 403)
+    assert (refusal["counted"], refusal["status"]) == ("WebhookRefused", 403)
 
 
 def test_x_forwarded_for_is_not_used(ack: Ack) -> None:
@@ -742,7 +741,7 @@ def test_503_and_a_metric_when_the_queue_does_not_take_it(ack: Ack, capsys: pyte
     ack.send_error = SendError("SQS did not accept the message: TimeoutError")
     assert ack(KYC)["statusCode"] == 503
     [line] = lines(capsys)
-    assert line["EventNotQueued"] == 1
+    assert line["counted"] == "EventNotQueued"
     assert line["event_id"].startswith("paypay:kyc:evt_aXnbdeFt2Ke:")
 
 

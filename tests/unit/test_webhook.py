@@ -473,20 +473,16 @@ def test_neither_token_nor_body_is_printed_answered_or_queued(
         ({"body": "x" * (MAX_BODY_BYTES + 1)}, ["WebhookRefused"]),
     ],
 )
-def test_what_happened_is_one_embedded_metric_a_line(
+def test_what_happened_is_one_short_line(
     ack: Ack, change: dict[str, Any], metrics: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     ack(**change)
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = []
     for record in records:
-        (definition,) = record["_aws"]["CloudWatchMetrics"]
-        (metric,) = definition["Metrics"]
-        assert definition["Namespace"] == "Honnin"
-        assert definition["Dimensions"] == [["provider", "service"]]
-        assert record[metric["Name"]] == 1
-        assert record["provider"] == "vexora"
-        found.append(metric["Name"])
+        assert (record["value"], record["provider"]) == (1, "vexora")
+        assert "_aws" not in record
+        found.append(record["counted"])
     assert found == metrics
 
 

@@ -1,6 +1,7 @@
 """The worker: which messages are done, which come again and when, which are moved to the dead-letter queue."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from honnin.errors import (
 )
 from honnin.event import Event
 from tests.fakes import FakeLambdaContext, FakeQueue, FakeQueueClient
+from tests.fakes.counts import counted
 
 MARKED = "marked-value-of-a-person"
 
@@ -421,20 +423,33 @@ def test_a_providers_failure_is_logged_by_status_code_and_request_id(capsys: pyt
 @pytest.mark.parametrize(
     ("error", "receives", "metrics"),
     [
-        (THROTTLED, 1, {"EventFailed", "EventAge"}),
-        (ProviderTimeoutError("paypay", "no answer"), 1, {"EventFailed", "EventAge"}),
-        (RuntimeError(), 1, {"EventFailed", "EventAge", "UnexpectedError"}),
-        (RuntimeError(), 3, {"EventParked", "EventAge", "UnexpectedError"}),
-        (MissingSettingError("STATE_TABLE"), 3, {"EventFailed", "EventAge", "ConfigurationFault"}),
+        (THROTTLED, 1, {"EventFailed"}),
+        (ProviderTimeoutError("paypay", "no answer"), 1, {"EventFailed"}),
+        (RuntimeError(), 1, {"EventFailed", "UnexpectedError"}),
+        (RuntimeError(), 3, {"EventParked", "UnexpectedError"}),
+        (MissingSettingError("STATE_TABLE"), 3, {"EventFailed", "ConfigurationFault"}),
     ],
 )
 def test_what_is_counted(
     error: Exception, receives: int, metrics: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(message("a", receives=receives), process=failing(error), queue=FakeQueue())
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    names = {each["Name"] for record in records for each in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
-    assert names == metrics
+    assert set(counted(capsys.readouterr().out)) == metrics
+
+
+@pytest.mark.parametrize(("age_s", "is_overdue"), [(3599, False), (3601, True)])
+def test_an_event_that_fails_is_overdue_when_it_was_sent_long_ago(
+    age_s: float, is_overdue: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = message("a", receives=5)
+    sent["attributes"]["SentTimestamp"] = str(int((time.time() - age_s) * 1000))
+    queue = FakeQueue()
+    queue.overdue_s = 3600
+    run(sent, process=failing(THROTTLED), queue=queue)
+    printed = capsys.readouterr().out
+    assert ("EventOverdue" in counted(printed)) is is_overdue
+    [line] = [each for each in map(json.loads, printed.splitlines()) if "EventOverdue" in each] or [{}]
+    assert line.get("error") == ("ClientError" if is_overdue else None)
 
 
 QUEUES = ("https://sqs.example/1/events", "https://sqs.example/1/notifications")

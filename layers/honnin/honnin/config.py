@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from urllib.parse import urlsplit
 
 from honnin.errors import InvalidSettingError, MissingSettingError
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.recon.file_types import FILE_TYPES
 from honnin.status import VerifiedNeeds
 
@@ -58,7 +58,7 @@ class Settings:
                 raise InvalidSettingError(name, rule)
             reason = f"{name} {rule}; left out: {', '.join(part for part in parts if part not in found)}"
             logger().error("configuration fault", error=InvalidSettingError.__name__, reason=reason)
-            count("ConfigurationFault")
+            count_for_alarm("ConfigurationFault")
         return found
 
     def _hosts(self, name: str) -> tuple[str, ...]:

@@ -30,6 +30,11 @@ from honnin.vault import Vault
 from honnin.vexora.archive import VexoraArchive
 from honnin.vexora.client import VexoraClient
 
+# When an event of each queue is overdue, in seconds; as the alarms over the queues' ages have it (template.yaml).
+LIVE_OVERDUE_S = 3600
+NOTICE_OVERDUE_S = 900  # a recon file can be fetched for two hours only
+LATER_OVERDUE_S = 12 * 3600
+
 # Time-out of one call to a provider, in seconds. If a call fails, the queue repeats it.
 _CALL_S = 12
 
@@ -39,12 +44,12 @@ class EventWorker:
 
     def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._settings = settings
-        # The kind of work for which each queue's batches call the providers.
-        self._work: Mapping[str, Work] = {
-            settings.event_queue_url: Work.LIVE,
-            settings.recon_notice_queue_url: Work.LIVE,
-            settings.repair_queue_url: Work.REPAIR,
-            settings.reread_queue_url: Work.REREAD,
+        # The kind of work for which each queue's batches call the providers, and when its events are overdue.
+        self._work: Mapping[str, tuple[Work, int]] = {
+            settings.event_queue_url: (Work.LIVE, LIVE_OVERDUE_S),
+            settings.recon_notice_queue_url: (Work.LIVE, NOTICE_OVERDUE_S),
+            settings.repair_queue_url: (Work.REPAIR, LATER_OVERDUE_S),
+            settings.reread_queue_url: (Work.REREAD, LATER_OVERDUE_S),
         }
         self._store = Store(
             settings.state_table,
@@ -69,7 +74,7 @@ class EventWorker:
             The batch came from none of the queues.
         """
         queue_url = worker.queue_of(batch, tuple(self._work))
-        work, left_ms = self._work[queue_url], context.get_remaining_time_in_millis()
+        (work, overdue_s), left_ms = self._work[queue_url], context.get_remaining_time_in_millis()
         for pace in self._paces.values():
             pace.begin(work, left_ms)
         begun = self._processor.batch(may_wait=work in (Work.REPAIR, Work.REREAD))
@@ -78,7 +83,7 @@ class EventWorker:
             context,
             parse=Event.from_json,
             divide=begun.divide,
-            queue=worker.Queue(queue_url, self._settings.dead_letter_queue_url),
+            queue=worker.Queue(queue_url, self._settings.dead_letter_queue_url, overdue_s=overdue_s),
             count_failure=self._store.events.count_failure,
         )
         begun.end()

@@ -13,7 +13,7 @@ That is at most ProcessorConcurrency times the batch size, for each of the two q
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from threading import Lock
 from typing import Protocol
@@ -28,6 +28,9 @@ from honnin.times import utc_text
 
 # Fewer lost users than this are never a mass change, whatever their share of the readings is.
 LEAST_USERS = 20
+
+# How long an environment keeps the readings of live batches before it writes them.
+_TOGETHER = timedelta(minutes=1)
 
 _PROOFS = frozenset({PayPayStatus.VERIFIED, VexoraStatus.APPROVED})
 
@@ -114,12 +117,13 @@ class BatchWatch:
         self._carry_out = carry_out
         self._now = now
         self._lock = Lock()
+        self._readings = 0
+        self._written_at: datetime | None = None
         self.begin(may_wait=False)
 
     def begin(self, *, may_wait: bool) -> None:
         """A batch begins. `may_wait`: it came from the repairs or the rereads queue, and can be stopped."""
         self._may_wait = may_wait
-        self._readings = 0
         self._counted: Counted | None = None
 
     def check(self) -> None:
@@ -160,9 +164,17 @@ class BatchWatch:
             raise
 
     def end(self) -> None:
-        """The batch has ended: write the counts, and have a stop carried out if there is one. Raises nothing."""
+        """The batch has ended: write the counts, and have a stop carried out if there is one. Raises nothing.
+
+        Live batches are small, so their readings are written together, once a minute. A loss is never late: it takes
+        them along. What an environment has not written when it ends are readings of a minute that lost nobody; without
+        them a mass change is noticed a little sooner.
+        """
+        now = self._now()
+        is_time = self._may_wait or self._written_at is None or now >= self._written_at + _TOGETHER
         try:
-            if readings := self._taken():
+            if is_time and (readings := self._taken()):
+                self._written_at = now
                 self._add(readings)
             if self._counted:
                 self._stop_if_too_many(self._counted)

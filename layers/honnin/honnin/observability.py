@@ -6,6 +6,8 @@ request or answer bodies, a provider's message (it may repeat any of these), the
 logs its event.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,54 +30,71 @@ def logger() -> Logger:
     return Logger(use_rfc3339=True, log_uncaught_exceptions=False)
 
 
-def count(metric: str, value: int = 1, **dimensions: str) -> None:
-    """Emit one count in embedded metric format. Each of `dimensions` has only a few values (a provider, a type)."""
-    _emit(metric, MetricUnit.Count, value, dimensions)
+def count(name: str, value: int = 1, **facts: str) -> None:
+    """Count something for people: one short line in the log, which the saved queries add up (template.yaml).
+
+    It is no metric of CloudWatch, because each of these costs as much as many thousand lines (docs/costs.md).
+    """
+    _write(Counted(name, value, facts, is_metric=False))
 
 
-def measure_s(metric: str, seconds: float, **dimensions: str) -> None:
-    """Emit one duration in seconds, in the same way as `count`."""
-    _emit(metric, MetricUnit.Seconds, seconds, dimensions)
+def count_for_alarm(metric: str, **facts: str) -> None:
+    """Count something that raises an alarm: the same line, in embedded metric format.
+
+    The stack is the metric's only dimension. `facts` are for the reader of the log.
+    """
+    _write(Counted(metric, 1, facts, is_metric=True))
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One value that was counted or measured, to be emitted."""
+class Counted:
+    """One count, to be written."""
 
     name: str
-    unit: MetricUnit
-    value: float
-    dimensions: Mapping[str, str]
+    value: int
+    facts: Mapping[str, str]
+    is_metric: bool
 
 
-# Where a thread keeps its counts. Powertools' metrics are not thread-safe, so the main thread emits them.
-_kept: ContextVar[list[Metric] | None] = ContextVar("_kept", default=None)
+# Where a thread keeps its counts. Powertools' metrics are not thread-safe, so the main thread writes them.
+_kept: ContextVar[list[Counted] | None] = ContextVar("_kept", default=None)
 
 
 @contextmanager
-def keeping(metrics: list[Metric]) -> Iterator[None]:
-    """In this block, keep this thread's counts and durations in `metrics` and do not emit them."""
-    token = _kept.set(metrics)
+def keeping(counts: list[Counted]) -> Iterator[None]:
+    """In this block, keep this thread's counts in `counts` and do not write them."""
+    token = _kept.set(counts)
     try:
         yield
     finally:
         _kept.reset(token)
 
 
-def emit(metrics: Iterable[Metric]) -> None:
-    """Emit the kept counts and durations."""
-    for each in metrics:
-        with single_metric(name=each.name, unit=each.unit, value=each.value, namespace=NAMESPACE) as emitted:
-            for name, text in each.dimensions.items():
-                emitted.add_dimension(name=name, value=text)
+def write(counts: Iterable[Counted]) -> None:
+    """Write the kept counts. What is alike is added up, so a batch of ten needs one line."""
+    lines: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
+    for each in counts:
+        if each.is_metric:
+            _write_metric(each)
+        else:
+            lines[each.name, frozenset(each.facts.items())] += each.value
+    for (name, facts), value in lines.items():
+        line = {"counted": name, "value": value, **dict(sorted(facts))}
+        print(json.dumps(line, separators=(",", ":")))  # noqa: T201 -- stdout is the Lambda log
 
 
-def _emit(name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str]) -> None:
-    metric, kept = Metric(name, unit, value, dimensions), _kept.get()
+def _write_metric(counted: Counted) -> None:
+    with single_metric(name=counted.name, unit=MetricUnit.Count, value=counted.value, namespace=NAMESPACE) as metric:
+        for name, text in counted.facts.items():
+            metric.add_metadata(key=name, value=text)
+
+
+def _write(counted: Counted) -> None:
+    kept = _kept.get()
     if kept is None:
-        emit([metric])
+        write([counted])
     else:
-        kept.append(metric)
+        kept.append(counted)
 
 
 def is_unexpected(error: BaseException) -> bool:
@@ -111,7 +130,7 @@ def reporting[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
                 raise
             kind = type(error).__name__
             logger().error("unexpected error", error=kind, frames=frames(error), unexpected=True)
-            count("UnexpectedError")
+            count_for_alarm("UnexpectedError")
             if not isinstance(error, Exception):
                 raise
             raise UnexpectedError(kind) from None

@@ -35,7 +35,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
 from honnin.errors import NoLeaseError
-from honnin.observability import count, logger
+from honnin.observability import count, count_for_alarm, logger
 from honnin.store.pace import Ask, Paces, PaceSecond, Slowed
 
 # After a refusal the rate is halved for `_HALF_S`. Within `_BACK_S` it then rises to nine tenths of the refused rate,
@@ -327,4 +327,4 @@ class Pace:
         )
         count("PaceUnshared", provider=self._provider)
         if aws.is_denied(error):
-            count("ConfigurationFault")
+            count_for_alarm("ConfigurationFault")

@@ -33,7 +33,8 @@ from honnin.errors import (
     SecretUnreadableError,
     SessionNotFoundError,
 )
-from honnin.observability import count, logger
+from honnin.event import Provider
+from honnin.observability import count, count_for_alarm, logger
 from honnin.problem_codes import ProblemCode
 
 # The first row that matches is used. The provider's HTTP status decides only if the answer has no meaning of its own.
@@ -130,8 +131,10 @@ def _request_error(error: RequestError, values: Iterable[str]) -> Response[str]:
 def _provider_error(error: ProviderError, values: Iterable[str]) -> Response[str]:
     logger().warning("provider call failed", **error.logged())
     count("ProviderCallFailed", provider=error.provider, error=type(error).__name__)
+    if error.provider == Provider.VEXORA and type(error) is ProviderRefusedError:
+        count_for_alarm("VexoraRefused")
     if isinstance(error, ProviderConfigurationError):
-        count("ConfigurationFault")
+        count_for_alarm("ConfigurationFault")
     sent = list(values)
     # Without a code it is our own sentence about an answer that had no message.
     message = provider_text.mask(error.message, sent) if error.code else None
@@ -150,7 +153,7 @@ def _configuration_error(error: ConfigurationError) -> Response[str]:
         logger().warning("a secret could not be read now", reason=str(error))
         return problem(ProblemCode.AWS_BUSY)
     logger().error("configuration fault", error=type(error).__name__, reason=str(error))
-    count("ConfigurationFault")
+    count_for_alarm("ConfigurationFault")
     return problem(ProblemCode.DEPLOYMENT_INCOMPLETE, str(error))
 
 
@@ -165,9 +168,9 @@ def _unexpected(error: Exception) -> Response[str]:
     unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
     logger().error("unexpected error", error=type(error).__name__, place=place, unexpected=unexpected)
     if aws.is_denied(error):
-        count("ConfigurationFault")
+        count_for_alarm("ConfigurationFault")
     elif unexpected:
-        count("UnexpectedError")
+        count_for_alarm("UnexpectedError")
     return problem(ProblemCode.UNEXPECTED)
 
 

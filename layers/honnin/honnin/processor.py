@@ -260,6 +260,7 @@ class Group:
             decision = replace(decision, beside=self._known.beside(after.user_id, after.provider))
         if decision.event_id != event.event_id:
             return decision
+        decision = replace(decision, comes_again=True)
         if event.cause == SETTLE:
             return self._dropped(decision) if is_nothing_new(decision) else decision
         if self._processor.settling:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws, people
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.store import Stop, Store
 from honnin.times import JST
 
@@ -107,7 +107,7 @@ class RepairsStop:
                     error=_code(error),
                 )
                 if aws.is_denied(error):
-                    count("ConfigurationFault")
+                    count_for_alarm("ConfigurationFault")
 
     def _disable(self, _: Stop) -> None:
         lambdas, ssm = self._given[0] or aws.lambdas(), self._given[1] or aws.ssm()
@@ -123,7 +123,7 @@ class RepairsStop:
         if not self._store.mass_change.claim_mail(stop):
             return
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
-        count("RepairsStopped")
+        count_for_alarm("RepairsStopped")
         try:
             people.tell(
                 self._given[2] or aws.sns(),

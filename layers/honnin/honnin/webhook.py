@@ -183,14 +183,14 @@ def _check_source(request: Request, cidrs: Sequence[str], provider: str) -> None
     source = str(request["requestContext"]["identity"]["sourceIp"])
     networks = _networks(tuple(cidrs), provider)
     if not networks:  # nobody can call, and every refused call says why
-        _emit("ConfigurationFault", None, reason=f"no network is set that {provider} may call from")
+        _emit("ConfigurationFault", reason=f"no network is set that {provider} may call from")
     try:
         address = ipaddress.ip_address(source)
         known = any(address in network for network in networks)
     except ValueError:
         known = False
     if not known:
-        _emit("SourceAddressRejected", provider, source_ip=source)
+        _log("SourceAddressRejected", provider, source_ip=source)
         raise RefusedError(403, "this address is not allowed to call this URL")
 
 
@@ -202,7 +202,7 @@ def _networks(cidrs: tuple[str, ...], provider: str) -> list[ipaddress.IPv4Netwo
         try:
             found.append(_network(entry))
         except ValueError:
-            _emit("ConfigurationFault", None, reason=f"a network that {provider} may call from cannot be read: {entry}")
+            _emit("ConfigurationFault", reason=f"a network that {provider} may call from cannot be read: {entry}")
     return found
 
 
@@ -224,7 +224,7 @@ def _check_token(request: Request, callback_keys: Callable[[], Sequence[str]]) -
         for key in callback_keys()
     ]
     if not any(matches) or not _SUBMISSION_ID.fullmatch(submission_id):
-        _emit("CallbackTokenRejected", Provider.VEXORA)
+        _log("CallbackTokenRejected", Provider.VEXORA)
         raise RefusedError(403, "the token does not match this URL")
     return submission_id
 
@@ -449,14 +449,14 @@ def _queue(provider: str, event: Event, send: Callable[[str], str]) -> Answer:
     try:
         send(event.to_json())
     except SendError as error:
-        _emit("EventNotQueued", provider, event_id=event.event_id, reason=str(error))
+        _log("EventNotQueued", provider, event_id=event.event_id, reason=str(error))
         return try_again()
-    _emit("EventQueued", provider, event_id=event.event_id)
+    _log("EventQueued", provider, event_id=event.event_id, **_first_time())
     return _answer(200, "OK")
 
 
 def _refuse(provider: str, refused: RefusedError) -> Answer:
-    _emit("WebhookRefused", provider, status=refused.status, reason=refused.reason)
+    _log("WebhookRefused", provider, status=refused.status, reason=refused.reason)
     return _answer(refused.status, refused.reason)
 
 
@@ -468,23 +468,28 @@ def _answer(status: int, text: str) -> Answer:
     }
 
 
-def _emit(metric: str, provider: str | None, **fields: Any) -> None:
-    """Write one JSON line that is both the log record and, in embedded metric format, the metric.
+def _log(counted: str, provider: str, **fields: Any) -> None:
+    """Write one JSON line, in the form of `observability.count`; the saved queries add these up."""
+    _print({"counted": counted, "value": 1, "provider": provider, **fields})
 
-    Without a provider the metric has no such dimension; `observability.count` counts a configuration fault the same
-    way.
-    """
-    definition = {
-        "Namespace": _NAMESPACE,
-        "Dimensions": [["provider", "service"] if provider else ["service"]],
-        "Metrics": [{"Name": metric, "Unit": "Count"}],
-    }
-    record = {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]},
-        metric: 1,
-        **({"provider": provider} if provider else {}),
-        # The stack's name is a dimension, because two stacks in one account must not raise each other's alarms.
-        "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "honnin"),
-        **fields,
-    }
-    print(json.dumps(record, ensure_ascii=True))  # noqa: T201 -- stdout is the Lambda log
+
+def _emit(metric: str, **fields: Any) -> None:
+    """Write one JSON line that is also a metric with an alarm, as `observability.count_for_alarm` does it."""
+    metrics = [{"Name": metric, "Unit": "Count"}]
+    definition = {"Namespace": _NAMESPACE, "Dimensions": [["service"]], "Metrics": metrics}
+    # The stack's name is a dimension, because two stacks in one account must not raise each other's alarms.
+    service = os.environ.get("POWERTOOLS_SERVICE_NAME", "honnin")
+    emf = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [definition]}
+    _print({"_aws": emf, metric: 1, "service": service, **fields})
+
+
+def _print(line: Mapping[str, Any]) -> None:
+    print(json.dumps(line, separators=(",", ":")))  # noqa: T201 -- stdout is the Lambda log
+
+
+_cold = [True]
+
+
+def _first_time() -> dict[str, int]:
+    """Marks the first webhook of an environment: it includes a cold start, which PayPay waited for."""
+    return {"cold": 1} if _cold and _cold.pop() else {}

@@ -12,6 +12,7 @@ outage such a message would be moved away without a second try. An error may hav
 (`HonninError.schedule_s`).
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from honnin.errors import (
     ProviderConfigurationError,
     ProviderError,
 )
-from honnin.observability import Metric, count, emit, frames, is_unexpected, keeping, logger, measure_s
+from honnin.observability import Counted, count, count_for_alarm, frames, is_unexpected, keeping, logger, write
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -93,9 +94,15 @@ class Received(Protocol):
 
 
 class Queue:
-    """A queue as its worker needs it, together with its dead-letter queue."""
+    """A queue as its worker needs it, together with its dead-letter queue.
 
-    def __init__(self, url: str, dead_letter_url: str, client: "SQSClient | None" = None) -> None:
+    An event that fails although it was sent more than `overdue_s` ago raises an alarm.
+    """
+
+    def __init__(
+        self, url: str, dead_letter_url: str, client: "SQSClient | None" = None, *, overdue_s: float = math.inf
+    ) -> None:
+        self.overdue_s = overdue_s
         self.url = url
         self._dead_letter_url = dead_letter_url
         self._given = client
@@ -135,14 +142,14 @@ class Task:
     places: Sequence[int]
     process: Callable[[int], None]
     ended: dict[int, Exception | None] = field(default_factory=dict)
-    metrics: list[Metric] = field(default_factory=list)
+    counts: list[Counted] = field(default_factory=list)
 
     def run(self) -> None:
         """Process the group's messages; how each ended is kept.
 
         An exception that is no `Exception` ends the group early.
         """
-        with keeping(self.metrics):
+        with keeping(self.counts):
             for place in self.places:
                 try:
                     self.process(place)
@@ -216,10 +223,14 @@ def run[M](
         except ValueError as error:
             end(place, MalformedEventError(str(error)))
     tasks = _tasks(messages, context, process, divide)
-    for task in (overlap or overlapping)(tasks):
-        emit(task.metrics)
-        for place, failed in task.ended.items():
-            end(place, failed)
+    counts: list[Counted] = []
+    try:
+        for task in (overlap or overlapping)(tasks):
+            counts += task.counts
+            for place, failed in task.ended.items():
+                end(place, failed)
+    finally:
+        write(counts)
     for place in messages.keys() - {place for task in tasks for place in task.places}:
         end(place, NotEnoughTimeError())  # no group has it
     return {"batchItemFailures": [{"itemIdentifier": records[place].message_id} for place in sorted(kept)]}
@@ -280,7 +291,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
         receives = int(record.attributes.approximate_receive_count)
         scheduled_s = _scheduled_s(record, error, count_failure)
         dead_lettered = scheduled_s is None and _is_final(record, error, count_failure)
-        _report(record, error, receives, dead_lettered=dead_lettered)
+        _report(record, error, receives, dead_lettered=dead_lettered, overdue_s=queue.overdue_s)
         if dead_lettered:
             queue.move_to_dead_letters(record, error)
             return True
@@ -290,7 +301,7 @@ def _is_over(record: SQSRecord, error: Exception | None, queue: Queue, count_fai
     except Exception as refused:
         # The message comes again anyway, when its visibility time-out is over.
         if is_unexpected(refused):
-            count("UnexpectedError")
+            count_for_alarm("UnexpectedError")
         logger().warning(
             "the message could not be delayed or moved; it is received again after its visibility time-out",
             message_id=record.message_id,
@@ -339,7 +350,7 @@ def _may_succeed_later(error: Exception) -> bool:
     return isinstance(error, BotoCoreError | ClientError)
 
 
-def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool) -> None:
+def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered: bool, overdue_s: float) -> None:
     kind = type(error).__name__
     # The traceback of an unexpected error is needed. Its message is left out, because it could contain personal data.
     unexpected = is_unexpected(error)
@@ -356,9 +367,9 @@ def _report(record: SQSRecord, error: Exception, receives: int, *, dead_lettered
     count("EventParked" if dead_lettered else "EventFailed", error=kind)
     # From its third receive on, SQS no longer includes a message in ApproximateAgeOfOldestMessage. These are exactly
     # the messages that fail.
-    sent_s = int(record.attributes.sent_timestamp) / 1000
-    measure_s("EventAge", time.time() - sent_s, queue=record.event_source_arn.rpartition(":")[2])
+    if time.time() - int(record.attributes.sent_timestamp) / 1000 >= overdue_s:
+        count_for_alarm("EventOverdue", queue=record.event_source_arn.rpartition(":")[2], error=kind)
     if unexpected:
-        count("UnexpectedError")
+        count_for_alarm("UnexpectedError")
     if isinstance(error, _CONFIGURATION_FAULTS) or aws.is_denied(error):
-        count("ConfigurationFault")
+        count_for_alarm("ConfigurationFault")

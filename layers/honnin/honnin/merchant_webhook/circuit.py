@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
 from honnin.merchant_webhook.delivery import Outcome
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.repairs_stop import set_enabled
 from honnin.store import Circuit, Store
 from honnin.times import utc_text
@@ -94,4 +94,4 @@ class EndpointCircuit:
         except (BotoCoreError, ClientError) as error:
             logger().error("mapping does not follow the circuit", error=type(error).__name__)
             if aws.is_denied(error):
-                count("ConfigurationFault")
+                count_for_alarm("ConfigurationFault")

@@ -16,7 +16,7 @@ from honnin.merchant_webhook.circuit import EndpointCircuit
 from honnin.merchant_webhook.delivery import Endpoint
 from honnin.merchant_webhook.message import Message
 from honnin.merchant_webhook.waiting import Waiting, WaitingQueue
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.store import Circuit, Store
 
 # When a message has waited for so long behind an open circuit, it is moved to the dead-letter queue, from where it can
@@ -88,7 +88,7 @@ class MerchantWebhook:
         circuit = self._circuit.read()
         if not circuit.opened_at:
             return {"open": False}
-        count("MerchantWebhookCircuitOpen")
+        count_for_alarm("MerchantWebhookCircuitOpen")
         open_for = self._now() - datetime.fromisoformat(circuit.opened_at)
         if open_for > _LONGEST_WAIT:
             self._queue.rescue(self._now() - _LONGEST_WAIT, WebhookNotDeliveredError(circuit.reason))

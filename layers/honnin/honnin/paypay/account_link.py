@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from honnin import commit
 from honnin.errors import ConcurrentUpdateError, HonninError, ProviderError, ProviderRefusedError
 from honnin.event import Provider
-from honnin.observability import count
+from honnin.observability import count_for_alarm
 from honnin.paypay import pkce, response_token, return_url
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.readings import (
@@ -153,7 +153,8 @@ class AccountLinks:
             self._note_failure(request.user_id, error)
             raise
         if verifier and not made.code_id:
-            count("PassportQrWithoutCodeId")  # the completion call cannot be made by code id
+            # The completion call cannot be made by code id.
+            count_for_alarm("ReadImpossible", condition="passport_qr_without_code_id")
         now = self._now()
         session = LinkSession(
             nonce=nonce,

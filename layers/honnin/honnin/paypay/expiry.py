@@ -22,7 +22,7 @@ from honnin.errors import (
     ProviderError,
 )
 from honnin.event import Event, Provider
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.paypay.notification import PayPayNotifications
 from honnin.paypay.readings import Rules, recorded
 from honnin.status import Link as LinkState
@@ -188,7 +188,7 @@ class PayPayExpiries:
         """The user's status now, without an answer: after the end of the link, the user is not verified through it."""
         after = recorded(decided.after, [], self._rules, as_of=self._now())
         if after.status != decided.after.status:
-            count("LinkEndUnconfirmed")
+            count_for_alarm("LinkEndUnconfirmed")
         return replace(decided, after=after)
 
     def _with_report(self, decided: Effect, event: Event) -> Effect:

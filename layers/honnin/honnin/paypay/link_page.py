@@ -6,7 +6,7 @@ from html import escape
 from aws_lambda_powertools.event_handler import Response
 
 from honnin.errors import ConfigurationError
-from honnin.observability import count, logger
+from honnin.observability import count, count_for_alarm, logger
 from honnin.paypay.account_link import LinkRefusedError
 from honnin.paypay.response_token import ResponseTokenError
 
@@ -42,7 +42,7 @@ def respond(finish: Callable[[], str]) -> Response[str]:
         # Anyone can call this, so the page does not describe the error.
         logger().error("account link failed", error=type(error).__name__)
         if isinstance(error, ConfigurationError):
-            count("ConfigurationFault")
+            count_for_alarm("ConfigurationFault")
         return _page(
             503,
             "ただいま処理できません。しばらくしてからもう一度お試しください。",

@@ -19,7 +19,7 @@ from honnin.errors import (
     UserAnswerError,
 )
 from honnin.event import Provider
-from honnin.observability import count, logger
+from honnin.observability import count, count_for_alarm, logger
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.client import PayPayClient
 from honnin.paypay.models import AuthorizationReading, KycReading, UserAuthorization
@@ -166,7 +166,7 @@ class Readings:
             code=answer.code,
             http_status=answer.http_status,
         )
-        count("KycUnconfirmed")
+        count_for_alarm("KycUnconfirmed")
         self._store.users.note_word(Provider.PAYPAY, said, answer.at)
         return said
 
@@ -315,7 +315,7 @@ def note_refusal(store: Store, error: ProviderRefusedError, now: datetime, *, ag
     times = store.users.count_refusal(Provider.PAYPAY, jst_day(now), kind)
     if times >= _REPEATED:
         logger().warning("PayPay refuses reads of one kind", kind=kind, times=times, request_id=error.request_id)
-        count("RefusalRepeated")
+        count_for_alarm("RefusalRepeated")
     return error.facts()
 
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from honnin.errors import RemoteFileError, UrlRefusedError
 from honnin.http_client import Deadline
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.recon.bucket import AlreadyStoredError, FileId, FileWriter, ReconBucket
 from honnin.recon.days import NOT_TRIED
 from honnin.recon.fetch_alarm import FetchAlarm, host_of
@@ -266,9 +266,12 @@ class Downloads:
                 here[day] = any(file.is_stored and not file.doubt for file in files)
             if here[day]:
                 continue
-            count("ReconFileLost" if each.word == "expired" else "ReconFetchFailed")
+            if each.word == "expired":
+                count_for_alarm("ReconFileLacking", condition="lost")
+            else:
+                count_for_alarm("ReconFetchFailed")
             if each.is_refused:
-                count("ReconFileRefused")
+                count_for_alarm("ReconFileLacking", condition="refused")
             lasts = self._now() - datetime.fromisoformat(found.received_at) >= _PATIENCE
             if (each.is_refused or lasts) and not found.reported_at:
                 to_report.append(each)

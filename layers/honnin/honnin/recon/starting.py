@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
-from honnin.observability import count, logger
+from honnin.observability import count_for_alarm, logger
 from honnin.store import Comparison, ReconFile, Store
 from honnin.times import utc_text
 
@@ -88,7 +88,7 @@ class Starting:
         named = {"file_type": file.file_type, "day": file.day, "file_name": file.name}
         logger().error("comparison not started", extra={**named, "error": type(error).__name__})
         if self._now() - datetime.fromisoformat(file.stored_at or "") >= _LONG_STORED:
-            count("ReconNotStarted")
+            count_for_alarm("ReconNotStarted")
 
 
 def execution_name(comparison: Comparison, file: ReconFile) -> str:

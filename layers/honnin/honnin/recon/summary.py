@@ -8,7 +8,7 @@ from typing import Any
 
 from honnin import times
 from honnin.domain_events import ReconCompleted
-from honnin.observability import count, logger
+from honnin.observability import count, count_for_alarm, logger
 from honnin.publish import Publisher
 from honnin.recon import closing, outcomes, report
 from honnin.recon.bucket import FileId, ReconBucket
@@ -215,11 +215,11 @@ def _pace(before: ReconFile, summed: Sum, now: datetime, *, is_first: bool) -> d
     if watched < _WATCHED or done <= 0:
         # Other events may come first for a while: repairs before rereads, and another file's events before this one's.
         if watched >= _STALLED:
-            count("ReconTooSlow")
+            count_for_alarm("ReconTooSlow")
         return {"done_at": before.done_at if watched < _WATCHED else None}
     done_at = now + watched / done * summed.waiting
     if done_at > datetime.fromisoformat(before.received_at or before.compared_at or "") + _WAITED_FOR:
-        count("ReconTooSlow")
+        count_for_alarm("ReconTooSlow")
     return {**window, "done_at": utc_text(done_at)}
 
 
@@ -233,7 +233,7 @@ def _log_and_count(file: ReconFile, known_missed: int) -> None:
     kind = FILE_TYPES[file.file_type].kind
     count("ReconCompared", kind=kind)
     if file.doubt:
-        count("ReconFileDoubtful")
+        count_for_alarm("ReconFileLacking", condition="doubtful")
     missed = file.counts.get("webhookNeverReceived", 0) - known_missed
     if missed > 0:
         count("ReconMissed", missed, kind=kind)

@@ -60,6 +60,9 @@ FAILURE_KEPT = timedelta(days=15)
 # If a change is still unpublished after this time, a crash has left it. The poll then publishes it.
 PUBLISH_OVERDUE = timedelta(minutes=2)
 
+# What puts an item into the index `due`.
+_DUE = ("due_kind", "due_at")
+
 
 @dataclass(frozen=True)
 class EventRecord:
@@ -97,7 +100,9 @@ class Effect:
     `takes_from` is the status (as read) of the user who had the link until now. `withdraws` is a submission that was
     never sent: it is no longer polled and loses its user. `evidence` is the provider's answer; `honnin.commit` writes
     it to the vault before this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
-    is the status at the other provider, if it was read already (at most one; None: it was not).
+    is the status at the other provider, if it was read already (at most one; None: it was not). `comes_again`: until
+    its change is published, a message on a queue brings the event again. So the poll need not look for it, and it is
+    not written to the index `due` and taken out again.
     """
 
     event_id: str
@@ -118,6 +123,7 @@ class Effect:
     stale: bool = False
     evidence: Evidence | None = field(default=None, compare=False)
     beside: Sequence[UserStatus] | None = field(default=None, compare=False)
+    comes_again: bool = field(default=False, compare=False)
 
     @property
     def change(self) -> Mapping[str, Any] | None:
@@ -235,9 +241,8 @@ class Events:
 
     def mark_published(self, event_id: str, at: str) -> None:
         """Record that the event's change was published. A record that was erased meanwhile stays erased."""
-        remove = ("due_kind", "due_at")
         self._table.attempt(
-            self._table.update(event_key(event_id), {"published_at": at}, "attribute_exists(pk)", remove=remove)
+            self._table.update(event_key(event_id), {"published_at": at}, "attribute_exists(pk)", remove=_DUE)
         )
 
     def count_failure(self, message_id: str, kind: str) -> int:
@@ -284,7 +289,8 @@ class Events:
         if effect.publication:
             detail_type, content = effect.publication
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
-            item |= to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
+            told = to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
+            item |= {name: value for name, value in told.items() if not (effect.comes_again and name in _DUE)}
         return item
 
     def _expiry_event_put(self, expiry_event: ExpiryEvent) -> Item:

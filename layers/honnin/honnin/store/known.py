@@ -36,8 +36,7 @@ class Known:
         items: dict[_Name, Item | None] = {}
         _add(table, items, [key for each in events for key in _keys(each)])
         found = cls(table, items)
-        users = dict.fromkeys(filter(None, map(found.user, events)))
-        _add(table, items, [status_key(user, provider) for user in users for provider in PROVIDERS])
+        _add(table, items, [key for each in events for key in _status_keys(found, each)])
         return found
 
     def copy(self) -> "Known":
@@ -118,6 +117,13 @@ def _keys(event: Event) -> Iterator[Item]:
         yield link_key(event.subject)
     elif event.provider == Provider.VEXORA:
         yield submission_key(event.subject)
+
+
+def _status_keys(known: Known, event: Event) -> Iterator[Item]:
+    """The statuses that an event needs. A settle event seldom changes anything, and only a change needs the other."""
+    if user := known.user(event):
+        of = (event.provider,) if event.cause == "settle" and event.provider in PROVIDERS else PROVIDERS
+        yield from (status_key(user, provider) for provider in of)
 
 
 def _add(table: Table, items: dict[_Name, Item | None], keys: Iterable[Item]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from honnin import commit, settling
 from honnin.errors import EventNotReadyError, MalformedEventError, ProviderRefusedError
 from honnin.event import Event, Provider
-from honnin.observability import count
+from honnin.observability import count, count_for_alarm
 from honnin.questions import since
 from honnin.status import OPEN, VexoraStatus
 from honnin.store import Dropped, Effect, Known, Store, Submission, UserStatus
@@ -72,6 +72,7 @@ class VexoraResults:
             return self._effect(event, "submission_refused", before, failed(before), detail)
         # The hint cannot be confirmed, so nothing changes. An open submission stays on the poll.
         count("ReadingRefused", provider=Provider.VEXORA)
+        count_for_alarm("VexoraRefused")
         return self._effect(event, "reading_refused", before, before, detail)
 
     def _effect(

@@ -1,0 +1,119 @@
+"""What one webhook asks of AWS: counted, measured, and derived from a stated traffic. A part of docs/costs.md.
+
+What is counted is counted anew by `tests/unit/test_costs_counted.py`, which works off webhooks and fails if a number
+here is another one.
+"""
+
+from dataclasses import dataclass, replace
+
+from operations.costs_counted import Counted
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run of the event processor asks of AWS for one event, alone in its batch.
+
+    `calls` are calls of AWS that wait for each other. `log_bytes` is what is charged: a line, and 26 bytes for it.
+    `stored_bytes` is what stays in the table and its indexes, without the 100 bytes that AWS adds to each item.
+    """
+
+    writes: float
+    index_writes: float
+    reads: float
+    sqs: int
+    calls: int
+    log_bytes: int
+    stored_bytes: int
+    items: int
+    cpu_s: float
+
+
+# A webhook after which a user's status is another one: all that can happen to it. Writes: the record, the timeline
+# entry, the status and a check of the other provider's status in one transaction (2 each), the mark that it is
+# published; once for each batch the rate towards the provider and the webhooks of the day.
+CHANGE = Work(
+    writes=11,
+    index_writes=3,
+    reads=6,
+    sqs=1,
+    calls=10,
+    log_bytes=100,
+    stored_bytes=1500,
+    items=3,
+    cpu_s=0.018,
+)
+# A webhook after which everything is as it was: no change to publish or to check, and the same answer.
+NO_CHANGE = Work(
+    writes=8,
+    index_writes=0,
+    reads=5,
+    sqs=1,
+    calls=6,
+    log_bytes=100,
+    stored_bytes=800,
+    items=2,
+    cpu_s=0.014,
+)
+# The same in a batch of ten: what is done once for a batch costs each event less of the CPU.
+BATCHED = replace(NO_CHANGE, cpu_s=0.007)
+# A reading some time later that finds nothing new. What is asked once for a batch is shared by its events.
+SETTLE = Work(
+    writes=0,
+    index_writes=0,
+    reads=4,
+    sqs=0,
+    calls=5,
+    log_bytes=0,
+    stored_bytes=0,
+    items=0,
+    cpu_s=0.004,
+)
+SETTLE_BATCH = Work(
+    writes=2,
+    index_writes=0,
+    reads=1,
+    sqs=0,
+    calls=0,
+    log_bytes=120,
+    stored_bytes=0,
+    items=0,
+    cpu_s=0.0,
+)
+
+# The access log and the line of the acknowledgement, each with 26 bytes.
+ACK_LOG_BYTES = 450
+# How long the provider takes, as in `make bench`, and a call of AWS within a region.
+_PROVIDER_S = 0.3
+_AWS_CALL_S = 0.01
+# Lambda gives a whole CPU with 1,769 MB.
+_CPU_GB = 1769 / 1024
+# A million webhooks a month, spread over 22 working days of 10 hours.
+_PER_S = 1_000_000 / (22 * 10 * 3600)
+# Lambda reads a queue with five pollers; each gathers a batch of its own.
+_POLLERS = 5
+
+
+# How many of the webhooks lead to a write of the readings of the hour: once a minute in each environment
+# (`honnin.mass_change`), as many environments as there are pollers.
+READINGS = _POLLERS / (_PER_S * 60)
+
+
+def seconds(work: Work, gb: float) -> float:
+    """How long one event takes: it waits for the provider and for AWS, and the CPU is a share of a whole one."""
+    return _PROVIDER_S + work.calls * _AWS_CALL_S + work.cpu_s * _CPU_GB / gb
+
+
+def settle_batch(stack: Counted) -> float:
+    """How many settle events share a batch, at the traffic above: those that a poller gathers in its window."""
+    gathered = 1 + stack.settle_reads * _PER_S * stack.window_s / _POLLERS
+    return min(stack.batch_size, gathered)
+
+
+def batch_seconds(work: Work, events: float, gb: float) -> float:
+    """How long a batch takes: its events wait side by side, and share the CPU."""
+    return seconds(work, gb) + (events - 1) * work.cpu_s * _CPU_GB / gb
+
+
+def events_per_s(stack: Counted) -> float:
+    """How many events about users who have not changed one environment processes in a second, in full batches."""
+    return stack.batch_size / batch_seconds(BATCHED, stack.batch_size, stack.processor_gb)
