@@ -92,7 +92,7 @@ def check_one_entry(rows: Sequence[Row]) -> Counter[str]:
 def moves(journal: Sequence[Commit], provider: str) -> Iterator[tuple[Commit, Row]]:
     """Each change of a status at a provider, checked.
 
-    It raises the version by one, in the same transaction as the event's record and entry, and begins where the one
+    It raises the version, in the same transaction as the event's record and entry, and begins where the one
     before ended. No event has two records.
     """
     status: dict[str, tuple[int, str | None]] = {}
@@ -112,7 +112,7 @@ def _check_move(
     row: Row, puts: Sequence[Row], records: Sequence[str], before: tuple[int, str | None]
 ) -> tuple[int, str | None]:
     version, current = before
-    hold(row["version"] == version + 1, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
+    hold(row["version"] > version, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
     entries = [each for each in puts if each["sk"].startswith("AT#")]
     apart = len(records) != 1 or [each["event_id"] for each in entries] != list(records)
     hold(not apart, "lost", f"{row['user_id']} moved without a record and an entry in the same transaction")

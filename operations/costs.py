@@ -83,7 +83,7 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
             "record, timeline entry, status (and a check of the other status, if this one changes) in one transaction, "
             "2 each; the rate, the webhooks of the day (and the mark of what was published)",
         ),
-        Line("dynamodb_write", costs_traffic.READINGS, "the readings of the hour, once a minute in each environment"),
+        Line("dynamodb_write", costs_traffic.READINGS, "the readings of the hour, ten together"),
         Line("dynamodb_write", work.index_writes, "the index `overview`: one entry deleted, two written"),
         Line(
             "dynamodb_read",

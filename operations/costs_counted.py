@@ -10,8 +10,8 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-EVENTS_PER_S = 16
-"""Events that one environment of 512 MB processes in a second (`costs_traffic.events_per_s`).
+EVENTS_PER_S = 20
+"""Events that one environment of 1,024 MB processes in a second (`costs_traffic.events_per_s`).
 
 With a whole CPU it is more: `make bench`, process.events_per_s.
 """

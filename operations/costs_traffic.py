@@ -93,9 +93,9 @@ _PER_S = 1_000_000 / (22 * 10 * 3600)
 _POLLERS = 5
 
 
-# How many of the webhooks lead to a write of the readings of the hour: once a minute in each environment
-# (`honnin.mass_change`), as many environments as there are pollers.
-READINGS = _POLLERS / (_PER_S * 60)
+# How many of the webhooks lead to a write of the readings of the hour: ten together, or once a minute in each
+# environment (`honnin.mass_change`), as many environments as there are pollers.
+READINGS = max(1 / 10, _POLLERS / (_PER_S * 60))
 
 
 def seconds(work: Work, gb: float) -> float:

@@ -73,10 +73,10 @@ def test_a_count_for_an_alarm_has_the_stack_as_its_only_dimension(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "honnin-test")
-    observability.count_for_alarm("ReconFileLacking", condition="lost")
+    observability.count_for_alarm("EventOverdue", queue="events")
     record = capsys.readouterr().out
     assert _dimensions_of(record) == ("Honnin", {"service"})
-    assert json.loads(record)["condition"] == "lost"
+    assert json.loads(record)["queue"] == "events"
 
 
 def test_the_ack_path_counts_for_an_alarm_in_the_same_form(
@@ -269,6 +269,12 @@ def test_a_webhook_function_that_crashes_or_does_not_start_is_one_5xx_and_that_r
         assert "WebhookApi5xxAlarm" in alarms or function in _behind("MerchantApi"), "its canary looks at it, too"
 
 
+def test_a_function_that_reads_a_queue_is_alarmed_itself() -> None:
+    """Nothing else rings when it crashes: its messages come again, and SQS leaves those out of the queue's age."""
+    mapped = [each["Properties"] for each in resources("AWS::Lambda::EventSourceMapping").values()]
+    assert {each["FunctionName"]["Ref"].removesuffix("Aliaslive") for each in mapped} <= _watched()
+
+
 def test_every_function_that_is_not_alarmed_itself_ends_in_an_alarmed_dead_letter_queue() -> None:
     mapped = {
         each["Properties"]["FunctionName"]["Ref"] for each in resources("AWS::Lambda::EventSourceMapping").values()
@@ -380,35 +386,9 @@ def test_a_status_in_a_filter_is_a_text_as_the_access_log_writes_it() -> None:
 # --- each alarm says what to do ---
 
 
-# Conditions that ring together: the alarm, the field `condition` of the line, and the section that says what to do.
-_TOGETHER = [
-    ("ReconFileAlarm", "refused", "recon-refused"),
-    ("ReconFileAlarm", "lost", "recon-lost"),
-    ("ReconFileAlarm", "doubtful", "recon-doubtful"),
-    ("ReadImpossibleAlarm", "no_read_fits_scopes", "no-read-fits-scopes"),
-    ("ReadImpossibleAlarm", "passport_qr_without_code_id", "passport-qr-without-code-id"),
-]
-
-
-@pytest.mark.parametrize(("alarm", "condition", "anchor"), _TOGETHER)
-def test_a_condition_that_rings_with_others_has_a_section_of_its_own(alarm: str, condition: str, anchor: str) -> None:
-    section = RUNBOOK.read_text(encoding="utf-8").split(f"## {alarm}: ")[1].split("\n## ")[0]
-    own = section.split(f'<a id="{anchor}"></a>')[1].split("<a id=")[0]
-    assert f"(`{condition}`)" in own.splitlines()[1]
-    assert all(f"- **{each}.**" in own for each in ("Means", "Look at", "Do", "Over when"))
-
-
-def test_every_condition_that_rings_with_others_is_known_here_and_shown_by_the_saved_query() -> None:
-    counted = {
-        (name, each.value.value)
-        for name, _, call in _calls(_FOR_ALARM)
-        for each in call.keywords
-        if each.arg == "condition" and isinstance(each.value, ast.Constant)
-    }
-    metrics = {alarm: each["MetricName"] for alarm, each in _alarms().items() if "MetricName" in each}
-    assert counted == {(metrics[alarm], condition) for alarm, condition, _ in _TOGETHER}
-    query = _queries()["ConditionsQuery"]["QueryString"]
-    assert all(f"{name} = 1" in query for name, _ in counted)
+def test_no_alarm_rings_for_two_conditions_of_ours() -> None:
+    """While it rings for one, CloudWatch would send nothing about the other: each is a metric of its own."""
+    assert not [name for name, _, call in _calls(_FOR_ALARM) for each in call.keywords if each.arg == "condition"]
 
 
 @pytest.mark.parametrize(("name", "alarm"), _alarms().items())
@@ -523,6 +503,27 @@ def test_a_saved_query_shows_each_fact_of_a_line(name: str) -> None:
     assert "counted" in shown
     assert "sum(value)" in query
     assert _facts(name) - {"event_id", "status"} <= shown
+
+
+def test_the_saved_query_of_a_metric_finds_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """A member of a list is a field of its own to Logs Insights: `EventOverdue.0`."""
+    query = _queries()["OverdueQuery"]["QueryString"]
+    observability.count_for_alarm("EventOverdue", queue="events", error="TimeoutError")
+    fields = {name for name, _ in _flat(json.loads(capsys.readouterr().out))}
+    assert {re.findall(r"ispresent\(([\w.]+)\)", query)[0], "queue", "error"} <= fields
+    assert _facts("EventOverdue") <= {each.strip() for each in query.split(" by ")[1].split(",")}
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from _flat(each, f"{name}.{key}" if name else key)
+        case list():
+            for number, each in enumerate(value):
+                yield from _flat(each, f"{name}.{number}")
+        case _:
+            yield name, value
 
 
 def test_a_saved_query_reads_the_logs_of_the_functions_that_count() -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -17,8 +18,9 @@ from jsonschema import Draft4Validator, ValidationError  # type: ignore[import-u
 from honnin import commit
 from honnin.domain_events import EVENTS
 from honnin.erasure import Erasure
-from honnin.errors import ConflictError, PublishError
+from honnin.errors import ConflictError, PublishError, RepairsStoppedError
 from honnin.event import Event
+from honnin.mass_change import BatchWatch
 from honnin.problem_codes import ProblemCode
 from honnin.processor import EventProcessor
 from honnin.publish import Publisher
@@ -301,6 +303,28 @@ def test_what_a_message_brings_again_is_not_put_into_the_index_of_what_is_to_pub
 
     assert world.status().status == "APPROVED"
     assert waiting[by_api:] == [[]]
+    assert [each["to"] for each in world.published("KycStatusChanged")][-1] == "APPROVED"
+
+
+def test_what_a_crash_left_untold_of_a_repair_is_told_though_repairs_are_stopped_then(world: World) -> None:
+    """Its message comes again, but waits for a person who resumes the repairs: the poll tells its change."""
+    watch = BatchWatch(world.store, Decimal(5), lambda _stop: None, world.tick)
+    world.processor = EventProcessor(
+        store=world.store, publisher=world.publisher, vexora=world.vexora, now=world.tick, watch=watch
+    )
+    world.submissions.submit("user-1", "テスト ハナコ")
+    world.vexora.statuses["user-1"] = "2"
+    world.bus.failures.append("InternalFailure")
+    watch.begin(may_wait=True)
+    with pytest.raises(PublishError):
+        world.days(1)
+    assert world.status().status == "APPROVED"
+    world.store.mass_change.stop(world.store.mass_change.read(), "a person")
+
+    watch.begin(may_wait=True)
+    world.clock.advance(seconds=300)
+    with pytest.raises(RepairsStoppedError):
+        world.poll()
     assert [each["to"] for each in world.published("KycStatusChanged")][-1] == "APPROVED"
 
 

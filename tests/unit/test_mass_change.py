@@ -205,6 +205,30 @@ def test_readings_of_live_batches_are_written_once_a_minute(desk: Desk) -> None:
     assert writes == [2, 2, 2, 8], "the fourth batch comes 75 seconds after the first"
 
 
+def test_an_environment_never_keeps_more_readings_than_a_batch_has(desk: Desk) -> None:
+    """Otherwise a burst of thousands within a minute would be missing where a share of them is decided upon."""
+    live, left = desk.worker(may_wait=False), list[int]()
+    for number in range(1, 31):
+        live.begin(may_wait=False)
+        desk.apply(live, 3, after="VERIFIED")
+        live.end()
+        left.append(3 * number - desk.store.mass_change.read().readings)
+    assert max(left) < 10
+
+
+def test_readings_that_an_environment_kept_while_it_was_frozen_count_in_no_later_hour(desk: Desk) -> None:
+    live = desk.worker(may_wait=False)
+    for _ in range(2):
+        live.begin(may_wait=False)
+        desk.apply(live, 4, after="VERIFIED")
+        live.end()
+    desk.clock.advance(seconds=3 * 3600)
+    live.begin(may_wait=False)
+    desk.apply(live, 1)
+    live.end()
+    assert (desk.store.mass_change.read().readings, desk.store.mass_change.read().lost) == (1, 1)
+
+
 @pytest.mark.parametrize("may_wait", [False, True])
 def test_a_loss_or_a_batch_that_can_wait_takes_the_readings_before_it_along(desk: Desk, may_wait: bool) -> None:
     """A share of the readings is decided upon, so none that is known here may be missing then."""

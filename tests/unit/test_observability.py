@@ -35,14 +35,14 @@ def test_nothing_is_logged_of_an_authorization_id_with_a_colon() -> None:
 
 
 def test_a_count_for_an_alarm_is_a_metric_in_embedded_format(capsys: pytest.CaptureFixture[str]) -> None:
-    count_for_alarm("ReconFileLacking", condition="lost")
+    count_for_alarm("EventOverdue", queue="events")
 
     [record] = records(capsys)
-    assert record["ReconFileLacking"] == [1.0]
-    assert record["condition"] == "lost"
+    assert record["EventOverdue"] == [1.0]
+    assert record["queue"] == "events"
     [directive] = record["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == NAMESPACE == "Honnin"
-    assert directive["Metrics"] == [{"Name": "ReconFileLacking", "Unit": "Count"}]
+    assert directive["Metrics"] == [{"Name": "EventOverdue", "Unit": "Count"}]
     assert directive["Dimensions"] == [["service"]], "each further dimension would be a metric with a price"
     assert record["service"] == "honnin"
 
@@ -62,13 +62,13 @@ def test_counts_that_are_kept_are_added_up_and_those_for_an_alarm_are_not(capsys
     with keeping(kept):
         for cause in ("settle", "webhook", "settle"):
             count("EventApplied", provider="paypay", cause=cause)
-        count_for_alarm("ReadImpossible", condition="no_read_fits_scopes")
-        count_for_alarm("ReadImpossible", condition="no_read_fits_scopes")
+        count_for_alarm("NoReadFitsScopes")
+        count_for_alarm("NoReadFitsScopes")
     assert records(capsys) == []
 
     write(kept)
     *alarms, settled, webhook = records(capsys)
-    assert [each["ReadImpossible"] for each in alarms] == [[1.0], [1.0]]
+    assert [each["NoReadFitsScopes"] for each in alarms] == [[1.0], [1.0]]
     assert (settled["value"], settled["cause"], webhook["value"], webhook["cause"]) == (2, "settle", 1, "webhook")
 
 

@@ -238,7 +238,7 @@ def test_a_url_that_breaks_a_rule_is_told_to_people_at_once_and_tried_on(
     [mail] = bench.topic.mails
     assert reason in mail["Message"]
     assert "very-secret" not in str(mail)
-    assert metrics(capsys.readouterr().out) == ["ReconFetchFailed", "ReconFileLacking"]
+    assert metrics(capsys.readouterr().out) == ["ReconFetchFailed", "ReconFileRefused"]
 
 
 def test_the_mail_names_the_host_and_a_mended_list_still_gets_the_file(bench: DownloadBench) -> None:
@@ -363,7 +363,7 @@ def test_what_is_over_is_expired_with_its_last_reason(bench: DownloadBench, caps
         assert bench.run() == {"expired": 1}
         assert len(server.received) == asked
     assert (bench.file().state, bench.file().reason) == ("EXPIRED", "the response was HTTP 503")
-    assert metrics(capsys.readouterr().out) == ["ReconFileLacking"]
+    assert metrics(capsys.readouterr().out) == ["ReconFileLost"]
     assert bench.to_fetch() == []
     assert "very-secret" not in str(bench.items())
 

@@ -29,8 +29,13 @@ from honnin.times import utc_text
 # Fewer lost users than this are never a mass change, whatever their share of the readings is.
 LEAST_USERS = 20
 
-# How long an environment keeps the readings of live batches before it writes them.
+# How long, and how many of them, an environment keeps the readings of live batches before it writes them. It is no more
+# than the readings of one batch that is being processed.
 _TOGETHER = timedelta(minutes=1)
+_MOST_KEPT = 10
+
+# Readings older than this would be counted in the wrong hour: counts are kept by five minutes.
+_TOO_OLD = timedelta(minutes=5)
 
 _PROOFS = frozenset({PayPayStatus.VERIFIED, VexoraStatus.APPROVED})
 
@@ -125,6 +130,14 @@ class BatchWatch:
         """A batch begins. `may_wait`: it came from the repairs or the rereads queue, and can be stopped."""
         self._may_wait = may_wait
         self._counted: Counted | None = None
+        if self._written_at and self._now() > self._written_at + _TOO_OLD:
+            # The environment was frozen meanwhile.
+            self._readings = 0
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the batch can be stopped."""
+        return self._may_wait
 
     def check(self) -> None:
         """Raise `RepairsStoppedError` if this batch must wait. The table is read once for each batch."""
@@ -166,12 +179,13 @@ class BatchWatch:
     def end(self) -> None:
         """The batch has ended: write the counts, and have a stop carried out if there is one. Raises nothing.
 
-        Live batches are small, so their readings are written together, once a minute. A loss is never late: it takes
-        them along. What an environment has not written when it ends are readings of a minute that lost nobody; without
-        them a mass change is noticed a little sooner.
+        Live batches are small, so their readings are written ten together, or once a minute. A loss is never late: it
+        takes them along. What an environment has not written when it ends are fewer than ten readings that lost nobody;
+        without them a mass change is noticed a little sooner.
         """
         now = self._now()
         is_time = self._may_wait or self._written_at is None or now >= self._written_at + _TOGETHER
+        is_time = is_time or self._readings >= _MOST_KEPT
         try:
             if is_time and (readings := self._taken()):
                 self._written_at = now

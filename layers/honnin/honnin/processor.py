@@ -260,7 +260,9 @@ class Group:
             decision = replace(decision, beside=self._known.beside(after.user_id, after.provider))
         if decision.event_id != event.event_id:
             return decision
-        decision = replace(decision, comes_again=True)
+        # A repair or a reread waits for a person if it is stopped. What a crash left untold cannot wait for that.
+        can_be_stopped = self._processor.watch is not None and self._processor.watch.may_wait
+        decision = replace(decision, comes_again=not can_be_stopped)
         if event.cause == SETTLE:
             return self._dropped(decision) if is_nothing_new(decision) else decision
         if self._processor.settling:

@@ -154,7 +154,7 @@ class AccountLinks:
             raise
         if verifier and not made.code_id:
             # The completion call cannot be made by code id.
-            count_for_alarm("ReadImpossible", condition="passport_qr_without_code_id")
+            count_for_alarm("PassportQrWithoutCodeId")
         now = self._now()
         session = LinkSession(
             nonce=nonce,

@@ -155,7 +155,7 @@ class PayPayNotifications:
         except ProviderRefusedError as error:
             return self._effect(event, "reading_refused", before, before, self._refused(event, error))
         if reading is None:
-            count_for_alarm("ReadImpossible", condition="no_read_fits_scopes")
+            count_for_alarm("NoReadFitsScopes")
             return self._effect(event, "no_read_fits_scopes", before, before, {})
         answers = [each.answer for each in reading.said]
         # These answers were requested after all events of this batch were received. They are used once they are in the

@@ -267,11 +267,11 @@ class Downloads:
             if here[day]:
                 continue
             if each.word == "expired":
-                count_for_alarm("ReconFileLacking", condition="lost")
+                count_for_alarm("ReconFileLost")
             else:
                 count_for_alarm("ReconFetchFailed")
             if each.is_refused:
-                count_for_alarm("ReconFileLacking", condition="refused")
+                count_for_alarm("ReconFileRefused")
             lasts = self._now() - datetime.fromisoformat(found.received_at) >= _PATIENCE
             if (each.is_refused or lasts) and not found.reported_at:
                 to_report.append(each)

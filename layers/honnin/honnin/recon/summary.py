@@ -233,7 +233,7 @@ def _log_and_count(file: ReconFile, known_missed: int) -> None:
     kind = FILE_TYPES[file.file_type].kind
     count("ReconCompared", kind=kind)
     if file.doubt:
-        count_for_alarm("ReconFileLacking", condition="doubtful")
+        count_for_alarm("ReconFileDoubtful")
     missed = file.counts.get("webhookNeverReceived", 0) - known_missed
     if missed > 0:
         count("ReconMissed", missed, kind=kind)
