@@ -437,7 +437,7 @@ def test_few_calls_of_aws_for_an_unchanged_user(world: World) -> None:
         "batch_get_item": 2,
         "send_message_batch": 10,
         "transact_write_items": 10,
-        "update_item": 1,  # how many webhooks came today; readings within the hour are written once a minute
+        "update_item": 2,  # how many webhooks came today, and, for a full batch, the readings within the hour
     }
     world.clock.advance(seconds=1)
     world.calls.clear()
