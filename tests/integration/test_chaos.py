@@ -31,7 +31,7 @@ from honnin.store.events import Events
 from honnin.vault import Vault, VaultObject
 from tests.fakes.stores import RecordFirstStore, UnfencedStore
 
-_SEED = 1
+_SEED = 11
 
 
 @pytest.mark.timeout(300)
