@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.template.test_domains import deployed, of_type
-from tests.template.test_matrix import AXES
+from tests.template.axes import AXES
+from tests.template.deployed import deployed, of_type
 
 CHAT = AXES["chat"]["chat"]
 SLACK, TEAMS = CHAT[:2], CHAT[2:]
@@ -36,7 +36,7 @@ def test_a_channel_hears_the_alarm_topic_and_may_do_no_more_than_the_guardrail(n
 
 
 def test_the_channel_may_only_read_alarms_and_metrics() -> None:
-    [policy] = of_type(CHAT, "AWS::IAM::ManagedPolicy").values()
+    policy = of_type(CHAT, "AWS::IAM::ManagedPolicy")["ChatPolicy"]
     [statement] = policy["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Allow"
     assert all(re.fullmatch(r"cloudwatch:(Describe|Get)\w+", each) for each in statement["Action"])
