@@ -935,6 +935,7 @@ _STEPS = st.one_of(
     st.tuples(st.just("tell"), st.integers(1, 12)),
     st.tuples(st.just("answer"), st.sampled_from([204, 204, 500, 410, 301, None])),
     st.tuples(st.just("pass"), st.sampled_from([1, 1, 2, 5, 30, 240])),
+    st.tuples(st.just("deploy"), st.sampled_from(["https://shop.example.jp/hooks", "https://new.example.jp/hooks"])),
     st.tuples(st.just("fault"), st.tuples(st.integers(0, 12), st.sampled_from(
         ["refused", "lost", "crash before", "crash after"]))),
 )  # fmt: skip
@@ -955,6 +956,8 @@ def test_whatever_fails_nothing_is_lost_and_the_mapping_is_enabled_in_the_end(
                 world.answer = always(value)
             case "pass":
                 world.pass_time(minutes=value)
+            case "deploy":
+                world.webhook = world.deployed(value)
             case "fault":
                 place, kind = value
                 world.faults = [""] * place + [kind]
