@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tables import template
-from tests.template.deployed import Parameters, after_sam, graph, resolved
+from tests.template.deployed import Parameters, RefusedError, after_sam, graph, resolved, values
 from tests.template.test_matrix import AXES
 from tests.template.transformed import resources
 
@@ -162,6 +162,36 @@ def test_each_api_has_a_throttle_of_its_own(api: str) -> None:
         "ThrottlingRateLimit": {"Ref": f"{api}RateLimit"},
         "ThrottlingBurstLimit": {"Ref": f"{api}BurstLimit"},
     }
+
+
+def first_parts(api: str) -> set[str]:
+    """What a path of that API's begins with."""
+    return {
+        event["Properties"]["Path"].split("/")[1]
+        for each in template()["Resources"].values()
+        for event in each.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": f"{api}Api"}
+    }
+
+
+@pytest.mark.parametrize(("api", "other"), [("Webhook", "Merchant"), ("Merchant", "Webhook")])
+def test_a_base_path_hides_no_route_of_the_api_at_the_root_of_the_same_name(api: str, other: str) -> None:
+    """API Gateway takes the first part of the path for a base path wherever there is one of that name."""
+    name, certificate = "kyc.example.jp", ("DomainCertificateArn", CERTIFICATE)
+    one = ((f"{api}DomainName", name), (f"{other}DomainName", name), certificate)
+    assert first_parts(other) >= {"paypay"}
+    for hidden in first_parts(other):
+        with pytest.raises(RefusedError, match="begins with"):
+            values((*one, (f"{api}BasePath", hidden)))
+        values((*one, (f"{api}BasePath", hidden), (f"{other}BasePath", "x")))
+        values(((f"{api}DomainName", name), certificate, (f"{api}BasePath", hidden)))
+    values((*one, (f"{api}BasePath", "hooks")))
+
+
+@pytest.mark.parametrize("name", ["WebhookRateLimit", "WebhookBurstLimit", "MerchantRateLimit", "MerchantBurstLimit"])
+def test_a_limit_is_said_to_be_of_each_route(name: str) -> None:
+    """AWS applies a stage's limits to each of its methods by itself ("Throttle requests to your REST APIs")."""
+    assert "each route" in template()["Parameters"][name]["Description"]
 
 
 DEFAULT_REFUSED = ("UPPER.example.jp", "*.example.jp", "example", "a..jp", "-a.jp", "a.jp.", "a_b.jp", "https://a.jp")
