@@ -129,8 +129,6 @@ def _true(condition: Any, conditions: Mapping[str, Any], given: Mapping[str, Any
             return all(_true(each, conditions, given) for each in terms)
         case {"Fn::Or": terms}:
             return any(_true(each, conditions, given) for each in terms)
-        case {"Fn::Contains": [list(terms), wanted]}:
-            return value(wanted) in terms
         case {"Fn::EachMemberEquals": [terms, wanted]}:
             return all(each == wanted for each in value(terms))
     raise ValueError(f"no condition that is known here: {condition}")

@@ -52,7 +52,7 @@ LOCALLY = "http://127.0.0.1:4566/restapis/{api}/v1/_user_request_"
         ((), GATEWAY.format(api="${MerchantApi}"), GATEWAY.format(api="${WebhookApi}")),
         (TWO, "https://kyc.internal.example.jp/honnin", "https://hooks.shop.example.jp"),
         (ONE, GATEWAY.format(api="${MerchantApi}"), GATEWAY.format(api="${WebhookApi}")),  # DomainInUrls=false
-        (AT_ONCE, "https://kyc.shop.example.jp", "https://kyc.shop.example.jp/hooks"),
+        (AT_ONCE, "https://kyc.shop.example.jp/api", "https://kyc.shop.example.jp/hooks"),
         (
             (("WebhookDomainName", "hooks.example.jp"), ("DomainCertificateArn", CERTIFICATE)),
             GATEWAY.format(api="${MerchantApi}"),
@@ -132,7 +132,7 @@ def test_two_apis_share_one_domain_and_without_a_zone_an_output_names_the_record
     assert len(of_type(ONE, "AWS::ApiGateway::DomainName")) == 1
     mappings = of_type(ONE, "AWS::ApiGateway::BasePathMapping")
     assert {each["DomainName"]["Ref"] for each in mappings.values()} == {"WebhookDomain"}
-    assert {each.get("BasePath") for each in mappings.values()} == {"hooks", None}
+    assert {each["BasePath"] for each in mappings.values()} == {"hooks", "api"}
     assert not of_type(ONE, "AWS::Route53::RecordSet")
     outputs = deployed(ONE)["Outputs"]
     assert outputs["WebhookDomainTarget"]["Value"] == {"Fn::GetAtt": ["WebhookDomain", "RegionalDomainName"]}
@@ -164,28 +164,14 @@ def test_each_api_has_a_throttle_of_its_own(api: str) -> None:
     }
 
 
-def first_parts(api: str) -> set[str]:
-    """What a path of that API's begins with."""
-    return {
-        event["Properties"]["Path"].split("/")[1]
-        for each in template()["Resources"].values()
-        for event in each.get("Properties", {}).get("Events", {}).values()
-        if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": f"{api}Api"}
-    }
-
-
-@pytest.mark.parametrize(("api", "other"), [("Webhook", "Merchant"), ("Merchant", "Webhook")])
-def test_a_base_path_hides_no_route_of_the_api_at_the_root_of_the_same_name(api: str, other: str) -> None:
-    """API Gateway takes the first part of the path for a base path wherever there is one of that name."""
-    name, certificate = "kyc.example.jp", ("DomainCertificateArn", CERTIFICATE)
-    one = ((f"{api}DomainName", name), (f"{other}DomainName", name), certificate)
-    assert first_parts(other) >= {"paypay"}
-    for hidden in first_parts(other):
-        with pytest.raises(RefusedError, match="begins with"):
-            values((*one, (f"{api}BasePath", hidden)))
-        values((*one, (f"{api}BasePath", hidden), (f"{other}BasePath", "x")))
-        values(((f"{api}DomainName", name), certificate, (f"{api}BasePath", hidden)))
-    values((*one, (f"{api}BasePath", "hooks")))
+@pytest.mark.parametrize("paths", [("", ""), ("hooks", ""), ("", "api"), ("a", "a")])
+def test_under_one_name_each_api_needs_a_base_path_of_its_own(paths: tuple[str, str]) -> None:
+    """AWS refuses another mapping beside one without a base path: the deployment would fail in the middle."""
+    names = ("WebhookDomainName", "MerchantDomainName")
+    given = (*zip(("WebhookBasePath", "MerchantBasePath"), paths, strict=True), ("DomainCertificateArn", CERTIFICATE))
+    with pytest.raises(RefusedError, match="a base path of its own"):
+        values((*given, *((name, "kyc.example.jp") for name in names)))
+    values((*given, *((name, f"{name.lower()}.example.jp") for name in names)))
 
 
 @pytest.mark.parametrize("name", ["WebhookRateLimit", "WebhookBurstLimit", "MerchantRateLimit", "MerchantBurstLimit"])
