@@ -11,6 +11,7 @@ from honninctl import (
     overview_commands,
     people_commands,
     recon_commands,
+    register_commands,
     repairs_commands,
     reread_command,
     rereads_commands,
@@ -52,6 +53,7 @@ def program() -> typer.Typer:
     for module in (
         people_commands,
         overview_commands,
+        register_commands,
         reread_command,
         repairs_commands,
         rereads_commands,

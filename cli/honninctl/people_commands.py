@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import export as exports
-from honninctl import people
+from honninctl import past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
 
@@ -45,11 +45,31 @@ def register(app: typer.Typer) -> None:
     command(app, "erase", example="honninctl erase user-100 --unlink")(erase)
 
 
-def status(cli: Cli, user: UserArgument) -> None:
-    """The status of a user at each provider.
+def status(
+    cli: Cli,
+    user: UserArgument,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="TIME", help="What was known at the end of this day in Japan, or at this moment (Japan's)."
+        ),
+    ] = None,
+) -> None:
+    """The status of a user at each provider; with --at, what was known then, and how.
 
-    JSON: the answer of GET /users/{userId}. Exit code 3 when no provider knows the user.
+    --at 2026-10-31, 2026-10-31T09:30 or 2026-10-31T00:30Z: since when and until when it was so, which event and cause
+    said it, the kept answer, and what was found out only later about that time (a recon file, the end of a link).
+    JSON: the answer of GET /users/{userId}; with --at {"userId", "at", "providers", "verified", "verifiedReason",
+    "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
     """
+    if at is not None:
+        then = past.status_at(cli.deployment, user, past.moment(at))
+        if cli.screen.as_json:
+            cli.screen.json(then)
+            return
+        for line in past.in_lines(then, at):
+            cli.screen.line(line)
+        return
     found = people.status(cli.deployment, user)
     if cli.screen.as_json:
         cli.screen.json(found)

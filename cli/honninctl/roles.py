@@ -13,6 +13,7 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "counts": (OFFICER,),
     "changes": (OFFICER,),
     "expiring": (OFFICER,),
+    "register": (OFFICER,),
     "submissions": (OFFICER,),
     "export": (OFFICER,),
     "erase": (OFFICER,),

@@ -215,3 +215,15 @@ def unknown(resources: Mapping[str, Any]) -> set[tuple[str, str]]:
             if target not in resources and not target.startswith("AWS::"):
                 found.add((name, target))
     return found
+
+
+@cache
+def deployed(parameters: Parameters) -> dict[str, Any]:
+    """The whole template under these parameters."""
+    return resolved(after_sam(template(), parameters), parameters)
+
+
+def of_type(parameters: Parameters, kind: str) -> dict[str, Any]:
+    """The properties of each resource of a type, by its name."""
+    found = deployed(parameters)["Resources"].items()
+    return {name: each["Properties"] for name, each in found if each["Type"] == kind}

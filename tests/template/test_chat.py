@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.template.test_domains import deployed, of_type
-from tests.template.test_matrix import AXES
+from tests.template.axes import AXES
+from tests.template.deployed import deployed, of_type
 
 CHAT = AXES["chat"]["chat"]
 SLACK, TEAMS = CHAT[:2], CHAT[2:]

@@ -1,30 +1,17 @@
 """Domains of one's own, the firewall and the throttle: what is made, and which URLs are shown and handed out."""
 
 import re
-from functools import cache
-from typing import Any
 
 import pytest
 
 from tests.tables import template
-from tests.template.deployed import Parameters, RefusedError, after_sam, graph, resolved, values
-from tests.template.test_matrix import AXES
+from tests.template.axes import AXES, CERTIFICATE
+from tests.template.deployed import Parameters, RefusedError, deployed, graph, of_type, values
 from tests.template.transformed import resources
 
 GATEWAY = "https://{api}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/v1"
-CERTIFICATE = dict(AXES["domain"]["two names"])["DomainCertificateArn"]
 TWO, ONE = AXES["domain"]["two names"], AXES["domain"]["one name"]
 AT_ONCE = tuple(each for each in ONE if each[0] != "DomainInUrls")
-
-
-@cache
-def deployed(parameters: Parameters) -> dict[str, Any]:
-    return resolved(after_sam(template(), parameters), parameters)
-
-
-def of_type(parameters: Parameters, kind: str) -> dict[str, Any]:
-    found = deployed(parameters)["Resources"].items()
-    return {name: each["Properties"] for name, each in found if each["Type"] == kind}
 
 
 def output(parameters: Parameters, name: str) -> str:

@@ -17,74 +17,10 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
 from tests.tables import TEMPLATE, template
+from tests.template.axes import AXES, CERTIFICATE
 from tests.template.deployed import Parameters, RefusedError, after_sam, graph, resolved, unknown, values
 from tests.template.transformed import REGION
 
-_CERTIFICATE = "arn:aws:acm:ap-northeast-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-0123456789ab"
-_WEB_ACL = "arn:aws:wafv2:ap-northeast-1:123456789012:regional/webacl"
-AXES: dict[str, dict[str, Parameters]] = {
-    "stage": {
-        "local": (("Stage", "local"),),
-        "dev": (("Stage", "dev"),),
-        "prod": (
-            ("Stage", "prod"),
-            ("AlarmEmail", "kyc@example.jp"),
-            ("PayPaySilenceHours", "24"),
-            ("ManageApiGatewayLogging", "false"),
-        ),
-    },
-    "canary": {
-        each: (("Canary", each),) for each in ("AllAtOnce", "Canary10Percent10Minutes", "Linear10PercentEvery1Minute")
-    },
-    "vpc": {
-        "no VPC": (),
-        "VPC": (("VpcSubnetIds", "subnet-0a0a0a0a,subnet-0b0b0b0b"), ("VpcSecurityGroupIds", "sg-0a0a0a0a")),
-    },
-    "boundary": {
-        "no boundary": (),
-        "boundary": (("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundary"),),
-    },
-    "warm": {"cold": (), "warm": (("WebhookProvisionedConcurrency", "1"),)},
-    "reserved": {"shared": (), "reserved": (("WebhookReservedConcurrency", "20"),)},
-    "tracing": {"untraced": (), "traced": (("Tracing", "Active"),)},
-    "architecture": {each: (("Architecture", each),) for each in ("arm64", "x86_64")},
-    "domain": {
-        "no domain": (),
-        "two names": (
-            ("WebhookDomainName", "hooks.shop.example.jp"),
-            ("MerchantDomainName", "kyc.internal.example.jp"),
-            ("MerchantBasePath", "honnin"),
-            ("DomainCertificateArn", _CERTIFICATE),
-            ("DomainHostedZoneId", "Z0123456789ABCDEFGHIJ"),
-        ),
-        "one name": (
-            ("WebhookDomainName", "kyc.shop.example.jp"),
-            ("WebhookBasePath", "hooks"),
-            ("MerchantDomainName", "kyc.shop.example.jp"),
-            ("MerchantBasePath", "api"),
-            ("DomainCertificateArn", _CERTIFICATE),
-            ("DomainInUrls", "false"),
-        ),
-    },
-    "chat": {
-        "no chat": (),
-        "chat": (
-            ("SlackWorkspaceId", "T0123ABCD"),
-            ("SlackChannelId", "C0123ABCD"),
-            ("TeamsTeamId", "0a1b2c3d-0000-4000-8000-0123456789ab"),
-            ("TeamsTenantId", "0a1b2c3d-0000-4000-8000-0123456789ac"),
-            ("TeamsChannelId", "19%3Aab12cd34%40thread.tacv2"),
-        ),
-    },
-    "firewall": {
-        "open": (),
-        "firewall": (
-            ("WebhookWebAclArn", f"{_WEB_ACL}/hooks/0a1b2c3d"),
-            ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
-        ),
-    },
-    "merchant webhooks": {"none": (), "some": (("MerchantWebhookUrl", "https://shop.example.jp/hooks"),)},
-}
 type Combination = tuple[str, ...]
 
 
@@ -226,17 +162,17 @@ def test_the_rules_refuse_what_cannot_be_deployed() -> None:
         AXES["chat"]["chat"][3:],
         (("WebhookDomainName", "hooks.shop.example.jp"),),
         (("MerchantDomainName", "kyc.shop.example.jp"),),
-        (("DomainCertificateArn", _CERTIFICATE),),
+        (("DomainCertificateArn", CERTIFICATE),),
         (("DomainHostedZoneId", "Z0123456789ABCDEFGHIJ"),),
         (("WebhookBasePath", "hooks"),),
         (
             ("MerchantDomainName", "kyc.shop.example.jp"),
-            ("DomainCertificateArn", _CERTIFICATE),
+            ("DomainCertificateArn", CERTIFICATE),
             ("WebhookBasePath", "a"),
         ),
         (
             ("WebhookDomainName", "kyc.shop.example.jp"),
-            ("DomainCertificateArn", _CERTIFICATE),
+            ("DomainCertificateArn", CERTIFICATE),
             ("MerchantBasePath", "a"),
         ),
         (*AXES["domain"]["one name"], ("MerchantBasePath", "hooks")),
@@ -250,7 +186,7 @@ def test_the_rules_take_each_half_that_is_whole_by_itself() -> None:
     for taken in (chat[:2], chat[2:], chat):
         values(taken)
     for name in ("WebhookDomainName", "MerchantDomainName"):
-        values(((name, "kyc.shop.example.jp"), ("DomainCertificateArn", _CERTIFICATE)))
+        values(((name, "kyc.shop.example.jp"), ("DomainCertificateArn", CERTIFICATE)))
 
 
 # --- that this test can fail ---

@@ -26,7 +26,7 @@ LAYERS = (
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client content_coding remote_file"),
-    ("what is kept", "json_objects vault store"),
+    ("what is kept", "json_objects vault store history register"),
     (
         "how work is carried on",
         "publish people mass_change repairs_stop commit event_queue settling questions pace worker merchant_webhook "
@@ -61,7 +61,7 @@ FOLDERS = {
     "sandbox": {"sandbox"},  # shares no code with the layer: a mistake in one must be seen by the other
     "local": {"local", "honninctl"},
     "chaos": {"chaos", "sandbox", "honnin"},
-    "bench": {"bench", "chaos", "local", "sandbox", "honnin"},
+    "bench": {"bench", "chaos", "local", "sandbox", "honninctl", "honnin"},
 }
 OURS = set().union(*FOLDERS.values()) | {"tests", "functions"}
 

@@ -437,6 +437,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
         counts[metric] += value if "Refus" in metric else 0
 
     monkeypatch.setattr("honnin.paypay.readings.count", count)
+    monkeypatch.setattr("honnin.paypay.readings.count_for_alarm", count)
     return lambda: Counter({name: number for name, number in counts.items() if number})
 
 

@@ -278,7 +278,7 @@ def test_a_type_without_notifications_is_one_line_and_no_alarm(
     [line] = [each for each in text.splitlines() if RISK in each and "ever received" in each]
     assert line.startswith(f"Risk flags ({RISK}): no notification was ever received.")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {line["fileType"] for line in written if "ReconFileMissing" in line} == {KYC}
+    assert {line["fileType"] for line in written if line.get("counted") == "ReconFileMissing"} == {KYC}
     assert office.store.recon.files(RISK, "2026-01-01", "2026-12-31") == []
 
 
@@ -447,7 +447,8 @@ def test_all_types_are_in_one_mail(office: Office, capsys: pytest.CaptureFixture
     assert mail["Message"].count("件名:") == mail["Message"].count("Subject:") == 2
     assert "client id: c-1" in mail["Message"]
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {line["fileType"]: line["ReconFileMissing"] for line in written if "_aws" in line} == {KYC: [1], RISK: [1]}
+    missing = [line for line in written if line.get("counted") == "ReconFileMissing"]
+    assert {line["fileType"]: line["value"] for line in missing} == {KYC: 1, RISK: 1}
     assert "m-1" not in str(written)
 
 

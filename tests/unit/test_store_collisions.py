@@ -277,7 +277,13 @@ def test_one_item_that_stays_taken_ends_no_poll_run(
 def test_a_record_that_was_erased_meanwhile_ends_no_publishing(store: Store) -> None:
     bus = FakeBus()
     change: dict[str, Any] = {"userId": "user-9", "provider": "vexora", "from": None, "to": "PENDING", "cause": "api"}
-    change |= {"verified": False, "verifiedReason": "NOT_VERIFIED", "occurredAt": AT, "eventId": "api:gone"}
+    change |= {
+        "verified": False,
+        "verifiedReason": "NOT_VERIFIED",
+        "occurredAt": AT,
+        "eventId": "api:gone",
+        "version": 1,
+    }
     Publisher("bus", store, bus.client).publish(EventRecord("api:gone", AT, published=False, change=change))
 
     assert len(bus.entries) == 1

@@ -89,6 +89,17 @@ class Restore:
         for item in found:
             yield read(Submission, item)
 
+    def erased_users(self) -> Iterator[tuple[str, str]]:
+        """The user and the certificate id of every erasure, in no order. Reads the whole table, as `submissions`."""
+        found = self._table.items(
+            "scan",
+            ProjectionExpression="user_id, certificate_id",
+            FilterExpression="begins_with(pk, :user) AND begins_with(sk, :certificate)",
+            ExpressionAttributeValues=encode({":user": "USER#", ":certificate": "ERASURE#"}),
+        )
+        for item in found:
+            yield str(item["user_id"]), str(item["certificate_id"])
+
     def qrs_of(self, user_id: str) -> Iterator[LinkSession | PassportQr]:
         """The user's account-link sessions and KYC Passport QRs, in no order.
 

@@ -199,6 +199,10 @@ class Users:
         """The words that were stored, each with the moment (UTC) when it was last seen."""
         return {item["word"]: item["at"] for item in self._table.under(f"PROVIDER#{provider}", "WORD#")}
 
+    def whole_timeline(self, user_id: str) -> list[TimelineEntry]:
+        """Every entry of the user's timeline that is kept, the oldest first, read consistently."""
+        return [read(TimelineEntry, item) for item in self._table.under(f"USER#{user_id}", "AT#")]
+
     def timeline(self, user_id: str, limit: int, cursor: str | None = None) -> tuple[list[TimelineEntry], str | None]:
         """One page of the timeline, newest first, and the cursor of the next page (None at the end).
 

@@ -1,0 +1,190 @@
+"""The register as CSV that Excel opens rightly, or as JSON lines; a file is complete, or is not there."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from honninctl import masking
+from honninctl.deployment import Deployment
+from honninctl.failures import UsageError
+
+if TYPE_CHECKING:
+    from honnin.register import Row
+
+FORMATS = ("csv", "jsonl")
+LANGUAGES = ("ja", "en")
+
+# Each column with its headings in English and in Japanese; the names are those of the JSON lines.
+COLUMNS = {
+    "userId": ("User ID", "ユーザーID"),
+    "provider": ("Provider", "プロバイダー"),
+    "status": ("Status", "ステータス"),
+    "since": ("From (JST)", "開始日時(日本時間)"),
+    "until": ("Until (JST)", "終了日時(日本時間)"),
+    "endedBy": ("Next status", "次のステータス"),
+    "product": ("Product", "確認に使った機能"),
+    "cause": ("Cause", "契機"),
+    "eventId": ("Event ID", "イベントID"),
+    "requestId": ("X-REQUEST-ID", "X-REQUEST-ID"),
+    "object": ("Kept answer", "保管した回答"),
+    "objectVersion": ("Version of the kept answer", "保管した回答のバージョン"),
+    "sha256": ("SHA-256 of the kept answer", "保管した回答のSHA-256"),
+    "flags": ("Flags since then (JST)", "その後のフラグ(日本時間)"),
+    "erasedAt": ("Erased (JST)", "消去日時(日本時間)"),
+}
+_TIMES = frozenset({"since", "until", "erasedAt"})
+
+# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection"; the wide forms count in Japanese).
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+# Excel reads these as a number or a date, and shows an id as another one: 0012 as 12, 3-4 as March 4th, and a long
+# number with zeros at its end.
+_NUMBER = re.compile(
+    r"0[0-9]+|[0-9]{12,}|[0-9]+[eE][0-9]+|[0-9]{1,4}[-/.:][0-9]{1,4}([-/.:][0-9]{1,4})?"
+    r"|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*[-/ ]?[0-9]{1,4}"
+)
+
+
+def row_json(row: "Row") -> dict[str, Any]:
+    """A row as a line of JSON: times in UTC, null where there is nothing, PayPay's ids masked."""
+    return {
+        "userId": row.user_id,
+        "provider": row.provider,
+        "status": row.status,
+        "since": row.since or None,
+        "until": row.until,
+        "endedBy": row.ended_by,
+        "product": row.product,
+        "cause": row.cause,
+        "eventId": masking.event_id(row.event_id, reveal=False) if row.event_id else None,
+        "requestId": row.request_id,
+        "object": row.object,
+        "objectVersion": row.object_version,
+        "sha256": row.sha256,
+        "flags": [{"at": at, "flag": flag} for at, flag in row.flags],
+        "erasedAt": row.erased_at,
+    }
+
+
+def cells(row: "Row") -> list[str]:
+    """A row as the cells of a spreadsheet: times in Japan's time, and nothing that it would read as something else."""
+    found = row_json(row)
+    found |= {name: _jst(found[name]) for name in _TIMES}
+    found["flags"] = "; ".join(f"{flag} {_jst(at)}" for at, flag in row.flags)
+    return [_as_text(found[name], is_time=name in _TIMES) for name in COLUMNS]
+
+
+def _as_text(value: str | None, *, is_time: bool) -> str:
+    text = value or ""
+    return f"'{text}" if not is_time and (_FORMULA.match(text) or _NUMBER.fullmatch(text)) else text
+
+
+def _jst(moment: str | None) -> str:
+    from honnin.times import JST
+
+    return f"{datetime.fromisoformat(moment).astimezone(JST):%Y-%m-%d %H:%M:%S}" if moment else ""
+
+
+class Writer:
+    """Writes rows as bytes, whatever the terminal's encoding is; counts them, and takes the SHA-256 of all bytes."""
+
+    def __init__(self, stream: IO[bytes], form: str, language: str) -> None:
+        self._stream = stream
+        self._csv = csv.writer(self, lineterminator="\r\n") if form == "csv" else None
+        self._digest = hashlib.sha256()
+        self.rows = 0
+        if self._csv:
+            # Without this mark Excel reads the file as Shift_JIS.
+            self.write("\ufeff")
+            self._csv.writerow(japanese if language == "ja" else english for english, japanese in COLUMNS.values())
+
+    def row(self, row: "Row") -> None:
+        """Write a row."""
+        if self._csv:
+            self._csv.writerow(cells(row))
+        else:
+            self.write(json.dumps(row_json(row), ensure_ascii=False) + "\n")
+        self.rows += 1
+
+    def write(self, text: str) -> None:
+        """Write a text."""
+        data = text.encode()
+        self._digest.update(data)
+        self._stream.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 (hexadecimal) of what was written."""
+        return self._digest.hexdigest()
+
+
+@contextlib.contextmanager
+def target(path: Path | None) -> Iterator[IO[bytes]]:
+    """Where the register is written: standard output, or a file that gets its name only when it is complete.
+
+    Until then it has another name beside it (`….part`). If anything goes wrong, it is deleted.
+
+    Raises
+    ------
+    UsageError
+        The file exists already, or cannot be written.
+    """
+    if path is None:
+        stream = getattr(sys.stdout, "buffer", None)
+        if stream is None:
+            raise UsageError("standard output takes no bytes here: add --output FILE")
+        sys.stdout.flush()
+        yield stream
+        stream.flush()
+        return
+    if path.exists():
+        raise UsageError(f"{path} exists already: choose another name, or delete it")
+    try:
+        # Only its owner may read it: it says who is verified.
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def check_access(deployment: Deployment, *, versions: bool, erased: bool) -> None:
+    """Make one small call of each kind that comes only after the first rows. Raises AWS's refusal of it."""
+    if versions:
+        _versions(deployment, "paypay/", 1)
+    if erased:
+        deployment.client("dynamodb").scan(TableName=deployment.output("StateTableName"), Limit=1)
+
+
+def version_of(deployment: Deployment) -> Callable[[str], str | None]:
+    """Gives the newest version of an object of the vault, without reading the object."""
+
+    def version(key: str) -> str | None:
+        found = (each for each in _versions(deployment, key, 2) if each["Key"] == key and each["IsLatest"])
+        return next((str(each["VersionId"]) for each in found), None)
+
+    return version
+
+
+def _versions(deployment: Deployment, prefix: str, most: int) -> list[dict[str, Any]]:
+    answer = deployment.client("s3").list_object_versions(
+        Bucket=deployment.output("PersonalDataBucketName"), Prefix=prefix, MaxKeys=most
+    )
+    found: list[dict[str, Any]] = answer.get("Versions", [])
+    return found

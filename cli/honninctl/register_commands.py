@@ -1,0 +1,143 @@
+"""`register`: who was verified in a period, with the evidence."""
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from honninctl import past
+from honninctl import register as registers
+from honninctl.command import Cli, command
+from honninctl.failures import CommandError, UsageError
+from honninctl.overview_commands import ProviderOption
+
+if TYPE_CHECKING:
+    from honnin.store import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "register", example="honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv")(
+        the_register
+    )
+
+
+def the_register(
+    cli: Cli,
+    first: Annotated[
+        str, typer.Option("--from", metavar="DAY", help="The first JST day, yyyy-mm-dd.", show_default=False)
+    ],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last JST day.", show_default=False)],
+    provider: ProviderOption = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="STATUS", help="Another status than VERIFIED (PayPay) and APPROVED (Vexora)."),
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
+    ] = None,
+    erased: Annotated[
+        bool, typer.Option("--erased", help="Also who was erased since, without the id; reads the whole table.")
+    ] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Also the version of each kept answer; one call of S3 a row.")
+    ] = False,
+) -> None:
+    """Who was verified in a period, with the evidence: one row for each time that a user was verified at a provider.
+
+    Each row says since when and until when, by which product and event, the X-REQUEST-ID, the kept answer with its
+    SHA-256, and the flags since then. It holds ids, statuses and times; nothing else of a person. CSV: for Excel, times
+    of Japan. JSON lines: times in UTC. The rows are in no order. FILE is there only if it is complete; what is
+    interrupted begins again from the start.
+    JSON (with --output): {"from", "to", "asOf", "rows", "sha256", "file"}; without, JSON lines.
+    """
+    from honnin.register import Register
+
+    period = _period(first, last)
+    wanted = _wanted(provider, status)
+    form = _form(form, output, as_json=cli.screen.as_json)
+    language = language or _language()
+    if language not in registers.LANGUAGES:
+        raise UsageError("--lang must be ja or en")
+    deployment = cli.deployment.patient()
+    store = deployment.store
+    _not_rebuilding(store)
+    registers.check_access(deployment, versions=versions, erased=erased)
+    with registers.target(output) as stream, cli.screen.progress("Users") as seen:
+        writer = registers.Writer(stream, form, language)
+        version_of = registers.version_of(deployment) if versions else None
+        made = Register(store, wanted, *period, version_of=version_of, seen=seen)
+        for row in made.rows(erased=erased):
+            writer.row(row)
+        _not_rebuilding(store)
+    if cli.screen.as_json and output:
+        said = {"from": first, "to": last, "asOf": made.as_of, "rows": writer.rows, "sha256": writer.sha256}
+        cli.screen.json({**said, "file": str(output)})
+    else:
+        cli.screen.note(f"{writer.rows} rows, as known at {made.as_of}. SHA-256: {writer.sha256}")
+    if not erased:
+        cli.screen.note("Users who were erased since are not in it; --erased adds them, without their ids.")
+
+
+def _not_rebuilding(store: "Store") -> None:
+    if store.overview.rebuilding():
+        raise CommandError("the index is being rebuilt (honninctl reindex), so somebody would be missing: wait for it")
+
+
+def _period(first: str, last: str) -> tuple[str, str]:
+    """The moments (UTC) at which the first day begins and the last one has ended."""
+    from honnin.store.overview import day_begins
+    from honnin.times import jst_day
+
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last)
+        if len(first) != len("2026-10-01") or len(last) != len(first):
+            raise ValueError
+        following = date.fromordinal(end.toordinal() + 1)
+    except (ValueError, OverflowError):
+        raise UsageError("--from and --to must be days in Japan, such as 2026-10-01") from None
+    if end < begin:
+        raise UsageError("--from must not be after --to")
+    if begin.isoformat() > jst_day(past.now()):
+        raise UsageError("--from is in the future: who will be verified then cannot be said")
+    return day_begins(begin.isoformat()), day_begins(following.isoformat())
+
+
+def _wanted(provider: str | None, status: str | None) -> dict[str, str]:
+    """The status by provider. Raises `UsageError` for a provider or status that there is not."""
+    from honnin.register import VERIFIED
+    from honnin.store.overview import STATUSES
+
+    if provider and provider not in STATUSES:
+        raise UsageError(f"--provider must be one of {', '.join(sorted(STATUSES))}")
+    providers = [provider] if provider else list(STATUSES)
+    if not status:
+        return {each: VERIFIED[each] for each in providers}
+    found = {each: status for each in providers if status in STATUSES[each]}
+    if not found:
+        known = sorted({name for each in providers for name in STATUSES[each]})
+        raise UsageError(f"--status must be one of {', '.join(known)}")
+    return found
+
+
+def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
+    by_name = "jsonl" if output and output.suffix == ".jsonl" else "csv"
+    found = form or ("jsonl" if as_json and not output else by_name)
+    if found not in registers.FORMATS:
+        raise UsageError("--format must be csv or jsonl")
+    if as_json and not output and found == "csv":
+        raise UsageError("choose one of --json and --format csv, or add --output FILE")
+    return found
+
+
+def _language() -> str:
+    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return "ja" if named.startswith("ja") else "en"
