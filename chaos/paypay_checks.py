@@ -4,7 +4,7 @@
 or waiting under its authorization id; that of a recon file has its file instead. Every event record has such an
 entry. What is noted as received was sent. Nothing that time mends is moved to the dead-letter queue.
 
-**0 applied twice.** No event has two records or two entries. Each change of a status raises the version by one,
+**0 applied twice.** No event has two records or two entries. Each change of a status raises the version,
 in the same transaction as its record and entry, and begins where the one before ended. Each change is published,
 with the same words every time, and never before it is in the table.
 

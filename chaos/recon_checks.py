@@ -5,7 +5,7 @@
 file's notification was received, for the question that the file asks.
 
 **0 applied twice.** An event takes effect once for each comparison, however often it is sent. Each change of a status
-raises the version by one, in the same transaction as its record and entry; each is published, with the same words every
+raises the version, in the same transaction as its record and entry; each is published, with the same words every
 time.
 
 **0 diverged.** In the end the status of each user is what PayPay would answer; with ReconRecheck=missed unless a lost

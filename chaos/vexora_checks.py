@@ -5,7 +5,7 @@ record has one. A callback at its own URL is acknowledged, whatever its body hol
 dead-letter queue that time mends.
 
 **0 applied twice.** At no moment does an application go out while an earlier one of the user may have arrived and
-was not rejected; none goes out twice. Each change of a status raises the version by one, in the same transaction as
+was not rejected; none goes out twice. Each change of a status raises the version, in the same transaction as
 its record and entry, and begins where the one before ended; each is published, with the same words every time.
 
 **0 diverged.** At rest, when every open submission has been asked for, the status is what a question about the user

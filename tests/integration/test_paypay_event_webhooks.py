@@ -74,7 +74,7 @@ def test_another_address_is_403_and_nothing_is_queued(
     event["requestContext"]["identity"]["sourceIp"] = "203.0.113.9"
     assert stack.function(name)(event)["statusCode"] == 403
     assert queued(stack) == []
-    assert '"source_ip": "203.0.113.9"' in capsys.readouterr().out
+    assert '"source_ip":"203.0.113.9"' in capsys.readouterr().out
 
 
 def test_each_address_of_paypay_may_call(stack: Deployment, kyc: Function) -> None:
