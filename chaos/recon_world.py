@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ from chaos.replacing import Inline, replaced
 from chaos.s3 import MemoryS3
 from chaos.schedule import Fault, Work
 from chaos.states import FailedError, MemoryStates, definition
-from honnin import event_queue, remote_file, secret_store, times
+from honnin import commit, event_queue, remote_file, secret_store, times
 from honnin.errors import FileGoneError, FileNotFetchedError
 from honnin.http_client import Answer as HttpAnswer
 from honnin.paypay.archive import KycArchive
@@ -53,7 +53,7 @@ from honnin.recon.repair import Repairs
 from honnin.recon.starting import Starting, comparison_of
 from honnin.recon.summary import Summaries
 from honnin.recon.transfer import Source
-from honnin.store import Comparison, Effect, Store, UserStatus
+from honnin.store import Comparison, Store, UserStatus
 from honnin.times import utc_text
 from honnin.vault import Vault
 from sandbox.app import Sandbox, SandboxConfig, create_app
@@ -202,7 +202,8 @@ class ReconWorld(Environment[Step]):
         read = Answer(Call.KYC_PASSPORT, at, linked, 200, "SUCCESS", "COMPLETED", has_data=True)
         pending = UserStatus(user_id, "paypay", "LINK_PENDING", 1, scopes=scopes)
         after = recorded(pending, [linking(SUCCEEDED, at, linked), read], RULES)
-        self.store.events.apply(Effect(f"link:{user_id}", "linked", "api", at, None, after, {}, links=True))
+        linking_effect = commit.effect(f"link:{user_id}", "linked", None, after, {}, at=self.clock())
+        self.store.events.apply(replace(linking_effect, links=True))
 
     def owners(self) -> dict[str, str]:
         """The users by their authorizations."""

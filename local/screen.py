@@ -77,7 +77,8 @@ def show_differences(screen: Console, stack: Stack) -> None:
     table = Table(title="What differs here from production", title_justify="left")
     for heading in ("what", "production's default", "here", "why"):
         table.add_column(heading, overflow="fold")
-    for each in (*differences.of_parameters(stack.settings), *differences.of_template()):
+    # Several statements of one policy differ in the same way: once is enough.
+    for each in dict.fromkeys((*differences.of_parameters(stack.settings), *differences.of_template())):
         table.add_row(each.what, _short(each.production), _short(each.here), each.why)
     screen.print(table)
     seed = "none" if stack.sandbox_seed is None else stack.sandbox_seed
@@ -114,7 +115,7 @@ def show_addresses(screen: Console, stack: Stack) -> None:
     addresses |= {key: stack.outputs[key] for key in _SHOWN_OUTPUTS if key in stack.outputs}
     addresses["Sandbox dials"] = f"{stack.sandbox_url}/_sandbox/dials/vexora"
     addresses["Sandbox journal"] = f"{stack.sandbox_url}/_sandbox/journal"
-    addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id} {stack.merchant.access_key.secret}"
+    addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id}:{stack.merchant.access_key.secret}"
     for name, address in addresses.items():
         screen.print(f"{name:<26}{address}", soft_wrap=True)
     screen.print("Look at it with honninctl (honninctl --help; honninctl console):")

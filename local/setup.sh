@@ -43,9 +43,10 @@ if ! python3.13 -m venv "$environment" >"$log" 2>&1; then
     printf '\npython3.13 -m venv failed: read %s (Debian and Ubuntu need the package python3.13-venv).\n' "$log" >&2
     exit 1
 fi
-# A dot per package; in the foreground, so that Ctrl-C reaches pip.
+# A dot per package, then a word, for unpacking takes a while; in the foreground, so that Ctrl-C reaches pip.
 if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }'; then
+    --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }
+        /^Installing collected/ { printf " unpacking"; fflush() }'; then
     printf '\npip could not install %s: read %s, correct the cause (the network?) and run make again.\n' "$lock" "$log" >&2
     exit 1
 fi

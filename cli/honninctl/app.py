@@ -20,7 +20,7 @@ from honninctl import (
     streams,
     webhook_commands,
 )
-from honninctl.command import connection
+from honninctl.command import connection, unwrapped
 from honninctl.console import command as console_command
 from honninctl.failures import ExitCode
 
@@ -41,7 +41,7 @@ def program() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
         name="honninctl",
-        help=_HELP,
+        help=unwrapped(_HELP),
         epilog=_EPILOG,
         add_completion=False,
         no_args_is_help=True,

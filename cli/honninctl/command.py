@@ -112,10 +112,16 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             )
 
         _describe(run, function)
+        run.__doc__ = unwrapped(function.__doc__ or "")
         app.command(name, epilog=f"Example: {example}")(run)
         return function
 
     return register
+
+
+def unwrapped(text: str) -> str:
+    """A help text without the line ends inside its sentences: Typer keeps them, and a narrow terminal wraps again."""
+    return re.sub(r"(?<![.\n])\n(?=\S)", " ", inspect.cleandoc(text))
 
 
 def _describe(run: Callable[..., Any], function: Callable[..., Any]) -> None:

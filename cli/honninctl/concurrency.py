@@ -83,7 +83,7 @@ def shortages(limits: Limits) -> Iterator[Shortage]:
 def in_order(limits: Limits) -> str:
     """What to say where nothing is too small."""
     own = f"{limits.reserved} kept for each webhook function" if limits.reserved else "none kept for webhooks"
-    return f"{_shared(limits)}, {own} (WebhookReservedConcurrency may be {limits.most_reserved})"
+    return f"{_shared(limits)}, {own} (WebhookReservedConcurrency may be {limits.most_reserved} at most)"
 
 
 def _shared(limits: Limits) -> str:

@@ -29,7 +29,9 @@ UserOption = Annotated[
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="Only messages since this day in Japan, or this time in UTC."),
+    typer.Option(
+        "--since", metavar="TIME", help="Only messages since this day in Japan, or this time with its offset."
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Move nothing, and only count the messages by error.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -302,7 +304,10 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
         elif letters:
             redriven = "webhooks redrive" if queue is Queue.WEBHOOKS else f"deadletters redrive --queue {queue}"
-            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}")
+            one = (
+                " (one error at a time: --error-type TYPE)" if len({each["errorType"] for each in letters}) > 1 else ""
+            )
+            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}{one}")
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:

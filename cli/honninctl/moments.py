@@ -1,8 +1,16 @@
 """Moments as they are typed: a day in Japan, or a moment with its offset from UTC."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from honninctl.failures import UsageError
+
+
+def day(word: str, now: datetime) -> str:
+    """`today` and `yesterday` as a day in Japan; every other text as it is."""
+    from honnin import times
+
+    back = {"today": 0, "yesterday": 1}.get(word)
+    return word if back is None else (date.fromisoformat(times.jst_day(now)) - timedelta(days=back)).isoformat()
 
 
 def moment(option: str, text: str, *, ends: bool = False) -> datetime:

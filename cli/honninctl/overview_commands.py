@@ -3,12 +3,12 @@
 import csv
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import overview
+from honninctl import moments, overview
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
 
@@ -114,12 +114,7 @@ def expiring(
 
 
 def _day(word: str) -> str:
-    from honnin import times
-
-    back = {"today": 0, "yesterday": 1}.get(word)
-    if back is None:
-        return word
-    return (date.fromisoformat(times.jst_day(datetime.now(UTC))) - timedelta(days=back)).isoformat()
+    return moments.day(word, datetime.now(UTC))
 
 
 def _show(

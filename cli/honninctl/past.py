@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from honninctl import people
+from honninctl import moments, people
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
 
@@ -23,8 +23,9 @@ def now() -> datetime:
 
 
 def moment(text: str) -> datetime:
-    """The last millisecond of a day in Japan, or a moment; without an offset it is Japan's time. A day that has not
-    ended gives the present moment.
+    """The last millisecond of a day in Japan (also `today`, `yesterday`), or a moment.
+
+    Without an offset it is Japan's time. A day that has not ended gives the present moment.
 
     Raises
     ------
@@ -33,6 +34,7 @@ def moment(text: str) -> datetime:
     """
     from honnin.times import JST
 
+    text = moments.day(text, now())
     try:
         if not _TIME.fullmatch(text):
             raise ValueError

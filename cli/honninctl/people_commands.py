@@ -51,14 +51,16 @@ def status(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", metavar="TIME", help="What was known at the end of this day in Japan, or at this moment (Japan's)."
+            "--at",
+            metavar="TIME",
+            help="What was known at the end of this day in Japan, or at this moment (Japan's); today: now.",
         ),
     ] = None,
 ) -> None:
     """The status of a user at each provider; with --at, what was known then, and how.
 
-    --at 2026-10-31, 2026-10-31T09:30 or 2026-10-31T00:30Z: since when and until when it was so, which event and cause
-    said it, the kept answer, and what was found out only later about that time (a recon file, the end of a link).
+    --at 2026-10-31, today, 2026-10-31T09:30 or 2026-10-31T00:30Z: since when and until when it was so, which event and
+    cause said it, the kept answer, and what was found out only later about that time (a recon file, the end of a link).
     JSON: the answer of GET /users/{userId}; with --at {"userId", "at", "providers", "verified", "verifiedReason",
     "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
     """

@@ -178,7 +178,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     for warning in file.get("warnings", ()):
         screen.line(f"  warning     {warning}", "yellow")
     for label, key in (
-        ("notification", "requestedAt"),
+        ("notified", "requestedAt"),
         ("stored", "storedAt"),
         ("compared", "comparedAt"),
         ("completed", "completedAt"),

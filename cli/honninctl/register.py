@@ -25,19 +25,19 @@ LANGUAGES = ("ja", "en")
 
 # Each column with its headings in English and in Japanese; the names are those of the JSON lines.
 COLUMNS = {
-    "userId": ("User ID", "ユーザーID"),
+    "userId": ("User ID", "利用者ID"),
     "provider": ("Provider", "プロバイダー"),
     "status": ("Status", "ステータス"),
     "since": ("From (JST)", "開始日時(日本時間)"),
     "until": ("Until (JST)", "終了日時(日本時間)"),
     "endedBy": ("Next status", "次のステータス"),
-    "product": ("Product", "確認に使った機能"),
+    "product": ("Product", "確認に使ったAPI"),
     "cause": ("Cause", "契機"),
     "eventId": ("Event ID", "イベントID"),
     "requestId": ("X-REQUEST-ID", "X-REQUEST-ID"),
-    "object": ("Kept answer", "保管した回答"),
-    "objectVersion": ("Version of the kept answer", "保管した回答のバージョン"),
-    "sha256": ("SHA-256 of the kept answer", "保管した回答のSHA-256"),
+    "object": ("Kept answer", "保管したレスポンス"),
+    "objectVersion": ("Version of the kept answer", "保管したレスポンスのバージョン"),
+    "sha256": ("SHA-256 of the kept answer", "保管したレスポンスのSHA-256"),
     "flags": ("Flags since then (JST)", "その後のフラグ(日本時間)"),
     "erasedAt": ("Erased (JST)", "消去日時(日本時間)"),
 }

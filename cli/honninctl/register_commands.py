@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from honninctl import past
+from honninctl import moments, past
 from honninctl import register as registers
 from honninctl.command import Cli, command
 from honninctl.failures import CommandError, UsageError
@@ -27,9 +27,12 @@ def register(app: typer.Typer) -> None:
 def the_register(
     cli: Cli,
     first: Annotated[
-        str, typer.Option("--from", metavar="DAY", help="The first JST day, yyyy-mm-dd.", show_default=False)
+        str,
+        typer.Option(
+            "--from", metavar="DAY", help="The first JST day, yyyy-mm-dd, or today, or yesterday.", show_default=False
+        ),
     ],
-    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last JST day.", show_default=False)],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last JST day, likewise.", show_default=False)],
     provider: ProviderOption = None,
     status: Annotated[
         str | None,
@@ -61,6 +64,7 @@ def the_register(
     """
     from honnin.register import Register
 
+    first, last = moments.day(first, past.now()), moments.day(last, past.now())
     period = _period(first, last)
     wanted = _wanted(provider, status)
     form = _form(form, output, as_json=cli.screen.as_json)

@@ -161,12 +161,13 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
         cli.screen.line(f"The circuit is closed{failed}.", "yellow" if failed else "green")
     oldest = state["oldestSeconds"]
     age = "not known" if oldest is None else str(timedelta(seconds=oldest))
-    cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight; age of the oldest: {age}.")
+    aged = f"; age of the oldest: {age}" if state["waiting"] or state["inFlight"] or oldest is not None else ""
+    cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight{aged}.")
 
 
 def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]]) -> None:
     if not letters:
-        cli.screen.line("There are no such dead letters.")
+        cli.screen.line("There are no dead letters.")
         return
     rows = []
     for each in letters:

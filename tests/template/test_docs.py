@@ -592,7 +592,8 @@ def _japanese() -> Iterator[tuple[str, str]]:
     for name, value in console.items():
         for key, said in (value if isinstance(value, dict) else {"": value}).items():
             yield f"ja.toml [{name}] {key}", said
-    for module in (ROOT / "layers" / "honnin" / "honnin").rglob("*.py"):
+    headings = ROOT / "cli" / "honninctl" / "register.py"
+    for module in (headings, *(ROOT / "layers" / "honnin" / "honnin").rglob("*.py")):
         # A request to PayPay has PayPay's words.
         if module.name != "resend.py":
             for number, line in enumerate(module.read_text(encoding="utf-8").splitlines(), 1):

@@ -822,10 +822,10 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     for text in (
         *(
             "In the dead-letter queues: 4.",
-            "honninctl deadletters redrive --queue events",
+            "honninctl deadletters redrive --queue events --error-type KeyError",
             "honninctl webhooks test",
             "UserErased · u-1",
-            "honninctl deadletters redrive --queue webhooks",
+            "honninctl deadletters redrive --queue webhooks --error-type WebhookNotDeliveredError",
         ),
         *("Daily report (10:15)", "There is nothing to put back"),
         "aws lambda invoke --function-name fn-1 --cli-read-timeout 0 --region ap-northeast-1 run.json && cat run.json",
@@ -836,6 +836,23 @@ def test_the_page_shows_every_queue_with_its_way_out(monkeypatch: pytest.MonkeyP
     assert "older version" not in shown
     assert "14 days" not in shown  # the stack's own parameter says how long
     assert "redrive --queue schedule " not in shown.replace("redrive --queue schedule --discard", "")
+
+
+@pytest.mark.parametrize(
+    ("error_type", "filtered"),
+    [
+        ("(received too often)", 'redrive --queue events --error-type "received too often"'),
+        ("x; ls", "redrive --queue events"),
+    ],
+)
+def test_a_command_holds_no_text_that_a_shell_would_read(
+    monkeypatch: pytest.MonkeyPatch, error_type: str, filtered: str
+) -> None:
+    deployment = FakeDeployment(dict.fromkeys(dead_letters.OUTPUTS.values(), "https://sqs.example/q"))
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: [_letter(Queue.EVENTS, errorType=error_type)])
+    shown = _text(_get(deployment, "dead-letters"))
+    assert filtered in shown
+    assert f"--error-type {error_type}" not in shown
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

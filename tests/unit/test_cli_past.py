@@ -158,6 +158,8 @@ def test_an_unknown_user_is_not_found(deployment: FakeDeployment) -> None:
         ("2026-10-31 09:30", "2026-10-31T00:30:00+00:00"),
         ("2026-10-31T09:30+09:00", "2026-10-31T00:30:00+00:00"),
         ("2026-10-31T09:30:15.250Z", "2026-10-31T09:30:15.250+00:00"),
+        ("today", NOW.isoformat()),
+        ("yesterday", "2026-11-27T14:59:59.999+00:00"),
         ("2026-11-28", NOW.isoformat()),  # has not ended: what is known so far
         ("2026-11-28T11:59", "2026-11-28T02:59:00+00:00"),
     ],
@@ -170,7 +172,7 @@ def test_a_time_is_a_day_or_a_moment_of_japan(text: str, moment: str) -> None:
     "text",
     [
         "",
-        "yesterday",
+        "tomorrow",
         "20261031",
         "2026-10-32",
         "2026-10",

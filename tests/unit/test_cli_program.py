@@ -95,6 +95,15 @@ def test_every_command_teaches_with_an_example_and_speaks_json(path: list[str]) 
     assert "".join(_docstring(path).split()) in "".join(shown.stdout.split())
 
 
+def test_a_help_text_breaks_between_sentences_only() -> None:
+    text = (
+        """One line of\n    the summary.\n\n    A sentence, wrapped in\n    the source. Another.\n    JSON: {}.\n    """
+    )
+    assert (
+        command.unwrapped(text) == "One line of the summary.\n\nA sentence, wrapped in the source. Another.\nJSON: {}."
+    )
+
+
 def _docstring(path: list[str]) -> str:
     found: Any = get_command(app.program())
     for name in path:

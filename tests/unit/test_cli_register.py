@@ -55,16 +55,16 @@ def test_a_csv_begins_with_the_mark_that_excel_needs_and_has_its_line_ends(world
 
     assert ended.exit_code == 0
     content = ended.stdout_bytes
-    assert content.startswith("\ufeffユーザーID,プロバイダー".encode())
+    assert content.startswith("\ufeff利用者ID,プロバイダー".encode())
     assert content.count(b"\r\n") == content.count(b"\n") == 2
     [row] = read_csv(content)
     # Japan's time, which is already the next day.
     assert row["開始日時(日本時間)"] == "2026-10-06 00:30:00"
-    assert (row["ユーザーID"], row["ステータス"], row["X-REQUEST-ID"]) == ("user-1", "VERIFIED", "req-1")
+    assert (row["利用者ID"], row["ステータス"], row["X-REQUEST-ID"]) == ("user-1", "VERIFIED", "req-1")
 
 
 @pytest.mark.parametrize(
-    ("lang", "heading"), [("ja_JP.UTF-8", "ユーザーID"), ("en_US.UTF-8", "User ID"), ("", "User ID")]
+    ("lang", "heading"), [("ja_JP.UTF-8", "利用者ID"), ("en_US.UTF-8", "User ID"), ("", "User ID")]
 )
 def test_headings_are_in_the_language_of_the_terminal(world: World, lang: str, heading: str) -> None:
     env = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": lang}
@@ -73,7 +73,7 @@ def test_headings_are_in_the_language_of_the_terminal(world: World, lang: str, h
 
 def test_a_csv_is_utf_8_in_a_terminal_of_any_encoding(world: World) -> None:
     env = {"PYTHONIOENCODING": "shift_jis"}
-    assert run("register", *PERIOD, "--lang", "ja", env=env).stdout_bytes.startswith("\ufeffユーザーID".encode())
+    assert run("register", *PERIOD, "--lang", "ja", env=env).stdout_bytes.startswith("\ufeff利用者ID".encode())
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ def test_the_table_names_each_difference_and_the_seed() -> None:
         assert each.name in shown.getvalue()
         assert each.why in shown.getvalue()
     assert "ScheduleExpression" in shown.getvalue()
+    # A policy has several statements that differ in the same way: one row.
+    lines = shown.getvalue().splitlines()
+    assert len(lines) == len(set(lines))
     assert "HONNIN_SANDBOX_SEED=4711" in shown.getvalue()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,7 +34,7 @@ from honnin.merchant_webhook.delivery import Endpoint, Outcome, signed
 from honnin.merchant_webhook.message import Message, webhook_type
 from honnin.merchant_webhook.sender import MerchantWebhook
 from honnin.merchant_webhook.waiting import WaitingQueue
-from honnin.store import Certificate, Store
+from honnin.store import Certificate, Circuit, Store
 from honnin.times import utc_text
 from tests.fakes import FakeClock, FakeLambdaContext, LoopbackServer, RawServer, Reply
 from tests.fakes.clocks import START
@@ -282,6 +283,32 @@ def test_behind_a_2xx_the_rest_of_the_answer_does_not_matter(receiver: LoopbackS
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n", id="chunks"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="until the end"),
+        pytest.param(b"HTTP/1.0 200 OK\r\nContent-Length: 9999999\r\n\r\n", id="a length"),
+    ],
+)
+def test_nobody_waits_for_what_comes_after_4_kib_of_an_answer(head: bytes) -> None:
+    with RawServer(head + b"x" * 4096 + b"\r\n", pause_s=60) as server:
+        outcome = endpoint(server.url, total_s=20).send(MESSAGE)
+    assert outcome.delivered
+    assert outcome.seconds < 15
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    "lengths", ["Content-Length: 5\r\nContent-Length: 7", "Content-Length: none", "Content-Length: -1"]
+)
+def test_a_2xx_whose_length_makes_no_sense_is_a_success(lengths: str) -> None:
+    with RawServer(f"HTTP/1.1 202 Accepted\r\n{lengths}\r\n\r\n{{}}".encode()) as server:
+        outcome = endpoint(server.url).send(MESSAGE)
+    assert (outcome.delivered, outcome.status) == (True, 202)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_what_is_no_http_is_a_failure() -> None:
     with RawServer(b"SSH-2.0-OpenSSH_9.6\r\n") as server:
         outcome = endpoint(server.url).send(MESSAGE)
@@ -369,20 +396,23 @@ def tls_server(folder: Path, name: str) -> Iterator[tuple[int, Path, list[bytes]
             thread.join(5)
 
 
-def send_over_tls(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> tuple[Outcome, list[bytes]]:
-    """Send to shop.example.jp, which leads to a server with a certificate for `name` by an authority that we know."""
+def send_over_tls(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, host: str = "shop.example.jp"
+) -> tuple[Outcome, list[bytes]]:
+    """Send to a host that leads to a server with a certificate for `name` by an authority that we know."""
     with tls_server(folder, name) as (port, certificate, received):
         address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
         # 127.0.0.1 stands for a public address here.
         monkeypatch.setattr(remote_file, "_refuse_private", lambda _: None)
         monkeypatch.setattr(remote_file, "_tls", lambda: ssl.create_default_context(cafile=certificate))
-        return endpoint("https://shop.example.jp/hooks", loopback=False).send(MESSAGE), received
+        return endpoint(f"https://{host}/hooks", loopback=False).send(MESSAGE), received
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_certificate_for_the_name_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    outcome, received = send_over_tls(monkeypatch, tmp_path, "shop.example.jp")
+@pytest.mark.parametrize("host", ["shop.example.jp", "SHOP.example.jp:443", "shop.example.jp."])
+def test_a_certificate_for_the_name_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str) -> None:
+    outcome, received = send_over_tls(monkeypatch, tmp_path, "shop.example.jp", host)
     assert (outcome.delivered, outcome.reason) == (True, "")
     assert MESSAGE.body in received[0]
 
@@ -467,15 +497,24 @@ class World:
         self.tries: list[tuple[datetime, str]] = []
         self.db = cast("DynamoDBClient", Faulty(MemoryDynamoDB(), self))
         self.store = Store("table", self.db, now=self.clock)
-        sqs = cast("SQSClient", Faulty(MemorySQS(self.clock, {"hooks": self.queue, "dead": self.dead}), self))
-        lambdas: Any = Faulty(self.mapping, self)
-        self.webhook = MerchantWebhook(
+        self._sqs = cast("SQSClient", Faulty(MemorySQS(self.clock, {"hooks": self.queue, "dead": self.dead}), self))
+        self._lambdas: Any = Faulty(self.mapping, self)
+        self.webhook = self.deployed("https://shop.example.jp/hooks")
+
+    def deployed(self, url: str) -> MerchantWebhook:
+        """What a deployment with that URL makes of it."""
+        return MerchantWebhook(
             store=self.store,
             endpoint=cast("Endpoint", self),
             circuit=EndpointCircuit(
-                self.store, "/mapping", self.clock, lambdas=cast("LambdaClient", lambdas), ssm=lambdas
+                self.store,
+                "/mapping",
+                url,
+                self.clock,
+                lambdas=cast("LambdaClient", self._lambdas),
+                ssm=self._lambdas,
             ),
-            queue=WaitingQueue("hooks", "dead", sqs),
+            queue=WaitingQueue("hooks", "dead", self._sqs),
             now=self.clock,
             overlap=worker.one_after_another,
         )
@@ -759,6 +798,100 @@ def test_that_a_user_was_erased_is_told_and_so_is_one_who_came_back(world: World
     assert sum(world.delivered.values()) == 2
 
 
+def test_a_circuit_that_closes_for_a_moment_lets_no_message_grow_so_old_that_sqs_deletes_it(world: World) -> None:
+    ids = opened(world)
+    world.pass_time(days=8, step_s=600)
+    # One success, and the endpoint is down again: the outage is of eight days, the circuit of a minute.
+    first = world.tell("taken")
+    world.answer = lambda message: 204 if message.message_id == first else None
+    while not world.delivered:
+        world.pass_time(minutes=10, step_s=600)
+    world.pass_time(days=5, step_s=600)
+    assert not world.mapping.enabled
+    left = {Message.from_event(each.body).message_id for each in world.dead.waiting}
+    assert left == set(ids)
+
+
+def test_a_success_between_failures_counts_whoever_has_seen_them(world: World) -> None:
+    """The circuit is read once for a batch: what fails in it is seen only by what the batch has noted itself."""
+    answers = iter([500] * (MOST_FAILURES - 1) + [204] + [500])
+    world.answer = lambda _: next(answers)
+    for n in range(MOST_FAILURES + 1):
+        world.tell(f"e-{n}")
+    world.poll()
+    assert world.mapping.changes == []
+    assert world.store.circuit.read().failures == 1
+
+
+def test_what_was_delivered_is_done_even_if_the_success_cannot_be_noted(world: World) -> None:
+    world.answer = always(500)
+    world.tell("e-1")
+    world.poll()
+    world.answer = always(204)
+    world.clock.advance(seconds=10)
+    world.faults = ["", "", *["refused"] * 10]  # the circuit and the certificates are read; the rest fails
+    world.poll()
+    assert sum(world.delivered.values()) == 1
+    assert not world.queue.waiting
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ParameterNotFound"])
+def test_a_mapping_that_is_gone_raises_the_alarm(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    def gone(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code}}, "GetEventSourceMapping")
+
+    monkeypatch.setattr(world.mapping, "get_event_source_mapping", gone)
+    world.probe()
+    assert "ConfigurationFault" in capsys.readouterr().out
+
+
+def test_another_endpoint_does_not_inherit_the_circuit(world: World) -> None:
+    """A deployment has changed the URL: the failures of the old one say nothing about the new one."""
+    opened(world)
+    world.webhook = world.deployed("https://new.example.jp/hooks")
+    world.answer = lambda _: 204
+    world.clock.advance(seconds=60)
+    world.probe()
+    assert world.mapping.enabled
+    assert world.store.circuit.read() == Circuit()
+    # With nothing waiting, too: else the alarm would go on, about an endpoint that has not failed.
+    for _ in range(MOST_FAILURES - 1):
+        world.store.circuit.fail("the answer was HTTP 500", "another")
+    world.probe()
+    assert world.store.circuit.read().failures == 0
+
+
+def test_an_event_during_an_erasure_that_is_not_finished_waits_and_is_not_lost(world: World) -> None:
+    erased(world, "user-1", done=False)
+    world.clock.advance(seconds=60)
+    world.tell("e-1", occurredAt=utc_text(world.clock()))
+    world.pass_time(hours=3)
+    assert not world.delivered
+    assert len(world.queue.waiting) == 1
+    [certificate] = world.store.erasure.certificates("user-1")
+    world.store.erasure.end(certificate, utc_text(world.clock()))
+    world.pass_time(hours=1)
+    assert not world.delivered
+    assert not world.queue.waiting
+    assert not world.dead.waiting
+
+
+def test_the_probe_leaves_an_event_of_a_user_who_is_being_erased_and_tries_another(world: World) -> None:
+    world.answer = lambda _: 410
+    first = world.tell("e-0", userId="user-2")
+    world.poll()
+    erased(world, "user-1", done=False)
+    world.clock.advance(seconds=60)
+    world.tell("e-1", occurredAt=utc_text(world.clock()))
+    world.answer = lambda _: 204
+    world.pass_time(minutes=10)
+    assert world.delivered == Counter([first])
+    assert world.mapping.enabled
+    assert len(world.queue.waiting) == 1
+
+
 # --- the test on request ---
 
 
@@ -802,6 +935,7 @@ _STEPS = st.one_of(
     st.tuples(st.just("tell"), st.integers(1, 12)),
     st.tuples(st.just("answer"), st.sampled_from([204, 204, 500, 410, 301, None])),
     st.tuples(st.just("pass"), st.sampled_from([1, 1, 2, 5, 30, 240])),
+    st.tuples(st.just("deploy"), st.sampled_from(["https://shop.example.jp/hooks", "https://new.example.jp/hooks"])),
     st.tuples(st.just("fault"), st.tuples(st.integers(0, 12), st.sampled_from(
         ["refused", "lost", "crash before", "crash after"]))),
 )  # fmt: skip
@@ -822,6 +956,8 @@ def test_whatever_fails_nothing_is_lost_and_the_mapping_is_enabled_in_the_end(
                 world.answer = always(value)
             case "pass":
                 world.pass_time(minutes=value)
+            case "deploy":
+                world.webhook = world.deployed(value)
             case "fault":
                 place, kind = value
                 world.faults = [""] * place + [kind]

@@ -136,17 +136,26 @@ class Answer:
         coded = _listed(headers, "Transfer-Encoding")
         self._is_chunked = coded[-1:] == ["chunked"]
         # RFC 9112 §6.3: with a transfer coding, a length is ignored.
-        self.length = None if coded and coded != ["identity"] else _length(headers)
-        self.ends_with_connection = self.length is None and not self._is_chunked
+        self._has_length = not coded or coded == ["identity"]
 
-    def pieces(self) -> Iterator[bytes]:
-        """The body as it arrives, never decoded.
+    @property
+    def length(self) -> int | None:
+        """The length of the body, if the headers say it. Raises `FileNotFetchedError` if it makes no sense."""
+        return _length(self.headers) if self._has_length else None
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether only the end of the connection ends the body. Raises as `length`."""
+        return self.length is None and not self._is_chunked
+
+    def pieces(self, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
+        """The body as it arrives, never decoded; small chunks are joined until they are `size` bytes.
 
         Raises `FileNotFetchedError` if it is interrupted, or at the deadline.
         """
         with _failures():
             if self._is_chunked:
-                yield from self._reader.chunks()
+                yield from self._reader.chunks(size)
             elif self.length is not None:
                 yield from self._reader.exactly(self.length)
             else:
@@ -245,7 +254,8 @@ def _connect(url: str, deadline: Deadline, *, public_only: bool) -> socket.socke
     sock = _first_that_answers(host, parts.port or 443, deadline, public_only=public_only)
     try:
         if parts.scheme == "https":
-            sock = _tls().wrap_socket(sock, server_hostname=host)
+            # RFC 6066 §3: the name without the dot that may end it; certificates have none either.
+            sock = _tls().wrap_socket(sock, server_hostname=host.removesuffix("."))
         # The caller no longer waits for it: nothing is written to a connection that was given up.
         if deadline.remaining_s <= 0:
             raise TimeoutError
@@ -411,14 +421,14 @@ class _Reader:
         while piece := self._file.read1(_CHUNK_BYTES):
             yield piece
 
-    def chunks(self) -> Iterator[bytes]:
-        """RFC 9112 §7.1. Small chunks are joined, and trailers read to their end."""
+    def chunks(self, least: int) -> Iterator[bytes]:
+        """RFC 9112 §7.1. Chunks are joined until they are `least` bytes, and trailers read to their end."""
         joined = bytearray()
         try:
             while size := self._chunk_size():
                 for piece in self.exactly(size):
                     joined += piece
-                    if len(joined) >= _CHUNK_BYTES:
+                    if len(joined) >= least:
                         yield bytes(joined)
                         joined.clear()
                 if self.line().strip():

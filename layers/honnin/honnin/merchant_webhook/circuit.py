@@ -8,6 +8,7 @@ The item in the table decides, and the mapping follows it. Wherever a crash, or 
 apart, the next probe brings them together (`follow`). So the mapping is never disabled for good.
 """
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws
+from honnin.errors import ConcurrentUpdateError
 from honnin.merchant_webhook.delivery import Outcome
 from honnin.observability import count_for_alarm, logger
 from honnin.repairs_stop import set_enabled
@@ -39,6 +41,8 @@ class EndpointCircuit:
     mapping_parameter
         The SSM parameter with the id of the event source mapping. It cannot be an environment variable: the mapping
         refers to the function, so the function cannot refer to the mapping.
+    url
+        The endpoint. What another one has failed does not count for it.
     now
         Gives aware UTC moments.
     """
@@ -47,6 +51,7 @@ class EndpointCircuit:
         self,
         store: Store,
         mapping_parameter: str,
+        url: str,
         now: Callable[[], datetime],
         *,
         lambdas: "LambdaClient | None" = None,
@@ -54,7 +59,10 @@ class EndpointCircuit:
     ) -> None:
         self._store = store
         self._mapping_parameter = mapping_parameter
+        # A hash: an URL may contain a secret, and the table is no place for it.
+        self._endpoint = hashlib.sha256(url.encode()).hexdigest()[:16]
         self._now = now
+        self._has_failed = False
         self._given = lambdas, ssm
 
     def read(self) -> Circuit:
@@ -63,7 +71,8 @@ class EndpointCircuit:
 
     def failed(self, outcome: Outcome) -> None:
         """Note that a delivery failed, and open the circuit if it was one too many, or if the endpoint is gone."""
-        circuit = self._store.circuit.fail(outcome.reason)
+        self._has_failed = True
+        circuit = self._store.circuit.fail(outcome.reason, self._endpoint)
         if circuit.is_open or not (outcome.is_gone or circuit.failures >= MOST_FAILURES):
             return
         if self._store.circuit.open(utc_text(self._now())):
@@ -71,9 +80,23 @@ class EndpointCircuit:
             self.follow()
 
     def succeeded(self, before: Circuit) -> None:
-        """Note that a delivery succeeded; `before` is the circuit as it was read before it."""
-        if before.failures:
+        """Note that a delivery succeeded; `before` is the circuit as it was read before its batch.
+
+        If that fails, the next success notes it. The delivery itself is done and must not be repeated.
+        """
+        if not (before.failures or self._has_failed):
+            return
+        try:
             self._store.circuit.succeed()
+            self._has_failed = False
+        except (BotoCoreError, ClientError, ConcurrentUpdateError) as error:
+            logger().warning("a success was not noted", error=type(error).__name__)
+
+    def begin(self) -> None:
+        """Forget what another endpoint has failed: a deployment has changed the URL since."""
+        circuit = self.read()
+        if circuit.failures and circuit.endpoint != self._endpoint:
+            self.close()
 
     def close(self) -> None:
         """Close the circuit, because the probe has succeeded."""
@@ -93,5 +116,6 @@ class EndpointCircuit:
                 set_enabled(lambdas, mapping, enabled=wanted)
         except (BotoCoreError, ClientError) as error:
             logger().error("mapping does not follow the circuit", error=type(error).__name__)
-            if aws.is_denied(error):
+            # Denied, or the mapping or the parameter is gone: nothing is sent until a person mends it.
+            if not aws.is_transient(error):
                 count_for_alarm("ConfigurationFault")

@@ -111,7 +111,7 @@ def signed(message: Message, keys: Sequence[str], now: datetime) -> Mapping[str,
 
 def _read_some(answer: remote_file.Answer) -> None:
     left = _MOST_ANSWER_BYTES
-    for piece in answer.pieces():
+    for piece in answer.pieces(_MOST_ANSWER_BYTES):
         left -= len(piece)
         if left <= 0:
             return

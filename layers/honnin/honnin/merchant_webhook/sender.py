@@ -11,7 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import secret_store, worker
 from honnin.config import Settings
-from honnin.errors import ConfigurationError, MalformedEventError, WebhookHeldError, WebhookNotDeliveredError
+from honnin.errors import (
+    ConfigurationError,
+    EventNotReadyError,
+    MalformedEventError,
+    WebhookHeldError,
+    WebhookNotDeliveredError,
+)
 from honnin.merchant_webhook.circuit import EndpointCircuit
 from honnin.merchant_webhook.delivery import Endpoint
 from honnin.merchant_webhook.message import Message
@@ -19,12 +25,15 @@ from honnin.merchant_webhook.waiting import Waiting, WaitingQueue
 from honnin.observability import count_for_alarm, logger
 from honnin.store import Circuit, Store
 
-# When a message has waited for so long behind an open circuit, it is moved to the dead-letter queue, from where it can
+# A message that is so old while the circuit is open is moved to the dead-letter queue, from where it can
 # be redriven: SQS deletes what is 14 days old.
 _LONGEST_WAIT = timedelta(days=10)
 
 # How many messages a probe looks at: those of erased users are dropped, and are no probe.
 _MOST_LOOKED_AT = 10
+
+# After so many seconds the probe looks again at an event of a user whose erasure is not finished.
+_ERASING_PAUSE_S = 900
 
 # Longer than the time between two probes: the next one tries another message, if there is one.
 _SHORTEST_PAUSE_S = 75
@@ -60,7 +69,9 @@ class MerchantWebhook:
             endpoint=Endpoint(
                 settings.merchant_webhook_url, secret_store.merchant_webhook_keys, loopback=settings.loopback_files
             ),
-            circuit=EndpointCircuit(store, settings.merchant_webhook_mapping_parameter, now),
+            circuit=EndpointCircuit(
+                store, settings.merchant_webhook_mapping_parameter, settings.merchant_webhook_url, now
+            ),
             queue=WaitingQueue(settings.merchant_webhook_queue_url, settings.merchant_webhook_dead_letter_queue_url),
             now=now,
         )
@@ -84,17 +95,24 @@ class MerchantWebhook:
 
     def probe(self) -> dict[str, bool]:
         """If the circuit is open, send one waiting message. Returns whether the circuit is open afterwards."""
+        self._circuit.begin()
         self._circuit.follow()
         circuit = self._circuit.read()
         if not circuit.opened_at:
             return {"open": False}
         count_for_alarm("MerchantWebhookCircuitOpen")
         open_for = self._now() - datetime.fromisoformat(circuit.opened_at)
-        if open_for > _LONGEST_WAIT:
-            self._queue.rescue(self._now() - _LONGEST_WAIT, WebhookNotDeliveredError(circuit.reason))
-        for _ in range(_MOST_LOOKED_AT):
+        too_old, error = self._now() - _LONGEST_WAIT, WebhookNotDeliveredError(circuit.reason)
+        for looked_at in range(_MOST_LOOKED_AT):
             taken = self._queue.take()
-            if taken is None or self._probe_with(taken, open_for):
+            if taken is None:
+                break
+            # By its own age, however long this circuit has been open: it may have closed for a moment meanwhile.
+            if taken.sent_at < too_old:
+                self._queue.move(taken, error)
+                if not looked_at:  # once, because it takes half a minute
+                    self._queue.rescue(too_old, error)
+            elif self._probe_with(taken, open_for):
                 break
         return {"open": self._circuit.read().is_open}
 
@@ -124,8 +142,12 @@ class MerchantWebhook:
         except ValueError as error:
             self._queue.move(taken, MalformedEventError(str(error)))
             return False
-        if self._is_dropped(message):
-            self._queue.delete(taken)
+        try:
+            if self._is_dropped(message):
+                self._queue.delete(taken)
+                return False
+        except EventNotReadyError:
+            self._queue.delay(taken, _ERASING_PAUSE_S)
             return False
         # It is no try of the message's schedule. But each receive counts for SQS, which moves a message away after
         # 1,000: with pauses of a hundredth of the time, one message alone is received some 600 times in 14 days.
@@ -142,12 +164,15 @@ class MerchantWebhook:
     def _is_dropped(self, message: Message) -> bool:
         """Whether the message is about a user who was erased since: then it is not sent.
 
-        Events of a user who came back after that are sent.
+        Events of a user who came back after that are sent. Raises `EventNotReadyError` for an event since the beginning
+        of an erasure that is not finished: the user may have come back, or it may be dropped when that is finished.
         """
         if message.user_id is None or message.occurred_at is None:
             return False
         certificates = self._store.erasure.certificates(message.user_id)
-        dropped = any(not each.completed_at or message.occurred_at <= each.completed_at for each in certificates)
+        dropped = any(message.occurred_at <= (each.completed_at or each.begun_at) for each in certificates)
+        if not dropped and any(not each.completed_at for each in certificates):
+            raise EventNotReadyError("the erasure of its user is not finished")
         if dropped:
             logger().info("event of an erased user dropped", webhook_id=message.message_id)
         return dropped

@@ -14,12 +14,13 @@ from honnin.store.table import Table, decode, encode, read
 class Circuit:
     """The failures since the last success, and since when (UTC) the circuit is open (None: it is closed).
 
-    `reason` is why the last delivery failed.
+    `reason` is why the last delivery failed, `endpoint` what failed (the name that the caller gave it).
     """
 
     failures: int = 0
     opened_at: str | None = None
     reason: str | None = None
+    endpoint: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -37,14 +38,14 @@ class Circuits:
         """The circuit as it is now, with a consistent read."""
         return _circuit(self._table.get(webhook_circuit_key()) or {})
 
-    def fail(self, reason: str) -> Circuit:
-        """Count one more failure in a row; returns the circuit as it is then."""
+    def fail(self, reason: str, endpoint: str) -> Circuit:
+        """Count one more failure in a row of an endpoint; returns the circuit as it is then."""
         request: dict[str, Any] = {
             "TableName": self._table.name,
             "Key": encode(webhook_circuit_key()),
-            "UpdateExpression": "SET #reason = :reason ADD #failures :one",
-            "ExpressionAttributeNames": {"#reason": "reason", "#failures": "failures"},
-            "ExpressionAttributeValues": encode({":reason": reason, ":one": 1}),
+            "UpdateExpression": "SET #reason = :reason, #endpoint = :endpoint ADD #failures :one",
+            "ExpressionAttributeNames": {"#reason": "reason", "#endpoint": "endpoint", "#failures": "failures"},
+            "ExpressionAttributeValues": encode({":reason": reason, ":endpoint": endpoint, ":one": 1}),
             "ReturnValues": "ALL_NEW",
         }
         return _circuit(decode(self._table.settled(self._table.db.update_item, request)["Attributes"]))
@@ -62,7 +63,7 @@ class Circuits:
     def close(self) -> None:
         """Close the circuit."""
         self._table.attempt(
-            self._table.update(webhook_circuit_key(), {"failures": 0}, "", remove=("opened_at", "reason"))
+            self._table.update(webhook_circuit_key(), {"failures": 0}, "", remove=("opened_at", "reason", "endpoint"))
         )
 
 
