@@ -3,9 +3,8 @@
 - Whoever reads, changes or deletes one event source mapping needs `lambda:GetEventSourceMapping`, `Update…` or
   `Delete…`, and for the account's limits `lambda:GetAccountSettings`; ministack lets everybody do these. A mass change
   has the processor disable two of the mappings.
-- Messages of SQS are shown again, one or a batch, by `sqs:ChangeMessageVisibility` (Amazon SQS developer guide,
-  "Amazon SQS API permissions"); ministack asks for an action that AWS does not know. (For what functions send in
-  batches, template.yaml names ministack's action beside that of AWS.)
+- A batch of SQS needs the permission of its single action, such as `sqs:SendMessage` (Amazon SQS developer guide,
+  "Amazon SQS API permissions"); ministack asks for actions that AWS does not know.
 - An event bus that is described is the resource of that call; ministack takes it for a rule.
 - `dynamodb:LeadingKeys` holds the partition keys of a call ("Using IAM policy conditions for fine-grained access
   control"); ministack does not know it. Here a partition key is always called `pk` (or `id`, in the table of answers).
@@ -37,7 +36,7 @@ def main() -> None:
     request = ["service", "method", "path", "headers", "body", "query_params"]
     wrapped: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
         "_lambda_action": (["method", "path"], _of_one_mapping_too),
-        "extract_iam_action": (request, _visibility_of_batches),
+        "extract_iam_action": (request, _batches_as_single),
         "extract_resource_arn": ([*request, "region", "account_id"], _described_buses),
         "dynamodb_service_context": (["body"], _with_leading_keys),
     }
@@ -59,10 +58,10 @@ def _of_one_mapping_too(action_of: Action) -> Action:
     return action
 
 
-def _visibility_of_batches(action_of: Callable[..., str | None]) -> Callable[..., str | None]:
+def _batches_as_single(action_of: Callable[..., str | None]) -> Callable[..., str | None]:
     def action(*request: Any, **named: Any) -> str | None:
         found = action_of(*request, **named)
-        return "sqs:ChangeMessageVisibility" if found == "sqs:ChangeMessageVisibilityBatch" else found
+        return found.removesuffix("Batch") if found and found.startswith("sqs:") else found
 
     return action
 

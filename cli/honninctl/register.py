@@ -165,7 +165,8 @@ def target(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 def check_access(deployment: Deployment, *, versions: bool, erased: bool) -> None:
-    """Make one small call of each kind that comes only after the first rows. Raises AWS's refusal of it."""
+    """Make one small call of each kind that comes only after the header. Raises AWS's refusal of it."""
+    deployment.store.overview.users("paypay", "VERIFIED", limit=1)
     if versions:
         _versions(deployment, "paypay/", 1)
     if erased:

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.e2e
 HOOKS = "http://hooks.honnin.test"
 WITH_BASE_PATH = "http://kyc.honnin.test/honnin"
 WITHOUT = "http://root.honnin.test"
+# Both APIs under one name.
+SHARED = "http://one.honnin.test"
+SHARED_HOOKS = f"{SHARED}/hooks"
 
 
 def _send(stack: Stack, method: str, url: str, body: bytes | None = None, **headers: str) -> requests.Response:
@@ -47,16 +50,23 @@ def _signed(stack: Stack, method: str, url: str, body: bytes | None = None, sent
 
 @pytest.fixture(scope="module", autouse=True)
 def _without_base_path(stack: Stack) -> Iterator[None]:
-    """A third name, whose root leads to the merchant API: the stack has that API under a base path."""
-    gateway, name = stack.client("apigateway"), urlsplit(WITHOUT).netloc
-    api_id = stack.outputs["MerchantApiUrl"].partition("/restapis/")[2].partition("/")[0]
-    gateway.create_domain_name(domainName=name, endpointConfiguration={"types": ["REGIONAL"]})
-    gateway.create_base_path_mapping(domainName=name, basePath="(none)", restApiId=api_id, stage="v1")
+    """What the stack has not: a name whose root leads to the merchant API, and one for both APIs."""
+    gateway = stack.client("apigateway")
+    merchant, hooks = (
+        stack.outputs[f"{api}ApiUrl"].partition("/restapis/")[2].partition("/")[0] for api in ("Merchant", "Webhook")
+    )
+    wanted = {WITHOUT: {"(none)": merchant}, SHARED: {"api": merchant, "hooks": hooks}}
+    for url, mappings in wanted.items():
+        name = urlsplit(url).netloc
+        gateway.create_domain_name(domainName=name, endpointConfiguration={"types": ["REGIONAL"]})
+        for base, api_id in mappings.items():
+            gateway.create_base_path_mapping(domainName=name, basePath=base, restApiId=api_id, stage="v1")
     yield
-    gateway.delete_domain_name(domainName=name)
+    for url in wanted:
+        gateway.delete_domain_name(domainName=urlsplit(url).netloc)
 
 
-@pytest.mark.parametrize("base", [WITH_BASE_PATH, WITHOUT])
+@pytest.mark.parametrize("base", [WITH_BASE_PATH, WITHOUT, f"{SHARED}/api"])
 def test_every_kind_of_route_of_the_merchant_api(stack: Stack, base: str) -> None:
     user = f"shop:{uuid.uuid4().hex[:8]}@b"
     body = json.dumps({"userId": user, "usernameFurigana": "テスト ハナコ"}, ensure_ascii=False).encode()
@@ -99,21 +109,23 @@ def test_what_is_signed_holds_the_base_path_and_the_host(stack: Stack) -> None:
     assert _send(stack, "GET", right).json()["code"] == "not-signed-or-no-route"
 
 
-def test_the_webhooks_answer_under_their_name(stack: Stack) -> None:
+@pytest.mark.parametrize("base", [HOOKS, SHARED_HOOKS])
+def test_the_webhooks_answer_under_their_name(stack: Stack, base: str) -> None:
     for path in ("kyc", "risk", "account-status", "recon"):
-        answer = _send(stack, "POST", f"{HOOKS}/webhooks/paypay/{path}", b'{"notification_type": "x"}')
+        answer = _send(stack, "POST", f"{base}/webhooks/paypay/{path}", b'{"notification_type": "x"}')
         assert (answer.status_code, answer.text) == (200, "OK"), answer.text
-    page = _send(stack, "GET", f"{HOOKS}/paypay/account-links/callback")
+    page = _send(stack, "GET", f"{base}/paypay/account-links/callback")
     assert (page.status_code, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
 
 
-def test_a_callback_of_vexora_under_the_domain_is_taken(stack: Stack) -> None:
+@pytest.mark.parametrize("base", [HOOKS, SHARED_HOOKS])
+def test_a_callback_of_vexora_under_the_domain_is_taken(stack: Stack, base: str) -> None:
     user = f"domain-{uuid.uuid4().hex[:8]}"
     body = json.dumps({"userId": user, "usernameFurigana": "テスト ハナコ"}, ensure_ascii=False).encode()
     submission = _signed(stack, "POST", f"{WITH_BASE_PATH}/vexora/submissions", body).json()["submissionId"]
     secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.physical_id("CallbackKeySecret"))
     token = webhook.callback_token(submission, json.loads(secret["SecretString"])["current"])
-    url = f"{HOOKS}/webhooks/vexora/kyc-result/{submission}/{token}"
+    url = f"{base}/webhooks/vexora/kyc-result/{submission}/{token}"
     answer = _send(stack, "POST", url, b"{}", **{"Content-Type": "application/json"})
     assert (answer.status_code, answer.text) == (200, "OK")
     # The name is no secret, the token is.

@@ -57,7 +57,7 @@ def test_a_comparison_that_was_stopped_is_made_anew_and_reads_everybody_once(sta
         name = crowds.notify(stack, _RISK, day, _rows([*users.values()]))
         assert demo.wait_for(lambda: file().get("state") == "ANNOUNCED")
         # The ranges in which somebody is linked cannot send their events: they write down whom, and fail.
-        with without(stack, "ReconCompareFunction", "sqs:SendMessageBatch"):
+        with without(stack, "ReconCompareFunction", "sqs:SendMessage"):
             stack.invoke("ReconDownloadFunction")
             [first] = comparisons.executions(stack, _RISK, day).values()
             assert demo.wait_for(lambda: any(each.endswith(".json") for each in parts(1) - {"plan.json"}), _LONG_S)

@@ -43,6 +43,7 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("WebhookDomainName", "kyc.shop.example.jp"),
             ("WebhookBasePath", "hooks"),
             ("MerchantDomainName", "kyc.shop.example.jp"),
+            ("MerchantBasePath", "api"),
             ("DomainCertificateArn", CERTIFICATE),
             ("DomainInUrls", "false"),
         ),

@@ -35,6 +35,13 @@ def test_a_channel_hears_the_alarm_topic_and_may_do_no_more_than_the_guardrail(n
     assert "Policies" not in role
 
 
+def test_no_two_channels_of_an_account_have_one_name() -> None:
+    """The service is global: stacks of one name in two regions, and Slack beside Teams, would take the same name."""
+    names = [of_type(CHAT, f"AWS::Chatbot::{kind}")[name]["ConfigurationName"] for name, kind in KINDS.items()]
+    assert len({each["Fn::Sub"] for each in names}) == 2
+    assert all("AWS::Region" in str(each) for each in names)
+
+
 def test_the_channel_may_only_read_alarms_and_metrics() -> None:
     policy = of_type(CHAT, "AWS::IAM::ManagedPolicy")["ChatPolicy"]
     [statement] = policy["PolicyDocument"]["Statement"]

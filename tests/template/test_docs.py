@@ -430,6 +430,12 @@ def test_log_groups_alarms_and_queues_that_are_named_are_there(page: Path) -> No
     assert named - set(transformed()["Resources"]) == set()
 
 
+@pytest.mark.parametrize("page", [each for each in DOCUMENTS if each.name not in ("decisions.md", "CHANGELOG.md")])
+def test_an_alarm_that_any_page_names_is_there(page: Path) -> None:
+    """But for those that tell what was before."""
+    assert set(re.findall(r"`(\w+Alarm)`", text(page))) - set(transformed()["Resources"]) == set()
+
+
 LABELS = {"runbook.md": ("means", "look at", "do", "meanwhile", "over when")}
 LABELS["runbook.ja.md"] = ("意味", "確認", "対応", "影響", "解消の目安")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tables import template
 from tests.template.axes import AXES, CERTIFICATE
-from tests.template.deployed import Parameters, deployed, graph, of_type
+from tests.template.deployed import Parameters, RefusedError, deployed, graph, of_type, values
 from tests.template.transformed import resources
 
 GATEWAY = "https://{api}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/v1"
@@ -39,7 +39,7 @@ LOCALLY = "http://127.0.0.1:4566/restapis/{api}/v1/_user_request_"
         ((), GATEWAY.format(api="${MerchantApi}"), GATEWAY.format(api="${WebhookApi}")),
         (TWO, "https://kyc.internal.example.jp/honnin", "https://hooks.shop.example.jp"),
         (ONE, GATEWAY.format(api="${MerchantApi}"), GATEWAY.format(api="${WebhookApi}")),  # DomainInUrls=false
-        (AT_ONCE, "https://kyc.shop.example.jp", "https://kyc.shop.example.jp/hooks"),
+        (AT_ONCE, "https://kyc.shop.example.jp/api", "https://kyc.shop.example.jp/hooks"),
         (
             (("WebhookDomainName", "hooks.example.jp"), ("DomainCertificateArn", CERTIFICATE)),
             GATEWAY.format(api="${MerchantApi}"),
@@ -119,7 +119,7 @@ def test_two_apis_share_one_domain_and_without_a_zone_an_output_names_the_record
     assert len(of_type(ONE, "AWS::ApiGateway::DomainName")) == 1
     mappings = of_type(ONE, "AWS::ApiGateway::BasePathMapping")
     assert {each["DomainName"]["Ref"] for each in mappings.values()} == {"WebhookDomain"}
-    assert {each.get("BasePath") for each in mappings.values()} == {"hooks", None}
+    assert {each["BasePath"] for each in mappings.values()} == {"hooks", "api"}
     assert not of_type(ONE, "AWS::Route53::RecordSet")
     outputs = deployed(ONE)["Outputs"]
     assert outputs["WebhookDomainTarget"]["Value"] == {"Fn::GetAtt": ["WebhookDomain", "RegionalDomainName"]}
@@ -149,6 +149,22 @@ def test_each_api_has_a_throttle_of_its_own(api: str) -> None:
         "ThrottlingRateLimit": {"Ref": f"{api}RateLimit"},
         "ThrottlingBurstLimit": {"Ref": f"{api}BurstLimit"},
     }
+
+
+@pytest.mark.parametrize("paths", [("", ""), ("hooks", ""), ("", "api"), ("a", "a")])
+def test_under_one_name_each_api_needs_a_base_path_of_its_own(paths: tuple[str, str]) -> None:
+    """AWS refuses another mapping beside one without a base path: the deployment would fail in the middle."""
+    names = ("WebhookDomainName", "MerchantDomainName")
+    given = (*zip(("WebhookBasePath", "MerchantBasePath"), paths, strict=True), ("DomainCertificateArn", CERTIFICATE))
+    with pytest.raises(RefusedError, match="a base path of its own"):
+        values((*given, *((name, "kyc.example.jp") for name in names)))
+    values((*given, *((name, f"{name.lower()}.example.jp") for name in names)))
+
+
+@pytest.mark.parametrize("name", ["WebhookRateLimit", "WebhookBurstLimit", "MerchantRateLimit", "MerchantBurstLimit"])
+def test_a_limit_is_said_to_be_of_each_route(name: str) -> None:
+    """AWS applies a stage's limits to each of its methods by itself ("Throttle requests to your REST APIs")."""
+    assert "each route" in template()["Parameters"][name]["Description"]
 
 
 DEFAULT_REFUSED = ("UPPER.example.jp", "*.example.jp", "example", "a..jp", "-a.jp", "a.jp.", "a_b.jp", "https://a.jp")

@@ -15,7 +15,7 @@ from honnin.store import keys
 from honninctl import roles
 from honninctl.app import program
 from tests.permissions import EVERYTHING, POLICIES, RESTORED, STACK, Need, Row, rows
-from tests.tables import template
+from tests.tables import TEMPLATE, template
 from tests.template.transformed import resources
 
 # AWS, "IAM and AWS STS quotas": characters of a managed policy, white space not counted.
@@ -45,7 +45,12 @@ _ARNS = {
     "AWS::SNS::Topic": ("sns", "", 256),
 }
 # AWS, "Service Authorization Reference": these know no resource.
-_WITHOUT_RESOURCE = {"lambda:GetAccountSettings", "ec2:DescribeNatGateways", "ec2:DescribeRouteTables"}
+_WITHOUT_RESOURCE = {
+    "cloudwatch:GetMetricStatistics",
+    "lambda:GetAccountSettings",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeRouteTables",
+}
 # What the use of an encrypted thing asks of its key, through its service. DynamoDB decrypts its own key in any call.
 _KEYS = {
     "dynamodb:": ("kms:Decrypt",),
@@ -235,6 +240,48 @@ def test_the_table_names_every_route_of_the_merchant_api() -> None:
         if event["Type"] == "Api" and event["Properties"]["RestApiId"] == {"Ref": "MerchantApi"}
     }
     assert {row.names[0] for row in rows() if row.is_route} == routes
+
+
+# What boto3 and IAM call differently.
+_SERVICES = {"stepfunctions": "states"}
+_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectVersions": "s3:ListBucketVersions"}
+_ANYBODY = {"sts:GetCallerIdentity"}  # AWS asks for no right
+
+
+def _calls_written_in_honninctl() -> set[str]:
+    """The actions of the calls that its modules make on `deployment.client(...)` themselves."""
+    found = set()
+    for path in sorted((TEMPLATE.parent / "cli" / "honninctl").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        calls = re.findall(r'client\("([\w-]+)"\)\s*\.(?:get_paginator\("(\w+)"\)|(\w+)\()', text)
+        for service, paged, called in calls:
+            operation = "".join(each.capitalize() for each in (paged or called).split("_"))
+            action = f"{_SERVICES.get(service, service)}:{operation}"
+            found.add(_ACTIONS.get(action, action))
+    return found
+
+
+def test_the_table_asks_for_every_call_that_honninctl_makes() -> None:
+    found = _calls_written_in_honninctl()
+    assert {"s3:ListBucketVersions", "sqs:SendMessage", "cloudformation:DescribeStacks"} <= found
+    asked = {need.action for row in rows() for need in row.needs} | {"cloudformation:DescribeStacks"}
+    assert found - asked <= _ANYBODY
+
+
+def test_the_page_says_who_can_tell_the_back_end_what_did_not_happen() -> None:
+    """Whatever reaches the sender of merchant webhooks is signed, and nothing compares it with the table."""
+    ways = {
+        "events:PutEvents": "EventBus",
+        "sqs:SendMessage": "MerchantWebhookQueue",
+        "lambda:InvokeFunction": "MerchantWebhookFunction",
+    }
+    for action, resource in ways.items():
+        assert [each for each in POLICIES if _allows(each, action, _arn(resource))] == ["OperatorPolicy"]
+    page = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    shared = page.partition("What the roles do not separate:")[2].partition("\n## ")[0]
+    [said] = [each for each in shared.splitlines() if "operator can" in each and "signed" in each]
+    assert all(f"`{each}`" in said for each in ("events replay", "webhooks redrive", "webhooks test"))
+    assert "`GET /users/{userId}`" in said
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -191,6 +191,13 @@ def test_versions_are_those_of_the_bucket_and_no_object_is_read(world: World) ->
     assert (row["object"], row["objectVersion"]) == (key, version)
 
 
+def test_whoever_may_not_read_the_lists_gets_no_header(world: World) -> None:
+    """As with MaintenancePolicy, which allows the table and not its index."""
+    with mock.patch.object(world.db, "query", side_effect=client_error("AccessDenied", "Query")):
+        ended = run("register", *PERIOD)
+    assert (ended.exit_code, ended.stdout) == (4, "")
+
+
 @pytest.mark.parametrize("option", ["--versions", "--erased"])
 def test_what_aws_refuses_is_known_before_the_first_row(world: World, option: str) -> None:
     world.move("user-1", "VERIFIED", at="2026-10-05T03:00:00.000Z")

@@ -96,10 +96,13 @@ def test_one_event_source_mapping_needs_a_permission(
     [
         ("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
         ("ChangeMessageVisibility", "sqs:ChangeMessageVisibility"),
-        ("SendMessageBatch", "sqs:SendMessageBatch"),
+        ("SendMessageBatch", "sqs:SendMessage"),
+        ("DeleteMessageBatch", "sqs:DeleteMessage"),
     ],
 )
-def test_messages_are_shown_again_by_one_permission(ministack: SimpleNamespace, operation: str, action: str) -> None:
+def test_a_batch_of_messages_needs_the_permission_of_one(
+    ministack: SimpleNamespace, operation: str, action: str
+) -> None:
     permissions_as_on_aws.main()
     request: tuple[Any, ...] = ("sqs", "POST", "/", {"x-amz-target": f"AmazonSQS.{operation}"}, b"{}", {})
     assert ministack.iam_actions.extract_iam_action(*request) == action

@@ -75,3 +75,9 @@ def test_a_long_text_is_cut_for_the_chat_at_the_end_of_a_line() -> None:
 def test_the_longest_report_is_one_message(line: str) -> None:
     part = daily_report._shortened("\n".join([line] * 200_000), JAPANESE)
     assert told(f"{part}\n\n{'=' * 78}\n\n{part}\n")["default"]
+
+
+def test_of_one_line_without_an_end_the_chat_gets_its_beginning() -> None:
+    description = chat("突" * 10_000)["content"]["description"]
+    assert description.startswith("```\n突突突")
+    assert len(description) < 3_000

@@ -34,6 +34,7 @@ def _notification(subject: str, text: str) -> dict[str, object]:
     # As code, so that file names with underscores stay as they are. `<` begins a mention in Slack, even of everybody.
     shown = text.translate({ord("<"): "‹", ord(">"): "›", ord("`"): "'"}).strip()
     if len(shown) > MOST_CHARACTERS:
-        shown = f"{shown[:MOST_CHARACTERS].rpartition('\n')[0]}\n{_SHORTENED}"
+        begin = shown[:MOST_CHARACTERS]
+        shown = f"{begin.rpartition('\n')[0] or begin}\n{_SHORTENED}"
     content = {"textType": "client-markdown", "title": subject, "description": f"```\n{shown}\n```"}
     return {"version": "1.0", "source": "custom", "content": content}
