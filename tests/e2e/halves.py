@@ -12,12 +12,11 @@ _OF_THE_SECOND = frozenset(
         *(
             "test_documented_commands",
             "test_domains",
-            "test_erasure",
             "test_main_job",
             "test_overtaking",
             "test_paypay_webhooks",
         ),
-        *("test_reread", "test_settling"),
+        *("test_reread", "test_roles", "test_settling"),
     }
 )
 

@@ -173,7 +173,7 @@ def test_doctor_finds_the_local_stack_in_order(stack: Stack) -> None:
     assert report["summary"]["fail"] == 0
     assert not [each for each in report["checks"] if "not looked at" in each["found"]]
     queues = [each["found"].partition(":")[0] for each in report["checks"] if each["topic"] == "queues"]
-    assert len(queues) == 7
+    assert len(queues) == 9
     topics = {each["topic"] for each in report["checks"]}
     assert topics >= {"credentials", "secret", "clock", "table", "queues", "buckets", "webhooks", "parameters"}
     unconfirmed = [each["found"] for each in report["checks"] if each["topic"] == "parameters"]

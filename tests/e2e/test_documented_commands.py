@@ -46,9 +46,9 @@ _MAY_FIND = re.compile(r"honninctl (recon |deadletters list|rereads |reread --|w
 # Also of a stack that sends no merchant webhooks.
 _MAY_KNOW_NOTHING = re.compile(r"honninctl (recon (compare )?(yesterday|DAY|2026-)|webhooks )")
 # So sentences name these commands, which need more to run: their help is asked for.
-_NAMED = re.compile(r"^honninctl (restore|reread)(?: --status)?$")
-# What is asked for last: it takes away what the others show.
-_TAKES_AWAY = re.compile(r"honninctl (erase|deadletters redrive|webhooks (redrive|rotate))")
+_NAMED = re.compile(r"^honninctl (restore|reread|register|status)(?: --status| --at)?$")
+# What is asked for last: it takes away what the others show, for a while or for good.
+_TAKES_AWAY = re.compile(r"honninctl (erase|reindex|deadletters redrive|webhooks (redrive|rotate))")
 # What repairs and rereads wait for in between; the last one is what the tests began with (conftest.py).
 _STOPS = re.compile(r"honninctl repairs (stop|resume)")
 
@@ -321,7 +321,7 @@ def test_each_target_that_works_on_a_stack_runs_against_the_local_one(stack: Sta
     for form in forms:
         ended = _make(stack, form)
         refused = "delete-stack" in form
-        if ended.code != (2 if refused else 0) or (refused and "nobody can be asked" not in ended.stderr):
+        if ended.code != (2 if refused else 0) or (refused and "you cannot be asked" not in ended.stderr):
             wrong.append(f"{form}\n{ended}")
     assert not wrong, "\n".join(wrong)
     assert _linked_user(stack, authorization) == user_id

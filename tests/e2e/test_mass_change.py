@@ -116,3 +116,6 @@ def test_a_wrong_header_stops_repairs_and_rereads_and_unlinks_few(stack: Stack) 
     assert demo.wait_for(lambda: set(_statuses(stack, users)) == {"VERIFIED"}, _WORKED_OFF_S), _statuses(stack, users)
     assert _state(stack)["stop"] is None
     ok(stack, "repairs", "resume", "--no-limit-for", "24", "--yes")
+    # Those messages are no other test's: these wait until the queues are empty.
+    for queue in ("RepairQueueUrl", "RereadQueueUrl"):
+        stack.client("sqs").purge_queue(QueueUrl=stack.outputs[queue])

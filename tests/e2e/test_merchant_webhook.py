@@ -206,8 +206,15 @@ def test_410_opens_the_circuit_and_the_probe_closes_it(stack: Stack, back: Back)
     back.answer = lambda _, __: Reply(204, b"x" * 100_000, says_length=100_000_000)
     stack.invoke(FUNCTION, {"probe": True})
     assert demo.wait_for(lambda: _mapping(stack) == "Enabled", _WAIT_S)
-    assert demo.wait_for(lambda: all(_times_taken(back, each) for each in users), _WAIT_S)
-    assert {each: _times_taken(back, each) for each in users} == dict.fromkeys(users, 1)
+
+    # What failed while the circuit was open is hidden for more than a minute, and stays in the queue.
+    def come() -> list[str]:
+        return [each for each in users if _times_taken(back, each)]
+
+    assert demo.wait_for(lambda: len(come()) >= len(users) - 2, _WAIT_S)
+    assert demo.wait_for(lambda: len(come()) + _waiting(stack) == len(users), _WAIT_S)
+    assert {_times_taken(back, each) for each in come()} == {1}
+    stack.client("sqs").purge_queue(QueueUrl=stack.physical_id("MerchantWebhookQueue"))
 
 
 @pytest.mark.timeout(600)

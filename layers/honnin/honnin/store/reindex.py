@@ -97,9 +97,8 @@ class Reindex:
 
     def _correct(self, item: Item) -> bool:
         """Write an item's place; False if the item has the right place, or has changed since it was read."""
-        # The local emulator accepts an item without its keys, but DynamoDB refuses it.
-        kind, _, provider = str(item.get("sk")).partition("#")
-        if not str(item.get("pk")).startswith("USER#"):
+        kind, _, provider = str(item["sk"]).partition("#")
+        if not str(item["pk"]).startswith("USER#"):
             return False
         right = item
         # An item that was written by hand may lack any attribute. Such an item must not stop the others.
