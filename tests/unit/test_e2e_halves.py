@@ -9,7 +9,7 @@ E2E = Path(__file__).parents[1] / "e2e"
 
 def test_a_test_is_of_its_modules_half() -> None:
     assert half_of("tests/e2e/test_cli.py::test_status_and_timeline") == FIRST
-    assert half_of("tests/e2e/test_erasure.py::test_x[s3:DeleteObject]") == SECOND
+    assert half_of("tests/e2e/test_reread.py::test_x[s3:DeleteObject]") == SECOND
 
 
 def test_what_is_run_for_each_half_is_of_that_half() -> None:
