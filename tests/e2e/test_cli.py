@@ -177,7 +177,7 @@ def test_doctor_finds_the_local_stack_in_order(stack: Stack) -> None:
     topics = {each["topic"] for each in report["checks"]}
     assert topics >= {"credentials", "secret", "clock", "table", "queues", "buckets", "webhooks", "parameters"}
     unconfirmed = [each["found"] for each in report["checks"] if each["topic"] == "parameters"]
-    assert any(each.startswith("PayPayKycInfoPath still is") for each in unconfirmed)
+    assert any(each.startswith("PayPayKycInfoPath still has its default") for each in unconfirmed)
     assert not any(each.startswith("PayPayTokenAudience") for each in unconfirmed)  # set by the deployment
     assert "warn  parameters" in honninctl(stack, "doctor").stdout
 

@@ -323,6 +323,7 @@ def test_each_target_that_works_on_a_stack_runs_against_the_local_one(stack: Sta
         refused = "delete-stack" in form
         if ended.code != (2 if refused else 0) or (refused and "you cannot be asked" not in ended.stderr):
             wrong.append(f"{form}\n{ended}")
+    stack.client("dynamodb").delete_table(TableName=f"{STACK_NAME}-restored")
     assert not wrong, "\n".join(wrong)
     assert _linked_user(stack, authorization) == user_id
 
