@@ -48,7 +48,7 @@ test-integration: setup ## tests on moto
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 	@local/browser.sh
 	@local/node.sh
-	@$(PYTEST) -n 2 tests/e2e
+	@$(PYTEST) -n 3 tests/e2e
 
 .PHONY: openapi
 openapi: setup ## write docs/openapi.json anew, from the code
