@@ -1,6 +1,6 @@
-"""A deployed local stack for the end-to-end tests: one for each half of them, so that two cores run them side by side.
+"""A deployed local stack for the end-to-end tests: one for each part of them, so that the parts run side by side.
 
-With `pytest -n 2` each half is a worker's, on a stack of its own. In one process (a file alone, say)
+With `pytest -n 3` each part is a worker's, on a stack of its own. In one process (a file alone, say)
 one stack serves all.
 """
 
@@ -19,7 +19,7 @@ from local import providers
 from local.differences import Setting
 from local.providers import SEED_VARIABLE
 from local.stack import Stack
-from tests.e2e.halves import Halves
+from tests.e2e.parts import Parts
 
 # Both APIs also answer under names of their own (test_domains.py); the outputs of a local stack do not change by it.
 DOMAINS = [
@@ -37,7 +37,7 @@ _TIMEOUT_S = 300
 
 
 def pytest_configure() -> None:
-    """One seed for the sandboxes of both halves: what pytest starts inherits it."""
+    """One seed for the sandboxes of all parts: what pytest starts inherits it."""
     if not os.environ.get(SEED_VARIABLE):
         os.environ[SEED_VARIABLE] = str(providers.seed())
 
@@ -52,9 +52,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Halves:
-    """With `-n 2`: a half for each worker."""
-    return Halves(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Parts:
+    """With `-n 3`: a part for each worker."""
+    return Parts(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

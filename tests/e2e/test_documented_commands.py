@@ -112,7 +112,7 @@ def _credentials(stack: Stack) -> dict[str, str]:
 # --- the README's session ---
 
 
-@pytest.mark.timeout(_SESSION_S + 300)  # the first test of its half waits for the stack, too
+@pytest.mark.timeout(_SESSION_S + 300)  # the first test of its part waits for the stack, too
 def test_the_session_of_the_readme_runs_as_it_stands(stack: Stack, mika: None, tmp_path: Path) -> None:
     """In one shell, in order, and prints what the README says. Only what the README leaves open is filled in."""
     said = [command for block in documents.session() for command in documents.commands(block.text)]

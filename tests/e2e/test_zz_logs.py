@@ -1,4 +1,4 @@
-"""Run last (by its name), on the stack of each half: nothing personal, and no secret, is in any log group of it."""
+"""Run last (by its name), on the stack of each part: nothing personal, and no secret, is in any log group of it."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from local import providers
 from local.stack import Stack
-from tests.e2e.halves import HALVES
+from tests.e2e.parts import PARTS
 
 pytestmark = pytest.mark.e2e
 
@@ -32,9 +32,9 @@ def _authorization_ids(stack: Stack) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("part", PARTS)
 def test_no_log_record_of_the_run_holds_a_person_a_token_a_signature_or_an_authorization_id(
-    stack: Stack, half: str
+    stack: Stack, part: str
 ) -> None:
     text = "\n".join(_records(stack))
     assert "EventQueued" in text, "the net holds: what the webhooks say is in it"
