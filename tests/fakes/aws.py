@@ -128,7 +128,7 @@ def _by_mail(request: Mapping[str, str]) -> str:
 
 
 class FakeTopic:
-    """The SNS client as far as `people.tell` uses it. `failures` are taken first."""
+    """The SNS client as far as `people.send` uses it. `failures` are taken first."""
 
     def __init__(self) -> None:
         self.mails: list[Mapping[str, str]] = []

@@ -42,6 +42,13 @@ def test_no_two_channels_of_an_account_have_one_name() -> None:
     assert all("AWS::Region" in str(each) for each in names)
 
 
+@pytest.mark.parametrize(("name", "replaced"), [("SlackChannel", "SlackWorkspaceId"), ("TeamsChannel", "TeamsTeamId")])
+def test_a_channel_of_another_workspace_has_another_name(name: str, replaced: str) -> None:
+    """AWS changes only the channel's id. For all else CloudFormation makes a new one while the old one has its name."""
+    channel = of_type(CHAT, f"AWS::Chatbot::{KINDS[name]}")[name]
+    assert channel["ConfigurationName"]["Fn::Sub"].endswith(f"-{dict(CHAT)[replaced]}")
+
+
 def test_the_channel_may_only_read_alarms_and_metrics() -> None:
     policy = of_type(CHAT, "AWS::IAM::ManagedPolicy")["ChatPolicy"]
     [statement] = policy["PolicyDocument"]["Statement"]

@@ -102,12 +102,12 @@ def test_the_two_domains_are_made_one_after_the_other() -> None:
 
 def test_each_api_is_mapped_from_its_stage_to_its_base_path() -> None:
     two = of_type(TWO, "AWS::ApiGateway::BasePathMapping")
-    assert two["WebhookMapping"] == {
+    assert two["WebhookBasePathMapping"] == {
         "DomainName": {"Ref": "WebhookDomain"},
         "RestApiId": {"Ref": "WebhookApi"},
         "Stage": {"Ref": "WebhookApiv1Stage"},
     }
-    assert two["MerchantMapping"] == {
+    assert two["MerchantBasePathMapping"] == {
         "DomainName": {"Ref": "MerchantDomain"},
         "BasePath": "honnin",
         "RestApiId": {"Ref": "MerchantApi"},

@@ -15,7 +15,7 @@ from tests.tables import template
 
 REGION = "ap-northeast-1"
 # Outside the local stack: what counts in an account.
-_CONDITIONS = {"IsLocal": False, "IsDeployed": True, "MerchantWebhooks": True}
+_CONDITIONS = {"IsLocal": False, "IsDeployed": True, "HasMerchantWebhooks": True}
 _CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 Resource = dict[str, Any]

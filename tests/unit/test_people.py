@@ -30,7 +30,7 @@ class Topic:
 
 def told(text: str) -> dict[str, Any]:
     topic: Any = Topic()
-    people.tell(topic, "arn:aws:sns:ap-northeast-1:123456789012:alarms", "Honnin: a subject", text)
+    people.send(topic, "arn:aws:sns:ap-northeast-1:123456789012:alarms", "Honnin: a subject", text)
     [sent] = topic.sent
     return dict(sent)
 

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -11,6 +12,7 @@ from unittest import mock
 
 import pytest
 
+from honnin import commit
 from honnin.register import VERIFIED, Register, Row
 from honnin.store.table import decode
 from honnin.times import utc_text
@@ -267,6 +269,23 @@ def test_whoever_has_no_timeline_any_more_is_there_with_what_the_status_says(aws
         key = f"paypay/user-1/kyc_info/{at}-{SHA}.json"
         assert (row.user_id, row.since, row.object, row.sha256, row.product) == ("user-1", at, key, SHA, "kyc_info")
         assert row.event_id is None
+
+
+def test_without_a_timeline_the_evidence_is_the_newest_of_all_products(aws_environment: None) -> None:
+    with memory_aws():
+        world = World(timeline_days=30)
+        at = world.move("user-1", "VERIFIED")
+        before = world.store.users.status("user-1", "paypay")
+        assert before is not None
+        # Its name sorts after kyc_info, but it was read a day earlier.
+        earlier = f"paypay/user-1/kyc_passport/2026-08-31T03:00:00.000Z-{SHA[::-1]}.json"
+        kept = {**(before.kept or {}), "kyc_passport": {"snapshot": earlier}}
+        effect = commit.effect("e-kept", "kyc_read", before, replace(before, kept=kept), {}, at=world.now)
+        world.store.events.apply(effect)
+        world.now += timedelta(days=40)
+        [row] = world.rows()
+        assert (row.product, row.sha256) == ("kyc_info", SHA)
+        assert row.object == f"paypay/user-1/kyc_info/{at}-{SHA}.json"
 
 
 def test_a_beginning_that_is_not_kept_is_known_from_the_status(aws_environment: None) -> None:

@@ -26,13 +26,13 @@
     │       │   └── NoLeaseError      the provider's rate left no room for it in time
     │       ├── NotUnderstoodError    not understood: an answer that we cannot read, or that contradicts itself
     │       └── ProviderTimeoutError  no answer: whether the request took effect is unknown
-    ├── RemoteFileError               a file at an address that others gave us
+    ├── RemoteFileError               a request to an address that is no API of a provider's
     │   ├── UrlRefusedError           the address breaks a rule; it was not fetched
     │   └── FileNotFetchedError       too large, of another kind, or broken off
     │       ├── FileGoneError         403, 404 or 410: the address has ended
     │       └── FileTooLargeError     larger than the cap
     ├── MerchantWebhookError          an event that is to be sent to the merchant's endpoint
-    │   ├── WebhookNotDeliveredError  retryable, on a schedule of its own: the endpoint did not take it
+    │   ├── WebhookNotDeliveredError  retryable, on a schedule of its own: the endpoint did not accept it
     │   └── WebhookHeldError          retryable: the endpoint fails, and the event was not sent at all
     ├── ReconError                    something about a recon file
     ├── UnexpectedError               stands for a mistake in the code, whose message might hold a value
@@ -52,9 +52,10 @@ from honnin.problem_codes import ProblemCode
 class HonninError(Exception):
     """Root of the tree. `retryable` tells whether the same call may succeed later.
 
-    How a worker retries a message of a queue that failed with it (`honnin.worker`): `wait_s` are the seconds after
-    which a message comes again that was not tried at all. `schedule_s` are the seconds before each further try; after
-    the last one the message is moved to the dead-letter queue. With neither, the waits double, without an end.
+    Two attributes say how a worker (`honnin.worker`) retries a message of a queue that failed with the error. `wait_s`:
+    the message was not tried at all, and comes again after these seconds. `schedule_s`: the seconds before each further
+    try; after the last try the message is moved to the dead-letter queue. If neither is set, the waits double, up to a
+    quarter of an hour, and do not end.
     """
 
     retryable: ClassVar[bool] = False
@@ -288,15 +289,15 @@ class MerchantWebhookError(HonninError):
 
 
 class WebhookNotDeliveredError(MerchantWebhookError):
-    """The endpoint did not take it. The message says why."""
+    """The endpoint did not accept it. The message says why."""
 
-    # The schedule that Standard Webhooks recommends, but for its longest waits: SQS hides a message for 12 hours at
-    # most. In all at least 74 hours, to which the worker adds up to a fifth.
+    # The schedule that Standard Webhooks recommends, except its longest waits, because SQS hides a message for 12 hours
+    # at most. The waits are at least 74 hours together; the worker adds up to a fifth.
     schedule_s = (5, 300, 1800, 7200, 18_000, *(34_560,) * 7)
 
 
 class WebhookHeldError(MerchantWebhookError):
-    """The circuit of the endpoint is open: nothing was sent, and it is no try."""
+    """The circuit of the endpoint is open: nothing was sent, and this does not count as a try."""
 
     wait_s = 60
 

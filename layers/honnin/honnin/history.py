@@ -14,6 +14,7 @@ from honnin.event import Provider
 from honnin.status import RESULT_CODES, Flag, PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honnin.store import TimelineEntry
 from honnin.times import jst_day
+from honnin.vault import product_of
 
 # What the last entry of an erased user is called.
 ERASED = "erased"
@@ -35,7 +36,7 @@ class Period:
     ended
         The entry that ended it: another status, or the erasure of the user. None: it lasts.
     confirmed
-        The last entry within it, which says when the status was last heard of. None: as `began`.
+        The last entry within it, which says when the status was last confirmed. None: as `began`.
     evidence
         The newest entry up to `began` that names an answer in the vault.
     flag
@@ -214,8 +215,8 @@ def flags_since(entries: Iterable[TimelineEntry], provider: str, since: str) -> 
 
 def product(entry: TimelineEntry) -> str | None:
     """Which of the provider's products the answer of an entry came from, if it came from one."""
-    snapshot = entry.detail.get("snapshot", "").split("/")
-    return entry.detail.get("product") or (snapshot[2] if len(snapshot) == 4 else None)
+    snapshot = entry.detail.get("snapshot")
+    return entry.detail.get("product") or (product_of(snapshot) if snapshot else None)
 
 
 def _flag(before: Flag, entry: TimelineEntry) -> Flag:

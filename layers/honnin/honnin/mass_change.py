@@ -29,8 +29,8 @@ from honnin.times import utc_text
 # Fewer lost users than this are never a mass change, whatever their share of the readings is.
 LEAST_USERS = 20
 
-# How long, and how many of them, an environment keeps the readings of live batches before it writes them. It is no more
-# than the readings of one batch that is being processed.
+# An environment keeps the readings of live batches this long, or until there are this many, before it writes them. So
+# it never keeps more of them than one batch of ten makes.
 _TOGETHER = timedelta(minutes=1)
 _MOST_KEPT = 10
 
@@ -180,8 +180,8 @@ class BatchWatch:
         """The batch has ended: write the counts, and have a stop carried out if there is one. Raises nothing.
 
         Live batches are small, so their readings are written ten together, or once a minute. A loss is never late: it
-        takes them along. What an environment has not written when it ends are fewer than ten readings that lost nobody;
-        without them a mass change is noticed a little sooner.
+        is written at once, and the kept readings with it. If an environment ends before it has written them, fewer than
+        ten readings without a loss are missing, and a mass change is noticed a little sooner.
         """
         now = self._now()
         is_time = self._may_wait or self._written_at is None or now >= self._written_at + _TOGETHER

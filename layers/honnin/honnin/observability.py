@@ -1,4 +1,4 @@
-"""Logger and metrics, and the one rule on them: ids, types, counts and codes; never a value of a person.
+"""Logger, counts and metrics, and the one rule on them: ids, types, counts and codes; never a value of a person.
 
 What may be logged: user ids, submission ids, event ids, provider codes, X-REQUEST-ID, statuses, error types,
 durations. What may not: names, dates of birth, phone numbers, authorization ids in clear, tokens, signatures,
@@ -39,7 +39,7 @@ def count(name: str, value: int = 1, **facts: str) -> None:
 
 
 def count_for_alarm(metric: str, **facts: str) -> None:
-    """Count something that raises an alarm: the same line, in embedded metric format.
+    """Count something that raises an alarm: one line in embedded metric format.
 
     The stack is the metric's only dimension. `facts` are for the reader of the log.
     """

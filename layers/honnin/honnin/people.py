@@ -1,4 +1,4 @@
-"""What people are told through the alarm topic: the whole text as a mail, its beginning in a chat channel.
+"""Messages to people through the alarm topic: the whole text as a mail, its beginning in a chat channel.
 
 Amazon Q Developer in chat applications (AWS Chatbot before) shows alarms of CloudWatch and its own form of a
 notification, and drops every other message without an error (AWS, "Custom notifications"; docs/deploying.md#chat). It
@@ -16,17 +16,17 @@ MOST_CHARACTERS = 2_500
 _SHORTENED = "… （全文はメールにあります / the mail has the whole text）"
 
 
-def tell(client: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
+def send(client: "SNSClient", topic_arn: str, subject: str, text: str) -> None:
     """Publish one message. `subject` is ASCII, of fewer than 100 characters. Errors are botocore's.
 
     `text` may have 120 KiB in UTF-8: SNS takes 256 KiB, and JSON may write two bytes for one.
     """
-    told = {"default": text, "https": json.dumps(_notification(subject, text), ensure_ascii=False)}
+    forms = {"default": text, "https": json.dumps(_notification(subject, text), ensure_ascii=False)}
     client.publish(
         TopicArn=topic_arn,
         Subject=subject,
         MessageStructure="json",
-        Message=json.dumps(told, ensure_ascii=False),
+        Message=json.dumps(forms, ensure_ascii=False),
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from botocore.exceptions import BotoCoreError, ClientError
 
 from honnin import aws, field_rules, provider_text
 from honnin.errors import (
@@ -34,7 +33,7 @@ from honnin.errors import (
     SessionNotFoundError,
 )
 from honnin.event import Provider
-from honnin.observability import count, count_for_alarm, logger
+from honnin.observability import count, count_for_alarm, is_unexpected, logger
 from honnin.problem_codes import ProblemCode
 
 # The first row that matches is used. The provider's HTTP status decides only if the answer has no meaning of its own.
@@ -165,7 +164,7 @@ def _unexpected(error: Exception) -> Response[str]:
     if _is_passing(error):
         logger().warning("AWS is busy", error=type(error).__name__, place=place)
         return problem(ProblemCode.AWS_BUSY)
-    unexpected = not isinstance(error, HonninError | BotoCoreError | ClientError)
+    unexpected = is_unexpected(error)
     logger().error("unexpected error", error=type(error).__name__, place=place, unexpected=unexpected)
     if aws.is_denied(error):
         count_for_alarm("ConfigurationFault")

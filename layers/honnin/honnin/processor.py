@@ -260,7 +260,7 @@ class Group:
             decision = replace(decision, beside=self._known.beside(after.user_id, after.provider))
         if decision.event_id != event.event_id:
             return decision
-        # A repair or a reread waits for a person if it is stopped. What a crash left untold cannot wait for that.
+        # A stopped repair or reread waits for a person. So after a crash the poll must publish its change.
         can_be_stopped = self._processor.watch is not None and self._processor.watch.may_wait
         decision = replace(decision, comes_again=not can_be_stopped)
         if event.cause == SETTLE:

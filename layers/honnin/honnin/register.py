@@ -29,6 +29,7 @@ from honnin.status import PayPayStatus, VexoraStatus
 from honnin.store import Store, TimelineEntry
 from honnin.store.overview import PLACES, PublishedEntry
 from honnin.times import utc_text
+from honnin.vault import digest_of, product_of, read_at_of
 
 # The status of each provider that verifies a user.
 VERIFIED: Mapping[str, str] = {Provider.PAYPAY: PayPayStatus.VERIFIED, Provider.VEXORA: VexoraStatus.APPROVED}
@@ -231,17 +232,18 @@ class Register:
         status = self._store.users.status(place.user_id, place.provider)
         if status is None or status.status != self._wanted[place.provider]:
             return []
-        kept = max((each["snapshot"] for each in (status.kept or {}).values()), default=None)
+        snapshots = [each["snapshot"] for each in (status.kept or {}).values()]
+        kept = max(snapshots, key=read_at_of, default=None)
         return [
             Row(
                 place.user_id,
                 place.provider,
                 status.status,
                 since=status.since or "",
-                product=kept.split("/")[2] if kept else None,
+                product=product_of(kept) if kept else None,
                 object=kept,
                 object_version=self._version_of(kept) if self._version_of and kept else None,
-                sha256=kept.rpartition("-")[2].removesuffix(".json") if kept else None,
+                sha256=digest_of(kept) if kept else None,
             )
         ]
 

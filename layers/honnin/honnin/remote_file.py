@@ -1,4 +1,4 @@
-"""Requests to addresses on the internet that are none of our providers', which must not reach into our network.
+"""Requests to addresses that are no API of a provider's. They must not reach into our own network.
 
 These are the addresses of files that others give us, and the merchant's endpoint for webhooks.
 

@@ -125,7 +125,7 @@ class RepairsStop:
         logger().error("repairs and rereads stopped", readings=stop.readings, lost=sum(stop.losses.values()))
         count_for_alarm("RepairsStopped")
         try:
-            people.tell(
+            people.send(
                 self._given[2] or aws.sns(),
                 self._topic_arn,
                 "Honnin: repairs are stopped, many users lost their verification",

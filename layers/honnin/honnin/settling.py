@@ -38,7 +38,8 @@ class Settling:
     Parameters
     ----------
     delays_s
-        How many seconds after a hint the user is read again (the parameter `SettleDelays`); an empty list means never.
+        How many seconds after a hint the user is read again, at the earliest (the parameter `SettleDelays`); an empty
+        list means never.
     send
         Queues events, each with the seconds until it may be received.
     now

@@ -151,7 +151,7 @@ class Vault:
         digest = hashlib.sha256(body).hexdigest()
         said = {"content": hashlib.sha256(content).hexdigest()} if content is not None else {}
         known = (kept or {}).get(product, {})
-        kept_digest = _digest(known.get("snapshot", ""))
+        kept_digest = digest_of(known.get("snapshot", ""))
         is_same = kept_digest == digest or (by_content and bool(said) and known.get("content") == said["content"])
         if is_same and not self._ages(known["snapshot"], read_at):
             return Evidence(self, {**known, **said, "sha256": kept_digest})
@@ -159,7 +159,7 @@ class Vault:
         return Evidence(self, {"snapshot": key, **said, "sha256": digest}, VaultObject(key, body, "application/json"))
 
     def _ages(self, key: str, now: datetime) -> bool:
-        return bool(self._retention) and datetime.fromisoformat(_read_at(key)) + self._retention / 2 <= now
+        return bool(self._retention) and datetime.fromisoformat(read_at_of(key)) + self._retention / 2 <= now
 
     def put(self, item: VaultObject) -> str:
         """Store an object; returns the id of the version."""
@@ -197,7 +197,7 @@ class Vault:
         old = [
             each
             for each in self._versions(user_id)
-            if each["Key"] not in keep and (not read_until or _read_at(each["Key"]) <= read_until)
+            if each["Key"] not in keep and (not read_until or read_at_of(each["Key"]) <= read_until)
         ]
         if old:
             found(len(old))
@@ -235,16 +235,21 @@ def newest(kept: Kept | None, facts: Mapping[str, str]) -> Kept | None:
         return kept
     if "content" in facts:
         named["content"] = facts["content"]
-    product = named["snapshot"].split("/")[2]
+    product = product_of(named["snapshot"])
     # Keys of one product sort by the moment of their reading.
     known = (kept or {}).get(product, named)
     return {**(kept or {}), product: max(named, known, key=lambda each: each["snapshot"])}
 
 
-def _read_at(key: str) -> str:
+def read_at_of(key: str) -> str:
     """The moment in a key. An object that was not stored by us counts as older than all others."""
     moment, marker, _ = key.rpartition("/")[2].partition("Z-")
     return f"{moment}Z" if marker else ""
+
+
+def product_of(key: str) -> str:
+    """The product in a key."""
+    return key.split("/")[2]
 
 
 def _call(key: str) -> list[str]:
@@ -252,5 +257,6 @@ def _call(key: str) -> list[str]:
     return key.split("/")[:3]
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """The SHA-256 in a key; empty if we did not store the object."""
     return key.rpartition("/")[2].partition("Z-")[2].removesuffix(".json")

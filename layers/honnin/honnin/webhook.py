@@ -491,5 +491,8 @@ _cold = [True]
 
 
 def _first_time() -> dict[str, int]:
-    """Marks the first webhook of an environment: it includes a cold start, which PayPay waited for."""
+    """Marks the first webhook that an environment queued: PayPay waited for a cold start.
+
+    With provisioned concurrency the environment had started before, and PayPay did not wait for that.
+    """
     return {"cold": 1} if _cold and _cold.pop() else {}

@@ -1,11 +1,11 @@
-"""The circuit of the merchant's endpoint. While it is open, nothing is taken from the queue but by the probe.
+"""The circuit of the merchant's endpoint. While it is open, only the probe takes messages from the queue.
 
-After so many failures in a row, whatever execution environments they happened in, the circuit opens: the event source
-mapping is disabled, so that nothing uses up its tries on an endpoint that is down. Each minute the probe sends one
-waiting message. Its success closes the circuit.
+The circuit opens after `MOST_FAILURES` failures in a row, over all execution environments. The event source mapping is
+then disabled, so that no message uses up its tries on an endpoint that is down. Each minute the probe sends one waiting
+message. Its success closes the circuit.
 
-The item in the table decides, and the mapping follows it. Wherever a crash, or an AWS call that failed, left the two
-apart, the next probe brings them together (`follow`). So the mapping is never disabled for good.
+The item in the table decides, and the mapping follows it. If they differ after a crash or a failed AWS call, the next
+probe corrects the mapping (`follow`). So the mapping is never disabled for good.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# One message that the endpoint never takes needs days for as many: its waits grow.
+# A single message that the endpoint never accepts takes days to fail so often, because its waits grow.
 MOST_FAILURES = 10
 
 # The states of a mapping in which it is, or will be, enabled.
@@ -42,7 +42,7 @@ class EndpointCircuit:
         The SSM parameter with the id of the event source mapping. It cannot be an environment variable: the mapping
         refers to the function, so the function cannot refer to the mapping.
     url
-        The endpoint. What another one has failed does not count for it.
+        The endpoint. Failures of an earlier one do not count for it.
     now
         Gives aware UTC moments.
     """
@@ -70,7 +70,7 @@ class EndpointCircuit:
         return self._store.circuit.read()
 
     def failed(self, outcome: Outcome) -> None:
-        """Note that a delivery failed, and open the circuit if it was one too many, or if the endpoint is gone."""
+        """Count a failed delivery. Open the circuit if there are too many in a row, or if the endpoint is gone."""
         self._has_failed = True
         circuit = self._store.circuit.fail(outcome.reason, self._endpoint)
         if circuit.is_open or not (outcome.is_gone or circuit.failures >= MOST_FAILURES):
@@ -93,7 +93,7 @@ class EndpointCircuit:
             logger().warning("a success was not noted", error=type(error).__name__)
 
     def begin(self) -> None:
-        """Forget what another endpoint has failed: a deployment has changed the URL since."""
+        """Forget the failures of another endpoint, if a deployment has changed the URL since."""
         circuit = self.read()
         if circuit.failures and circuit.endpoint != self._endpoint:
             self.close()
@@ -116,6 +116,6 @@ class EndpointCircuit:
                 set_enabled(lambdas, mapping, enabled=wanted)
         except (BotoCoreError, ClientError) as error:
             logger().error("mapping does not follow the circuit", error=type(error).__name__)
-            # Denied, or the mapping or the parameter is gone: nothing is sent until a person mends it.
+            # Denied, or the mapping or the parameter is gone: nothing is sent until a person corrects it.
             if not aws.is_transient(error):
                 count_for_alarm("ConfigurationFault")

@@ -16,7 +16,7 @@ from honnin.merchant_webhook.message import Message
 # For all of it: the look-up of the name, the connection, the request, and each byte of the answer.
 _TOTAL_S = 15.0
 
-# So much of an answer is read, so that an endpoint which writes one can finish. What it says is of no interest.
+# At most this much of an answer is read, so that the endpoint can finish writing it. Its content is not used.
 _MOST_ANSWER_BYTES = 4096
 
 _GONE = 410

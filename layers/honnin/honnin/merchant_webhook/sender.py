@@ -25,11 +25,11 @@ from honnin.merchant_webhook.waiting import Waiting, WaitingQueue
 from honnin.observability import count_for_alarm, logger
 from honnin.store import Circuit, Store
 
-# A message that is so old while the circuit is open is moved to the dead-letter queue, from where it can
-# be redriven: SQS deletes what is 14 days old.
+# While the circuit is open, an older message is moved to the dead-letter queue, from where it can be redriven. In its
+# own queue, SQS would delete it after 14 days.
 _LONGEST_WAIT = timedelta(days=10)
 
-# How many messages a probe looks at: those of erased users are dropped, and are no probe.
+# How many messages a probe takes at most, because those of erased users are dropped and show nothing.
 _MOST_LOOKED_AT = 10
 
 # After so many seconds the probe looks again at an event of a user whose erasure is not finished.
@@ -149,8 +149,9 @@ class MerchantWebhook:
         except EventNotReadyError:
             self._queue.delay(taken, _ERASING_PAUSE_S)
             return False
-        # It is no try of the message's schedule. But each receive counts for SQS, which moves a message away after
-        # 1,000: with pauses of a hundredth of the time, one message alone is received some 600 times in 14 days.
+        # This does not count as a try of the message's schedule. But SQS counts each receive, and moves a message to
+        # the dead-letter queue after 1,000. With pauses of a hundredth of the time that the circuit has been open, a
+        # message that waits alone is received some 600 times in 14 days.
         pause_s = int(open_for.total_seconds() / 100)
         self._queue.delay(taken, min(max(pause_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S))
         outcome = self._endpoint.send(message)

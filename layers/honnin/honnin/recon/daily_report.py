@@ -24,7 +24,7 @@ from honnin.times import utc_text
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-# What `people.tell` takes, half for each language.
+# What `people.send` takes, half for each language.
 _MOST_BYTES = 60 * 1024
 _MOST_FILES = 20
 _MOST_WARNINGS = 20
@@ -79,7 +79,7 @@ class DailyReport:
                 count("ReconFileMissing", len(each.missing), fileType=each.file_type.name)
         client = self.client or aws.sns()
         text = mail(found, type_facts.senders(self.store), now)
-        people.tell(client, self.topic_arn, subject(found, now), text)
+        people.send(client, self.topic_arn, subject(found, now), text)
         return {each.file_type.name: [day.day for day in each.missing] for each in found}
 
     def _note_missing(self, file_type: str, shown: Sequence[str], now: datetime) -> None:

@@ -52,7 +52,7 @@ class FetchAlarm:
         if not failing or (last and now - datetime.fromisoformat(last) < _AT_MOST_EVERY):
             return
         client = self._given or aws.sns()
-        people.tell(client, self._topic_arn, "Honnin: recon files cannot be fetched", mail(failing))
+        people.send(client, self._topic_arn, "Honnin: recon files cannot be fetched", mail(failing))
         store.notifications.note_last_reported(utc_text(now))
         for found, _ in failing:
             store.notifications.note_reported(found, utc_text(now))

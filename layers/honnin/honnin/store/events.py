@@ -289,8 +289,8 @@ class Events:
         if effect.publication:
             detail_type, content = effect.publication
             verdict = beside.verdict(effect.after, self._needs) if beside else {}
-            told = to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
-            item |= {name: value for name, value in told.items() if not (effect.comes_again and name in _DUE)}
+            publishing = to_publish(effect.event_id, detail_type, {**content, **verdict}, effect.at)
+            item |= {name: each for name, each in publishing.items() if not (effect.comes_again and name in _DUE)}
         return item
 
     def _expiry_event_put(self, expiry_event: ExpiryEvent) -> Item:
@@ -345,7 +345,7 @@ class Events:
         # Without a user, an erasure does not need to find it.
         values = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": effect.at}
         key = submission_key(effect.withdraws or "")
-        return self._table.update(key, values, "attribute_exists(pk)", remove=("due_kind", "due_at"))
+        return self._table.update(key, values, "attribute_exists(pk)", remove=_DUE)
 
     def _submission_update(self, effect: Effect) -> Item:
         key = submission_key(effect.after.submission_id or "")

@@ -19,8 +19,8 @@ from honnin.vault import Kept
 
 @dataclass(frozen=True)
 class UserStatus:
-    """One user at one provider. Times are UTC ISO 8601; `version` grows with every applied event, and from one time
-    that a user is known here to the next (`honnin.commit`).
+    """One user at one provider. Times are UTC ISO 8601. `version` grows with every applied event, and also from before
+    an erasure to after it (`honnin.commit`).
 
     `read_at` is when the last answer about the user was requested. `reason` is why Vexora rejected the user, in
     Vexora's words. It may be personal, so only the merchant gets it.
