@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_filter, dead_letters, moments, redrive
-from honninctl.command import Cli, RevealOption, command, connection
+from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
@@ -52,14 +52,10 @@ _TO_DISCARD = (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Messages that failed after all retries; list them, and put them back."
-    )
-    group.callback()(connection)
-    command(group, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
-    command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(group, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
-    app.add_typer(group, name="deadletters")
+    made = group(app, "deadletters", "Messages that failed after all retries; list them, and put them back.")
+    command(made, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
+    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
+    command(made, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
 
 
 def list_letters(
