@@ -39,14 +39,13 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only. "
-    "Once the cause is corrected, do not wait for it:",
+    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only.",
     Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: once the cause is corrected, do not wait, and look at `honninctl recon calendar`:",
+    "be fetched for two hours only: look at `honninctl recon calendar`.",
 }
 _TO_DISCARD = (
-    "  run.json must not contain errorType: the command succeeds even when a run failed. Then delete the messages, "
-    "which are no longer needed: honninctl deadletters redrive --queue {queue} --discard"
+    "Once the cause is corrected, delete the messages, which are no longer needed: "
+    "honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
@@ -308,8 +307,13 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
     cli.screen.advice(f"{queue}: {_RUN_ADVICE[queue]}")
-    for each in redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters)):
+    commands = redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters))
+    if not commands:
+        return
+    cli.screen.advice("Once the cause is corrected, do not wait for the next run:")
+    for each in commands:
         cli.screen.advice(f"  {each}")
+    cli.screen.advice("  run.json must not contain errorType: the command succeeds even when a run failed.")
 
 
 def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:

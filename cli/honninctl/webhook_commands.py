@@ -70,7 +70,7 @@ def list_webhooks(
         cli.screen.json({**state, "deadLetters": letters})
     else:
         _show_state(cli, state)
-        _show_letters(cli, letters)
+        _show_letters(cli, letters, is_filtered=bool(wanted))
     return ExitCode.FINDING if letters or state["circuit"]["open"] else ExitCode.OK
 
 
@@ -163,9 +163,9 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight{aged}.")
 
 
-def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]]) -> None:
+def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:
     if not letters:
-        cli.screen.line("There are no dead letters.")
+        cli.screen.line("There are no such dead letters." if is_filtered else "There are no dead letters.")
         return
     rows = []
     for each in letters:
