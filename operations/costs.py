@@ -8,6 +8,7 @@ them beside its line.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from operations import costs_traffic
 from operations.costs_counted import HOURS, ROOT, Counted, Line, Prices, counted, prices
@@ -154,6 +155,10 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
     return [
         (
+            "`MerchantWebhookUrl`, a month without traffic",
+            _more(idle(stack), idle(counted(MerchantWebhookUrl="https://"))),
+        ),
+        (
             "`WithDashboard=true`, a month",
             [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
         ),
@@ -200,6 +205,12 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
             ],
         ),
     ]
+
+
+def _more(usual: Sequence[Line], added: Sequence[Line]) -> list[Line]:
+    """What the second costs more than the first, whose lines are the same ones."""
+    pairs = zip(usual, added, strict=True)
+    return [replace(new, quantity=new.quantity - old.quantity) for old, new in pairs if new.quantity != old.quantity]
 
 
 def page() -> str:

@@ -94,10 +94,12 @@ def prices() -> Prices:
     )
 
 
-def counted() -> Counted:
-    """Counts over template.yaml, as it is deployed with the defaults of its parameters."""
+def counted(**parameters: str) -> Counted:
+    """Counts over template.yaml, as it is deployed with these parameters and the defaults of all others."""
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    resources = [each for each in template["Resources"].values() if is_made(template, each.get("Condition"))]
+    resources = [
+        each for each in template["Resources"].values() if is_made(template, each.get("Condition"), parameters)
+    ]
     alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
     functions = {
         name: each["Properties"]
@@ -125,7 +127,7 @@ def counted() -> Counted:
         runs={
             name: sum(runs_a_month(_deployed(schedule)) for schedule in _schedules(each))
             for name, each in functions.items()
-            if is_made(template, template["Resources"][name].get("Condition")) and _schedules(each)
+            if is_made(template, template["Resources"][name].get("Condition"), parameters) and _schedules(each)
         },
         machines={
             name: each["Properties"]["Definition"]
@@ -169,13 +171,13 @@ def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
     return sum(each["Type"] == kind for each in resources)
 
 
-def is_made(template: Mapping[str, Any], condition: str | None) -> bool:
-    """Whether a condition of the template holds (None: there is none) with the defaults of all parameters."""
+def is_made(template: Mapping[str, Any], condition: str | None, parameters: Mapping[str, str] = {}) -> bool:
+    """Whether a condition of the template holds (None: there is none) with these parameters, else their defaults."""
 
     def value(of: Any) -> Any:
         match of:
             case {"Ref": str(name)}:
-                return template["Parameters"][name]["Default"]
+                return parameters.get(name, template["Parameters"][name]["Default"])
             case {"Condition": str(name)}:
                 return value(template["Conditions"][name])
             case {"Fn::Equals": [one, other]}:

@@ -173,7 +173,20 @@ def test_a_schedule_that_cannot_be_counted_is_an_error(schedule: str) -> None:
 
 def test_every_schedule_of_the_template_is_in_the_idle_stack() -> None:
     made = [name for name, each in template()["Resources"].items() if "ScheduleV2" in str(each)]
-    assert set(costs_counted.counted().runs) == set(made) - {"MerchantWebhookFunction"}  # off by default
+    assert set(costs_counted.counted().runs) == set(made) - {"MerchantWebhookFunction"}
+    assert set(costs_counted.counted(MerchantWebhookUrl="https://a.example").runs) == set(made)
+
+
+def test_merchant_webhooks_cost_a_secret_a_queue_a_probe_and_their_alarms_more() -> None:
+    [lines] = [lines for title, lines in costs.extras(costs_counted.counted()) if "MerchantWebhookUrl" in title]
+    found = {line.price: line.quantity for line in lines}
+    assert found["secret"] == 1
+    assert found["scheduler_invocation"] == pytest.approx(730 * 60)
+    assert found["sqs_request"] == 5 * 730 * 3600 / 20
+    alarms = [
+        each for each in resources("AWS::CloudWatch::Alarm").values() if each.get("Condition") == "MerchantWebhooks"
+    ]
+    assert found["cloudwatch_alarm_metric"] == len(alarms) > 0
 
 
 def test_a_reread_of_many_users_is_counted_where_there_is_a_machine_for_it() -> None:
