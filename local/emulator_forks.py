@@ -3,6 +3,8 @@
 An environment is a process of its own that imports Honnin's modules and the function's itself, as before. Not its own
 are the imports of the AWS SDK and of the layer's packages, which took most of a cold start.
 
+Elsewhere than on Linux it does nothing, and ministack starts each environment as always.
+
 It ends the emulator with a sentence when ministack is no longer made as it expects.
 """
 
@@ -29,7 +31,7 @@ def main() -> None:
     from ministack.core import lambda_runtime  # type: ignore[import-not-found]
 
     if getattr(lambda_runtime, "subprocess", None) is not subprocess:
-        sys.exit("Error: ministack is made otherwise: mend local/emulator_forks.py.")
+        sys.exit("Error: this version of ministack is different: adapt local/emulator_forks.py.")
     spec = importlib.util.spec_from_file_location("forking", Path(__file__).with_name("forking.py"))
     assert spec is not None
     assert spec.loader is not None

@@ -2,7 +2,8 @@
 
 A start of Python with the AWS SDK and the layer's packages takes a second of a core, and a run of the local stack's
 tests starts hundreds. What is forked is a process of its own, with its own arguments, environment, streams and exit
-code; only its imports are not its own. Linux alone can do that: elsewhere `Forked` starts a program as always.
+code; only its imports are not its own. Linux alone can do that: elsewhere whoever uses this (`emulator_forks.py`,
+`tests/e2e/program.py`) starts programs as always.
 
 Only the standard library is imported: this file also runs in the emulator's environment, by its path.
 

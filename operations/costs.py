@@ -1,22 +1,22 @@
 """What a stack costs, computed from `prices.toml`, the template and the quantities below: `make costs`.
 
 Writes docs/costs.md; a test fails if that page does not fit its sources. Quantities of the template are counted in it
-(`operations.costs_counted`). Quantities that depend on traffic are assumptions in `webhook`, `user` and
-`operations.costs_nights`; the page shows each of them beside its line.
+(`operations.costs_counted`), and those of a webhook in runs of the event processor (`operations.costs_traffic`). All
+other quantities that depend on traffic are assumptions, here and in `operations.costs_nights`; the page shows each of
+them beside its line.
 """
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from operations import costs_traffic
-from operations.costs_counted import ROOT, Counted, Line, Prices, counted, prices
+from operations.costs_counted import HOURS, ROOT, Counted, Line, Prices, counted, prices
 from operations.costs_nights import INDEXED_BYTES, MILLION, night, nights
 
 PLACE = ROOT / "docs" / "costs.md"
 
-_HOURS = 730  # of a month, as AWS counts
-_SECONDS = _HOURS * 3600
-_DAYS = _HOURS / 24
+_SECONDS = HOURS * 3600
 # Lambda keeps five long polls of 20 s open on each queue, messages or not.
 _IDLE_POLLS = 5 * _SECONDS / 20
 # What a scheduled run reads of the index `due`: a query for each shard of a kind, half a unit each where it is empty.
@@ -24,13 +24,14 @@ _SHARD_READ = 16 * 0.5
 # What a user calls: QR, redirect, three status reads.
 _CALLS = 5
 # A change of status in the index `overview`: the old entry is deleted; a new one and one for the timeline are written.
-_INDEX_OF_A_CHANGE = 3
+_INDEX_OF_A_CHANGE = costs_traffic.CHANGE.index_writes
 
 
 def idle(stack: Counted) -> list[Line]:
     """A month of a stack without traffic."""
-    poll, download, deadline, watch = _HOURS * 6, _HOURS * 12, _DAYS, _HOURS
-    runs = poll + download + deadline + watch
+    runs = sum(stack.runs.values())
+    of_kinds = {"VexoraStatusPollFunction": 2, "ExpiryWatchFunction": 3, "ReconDownloadFunction": 1}
+    queries = sum(kinds * stack.runs[function] for function, kinds in of_kinds.items())
     return [
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
         Line("secret", stack.secrets, "secrets in the template"),
@@ -38,15 +39,15 @@ def idle(stack: Counted) -> list[Line]:
         Line("cloudwatch_metric", stack.own_metrics, "metrics of our own among them, each from its first count on"),
         Line("sqs_request", stack.polled_queues * _IDLE_POLLS, "Lambda's long polls of the empty queues"),
         Line("kms_request", 2 * stack.polled_queues * _SECONDS / 300, "one data key for each 5 minutes"),
-        Line("scheduler_invocation", runs, "poll every 10, download every 5 minutes, deadline daily, expiries hourly"),
+        Line("scheduler_invocation", runs, "runs of the schedules in the template"),
         Line("lambda_request", runs, "the same runs"),
         Line("lambda_arm64_gb_second", runs * 0.5 * 0.5, "the same runs, 0.5 s at 0.5 GB"),
         Line(
             "dynamodb_read",
-            (2 * poll + download + 3 * watch) * _SHARD_READ,
+            queries * _SHARD_READ,
             "16 shards of the index `due` for each kind: poll two kinds, expiries three, download one",
         ),
-        Line("secret_request", 2 * _SECONDS / 300, "each secret read every 5 minutes"),
+        Line("secret_request", stack.secrets * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
     ]
 
@@ -154,6 +155,10 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
     return [
         (
+            "`MerchantWebhookUrl`, a month without traffic",
+            _more(idle(stack), idle(counted(MerchantWebhookUrl="https://"))),
+        ),
+        (
             "`WithDashboard=true`, a month",
             [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
         ),
@@ -194,12 +199,18 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
         (
             "Fixed egress, a month: two NAT gateways with an address each (docs/deploying.md)",
             [
-                Line("nat_gateway_hour", 2 * _HOURS, "two availability zones"),
-                Line("public_ipv4_hour", 2 * _HOURS, "two addresses"),
+                Line("nat_gateway_hour", 2 * HOURS, "two availability zones"),
+                Line("public_ipv4_hour", 2 * HOURS, "two addresses"),
                 Line("nat_gateway_data", 10, "10 GB, about a million calls of 10 kB"),
             ],
         ),
     ]
+
+
+def _more(usual: Sequence[Line], added: Sequence[Line]) -> list[Line]:
+    """What the second costs more than the first, whose lines are the same ones."""
+    pairs = zip(usual, added, strict=True)
+    return [replace(new, quantity=new.quantity - old.quantity) for old, new in pairs if new.quantity != old.quantity]
 
 
 def page() -> str:

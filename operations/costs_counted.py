@@ -1,5 +1,6 @@
 """The price list, and the quantities that can be counted in the template (alarms, keys, secrets, memory sizes)."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+HOURS = 730
+"""Of a month, as AWS counts."""
 
 EVENTS_PER_S = 20
 """Events that one environment of 1,024 MB processes in a second (`costs_traffic.events_per_s`).
@@ -66,6 +70,8 @@ class Counted:
     settle_reads: int
     batch_size: int
     window_s: int
+    # The scheduled runs of a month, by the function's logical id.
+    runs: Mapping[str, float]
     # The state machines by their logical ids.
     machines: Mapping[str, Mapping[str, Any]]
     range_gb: float
@@ -88,10 +94,12 @@ def prices() -> Prices:
     )
 
 
-def counted() -> Counted:
-    """Counts over template.yaml, as it is deployed with the defaults of its parameters."""
+def counted(**parameters: str) -> Counted:
+    """Counts over template.yaml, as it is deployed with these parameters and the defaults of all others."""
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    resources = [each for each in template["Resources"].values() if is_made(template, each.get("Condition"))]
+    resources = [
+        each for each in template["Resources"].values() if is_made(template, each.get("Condition"), parameters)
+    ]
     alarms = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
     functions = {
         name: each["Properties"]
@@ -115,7 +123,12 @@ def counted() -> Counted:
         merchant_gb=gb("PayPayKycFunction"),
         settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
         batch_size=int(template["Resources"]["RereadSource"]["Properties"]["BatchSize"]),
-        window_s=_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"]),
+        window_s=int(_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"])),
+        runs={
+            name: sum(runs_a_month(_deployed(schedule)) for schedule in _schedules(each))
+            for name, each in functions.items()
+            if is_made(template, template["Resources"][name].get("Condition"), parameters) and _schedules(each)
+        },
         machines={
             name: each["Properties"]["Definition"]
             for name, each in template["Resources"].items()
@@ -135,22 +148,36 @@ def rereads_per_s(parameters: Mapping[str, Any]) -> float:
     return min(by_concurrency, float(parameters["PayPayMaxCallsPerSecond"]["Default"]) * share)
 
 
-def _deployed(value: Any) -> int:
-    """A number of the template as it is outside the local stack."""
-    return int(value["Fn::If"][2] if isinstance(value, dict) else value)
+def runs_a_month(schedule: str) -> float:
+    """How often an EventBridge schedule runs. Raises `ValueError` for one that is neither a rate nor daily."""
+    if found := re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)s?\)", schedule):
+        return HOURS / int(found[1]) / {"minute": 1 / 60, "hour": 1, "day": 24}[found[2]]
+    if re.fullmatch(r"cron\([0-9]+ [0-9]+ \* \* \? \*\)", schedule):
+        return HOURS / 24
+    raise ValueError(f"a schedule that cannot be counted: {schedule}")
+
+
+def _schedules(function: Mapping[str, Any]) -> list[Any]:
+    events = function.get("Events", {}).values()
+    return [each["Properties"]["ScheduleExpression"] for each in events if each["Type"] == "ScheduleV2"]
+
+
+def _deployed(value: Any) -> Any:
+    """A value of the template as it is outside the local stack."""
+    return value["Fn::If"][2] if isinstance(value, dict) else value
 
 
 def _of_type(resources: Iterable[dict[str, Any]], kind: str) -> int:
     return sum(each["Type"] == kind for each in resources)
 
 
-def is_made(template: Mapping[str, Any], condition: str | None) -> bool:
-    """Whether a condition of the template holds (None: there is none) with the defaults of all parameters."""
+def is_made(template: Mapping[str, Any], condition: str | None, parameters: Mapping[str, str] = {}) -> bool:
+    """Whether a condition of the template holds (None: there is none) with these parameters, else their defaults."""
 
     def value(of: Any) -> Any:
         match of:
             case {"Ref": str(name)}:
-                return template["Parameters"][name]["Default"]
+                return parameters.get(name, template["Parameters"][name]["Default"])
             case {"Condition": str(name)}:
                 return value(template["Conditions"][name])
             case {"Fn::Equals": [one, other]}:

@@ -17,15 +17,15 @@ class Work:
     `stored_bytes` is what stays in the table and its indexes, without the 100 bytes that AWS adds to each item.
     """
 
-    writes: float
-    index_writes: float
-    reads: float
-    sqs: int
-    calls: int
-    log_bytes: int
-    stored_bytes: int
-    items: int
-    cpu_s: float
+    writes: float = 0
+    index_writes: float = 0
+    reads: float = 0
+    sqs: int = 0
+    calls: int = 0
+    log_bytes: int = 0
+    stored_bytes: int = 0
+    items: int = 0
+    cpu_s: float = 0
 
 
 # A webhook after which a user's status is another one: all that can happen to it. Writes: the record, the timeline
@@ -45,7 +45,6 @@ CHANGE = Work(
 # A webhook after which everything is as it was: no change to publish or to check, and the same answer.
 NO_CHANGE = Work(
     writes=8,
-    index_writes=0,
     reads=5,
     sqs=1,
     calls=6,
@@ -57,28 +56,8 @@ NO_CHANGE = Work(
 # The same in a batch of ten: what is done once for a batch costs each event less of the CPU.
 BATCHED = replace(NO_CHANGE, cpu_s=0.007)
 # A reading some time later that finds nothing new. What is asked once for a batch is shared by its events.
-SETTLE = Work(
-    writes=0,
-    index_writes=0,
-    reads=4,
-    sqs=0,
-    calls=5,
-    log_bytes=0,
-    stored_bytes=0,
-    items=0,
-    cpu_s=0.004,
-)
-SETTLE_BATCH = Work(
-    writes=2,
-    index_writes=0,
-    reads=1,
-    sqs=0,
-    calls=0,
-    log_bytes=120,
-    stored_bytes=0,
-    items=0,
-    cpu_s=0.0,
-)
+SETTLE = Work(reads=4, calls=5, cpu_s=0.004)
+SETTLE_BATCH = Work(writes=2, reads=1, log_bytes=120)
 
 # The access log and the line of the acknowledgement, each with 26 bytes.
 ACK_LOG_BYTES = 450

@@ -82,6 +82,14 @@ def connection(
     ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
 
 
+def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
+    """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
+    made = typer.Typer(no_args_is_help=True, help=about, **more)
+    made.callback()(connection)
+    app.add_typer(made, name=name)
+    return made
+
+
 def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_filter, dead_letters, moments, redrive
-from honninctl.command import Cli, RevealOption, command, connection
+from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
@@ -39,27 +39,22 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
     Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only. "
-    "Once the cause is corrected, do not wait for it:",
+    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only.",
     Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: once the cause is corrected, do not wait, and look at `honninctl recon calendar`:",
+    "be fetched for two hours only: look at `honninctl recon calendar`.",
 }
 _TO_DISCARD = (
-    "  run.json must not contain errorType: the command succeeds even when a run failed. Then delete the messages, "
-    "which are no longer needed: honninctl deadletters redrive --queue {queue} --discard"
+    "Once the cause is corrected, delete the messages, which are no longer needed: "
+    "honninctl deadletters redrive --queue {queue} --discard"
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Messages that failed after all retries; list them, and put them back."
-    )
-    group.callback()(connection)
-    command(group, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
-    command(group, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(group, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
-    app.add_typer(group, name="deadletters")
+    made = group(app, "deadletters", "Messages that failed after all retries; list them, and put them back.")
+    command(made, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
+    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
+    command(made, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
 
 
 def list_letters(
@@ -312,8 +307,13 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
     cli.screen.advice(f"{queue}: {_RUN_ADVICE[queue]}")
-    for each in redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters)):
+    commands = redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters))
+    if not commands:
+        return
+    cli.screen.advice("Once the cause is corrected, do not wait for the next run:")
+    for each in commands:
         cli.screen.advice(f"  {each}")
+    cli.screen.advice("  run.json must not contain errorType: the command succeeds even when a run failed.")
 
 
 def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:

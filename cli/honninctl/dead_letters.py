@@ -52,6 +52,9 @@ RUNS: Mapping[Queue, tuple[str, ...]] = {
     Queue.RECON_DOWNLOAD: ("ReconDownloadFunction",),
 }
 
+# Whose failed probes lie with the schedule's. Nobody repeats a probe by hand: the next one comes within a minute.
+PROBED = "MerchantWebhookFunction"
+
 
 class WebhooksOffError(NotFoundError):
     """The stack sends no merchant webhooks."""
@@ -257,7 +260,7 @@ def _webhook(body: str) -> dict[str, Any] | None:
 def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:
     """The logical id of the function whose run failed. Its schedule's name holds it: in the payload, or beside it."""
     if _is_probe(message["Body"]):
-        return "MerchantWebhookFunction"
+        return PROBED
     candidates = RUNS[queue]
     if len(candidates) == 1:
         return candidates[0]

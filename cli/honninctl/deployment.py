@@ -207,8 +207,8 @@ class Deployment:
     @property
     def aws_options(self) -> list[str]:
         """What the AWS CLI has to be told to reach the same stack."""
-        explanation = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
-        return [f"--{name} {value}" for name, value in explanation.items() if value]
+        options = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
+        return [f"--{name} {value}" for name, value in options.items() if value]
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the template's resources."""

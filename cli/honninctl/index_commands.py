@@ -8,17 +8,15 @@ import typer
 
 from honninctl import moments
 from honninctl import replay as replaying
-from honninctl.command import Cli, command, connection
+from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, ExitCode, UsageError
 from honninctl.replay import Replayed
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Domain events: `events replay` publishes them again.")
-    group.callback()(connection)
-    command(group, "replay", example="honninctl events replay --since 2026-11-20 --dry-run")(replay)
-    app.add_typer(group, name="events")
+    made = group(app, "events", "Domain events: `events replay` publishes them again.")
+    command(made, "replay", example="honninctl events replay --since 2026-11-20 --dry-run")(replay)
     command(app, "reindex", example="honninctl reindex")(reindex)
 
 

@@ -1,4 +1,4 @@
-"""Moments as they are typed: a day in Japan, or a moment with its offset from UTC."""
+"""Moments as they are typed (a day in Japan, or a moment with its offset from UTC), and as they are shown."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,6 +11,13 @@ def day(word: str, now: datetime) -> str:
 
     back = {"today": 0, "yesterday": 1}.get(word)
     return word if back is None else (date.fromisoformat(times.jst_day(now)) - timedelta(days=back)).isoformat()
+
+
+def shown(moment: str | None) -> str:
+    """A stored moment as Japan's time, for people; empty for None."""
+    from honnin import times
+
+    return f"{datetime.fromisoformat(moment).astimezone(times.JST):%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
 def moment(option: str, text: str, *, ends: bool = False) -> datetime:

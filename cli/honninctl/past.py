@@ -81,8 +81,8 @@ def status_at(deployment: Deployment, user_id: str, at: datetime) -> dict[str, A
 
 def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     """The same for a person; times are Japan's."""
-    yield f"{found['userId']}, as known at {_jst(found['at'])} (Japan's time)" + (
-        f", at the end of {asked}" if len(asked) == _DAY and _jst(found["at"]).endswith("23:59:59") else ""
+    yield f"{found['userId']}, as known at {moments.shown(found['at'])} (Japan's time)" + (
+        f", at the end of {asked}" if len(asked) == _DAY and moments.shown(found["at"]).endswith("23:59:59") else ""
     )
     if not found["providers"]:
         yield from _nothing(found)
@@ -94,10 +94,11 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
         yield f"{yes} ({found['verifiedReason']}), by today's setting VerifiedNeeds={found['verifiedNeeds']}"
     for each in found["foundLater"]:
         yield "found out only later, about that time or before:"
-        yield f"  {_jst(each['at'])} {each['provider']}: {each['from'] or '–'} → {each['to']}"
-        yield f"  {_WHY[each['why']].format_map(each | {'endedAt': _jst(each['endedAt'])})}"
+        yield f"  {moments.shown(each['at'])} {each['provider']}: {each['from'] or '–'} → {each['to']}"
+        yield f"  {_WHY[each['why']].format_map(each | {'endedAt': moments.shown(each['endedAt'])})}"
     if found["erasedAt"]:
-        yield f"The user was erased on {_jst(found['erasedAt'])}: times, statuses and causes are left, no evidence."
+        erased = moments.shown(found["erasedAt"])
+        yield f"The user was erased on {erased}: times, statuses and causes are left, no evidence."
 
 
 _WHY = {
@@ -109,22 +110,25 @@ _WHY = {
 def _nothing(found: Mapping[str, Any]) -> Iterator[str]:
     yield "Nothing was known of the user at that time."
     if found["firstEntryAt"]:
-        yield f"The timeline begins on {_jst(found['firstEntryAt'])}; older entries end after TimelineRetentionDays."
+        first = moments.shown(found["firstEntryAt"])
+        yield f"The timeline begins on {first}; older entries end after TimelineRetentionDays."
     else:
         yield "The timeline has no entry any more (TimelineRetentionDays); honninctl status shows the present status."
 
 
 def _facts(period: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if period["since"]:
-        yield "since", f"{_jst(period['since'])}, {period['what']}, cause {period['cause']}"
+        yield "since", f"{moments.shown(period['since'])}, {period['what']}, cause {period['cause']}"
     else:
         yield "since", "not kept any more: before the oldest entry of the timeline"
     yield "event", period["eventId"] or ""
-    yield "until", f"{_jst(period['until'])}, then {period['endedBy']}" if period["until"] else "now"
+    yield "until", f"{moments.shown(period['until'])}, then {period['endedBy']}" if period["until"] else "now"
     if period["confirmedAt"] != period["since"]:
         yield (
             "last seen",
-            f"{_jst(period['confirmedAt'])}, cause {period['confirmedCause']}" if period["confirmedAt"] else "",
+            f"{moments.shown(period['confirmedAt'])}, cause {period['confirmedCause']}"
+            if period["confirmedAt"]
+            else "",
         )
     yield "flag", period["flag"] if period["flag"] != "NONE" else ""
     yield "product", period["product"] or ""
@@ -191,9 +195,3 @@ def _entry(each: Mapping[str, Any]) -> "TimelineEntry":
         to_status=each["to"],
         detail=each["detail"],
     )
-
-
-def _jst(text: str | None) -> str:
-    from honnin.times import JST
-
-    return f"{datetime.fromisoformat(text).astimezone(JST):%Y-%m-%d %H:%M:%S}" if text else ""

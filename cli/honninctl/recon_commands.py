@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from honninctl import recon
-from honninctl.command import Cli, RevealOption, command, connection
+from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -61,16 +61,15 @@ class _DayGroup(TyperGroup):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(
+    made = group(
+        app,
+        "recon",
+        "PayPay's daily files: `recon 2026-11-20` for a day, `recon calendar` for a month. Days are Japan's.",
         cls=_DayGroup,
-        no_args_is_help=True,
-        help="PayPay's daily files: `recon 2026-11-20` for a day, `recon calendar` for a month. Days are Japan's.",
     )
-    group.callback()(connection)
-    command(group, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
-    command(group, "compare", example="honninctl recon compare 2026-11-20")(compare)
-    command(group, "calendar", example="honninctl recon calendar --days 7")(calendar)
-    app.add_typer(group, name="recon")
+    command(made, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
+    command(made, "compare", example="honninctl recon compare 2026-11-20")(compare)
+    command(made, "calendar", example="honninctl recon calendar --days 7")(calendar)
 
 
 def day(

@@ -107,7 +107,10 @@ def sending(sqs: "SQSClient", url: str, target: Target) -> Act:
 
 
 def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None]) -> list[str]:
-    """The commands that do by hand what failed runs did not: of those functions, of all where one is not known."""
+    """The commands that do by hand what failed runs did not: of those functions, of all where one is not known.
+
+    A probe of the merchant's endpoint has none (`dead_letters.PROBED`).
+    """
     named = list(functions)
     wanted = [each for each in RUNS[queue] if each in named or (None in named and f"{each}Name" in deployment.outputs)]
     names = [deployment.outputs.get(f"{each}Name", f"<{each}>") for each in wanted]

@@ -9,11 +9,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from honninctl import masking
+from honninctl import masking, moments
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError
 
@@ -77,20 +76,14 @@ def row_json(row: "Row") -> dict[str, Any]:
 def cells(row: "Row") -> list[str]:
     """A row as the cells of a spreadsheet: times in Japan's time, and nothing that it would read as something else."""
     found = row_json(row)
-    found |= {name: _jst(found[name]) for name in _TIMES}
-    found["flags"] = "; ".join(f"{flag} {_jst(at)}" for at, flag in row.flags)
+    found |= {name: moments.shown(found[name]) for name in _TIMES}
+    found["flags"] = "; ".join(f"{flag} {moments.shown(at)}" for at, flag in row.flags)
     return [_as_text(found[name], is_time=name in _TIMES) for name in COLUMNS]
 
 
 def _as_text(value: str | None, *, is_time: bool) -> str:
     text = value or ""
     return f"'{text}" if not is_time and (_FORMULA.match(text) or _NUMBER.fullmatch(text)) else text
-
-
-def _jst(moment: str | None) -> str:
-    from honnin.times import JST
-
-    return f"{datetime.fromisoformat(moment).astimezone(JST):%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
 class Writer:

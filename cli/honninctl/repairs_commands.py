@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import repairs
-from honninctl.command import Cli, command, connection
+from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode, UsageError
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -15,12 +15,10 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Repairs and rereads: a mass change of statuses stops them.")
-    group.callback()(connection)
-    command(group, "status", example="honninctl repairs status")(status)
-    command(group, "resume", example="honninctl repairs resume")(resume)
-    command(group, "stop", example='honninctl repairs stop --reason "new PayPay key"')(stop)
-    app.add_typer(group, name="repairs")
+    made = group(app, "repairs", "Repairs and rereads: a mass change of statuses stops them.")
+    command(made, "status", example="honninctl repairs status")(status)
+    command(made, "resume", example="honninctl repairs resume")(resume)
+    command(made, "stop", example='honninctl repairs stop --reason "new PayPay key"')(stop)
 
 
 def status(cli: Cli) -> ExitCode:

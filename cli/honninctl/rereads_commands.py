@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from honninctl import rereads
-from honninctl.command import Cli, command, connection
+from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode
 
 if TYPE_CHECKING:
@@ -17,13 +17,11 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show the progress un
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Rereads of many users: their progress; pause and resume.")
-    group.callback()(connection)
-    command(group, "list", example="honninctl rereads list")(list_all)
-    command(group, "show", example="honninctl rereads show reread-all-20261120t030000z --watch")(show)
-    command(group, "pause", example="honninctl rereads pause reread-all-20261120t030000z")(pause)
-    command(group, "resume", example="honninctl rereads resume reread-all-20261120t030000z --watch")(resume)
-    app.add_typer(group, name="rereads")
+    made = group(app, "rereads", "Rereads of many users: their progress; pause and resume.")
+    command(made, "list", example="honninctl rereads list")(list_all)
+    command(made, "show", example="honninctl rereads show reread-all-20261120t030000z --watch")(show)
+    command(made, "pause", example="honninctl rereads pause reread-all-20261120t030000z")(pause)
+    command(made, "resume", example="honninctl rereads resume reread-all-20261120t030000z --watch")(resume)
 
 
 def list_all(

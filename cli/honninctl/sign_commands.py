@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import curl, sign
-from honninctl.command import Cli, command, connection
+from honninctl.command import Cli, command, group
 from honninctl.curl import Field
 from honninctl.failures import CommandError, ExitCode, UsageError
 from honninctl.sign import Explanation, OpaRequest
@@ -39,24 +39,23 @@ _NONCE_BYTES = 4
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Explain a provider's signature: the string to sign byte by byte, and the result.\n\n"
+    made = group(
+        app,
+        "sign",
+        "Explain a provider's signature: the string to sign byte by byte, and the result.\n\n"
         "The secret comes from the stack's provider secret, --secret-file or --prompt; it is never shown. "
         "What you give is shown back as it is. Nothing is sent.",
     )
-    group.callback()(connection)
     command(
-        group,
+        made,
         "vexora",
         example="honninctl sign vexora --field userId=user-100 --field timestamp=1774925553256 --prompt",
     )(sign_vexora)
     command(
-        group,
+        made,
         "paypay",
         example="honninctl sign paypay - --secret-file secret.txt <curl.txt",
     )(sign_paypay)
-    app.add_typer(group, name="sign")
 
 
 def sign_vexora(

@@ -94,6 +94,8 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
         "",
         "Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs.",
     ]
+    if domains := [each.physical_id for each in resources if each.kind == "AWS::ApiGateway::DomainName"]:
+        lines.append(f"It has the same URLs under {' and '.join(domains)}, if you give it the same domain parameters.")
     if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
         lines.append("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
         lines += [f"  {each}" for each in policies]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_commands, dead_letters, key_rotation, webhooks
-from honninctl.command import Cli, command, connection
+from honninctl.command import Cli, command, group
 from honninctl.dead_letter_commands import (
     DryRunOption,
     ErrorTypeOption,
@@ -22,13 +22,11 @@ from honninctl.failures import ExitCode, UsageError
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Webhooks to your own endpoint (parameter MerchantWebhookUrl).")
-    group.callback()(connection)
-    command(group, "test", example="honninctl webhooks test")(test)
-    command(group, "list", example="honninctl webhooks list --since 2026-11-20")(list_webhooks)
-    command(group, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run")(redrive)
-    command(group, "rotate", example="honninctl webhooks rotate")(rotate)
-    app.add_typer(group, name="webhooks")
+    made = group(app, "webhooks", "Webhooks to your own endpoint (parameter MerchantWebhookUrl).")
+    command(made, "test", example="honninctl webhooks test")(test)
+    command(made, "list", example="honninctl webhooks list --since 2026-11-20")(list_webhooks)
+    command(made, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run")(redrive)
+    command(made, "rotate", example="honninctl webhooks rotate")(rotate)
 
 
 def test(cli: Cli) -> ExitCode:
@@ -72,7 +70,7 @@ def list_webhooks(
         cli.screen.json({**state, "deadLetters": letters})
     else:
         _show_state(cli, state)
-        _show_letters(cli, letters)
+        _show_letters(cli, letters, is_filtered=bool(wanted))
     return ExitCode.FINDING if letters or state["circuit"]["open"] else ExitCode.OK
 
 
@@ -165,9 +163,9 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight{aged}.")
 
 
-def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]]) -> None:
+def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:
     if not letters:
-        cli.screen.line("There are no dead letters.")
+        cli.screen.line("There are no such dead letters." if is_filtered else "There are no dead letters.")
         return
     rows = []
     for each in letters:

@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -68,8 +69,7 @@ def started(stack: Stack, *arguments: str, **env: str) -> Ended:
 
 def forked(arguments: Sequence[str], env: Mapping[str, str], *, given: str = "", stdin: int | None = None) -> Ended:
     """Run a command with these arguments and environment variables, and a text or a descriptor as its input."""
-    with Forked(
-        _forker(),
+    with _begun(
         [str(_PROGRAM), *arguments],
         cwd=ROOT,
         env=env,
@@ -84,6 +84,13 @@ def forked(arguments: Sequence[str], env: Mapping[str, str], *, given: str = "",
             running.kill()
             raise
         return Ended(running.returncode, out, err)
+
+
+def _begun(command: Sequence[str], **more: Any) -> subprocess.Popen[str]:
+    """Fork the program, or start it where forking is not possible."""
+    if sys.platform == "linux":
+        return Forked(_forker(), command, **more)
+    return subprocess.Popen(command, **more)
 
 
 @cache

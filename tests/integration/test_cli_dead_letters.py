@@ -258,6 +258,15 @@ def test_the_list_for_people_has_a_column_and_the_way_out_of_each(dead: DeadLett
     assert shown.count("aws lambda invoke") == 1
 
 
+def test_a_failed_probe_of_the_merchants_endpoint_asks_for_no_run_by_hand(dead: DeadLetters) -> None:
+    dead.add('{"probe": true}', queue=Queue.SCHEDULE, ErrorMessage="timed out")
+    shown = run("deadletters", "list").stdout
+    assert "MerchantWebhookFunction" in shown
+    assert "honninctl deadletters redrive --queue schedule --discard" in shown
+    for each in ("do not wait", "aws lambda invoke", "run.json"):
+        assert each not in shown
+
+
 def test_a_run_of_an_unknown_function_names_all_that_it_can_be(dead: DeadLetters) -> None:
     dead.add("{}", queue=Queue.SCHEDULE, ErrorMessage="timed out")
     shown = run("deadletters", "list").stdout

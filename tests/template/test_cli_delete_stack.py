@@ -69,6 +69,12 @@ def test_what_goes_is_counted_and_waiting_messages_are_told() -> None:
     assert "Nothing stays after the deletion." in text
 
 
+def test_domains_of_your_own_keep_their_urls() -> None:
+    domain = Resource("WebhookDomain", "kyc.example.jp", "AWS::ApiGateway::DomainName", stays=False)
+    assert "the same URLs under kyc.example.jp, if" in "\n".join(explanation(STACK, [domain], {}))
+    assert "the same URLs" not in "\n".join(explanation(STACK, [], {}))
+
+
 def test_the_policies_that_must_be_detached_first_are_named() -> None:
     text = "\n".join(explanation(STACK, _deployed(), {}))
     assert "Detach these first:" in text

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from honnin import mass_change
 from honnin.recon import plan
+from honnin.reread import listing
+from honnin.store import keys, overview
 from operations import costs, costs_counted, costs_nights, costs_traffic
 from operations.state_machines import transitions
 from tests.tables import template
@@ -137,6 +140,53 @@ def test_who_is_left_out_of_a_night_costs_nothing() -> None:
 
 def test_the_engine_cuts_a_file_as_the_costs_say() -> None:
     assert plan.write.__defaults__ == (costs_nights.RANGE_ROWS,)
+
+
+def test_shards_parts_and_waits_are_those_of_the_code_and_of_the_template() -> None:
+    assert len(overview.PLACES) == costs_nights._SOURCES
+    assert len(keys.DUE_SHARDS) * 0.5 == costs._SHARD_READ
+    assert costs_nights.PART_USERS == listing._USERS
+    [wait] = _named(costs_counted.counted().machines["ReconComparison"], "WaitForTheQueues")
+    assert wait["Seconds"] == costs_nights._LOOK_S
+    assert costs_traffic.READINGS == 1 / mass_change._MOST_KEPT
+
+
+def _named(value: Any, name: str) -> list[Any]:
+    found = [value[name]] if isinstance(value, dict) and name in value else []
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [*found, *(state for part in each for state in _named(part, name))]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs"),
+    [("rate(10 minutes)", 4380), ("rate(1 hour)", 730), ("rate(2 days)", 730 / 48), ("cron(15 10 * * ? *)", 730 / 24)],
+)
+def test_the_runs_of_a_schedule_are_counted(schedule: str, runs: float) -> None:
+    assert costs_counted.runs_a_month(schedule) == pytest.approx(runs)
+
+
+@pytest.mark.parametrize("schedule", ["cron(15 10 ? * MON *)", "at(2026-11-20T03:00:00)", "rate(5 weeks)"])
+def test_a_schedule_that_cannot_be_counted_is_an_error(schedule: str) -> None:
+    with pytest.raises(ValueError, match="cannot be counted"):
+        costs_counted.runs_a_month(schedule)
+
+
+def test_every_schedule_of_the_template_is_in_the_idle_stack() -> None:
+    made = [name for name, each in template()["Resources"].items() if "ScheduleV2" in str(each)]
+    assert set(costs_counted.counted().runs) == set(made) - {"MerchantWebhookFunction"}
+    assert set(costs_counted.counted(MerchantWebhookUrl="https://a.example").runs) == set(made)
+
+
+def test_merchant_webhooks_cost_a_secret_a_queue_a_probe_and_their_alarms_more() -> None:
+    [lines] = [lines for title, lines in costs.extras(costs_counted.counted()) if "MerchantWebhookUrl" in title]
+    found = {line.price: line.quantity for line in lines}
+    assert found["secret"] == 1
+    assert found["scheduler_invocation"] == pytest.approx(730 * 60)
+    assert found["sqs_request"] == 5 * 730 * 3600 / 20
+    alarms = [
+        each for each in resources("AWS::CloudWatch::Alarm").values() if each.get("Condition") == "MerchantWebhooks"
+    ]
+    assert found["cloudwatch_alarm_metric"] == len(alarms) > 0
 
 
 def test_a_reread_of_many_users_is_counted_where_there_is_a_machine_for_it() -> None:

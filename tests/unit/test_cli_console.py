@@ -32,7 +32,7 @@ from honninctl.console.pages import Asked, Page, Pages
 from honninctl.console.server import ConsoleServer, listen
 from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
-from honninctl.dead_letters import RUNS, Queue
+from honninctl.dead_letters import PROBED, RUNS, Queue
 from honninctl.failures import NoAccessError, NotFoundError, UsageError
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.cli_recon import DAY, TYPE, USERS, Recon
@@ -924,7 +924,7 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     # What to do about a failed run depends on its queue.
     wanted |= {f"advice.{each}_todo" for each in advice.Cause if each is not advice.Cause.RUN}
     wanted |= {f"queue.{each}" for each in Queue} | {f"runs.{each}" for each in RUNS}
-    wanted |= {f"run.{each}" for functions in RUNS.values() for each in functions}
+    wanted |= {f"run.{each}" for functions in (*RUNS.values(), [PROBED]) for each in functions}
     wanted |= {f"verdict.{each}" for each in Tone}
     wanted |= {f"reason.{each}" for each in VerifiedReason}
     assert wanted <= names

@@ -615,32 +615,53 @@ def test_a_webhook_url_without_tls_fails_outside_the_local_stack(deployment: Fak
     ("known", "in_urls", "verdict", "said"),
     [
         (True, "true", Verdict.OK, "DNS knows it"),
-        (True, "false", Verdict.WARN, "register its URLs with PayPay"),
-        (False, "false", Verdict.WARN, "make a CNAME to d-1.example"),
-        (False, "true", Verdict.FAIL, "make a CNAME to d-1.example"),
+        (True, "false", Verdict.WARN, "deploy with DomainInUrls=true"),
+        (False, "false", Verdict.WARN, "make a CNAME to {target}"),
+        (False, "true", Verdict.FAIL, "make a CNAME to {target}"),
+    ],
+)
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"Webhook": "kyc.example.jp", "Merchant": "kyc.example.jp"},
+        {"Webhook": "kyc.example.jp", "Merchant": "api.example.jp"},
+        {"Webhook": "", "Merchant": "api.example.jp"},
     ],
 )
 def test_a_domain_is_looked_up_before_the_urls_have_it(
-    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, known: bool, in_urls: str, verdict: Verdict, said: str
+    deployment: FakeDeployment,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, str],
+    known: bool,
+    in_urls: str,
+    verdict: Verdict,
+    said: str,
 ) -> None:
+    """Once for each name; PayPay must know the one of the webhooks."""
+
     def look_up(name: str, _: int) -> list[str]:
-        assert name == "kyc.example.jp"
+        assert name in names.values()
         if not known:
             raise socket.gaierror(8, "not known")
         return ["192.0.2.1"]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    names = {"WebhookDomainName": "kyc.example.jp", "MerchantDomainName": "kyc.example.jp", "DomainInUrls": in_urls}
+    given = {f"{api}DomainName": name for api, name in names.items()} | {"DomainInUrls": in_urls}
     deployment.given["Parameters"] = [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | names).items()
+        {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | given).items()
     ]
+    targets = {"kyc.example.jp": "d-1.example", "api.example.jp": "d-2.example"}
+    outputs = {"WebhookDomainTarget": "d-1.example", "MerchantDomainTarget": "d-2.example"}
     deployment.given["Outputs"] = [
-        {"OutputKey": key, "OutputValue": value}
-        for key, value in (OUTPUTS | {"WebhookDomainTarget": "d-1.example"}).items()
+        {"OutputKey": key, "OutputValue": value} for key, value in (OUTPUTS | outputs).items()
     ]
-    found = [each for each in _checks(deployment, "webhooks") if each.found.startswith("kyc.example.jp")]
-    assert [each.verdict for each in found] == [verdict, verdict]
-    assert all(said in each.found + each.advice for each in found)
+    checks = _checks(deployment, "webhooks")
+    for name in filter(None, set(names.values())):
+        [found] = [each for each in checks if each.found.startswith(name)]
+        assert found.verdict is verdict
+        assert said.format(target=targets[name]) in found.found + found.advice
+        asks_paypay = name == names["Webhook"] and known and in_urls == "false"
+        assert ("register its URLs with PayPay" in found.advice) is asks_paypay
 
 
 def test_a_parameter_at_its_unconfirmed_default_is_a_warning(deployment: FakeDeployment) -> None:

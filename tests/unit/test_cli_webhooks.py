@@ -212,6 +212,7 @@ def test_dead_letters_show_type_user_error_and_since_when_within_80_columns(stac
     assert re.fullmatch(r"2026-\d\d-\d\d", row[0])
     assert max(map(len, (line.rstrip() for line in ended.stdout.splitlines()))) <= 80
     assert len(json.loads(run("webhooks", "list", "--user", "user-100", "--json").stdout)["deadLetters"]) == 1
+    assert run("webhooks", "list", "--user", "user-300").stdout.splitlines()[-1] == "There are no such dead letters."
 
 
 # redrive

@@ -68,8 +68,10 @@ class Counting(ProcessServices):
         match operation:
             case "BatchGetItem":
                 [wanted] = body["RequestItems"].values()
-                if wanted["ConsistentRead"]:  # the others are the bench's own
+                if wanted["ConsistentRead"]:
                     units["reads"] += len(wanted["Keys"])
+                else:
+                    asked.calls -= 1  # the bench's own
             case "GetItem":
                 units["reads"] += 1
             case "TransactWriteItems":
@@ -163,6 +165,9 @@ def test_a_settle_event_asks_as_much_of_aws_as_the_costs_say(runs: list[Asked]) 
     counted = settled[-1].units
     assert counted["reads"] == once.reads + each.reads
     assert counted["writes"] == once.writes + each.writes
+    assert counted["sqs"] == once.sqs + each.sqs
+    assert (settled[-1].calls, settled[-1].items) == (once.calls + each.calls, once.items + each.items)
+    assert settled[-1].log_bytes == pytest.approx(once.log_bytes + each.log_bytes, abs=60)
 
 
 def test_a_line_of_the_access_log_and_of_the_acknowledgement_fit_what_the_costs_say() -> None:

@@ -224,7 +224,7 @@ def test_what_is_no_execution_environment_is_started_as_always(ministack: Simple
 @linux
 def test_a_ministack_that_starts_environments_otherwise_is_a_sentence(ministack: SimpleNamespace) -> None:
     del ministack.lambda_runtime.subprocess
-    with pytest.raises(SystemExit, match=r"mend local/emulator_forks\.py"):
+    with pytest.raises(SystemExit, match=r"adapt local/emulator_forks\.py"):
         emulator_forks.main()
 
 

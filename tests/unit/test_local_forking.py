@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.forking import Forked, Forker
+from tests.e2e import program
 
 pytestmark = [
     pytest.mark.allow_hosts(["127.0.0.1"]),
@@ -79,3 +80,18 @@ def test_one_that_is_killed_is_told_as_such(forker: Forker, place: Path) -> None
     with Forked(forker, arguments, cwd=place, env={}, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
         running.kill()
         assert running.wait(10) == -9
+
+
+def test_elsewhere_than_on_linux_the_tests_of_the_stack_start_honninctl(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = place / "started"
+    started.write_text('#!/bin/sh\nread given; echo "$1 $given $NUMBER"; exit 3\n')
+    started.chmod(0o755)
+    monkeypatch.setattr(program, "_PROGRAM", started)
+    monkeypatch.setattr(program, "Forked", None)
+    monkeypatch.setattr("sys.platform", "darwin")
+
+    ended = program.forked(["list"], {"PATH": os.defpath, "NUMBER": "2"}, given="word\n")
+
+    assert ended == program.Ended(3, "list word 2\n", "")
