@@ -38,7 +38,7 @@ test: test-unit test-integration test-e2e ## all tests
 
 .PHONY: test-unit
 test-unit: setup ## tests without a network: units and the template
-	@$(PYTEST) -n 2 --dist worksteal tests/unit tests/template
+	@$(PYTEST) -n 2 --dist worksteal -m "not lint" tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: setup ## tests on moto
@@ -97,12 +97,13 @@ bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@$(BIN)/python -m bench recon
 
 .PHONY: lint
-lint: setup ## ruff, mypy, cfn-lint, sam validate
+lint: setup ## ruff, mypy, cfn-lint (also under parameters that change the template), sam validate
 	@mkdir -p build
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "ruff format would change files: run $(BIN)/ruff format $(SOURCES)" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/cfn-lint template.yaml
+	@$(PYTEST) -n 2 -m lint tests/template/test_matrix.py >build/lint-matrix.log || { cat build/lint-matrix.log >&2; exit 1; }
 	@$(SAM) validate --lint >build/sam-validate.log 2>&1 || { cat build/sam-validate.log >&2; exit 1; }
 
 .PHONY: pr

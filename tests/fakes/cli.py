@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import boto3
+import typer.testing
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
@@ -13,6 +15,10 @@ from honninctl.deployment import Deployment, Where
 from tests.tables import create_table
 
 API = "https://api.example.jp/v1"
+
+# The program is the same for every test; to build its commands takes longer than most of them.
+_program = cache(app.program)
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]  # not a name of its API
 
 
 def client_error(code: str, operation: str = "DescribeStacks", message: str = "no") -> ClientError:
@@ -77,5 +83,5 @@ def state_table() -> str:
 def run(*arguments: str, given: str | None = None, env: Mapping[str, str] | None = None) -> Result:
     """Run honninctl in this process. Nothing on the terminal's side: stdin is `given`, no colours."""
     return CliRunner().invoke(
-        app.program(), list(arguments), input=given, env={"HONNIN_STACK": "honnin-test", **(env or {})}
+        _program(), list(arguments), input=given, env={"HONNIN_STACK": "honnin-test", **(env or {})}
     )

@@ -35,11 +35,21 @@ type Metric = tuple[str, str, Mapping[str, Any]]
 
 def _calls(functions: Sequence[str]) -> Iterator[tuple[str, Path, ast.Call]]:
     """The calls of these functions in the layer and the functions, with the name that each counts."""
-    for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
-                for name in _names(node.args[0]):
-                    yield name, path, node
+    for path, function, node in _all_calls():
+        if function in functions:
+            for name in _names(node.args[0]):
+                yield name, path, node
+
+
+@cache
+def _all_calls() -> list[tuple[Path, str, ast.Call]]:
+    """Every call of a function by its name alone."""
+    return [
+        (path, node.func.id, node)
+        for path in [*(ROOT / "layers/honnin/honnin").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
 
 
 @cache

@@ -92,6 +92,7 @@ def test_the_resources_can_be_put_into_an_order(combination: Combination) -> Non
     assert bool(groups) is shifted, "SAM did not see the value of Canary: this test would say nothing"
 
 
+@pytest.mark.lint
 @pytest.mark.parametrize("combination", LINTED, ids=" ".join)
 def test_cfn_lint_finds_no_error_in_what_is_deployed(combination: Combination) -> None:
     deployed = json.dumps(check(template(), combination))
