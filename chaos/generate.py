@@ -89,7 +89,7 @@ def sweep(
     """Every fault (or those `kinds`) at every single call of one whole life, before and after it takes effect.
 
     `services`: only at the calls to these. `every`: only at every second one with 2, every third with 3, and so on.
-    `told` hears of the progress after each chunk.
+    `progress` is called after each chunk.
     """
     tally = Tally()
     with prepared():

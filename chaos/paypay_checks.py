@@ -224,12 +224,12 @@ def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
             expired.add((row["user_id"], row["expired_at"]))
             early = datetime.fromisoformat(row["expired_at"]) > commit.at + timedelta(seconds=1)
             hold(not early, "broken", f"{row['user_id']} has expired before {row['expired_at']}")
-    final: dict[tuple[str, str], set[str]] = {}
+    published: dict[tuple[str, str], set[str]] = {}
     for kind, detail in world.bus.published:
         if kind == AUTHORIZATION_EXPIRED:
-            final.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
-    hold(set(final) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(final)}")
-    hold(all(len(each) == 1 for each in final.values()), "twice", f"an end told twice: {final}")
+            published.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
+    hold(set(published) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(published)}")
+    hold(all(len(each) == 1 for each in published.values()), "twice", f"an end told twice: {published}")
     due = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and "due_at" in row]
     now = utc_text(world.clock.peek() - timedelta(minutes=5))
     late = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and row.get("due_at", "9") < now]

@@ -157,10 +157,10 @@ class MemoryS3:
         answer: dict[str, Any] = {"IsTruncated": len(rest) > MaxKeys}
         for key, each, latest in rest[:MaxKeys]:
             kind = "DeleteMarkers" if each.body is None else "Versions"
-            note = {"Key": key, "VersionId": each.id, "IsLatest": latest, "LastModified": each.at}
+            shown = {"Key": key, "VersionId": each.id, "IsLatest": latest, "LastModified": each.at}
             if each.body is not None:
-                note |= {"Size": len(each.body), "ETag": each.etag}
-            answer.setdefault(kind, []).append(note)
+                shown |= {"Size": len(each.body), "ETag": each.etag}
+            answer.setdefault(kind, []).append(shown)
         if answer["IsTruncated"]:
             last_key, last, _ = rest[MaxKeys - 1]
             answer |= {"NextKeyMarker": last_key, "NextVersionIdMarker": last.id}
@@ -212,8 +212,8 @@ class MemoryS3:
         held = self._parts(UploadId, operation)
         key, content_type = self._uploads[UploadId][:2]
         parts = [held.get(each["PartNumber"], b"") for each in MultipartUpload["Parts"]]
-        note = [each["ETag"] for each in MultipartUpload["Parts"]]
-        if note != [_etag(part) for part in parts]:
+        etags = [each["ETag"] for each in MultipartUpload["Parts"]]
+        if etags != [_etag(part) for part in parts]:
             raise ClientError(_error("InvalidPart", 400), operation)
         if any(len(part) < _LEAST_PART_BYTES for part in parts[:-1]):
             raise ClientError(_error("EntityTooSmall", 400), operation)

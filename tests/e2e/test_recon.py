@@ -192,8 +192,8 @@ def test_a_notification_that_points_elsewhere_is_never_fetched(stack: Stack) -> 
     assert demo.wait_for(lambda: len(report(stack, "2026-11-03")) == 2)
 
     stack.invoke("ReconDownloadFunction")
-    notified = {each["reason"] for each in report(stack, "2026-11-03")}
-    assert notified == {"the URL is not https", "the host is not on the list of allowed hosts"}
+    reasons = {each["reason"] for each in report(stack, "2026-11-03")}
+    assert reasons == {"the URL is not https", "the host is not on the list of allowed hosts"}
     assert {each["state"] for each in report(stack, "2026-11-03")} == {"ANNOUNCED"}
 
 

@@ -1,4 +1,4 @@
-"""Fault schedules for Vexora: 160 of the 10,000 that `make chaos` plays, and a broken copy of each rule.
+"""Fault schedules for Vexora: 320 of the 10,000 that `make chaos` plays, and a broken copy of each rule.
 
 The rules are those of docs/architecture.md, "Vexora": what was not sent, what got no answer, whom an answer is
 about, and who is asked for how long.
@@ -33,13 +33,13 @@ _DAY_S = 86_400
 
 @pytest.mark.timeout(300)
 def test_fault_schedules_end_in_vexoras_truth_and_apply_nothing_twice() -> None:
-    tally, failure = generate.explore(VEXORA, 160, seed_number=_SEED)
+    tally, failure = generate.explore(VEXORA, 320, seed_number=_SEED)
 
     assert failure is None, f"{failure.violation}: {failure.schedule.to_json()}"
-    assert tally.schedules >= 160
+    assert tally.schedules >= 320
     # Else the schedules have become hollow: nobody is submitted, nothing is read.
-    assert tally.calls["provider"] > 300
-    assert tally.calls["transaction"] > 450
+    assert tally.calls["provider"] > 600
+    assert tally.calls["transaction"] > 900
     assert {service for service, _, _ in tally.injected} >= set(SERVICES)
     assert {kind for service, _, kind in tally.injected if service == "provider"} >= set(PROVIDER_FAILURES)
 

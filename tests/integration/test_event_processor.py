@@ -67,6 +67,7 @@ def test_the_sample_event_reads_the_truth_back_and_applies_it(
 
     status = status_of(stack)
     assert (status.status, status.provider_status) == ("APPROVED", "2")
+    assert len(stack.store.users.timeline("user-0001", 10)[0]) == 2  # what is written above, and read once
     assert status.read_at is not None
     assert changes(stack) == [("SUBMITTING", "APPROVED")]
     submission = stack.store.submissions.get(SAMPLE_ID)
@@ -102,8 +103,9 @@ def test_a_claim_that_the_provider_does_not_confirm_changes_nothing(stack: Deplo
     assert after.status == "PENDING"
     assert after.version > before.version
     assert stack.published() == []
-    [newest], _ = stack.store.users.timeline("user-0001", 1)
+    newest, *older = stack.store.users.timeline("user-0001", 10)[0]
     assert (newest.what, newest.detail["claimed"]) == ("result_read", "2")
+    assert [each.what for each in older] == ["submission_accepted", "submission_started"]
 
 
 def test_a_duplicate_event_has_no_second_effect(stack: Deployment, processor: Function, box: RunningSandbox) -> None:

@@ -101,10 +101,10 @@ class Twin(MemoryDynamoDB):
             assert _code(error) == _code(moto_error), (name, request)
             if request.get("ReturnValues") == "UPDATED_NEW" and answer and moto_answer:
                 # moto names the keys of an item that was made, and leaves out what was set to the value that it had.
-                recorded = {
-                    name: value for name, value in moto_answer["Attributes"].items() if name not in ("pk", "sk")
+                set_anew = {
+                    each: value for each, value in moto_answer["Attributes"].items() if each not in ("pk", "sk")
                 }
-                moto_answer["Attributes"] = answer["Attributes"] | recorded
+                moto_answer["Attributes"] = answer["Attributes"] | set_anew
             # A page that ends with the last item is the one difference that is known.
             for each in ("Item", "Items", "Attributes", "Responses"):
                 assert _in_order((answer or {}).get(each)) == _in_order((moto_answer or {}).get(each)), (name, request)

@@ -56,9 +56,9 @@ def test_a_lost_webhook_is_made_up_for_and_the_report_says_what_came_of_it(stack
     assert (file.state, file.repairs_open, file.counts["reRead"]) == ("COMPARED", 0, 1)
     assert file.completed_at is not None
     assert recon.report()["counts"] == dict(file.counts)
-    [planned] = [each for each in stack.published() if each["detail-type"] == "ReconCompleted"]
-    assert planned["detail"]["counts"] == dict(file.counts)
-    assert linked not in json.dumps(planned)
+    [completed] = [each for each in stack.published() if each["detail-type"] == "ReconCompleted"]
+    assert completed["detail"]["counts"] == dict(file.counts)
+    assert linked not in json.dumps(completed)
 
 
 def test_the_download_starts_what_is_stored(stack: Deployment, recon: ReconDay) -> None:

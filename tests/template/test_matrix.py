@@ -50,43 +50,24 @@ def _combinations() -> list[Combination]:
 
 COMBINATIONS = _combinations()
 
-# fmt: off
+# Each row is a combination: for each axis in its order, which of its values. Twelve are enough for every two to meet.
 LINTED: list[Combination] = [
-    ("local", "AllAtOnce", "VPC", "boundary", "cold", "shared", "untraced", "x86_64", "two names", "chat", "firewall",
-     "none"),
-    ("local", "AllAtOnce", "no VPC", "boundary", "warm", "reserved", "traced", "arm64", "one name", "no chat", "open",
-     "none"),
-    ("local", "AllAtOnce", "no VPC", "no boundary", "cold", "shared",
-     "untraced", "x86_64", "no domain", "chat", "firewall",
-     "some"),
-    ("dev", "AllAtOnce", "no VPC", "boundary", "cold", "shared", "traced", "arm64", "no domain", "no chat", "firewall",
-     "none"),
-    ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "shared",
-     "traced", "x86_64", "one name", "no chat", "open",
-     "none"),
-    ("dev", "Canary10Percent10Minutes", "no VPC", "boundary", "cold", "reserved",
-     "traced", "x86_64", "no domain", "no chat", "open",
-     "none"),
-    ("dev", "Linear10PercentEvery1Minute", "no VPC", "no boundary", "warm", "reserved",
-     "traced", "arm64", "two names", "chat", "open",
-     "none"),
-    ("dev", "Linear10PercentEvery1Minute", "VPC", "no boundary", "cold", "shared",
-     "untraced", "arm64", "one name", "no chat", "firewall",
-     "some"),
-    ("prod", "AllAtOnce", "VPC", "no boundary", "warm", "reserved",
-     "untraced", "arm64", "no domain", "no chat", "firewall",
-     "none"),
-    ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "cold", "reserved",
-     "traced", "arm64", "one name", "chat", "firewall",
-     "some"),
-    ("prod", "Canary10Percent10Minutes", "VPC", "no boundary", "warm", "reserved",
-     "untraced", "x86_64", "two names", "no chat", "open",
-     "some"),
-    ("prod", "Linear10PercentEvery1Minute", "no VPC", "boundary", "warm", "shared",
-     "untraced", "x86_64", "no domain", "chat", "open",
-     "some"),
+    tuple(list(axis)[int(place)] for axis, place in zip(AXES.values(), row, strict=True))
+    for row in (
+        "001100011110",
+        "000111102000",
+        "000000010111",
+        "100100100010",
+        "110100112000",
+        "110101110000",
+        "120011101100",
+        "121000002011",
+        "201011000010",
+        "211001102111",
+        "211011011001",
+        "220110010101",
+    )
 ]
-# fmt: on
 
 
 def check(written: Mapping[str, Any], combination: Combination) -> dict[str, Any]:

@@ -289,6 +289,11 @@ def test_a_policy_is_no_longer_than_iam_takes(policy: str) -> None:
     assert len(re.sub(r"\s", "", json.dumps(_document(policy)))) <= _LONGEST_POLICY
 
 
+def test_the_page_says_how_long_the_name_of_a_stack_may_be_and_before_it_is_deployed() -> None:
+    before, _, _ = (TEMPLATE.parent / "docs" / "deploying.md").read_text(encoding="utf-8").partition("[prod.deploy")
+    assert f"The name of the stack has at most {len(_STACK_NAME)} characters" in before
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_statement_names_this_stack_and_allows_no_pattern_of_actions(policy: str) -> None:
     for statement in _document(policy)["Statement"]:

@@ -38,9 +38,13 @@ def test_folders_are_resources() -> None:
 
 
 def test_the_template_is_one_file_that_can_be_read() -> None:
-    """Its means are merge keys: neither loops, nor nested stacks, nor included resources."""
+    """Its means are merge keys: neither loops, nor nested stacks, nor included resources.
+
+    2,500 lines were enough before merchant webhooks, domains, chat, roles and saved queries came. The bound is what is
+    there, rounded up to the next ten, so that whoever adds a line must look for one to take away.
+    """
     text = TEMPLATE.read_text(encoding="utf-8")
-    assert text.count("\n") <= 3200
+    assert text.count("\n") <= 3090
     assert "Fn::ForEach" not in text
     assert text.count("AWS::Include") == 1, "the dashboard alone"
     kinds = {each["Type"] for each in template()["Resources"].values()}

@@ -475,9 +475,9 @@ def test_an_output_that_an_older_version_lacks_is_a_line_and_the_rest_goes_on(de
         {"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items() if key not in newer
     ]
     checks = [*_checks(deployment, "table"), *_checks(deployment, "queues")]
-    registered = [each for each in checks if each.verdict is not Verdict.OK]
-    assert _verdicts(registered) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
-    assert {each.advice for each in registered} == {"the stack has an older version: deploy the current one"}
+    lacking = [each for each in checks if each.verdict is not Verdict.OK]
+    assert _verdicts(lacking) == [(Verdict.WARN, f"not looked at: honnin-test has no output {key}") for key in newer]
+    assert {each.advice for each in lacking} == {"the stack has an older version: deploy the current one"}
     assert len(checks) == 2 + 7
 
 

@@ -421,9 +421,9 @@ def test_export_holds_an_item_of_every_kind_that_names_the_user(merchant: Mercha
     assert {each["eventId"] for each in found["eventRecords"]} == events | {"early:1", "early:2"}
     shown = set(_texts(found))
     for item in decoded:
-        reported = {name: value for name, value in item.items() if name not in {"pk", "sk", *_NOT_SHOWN}}
+        facts = {name: value for name, value in item.items() if name not in {"pk", "sk", *_NOT_SHOWN}}
         named = [item["pk"].partition("#")[2]]
-        missing = {*_texts(reported), *named} - shown
+        missing = {*_texts(facts), *named} - shown
         assert not missing, (item["pk"], item["sk"])
     assert "sub-other" not in shown
     assert "verifier-1" not in ended.stdout

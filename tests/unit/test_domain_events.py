@@ -99,7 +99,7 @@ def test_what_a_schema_does_not_allow_fails_in_tests(wrong: dict[str, Any]) -> N
         check_event(entry | {"Detail": json.dumps(CHANGE | wrong)})
 
 
-@pytest.mark.parametrize("name", ["userId", "from", "to", "verified", "version", "occurredAt", "eventId"])
+@pytest.mark.parametrize("name", sorted(CHANGE))
 def test_what_a_schema_requires_must_be_there(name: str) -> None:
     detail = {key: value for key, value in CHANGE.items() if key != name}
     with pytest.raises(ValidationError):
@@ -417,7 +417,7 @@ def test_an_erasure_is_told_once_and_names_nothing_personal(world: World) -> Non
         "completedAt": certificate.completed_at,
     }
     # Greater than everything before it, smaller than everything that a user who comes back leads to.
-    assert published["version"] >= max(each["version"] for each in world.published("KycStatusChanged"))
+    assert published["version"] > max(each["version"] for each in world.published("KycStatusChanged"))
     world.clock.advance(seconds=1)
     world.submissions.submit("user-1", "テスト ハナコ")
     assert world.published("KycStatusChanged")[-1]["version"] > published["version"]

@@ -496,9 +496,9 @@ def test_without_the_counter_each_environment_calls_at_a_fixed_low_rate(
     assert world.mean(START + 5, START + 60) == pytest.approx(40, rel=0.05)
     # Each asks again after ten seconds, and says so each time.
     assert table.calls <= 40 * 7
-    refused_at = capsys.readouterr().out
-    assert '"PaceUnshared"' in refused_at
-    assert ('"ConfigurationFault"' in refused_at) == ("AccessDenied" in str(error))
+    printed = capsys.readouterr().out
+    assert '"PaceUnshared"' in printed
+    assert ('"ConfigurationFault"' in printed) == ("AccessDenied" in str(error))
 
 
 def test_the_low_rate_follows_the_most() -> None:

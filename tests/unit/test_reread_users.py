@@ -275,14 +275,14 @@ def test_its_pace_and_its_end_are_told(engine: RereadEngine) -> None:
         engine.clock.now += timedelta(seconds=100)
 
     engine.clock.now = STARTED + timedelta(seconds=1000)
-    execution_input = engine.executions.progress(NAME, engine.clock.peek())
+    progress = engine.executions.progress(NAME, engine.clock.peek())
 
     done = engine.reread().done
-    assert execution_input.state is State.RUNNING
-    assert execution_input.per_second == pytest.approx(done / 1000, rel=0.01)
-    assert execution_input.expected_end is not None
+    assert progress.state is State.RUNNING
+    assert progress.per_second == pytest.approx(done / 1000, rel=0.01)
+    assert progress.expected_end is not None
     left_s = (10 - done) / (done / 1000)
-    assert execution_input.expected_end[:18] == (engine.clock.peek() + timedelta(seconds=left_s)).isoformat()[:18]
+    assert progress.expected_end[:18] == (engine.clock.peek() + timedelta(seconds=left_s)).isoformat()[:18]
 
 
 # --- pausing ---

@@ -101,9 +101,9 @@ class World:
                 assert len(found) == len(expected)
                 assert [each.since for each in found] == sorted((each.since for each in found), reverse=True)
         counted = Counter((item["provider"], item["status"]) for item in statuses)
-        published = self.store.overview.counts(lambda: True)
-        assert published.exact
-        assert {name: number for name, number in published.users.items() if number} == counted
+        shown = self.store.overview.counts(lambda: True)
+        assert shown.exact
+        assert {name: number for name, number in shown.users.items() if number} == counted
         days = sorted({jst_day_of(entry) for entry in entries}) or ["2026-04-01"]
         changed = {entry["event_id"] for entry in entries if "told" in entry}
         found_changes = self.changes(days[0], days[-1], limit=100)
@@ -146,9 +146,9 @@ def world(aws_environment: None) -> Iterator[World]:
 def test_a_reading_that_changes_nothing_leaves_the_index_as_it_is(world: World) -> None:
     world.move("user-1", "VERIFIED")
     first = world.db.get_item(TableName="StateTable", Key=encode(status_key("user-1", "paypay")))["Item"]
-    published = world.move("user-1", "VERIFIED")
+    read = world.move("user-1", "VERIFIED")
     second = world.db.get_item(TableName="StateTable", Key=encode(status_key("user-1", "paypay")))["Item"]
-    entry = entry_key("user-1", published.at, published.event_id)
+    entry = entry_key("user-1", read.at, read.event_id)
 
     projected = {"pk", "sk", "overview_pk", "overview_sk", *INDEX, "expires_at"}
     assert first != second
@@ -352,12 +352,12 @@ def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch:
 
 def test_a_replay_of_everything_reads_no_day_of_which_nothing_can_be_left(world: World) -> None:
     made = world.move("user-1", "LINKED")
-    published = mock.Mock(wraps=world.store.table.items)
-    with mock.patch.object(world.store.table, "items", published):
+    asked = mock.Mock(wraps=world.store.table.items)
+    with mock.patch.object(world.store.table, "items", asked):
         [[record]] = world.store.replay.published("2000-01-01T00:00:00.000Z", "9999-12-01T00:00:00.000Z")
 
     assert record.event_id == made.event_id
-    assert published.call_count < 16 * 405
+    assert asked.call_count < 16 * 405
 
 
 def test_what_has_expired_is_in_no_list(aws_environment: None) -> None:

@@ -24,7 +24,7 @@ from sandbox.vexora.checks import VexoraAccount
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 SEEDS = [1, 2, 3, 5, 8, 13, 21, 34]
-USERS = 8
+USERS = 12
 PAYPAY, VEXORA = PayPayAccount(), VexoraAccount()
 PATHS = PayPayPaths("/v1/kyc/info", "/v1/kyc/passport", "/v1/kyc/passport/qr/{codeId}")
 
