@@ -6,12 +6,14 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.observability import reporting
 from honnin.reread.bucket import RereadBucket
 from honnin.reread.reading import PartReading
 from honnin.reread.starting import reread_of
 from honnin.store import Store
 
 
+@reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, bool]:  # noqa: ARG001
     """Send the events or check them; returns whether the part is `settled`."""
     store = Store(settings().state_table)

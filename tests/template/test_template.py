@@ -37,6 +37,15 @@ def test_folders_are_resources() -> None:
         assert source_functions()[logical_id(folder)]["CodeUri"].strip("/") == f"functions/{folder}"
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_function_for_which_no_caller_waits_reports_mistakes(folder: str) -> None:
+    """Otherwise the runtime logs the message of an error, which may hold a value, and no alarm is raised."""
+    events = source_functions()[logical_id(folder)].get("Events", {}).values()
+    has_caller = any(each["Type"] == "Api" for each in events)
+    handler = (ROOT / "functions" / folder / "app.py").read_text(encoding="utf-8")
+    assert ("@reporting\ndef lambda_handler(" in handler) is not has_caller
+
+
 def test_the_template_is_one_file_that_can_be_read() -> None:
     """Its means are merge keys: neither loops, nor nested stacks, nor included resources.
 
