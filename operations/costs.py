@@ -115,7 +115,7 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
         Line(
             "dynamodb_read",
             again * (settle.reads + once.reads / shared),
-            "the same: event, erased, link, status; once a run whether repairs are stopped",
+            "the same: erased, link, status; once a run whether repairs are stopped",
         ),
         Line("dynamodb_write", again * once.writes / shared, "once a run, the rate and the readings of the hour"),
     ]

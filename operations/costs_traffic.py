@@ -56,7 +56,7 @@ NO_CHANGE = Work(
 # The same in a batch of ten: what is done once for a batch costs each event less of the CPU.
 BATCHED = replace(NO_CHANGE, cpu_s=0.007)
 # A reading some time later that finds nothing new. What is asked once for a batch is shared by its events.
-SETTLE = Work(reads=4, calls=5, cpu_s=0.004)
+SETTLE = Work(reads=3, calls=5, cpu_s=0.004)
 SETTLE_BATCH = Work(writes=2, reads=1, log_bytes=120)
 
 # The access log and the line of the acknowledgement, each with 26 bytes.
