@@ -88,7 +88,11 @@ def _reads(stack: Counted, events: int) -> list[Line]:
     """Events that read users again and find nothing new. Each is still recorded, because its reread waits for it."""
     per_s = costs_traffic.events_per_s(stack)
     return [
-        Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
+        Line(
+            "sqs_request",
+            events / 10 + 2 * events * costs_traffic.sqs_calls(stack.batch_size) / stack.batch_size,
+            "sent in tens, received, deleted",
+        ),
         Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
         Line(
             "lambda_arm64_gb_second",
