@@ -71,6 +71,7 @@ class Counted:
     batch_size: int
     window_s: int
     calls_per_s: float
+    concurrency: float
     # The scheduled runs of a month, by the function's logical id.
     runs: Mapping[str, float]
     # The state machines by their logical ids.
@@ -125,6 +126,7 @@ def counted(**parameters: str) -> Counted:
         settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
         batch_size=int(_deployed(template["Resources"]["RereadSource"]["Properties"]["BatchSize"])),
         window_s=int(_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"])),
+        concurrency=float(template["Parameters"]["ProcessorConcurrency"]["Default"]),
         calls_per_s=float(template["Parameters"]["PayPayMaxCallsPerSecond"]["Default"]),
         runs={
             name: sum(runs_a_month(_deployed(schedule)) for schedule in _schedules(each))
