@@ -326,7 +326,7 @@ def test_each_queue_that_feeds_a_function_has_a_dead_letter_queue() -> None:
         # Six times and the window, as AWS advises for batches; a comparison is alone in its batch, and should go on
         # soon when killed.
         window = _deployed(mapping["Properties"].get("MaximumBatchingWindowInSeconds", 0))
-        several = mapping["Properties"]["BatchSize"] > 1
+        several = _deployed(mapping["Properties"]["BatchSize"]) > 1
         assert queue["VisibilityTimeout"] == (6 * timeout + window if several else timeout + 60)
     assert tries == _TRIES
 
