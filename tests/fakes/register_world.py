@@ -9,6 +9,7 @@ from unittest import mock
 from honnin import commit
 from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.erasure import Erasure
+from honnin.kept_registers import KeptRegisters
 from honnin.register import VERIFIED, Register, Row
 from honnin.store import Store, TimelineEntry, UserStatus
 from honnin.store.keys import entry_key, status_key
@@ -36,6 +37,7 @@ class World:
         self.store = Store(
             create_table(self.db, "StateTable"), self.db, timeline_days=timeline_days, now=lambda: self.now
         )
+        self.registers = KeptRegisters("recon", s3("recon"), lambda: self.now)
         self.number = 0
 
     def move(self, user_id: str, status: str, provider: str = "paypay", at: str | None = None) -> str:
@@ -60,6 +62,7 @@ class World:
         Erasure(
             store=self.store,
             vault=Vault("vault", s3("vault")),
+            registers=self.registers,
             paypay=mock.Mock(),
             sweep_later=mock.Mock(),
             publish=mock.Mock(),
