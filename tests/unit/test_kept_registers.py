@@ -193,6 +193,44 @@ def test_a_register_that_is_begun_just_before_the_timeline_says_erased(world: Wo
     assert named() == set()
 
 
+def test_two_users_of_one_part_who_are_erased_at_the_same_time_are_both_gone(world: World, tmp_path: Path) -> None:
+    for user_id in ("user-1", "user-4"):
+        world.move(user_id, "VERIFIED", at="2026-10-05T03:00:00.000Z")
+    keep(world, tmp_path / "1")
+    read, others = s3().get_object, [lambda: world.registers.forget("user-4")]
+
+    def then_another(**request: Any) -> Any:
+        found = read(**request)
+        if others and "/about/" not in request["Key"]:
+            others.pop()()
+        return found
+
+    with mock.patch.object(s3(), "get_object", then_another, create=True):
+        world.registers.forget("user-1")
+    assert named() == set()
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_certificate_is_completed_after_the_registers_and_a_repeat_goes_on(
+    world: World, tmp_path: Path, call: int
+) -> None:
+    world.move("user-1", "VERIFIED", at="2026-10-05T03:00:00.000Z")
+    keep(world, tmp_path / "1")
+    forget, outcomes = world.registers.forget, [Killed] if call == 1 else [None, Killed]
+
+    def killed(*arguments: Any, **more: Any) -> Any:
+        if outcomes and outcomes.pop(0):
+            raise Killed
+        return forget(*arguments, **more) if call == 1 else frozenset()
+
+    with mock.patch.object(world.registers, "forget", killed), pytest.raises(Killed):
+        world.erase("user-1")
+    [certificate] = world.store.erasure.certificates("user-1")
+    assert bool(certificate.completed_at) == (call == 2)
+    world.erase("user-1")
+    assert named() == set()
+
+
 def test_a_register_that_was_given_up_names_nobody_who_is_erased_later(world: World, tmp_path: Path) -> None:
     world.move("user-1", "VERIFIED", at="2026-10-05T03:00:00.000Z")
     with (
