@@ -274,7 +274,7 @@ def test_a_register_is_kept_listed_and_got_without_whoever_was_erased_since(worl
 def test_no_authorization_is_in_a_kept_register(world: World) -> None:
     event_id = f"recon:kyc:2026-10-31:{AUTHORIZATION}:1"
     row = Row("u", "paypay", "VERIFIED", "2026-10-05T03:00:00.000Z", event_id=event_id)
-    with mock.patch.object(Register, "rows", lambda _self, **_: iter([row])):
+    with mock.patch.object(Register, "rows", return_value=iter([row])):
         assert run("register", *PERIOD, "--keep").exit_code == 0
     keys = [each["Key"] for each in s3().list_objects_v2(Bucket="recon", Prefix="registers/")["Contents"]]
     bodies = [s3().get_object(Bucket="recon", Key=key)["Body"].read() for key in keys]
