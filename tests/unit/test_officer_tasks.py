@@ -23,7 +23,8 @@ from honnin.errors import NotFoundError as UnknownUserError
 from honnin.problem_codes import ProblemCode
 from honnin.recon import report_api
 from honnin.recon.file_types import FILE_TYPES
-from honnin.times import utc_text
+from honnin.store import ReconFile
+from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
 from honninctl import command, past
 from honninctl.failures import NotFoundError
@@ -123,12 +124,18 @@ def test_to_prove_what_was_known_of_a_user_on_a_day_takes_one_command(world: Wor
 
 
 def test_what_to_do_about_yesterdays_missing_file_takes_one_command(world: World) -> None:
+    # honninctl looks at the clock itself; two days ago is missing at any hour.
+    world.now = datetime.now(UTC)
+    earlier, day = (jst_day(world.now - timedelta(days=back)) for back in (4, 2))
+    file_type, at = next(iter(FILE_TYPES)), utc_text(world.now - timedelta(days=3))
+    known = ReconFile(file_type, earlier, "f.csv", "STORED", sha256="0" * 64, size=1, stored_at=at, received_at=at)
+    world.store.recon.stored(known)
     # As the daily report has recorded it.
-    world.store.recon.missing(next(iter(FILE_TYPES)), "2026-11-14", utc_text(NOW))
-    ended = run("recon", "2026-11-14")
+    world.store.recon.missing(file_type, day, utc_text(world.now))
+    ended = run("recon", day)
     assert ended.exit_code == 1  # something was found
-    assert "2026-11-14" in ended.stdout
-    assert "resend" in ended.stdout
+    assert f"{day}  missing" in ended.stdout
+    assert "send this to PayPay" in ended.stdout
 
 
 def test_to_erase_a_user_and_prove_it_takes_two_commands(world: World) -> None:
