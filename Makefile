@@ -97,6 +97,7 @@ bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@$(BIN)/python -m bench ack
 	@$(BIN)/python -m bench process
 	@$(BIN)/python -m bench recon
+	@$(BIN)/python -m bench.register_check 100000
 
 .PHONY: lint
 lint: setup ## ruff, mypy, cfn-lint (also under parameters that change the template), sam validate

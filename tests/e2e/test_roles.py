@@ -141,6 +141,10 @@ _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "register": (lambda w, _: ["register", "--from", w.day, "--to", w.day], {0}),
     "register --versions": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--versions"], {0}),
     "register --erased": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--erased"], {0}),
+    "register --keep": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--keep"], {0}),
+    "registers list": (lambda w, _: ["registers", "list"], {0}),
+    # There is none of that name: only whoever may list them is told so.
+    "registers get": (lambda w, _: ["registers", "get", "20261101T000000Z-1a2b3c"], {3}),
     "submissions": (lambda w, _: ["submissions"], {0}),
     "submissions --open": (lambda w, _: ["submissions", "--open"], {0}),
     "export": (lambda w, _: ["export", w.user_id], {0}),
