@@ -26,9 +26,11 @@ from honnin import errors
 from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
 from honninctl import command, dead_letters, people, recon, repairs
-from honninctl.console import advice, month, pages, verdict, wording
+from honninctl.console import advice, month, verdict, wording
+from honninctl.console import page as page_module
 from honninctl.console import command as console_command
-from honninctl.console.pages import Asked, Page, Pages
+from honninctl.console.page import Asked, Page
+from honninctl.console.pages import Pages
 from honninctl.console.server import ConsoleServer, listen
 from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
@@ -42,7 +44,7 @@ NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 NOW_TEXT = "2026-11-22T01:30:00.000Z"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
-CSS = (Path(pages.__file__).parent / "console.css").read_text()
+CSS = (Path(page_module.__file__).parent / "console.css").read_text()
 
 
 def _entry(what: str, to: str, *, before: str | None = None, **more: Any) -> dict[str, Any]:
@@ -407,8 +409,8 @@ def test_the_dead_letters_are_escaped(deployment: FakeDeployment, monkeypatch: p
 
 
 def test_the_templates_escape_by_rule() -> None:
-    assert pages._templates().autoescape is True
-    for template in (Path(pages.__file__).parent / "templates").glob("*.html"):
+    assert page_module._templates().autoescape is True
+    for template in (Path(page_module.__file__).parent / "templates").glob("*.html"):
         text = template.read_text()
         assert "|safe" not in text.replace(" ", "")
         assert "autoescape" not in text
@@ -944,7 +946,7 @@ def test_everything_that_a_timeline_tells_has_its_text() -> None:
 
 def test_every_text_is_used_somewhere() -> None:
     """A text that nothing names is one that nobody keeps true."""
-    here = Path(pages.__file__).parent
+    here = Path(page_module.__file__).parent
     sources = "".join(each.read_text() for each in (*here.glob("*.py"), *here.glob("templates/*.html")))
     tables = set(re.findall(r"['\"](\w+)\.['\"] ?~|f['\"](\w+)\.\{", sources))
     by_table = {name for pair in tables for name in pair if name}
@@ -980,7 +982,7 @@ def test_every_text_has_contrast(scheme: int) -> None:
 
 
 def test_every_look_and_symbol_is_drawn() -> None:
-    parts = (Path(pages.__file__).parent / "templates" / "parts.html").read_text()
+    parts = (Path(page_module.__file__).parent / "templates" / "parts.html").read_text()
     drawn = set(re.findall(r'<symbol id="(\w+)"', parts))
     for look, symbol in month.LOOKS.values():
         assert symbol in drawn
