@@ -1,4 +1,4 @@
-"""Makes the console's pictures of docs/console/ anew: `make console-pictures`."""
+"""Makes the console's pictures of docs/images/ anew: `make console-pictures`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.e2e import browser
 from tests.e2e.browser import Browser
 from tests.fakes import console_stack
 
-FOLDER = ROOT / "docs" / "pictures"
+FOLDER = ROOT / "docs" / "images"
 _SHOWN = (
     ("home", "", 1280, False),
     ("users", "users?provider=paypay&status=VERIFIED", 1280, False),

@@ -443,7 +443,7 @@ def test_a_days_report_shows_authorizations_by_their_ends() -> None:
     assert page.status == 200
     shown = _text(page)
     assert "Still waiting: 1. Statuses that changed: 1. Not read: 1;" in shown
-    assert "user-2 a85f…0002 verified → became risk flagged" in shown
+    assert "user-2 PayPay's id a85f…0002 Status verified → became risk flagged" in shown
     assert not [each for each in USERS.values() if each in page.body.decode()]
 
 
@@ -726,7 +726,7 @@ def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
             "Fri 20 November 2026: a recon file is missing",
             "Failed runs of the schedule: 2",
             "flagged a risk: 1",
-            "Ending within 30 days: 100 or more",
+            "that end within 30 days: 100 or more",
             "has not confirmed: 1",
         )
     ]
@@ -857,7 +857,7 @@ def test_settings_say_what_to_ask_whom(deployment: FakeDeployment, monkeypatch: 
     page = _get(deployment, "settings", language="ja")
     _assert_harmless(page)
     shown = _text(page)
-    assert "PayPay に確認し、設定してデプロイする" in shown
+    assert "PayPay に確認した値を設定し、デプロイしてください" in shown
     assert shown.index("修正が必要") < shown.index("時計") < shown.index("問題なし") < shown.index("a new topic")
     assert "still has its default" not in shown
 
