@@ -10,7 +10,6 @@ from tests.fakes import console_stack
 FOLDER = ROOT / "docs" / "images"
 _SHOWN = (
     ("home", "", 1280, False),
-    ("users", "users?provider=paypay&status=VERIFIED", 1280, False),
     ("user", f"user?id={console_stack.USER}", 1280, False),
     ("home-phone-dark", "", 390, True),
 )
