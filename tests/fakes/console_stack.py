@@ -29,8 +29,18 @@ TYPES = (
 # As long as an id of a user may be, and the id of somebody whose whole month is told.
 LONG = "customer:ab12cd34-0000-4000-8000-000000000000@shop.example.jp"
 USER = "user-1042"
-PAGES = ("", "users", "users?provider=paypay&status=VERIFIED", "users?list=expiring&days=30", "users?q=user-x")
-PAGES += (f"user?id={USER}", "recon", f"recon/{DAY}", "dead-letters", "settings")
+PAGES = (
+    "",
+    "users",
+    "users?provider=paypay&status=VERIFIED",
+    "users?list=expiring&days=30",
+    "users?q=user-x",
+    f"user?id={USER}",
+    "recon",
+    f"recon/{DAY}",
+    "dead-letters",
+    "settings",
+)
 
 
 class _Stack(FakeDeployment):
@@ -149,7 +159,11 @@ def _calendar() -> list[CalendarDay]:
     for back in range(30):
         for position, kind in enumerate(TYPES):
             state = odd.get((back, position), DayState.COMPARED)
-            facts = {"received": 180 + 37 * (back * 7 % 11), "never_received": back % 9 == 4, "re_read": 40 + back % 13}
+            facts: dict[str, Any] = {
+                "received": 180 + 37 * (back * 7 % 11),
+                "never_received": back % 9 == 4,
+                "re_read": 40 + back % 13,
+            }
             changed = {DayState.REPAIRED: 30 if back == 4 else 1204, DayState.REPAIRING: 3}.get(state, 0)
             waiting = 12 if state is DayState.REPAIRING else 0
             day = (last - timedelta(days=back)).isoformat()

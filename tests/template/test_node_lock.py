@@ -1,4 +1,4 @@
-"""What npm installs for the tests of the Node receiver and of the console's look: pinned, with hashes, from whatever registry a machine uses."""
+"""What npm installs for tests (the Node receiver, the console's look): pinned, with hashes, from whatever registry."""
 
 import json
 import re
