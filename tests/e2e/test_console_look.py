@@ -73,6 +73,8 @@ def test_every_page_can_be_read_by_everybody_at_every_width(
             dark = width == 1280
             show(chromium, f"{url}{language}/{path}", width, dark=dark)
             driver = chromium.driver
+            # What is folded away is looked at as well.
+            driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
             measured = driver.execute_script(_MEASURE)
             place = f"{language}/{path} {width}"
             if measured["width"] > width:

@@ -800,6 +800,17 @@ def test_a_part_of_an_id_finds_users_and_says_how_far_it_looked(deployment: Fake
     assert "callout missing" not in page.body.decode()
 
 
+def test_a_search_that_is_refused_says_so_and_one_that_finds_many_says_how_many(deployment: FakeDeployment) -> None:
+    unknown = [NotFoundError("x"), NotFoundError("x")]
+    deployment.api.extend([*unknown, NoAccessError("overview")])
+    page = _get(deployment, "users", language="ja", q="shop")
+    assert page.status == 404
+    assert "ID の一部による検索はできませんでした。 お使いの認証情報では照会できません。" in _text(page)
+    deployment.api.extend([*unknown, _counts({"VERIFIED": 60}), _listed(*[f"shop-{number}" for number in range(60)])])
+    shown = _text(_get(deployment, "users", q="shop"))
+    assert "Users whose id contains it: 60. The first 50 are shown. All 60 entries were searched." in shown
+
+
 def test_a_list_has_filters_pages_and_csv(deployment: FakeDeployment) -> None:
     deployment.api.append(_listed("user-1", cursor="next one"))
     page = _get(deployment, "users", of="paypay/VERIFIED", since="2026-11-01")

@@ -33,9 +33,12 @@ class _List:
 
 @dataclass(frozen=True)
 class _Search:
-    """What a search for a part of an id found. `looked_at` users of `known` were looked at (None: not known)."""
+    """What a search for a part of an id found: the first of `number` users. If `is_whole`, nothing was left out of the
+    `looked_at` entries: a user with a status at both providers has two.
+    """
 
     found: list[Mapping[str, Any]]
+    number: int
     looked_at: int
     is_whole: bool
 
@@ -91,6 +94,7 @@ def not_found(view: View, part: str) -> Page:
         first=None,
         csv=None,
         searched=near.value,
+        not_searched=near.trouble,
         unknown=part,
         user_id=part,
     )
@@ -141,7 +145,7 @@ def _near(view: View, part: str) -> _Search:
         is_whole = is_whole and ended
     # Those that begin with it come first.
     ranked = sorted(found.values(), key=lambda each: (not each["userId"].startswith(part), each["userId"]))
-    return _Search(ranked[:_MOST_FOUND], looked_at, is_whole and len(ranked) <= _MOST_FOUND)
+    return _Search(ranked[:_MOST_FOUND], len(ranked), looked_at, is_whole)
 
 
 def _chosen(fields: Mapping[str, str]) -> _List | None:
