@@ -1,6 +1,7 @@
 """The console: who is let in, what is escaped and masked, what it says, and that it says so in both languages."""
 
 import ast
+import dataclasses
 import http.client
 import json
 import re
@@ -1112,6 +1113,18 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     wanted |= {f"reason.{each}" for each in VerifiedReason}
     assert wanted <= names
     assert set(month.LOOKS) == set(DayState)
+
+
+def test_every_topic_of_doctor_and_every_source_and_task_of_the_first_page_has_its_text() -> None:
+    names = wording.texts("en").keys()
+    topics = set(re.findall(r'Check\(\s*"(\w+)"', Path(str(doctor.__file__)).read_text()))
+    assert len(topics) > 10
+    assert {f"{table}.{each}" for table in ("topic", "topic_step") for each in topics} <= names
+    assert {f"source.{each.name}" for each in dataclasses.fields(home._Sources)} <= names
+    tasks = {f"users_{status}" for _, status in home._OPEN_STATUSES}
+    tasks |= set(re.findall(r'Task\("(\w+)"', Path(str(home.__file__)).read_text()))
+    tasks |= {"reread_failed", "reread_paused", "expiring", "expiring_more"}
+    assert {f"task.{each}{end}" for each in tasks for end in ("", "_step")} <= names
 
 
 def test_everything_that_a_timeline_tells_has_its_text() -> None:
