@@ -184,7 +184,7 @@ def test_merchant_webhooks_cost_a_secret_a_queue_a_probe_and_their_alarms_more()
     assert found["scheduler_invocation"] == pytest.approx(730 * 60)
     assert found["sqs_request"] == 5 * 730 * 3600 / 20
     alarms = [
-        each for each in resources("AWS::CloudWatch::Alarm").values() if each.get("Condition") == "MerchantWebhooks"
+        each for each in resources("AWS::CloudWatch::Alarm").values() if each.get("Condition") == "HasMerchantWebhooks"
     ]
     assert found["cloudwatch_alarm_metric"] == len(alarms) > 0
 
