@@ -12,7 +12,7 @@ from sandbox.journal import request_notes
 from sandbox.paypay import answers, variants
 from sandbox.paypay.account import PayPayAccount, WebhookUrls
 from sandbox.paypay.answers import RefusedError
-from sandbox.paypay.control import control_blueprint
+from sandbox.paypay.control import Changes, control_blueprint
 from sandbox.paypay.dial_table import DIALS
 from sandbox.paypay.link import Linking
 from sandbox.paypay.reads import AUTHORIZATION_ID_HEADER, Reads
@@ -39,6 +39,7 @@ class PayPayProvider:
         self.urls = WebhookUrls(account.webhook_urls, core.lock)
         self.notifier = Notifier(core, self.register, self.dials, self.urls)
         self.recon = ReconFiles(core, account, self.register, self.dials, self.notifier)
+        self.changes = Changes(core, self.register, self.dials, self.notifier)
         self.linking = Linking(core, account, self.register, self.dials)
         self._core = core
         self._account = account
@@ -56,7 +57,7 @@ class PayPayProvider:
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the API, the pages and files for URLs, and the control endpoints under `/_sandbox/paypay`."""
-        control = control_blueprint(self._core, self.register, self.dials, self.notifier, self.urls, self.recon)
+        control = control_blueprint(self.changes, self.register, self.urls, self.recon)
         pages = (self.linking.blueprint(), self._selfies.blueprint(), self.recon.blueprint())
         return (self._wire(), *pages, control)
 
