@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, request
 
 from sandbox import faults
 from sandbox.core import Core
 from sandbox.dials import DialBoard
+from sandbox.explained import explain
 from sandbox.journal import request_notes
 from sandbox.paypay import answers, variants
 from sandbox.paypay.account import PayPayAccount, WebhookUrls
@@ -155,8 +157,10 @@ class PayPayProvider:
             content_type=request.headers.get("Content-Type", ""),
             body=request.get_data(),
         )
+        authorization = request.headers.get("Authorization")
+        explain(self._gate.explanation(authorization, signed, _ids_in(signed.path)))
         try:
-            self._gate.check(request.headers.get("Authorization"), signed)
+            self._gate.check(authorization, signed)
         except SignatureError as error:
             notes.signature_ok = False
             raise RefusedError("UNAUTHORIZED", str(error)) from None
@@ -172,6 +176,12 @@ def _wire_path() -> str:
     # As it came over the wire: Flask's own `path` is decoded, and the signature covers the encoded one.
     raw = str(request.environ.get("RAW_URI") or request.path)
     return re.sub(r"^https?://[^/]*", "", raw).partition("?")[0]
+
+
+def _ids_in(path: str) -> list[str]:
+    """Return the authorization ids and code ids of a path, as they stand in it."""
+    ids = (request.view_args or {}).values()
+    return [each for each in path.split("/") if unquote(each) in ids]
 
 
 def _in_body(name: str) -> str | None:
