@@ -68,6 +68,18 @@ def shown(text: str, hidden: Sequence[str] = ()) -> tuple[Run, ...]:
     return (text.encode("utf-8", "replace"),) if text else ()
 
 
+def joined(*runs: Run) -> tuple[Run, ...]:
+    """Return the runs with neighbours put together where both are shown."""
+    made: list[Run] = []
+    for run in runs:
+        last = made[-1] if made else None
+        if isinstance(run, bytes) and isinstance(last, bytes):
+            made[-1] = last + run
+        else:
+            made.append(run)
+    return tuple(made)
+
+
 def explain(explanation: Explanation) -> None:
     """Keep the explanation of the request being handled, for the page."""
     g.sandbox_explanation = explanation

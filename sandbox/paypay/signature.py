@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.clock import SandboxClock
-from sandbox.explained import Explanation, Origin, Piece, Verdict, shown
+from sandbox.explained import Explanation, Origin, Piece, Verdict, joined, shown
 
 SCHEME = "hmac OPA-Auth"
 EPOCH_TOLERANCE_S = 120
@@ -47,9 +47,11 @@ class SignedRequest:
     def pieces(self, nonce: str, epoch: str, body_hash: str, hidden: Sequence[str]) -> tuple[Piece, ...]:
         """Return the six lines for people; of a `hidden` part of the path only the length."""
         lines = self._lines(nonce, epoch, body_hash)
-        ends = dict.fromkeys(list(lines)[:-1], b"\n")
+        last = list(lines)[-1]
         return tuple(
-            Piece(origin, (*shown(line, hidden if origin is Origin.PATH else ()), *filter(None, [ends.get(origin)])))
+            Piece(
+                origin, joined(*shown(line, hidden if origin is Origin.PATH else ()), b"" if origin is last else b"\n")
+            )
             for origin, line in lines.items()
         )
 

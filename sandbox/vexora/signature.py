@@ -5,7 +5,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from sandbox.explained import Explanation, Origin, Piece, Run, Verdict, shown
+from sandbox.explained import Explanation, Origin, Piece, Run, Verdict, joined, shown
 
 # Fields whose values a log may hold. A callback URL ends with a token, and any other field may hold a person's name.
 _SHOWN_FIELDS = frozenset({"userId", "timestamp"})
@@ -27,7 +27,7 @@ def expected_sign(fields: Mapping[str, str], app_secret: str) -> str:
 def explanation(fields: Mapping[str, str], app_secret: str) -> Explanation:
     """Explain the `sign` of a request: its fields in order, then the secret, of which only the length is kept."""
     pieces = [
-        Piece(Origin.FIELD, (*_name(name), b"=", *_value(name, fields[name])), _shown_name(name))
+        Piece(Origin.FIELD, joined(*_name(name), b"=", *_value(name, fields[name])), _shown_name(name))
         for name in sorted(fields)
         if name != "sign" and fields[name] != ""
     ]

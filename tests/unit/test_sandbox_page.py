@@ -487,9 +487,9 @@ def test_vexoras_string_to_sign_is_shown_without_name_token_and_secret(applicant
     ]
     shown = [each.split("|") for _, each in pieces]
     name = len("テスト ハナコ".encode())
-    assert shown[3] == [b"usernameFurigana".hex(" "), b"=".hex(" "), f"{name} hidden"]
+    assert shown[3] == [b"usernameFurigana=".hex(" "), f"{name} hidden"]
     assert shown[4] == [f"{len(sandbox_vexora.ACCOUNT.app_secret)} hidden"]
-    assert bytes.fromhex(shown[2][2]).decode() == "user-1"
+    assert bytes.fromhex(shown[2][0]).decode() == "userId=user-1"
     token = sandbox_vexora.CALLBACK_URL.rpartition("/")[2]
     for secret in ("テスト", token, sandbox_vexora.ACCOUNT.app_secret, "\\xe3"):
         assert secret not in html
