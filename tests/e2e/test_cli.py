@@ -199,10 +199,11 @@ def test_doctor_sees_a_placeholder_in_the_secret(stack: Stack) -> None:
 def test_recon_of_a_day_with_a_lost_webhook(stack: Stack) -> None:
     """A lost webhook stands in the day's file: the report says whose status changed, and then nobody is to be read."""
     user_id, authorization = _linked(stack)
-    flag_unnoticed(stack, user_id)
-    day = datetime.now(ZoneInfo("Asia/Tokyo")).date().isoformat()
-    body = {"day": day, "types": [RISK_FILES]}
-    stack.sandbox("POST", "/paypay/recon-night", json=body)
+    assert ok(stack, "trigger", "risk", user_id, "--lost")["delivery"] == "lost"
+    assert ok(stack, "status", user_id)["providers"]["paypay"]["status"] == "VERIFIED"
+    night = ok(stack, "trigger", "recon-night", user_id)
+    assert (night["delivery"], night["named"]) == ("sent", ["risk"])
+    day = str(night["day"])
 
     def changed() -> list[dict[str, Any]]:
         stack.invoke("ReconDownloadFunction")  # its schedule would, every 5 minutes
