@@ -182,6 +182,15 @@ _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "rotate-callback-key": (lambda w, _: ["rotate-callback-key", "--drop-previous"], {0}),
     "doctor": (lambda w, _: ["doctor"], {0}),
     "sign": (lambda w, _: ["sign", "vexora", "--field=userId=u", "--field=timestamp=1"], {0}),
+    # Each loses its webhook, so that nothing of the stack changes. The user has not applied to Vexora (3).
+    "trigger kyc": (lambda w, _: ["trigger", "kyc", w.user_id, "--lost"], {0}),
+    "trigger risk": (lambda w, _: ["trigger", "risk", w.user_id, "--clear", "--lost"], {0}),
+    "trigger account-status": (
+        lambda w, _: ["trigger", "account-status", w.user_id, "--status", "active", "--lost"],
+        {0},
+    ),
+    "trigger vexora-result": (lambda w, _: ["trigger", "vexora-result", w.user_id, "--lost"], {3}),
+    "trigger recon-night": (lambda w, _: ["trigger", "recon-night", "--day", "2026-01-01", "--lost"], {0}),
     # Without --yes and without an answer, whatever is allowed.
     "delete-stack": (lambda w, _: ["delete-stack"], {1}),
 }

@@ -309,7 +309,7 @@ def test_await_gives_up(tmp_path: Path) -> None:
 def test_a_call_to_this_machine_goes_around_any_proxy() -> None:
     calls = [each.script for block in documents.session() for each in commands(block.text)]
     calls = [each for each in calls if re.search(r"\bcurl ", each)]
-    assert len(calls) > 3
+    assert len(calls) > 2
     assert [each for each in calls if not re.search(r"curl -\w+ --noproxy '\*' ", each)] == []
 
 
@@ -537,7 +537,7 @@ def test_both_languages_have_the_same_tables(english: Path, japanese: Path) -> N
 @pytest.mark.parametrize(("english", "japanese"), PAIRS)
 def test_both_languages_link_to_the_same_pages(english: Path, japanese: Path) -> None:
     def pages(page: Path) -> list[str]:
-        targets = [link.partition("#")[0].replace(".ja.md", ".md") for link in _links(page)]
+        targets = [re.sub(r"\.ja(?=\.(md|png)$)|\.en(?=\.png$)", "", link.partition("#")[0]) for link in _links(page)]
         return sorted(target for target in targets if target != english.name)
 
     assert pages(english) == pages(japanese)
