@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-from honninctl import overview, people
+from honninctl import overview, people, spreadsheet
 from honninctl.console.page import Page, Trouble, View, asking, between
 from honninctl.failures import NotFoundError
 
@@ -15,7 +16,7 @@ _PAGE = "50"
 # How many users a search for a part of an id looks at: the index is ordered by time and not by id.
 _LOOKED_AT = 2_000
 _MOST_FOUND = 50
-# So many rows a CSV file of the console has at most; `honninctl users --csv` has no such bound.
+# A longer list is no file of the console, which would keep the browser waiting; `honninctl users --csv` has no bound.
 _MOST_ROWS = 10_000
 _DAYS, _MOST_DAYS = 30, 366
 _CSV = "text/csv; charset=utf-8"
@@ -106,9 +107,13 @@ def csv_file(view: View) -> Page:
     chosen = _chosen(fields)
     if chosen is None:
         return view.trouble(Trouble("trouble.no_list", "", HTTPStatus.BAD_REQUEST))
-    found = asking(lambda: list(_rows(view, chosen)))
+    found = asking(lambda: list(islice(_rows(view, chosen), _MOST_ROWS + 1)))
     if found.trouble:
         return view.trouble(found.trouble)
+    if len(found.value or ()) > _MOST_ROWS:
+        options = " ".join(f"--{name} {value}" for name, value in chosen.query.items())
+        command = f"honninctl {'users' if chosen.kind == 'status' else 'expiring'} {options} --csv"
+        return view.trouble(Trouble("trouble.list_too_long", "", HTTPStatus.BAD_REQUEST), command=command)
     name = "-".join(each for each in (chosen.kind, *chosen.query.values()) if each)
     headers = {"Content-Disposition": f'attachment; filename="honnin-{name}.csv"'}
     return Page(HTTPStatus.OK, _csv(view, chosen, found.value or []), _CSV, headers=headers)
@@ -197,11 +202,10 @@ def _address(view: View, chosen: _List, cursor: str | None) -> str | None:
 
 
 def _rows(view: View, chosen: _List) -> Iterator[Mapping[str, Any]]:
-    query, number = {**chosen.query, "limit": "100"}, 0
-    while number < _MOST_ROWS:
+    query = {**chosen.query, "limit": "100"}
+    while True:
         answer = view.deployment.merchant("GET", chosen.path, query)
         yield from answer[chosen.name]
-        number += len(answer[chosen.name])
         if answer["cursor"] is None:
             return
         query["cursor"] = answer["cursor"]
@@ -216,10 +220,5 @@ def _csv(view: View, chosen: _List, rows: list[Mapping[str, Any]]) -> bytes:
     for each in rows:
         name = each[third]
         said = wording.first(f"{'ends' if chosen.kind == 'expiring' else 'status'}.{name}", otherwise=name)
-        writer.writerow([_cell(each["userId"]), each["provider"], said, each[at]])
+        writer.writerow([spreadsheet.cell(each["userId"]), each["provider"], said, each[at]])
     return text.getvalue().encode("utf-8-sig")
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
