@@ -309,7 +309,7 @@ def test_await_gives_up(tmp_path: Path) -> None:
 def test_a_call_to_this_machine_goes_around_any_proxy() -> None:
     calls = [each.script for block in documents.session() for each in commands(block.text)]
     calls = [each for each in calls if re.search(r"\bcurl ", each)]
-    assert len(calls) > 2
+    assert len(calls) == sum(len(re.findall(r"\bcurl -", block.text)) for block in documents.session()) > 0
     assert [each for each in calls if not re.search(r"curl -\w+ --noproxy '\*' ", each)] == []
 
 

@@ -22,6 +22,12 @@ _DAYS, _MOST_DAYS = 30, 366
 _CSV = "text/csv; charset=utf-8"
 
 
+# What the template asks for where there is nothing of it.
+_NO_LIST: Mapping[str, Any] = dict.fromkeys(
+    ("chosen", "trouble", "rebuilding", "next", "first", "csv", "searched", "not_searched", "unknown")
+)
+
+
 @dataclass(frozen=True)
 class _List:
     """Which list is asked for, and the query of the API that gives it. `kind` is `status` or `expiring`."""
@@ -53,20 +59,17 @@ def page(view: View) -> Page:
     found = asking(lambda: view.deployment.merchant("GET", chosen.path, _paged(chosen, fields))) if chosen else None
     trouble = found.trouble if found else None
     rows = found.value[chosen.name] if found and found.value and chosen else []
-    return view.paint(
-        "users.html",
-        trouble.status if trouble else HTTPStatus.OK,
-        **_filters(fields),
-        chosen=chosen,
-        trouble=trouble,
-        rows=rows,
-        rebuilding=bool(found and found.value and found.value.get("rebuilding")),
-        next=_address(view, chosen, found.value["cursor"]) if found and found.value and chosen else None,
-        first=_address(view, chosen, "") if chosen and fields.get("cursor") else None,
-        csv=view.link("users.csv", **_fields_of(chosen)) if chosen and rows else None,
-        searched=None,
-        unknown=None,
-    )
+    said = {
+        "chosen": chosen,
+        "trouble": trouble,
+        "rows": rows,
+        "rebuilding": bool(found and found.value and found.value.get("rebuilding")),
+        "next": _address(view, chosen, found.value["cursor"]) if found and found.value and chosen else None,
+        "first": _address(view, chosen, "") if chosen and fields.get("cursor") else None,
+        "csv": view.link("users.csv", **_fields_of(chosen)) if chosen and rows else None,
+    }
+    status = trouble.status if trouble else HTTPStatus.OK
+    return view.paint("users.html", status, **_filters(fields), **{**_NO_LIST, **said})
 
 
 def search(view: View, part: str) -> Page:
@@ -83,22 +86,9 @@ def not_found(view: View, part: str) -> Page:
     """What can be said of an id that nobody has: the ids that hold it."""
     near = asking(lambda: _near(view, part))
     found = near.value.found if near.value else []
-    return view.paint(
-        "users.html",
-        HTTPStatus.OK if found else HTTPStatus.NOT_FOUND,
-        **_filters({}),
-        chosen=None,
-        trouble=None,
-        rows=found,
-        rebuilding=False,
-        next=None,
-        first=None,
-        csv=None,
-        searched=near.value,
-        not_searched=near.trouble,
-        unknown=part,
-        user_id=part,
-    )
+    status = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND
+    said = {"rows": found, "searched": near.value, "not_searched": near.trouble, "unknown": part, "user_id": part}
+    return view.paint("users.html", status, **_filters({}), **{**_NO_LIST, **said})
 
 
 def csv_file(view: View) -> Page:
