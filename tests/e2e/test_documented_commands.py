@@ -47,8 +47,6 @@ _MAY_FIND = re.compile(
 )
 # Also of a stack that sends no merchant webhooks.
 _MAY_KNOW_NOTHING = re.compile(r"honninctl (recon (compare )?(yesterday|DAY|2026-)|webhooks )")
-# So sentences name these commands, which need more to run: their help is asked for.
-_NAMED = re.compile(r"^honninctl (restore|reread|register|status)(?: --status| --at)?$")
 # What is asked for last: it takes away what the others show, for a while or for good.
 _TAKES_AWAY = re.compile(r"honninctl (erase|reindex|deadletters redrive|webhooks (redrive|rotate))")
 # What repairs and rereads wait for in between; the last one is what the tests began with (conftest.py).
@@ -204,7 +202,7 @@ def test_each_form_of_honninctl_in_the_documents_runs(stack: Stack, mika: None, 
     kept = str(json.loads(_honninctl(stack, words, "").stdout)["name"])
 
     def run(form: str) -> tuple[str, Ended]:
-        named = _NAMED.findall(form)
+        named = documents.NAMED.findall(form)
         # A register is never written over, and several forms write one.
         here = values | {"october.csv": str(tmp_path / f"{uuid.uuid4().hex}.csv")}
         here |= {"NAME": kept} if "registers get" in form else {}

@@ -236,6 +236,25 @@ def test_commands_in_running_text_exist(page: Path) -> None:
     assert wrong == []
 
 
+def test_each_form_of_honninctl_has_all_that_its_command_needs() -> None:
+    """tests/e2e/test_documented_commands.py runs each; this says sooner what lacks an argument."""
+    lacking = []
+    for form, pages in documents.honninctl_forms().items():
+        command: Any = typer.main.get_command(program())
+        words = shlex.split(form)[1:]
+        while isinstance(command, TyperGroup) and words and words[0] in command.commands:
+            # `recon DAY` is a command whose name is its argument.
+            command, words = command.commands[words[0]], words if words[0] == "DAY" else words[1:]
+        if documents.NAMED.match(form) or isinstance(command, TyperGroup):
+            continue
+        needed = {each.opts[0] for each in command.params if each.required and each.param_type_name == "option"}
+        arguments = [each for each in command.params if each.required and each.param_type_name == "argument"]
+        missing = needed - set(words) | {each.name for each in arguments if not words}
+        if missing and "--help" not in words:
+            lacking.append((form, pages, missing))
+    assert not lacking
+
+
 def test_each_make_target_is_run_or_said_not_to_be() -> None:
     """Run by tests/e2e/test_documented_commands.py, or in the table of CONTRIBUTING.md with the reason."""
     on_a_stack = {documents.target_of(each) for each in documents.make_forms()}
