@@ -30,7 +30,7 @@ from local.deployment import STACK_NAME
 from local.stack import Stack
 from tests import documents
 from tests.documents import ROOT, Command
-from tests.e2e import program, schedules
+from tests.e2e import program, quiet, schedules
 from tests.e2e.program import Ended
 from tests.tables import template
 
@@ -215,6 +215,8 @@ def test_each_form_of_honninctl_in_the_documents_runs(stack: Stack, mika: None, 
     alone = {pattern: list(filter(pattern.search, forms)) for pattern in (_STOPS, _TAKES_AWAY)}
     with ThreadPoolExecutor(3) as some:
         ended = dict(some.map(run, (each for each in forms if not any(each in some for some in alone.values()))))
+    # A reread that meets stopped repairs waits for a quarter of an hour.
+    quiet.wait(stack)
     # `stop` first, and the longest `resume`, without a limit, last.
     ended |= dict(map(run, sorted(alone[_STOPS], key=lambda each: ("stop" not in each, len(each)))))
     # An authorization can be ended with the first erasure only.
