@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,10 +80,3 @@ def _wait_until_ready(name: str, keeper: "subprocess.Popen[bytes]", log: Path, p
             if time.monotonic() > deadline:
                 raise LocalError(f"The local stack {name!r} was not ready within {_START_S:.0f} s: read {log}.")
             time.sleep(_POLL_S)
-
-
-def keep_until_told() -> None:
-    """Wait for the signal that ends this process."""
-    while True:
-        signal.pause()
-        sys.stdout.flush()

@@ -29,9 +29,7 @@ def of(stack: "Stack", stack_name: str) -> dict[str, Any]:
         },
         "operatorKey": {"accessKeyId": stack.deployer.key_id, "secretAccessKey": stack.deployer.secret},
         "eventBus": outputs.get("EventBusName"),
-        "queues": {
-            key.removesuffix("Url"): url for key, url in sorted(outputs.items()) if key.endswith("QueueUrl")
-        },
+        "queues": {key.removesuffix("Url"): url for key, url in sorted(outputs.items()) if key.endswith("QueueUrl")},
         "outputs": outputs,
         "parameters": {each.name: each.value for each in stack.settings},
     }
@@ -51,7 +49,7 @@ def exports(told: Mapping[str, Any]) -> str:
         # As curl takes it: --user "$MERCHANT_KEY".
         "MERCHANT_KEY": f"{merchant['accessKeyId']}:{merchant['secretAccessKey']}",
         "EVENT_BUS": told["eventBus"],
-        "SANDBOX": told["sandboxUrl"],
+        "SANDBOX_URL": told["sandboxUrl"],
     }
     given = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
     # A session of the developer's own would be sent along with these keys.

@@ -197,7 +197,7 @@ def running(
                 sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed, host=host))
         given = _settings(endpoint, sandbox_url, added)
         deployment.build_and_deploy(name, endpoint, given, shown)
-        with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
+        with shown.step("Filling the provider secret, registering the webhooks"):
             stack = _described(name, endpoint, sandbox_url, given, seed)
             register_webhooks(stack)
         started.enter_context(_written(stack))
