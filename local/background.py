@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -45,6 +46,9 @@ def up(name: str, arguments: Sequence[str], progress: IO[str]) -> None:
             keeper.terminate()
         keeper.wait()
         raise
+    with warnings.catch_warnings():  # that nobody waits for it is what is wanted
+        warnings.simplefilter("ignore", ResourceWarning)
+        del keeper
 
 
 def down(name: str) -> bool:
@@ -64,18 +68,17 @@ def down(name: str) -> bool:
 
 def _wait_until_ready(name: str, keeper: "subprocess.Popen[bytes]", log: Path, progress: IO[str]) -> None:
     deadline = time.monotonic() + _START_S
+    last = ""  # not shown until another line comes: of a process that ends, it says why
     with log.open(encoding="utf-8") as said:
         while True:
             ended, ready = keeper.poll() is not None, description_file(name).exists()
-            news = said.read()
-            if ended:
-                # The last line says why; the caller shows it.
-                *before, last = news.strip().splitlines() or ["it ended without a word"]
-                progress.writelines(f"{line}\n" for line in before)
-                raise LocalError(f"{last} (All that was said is in {log}.)")
-            progress.write(news)
+            *before, last = (last + said.read()).splitlines(keepends=True) or [""]
+            progress.writelines(before)
             progress.flush()
+            if ended:
+                raise LocalError(last.strip() or f"The local stack {name!r} ended without a word: read {log}.")
             if ready:
+                progress.write(last)
                 return
             if time.monotonic() > deadline:
                 raise LocalError(f"The local stack {name!r} was not ready within {_START_S:.0f} s: read {log}.")
