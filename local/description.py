@@ -1,6 +1,6 @@
 """What a running local stack tells other processes: `build/local/<name>/stack.json`, and `export` lines for a shell.
 
-docs/testing-locally.md describes both for their readers: names are added, and none is taken away.
+docs/tutorial.md#in-the-background describes both for their readers: names are added, and none is taken away.
 """
 
 import shlex
