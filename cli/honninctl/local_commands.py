@@ -129,6 +129,8 @@ def _checkout() -> Path:
 
 
 def _become(python: Path, arguments: Sequence[str], directory: Path) -> NoReturn:
+    # As `make` sets it: bytecode beside the layer's sources would get into the next deployment.
+    env = {**os.environ, "PYTHONPYCACHEPREFIX": str(directory / "build" / "pycache")}
     sys.stdout.flush()
     os.chdir(directory)
-    os.execv(python, [str(python), *arguments])  # noqa: S606 (no shell is what is wanted)
+    os.execve(python, [str(python), *arguments], env)  # noqa: S606 (no shell is what is wanted)
