@@ -57,8 +57,8 @@ class ShownSteps:
 def show_results(screen: Console, results: Sequence[Result]) -> None:
     """The table: one row per user."""
     table = Table(title="Users, as the merchant API tells it", show_lines=True, title_justify="left")
-    for heading in ("user", "expected, and got"):
-        table.add_column(heading, overflow="fold")
+    for heading, width in (("user", 17), ("expected, and got", 20)):
+        table.add_column(heading, overflow="fold", max_width=max(width, screen.width // 4 - 3))
     table.add_column("timeline (UTC, newest first)", overflow="fold", ratio=1)
     for result in results:
         mark = "[green]✓[/]" if result.ok else "[bold red]✗[/]"
@@ -98,15 +98,14 @@ def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
     table = Table(
         title="Recon: PayPay's daily files, and what reading their users again has changed", title_justify="left"
     )
-    table.add_column("file", overflow="fold")
     counts = {"rows": "rows", "reRead": "read again", "changed": "changed", "notRead": "not read"}
-    for heading in ("state", *counts.values()):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("whose status changed", overflow="fold")
+    table.add_column("file", overflow="fold", ratio=3)
+    table.add_column("state, and users", overflow="fold", ratio=2)
+    table.add_column("whose status changed", overflow="fold", ratio=3)
     for file in files:
-        shown = [str((file["counts"] or {}).get(name, "-")) for name in counts]
+        numbers = "\n".join(f"{(file['counts'] or {}).get(name, '-')} {heading}" for name, heading in counts.items())
         changed = "\n".join(f"{each['userId']}: {each['from']} → {each['to']}" for each in file["changed"]) or "nobody"
-        table.add_row(file["fileName"], file["state"], *shown, changed)
+        table.add_row(file["fileName"], f"{file['state']}\n{numbers}", changed)
     screen.print(table)
 
 
@@ -123,7 +122,10 @@ def show_addresses(screen: Console, told: Mapping[str, Any]) -> None:
         screen.print(f"{name}{apart}{address}", soft_wrap=True, markup=False)
     place = env_file(told["name"]).relative_to(ROOT)
     screen.print(f"For your shell, to paste, or read with `. {place}`:", soft_wrap=True, markup=False)
-    screen.print(description.exports(told), end="", soft_wrap=True, markup=False)
+    for line in description.exports(told).splitlines():
+        # A shell puts such a line together again.
+        shown = line if len(line) <= screen.width else line.replace("=", "=\\\n", 1)
+        screen.print(shown, soft_wrap=True, markup=False)
     screen.print("Look at it with honninctl (honninctl --help; honninctl console):")
     screen.print("  .venv/bin/honninctl recon calendar")
 
