@@ -29,6 +29,8 @@ def up(name: str, arguments: Sequence[str], progress: IO[str]) -> None:
     What it does is written to `progress` meanwhile. LocalError, with what it said last, when it does not get ready; a
     signal while it starts ends it again.
     """
+    if stack.holder(name) is None:
+        description_file(name).unlink(missing_ok=True)  # of a run that was killed: it would be taken for this one's
     log = run_directory(name) / "keep.log"
     with log.open("w", encoding="utf-8") as output:
         keeper = subprocess.Popen(

@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
+from local.errors import LocalError
 from local.stack import Stack
 
 _SOURCE = "honnin"
@@ -18,7 +21,7 @@ def listening(running: Stack) -> Iterator[Iterator[dict[str, Any] | None]]:
     """Events from now on, in the order of their arrival, as EventBridge gives them to a queue.
 
     Yields an iterator that has None whenever nothing has come for a moment. A rule and a queue of its own, which go at
-    the end: nobody else's events are taken away.
+    the end: nobody else's events are taken away. LocalError when the stack has ended meanwhile.
     """
     name = f"follow-{uuid.uuid4().hex[:12]}"
     bus = running.outputs["EventBusName"]
@@ -32,7 +35,7 @@ def listening(running: Stack) -> Iterator[Iterator[dict[str, Any] | None]]:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(_policy(arn, rule))})
         events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
         try:
-            yield _received(sqs, url)
+            yield _received(sqs, url, running.name)
         finally:
             with contextlib.suppress(Exception):  # the stack may have ended, and these with it
                 events.remove_targets(Rule=name, EventBusName=bus, Ids=["queue"])
@@ -53,9 +56,12 @@ def _policy(queue_arn: str, rule_arn: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def _received(sqs: Any, url: str) -> Iterator[dict[str, Any] | None]:
+def _received(sqs: Any, url: str, name: str) -> Iterator[dict[str, Any] | None]:
     while True:
-        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        try:
+            messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        except BotoCoreError:
+            raise LocalError(f"The local stack {name!r} does not answer any more.") from None
         for each in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
             event: dict[str, Any] = json.loads(each["Body"])

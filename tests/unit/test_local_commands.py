@@ -280,6 +280,29 @@ def test_up_returns_when_ready_and_down_when_ended(
     assert not background.down("mine")
 
 
+def test_what_a_killed_stack_has_left_is_not_taken_for_a_ready_one(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _keeper(monkeypatch, tree, f"{_HOLDS}\ntime.sleep(0.3); sys.exit('it failed')")
+    paths.description_file("mine").write_text("{}")
+    with pytest.raises(LocalError, match="it failed"):
+        background.up("mine", [], sys.stderr)
+
+
+def test_only_what_is_typed_behind_make_counts() -> None:
+    """A shell may have a NAME or a SANDBOX of its own, for something else."""
+    env = {"PATH": os.environ["PATH"], "NAME": "laptop", "SANDBOX": "x", "PARAMETERS": "y"}
+    for typed, said in (
+        ([], '--name run --parameters "" --sandbox on'),
+        (
+            ["NAME=b", "SANDBOX=off", "PARAMETERS=A=b C=d"],
+            '--name "$NAME" --parameters "$PARAMETERS" --sandbox "$SANDBOX"',
+        ),
+    ):
+        done = subprocess.run(
+            ["make", "-n", "up", *typed], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == f"exec .venv/bin/python -m local up {said}"
+
+
 def test_up_that_fails_says_why(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _keeper(monkeypatch, tree, "print('before'); print('Port 1 cannot be used.'); sys.exit(1)")
     with pytest.raises(LocalError, match=r"^Port 1 cannot be used\.$"):
@@ -440,7 +463,7 @@ def test_events_come_through_a_queue_of_their_own_that_goes_at_the_end() -> None
         def __getattr__(self, name: str) -> Any:
             return lambda **_: calls.append(name)
 
-    running = SimpleNamespace(outputs=_OUTPUTS, client=lambda _: Aws())
+    running = SimpleNamespace(name="mine", outputs=_OUTPUTS, client=lambda _: Aws())
     with bus.listening(running) as events:  # type: ignore[arg-type]
         assert [next(events), next(events), next(events)] == [{"id": "1"}, {"id": "2"}, None]
     assert calls[-3:] == ["remove_targets", "delete_rule", "delete_queue"]
