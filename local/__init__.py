@@ -9,6 +9,7 @@ IAM enforced), beside the provider sandbox:
     with local.stack.running("e2e") as stack:      # free ports, everything stopped at the end
         stack.merchant.request("GET", "/users/hanako")
 
-There is one way to start a stack, `stack.running`; `up` has a process of its own do it (`background.py`). Everything that is started is on a leash (`leash.py`): it ends with the process that started it, however that ends.
+There is one way to start a stack, `stack.running`; `up` has a process of its own do it (`background.py`). Everything
+that is started is on a leash (`leash.py`): it ends with the process that started it, however that ends.
 What it writes (logs, the emulator's files) is in `build/local/<name>/`.
 """

@@ -6,6 +6,7 @@ from local import interrupts
 interrupts.end_at_once()  # until all is imported, which takes a second: there is nothing to stop yet
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -33,7 +34,8 @@ def main() -> int:
         sys.stdout.flush()
         return code
     except interrupts.StopRequestedError as stopped:
-        print("Stopped: everything that was started has ended.", file=sys.stderr)
+        with contextlib.suppress(OSError):  # whoever would read it may have gone before
+            print("Stopped: everything that was started has ended.", file=sys.stderr)
         return stopped.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said there, also not at the exit

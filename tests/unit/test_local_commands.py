@@ -344,6 +344,18 @@ def test_a_program_started_in_the_background_hears_ctrl_c() -> None:
         assert child.wait(30) == 130
 
 
+def test_a_stop_has_its_exit_code_also_when_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_: Any) -> int:
+        raise interrupts.StopRequestedError(signal.SIGTERM)
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(commands, "events", stopped)
+    monkeypatch.setattr("builtins.print", gone)
+    assert _main(monkeypatch, "events") == 128 + signal.SIGTERM
+
+
 # --- reset ---
 
 
