@@ -29,6 +29,8 @@ def reset(running: Stack) -> None:
     for page in pages.paginate(StackName=deployment.STACK_NAME):
         for each in page["StackResourceSummaries"]:
             by_type.setdefault(each["ResourceType"], []).append(each["PhysicalResourceId"])
+    for service in ("sqs", "stepfunctions", "dynamodb", "s3"):
+        running.client(service)  # made here once, not by each of the threads
     # First what makes work, then where the work would be written.
     for kinds in (("AWS::SQS::Queue", "AWS::StepFunctions::StateMachine"), ("AWS::DynamoDB::Table", "AWS::S3::Bucket")):
         tasks = [(_EMPTIED[kind], name) for kind in kinds for name in by_type.get(kind, ())]
