@@ -1,4 +1,4 @@
-"""A user whose link ends at a time that PayPay moves: what `expiry_watch` queues, and what becomes of it."""
+"""A user whose link ends at a time that PayPay moves: what `expiry_watch` queues, and what follows."""
 
 import json
 from collections import Counter
