@@ -56,7 +56,7 @@ class ShownSteps:
 
 def show_results(screen: Console, results: Sequence[Result]) -> None:
     """The table: one row per user."""
-    table = Table(title="Users, as the merchant API tells it", show_lines=True, title_justify="left")
+    table = Table(title="Users, as the merchant API gives them", show_lines=True, title_justify="left")
     for heading, width in (("user", 17), ("expected, and got", 20)):
         table.add_column(heading, overflow="fold", max_width=max(width, screen.width // 4 - 3))
     table.add_column("timeline (UTC, newest first)", overflow="fold", ratio=1)
