@@ -1,4 +1,4 @@
-"""A local stack in the background: started by a process of its own, which holds it until it is told to end.
+"""A local stack in the background: started by a process of its own, which holds it until it is ended.
 
 That process (`python -m local keep`) does what `make run` does (`stack.running`), without the demonstration. It is no
 child of the terminal, so it outlives the shell that asked for it.

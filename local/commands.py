@@ -136,7 +136,7 @@ def events(options: argparse.Namespace) -> int:
 
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:
-    """What `stack.running` is told, of the options."""
+    """The arguments of `stack.running`, of the options."""
     chosen = _ports(options)
     if options.sandbox == "off":
         chosen["sandbox_port"] = 0
