@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
-from honninctl.people import submission_json
+from honninctl.people import certificate_json, submission_json
 
 if TYPE_CHECKING:
     from honnin.store import (
-        Certificate,
         EventRecord,
         Expiry,
         Footprint,
@@ -88,7 +87,7 @@ def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reve
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
-        "erasures": [_erasure(each) for each in certificates],
+        "erasures": [certificate_json(each) for each in certificates],
     }
 
 
@@ -177,16 +176,6 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "published": record.published,
         "toldAs": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
-    }
-
-
-def _erasure(certificate: "Certificate") -> dict[str, Any]:
-    return {
-        "certificateId": certificate.certificate_id,
-        "userId": certificate.user_id,
-        "begunAt": certificate.begun_at,
-        "completedAt": certificate.completed_at,
-        "erased": dict(certificate.counts),
     }
 
 

@@ -16,6 +16,11 @@ from honninctl.failures import ExitCode, UsageError
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
 
+ReasonOption = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why (no personal data): 200 characters at most."),
+]
+
 # A key of the personal-data bucket would fill the line; --json has it whole.
 _LONGEST_DETAIL = 40
 
@@ -42,7 +47,7 @@ def register(app: typer.Typer) -> None:
     command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
     command(app, "submissions", example="honninctl submissions --open")(submissions)
     command(app, "export", example="honninctl export user-100 --reveal >user-100.json")(export)
-    command(app, "erase", example="honninctl erase user-100 --unlink")(erase)
+    command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
 def status(
@@ -62,7 +67,7 @@ def status(
     --at 2026-10-31, today, 2026-10-31T09:30 or 2026-10-31T00:30Z: since when and until when it was so, which event and
     cause said it, the kept answer, and what was found out only later about that time (a recon file, the end of a link).
     JSON: the answer of GET /users/{userId}; with --at {"userId", "at", "providers", "verified", "verifiedReason",
-    "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
+    "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt", "erasure"}. Exit code 3 when no provider knows the user.
     """
     if at is not None:
         then = past.status_at(cli.deployment, user, past.moment(at))
@@ -168,17 +173,30 @@ def erase(
     cli: Cli,
     user: UserArgument,
     unlink: Annotated[bool, typer.Option("--unlink", help="Also end the authorization at PayPay.")] = False,
+    reason: ReasonOption = None,
+    ticket: Annotated[
+        str | None, typer.Option("--ticket", metavar="TICKET", help="The number of your ticket, for the certificate.")
+    ] = None,
+    requested_by: Annotated[
+        str | None,
+        typer.Option("--requested-by", metavar="NAME", help="Who asked for it, for the certificate; else your ARN."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode | None:
     """Erase a user's personal data, for good. Shows the certificate; keep it.
 
-    Asks you to type the user's id, unless --yes. Repeating it does no harm.
+    Needs --reason, which the certificate keeps: no personal data in it. Asks you to type the user's id, unless --yes.
+    Repeating it does no harm.
     JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
     """
+    if reason is None:
+        raise UsageError("An erasure needs --reason: the certificate keeps it (no personal data in it)")
     if not yes and not _confirmed(cli, user, unlink=unlink):
         cli.screen.note("That is not the id: nothing was erased.")
         return ExitCode.FINDING
-    certificate = people.erase(cli.deployment, user, unlink=unlink)
+    certificate = people.erase(
+        cli.deployment, user, unlink=unlink, reason=reason, ticket=ticket, requested_by=requested_by
+    )
     if cli.screen.as_json:
         cli.screen.json(certificate)
         return None

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin import erasure_api, secret_store
 from honnin.config import settings
 from honnin.erasure import Erasure, sweep_later
-from honnin.erasure_api import CertificateView
+from honnin.erasure_api import CertificateView, ErasureBody
 from honnin.event import Provider
 from honnin.kept_registers import KeptRegisters
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
@@ -19,6 +19,8 @@ from honnin.paypay.client import PayPayClient
 from honnin.publish import Publisher
 from honnin.store import Store
 from honnin.vault import Vault
+
+_NOTHING_SAID = ErasureBody()
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -29,9 +31,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def erase_user(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
     unlink: Annotated[bool, Query(description="If true, the authorization at PayPay is ended as well")] = False,
+    body: Annotated[ErasureBody, Body()] = _NOTHING_SAID,
 ) -> CertificateView:
     """Erase a user's personal data. A repeated call returns the same certificate."""
-    return erasure_api.certificate(_erasure().erase(userId, unlink=unlink))
+    return erasure_api.certificate(_erasure().erase(userId, unlink=unlink, request=body.request(_api().caller())))
 
 
 @cache

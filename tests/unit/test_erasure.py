@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import honnin.erasure
 from honnin import http_client
-from honnin.erasure import Erasure, ErasureSweep
+from honnin.erasure import UNEXPLAINED, Erasure, ErasureRequest, ErasureSweep
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -183,7 +183,7 @@ class World:
 
     # --- what happens ---
 
-    def erase(self, user_id: str = USER, *, unlink: bool = False) -> Certificate:
+    def erase(self, user_id: str = USER, *, unlink: bool = False, request: ErasureRequest = UNEXPLAINED) -> Certificate:
         """Erase a user, as one request would."""
         erasure = Erasure(
             store=self.store,
@@ -194,7 +194,7 @@ class World:
             publish=self.publisher.user_erased,
             now=self.tick,
         )
-        return erasure.erase(user_id, unlink=unlink)
+        return erasure.erase(user_id, unlink=unlink, request=request)
 
     def link(self, linked: str = LINKED, user_id: str = USER, *, code_id: str | None = None) -> None:
         """A PayPay account is linked, over a QR of its own."""
@@ -948,6 +948,41 @@ def assert_complete(world: World, certificate: Certificate) -> None:
     tombstones = [each["event_id"] for each in world.timeline() if each["what"] == "erased"]
     assert tombstones == [f"erase:{certificate.certificate_id}"]
     assert world.naming("claimed_until") == []
+
+
+def test_an_interrupted_erasure_keeps_the_request_that_began_it() -> None:
+    first, second = ErasureRequest("desk", "first", "T-1"), ErasureRequest("other", "second", None)
+    for moment in range(0, MOMENTS, 5):
+        with memory_aws():
+            world = World()
+            lived(world)
+            world.moments.from_now({moment: world.moments.die})
+            with suppress(Crash):
+                world.erase(request=first)
+            world.moments.from_now()
+            begun = world.store.erasure.certificates(USER)
+            world.clock.advance(seconds=31)
+            done = world.erase(request=second)
+            expected = first if begun else second
+            assert (done.requested_by, done.reason, done.ticket) == (
+                expected.requested_by,
+                expected.reason,
+                expected.ticket,
+            )
+            assert len(world.store.erasure.certificates(USER)) == 1
+            world.moments.off()
+
+
+def test_a_user_who_came_back_is_erased_for_the_new_reason() -> None:
+    with memory_aws():
+        world = World()
+        lived(world)
+        world.erase(request=ErasureRequest("desk", "first", None))
+        world.clock.advance(seconds=60)
+        world.submit()
+        world.erase(request=ErasureRequest("desk", "second", None))
+        assert [each.reason for each in world.store.erasure.certificates(USER)] == ["first", "second"]
+        world.moments.off()
 
 
 @pytest.mark.parametrize("moment", range(0, MOMENTS, 7))

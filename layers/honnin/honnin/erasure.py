@@ -13,6 +13,7 @@ later, everything that was read until shortly after the erasure is deleted from 
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -63,6 +64,19 @@ _UNLINK_S = 6.0
 _RUN_S = 20.0
 
 
+@dataclass(frozen=True)
+class ErasureRequest:
+    """Who asked for an erasure, why, and the ticket of it; for the certificate."""
+
+    requested_by: str | None = field(default=None, repr=False)
+    reason: str | None = field(default=None, repr=False)
+    ticket: str | None = field(default=None, repr=False)
+
+
+# Nobody said anything.
+UNEXPLAINED = ErasureRequest()
+
+
 class Erasure:
     """Erases users. `sweep_later` has the vault emptied again later; `publish` reports it (`Publisher.user_erased`)."""
 
@@ -85,11 +99,12 @@ class Erasure:
         self._publish = publish
         self._now = now
 
-    def erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        """Erase the data that identifies a user. The certificate says what was erased, how much and when.
+    def erase(self, user_id: str, *, unlink: bool, request: ErasureRequest = UNEXPLAINED) -> Certificate:
+        """Erase the data that identifies a user. The certificate says what was erased, how much, when, and for whom.
 
         Repeating it gives the same certificate, and also erases what a worker may have put into the vault meanwhile. If
-        a run was interrupted, the next run continues it (see `honnin.store.erasure`).
+        a run was interrupted, the next run continues it (see `honnin.store.erasure`). The certificate keeps the request
+        that began the erasure.
 
         Raises
         ------
@@ -108,11 +123,11 @@ class Erasure:
         if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
             raise ConcurrentUpdateError("the user is being erased at this moment")
         try:
-            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink)
+            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink, request=request)
         finally:
             self._store.erasure.release(user_id, claim)
 
-    def _erase(self, user_id: str, deadline: Deadline, *, unlink: bool) -> Certificate:
+    def _erase(self, user_id: str, deadline: Deadline, *, unlink: bool, request: ErasureRequest) -> Certificate:
         def may_go_on() -> None:
             if deadline.remaining_s <= 0:
                 raise ConcurrentUpdateError(
@@ -137,7 +152,9 @@ class Erasure:
         if unlink:
             self._unlink(footprint)
         begun = known if known and not known.completed_at else None
-        certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
+        certificate = begun or replace(
+            Certificate(str(uuid.uuid4()), user_id, utc_text(self._now())), **asdict(request)
+        )
         erasures.begin(certificate)
         self._forget(footprint, certificate, may_go_on)
         completed = self._complete(certificate, may_go_on)

@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.certificates import Certificate
 from honnin.store.circuit import Circuit, Circuits
 from honnin.store.comparisons import Comparison, Comparisons
-from honnin.store.erasure import Certificate, Erasures
+from honnin.store.erasure import Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
 from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
