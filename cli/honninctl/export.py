@@ -12,6 +12,7 @@ from honninctl.people import certificate_json, submission_json
 
 if TYPE_CHECKING:
     from honnin.store import (
+        Contract,
         EventRecord,
         Expiry,
         Footprint,
@@ -87,6 +88,7 @@ def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reve
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
+        "contract": _contract(store.contracts.get(footprint.user_id)),
         "erasures": [certificate_json(each) for each in certificates],
     }
 
@@ -176,6 +178,21 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "published": record.published,
         "toldAs": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
+    }
+
+
+def _contract(contract: "Contract") -> dict[str, Any] | None:
+    from honnin.contract_ends import kept_until
+
+    if contract.started_at is None and contract.ended_on is None:
+        return None
+    return {
+        "startedAt": contract.started_at,
+        "endedOn": contract.ended_on,
+        "toldAt": contract.told_at,
+        "toldBy": contract.told_by,
+        "reason": contract.reason,
+        "keptUntil": kept_until(contract),
     }
 
 

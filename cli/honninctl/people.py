@@ -85,6 +85,17 @@ def erase(
     return deployment.merchant("DELETE", f"{_path(user_id)}/personal-data", query, body or None)
 
 
+def contract_end(
+    deployment: Deployment, user_id: str, ended_on: str | None, reason: str | None = None
+) -> dict[str, Any]:
+    """`POST` (or, without a day, `DELETE`) `/users/{userId}/contract-end`; returns what is known of the end now."""
+    path = f"{_path(user_id)}/contract-end"
+    if ended_on is None:
+        return deployment.merchant("DELETE", path)
+    body = {"endedOn": ended_on} | ({"reason": reason} if reason is not None else {})
+    return deployment.merchant("POST", path, None, body)
+
+
 def erasure(deployment: Deployment, user_id: str, completed_at: str) -> dict[str, Any] | None:
     """The certificate of the erasure that was completed at this moment (UTC).
 

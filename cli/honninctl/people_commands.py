@@ -1,4 +1,4 @@
-"""`status`, `timeline`, `submissions`, `export`, `erase`."""
+"""`status`, `timeline`, `submissions`, `export`, `contract-end`, `erase`."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import export as exports
-from honninctl import past, people
+from honninctl import moments, past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
 
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
     command(app, "submissions", example="honninctl submissions --open")(submissions)
     command(app, "export", example="honninctl export user-100 --reveal >user-100.json")(export)
+    command(app, "contract-end", example="honninctl contract-end user-100 --on 2026-10-31")(contract_end)
     command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
@@ -158,7 +159,7 @@ def export(
 
     Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
-    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
+    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "contract", "erasures", "personalData"}.
     """
     with cli.screen.progress("Reading the stored objects") as seen:
         found = exports.export(
@@ -167,6 +168,40 @@ def export(
     cli.screen.json(found)
     if not whole_table:
         cli.screen.note("Sessions of QRs that are still open are found with --whole-table only.")
+
+
+def contract_end(
+    cli: Cli,
+    user: UserArgument,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", metavar="DAY", help="The last day of the contract, in Japan (2026-10-31, today, yesterday)."
+        ),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="The contract goes on: forget its end.")] = False,
+    reason: ReasonOption = None,
+) -> None:
+    """Say when the contract with a user ended (--on), or that it goes on (--cancel).
+
+    From that day on the user's data is kept for PersonalDataRetentionDays, but at least for seven days from now. Then
+    the user is erased. A new submission or link cancels it, too.
+    JSON: {"userId", "endedOn", "toldAt", "reason", "keptUntil"}, as /users/{userId}/contract-end answers.
+    """
+    if (on is None) is not cancel:
+        raise UsageError("say either --on DAY or --cancel")
+    if cancel and reason is not None:
+        raise UsageError("--reason goes with --on")
+    day = moments.day(on, datetime.now(UTC)) if on is not None else None
+    found = people.contract_end(cli.deployment, user, day, reason)
+    if cli.screen.as_json:
+        cli.screen.json(found)
+    elif found["endedOn"] is None:
+        cli.screen.line(f"No end of the contract of {user} is known.")
+    else:
+        until = found["keptUntil"]
+        cli.screen.line(f"The contract of {user} ended on {found['endedOn']}. The data is kept until {until};")
+        cli.screen.line("then the user is erased. To take it back: honninctl contract-end USER --cancel")
 
 
 def erase(

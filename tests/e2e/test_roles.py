@@ -144,6 +144,8 @@ _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "export": (lambda w, _: ["export", w.user_id], {0}),
     "export --whole-table": (lambda w, _: ["export", w.user_id, "--whole-table"], {0}),
     "export --reveal": (lambda w, _: ["export", w.user_id, "--reveal"], {0}),
+    "contract-end": (lambda w, _: ["contract-end", w.user_id, "--on", "today", "--reason", "a test"], {0}),
+    "contract-end --cancel": (lambda w, _: ["contract-end", w.user_id, "--cancel"], {0}),
     "erase": (lambda w, _: ["erase", w.user_id, "--yes", "--reason", "a test"], {0}),
     "reread USER": (lambda w, _: ["reread", w.user_id], {0}),
     "reread --status": (lambda w, _: ["reread", "--status", "LINK_DECLINED", "--yes", "--watch"], {0}),

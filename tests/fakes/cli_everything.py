@@ -30,6 +30,7 @@ COMMANDS: dict[str, list[str]] = {
     "timeline as JSON": ["timeline", "u-1", "--json", "--reveal"],
     "submissions": ["submissions"],
     "export": ["export", "u-1", "--reveal", "--whole-table"],
+    "contract-end": ["contract-end", "u-1", "--on", "2026-03-31", "--reason", "理由"],
     "erase": ["erase", "u-1", "--yes", "--reason", "理由"],
     "reread": ["reread", "u-1"],
     "unknown user": ["reread", "ハナコ"],
@@ -82,6 +83,8 @@ class Scripted(FakeDeployment):
         paypay = {"status": "LINKED", "providerStatus": None, "readAt": None, "scopes": [NAME]}
         return {
             "userId": NAME,
+            "endedOn": "2026-03-31",
+            "keptUntil": "2033-03-31",
             "providers": {"vexora": vexora, "paypay": paypay},
             "verified": False,
             "verifiedReason": "NOT_VERIFIED",

@@ -74,6 +74,7 @@ COMMANDS = (
     ["timeline", "u", "--json"],
     ["submissions", "--open"],
     ["export", "u"],
+    ["contract-end", "u", "--on", "2026-03-31"],
     ["erase", "u", "--yes", "--reason", "r"],
     ["reread", "u"],
     ["recon", "2026-03-31"],

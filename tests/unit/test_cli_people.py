@@ -299,7 +299,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     found = json.loads(ended.stdout)
     assert list(found) == [
         *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
-        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "personalData"),
+        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "contract", "erasures", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]
@@ -519,6 +519,32 @@ def test_erase_asks_for_the_id_and_shows_the_certificate(merchant: Merchant, mon
     assert merchant.deployment.sent == [{"reason": "r"}]
     assert "honnin-test" in asked[0]
     assert "PayPay" in asked[0]
+
+
+END = {"userId": "u", "endedOn": "2026-10-31", "toldAt": AT, "reason": None, "keptUntil": "2033-10-31"}
+
+
+def test_contract_end_says_until_when_the_data_is_kept(merchant: Merchant) -> None:
+    merchant.deployment.api.append(END)
+    ended = run("contract-end", "u", "--on", "2026-10-31", "--reason", "cancelled")
+    assert (ended.exit_code, merchant.deployment.asked) == (0, [("POST", "/users/u/contract-end", {})])
+    assert merchant.deployment.sent == [{"endedOn": "2026-10-31", "reason": "cancelled"}]
+    assert "kept until 2033-10-31" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    merchant.deployment.api.append(dict.fromkeys(END) | {"userId": "u"})
+    ended = run("contract-end", "u", "--cancel")
+    assert merchant.deployment.asked[1:] == [("DELETE", "/users/u/contract-end", {})]
+    assert "No end of the contract of u is known." in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--on", "2026-10-31", "--cancel"), ("--cancel", "--reason", "r")],
+    ids=lambda each: " ".join(each),
+)
+def test_contract_end_needs_a_day_or_cancel(merchant: Merchant, arguments: tuple[str, ...]) -> None:
+    assert run("contract-end", "u", *arguments).exit_code == 2
+    assert merchant.deployment.asked == []
 
 
 def test_erase_sends_who_why_and_the_ticket_and_needs_the_reason(merchant: Merchant) -> None:

@@ -3,9 +3,10 @@
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
+from honnin import contract_ends
 from honnin.erasure import ErasureRequest
-from honnin.merchant_api import AnswerModel, Line, RequestModel, ShortLine, UtcTime
-from honnin.store import Certificate
+from honnin.merchant_api import AnswerModel, Day, Line, RequestModel, ShortLine, UtcTime
+from honnin.store import Certificate, Contract
 
 # Example of docs/openapi.json.
 _CERTIFICATE: JsonDict = {
@@ -61,6 +62,56 @@ class CertificateView(AnswerModel):
     requested_by: str | None
     reason: str | None
     ticket: str | None
+
+
+class ContractEndBody(RequestModel):
+    """The last day of a user's contract, in Japan; not in the future. `reason` is one line without personal data."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"endedOn": "2026-10-31", "reason": "cancelled"}]})
+
+    ended_on: Day
+    reason: Line | None = None
+
+
+class ContractEndView(AnswerModel):
+    """What is known of the end of a user's contract; null where no end is known.
+
+    `toldAt` (UTC) is when Honnin was told. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
+    user is erased after it.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "userId": "user-0001",
+                    "endedOn": "2026-10-31",
+                    "toldAt": "2026-11-02T01:00:00.000Z",
+                    "reason": "cancelled",
+                    "keptUntil": "2033-10-31",
+                }
+            ]
+        }
+    )
+
+    user_id: str
+    ended_on: str | None
+    told_at: UtcTime | None
+    reason: str | None
+    kept_until: str | None
+
+
+def contract_end(found: Contract) -> ContractEndView:
+    """What is known of the end of a contract, as the API answers it."""
+    if found.ended_on is None:
+        return ContractEndView(user_id=found.user_id, ended_on=None, told_at=None, reason=None, kept_until=None)
+    return ContractEndView(
+        user_id=found.user_id,
+        ended_on=found.ended_on,
+        told_at=found.told_at,
+        reason=found.reason,
+        kept_until=contract_ends.kept_until(found),
+    )
 
 
 def certificate(found: Certificate) -> CertificateView:

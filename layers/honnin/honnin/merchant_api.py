@@ -21,6 +21,7 @@ from honnin.problem_codes import ProblemCode
 __all__ = [
     "MAX_BODY_BYTES",
     "AnswerModel",
+    "Day",
     "DayInPath",
     "Line",
     "MerchantApi",
@@ -60,9 +61,12 @@ _ONE_LINE = pattern(
 Line = Annotated[str, StringConstraints(pattern=_ONE_LINE, max_length=200)]
 ShortLine = Annotated[str, StringConstraints(pattern=_ONE_LINE, max_length=64)]
 
+_DAY = StringConstraints(pattern=pattern(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z", "must be a day as yyyy-mm-dd"))
+
+Day = Annotated[str, _DAY]
 DayInPath = Annotated[
     str,
-    StringConstraints(pattern=pattern(r"\A\d{4}-\d{2}-\d{2}\z", "must be a day as yyyy-mm-dd")),
+    _DAY,
     Path(description="A day in Japan (yyyy-mm-dd)", examples=["2026-03-31"]),
 ]
 

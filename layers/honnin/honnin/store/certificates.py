@@ -47,7 +47,7 @@ class Certificate:
 
 def certificates(table: Table, user_id: str) -> list[Certificate]:
     """The certificates of a user's erasures, finished or not, the oldest first."""
-    return [_read(item) for item in table.under(f"USER#{user_id}", "ERASURE#")]
+    return [certificate_of(item) for item in table.under(f"USER#{user_id}", "ERASURE#")]
 
 
 def key_of(certificate: Certificate) -> Item:
@@ -61,5 +61,6 @@ def request_of(certificate: Certificate) -> Item:
     return without_none(dict(zip(("requested_by", "reason", "ticket"), asked, strict=True)))
 
 
-def _read(item: Item) -> Certificate:
+def certificate_of(item: Item) -> Certificate:
+    """The certificate of an item."""
     return read(Certificate, item, begun_at=item["sk"].removeprefix("ERASURE#"), counts=counts_of(item))

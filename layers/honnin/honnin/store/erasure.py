@@ -13,7 +13,7 @@ A run may be interrupted anywhere, and the next run continues it. For that, and 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -23,12 +23,14 @@ from typing import Any
 from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
-from honnin.store.certificates import Certificate, certificates, key_of, request_of
+from honnin.store.certificates import Certificate, certificate_of, certificates, key_of, request_of
+from honnin.store.contracts import Contract, contract_check, contract_delete
 from honnin.store.events import event_item, to_publish
 from honnin.store.expiries import expiry_deletes
 from honnin.store.footprint import Footprint, footprint, former_of, stamped_delete, taken_over, without_names
 from honnin.store.keys import (
     Item,
+    due,
     entry_key,
     erased_key,
     erasing_key,
@@ -54,6 +56,9 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 # After this number of erased authorizations, the run checks its time: they take seconds if there are many recon files.
 # A filter has 4 KB at most, and each authorization takes some 70 characters of it.
 _AT_ONCE = 40
+
+# The kind in the index `due` of an erasure that nobody repeats if it is interrupted.
+_UNFINISHED = "erasure_unfinished"
 
 # The maximum number of writes in a transaction.
 _MOST_TOGETHER = 100
@@ -109,10 +114,30 @@ class Erasures:
         """The certificates of the user's erasures, finished or not, the oldest first."""
         return certificates(self._table, user_id)
 
-    def begin(self, certificate: Certificate) -> None:
-        """Store that an erasure has begun, and by whom and why, so that another run can complete it."""
+    def begin(self, certificate: Certificate, contract: Contract | None = None) -> None:
+        """Store that an erasure has begun, and by whom and why, so that another run can complete it.
+
+        With `contract`, only if that has not changed: nothing of a contract that began again is erased. Nobody repeats
+        such an erasure, so it is listed as unfinished until it is completed.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            The contract has changed; nothing has begun.
+        """
         said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id, **request_of(certificate)}
-        self._table.attempt(self._table.update(key_of(certificate), said, ""))
+        key = key_of(certificate)
+        if contract is None:
+            self._table.attempt(self._table.update(key, said, ""))
+            return
+        begun = self._table.update(key, said | due(_UNFINISHED, certificate.begun_at, key), "")
+        unchanged = {"ConditionCheck": contract_check(self._table, contract)}
+        writes = [({"Update": begun}, ConcurrentUpdateError), (unchanged, ConcurrentUpdateError)]
+        self._table.transact(certificate.certificate_id, writes)
+
+    def unfinished(self, now: str) -> Iterator[Certificate]:
+        """The erasures that were begun by `now` (UTC) because a contract had ended, and are not completed."""
+        return map(certificate_of, self._table.due(_UNFINISHED, now))
 
     def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
         """Record that an authorization was ended at PayPay, so that a repeated erasure need not request it again."""
@@ -145,7 +170,12 @@ class Erasures:
                     self._table.write(self._table.db.delete_item, each)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
-        completed = self._table.update(key_of(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
+        completed = self._table.update(
+            key_of(certificate),
+            {"completed_at": at},
+            "attribute_not_exists(completed_at)",
+            remove=("due_kind", "due_at"),
+        )
         record = event_item(certificate.report_id, at) | {"user_id": user_id, "what": "erased"}
         record |= to_publish(certificate.report_id, USER_ERASED, replace(certificate, completed_at=at).report, at)
         # Another run may have completed it, if this one took longer than its claim.
@@ -231,6 +261,7 @@ class Erasures:
         counted = self._table.update(key_of(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
         writes += [{"Delete": each} for each in expiry_deletes(self._table, certificate.user_id)]
+        writes.append({"Delete": contract_delete(self._table, certificate.user_id)})
         codes = {code for each in statuses for code in (each.code_id, each.asked_code_id) if code}
         writes += [{"Delete": each} for each in code_deletes(self._table, codes, certificate.user_id)]
         absent = set(Provider) - {each.provider for each in statuses}
