@@ -9,7 +9,7 @@ from honnin import contract_ends
 from honnin.times import jst_day, utc_text
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, sample, utc_now
-from tests.integration.test_erasure import USER, Shop
+from tests.fakes.shop import USER, Shop
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from honnin.errors import (
 from honnin.problem_codes import ProblemCode
 from honnin.store import Certificate
 from honnin.times import JST, jst_day, utc_text
+from tests.fakes.erasure_world import LINKED, USER, Crash, World
 from tests.fakes.memory import dynamodb, memory_aws
-from tests.unit.test_erasure import LINKED, USER, Crash, World
 
 DAYS = 2557
 FOREVER: Callable[[], int] = lambda: 900_000  # noqa: E731
