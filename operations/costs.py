@@ -166,6 +166,10 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
             _more(idle(stack), idle(counted(MerchantWebhookUrl="https://"))),
         ),
         (
+            "`BackupRetentionDays=90`, a month, for a state table of 1 GB",
+            [Line("dynamodb_daily_backup", 90, "each backup of DynamoDB is whole; about 500,000 users are 1 GB")],
+        ),
+        (
             "`WithDashboard=true`, a month",
             [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
         ),

@@ -65,5 +65,6 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
         ),
     },
+    "backup": {"none": (), "a year": (("BackupRetentionDays", "365"), ("PersonalDataMaxAgeDays", "3650"))},
     "merchant webhooks": {"none": (), "some": (("MerchantWebhookUrl", "https://shop.example.jp/hooks"),)},
 }

@@ -326,6 +326,7 @@ def test_each_class_of_data_has_a_retention_of_its_own() -> None:
     assert set(group) == {
         "PersonalDataRetentionDays",
         "PersonalDataMaxAgeDays",
+        "BackupRetentionDays",
         "PersonalDataVersionDays",
         "ReconRetentionDays",
         "TimelineRetentionDays",
