@@ -45,7 +45,7 @@ def test_backups_are_kept_encrypted_and_deleted_after_their_days() -> None:
     vault = found["BackupVault"]
     assert vault["Properties"]["EncryptionKeyArn"] == {"Fn::GetAtt": ["StateKey", "Arn"]}
     # A vault that is not empty cannot be deleted.
-    assert vault["DeletionPolicy"] == template()["Resources"]["StateTable"]["DeletionPolicy"]
+    assert vault["DeletionPolicy"] == transformed()["Resources"]["StateTable"]["DeletionPolicy"]
 
 
 def _statements(found: dict[str, Any]) -> list[dict[str, Any]]:
