@@ -30,7 +30,7 @@ class Shop:
         self._serial = 0
 
     def live(self, user_id: str = USER) -> list[str]:
-        """Link twice, be read and told of; returns both authorization ids, the present one last."""
+        """Link twice, be read and notified about; returns both authorization ids, the present one last."""
         self.box.paypay.register.user(user_id).kyc.data.update(KYC)
         self.merchant.link(user_id)
         first = self.linked(user_id)

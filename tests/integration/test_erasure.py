@@ -359,7 +359,7 @@ def test_later_notifications_recreate_nothing_and_do_not_fail(shop: Shop, stack:
         for kind in shop.hooks:
             shop.notify(kind, linked)
         shop.notify("kyc", linked, notification_type="kyc_passport.unknown")
-    shop.notify("kyc", authorizations[-1], notification_id="evt_1")  # once more what was told before
+    shop.notify("kyc", authorizations[-1], notification_id="evt_1")  # the same notification once more
     stack.function("vexora_result_webhook")(callback(submission, '{"authenticationStatus": "2"}'))
     assert stack.process(shop.processor, 120_000) == []
 

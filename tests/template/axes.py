@@ -72,6 +72,7 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("MerchantWebhookUrl", "https://shop.example.jp/hooks"),
             ("BackupRetentionDays", "365"),
             ("PersonalDataMaxAgeDays", "3650"),
+            ("EventBusReaderAccounts", "111122223333,444455556666"),
         ),
     },
 }
