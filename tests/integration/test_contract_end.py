@@ -83,7 +83,7 @@ def test_the_hourly_run_erases_and_unlinks_who_is_due(
     retention = stack.function("retention")
     assert tell(shop, json.dumps({"endedOn": jst_day(utc_now())}))[0] == 200
     assert retention(sample("retention"), 900_000)["erased"] == 0
-    # As if it had been told seven years ago.
+    # As if it had been reported seven years ago.
     item = stack.store.contracts.get(USER)
     monkeypatch.setattr(contract_ends, "due_at", lambda *_: "2026-01-01T00:00:00.000Z")
     assert stack.store.contracts.move(item, "2026-01-01T00:00:00.000Z")

@@ -46,7 +46,7 @@ class Contracts(World):
         return ContractEnds(self.store, self.days, self.tick)
 
     def tell(self, ended_on: str, user_id: str = USER, reason: str | None = None) -> Any:
-        """The merchant tells of an end."""
+        """The merchant reports an end."""
         return self.ends.tell(user_id, ended_on, reason=reason, told_by="arn:desk")
 
     def today(self) -> str:
@@ -91,7 +91,7 @@ def numbers(**given: int) -> dict[str, int]:
     return {"erased": 0, "moved": 0, "cancelled": 0, "later": 0, "failed": 0} | given
 
 
-# --- what is told ---
+# --- what is reported ---
 
 
 def test_data_is_kept_for_so_many_days_after_the_end_and_erased_on_the_next(world: Contracts) -> None:
@@ -401,7 +401,7 @@ class Expected:
         self.due.pop(user_id, None)
 
     def tell(self, user_id: str, days_ago: int) -> None:
-        """The merchant tells of an end."""
+        """The merchant reports an end."""
         ended = jst_day(self.world.clock.now - timedelta(days=days_ago))
         with suppress(NotFoundError, ConflictError):
             self.due[user_id] = self.world.tell(ended, user_id).due_at

@@ -1,7 +1,7 @@
-"""The end of a user's contract: the merchant tells of it, and after `PersonalDataRetentionDays` the user is erased.
+"""The end of a user's contract: the merchant reports it, and after `PersonalDataRetentionDays` the user is erased.
 
 Honnin cannot know when a contract ended, and a duty to keep counts from there (docs/erasure.md, "The end of a
-contract"). So nothing becomes due by itself: only what the merchant has told of.
+contract"). So nothing becomes due by itself: only what the merchant has reported.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from honnin.problem_codes import ProblemCode
 from honnin.store import Contract, Store
 from honnin.times import JST, jst_day, utc_text
 
-# Nobody is erased sooner than this after the end was told, however long ago it was: a wrong year can be corrected.
+# Nobody is erased sooner than this after the end was reported, however long ago it was: a wrong year can be corrected.
 NOTICE = timedelta(days=7)
 
 # For so long after the day on which a user is to be erased, PayPay is asked to end the authorizations first. After that
@@ -42,7 +42,7 @@ class NotErasedError(HonninError):
 
 
 class ContractEnds:
-    """What the merchant tells of the ends of contracts. `days` is `PersonalDataRetentionDays`."""
+    """What the merchant reports the ends of contracts. `days` is `PersonalDataRetentionDays`."""
 
     def __init__(self, store: Store, days: int, now: Callable[[], datetime]) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class ContractEnds:
         """Keep that a contract ended on a JST day (`yyyy-mm-dd`); returns what is kept now.
 
         The latest statement counts. The same statement once more changes nothing. With another day or reason, it
-        replaces the one before, and the notice (`NOTICE`) begins anew.
+        replaces the one before, and the time of `NOTICE` (`NOTICE`) begins anew.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class ContractEnds:
                 self._store.contracts.end(known, ended, status)
             except ConcurrentUpdateError:
                 continue
-            logger().info("the end of a contract was told", user_id=user_id, due_at=ended.due_at)
+            logger().info("the end of a contract was reported", user_id=user_id, due_at=ended.due_at)
             return ended
         raise ConcurrentUpdateError("the user is being changed at this moment")
 

@@ -76,7 +76,7 @@ class ContractEndBody(RequestModel):
 class ContractEndView(AnswerModel):
     """What is known of the end of a user's contract; null where no end is known.
 
-    `toldAt` (UTC) is when Honnin was told. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
+    `toldAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
     user is erased after it.
     """
 

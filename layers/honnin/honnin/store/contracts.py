@@ -1,8 +1,8 @@
-"""A user's contract with the merchant, as far as the merchant has told of it: that it began, and when it ended.
+"""A user's contract with the merchant, as far as the merchant has reported it: that it began, and when it ended.
 
 One item for each user, next to the statuses. A new submission and a new link write that the user has begun (again), in
-their own transaction, which also ends what was told before: data of a running contract must never become due. An end
-that was told is listed in the index `due` at the time from which the user is to be erased.
+their own transaction, which also ends what was reported before: data of a running contract must never become due. An
+end that was reported is listed in the index `due` at the time from which the user is to be erased.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from honnin.store.users import UserStatus
 
 _KIND = "contract_ended"
 
-# What was told of an end.
+# What was reported an end.
 _ENDED = ("ended_on", "told_at", "told_by", "reason", "due_kind", "due_at")
 
 
@@ -72,7 +72,7 @@ class Contracts:
         )
 
     def cancel(self, known: Contract) -> bool:
-        """Forget the end that was told; False if the contract is no longer as `known`."""
+        """Forget the end that was reported; False if the contract is no longer as `known`."""
         return self._change(known, {"user_id": known.user_id}, _ENDED)
 
     def move(self, known: Contract, due_at: str) -> bool:
@@ -108,7 +108,7 @@ def contract_check(table: Table, known: Contract) -> Item:
 
 
 def contract_begin(table: Table, user_id: str, at: str) -> Item:
-    """The put of a contract that begins (again) at `at` (UTC): an end that was told before is over."""
+    """The put of a contract that begins (again) at `at` (UTC): an end that was reported before is over."""
     contract = Contract(user_id, started_at=at)
     return {"TableName": table.name, "Item": encode(contract_key(user_id) | attributes(contract))}
 
