@@ -30,7 +30,12 @@ _INDEX_OF_A_CHANGE = costs_traffic.CHANGE.index_writes
 def idle(stack: Counted) -> list[Line]:
     """A month of a stack without traffic."""
     runs = sum(stack.runs.values())
-    of_kinds = {"VexoraStatusPollFunction": 2, "ExpiryWatchFunction": 3, "ReconDownloadFunction": 1}
+    of_kinds = {
+        "VexoraStatusPollFunction": 2,
+        "ExpiryWatchFunction": 3,
+        "RetentionFunction": 2,
+        "ReconDownloadFunction": 1,
+    }
     queries = sum(kinds * stack.runs[function] for function, kinds in of_kinds.items())
     return [
         Line("kms_key", stack.keys, "keys in the template, in their first year"),
@@ -45,7 +50,8 @@ def idle(stack: Counted) -> list[Line]:
         Line(
             "dynamodb_read",
             queries * _SHARD_READ,
-            "16 shards of the index `due` for each kind: poll two kinds, expiries three, download one",
+            "16 shards of the index `due` for each kind: poll two kinds, expiries three, ended contracts two, "
+            "download one",
         ),
         Line("secret_request", stack.secrets * _SECONDS / 300, "each secret read every 5 minutes"),
         Line("logs_ingested", runs * 3 / MILLION, "3 kB a run"),
@@ -158,6 +164,10 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
         (
             "`MerchantWebhookUrl`, a month without traffic",
             _more(idle(stack), idle(counted(MerchantWebhookUrl="https://"))),
+        ),
+        (
+            "`BackupRetentionDays=90`, a month, for a state table of 1 GB",
+            [Line("dynamodb_daily_backup", 90, "each backup of DynamoDB is whole; about 500,000 users are 1 GB")],
         ),
         (
             "`WithDashboard=true`, a month",

@@ -46,11 +46,15 @@ RUNS: Mapping[Queue, tuple[str, ...]] = {
     Queue.SCHEDULE: (
         "VexoraStatusPollFunction",
         "ExpiryWatchFunction",
+        "RetentionFunction",
         "ReconDeadlineFunction",
         "ReconDownloadFunction",
     ),
     Queue.RECON_DOWNLOAD: ("ReconDownloadFunction",),
 }
+
+# Whose failed run nobody repeats by hand: the next one, an hour later, does the rest. It erases people.
+BY_ITSELF = "RetentionFunction"
 
 # Whose failed probes lie with the schedule's. Nobody repeats a probe by hand: the next one comes within a minute.
 PROBED = "MerchantWebhookFunction"

@@ -235,17 +235,27 @@ class Deployment:
             raise CommandError("the provider secret is not a JSON object; set it again (docs/deploying.md)")
         return {str(name): str(value) for name, value in values.items()}
 
-    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def merchant(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Call the merchant API, signed for `execute-api` with the caller's credentials; returns its JSON.
 
-        `path` is percent-encoded and begins with a slash. A problem of the API becomes the error of the same
-        meaning: 403 `NotAllowedError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others `CommandError`.
+        `path` is percent-encoded and begins with a slash; `body` is sent as JSON. A problem of the API becomes the
+        error of the same meaning: 403 `NotAllowedError`, 404 `NotFoundError`, 400 and 422 `UsageError`, others
+        `CommandError`.
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
         url = self.output("MerchantApiUrl").rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         request = AWSRequest(method=method, url=url, headers={"Accept": "application/json"})
+        if body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.data = json.dumps(body).encode()
         SigV4Auth(self._credentials(), "execute-api", self.region).add_auth(request)
         return _meaning(send(request, use_proxies=not self.endpoint))
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
-from honninctl.people import submission_json
+from honninctl.people import certificate_json, submission_json
 
 if TYPE_CHECKING:
     from honnin.store import (
-        Certificate,
+        Contract,
         EventRecord,
         Expiry,
         Footprint,
@@ -88,7 +88,8 @@ def _of_table(store: "Store", footprint: "Footprint", *, whole_table: bool, reve
         "waitingEvents": [_waiting(each) for each in waiting],
         "eventRecords": [_record(records[name]) for name in dict.fromkeys(named) if name in records],
         "qrs": [_qr(each, reveal=reveal) for each in _qrs(store, footprint, whole_table=whole_table)],
-        "erasures": [_erasure(each) for each in certificates],
+        "contract": _contract(store.contracts.get(footprint.user_id)),
+        "erasures": [certificate_json(each) for each in certificates],
     }
 
 
@@ -180,13 +181,18 @@ def _record(record: "EventRecord") -> dict[str, Any]:
     }
 
 
-def _erasure(certificate: "Certificate") -> dict[str, Any]:
+def _contract(contract: "Contract") -> dict[str, Any] | None:
+    from honnin.contract_ends import kept_until
+
+    if contract.started_at is None and contract.ended_on is None:
+        return None
     return {
-        "certificateId": certificate.certificate_id,
-        "userId": certificate.user_id,
-        "begunAt": certificate.begun_at,
-        "completedAt": certificate.completed_at,
-        "erased": dict(certificate.counts),
+        "startedAt": contract.started_at,
+        "endedOn": contract.ended_on,
+        "toldAt": contract.told_at,
+        "toldBy": contract.told_by,
+        "reason": contract.reason,
+        "keptUntil": kept_until(contract),
     }
 
 

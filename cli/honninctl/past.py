@@ -65,7 +65,7 @@ def status_at(deployment: Deployment, user_id: str, at: datetime) -> dict[str, A
     needs = VerifiedNeeds(deployment.parameters.get("VerifiedNeeds") or VerifiedNeeds.ANY)
     reason = history.verified_at(known.values(), needs)
     later = history.found_later(entries, then, link_ended_at=_link_ended_at(deployment, user_id))
-    erased = [each.at for each in entries if each.what == history.ERASED and each.at > then]
+    erased = min((each.at for each in entries if each.what == history.ERASED and each.at > then), default=None)
     return {
         "userId": user_id,
         "at": then,
@@ -75,7 +75,8 @@ def status_at(deployment: Deployment, user_id: str, at: datetime) -> dict[str, A
         "verifiedNeeds": str(needs),
         "foundLater": [_found_later(each) for each in later],
         "firstEntryAt": min((each.at for each in entries), default=None),
-        "erasedAt": min(erased, default=None),
+        "erasedAt": erased,
+        "erasure": people.erasure(deployment, user_id, erased) if erased else None,
     }
 
 
@@ -99,6 +100,14 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     if found["erasedAt"]:
         erased = moments.shown(found["erasedAt"])
         yield f"The user was erased on {erased}: times, statuses and causes are left, no evidence."
+    for label, name in (
+        ("certificate", "certificateId"),
+        ("asked by", "requestedBy"),
+        ("reason", "reason"),
+        ("ticket", "ticket"),
+    ):
+        if text := (found["erasure"] or {}).get(name):
+            yield f"  {label:<11} {text}"
 
 
 _WHY = {

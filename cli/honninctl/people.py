@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from honninctl import masking
 from honninctl.deployment import Deployment
-from honninctl.failures import UsageError
+from honninctl.failures import NotAllowedError, UsageError, explained
 
 if TYPE_CHECKING:
-    from honnin.store import Submission
+    from honnin.store import Certificate, Submission
 
 LARGEST_PAGE = 100
 # Later than every time that the table holds: the index then gives all that is still polled.
@@ -66,10 +66,49 @@ def submissions(
     return sorted(found, key=lambda each: str(each["submittedAt"]))
 
 
-def erase(deployment: Deployment, user_id: str, *, unlink: bool) -> dict[str, Any]:
-    """`DELETE /users/{userId}/personal-data`; returns the certificate. Repeating it does no harm."""
+def erase(
+    deployment: Deployment,
+    user_id: str,
+    *,
+    unlink: bool,
+    reason: str | None,
+    ticket: str | None = None,
+    requested_by: str | None = None,
+) -> dict[str, Any]:
+    """`DELETE /users/{userId}/personal-data`; returns the certificate. Repeating it does no harm.
+
+    Without `requested_by`, the certificate has the ARN of the caller.
+    """
     query = {"unlink": "true"} if unlink else None
-    return deployment.merchant("DELETE", f"{_path(user_id)}/personal-data", query)
+    said = {"requestedBy": requested_by, "reason": reason, "ticket": ticket}
+    body = {name: value for name, value in said.items() if value is not None}
+    return deployment.merchant("DELETE", f"{_path(user_id)}/personal-data", query, body or None)
+
+
+def contract_end(
+    deployment: Deployment, user_id: str, ended_on: str | None, reason: str | None = None
+) -> dict[str, Any]:
+    """`POST` (or, without a day, `DELETE`) `/users/{userId}/contract-end`; returns what is known of the end now."""
+    path = f"{_path(user_id)}/contract-end"
+    if ended_on is None:
+        return deployment.merchant("DELETE", path)
+    body = {"endedOn": ended_on} | ({"reason": reason} if reason is not None else {})
+    return deployment.merchant("POST", path, None, body)
+
+
+def erasure(deployment: Deployment, user_id: str, completed_at: str) -> dict[str, Any] | None:
+    """The certificate of the erasure that was completed at this moment (UTC).
+
+    It is in the table. None if the caller may not read that: the policy of readers allows the merchant API only
+    (docs/security.md, "Roles").
+    """
+    try:
+        found = deployment.store.erasure.certificates(user_id)
+    except Exception as error:
+        if isinstance(explained(error), NotAllowedError):
+            return None
+        raise
+    return next((certificate_json(each) for each in found if each.completed_at == completed_at), None)
 
 
 def _path(user_id: str) -> str:
@@ -89,4 +128,18 @@ def submission_json(submission: "Submission") -> dict[str, Any]:
         "polls": submission.polls,
         "nextPollAt": submission.due_at,
         "outcome": submission.outcome,
+    }
+
+
+def certificate_json(certificate: "Certificate") -> dict[str, Any]:
+    """A certificate as the commands show it; `completedAt` is null until the erasure is complete."""
+    return {
+        "certificateId": certificate.certificate_id,
+        "userId": certificate.user_id,
+        "begunAt": certificate.begun_at,
+        "completedAt": certificate.completed_at,
+        "erased": dict(sorted(certificate.counts.items())),
+        "requestedBy": certificate.requested_by,
+        "reason": certificate.reason,
+        "ticket": certificate.ticket,
     }

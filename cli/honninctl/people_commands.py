@@ -1,4 +1,4 @@
-"""`status`, `timeline`, `submissions`, `export`, `erase`."""
+"""`status`, `timeline`, `submissions`, `export`, `contract-end`, `erase`."""
 
 import os
 import sys
@@ -10,11 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import export as exports
-from honninctl import past, people
+from honninctl import moments, past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
+
+ReasonOption = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why (no personal data): 200 characters at most."),
+]
 
 # A key of the personal-data bucket would fill the line; --json has it whole.
 _LONGEST_DETAIL = 40
@@ -42,7 +47,8 @@ def register(app: typer.Typer) -> None:
     command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
     command(app, "submissions", example="honninctl submissions --open")(submissions)
     command(app, "export", example="honninctl export user-100 --reveal >user-100.json")(export)
-    command(app, "erase", example="honninctl erase user-100 --unlink")(erase)
+    command(app, "contract-end", example="honninctl contract-end user-100 --on 2026-10-31")(contract_end)
+    command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
 def status(
@@ -62,7 +68,7 @@ def status(
     --at 2026-10-31, today, 2026-10-31T09:30 or 2026-10-31T00:30Z: since when and until when it was so, which event and
     cause said it, the kept answer, and what was found out only later about that time (a recon file, the end of a link).
     JSON: the answer of GET /users/{userId}; with --at {"userId", "at", "providers", "verified", "verifiedReason",
-    "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
+    "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt", "erasure"}. Exit code 3 when no provider knows the user.
     """
     if at is not None:
         then = past.status_at(cli.deployment, user, past.moment(at))
@@ -153,7 +159,7 @@ def export(
 
     Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
-    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
+    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "contract", "erasures", "personalData"}.
     """
     with cli.screen.progress("Reading the stored objects") as seen:
         found = exports.export(
@@ -164,21 +170,68 @@ def export(
         cli.screen.note("Sessions of QRs that are still open are found with --whole-table only.")
 
 
+def contract_end(
+    cli: Cli,
+    user: UserArgument,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", metavar="DAY", help="The last day of the contract, in Japan (2026-10-31, today, yesterday)."
+        ),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="The contract goes on: forget its end.")] = False,
+    reason: ReasonOption = None,
+) -> None:
+    """Say when the contract with a user ended (--on), or that it goes on (--cancel).
+
+    From that day on the user's data is kept for PersonalDataRetentionDays, but at least for seven days from now. Then
+    the user is erased. A new submission or link cancels it, too.
+    JSON: {"userId", "endedOn", "toldAt", "reason", "keptUntil"}, as /users/{userId}/contract-end answers.
+    """
+    if (on is None) is not cancel:
+        raise UsageError("say either --on DAY or --cancel")
+    if cancel and reason is not None:
+        raise UsageError("--reason goes with --on")
+    day = moments.day(on, datetime.now(UTC)) if on is not None else None
+    found = people.contract_end(cli.deployment, user, day, reason)
+    if cli.screen.as_json:
+        cli.screen.json(found)
+    elif found["endedOn"] is None:
+        cli.screen.line(f"No end of the contract of {user} is known.")
+    else:
+        until = found["keptUntil"]
+        cli.screen.line(f"The contract of {user} ended on {found['endedOn']}. The data is kept until {until};")
+        cli.screen.line("then the user is erased. To take it back: honninctl contract-end USER --cancel")
+
+
 def erase(
     cli: Cli,
     user: UserArgument,
     unlink: Annotated[bool, typer.Option("--unlink", help="Also end the authorization at PayPay.")] = False,
+    reason: ReasonOption = None,
+    ticket: Annotated[
+        str | None, typer.Option("--ticket", metavar="TICKET", help="The number of your ticket, for the certificate.")
+    ] = None,
+    requested_by: Annotated[
+        str | None,
+        typer.Option("--requested-by", metavar="NAME", help="Who asked for it, for the certificate; else your ARN."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> ExitCode | None:
     """Erase a user's personal data, for good. Shows the certificate; keep it.
 
-    Asks you to type the user's id, unless --yes. Repeating it does no harm.
+    Needs --reason, which the certificate keeps: no personal data in it. Asks you to type the user's id, unless --yes.
+    Repeating it does no harm.
     JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
     """
+    if reason is None:
+        raise UsageError("An erasure needs --reason: the certificate keeps it (no personal data in it)")
     if not yes and not _confirmed(cli, user, unlink=unlink):
         cli.screen.note("That is not the id: nothing was erased.")
         return ExitCode.FINDING
-    certificate = people.erase(cli.deployment, user, unlink=unlink)
+    certificate = people.erase(
+        cli.deployment, user, unlink=unlink, reason=reason, ticket=ticket, requested_by=requested_by
+    )
     if cli.screen.as_json:
         cli.screen.json(certificate)
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from honninctl.dead_letter_filter import Filter
-from honninctl.dead_letters import RUNS, Queue, error_type, webhook_resource
+from honninctl.dead_letters import BY_ITSELF, RUNS, Queue, error_type, webhook_resource
 from honninctl.deployment import Deployment
 from honninctl.queue_walk import BATCH, Message, delete, walk
 
@@ -109,10 +109,11 @@ def sending(sqs: "SQSClient", url: str, target: Target) -> Act:
 def make_up(deployment: Deployment, queue: Queue, functions: Iterable[str | None]) -> list[str]:
     """The commands that do by hand what failed runs did not: of those functions, of all where one is not known.
 
-    A probe of the merchant's endpoint has none (`dead_letters.PROBED`).
+    A probe of the merchant's endpoint has none (`dead_letters.PROBED`), nor has a run that comes by itself.
     """
     named = list(functions)
-    wanted = [each for each in RUNS[queue] if each in named or (None in named and f"{each}Name" in deployment.outputs)]
+    known = [each for each in RUNS[queue] if each != BY_ITSELF]
+    wanted = [each for each in known if each in named or (None in named and f"{each}Name" in deployment.outputs)]
     names = [deployment.outputs.get(f"{each}Name", f"<{each}>") for each in wanted]
     options = "".join(f" {each}" for each in deployment.aws_options)
     # A run takes up to 15 minutes. By default the AWS CLI gives up after one, and calls the function a second time.

@@ -18,6 +18,7 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "registers get": (OFFICER,),
     "submissions": (OFFICER,),
     "export": (OFFICER,),
+    "contract-end": (OFFICER,),
     "erase": (OFFICER,),
     "reread": (OPERATOR,),
     "rereads list": (OPERATOR,),

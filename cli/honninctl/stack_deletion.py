@@ -29,6 +29,12 @@ REMOVAL: Mapping[str, Sequence[str]] = {
         "aws dynamodb update-table --table-name {id} --no-deletion-protection-enabled",
         "aws dynamodb delete-table --table-name {id}",
     ),
+    "AWS::Backup::BackupVault": (
+        "aws backup list-recovery-points-by-backup-vault --backup-vault-name {id}"
+        " --query 'RecoveryPoints[].[RecoveryPointArn]' --output text"
+        " | xargs -n 1 aws backup delete-recovery-point --backup-vault-name {id} --recovery-point-arn",
+        "aws backup delete-backup-vault --backup-vault-name {id}",
+    ),
     "AWS::SecretsManager::Secret": ("aws secretsmanager delete-secret --secret-id {id} --recovery-window-in-days 30",),
     "AWS::ApiGateway::Account": ("# a setting of the account, shared by all its APIs: nothing to remove",),
     "AWS::IAM::Role": (

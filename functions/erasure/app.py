@@ -1,24 +1,24 @@
-"""Erasure: `DELETE /users/{userId}/personal-data`. It is the only function of the merchant API that may delete."""
+"""Erasure: `DELETE /users/{userId}/personal-data`, and `/users/{userId}/contract-end`, after which one becomes due.
+
+It is the only function of the merchant API that may delete.
+"""
 
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from honnin import erasure_api, secret_store
+from honnin import erasure_api
 from honnin.config import settings
-from honnin.erasure import Erasure, sweep_later
-from honnin.erasure_api import CertificateView
-from honnin.event import Provider
-from honnin.kept_registers import KeptRegisters
+from honnin.contract_ends import ContractEnds
+from honnin.erasure import Erasure
+from honnin.erasure_api import CertificateView, ContractEndBody, ContractEndView, ErasureBody
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
-from honnin.pace import Pace
-from honnin.paypay.client import PayPayClient
-from honnin.publish import Publisher
 from honnin.store import Store
-from honnin.vault import Vault
+
+_NOTHING_SAID = ErasureBody()
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -29,32 +29,37 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def erase_user(
     userId: UserIdInPath,  # noqa: N803 -- the name on the wire
     unlink: Annotated[bool, Query(description="If true, the authorization at PayPay is ended as well")] = False,
+    body: Annotated[ErasureBody, Body()] = _NOTHING_SAID,
 ) -> CertificateView:
     """Erase a user's personal data. A repeated call returns the same certificate."""
-    return erasure_api.certificate(_erasure().erase(userId, unlink=unlink))
+    return erasure_api.certificate(_erasure().erase(userId, unlink=unlink, request=body.request(_api().caller())))
+
+
+def tell_contract_end(userId: UserIdInPath, body: ContractEndBody) -> ContractEndView:  # noqa: N803
+    """Say when a user's contract ended. The latest statement counts."""
+    told_by = _api().caller()
+    return erasure_api.contract_end(_ends().tell(userId, body.ended_on, reason=body.reason, told_by=told_by))
+
+
+def cancel_contract_end(userId: UserIdInPath) -> ContractEndView:  # noqa: N803
+    """Say that a user's contract goes on."""
+    return erasure_api.contract_end(_ends().cancel(userId))
 
 
 @cache
 def _api() -> MerchantApi:
     api = MerchantApi()
     api.resolver.delete("/users/<userId>/personal-data", responses=answers(200, 404, 409, 502, 503))(erase_user)
+    end = "/users/<userId>/contract-end"
+    api.resolver.post(end, responses=answers(200, 404, 409, 503))(tell_contract_end)
+    api.resolver.delete(end, responses=answers(200, 404, 503))(cancel_contract_end)
     return api
 
 
+def _ends() -> ContractEnds:
+    store = Store(settings().state_table)
+    return ContractEnds(store, settings().personal_data_retention_days, lambda: datetime.now(UTC))
+
+
 def _erasure() -> Erasure:
-    store = Store(settings().state_table, timeline_days=settings().timeline_retention_days)
-    return Erasure(
-        store=store,
-        vault=Vault(settings().personal_data_bucket),
-        registers=KeptRegisters(settings().recon_bucket),
-        paypay=lambda: PayPayClient.from_settings(
-            settings(),
-            secret_store.paypay_credentials,
-            tries=2,
-            total_s=10,
-            pace=Pace(Provider.PAYPAY, store.paces, settings().paypay_max_calls_per_second),
-        ),
-        sweep_later=partial(sweep_later, settings().event_queue_url),
-        publish=Publisher(settings().event_bus, store).user_erased,
-        now=lambda: datetime.now(UTC),
-    )
+    return Erasure.from_settings(settings())

@@ -76,7 +76,7 @@ def _reads() -> KycReads:
         archive=KycArchive(
             Vault(
                 settings().personal_data_bucket,
-                retention_days=settings().personal_data_retention_days,
+                retention_days=settings().personal_data_max_age_days,
                 may_delete=False,
             ),
             Selfies(settings().selfie_allowed_hosts, loopback=settings().loopback_files),

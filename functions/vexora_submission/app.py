@@ -77,7 +77,7 @@ def _submissions() -> Submissions:
         archive=VexoraArchive(
             Vault(
                 settings().personal_data_bucket,
-                retention_days=settings().personal_data_retention_days,
+                retention_days=settings().personal_data_max_age_days,
                 may_delete=False,
             )
         ),

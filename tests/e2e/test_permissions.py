@@ -142,6 +142,18 @@ _MAY: dict[str, set[str]] = {
         "write register",
         "publish",
     },
+    "RetentionFunction": {
+        "read table",
+        "write table",
+        "delete from table",
+        "send event",
+        "read provider secret",
+        "delete from vault",
+        "delete Vexora's answer",
+        "read register",
+        "write register",
+        "publish",
+    },
 }
 
 

@@ -61,14 +61,22 @@ class FakeDeployment(Deployment):
         self.services: dict[str, Any] = {"cloudformation": Service(describe_stacks={"Stacks": [self.given]})}
         self.api: deque[dict[str, Any] | Exception] = deque()
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
+        self.sent: list[Mapping[str, Any]] = []
 
     def client(self, service: str) -> Any:
         """The scripted one, or boto3's."""
         return self.services.get(service) or boto3.client(service)  # type: ignore[call-overload]
 
-    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def merchant(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """The next of the scripted answers."""
         self.asked.append((method, path, dict(query or {})))
+        self.sent.append(dict(body or {}))
         answer = self.api.popleft()
         if isinstance(answer, Exception):
             raise answer

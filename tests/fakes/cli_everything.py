@@ -30,7 +30,8 @@ COMMANDS: dict[str, list[str]] = {
     "timeline as JSON": ["timeline", "u-1", "--json", "--reveal"],
     "submissions": ["submissions"],
     "export": ["export", "u-1", "--reveal", "--whole-table"],
-    "erase": ["erase", "u-1", "--yes"],
+    "contract-end": ["contract-end", "u-1", "--on", "2026-03-31", "--reason", "理由"],
+    "erase": ["erase", "u-1", "--yes", "--reason", "理由"],
     "reread": ["reread", "u-1"],
     "unknown user": ["reread", "ハナコ"],
     "recon of a day": ["recon", "2026-03-31"],
@@ -74,7 +75,7 @@ class Scripted(FakeDeployment):
             },
         )
 
-    def merchant(self, method: str, path: str, query: Any = None) -> dict[str, Any]:
+    def merchant(self, method: str, path: str, query: Any = None, body: Any = None) -> dict[str, Any]:
         """The same user, whatever is asked."""
         entry = {"at": AT, "eventId": "e-1", "provider": "vexora", "what": "result_read", "cause": "webhook"}
         entry |= {"from": "PENDING", "to": "REJECTED", "detail": {"reason": NAME}}  # type: ignore[dict-item]
@@ -82,6 +83,8 @@ class Scripted(FakeDeployment):
         paypay = {"status": "LINKED", "providerStatus": None, "readAt": None, "scopes": [NAME]}
         return {
             "userId": NAME,
+            "endedOn": "2026-03-31",
+            "keptUntil": "2033-03-31",
             "providers": {"vexora": vexora, "paypay": paypay},
             "verified": False,
             "verifiedReason": "NOT_VERIFIED",

@@ -46,7 +46,13 @@ PAGES = (
 class _Stack(FakeDeployment):
     """Answers of the merchant API by their paths."""
 
-    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def merchant(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """The same users, whatever is asked of them."""
         asked = query or {}
         match path:

@@ -30,6 +30,7 @@ class DeadLetters:
         functions = (
             "VexoraStatusPollFunction",
             "ExpiryWatchFunction",
+            "RetentionFunction",
             "ReconDeadlineFunction",
             "ReconDownloadFunction",
         )

@@ -141,7 +141,7 @@ def test_whatever_is_gone_comes_back_as_it_was(tables: Tables) -> None:
 
     assert tables.items() == lost
     assert outcome.left_out == Counter()
-    assert outcome.brought == Counter(status=1, timeline=2, link=1, waiting=1, event=3, provider=1, recon=1)
+    assert outcome.brought == Counter(status=1, timeline=2, link=1, waiting=1, event=3, provider=1, recon=1, contract=1)
 
 
 def test_what_is_there_is_newer_and_is_not_touched(tables: Tables) -> None:
@@ -454,7 +454,7 @@ def test_the_command_says_what_it_would_do_then_does_it(stack: Tables) -> None:
     assert json.loads(would.stdout) == {
         "dryRun": True,
         "broughtBack": {"link": 1},
-        "leftOut": {"of users erased since": 2},
+        "leftOut": {"of users erased since": 3},
         "erasedSince": 1,
     }
     assert stack.live.links.user("auth-1") is None
@@ -462,7 +462,7 @@ def test_the_command_says_what_it_would_do_then_does_it(stack: Tables) -> None:
     assert did.exit_code == 0
     assert "1 × link" in did.stdout
     assert "1 items brought back; 1 users were erased since." in did.stdout
-    assert "2 left out: of users erased since" in did.stdout
+    assert "3 left out: of users erased since" in did.stdout
     assert "auth-" not in did.output
     assert stack.live.links.user("auth-1") == "user-1"
 

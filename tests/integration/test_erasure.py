@@ -8,113 +8,10 @@ import pytest
 
 from honnin import aws, erasure, vault
 from honnin.times import utc_text
-from sandbox.paypay.register import Authorization
 from sandbox.server import RunningSandbox
-from tests.fakes.deployment import Deployment, Function, callback, header, sample, utc_now
-from tests.fakes.merchant import Merchant
+from tests.fakes.deployment import Deployment, callback, utc_now
 from tests.fakes.recon_day import ReconDay
-
-USER = "user-0001"
-NAME, KANA, BIRTHDAY, CITY = "ケシ印姓", "ケシジルシ", "1908-08-08", "ケシ印町八丁目"
-KYC = {"lastName": NAME, "lastNameKana": KANA, "birthday": BIRTHDAY, "address": {"city": CITY}}
-PASSPORT: dict[str, Any] = {"accountLinkFlow": "KYC_PASSPORT", "kycPassport": {}}
-PERSONAL = (NAME, KANA, BIRTHDAY, CITY)
-
-
-class Shop:
-    """The merchant, PayPay's webhooks, and the functions behind them."""
-
-    def __init__(self, stack: Deployment, box: RunningSandbox) -> None:
-        self.stack = stack
-        self.box = box
-        self.merchant = Merchant(stack)
-        self.processor = stack.function("event_processor")
-        self.functions = {"DELETE": stack.function("erasure"), "GET": stack.function("kyc_status")}
-        self.hooks: dict[str, Function] = {
-            kind: stack.function(f"paypay_{kind}_webhook") for kind in ("kyc", "risk", "account_status")
-        }
-        self._serial = 0
-
-    def live(self, user_id: str = USER) -> list[str]:
-        """Link twice, be read and notified about; returns both authorization ids, the present one last."""
-        self.box.paypay.register.user(user_id).kyc.data.update(KYC)
-        self.merchant.link(user_id)
-        first = self.linked(user_id)
-        self.merchant.kyc(user_id)
-        self.authorization(first).unlinked = True
-        self.merchant.link(user_id, **PASSPORT)
-        present = self.linked(user_id)
-        assert present != first
-        assert self.merchant.passport(user_id)["statusCode"] == 200
-        self.notify("kyc", present)
-        self.notify("risk", present)
-        self.notify("account_status", present)
-        return [first, present]
-
-    def authorization(self, linked: str) -> Authorization:
-        """An authorization as PayPay has it."""
-        found = self.box.paypay.register.authorization(linked)
-        assert found is not None
-        return found[1]
-
-    def linked(self, user_id: str = USER) -> str:
-        """The user's present authorization."""
-        found = self.stack.store.users.status(user_id, "paypay")
-        assert found is not None
-        assert found.user_authorization_id is not None
-        return found.user_authorization_id
-
-    def notify(self, kind: str, linked: str, **fields: str) -> None:
-        """One webhook, and its processing."""
-        self._serial += 1
-        event = sample(f"paypay_{kind}_webhook")
-        named = {"notification_id": f"evt_{self._serial}", "user_authorization_id": linked, **fields}
-        answer = self.hooks[kind](event | {"body": json.dumps({**json.loads(event["body"]), **named})})
-        assert answer["body"] == "OK"
-        assert self.stack.process(self.processor, 120_000) == []
-
-    def submit(self, user_id: str = USER) -> str:
-        """`POST /vexora/submissions`; the submission's id."""
-        event = sample("vexora_submission")
-        event["body"] = json.dumps({"userId": user_id, "usernameFurigana": "テスト ハナコ"})
-        made: str = json.loads(self.stack.function("vexora_submission")(event)["body"])["submissionId"]
-        return made
-
-    def erase(self, user_id: str = USER, **query: str) -> tuple[int, dict[str, Any]]:
-        """`DELETE /users/{userId}/personal-data`."""
-        return self.call("DELETE", f"/users/{user_id}/personal-data", user_id, **query)
-
-    def call(self, method: str, path: str, user_id: str = USER, **query: str) -> tuple[int, dict[str, Any]]:
-        """One call of the function behind the method: erasure, or the read side."""
-        event = sample("kyc_status") | {
-            "httpMethod": method,
-            "path": path,
-            "resource": path.replace(user_id, "{userId}"),
-            "pathParameters": {"userId": user_id},
-            "queryStringParameters": query or None,
-            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
-        }
-        answer = self.functions[method](event)
-        kind = header(answer, "Content-Type") or ""
-        assert kind.startswith("application/json" if answer["statusCode"] == 200 else "application/problem+json")
-        return answer["statusCode"], json.loads(answer["body"])
-
-    def versions(self, user_id: str = USER) -> list[Any]:
-        """All versions and delete markers of a user in the vault."""
-        pages = self.stack.s3.get_paginator("list_object_versions").paginate(Bucket="personal-data")
-        found = [each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
-        return [each for each in found if each["Key"].split("/")[1] == user_id]
-
-    def holding(self, *marks: str) -> list[str]:
-        """The partition keys of what holds one of these texts, in any table."""
-        items = [*self.stack.items(), *self.stack.items("IdempotencyTable")]
-        texts = [(str(item.get("pk")), json.dumps(item, default=str, ensure_ascii=False)) for item in items]
-        return [key for key, text in texts if any(mark in text for mark in marks)]
-
-    def unlink_calls(self) -> int:
-        """How often PayPay was asked to unlink the user."""
-        calls: dict[str, int] = self.box.paypay.register.view(USER)["calls"]  # type: ignore[assignment]
-        return calls.get("unlink", 0)
+from tests.fakes.shop import NAME, PERSONAL, USER, Shop
 
 
 @pytest.fixture
@@ -158,6 +55,75 @@ def test_a_whole_life_is_erased_and_unlinked(shop: Shop, stack: Deployment, capf
     version = int(datetime.fromisoformat(certificate["completedAt"]).timestamp() * 1000)
     facts = {name: certificate[name] for name in ("userId", "certificateId", "completedAt")}
     assert event["detail"] == {**facts, "version": version}
+
+
+SAID = {"requestedBy": "相談窓口", "reason": "本人の依頼 (電話)", "ticket": "DESK-4711"}
+
+
+def test_the_certificate_says_who_asked_and_why_and_nothing_else_does(
+    shop: Shop, stack: Deployment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.live()
+    stack.published()
+    status, certificate = shop.erase(body=json.dumps(SAID), unlink="true")
+    assert status == 200
+    assert {name: certificate[name] for name in SAID} == SAID
+    # The first request of an erasure counts.
+    assert shop.erase(body=json.dumps({"reason": "another"})) == (200, certificate)
+    assert shop.erase() == (200, certificate)
+    [event] = stack.published()
+    told = json.dumps(event, ensure_ascii=False) + "".join(capfd.readouterr())
+    assert not [each for each in SAID.values() if each in told]
+    assert set(shop.holding(*SAID.values())) == {f"USER#{USER}"}
+    naming = [each for each in stack.items() if SAID["reason"] in each.values()]
+    assert [each["sk"].partition("#")[0] for each in naming] == ["ERASURE"]
+
+
+def test_without_a_body_the_certificate_names_the_caller(shop: Shop) -> None:
+    shop.live()
+    _, certificate = shop.erase()
+    caller = "arn:aws:sts::000000000000:assumed-role/merchant/merchant-back-end"
+    assert [certificate[name] for name in SAID] == [caller, None, None]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ("{", 400, None),
+        ('["reason"]', 400, None),
+        ('{"reason": "a", "reason": "b"}', 400, None),
+        (json.dumps({"reason": "x" * 70_000}), 413, None),
+        (json.dumps({"reason": ""}), 422, "reason"),
+        (json.dumps({"reason": " padded-4711"}), 422, "reason"),
+        (json.dumps({"reason": "　４７１１"}), 422, "reason"),
+        (json.dumps({"reason": "two\nlines-4711"}), 422, "reason"),
+        (json.dumps({"reason": "over\u202e4711"}), 422, "reason"),
+        (json.dumps({"reason": "山" * 201}), 422, "reason"),
+        (json.dumps({"reason": 4711}), 422, "reason"),
+        (json.dumps({"ticket": "4711" * 17}), 422, "ticket"),
+        (json.dumps({"requestedBy": ["4711"]}), 422, "requestedBy"),
+        (json.dumps({"4711": "reason"}), 422, "?"),
+        (json.dumps({"requested_by": "4711"}), 422, "?"),
+    ],
+)
+def test_a_body_that_is_not_valid_erases_nothing_and_is_not_repeated(
+    shop: Shop, stack: Deployment, body: str, status: int, field: str | None
+) -> None:
+    shop.live()
+    before = stack.items()
+    answered, problem = shop.erase(body=body)
+    assert answered == status
+    assert [each["field"] for each in problem.get("errors", [])] == ([field] if field else [])
+    told = json.dumps(problem, ensure_ascii=False)
+    assert not [each for each in ("4711", "４７１１", "山", "xxx") if each in told]
+    assert stack.items() == before
+
+
+def test_the_longest_texts_are_taken(shop: Shop) -> None:
+    shop.live()
+    said = {"requestedBy": "東" * 200, "reason": "京" * 200, "ticket": "7" * 64}
+    _, certificate = shop.erase(body=json.dumps(said))
+    assert {name: certificate[name] for name in said} == said
 
 
 def test_the_second_call_gives_the_same_certificate_and_writes_nothing(shop: Shop, stack: Deployment) -> None:

@@ -65,10 +65,13 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
         ),
     },
+    # Backups and the age of objects have nothing to do with webhooks: they share an axis to keep the number of rows.
     "merchant webhooks": {
         "none": (),
         "some": (
             ("MerchantWebhookUrl", "https://shop.example.jp/hooks"),
+            ("BackupRetentionDays", "365"),
+            ("PersonalDataMaxAgeDays", "3650"),
             ("EventBusReaderAccounts", "111122223333,444455556666"),
         ),
     },

@@ -35,7 +35,7 @@ WEBHOOKS = PAYPAY_WEBHOOKS | {logical_id("vexora_result_webhook")}
 PROCESSOR = logical_id("event_processor")
 ALIASED = MERCHANT | WEBHOOKS | {PROCESSOR}
 # What calls a provider. An erasure unlinks.
-OUTBOUND = WRITING | {PROCESSOR, logical_id("recon_download"), logical_id("merchant_webhook")}
+OUTBOUND = WRITING | {PROCESSOR, logical_id("retention"), logical_id("recon_download"), logical_id("merchant_webhook")}
 
 
 def _properties(kind: str, name: str, *parameters: tuple[str, str]) -> dict[str, Any]:
@@ -325,6 +325,8 @@ def test_each_class_of_data_has_a_retention_of_its_own() -> None:
     ]
     assert set(group) == {
         "PersonalDataRetentionDays",
+        "PersonalDataMaxAgeDays",
+        "BackupRetentionDays",
         "PersonalDataVersionDays",
         "ReconRetentionDays",
         "TimelineRetentionDays",
@@ -340,7 +342,7 @@ def test_who_writes_timelines_knows_how_long_they_are_kept() -> None:
         for name, each in source_functions().items()
         if each["Environment"]["Variables"].get("TIMELINE_RETENTION_DAYS") == {"Ref": "TimelineRetentionDays"}
     }
-    assert told == WRITING | {PROCESSOR}
+    assert told == WRITING | {PROCESSOR, logical_id("retention")}
 
 
 # --- the values of parameters ---
@@ -487,12 +489,16 @@ def test_a_number_that_is_commented_out_is_the_default() -> None:
     assert numbers == {name: str(parameters[name]["Default"]) for name in numbers}, "correct or delete the line"
 
 
-def test_the_vault_alone_keeps_deleted_objects_and_for_seven_calendar_years_before() -> None:
+def test_the_vault_alone_keeps_deleted_objects_and_an_age_ends_them_only_if_it_is_set() -> None:
     parameters, resources = template()["Parameters"], template()["Resources"]
     rules = resources["PersonalDataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert [each["NoncurrentVersionExpiration"]["NoncurrentDays"] for each in rules] == [
         {"Ref": "PersonalDataVersionDays"}
     ]
+    # A duty to keep counts from the end of a contract, which the age of an object does not know.
+    condition = template()["Conditions"][rules[0]["ExpirationInDays"]["Fn::If"][0]]
+    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PersonalDataMaxAgeDays"}, 0]}]}
+    assert parameters["PersonalDataMaxAgeDays"]["Default"] == 0
     others = resources["ReconBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert {each["NoncurrentVersionExpiration"]["NoncurrentDays"] for each in others if each["Id"] == "Leftovers"} == {
         1

@@ -6,6 +6,7 @@ from tests.template.transformed import resources
 _WHEN = {
     "VexoraStatusPollFunctionEvery10Minutes": "rate(10 minutes)",
     "ExpiryWatchFunctionEveryHour": "rate(1 hour)",
+    "RetentionFunctionEveryHour": "rate(1 hour)",
     "ReconDownloadFunctionEvery5Minutes": "rate(5 minutes)",
     "ReconDeadlineFunctionAtQuarterPastTen": "cron(15 10 * * ? *)",
     "MerchantWebhookFunctionEveryMinute": "rate(1 minute)",

@@ -17,6 +17,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -26,6 +27,7 @@ import honnin
 from honnin import errors
 from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
+from honnin.store import Certificate
 from honninctl import command, confirmations, dead_letters, doctor, overview, people, recon, repairs, rereads, webhooks
 from honninctl.checks import Check, Verdict
 from honninctl.console import advice, month, verdict, wording
@@ -568,6 +570,23 @@ def test_an_erased_user_has_a_timeline_and_no_status(deployment: FakeDeployment)
     page = _get(deployment, "user", id="user-1")
     assert page.status == 200
     assert "The personal data of user-1 was erased on Fri 20 November 2026 12:00." in _text(page)
+
+
+def test_the_page_of_an_erased_user_has_the_certificate(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tombstone = _entry("erased", "ERASED", provider="honnin", cause="api")
+    why = "<b>本人の依頼</b>"
+    found = Certificate("c-1", "user-1", tombstone["at"], tombstone["at"], requested_by="privacy desk", reason=why)
+    erasures = mock.Mock(certificates=mock.Mock(return_value=[found]))
+    monkeypatch.setitem(vars(deployment), "store", mock.Mock(erasure=erasures))
+    deployment.api.extend([NotFoundError("no user is known under this id"), {"entries": [tombstone], "cursor": None}])
+    page = _get(deployment, "user", id="user-1")
+    shown = _text(page)
+    assert "Certificate of the erasure Certificate id c-1 Requested by privacy desk" in shown
+    assert why not in page.body.decode()
+    assert "本人の依頼" in page.body.decode()
+    assert "Ticket" not in shown
 
 
 def test_more_of_a_timeline_is_a_link_and_ends(deployment: FakeDeployment) -> None:

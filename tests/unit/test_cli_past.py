@@ -3,9 +3,12 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError
 
+from honnin.store import Certificate
 from honninctl import command, past
 from honninctl.failures import NotFoundError, UsageError
 from tests.fakes.cli import FakeDeployment, run
@@ -92,6 +95,7 @@ def test_what_was_known_at_the_end_of_a_day_and_how_and_what_was_found_out_later
         ],
         "firstEntryAt": "2026-10-01T03:00:00.000Z",
         "erasedAt": None,
+        "erasure": None,
     }
 
 
@@ -116,17 +120,33 @@ def test_a_link_that_had_ended_is_said_though_it_was_seen_later(deployment: Fake
     assert "the link had ended at 2026-10-31 23:30:00" in run("status", "user-1", "--at", "2026-10-31").stdout
 
 
-def test_an_erased_user_has_statuses_and_times_and_no_evidence(deployment: FakeDeployment) -> None:
+def test_an_erased_user_has_statuses_and_times_and_no_evidence(
+    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     erased = entry("2026-11-10T00:00:00.000Z", "ERASED", None, "erase:c-1", "api") | {
         "provider": "honnin",
         "what": "erased",
     }
     kept = [each | {"detail": {}} for each in ENTRIES]
+    begun_at, completed_at = "2026-11-09T23:59:59.000Z", "2026-11-10T00:00:00.000Z"
+    certificate = Certificate("c-1", "user-1", begun_at, completed_at, requested_by="privacy desk", reason="本人の依頼")
+    erasures = mock.Mock(certificates=mock.Mock(return_value=[certificate]))
+    monkeypatch.setitem(vars(deployment), "store", mock.Mock(erasure=erasures))
     answers(deployment, [erased, *kept], NotFoundError("gone"))
     ended = run("status", "user-1", "--at", "2026-10-31")
 
     assert "paypay: VERIFIED" in ended.stdout
     assert "erased on 2026-11-10 09:00:00" in ended.stdout
+    assert "asked by    privacy desk" in ended.stdout
+    assert "reason      本人の依頼" in ended.stdout
+    # Who may read the API only sees the rest.
+    refused = {"Error": {"Code": "AccessDeniedException", "Message": ""}}
+    erasures.certificates.side_effect = ClientError(refused, "Query")  # type: ignore[arg-type]
+    answers(deployment, [erased, *kept], NotFoundError("gone"))
+    ended = run("status", "user-1", "--at", "2026-10-31")
+    assert ended.exit_code == 0
+    assert "erased on 2026-11-10 09:00:00" in ended.stdout
+    assert "privacy desk" not in ended.stdout
     answers(deployment, [erased, *kept], NotFoundError("gone"))
     found = json.loads(run("status", "user-1", "--at", "2026-11-11", "--json").stdout)
     assert (found["providers"], found["verified"]) == ({}, False)

@@ -242,7 +242,7 @@ def test_on_a_terminal_the_timeline_goes_on_until_q_or_ctrl_d(
 
 @pytest.mark.parametrize("user_id", [".", "..", ""])
 def test_a_step_in_a_path_is_no_user(merchant: Merchant, user_id: str) -> None:
-    for arguments in (["status", user_id], ["timeline", user_id], ["erase", user_id, "--yes"]):
+    for arguments in (["status", user_id], ["timeline", user_id], ["erase", user_id, "--yes", "--reason", "r"]):
         assert run(*arguments).exit_code == 2
     assert merchant.deployment.asked == []
 
@@ -299,7 +299,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     found = json.loads(ended.stdout)
     assert list(found) == [
         *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
-        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "personalData"),
+        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "contract", "erasures", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]
@@ -460,7 +460,7 @@ def test_without_the_whole_table_the_code_in_use_is_there_and_the_rest_is_said(m
 
 
 def test_export_of_an_erased_user_is_the_certificate_and_the_tombstone(merchant: Merchant) -> None:
-    certificate = Certificate("certificate-1", "u", AT)
+    certificate = Certificate("certificate-1", "u", AT, requested_by="desk", reason="r")
     merchant.store.erasure.begin(certificate)
     merchant.store.erasure.note_objects(certificate, 2)
     merchant.store.erasure.end(certificate, AT)
@@ -472,6 +472,9 @@ def test_export_of_an_erased_user_is_the_certificate_and_the_tombstone(merchant:
             "begunAt": AT,
             "completedAt": AT,
             "erased": {"vaultObjects": 2},
+            "requestedBy": "desk",
+            "reason": "…",  # whole with --reveal
+            "ticket": None,
         }
     ]
     assert [each["what"] for each in found["timeline"]] == ["erased"]
@@ -510,26 +513,62 @@ def test_erase_asks_for_the_id_and_shows_the_certificate(merchant: Merchant, mon
 
     monkeypatch.setattr("honninctl.screen.Screen.ask", typed)
     merchant.deployment.api.append(CERTIFICATE)
-    ended = run("erase", "u", "--unlink", "--json")
+    ended = run("erase", "u", "--reason", "r", "--unlink", "--json")
     assert (ended.exit_code, json.loads(ended.stdout)) == (0, CERTIFICATE)
     assert merchant.deployment.asked == [("DELETE", "/users/u/personal-data", {"unlink": "true"})]
+    assert merchant.deployment.sent == [{"reason": "r"}]
     assert "honnin-test" in asked[0]
     assert "PayPay" in asked[0]
+
+
+END = {"userId": "u", "endedOn": "2026-10-31", "toldAt": AT, "reason": None, "keptUntil": "2033-10-31"}
+
+
+def test_contract_end_says_until_when_the_data_is_kept(merchant: Merchant) -> None:
+    merchant.deployment.api.append(END)
+    ended = run("contract-end", "u", "--on", "2026-10-31", "--reason", "cancelled")
+    assert (ended.exit_code, merchant.deployment.asked) == (0, [("POST", "/users/u/contract-end", {})])
+    assert merchant.deployment.sent == [{"endedOn": "2026-10-31", "reason": "cancelled"}]
+    assert "kept until 2033-10-31" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    merchant.deployment.api.append(dict.fromkeys(END) | {"userId": "u"})
+    ended = run("contract-end", "u", "--cancel")
+    assert merchant.deployment.asked[1:] == [("DELETE", "/users/u/contract-end", {})]
+    assert "No end of the contract of u is known." in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--on", "2026-10-31", "--cancel"), ("--cancel", "--reason", "r")],
+    ids=lambda each: " ".join(each),
+)
+def test_contract_end_needs_a_day_or_cancel(merchant: Merchant, arguments: tuple[str, ...]) -> None:
+    assert run("contract-end", "u", *arguments).exit_code == 2
+    assert merchant.deployment.asked == []
+
+
+def test_erase_sends_who_why_and_the_ticket_and_needs_the_reason(merchant: Merchant) -> None:
+    assert run("erase", "u", "--yes").exit_code == 2
+    assert merchant.deployment.asked == []
+    merchant.deployment.api.append(CERTIFICATE)
+    said = ("--reason", "本人の依頼", "--ticket", "DESK-4711", "--requested-by", "privacy desk")
+    assert run("erase", "u", *said, "--yes").exit_code == 0
+    assert merchant.deployment.sent == [{"reason": "本人の依頼", "ticket": "DESK-4711", "requestedBy": "privacy desk"}]
 
 
 @pytest.mark.parametrize("typed", ["", "U", "u ", "yes"])
 def test_anything_but_the_id_erases_nothing(merchant: Merchant, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     monkeypatch.setattr("honninctl.screen.Screen.ask", lambda *_: typed)
-    ended = run("erase", "u")
+    ended = run("erase", "u", "--reason", "r")
     assert ended.exit_code == 1
     assert merchant.deployment.asked == []
 
 
 def test_where_nobody_can_be_asked_yes_is_needed(merchant: Merchant) -> None:
-    assert run("erase", "u", given="u\n").exit_code == 2
+    assert run("erase", "u", "--reason", "r", given="u\n").exit_code == 2
     assert merchant.deployment.asked == []
     merchant.deployment.api.append(CERTIFICATE)
-    ended = run("erase", "u", "--yes")
+    ended = run("erase", "u", "--reason", "r", "--yes")
     assert ended.exit_code == 0
     assert merchant.deployment.asked == [("DELETE", "/users/u/personal-data", {})]
     assert '"objects": 3' in ended.stdout

@@ -34,7 +34,7 @@ LAYERS = (
     ),
     ("the forms of the merchant API", "api_request problems merchant_api"),
     ("the providers and recon, side by side", "vexora paypay recon"),
-    ("what spans them", "reread erasure erasure_api users_api overview_api processor event_worker"),
+    ("what spans them", "reread erasure contract_ends erasure_api users_api overview_api processor event_worker"),
 )
 
 # Whom a module may know, where that is less than what stands before it.

@@ -34,6 +34,8 @@ from tests.fakes.register_world import World
 
 NOW = datetime(2026, 11, 15, 3, tzinfo=UTC)
 
+OFFICER = "arn:aws:iam::111122223333:role/officer"
+
 
 class Served(FakeDeployment):
     """A stack whose merchant API answers from the table."""
@@ -53,7 +55,13 @@ class Served(FakeDeployment):
         """The same."""
         return self
 
-    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def merchant(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """What the function behind the route would answer."""
         asked, store, now = dict(query or {}), self.world.store, self.world.now
         limit, cursor = int(asked.pop("limit", 50)), asked.pop("cursor", None)
@@ -69,7 +77,13 @@ class Served(FakeDeployment):
                 said = report_api.recon_report(store, path.rpartition("/")[2], now)
             elif method == "DELETE":
                 with contextlib.redirect_stdout(io.StringIO()):  # the function's log
-                    said = erasure_api.certificate(self._erasure().erase(user_id, unlink="unlink" in asked))
+                    said = erasure_api.certificate(
+                        self._erasure().erase(
+                            user_id,
+                            unlink="unlink" in asked,
+                            request=erasure_api.ErasureBody.model_validate(body or {}).request(OFFICER),
+                        )
+                    )
             elif path.endswith("/timeline"):
                 said = users_api.timeline(store, user_id, limit, cursor)
             elif store.users.statuses(user_id):
@@ -139,9 +153,10 @@ def test_what_to_do_about_yesterdays_missing_file_takes_one_command(world: World
 
 
 def test_to_erase_a_user_and_prove_it_takes_two_commands(world: World) -> None:
-    erased = json.loads(run("erase", "user-1", "--yes", "--json").stdout)
+    erased = json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout)
     assert (erased["userId"], bool(erased["completedAt"]), erased["erased"]["statuses"]) == ("user-1", True, 1)
-    assert json.loads(run("erase", "user-1", "--yes", "--json").stdout) == erased
+    assert json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout) == erased
+    assert (erased["reason"], erased["requestedBy"]) == ("r", OFFICER)
     # Nothing is known any more, and no list names the user.
     assert run("status", "user-1").exit_code == 3
 

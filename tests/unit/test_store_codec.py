@@ -10,6 +10,7 @@ import pytest
 from honnin.store import (
     Certificate,
     Comparison,
+    Contract,
     EventRecord,
     LinkSession,
     Notification,
@@ -55,7 +56,9 @@ RECORDS: list[Any] = [
     EventRecord("e", AT, published=True, change={"to": "PENDING"}, user_id="u", what="submitted", to_status="PENDING"),
     EventRecord("e", AT, published=False, change=None, what="reading_refused"),
     Certificate("c", "u", AT),
-    Certificate("c", "u", AT, AT, _COUNTS, AT, 0),
+    Certificate("c", "u", AT, AT, _COUNTS, AT, 0, "desk", "why", "T-1"),
+    Contract("u"),
+    Contract("u", AT, "2026-03-31", AT, "arn", "why", AT),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT, AT, 3, "why", "f.csv", whole=True, reported_at=AT),
     Reread("r", "all", AT),

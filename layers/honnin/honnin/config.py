@@ -316,11 +316,13 @@ class Settings:
 
     @cached_property
     def personal_data_retention_days(self) -> int:
-        """Days after which the bucket deletes an object."""
-        value = self._required("PERSONAL_DATA_RETENTION_DAYS")
-        if not value.isdecimal() or int(value) < 1:
-            raise InvalidSettingError("PERSONAL_DATA_RETENTION_DAYS", "must be a whole number of days")
-        return int(value)
+        """Days after the end of a contract for which the user's data is kept."""
+        return self._number("PERSONAL_DATA_RETENTION_DAYS", 36_500)
+
+    @cached_property
+    def personal_data_max_age_days(self) -> int:
+        """Days after which the bucket deletes an object, whatever is known of a contract; 0: it does not."""
+        return self._days("PERSONAL_DATA_MAX_AGE_DAYS")
 
     @cached_property
     def selfie_allowed_hosts(self) -> tuple[str, ...]:

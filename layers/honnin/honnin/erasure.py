@@ -13,10 +13,12 @@ later, everything that was read until shortly after the erasure is deleted from 
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from honnin import aws
+from honnin import aws, secret_store
+from honnin.config import Settings
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -30,10 +32,12 @@ from honnin.event import Event, Provider, recon_event_id
 from honnin.http_client import Deadline
 from honnin.kept_registers import KeptRegisters
 from honnin.observability import count, logger
+from honnin.pace import Pace
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
+from honnin.publish import Publisher
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import UNLINKED, Certificate, Dropped, Footprint, Known, Store
+from honnin.store import UNLINKED, Certificate, Contract, Dropped, Footprint, Known, Store
 from honnin.times import utc_text
 from honnin.vault import Vault
 
@@ -63,6 +67,19 @@ _UNLINK_S = 6.0
 _RUN_S = 20.0
 
 
+@dataclass(frozen=True)
+class ErasureRequest:
+    """Who asked for an erasure, why, and the ticket of it; for the certificate."""
+
+    requested_by: str | None = field(default=None, repr=False)
+    reason: str | None = field(default=None, repr=False)
+    ticket: str | None = field(default=None, repr=False)
+
+
+# Nobody said anything.
+UNEXPLAINED = ErasureRequest()
+
+
 class Erasure:
     """Erases users. `sweep_later` has the vault emptied again later; `publish` reports it (`Publisher.user_erased`)."""
 
@@ -85,11 +102,34 @@ class Erasure:
         self._publish = publish
         self._now = now
 
-    def erase(self, user_id: str, *, unlink: bool) -> Certificate:
-        """Erase the data that identifies a user. The certificate says what was erased, how much and when.
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Erasure":
+        """The erasure of this deployment."""
+        store = Store(settings.state_table, timeline_days=settings.timeline_retention_days)
+        return cls(
+            store=store,
+            vault=Vault(settings.personal_data_bucket),
+            registers=KeptRegisters(settings.recon_bucket),
+            paypay=lambda: PayPayClient.from_settings(
+                settings,
+                secret_store.paypay_credentials,
+                tries=2,
+                total_s=10,
+                pace=Pace(Provider.PAYPAY, store.paces, settings.paypay_max_calls_per_second),
+            ),
+            sweep_later=partial(sweep_later, settings.event_queue_url),
+            publish=Publisher(settings.event_bus, store).user_erased,
+            now=lambda: datetime.now(UTC),
+        )
+
+    def erase(
+        self, user_id: str, *, unlink: bool, request: ErasureRequest = UNEXPLAINED, contract: Contract | None = None
+    ) -> Certificate:
+        """Erase the data that identifies a user. The certificate says what was erased, how much, when, and for whom.
 
         Repeating it gives the same certificate, and also erases what a worker may have put into the vault meanwhile. If
-        a run was interrupted, the next run continues it (see `honnin.store.erasure`).
+        a run was interrupted, the next run continues it (see `honnin.store.erasure`). The certificate keeps the request
+        that began the erasure. With `contract`, nothing is erased if the contract has changed when the erasure begins.
 
         Raises
         ------
@@ -101,18 +141,20 @@ class Erasure:
             PayPay did not unlink, or (`ProviderTimeoutError`) did not say whether it did. Nothing was erased yet.
             Repeat the call, or make it without unlinking.
         ConcurrentUpdateError
-            The user is being read or erased at this moment, or there is more to erase than one run has time for. Repeat
-            the call.
+            The user is being read or erased at this moment, the contract has changed, or there is more to erase than
+            one run has time for. Repeat the call.
         """
         now = self._now()
         if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
             raise ConcurrentUpdateError("the user is being erased at this moment")
         try:
-            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink)
+            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink, request=request, contract=contract)
         finally:
             self._store.erasure.release(user_id, claim)
 
-    def _erase(self, user_id: str, deadline: Deadline, *, unlink: bool) -> Certificate:
+    def _erase(
+        self, user_id: str, deadline: Deadline, *, unlink: bool, request: ErasureRequest, contract: Contract | None
+    ) -> Certificate:
         def may_go_on() -> None:
             if deadline.remaining_s <= 0:
                 raise ConcurrentUpdateError(
@@ -137,8 +179,10 @@ class Erasure:
         if unlink:
             self._unlink(footprint)
         begun = known if known and not known.completed_at else None
-        certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
-        erasures.begin(certificate)
+        certificate = begun or replace(
+            Certificate(str(uuid.uuid4()), user_id, utc_text(self._now())), **asdict(request)
+        )
+        erasures.begin(certificate, None if begun else contract)
         self._forget(footprint, certificate, may_go_on)
         completed = self._complete(certificate, may_go_on)
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})

@@ -91,7 +91,7 @@ class EventWorker:
 
     def _made(self, settings: Settings, now: Callable[[], datetime]) -> EventProcessor:
         store = self._store
-        vault = Vault(settings.personal_data_bucket, retention_days=settings.personal_data_retention_days)
+        vault = Vault(settings.personal_data_bucket, retention_days=settings.personal_data_max_age_days)
         rules = Rules.from_settings(settings)
         paypay = PayPayNotifications(
             store=store,

@@ -21,9 +21,12 @@ from honnin.problem_codes import ProblemCode
 __all__ = [
     "MAX_BODY_BYTES",
     "AnswerModel",
+    "Day",
     "DayInPath",
+    "Line",
     "MerchantApi",
     "RequestModel",
+    "ShortLine",
     "UserId",
     "UserIdInPath",
     "UtcTime",
@@ -47,9 +50,23 @@ UserIdInPath = Annotated[
     Path(description="The merchant's own id of the user", examples=["user-0001"]),
 ]
 
+# Control characters, line separators, and marks that change the direction of text.
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_ONE_LINE = pattern(
+    rf"\A[^\s{_UNPRINTABLE}](?:[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}])?\z",
+    "must be text on one line, not empty, and without control characters or spaces around it",
+)
+
+# What people write for people, such as a reason.
+Line = Annotated[str, StringConstraints(pattern=_ONE_LINE, max_length=200)]
+ShortLine = Annotated[str, StringConstraints(pattern=_ONE_LINE, max_length=64)]
+
+_DAY = StringConstraints(pattern=pattern(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z", "must be a day as yyyy-mm-dd"))
+
+Day = Annotated[str, _DAY]
 DayInPath = Annotated[
     str,
-    StringConstraints(pattern=pattern(r"\A\d{4}-\d{2}-\d{2}\z", "must be a day as yyyy-mm-dd")),
+    _DAY,
     Path(description="A day in Japan (yyyy-mm-dd)", examples=["2026-03-31"]),
 ]
 
@@ -119,6 +136,11 @@ class MerchantApi:
         if not (url := str(variables.get("webhookApiUrl", ""))):
             raise MissingSettingError("webhookApiUrl (a stage variable of the merchant API)")
         return url.rstrip("/")
+
+    def caller(self) -> str | None:
+        """The ARN of whoever signed the present request, as API Gateway has checked it (IAM)."""
+        context = self.resolver.current_event.raw_event.get("requestContext") or {}
+        return (context.get("identity") or {}).get("userArn") or None
 
     def _values(self) -> Iterator[str]:
         """Every value of the present request."""

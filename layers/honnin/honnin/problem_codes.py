@@ -59,6 +59,8 @@ class ProblemCode(StrEnum):
     PASSPORT_NOT_COMPLETED = "passport-not-completed", 409, "The user has not completed the KYC Passport QR"
     ERASED_WITHOUT_UNLINK = "erased-without-unlink", 409, "The user was erased without ending the authorization"
 
+    CONTRACT_STARTED_AGAIN = "contract-started-again", 409, "The user was submitted or linked after that day"
+
     # The provider.
     PROVIDER_REFUSED = "provider-refused", 502, "The provider refused the request"
     PROVIDER_CONFIGURATION = "provider-configuration", 502, "The provider does not accept this deployment"

@@ -35,6 +35,8 @@ def page(view: View) -> Page:
     providers = status.value["providers"] if status.value else {}
     standings = list(verdict.standings(providers, entries))
     reason = str(status.value["verifiedReason"]) if status.value else ""
+    erased_at = verdict.erased_at(entries) if not standings else None
+    erasure = asking(lambda: people.erasure(view.deployment, user_id, erased_at)) if erased_at else None
     shown = between(fields.get("entries", ""), _ENTRIES, _MOST_ENTRIES)
     return view.paint(
         "user.html",
@@ -42,7 +44,8 @@ def page(view: View) -> Page:
         standings=standings,
         headline=verdict.headline(standings, reason),
         reason=reason,
-        erased_at=verdict.erased_at(entries),
+        erased_at=erased_at,
+        certificate=erasure.value if erasure else None,
         days=_by_day(entries[:shown]),
         total=len(entries),
         shown=min(shown, len(entries)),

@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.certificates import Certificate
 from honnin.store.circuit import Circuit, Circuits
 from honnin.store.comparisons import Comparison, Comparisons
-from honnin.store.erasure import Certificate, Erasures
+from honnin.store.contracts import Contract, Contracts
+from honnin.store.erasure import Erasures
 from honnin.store.events import EVENT_KEPT, Dropped, Effect, EventRecord, Events
 from honnin.store.expiries import LINK, RESIDENCE, Expiries, Expiry, known_ends
 from honnin.store.footprint import Footprint
@@ -51,6 +53,7 @@ __all__ = [
     "Certificate",
     "Circuit",
     "Comparison",
+    "Contract",
     "Counted",
     "Counts",
     "Dropped",
@@ -106,6 +109,7 @@ class Store:
         self.submissions = Submissions(self.table)
         self.links = Links(self.table)
         self.events = Events(self.table, verified_needs)
+        self.contracts = Contracts(self.table)
         self.expiries = Expiries(self.table)
         self.received = Received(self.table)
         self.mass_change = MassChange(self.table)

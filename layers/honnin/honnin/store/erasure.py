@@ -13,9 +13,9 @@ A run may be interrupted anywhere, and the next run continues it. For that, and 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import batched
 from typing import Any
@@ -23,12 +23,14 @@ from typing import Any
 from honnin.domain_events import USER_ERASED
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import Provider
+from honnin.store.certificates import Certificate, certificate_of, certificates, key_of, request_of
+from honnin.store.contracts import Contract, contract_check, contract_delete
 from honnin.store.events import event_item, to_publish
 from honnin.store.expiries import expiry_deletes
-from honnin.store.footprint import Footprint, counts_of, footprint, former_of, stamped_delete, taken_over, without_names
+from honnin.store.footprint import Footprint, footprint, former_of, stamped_delete, taken_over, without_names
 from honnin.store.keys import (
     Item,
-    certificate_key,
+    due,
     entry_key,
     erased_key,
     erasing_key,
@@ -42,14 +44,12 @@ from honnin.store.overview import unplaced
 from honnin.store.recon import ERASED_ID, SAMPLES
 from honnin.store.table import (
     LIVING,
-    UNSTORED,
     AlreadyAppliedError,
     OvertakenError,
     Table,
     attributes,
     decode,
     encode,
-    read,
 )
 from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 
@@ -57,41 +57,15 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 # A filter has 4 KB at most, and each authorization takes some 70 characters of it.
 _AT_ONCE = 40
 
+# The kind in the index `due` of an erasure that nobody repeats if it is interrupted.
+_UNFINISHED = "erasure_unfinished"
+
 # The maximum number of writes in a transaction.
 _MOST_TOGETHER = 100
 
 # The counts of a certificate.
 _OBJECTS, _ENTRIES, _STATUSES = "vaultObjects", "timelineEntries", "statuses"
 _LINKS, _WAITING, _SUBMISSIONS = "links", "waitingEvents", "submissions"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The record that a user was erased: how much was erased, and from when to when (UTC).
-
-    From `counted_at` on, only the list of what was erased is left. `vault_left` is the number of objects that still had
-    to be deleted at the last check.
-    """
-
-    certificate_id: str
-    user_id: str
-    begun_at: str = field(metadata=UNSTORED)
-    completed_at: str | None = None
-    counts: Mapping[str, int] = field(default_factory=dict, metadata=UNSTORED)
-    counted_at: str | None = None
-    vault_left: int | None = None
-
-    @property
-    def report_id(self) -> str:
-        """The id of the event that reports it. It is not the id of the later event that empties the vault again."""
-        return f"erased:{self.certificate_id}"
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        """The content of `UserErased`, once completed. Versions are milliseconds of the epoch (`honnin.commit`)."""
-        at = self.completed_at or ""
-        version = int(datetime.fromisoformat(at).timestamp() * 1000)
-        return {"userId": self.user_id, "certificateId": self.certificate_id, "version": version, "completedAt": at}
 
 
 class Erasures:
@@ -138,12 +112,32 @@ class Erasures:
 
     def certificates(self, user_id: str) -> list[Certificate]:
         """The certificates of the user's erasures, finished or not, the oldest first."""
-        return [_certificate(item) for item in self._table.under(f"USER#{user_id}", "ERASURE#")]
+        return certificates(self._table, user_id)
 
-    def begin(self, certificate: Certificate) -> None:
-        """Store that an erasure has begun, so that another run can complete it."""
-        said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id}
-        self._table.attempt(self._table.update(_key(certificate), said, ""))
+    def begin(self, certificate: Certificate, contract: Contract | None = None) -> None:
+        """Store that an erasure has begun, and by whom and why, so that another run can complete it.
+
+        With `contract`, only if that has not changed: nothing of a contract that began again is erased. Nobody repeats
+        such an erasure, so it is listed as unfinished until it is completed.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            The contract has changed; nothing has begun.
+        """
+        said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id, **request_of(certificate)}
+        key = key_of(certificate)
+        if contract is None:
+            self._table.attempt(self._table.update(key, said, ""))
+            return
+        begun = self._table.update(key, said | due(_UNFINISHED, certificate.begun_at, key), "")
+        unchanged = {"ConditionCheck": contract_check(self._table, contract)}
+        writes = [({"Update": begun}, ConcurrentUpdateError), (unchanged, ConcurrentUpdateError)]
+        self._table.transact(certificate.certificate_id, writes)
+
+    def unfinished(self, now: str) -> Iterator[Certificate]:
+        """The erasures that were begun by `now` (UTC) because a contract had ended, and are not completed."""
+        return map(certificate_of, self._table.due(_UNFINISHED, now))
 
     def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
         """Record that an authorization was ended at PayPay, so that a repeated erasure need not request it again."""
@@ -161,7 +155,7 @@ class Erasures:
         if number == left == 0:
             return known
         total = known.counts.get(_OBJECTS, 0) + max(0, number - left)
-        self._table.attempt(self._table.update(_key(known), {f"n_{_OBJECTS}": total, "vault_left": number}, ""))
+        self._table.attempt(self._table.update(key_of(known), {f"n_{_OBJECTS}": total, "vault_left": number}, ""))
         return replace(known, counts={**known.counts, _OBJECTS: total}, vault_left=number)
 
     def end(self, certificate: Certificate, at: str) -> Certificate:
@@ -176,7 +170,12 @@ class Erasures:
                     self._table.write(self._table.db.delete_item, each)
         tombstone = TimelineEntry(at, f"erase:{certificate.certificate_id}", "honnin", "erased", "api", None, "ERASED")
         entry = entry_key(user_id, at, tombstone.event_id) | attributes(tombstone)
-        completed = self._table.update(_key(certificate), {"completed_at": at}, "attribute_not_exists(completed_at)")
+        completed = self._table.update(
+            key_of(certificate),
+            {"completed_at": at},
+            "attribute_not_exists(completed_at)",
+            remove=("due_kind", "due_at"),
+        )
         record = event_item(certificate.report_id, at) | {"user_id": user_id, "what": "erased"}
         record |= to_publish(certificate.report_id, USER_ERASED, replace(certificate, completed_at=at).report, at)
         # Another run may have completed it, if this one took longer than its claim.
@@ -259,9 +258,10 @@ class Erasures:
         counts[_ENTRIES] = sum(each.get("erased_by") == known.certificate_id for each in now.entries)
         counts[_STATUSES] = len(statuses)
         said = {f"n_{name}": number for name, number in counts.items() if number}
-        counted = self._table.update(_key(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
+        counted = self._table.update(key_of(known), {**said, "counted_at": at}, "attribute_not_exists(counted_at)")
         writes: list[Item] = [{"Update": counted}, *map(self._status_delete, statuses)]
         writes += [{"Delete": each} for each in expiry_deletes(self._table, certificate.user_id)]
+        writes.append({"Delete": contract_delete(self._table, certificate.user_id)})
         codes = {code for each in statuses for code in (each.code_id, each.asked_code_id) if code}
         writes += [{"Delete": each} for each in code_deletes(self._table, codes, certificate.user_id)]
         absent = set(Provider) - {each.provider for each in statuses}
@@ -440,11 +440,3 @@ class Erasures:
         """Delete items of which few exist: reading a hundred keys takes one call, but deleting them would take four."""
         there = self._table.batch(keys, consistent=True, expired=True)
         self._table.delete({"pk": each["pk"], "sk": each["sk"]} for each in there)
-
-
-def _key(certificate: Certificate) -> Item:
-    return certificate_key(certificate.user_id, certificate.begun_at)
-
-
-def _certificate(item: Item) -> Certificate:
-    return read(Certificate, item, begun_at=item["sk"].removeprefix("ERASURE#"), counts=counts_of(item))

@@ -9,6 +9,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED, Provider
 from honnin.status import OPEN, VerifiedNeeds
+from honnin.store.contracts import contract_begin
 from honnin.store.expiries import ExpiryEvent, expiry_events, expiry_puts
 from honnin.store.keys import (
     Item,
@@ -264,6 +265,7 @@ class Events:
             writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
         puts = [*expiry_puts(table, effect.before, effect.after), *map(self._expiry_event_put, effect.expiry_events)]
+        puts += [contract_begin(table, effect.after.user_id, effect.at)] if effect.links or effect.opens else []
         writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:

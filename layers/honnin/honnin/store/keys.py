@@ -20,6 +20,11 @@ def expiry_key(user_id: str, what: str) -> Item:
     return {"pk": f"USER#{user_id}", "sk": f"EXPIRY#{what}"}
 
 
+def contract_key(user_id: str) -> Item:
+    """What is known of a user's contract with the merchant."""
+    return {"pk": f"USER#{user_id}", "sk": "CONTRACT"}
+
+
 def entry_key(user_id: str, at: str, event_id: str) -> Item:
     """An entry of a user's timeline."""
     return {"pk": f"USER#{user_id}", "sk": f"AT#{at}#{event_id}"}

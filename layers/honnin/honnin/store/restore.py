@@ -19,6 +19,7 @@ KINDS = {
     ("USER", "FORMER"): "former",
     ("USER", "EXPIRY"): "expiry",
     ("USER", "ERASURE"): "certificate",
+    ("USER", "CONTRACT"): "contract",
     ("PAYPAY", "LINK"): "link",
     ("PAYPAY", "AT"): "waiting",
 }
@@ -31,7 +32,7 @@ _NAMING = ("pk", "sk", "user_id", "event_id", "user_authorization_id")
 class Stored:
     """An item of any kind as a restore uses it: its kind, and the ids in it.
 
-    `kind` is status, timeline, former, expiry, certificate, link or waiting; otherwise the family of its key
+    `kind` is status, timeline, former, expiry, certificate, contract, link or waiting; otherwise the family of its key
     (submission, session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider,
     overview, pace, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in it, as
     in the mark of an erased one. `expires_at` is in epoch seconds.
