@@ -5,6 +5,7 @@ import sys
 import typer
 
 from honninctl import (
+    access_commands,
     dead_letter_commands,
     doctor_command,
     index_commands,
@@ -53,6 +54,7 @@ def program() -> typer.Typer:
     app.callback()(connection)
     for module in (
         people_commands,
+        access_commands,
         overview_commands,
         register_commands,
         registers_commands,

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from honninctl import roles
+from honninctl import access, roles
+from honninctl.access import Action
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
 from honninctl.screen import Screen
@@ -50,14 +51,36 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and 
 RevealOption = Annotated[
     bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen.")
 ]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reason",
+        metavar="TEXT",
+        help=f"Why, for the access record, {access.LONGEST_REASON} characters at most: a ticket, say. No personal data.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Cli:
-    """What a command works with."""
+    """What a command works with. `name` is the command's, `reason` what was typed as --reason."""
 
     deployment: Deployment
     screen: Screen
+    name: str = ""
+    reason: str | None = None
+
+    def record(self, action: Action, user_id: str | None = None) -> None:
+        """Write the access record. A command calls it before it asks for anything about a user.
+
+        `user_id` is None for a list of users. Raises as `access.record`.
+        """
+        access.record(self.deployment, action, user_id, self.reason, what=self.name)
+
+    def need_reason(self, what: str) -> None:
+        """Raises `UsageError` if no --reason was given."""
+        if self.reason is None:
+            raise UsageError(f"{what} needs --reason: it is kept in the access record (no personal data in it)")
 
 
 @dataclass(frozen=True)
@@ -90,9 +113,10 @@ def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     return made
 
 
-def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
+def command(app: typer.Typer, name: str, *, example: str, recorded: bool = False) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 
+    `recorded`: it shows or changes something of a user, or lists users. It gets --reason, and calls `cli.record` first.
     The function returns None or an `ExitCode`.
     """
 
@@ -110,16 +134,17 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
         ) -> None:
             above = ctx.obj if isinstance(ctx.obj, Given) else Given()
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
-            cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
-            raise typer.Exit(
-                _ended(
-                    cli,
-                    ctx.command_path.partition(" ")[2],
-                    lambda: function(cli, **{name: _as_typed(value) for name, value in own.items()}),
-                )
-            )
+            path = ctx.command_path.partition(" ")[2]
+            cli = Cli(Deployment(where), Screen(as_json=json or above.as_json), path)
 
-        _describe(run, function)
+            def call() -> ExitCode | None:
+                typed = {name: _as_typed(value) for name, value in own.items()}
+                reason = access.checked_reason(typed.pop("reason")) if recorded else None
+                return function(replace(cli, reason=reason), **typed)
+
+            raise typer.Exit(_ended(cli, path, call))
+
+        _describe(run, function, recorded=recorded)
         run.__doc__ = unwrapped(function.__doc__ or "")
         app.command(name, epilog=f"Example: {example}")(run)
         return function
@@ -132,9 +157,11 @@ def unwrapped(text: str) -> str:
     return re.sub(r"(?<![.\n])\n(?=\S)", " ", inspect.cleandoc(text))
 
 
-def _describe(run: Callable[..., Any], function: Callable[..., Any]) -> None:
+def _describe(run: Callable[..., Any], function: Callable[..., Any], *, recorded: bool) -> None:
     """Give the wrapper the parameters of the function and of `connection`, which Typer reads off the signature."""
     own = list(inspect.signature(function).parameters.values())[1:]
+    if recorded:
+        own.append(inspect.Parameter("reason", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ReasonOption))
     context, *shared = inspect.signature(connection).parameters.values()
     parameters = [
         context.replace(kind=inspect.Parameter.KEYWORD_ONLY),

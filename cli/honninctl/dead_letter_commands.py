@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_filter, dead_letters, moments, redrive
+from honninctl.access import Action
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
@@ -52,9 +53,10 @@ _TO_DISCARD = (
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "deadletters", "Messages that failed after all retries; list them, and put them back.")
-    command(made, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
-    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(made, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
+    command(made, "list", example="honninctl deadletters list --since 2026-11-20", recorded=True)(list_letters)
+    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…", recorded=True)(show)
+    example = "honninctl deadletters redrive --error-type KeyError --dry-run"
+    command(made, "redrive", example=example, recorded=True)(redrive_letters)
 
 
 def list_letters(
@@ -70,6 +72,7 @@ def list_letters(
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}]}. Exit code 1 when there are any.
     """
+    cli.record(Action.REVEALED if reveal else Action.LISTED, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
@@ -101,6 +104,7 @@ def show(
 
     JSON: one element of the list.
     """
+    cli.record(Action.REVEALED if reveal else Action.LISTED)
     found = dead_letters.letter(cli.deployment, _places(cli, queue), name, reveal=reveal)
     if cli.screen.as_json:
         cli.screen.json(found)
@@ -141,6 +145,7 @@ def redrive_letters(
     """
     if discard and queue and queue not in RUNS:
         raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
+    cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)

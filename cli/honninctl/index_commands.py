@@ -8,6 +8,7 @@ import typer
 
 from honninctl import moments
 from honninctl import replay as replaying
+from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, ExitCode, UsageError
 from honninctl.replay import Replayed
@@ -16,7 +17,7 @@ from honninctl.replay import Replayed
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "events", "Domain events: `events replay` publishes them again.")
-    command(made, "replay", example="honninctl events replay --since 2026-11-20 --dry-run")(replay)
+    command(made, "replay", example="honninctl events replay --since 2026-11-20 --dry-run", recorded=True)(replay)
     command(app, "reindex", example="honninctl reindex")(reindex)
 
 
@@ -59,6 +60,7 @@ def replay(
     if not (dry_run or yes or cli.screen.confirmed(question)):
         cli.screen.note("Nothing was published.")
         return ExitCode.FINDING
+    cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     done = Replayed()
     try:
         with cli.screen.progress("Counting" if dry_run else "Publishing") as seen:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import moments, overview
+from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
 
@@ -20,10 +21,10 @@ _REBUILDING = "The index behind this list is being rebuilt (honninctl reindex): 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED")(users)
+    command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED", recorded=True)(users)
     command(app, "counts", example="honninctl counts")(counts)
-    command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED")(changes)
-    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv")(expiring)
+    command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED", recorded=True)(changes)
+    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv", recorded=True)(expiring)
 
 
 def users(
@@ -44,6 +45,7 @@ def users(
 
     JSON: {"users": [{"userId", "provider", "status", "since"}], "rebuilding"}. CSV: the same columns.
     """
+    cli.record(Action.LISTED)
     query = {"provider": provider, "status": status, "since": since}
     with cli.screen.progress("Reading the list") as seen:
         found, rebuilding = overview.users(cli.deployment, query, seen)
@@ -89,6 +91,7 @@ def changes(
     JSON: {"changes": [{"at", "userId", "provider", "from", "to", "cause", "eventId"}], "rebuilding"}. CSV: the same
     columns.
     """
+    cli.record(Action.LISTED)
     first = _day(day)
     query = {"from": first, "to": _day(last) if last else first, "provider": provider, "toStatus": to_status}
     with cli.screen.progress("Reading the changes") as seen:
@@ -108,6 +111,7 @@ def expiring(
 
     JSON: {"expiring": [{"userId", "provider", "what", "endsAt"}]}; what is link or residence. CSV: the same columns.
     """
+    cli.record(Action.LISTED)
     with cli.screen.progress("Reading the list") as seen:
         found = overview.expiring(cli.deployment, within, seen)
     _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)

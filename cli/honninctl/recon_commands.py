@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from honninctl import recon
+from honninctl.access import Action
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
 
@@ -67,7 +68,7 @@ def register(app: typer.Typer) -> None:
         "PayPay's daily files: `recon 2026-11-20` for a day, `recon calendar` for a month. Days are Japan's.",
         cls=_DayGroup,
     )
-    command(made, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
+    command(made, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run", recorded=True)(day)
     command(made, "compare", example="honninctl recon compare 2026-11-20")(compare)
     command(made, "calendar", example="honninctl recon calendar --days 7")(calendar)
 
@@ -88,6 +89,7 @@ def day(
     """
     now = datetime.now(UTC)
     when = _day(word, now)
+    cli.record(Action.REVEALED if reveal else Action.LISTED)
     if dry_run:
         with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
             found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)

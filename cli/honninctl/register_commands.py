@@ -12,6 +12,7 @@ import typer
 
 from honninctl import moments, past
 from honninctl import register as registers
+from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "register", example="honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv")(
-        the_register
-    )
+    example = "honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv"
+    command(app, "register", example=example, recorded=True)(the_register)
 
 
 def the_register(
@@ -137,7 +137,8 @@ def _keep(cli: Cli, wanted: Wanted) -> None:
 
 
 def _ready(cli: Cli, wanted: Wanted) -> Deployment:
-    """The stack, once it is known that everything in it may be read."""
+    """The stack, once the access is recorded, and it is known that everything in it may be read."""
+    cli.record(Action.REGISTERED)
     deployment = cli.deployment.patient()
     _not_rebuilding(deployment.store)
     registers.check_access(deployment, versions=wanted.versions, erased=wanted.erased)

@@ -7,6 +7,7 @@ import typer
 
 from honninctl import moments
 from honninctl import register as registers
+from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
 from honninctl.register_commands import check_language, form_of, in_language
@@ -20,8 +21,9 @@ _ENDED = "there is no kept register {name}: registers list shows those of the la
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "registers", "Registers that were kept with `register --keep`: list them, get one.")
-    command(made, "list", example="honninctl registers list")(list_all)
-    command(made, "get", example="honninctl registers get 20261101T000000Z-1a2b3c --output october.csv")(get)
+    command(made, "list", example="honninctl registers list", recorded=True)(list_all)
+    example = "honninctl registers get 20261101T000000Z-1a2b3c --output october.csv"
+    command(made, "get", example=example, recorded=True)(get)
 
 
 def list_all(cli: Cli) -> None:
@@ -29,6 +31,7 @@ def list_all(cli: Cli) -> None:
 
     JSON: {"registers": [{"name", "from", "to", "asOf", "rows", "statuses", "erased", "versions"}]}.
     """
+    cli.record(Action.LISTED)
     kept = _kept(cli)
     found = [about for name in kept.names() if (about := kept.about(name))]
     if cli.screen.as_json:
@@ -60,6 +63,7 @@ def get(
 
     form = form_of(form, output, as_json=cli.screen.as_json)
     check_language(language := language or in_language())
+    cli.record(Action.LISTED)
     kept = _kept(cli)
     about = kept.about(name) if name in kept.names() else None
     if about is None:

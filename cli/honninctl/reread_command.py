@@ -8,6 +8,7 @@ import typer
 
 from honninctl import reread as rereading
 from honninctl import rereads
+from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
 from honninctl.reread import Question
@@ -31,7 +32,7 @@ _NOT_READ = {
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "reread", example="honninctl reread user-100")(reread)
+    command(app, "reread", example="honninctl reread user-100", recorded=True)(reread)
 
 
 def reread(
@@ -74,10 +75,11 @@ def reread(
     many = Asked(status, everybody, file, provider)
     if sum(map(bool, (user, status, everybody, file))) != 1:
         raise UsageError("name one of: a user, --status, --all, --file")
+    if user and (provider or watch):
+        raise UsageError("--provider and --watch go with --status, --all and --file")
+    cli.record(Action.REREAD, user or None)
     if not user:
         return _many(cli, many, watch=watch, yes=yes)
-    if provider or watch:
-        raise UsageError("--provider and --watch go with --status, --all and --file")
     asked = rereading.ask(cli.deployment, user)
     if wait:
         with cli.screen.progress("Waiting for the outcome", len(asked)) as done:

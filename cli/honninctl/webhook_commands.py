@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_commands, dead_letters, key_rotation, webhooks
+from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.dead_letter_commands import (
     DryRunOption,
@@ -24,8 +25,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "webhooks", "Webhooks to your own endpoint (parameter MerchantWebhookUrl).")
     command(made, "test", example="honninctl webhooks test")(test)
-    command(made, "list", example="honninctl webhooks list --since 2026-11-20")(list_webhooks)
-    command(made, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run")(redrive)
+    command(made, "list", example="honninctl webhooks list --since 2026-11-20", recorded=True)(list_webhooks)
+    command(made, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run", recorded=True)(redrive)
     command(made, "rotate", example="honninctl webhooks rotate")(rotate)
 
 
@@ -59,6 +60,7 @@ def list_webhooks(
     JSON: {"circuit": {"open", "since", "reason", "failures", "mapping"}, "waiting", "inFlight", "oldestSeconds",
     "deadLetters": [...]}, each as in deadletters list. Exit code 1 when the circuit is open or there are dead letters.
     """
+    cli.record(Action.LISTED, user)
     state = webhooks.state(cli.deployment)
     places = dead_letters.find(cli.deployment, Queue.WEBHOOKS)
     wanted = dead_letter_commands.filter_of(cli, error_type, user, since)

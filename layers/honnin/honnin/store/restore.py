@@ -33,8 +33,9 @@ class Stored:
 
     `kind` is status, timeline, former, expiry, certificate, link or waiting; otherwise the family of its key
     (submission, session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider,
-    overview, pace, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in it, as
-    in the mark of an erased one. `expires_at` is in epoch seconds.
+    overview, pace, access, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in
+    it, as in the mark of an erased one. `expires_at` is in epoch seconds. An access has no `user_id` here: it stays
+    after an erasure, so it also comes back.
     """
 
     kind: str

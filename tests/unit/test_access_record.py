@@ -1,0 +1,293 @@
+"""The access record: every command that shows or changes something of users writes it first, or does nothing."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from honnin.store import Access, Store
+from honnin.store.restore import Restore
+from honnin.times import utc_text
+from honninctl import access, app, command, roles
+from honninctl.access import Action
+from honninctl.deployment import Deployment
+from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError
+from tests.fakes import FakeClock
+from tests.fakes.cli import FakeDeployment, Service, client_error, run
+from tests.fakes.memory import dynamodb, memory_aws
+from tests.tables import create_table
+
+OFFICER = "arn:aws:sts::111122223333:assumed-role/officer/ito"
+# Numbers only. (`restore` is given the users who were erased since.)
+_SHOWS_NOBODY = {"counts", "restore"}
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    def walk(group: Any, before: str) -> Iterator[tuple[str, Any]]:
+        for name, each in group.commands.items():
+            if hasattr(each, "commands"):
+                yield from walk(each, f"{before}{name} ")
+            else:
+                yield f"{before}{name}", each
+
+    yield from walk(get_command(app.program()), "")
+
+
+def _options(each: Any) -> set[str]:
+    return {option for parameter in each.params for option in parameter.opts}
+
+
+def _is_recorded(each: Any) -> bool:
+    return any(
+        parameter.opts == ["--reason"] and "access record" in (parameter.help or "") for parameter in each.params
+    )
+
+
+RECORDED = {name: each for name, each in _commands() if _is_recorded(each)}
+
+
+def _arguments(each: Any) -> list[str]:
+    """The command line of its help's example; it is confirmed, and has a reason."""
+    found = shlex.split(each.epilog.partition("honninctl ")[2].partition(" >")[0])
+    found += ["--yes"] if "--yes" in _options(each) else []
+    return found + ([] if "--reason" in found else ["--reason", "ticket 1"])
+
+
+class Closed(FakeDeployment):
+    """A stack whose access record cannot be written, and that nobody may ask for anything else."""
+
+    def __init__(self) -> None:
+        names = ("StateTableName", "ReconBucketName", "PersonalDataBucketName", "EventQueueUrl", "RereadQueueUrl")
+        super().__init__({name: name for name in names})
+
+    def patient(self) -> Deployment:
+        """The same."""
+        return self
+
+    def keep_access(self, access: Access) -> None:
+        """It is refused."""
+        super().keep_access(access)
+        raise client_error("AccessDeniedException", "PutItem")
+
+    def client(self, service: str) -> Any:
+        """CloudFormation says what the stack is called."""
+        assert service == "cloudformation", f"{service} was asked before the record"
+        return super().client(service)
+
+    def merchant(self, *asked: Any) -> Any:
+        """Nobody may."""
+        raise AssertionError(f"{asked} before the record")
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Closed:
+    made = Closed()
+    monkeypatch.setattr(command, "Deployment", lambda _: made)
+    return made
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["table", "json"])
+def test_nothing_is_shown_or_done_if_it_cannot_be_written(name: str, more: tuple[str, ...], closed: Closed) -> None:
+    arguments = _arguments(RECORDED[name])
+    more = () if "--csv" in arguments or "--output" in arguments else more
+    ended = run(*arguments, *more)
+    assert (ended.exit_code, ended.stdout) == (ExitCode.NO_ACCESS, ""), ended.stderr
+    assert "access record" in ended.stderr
+    [kept] = closed.accesses
+    # `recon DAY` is the one whose path has no name of a command.
+    assert kept.what.replace("DAY", "2026-11-20") in " ".join(arguments)
+    assert (kept.who, kept.source) == (OFFICER, "cli")
+    assert kept.user_id == ("user-100" if "user-100" in arguments else None)
+    assert kept.reason in ("ticket 1", "ticket 4711")
+
+
+def test_what_is_not_recorded_is_about_nobody() -> None:
+    """A new command that takes or shows a user must be recorded; so must a list of users."""
+    assert len(RECORDED) > 15
+    for name, each in _commands():
+        if name in RECORDED or name in _SHOWS_NOBODY:
+            continue
+        words = " ".join([each.help or "", *(str(parameter.metavar) for parameter in each.params)])
+        assert not re.search(r"\bUSER\b|\"userId\"", words), name
+        assert roles.ALLOWED_BY.get(name) != (roles.OFFICER,), name
+
+
+def test_an_erasure_and_a_revealing_export_need_a_reason(closed: Closed) -> None:
+    for arguments in (["erase", "u", "--yes"], ["export", "u", "--reveal"], ["erase", "u", "--yes", "--reason", "  "]):
+        ended = run(*arguments)
+        assert (ended.exit_code, closed.accesses) == (ExitCode.USAGE, [])
+        assert "--reason" in ended.stderr
+    assert run("export", "u").exit_code == ExitCode.NO_ACCESS
+    assert [each.action for each in closed.accesses] == [Action.EXPORTED]
+
+
+def test_an_erasure_that_nobody_confirmed_is_not_recorded(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("honninctl.screen.Screen.ask", lambda *_: "another")
+    assert run("erase", "u", "--reason", "ticket 1").exit_code == ExitCode.FINDING
+    assert closed.accesses == []
+
+
+@pytest.mark.parametrize("reason", ["x" * 201, "a\x1b[31mb"])
+def test_a_reason_is_short_and_can_be_shown_and_is_not_repeated(reason: str, closed: Closed) -> None:
+    ended = run("status", "u", "--reason", reason)
+    assert (ended.exit_code, closed.accesses) == (ExitCode.USAGE, [])
+    assert reason not in ended.stderr
+
+
+def test_a_reason_is_one_line() -> None:
+    deployment = FakeDeployment({})
+    access.record(deployment, Action.LOOKED, "u", " ticket\n 1 ")
+    assert [each.reason for each in deployment.accesses] == ["ticket 1"]
+
+
+@pytest.mark.parametrize("user_id", ["", "山田", "a b", "x" * 65, "u#1", "u/1"])
+def test_what_is_no_id_of_a_user_is_not_written(user_id: str) -> None:
+    deployment = FakeDeployment({})
+    with pytest.raises(UsageError):
+        access.record(deployment, Action.LOOKED, user_id, None)
+    assert deployment.accesses == []
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [(client_error("AccessDeniedException", "PutItem"), NotAllowedError), (OSError(28, "full"), CommandError)],
+)
+def test_the_error_keeps_its_meaning(error: Exception, meaning: type[CommandError]) -> None:
+    class Failing(FakeDeployment):
+        def keep_access(self, access: Access) -> None:
+            raise error
+
+    with pytest.raises(meaning, match="nothing was shown or done"):
+        access.record(Failing({}), Action.LOOKED, "u", None)
+
+
+# --- the items, and `honninctl access` ---
+
+
+class World:
+    """A table in memory, and a stack on it, with the real writing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.db, self.clock = dynamodb(), FakeClock()
+        self.store = Store(create_table(self.db, "StateTable"), self.db, now=self.clock)
+        self.deployment = _Real(self.store)
+        monkeypatch.setattr(command, "Deployment", lambda _: self.deployment)
+
+    def add(self, at: datetime, user_id: str | None = "u-1", **more: Any) -> None:
+        """An access at that moment."""
+        facts = {"action": "looked", "who": OFFICER, "source": "cli", "what": "status", **more}
+        self.store.access.add(Access(utc_text(at), user_id=user_id, **facts), 30)
+
+    def items(self) -> list[dict[str, Any]]:
+        """The table."""
+        return list(self.store.table.items("scan", expired=True))
+
+
+class _Real(FakeDeployment):
+    def __init__(self, store: Store) -> None:
+        super().__init__({"StateTableName": "StateTable", "AccessRecordRetentionDays": "30"})
+        self._store = store
+        self.sts = Service(get_caller_identity={"Arn": OFFICER})
+        self.services["sts"] = self.sts
+
+    keep_access = Deployment.keep_access
+    caller = Deployment.caller  # type: ignore[assignment]
+
+    @property
+    def store(self) -> Store:  # type: ignore[override]
+        """The table in memory."""
+        return self._store
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with memory_aws():
+        yield World(monkeypatch)
+
+
+def test_an_item_holds_who_what_and_why_and_expires(world: World) -> None:
+    access.record(world.deployment, Action.REVEALED, "u-1", "ticket 1", what="export")
+    access.record(world.deployment, Action.LISTED, None, what="users")
+    [one, other] = sorted(world.items(), key=lambda each: str(each["pk"]), reverse=True)
+    assert one["pk"] == "ACCESS#u-1"
+    assert other["pk"] == "ACCESS#"
+    at, _, name = str(one["sk"]).partition("#")
+    assert len(name) == 32
+    assert {key: one[key] for key in one.keys() - {"pk", "sk", "expires_at"}} == {
+        "action": "revealed",
+        "who": OFFICER,
+        "source": "cli",
+        "what": "export",
+        "reason": "ticket 1",
+    }
+    ends = datetime.fromisoformat(at) + timedelta(days=30)
+    assert int(one["expires_at"]) == int(ends.timestamp())
+    # STS is asked once.
+    assert len(world.deployment.sts.calls) == 1
+
+
+def test_the_accesses_of_a_user_are_read_newest_first_page_by_page(world: World) -> None:
+    for number in range(7):
+        world.add(world.clock() + timedelta(hours=number), reason=str(number))
+        world.add(world.clock(), "u-10")
+    world.add(world.clock() + timedelta(hours=6), reason="the same moment")
+    seen, cursor = [], None
+    while True:
+        page = world.store.access.page("u-1", 3, cursor=cursor)
+        assert len(page.accesses) <= 3
+        seen += page.accesses
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert [each.reason for each in seen][2:] == ["5", "4", "3", "2", "1", "0"]
+    assert {each.user_id for each in seen} == {"u-1"}
+    assert len(seen) == 8
+    since, until = (utc_text(world.clock() + timedelta(hours=each)) for each in (2, 5))
+    between = world.store.access.page("u-1", 10, since=since, until=until).accesses
+    assert [each.reason for each in between] == ["4", "3", "2"]
+
+
+def test_an_expired_access_is_not_read(world: World) -> None:
+    world.add(world.clock() - timedelta(days=31))
+    assert world.store.access.page("u-1", 10).accesses == []
+
+
+def test_a_user_whose_id_is_a_hyphen_is_no_list(world: World) -> None:
+    world.add(world.clock(), "-")
+    assert world.store.access.page(None, 10).accesses == []
+
+
+def test_the_command_shows_them_and_is_recorded_itself(world: World) -> None:
+    for day, reason in ((1, "early"), (20, "in it"), (31, "late")):
+        world.add(datetime.fromisoformat(f"2026-10-{day:02}T14:59:59.999+00:00"), reason=reason)
+    ended = run("access", "u-1", "--from", "2026-10-02", "--to", "2026-10-30", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    assert said["userId"] == "u-1"
+    assert [each["reason"] for each in said["accesses"]] == ["in it"]
+    [kept] = [each for each in world.items() if each["what"] == "access"]
+    assert (kept["action"], kept["pk"]) == ("looked", "ACCESS#u-1")
+    shown = run("access", "u-1", "--limit", "3").stdout
+    assert OFFICER in shown
+    assert "late" in shown
+    assert "early" not in shown
+    assert json.loads(run("access", "--recent", "--json").stdout)["accesses"][0]["what"] == "access"
+
+
+@pytest.mark.parametrize("arguments", [[], ["u-1", "--recent"], ["u-1", "--from", "soon"]])
+def test_it_says_what_is_wrong_and_records_nothing(arguments: list[str], world: World) -> None:
+    assert run("access", *arguments).exit_code == ExitCode.USAGE
+    assert world.items() == []
+
+
+def test_a_restore_brings_them_back_also_of_an_erased_user(world: World) -> None:
+    """docs/erasure.md: they stay. An item of another kind with a user would be left out."""
+    world.add(world.clock())
+    [stored] = Restore(world.store.table).everything()
+    assert (stored.kind, stored.user_id) == ("access", None)
