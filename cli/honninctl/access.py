@@ -66,12 +66,15 @@ def record(
     if user_id is not None and not _USER_ID.fullmatch(user_id):
         raise UsageError(f"{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most")
     reason = checked_reason(reason)
+    # That there is no such stack is said in its own words.
+    _ = deployment.outputs
     try:
         at = utc_text(datetime.now(UTC))
         deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason))
     except Exception as error:
         cause = explained(error)
-        raise type(cause)(f"nothing was shown or done, because the access record cannot be written: {cause}") from None
+        said = f"nothing was shown or done, because the access record cannot be written: {cause}"
+        raise type(cause)(said).with_traceback(error.__traceback__) from None
 
 
 def checked_reason(reason: str | None) -> str | None:

@@ -56,7 +56,7 @@ ReasonOption = Annotated[
     typer.Option(
         "--reason",
         metavar="TEXT",
-        help=f"Why, for the access record, {access.LONGEST_REASON} characters at most: a ticket, say. No personal data.",
+        help=f"Why (no personal data), for the access record: {access.LONGEST_REASON} characters at most.",
     ),
 ]
 

@@ -282,7 +282,7 @@ def _version(stack: Stack, user_id: str) -> str:
 
 def test_erase_asks_before_it_calls(stack: Stack) -> None:
     user_id, _ = _linked(stack)
-    assert honninctl(stack, "erase", user_id).code == 2  # nobody to ask
+    assert honninctl(stack, "erase", user_id, "--reason", "a test").code == 2  # nobody to ask
     assert ok(stack, "status", user_id)["providers"]["paypay"]["status"] == "VERIFIED"
 
 
@@ -290,7 +290,7 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     """With --unlink the authorization ends at PayPay as well; a second time the same certificate is shown."""
     user_id, authorization = _linked(stack)
     assert ok(stack, "export", user_id)["personalData"]
-    certificate = ok(stack, "erase", user_id, "--yes", "--unlink")
+    certificate = ok(stack, "erase", user_id, "--reason", "a test", "--yes", "--unlink")
     assert certificate["userId"] == user_id
     erased = certificate["erased"]
     assert erased["vaultObjects"] >= 1
@@ -305,15 +305,15 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     whats = [each["what"] for each in left.json["timeline"]]
     assert whats == ["erased", "kyc_read", "account_read", "linked", "link_requested"]
     assert not any(each["detail"] for each in left.json["timeline"])
-    again = honninctl(stack, "erase", user_id, "--yes")
+    again = honninctl(stack, "erase", user_id, "--reason", "a test", "--yes")
     assert certificate["certificateId"] in again.stdout
 
 
 def test_erase_without_unlink_leaves_paypays_side_alone(stack: Stack) -> None:
     user_id, _ = _linked(stack)
-    assert "unlinkedAtPayPay" not in ok(stack, "erase", user_id, "--yes")["erased"]
+    assert "unlinkedAtPayPay" not in ok(stack, "erase", user_id, "--reason", "a test", "--yes")["erased"]
     assert not _is_unlinked(stack, user_id)
-    assert honninctl(stack, "erase", "nobody-0", "--yes").code == 3
+    assert honninctl(stack, "erase", "nobody-0", "--reason", "a test", "--yes").code == 3
 
 
 def _is_unlinked(stack: Stack, user_id: str) -> bool:

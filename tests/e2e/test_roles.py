@@ -318,9 +318,7 @@ def test_no_policy_reaches_what_it_must_not(
             {"ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"},
         ),
         "update the access record": (
-            lambda: client("dynamodb").update_item(
-                TableName=table, Key=item | {"pk": {"S": "ACCESS#probe"}}, **write
-            ),
+            lambda: client("dynamodb").update_item(TableName=table, Key=item | {"pk": {"S": "ACCESS#probe"}}, **write),
             set(),
         ),
         "update the mark of repairs": (

@@ -139,9 +139,9 @@ def test_what_to_do_about_yesterdays_missing_file_takes_one_command(world: World
 
 
 def test_to_erase_a_user_and_prove_it_takes_two_commands(world: World) -> None:
-    erased = json.loads(run("erase", "user-1", "--yes", "--json").stdout)
+    erased = json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout)
     assert (erased["userId"], bool(erased["completedAt"]), erased["erased"]["statuses"]) == ("user-1", True, 1)
-    assert json.loads(run("erase", "user-1", "--yes", "--json").stdout) == erased
+    assert json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout) == erased
     # Nothing is known any more, and no list names the user.
     assert run("status", "user-1").exit_code == 3
 

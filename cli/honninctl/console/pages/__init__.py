@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from honninctl import access
+from honninctl.access import Action, Source
 from honninctl.console.page import HERE, NO_PAGE, Asked, Page, View, asking, plain
 from honninctl.console.pages import home, letters, recon, settings, user, users
 from honninctl.console.wording import LANGUAGES, preferred
@@ -31,11 +33,25 @@ class Pages:
                 return Page(HTTPStatus.SEE_OTHER, location=f"{asked.base}/{preferred(asked.languages)}/")
             case (language, *rest) if language in LANGUAGES:
                 view = View(asked, self._deployment, self._now())
-                page = asking(lambda: _page(view, rest))
+                page = asking(lambda: _not_recorded(view, rest) or _page(view, rest))
                 # Something that no page reckoned with; its own sentence is better than a connection that breaks off.
                 return page.value or view.trouble(page.trouble or NO_PAGE)
             case _:
                 return plain(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+
+def _not_recorded(view: View, steps: list[str]) -> Page | None:
+    """Write the access record of a page about a user or a list of users; the trouble if that cannot be done."""
+    user_id = view.asked.fields.get("id", "").strip() if steps == ["user"] else ""
+    if (
+        not user_id
+        and steps[0] not in ("users", "users.csv", "dead-letters")
+        and (steps[0] != "recon" or not steps[1:])
+    ):
+        return None
+    action = Action.LOOKED if user_id else Action.LISTED
+    done = asking(lambda: access.record(view.deployment, action, user_id or None, what=steps[0], source=Source.CONSOLE))
+    return view.trouble(done.trouble, user_id=user_id) if done.trouble else None
 
 
 def _page(view: View, steps: list[str]) -> Page:
