@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from typer.main import get_command
@@ -15,9 +16,11 @@ from honnin.store.restore import Restore
 from honnin.times import utc_text
 from honninctl import access, app, command, roles
 from honninctl.access import Action
+from honninctl.console.page import Asked, Page
+from honninctl.console.pages import Pages
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, console_stack
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -165,6 +168,42 @@ def test_the_error_keeps_its_meaning(error: Exception, meaning: type[CommandErro
 
     with pytest.raises(meaning, match="nothing was shown or done"):
         access.record(Failing({}), Action.LOOKED, "u", None)
+
+
+# --- the console ---
+
+
+def _page(stack: FakeDeployment, path: str) -> Page:
+    steps, _, query = path.partition("?")
+    with console_stack.answering():
+        pages = Pages(stack, lambda: console_stack.NOW)
+        return pages.page(Asked("/token", ("en", *steps.split("/")), dict(parse_qsl(query)), ""))
+
+
+def _names_a_user(page: Page) -> bool:
+    return any(each.encode() in page.body for each in (console_stack.LONG, "user-1000", "kyc_read", "VERIFIED,"))
+
+
+@pytest.mark.parametrize("path", [*console_stack.PAGES, "users.csv?list=expiring", "users.csv?of=paypay/VERIFIED"])
+def test_a_page_that_names_a_user_is_recorded_first_or_is_not_shown(path: str) -> None:
+    class Refusing(console_stack.Stack):
+        def keep_access(self, access: Access) -> None:
+            super().keep_access(access)
+            assert self.asked == []
+            raise client_error("AccessDeniedException", "PutItem")
+
+    shown, refusing = _page(stack := console_stack.Stack({}), path), Refusing({})
+    assert shown.status in (200, 404)
+    refused = _page(refusing, path)
+    assert not _names_a_user(refused)
+    assert len(stack.accesses) == len(refusing.accesses)
+    if _names_a_user(shown):
+        [kept] = stack.accesses
+        assert kept.source == "console"
+        assert kept.user_id == (console_stack.USER if path.startswith("user?") else None)
+    if stack.accesses:
+        assert refused.status == 403
+        assert refusing.asked == []
 
 
 # --- the items, and `honninctl access` ---

@@ -42,12 +42,16 @@ class Pages:
 
 def _not_recorded(view: View, steps: list[str]) -> Page | None:
     """Write the access record of a page about a user or a list of users; the trouble if that cannot be done."""
-    user_id = view.asked.fields.get("id", "").strip() if steps == ["user"] else ""
-    if (
-        not user_id
-        and steps[0] not in ("users", "users.csv", "dead-letters")
-        and (steps[0] != "recon" or not steps[1:])
-    ):
+    fields = view.asked.fields
+    user_id = fields.get("id", "").strip() if steps == ["user"] else ""
+    match steps:
+        case ["users" | "users.csv"]:
+            lists = bool(fields)
+        case ["dead-letters"] | ["recon", _]:
+            lists = True
+        case _:
+            lists = False
+    if not (user_id or lists):
         return None
     action = Action.LOOKED if user_id else Action.LISTED
     done = asking(lambda: access.record(view.deployment, action, user_id or None, what=steps[0], source=Source.CONSOLE))
