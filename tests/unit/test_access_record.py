@@ -20,7 +20,7 @@ from honninctl.console.page import Asked, Page
 from honninctl.console.pages import Pages
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError
-from tests.fakes import FakeClock, console_stack
+from tests.fakes import FakeClock, console_stack, register_world
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.memory import dynamodb, memory_aws
 from tests.tables import create_table
@@ -323,6 +323,18 @@ def test_the_command_shows_them_and_is_recorded_itself(world: World) -> None:
 def test_it_says_what_is_wrong_and_records_nothing(arguments: list[str], world: World) -> None:
     assert run("access", *arguments).exit_code == ExitCode.USAGE
     assert world.items() == []
+
+
+def test_an_erasure_leaves_them_as_they_are() -> None:
+    """docs/erasure.md: whoever looks and then erases must not be able to remove the trace."""
+    with memory_aws():
+        world = register_world.World()
+        world.move("u-1", "VERIFIED")
+        access = Access(utc_text(world.now), "looked", OFFICER, "cli", "status", "u-1", "ticket 1")
+        world.store.access.add(access, 30)
+        world.erase("u-1")
+        assert world.store.users.status("u-1", "paypay") is None
+        assert world.store.access.page("u-1", 10).accesses == [access]
 
 
 def test_a_restore_brings_them_back_also_of_an_erased_user(world: World) -> None:
