@@ -69,7 +69,7 @@ class FakeDeployment(Deployment):
         return self.services.get(service) or boto3.client(service)  # type: ignore[call-overload]
 
     @property
-    def caller(self) -> str:  # type: ignore[override]  # the deployment's own asks STS, once
+    def caller(self) -> str:
         """An officer."""
         return "arn:aws:sts::111122223333:assumed-role/officer/ito"
 

@@ -1,8 +1,7 @@
 """Object Lock of recon reports: a locked version cannot be erased, so nothing may be locked that names a user."""
 
+import json
 from typing import Any
-
-import yaml
 
 from tests.tables import template
 
@@ -21,7 +20,7 @@ def test_the_bucket_locks_nothing_by_itself_and_is_not_replaced() -> None:
 
 
 def test_only_the_summary_may_lock_and_only_a_report() -> None:
-    text = yaml.dump(template())
+    text = json.dumps(template())
     assert text.count("s3:PutObjectRetention") == 1
     assert "s3:BypassGovernanceRetention" not in text
     [policy] = template()["Resources"]["ReconSummaryFunction"]["Properties"]["Policies"]

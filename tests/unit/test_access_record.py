@@ -236,10 +236,10 @@ class _Real(FakeDeployment):
         self.services["sts"] = self.sts
 
     keep_access = Deployment.keep_access
-    caller = Deployment.caller  # type: ignore[assignment]
+    caller = Deployment.caller
 
     @property
-    def store(self) -> Store:  # type: ignore[override]
+    def store(self) -> Store:
         """The table in memory."""
         return self._store
 
@@ -276,7 +276,8 @@ def test_the_accesses_of_a_user_are_read_newest_first_page_by_page(world: World)
         world.add(world.clock() + timedelta(hours=number), reason=str(number))
         world.add(world.clock(), "u-10")
     world.add(world.clock() + timedelta(hours=6), reason="the same moment")
-    seen, cursor = [], None
+    seen: list[Access] = []
+    cursor: str | None = None
     while True:
         page = world.store.access.page("u-1", 3, cursor=cursor)
         assert len(page.accesses) <= 3
