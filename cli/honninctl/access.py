@@ -10,27 +10,28 @@ from typing import TYPE_CHECKING, Any
 from honninctl import moments
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError, explained
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.store import Access
+
+__all__ = [
+    "LONGEST_REASON",
+    "Action",
+    "Source",
+    "accesses",
+    "all_of",
+    "as_json",
+    "bound",
+    "checked_reason",
+    "is_user_id",
+    "record",
+]
 
 LONGEST_REASON = 200
 _PAGE = 100
 # Those of the merchant API (`honnin.merchant_api`). What is typed as an id by mistake, a name say, is not written.
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
-
-
-class Action(StrEnum):
-    """What was done with a user's data."""
-
-    LOOKED = "looked"
-    LISTED = "listed"
-    EXPORTED = "exported"
-    REVEALED = "revealed"
-    REREAD = "reread"
-    ERASED = "erased"
-    REGISTERED = "registered"
-    REDRIVEN = "redriven"
 
 
 class Source(StrEnum):
@@ -47,11 +48,13 @@ def record(
     reason: str | None = None,
     *,
     what: str = "",
+    options: str | None = None,
     source: Source = Source.CLI,
 ) -> None:
     """Write that the caller is about to do something with a user's data (None: of a list of users).
 
-    `what` is the command or the page. An action that fails after this is in the record, too.
+    `what` is the command or the page, `options` what it was asked for (`recorded.options`). An action that fails after
+    this is in the record, too.
 
     Raises
     ------
@@ -63,18 +66,23 @@ def record(
     from honnin.store import Access
     from honnin.times import utc_text
 
-    if user_id is not None and not _USER_ID.fullmatch(user_id):
+    if user_id is not None and not is_user_id(user_id):
         raise UsageError(f"{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most")
     reason = checked_reason(reason)
     # That there is no such stack is said in its own words.
     _ = deployment.outputs
     try:
         at = utc_text(datetime.now(UTC))
-        deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason))
+        deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason, options))
     except Exception as error:
         cause = explained(error)
         said = f"nothing was shown or done, because the access record cannot be written: {cause}"
         raise type(cause)(said).with_traceback(error.__traceback__) from None
+
+
+def is_user_id(text: str) -> bool:
+    """Whether a text may be the id of a user."""
+    return _USER_ID.fullmatch(text) is not None
 
 
 def checked_reason(reason: str | None) -> str | None:
@@ -89,7 +97,18 @@ def checked_reason(reason: str | None) -> str | None:
 
 def accesses(deployment: Deployment, user_id: str | None, since: str, until: str, limit: int) -> list[dict[str, Any]]:
     """The newest accesses to a user (None: to lists of users), from `since` to before `until` (UTC)."""
-    return [as_json(each) for each in islice(_all(deployment, user_id, since, until), limit)]
+    return list(islice(all_of(deployment, user_id, since, until), limit))
+
+
+def all_of(deployment: Deployment, user_id: str | None, since: str = "0", until: str = "9") -> Iterator[dict[str, Any]]:
+    """All accesses to a user (None: to lists of users), newest first, as JSON."""
+    cursor: str | None = None
+    while True:
+        page = deployment.store.access.page(user_id, _PAGE, since=since, until=until, cursor=cursor)
+        yield from map(as_json, page.accesses)
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def bound(option: str, text: str, *, ends: bool = False) -> str:
@@ -107,15 +126,7 @@ def as_json(access: "Access") -> dict[str, Any]:
         "who": access.who,
         "source": access.source,
         "what": access.what,
+        "options": access.options,
         "reason": access.reason,
+        "reasonErasedAt": access.reason_erased_at,
     }
-
-
-def _all(deployment: Deployment, user_id: str | None, since: str, until: str) -> "Iterator[Access]":
-    cursor: str | None = None
-    while True:
-        page = deployment.store.access.page(user_id, _PAGE, since=since, until=until, cursor=cursor)
-        yield from page.accesses
-        cursor = page.cursor
-        if cursor is None:
-            return

@@ -1,20 +1,21 @@
 """`access`: who looked at, exported, reread, revealed or erased what of a user, when and why."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from honninctl import access as accesses
 from honninctl import moments
-from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.recorded import Action
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "access", example="honninctl access user-100 --from 2026-10-01 --to 2026-10-31", recorded=True)(access)
+    command(app, "access", example="honninctl access user-100 --from 2026-10-01 --to 2026-10-31")(access)
 
 
 def access(
@@ -34,8 +35,8 @@ def access(
 
     It contains what was done with honninctl and its console. Lists of users are recorded once for each list, without
     the users in it: --recent shows these. To read the record is recorded, too. It also has users who were erased.
-    JSON: {"userId", "accesses": [{"at", "action", "who", "source", "what", "reason"}], "more"}; userId is null with
-    --recent, and more is true when there are older ones than --limit shows.
+    JSON: {"userId", "accesses": [{"at", "action", "who", "source", "what", "options", "reason", "reasonErasedAt"}],
+    "more"}; userId is null with --recent, and more is true when there are older ones than --limit shows.
     """
     if bool(user) == recent:
         raise UsageError("name a user, or add --recent for lists of users")
@@ -49,9 +50,17 @@ def access(
         cli.screen.json({"userId": user or None, "accesses": shown, "more": len(found) > limit})
         return
     rows = [
-        (moments.shown(each["at"]), each["action"], each["who"], f"{each['source']}: {each['what']}", each["reason"])
+        (moments.shown(each["at"]), each["action"], each["who"], _with(each), each["reason"] or _gone(each))
         for each in shown
     ]
     cli.screen.table(("at (JST)", "action", "who", "with", "reason"), rows, title=user or "Lists of users")
     if len(found) > limit:
         cli.screen.note(f"There are older ones: add --limit, or --to {shown[-1]['at']}.")
+
+
+def _with(access: Mapping[str, Any]) -> str:
+    return f"{access['source']}: {access['what']} {access['options'] or ''}".rstrip()
+
+
+def _gone(access: Mapping[str, Any]) -> str:
+    return "(erased with the user)" if access["reasonErasedAt"] else ""

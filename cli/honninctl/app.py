@@ -23,7 +23,7 @@ from honninctl import (
     trigger_commands,
     webhook_commands,
 )
-from honninctl.command import connection, unwrapped
+from honninctl.command import PROGRAM, connection, unwrapped
 from honninctl.console import command as console_command
 from honninctl.failures import ExitCode
 
@@ -43,7 +43,7 @@ _EPILOG = (
 def program() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
-        name="honninctl",
+        name=PROGRAM,
         help=unwrapped(_HELP),
         epilog=_EPILOG,
         add_completion=False,

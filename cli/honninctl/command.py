@@ -4,21 +4,24 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import access, roles
-from honninctl.access import Action
+from honninctl import access, recorded, roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
+from honninctl.recorded import Action
 from honninctl.screen import Screen
+
+PROGRAM = "honninctl"
 
 _CONNECTION = "Which stack"
 _DEBUG = "HONNIN_DEBUG"
+_UNTOLD = frozenset({"USER", "--reason", "--yes"})
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 
 # Typer binds an annotation to one option, so a group and its commands share these.
@@ -63,19 +66,23 @@ ReasonOption = Annotated[
 
 @dataclass(frozen=True)
 class Cli:
-    """What a command works with. `name` is the command's, `reason` what was typed as --reason."""
+    """What a command works with. `name` is the command's, `reason` what was typed as --reason.
+
+    `options` are those that were typed, as the access record keeps them.
+    """
 
     deployment: Deployment
     screen: Screen
     name: str = ""
     reason: str | None = None
+    options: str | None = None
 
     def record(self, action: Action, user_id: str | None = None) -> None:
         """Write the access record. A command calls it before it asks for anything about a user.
 
         `user_id` is None for a list of users. Raises as `access.record`.
         """
-        access.record(self.deployment, action, user_id, self.reason, what=self.name)
+        access.record(self.deployment, action, user_id, self.reason, what=self.name, options=self.options)
 
     def need_reason(self, what: str) -> None:
         """Raises `UsageError` if no --reason was given."""
@@ -107,20 +114,24 @@ def connection(
 
 def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
-    made = typer.Typer(no_args_is_help=True, help=about, **more)
+    made = typer.Typer(name=name, no_args_is_help=True, help=about, **more)
     made.callback()(connection)
     app.add_typer(made, name=name)
     return made
 
 
-def command(app: typer.Typer, name: str, *, example: str, recorded: bool = False) -> Callable[[Any], Any]:
+def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 
-    `recorded`: it shows or changes something of a user, or lists users. It gets --reason, and calls `cli.record` first.
+    If it goes into the access record (honninctl/recorded.py), it gets --reason, and must call `cli.record` first.
     The function returns None or an `ExitCode`.
     """
+    known_as = name if app.info.name == PROGRAM else f"{app.info.name} {name}"
+    is_recorded = recorded.is_recorded(known_as)
 
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        own_reason = "reason" in inspect.signature(function).parameters
+
         @wraps(function)
         def run(
             ctx: typer.Context,
@@ -139,12 +150,14 @@ def command(app: typer.Typer, name: str, *, example: str, recorded: bool = False
 
             def call() -> ExitCode | None:
                 typed = {name: _as_typed(value) for name, value in own.items()}
-                reason = access.checked_reason(typed.pop("reason")) if recorded else None
-                return function(replace(cli, reason=reason), **typed)
+                if not is_recorded:
+                    return function(cli, **typed)
+                reason = access.checked_reason(typed["reason"] if own_reason else typed.pop("reason"))
+                return function(replace(cli, reason=reason, options=_given(ctx, own)), **typed)
 
             raise typer.Exit(_ended(cli, path, call))
 
-        _describe(run, function, recorded=recorded)
+        _describe(run, function, asks_reason=is_recorded and not own_reason)
         run.__doc__ = unwrapped(function.__doc__ or "")
         app.command(name, epilog=f"Example: {example}")(run)
         return function
@@ -157,10 +170,24 @@ def unwrapped(text: str) -> str:
     return re.sub(r"(?<![.\n])\n(?=\S)", " ", inspect.cleandoc(text))
 
 
-def _describe(run: Callable[..., Any], function: Callable[..., Any], *, recorded: bool) -> None:
+def _given(ctx: typer.Context, own: Mapping[str, Any]) -> str | None:
+    """What was typed for a command's own options and arguments, as the access record keeps it, in their order.
+
+    A USER is what the entry is kept under. --reason has its own place, and --yes says nothing.
+    """
+    sources = {each.name: ctx.get_parameter_source(str(each.name)) for each in ctx.command.params}
+    typed = {
+        each.opts[0] if each.opts[0].startswith("-") else str(each.metavar): own[each.name]
+        for each in ctx.command.params
+        if each.name in own and (source := sources[each.name]) and source.name == "COMMANDLINE"
+    }
+    return recorded.options({name: value for name, value in typed.items() if name not in _UNTOLD})
+
+
+def _describe(run: Callable[..., Any], function: Callable[..., Any], *, asks_reason: bool) -> None:
     """Give the wrapper the parameters of the function and of `connection`, which Typer reads off the signature."""
     own = list(inspect.signature(function).parameters.values())[1:]
-    if recorded:
+    if asks_reason:
         own.append(inspect.Parameter("reason", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ReasonOption))
     context, *shared = inspect.signature(connection).parameters.values()
     parameters = [

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_filter, dead_letters, moments, redrive
-from honninctl.access import Action
+from honninctl.access import is_user_id
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.redrive import Moved
 
 QueueOption = Annotated[
@@ -53,10 +54,10 @@ _TO_DISCARD = (
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "deadletters", "Messages that failed after all retries; list them, and put them back.")
-    command(made, "list", example="honninctl deadletters list --since 2026-11-20", recorded=True)(list_letters)
-    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…", recorded=True)(show)
+    command(made, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
+    command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
     example = "honninctl deadletters redrive --error-type KeyError --dry-run"
-    command(made, "redrive", example=example, recorded=True)(redrive_letters)
+    command(made, "redrive", example=example)(redrive_letters)
 
 
 def list_letters(
@@ -102,10 +103,16 @@ def show(
 ) -> None:
     """One dead letter, with its event. Exit code 3 when there is none under that id.
 
+    The access record has it with the users whom it is about.
+
     JSON: one element of the list.
     """
     cli.record(Action.REVEALED if reveal else Action.LISTED)
-    found = dead_letters.letter(cli.deployment, _places(cli, queue), name, reveal=reveal)
+    message = dead_letters.message(cli.deployment, _places(cli, queue), name)
+    about = dead_letter_filter.users_of(cli.deployment, message[1]["Body"])
+    for user_id in sorted(filter(is_user_id, about)):
+        cli.record(Action.REVEALED if reveal else Action.LOOKED, user_id)
+    found = dead_letters.letter(*message, reveal=reveal)
     if cli.screen.as_json:
         cli.screen.json(found)
         return

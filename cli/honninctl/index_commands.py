@@ -8,16 +8,16 @@ import typer
 
 from honninctl import moments
 from honninctl import replay as replaying
-from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.replay import Replayed
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "events", "Domain events: `events replay` publishes them again.")
-    command(made, "replay", example="honninctl events replay --since 2026-11-20 --dry-run", recorded=True)(replay)
+    command(made, "replay", example="honninctl events replay --since 2026-11-20 --dry-run")(replay)
     command(app, "reindex", example="honninctl reindex")(reindex)
 
 
@@ -105,6 +105,7 @@ def reindex(
     """
     from honnin.store.reindex import Progress
 
+    cli.record(Action.OPERATED)
     index = cli.deployment.store.reindex
     run = index.begin(_text(datetime.now(UTC)), segments)
     total, lock = [0, 0], Lock()

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import moments, overview, spreadsheet
-from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.recorded import Action
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
@@ -21,10 +21,10 @@ _REBUILDING = "The index behind this list is being rebuilt (honninctl reindex): 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED", recorded=True)(users)
+    command(app, "users", example="honninctl users --provider paypay --status RISK_FLAGGED")(users)
     command(app, "counts", example="honninctl counts")(counts)
-    command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED", recorded=True)(changes)
-    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv", recorded=True)(expiring)
+    command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED")(changes)
+    command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv")(expiring)
 
 
 def users(

@@ -11,9 +11,9 @@ import typer
 
 from honninctl import export as exports
 from honninctl import past, people
-from honninctl.access import Action
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
 
@@ -39,12 +39,12 @@ _STATUS_STYLES = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    command(app, "status", example="honninctl status user-100", recorded=True)(status)
-    command(app, "timeline", example="honninctl timeline user-100 --limit 200", recorded=True)(timeline)
-    command(app, "submissions", example="honninctl submissions --open", recorded=True)(submissions)
+    command(app, "status", example="honninctl status user-100")(status)
+    command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
+    command(app, "submissions", example="honninctl submissions --open")(submissions)
     revealing = 'honninctl export user-100 --reveal --reason "ticket 4711" >user-100.json'
-    command(app, "export", example=revealing, recorded=True)(export)
-    command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"', recorded=True)(erase)
+    command(app, "export", example=revealing)(export)
+    command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
 def status(
@@ -158,9 +158,9 @@ def export(
     """Everything that is stored about a user, as JSON (always).
 
     Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked. --reveal needs --reason.
-    Who has looked at the user is not in it: honninctl access USER shows that.
+    "accesses" are those of the access record, with this one, as honninctl access USER shows them.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
-    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
+    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "accesses", "personalData"}.
     """
     if reveal:
         cli.need_reason("--reveal")

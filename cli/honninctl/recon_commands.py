@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from honninctl import recon
-from honninctl.access import Action
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.recon.days import CalendarDay
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
         "PayPay's daily files: `recon 2026-11-20` for a day, `recon calendar` for a month. Days are Japan's.",
         cls=_DayGroup,
     )
-    command(made, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run", recorded=True)(day)
+    command(made, _DAY_COMMAND, example="honninctl recon 2026-11-20 --dry-run")(day)
     command(made, "compare", example="honninctl recon compare 2026-11-20")(compare)
     command(made, "calendar", example="honninctl recon calendar --days 7")(calendar)
 
@@ -117,6 +117,7 @@ def compare(
     """
     now = datetime.now(UTC)
     when = _day(word, now)
+    cli.record(Action.REREAD)
     started = recon.compare(cli.deployment, when, now)
     if cli.screen.as_json:
         cli.screen.json({"day": when, "started": started})

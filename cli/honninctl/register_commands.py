@@ -12,11 +12,11 @@ import typer
 
 from honninctl import moments, past
 from honninctl import register as registers
-from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
 from honninctl.overview_commands import ProviderOption
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.register import Row
@@ -36,7 +36,7 @@ OutputOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     example = "honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv"
-    command(app, "register", example=example, recorded=True)(the_register)
+    command(app, "register", example=example)(the_register)
 
 
 def the_register(

@@ -6,9 +6,9 @@ import typer
 
 from honninctl import moments
 from honninctl import register as registers
-from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
+from honninctl.recorded import Action
 from honninctl.register_commands import FormOption, LanguageOption, OutputOption, check_language, form_of, in_language
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ _ENDED = "there is no kept register {name}: registers list shows those of the la
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "registers", "Registers that were kept with `register --keep`: list them, get one.")
-    command(made, "list", example="honninctl registers list", recorded=True)(list_all)
+    command(made, "list", example="honninctl registers list")(list_all)
     example = "honninctl registers get 20261101T000000Z-1a2b3c --output october.csv"
-    command(made, "get", example=example, recorded=True)(get)
+    command(made, "get", example=example)(get)
 
 
 def list_all(cli: Cli) -> None:

@@ -8,9 +8,9 @@ import typer
 
 from honninctl import reread as rereading
 from honninctl import rereads
-from honninctl.access import Action
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.reread import Question
 from honninctl.rereads import Asked
 from honninctl.rereads_commands import begun
@@ -32,7 +32,7 @@ _NOT_READ = {
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "reread", example="honninctl reread user-100", recorded=True)(reread)
+    command(app, "reread", example="honninctl reread user-100")(reread)
 
 
 def reread(

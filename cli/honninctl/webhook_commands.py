@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_commands, dead_letters, key_rotation, webhooks
-from honninctl.access import Action
 from honninctl.command import Cli, command, group
 from honninctl.dead_letter_commands import (
     DryRunOption,
@@ -19,14 +18,15 @@ from honninctl.dead_letter_commands import (
 )
 from honninctl.dead_letters import Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "webhooks", "Webhooks to your own endpoint (parameter MerchantWebhookUrl).")
     command(made, "test", example="honninctl webhooks test")(test)
-    command(made, "list", example="honninctl webhooks list --since 2026-11-20", recorded=True)(list_webhooks)
-    command(made, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run", recorded=True)(redrive)
+    command(made, "list", example="honninctl webhooks list --since 2026-11-20")(list_webhooks)
+    command(made, "redrive", example="honninctl webhooks redrive --since 2026-11-20 --dry-run")(redrive)
     command(made, "rotate", example="honninctl webhooks rotate")(rotate)
 
 
@@ -37,6 +37,7 @@ def test(cli: Cli) -> ExitCode:
     JSON: {"delivered", "status", "reason", "seconds"}; status is null where no answer came. Exit code 1 when it was not
     delivered.
     """
+    cli.record(Action.OPERATED)
     found = webhooks.test(cli.deployment)
     after = f"after {found['seconds']:.1f} s"
     if cli.screen.as_json:
@@ -111,6 +112,7 @@ def rotate(
     """
     if drop_previous and reveal:
         raise UsageError("--reveal shows a new secret, and --drop-previous makes none")
+    cli.record(Action.OPERATED)
     if drop_previous:
         webhooks.drop_previous(cli.deployment)
     new = None if drop_previous else webhooks.rotate(cli.deployment)

@@ -4,30 +4,33 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qsl
 
 import pytest
 from typer.main import get_command
 
+from honnin.errors import ConcurrentUpdateError, NotFoundError
+from honnin.event import Event
 from honnin.store import Access, Store
-from honnin.store.restore import Restore
 from honnin.times import utc_text
-from honninctl import access, app, command, roles
-from honninctl.access import Action
+from honninctl import access, app, command, dead_letters, export, recorded
 from honninctl.console.page import Asked, Page
 from honninctl.console.pages import Pages
+from honninctl.dead_letters import Queue
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError
+from honninctl.recorded import Action
+from honninctl.restore import LiveFacts, bring_back
 from tests.fakes import FakeClock, console_stack, register_world
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.memory import dynamodb, memory_aws
-from tests.tables import create_table
+from tests.tables import TEMPLATE, create_table
 
 OFFICER = "arn:aws:sts::111122223333:assumed-role/officer/ito"
-# Numbers only. (`restore` is given the users who were erased since.)
-_SHOWS_NOBODY = {"counts", "restore"}
 
 
 def _commands() -> Iterator[tuple[str, Any]]:
@@ -45,13 +48,7 @@ def _options(each: Any) -> set[str]:
     return {option for parameter in each.params for option in parameter.opts}
 
 
-def _is_recorded(each: Any) -> bool:
-    return any(
-        parameter.opts == ["--reason"] and "access record" in (parameter.help or "") for parameter in each.params
-    )
-
-
-RECORDED = {name: each for name, each in _commands() if _is_recorded(each)}
+RECORDED = {name: each for name, each in _commands() if recorded.is_recorded(name)}
 
 
 def _arguments(each: Any) -> list[str]:
@@ -106,19 +103,82 @@ def test_nothing_is_shown_or_done_if_it_cannot_be_written(name: str, more: tuple
     # `recon DAY` is the one whose path has no name of a command.
     assert kept.what.replace("DAY", "2026-11-20") in " ".join(arguments)
     assert (kept.who, kept.source) == (OFFICER, "cli")
+    assert kept.action in recorded.RECORDED[name]
     assert kept.user_id == ("user-100" if "user-100" in arguments else None)
-    assert kept.reason in ("ticket 1", "ticket 4711")
+    assert kept.reason in ("ticket 1", "ticket 4711", "new PayPay key")
+    # What was asked for is kept with it, and nothing that was typed freely.
+    typed = [each for each in arguments if each.startswith("--") and each not in ("--reason", "--yes")]
+    assert [each for each in (kept.options or "").split() if each.startswith("--")] == typed
+    for free in ("october.csv", "expiring.csv", "7ddaf5d8", "honnin-prod-restored"):
+        assert free not in (kept.options or "")
 
 
-def test_what_is_not_recorded_is_about_nobody() -> None:
-    """A new command that takes or shows a user must be recorded; so must a list of users."""
-    assert len(RECORDED) > 15
+def test_every_command_has_its_decision_and_the_table_no_other() -> None:
+    names = [name for name, _ in _commands()]
+    assert sorted(names) == sorted([*recorded.RECORDED, *recorded.NOT_RECORDED])
+    assert len(names) > 40
+    with pytest.raises(LookupError, match="decide"):
+        command.command(command.group(app.program(), "users", "about"), "new", example="")
+
+
+def test_what_is_not_recorded_is_about_nobody_and_changes_nothing() -> None:
+    """Of what is not recorded, only these change something; each says why in the table."""
+    acting = {name for name in recorded.NOT_RECORDED if name.startswith("trigger ")} | {"delete-stack"}
     for name, each in _commands():
-        if name in RECORDED or name in _SHOWS_NOBODY:
+        if name in RECORDED or name in acting:
             continue
         words = " ".join([each.help or "", *(str(parameter.metavar) for parameter in each.params)])
         assert not re.search(r"\bUSER\b|\"userId\"", words), name
-        assert roles.ALLOWED_BY.get(name) != (roles.OFFICER,), name
+        assert not _options(each) & {"--yes", "--dry-run", "--reveal"}, name
+
+
+def test_the_page_has_each_command_by_what_it_is_recorded_as() -> None:
+    page = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    section = page.partition("## Access record")[2].partition("\n## ")[0]
+    rows = [[each.strip() for each in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    said = {name for _, commands, *_ in rows[2:] for name in re.findall(r"`([^`]+)`", commands)}
+    assert {name.removesuffix(" DAY") for name in recorded.RECORDED} <= said
+    assert {action for action, *_ in rows[2:]} == {f"`{each}`" for each in Action}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("RISK_FLAGGED", "RISK_FLAGGED"),
+        ("paypay/VERIFIED", "paypay/VERIFIED"),
+        ("2026-10-31", "2026-10-31"),
+        ("2026-10-31T09:30+09:00", "2026-10-31T09:30+09:00"),
+        ("30d", "30d"),
+        (5, "5"),
+        (["KeyError", "Yamada"], "KeyError,…"),
+        ("YAMADA", "…"),
+        ("yamada@example.com", "…"),
+        ("090-1234-5678", "…"),
+        ("09012345678", "…"),
+        ("/home/yamada/list.csv", "…"),
+        ("paypay/山田", "…"),
+        ("٣٠d", "…"),
+        ("2026-10-31\n", "…"),
+    ],
+)
+def test_a_filter_is_kept_and_no_value_that_may_name_a_person(value: object, kept: str) -> None:
+    assert recorded.options({"--x": value}) == f"--x {kept}"
+
+
+def test_a_list_is_recorded_with_what_it_was_asked_for(closed: Closed) -> None:
+    run("users", "--provider", "paypay", "--status", "VERIFIED", "--since", "2026-10-01")
+    run("users", "--status", "YAMADA")
+    run("deadletters", "list", "--user", "u-1", "--reveal")
+    run("recon", "2026-11-20", "--dry-run")
+    run("expiring", "--within", "30d", "--csv")
+    run("counts")
+    assert [(each.user_id, each.options) for each in closed.accesses] == [
+        (None, "--provider paypay --status VERIFIED --since 2026-10-01"),
+        (None, "--status …"),
+        ("u-1", "--user … --reveal"),
+        (None, "DAY 2026-11-20 --dry-run"),
+        (None, "--within 30d --csv"),
+    ]
 
 
 def test_an_erasure_and_a_revealing_export_need_a_reason(closed: Closed) -> None:
@@ -201,9 +261,21 @@ def test_a_page_that_names_a_user_is_recorded_first_or_is_not_shown(path: str) -
         [kept] = stack.accesses
         assert kept.source == "console"
         assert kept.user_id == (console_stack.USER if path.startswith("user?") else None)
+    assert stack.accesses == [] or "山" not in str(stack.accesses[0].options)
     if stack.accesses:
         assert refused.status == 403
         assert refusing.asked == []
+
+
+def test_a_page_is_recorded_with_what_it_was_asked_for() -> None:
+    for path, options in (
+        ("users?of=paypay/VERIFIED&山田=1", "of paypay/VERIFIED"),
+        ("users.csv?list=expiring&days=30", "list expiring days 30"),
+        ("users?q=yamada", "q …"),
+        ("recon/2026-11-19", "day 2026-11-19"),
+    ):
+        _page(stack := console_stack.Stack({}), path)
+        assert [each.options for each in stack.accesses] == [options]
 
 
 # --- the items, and `honninctl access` ---
@@ -326,20 +398,110 @@ def test_it_says_what_is_wrong_and_records_nothing(arguments: list[str], world: 
     assert world.items() == []
 
 
-def test_an_erasure_leaves_them_as_they_are() -> None:
-    """docs/erasure.md: whoever looks and then erases must not be able to remove the trace."""
+def test_an_erasure_leaves_them_but_for_their_reasons() -> None:
+    """docs/erasure.md: whoever looks and then erases must not remove the trace; a reason may name a person."""
     with memory_aws():
         world = register_world.World()
         world.move("u-1", "VERIFIED")
-        access = Access(utc_text(world.now), "looked", OFFICER, "cli", "status", "u-1", "ticket 1")
-        world.store.access.add(access, 30)
+        access = Access(utc_text(world.now), "looked", OFFICER, "cli", "status", "u-1", "Yamada called")
+        plain = replace(access, reason=None)
+        other, of_list = replace(access, user_id="u-10"), replace(access, user_id=None)
+        for each in (access, plain, other, of_list):
+            world.store.access.add(each, 30)
         world.erase("u-1")
         assert world.store.users.status("u-1", "paypay") is None
-        assert world.store.access.page("u-1", 10).accesses == [access]
+        left = world.store.access.page("u-1", 10).accesses
+        assert plain in left
+        [emptied] = [each for each in left if each != plain]
+        assert emptied == replace(plain, reason_erased_at=utc_text(world.now))
+        assert world.store.access.page("u-10", 10).accesses == [other]
+        assert world.store.access.page(None, 10).accesses == [of_list]
+        # Of what comes later, a repeated erasure removes it.
+        world.store.access.add(access, 30)
+        world.erase("u-1")
+        assert [each.reason for each in world.store.access.page("u-1", 10).accesses] == [None] * 3
 
 
-def test_a_restore_brings_them_back_also_of_an_erased_user(world: World) -> None:
-    """docs/erasure.md: they stay. An item of another kind with a user would be left out."""
-    world.add(world.clock())
-    [stored] = Restore(world.store.table).everything()
-    assert (stored.kind, stored.user_id) == ("access", None)
+def test_the_reason_of_a_look_for_a_user_who_never_was_can_be_erased() -> None:
+    with memory_aws():
+        world = register_world.World()
+        world.store.access.add(Access(utc_text(world.now), "looked", OFFICER, "cli", "status", "u-1", "Yamada"), 30)
+        with pytest.raises(NotFoundError):
+            world.erase("u-1")
+        assert [each.reason for each in world.store.access.page("u-1", 10).accesses] == [None]
+
+
+def test_more_reasons_than_there_is_time_for_go_in_several_calls(world: World) -> None:
+    for _ in range(100):
+        world.add(world.clock(), reason="why")
+    left = iter(range(2))
+
+    def may_go_on() -> None:
+        next(left)
+
+    with pytest.raises(StopIteration):
+        world.store.access.forget_reasons("u-1", utc_text(world.clock()), may_go_on)
+    assert sum("reason" in each for each in world.items()) == 20
+    world.store.access.forget_reasons("u-1", utc_text(world.clock()))
+    assert len(world.items()) == 100
+    assert not any("reason" in each for each in world.items())
+
+
+def test_a_restore_brings_them_back_and_of_an_erased_user_without_the_reason(world: World) -> None:
+    """docs/erasure.md: they stay, without the reason. An item of another kind with a user would be left out."""
+    for user_id in ("u-1", "u-2", None):
+        world.add(world.clock(), user_id, reason="why")
+    other = dynamodb()
+    live = Store(create_table(other, "StateTable"), other, now=world.clock)
+    facts = LiveFacts(frozenset({"u-1"}), frozenset(), frozenset())
+    done = bring_back(world.store, live, facts, now=0, advance=lambda _: None)
+    assert done.brought == {"access": 3}
+    found = {each: live.access.page(each, 10).accesses[0].reason for each in ("u-1", "u-2", None)}
+    assert found == {"u-1": None, "u-2": "why", None: "why"}
+
+
+def test_an_entry_is_never_written_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("honnin.store.access.secrets.token_hex", lambda _: "same")
+    world.add(world.clock(), reason="the first")
+    with pytest.raises(ConcurrentUpdateError):
+        world.add(world.clock(), reason="the second")
+    assert [each["reason"] for each in world.items()] == ["the first"]
+    monkeypatch.setattr("honninctl.access.datetime", mock.Mock(now=lambda _: world.clock()))
+    with pytest.raises(CommandError, match="nothing was shown or done"):
+        access.record(world.deployment, Action.LOOKED, "u-1", None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "subject", "users"),
+    [("paypay", "auth-1", ["u-1"]), ("vexora", "sub-2", ["u-2"]), ("honnin", "u-3", ["u-3"]), ("paypay", "no", [])],
+)
+def test_who_sees_a_dead_letter_is_recorded_with_its_user_before_it_is_shown(
+    provider: str, subject: str, users: list[str], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Event(event_id="e-1", provider=provider, kind="kyc", cause="webhook", subject=subject, received_at="now")
+    body = {"MessageId": "m-1", "Body": given.to_json(), "Attributes": {"SentTimestamp": "0"}}
+    links = mock.Mock(return_value={"auth-1": "u-1"} if subject == "auth-1" else {})
+    monkeypatch.setattr(world.store.links, "users", links)
+    submission = mock.Mock(user_id="u-2") if subject == "sub-2" else None
+    monkeypatch.setattr(world.store.submissions, "get", lambda _: submission)
+    monkeypatch.setattr(dead_letters, "_messages", lambda *_: [(Queue.EVENTS, body)])
+    world.deployment.given["Outputs"] += [
+        {"OutputKey": each, "OutputValue": "https://q"} for each in dead_letters.OUTPUTS.values()
+    ]
+    ended = run("deadletters", "show", "m-1", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    kept = sorted((str(each["pk"]), str(each["action"])) for each in world.items())
+    assert kept == [("ACCESS#", "listed"), *((f"ACCESS#{each}", "looked") for each in users)]
+    assert all("m-1" not in str(each) for each in world.items())
+
+
+def test_an_export_has_who_looked_at_the_user(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(world.clock(), reason="early", options="--all")
+    monkeypatch.setattr(export, "_vault_objects", lambda *_: [{"key": "a"}])
+    ended = run("export", "u-1", "--reason", "asked by the person")
+    assert ended.exit_code == 0, ended.stderr
+    said = json.loads(ended.stdout)["accesses"]
+    assert [(each["what"], each["reason"], each["options"]) for each in said] == [
+        ("export", "…", None),
+        ("status", "…", "--all"),
+    ]

@@ -8,13 +8,18 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from honninctl import access
-from honninctl.access import Action, Source
+from honninctl.access import Source
 from honninctl.console.page import HERE, NO_PAGE, Asked, Page, View, asking, plain
 from honninctl.console.pages import home, letters, recon, settings, user, users
 from honninctl.console.wording import LANGUAGES, preferred
 from honninctl.deployment import Deployment
+from honninctl.recorded import Action, options
 
 _FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+
+# The fields that choose what a page shows. Others have no meaning, and their names may hold anything.
+_FIELDS = ("list", "of", "days", "q", "at", "since", "limit", "cursor")
 
 
 class Pages:
@@ -54,7 +59,17 @@ def _not_recorded(view: View, steps: list[str]) -> Page | None:
     if not (user_id or lists):
         return None
     action = Action.LOOKED if user_id else Action.LISTED
-    done = asking(lambda: access.record(view.deployment, action, user_id or None, what=steps[0], source=Source.CONSOLE))
+    named = {"day": steps[1] if steps[1:] else "", **{each: fields.get(each) for each in _FIELDS}}
+    done = asking(
+        lambda: access.record(
+            view.deployment,
+            action,
+            user_id or None,
+            what=steps[0],
+            options=options({name: value for name, value in named.items() if value}),
+            source=Source.CONSOLE,
+        )
+    )
     return view.trouble(done.trouble, user_id=user_id) if done.trouble else None
 
 

@@ -1,26 +1,33 @@
 """The access record: who looked at, exported, reread or erased what, when and why (docs/security.md, "Access record").
 
 honninctl and its console write one item before they show or do anything. The items of a user are kept under the
-user's id; those of lists of users are together. An erasure leaves them (docs/erasure.md says why).
+user's id; those of lists of users are together. An erasure leaves them, but for their reasons (docs/erasure.md says
+why).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from honnin.errors import ConcurrentUpdateError
 from honnin.store.keys import access_key
 from honnin.store.table import UNSTORED, Table, attributes, encode, read
 
 # With so many characters nobody can guess the key of an item, and overwrite it.
 _RANDOM_BYTES = 16
 
+# Of so many reasons, an erasure removes each in some hundredths of a second, before it looks at its time.
+_AT_ONCE = 40
+
 
 @dataclass(frozen=True)
 class Access:
     """One access. `who` is the ARN of the caller's identity in AWS; `what` is the command or the page.
 
-    `at` is UTC text with milliseconds. `user_id` is None for a list of users.
+    `at` is UTC text with milliseconds. `user_id` is None for a list of users. `options` are those of the command, or
+    the fields of the page, without any that may name a person. `reason_erased_at` (UTC) says that there was a reason,
+    and that an erasure of the user removed it.
     """
 
     at: str = field(metadata=UNSTORED)
@@ -30,6 +37,8 @@ class Access:
     what: str
     user_id: str | None = field(default=None, metadata=UNSTORED)
     reason: str | None = None
+    options: str | None = None
+    reason_erased_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,34 @@ class Accesses:
         self._table = table
 
     def add(self, access: Access, kept_days: int) -> None:
-        """Record an access for so many days. Each is an item of its own, also at the same millisecond."""
+        """Record an access for so many days. Each is an item of its own, also at the same millisecond.
+
+        Raises
+        ------
+        ConcurrentUpdateError
+            There is an item under its key, which stays as it is. Nothing was written.
+        """
         expires = datetime.fromisoformat(access.at) + timedelta(days=kept_days)
         item = access_key(access.user_id, access.at, secrets.token_hex(_RANDOM_BYTES)) | attributes(access)
-        self._table.write(self._table.db.put_item, self._table.new(item | {"expires_at": int(expires.timestamp())}))
+        put = self._table.new(item | {"expires_at": int(expires.timestamp())})
+        if not self._table.write(self._table.db.put_item, put):
+            raise ConcurrentUpdateError("the access record has an entry under this key already")
+
+    def forget_reasons(self, user_id: str, at: str, may_go_on: Callable[[], None] = lambda: None) -> None:
+        """Remove the reasons of a user's accesses, because people write into them what they know of the user.
+
+        `may_go_on` is called now and then, and raises an error if there is no time left; another call continues.
+        """
+        pk = access_key(user_id, "", "")["pk"]
+        given = (each for each in self._table.under(pk, "", expired=True) if "reason" in each)
+        for number, each in enumerate(given):
+            if number % _AT_ONCE == 0:
+                may_go_on()
+            key = {"pk": pk, "sk": each["sk"]}
+            # It may have expired and be deleted meanwhile; an update would make it anew.
+            self._table.attempt(
+                self._table.update(key, {"reason_erased_at": at}, "attribute_exists(pk)", remove=("reason",))
+            )
 
     def page(
         self, user_id: str | None, limit: int, *, since: str = "0", until: str = "9", cursor: str | None = None
