@@ -10,6 +10,7 @@ from tests.tables import TEMPLATE
 POLICIES = ("ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy", "BackendPolicy")
 # In the table's words, which no resource of the template has.
 STACK, RESTORED, EVERYTHING = "the stack", "the restored table", "everything"
+RECORD = "the access record"  # items of StateTable: those whose keys begin with ACCESS#
 _METHODS = ("GET", "POST", "DELETE")
 
 

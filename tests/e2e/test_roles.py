@@ -290,6 +290,7 @@ def test_no_policy_reaches_what_it_must_not(
     out, client = stack.outputs, _clients(stack, keys[policy])
     vault, table = out["PersonalDataBucketName"], out["StateTableName"]
     item = {"pk": {"S": f"USER#{world.user_id}"}, "sk": {"S": "PROBE"}}
+    entry = item | {"pk": {"S": "ACCESS#probe"}}
     write = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "probe"}}}
     resume = {"pk": {"S": "READINGS"}, "sk": {"S": "PROBE"}}
     attempts: dict[str, tuple[Callable[[], Any], set[str]]] = {
@@ -318,12 +319,41 @@ def test_no_policy_reaches_what_it_must_not(
             {"MaintenancePolicy"},
         ),
         "add to the access record": (
-            lambda: client("dynamodb").put_item(TableName=table, Item=item | {"pk": {"S": "ACCESS#probe"}}),
+            lambda: client("dynamodb").put_item(TableName=table, Item=entry),
             {"ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"},
         ),
         "update the access record": (
-            lambda: client("dynamodb").update_item(TableName=table, Key=item | {"pk": {"S": "ACCESS#probe"}}, **write),
+            lambda: client("dynamodb").update_item(TableName=table, Key=entry, **write),
             set(),
+        ),
+        "delete from the access record": (lambda: client("dynamodb").delete_item(TableName=table, Key=entry), set()),
+        "replace an entry of the access record in a batch": (
+            lambda: client("dynamodb").batch_write_item(RequestItems={table: [{"PutRequest": {"Item": entry}}]}),
+            set(),
+        ),
+        "read an entry of the access record": (
+            lambda: client("dynamodb").get_item(TableName=table, Key=entry),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "read it in a batch with an item of a user": (
+            lambda: client("dynamodb").batch_get_item(RequestItems={table: {"Keys": [item, entry]}}),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "query the access record": (
+            lambda: client("dynamodb").query(
+                TableName=table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": entry["pk"]},
+            ),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "query a user's items": (
+            lambda: client("dynamodb").query(
+                TableName=table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": item["pk"]},
+            ),
+            {"OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"},
         ),
         "update the mark of repairs": (
             lambda: client("dynamodb").update_item(TableName=table, Key=resume, **write),

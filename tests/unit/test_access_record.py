@@ -28,7 +28,7 @@ from honninctl.restore import LiveFacts, bring_back
 from tests.fakes import FakeClock, console_stack, register_world
 from tests.fakes.cli import FakeDeployment, Service, client_error, run
 from tests.fakes.memory import dynamodb, memory_aws
-from tests.tables import TEMPLATE, create_table
+from tests.tables import TEMPLATE, create_table, template
 
 OFFICER = "arn:aws:sts::111122223333:assumed-role/officer/ito"
 
@@ -167,14 +167,14 @@ def test_a_filter_is_kept_and_no_value_that_may_name_a_person(value: object, kep
 
 def test_a_list_is_recorded_with_what_it_was_asked_for(closed: Closed) -> None:
     run("users", "--provider", "paypay", "--status", "VERIFIED", "--since", "2026-10-01")
-    run("users", "--status", "YAMADA")
+    run("users", "--provider", "paypay", "--status", "YAMADA")
     run("deadletters", "list", "--user", "u-1", "--reveal")
     run("recon", "2026-11-20", "--dry-run")
     run("expiring", "--within", "30d", "--csv")
     run("counts")
     assert [(each.user_id, each.options) for each in closed.accesses] == [
         (None, "--provider paypay --status VERIFIED --since 2026-10-01"),
-        (None, "--status …"),
+        (None, "--provider paypay --status …"),
         ("u-1", "--user … --reveal"),
         (None, "DAY 2026-11-20 --dry-run"),
         (None, "--within 30d --csv"),
@@ -451,8 +451,10 @@ def test_a_restore_brings_them_back_and_of_an_erased_user_without_the_reason(wor
     """docs/erasure.md: they stay, without the reason. An item of another kind with a user would be left out."""
     for user_id in ("u-1", "u-2", None):
         world.add(world.clock(), user_id, reason="why")
-    other = dynamodb()
-    live = Store(create_table(other, "StateTable"), other, now=world.clock)
+    schema = template()["Resources"]["StateTable"]["Properties"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    world.db.create_table(TableName="live", **{name: schema[name] for name in wanted})
+    live = Store("live", world.db, now=world.clock)
     facts = LiveFacts(frozenset({"u-1"}), frozenset(), frozenset())
     done = bring_back(world.store, live, facts, now=0, advance=lambda _: None)
     assert done.brought == {"access": 3}
@@ -485,9 +487,8 @@ def test_who_sees_a_dead_letter_is_recorded_with_its_user_before_it_is_shown(
     submission = mock.Mock(user_id="u-2") if subject == "sub-2" else None
     monkeypatch.setattr(world.store.submissions, "get", lambda _: submission)
     monkeypatch.setattr(dead_letters, "_messages", lambda *_: [(Queue.EVENTS, body)])
-    world.deployment.given["Outputs"] += [
-        {"OutputKey": each, "OutputValue": "https://q"} for each in dead_letters.OUTPUTS.values()
-    ]
+    queues = [{"OutputKey": each, "OutputValue": "https://q"} for each in dead_letters.OUTPUTS.values()]
+    world.deployment.given["Outputs"] = [*world.deployment.given["Outputs"], *queues]
     ended = run("deadletters", "show", "m-1", "--json")
     assert ended.exit_code == 0, ended.stderr
     kept = sorted((str(each["pk"]), str(each["action"])) for each in world.items())
