@@ -299,7 +299,7 @@ def test_export_holds_everything_and_masks_without_reveal(merchant: Merchant) ->
     found = json.loads(ended.stdout)
     assert list(found) == [
         *("userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions"),
-        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "personalData"),
+        *("expiries", "timeline", "waitingEvents", "eventRecords", "qrs", "erasures", "accesses", "personalData"),
     ]
     assert len(found["timeline"]) == 131
     assert [each["submissionId"] for each in found["submissions"]] == ["sub-u"]

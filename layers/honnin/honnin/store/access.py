@@ -75,7 +75,14 @@ class Accesses:
         `may_go_on` is called now and then, and raises an error if there is no time left; another call continues.
         """
         pk = access_key(user_id, "", "")["pk"]
-        given = (each for each in self._table.under(pk, "", expired=True) if "reason" in each)
+        given = self._table.items(
+            "query",
+            expired=True,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="attribute_exists(reason)",
+            ExpressionAttributeValues=encode({":pk": pk}),
+            ConsistentRead=True,
+        )
         for number, each in enumerate(given):
             if number % _AT_ONCE == 0:
                 may_go_on()
