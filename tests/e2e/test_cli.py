@@ -106,7 +106,7 @@ def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, 
         each["eventId"] for each in masked.json["timeline"]
     }
     assert masked.json["qrs"] == []  # a plain link; its session is found in the whole table
-    revealed = honninctl(stack, "export", user_id, "--reveal", "--whole-table").json
+    revealed = honninctl(stack, "export", user_id, "--reveal", "--reason", "a test", "--whole-table").json
     assert revealed["link"]["userAuthorizationId"] == authorization
     assert [(each["kind"], each["userId"]) for each in revealed["qrs"]] == [("session", user_id)]
     assert all(each["content"] for each in revealed["personalData"])
@@ -298,7 +298,7 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     assert (erased["links"], erased["statuses"], erased["unlinkedAtPayPay"]) == (1, 1, 1)
     assert _is_unlinked(stack, user_id)
     assert honninctl(stack, "status", user_id).code == 3
-    left = honninctl(stack, "export", user_id, "--reveal")
+    left = honninctl(stack, "export", user_id, "--reveal", "--reason", "a test")
     assert left.code == 0, left.stderr
     assert authorization not in left.stdout
     assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])

@@ -29,7 +29,7 @@ COMMANDS: dict[str, list[str]] = {
     "timeline": ["timeline", "u-1", "--all", "--reveal"],
     "timeline as JSON": ["timeline", "u-1", "--json", "--reveal"],
     "submissions": ["submissions"],
-    "export": ["export", "u-1", "--reveal", "--whole-table"],
+    "export": ["export", "u-1", "--reveal", "--whole-table", "--reason", "r"],
     "contract-end": ["contract-end", "u-1", "--on", "2026-03-31", "--reason", "理由"],
     "erase": ["erase", "u-1", "--yes", "--reason", "理由"],
     "reread": ["reread", "u-1"],

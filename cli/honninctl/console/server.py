@@ -6,7 +6,7 @@ one file instead of in a framework's settings.
 Who else could ask, and what stops them: another machine (127.0.0.1 only); another user of this machine, or a page in
 the caller's own browser (the token in the path); a page whose name was made to point to 127.0.0.1 (the Host header);
 a script or frame of another site that has got the address (Origin, Sec-Fetch-Site, frame-ancestors). Nothing that can
-be asked changes anything.
+be asked changes anything but the access record.
 """
 
 import hmac
