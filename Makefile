@@ -54,6 +54,10 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
 
+.PHONY: console-pictures
+console-pictures: setup ## write docs/images/console-*.png anew: the console on a stack that is made up (needs Chromium)
+	@$(BIN)/python -m tests.e2e.console_look
+
 .PHONY: configuration
 configuration: setup ## write docs/configuration.md and .ja.md anew: every parameter and output of template.yaml
 	@$(BIN)/python -m operations.configuration
@@ -95,6 +99,7 @@ bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@$(BIN)/python -m bench ack
 	@$(BIN)/python -m bench process
 	@$(BIN)/python -m bench recon
+	@$(BIN)/python -m bench.register_check 100000
 
 .PHONY: lint
 lint: setup ## ruff, mypy, cfn-lint (also under parameters that change the template), sam validate

@@ -7,7 +7,7 @@ Who else could ask, and what stops them: another machine (127.0.0.1 only); anoth
 the caller's own browser (the token in the path); a page whose name was made to point to 127.0.0.1 (the Host header);
 a script, form or frame of another site that has got the address (Origin, Sec-Fetch-Site, frame-ancestors). A GET
 changes nothing. A POST has to say that it comes from this console's own page, and carries what only such a page could
-give it (`confirmations`). With `--read-only` there is no POST at all.
+give it (`confirmations`). A read-only console takes no POST at all.
 """
 
 import hmac
@@ -23,7 +23,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from honninctl.console.pages import Asked, Page, Pages, plain
+from honninctl.console.page import Asked, Page, plain
+from honninctl.console.pages import Pages
 from honninctl.failures import UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -80,9 +81,7 @@ class ConsoleServer(socketserver.ThreadingTCPServer):
     def page(self, asked: Asked) -> Page:
         """The page for a request that was let in."""
         with self._one_at_a_time:
-            page = self._pages.page(asked)
-        # What takes long has clients of its own, and keeps nobody waiting.
-        return page.later() if page.later else page
+            return self._pages.page(asked)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a browser that hangs up is no error, and a traceback could show values."""
@@ -164,14 +163,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, page: Page) -> None:
         self.send_response(page.status)
-        for name, value in _HEADERS.items():
+        for name, value in {**_HEADERS, **page.headers}.items():
             self.send_header(name, value)
         if page.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET" if self.server.is_read_only else "GET, POST")
         if page.location:
             self.send_header("Location", page.location)
-        if page.file_name:
-            self.send_header("Content-Disposition", f'attachment; filename="{page.file_name}"')
         self.send_header("Content-Type", page.content_type)
         self.send_header("Content-Length", str(len(page.body)))
         self.end_headers()
