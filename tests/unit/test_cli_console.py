@@ -220,7 +220,7 @@ def test_every_answer_forbids_scripts_frames_and_keeping(server: ConsoleServer) 
         assert "frame-ancestors 'none'" in policy
         assert "script" not in policy
         assert "unsafe" not in policy
-        assert answer.getheader("Referrer-Policy") == "no-referrer"
+        assert answer.getheader("Referrer-Policy") == "same-origin"
         assert answer.getheader("Cache-Control") == "no-store"
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
         assert answer.getheader("Server") == "honninctl"
