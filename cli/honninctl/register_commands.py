@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from honnin.register import Row
     from honnin.store import Store
 
+FormOption = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
+]
+LanguageOption = Annotated[
+    str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
@@ -43,15 +53,9 @@ def the_register(
         str | None,
         typer.Option("--status", metavar="STATUS", help="Another status than VERIFIED (PayPay) and APPROVED (Vexora)."),
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
-    ] = None,
-    language: Annotated[
-        str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
-    ] = None,
+    form: FormOption = None,
+    language: LanguageOption = None,
+    output: OutputOption = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it in the recon bucket for 30 days instead: see `registers`.")
     ] = False,

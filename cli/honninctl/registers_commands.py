@@ -1,6 +1,5 @@
 """`registers`: those that `register --keep` keeps in the recon bucket for 30 days."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +8,7 @@ from honninctl import moments
 from honninctl import register as registers
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
-from honninctl.register_commands import check_language, form_of, in_language
+from honninctl.register_commands import FormOption, LanguageOption, OutputOption, check_language, form_of, in_language
 
 if TYPE_CHECKING:
     from honnin.kept_registers import KeptRegisters
@@ -41,15 +40,9 @@ def list_all(cli: Cli) -> None:
 def get(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `registers list` shows it.")],
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
-    ] = None,
-    language: Annotated[
-        str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
-    ] = None,
+    form: FormOption = None,
+    language: LanguageOption = None,
+    output: OutputOption = None,
 ) -> None:
     """A kept register as a file, without the rows of users who were erased since.
 
