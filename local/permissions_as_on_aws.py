@@ -26,6 +26,8 @@ _ONE_MAPPING = re.compile(r"/[0-9-]+/event-source-mappings/[^/]+/?")
 _ACCOUNT_SETTINGS = re.compile(r"/[0-9-]+/account-settings/?")
 _VERBS = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}
 _PARTITION_KEYS = ("pk", "id")
+# Every query of Honnin's says the partition first.
+_PARTITION = re.compile(r"\s*#?\w+\s*=\s*(:\w+)")
 
 
 def main() -> None:
@@ -87,8 +89,13 @@ def _with_leading_keys(context_of: Callable[[bytes], dict[str, Any]]) -> Callabl
 
 
 def _keys(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items of one call, whether it is of one item, of a batch or of a transaction. A query has none here."""
+    """The items of one call, whether it is of one item, of a batch or of a transaction; of a query its partition.
+
+    A partition of an index is one, too. A scan has none, as on AWS.
+    """
     yield from (request[name] for name in ("Key", "Item") if name in request)
+    if queried := _PARTITION.match(request.get("KeyConditionExpression", "")):
+        yield {"pk": request.get("ExpressionAttributeValues", {}).get(queried[1], {})}
     for each in request.get("TransactItems", ()):
         for part in each.values():
             yield from _keys(part)

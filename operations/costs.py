@@ -154,6 +154,8 @@ def overview() -> list[Line]:
 
 def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
     """What is paid later, or is off by default, with a title for each."""
+    recorded = ("dynamodb_write", "dynamodb_read", "s3_put")
+    calls = sum(each.quantity for each in user(stack) if each.price in recorded)
     return [
         (
             "`MerchantWebhookUrl`, a month without traffic",
@@ -162,6 +164,17 @@ def extras(stack: Counted) -> list[tuple[str, list[Line]]]:
         (
             "`WithDashboard=true`, a month",
             [Line("cloudwatch_dashboard", 1, "one dashboard; its metrics are there anyway")],
+        ),
+        (
+            "`DataEventRetentionDays`, at most, for one million PayPay users",
+            [
+                Line(
+                    "cloudtrail_data_event",
+                    MILLION * calls,
+                    "every call of the table and the vault: one a unit at most",
+                ),
+                Line("s3_storage", MILLION * calls * 0.2e-6, "0.2 kB each, compressed, the first month"),
+            ],
         ),
         (
             "Key rotation, a month: from the third year on (half of it in the second)",

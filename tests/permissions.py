@@ -10,6 +10,7 @@ from tests.tables import TEMPLATE
 POLICIES = ("ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy", "BackendPolicy")
 # In the table's words, which no resource of the template has.
 STACK, RESTORED, EVERYTHING = "the stack", "the restored table", "everything"
+RECORD = "the access record"  # items of StateTable: those whose keys begin with ACCESS#
 _METHODS = ("GET", "POST", "DELETE")
 
 
@@ -40,7 +41,7 @@ class Row:
 def rows() -> tuple[Row, ...]:
     """All rows, in the order of the page."""
     page = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
-    section = page.partition('<a id="roles"></a>')[2].partition("\n## A provider")[0]
+    section = page.partition('<a id="roles"></a>')[2].partition("\n## Access record")[0]
     lines = [[each.strip() for each in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     cells = {each[0]: each for each in lines[2:]}
     asks = {_names(what)[0]: asked for what, asked, *_ in reversed(cells.values())}

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from honninctl import (
+    access_commands,
     dead_letter_commands,
     doctor_command,
     index_commands,
@@ -22,7 +23,7 @@ from honninctl import (
     trigger_commands,
     webhook_commands,
 )
-from honninctl.command import connection, unwrapped
+from honninctl.command import PROGRAM, connection, unwrapped
 from honninctl.console import command as console_command
 from honninctl.failures import ExitCode
 
@@ -42,7 +43,7 @@ _EPILOG = (
 def program() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
-        name="honninctl",
+        name=PROGRAM,
         help=unwrapped(_HELP),
         epilog=_EPILOG,
         add_completion=False,
@@ -54,6 +55,7 @@ def program() -> typer.Typer:
     app.callback()(connection)
     for module in (
         people_commands,
+        access_commands,
         overview_commands,
         register_commands,
         registers_commands,

@@ -4,20 +4,24 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import roles
+from honninctl import access, recorded, roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
+from honninctl.recorded import Action
 from honninctl.screen import Screen
+
+PROGRAM = "honninctl"
 
 _CONNECTION = "Which stack"
 _DEBUG = "HONNIN_DEBUG"
+_UNTOLD = frozenset({"USER", "--reason", "--yes"})
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 
 # Typer binds an annotation to one option, so a group and its commands share these.
@@ -50,14 +54,40 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and 
 RevealOption = Annotated[
     bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen.")
 ]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reason",
+        metavar="TEXT",
+        help=f"Why (no personal data), for the access record: {access.LONGEST_REASON} characters at most.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Cli:
-    """What a command works with."""
+    """What a command works with. `name` is the command's, `reason` what was typed as --reason.
+
+    `options` are those that were typed, as the access record keeps them.
+    """
 
     deployment: Deployment
     screen: Screen
+    name: str = ""
+    reason: str | None = None
+    options: str | None = None
+
+    def record(self, action: Action, user_id: str | None = None) -> None:
+        """Write the access record. A command calls it before it asks for anything about a user.
+
+        `user_id` is None for a list of users. Raises as `access.record`.
+        """
+        access.record(self.deployment, action, user_id, self.reason, what=self.name, options=self.options)
+
+    def need_reason(self, what: str) -> None:
+        """Raises `UsageError` if no --reason was given."""
+        if self.reason is None:
+            raise UsageError(f"{what} needs --reason: it is kept in the access record (no personal data in it)")
 
 
 @dataclass(frozen=True)
@@ -84,7 +114,7 @@ def connection(
 
 def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
-    made = typer.Typer(no_args_is_help=True, help=about, **more)
+    made = typer.Typer(name=name, no_args_is_help=True, help=about, **more)
     made.callback()(connection)
     app.add_typer(made, name=name)
     return made
@@ -93,10 +123,15 @@ def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
 def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 
+    If it goes into the access record (honninctl/recorded.py), it gets --reason, and must call `cli.record` first.
     The function returns None or an `ExitCode`.
     """
+    known_as = name if app.info.name == PROGRAM else f"{app.info.name} {name}"
+    is_recorded = recorded.is_recorded(known_as)
 
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        own_reason = "reason" in inspect.signature(function).parameters
+
         @wraps(function)
         def run(
             ctx: typer.Context,
@@ -110,16 +145,19 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
         ) -> None:
             above = ctx.obj if isinstance(ctx.obj, Given) else Given()
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
-            cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
-            raise typer.Exit(
-                _ended(
-                    cli,
-                    ctx.command_path.partition(" ")[2],
-                    lambda: function(cli, **{name: _as_typed(value) for name, value in own.items()}),
-                )
-            )
+            path = ctx.command_path.partition(" ")[2]
+            cli = Cli(Deployment(where), Screen(as_json=json or above.as_json), path)
 
-        _describe(run, function)
+            def call() -> ExitCode | None:
+                typed = {name: _as_typed(value) for name, value in own.items()}
+                if not is_recorded:
+                    return function(cli, **typed)
+                reason = access.checked_reason(typed["reason"] if own_reason else typed.pop("reason"))
+                return function(replace(cli, reason=reason, options=_given(ctx, own)), **typed)
+
+            raise typer.Exit(_ended(cli, path, call))
+
+        _describe(run, function, asks_reason=is_recorded and not own_reason)
         run.__doc__ = unwrapped(function.__doc__ or "")
         app.command(name, epilog=f"Example: {example}")(run)
         return function
@@ -132,9 +170,25 @@ def unwrapped(text: str) -> str:
     return re.sub(r"(?<![.\n])\n(?=\S)", " ", inspect.cleandoc(text))
 
 
-def _describe(run: Callable[..., Any], function: Callable[..., Any]) -> None:
+def _given(ctx: typer.Context, own: Mapping[str, Any]) -> str | None:
+    """What was typed for a command's own options and arguments, as the access record keeps it, in their order.
+
+    A USER is what the entry is kept under. --reason has its own place, and --yes says nothing.
+    """
+    sources = {each.name: ctx.get_parameter_source(str(each.name)) for each in ctx.command.params}
+    typed = {
+        each.opts[0] if each.opts[0].startswith("-") else str(each.metavar): own[each.name]
+        for each in ctx.command.params
+        if each.name in own and (source := sources[each.name]) and source.name == "COMMANDLINE"
+    }
+    return recorded.options({name: value for name, value in typed.items() if name not in _UNTOLD})
+
+
+def _describe(run: Callable[..., Any], function: Callable[..., Any], *, asks_reason: bool) -> None:
     """Give the wrapper the parameters of the function and of `connection`, which Typer reads off the signature."""
     own = list(inspect.signature(function).parameters.values())[1:]
+    if asks_reason:
+        own.append(inspect.Parameter("reason", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ReasonOption))
     context, *shared = inspect.signature(connection).parameters.values()
     parameters = [
         context.replace(kind=inspect.Parameter.KEYWORD_ONLY),

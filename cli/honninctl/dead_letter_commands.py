@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from honninctl import dead_letter_filter, dead_letters, moments, redrive
+from honninctl.access import is_user_id
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.redrive import Moved
 
 QueueOption = Annotated[
@@ -54,7 +56,8 @@ def register(app: typer.Typer) -> None:
     made = group(app, "deadletters", "Messages that failed after all retries; list them, and put them back.")
     command(made, "list", example="honninctl deadletters list --since 2026-11-20")(list_letters)
     command(made, "show", example="honninctl deadletters show vexora:db1cb34f-…:7ddaf5d8…")(show)
-    command(made, "redrive", example="honninctl deadletters redrive --error-type KeyError --dry-run")(redrive_letters)
+    example = "honninctl deadletters redrive --error-type KeyError --dry-run"
+    command(made, "redrive", example=example)(redrive_letters)
 
 
 def list_letters(
@@ -70,6 +73,7 @@ def list_letters(
     JSON: {"total", "byErrorType": {...}, "byQueue": {...}, "notLookedAt": [...], "deadLetters": [{"queue",
     "messageId", "sentAt", "errorType", "bodyBytes", "event", "function", "webhook"}]}. Exit code 1 when there are any.
     """
+    cli.record(Action.REVEALED if reveal else Action.LISTED, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
@@ -99,9 +103,16 @@ def show(
 ) -> None:
     """One dead letter, with its event. Exit code 3 when there is none under that id.
 
+    The access record has it with the users whom it is about.
+
     JSON: one element of the list.
     """
-    found = dead_letters.letter(cli.deployment, _places(cli, queue), name, reveal=reveal)
+    cli.record(Action.REVEALED if reveal else Action.LISTED)
+    message = dead_letters.message(cli.deployment, _places(cli, queue), name)
+    about = dead_letter_filter.users_of(cli.deployment, message[1]["Body"])
+    for user_id in sorted(filter(is_user_id, about)):
+        cli.record(Action.REVEALED if reveal else Action.LOOKED, user_id)
+    found = dead_letters.letter(*message, reveal=reveal)
     if cli.screen.as_json:
         cli.screen.json(found)
         return
@@ -141,6 +152,7 @@ def redrive_letters(
     """
     if discard and queue and queue not in RUNS:
         raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
+    cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)

@@ -69,6 +69,19 @@ def of(deployment: Deployment, error_types: Collection[str], user_id: str | None
     return Filter(frozenset(error_types), User.find(deployment, user_id) if user_id else None, since)
 
 
+def users_of(deployment: Deployment, body: str) -> set[str]:
+    """The users, by your own ids, whom a message is about, as far as the table knows them."""
+    found, store = event(body), deployment.store
+    if found is None:
+        return about_users(body)
+    if found["provider"] == "paypay":
+        return set(store.links.users(sorted(_authorizations(found))).values())
+    if found["provider"] == "vexora":
+        submission = store.submissions.get(found["subject"])
+        return {submission.user_id} if submission and submission.user_id else set()
+    return {found["subject"]}
+
+
 def _plain(kind: str) -> str:
     """A type as a person may type it: `(received too often)` also without its brackets, which a shell would take."""
     return kind.strip("()").casefold()

@@ -119,20 +119,20 @@ def letters(
     run.
     """
     found = [
-        _letter(queue, message, reveal=reveal)
+        letter(queue, message, reveal=reveal)
         for queue, message in _messages(deployment, places, seen)
         if takes(message)
     ]
     return sorted(found, key=lambda each: str(each["sentAt"]))
 
 
-def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -> dict[str, Any]:
+def message(deployment: Deployment, places: Places, name: str) -> tuple[Queue, Message]:
     """The message of that message id, event id or webhook id. Raises `NotFoundError` when there is none."""
-    for queue, message in _messages(deployment, places, lambda _: None):
-        found = _letter(queue, message, reveal=reveal)
-        named = (event(message["Body"]) or {}).get("event_id") or (found["webhook"] or {}).get("webhookId")
-        if name in (message["MessageId"], named):
-            return found
+    for queue, found in _messages(deployment, places, lambda _: None):
+        webhook = _webhook(found["Body"]) if queue is Queue.WEBHOOKS else None
+        named = (event(found["Body"]) or {}).get("event_id") or (webhook or {}).get("webhookId")
+        if name in (found["MessageId"], named):
+            return queue, found
     raise NotFoundError(f"no dead letter has the message id, event id or webhook id {name}")
 
 
@@ -230,7 +230,8 @@ def _messages(deployment: Deployment, places: Places, seen: Callable[[int], None
     return [(queue, message) for queue, found in zip(places.urls, read, strict=True) for message in found]
 
 
-def _letter(queue: Queue, message: Message, *, reveal: bool) -> dict[str, Any]:
+def letter(queue: Queue, message: Message, *, reveal: bool) -> dict[str, Any]:
+    """A message as `letters` gives it."""
     sent = datetime.fromtimestamp(sent_ms(message) / 1000, UTC)
     envelope = event(message["Body"])
     found = {

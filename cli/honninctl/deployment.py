@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from botocore.credentials import ReadOnlyCredentials
 
-    from honnin.store import Store
+    from honnin.store import Access, Store
 
 # Everything of Honnin is in Tokyo, where both providers are (samconfig.toml); --region says otherwise.
 DEFAULT_REGION = "ap-northeast-1"
@@ -228,6 +228,15 @@ class Deployment:
         from honnin.store import Store
 
         return Store(self.output("StateTableName"), self.client("dynamodb"))
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN of the caller's identity in AWS."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
+    def keep_access(self, access: "Access") -> None:
+        """Write an access to the access record."""
+        self.store.access.add(access, int(self.output("AccessRecordRetentionDays")))
 
     def provider_secret(self) -> Mapping[str, str]:
         """The providers' credentials. Raises `CommandError` when the secret is no JSON object."""

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from honninctl import access as accesses
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
@@ -38,7 +39,8 @@ def export(
     """Everything that is held on a user and can be found by the user's id (shape: cli/README.md).
 
     With `reveal` also the objects' contents, and nothing masked. With `whole_table` also the sessions of QRs, which
-    are kept under other names. `seen` is called with each number of vault objects read.
+    are kept under other names. Also who looked at the user (the access record). `seen` is called with each number of
+    vault objects read.
 
     Raises
     ------
@@ -60,6 +62,7 @@ def export(
         "revealed": reveal,
         "wholeTable": whole_table,
         **held,
+        "accesses": list(accesses.all_of(deployment, user_id)),
         "personalData": objects,
     }
     # Whatever holds such an id, where nobody thought of it as well.

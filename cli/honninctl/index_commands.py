@@ -10,6 +10,7 @@ from honninctl import moments
 from honninctl import replay as replaying
 from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.replay import Replayed
 
 
@@ -59,6 +60,7 @@ def replay(
     if not (dry_run or yes or cli.screen.confirmed(question)):
         cli.screen.note("Nothing was published.")
         return ExitCode.FINDING
+    cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     done = Replayed()
     try:
         with cli.screen.progress("Counting" if dry_run else "Publishing") as seen:
@@ -103,6 +105,7 @@ def reindex(
     """
     from honnin.store.reindex import Progress
 
+    cli.record(Action.OPERATED)
     index = cli.deployment.store.reindex
     run = index.begin(_text(datetime.now(UTC)), segments)
     total, lock = [0, 0], Lock()

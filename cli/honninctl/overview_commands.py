@@ -11,6 +11,7 @@ import typer
 from honninctl import moments, overview, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.recorded import Action
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
@@ -44,6 +45,7 @@ def users(
 
     JSON: {"users": [{"userId", "provider", "status", "since"}], "rebuilding"}. CSV: the same columns.
     """
+    cli.record(Action.LISTED)
     query = {"provider": provider, "status": status, "since": since}
     with cli.screen.progress("Reading the list") as seen:
         found, rebuilding = overview.users(cli.deployment, query, seen)
@@ -89,6 +91,7 @@ def changes(
     JSON: {"changes": [{"at", "userId", "provider", "from", "to", "cause", "eventId"}], "rebuilding"}. CSV: the same
     columns.
     """
+    cli.record(Action.LISTED)
     first = _day(day)
     query = {"from": first, "to": _day(last) if last else first, "provider": provider, "toStatus": to_status}
     with cli.screen.progress("Reading the changes") as seen:
@@ -108,6 +111,7 @@ def expiring(
 
     JSON: {"expiring": [{"userId", "provider", "what", "endsAt"}]}; what is link or residence. CSV: the same columns.
     """
+    cli.record(Action.LISTED)
     with cli.screen.progress("Reading the list") as seen:
         found = overview.expiring(cli.deployment, within, seen)
     _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)

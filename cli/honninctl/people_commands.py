@@ -13,6 +13,7 @@ from honninctl import export as exports
 from honninctl import past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
 
@@ -41,8 +42,9 @@ def register(app: typer.Typer) -> None:
     command(app, "status", example="honninctl status user-100")(status)
     command(app, "timeline", example="honninctl timeline user-100 --limit 200")(timeline)
     command(app, "submissions", example="honninctl submissions --open")(submissions)
-    command(app, "export", example="honninctl export user-100 --reveal >user-100.json")(export)
-    command(app, "erase", example="honninctl erase user-100 --unlink")(erase)
+    revealing = 'honninctl export user-100 --reveal --reason "ticket 4711" >user-100.json'
+    command(app, "export", example=revealing)(export)
+    command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
 def status(
@@ -64,8 +66,10 @@ def status(
     JSON: the answer of GET /users/{userId}; with --at {"userId", "at", "providers", "verified", "verifiedReason",
     "verifiedNeeds", "foundLater", "firstEntryAt", "erasedAt"}. Exit code 3 when no provider knows the user.
     """
-    if at is not None:
-        then = past.status_at(cli.deployment, user, past.moment(at))
+    moment = past.moment(at) if at is not None else None
+    cli.record(Action.LOOKED, user)
+    if moment and at:
+        then = past.status_at(cli.deployment, user, moment)
         if cli.screen.as_json:
             cli.screen.json(then)
             return
@@ -98,11 +102,12 @@ def timeline(
     On a terminal it goes on page by page as you ask for more.
     JSON: {"entries": [...], "cursor"} as GET /users/{userId}/timeline answers; with --all the cursor is null.
     """
+    if cursor and not cli.screen.as_json:
+        raise UsageError("--cursor goes with --json")
+    cli.record(Action.REVEALED if reveal else Action.LOOKED, user)
     if cli.screen.as_json:
         cli.screen.json(_timeline_json(cli, user, None if everything else limit, cursor, reveal=reveal))
         return
-    if cursor:
-        raise UsageError("--cursor goes with --json")
     if everything or not (cli.screen.console.is_terminal and sys.stdin.isatty()):
         entries = list(people.timeline(cli.deployment, user, limit=None if everything else limit, reveal=reveal))
         _show_entries(cli, entries)
@@ -120,6 +125,7 @@ def submissions(
     which takes a while and costs read units.
     JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
     """
+    cli.record(Action.LISTED)
     with cli.screen.progress("Reading the index" if only_open else "Reading the table") as seen:
         found = people.submissions(cli.deployment, only_open=only_open, seen=seen)
     if cli.screen.as_json:
@@ -151,10 +157,14 @@ def export(
 ) -> None:
     """Everything that is stored about a user, as JSON (always).
 
-    Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
+    Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked. --reveal needs --reason.
+    "accesses" are those of the access record, with this one, as honninctl access USER shows them.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
-    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
+    "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "accesses", "personalData"}.
     """
+    if reveal:
+        cli.need_reason("--reveal")
+    cli.record(Action.REVEALED if reveal else Action.EXPORTED, user)
     with cli.screen.progress("Reading the stored objects") as seen:
         found = exports.export(
             cli.deployment, user, reveal=reveal, whole_table=whole_table, now=datetime.now(UTC), seen=seen
@@ -172,12 +182,14 @@ def erase(
 ) -> ExitCode | None:
     """Erase a user's personal data, for good. Shows the certificate; keep it.
 
-    Asks you to type the user's id, unless --yes. Repeating it does no harm.
+    Needs --reason. Asks you to type the user's id, unless --yes. Repeating it does no harm.
     JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
     """
+    cli.need_reason("An erasure")
     if not yes and not _confirmed(cli, user, unlink=unlink):
         cli.screen.note("That is not the id: nothing was erased.")
         return ExitCode.FINDING
+    cli.record(Action.ERASED, user)
     certificate = people.erase(cli.deployment, user, unlink=unlink)
     if cli.screen.as_json:
         cli.screen.json(certificate)

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from honninctl import recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.recon.days import CalendarDay
@@ -88,6 +89,7 @@ def day(
     """
     now = datetime.now(UTC)
     when = _day(word, now)
+    cli.record(Action.REVEALED if reveal else Action.LISTED)
     if dry_run:
         with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
             found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)
@@ -115,6 +117,7 @@ def compare(
     """
     now = datetime.now(UTC)
     when = _day(word, now)
+    cli.record(Action.REREAD)
     started = recon.compare(cli.deployment, when, now)
     if cli.screen.as_json:
         cli.screen.json({"day": when, "started": started})

@@ -16,6 +16,7 @@ from honninctl.command import Cli, command
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
 from honninctl.overview_commands import ProviderOption
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.register import Row
@@ -34,9 +35,8 @@ OutputOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "register", example="honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv")(
-        the_register
-    )
+    example = "honninctl register --from 2026-10-01 --to 2026-10-31 --output october.csv"
+    command(app, "register", example=example)(the_register)
 
 
 def the_register(
@@ -141,7 +141,8 @@ def _keep(cli: Cli, wanted: Wanted) -> None:
 
 
 def _ready(cli: Cli, wanted: Wanted) -> Deployment:
-    """The stack, once it is known that everything in it may be read."""
+    """The stack, once the access is recorded, and it is known that everything in it may be read."""
+    cli.record(Action.REGISTERED)
     deployment = cli.deployment.patient()
     _not_rebuilding(deployment.store)
     registers.check_access(deployment, versions=wanted.versions, erased=wanted.erased)

@@ -8,6 +8,7 @@ from honninctl import moments
 from honninctl import register as registers
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
+from honninctl.recorded import Action
 from honninctl.register_commands import FormOption, LanguageOption, OutputOption, check_language, form_of, in_language
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     made = group(app, "registers", "Registers that were kept with `register --keep`: list them, get one.")
     command(made, "list", example="honninctl registers list")(list_all)
-    command(made, "get", example="honninctl registers get 20261101T000000Z-1a2b3c --output october.csv")(get)
+    example = "honninctl registers get 20261101T000000Z-1a2b3c --output october.csv"
+    command(made, "get", example=example)(get)
 
 
 def list_all(cli: Cli) -> None:
@@ -28,6 +30,7 @@ def list_all(cli: Cli) -> None:
 
     JSON: {"registers": [{"name", "from", "to", "asOf", "rows", "statuses", "erased", "versions"}]}.
     """
+    cli.record(Action.LISTED)
     kept = _kept(cli)
     found = [about for name in kept.names() if (about := kept.about(name))]
     if cli.screen.as_json:
@@ -53,6 +56,7 @@ def get(
 
     form = form_of(form, output, as_json=cli.screen.as_json)
     check_language(language := language or in_language())
+    cli.record(Action.LISTED)
     kept = _kept(cli)
     about = kept.about(name) if name in kept.names() else None
     if about is None:

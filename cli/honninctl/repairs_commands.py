@@ -9,6 +9,7 @@ import typer
 from honninctl import repairs
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -57,6 +58,7 @@ def resume(
     verification, the next 20 would stop everything again: --no-limit-for prevents that.
     JSON: that of `repairs status`. Exit code 1 when you did not confirm.
     """
+    cli.record(Action.REREAD)
     state = repairs.look(cli.deployment)
     if not cli.screen.as_json:
         _show(cli, state)
@@ -92,6 +94,7 @@ def stop(
     """
     if not reason.strip():
         raise UsageError("--reason must not be empty")
+    cli.record(Action.OPERATED)
     if not (
         yes or cli.screen.confirmed(f"Repairs and rereads of {cli.deployment.name} stop until they are resumed. Go on?")
     ):

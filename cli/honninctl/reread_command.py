@@ -10,6 +10,7 @@ from honninctl import reread as rereading
 from honninctl import rereads
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 from honninctl.reread import Question
 from honninctl.rereads import Asked
 from honninctl.rereads_commands import begun
@@ -74,10 +75,11 @@ def reread(
     many = Asked(status, everybody, file, provider)
     if sum(map(bool, (user, status, everybody, file))) != 1:
         raise UsageError("name one of: a user, --status, --all, --file")
+    if user and (provider or watch):
+        raise UsageError("--provider and --watch go with --status, --all and --file")
+    cli.record(Action.REREAD, user or None)
     if not user:
         return _many(cli, many, watch=watch, yes=yes)
-    if provider or watch:
-        raise UsageError("--provider and --watch go with --status, --all and --file")
     asked = rereading.ask(cli.deployment, user)
     if wait:
         with cli.screen.progress("Waiting for the outcome", len(asked)) as done:

@@ -7,6 +7,7 @@ import typer
 from honninctl import rereads
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode
+from honninctl.recorded import Action
 
 if TYPE_CHECKING:
     from honnin.reread.starting import Progress
@@ -56,6 +57,7 @@ def pause(cli: Cli, name: NameArgument) -> ExitCode:
     JSON: as `rereads show`.
     Exit code 1 when it is not running; 3 when there is none of that name.
     """
+    cli.record(Action.OPERATED)
     rereads.pause(cli.deployment, name)
     cli.screen.advice(f"To continue it: honninctl rereads resume {name}")
     _show_progress(cli, rereads.progress(cli.deployment, name))
@@ -68,6 +70,7 @@ def resume(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitC
     JSON: {"name", "execution"}, and with --watch as `rereads show`, once it has ended.
     Exit code 1 when it is running or done; 3 when there is none of that name.
     """
+    cli.record(Action.REREAD)
     execution = rereads.resume(cli.deployment, name)
     return begun(cli, name, execution, watch=watch)
 

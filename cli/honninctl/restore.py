@@ -10,6 +10,8 @@ A restored table also holds what was deleted on purpose. These are left out:
 - what waited for a link that has been made since: it was moved to the user's timeline then;
 - what has expired since;
 - how far a rebuilding of the index `overview` was.
+
+An access to a user who was erased since comes back, but without its reason (docs/erasure.md).
 """
 
 from collections import Counter
@@ -33,6 +35,9 @@ _TOGETHER = 100
 
 # A link that is made takes away what these are.
 _UNTIL_LINKED = ("erased", "waiting")
+
+# An erasure leaves these (docs/erasure.md).
+_STAYING = ("certificate", "access")
 
 Advance = Callable[[int], object]
 
@@ -111,7 +116,7 @@ def bring_back(
             reason = why_left_out(each, facts, now)
             if reason:
                 done.left_out[reason] += 1
-            elif dry_run or live.restore.put_back(each, facts.erased):
+            elif dry_run or live.restore.put_back(each, facts.erased, without=_not_of(each, facts)):
                 done.brought[each.kind] += 1
         return done
 
@@ -148,8 +153,8 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
         return "expired since"
     if stored.kind == "overview":
         return "of a rebuilding of the index"
-    if stored.kind == "certificate":
-        return None  # it proves the erasure, and names nobody at a provider
+    if stored.kind in _STAYING:
+        return None  # it proves the erasure, or who looked, and names nobody at a provider
     if stored.user_id in facts.erased_users:
         return "of users erased since"
     # The mark itself belongs to an erased authorization. What has a user was decided by the user.
@@ -158,6 +163,11 @@ def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
     if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
         return "of authorizations linked since"
     return None
+
+
+def _not_of(stored: Stored, facts: LiveFacts) -> Sequence[str]:
+    """The attributes of an item that an erasure since has removed."""
+    return ("reason",) if stored.kind == "access" and stored.user_id in facts.erased_users else ()
 
 
 def stores(deployment: Deployment, restored: str) -> tuple[Store, Store, int | None]:

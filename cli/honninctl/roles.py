@@ -9,6 +9,7 @@ READER, OFFICER, OPERATOR, MAINTENANCE = "ReaderPolicy", "OfficerPolicy", "Opera
 ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "status": (READER, OFFICER, OPERATOR),
     "timeline": (READER, OFFICER, OPERATOR),
+    "access": (OFFICER, MAINTENANCE),
     "users": (OFFICER,),
     "counts": (OFFICER,),
     "changes": (OFFICER,),

@@ -9,6 +9,7 @@ import typer
 from honninctl import callback_key, key_rotation, stack_deletion
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +52,7 @@ def bring_back(
     from honninctl import restore
 
     moment = _moment(since)
+    cli.record(Action.OPERATED)
     # A table that is read whole is throttled now and then.
     deployment = cli.deployment.patient()
     source, live, total = restore.stores(deployment, restored)
@@ -88,6 +90,7 @@ def rotate_callback_key(
     asks for those: then run this with --drop-previous. If it is stopped while it waits, it says what to do.
     JSON: {"droppedPrevious"}.
     """
+    cli.record(Action.OPERATED)
     secret_id = cli.deployment.resource(callback_key.SECRET)
     client = cli.deployment.client("secretsmanager")
     if drop_previous:

@@ -18,6 +18,7 @@ from honninctl.dead_letter_commands import (
 )
 from honninctl.dead_letters import Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.recorded import Action
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +37,7 @@ def test(cli: Cli) -> ExitCode:
     JSON: {"delivered", "status", "reason", "seconds"}; status is null where no answer came. Exit code 1 when it was not
     delivered.
     """
+    cli.record(Action.OPERATED)
     found = webhooks.test(cli.deployment)
     after = f"after {found['seconds']:.1f} s"
     if cli.screen.as_json:
@@ -59,6 +61,7 @@ def list_webhooks(
     JSON: {"circuit": {"open", "since", "reason", "failures", "mapping"}, "waiting", "inFlight", "oldestSeconds",
     "deadLetters": [...]}, each as in deadletters list. Exit code 1 when the circuit is open or there are dead letters.
     """
+    cli.record(Action.LISTED, user)
     state = webhooks.state(cli.deployment)
     places = dead_letters.find(cli.deployment, Queue.WEBHOOKS)
     wanted = dead_letter_commands.filter_of(cli, error_type, user, since)
@@ -109,6 +112,7 @@ def rotate(
     """
     if drop_previous and reveal:
         raise UsageError("--reveal shows a new secret, and --drop-previous makes none")
+    cli.record(Action.OPERATED)
     if drop_previous:
         webhooks.drop_previous(cli.deployment)
     new = None if drop_previous else webhooks.rotate(cli.deployment)

@@ -27,6 +27,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         bucket=_bucket(),
         publisher=Publisher(settings().event_bus, _store()),
         now=lambda: datetime.now(UTC),
+        lock_days=settings().recon_report_lock_days,
     )
     return summaries.run(comparison_of(event))
 

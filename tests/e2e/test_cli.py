@@ -106,7 +106,7 @@ def test_export_lists_the_objects_and_opens_them_with_reveal_only(stack: Stack, 
         each["eventId"] for each in masked.json["timeline"]
     }
     assert masked.json["qrs"] == []  # a plain link; its session is found in the whole table
-    revealed = honninctl(stack, "export", user_id, "--reveal", "--whole-table").json
+    revealed = honninctl(stack, "export", user_id, "--reveal", "--reason", "a test", "--whole-table").json
     assert revealed["link"]["userAuthorizationId"] == authorization
     assert [(each["kind"], each["userId"]) for each in revealed["qrs"]] == [("session", user_id)]
     assert all(each["content"] for each in revealed["personalData"])
@@ -281,7 +281,7 @@ def _version(stack: Stack, user_id: str) -> str:
 
 def test_erase_asks_before_it_calls(stack: Stack) -> None:
     user_id, _ = _linked(stack)
-    assert honninctl(stack, "erase", user_id).code == 2  # nobody to ask
+    assert honninctl(stack, "erase", user_id, "--reason", "a test").code == 2  # nobody to ask
     assert ok(stack, "status", user_id)["providers"]["paypay"]["status"] == "VERIFIED"
 
 
@@ -289,14 +289,14 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     """With --unlink the authorization ends at PayPay as well; a second time the same certificate is shown."""
     user_id, authorization = _linked(stack)
     assert ok(stack, "export", user_id)["personalData"]
-    certificate = ok(stack, "erase", user_id, "--yes", "--unlink")
+    certificate = ok(stack, "erase", user_id, "--reason", "a test", "--yes", "--unlink")
     assert certificate["userId"] == user_id
     erased = certificate["erased"]
     assert erased["vaultObjects"] >= 1
     assert (erased["links"], erased["statuses"], erased["unlinkedAtPayPay"]) == (1, 1, 1)
     assert _is_unlinked(stack, user_id)
     assert honninctl(stack, "status", user_id).code == 3
-    left = honninctl(stack, "export", user_id, "--reveal")
+    left = honninctl(stack, "export", user_id, "--reveal", "--reason", "a test")
     assert left.code == 0, left.stderr
     assert authorization not in left.stdout
     assert (left.json["statuses"], left.json["link"], left.json["personalData"]) == ([], None, [])
@@ -304,15 +304,15 @@ def test_erase_shows_the_certificate_and_leaves_dates_and_statuses(stack: Stack)
     whats = [each["what"] for each in left.json["timeline"]]
     assert whats == ["erased", "kyc_read", "account_read", "linked", "link_requested"]
     assert not any(each["detail"] for each in left.json["timeline"])
-    again = honninctl(stack, "erase", user_id, "--yes")
+    again = honninctl(stack, "erase", user_id, "--reason", "a test", "--yes")
     assert certificate["certificateId"] in again.stdout
 
 
 def test_erase_without_unlink_leaves_paypays_side_alone(stack: Stack) -> None:
     user_id, _ = _linked(stack)
-    assert "unlinkedAtPayPay" not in ok(stack, "erase", user_id, "--yes")["erased"]
+    assert "unlinkedAtPayPay" not in ok(stack, "erase", user_id, "--reason", "a test", "--yes")["erased"]
     assert not _is_unlinked(stack, user_id)
-    assert honninctl(stack, "erase", "nobody-0", "--yes").code == 3
+    assert honninctl(stack, "erase", "nobody-0", "--reason", "a test", "--yes").code == 3
 
 
 def _is_unlinked(stack: Stack, user_id: str) -> bool:

@@ -236,6 +236,7 @@ def _values(stack: Stack) -> dict[str, str]:
         "<test user>": _new_user(stack),
         "DAY": datetime.now(ZoneInfo("Asia/Tokyo")).date().isoformat(),
         "ID": _dead_letter(stack),
+        "TEXT": "a-test",
         "NAME=VALUE": "userId=user-100",
         "URL": f"{stack.sandbox_url}/v2/user/authorizations",
         "<each address>": "203.0.113.10",

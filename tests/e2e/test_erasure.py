@@ -251,14 +251,14 @@ def test_what_comes_later_brings_nothing_back(stack: Stack, person: Person) -> N
 
 
 def test_honninctl_erases_and_unlinks(stack: Stack, person: Person) -> None:
-    certificate = ok(stack, "erase", person.user_id, "--yes", "--unlink")
+    certificate = ok(stack, "erase", person.user_id, "--reason", "a test", "--yes", "--unlink")
 
     assert certificate["userId"] == person.user_id
     assert certificate["completedAt"]
     assert certificate["erased"]["unlinkedAtPayPay"] == 3
     assert_gone(stack, person)
-    assert ok(stack, "erase", person.user_id, "--yes", "--unlink") == certificate
-    assert honninctl(stack, "erase", f"never-{uuid.uuid4().hex[:8]}", "--yes", "--json").code == 3
+    assert ok(stack, "erase", person.user_id, "--reason", "a test", "--yes", "--unlink") == certificate
+    assert honninctl(stack, "erase", f"never-{uuid.uuid4().hex[:8]}", "--reason", "a test", "--yes", "--json").code == 3
 
 
 def test_more_versions_than_one_page_holds(stack: Stack, person: Person) -> None:

@@ -128,7 +128,7 @@ def test_the_operators_command_encodes_and_is_understood(stack: Stack, user_id: 
         "PATH": "/usr/bin:/bin",
     }
     program = str(Path(sys.executable).with_name("honninctl"))
-    for arguments in (["timeline", user_id], ["erase", user_id, "--yes"]):
+    for arguments in (["timeline", user_id], ["erase", user_id, "--yes", "--reason", "a test"]):
         done = subprocess.run(
             [program, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
         )

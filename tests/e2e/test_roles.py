@@ -36,8 +36,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 _OF_PEOPLE = POLICIES[:-1]
 _NIGHT_S = 180.0
 _DEAD = ("DeadLetterQueueUrl", "ScheduleDeadLetterQueueUrl", "ReconDownloadDeadLetterQueueUrl")
-# What changes by itself: the pace of calls, what was last asked of a provider, and the schedules' own notes.
-_BY_ITSELF = ("PACE#", "PROVIDER#", "NOTIFICATION#", "RECEIVED#", "FAILURE#", "RECON#")
+# What changes by itself: the pace of calls, what was last asked of a provider, and the schedules' own notes. And the
+# access record: who tried is in it, too.
+_BY_ITSELF = ("ACCESS#", "PACE#", "PROVIDER#", "NOTIFICATION#", "RECEIVED#", "FAILURE#", "RECON#")
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ type Arguments = Callable[[World, Told], Sequence[str]]
 _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "status": (lambda w, _: ["status", w.user_id], {0}),
     "timeline": (lambda w, _: ["timeline", w.user_id], {0}),
+    "access": (lambda w, _: ["access", w.user_id], {0}),
     "users": (lambda w, _: ["users", "--provider", "paypay", "--status", "VERIFIED"], {0}),
     "counts": (lambda w, _: ["counts"], {0}),
     "changes": (lambda w, _: ["changes", "today"], {0}),
@@ -143,8 +145,8 @@ _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "submissions --open": (lambda w, _: ["submissions", "--open"], {0}),
     "export": (lambda w, _: ["export", w.user_id], {0}),
     "export --whole-table": (lambda w, _: ["export", w.user_id, "--whole-table"], {0}),
-    "export --reveal": (lambda w, _: ["export", w.user_id, "--reveal"], {0}),
-    "erase": (lambda w, _: ["erase", w.user_id, "--yes"], {0}),
+    "export --reveal": (lambda w, _: ["export", w.user_id, "--reveal", "--reason", "a test"], {0}),
+    "erase": (lambda w, _: ["erase", w.user_id, "--yes", "--reason", "a test"], {0}),
     "reread USER": (lambda w, _: ["reread", w.user_id], {0}),
     "reread --status": (lambda w, _: ["reread", "--status", "LINK_DECLINED", "--yes", "--watch"], {0}),
     "reread --all": (lambda w, _: ["reread", "--all", "--provider", "vexora", "--yes", "--watch"], {0, 1}),
@@ -259,7 +261,7 @@ def test_what_a_role_may_do_works_with_its_policy_alone(
             ok(stack, "repairs", "resume", "--no-limit-for", "24", "--yes")
     assert tried
     if policy == "OfficerPolicy":
-        shown = _run(stack, keys[policy], "export", world.user_id, "--reveal").json
+        shown = _run(stack, keys[policy], "export", world.user_id, "--reveal", "--reason", "a test").json
         assert all(each["content"] for each in shown["personalData"] if not each["deleted"])
         assert shown["personalData"]
     if policy == "OperatorPolicy":
@@ -288,6 +290,7 @@ def test_no_policy_reaches_what_it_must_not(
     out, client = stack.outputs, _clients(stack, keys[policy])
     vault, table = out["PersonalDataBucketName"], out["StateTableName"]
     item = {"pk": {"S": f"USER#{world.user_id}"}, "sk": {"S": "PROBE"}}
+    entry = item | {"pk": {"S": "ACCESS#probe"}}
     write = {"UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "probe"}}}
     resume = {"pk": {"S": "READINGS"}, "sk": {"S": "PROBE"}}
     attempts: dict[str, tuple[Callable[[], Any], set[str]]] = {
@@ -314,6 +317,43 @@ def test_no_policy_reaches_what_it_must_not(
         "put a user's item": (
             lambda: client("dynamodb").put_item(TableName=table, Item=item),
             {"MaintenancePolicy"},
+        ),
+        "add to the access record": (
+            lambda: client("dynamodb").put_item(TableName=table, Item=entry),
+            {"ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"},
+        ),
+        "update the access record": (
+            lambda: client("dynamodb").update_item(TableName=table, Key=entry, **write),
+            set(),
+        ),
+        "delete from the access record": (lambda: client("dynamodb").delete_item(TableName=table, Key=entry), set()),
+        "replace an entry of the access record in a batch": (
+            lambda: client("dynamodb").batch_write_item(RequestItems={table: [{"PutRequest": {"Item": entry}}]}),
+            set(),
+        ),
+        "read an entry of the access record": (
+            lambda: client("dynamodb").get_item(TableName=table, Key=entry),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "read it in a batch with an item of a user": (
+            lambda: client("dynamodb").batch_get_item(RequestItems={table: {"Keys": [item, entry]}}),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "query the access record": (
+            lambda: client("dynamodb").query(
+                TableName=table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": entry["pk"]},
+            ),
+            {"OfficerPolicy", "MaintenancePolicy"},
+        ),
+        "query a user's items": (
+            lambda: client("dynamodb").query(
+                TableName=table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": item["pk"]},
+            ),
+            {"OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"},
         ),
         "update the mark of repairs": (
             lambda: client("dynamodb").update_item(TableName=table, Key=resume, **write),

@@ -10,6 +10,7 @@ import typer.testing
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
+from honnin.store import Access
 from honninctl import app
 from honninctl.deployment import Deployment, Where
 from tests.tables import create_table
@@ -49,7 +50,7 @@ class Service:
 
 class FakeDeployment(Deployment):
     """`services` stand in for clients by name; the others are boto3's. `api` answers calls of the merchant API, first
-    come first served; what was asked is in `asked`."""
+    come first served; what was asked is in `asked`, and the access record in `accesses`."""
 
     def __init__(self, outputs: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
         super().__init__(Where(stack="honnin-test", region="ap-northeast-1"))
@@ -61,10 +62,20 @@ class FakeDeployment(Deployment):
         self.services: dict[str, Any] = {"cloudformation": Service(describe_stacks={"Stacks": [self.given]})}
         self.api: deque[dict[str, Any] | Exception] = deque()
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
+        self.accesses: list[Access] = []
 
     def client(self, service: str) -> Any:
         """The scripted one, or boto3's."""
         return self.services.get(service) or boto3.client(service)  # type: ignore[call-overload]
+
+    @property
+    def caller(self) -> str:
+        """An officer."""
+        return "arn:aws:sts::111122223333:assumed-role/officer/ito"
+
+    def keep_access(self, access: Access) -> None:
+        """It is in `accesses`."""
+        self.accesses.append(access)
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The next of the scripted answers."""

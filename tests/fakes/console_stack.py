@@ -43,7 +43,7 @@ PAGES = (
 )
 
 
-class _Stack(FakeDeployment):
+class Stack(FakeDeployment):
     """Answers of the merchant API by their paths."""
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -75,9 +75,8 @@ class _Stack(FakeDeployment):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The address of a console that runs for the length of the block."""
-    stack = _Stack({"DeadLetterQueueUrl": "https://sqs.example/dead"})
+def answering() -> Iterator[contextlib.ExitStack]:
+    """Until the block ends, what the pages ask of AWS itself has the answers of this stack."""
     with contextlib.ExitStack() as patches:
         for module, name, answer in (
             (recon, "calendar", _calendar()),
@@ -91,6 +90,14 @@ def serving() -> Iterator[str]:
             (doctor, "examine", _checks()),
         ):
             patches.enter_context(mock.patch.object(module, name, lambda *_, _answer=answer, **__: _answer))
+        yield patches
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of a console that runs for the length of the block."""
+    stack = Stack({"DeadLetterQueueUrl": "https://sqs.example/dead"})
+    with answering() as patches:
         server = patches.enter_context(listen(Pages(stack, lambda: NOW), 0))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -331,6 +331,9 @@ def test_each_class_of_data_has_a_retention_of_its_own() -> None:
         "DeadLetterRetentionDays",
         "LogRetentionDays",
         "WaitingEventDays",
+        "AccessRecordRetentionDays",
+        "DataEventRetentionDays",
+        "ReconReportLockDays",
     }
 
 

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 import typer.main
 
-from honnin.store import keys
+from honnin.store import Access, keys
 from honninctl import roles
 from honninctl.app import program
-from tests.permissions import EVERYTHING, POLICIES, RESTORED, STACK, Need, Row, rows
+from tests.permissions import EVERYTHING, POLICIES, RECORD, RESTORED, STACK, Need, Row, rows
 from tests.tables import TEMPLATE, template
 from tests.template.transformed import resources
 
@@ -116,13 +117,29 @@ def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def _allows(policy: str, action: str, resource: str, via: str | None = None) -> bool:
+def _limits(statement: dict[str, Any], operator: str) -> list[str]:
+    return _listed(statement.get("Condition", {}).get(operator, {}).get("dynamodb:LeadingKeys", []))
+
+
+def _reaches(statement: dict[str, Any], key: str | None) -> bool:
+    """Whether a statement is about items of that partition key; None: about any but the access record's.
+
+    As IAM does: ForAllValues holds for a request without the key, and a negated operator for none of its values.
+    """
+    only, never = _limits(statement, "ForAllValues:StringLike"), _limits(statement, "ForAllValues:StringNotLike")
+    if key is None:
+        return only != ["ACCESS#*"]
+    return (not only or any(fnmatchcase(key, each) for each in only)) and not any(fnmatchcase(key, e) for e in never)
+
+
+def _allows(policy: str, action: str, resource: str, via: str | None = None, key: str | None = None) -> bool:
     for statement in _document(policy)["Statement"]:
         services = _listed(statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", via))
         if (
             action in _listed(statement["Action"])
             and any(fnmatchcase(resource, each) for each in _listed(statement["Resource"]))
             and via in services
+            and _reaches(statement, key)
         ):
             return True
     return False
@@ -139,6 +156,8 @@ def _place(resource: str) -> str:
     if resource == STACK:
         # AWS asks so for a stack that is called by its name.
         return f"arn:aws:cloudformation:{_REGION}:{_ACCOUNT}:stack/{_STACK_NAME}/*"
+    if resource == RECORD:
+        return _arn("StateTable")
     if resource == RESTORED:
         return f"arn:aws:dynamodb:{_REGION}:{_ACCOUNT}:table/{_STACK_NAME}-restored"
     if resource == EVERYTHING:
@@ -164,7 +183,8 @@ def _keys(need: Need) -> Iterator[tuple[str, str, str]]:
 def _allowed(policy: str, row: Row) -> bool:
     needs = row.needs if row.is_route else row.needs | {Need("cloudformation:DescribeStacks", STACK)}
     return all(
-        _allows(policy, need.action, _place(need.resource)) and all(_allows(policy, *each) for each in _keys(need))
+        _allows(policy, need.action, _place(need.resource), None, "ACCESS#x" if need.resource == RECORD else None)
+        and all(_allows(policy, *each) for each in _keys(need))
         for need in needs
     )
 
@@ -195,6 +215,10 @@ def test_a_policy_allows_nothing_that_none_of_its_commands_asks_for(policy: str)
     for statement in _document(policy)["Statement"]:
         for action in _listed(statement["Action"]):
             for resource in _listed(statement["Resource"]):
+                if resource != "*" and action.partition(":")[0] != resource.split(":")[2]:
+                    continue  # of another service: IAM does not compare it with the action
+                if "/index/" in resource and action.startswith("dynamodb:") and action != "dynamodb:Query":
+                    continue  # AWS, "Service Authorization Reference": an index is a resource of Query and Scan only
                 assert any(action == what and fnmatchcase(place, resource) for what, place in asked), (action, resource)
 
 
@@ -332,7 +356,9 @@ def test_what_each_role_must_never_do() -> None:
 
 # The beginnings of keys (honnin/store/keys.py) of the items that a policy may write; None: of all.
 _WRITES = {
-    ("OperatorPolicy", "dynamodb:PutItem"): {"READINGS", "REREADS", "COMPARISON#x", "COMPARISONS#x"},
+    ("ReaderPolicy", "dynamodb:PutItem"): {"ACCESS#x"},
+    ("OfficerPolicy", "dynamodb:PutItem"): {"ACCESS#x"},
+    ("OperatorPolicy", "dynamodb:PutItem"): {"READINGS", "REREADS", "COMPARISON#x", "COMPARISONS#x", "ACCESS#x"},
     ("OperatorPolicy", "dynamodb:UpdateItem"): {"READINGS", "REREADS", "COMPARISON#x", "COMPARISONS#x"},
     ("MaintenancePolicy", "dynamodb:PutItem"): None,  # restore
     ("MaintenancePolicy", "dynamodb:UpdateItem"): {"USER#x", "OVERVIEW"},  # reindex
@@ -347,12 +373,50 @@ def test_which_items_may_be_written() -> None:
     found: dict[tuple[str, str], set[str] | None] = {}
     for policy in POLICIES:
         for statement in _document(policy)["Statement"]:
-            limit = statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys")
+            limit = _limits(statement, "ForAllValues:StringLike")
             for action in _listed(statement["Action"]):
                 if action.startswith("dynamodb:") and not re.search("GetItem|Query|Scan|Describe", action):
-                    may = {pk for pk in families if any(fnmatchcase(pk, each) for each in limit or ())}
-                    found[policy, action] = may if limit else None
+                    may = {pk for pk in families if any(fnmatchcase(pk, each) for each in limit)}
+                    # Several statements may allow the same action.
+                    found[policy, action] = may | (found.get((policy, action)) or set()) if limit else None
     assert found == _WRITES
+
+
+def test_who_may_read_the_access_record_and_who_may_only_add_to_it() -> None:
+    """Who cannot read it cannot learn the key of an entry (128 random bits), and so cannot write over one."""
+    table = _arn("StateTable")
+
+    def who(action: str) -> list[str]:
+        return [each for each in POLICIES if _allows(each, f"dynamodb:{action}", table, None, "ACCESS#user-100")]
+
+    readers = ["OfficerPolicy", "MaintenancePolicy"]
+    for action in ("GetItem", "BatchGetItem", "Query", "Scan"):
+        assert who(action) == readers, action
+    assert who("PutItem") == ["ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"]
+    for action in ("UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete", "PartiQLSelect"):
+        assert who(action) == [], action
+    assert [each for each, allowed in roles.ALLOWED_BY.items() if each == "access" and allowed] == ["access"]
+    assert list(roles.ALLOWED_BY["access"]) == readers
+    # Of the rest of the table, the operator reads what was read before.
+    assert _allows("OperatorPolicy", "dynamodb:Query", table, None, "USER#user-100")
+    assert _allows("OperatorPolicy", "dynamodb:DescribeTable", table)
+
+
+def test_the_access_record_is_on_no_index() -> None:
+    """An index has partition keys of its own, and a policy for `index/*` would show the entries."""
+    entry = {*_of_anything(keys.access_key), *(each.name for each in fields(Access)), "expires_at"}
+    for index in template()["Resources"]["StateTable"]["Properties"]["GlobalSecondaryIndexes"]:
+        assert not {each["AttributeName"] for each in index["KeySchema"]} <= entry, index["IndexName"]
+
+
+def test_no_function_deletes_or_replaces_an_entry_of_the_access_record() -> None:
+    """The erasure is the only function that deletes (test_template.py); it updates entries, to remove the reasons."""
+    [policy] = template()["Resources"]["ErasureFunction"]["Properties"]["Policies"]
+    [deny] = [each for each in policy["Statement"] if each["Effect"] == "Deny" and "ACCESS#" in str(each)]
+    # ForAnyValue: one such key in a batch is enough. For a request without a key it does not hold; these have one.
+    assert deny["Condition"] == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "ACCESS#*"}}
+    assert set(deny["Action"]) == {f"dynamodb:{each}" for each in ("PutItem", "DeleteItem", "BatchWriteItem")}
+    assert deny["Resource"] == {"Fn::GetAtt": ["StateTable", "Arn"]}
 
 
 def _of_anything(function: Callable[..., dict[str, Any]]) -> dict[str, Any]:

@@ -316,18 +316,18 @@ def test_a_users_page_escapes_everything(deployment: FakeDeployment, language: s
     deployment.api.append({"userId": HOSTILE, "providers": providers, "verified": False, "verifiedReason": HOSTILE})
     entry = _hostile(_entry("kyc_read", "VERIFIED", before="LINKED", detail={"x-name": "value"}))
     deployment.api.append({"entries": [entry, {**entry, "to": "<b>"}], "cursor": None})
-    page = _get(deployment, "user", language=language, id=HOSTILE)
+    page = _get(deployment, "user", language=language, id="user-1")
     assert page.status == 200
     _assert_harmless(page)
     asked = [unquote(path) for _, path, _ in deployment.asked]
-    assert asked == [f"/users/{HOSTILE}", f"/users/{HOSTILE}/timeline"]
+    assert asked == ["/users/user-1", "/users/user-1/timeline"]
 
 
-def test_a_refused_id_and_what_was_said_of_it_are_escaped(deployment: FakeDeployment) -> None:
-    deployment.api.append(UsageError(f"the merchant API answered 422: {HOSTILE}"))
+def test_a_refused_id_is_escaped_and_neither_asked_for_nor_recorded(deployment: FakeDeployment) -> None:
     page = _get(deployment, "user", id=HOSTILE)
     assert page.status == 400
     _assert_harmless(page)
+    assert (deployment.asked, deployment.accesses) == ([], [])
 
 
 def test_the_switch_of_languages_keeps_what_was_asked_and_adds_no_address(deployment: FakeDeployment) -> None:

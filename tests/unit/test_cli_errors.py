@@ -74,7 +74,7 @@ COMMANDS = (
     ["timeline", "u", "--json"],
     ["submissions", "--open"],
     ["export", "u"],
-    ["erase", "u", "--yes"],
+    ["erase", "u", "--yes", "--reason", "r"],
     ["reread", "u"],
     ["recon", "2026-03-31"],
     ["recon", "calendar", "--json"],

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ProfileNotFound
 from typer.main import get_command
 
-from honninctl import app, command, failures, masking, people
+from honninctl import access, app, command, failures, masking, people
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, NotFoundError, UsageError
 from tests.fakes import LoopbackServer, Reply
@@ -170,6 +170,7 @@ def test_every_error_has_its_exit_code_and_leaves_stdout_alone(
     def fails(*_: Any) -> None:
         raise error
 
+    monkeypatch.setattr(access, "record", lambda *_, **__: None)
     monkeypatch.setattr(people, "status", fails)
     ended = run("status", "user-1", "--json")
     assert (ended.exit_code, ended.stdout) == (code, "")
@@ -181,6 +182,7 @@ def test_an_unexpected_error_shows_no_value_not_even_when_debugging(monkeypatch:
     def fails(*_: Any) -> None:
         raise ValueError("テスト ハナコ")
 
+    monkeypatch.setattr(access, "record", lambda *_, **__: None)
     monkeypatch.setattr(people, "status", fails)
     plain = run("status", "user-1")
     debugged = run("status", "user-1", env={"HONNIN_DEBUG": "1"})

@@ -13,7 +13,7 @@ from tests.fakes.cli_everything import COMMANDS, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 # Exit codes of cli_everything's commands, where they are not 0.
-CODES = {"wrong usage": 2, "unknown user": 3, "recon of a day": 1, "deadletters list": 1, "doctor": 1}
+CODES = {"wrong usage": 2, "unknown user": 2, "recon of a day": 1, "deadletters list": 1, "doctor": 1}
 
 TERMINALS: dict[str, dict[str, str]] = {
     "cp932": {"LANG": "C.UTF-8", "PYTHONIOENCODING": "cp932"},

@@ -23,10 +23,11 @@ from honnin.errors import NotFoundError as UnknownUserError
 from honnin.problem_codes import ProblemCode
 from honnin.recon import report_api
 from honnin.recon.file_types import FILE_TYPES
-from honnin.store import ReconFile
+from honnin.store import Access, ReconFile
 from honnin.times import jst_day, utc_text
 from honnin.vault import Vault
 from honninctl import command, past
+from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
 from tests.fakes.cli import FakeDeployment, run
 from tests.fakes.memory import memory_aws, s3
@@ -40,9 +41,18 @@ class Served(FakeDeployment):
 
     def __init__(self, world: World) -> None:
         super().__init__(
-            {"StateTableName": "StateTable", "PersonalDataBucketName": "vault", "ReconBucketName": "recon"}
+            {
+                "StateTableName": "StateTable",
+                "PersonalDataBucketName": "vault",
+                "ReconBucketName": "recon",
+                "AccessRecordRetentionDays": "2557",
+            }
         )
         self.world = world
+
+    def keep_access(self, access: Access) -> None:
+        """It is written to the table."""
+        Deployment.keep_access(self, access)
 
     @property
     def store(self) -> Any:
@@ -139,9 +149,9 @@ def test_what_to_do_about_yesterdays_missing_file_takes_one_command(world: World
 
 
 def test_to_erase_a_user_and_prove_it_takes_two_commands(world: World) -> None:
-    erased = json.loads(run("erase", "user-1", "--yes", "--json").stdout)
+    erased = json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout)
     assert (erased["userId"], bool(erased["completedAt"]), erased["erased"]["statuses"]) == ("user-1", True, 1)
-    assert json.loads(run("erase", "user-1", "--yes", "--json").stdout) == erased
+    assert json.loads(run("erase", "user-1", "--reason", "r", "--yes", "--json").stdout) == erased
     # Nothing is known any more, and no list names the user.
     assert run("status", "user-1").exit_code == 3
 
@@ -153,6 +163,19 @@ def test_the_list_of_october_with_its_evidence_takes_one_command(world: World, t
     assert set(rows) == {"user-1", "user-2"}
     assert rows["user-2"]["Flags since then (JST)"] == "RISK_FLAGGED 2026-11-07 12:00:00"
     assert all(each["X-REQUEST-ID"] and each["SHA-256 of the kept answer"] for each in rows.values())
+
+
+def test_who_looked_at_a_user_takes_one_command_also_after_an_erasure(world: World) -> None:
+    run("status", "user-1")
+    run("status", "user-2")
+    run("erase", "user-1", "--yes", "--reason", "ticket 4711")
+    found = json.loads(run("access", "user-1", "--json").stdout)["accesses"]
+    assert [(each["action"], each["what"], each["reason"]) for each in found] == [
+        ("looked", "access", None),
+        ("erased", "erase", None),  # the erasure removes the reasons, its own as well
+        ("looked", "status", None),
+    ]
+    assert {each["who"] for each in found} == {"arn:aws:sts::111122223333:assumed-role/officer/ito"}
 
 
 def test_what_runs_out_next_month_takes_one_command(world: World) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,6 +233,23 @@ def test_a_report_is_written_anew(bucket: ReconBucket) -> None:
     for rows in (1, 2):
         bucket.put_report(FILE, io.BytesIO(json.dumps({"rows": rows}).encode()))
     assert bucket.report(FILE) == {"rows": 2}
+
+
+def test_a_locked_report_has_what_s3_asks_for(
+    s3: "S3Client", bucket: ReconBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mode, date and a checksum; a report that is not locked has none of them, for the bucket may have no lock."""
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(s3, "upload_fileobj", lambda *_, ExtraArgs: asked.append(ExtraArgs))  # noqa: N803
+    until = datetime(2026, 12, 31, tzinfo=UTC)
+    for each in (None, until):
+        bucket.put_report(FILE, io.BytesIO(b"{}"), each)
+    assert asked[0] == {"ContentType": "application/json"}
+    assert asked[1] == asked[0] | {
+        "ObjectLockMode": "GOVERNANCE",
+        "ObjectLockRetainUntilDate": until,
+        "ChecksumAlgorithm": "SHA256",
+    }
 
 
 def test_an_object_that_is_there_is_no_error(

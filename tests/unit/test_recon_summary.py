@@ -9,6 +9,7 @@ import pytest
 
 from chaos.states import FailedError
 from honnin.paypay_facets import Call
+from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.report_api import ReconCounts
 from honnin.times import utc_text
 from tests.fakes.counts import counted
@@ -19,6 +20,26 @@ def settle(engine: Engine, **applied: str) -> None:
     """The events are worked off, and the state machine looks again."""
     engine.apply(**applied)
     engine.later()
+
+
+def test_only_the_report_of_a_completed_comparison_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reports before it are written over, and S3 would keep each of them."""
+    engine, locks = Engine(), []
+    engine.put(engine.link("ann"))
+    written = ReconBucket.put_report
+
+    def put(bucket: ReconBucket, file: FileId, report: Any, locked_until: datetime | None = None) -> None:
+        locks.append(locked_until)
+        written(bucket, file, report)
+
+    monkeypatch.setattr(ReconBucket, "put_report", put)
+    monkeypatch.setattr(engine.summaries, "_lock_days", 30)
+    engine.run()
+    settle(engine)
+    completed = engine.file().completed_at
+    assert completed is not None
+    assert locks == [None] * (len(locks) - 1) + [datetime.fromisoformat(completed) + timedelta(days=30)]
+    assert len(locks) > 1
 
 
 def test_a_comparison_waits_until_everybody_is_read() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from honnin.store import (
+    Access,
     Certificate,
     Comparison,
     EventRecord,
@@ -31,6 +32,8 @@ _COUNTS = {"rows": 3, "missed": 0}
 
 # Every record class that is written or read by its fields, once with all it may hold and once with as little.
 RECORDS: list[Any] = [
+    Access(AT, "listed", "arn:aws:iam::111122223333:user/ito", "cli", "users"),
+    Access(AT, "looked", "arn:aws:iam::111122223333:user/ito", "console", "user", "u", "ticket 1"),
     UserStatus("u", "paypay", "LINKED", 1),
     UserStatus(
         *("u", "paypay", "LINKED", 7, "X", AT, "s", AT, AT, "auth", ("a", "b"), "c", AT, {"link": "ACTIVE"}),

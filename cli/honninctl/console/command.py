@@ -27,9 +27,9 @@ def console(
 ) -> None:
     """Show the stack in a browser: users, the recon calendar, dead letters. Ctrl-C ends it.
 
-    It reads with your own AWS credentials and changes nothing. It listens on 127.0.0.1 only, and its address holds a
-    random token: whoever has the address can read for as long as it runs, so do not pass it on. Personal data is not
-    shown; PayPay's ids are masked.
+    It reads with your own AWS credentials and writes the access record, and nothing else. It listens on 127.0.0.1
+    only, and its address holds a random token: whoever has the address can read for as long as it runs, so do not
+    pass it on. Personal data is not shown; PayPay's ids are masked.
     JSON: {"url"}; then it serves until it is ended.
     """
     from honninctl.console.pages import Pages

@@ -6,7 +6,7 @@ one file instead of in a framework's settings.
 Who else could ask, and what stops them: another machine (127.0.0.1 only); another user of this machine, or a page in
 the caller's own browser (the token in the path); a page whose name was made to point to 127.0.0.1 (the Host header);
 a script, form or frame of another site that has got the address (Origin, Sec-Fetch-Site, frame-ancestors). A GET
-changes nothing. A POST has to say that it comes from this console's own page, and carries what only such a page could
+changes nothing but the access record. A POST has to say that it comes from this console's own page, and carries what only such a page could
 give it (`confirmations`). A read-only console takes no POST at all.
 """
 

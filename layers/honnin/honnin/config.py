@@ -79,6 +79,11 @@ class Settings:
         return self._days("TIMELINE_RETENTION_DAYS")
 
     @cached_property
+    def recon_report_lock_days(self) -> int:
+        """How many days S3 keeps a completed recon report from being deleted; 0: it is not locked."""
+        return self._days("RECON_REPORT_LOCK_DAYS")
+
+    @cached_property
     def waiting_event_days(self) -> int:
         """How many days an event whose user is not known waits for a link; 0 keeps it for ever."""
         return self._days("WAITING_EVENT_DAYS")

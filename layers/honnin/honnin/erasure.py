@@ -2,7 +2,7 @@
 
 What is erased: every version of the user's objects in the vault, the PayPay link, all data in the table that
 identifies the user at a provider (authorization and code ids, waiting events, details of the timeline), and the user's
-rows in kept registers.
+rows in kept registers, and the reasons in the access record.
 What stays: the timeline's dates and statuses under the merchant's own id, a mark of the erasure, and the certificate.
 (The timeline's event ids contain our own submission ids, which no longer lead to any person.)
 
@@ -125,6 +125,8 @@ class Erasure:
             known = self._complete(known, may_go_on)
         footprint = erasures.footprint(user_id)
         if known is None and footprint.is_empty and not footprint.entries:
+            # Somebody may have looked for the user, and have said why.
+            self._forget_reasons(user_id, may_go_on)
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
         if known and unlink and not footprint.authorization_ids and _is_linked_still(known):
             raise ConflictError(
@@ -132,6 +134,7 @@ class Erasure:
                 code=ProblemCode.ERASED_WITHOUT_UNLINK,
             )
         if known and known.completed_at and footprint.is_empty:
+            self._forget_reasons(user_id, may_go_on)
             self._registers.forget(user_id, known.completed_at, may_go_on=may_go_on)
             return _swept(known, self._store, self._vault)
         if unlink:
@@ -163,12 +166,16 @@ class Erasure:
         """Do the steps that remain after everything is erased and counted."""
         user_id = certificate.user_id
         self._sweep_later(self._sweep(certificate))
+        self._forget_reasons(user_id, may_go_on)
         clean = self._registers.forget(user_id, may_go_on=may_go_on)
         completed = self._store.erasure.end(certificate, utc_text(self._now()))
         # A register that was begun in between may have read the timeline before it said that the user is erased.
         self._registers.forget(user_id, completed.completed_at, clean, may_go_on)
         self._publish(completed)
         return completed
+
+    def _forget_reasons(self, user_id: str, may_go_on: Callable[[], None]) -> None:
+        self._store.access.forget_reasons(user_id, utc_text(self._now()), may_go_on)
 
     def _unlink(self, footprint: Footprint) -> None:
         """End every authorization that the user has had at PayPay. One that PayPay itself has ended needs no call."""

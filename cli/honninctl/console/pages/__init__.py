@@ -7,12 +7,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from honninctl import access
+from honninctl.access import Source
 from honninctl.console.page import HERE, NO_PAGE, Asked, Page, View, asking, plain
 from honninctl.console.pages import home, letters, recon, settings, user, users
 from honninctl.console.wording import LANGUAGES, preferred
 from honninctl.deployment import Deployment
+from honninctl.recorded import Action, options
 
 _FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+
+# The fields that choose what a page shows. Others have no meaning, and their names may hold anything.
+_FIELDS = ("list", "of", "days", "q", "at", "since", "limit", "cursor")
 
 
 class Pages:
@@ -33,11 +40,39 @@ class Pages:
                 return Page(HTTPStatus.SEE_OTHER, location=f"{asked.base}/{preferred(asked.languages)}/")
             case (language, *rest) if language in LANGUAGES:
                 view = View(asked, self._deployment, self._now())
-                page = asking(lambda: _page(view, rest))
+                page = asking(lambda: _not_recorded(view, rest) or _page(view, rest))
                 # Something that no page reckoned with; its own sentence is better than a connection that breaks off.
                 return page.value or view.trouble(page.trouble or NO_PAGE)
             case _:
                 return plain(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+
+def _not_recorded(view: View, steps: list[str]) -> Page | None:
+    """Write the access record of a page about a user or a list of users; the trouble if that cannot be done."""
+    fields = view.asked.fields
+    user_id = fields.get("id", "").strip() if steps == ["user"] else ""
+    match steps:
+        case ["users" | "users.csv"]:
+            lists = bool(fields)
+        case ["dead-letters"] | ["recon", _]:
+            lists = True
+        case _:
+            lists = False
+    if not (user_id or lists):
+        return None
+    action = Action.LOOKED if user_id else Action.LISTED
+    named = {"day": steps[1] if steps[1:] else "", **{each: fields.get(each) for each in _FIELDS}}
+    done = asking(
+        lambda: access.record(
+            view.deployment,
+            action,
+            user_id or None,
+            what=steps[0],
+            options=options({name: value for name, value in named.items() if value}),
+            source=Source.CONSOLE,
+        )
+    )
+    return view.trouble(done.trouble, user_id=user_id) if done.trouble else None
 
 
 def _page(view: View, steps: list[str]) -> Page:

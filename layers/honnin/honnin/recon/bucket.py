@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -121,9 +122,18 @@ class ReconBucket(JsonObjects):
         """An object of a comparison, or None if it does not exist."""
         return self.get(file.part_key(number, name))
 
-    def put_report(self, file: FileId, report: IO[bytes]) -> None:
-        """Write the report again, from an open file, in bounded memory."""
-        self._s3.upload_fileobj(report, self._name, file.report_key, ExtraArgs={"ContentType": "application/json"})
+    def put_report(self, file: FileId, report: IO[bytes], locked_until: datetime | None = None) -> None:
+        """Write the report again, from an open file, in bounded memory.
+
+        With `locked_until`, S3 does not delete this version before then. The bucket then needs Object Lock (parameter
+        `ReconReportLockDays`).
+        """
+        more: dict[str, Any] = {"ContentType": "application/json"}
+        if locked_until:
+            # S3 takes a lock only together with a checksum (its guide, "Object Lock considerations").
+            more |= {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": locked_until}
+            more["ChecksumAlgorithm"] = "SHA256"
+        self._s3.upload_fileobj(report, self._name, file.report_key, ExtraArgs=more)
 
     def report(self, file: FileId) -> dict[str, Any] | None:
         """The report as it was last written."""

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import IO, Any
 
@@ -14,8 +15,8 @@ from honnin.store import Comparison, ReconFile, Store
 _AT_ONCE = 1000
 
 
-def write(store: Store, bucket: ReconBucket, comparison: Comparison, file: ReconFile) -> None:
-    """Write the report of a compared file again.
+def write(store: Store, bucket: ReconBucket, comparison: Comparison, file: ReconFile, lock_days: int = 0) -> None:
+    """Write the report of a compared file again. A completed one is locked for so many days (0: it is not).
 
     It is streamed through a temporary file, because it contains all users, whether ten or ten million. It does not
     contain our own ids of users: an erased user must not be found through an old report.
@@ -23,7 +24,8 @@ def write(store: Store, bucket: ReconBucket, comparison: Comparison, file: Recon
     with tempfile.TemporaryFile() as draft:
         _write(draft, facts(file), store, bucket, comparison, file)
         draft.seek(0)
-        bucket.put_report(FileId.of(file), draft)
+        ends = datetime.fromisoformat(file.completed_at) + timedelta(lock_days) if file.completed_at else None
+        bucket.put_report(FileId.of(file), draft, ends if lock_days else None)
 
 
 def facts(file: ReconFile) -> dict[str, Any]:

@@ -32,13 +32,22 @@ _OPEN = "open.json"
 
 
 class Summaries:
-    """Writes the reports of comparisons. `now` gives aware UTC moments."""
+    """Writes the reports of comparisons. `now` gives aware UTC moments; `lock_days` as in `report.write`."""
 
-    def __init__(self, *, store: Store, bucket: ReconBucket, publisher: Publisher, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bucket: ReconBucket,
+        publisher: Publisher,
+        now: Callable[[], datetime],
+        lock_days: int = 0,
+    ) -> None:
         self._store = store
         self._bucket = bucket
         self._publisher = publisher
         self._now = now
+        self._lock_days = lock_days
 
     def run(self, comparison: Comparison) -> dict[str, Any]:
         """Sum up a comparison whose ranges are all compared, and write the report.
@@ -53,7 +62,7 @@ class Summaries:
         waited_for = _waited_for(before, numbers) if is_first else before.waited_for
         summed = Sum(self._bucket, comparison, numbers, waited_for)
         file = self._record(comparison, before, summed, is_first=is_first)
-        report.write(self._store, self._bucket, comparison, file)
+        report.write(self._store, self._bucket, comparison, file, self._lock_days)
         if is_first:
             _log_and_count(file, self._known_missed(comparison, before))
         if file.completed_at:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from honnin.status import VerifiedNeeds
+from honnin.store.access import Access, Accesses, AccessPage
 from honnin.store.circuit import Circuit, Circuits
 from honnin.store.comparisons import Comparison, Comparisons
 from honnin.store.erasure import Certificate, Erasures
@@ -47,6 +48,8 @@ __all__ = [
     "RECON_KINDS",
     "RESIDENCE",
     "UNLINKED",
+    "Access",
+    "AccessPage",
     "AlreadyAppliedError",
     "Certificate",
     "Circuit",
@@ -117,6 +120,7 @@ class Store:
         self.rereads = Rereads(self.table)
         self.overview = Overview(self.table)
         self.erasure = Erasures(self.table)
+        self.access = Accesses(self.table)
 
     def known(self, events: "Sequence[Event]") -> Known:
         """What the table knows about some events, read once."""

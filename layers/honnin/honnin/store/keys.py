@@ -165,6 +165,11 @@ def slowed_key(provider: str) -> Item:
     return {"pk": f"PACE#{provider}", "sk": "SLOWED"}
 
 
+def access_key(user_id: str | None, at: str, name: str) -> Item:
+    """An access to a user, or (None) to a list of users. No user has the empty id."""
+    return {"pk": f"ACCESS#{user_id or ''}", "sk": f"{at}#{name}"}
+
+
 def erased_key(user_authorization_id: str) -> Item:
     """The mark of an erased authorization."""
     # Only its hash: an authorization id is random, so the id cannot be found from the hash.

@@ -33,8 +33,8 @@ class Stored:
 
     `kind` is status, timeline, former, expiry, certificate, link or waiting; otherwise the family of its key
     (submission, session, code, event, received, erased, recon, comparison, comparisons, rereads, reread, provider,
-    overview, pace, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in it, as
-    in the mark of an erased one. `expires_at` is in epoch seconds.
+    overview, pace, access, user). `authorizations` are the SHA-256 hashes (hexadecimal) of the PayPay authorizations in
+    it, as in the mark of an erased one. `expires_at` is in epoch seconds.
     """
 
     kind: str
@@ -65,12 +65,13 @@ class Restore:
         there = {(item["pk"], item["sk"]) for item in self._table.batch(keys, expired=True)}
         return [each for each, key in zip(stored, keys, strict=True) if (key["pk"], key["sk"]) not in there]
 
-    def put_back(self, stored: Stored, erased: Collection[str] = ()) -> bool:
+    def put_back(self, stored: Stored, erased: Collection[str] = (), *, without: Collection[str] = ()) -> bool:
         """Write an item of another table unchanged; False if this table has an item with its key, which then stays.
 
         In a recon file's item, authorizations whose SHA-256 is in `erased` are removed.
+        `without` are attributes that are not written.
         """
-        item = dict(stored.item)
+        item = {name: value for name, value in stored.item.items() if name not in without}
         for name in SAMPLES:
             if name in item:
                 names = [each["S"] for each in item[name]["L"]]
@@ -123,7 +124,7 @@ def _stored(item: Mapping[str, Any]) -> Stored:
     return Stored(
         kind=KINDS.get((family, str(known["sk"]).partition("#")[0]), family.lower()),
         # An erased submission has the empty text as its user.
-        user_id=name if family == "USER" else known.get("user_id") or None,
+        user_id=name if family in ("USER", "ACCESS") and name else known.get("user_id") or None,
         authorizations=_named_authorizations(family, name, known),
         completed_at=known.get("completed_at"),
         expires_at=int(known["expires_at"]) if "expires_at" in known else None,

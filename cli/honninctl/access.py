@@ -1,0 +1,132 @@
+"""The access record (docs/security.md, "Access record"): written before a command or a page shows or does anything."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from honninctl import moments
+from honninctl.deployment import Deployment
+from honninctl.failures import UsageError, explained
+from honninctl.recorded import Action
+
+if TYPE_CHECKING:
+    from honnin.store import Access
+
+__all__ = [
+    "LONGEST_REASON",
+    "Action",
+    "Source",
+    "accesses",
+    "all_of",
+    "as_json",
+    "bound",
+    "checked_reason",
+    "is_user_id",
+    "record",
+]
+
+LONGEST_REASON = 200
+_PAGE = 100
+# Those of the merchant API (`honnin.merchant_api`). What is typed as an id by mistake, a name say, is not written.
+_USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
+
+
+class Source(StrEnum):
+    """Where it was done."""
+
+    CLI = "cli"
+    CONSOLE = "console"
+
+
+def record(
+    deployment: Deployment,
+    action: Action,
+    user_id: str | None,
+    reason: str | None = None,
+    *,
+    what: str = "",
+    options: str | None = None,
+    source: Source = Source.CLI,
+) -> None:
+    """Write that the caller is about to do something with a user's data (None: of a list of users).
+
+    `what` is the command or the page, `options` what it was asked for (`recorded.options`). An action that fails after
+    this is in the record, too.
+
+    Raises
+    ------
+    UsageError
+        This is no id of a user, or the reason is too long.
+    CommandError
+        It could not be written; nothing may then be shown or done.
+    """
+    from honnin.store import Access
+    from honnin.times import utc_text
+
+    if user_id is not None and not is_user_id(user_id):
+        raise UsageError(f"{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most")
+    reason = checked_reason(reason)
+    # That there is no such stack is said in its own words.
+    _ = deployment.outputs
+    try:
+        at = utc_text(datetime.now(UTC))
+        deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason, options))
+    except Exception as error:
+        cause = explained(error)
+        said = f"nothing was shown or done, because the access record cannot be written: {cause}"
+        raise type(cause)(said).with_traceback(error.__traceback__) from None
+
+
+def is_user_id(text: str) -> bool:
+    """Whether a text may be the id of a user."""
+    return _USER_ID.fullmatch(text) is not None
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """A reason on one line; None for an empty one. Raises `UsageError` for one that is too long."""
+    said = " ".join((reason or "").split())
+    if len(said) > LONGEST_REASON:
+        raise UsageError(f"--reason has more than {LONGEST_REASON} characters")
+    if not said.isprintable():
+        raise UsageError("--reason contains a character that cannot be shown")
+    return said or None
+
+
+def accesses(deployment: Deployment, user_id: str | None, since: str, until: str, limit: int) -> list[dict[str, Any]]:
+    """The newest accesses to a user (None: to lists of users), from `since` to before `until` (UTC)."""
+    return list(islice(all_of(deployment, user_id, since, until), limit))
+
+
+def all_of(deployment: Deployment, user_id: str | None, since: str = "0", until: str = "9") -> Iterator[dict[str, Any]]:
+    """All accesses to a user (None: to lists of users), newest first, as JSON."""
+    cursor: str | None = None
+    while True:
+        page = deployment.store.access.page(user_id, _PAGE, since=since, until=until, cursor=cursor)
+        yield from map(as_json, page.accesses)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def bound(option: str, text: str, *, ends: bool = False) -> str:
+    """A day in Japan or a moment as an end of a period (UTC). Raises `UsageError` for what is neither."""
+    from honnin.times import utc_text
+
+    return utc_text(moments.moment(option, text, ends=ends))
+
+
+def as_json(access: "Access") -> dict[str, Any]:
+    """An access as the command shows it."""
+    return {
+        "at": access.at,
+        "action": access.action,
+        "who": access.who,
+        "source": access.source,
+        "what": access.what,
+        "options": access.options,
+        "reason": access.reason,
+        "reasonErasedAt": access.reason_erased_at,
+    }
