@@ -320,7 +320,8 @@ def test_a_users_page_escapes_everything(deployment: FakeDeployment, language: s
     assert page.status == 200
     _assert_harmless(page)
     asked = [unquote(path) for _, path, _ in deployment.asked]
-    assert asked == ["/users/user-1", "/users/user-1/timeline"]
+    # The last: the link of which the evidence is looked up.
+    assert asked == ["/users/user-1", "/users/user-1/timeline", "/users/user-1"]
 
 
 def test_a_refused_id_is_escaped_and_neither_asked_for_nor_recorded(deployment: FakeDeployment) -> None:

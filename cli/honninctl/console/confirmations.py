@@ -55,6 +55,10 @@ class Confirmations:
         """Whether the page is young enough to be acted on."""
         return self._monotonic() - found.issued < _GOOD_FOR_S
 
+    def settle(self, token: str, outcome: Any) -> None:
+        """Say what became of it: from now on the token acts no more."""
+        self._known[token].outcome = outcome
+
     def outcome(self, token: str) -> Any:
         """What became of it, or None."""
         found = self._known.get(token)

@@ -1,6 +1,6 @@
 """What was known of a user at a moment, and by which evidence: what the page of a user says and prints."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,15 +42,6 @@ def of(deployment: Deployment, user_id: str, at: datetime, entries: Sequence[Map
     return Evidence(found, versions, hidden)
 
 
-def caller(deployment: Deployment) -> str | None:
-    """Who asks: the ARN of the caller; None where AWS does not say."""
-    try:
-        return str(deployment.client("sts").get_caller_identity()["Arn"])
-    except Exception as error:
-        _: CommandError = explained(error)
-        return None
-
-
 def _versions(
     version_of: Callable[[str], str | None], kept: Mapping[str, str]
 ) -> tuple[Mapping[str, str | None], bool]:
@@ -59,8 +50,3 @@ def _versions(
     except Exception as error:
         _: CommandError = explained(error)
         return {}, True
-
-
-def oldest_is_known(entries: Iterable[Mapping[str, Any]], most: int) -> bool:
-    """Whether these newest entries are all that are kept."""
-    return sum(1 for _ in entries) < most

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
+from honninctl.console.confirmations import Confirmations
+from honninctl.console.rights import Rights
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, utc_text
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UnreachableError, UsageError, explained
@@ -24,10 +26,11 @@ PLACES = (
     ("users", "users.title"),
     ("recon", "recon.title"),
     ("dead-letters", "letters.title"),
+    ("access", "access.title"),
     ("settings", "settings.title"),
 )
 # Where a page stands that is not in the navigation itself.
-_WITHIN = {"user": "users"}
+_WITHIN = {"user": "users", "act": "", "done": ""}
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,23 @@ def plain(status: HTTPStatus, sentence: str) -> Page:
 NO_PAGE = Trouble("trouble.no_page", "", HTTPStatus.NOT_FOUND)
 
 
-class View:
-    """Fills the templates for one request: its language, its links, its moment, and the stack that it asks."""
+@dataclass(frozen=True)
+class Desk:
+    """What a console needs that acts: what its pages have asked to be confirmed, and what the caller may do."""
 
-    def __init__(self, asked: Asked, deployment: Deployment, now: datetime) -> None:
+    confirmations: Confirmations
+    rights: Rights
+    may_reveal: bool
+
+
+class View:
+    """Fills the templates for one request: its language, its links, its moment, and the stack that it asks.
+
+    `desk` is None in a console that only reads.
+    """
+
+    def __init__(self, asked: Asked, deployment: Deployment, now: datetime, desk: Desk | None = None) -> None:
+        self.desk = desk
         self.now = now
         self.asked = asked
         self.deployment = deployment
@@ -111,6 +127,7 @@ class View:
                 stack=self.deployment.name,
                 region=self.deployment.region,
                 now=utc_text(self.now),
+                is_read_only=self.desk is None,
                 section=_WITHIN.get(self._steps[0], self._steps[0]),
                 **{"user_id": "", **values},
             )

@@ -6,8 +6,8 @@ one file instead of in a framework's settings.
 Who else could ask, and what stops them: another machine (127.0.0.1 only); another user of this machine, or a page in
 the caller's own browser (the token in the path); a page whose name was made to point to 127.0.0.1 (the Host header);
 a script, form or frame of another site that has got the address (Origin, Sec-Fetch-Site, frame-ancestors). A GET
-changes nothing but the access record. A POST has to say that it comes from this console's own page, and carries what only such a page could
-give it (`confirmations`). A read-only console takes no POST at all.
+changes nothing but the access record. A POST has to say that it comes from this console's own page, and carries what
+only such a page could give it (`confirmations`). A read-only console takes no POST at all.
 """
 
 import hmac
@@ -120,9 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         # Read before anything else: a connection that is closed on unread bytes loses the answer, too.
         body = self._body()
         refusal = (
-            _Refusal(HTTPStatus.METHOD_NOT_ALLOWED, _ONLY_READ)
-            if self.server.is_read_only
-            else _refusal(self.server, self.headers, self.path) or _refusal_of_form(self.server, self.headers)
+            _refusal(self.server, self.headers, self.path)
+            or (_Refusal(HTTPStatus.FORBIDDEN, _ONLY_READ) if self.server.is_read_only else None)
+            or _refusal_of_form(self.server, self.headers)
         )
         form = None if refusal else _form(body)
         if refusal or form is None:

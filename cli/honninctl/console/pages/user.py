@@ -8,7 +8,7 @@ from typing import Any
 from honninctl import past, people
 from honninctl.console import details, evidence, story, verdict
 from honninctl.console.page import Page, Trouble, View, asking, between
-from honninctl.console.pages import users
+from honninctl.console.pages import acting, users
 from honninctl.console.wording import Wording, jst_day, utc_text
 from honninctl.failures import UsageError
 
@@ -56,7 +56,8 @@ def page(view: View) -> Page:
         at_trouble=at_trouble,
         today=jst_day(utc_text(view.now)),
         evidence=_evidence(view, user_id, view.now, found if is_whole else None) if standings else None,
-        who=evidence.caller(view.deployment) if standings else None,
+        who=asking(lambda: view.deployment.caller).value if standings else None,
+        offers=acting.offers_for_user(view, user_id, is_known=bool(standings)),
         story=story.summary(stories),
         days=_by_day(entries[:shown]),
         total=len(entries),
@@ -97,7 +98,8 @@ def _past(view: View, user_id: str, at: datetime, entries: Sequence[Mapping[str,
         at_trouble="",
         today=jst_day(utc_text(view.now)),
         evidence=known,
-        who=evidence.caller(view.deployment),
+        who=asking(lambda: view.deployment.caller).value,
+        offers=[],
     )
 
 
