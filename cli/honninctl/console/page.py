@@ -26,6 +26,7 @@ PLACES = (
     ("users", "users.title"),
     ("recon", "recon.title"),
     ("dead-letters", "letters.title"),
+    ("register", "register.title"),
     ("access", "access.title"),
     ("settings", "settings.title"),
 )

@@ -11,7 +11,7 @@ from honninctl import access
 from honninctl.access import Source
 from honninctl.console.confirmations import Confirmations
 from honninctl.console.page import HERE, NO_PAGE, Asked, Desk, Page, View, asking, plain
-from honninctl.console.pages import accesses, acting, home, letters, recon, settings, user, users
+from honninctl.console.pages import accesses, acting, home, letters, recon, register, settings, user, users
 from honninctl.console.rights import Rights
 from honninctl.console.wording import LANGUAGES, preferred
 from honninctl.deployment import Deployment
@@ -21,7 +21,7 @@ _FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 # The fields that choose what a page shows. Others have no meaning, and their names may hold anything.
-_FIELDS = ("list", "of", "days", "q", "at", "since", "limit", "cursor")
+_FIELDS = ("list", "of", "days", "q", "at", "since", "limit", "cursor", "from", "to", "provider", "status", "queue")
 
 
 class Pages:
@@ -71,11 +71,13 @@ def _not_recorded(view: View, steps: list[str]) -> Page | None:
             lists = bool(fields)
         case ["dead-letters"] | ["recon", _] | ["access"] | ["act", "redrive" | "discard"]:
             lists = True
+        case ["register" | "register.csv" | "register.jsonl"]:
+            lists = register.is_asked(fields)
         case _:
             lists = False
     if not (user_id or lists):
         return None
-    action = Action.LOOKED if user_id else Action.LISTED
+    action = Action.LOOKED if user_id else Action.REGISTERED if steps[0].startswith("register") else Action.LISTED
     named = {
         "day": steps[1] if steps[0] == "recon" and steps[1:] else "",
         **{each: fields.get(each) for each in _FIELDS},
@@ -109,6 +111,10 @@ def _page(view: View, steps: list[str]) -> Page:
             return recon.day_page(view, day)
         case ["dead-letters"]:
             return letters.page(view)
+        case ["register"]:
+            return register.page(view)
+        case ["register.csv" | "register.jsonl"]:
+            return register.file(view, steps[0].rpartition(".")[2])
         case ["access"]:
             return accesses.page(view)
         case ["act", name]:
