@@ -143,7 +143,12 @@ def test_a_read_only_console_offers_and_does_nothing(monkeypatch: pytest.MonkeyP
 
 def test_personal_data_needs_reveal_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(export, "export", lambda *_, reveal, **__: asked.append(reveal) or {"name": "x"})
+
+    def exported(*_: Any, reveal: bool, **__: Any) -> dict[str, str]:
+        asked.append(reveal)
+        return {"name": "x"}
+
+    monkeypatch.setattr(export, "export", exported)
     assert Console(monkeypatch).get("act", "export", id="user-1", reveal="1").status == 400
     console = Console(monkeypatch, may_reveal=True)
     token = console.token("export", id="user-1", reveal="1")
