@@ -67,7 +67,9 @@ PAGES = (
 
 
 class Stack(FakeDeployment):
-    """Answers of the merchant API by their paths."""
+    """Answers of the merchant API by their paths. What would be read from its table is answered by `answering`."""
+
+    store = mock.Mock()
 
     def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The same users, whatever is asked of them."""
