@@ -48,7 +48,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # With no-referrer, a browser sends "Origin: null" with the console's own forms (Fetch, "append a request Origin
-    # header"), which could then not be told from another site's. Other sites get neither address nor token this way.
+    # header"), as another site's form does. Other sites get neither address nor token this way.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
