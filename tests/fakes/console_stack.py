@@ -125,10 +125,10 @@ def answering() -> Iterator[contextlib.ExitStack]:
                 ],
             ),
             (register_commands, "not_rebuilding", None),
-            (Register, "rows", _register()),
             (Rights, "may", True),
         ):
             patches.enter_context(mock.patch.object(module, name, lambda *_, _answer=answer, **__: _answer))
+        patches.enter_context(mock.patch.object(Register, "rows", _register))
         yield patches
 
 
@@ -303,9 +303,10 @@ def _endpoint() -> dict[str, Any]:
     return {"circuit": {**circuit, "mapping": "Disabled"}, "waiting": 31, "inFlight": 2, "oldestSeconds": 5400}
 
 
-def _register() -> list[Row]:
+def _register(register: Register) -> Iterator[Row]:
+    register.as_of = _text(NOW)
     evidence = {"cause": "recon", "event_id": "paypay:kyc:1", "product": "kyc_passport", "sha256": "0" * 64}
-    return [
+    yield from [
         Row(each, "paypay", "VERIFIED", "2026-10-03T03:00:00.000Z", until=until, ended_by=ended, flags=(), **evidence)
         for each, until, ended in ((USER, "2026-11-21T18:20:00.000Z", "RISK_FLAGGED"), (LONG, None, None))
     ]

@@ -248,7 +248,12 @@ def test_the_register_asks_for_a_period_that_there_is(console: Console, monkeypa
 
     row = Row("user-1", "paypay", "VERIFIED", "2026-10-01T00:00:00.000Z", cause="recon", flags=())
     monkeypatch.setattr(register_commands, "not_rebuilding", lambda _: None)
-    monkeypatch.setattr(Register, "rows", lambda *_: iter([row]))
+
+    def rows(register: Register) -> Iterator[Row]:
+        register.as_of = "2026-11-22T01:30:00.000Z"
+        yield row
+
+    monkeypatch.setattr(Register, "rows", rows)
     monkeypatch.setattr(FakeDeployment, "store", None)
     assert console.get("register").status == 200
     assert console.accesses() == []
@@ -256,7 +261,9 @@ def test_the_register_asks_for_a_period_that_there_is(console: Console, monkeypa
     assert wrong.status == 400
     assert console.accesses() == []
     period = {"from": "2026-10-01", "to": "2026-10-31"}
-    assert "user-1" in console.get("register", **period).body.decode()
+    shown = console.get("register", **period).body.decode()
+    assert "user?id=user-1" in shown
+    assert "Rows: 1." in shown
     assert console.accesses() == [("registered", None, None)]
     file = console.get("register.csv", **period)
     assert file.body.startswith("\ufeffUser ID".encode())

@@ -31,7 +31,7 @@ PLACES = (
     ("settings", "settings.title"),
 )
 # Where a page stands that is not in the navigation itself.
-_WITHIN = {"user": "users", "act": "", "done": ""}
+_WITHIN = {"user": "users"}
 
 
 @dataclass(frozen=True)
