@@ -77,6 +77,7 @@ NOT_RECORDED: Mapping[str, str] = {
     "sign vexora": _SIGNS,
     "sign paypay": _SIGNS,
     **{f"trigger {each}": _LOCAL for each in ("kyc", "risk", "account-status", "vexora-result", "recon-night")},
+    **{f"local {each}": _LOCAL for each in ("up", "down", "status", "reset", "events")},
 }
 
 
