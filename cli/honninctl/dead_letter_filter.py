@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from honninctl.dead_letters import about_users, error_type, event
+from honninctl.dead_letters import about_users, error_type, event, is_ours
 from honninctl.deployment import Deployment
 from honninctl.queue_walk import Message, sent_ms
 
@@ -44,14 +44,15 @@ class User:
 
 @dataclass(frozen=True)
 class Filter:
-    """What is asked for; empty, it is everything."""
+    """What is asked for; empty, it is everything. `only_ours`: no message that Honnin did not write."""
 
     error_types: frozenset[str] = frozenset()
     user: User | None = None
     since: datetime | None = None
+    only_ours: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.error_types or self.user or self.since)
+        return bool(self.error_types or self.user or self.since or self.only_ours)
 
     def takes(self, message: Message) -> bool:
         """Whether a message is one of them."""
@@ -59,6 +60,7 @@ class Filter:
             (not self.error_types or _plain(error_type(message)) in map(_plain, self.error_types))
             and (not self.since or sent_ms(message) >= self.since.timestamp() * 1000)
             and (not self.user or self.user.is_in(message["Body"]))
+            and (not self.only_ours or is_ours(message["Body"]))
         )
 
 

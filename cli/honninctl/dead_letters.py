@@ -188,6 +188,11 @@ def event(body: str) -> dict[str, Any] | None:
     return found
 
 
+def is_ours(body: str) -> bool:
+    """Whether Honnin wrote a message: an event, or a merchant webhook."""
+    return event(body) is not None or _webhook(body) is not None
+
+
 def about_users(body: str) -> set[str]:
     """The users, by your own ids, that a message names itself: a domain event, alone or as EventBridge sends it."""
     return {str(each["userId"]) for each in _domain_event(body) if "userId" in each}

@@ -77,6 +77,11 @@ class Deployment:
         """The same stack, for reading a whole table, which is throttled now and then."""
         return Deployment(self._where, attempts=11)
 
+    def look_again(self) -> None:
+        """Forget what CloudFormation said of the stack: the next question asks it anew."""
+        for name in ("description", "outputs", "parameters", "store"):
+            self.__dict__.pop(name, None)
+
     @property
     def has_name(self) -> bool:
         """Whether a stack was named at all."""

@@ -1,7 +1,7 @@
 """What was known of a user at a moment of the past, and how: from the timeline (`honnin.history`)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +53,19 @@ def moment(text: str) -> datetime:
     return min(found, present)
 
 
-def status_at(deployment: Deployment, user_id: str, at: datetime) -> dict[str, Any]:
-    """What was known of a user at a moment (shape: cli/README.md). `NotFoundError` for a user nobody ever knew."""
+def status_at(
+    deployment: Deployment, user_id: str, at: datetime, timeline: Iterable[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """What was known of a user at a moment (shape: cli/README.md). `NotFoundError` for a user nobody ever knew.
+
+    `timeline`: all entries of the user, where they are known already.
+    """
     from honnin import history
     from honnin.status import VerifiedNeeds
     from honnin.times import utc_text
 
     then = utc_text(at)
-    entries = [_entry(each) for each in people.timeline(deployment, user_id)]
+    entries = [_entry(each) for each in (people.timeline(deployment, user_id) if timeline is None else timeline)]
     known = history.known_at(entries, then)
     needs = VerifiedNeeds(deployment.parameters.get("VerifiedNeeds") or VerifiedNeeds.ANY)
     reason = history.verified_at(known.values(), needs)

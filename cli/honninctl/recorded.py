@@ -10,7 +10,11 @@ from functools import cache
 
 
 class Action(StrEnum):
-    """What was done with users' data. `ended`: the end of a contract was reported or taken back. `operated`: the stack or its work was changed, and no user by itself."""
+    """What was done with users' data.
+
+    `ended`: the end of a contract was reported or taken back. `operated`: the stack or its work was changed, and no
+    user by itself.
+    """
 
     LOOKED = "looked"
     LISTED = "listed"
@@ -79,6 +83,7 @@ NOT_RECORDED: Mapping[str, str] = {
     "sign vexora": _SIGNS,
     "sign paypay": _SIGNS,
     **{f"trigger {each}": _LOCAL for each in ("kyc", "risk", "account-status", "vexora-result", "recon-night")},
+    **{f"local {each}": _LOCAL for each in ("up", "down", "status", "reset", "events")},
 }
 
 

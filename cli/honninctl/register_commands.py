@@ -76,7 +76,7 @@ def the_register(
     "rows"}; without, JSON lines.
     """
     first, last = moments.day(first, past.now()), moments.day(last, past.now())
-    wanted = Wanted(first, last, _period(first, last), _wanted(provider, status), erased=erased, versions=versions)
+    wanted = Wanted(first, last, period(first, last), statuses(provider, status), erased=erased, versions=versions)
     if keep:
         if form or language or output:
             raise UsageError("--keep has no file yet: name FILE, format and language in `registers get`")
@@ -144,7 +144,7 @@ def _ready(cli: Cli, wanted: Wanted) -> Deployment:
     """The stack, once the access is recorded, and it is known that everything in it may be read."""
     cli.record(Action.REGISTERED)
     deployment = cli.deployment.patient()
-    _not_rebuilding(deployment.store)
+    not_rebuilding(deployment.store)
     registers.check_access(deployment, versions=wanted.versions, erased=wanted.erased)
     return deployment
 
@@ -158,16 +158,17 @@ def _read(cli: Cli, deployment: Deployment, wanted: Wanted, take: Callable[["Row
         made = Register(deployment.store, wanted.statuses, *wanted.period, version_of=version_of, seen=seen)
         for row in made.rows(erased=wanted.erased):
             take(row)
-        _not_rebuilding(deployment.store)
+        not_rebuilding(deployment.store)
     return made.as_of
 
 
-def _not_rebuilding(store: "Store") -> None:
+def not_rebuilding(store: "Store") -> None:
+    """Raises `CommandError` while the index is rebuilt."""
     if store.overview.rebuilding():
         raise CommandError("the index is being rebuilt (honninctl reindex), so somebody would be missing: wait for it")
 
 
-def _period(first: str, last: str) -> tuple[str, str]:
+def period(first: str, last: str) -> tuple[str, str]:
     """The moments (UTC) at which the first day begins and the last one has ended."""
     from honnin.store.overview import day_begins
     from honnin.times import jst_day
@@ -186,7 +187,7 @@ def _period(first: str, last: str) -> tuple[str, str]:
     return day_begins(begin.isoformat()), day_begins(following.isoformat())
 
 
-def _wanted(provider: str | None, status: str | None) -> dict[str, str]:
+def statuses(provider: str | None, status: str | None) -> dict[str, str]:
     """The status by provider. Raises `UsageError` for a provider or status that there is not."""
     from honnin.register import VERIFIED
     from honnin.store.overview import STATUSES

@@ -52,7 +52,16 @@ class Question:
 
 
 def ask(deployment: Deployment, user_id: str) -> list[Question]:
-    """Queue a reading of the user for each provider that knows them.
+    """Queue a reading of the user for each provider that knows them. Raises the same as `questions`."""
+    asked = _planned(deployment, user_id)
+    queue_url = deployment.output("RereadQueueUrl")
+    for _, body in asked:
+        deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
+    return [question for question, _ in asked]
+
+
+def questions(deployment: Deployment, user_id: str) -> list[Question]:
+    """What `ask` would queue.
 
     Raises
     ------
@@ -61,6 +70,10 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     UsageError
         There is nothing to read yet: the user has not agreed at PayPay.
     """
+    return [question for question, _ in _planned(deployment, user_id)]
+
+
+def _planned(deployment: Deployment, user_id: str) -> "list[tuple[Question, str]]":
     statuses = deployment.store.users.statuses(user_id)
     if not statuses:
         erased = bool(deployment.store.erasure.certificates(user_id))
@@ -70,10 +83,7 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     asked = list(_questions(statuses))
     if not asked:
         raise UsageError(f"{user_id} has not agreed at PayPay yet, so there is nothing to read")
-    queue_url = deployment.output("RereadQueueUrl")
-    for _, body in asked:
-        deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
-    return [question for question, _ in asked]
+    return asked
 
 
 def outcomes(

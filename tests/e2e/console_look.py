@@ -11,6 +11,9 @@ FOLDER = ROOT / "docs" / "images"
 _SHOWN = (
     ("home", "", 1280, False),
     ("user", f"user?id={console_stack.USER}", 1280, False),
+    ("erase", f"act/erase?id={console_stack.USER}", 1280, False),
+    ("register", "register?from=2026-10-01&to=2026-10-31", 1280, False),
+    ("access", f"access?id={console_stack.USER}", 1280, False),
     ("home-phone-dark", "", 390, True),
 )
 _MOST_HEIGHT = 1400

@@ -112,10 +112,10 @@ def test_a_keyboard_reaches_everything_and_the_evidence_prints(chromium: Browser
     show(chromium, f"{url}ja/user?id={console_stack.USER}", 1280)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     shown = driver.execute_script(
-        "return ['.search', '.places', '.verdict', '.timeline'].map("
-        "each => getComputedStyle(document.querySelector(each)).display !== 'none')"
+        "return ['.search', '.places', '.timeline', '.offers', '.verdict', '.evidence'].map("
+        "each => document.querySelector(each).getClientRects().length > 0)"
     )
-    assert shown == [False, False, True, True]
+    assert shown == [False, False, False, False, True, True]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 

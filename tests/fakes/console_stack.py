@@ -5,15 +5,30 @@ Used by the test of the console's look and by what makes the documents' pictures
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from unittest import mock
 
 from honnin.recon.days import CalendarDay, DayState
-from honninctl import confirmations, dead_letters, doctor, recon, repairs, rereads
+from honnin.register import Register, Row
+from honninctl import (
+    access,
+    confirmations,
+    dead_letters,
+    doctor,
+    recon,
+    redrive,
+    register_commands,
+    repairs,
+    reread,
+    rereads,
+    webhooks,
+)
 from honninctl.checks import Check, Verdict
 from honninctl.console.pages import Pages
+from honninctl.console.rights import Rights
 from honninctl.console.server import listen
 from honninctl.dead_letters import Places, Queue
 from honninctl.failures import NotFoundError
@@ -39,12 +54,22 @@ PAGES = (
     "recon",
     f"recon/{DAY}",
     "dead-letters",
+    f"user?id={USER}&at=2026-11-12",
+    f"act/erase?id={USER}",
+    f"act/reread?id={USER}",
+    f"act/export?id={USER}&reveal=1",
+    "act/redrive?queue=events&error=UserAnswerError",
+    "act/test-webhook",
+    "register?from=2026-10-01&to=2026-10-31",
+    f"access?id={USER}",
     "settings",
 )
 
 
 class Stack(FakeDeployment):
-    """Answers of the merchant API by their paths."""
+    """Answers of the merchant API by their paths. What would be read from its table is answered by `answering`."""
+
+    store = mock.Mock()
 
     def merchant(
         self,
@@ -94,17 +119,33 @@ def answering() -> Iterator[contextlib.ExitStack]:
             (rereads, "known", []),
             (confirmations, "unconfirmed", _unconfirmed()),
             (doctor, "examine", _checks()),
+            (access, "accesses", _accesses()),
+            (webhooks, "state", _endpoint()),
+            (redrive, "look", redrive.Moved(Counter({"UserAnswerError": 1}), Counter({"TypeError": 1}))),
+            (
+                reread,
+                "questions",
+                [
+                    reread.Question("e-1", "paypay", "kyc", "VERIFIED"),
+                    reread.Question("e-2", "vexora", "kyc_result", "PENDING"),
+                ],
+            ),
+            (register_commands, "not_rebuilding", None),
+            (Rights, "may", True),
         ):
             patches.enter_context(mock.patch.object(module, name, lambda *_, _answer=answer, **__: _answer))
+        patches.enter_context(mock.patch.object(Register, "rows", _register))
         yield patches
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """The address of a console that runs for the length of the block."""
-    stack = Stack({"DeadLetterQueueUrl": "https://sqs.example/dead"})
+    stack = Stack(
+        {"DeadLetterQueueUrl": "https://sqs.example/dead"}, {"MerchantWebhookUrl": "https://shop.example/hook"}
+    )
     with answering() as patches:
-        server = patches.enter_context(listen(Pages(stack, lambda: NOW), 0))
+        server = patches.enter_context(listen(Pages(stack, lambda: NOW, is_read_only=False, may_reveal=True), 0))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -248,4 +289,30 @@ def _checks() -> list[Check]:
         Check("egress", Verdict.WARN, "the functions call from 203.0.113.10", "register it with PayPay"),
         Check("alarms", Verdict.FAIL, "AlarmEmail is not confirmed: it gets no alarm", "follow the link in AWS's mail"),
         Check("queues", Verdict.OK, "events: 0 waiting"),
+    ]
+
+
+def _accesses() -> list[dict[str, Any]]:
+    facts = {"who": "arn:aws:sts::123456789012:assumed-role/officer/ito", "reasonErasedAt": None}
+    return [
+        {**facts, "at": at, "action": action, "source": source, "what": what, "options": options, "reason": reason}
+        for at, action, source, what, options, reason in (
+            ("2026-11-22T01:20:00.000Z", "looked", "console", "user", None, None),
+            ("2026-11-21T07:05:00.000Z", "revealed", "cli", "timeline", "--reveal", "Audit 2026-11, ticket 4711"),
+        )
+    ]
+
+
+def _endpoint() -> dict[str, Any]:
+    reason = "the endpoint answered HTTP 503"
+    circuit = {"open": True, "since": "2026-11-21T23:10:00.000Z", "reason": reason, "failures": 12}
+    return {"circuit": {**circuit, "mapping": "Disabled"}, "waiting": 31, "inFlight": 2, "oldestSeconds": 5400}
+
+
+def _register(register: Register) -> Iterator[Row]:
+    register.as_of = _text(NOW)
+    evidence = {"cause": "recon", "event_id": "paypay:kyc:1", "product": "kyc_passport", "sha256": "0" * 64}
+    yield from [
+        Row(each, "paypay", "VERIFIED", "2026-10-03T03:00:00.000Z", until=until, ended_by=ended, flags=(), **evidence)
+        for each, until, ended in ((USER, "2026-11-21T18:20:00.000Z", "RISK_FLAGGED"), (LONG, None, None))
     ]

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from honninctl.command import Cli, command
+from honninctl.failures import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -24,20 +25,25 @@ def console(
     cli: Cli,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in your browser.")] = True,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Leave out every page that acts.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Offer the export with personal data, too.")] = False,
 ) -> None:
     """Show the stack in a browser: users, the recon calendar, dead letters. Ctrl-C ends it.
 
-    It reads with your own AWS credentials and writes the access record, and nothing else. It listens on 127.0.0.1
-    only, and its address holds a random token: whoever has the address can read for as long as it runs, so do not
-    pass it on. Personal data is not shown; PayPay's ids are masked.
+    It does everything with your own AWS credentials, and writes the access record first. What changes something is
+    shown, confirmed and then done; --read-only leaves that out. It listens on 127.0.0.1 only, and its address holds a
+    random token: whoever has the address can do what you can for as long as it runs, so do not pass it on. Personal
+    data is not shown; PayPay's ids are masked.
     JSON: {"url"}; then it serves until it is ended.
     """
     from honninctl.console.pages import Pages
     from honninctl.console.server import listen
 
+    if read_only and reveal:
+        raise UsageError("--read-only has no export: leave out --reveal")
     # A stack that is not there, or not the caller's to see, ends the command and not only every page.
     _ = cli.deployment.outputs
-    with listen(Pages(cli.deployment), port) as server:
+    with listen(Pages(cli.deployment, is_read_only=read_only, may_reveal=reveal), port) as server:
         if cli.screen.as_json:
             cli.screen.json({"url": server.url})
         else:

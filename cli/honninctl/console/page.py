@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
+from honninctl.console.confirmations import Confirmations
+from honninctl.console.rights import Rights
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, utc_text
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, NoAccessError, NotFoundError, UnreachableError, UsageError, explained
@@ -24,6 +26,8 @@ PLACES = (
     ("users", "users.title"),
     ("recon", "recon.title"),
     ("dead-letters", "letters.title"),
+    ("register", "register.title"),
+    ("access", "access.title"),
     ("settings", "settings.title"),
 )
 # Where a page stands that is not in the navigation itself.
@@ -32,12 +36,16 @@ _WITHIN = {"user": "users"}
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was let in: `base` is the path up to the token, `steps` the rest of it."""
+    """A request that was let in: `base` is the path up to the token, `steps` the rest of it.
+
+    `form` are the fields of a POST; None for a GET.
+    """
 
     base: str
     steps: tuple[str, ...]
     fields: Mapping[str, str]
     languages: str
+    form: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,23 @@ def plain(status: HTTPStatus, sentence: str) -> Page:
 NO_PAGE = Trouble("trouble.no_page", "", HTTPStatus.NOT_FOUND)
 
 
-class View:
-    """Fills the templates for one request: its language, its links, its moment, and the stack that it asks."""
+@dataclass(frozen=True)
+class Desk:
+    """What a console needs that acts: what its pages have asked to be confirmed, and what the caller may do."""
 
-    def __init__(self, asked: Asked, deployment: Deployment, now: datetime) -> None:
+    confirmations: Confirmations
+    rights: Rights
+    may_reveal: bool
+
+
+class View:
+    """Fills the templates for one request: its language, its links, its moment, and the stack that it asks.
+
+    `desk` is None in a console that only reads.
+    """
+
+    def __init__(self, asked: Asked, deployment: Deployment, now: datetime, desk: Desk | None = None) -> None:
+        self.desk = desk
         self.now = now
         self.asked = asked
         self.deployment = deployment
@@ -107,6 +128,7 @@ class View:
                 stack=self.deployment.name,
                 region=self.deployment.region,
                 now=utc_text(self.now),
+                is_read_only=self.desk is None,
                 section=_WITHIN.get(self._steps[0], self._steps[0]),
                 **{"user_id": "", **values},
             )

@@ -48,6 +48,16 @@ class Wording:
         """The first of the texts that exists: what a newer stack sends may be unknown here."""
         return next((self._texts[name] for name in names if name in self._texts), otherwise)
 
+    def names(self, table: str) -> list[str]:
+        """The names of a table's texts, in their order."""
+        return [name.removeprefix(f"{table}.") for name in self._texts if name.startswith(f"{table}.")]
+
+    def said(self, text: str) -> str:
+        """A reason that was stored in both languages (`honnin.wording`); in English where it was not."""
+        from honnin.wording import in_japanese
+
+        return in_japanese(text) if self.language == "ja" else str(text)
+
     def verified(self, user: Mapping[str, Any]) -> str:
         """Whether the API calls a user verified, and why."""
         reason = str(user["verifiedReason"])

@@ -7,10 +7,10 @@ from typing import Any
 
 from honninctl import recon
 from honninctl.console import month
-from honninctl.console.page import Page, Trouble, View, asking
+from honninctl.console.page import Page, Trouble, View, asking, between
 
 _DAYS = 30
-_USERS_SHOWN = 50
+_USERS_SHOWN, _MOST_USERS = 50, 5_000
 # What a file has none of that was not compared, or of which no notification came.
 _EMPTY_FILE: Mapping[str, Any] = {
     "changed": (),
@@ -58,6 +58,7 @@ def day_page(view: View, day: str) -> Page:
         }
         for each in known["files"]
     ]
+    shown = between(view.asked.fields.get("rows", ""), _USERS_SHOWN, _MOST_USERS)
     return view.paint(
         "day.html",
         status=HTTPStatus.NOT_FOUND if unknown else HTTPStatus.OK,
@@ -67,5 +68,6 @@ def day_page(view: View, day: str) -> Page:
         files=files,
         types=known.get("types", []),
         looks=month.LOOKS,
-        most_shown=_USERS_SHOWN,
+        most_shown=shown,
+        next_shown=min(shown * 10, _MOST_USERS) if shown < _MOST_USERS else None,
     )

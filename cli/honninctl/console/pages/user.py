@@ -1,14 +1,16 @@
 """The page of a user: the verdict, where the user stands at each provider, and the timeline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
 
-from honninctl import masking, people
-from honninctl.console import verdict
+from honninctl import past, people
+from honninctl.console import details, evidence, story, verdict
 from honninctl.console.page import Page, Trouble, View, asking, between
-from honninctl.console.pages import users
-from honninctl.console.wording import jst_day
+from honninctl.console.pages import acting, users
+from honninctl.console.wording import Wording, jst_day, utc_text
+from honninctl.failures import UsageError
 
 _ENTRIES = 30
 # As far back as it is looked for when the present status began, and as many entries as one page may hold.
@@ -31,7 +33,13 @@ def page(view: View) -> Page:
         if timeline.trouble.status is HTTPStatus.NOT_FOUND:
             return users.not_found(view, user_id)
         return view.trouble(timeline.trouble, user_id=user_id)
-    entries = [_shown(each) for each in timeline.value or []]
+    found = timeline.value or []
+    is_whole = len(found) < _MOST_ENTRIES
+    at, at_trouble = _moment(fields.get("at", "").strip())
+    if at:
+        return _past(view, user_id, at, found if is_whole else None)
+    stories = story.told(found, is_whole=is_whole)
+    entries = [_shown(view.wording, each, told) for each, told in zip(found, stories, strict=True)]
     providers = status.value["providers"] if status.value else {}
     standings = list(verdict.standings(providers, entries))
     reason = str(status.value["verifiedReason"]) if status.value else ""
@@ -46,6 +54,14 @@ def page(view: View) -> Page:
         reason=reason,
         erased_at=erased_at,
         certificate=erasure.value if erasure else None,
+        at=None,
+        at_typed=fields.get("at", ""),
+        at_trouble=at_trouble,
+        today=jst_day(utc_text(view.now)),
+        evidence=_evidence(view, user_id, view.now, found if is_whole else None) if standings else None,
+        who=asking(lambda: view.deployment.caller).value if standings else None,
+        offers=acting.offers_for_user(view, user_id, is_known=bool(standings)),
+        story=story.summary(stories),
         days=_by_day(entries[:shown]),
         total=len(entries),
         shown=min(shown, len(entries)),
@@ -54,10 +70,71 @@ def page(view: View) -> Page:
     )
 
 
-def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry as it may be shown: a URL among its details loses its query."""
-    detail = {name: masking.url(value) if "://" in value else value for name, value in entry["detail"].items()}
-    return {**entry, "detail": detail, "tone": verdict.tone(entry["to"])}
+def _moment(text: str) -> tuple[datetime | None, str]:
+    """The end of a day in Japan that was asked for, or the text that says why it cannot be shown."""
+    if not text:
+        return None, ""
+    try:
+        if date.fromisoformat(text).isoformat() != text:
+            raise ValueError
+    except ValueError:
+        return None, "moment.no_day"
+    try:
+        return past.moment(text), ""
+    except UsageError:
+        return None, "moment.in_future"
+
+
+def _past(view: View, user_id: str, at: datetime, entries: Sequence[Mapping[str, Any]] | None) -> Page:
+    """What was known at a moment of the past."""
+    known = evidence.of(view.deployment, user_id, at, entries)
+    standings = list(verdict.standings(known.found["providers"], []))
+    reason = str(known.found["verifiedReason"])
+    return view.paint(
+        "user.html",
+        user_id=user_id,
+        standings=standings,
+        headline=verdict.headline(standings, reason),
+        reason=reason,
+        at=known.found["at"],
+        at_typed=view.asked.fields.get("at", ""),
+        at_trouble="",
+        today=jst_day(utc_text(view.now)),
+        evidence=known,
+        who=asking(lambda: view.deployment.caller).value,
+        offers=[],
+    )
+
+
+def _evidence(
+    view: View, user_id: str, at: datetime, entries: Sequence[Mapping[str, Any]] | None
+) -> evidence.Evidence | None:
+    """The present evidence; None where it cannot be had: the rest of the page is worth showing without it."""
+    return asking(lambda: evidence.of(view.deployment, user_id, at, entries)).value
+
+
+def _shown(t: Wording, entry: Mapping[str, Any], told: story.Told | None) -> dict[str, Any]:
+    """An entry as it may be shown, in words."""
+    return {
+        **entry,
+        "details": list(details.details(t, entry)),
+        "tone": verdict.tone(entry["to"]),
+        "story": _story(t, told) if told and told.way is not story.Way.ASKED else None,
+        "is_missed": bool(told and told.way in story.MISSED),
+        "recon_day": told.day if told else None,
+    }
+
+
+def _story(t: Wording, told: story.Told) -> str:
+    if told.way is story.Way.RECON and not told.day:
+        return t("story.recon_plain")
+    kind = told.file_type or ""
+    return t(
+        f"story.{told.way}",
+        day=t.day(told.day) if told.day else "",
+        type=t.first(f"type.{kind}", otherwise=kind),
+        at=t.moment(told.webhook_at) if told.webhook_at else "",
+    )
 
 
 def _by_day(entries: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from honnin.recon import outcomes
 from honnin.recon.bucket import FileId, ReconBucket
+from honnin.recon.rows import FAULTS
 from honnin.store import Comparison, ReconFile, Store
 
 _AT_ONCE = 1000
@@ -50,7 +51,10 @@ def facts(file: ReconFile) -> dict[str, Any]:
         "repairsOpen": file.repairs_open,
         "doneAt": file.done_at,
         "repairsStoppedAt": file.repairs_stopped_at,
-        "malformedRows": [{"line": int(each["line"]), "reason": str(each["reason"])} for each in file.malformed_sample],
+        "malformedRows": [
+            {"line": int(each["line"]), "reason": FAULTS.get(each["reason"], each["reason"])}
+            for each in file.malformed_sample
+        ],
     }
 
 

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from honnin.wording import Wording
+
 # Base document: userAuthorizationId is a text of at most 64 characters; its example is a UUID.
 LONGEST_ID = 64
 
@@ -35,6 +37,12 @@ _LEAST_REAL = 16
 # No valid row is longer; of a longer line only the beginning is checked.
 _LONGEST_LINE = 64 * 1024
 _SAMPLE = 20
+
+_EMPTY = Wording("the first column is empty", "1 列目が空である")
+_TOO_LONG = Wording("longer than 64 characters", "64 文字を超えている")
+_STRANGE = Wording("a character that no id has", "ID に使われない文字がある")
+# By their English texts, which are what is stored.
+FAULTS = {str(each): each for each in (_EMPTY, _TOO_LONG, _STRANGE)}
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ class Rows:
             else:
                 yield name.encode()
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: Wording) -> None:
         self.bad += 1
         if len(self.sample) < _SAMPLE:
             self.sample.append(BadRow(self._line, reason))
@@ -246,13 +254,13 @@ def _is_real(text: str) -> bool:
     return len(text) >= _LEAST_REAL and any(map(str.isdigit, text))
 
 
-def _fault(name: str) -> str | None:
+def _fault(name: str) -> Wording | None:
     """Why a text is no id. The reason contains nothing of the text."""
     if not name:
-        return "the first column is empty"
+        return _EMPTY
     if len(name) > LONGEST_ID:
-        return "longer than 64 characters"
-    return "a character that no id has" if name.encode("utf-8", "replace").translate(None, _ID_BYTES) else None
+        return _TOO_LONG
+    return _STRANGE if name.encode("utf-8", "replace").translate(None, _ID_BYTES) else None
 
 
 def _is_documented_header(name: str) -> bool:
