@@ -124,9 +124,9 @@ class _Serializer(TypeSerializer):
         if kind is int and -_EXACT < value < _EXACT:
             return {"N": str(value)}
         if kind is dict:
-            return {"M": self._serialize_m(value)}
+            return {"M": {name: self.serialize(each) for name, each in value.items()}}
         if kind is list or kind is tuple:
-            return {"L": self._serialize_l(value)}
+            return {"L": [self.serialize(each) for each in value]}
         both = {_ENGLISH: str(value), _JAPANESE: value.japanese} if isinstance(value, Wording) else value
         return super().serialize(both)
 
