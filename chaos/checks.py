@@ -33,6 +33,8 @@ def plain(item: Mapping[str, Any]) -> Row:
 def _plain(value: Mapping[str, Any]) -> Any:
     ((kind, held),) = value.items()
     match kind:
+        case "S":
+            return held
         case "N":
             return int(held)
         case "M":

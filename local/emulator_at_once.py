@@ -6,6 +6,8 @@
   (`honninctl deadletters` polls so); here whatever is there is found by the first look.
 - A layer is unpacked once and shared, as `/opt` is. ministack unpacks it for every execution environment: ours has more
   than a thousand files, which took most of a cold start, and many seconds to remove at the end.
+- What a function wrote to its log is waited for without looking a thousand times a second, as ministack does for up to
+  a twentieth of a second after each invocation.
 
 It ends the emulator with a sentence when ministack is no longer made as it expects.
 """
@@ -13,14 +15,20 @@ It ends the emulator with a sentence when ministack is no longer made as it expe
 import contextlib
 import functools
 import hashlib
+import queue
 import sys
 import tempfile
+import time
 import types
 import zipfile
 from pathlib import Path
 from typing import Any
 
 _SWEEP_S = 0.25
+# ministack's own times: how long it waits for a first line, after a line for another one, and altogether.
+_FIRST_LINE_S = 0.05
+_NEXT_LINE_S = 0.005
+_ALL_LINES_S = 0.25
 
 
 def main() -> None:
@@ -33,12 +41,14 @@ def main() -> None:
         hasattr(scheduler, "_SCHEDULE_TICK_INTERVAL"),
         "ReceiveMessage" in getattr(sqs, "_HANDLERS", ()),
         getattr(lambda_runtime, "zipfile", None) is zipfile,
+        hasattr(getattr(lambda_runtime, "Worker", None), "_drain_stderr_bounded"),
     )
     if not all(expected):
         sys.exit(f"Error: this version of ministack is different ({expected}): adapt local/emulator_at_once.py.")
     scheduler._SCHEDULE_TICK_INTERVAL = _SWEEP_S  # its thread reads it before each pause
     sqs._HANDLERS["ReceiveMessage"] = _without_waiting(sqs._HANDLERS["ReceiveMessage"])
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": UnpackedOnce})
+    lambda_runtime.Worker._drain_stderr_bounded = _lines
 
 
 def _without_waiting(receive: Any) -> Any:
@@ -46,6 +56,16 @@ def _without_waiting(receive: Any) -> Any:
         return await receive({**data, "WaitTimeSeconds": 0}, queue_url)
 
     return receiving
+
+
+def _lines(worker: Any, first_line_wait: float = _FIRST_LINE_S) -> str:
+    """What the function has written, once no more comes."""
+    found: list[str] = []
+    end = time.monotonic() + _ALL_LINES_S
+    with contextlib.suppress(queue.Empty):
+        while (left := end - time.monotonic()) > 0:
+            found.append(worker._stderr_queue.get(timeout=min(left, _NEXT_LINE_S if found else first_line_wait)))
+    return "\n".join(found)
 
 
 class UnpackedOnce(zipfile.ZipFile):

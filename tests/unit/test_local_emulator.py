@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import runpy
 import subprocess
 import sys
@@ -25,10 +26,17 @@ def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     async def receive(data: dict[str, Any], queue_url: str) -> Any:
         return {"Messages": [], "asked": data, "url": queue_url}
 
+    class Worker:
+        def __init__(self) -> None:
+            self._stderr_queue = queue.Queue[str]()
+
+        def _drain_stderr_bounded(self) -> str:
+            raise AssertionError("ministack's own looks a thousand times a second")
+
     parts = SimpleNamespace(
         scheduler=SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10),
         sqs=SimpleNamespace(_HANDLERS={"ReceiveMessage": receive}),
-        lambda_runtime=SimpleNamespace(zipfile=zipfile, subprocess=subprocess),
+        lambda_runtime=SimpleNamespace(zipfile=zipfile, subprocess=subprocess, Worker=Worker),
         iam_actions=SimpleNamespace(
             _lambda_action=lambda method, path: "as before",
             extract_iam_action=lambda service, method, path, headers, body, query_params: (
@@ -62,6 +70,25 @@ def test_a_long_poll_does_not_wait_and_is_else_as_it_was_asked(ministack: Simple
     with pytest.raises(StopIteration) as ended:
         receiving.send(None)
     assert ended.value.value == {"Messages": [], "asked": asked | {"WaitTimeSeconds": 0}, "url": "q"}
+
+
+def test_the_log_of_an_invocation_is_all_that_was_written_till_no_more_comes(ministack: SimpleNamespace) -> None:
+    emulator_at_once.main()
+    worker = ministack.lambda_runtime.Worker()
+    assert worker._drain_stderr_bounded() == ""
+
+    worker._stderr_queue.put("one")
+    worker._stderr_queue.put("two")
+    assert worker._drain_stderr_bounded(first_line_wait=0.1) == "one\ntwo"
+
+
+def test_a_function_that_never_stops_writing_ends_the_wait_for_its_log(
+    ministack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator_at_once.main()
+    worker = ministack.lambda_runtime.Worker()
+    monkeypatch.setattr(worker._stderr_queue, "get", lambda timeout: "again")
+    assert set(worker._drain_stderr_bounded().split("\n")) == {"again"}
 
 
 @pytest.mark.parametrize("part", ["scheduler", "sqs", "lambda_runtime"])

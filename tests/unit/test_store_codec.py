@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from honnin.store import (
     Access,
@@ -159,3 +161,24 @@ def test_values_come_back_as_they_were() -> None:
 
     assert found == Grown(**{**vars(record), "from_the_key": "k"})
     assert (type(found.number), type(found.detail["n"]), type(found.share)) == (int, int, Decimal)
+
+
+class _Word(StrEnum):
+    ONE = "one"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "本人", 0, -7, 10**38 - 1, 1 - 10**38, True, False, None, Decimal("1.50"), b"x", _Word.ONE),
+        *([], (), {}, [1, ["a", (True, None)]], {"a": {"b": [0, {"c": "d"}]}}, {"a"}, frozenset({1}), {b"x"}),
+    ],
+)
+def test_a_value_is_stored_as_boto3_stores_it(value: object) -> None:
+    assert encode({"value": value}) == {"value": TypeSerializer().serialize(value)}
+
+
+@pytest.mark.parametrize("value", [10**38 + 1, -(10**38) - 1, 1.5, [1.5], {"a": 1.5}, object()])
+def test_what_boto3_refuses_is_refused(value: object) -> None:
+    with pytest.raises((ArithmeticError, TypeError)):
+        encode({"value": value})

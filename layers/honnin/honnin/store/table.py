@@ -68,6 +68,9 @@ Write = tuple[Item, type[HonninError]]
 
 # --- records and items ---
 
+# A number of DynamoDB has 38 digits; boto3 refuses one that has more.
+_EXACT = 10**38
+
 # Metadata of a field that is no attribute of the item: it is a part of its key, or is written elsewhere.
 UNSTORED: Mapping[str, bool] = {"stored": False}
 
@@ -111,10 +114,19 @@ def encode(item: Mapping[str, Any]) -> Item:
 
 
 class _Serializer(TypeSerializer):
-    """Also stores both texts of a `Wording`."""
+    """Also stores both texts of a `Wording`. What most values are is looked for first: boto3 tries eight types."""
 
     def serialize(self, value: Any) -> Any:
         """A value in DynamoDB's format."""
+        kind = type(value)
+        if kind is str:
+            return {"S": value}
+        if kind is int and -_EXACT < value < _EXACT:
+            return {"N": str(value)}
+        if kind is dict:
+            return {"M": {name: self.serialize(each) for name, each in value.items()}}
+        if kind is list or kind is tuple:
+            return {"L": [self.serialize(each) for each in value]}
         both = {_ENGLISH: str(value), _JAPANESE: value.japanese} if isinstance(value, Wording) else value
         return super().serialize(both)
 
