@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from operations.openapi import merchant, problems, webhooks
+from operations.openapi import events, merchant, problems, webhooks
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "docs" / "openapi.json"
@@ -41,7 +41,7 @@ def document() -> dict[str, Any]:
     """The document; the same code gives the same document, to the byte."""
     merchant_paths, models = merchant.described()
     webhook_paths = {
-        path: {"servers": [_server("The webhook API: output `WebhookApiUrl`")], **operations}
+        path: {"servers": _servers("The webhook API: output `WebhookApiUrl`"), **operations}
         for path, operations in webhooks.paths().items()
     }
     operations = [each for path in (merchant_paths | webhooks.paths()).values() for each in path.values()]
@@ -56,14 +56,15 @@ def document() -> dict[str, Any]:
             "description": _DESCRIPTION,
             "license": {"name": "Apache License 2.0", "identifier": project["license"]},
         },
-        "servers": [_server("The merchant API: output `MerchantApiUrl`")],
+        "servers": _servers("The merchant API: output `MerchantApiUrl`"),
         "tags": [
             *({"name": tag, "description": said} for tag, said in _TAGS.items() if tag in used),
             *({"name": tag} for tag in sorted(used - _TAGS.keys())),
         ],
         "paths": merchant_paths | webhook_paths,
+        "webhooks": events.webhooks(),
         "components": {
-            "schemas": dict(sorted((models | problems.schemas() | webhooks.schemas()).items())),
+            "schemas": dict(sorted((models | problems.schemas() | webhooks.schemas() | events.schemas()).items())),
             "responses": problems.responses() | webhooks.responses(),
             "securitySchemes": {merchant.SECURITY_SCHEME: _SIGV4},
         },
@@ -75,12 +76,25 @@ def text() -> str:
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _server(description: str) -> dict[str, Any]:
-    return {
-        "url": "https://{apiId}.execute-api.{region}.amazonaws.com/v1",
-        "description": description,
-        "variables": {
-            "apiId": {"default": "abcde12345", "description": "The id of the API in your AWS account"},
-            "region": {"default": "ap-northeast-1"},
+def _servers(description: str) -> list[dict[str, Any]]:
+    """As API Gateway names it, and any other form: a domain of one's own, or the local stack."""
+    return [
+        {
+            "url": "https://{apiId}.execute-api.{region}.amazonaws.com/v1",
+            "description": description,
+            "variables": {
+                "apiId": {"default": "abcde12345", "description": "The id of the API in your AWS account"},
+                "region": {"default": "ap-northeast-1"},
+            },
         },
-    }
+        {
+            "url": "{url}",
+            "description": f"{description}, as it is: a domain of your own, or the local stack",
+            "variables": {
+                "url": {
+                    "default": "http://127.0.0.1:9000/restapis/abcde12345/v1/_user_request_",
+                    "description": "The value of the output, without a slash at the end",
+                }
+            },
+        },
+    ]
