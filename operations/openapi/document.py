@@ -36,6 +36,8 @@ _SIGV4 = {
     "description": "AWS Signature Version 4, service `execute-api`. The caller needs `execute-api:Invoke`.",
 }
 
+_PROVIDER_NAME: dict[str, Any] = {"type": "string", "enum": ["vexora", "paypay"], "description": "A provider."}
+
 
 def document() -> dict[str, Any]:
     """The document; the same code gives the same document, to the byte."""
@@ -46,7 +48,26 @@ def document() -> dict[str, Any]:
     }
     operations = [each for path in (merchant_paths | webhooks.paths()).values() for each in path.values()]
     used = {tag for each in operations for tag in each["tags"]}
+    schemas = models | problems.schemas() | webhooks.schemas() | events.schemas()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {
+        **_head(project, used),
+        "paths": _providers_named(merchant_paths | webhook_paths),
+        "webhooks": events.webhooks(),
+        "components": {
+            "schemas": dict(sorted((_providers_named(schemas) | {"ProviderName": _PROVIDER_NAME}).items())),
+            "responses": problems.responses() | webhooks.responses(),
+            "securitySchemes": {merchant.SECURITY_SCHEME: _SIGV4},
+        },
+    }
+
+
+def text() -> str:
+    """The document as it is checked in."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _head(project: dict[str, Any], used: set[str]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,19 +82,20 @@ def document() -> dict[str, Any]:
             *({"name": tag, "description": said} for tag, said in _TAGS.items() if tag in used),
             *({"name": tag} for tag in sorted(used - _TAGS.keys())),
         ],
-        "paths": merchant_paths | webhook_paths,
-        "webhooks": events.webhooks(),
-        "components": {
-            "schemas": dict(sorted((models | problems.schemas() | webhooks.schemas() | events.schemas()).items())),
-            "responses": problems.responses() | webhooks.responses(),
-            "securitySchemes": {merchant.SECURITY_SCHEME: _SIGV4},
-        },
     }
 
 
-def text() -> str:
-    """The document as it is checked in."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+def _providers_named(value: Any) -> Any:
+    """The same with one schema for the name of a provider, wherever it is: generated code has one type for it."""
+    match value:
+        case list():
+            return [_providers_named(each) for each in value]
+        case {"type": "string", "enum": found} if found == _PROVIDER_NAME["enum"]:
+            more = {name: each for name, each in value.items() if name not in ("type", "enum")}
+            return {"$ref": "#/components/schemas/ProviderName"} | more
+        case dict():
+            return {name: _providers_named(each) for name, each in value.items()}
+    return value
 
 
 def _servers(description: str) -> list[dict[str, Any]]:
