@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the generated parts of clients/ anew from docs/openapi.json. The Python generator is in .venv-clients
+# Writes the generated parts of clients/ anew from docs/openapi.json, and packs both clients into build/clients. The Python generator is in .venv-clients
 # (requirements/clients.txt), the TypeScript one in .node (requirements/node).
 #   operations/clients.sh
 set -euo pipefail
@@ -15,3 +15,9 @@ _TYPER_STANDARD_TRACEBACK=1 PATH="$PWD/.venv-clients/bin:$PATH" openapi-python-c
 .node/node_modules/.bin/openapi-typescript "$api" --alphabetize --root-types --root-types-no-schema-prefix \
     -o "$typescript/schema.ts" >build/clients/typescript.log 2>&1 || { cat build/clients/typescript.log >&2; exit 1; }
 .venv/bin/python -m operations.clients made
+
+rm -f build/clients/*.whl build/clients/*.tgz
+.venv/bin/python -m pip wheel --disable-pip-version-check --quiet --no-index --no-deps --no-build-isolation \
+    --wheel-dir build/clients clients/python
+rm -rf clients/python/build
+clients/typescript/build.sh pack
