@@ -16,12 +16,12 @@ const key = { header: { "Idempotency-Key": `key-${HONNIN_USER}` } };
 const body = { userId: HONNIN_USER, usernameFurigana: "テスト ハナコ" };
 const first = await honnin.submitToVexora({ body, ...key });
 const again = await honnin.submitToVexora({ body, ...key });
-const twice = await honnin.submitToVexora({ body }).catch(failed);
 let user;
 for (let tries = 0; tries < 300 && !user?.verified; tries++) {
   await new Promise((resolve) => setTimeout(resolve, 200));
   user = await honnin.getUser({ path });
 }
+const twice = await honnin.submitToVexora({ body }).catch(failed);
 const link = await honnin.createAccountLink({
   body: { userId: HONNIN_USER, scopes: ["get_kyc_info"], returnUrl: HONNIN_RETURN_URL },
 });

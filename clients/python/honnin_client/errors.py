@@ -90,7 +90,7 @@ def _problem(body: Any) -> Problem | None:
     try:
         return Problem.from_dict(body)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # of a newer Honnin: its code is known, and that is what counts
+        return None  # not in the form of a problem: its code is known, and that is what counts
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

@@ -4,5 +4,11 @@ from enum import StrEnum
 class AuthorizationExpiredWebhookDataProvider(StrEnum):
     PAYPAY = "paypay"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    @classmethod
+    def _missing_(cls, value: object) -> "AuthorizationExpiredWebhookDataProvider | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added

@@ -14,5 +14,11 @@ class PayPayStatus(StrEnum):
     UPDATE_REQUIRED = "UPDATE_REQUIRED"
     VERIFIED = "VERIFIED"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    @classmethod
+    def _missing_(cls, value: object) -> "PayPayStatus | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added

@@ -47,5 +47,11 @@ class ProblemType(StrEnum):
     URNHONNINPROBLEMUSER_BUSY = "urn:honnin:problem:user-busy"
     URNHONNINPROBLEMUSER_UNKNOWN = "urn:honnin:problem:user-unknown"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    @classmethod
+    def _missing_(cls, value: object) -> "ProblemType | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added

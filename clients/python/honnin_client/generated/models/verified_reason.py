@@ -12,5 +12,11 @@ class VerifiedReason(StrEnum):
     VEXORA_NOT_APPROVED = "VEXORA_NOT_APPROVED"
     VEXORA_REJECTED = "VEXORA_REJECTED"
 
-    def __str__(self) -> str:
-        return str(self.value)
+    @classmethod
+    def _missing_(cls, value: object) -> "VerifiedReason | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added
