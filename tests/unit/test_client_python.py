@@ -290,6 +290,22 @@ def test_a_wait_is_as_long_as_the_answer_says_and_grows(waits: list[float]) -> N
         assert least <= seconds <= least * 1.25
 
 
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        (httpx.ConnectError("no"), NoAnswerError),
+        (problem("user-busy"), NoAnswerError),
+        (problem("field-invalid"), RefusedError),
+    ],
+)
+def test_what_comes_after_an_unclear_try_cannot_say_that_nothing_has_happened(
+    last: Answer, kind: type[HonninError]
+) -> None:
+    shop = Shop(httpx.ReadTimeout("no"), last)
+    with pytest.raises(kind):
+        shop.honnin(retries=Retries(tries=2, first_wait_s=0.0)).submit_to_vexora(body=SUBMISSION)
+
+
 def test_a_submission_keeps_its_idempotency_key_through_all_tries() -> None:
     shop = Shop(httpx.ReadTimeout("no"), problem("idempotency-in-progress"), good(ACCEPTED, 201))
     honnin = shop.honnin()

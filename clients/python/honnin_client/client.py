@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 
 from honnin_client import errors
 from honnin_client.generated.client import AsyncOperations, Operations
-from honnin_client.retries import Retries, is_repeatable
+from honnin_client.retries import Retries, Tries, is_repeatable
 from honnin_client.signing import SigV4
 
 Answer = TypeVar("Answer")
@@ -60,17 +60,14 @@ class Honnin(Operations):
 
     def _call(self, operation: str, request: dict[str, Any], parse: Callable[[Any], Answer]) -> Answer:
         request, repeatable = _prepared(operation, request)
-        tried = 0
+        tries = Tries(self._retries, repeatable)
         while True:
-            tried += 1
             try:
                 with _failures():
                     response = self._http.request(**_sent(self._url, request), auth=self._auth)
                 return _answer(response, parse)
             except errors.HonninError as error:
-                wait_s = self._retries.wait_s(error, tried, repeatable)
-                if wait_s is None:
-                    raise
+                wait_s = tries.wait_s(error)
             time.sleep(wait_s)
 
 
@@ -105,17 +102,14 @@ class AsyncHonnin(AsyncOperations):
 
     async def _call(self, operation: str, request: dict[str, Any], parse: Callable[[Any], Answer]) -> Answer:
         request, repeatable = _prepared(operation, request)
-        tried = 0
+        tries = Tries(self._retries, repeatable)
         while True:
-            tried += 1
             try:
                 with _failures():
                     response = await self._http.request(**_sent(self._url, request), auth=self._auth)
                 return _answer(response, parse)
             except errors.HonninError as error:
-                wait_s = self._retries.wait_s(error, tried, repeatable)
-                if wait_s is None:
-                    raise
+                wait_s = tries.wait_s(error)
             await asyncio.sleep(wait_s)
 
 

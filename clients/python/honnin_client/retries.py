@@ -25,12 +25,31 @@ class Retries:
     first_wait_s: float = 0.2
     longest_wait_s: float = 10.0
 
-    def wait_s(self, error: HonninError, tried: int, repeatable: bool) -> float | None:
-        """Seconds until the next try; None if there is to be none. `tried` counts those that were made."""
-        if tried >= self.tries or not _may_repeat(error, repeatable):
-            return None
-        wait_s = max(self.first_wait_s * 2 ** (tried - 1), error.retry_after_s or 0.0)
-        return None if wait_s > self.longest_wait_s else wait_s * random.uniform(1.0, 1.25)
+
+class Tries:
+    """The tries of one call. An unclear one counts to the end: what comes after it cannot say that nothing happened."""
+
+    def __init__(self, retries: Retries, repeatable: bool) -> None:
+        self._retries = retries
+        self._repeatable = repeatable
+        self._made = 0
+        self._unclear: HonninError | None = None
+
+    def wait_s(self, error: HonninError) -> float:
+        """Seconds until the next try. Raises the error of the call if there is to be none."""
+        self._made += 1
+        if _is_unclear(error):
+            self._unclear = error
+        wait_s = max(self._retries.first_wait_s * 2.0 ** (self._made - 1), error.retry_after_s or 0.0)
+        if (
+            self._made >= self._retries.tries
+            or wait_s > self._retries.longest_wait_s
+            or not _may_repeat(error, self._repeatable)
+        ):
+            if self._unclear and _did_nothing(error):
+                raise self._unclear from error
+            raise error
+        return wait_s * random.uniform(1.0, 1.25)
 
 
 def is_repeatable(operation: str, request: dict[str, Any]) -> bool:
@@ -39,10 +58,14 @@ def is_repeatable(operation: str, request: dict[str, Any]) -> bool:
     return request["method"] in ("get", "delete") or operation == _READ_BY_POST or has_key
 
 
-def _may_repeat(error: HonninError, repeatable: bool) -> bool:
-    if isinstance(error, NotSentError) or error.code in _ANY_CALL:
-        return True
-    if not repeatable:
-        return False
+def _did_nothing(error: HonninError) -> bool:
+    return isinstance(error, NotSentError) or error.code in _ANY_CALL
+
+
+def _is_unclear(error: HonninError) -> bool:
     unread = isinstance(error, NotUnderstoodError) and not error.code and error.status in (502, 503, 504)
-    return isinstance(error, NoAnswerError) or error.code in _REPEATABLE_CALL or unread
+    return isinstance(error, NoAnswerError) or unread
+
+
+def _may_repeat(error: HonninError, repeatable: bool) -> bool:
+    return _did_nothing(error) or (repeatable and (_is_unclear(error) or error.code in _REPEATABLE_CALL))

@@ -3,7 +3,7 @@ import createClient from "openapi-fetch";
 import { HonninError, NotUnderstoodError, ofAnswer, ofFailure } from "./errors.js";
 import { routes } from "./generated/operations.js";
 import type { operations, paths } from "./generated/schema.js";
-import { RETRIES, type Retries, waitS } from "./retries.js";
+import { RETRIES, type Retries, Tries } from "./retries.js";
 import { type AwsCredentials, type CredentialsProvider, signed } from "./signing.js";
 
 export type OperationId = keyof typeof routes;
@@ -79,13 +79,14 @@ export function createHonnin(options: HonninOptions): Honnin {
   async function call(id: OperationId, given: Parts = {}): Promise<unknown> {
     const parts = id === "submitToVexora" ? withKey(given) : given;
     const repeatable = routes[id].method !== "POST" || id === "lookUpUsers" || id === "submitToVexora";
-    for (let tried = 1; ; tried++) {
+    const tries = new Tries(retries, repeatable);
+    for (;;) {
       try {
         return await once(id, parts);
       } catch (error) {
-        const wait = error instanceof HonninError ? waitS(error, tried, repeatable, retries) : undefined;
-        if (wait === undefined) throw error;
-        await new Promise((resolve) => setTimeout(resolve, wait * 1000));
+        if (!(error instanceof HonninError)) throw error;
+        const waitS = tries.waitS(error);
+        await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
       }
     }
   }

@@ -154,6 +154,32 @@ test("a refusal is final, and a long wait is left to the caller", async () => {
   }
 });
 
+test("what comes after an unclear try cannot say that nothing has happened", async () => {
+  for (const [last, Kind] of [
+    [fault("ECONNREFUSED"), NoAnswerError],
+    [problem("user-busy", 503), NoAnswerError],
+    [problem("field-invalid", 422), RefusedError],
+  ] as const) {
+    const { honnin } = shop([fault("ECONNRESET"), last], { retries: { tries: 2, firstWaitS: 0 } });
+    assert.equal((await failure(honnin.submitToVexora(SUBMISSION))).constructor, Kind);
+  }
+});
+
+test("what an operation takes and answers is typed", () => {
+  const typed = (honnin: Honnin) => [
+    // @ts-expect-error -- the path is required
+    honnin.getUser(),
+    // @ts-expect-error -- there is no such provider
+    honnin.listUsers({ query: { provider: "other", status: "VERIFIED" } }),
+    // @ts-expect-error -- there is no such field
+    honnin.submitToVexora({ body: { userId: "u", name: "n" } }),
+    // @ts-expect-error -- there is no such status
+    honnin.getUser({ path: { userId: "u" } }).then((user) => user.providers.paypay?.status === "APPROVED"),
+    honnin.getUser({ path: { userId: "u" } }).then((user) => user.providers.vexora?.status === "APPROVED"),
+  ];
+  assert.ok(typed);
+});
+
 test("a submission keeps its Idempotency-Key through all tries", async () => {
   const accepted = { submissionId: "s", userId: "u", status: "PENDING" };
   const { honnin, got } = shop([fault("ECONNRESET"), json(201, accepted), json(201, accepted)]);
