@@ -242,7 +242,7 @@ def test_every_code_is_an_error_of_one_kind_with_its_problem(code: str) -> None:
         (httpx.Response(200, json=dict(USER_EXAMPLE) | {"verifiedReason": None}), NotUnderstoodError),
     ],
 )
-def test_what_became_of_a_call_is_told_by_the_class(answer: Answer, kind: type[HonninError]) -> None:
+def test_the_class_says_what_became_of_a_call(answer: Answer, kind: type[HonninError]) -> None:
     with pytest.raises(kind) as raised:
         Shop(answer).honnin(retries=Retries(tries=1)).get_user("u")
     assert type(raised.value) is kind

@@ -50,7 +50,7 @@ const KINDS: Record<string, typeof HonninError> = {
   "provider-not-understood": NotUnderstoodError,
 };
 
-// What Node's fetch says if the connection was never made. Faults of the certificate are told apart by their names.
+// What Node's fetch says if the connection was never made. Faults of the certificate are recognised by their names.
 const NOT_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
 const CERTIFICATE = /^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 

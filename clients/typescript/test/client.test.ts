@@ -96,7 +96,7 @@ test("each try is signed anew, with a session token", async () => {
   assert.deepEqual(got.map((each) => each.headers.get("X-Amz-Security-Token")), ["token", "token"]);
 });
 
-test("what became of a call is told by the class", async () => {
+test("the class says what became of a call", async () => {
   for (const [answer, Kind] of [
     [fault("ECONNREFUSED"), NotSentError],
     [fault("UND_ERR_CONNECT_TIMEOUT"), NotSentError],
