@@ -93,7 +93,7 @@ def _named(value: Any) -> set[str]:
 def _hashes(places: tuple[Path, ...]) -> Iterator[tuple[str, str]]:
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.suffix in (".py", ".ts", ".json", ".txt", ".sh", ".jinja") and path.is_file():
                 yield path.relative_to(ROOT).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
