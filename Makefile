@@ -25,8 +25,21 @@ setup: ## make .venv (tools, honninctl) and .venv-emulator (what functions see),
 	@local/setup.sh .venv-emulator requirements/emulator.txt
 
 .PHONY: run
-run: setup ## deploy the stack locally and show the main job (ONCE=1: then stop; HONNIN_PORT, HONNIN_SANDBOX_PORT, HONNIN_SANDBOX_SEED)
-	@exec $(BIN)/python -m local run $(if $(filter-out 0,$(ONCE)),--once)
+run: setup ## deploy the stack locally and show the main job (ONCE=1: then stop; else Ctrl-C or make down; as make up)
+	@exec $(BIN)/python -m local run $(LOCAL_START) $(if $(filter-out 0,$(ONCE)),--once)
+
+# As they were typed behind make, which puts them into the environment; what stands there anyway is somebody else's.
+typed = $(if $(filter command,$(origin $(1))),"$$$(1)",$(2))
+LOCAL_NAME = --name $(call typed,NAME,run)
+LOCAL_START = $(LOCAL_NAME) --parameters $(call typed,PARAMETERS,"") --sandbox $(call typed,SANDBOX,on)
+
+.PHONY: up
+up: setup ## the local stack in the background, ready for calls (NAME=…, PARAMETERS="Name=value …", SANDBOX=off, HONNIN_PORT=…)
+	@exec $(BIN)/python -m local up $(LOCAL_START)
+
+.PHONY: down
+down: ## end the local stack of make up or make run (NAME=…)
+	@exec $(BIN)/python -m local down $(LOCAL_NAME)
 
 .PHONY: build
 build: setup ## sam build for the cloud (CONFIG=prod: that section of samconfig.toml), and bytecode for the layer

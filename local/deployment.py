@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -10,33 +11,67 @@ from local import environment
 from local.bytecode import compile_layers
 from local.differences import Setting, settings
 from local.errors import LocalError
-from local.paths import ROOT, TOOLS, run_directory
+from local.paths import ROOT, SAM_DIRECTORY, TOOLS, run_directory
 from local.processes import LeashedProcess
 from local.steps import Steps
 
 STACK_NAME = "honnin-local"
 _SAM_CONFIG = ("--config-env", "local")
 _TIMEOUT_S = 900.0
+# What a build is made of; bytecode beside the sources is not.
+_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "local/bytecode.py")
 
 
-def build_and_deploy(
-    name: str, endpoint: str, given: Sequence[Setting], steps: Steps, *, run_id: str | None = None
-) -> None:
+def build_and_deploy(name: str, endpoint: str, given: Sequence[Setting], steps: Steps) -> None:
     """Build the application and deploy it to `endpoint`, with the parameters `given` (`differences.settings`).
 
-    Of the stacks with one `run_id`, the first builds for all; they deploy side by side. LocalError with the last line
-    that sam said, and where the rest is, when a step fails.
+    Of several stacks that start at once, the first builds for all; they deploy side by side. LocalError with the last
+    line that sam said, and where the rest is, when a step fails.
     """
-    with _built(name, steps, run_id), steps.step("Deploying the stack (sam deploy --config-env local)"):
+    with _built(name, steps), steps.step("Deploying the stack (sam deploy --config-env local)"):
         _sam(name, "deploy", _deploy_arguments(given), env=environment.sam(endpoint=endpoint))
 
 
 def build(name: str, steps: Steps) -> None:
     """`sam build` for this machine's architecture, and the layer's bytecode. Hold `build_lock` meanwhile."""
+    if _is_built():
+        return
+    _stamp().unlink(missing_ok=True)
     with steps.step("Building the functions and the layer (sam build)"):
         _sam(name, "build", _build_arguments(), env=environment.sam())
     with steps.step("Compiling the layer's bytecode"):
         compile_layers()
+    _stamp().write_text(_made())
+
+
+def _is_built() -> bool:
+    """Whether the last build was of these sources, and nobody has changed what it made.
+
+    `sam build --cached` takes seconds to find that out.
+    """
+    return _stamp().exists() and _stamp().read_text() == _made()
+
+
+def _stamp() -> Path:
+    return run_directory("build") / "made"
+
+
+def _made() -> str:
+    """A digest of the contents of what is built from, and of names, sizes and times of what was built."""
+    said = hashlib.sha256(repr(_build_arguments()).encode())
+    for top in _SOURCES:
+        for path in _files(ROOT / top):
+            if path.parent.name == "__pycache__":
+                continue
+            said.update(f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for path in _files(SAM_DIRECTORY / "build"):
+        known = path.stat()
+        said.update(f"{path.relative_to(SAM_DIRECTORY)} {known.st_size} {known.st_mtime_ns}\n".encode())
+    return said.hexdigest()
+
+
+def _files(top: Path) -> list[Path]:
+    return sorted(each for each in (top, *top.rglob("*")) if each.is_file())
 
 
 @contextlib.contextmanager
@@ -45,30 +80,25 @@ def build_lock() -> Iterator[None]:
     with _lock_file("lock") as building, _lock_file("users") as users:
         fcntl.flock(building, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_EX)
-        building.truncate(0)  # whoever deploys next builds anew
         yield
 
 
 @contextlib.contextmanager
-def _built(name: str, steps: Steps, run_id: str | None) -> Iterator[None]:
-    """Nobody builds while this lasts, and what was built is this run's."""
+def _built(name: str, steps: Steps) -> Iterator[None]:
+    """Nobody builds while this lasts, and what was built is of the sources as they are."""
     with _lock_file("users") as users:
         with _lock_file("lock") as building:
             fcntl.flock(building, fcntl.LOCK_EX)
-            if run_id is None or building.read() != run_id:
+            if not _is_built():
                 fcntl.flock(users, fcntl.LOCK_EX)
-                building.truncate(0)
                 build(name, steps)
-                building.write(run_id or "")
             fcntl.flock(users, fcntl.LOCK_SH)
         yield
 
 
 def _lock_file(name: str) -> IO[str]:
-    """A file in which the last run writes its id; its locks end with the one who has opened it."""
-    file = (run_directory("build") / name).open("a+", encoding="utf-8")
-    file.seek(0)
-    return file
+    """An empty file, whose locks end with the one who has opened it."""
+    return (run_directory("build") / name).open("w", encoding="utf-8")
 
 
 def _build_arguments() -> list[str]:

@@ -4,6 +4,7 @@ Computed from template.yaml, from `[local]` of samconfig.toml (the reason stands
 what a run adds. `make run` prints it.
 """
 
+import difflib
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+from local.errors import LocalError
 from local.paths import ROOT
 
 _SECTION = "[local.deploy.parameters]"
@@ -56,6 +58,29 @@ def settings(added: Sequence[Setting]) -> list[Setting]:
     machine = Setting("Architecture", _architecture(), "place: the emulator runs the functions on this machine")
     given = {each.name: each for each in (*configured(), machine, *added)}
     return list(given.values())
+
+
+def chosen(given: Sequence[str]) -> list[Setting]:
+    """Parameters of the template as they are typed, each `Name=value`. LocalError for what is none."""
+    found = []
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise LocalError(f"{each!r} is no parameter: write Name=value.")
+        found.append(Setting(name, value, "you: this run's parameter"))
+    require_known(found)
+    return found
+
+
+def require_known(given: Sequence[Setting]) -> None:
+    """LocalError, with the nearest names, for a setting that is no parameter of the template."""
+    names = list(_template()["Parameters"])
+    for each in given:
+        if each.name not in names:
+            lower = {name.lower(): name for name in names}
+            near = [lower[found] for found in difflib.get_close_matches(each.name.lower(), lower, n=3)]
+            advice = f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists them."
+            raise LocalError(f"The template has no parameter {each.name}: {advice}")
 
 
 def of_parameters(given: Sequence[Setting]) -> list[Difference]:

@@ -21,8 +21,11 @@ _FIRST = ("gateway_as_on_aws.py", "permissions_as_on_aws.py", "emulator_at_once.
 
 
 @contextlib.contextmanager
-def running(name: str, port: int) -> Iterator[str]:
-    """The emulator on 127.0.0.1:`port`; yields its endpoint URL and stops it, with its workers, at the end."""
+def running(name: str, port: int, host: str = LOOPBACK) -> Iterator[str]:
+    """The emulator on `port`; yields its endpoint URL on this machine and stops it, with its workers, at the end.
+
+    It listens on the address `host`.
+    """
     home = run_directory(name) / "emulator"
     shutil.rmtree(home, ignore_errors=True)  # a killed run leaves its files; each run starts from nothing
     python = EMULATOR / "bin" / "python"
@@ -31,7 +34,7 @@ def running(name: str, port: int) -> Iterator[str]:
     process = LeashedProcess(
         python,
         ["ministack"],
-        env=_environment(home, port),
+        env=_environment(home, port, host),
         log=run_directory(name) / "ministack.log",
         cwd=run_directory(name),
         append_path=_tool_packages(),
@@ -54,9 +57,9 @@ def _tool_packages() -> Path:
     return found[0]
 
 
-def _environment(home: Path, port: int) -> dict[str, str]:
+def _environment(home: Path, port: int, host: str) -> dict[str, str]:
     return environment.bare(home, venv=EMULATOR) | {
-        "BIND_HOST": LOOPBACK,
+        "BIND_HOST": host,
         "MINISTACK_HOST": LOOPBACK,  # else queue URLs say localhost, which may resolve to ::1
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": environment.REGION,

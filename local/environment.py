@@ -52,6 +52,8 @@ def sam(*, endpoint: str | None = None) -> dict[str, str]:
     }
     if endpoint:
         env |= {
+            # Seconds between two looks at the deployment: 5 is for AWS, which limits calls.
+            "SAM_CLI_POLL_DELAY": "0.3",
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": DEPLOYER_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": DEPLOYER_SECRET,

@@ -14,6 +14,20 @@ EMULATOR = ROOT / ".venv-emulator"
 SAM_DIRECTORY = ROOT / ".aws-sam"
 
 
+DEFAULT_NAME = "run"
+"""The stack of `make run` and `make up`, where no other name is given."""
+
+
+def env_file(name: str) -> Path:
+    """Where the `export` lines for the stack called `name` are while it runs."""
+    return ROOT / "build" / "local" / "env" if name == DEFAULT_NAME else run_directory(name) / "env"
+
+
+def description_file(name: str) -> Path:
+    """Where the stack called `name` is described in JSON while it runs."""
+    return run_directory(name) / "stack.json"
+
+
 def run_directory(name: str) -> Path:
     """The directory (made if need be) for the logs and files of the local stack called `name`."""
     directory = ROOT / "build" / "local" / name

@@ -11,6 +11,7 @@ from pathlib import Path
 from local import environment
 from local.errors import LocalError
 from local.paths import ROOT, TOOLS, run_directory
+from local.ports import LOOPBACK
 from local.processes import LeashedProcess
 
 CREDENTIALS = {
@@ -44,16 +45,16 @@ def seed() -> int | None:
 
 
 @contextlib.contextmanager
-def running(name: str, port: int, *, seed: int | None = None) -> Iterator[str]:
-    """The sandbox on 127.0.0.1:`port` (0: any free one); yields its base URL and stops it at the end.
+def running(name: str, port: int, *, seed: int | None = None, host: str = LOOPBACK) -> Iterator[str]:
+    """The sandbox on `port` (0: any free one); yields its base URL on this machine and stops it at the end.
 
-    Without a `seed` it is kind: its answers are the documents' examples.
+    Without a `seed` it is kind: its answers are the documents' examples. It listens on the address `host`.
     """
     home = run_directory(name) / "sandbox"
     shutil.rmtree(home, ignore_errors=True)
     env = environment.bare(home, venv=TOOLS)
     ready = home / "ready"
-    command = ["sandbox", "--port", str(port), "--ready-file", str(ready)]
+    command = ["sandbox", "--host", host, "--port", str(port), "--ready-file", str(ready)]
     command += ["--seed", "none" if seed is None else str(seed)]
     command += ["--vexora-merchant-no", CREDENTIALS["vexora_merchant_no"]]
     command += ["--vexora-app-secret", CREDENTIALS["vexora_app_secret"]]

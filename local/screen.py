@@ -9,18 +9,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local import deployment, differences, providers
+from local import description, differences, providers
 from local.demo import Result, TimelineEntry
+from local.paths import ROOT, env_file
 from local.stack import Stack
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 80
 _SHOWN_CHARACTERS = 60
 _SHOWN_OUTPUTS = (
-    "MerchantApiUrl",
     "WebhookApiUrl",
     "EventQueueUrl",
     "DeadLetterQueueUrl",
     "StateTableName",
+    "PersonalDataBucketName",
     "ReconBucketName",
 )
 
@@ -56,14 +57,14 @@ class ShownSteps:
 def show_results(screen: Console, results: Sequence[Result]) -> None:
     """The table: one row per user."""
     table = Table(title="Users, as the merchant API gives them", show_lines=True, title_justify="left")
-    for heading in ("user", "expected", "got"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("timeline (UTC, newest first)", no_wrap=True)
+    for heading, width in (("user", 17), ("expected, and got", 20)):
+        table.add_column(heading, overflow="fold", max_width=max(width, screen.width // 4 - 3))
+    table.add_column("timeline (UTC, newest first)", overflow="fold", ratio=1)
     for result in results:
         mark = "[green]✓[/]" if result.ok else "[bold red]✗[/]"
         history = "\n".join(_line(entry) for entry in result.timeline) or "none"
-        got = "as expected" if result.ok else result.got
-        table.add_row(f"{mark} {result.user_id}\n{result.scene}", result.expected, got, history)
+        got = "as expected" if result.ok else f"[bold red]got:[/] {escape(result.got)}"
+        table.add_row(f"{mark} {result.user_id}\n{result.scene}", f"{escape(result.expected)}\n{got}", history)
     screen.print(table)
     wrong = [result.user_id for result in results if not result.ok]
     if wrong:
@@ -97,42 +98,36 @@ def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
     table = Table(
         title="Recon: PayPay's daily files, and what reading their users again has changed", title_justify="left"
     )
-    table.add_column("file", overflow="fold")
     counts = {"rows": "rows", "reRead": "read again", "changed": "changed", "notRead": "not read"}
-    for heading in ("state", *counts.values()):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("whose status changed", overflow="fold")
+    table.add_column("file", overflow="fold", ratio=3)
+    table.add_column("state, and users", overflow="fold", ratio=2)
+    table.add_column("whose status changed", overflow="fold", ratio=3)
     for file in files:
-        shown = [str((file["counts"] or {}).get(name, "-")) for name in counts]
+        numbers = "\n".join(f"{(file['counts'] or {}).get(name, '-')} {heading}" for name, heading in counts.items())
         changed = "\n".join(f"{each['userId']}: {each['from']} → {each['to']}" for each in file["changed"]) or "nobody"
-        table.add_row(file["fileName"], file["state"], *shown, changed)
+        table.add_row(file["fileName"], f"{file['state']}\n{numbers}", changed)
     screen.print(table)
 
 
-def show_addresses(screen: Console, stack: Stack) -> None:
-    """Where things are, each on a line of its own that can be copied."""
-    addresses = {"AWS endpoint (ministack)": stack.endpoint}
-    addresses |= {key: stack.outputs[key] for key in _SHOWN_OUTPUTS if key in stack.outputs}
-    addresses["Sandbox page"] = f"{stack.sandbox_url}/"
-    addresses["Sandbox dials"] = f"{stack.sandbox_url}/_sandbox/dials/vexora"
-    addresses["Sandbox journal"] = f"{stack.sandbox_url}/_sandbox/journal"
-    addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id}:{stack.merchant.access_key.secret}"
+def show_addresses(screen: Console, told: Mapping[str, Any]) -> None:
+    """Where things are, of a stack's description; and what makes a shell ready, to paste or to read from its file."""
+    outputs = told["outputs"]
+    addresses = {key: outputs[key] for key in _SHOWN_OUTPUTS if key in outputs}
+    if told["sandboxUrl"]:
+        addresses["Sandbox page"] = f"{told['sandboxUrl']}/"
+        addresses["Sandbox journal"] = f"{told['sandboxUrl']}/_sandbox/journal"
     for name, address in addresses.items():
-        screen.print(f"{name:<26}{address}", soft_wrap=True)
+        # An address is never broken: it is copied.
+        apart = "\n  " if len(name) + len(address) + 2 > screen.width else ": "
+        screen.print(f"{name}{apart}{address}", soft_wrap=True, markup=False)
+    place = env_file(told["name"]).relative_to(ROOT)
+    screen.print(f"For your shell, to paste, or read with `. {place}`:", soft_wrap=True, markup=False)
+    for line in description.exports(told).splitlines():
+        # A shell puts such a line together again.
+        shown = line if len(line) <= screen.width else line.replace("=", "=\\\n", 1)
+        screen.print(shown, soft_wrap=True, markup=False)
     screen.print("Look at it with honninctl (honninctl --help; honninctl console):")
-    screen.print(f"  {_honninctl(stack)} recon calendar", soft_wrap=True)
-
-
-def _honninctl(stack: Stack) -> str:
-    """How the operator's CLI is called against this stack."""
-    variables = {
-        "HONNIN_STACK": deployment.STACK_NAME,
-        "HONNIN_ENDPOINT": stack.endpoint,
-        "AWS_REGION": stack.region,
-        "AWS_ACCESS_KEY_ID": stack.deployer.key_id,
-        "AWS_SECRET_ACCESS_KEY": stack.deployer.secret,
-    }
-    return " ".join([*(f"{name}={value}" for name, value in variables.items()), ".venv/bin/honninctl"])
+    screen.print("  .venv/bin/honninctl recon calendar")
 
 
 def _line(entry: TimelineEntry) -> str:

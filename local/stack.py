@@ -1,4 +1,4 @@
-"""The deployed local stack, for the demo and for the end-to-end tests.
+"""The deployed local stack: for `make run`, `make up`, the end-to-end tests, and tests of yours.
 
 with local.stack.running("e2e") as stack:
     answer = stack.merchant.request("POST", "/vexora/submissions", json={...})
@@ -23,12 +23,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from local import deployment, emulator, environment, ports, providers
-from local.differences import Setting, settings
+from local import deployment, description, emulator, environment, ports, providers
+from local.differences import Setting, require_known, settings
 from local.errors import LocalError
-from local.paths import run_directory
+from local.paths import DEFAULT_NAME, description_file, env_file, run_directory
 from local.steps import QuietSteps, Steps
 
+_PROVIDERS = {"PayPayBaseUrl", "VexoraBaseUrl"}
 _MERCHANT_USER = "merchant-back-end"
 _REQUEST_TIMEOUT_S = 35.0
 # The emulator looks four times a second (emulator_at_once.py), but the machine may be busy.
@@ -81,7 +82,8 @@ class Merchant:
 class Stack:
     """A deployed local stack. `outputs` are the CloudFormation outputs of the template.
 
-    `sandbox_seed` makes the sandbox as unkind again (None: it is kind); `settings` are the template's parameters.
+    `sandbox_url` is empty without a sandbox. `sandbox_seed` makes the sandbox as unkind again (None: it is kind);
+    `settings` are the template's parameters.
     """
 
     name: str
@@ -141,7 +143,9 @@ class Stack:
             time.sleep(_FIRED_POLL_S)
 
     def sandbox(self, method: str, path: str, json: object = None) -> Any:
-        """Call the sandbox's control API, `path` being below `/_sandbox`; LocalError when it refuses."""
+        """Call the sandbox's control API, `path` being below `/_sandbox`; LocalError when it refuses, or is off."""
+        if not self.sandbox_url:
+            raise LocalError(f"The stack {self.name!r} was started without the sandbox.")
         with requests.Session() as session:
             session.trust_env = False
             answer = session.request(
@@ -167,44 +171,89 @@ def running(
     port: int | None = None,
     sandbox_port: int = 0,
     steps: Steps | None = None,
-    run_id: str | None = None,
     added: Sequence[Setting] = (),
+    sandbox: bool = True,
+    host: str = ports.LOOPBACK,
 ) -> Iterator[Stack]:
     """Start emulator and sandbox, build, deploy, fill the secret; yield the stack; stop everything.
 
-    `name` separates stacks that run side by side (logs are in build/local/<name>/); those of one `run_id` are built
-    once. `added` are more parameters of the template. Without ports, free ones are taken. LocalError, one plain
-    sentence, when something does not work.
+    `name` separates stacks that run side by side (logs are in build/local/<name>/). `added` are more parameters of the
+    template (`differences.chosen`), which win over our own; without `sandbox`, both providers' base URLs must be among
+    them. Without ports, free ones are taken; `host` is the address to listen on. While it runs, the stack is described
+    in build/local (`description.py`). LocalError, one plain sentence, when something does not work.
     """
+    require_known(added)
+    if not sandbox and (missing := _PROVIDERS - {each.name for each in added}):
+        raise LocalError(f"Without the sandbox, the parameter {sorted(missing)[0]} must name another simulator.")
     shown = steps or QuietSteps()
     with contextlib.ExitStack() as started:
         started.enter_context(_only_one(name))
         with shown.step("Starting the emulator (ministack)"):
-            endpoint = started.enter_context(emulator.running(name, port or ports.free_port()))
-        with shown.step("Starting the provider sandbox"):
-            seed = providers.seed()
-            sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed))
+            endpoint = started.enter_context(emulator.running(name, port or ports.free_port(), host))
+        sandbox_url, seed = "", None
+        if sandbox:
+            with shown.step("Starting the provider sandbox"):
+                seed = providers.seed()
+                sandbox_url = started.enter_context(providers.running(name, sandbox_port, seed=seed, host=host))
         given = _settings(endpoint, sandbox_url, added)
-        deployment.build_and_deploy(name, endpoint, given, shown, run_id=run_id)
-        with shown.step("Filling the provider secret, making the merchant's IAM user, registering the webhooks"):
+        deployment.build_and_deploy(name, endpoint, given, shown)
+        with shown.step("Filling the provider secret, registering the webhooks"):
             stack = _described(name, endpoint, sandbox_url, given, seed)
-            stack.sandbox("PUT", "/paypay/webhooks", json=_webhook_urls(stack.outputs))
+            register_webhooks(stack)
+        started.enter_context(_written(stack))
         yield stack
+
+
+def found(name: str) -> Stack:
+    """The stack called `name` that another process runs and that is ready. LocalError when there is none.
+
+    The reasons of its `settings` are not known here.
+    """
+    if holder(name) is None:
+        raise LocalError(f"No local stack called {name!r} is running: start it with {_started_with(name)}.")
+    try:
+        told = jsonlib.loads(description_file(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LocalError(f"The local stack {name!r} is not ready yet.") from None
+    region, endpoint, operator = told["region"], told["endpoint"], _key(told["operatorKey"])
+    merchant = Merchant(told["merchantApiUrl"], region, _key(told["merchantKey"]))
+    given = tuple(Setting(name, value, "") for name, value in told["parameters"].items())
+    seed, sandbox_url = told["sandboxSeed"], told["sandboxUrl"] or ""
+    return Stack(name, region, endpoint, told["outputs"], operator, merchant, sandbox_url, seed, given)
+
+
+def _key(told: Mapping[str, str]) -> AccessKey:
+    return AccessKey(told["accessKeyId"], told["secretAccessKey"])
+
+
+def holder(name: str) -> int | None:
+    """The id of the process that runs the stack `name`, or is starting or stopping it; None when there is none."""
+    with (run_directory(name) / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            return int(lock.read() or 0)
+    return None
+
+
+def register_webhooks(stack: Stack) -> None:
+    """Tell the sandbox, if there is one, where PayPay's webhooks go."""
+    if stack.sandbox_url:
+        stack.sandbox("PUT", "/paypay/webhooks", json=_webhook_urls(stack.outputs))
 
 
 def _settings(endpoint: str, sandbox_url: str, added: Sequence[Setting] = ()) -> list[Setting]:
     """The template parameters of this run."""
-    return settings(
-        [
-            Setting("LocalEndpoint", endpoint, "place: the emulator"),
-            Setting("VexoraBaseUrl", f"{sandbox_url}/japan", "place: the sandbox"),
-            Setting("PayPayBaseUrl", sandbox_url, "place: the sandbox"),
-            Setting("PayPayTokenAudience", providers.PAYPAY_CLIENT_ID, "the sandbox's name for us; yours from PayPay"),
-            Setting("ReturnUrlAllowlist", sandbox_url, "place: the sandbox also plays the merchant's shop"),
-            Setting("MerchantWebhookUrl", f"{sandbox_url}/shop/webhooks", "place: and the merchant's back end"),
-            *added,
-        ]
-    )
+    at_the_sandbox = [
+        Setting("VexoraBaseUrl", f"{sandbox_url}/japan", "place: the sandbox"),
+        Setting("PayPayBaseUrl", sandbox_url, "place: the sandbox"),
+        Setting("PayPayTokenAudience", providers.PAYPAY_CLIENT_ID, "the sandbox's name for us; yours from PayPay"),
+        Setting("ReturnUrlAllowlist", sandbox_url, "place: the sandbox also plays the merchant's shop"),
+        Setting("MerchantWebhookUrl", f"{sandbox_url}/shop/webhooks", "place: and the merchant's back end"),
+    ]
+    emulated = Setting("LocalEndpoint", endpoint, "place: the emulator")
+    return settings([emulated, *(at_the_sandbox if sandbox_url else []), *added])
 
 
 def _webhook_urls(outputs: Mapping[str, str]) -> dict[str, str]:
@@ -282,12 +331,40 @@ def _error_of(result: object) -> str:
 
 @contextlib.contextmanager
 def _only_one(name: str) -> Iterator[None]:
-    """Two stacks of one name would write the same files."""
-    with (run_directory(name) / "lock").open("w") as lock:
+    """Two stacks of one name would write the same files. The lock holds the id of this process."""
+    with (run_directory(name) / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalError(
-                f"A local stack called {name!r} is running already in this work tree: stop it first."
+                f"A local stack called {name!r} is running already in this work tree: stop it first "
+                f"(honninctl local down --name {name})."
             ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        description_file(name).unlink(missing_ok=True)  # of a run that was killed
         yield
+
+
+@contextlib.contextmanager
+def _written(stack: Stack) -> Iterator[None]:
+    """The stack's description for other processes, as long as it is true."""
+    told = description.of(stack, deployment.STACK_NAME)
+    places = {
+        env_file(stack.name): description.exports(told),
+        description_file(stack.name): jsonlib.dumps(told, indent=2) + "\n",  # last: whoever sees it finds both
+    }
+    try:
+        for place, text in places.items():
+            draft = place.with_name(f"{place.name}.part")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(place)
+        yield
+    finally:
+        for place in places:
+            place.unlink(missing_ok=True)
+
+
+def _started_with(name: str) -> str:
+    return "`make up`" if name == DEFAULT_NAME else f"`make up NAME={name}`"

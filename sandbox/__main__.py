@@ -28,6 +28,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     config = SandboxConfig(
+        host=options.host,
         port=options.port,
         seed=options.seed,
         verbose=options.verbose,
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     account = VexoraAccount()
     paypay = PayPayAccount()
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="The provider sandbox (local).")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (0.0.0.0 in a container)")
     parser.add_argument("--port", type=_port, default=9100, help="0 picks a free one (default 9100)")
     parser.add_argument(
         "--seed",

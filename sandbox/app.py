@@ -24,11 +24,14 @@ MAX_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class SandboxConfig:
-    """How to run the sandbox. Port 0 picks a free one; `verbose` prints a line per request to stderr.
+    """How to run the sandbox. `host` is the address to listen on; port 0 picks a free one.
+
+    `verbose` prints a line per request to stderr.
 
     By the `seed` the answers are unkind (`sandbox.unkind`); with None they are as kind as the documents' examples.
     """
 
+    host: str = "127.0.0.1"
     port: int = 0
     seed: int | None = None
     verbose: bool = False

@@ -1,4 +1,4 @@
-"""The threaded server, on 127.0.0.1 only: `running()` for tests and for `python -m sandbox`.
+"""The threaded server, on 127.0.0.1 unless told otherwise: `running()` for tests and for `python -m sandbox`.
 
 Connections on which a provider's API was called are kept alive, as the providers' own are; so a client has pooled
 ones, and they can die unseen (`sandbox.unkind`, form `drop`).
@@ -198,15 +198,15 @@ def _listen(sandbox: Sandbox, config: SandboxConfig, connections: set[socket.soc
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, config.port))
+            listener.bind((config.host, config.port))
             listener.listen(128)
         except OSError as error:
             raise PortInUseError(
-                f"The sandbox cannot listen on {HOST}:{config.port} ({error.strerror}): "
+                f"The sandbox cannot listen on {config.host}:{config.port} ({error.strerror}): "
                 "stop the program that uses the port, or choose another with --port."
             ) from None
         return make_server(
-            HOST,
+            config.host,
             listener.getsockname()[1],
             create_app(sandbox),
             threaded=True,

@@ -146,6 +146,7 @@ _GATE = "continuous integration runs it, or what it does, before and around the 
 NOT_RUN = {
     **dict.fromkeys(("setup", "run", "build", "lint", "pr"), _GATE),
     **dict.fromkeys(("test", "test-unit", "test-integration", "test-e2e"), _GATE),
+    **dict.fromkeys(("up", "down"), "tests/e2e/test_local_commands.py runs them, on a stack of their own"),
     "rotate-callback-key": "it waits for six minutes (tests/integration/test_cli_callback_key.py has its steps)",
     **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
     "console-pictures": "it needs Chromium (tests/e2e/test_console_look.py opens the same pages)",

@@ -8,6 +8,7 @@ from honninctl import (
     dead_letter_commands,
     doctor_command,
     index_commands,
+    local_commands,
     overview_commands,
     people_commands,
     recon_commands,
@@ -68,6 +69,7 @@ def program() -> typer.Typer:
         sign_commands,
         doctor_command,
         trigger_commands,
+        local_commands,
         console_command,
     ):
         module.register(app)

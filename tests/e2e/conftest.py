@@ -69,8 +69,8 @@ def stack() -> Iterator[Stack]:
     """The real `sam build && sam deploy` on the emulator with IAM enforced, and the provider sandbox."""
     # A name of its own lets two runs go on side by side in one work tree.
     name = os.environ.get("HONNIN_E2E_STACK", "e2e")
-    worker, run_id = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    with local.stack.running(f"{name}-{worker}" if worker else name, run_id=run_id, added=DOMAINS) as running:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    with local.stack.running(f"{name}-{worker}" if worker else name, added=DOMAINS) as running:
         _stop_nothing(running)
         yield running
 

@@ -29,9 +29,9 @@ PAIRS = [
 ]
 
 # Targets that a block without a mark may name: whoever runs the tests has run them. Others need a stack.
-GATE = {"setup", "run", "test", "test-unit", "pr"}
+GATE = {"setup", "run", "up", "down", "test", "test-unit", "pr"}
 # A session names the stack that it talks to.
-SETS_NAMES = re.compile(r"export( (HONNIN|AWS)_[A-Z_]+=\S+)+")
+SETS_NAMES = re.compile(r"export( (HONNIN|AWS)_[A-Z_]+=\S+)+|\. build/local/env")
 
 
 def _headings(page: Path) -> list[tuple[int, str]]:
