@@ -11,7 +11,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=ap-northeast-1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam
 PYTEST := $(BIN)/python -m pytest -q
-SOURCES := $(wildcard layers functions cli local sandbox operations tests bench chaos)
+SOURCES := $(wildcard layers functions cli clients/python local sandbox operations tests bench chaos)
 UV_COMPILE := uv pip compile --quiet --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
 	--universal --no-annotate
 
@@ -66,6 +66,12 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 .PHONY: openapi
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
+
+.PHONY: clients
+clients: setup ## write the generated parts of clients/ anew, from docs/openapi.json, and build build/clients/*.whl and *.tgz
+	@local/setup.sh .venv-clients requirements/clients.txt
+	@local/node.sh
+	@operations/clients.sh
 
 .PHONY: console-pictures
 console-pictures: setup ## write docs/images/console-*.png and sandbox-*.png anew, of a stack that is made up (needs Chromium)
@@ -132,6 +138,7 @@ lock: ## compile requirements/*.in and the layer's anew (needs the network)
 	@mkdir -p build && python3.13 -m venv build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@PATH="$(CURDIR)/build/uv/bin:$$PATH"; set -x; \
 	$(UV_COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt; \
+	$(UV_COMPILE) --upgrade requirements/clients.in -o requirements/clients.txt; \
 	$(UV_COMPILE) --upgrade requirements/emulator.in -o requirements/emulator.txt; \
 	$(UV_COMPILE) --upgrade -c requirements/emulator.txt requirements/runtime.in -o requirements/runtime.txt; \
 	$(UV_COMPILE) --upgrade -c requirements/dev.txt layers/honnin/requirements.in -o layers/honnin/requirements.txt

@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cli" / "README.md"])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "cli" / "README.md", *ROOT.glob("clients/*/README.md")]
+)
 
 SHELL = frozenset({"bash", "sh"})
 _MARK = "<!-- needs an AWS account -->"
@@ -149,6 +151,7 @@ NOT_RUN = {
     **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
     "console-pictures": "it needs Chromium (tests/e2e/test_console_look.py opens the same pages)",
     "lock": "it needs the network, and changes the locks",
+    "clients": "it installs generators from the network (tests/template/test_clients.py compares what it wrote)",
     "clean": "it would remove what the tests stand on",
 }
 # Targets that write these files of the tree anew (`help` writes none): run, and they must change nothing.

@@ -16,27 +16,27 @@ _SCHEMA: Json = {
     "description": "A problem of RFC 9457. Decide by `code`: it does not change. A problem names fields and rules, but "
     "never repeats a value, because it may be personal.",
     "properties": {
-        "type": {"enum": [each.type for each in ProblemCode], "description": "`urn:honnin:problem:` and the code"},
-        "code": {
-            "enum": [each.value for each in ProblemCode],
-            "description": "The kind of problem; docs/api.md lists all codes",
+        "type": {
+            "type": "string",
+            "enum": [each.type for each in ProblemCode],
+            "description": "`urn:honnin:problem:` and the code",
         },
+        "code": {"$ref": "#/components/schemas/ProblemCode"},
         "title": {"type": "string", "description": "A short sentence, always the same for a code"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status"},
         "detail": {"type": "string", "description": "What is wrong in this case"},
         "errors": {
             "type": "array",
             "description": "For 422: each field that breaks a rule. The name of an unknown field is shown as `?`",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "rule": {"type": "string"}},
-                "required": ["field", "rule"],
-                "additionalProperties": False,
-            },
+            "items": {"$ref": "#/components/schemas/FieldError"},
         },
         "state": {"type": "string", "description": "The user's present status at the provider"},
         "submissionId": {"type": "string", "description": "The id of the submission that prevents the request"},
-        "provider": {"enum": ["vexora", "paypay"], "description": "The provider that did not accept the request"},
+        "provider": {
+            "type": "string",
+            "enum": ["vexora", "paypay"],
+            "description": "The provider that did not accept the request",
+        },
         "providerCode": {"type": "string", "description": "The code in the provider's answer"},
         "providerMessage": {
             "type": "string",
@@ -48,6 +48,19 @@ _SCHEMA: Json = {
         },
     },
     "required": ["type", "code", "title"],
+    "additionalProperties": False,
+}
+
+_CODE: Json = {
+    "type": "string",
+    "enum": [each.value for each in ProblemCode],
+    "description": "The kind of problem; docs/api.md lists all codes. More may be added.",
+}
+_FIELD_ERROR: Json = {
+    "type": "object",
+    "description": "A field of the request that breaks a rule.",
+    "properties": {"field": {"type": "string"}, "rule": {"type": "string"}},
+    "required": ["field", "rule"],
     "additionalProperties": False,
 }
 
@@ -143,8 +156,8 @@ _OF_A_BODY = frozenset({400, 413, 415})
 
 
 def schemas() -> Json:
-    """`Problem`."""
-    return {"Problem": _SCHEMA}
+    """`Problem` and what it is made of."""
+    return {"Problem": _SCHEMA, "ProblemCode": _CODE, "FieldError": _FIELD_ERROR}
 
 
 def responses() -> Json:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from honnin import webhook
+from honnin.domain_events import EVENTS, SOURCE
 from honnin.errors import (
     ConflictError,
     InvalidFieldError,
@@ -21,8 +23,10 @@ from honnin.errors import (
 )
 from honnin.event import Event
 from honnin.merchant_api import MerchantApi
+from honnin.merchant_webhook.message import LEFT_OUT, Message
 from honnin.problem_codes import ProblemCode
 from operations.openapi import document, merchant, problems, webhooks
+from tests.documents import ROOT
 from tests.fakes import FakeLambdaContext
 from tests.template.transformed import source_functions
 
@@ -91,6 +95,90 @@ def test_operation_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_operation_ids_stay_what_they_are_because_generated_clients_call_their_methods_so() -> None:
+    merchant_api = {each["operationId"] for each in OPERATIONS if each["security"]}
+    assert merchant_api >= {
+        "completeKycPassportQr",
+        "countUsers",
+        "createAccountLink",
+        "eraseUser",
+        "getKyc",
+        "getKycPassport",
+        "getReconReport",
+        "getTimeline",
+        "getUser",
+        "listChanges",
+        "listExpiring",
+        "listUsers",
+        "lookUpUsers",
+        "submitToVexora",
+    }
+
+
+@pytest.mark.parametrize("name", ["ProvidersView", "ProviderCountsView"])
+def test_what_is_said_by_provider_is_an_object_with_a_property_for_each(name: str) -> None:
+    schema = DOCUMENT["components"]["schemas"][name]
+    assert list(schema["properties"]) == ["vexora", "paypay"]
+    assert "anyOf" not in json.dumps(schema), "left out, never null"
+
+
+def test_no_answer_has_an_object_whose_fields_are_of_several_kinds() -> None:
+    text = json.dumps(DOCUMENT["components"]["schemas"])
+    assert '"additionalProperties": {"anyOf"' not in text
+    assert "propertyNames" not in text
+
+
+def test_a_server_fits_whatever_url_the_output_has() -> None:
+    for servers in (
+        DOCUMENT["servers"],
+        *(path["servers"] for path in DOCUMENT["paths"].values() if "servers" in path),
+    ):
+        assert [each["url"] for each in servers] == ["https://{apiId}.execute-api.{region}.amazonaws.com/v1", "{url}"]
+
+
+# --- domain events and merchant webhooks ---
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_domain_event_is_a_schema_with_the_fields_of_its_own_document(name: str) -> None:
+    published = json.loads((ROOT / "docs" / "events" / f"{name}.json").read_text(encoding="utf-8"))
+    detail = published["properties"]["detail"]
+    found = DOCUMENT["components"]["schemas"][name]
+    assert list(found["properties"]) == list(detail["properties"])
+    assert found["required"] == detail["required"]
+
+
+def _values(schema: Json) -> Json:
+    """An example of an event's content: each required field, with a value of its type."""
+    plain = {"string": "x", "integer": 1, "boolean": True, "object": {"rows": 1}}
+    found: Json = {}
+    for field in schema["required"]:
+        each = _resolved(schema["properties"][field].get("anyOf", [schema["properties"][field]])[0])
+        kind = each["type"][0] if isinstance(each["type"], list) else each["type"]
+        found[field] = each["enum"][0] if "enum" in each else plain[kind]
+        if each.get("format") in ("date-time", "date"):
+            found[field] = "2026-11-21T21:42:58.084Z"[: 10 if each["format"] == "date" else None]
+    return found
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_the_body_of_a_merchant_webhook_fits_its_schema(name: str) -> None:
+    content = _values(DOCUMENT["components"]["schemas"][name])
+    event = {"source": SOURCE, "detail-type": name, "detail": content, "time": "2026-11-21T21:42:58Z"}
+    body = json.loads(Message.from_event(json.dumps(event)).body)
+    schema = DOCUMENT["components"]["schemas"][f"{name}Webhook"]
+    _validator(schema).validate(body)
+    _validator({"$ref": "#/components/schemas/MerchantWebhook"}).validate(body)
+    assert set(schema["properties"]["data"]["properties"]) >= body["data"].keys()
+    assert not LEFT_OUT & schema["properties"]["data"]["properties"].keys()
+    assert not _validator(schema).is_valid(body | {"type": "other"})
+
+
+def test_the_test_webhook_fits_its_schema() -> None:
+    body = json.loads(Message.test(datetime(2026, 11, 21, tzinfo=UTC)).body)
+    _validator({"$ref": "#/components/schemas/MerchantWebhook"}).validate(body)
+
+
 def test_patterns_are_those_of_json_schema() -> None:
     assert '"pattern": "^' in document.text()
     assert r"\\A" not in document.text()
@@ -119,7 +207,7 @@ def test_every_failure_of_the_merchant_api_is_a_problem(operation: Json) -> None
 
 def test_the_document_enumerates_every_code_of_the_code() -> None:
     properties = DOCUMENT["components"]["schemas"]["Problem"]["properties"]
-    assert properties["code"]["enum"] == [each.value for each in ProblemCode]
+    assert DOCUMENT["components"]["schemas"]["ProblemCode"]["enum"] == [each.value for each in ProblemCode]
     assert properties["type"]["enum"] == [f"urn:honnin:problem:{each}" for each in ProblemCode]
 
 

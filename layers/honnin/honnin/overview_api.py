@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from time import monotonic
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import ConfigDict, Field, StringConstraints
@@ -129,6 +129,13 @@ class UsersView(AnswerModel):
     rebuilding: bool
 
 
+class ProviderCountsView(AnswerModel):
+    """The number of users with each status, at each provider."""
+
+    vexora: dict[str, int]
+    paypay: dict[str, int]
+
+
 class CountsView(AnswerModel):
     """How many users have each status, by provider. `countedAt` (UTC) is when the counting began.
 
@@ -153,7 +160,7 @@ class CountsView(AnswerModel):
         }
     )
 
-    counts: dict[ProviderName, dict[str, int]]
+    counts: ProviderCountsView
     approximate: bool
     counted_at: UtcTime
     rebuilding: bool
@@ -251,12 +258,12 @@ def counts(store: Store, now: datetime) -> CountsView:
     """How many users have each status at each provider."""
     until = monotonic() + _COUNTING_S
     counted = store.overview.counts(lambda: monotonic() < until)
-    by_provider: dict[Any, dict[str, int]] = {
+    by_provider = {
         provider: {each.value: counted.users.get((provider, each), 0) for each in names}
         for provider, names in STATUSES.items()
     }
     return CountsView(
-        counts=by_provider,
+        counts=ProviderCountsView.model_validate(by_provider),
         approximate=not counted.exact,
         counted_at=utc_text(now),
         rebuilding=store.overview.rebuilding(),

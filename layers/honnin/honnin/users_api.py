@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from honnin.errors import NotFoundError
 from honnin.event import Provider
@@ -93,6 +95,15 @@ class PayPayView(AnswerModel):
     facets: FacetsView
 
 
+class ProvidersView(AnswerModel):
+    """The providers that know the user: `vexora`, `paypay` or both. A provider that does not know the user is left
+    out.
+    """
+
+    vexora: Annotated[VexoraView | SkipJsonSchema[None], Field(exclude_if=lambda view: view is None)] = None
+    paypay: Annotated[PayPayView | SkipJsonSchema[None], Field(exclude_if=lambda view: view is None)] = None
+
+
 class UserView(AnswerModel):
     """A user's status at each provider. `providers` has an entry `vexora`, `paypay` or both.
 
@@ -103,7 +114,7 @@ class UserView(AnswerModel):
     model_config = ConfigDict(json_schema_extra={"examples": [USER_EXAMPLE]})
 
     user_id: str
-    providers: dict[str, VexoraView | PayPayView]
+    providers: ProvidersView
     verified: bool
     verified_reason: VerifiedReason
 
@@ -145,9 +156,13 @@ def user(store: Store, user_id: str, now: datetime, needs: VerifiedNeeds) -> Use
 def view(user_id: str, statuses: Sequence[UserStatus], now: datetime, needs: VerifiedNeeds) -> UserView:
     """The answer about a user with these statuses."""
     reason = verified_reason(statuses, needs)
+    of = {each.provider: each for each in statuses}
     return UserView(
         user_id=user_id,
-        providers={each.provider: _provider(each, now) for each in statuses},
+        providers=ProvidersView(
+            vexora=_at_vexora(of[Provider.VEXORA], now) if Provider.VEXORA in of else None,
+            paypay=_at_paypay(of[Provider.PAYPAY]) if Provider.PAYPAY in of else None,
+        ),
         verified=reason.is_verified,
         verified_reason=reason,
     )
@@ -169,16 +184,18 @@ def timeline(store: Store, user_id: str, limit: int, cursor: str | None) -> Time
     return TimelineView(entries=[_entry(each) for each in entries], cursor=following)
 
 
-def _provider(status: UserStatus, now: datetime) -> VexoraView | PayPayView:
-    if status.provider == Provider.PAYPAY:
-        return PayPayView(
-            status=PayPayStatus(status.status),
-            provider_status=status.provider_status,
-            read_at=status.read_at,
-            scopes=list(status.scopes),
-            link_expires_at=status.link_expires_at,
-            facets=FacetsView.model_validate(status.facets),
-        )
+def _at_paypay(status: UserStatus) -> PayPayView:
+    return PayPayView(
+        status=PayPayStatus(status.status),
+        provider_status=status.provider_status,
+        read_at=status.read_at,
+        scopes=list(status.scopes),
+        link_expires_at=status.link_expires_at,
+        facets=FacetsView.model_validate(status.facets),
+    )
+
+
+def _at_vexora(status: UserStatus, now: datetime) -> VexoraView:
     return VexoraView(
         status=VexoraStatus(status.status),
         provider_status=status.provider_status,

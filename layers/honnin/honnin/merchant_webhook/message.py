@@ -19,7 +19,8 @@ from honnin.times import utc_text
 
 TEST_TYPE = "honnin.test"
 
-_LEFT_OUT = frozenset({"eventId", "residenceEndsOn"})
+# Fields of a domain event that its webhook does not have.
+LEFT_OUT = frozenset({"eventId", "residenceEndsOn"})
 
 # The names under which a domain event says when it happened.
 _MOMENTS = ("occurredAt", "completedAt", "comparedAt")
@@ -57,7 +58,7 @@ class Message:
         if has_user and not isinstance(detail.get("userId"), str):
             raise ValueError("a domain event without its user")
         # In the order of the type: the table keeps no order.
-        data = {key: detail[key] for key in EVENTS[kind][0].__annotations__ if key in detail and key not in _LEFT_OUT}
+        data = {key: detail[key] for key in EVENTS[kind][0].__annotations__ if key in detail and key not in LEFT_OUT}
         return cls(
             _message_id(kind, name),
             _body(webhook_type(kind), at, data),

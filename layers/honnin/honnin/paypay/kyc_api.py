@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from honnin.field_rules import pattern
 from honnin.merchant_api import AnswerModel, UtcTime
@@ -47,7 +48,7 @@ class KycView(AnswerModel):
 
     status: PayPayStatus
     read_at: UtcTime
-    kyc: Annotated[dict[str, Any] | None, Field(exclude_if=lambda kyc: kyc is None)] = None
+    kyc: Annotated[dict[str, Any] | SkipJsonSchema[None], Field(exclude_if=lambda kyc: kyc is None)] = None
 
     @classmethod
     def of(cls, answer: KycAnswer) -> "KycView":

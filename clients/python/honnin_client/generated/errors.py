@@ -1,0 +1,1 @@
+"""Errors are hand-written, in `honnin_client.errors`."""

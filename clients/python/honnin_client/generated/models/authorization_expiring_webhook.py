@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+if TYPE_CHECKING:
+    from ..models.authorization_expiring_webhook_data import AuthorizationExpiringWebhookData
+
+
+T = TypeVar("T", bound="AuthorizationExpiringWebhook")
+
+
+@_attrs_define
+class AuthorizationExpiringWebhook:
+    """A user's PayPay account link ends soon. PayPay was asked just before. Published once for each end date.
+
+    Attributes:
+        type_ (Literal['authorization.expiring']):
+        timestamp (datetime.datetime): When the event happened (UTC)
+        data (AuthorizationExpiringWebhookData): A user's PayPay account link ends soon. PayPay was asked just before.
+            Published once for each end date.
+    """
+
+    type_: Literal["authorization.expiring"]
+    timestamp: datetime.datetime
+    data: AuthorizationExpiringWebhookData
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        type_ = self.type_
+
+        timestamp = self.timestamp.isoformat()
+
+        data = self.data.to_dict()
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "type": type_,
+                "timestamp": timestamp,
+                "data": data,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.authorization_expiring_webhook_data import AuthorizationExpiringWebhookData  # noqa: PLC0415
+
+        d = dict(src_dict)
+        type_ = cast(Literal["authorization.expiring"], d.pop("type"))
+        if type_ != "authorization.expiring":
+            raise ValueError(f"type must match const 'authorization.expiring', got '{type_}'")
+
+        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
+
+        data = AuthorizationExpiringWebhookData.from_dict(d.pop("data"))
+
+        authorization_expiring_webhook = cls(
+            type_=type_,
+            timestamp=timestamp,
+            data=data,
+        )
+
+        authorization_expiring_webhook.additional_properties = d
+        return authorization_expiring_webhook
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,16 @@
+from enum import StrEnum
+
+
+class Flag(StrEnum):
+    NONE = "NONE"
+    RISK_FLAGGED = "RISK_FLAGGED"
+    UPDATE_REQUIRED = "UPDATE_REQUIRED"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Flag | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added

@@ -1,0 +1,20 @@
+from enum import StrEnum
+
+
+class Link(StrEnum):
+    ACTIVE = "ACTIVE"
+    CANCELLED = "CANCELLED"
+    DECLINED = "DECLINED"
+    EXPIRED = "EXPIRED"
+    INACTIVE = "INACTIVE"
+    PENDING = "PENDING"
+    UNLINKED = "UNLINKED"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Link | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added

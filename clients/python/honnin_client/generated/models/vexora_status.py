@@ -1,0 +1,19 @@
+from enum import StrEnum
+
+
+class VexoraStatus(StrEnum):
+    APPROVED = "APPROVED"
+    FAILED = "FAILED"
+    PENDING = "PENDING"
+    REJECTED = "REJECTED"
+    SUBMITTING = "SUBMITTING"
+    UNDER_REVIEW = "UNDER_REVIEW"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "VexoraStatus | None":
+        """A value that a newer Honnin has added: kept as it is, and equal to its text."""
+        if not isinstance(value, str):
+            return None
+        added = str.__new__(cls, value)
+        added._name_ = added._value_ = value
+        return added
