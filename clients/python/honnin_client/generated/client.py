@@ -7,13 +7,16 @@ from typing import Any, TypeVar
 from .api.overview import count_users, list_changes, list_expiring, list_users, look_up_users
 from .api.pay_pay import complete_kyc_passport_qr, create_account_link, get_kyc, get_kyc_passport
 from .api.recon import get_recon_report
-from .api.users import erase_user, get_timeline, get_user
+from .api.users import cancel_contract_end, erase_user, get_timeline, get_user, tell_contract_end
 from .api.vexora import submit_to_vexora
 from .models.account_link_answer import AccountLinkAnswer
 from .models.account_link_request import AccountLinkRequest
 from .models.certificate_view import CertificateView
 from .models.changes_view import ChangesView
+from .models.contract_end_body import ContractEndBody
+from .models.contract_end_view import ContractEndView
 from .models.counts_view import CountsView
+from .models.erasure_body import ErasureBody
 from .models.expiring_view import ExpiringView
 from .models.get_kyc_required_kyc_type import GetKycRequiredKycType
 from .models.kyc_view import KycView
@@ -174,15 +177,40 @@ class Operations(ABC):
         )
         return self._call("get_user", request, get_user.parse)
 
+    def tell_contract_end(
+        self,
+        user_id: str,
+        *,
+        body: ContractEndBody,
+    ) -> ContractEndView:
+        """Say when a user's contract ended. The latest statement counts."""
+        request = tell_contract_end.request(
+            user_id=user_id,
+            body=body,
+        )
+        return self._call("tell_contract_end", request, tell_contract_end.parse)
+
+    def cancel_contract_end(
+        self,
+        user_id: str,
+    ) -> ContractEndView:
+        """Say that a user's contract goes on."""
+        request = cancel_contract_end.request(
+            user_id=user_id,
+        )
+        return self._call("cancel_contract_end", request, cancel_contract_end.parse)
+
     def erase_user(
         self,
         user_id: str,
         *,
+        body: ErasureBody | Unset = UNSET,
         unlink: bool | Unset = False,
     ) -> CertificateView:
         """Erase a user's personal data. A repeated call returns the same certificate."""
         request = erase_user.request(
             user_id=user_id,
+            body=body,
             unlink=unlink,
         )
         return self._call("erase_user", request, erase_user.parse)
@@ -359,15 +387,40 @@ class AsyncOperations(ABC):
         )
         return await self._call("get_user", request, get_user.parse)
 
+    async def tell_contract_end(
+        self,
+        user_id: str,
+        *,
+        body: ContractEndBody,
+    ) -> ContractEndView:
+        """Say when a user's contract ended. The latest statement counts."""
+        request = tell_contract_end.request(
+            user_id=user_id,
+            body=body,
+        )
+        return await self._call("tell_contract_end", request, tell_contract_end.parse)
+
+    async def cancel_contract_end(
+        self,
+        user_id: str,
+    ) -> ContractEndView:
+        """Say that a user's contract goes on."""
+        request = cancel_contract_end.request(
+            user_id=user_id,
+        )
+        return await self._call("cancel_contract_end", request, cancel_contract_end.parse)
+
     async def erase_user(
         self,
         user_id: str,
         *,
+        body: ErasureBody | Unset = UNSET,
         unlink: bool | Unset = False,
     ) -> CertificateView:
         """Erase a user's personal data. A repeated call returns the same certificate."""
         request = erase_user.request(
             user_id=user_id,
+            body=body,
             unlink=unlink,
         )
         return await self._call("erase_user", request, erase_user.parse)

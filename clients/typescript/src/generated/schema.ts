@@ -191,6 +191,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/{userId}/contract-end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say when a user's contract ended. The latest statement counts. */
+        post: operations["tellContractEnd"];
+        /** Say that a user's contract goes on. */
+        delete: operations["cancelContractEnd"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/{userId}/personal-data": {
         parameters: {
             query?: never;
@@ -435,7 +453,8 @@ export interface components {
          *
          *     `erased` has the number of erased items of each kind: versions of objects in the personal-data bucket, links,
          *     waiting events, submissions, statuses, and timeline entries whose details were removed. With `unlink=true` it also
-         *     has the number of authorizations that were ended at PayPay.
+         *     has the number of authorizations that were ended at PayPay. `requestedBy`, `reason` and `ticket` are those of the
+         *     request that began the erasure.
          * @example {
          *       "begunAt": "2026-04-02T03:00:00.000Z",
          *       "certificateId": "3f1c6a52-9d7e-4b0a-8c2f-5e6d7c8b9a01",
@@ -447,6 +466,9 @@ export interface components {
          *         "unlinkedAtPayPay": 1,
          *         "vaultObjects": 2
          *       },
+         *       "reason": "request of the person",
+         *       "requestedBy": "privacy desk",
+         *       "ticket": "DESK-4711",
          *       "userId": "user-0001"
          *     }
          */
@@ -459,6 +481,9 @@ export interface components {
             erased: {
                 [key: string]: number;
             };
+            reason: string | null;
+            requestedBy: string | null;
+            ticket: string | null;
             userId: string;
         };
         /** @description A user whose status changed because of the comparison. */
@@ -508,6 +533,37 @@ export interface components {
             from: string | null;
             provider: components["schemas"]["ProviderName"];
             to: string;
+            userId: string;
+        };
+        /**
+         * @description The last day of a user's contract, in Japan; not in the future. `reason` is one line without personal data.
+         * @example {
+         *       "endedOn": "2026-10-31",
+         *       "reason": "cancelled"
+         *     }
+         */
+        ContractEndBody: {
+            endedOn: string;
+            reason?: string | null;
+        };
+        /**
+         * @description What is known of the end of a user's contract; null where no end is known.
+         *
+         *     `toldAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
+         *     user is erased after it.
+         * @example {
+         *       "endedOn": "2026-10-31",
+         *       "keptUntil": "2033-10-31",
+         *       "reason": "cancelled",
+         *       "toldAt": "2026-11-02T01:00:00.000Z",
+         *       "userId": "user-0001"
+         *     }
+         */
+        ContractEndView: {
+            endedOn: string | null;
+            keptUntil: string | null;
+            reason: string | null;
+            toldAt: string | null;
             userId: string;
         };
         /**
@@ -584,6 +640,22 @@ export interface components {
             provider: string;
             to: string;
             what: string;
+        };
+        /**
+         * @description Who asks for the erasure, why, and the ticket. Each is one line, and may be left out. Write no personal data.
+         *
+         *     They are kept with the certificate for as long as the certificate. `requestedBy` is otherwise the ARN of the caller.
+         *     The first request of an erasure counts; a repeated one changes nothing.
+         * @example {
+         *       "reason": "request of the person",
+         *       "requestedBy": "privacy desk",
+         *       "ticket": "DESK-4711"
+         *     }
+         */
+        ErasureBody: {
+            reason?: string | null;
+            requestedBy?: string | null;
+            ticket?: string | null;
         };
         /**
          * @description One page of account links and residence periods that end until `until` (UTC), the earliest first.
@@ -854,13 +926,13 @@ export interface components {
              * @description `urn:honnin:problem:` and the code
              * @enum {string}
              */
-            type: "urn:honnin:problem:body-not-json" | "urn:honnin:problem:body-not-object" | "urn:honnin:problem:body-field-twice" | "urn:honnin:problem:body-too-large" | "urn:honnin:problem:media-type" | "urn:honnin:problem:field-invalid" | "urn:honnin:problem:no-such-route" | "urn:honnin:problem:user-unknown" | "urn:honnin:problem:recon-day-unknown" | "urn:honnin:problem:passport-qr-unknown" | "urn:honnin:problem:passport-qr-expired" | "urn:honnin:problem:submission-open" | "urn:honnin:problem:already-approved" | "urn:honnin:problem:submission-unclear" | "urn:honnin:problem:submission-starting" | "urn:honnin:problem:idempotency-key-reused" | "urn:honnin:problem:idempotency-in-progress" | "urn:honnin:problem:not-linked" | "urn:honnin:problem:scope-not-granted" | "urn:honnin:problem:linked-anew" | "urn:honnin:problem:passport-not-completed" | "urn:honnin:problem:erased-without-unlink" | "urn:honnin:problem:provider-refused" | "urn:honnin:problem:provider-configuration" | "urn:honnin:problem:provider-not-understood" | "urn:honnin:problem:provider-failed" | "urn:honnin:problem:provider-not-reached" | "urn:honnin:problem:provider-rate-limited" | "urn:honnin:problem:provider-unavailable" | "urn:honnin:problem:provider-maintenance" | "urn:honnin:problem:provider-timeout" | "urn:honnin:problem:user-busy" | "urn:honnin:problem:aws-busy" | "urn:honnin:problem:deployment-incomplete" | "urn:honnin:problem:unexpected" | "urn:honnin:problem:not-signed-or-no-route" | "urn:honnin:problem:unauthorized" | "urn:honnin:problem:access-denied" | "urn:honnin:problem:signature-invalid" | "urn:honnin:problem:token-expired" | "urn:honnin:problem:too-many-requests" | "urn:honnin:problem:request-refused" | "urn:honnin:problem:gateway-failed" | "urn:honnin:problem:gateway-timeout";
+            type: "urn:honnin:problem:body-not-json" | "urn:honnin:problem:body-not-object" | "urn:honnin:problem:body-field-twice" | "urn:honnin:problem:body-too-large" | "urn:honnin:problem:media-type" | "urn:honnin:problem:field-invalid" | "urn:honnin:problem:no-such-route" | "urn:honnin:problem:user-unknown" | "urn:honnin:problem:recon-day-unknown" | "urn:honnin:problem:passport-qr-unknown" | "urn:honnin:problem:passport-qr-expired" | "urn:honnin:problem:submission-open" | "urn:honnin:problem:already-approved" | "urn:honnin:problem:submission-unclear" | "urn:honnin:problem:submission-starting" | "urn:honnin:problem:idempotency-key-reused" | "urn:honnin:problem:idempotency-in-progress" | "urn:honnin:problem:not-linked" | "urn:honnin:problem:scope-not-granted" | "urn:honnin:problem:linked-anew" | "urn:honnin:problem:passport-not-completed" | "urn:honnin:problem:erased-without-unlink" | "urn:honnin:problem:contract-started-again" | "urn:honnin:problem:provider-refused" | "urn:honnin:problem:provider-configuration" | "urn:honnin:problem:provider-not-understood" | "urn:honnin:problem:provider-failed" | "urn:honnin:problem:provider-not-reached" | "urn:honnin:problem:provider-rate-limited" | "urn:honnin:problem:provider-unavailable" | "urn:honnin:problem:provider-maintenance" | "urn:honnin:problem:provider-timeout" | "urn:honnin:problem:user-busy" | "urn:honnin:problem:aws-busy" | "urn:honnin:problem:deployment-incomplete" | "urn:honnin:problem:unexpected" | "urn:honnin:problem:not-signed-or-no-route" | "urn:honnin:problem:unauthorized" | "urn:honnin:problem:access-denied" | "urn:honnin:problem:signature-invalid" | "urn:honnin:problem:token-expired" | "urn:honnin:problem:too-many-requests" | "urn:honnin:problem:request-refused" | "urn:honnin:problem:gateway-failed" | "urn:honnin:problem:gateway-timeout";
         };
         /**
          * @description The kind of problem; docs/api.md lists all codes. More may be added.
          * @enum {string}
          */
-        ProblemCode: "body-not-json" | "body-not-object" | "body-field-twice" | "body-too-large" | "media-type" | "field-invalid" | "no-such-route" | "user-unknown" | "recon-day-unknown" | "passport-qr-unknown" | "passport-qr-expired" | "submission-open" | "already-approved" | "submission-unclear" | "submission-starting" | "idempotency-key-reused" | "idempotency-in-progress" | "not-linked" | "scope-not-granted" | "linked-anew" | "passport-not-completed" | "erased-without-unlink" | "provider-refused" | "provider-configuration" | "provider-not-understood" | "provider-failed" | "provider-not-reached" | "provider-rate-limited" | "provider-unavailable" | "provider-maintenance" | "provider-timeout" | "user-busy" | "aws-busy" | "deployment-incomplete" | "unexpected" | "not-signed-or-no-route" | "unauthorized" | "access-denied" | "signature-invalid" | "token-expired" | "too-many-requests" | "request-refused" | "gateway-failed" | "gateway-timeout";
+        ProblemCode: "body-not-json" | "body-not-object" | "body-field-twice" | "body-too-large" | "media-type" | "field-invalid" | "no-such-route" | "user-unknown" | "recon-day-unknown" | "passport-qr-unknown" | "passport-qr-expired" | "submission-open" | "already-approved" | "submission-unclear" | "submission-starting" | "idempotency-key-reused" | "idempotency-in-progress" | "not-linked" | "scope-not-granted" | "linked-anew" | "passport-not-completed" | "erased-without-unlink" | "contract-started-again" | "provider-refused" | "provider-configuration" | "provider-not-understood" | "provider-failed" | "provider-not-reached" | "provider-rate-limited" | "provider-unavailable" | "provider-maintenance" | "provider-timeout" | "user-busy" | "aws-busy" | "deployment-incomplete" | "unexpected" | "not-signed-or-no-route" | "unauthorized" | "access-denied" | "signature-invalid" | "token-expired" | "too-many-requests" | "request-refused" | "gateway-failed" | "gateway-timeout";
         /** @description The number of users with each status, at each provider. */
         ProviderCountsView: {
             paypay: {
@@ -1493,9 +1565,12 @@ export type CertificateView = components['schemas']['CertificateView'];
 export type ChangedView = components['schemas']['ChangedView'];
 export type ChangesView = components['schemas']['ChangesView'];
 export type ChangeView = components['schemas']['ChangeView'];
+export type ContractEndBody = components['schemas']['ContractEndBody'];
+export type ContractEndView = components['schemas']['ContractEndView'];
 export type CountsView = components['schemas']['CountsView'];
 export type EndView = components['schemas']['EndView'];
 export type EntryView = components['schemas']['EntryView'];
+export type ErasureBody = components['schemas']['ErasureBody'];
 export type ExpiringView = components['schemas']['ExpiringView'];
 export type FacetsView = components['schemas']['FacetsView'];
 export type FieldError = components['schemas']['FieldError'];
@@ -1820,6 +1895,56 @@ export interface operations {
             };
         };
     };
+    tellContractEnd: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The merchant's own id of the user */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContractEndBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContractEndView"];
+                };
+            };
+        };
+    };
+    cancelContractEnd: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The merchant's own id of the user */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContractEndView"];
+                };
+            };
+        };
+    };
     eraseUser: {
         parameters: {
             query?: {
@@ -1833,7 +1958,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ErasureBody"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {

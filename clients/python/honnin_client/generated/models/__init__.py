@@ -20,11 +20,14 @@ from .certificate_view_erased import CertificateViewErased
 from .change_view import ChangeView
 from .changed_view import ChangedView
 from .changes_view import ChangesView
+from .contract_end_body import ContractEndBody
+from .contract_end_view import ContractEndView
 from .counts_view import CountsView
 from .end_view import EndView
 from .end_view_what import EndViewWhat
 from .entry_view import EntryView
 from .entry_view_detail import EntryViewDetail
+from .erasure_body import ErasureBody
 from .expiring_view import ExpiringView
 from .facets_view import FacetsView
 from .field_error import FieldError
@@ -106,11 +109,14 @@ __all__ = (
     "ChangedView",
     "ChangesView",
     "ChangeView",
+    "ContractEndBody",
+    "ContractEndView",
     "CountsView",
     "EndView",
     "EndViewWhat",
     "EntryView",
     "EntryViewDetail",
+    "ErasureBody",
     "ExpiringView",
     "FacetsView",
     "FieldError",

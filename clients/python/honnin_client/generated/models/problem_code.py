@@ -9,6 +9,7 @@ class ProblemCode(StrEnum):
     BODY_NOT_JSON = "body-not-json"
     BODY_NOT_OBJECT = "body-not-object"
     BODY_TOO_LARGE = "body-too-large"
+    CONTRACT_STARTED_AGAIN = "contract-started-again"
     DEPLOYMENT_INCOMPLETE = "deployment-incomplete"
     ERASED_WITHOUT_UNLINK = "erased-without-unlink"
     FIELD_INVALID = "field-invalid"

@@ -9,6 +9,7 @@ class ProblemType(StrEnum):
     URNHONNINPROBLEMBODY_NOT_JSON = "urn:honnin:problem:body-not-json"
     URNHONNINPROBLEMBODY_NOT_OBJECT = "urn:honnin:problem:body-not-object"
     URNHONNINPROBLEMBODY_TOO_LARGE = "urn:honnin:problem:body-too-large"
+    URNHONNINPROBLEMCONTRACT_STARTED_AGAIN = "urn:honnin:problem:contract-started-again"
     URNHONNINPROBLEMDEPLOYMENT_INCOMPLETE = "urn:honnin:problem:deployment-incomplete"
     URNHONNINPROBLEMERASED_WITHOUT_UNLINK = "urn:honnin:problem:erased-without-unlink"
     URNHONNINPROBLEMFIELD_INVALID = "urn:honnin:problem:field-invalid"

@@ -2,15 +2,18 @@ from typing import Any
 from urllib.parse import quote
 
 from ...models.certificate_view import CertificateView
+from ...models.erasure_body import ErasureBody
 from ...types import UNSET, Unset
 
 
 def request(
     user_id: str,
     *,
+    body: ErasureBody | Unset = UNSET,
     unlink: bool | Unset = False,
 ) -> dict[str, Any]:
     """The parts of the request: `method`, `url` (the path), `params`, `json`, `headers`."""
+    headers: dict[str, Any] = {}
 
     params: dict[str, Any] = {}
 
@@ -25,6 +28,12 @@ def request(
         ),
         "params": params,
     }
+
+    if not isinstance(body, Unset):
+        _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+    _kwargs["headers"] = headers
     return _kwargs
 
 
