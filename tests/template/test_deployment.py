@@ -289,8 +289,8 @@ def test_who_has_the_managed_policy_for_vpcs_may_not_use_it_from_its_own_code() 
     roles = {name: each for name, each in resources("AWS::IAM::Role").items() if _has_vpc_policy(each)}
     assert set(roles) == {f"{name}Role" for name in OUTBOUND}
     for name, role in roles.items():
-        [policy] = [each for each in role["Properties"]["Policies"] if "Deny" in str(each)]
-        [deny] = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
+        said = [each for policy in role["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+        [deny] = [each for each in said if each["Effect"] == "Deny" and "ec2:" in str(each["Action"])]
         assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}, name
         assert {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"} <= set(deny["Action"])
         assert deny["Resource"] == "*"

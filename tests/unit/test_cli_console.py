@@ -586,7 +586,8 @@ def test_the_page_of_an_erased_user_has_the_certificate(
     deployment.api.extend([NotFoundError("no user is known under this id"), {"entries": [tombstone], "cursor": None}])
     page = _get(deployment, "user", id="user-1")
     shown = _text(page)
-    assert "Certificate of the erasure Certificate id c-1 Requested by privacy desk" in shown
+    assert "Certificate of erasure Certificate c-1 User user-1" in shown
+    assert "Asked for by privacy desk" in shown
     assert why not in page.body.decode()
     assert "本人の依頼" in page.body.decode()
     assert "Ticket" not in shown

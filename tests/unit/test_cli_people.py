@@ -551,7 +551,7 @@ def test_contract_end_says_until_when_the_data_is_kept(merchant: Merchant) -> No
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--on", "2026-10-31", "--cancel"), ("--cancel", "--reason", "r")],
+    [(), ("--on", "2026-10-31", "--cancel")],
     ids=lambda each: " ".join(each),
 )
 def test_contract_end_needs_a_day_or_cancel(merchant: Merchant, arguments: tuple[str, ...]) -> None:

@@ -36,7 +36,8 @@ class Console:
         monkeypatch.setattr(people, "erase", self._erase)
         self.pages = Pages(self.deployment, lambda: NOW, **{"is_read_only": False, **options})
 
-    def _erase(self, _: Any, user_id: str, *, unlink: bool) -> dict[str, Any]:
+    def _erase(self, _: Any, user_id: str, *, unlink: bool, reason: str, ticket: str) -> dict[str, Any]:
+        assert (reason, ticket) == (GIVEN["reason"], GIVEN["ticket"])
         # The access record comes first.
         assert self.deployment.accesses[-1].action == "erased"
         self.erased.append((user_id, unlink))

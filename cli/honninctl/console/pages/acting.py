@@ -122,7 +122,7 @@ def _remark(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> s
 
 
 def _done(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> Page:
-    reason, ticket = _reason(form), form.get("ticket", "").strip()
+    reason, ticket = (" ".join(form.get(each, "").split()) or None for each in ("reason", "ticket"))
     action, user_id = planned.record or (Action.OPERATED, None)
 
     def act() -> Outcome:
@@ -130,11 +130,11 @@ def _done(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> Pag
             view.deployment,
             Action(action),
             user_id,
-            reason or None,
+            _reason(form) or None,
             what=f"act/{planned.act}",
             source=Source.CONSOLE,
         )
-        return acts.do(view.deployment, planned, Given(reason, ticket or None))
+        return acts.do(view.deployment, planned, Given(reason, ticket))
 
     done = asking(act)
     if done.value is None:
