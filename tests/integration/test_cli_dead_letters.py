@@ -11,7 +11,7 @@ import pytest
 from honninctl import command, dead_letters, queue_walk
 from honninctl import redrive as mover
 from honninctl.dead_letters import OUTPUTS, Queue
-from tests.fakes.cli import FakeDeployment, run
+from tests.fakes.cli import FakeDeployment, run, state_table
 from tests.moto_state import moto
 
 pytestmark = pytest.mark.usefixtures("aws_environment", "fresh_caches")
@@ -37,6 +37,7 @@ class DeadLetters:
         self.deployment = FakeDeployment(
             {
                 **{OUTPUTS[queue]: url for queue, url in self.urls.items()},
+                "StateTableName": state_table(),
                 "EventQueueUrl": self.events,
                 "ReconNoticeQueueUrl": self.notifications,
                 "RepairQueueUrl": self.repairs,

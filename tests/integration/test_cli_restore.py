@@ -415,7 +415,7 @@ def test_an_error_in_one_segment_ends_the_run_and_is_told(tables: Tables, monkey
     tables.restore()
     tables.lose_everything()
 
-    def refused(*_: object) -> bool:
+    def refused(*_: object, **__: object) -> bool:
         raise ConcurrentUpdateError
 
     monkeypatch.setattr(Restore, "put_back", refused)
@@ -429,11 +429,9 @@ def test_an_error_in_one_segment_ends_the_run_and_is_told(tables: Tables, monkey
 @pytest.fixture
 def stack(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """The tables, and a CloudFormation stack that names the live one."""
-    template_body = '{"Resources": {}, "Outputs": {"StateTableName": {"Value": "StateTable"}}}'
-    topic = '{"T": {"Type": "AWS::SNS::Topic"}}'
-    boto3.client("cloudformation").create_stack(
-        StackName="honnin-prod", TemplateBody=template_body.replace("{}", topic, 1)
-    )
+    outputs = {"StateTableName": {"Value": "StateTable"}, "AccessRecordRetentionDays": {"Value": "2557"}}
+    body = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
+    boto3.client("cloudformation").create_stack(StackName="honnin-prod", TemplateBody=json.dumps(body))
     return tables
 
 
