@@ -231,7 +231,7 @@ def _values(stack: Stack) -> dict[str, str]:
         "DAY": datetime.now(ZoneInfo("Asia/Tokyo")).date().isoformat(),
         "ID": _dead_letter(stack),
         "TEXT": "a-test",
-        "TICKET": "DESK-4711",
+        "TICKET": "desk-4711",
         "NAME=VALUE": "userId=user-100",
         "URL": f"{stack.sandbox_url}/v2/user/authorizations",
         "<each address>": "203.0.113.10",
