@@ -1,0 +1,61 @@
+"""Which language honninctl speaks, and its texts: the English sentence is the key (`_`)."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+_TEXTS = Path(__file__).parent / "texts"
+ENGLISH = "en"
+_VARIABLES = ("HONNIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+_chosen = ENGLISH
+
+
+def choose(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The language: `--lang` anywhere before `--`, else the first variable that is set; English if unknown."""
+    wanted = next(filter(None, (environment.get(name) for name in _VARIABLES)), "")
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--lang" and place + 1 < len(arguments):
+            wanted = arguments[place + 1]
+        elif argument.startswith("--lang="):
+            wanted = argument.removeprefix("--lang=")
+    code = wanted.replace("-", "_").split(".")[0].split("_")[0].lower()
+    return code if code.isalpha() and (_TEXTS / f"{code}.po").is_file() else ENGLISH
+
+
+def speak(language: str) -> None:
+    """From now on `_` answers in this language."""
+    global _chosen
+    _chosen = language
+
+
+def _(english: str) -> str:
+    """The text in the chosen language; the English one where the catalogue has none."""
+    return english if _chosen == ENGLISH else texts(_chosen).get(english, english)
+
+
+@cache
+def texts(language: str) -> Mapping[str, str]:
+    """The catalogue of a language, read from its .po file: no build step is needed."""
+    return read_po((_TEXTS / f"{language}.po").read_text(encoding="utf-8"))
+
+
+def read_po(text: str) -> dict[str, str]:
+    """English to translation. Entries that are empty or fuzzy are left out, as msgfmt does."""
+    found: dict[str, str] = {}
+    for block in text.split("\n\n"):
+        parts = {"msgid": "", "msgstr": ""}
+        part, fuzzy = "", False
+        for line in block.splitlines():
+            fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
+            word, space, rest = line.partition(" ")
+            if word in parts and space:
+                part = word
+            quoted = rest if word in parts else line
+            if quoted.startswith('"') and part:
+                parts[part] += ast.literal_eval(quoted)
+        if parts["msgid"] and parts["msgstr"] and not fuzzy:
+            found[parts["msgid"]] = parts["msgstr"]
+    return found
