@@ -33,8 +33,10 @@ build: setup ## sam build for the cloud (CONFIG=prod: that section of samconfig.
 	@$(SAM) build --cached --parallel $(if $(CONFIG),--config-env $(CONFIG))
 	@$(BIN)/python -m local.bytecode
 
+# The end-to-end tests wait more than they work, so the others run beside them.
 .PHONY: test
-test: test-unit test-integration test-e2e ## all tests
+test: setup ## all tests
+	@$(MAKE) test-e2e & beside=$$!; here=0; $(MAKE) test-unit test-integration || here=$$?; wait $$beside; exit $$here
 
 .PHONY: test-unit
 test-unit: setup ## tests without a network: units and the template
@@ -53,6 +55,10 @@ test-e2e: setup ## tests on the deployed local stack, some of them in a browser
 .PHONY: openapi
 openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
+
+.PHONY: console-pictures
+console-pictures: setup ## write docs/images/console-*.png anew: the console on a stack that is made up (needs Chromium)
+	@$(BIN)/python -m tests.e2e.console_look
 
 .PHONY: configuration
 configuration: setup ## write docs/configuration.md and .ja.md anew: every parameter and output of template.yaml
@@ -95,6 +101,7 @@ bench: setup ## speed and memory, as ratios; writes build/bench.json
 	@$(BIN)/python -m bench ack
 	@$(BIN)/python -m bench process
 	@$(BIN)/python -m bench recon
+	@$(BIN)/python -m bench.register_check 100000
 
 .PHONY: lint
 lint: setup ## ruff, mypy, cfn-lint (also under parameters that change the template), sam validate

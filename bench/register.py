@@ -121,14 +121,33 @@ def _texts(**values: str) -> Attributes:
     return {name: {"S": value} for name, value in values.items()}
 
 
-def measure(users: int) -> dict[str, float]:
-    """The rows, the seconds of CPU for them without the stand-in's, the calls, and the highest memory (MiB)."""
+def floor(users: int) -> float:
+    """The seconds of CPU for the timelines alone: one bare call of boto3 for each user, its answer thrown away."""
+    crowd = Crowd(users)
+    client = _client(crowd)
+    begun = time.process_time()
+    for number in range(users):
+        client.query(
+            TableName="StateTable",
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": f"USER#user-{number}"}, ":sk": {"S": "AT#"}},
+            ConsistentRead=True,
+        )
+    return time.process_time() - begun - crowd.spent_s
+
+
+def _client(crowd: Crowd) -> "DynamoDBClient":
     session = botocore.session.Session()
     session.set_credentials("test", "test")
     client = session.create_client("dynamodb", region_name="ap-northeast-1")
-    crowd = Crowd(users)
     client.meta.events.register("before-send.dynamodb", cast("Any", crowd.answer))
-    store = Store("StateTable", cast("DynamoDBClient", client), now=lambda: _NOW)
+    return cast("DynamoDBClient", client)
+
+
+def measure(users: int) -> dict[str, float]:
+    """The rows, the seconds of CPU for them without the stand-in's, the calls, and the highest memory (MiB)."""
+    crowd = Crowd(users)
+    store = Store("StateTable", _client(crowd), now=lambda: _NOW)
     begun = time.process_time()
     with Path("/dev/null").open("wb") as stream:
         writer = Writer(stream, "csv", "ja")
@@ -141,4 +160,6 @@ def measure(users: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     found = measure(int(sys.argv[1]))
-    print(json.dumps(found | {"rowsPerSecond": found["rows"] / found["seconds"]}))
+    bare = floor(sample := min(int(sys.argv[1]), 20_000)) / sample
+    ratios = {"timesBareCalls": found["seconds"] / found["rows"] / bare, "callsPerUser": found["calls"] / found["rows"]}
+    print(json.dumps(found | {"rowsPerSecond": found["rows"] / found["seconds"]} | ratios))

@@ -79,10 +79,16 @@ class MemoryS3:
         Body: bytes = b"",  # noqa: N803
         ContentType: str = "binary/octet-stream",  # noqa: N803
         IfNoneMatch: str = "",  # noqa: N803
+        IfMatch: str = "",  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
-        """Keep an object; with `IfNoneMatch="*"` only where there is none."""
+        """Keep an object; with `IfNoneMatch="*"` only where there is none, with `IfMatch` only over that ETag."""
         self._check_absent(Key, IfNoneMatch, "PutObject")
+        found = self._version(Key)
+        if IfMatch and found is None:
+            raise NoSuchKey(_error("NoSuchKey", 404), "PutObject")
+        if IfMatch and found and IfMatch != found.etag:
+            raise ClientError(_error("PreconditionFailed", 412), "PutObject")
         return self._add(Key, bytes(Body), ContentType, _etag(bytes(Body)))
 
     def get_object(

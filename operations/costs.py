@@ -61,10 +61,7 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
     again, shared = stack.settle_reads, costs_traffic.settle_batch(stack)
     work = costs_traffic.CHANGE if changes else costs_traffic.NO_CHANGE
     settle, once = costs_traffic.SETTLE, costs_traffic.SETTLE_BATCH
-    live_s, batch_s = (
-        costs_traffic.seconds(work, stack.processor_gb),
-        costs_traffic.batch_seconds(settle, shared, stack.processor_gb),
-    )
+    live_s, batch_s = costs_traffic.seconds(work, stack.processor_gb), costs_traffic.settle_seconds(stack)
     stored = (work.stored_bytes + 100 * work.items) / 1e9
     logged = (costs_traffic.ACK_LOG_BYTES + work.log_bytes + again * once.log_bytes / shared) / 1e9
     lines = [
@@ -74,8 +71,8 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
         Line(
             "lambda_arm64_gb_second",
             live_s * stack.processor_gb,
-            f"processing, {live_s * 1000:,.0f} ms: 300 for the provider, 10 for each of {work.calls} calls of AWS, the "
-            f"rest CPU",
+            f"processing, {live_s * 1000:,.0f} ms: 300 for the provider, 20 for its turn there, 10 for each of "
+            f"{work.calls} calls of AWS, the rest CPU",
         ),
         Line("sqs_request", 3, "sent, received, deleted"),
         Line(
@@ -100,8 +97,8 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
         Line("logs_stored", logged, "the same, the first month"),
         Line(
             "sqs_request",
-            work.sqs + 2 * again / shared,
-            f"settling (`SettleDelays`): sent together, received and deleted by {shared:.0f}",
+            work.sqs + again + again * costs_traffic.sqs_calls(shared) / shared,
+            "settling (`SettleDelays`): sent together, received one by one, deleted by ten at most",
         ),
         Line(
             "lambda_request",
@@ -115,9 +112,13 @@ def webhook(stack: Counted, *, changes: bool = True) -> list[Line]:
         Line(
             "dynamodb_read",
             again * (settle.reads + once.reads / shared),
-            "the same: event, erased, link, status; once a run whether repairs are stopped",
+            "the same: erased, link, status; once a run whether repairs are stopped",
         ),
-        Line("dynamodb_write", again * once.writes / shared, "once a run, the rate and the readings of the hour"),
+        Line(
+            "dynamodb_write",
+            again * costs_traffic.settle_writes(stack) / shared,
+            "once a run the readings of the hour, and with every few calls the rate",
+        ),
     ]
     return [each for each in lines if each.quantity]
 

@@ -15,7 +15,7 @@ HOURS = 730
 """Of a month, as AWS counts."""
 
 EVENTS_PER_S = 20
-"""Events that one environment of 1,024 MB processes in a second (`costs_traffic.events_per_s`).
+"""Events that one environment of 512 MB processes in a second, in full batches (`costs_traffic.events_per_s`).
 
 With a whole CPU it is more: `make bench`, process.events_per_s.
 """
@@ -70,6 +70,8 @@ class Counted:
     settle_reads: int
     batch_size: int
     window_s: int
+    calls_per_s: float
+    concurrency: float
     # The scheduled runs of a month, by the function's logical id.
     runs: Mapping[str, float]
     # The state machines by their logical ids.
@@ -122,8 +124,10 @@ def counted(**parameters: str) -> Counted:
         ack_gb=gb("PayPayKycWebhookFunction"),
         merchant_gb=gb("PayPayKycFunction"),
         settle_reads=len(template["Parameters"]["SettleDelays"]["Default"].split(",")),
-        batch_size=int(template["Resources"]["RereadSource"]["Properties"]["BatchSize"]),
+        batch_size=int(_deployed(template["Resources"]["RereadSource"]["Properties"]["BatchSize"])),
         window_s=int(_deployed(template["Resources"]["RereadSource"]["Properties"]["MaximumBatchingWindowInSeconds"])),
+        concurrency=float(template["Parameters"]["ProcessorConcurrency"]["Default"]),
+        calls_per_s=float(template["Parameters"]["PayPayMaxCallsPerSecond"]["Default"]),
         runs={
             name: sum(runs_a_month(_deployed(schedule)) for schedule in _schedules(each))
             for name, each in functions.items()

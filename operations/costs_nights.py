@@ -86,14 +86,20 @@ def reread(stack: Counted, users: int) -> list[Line]:
 
 def _reads(stack: Counted, events: int) -> list[Line]:
     """Events that read users again and find nothing new. Each is still recorded, because its reread waits for it."""
-    per_s = costs_traffic.events_per_s(stack)
+    # As many environments as may run are busy all the time, and wait for the rate inside the function.
+    busy_s = stack.concurrency * events / stack.rereads_per_s
     return [
-        Line("sqs_request", events / 10 + 2 * events / stack.batch_size, "sent in tens, received, deleted"),
+        Line(
+            "sqs_request",
+            events / 10 + 2 * events * costs_traffic.sqs_calls(stack.batch_size) / stack.batch_size,
+            "sent in tens, received, deleted",
+        ),
         Line("lambda_request", events / stack.batch_size, f"{stack.batch_size} events in a batch"),
         Line(
             "lambda_arm64_gb_second",
-            events / per_s * stack.processor_gb,
-            f"{per_s:,.0f} events a second: they wait for PayPay in parallel",
+            busy_s * stack.processor_gb,
+            f"{stack.concurrency:,.0f} environments (`ProcessorConcurrency`) share {stack.rereads_per_s:,.0f} reads a "
+            "second, and wait for their turn",
         ),
         Line("dynamodb_read", 5 * events, "event, erased, link, both statuses"),
         Line("dynamodb_write", 8 * events, "record, timeline entry, and the status of up to 2 kB, in one transaction"),

@@ -40,7 +40,7 @@ CHANGE = Work(
     log_bytes=100,
     stored_bytes=1500,
     items=3,
-    cpu_s=0.018,
+    cpu_s=0.0165,
 )
 # A webhook after which everything is as it was: no change to publish or to check, and the same answer.
 NO_CHANGE = Work(
@@ -51,12 +51,12 @@ NO_CHANGE = Work(
     log_bytes=100,
     stored_bytes=800,
     items=2,
-    cpu_s=0.014,
+    cpu_s=0.013,
 )
-# The same in a batch of ten: what is done once for a batch costs each event less of the CPU.
-BATCHED = replace(NO_CHANGE, cpu_s=0.007)
+# The same in a full batch: what is done once for a batch costs each event less of the CPU.
+BATCHED = replace(NO_CHANGE, cpu_s=0.0066)
 # A reading some time later that finds nothing new. What is asked once for a batch is shared by its events.
-SETTLE = Work(reads=4, calls=5, cpu_s=0.004)
+SETTLE = Work(reads=3, calls=5, cpu_s=0.004)
 SETTLE_BATCH = Work(writes=2, reads=1, log_bytes=120)
 
 # The access log and the line of the acknowledgement, each with 26 bytes.
@@ -64,6 +64,14 @@ ACK_LOG_BYTES = 450
 # How long the provider takes, as in `make bench`, and a call of AWS within a region.
 _PROVIDER_S = 0.3
 _AWS_CALL_S = 0.01
+# How long a call waits for its turn at the provider, if few wait: until the other threads of its batch have asked for
+# theirs, and then half of the time from one slot to the next (`honnin.pace`).
+_LIVE_TURN_S = 0.02
+_LATER_TURN_S = 0.07
+# How many calls that can wait get their slots with one write: they only get slots of the next tenth of a second.
+_SLOTS_OF_A_WRITE = 3.5
+# SQS hands over and deletes at most so many messages in one call.
+_MOST_OF_A_CALL = 10
 # Lambda gives a whole CPU with 1,769 MB.
 _CPU_GB = 1769 / 1024
 # A million webhooks a month, spread over 22 working days of 10 hours.
@@ -77,9 +85,9 @@ _POLLERS = 5
 READINGS = max(1 / 10, _POLLERS / (_PER_S * 60))
 
 
-def seconds(work: Work, gb: float) -> float:
-    """How long one event takes: it waits for the provider and for AWS, and the CPU is a share of a whole one."""
-    return _PROVIDER_S + work.calls * _AWS_CALL_S + work.cpu_s * _CPU_GB / gb
+def seconds(work: Work, gb: float, turn_s: float = _LIVE_TURN_S) -> float:
+    """How long one event takes: it waits for its turn, the provider and AWS, and the CPU is a share of a whole one."""
+    return turn_s + _PROVIDER_S + work.calls * _AWS_CALL_S + work.cpu_s * _CPU_GB / gb
 
 
 def settle_batch(stack: Counted) -> float:
@@ -88,9 +96,25 @@ def settle_batch(stack: Counted) -> float:
     return min(stack.batch_size, gathered)
 
 
+def settle_seconds(stack: Counted) -> float:
+    """How long such a batch takes: each of its calls has a slot of its own."""
+    events = settle_batch(stack)
+    return batch_seconds(SETTLE, events, stack.processor_gb) + (events - 1) / stack.calls_per_s
+
+
+def settle_writes(stack: Counted) -> float:
+    """How many units such a batch writes: the readings of the hour, and the rate as often as slots are taken."""
+    return SETTLE_BATCH.writes + max(0, settle_batch(stack) / _SLOTS_OF_A_WRITE - 1)
+
+
+def sqs_calls(events: float) -> int:
+    """How many calls it takes to delete the messages of a batch, or to receive them if all are there."""
+    return -(-round(events) // _MOST_OF_A_CALL)
+
+
 def batch_seconds(work: Work, events: float, gb: float) -> float:
-    """How long a batch takes: its events wait side by side, and share the CPU."""
-    return seconds(work, gb) + (events - 1) * work.cpu_s * _CPU_GB / gb
+    """How long a batch of events that can wait takes: they wait side by side, and share the CPU."""
+    return seconds(work, gb, _LATER_TURN_S) + (events - 1) * work.cpu_s * _CPU_GB / gb
 
 
 def events_per_s(stack: Counted) -> float:

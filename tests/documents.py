@@ -142,6 +142,7 @@ NOT_RUN = {
     **dict.fromkeys(("test", "test-unit", "test-integration", "test-e2e"), _GATE),
     "rotate-callback-key": "it waits for six minutes (tests/integration/test_cli_callback_key.py has its steps)",
     **dict.fromkeys(("chaos", "bench"), "it takes many minutes (tests/integration/test_chaos.py is a smaller run)"),
+    "console-pictures": "it needs Chromium (tests/e2e/test_console_look.py opens the same pages)",
     "lock": "it needs the network, and changes the locks",
     "clean": "it would remove what the tests stand on",
 }

@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def row_json(row: "Row") -> dict[str, Any]:
         "endedBy": row.ended_by,
         "product": row.product,
         "cause": row.cause,
-        "eventId": masking.event_id(row.event_id, reveal=False) if row.event_id else None,
+        "eventId": masked(row).event_id,
         "requestId": row.request_id,
         "object": row.object,
         "objectVersion": row.object_version,
@@ -71,6 +72,11 @@ def row_json(row: "Row") -> dict[str, Any]:
         "flags": [{"at": at, "flag": flag} for at, flag in row.flags],
         "erasedAt": row.erased_at,
     }
+
+
+def masked(row: "Row") -> "Row":
+    """The row with PayPay's ids masked."""
+    return replace(row, event_id=masking.event_id(row.event_id, reveal=False)) if row.event_id else row
 
 
 def cells(row: "Row") -> list[str]:

@@ -1,6 +1,9 @@
 """`register`: who was verified in a period, with the evidence."""
 
 import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +13,12 @@ import typer
 from honninctl import moments, past
 from honninctl import register as registers
 from honninctl.command import Cli, command
+from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
 from honninctl.overview_commands import ProviderOption
 
 if TYPE_CHECKING:
+    from honnin.register import Row
     from honnin.store import Store
 
 
@@ -47,6 +52,9 @@ def the_register(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep it in the recon bucket for 30 days instead: see `registers`.")
+    ] = False,
     erased: Annotated[
         bool, typer.Option("--erased", help="Also who was erased since, without the id; reads the whole table.")
     ] = False,
@@ -60,35 +68,93 @@ def the_register(
     SHA-256, and the flags since then. It holds ids, statuses and times; nothing else of a person. CSV: for Excel, times
     of Japan. JSON lines: times in UTC. The rows are in no order. FILE is there only if it is complete; what is
     interrupted begins again from the start.
-    JSON (with --output): {"from", "to", "asOf", "rows", "sha256", "file"}; without, JSON lines.
+    JSON (with --output): {"from", "to", "asOf", "rows", "sha256", "file"}; with --keep {"name", "from", "to", "asOf",
+    "rows"}; without, JSON lines.
     """
-    from honnin.register import Register
-
     first, last = moments.day(first, past.now()), moments.day(last, past.now())
-    period = _period(first, last)
-    wanted = _wanted(provider, status)
-    form = _form(form, output, as_json=cli.screen.as_json)
-    language = language or _language()
-    if language not in registers.LANGUAGES:
-        raise UsageError("--lang must be ja or en")
-    deployment = cli.deployment.patient()
-    store = deployment.store
-    _not_rebuilding(store)
-    registers.check_access(deployment, versions=versions, erased=erased)
-    with registers.target(output) as stream, cli.screen.progress("Users") as seen:
-        writer = registers.Writer(stream, form, language)
-        version_of = registers.version_of(deployment) if versions else None
-        made = Register(store, wanted, *period, version_of=version_of, seen=seen)
-        for row in made.rows(erased=erased):
-            writer.row(row)
-        _not_rebuilding(store)
-    if cli.screen.as_json and output:
-        said = {"from": first, "to": last, "asOf": made.as_of, "rows": writer.rows, "sha256": writer.sha256}
-        cli.screen.json({**said, "file": str(output)})
+    wanted = Wanted(first, last, _period(first, last), _wanted(provider, status), erased=erased, versions=versions)
+    if keep:
+        if form or language or output:
+            raise UsageError("--keep has no file yet: name FILE, format and language in `registers get`")
+        _keep(cli, wanted)
     else:
-        cli.screen.note(f"{writer.rows} rows, as known at {made.as_of}. SHA-256: {writer.sha256}")
+        language = language or in_language()
+        _write(cli, wanted, output, form_of(form, output, as_json=cli.screen.as_json), language)
     if not erased:
         cli.screen.note("Users who were erased since are not in it; --erased adds them, without their ids.")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for."""
+
+    first: str
+    last: str
+    period: tuple[str, str]
+    statuses: Mapping[str, str]
+    erased: bool
+    versions: bool
+
+
+def _write(cli: Cli, wanted: Wanted, output: Path | None, form: str, language: str) -> None:
+    check_language(language)
+    deployment = _ready(cli, wanted)
+    with registers.target(output) as stream:
+        writer = registers.Writer(stream, form, language)
+        as_of = _read(cli, deployment, wanted, writer.row)
+    if cli.screen.as_json and output:
+        said = {"from": wanted.first, "to": wanted.last, "asOf": as_of, "rows": writer.rows, "sha256": writer.sha256}
+        cli.screen.json({**said, "file": str(output)})
+    else:
+        cli.screen.note(f"{writer.rows} rows, as known at {as_of}. SHA-256: {writer.sha256}")
+
+
+def _keep(cli: Cli, wanted: Wanted) -> None:
+    from honnin.errors import ConcurrentUpdateError
+    from honnin.kept_registers import KeptRegisters, NewRegister, TooManyRegistersError, new_name
+
+    deployment = _ready(cli, wanted)
+    bucket, s3 = deployment.output("ReconBucketName"), deployment.client("s3")
+    name = new_name(past.now())
+    try:
+        with tempfile.TemporaryDirectory(prefix="honnin-register-") as folder:
+            certificates = deployment.store.erasure.certificates
+            made = NewRegister(bucket, name, Path(folder), certificates, s3)
+            as_of = _read(cli, deployment, wanted, lambda row: made.add(registers.masked(row)))
+            rows = made.write()
+    except TooManyRegistersError:
+        raise CommandError("100 registers of the last 30 days are kept already: get one of them, or wait") from None
+    except ConcurrentUpdateError:
+        raise CommandError("users were erased again and again while it was written: try again later") from None
+    said = {"name": name, "from": wanted.first, "to": wanted.last, "asOf": as_of, "rows": rows}
+    more = {"statuses": dict(wanted.statuses), "erased": wanted.erased, "versions": wanted.versions}
+    KeptRegisters(bucket, s3).end(name, said | more)
+    if cli.screen.as_json:
+        cli.screen.json(said)
+    else:
+        cli.screen.line(f"{name}: {rows} rows, as known at {as_of}, kept for 30 days.")
+        cli.screen.advice(f"To get it: honninctl registers get {name} --output FILE")
+
+
+def _ready(cli: Cli, wanted: Wanted) -> Deployment:
+    """The stack, once it is known that everything in it may be read."""
+    deployment = cli.deployment.patient()
+    _not_rebuilding(deployment.store)
+    registers.check_access(deployment, versions=wanted.versions, erased=wanted.erased)
+    return deployment
+
+
+def _read(cli: Cli, deployment: Deployment, wanted: Wanted, take: Callable[["Row"], object]) -> str:
+    """Hand over each row; returns the moment whose knowledge they give."""
+    from honnin.register import Register
+
+    version_of = registers.version_of(deployment) if wanted.versions else None
+    with cli.screen.progress("Users") as seen:
+        made = Register(deployment.store, wanted.statuses, *wanted.period, version_of=version_of, seen=seen)
+        for row in made.rows(erased=wanted.erased):
+            take(row)
+        _not_rebuilding(deployment.store)
+    return made.as_of
 
 
 def _not_rebuilding(store: "Store") -> None:
@@ -132,7 +198,8 @@ def _wanted(provider: str | None, status: str | None) -> dict[str, str]:
     return found
 
 
-def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
+def form_of(form: str | None, output: Path | None, *, as_json: bool) -> str:
+    """The format of a file, by what was typed or by its name. Raises `UsageError` for what is none."""
     by_name = "jsonl" if output and output.suffix == ".jsonl" else "csv"
     found = form or ("jsonl" if as_json and not output else by_name)
     if found not in registers.FORMATS:
@@ -142,6 +209,13 @@ def _form(form: str | None, output: Path | None, *, as_json: bool) -> str:
     return found
 
 
-def _language() -> str:
+def check_language(language: str) -> None:
+    """Raises `UsageError` for a language that a CSV has no headings in."""
+    if language not in registers.LANGUAGES:
+        raise UsageError("--lang must be ja or en")
+
+
+def in_language() -> str:
+    """The language of the terminal."""
     named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
     return "ja" if named.startswith("ja") else "en"

@@ -14,6 +14,8 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "changes": (OFFICER,),
     "expiring": (OFFICER,),
     "register": (OFFICER,),
+    "registers list": (OFFICER,),
+    "registers get": (OFFICER,),
     "submissions": (OFFICER,),
     "export": (OFFICER,),
     "erase": (OFFICER,),

@@ -12,6 +12,7 @@ from honnin.config import settings
 from honnin.erasure import Erasure, sweep_later
 from honnin.erasure_api import CertificateView
 from honnin.event import Provider
+from honnin.kept_registers import KeptRegisters
 from honnin.merchant_api import MerchantApi, UserIdInPath, answers
 from honnin.pace import Pace
 from honnin.paypay.client import PayPayClient
@@ -45,6 +46,7 @@ def _erasure() -> Erasure:
     return Erasure(
         store=store,
         vault=Vault(settings().personal_data_bucket),
+        registers=KeptRegisters(settings().recon_bucket),
         paypay=lambda: PayPayClient.from_settings(
             settings(),
             secret_store.paypay_credentials,

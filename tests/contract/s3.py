@@ -39,6 +39,19 @@ def never_over_another(call: Recorder) -> None:
     call("get_object", Key="contract/once")
 
 
+def only_over_the_known(call: Recorder) -> None:
+    """As a part of a kept register; where there is none, nothing can be replaced."""
+    call("put_object", Key="contract/known", Body=b"one")
+    etag = call.client.head_object(Bucket=call.target, Key="contract/known")["ETag"]
+    for body in (b"two", b"three"):
+        call("put_object", Key="contract/known", Body=body, IfMatch=etag)
+    call("get_object", Key="contract/known")
+    call("delete_object", Key="contract/known")
+    for key in ("contract/known", "contract/never"):
+        call("put_object", Key=key, Body=b"four", IfMatch=etag)
+        call("get_object", Key=key)
+
+
 def versions(call: Recorder) -> None:
     """As erasure: every version is listed and deleted for good, delete markers too."""
     for body in (b"one", b"two"):
@@ -119,6 +132,7 @@ def an_upload_over_an_object(call: Recorder) -> None:
 CASES: tuple[Case, ...] = (
     objects,
     never_over_another,
+    only_over_the_known,
     versions,
     uploads_in_parts,
     uploads_that_end_otherwise,

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from local import deployment
 from local.stack import Stack
 
 # On a busy machine a run takes some seconds, and each that begins meanwhile is one more cold start.
@@ -28,6 +29,17 @@ def firing(stack: Stack, logical_id: str) -> Iterator[None]:
         finally:
             over.set()
         fired.result()  # an error of the thread is one of the test
+
+
+@contextlib.contextmanager
+def all_paused(stack: Stack) -> Iterator[None]:
+    """Have no schedule of the stack fire by itself while the block lasts."""
+    found = stack.client("cloudformation").describe_stack_resources(StackName=deployment.STACK_NAME)["StackResources"]
+    with contextlib.ExitStack() as all_of_them:
+        for each in found:
+            if each["ResourceType"] == "AWS::Scheduler::Schedule":
+                all_of_them.enter_context(paused(stack, each["LogicalResourceId"]))
+        yield
 
 
 @contextlib.contextmanager

@@ -211,12 +211,12 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _look_up(chromium: Browser, url: str, user_id: str) -> None:
+def _look_up(chromium: Browser, url: str, user_id: str, *, until: str = "user?id=") -> None:
     chromium.open(url)
     field = chromium.driver.find_element(By.ID, "id")
     field.clear()
     field.send_keys(user_id)
-    chromium.press("form button", until="user?id=")
+    chromium.press("form button", until=until)
 
 
 def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, console: str, chromium: Browser) -> None:
@@ -224,7 +224,7 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
     _look_up(chromium, f"{console}en/", night.user_id)
     verdict = chromium.text(".verdict")
     assert verdict.startswith("No. PayPay flags a risk on")
-    assert "The notification was lost." in verdict
+    assert "The notification never arrived." in verdict
     entries = chromium.driver.find_elements(By.CSS_SELECTOR, ".timeline li")
     assert [each.find_element(By.CSS_SELECTOR, ".what").text for each in entries][-4:] == [
         "Identity read",
@@ -243,20 +243,25 @@ def test_the_search_answers_whether_since_when_and_how_we_know(night: Night, con
 def test_the_calendar_leads_to_the_day_and_to_who_was_missed(night: Night, console: str, chromium: Browser) -> None:
     _size(chromium, WIDE)
     chromium.open(f"{console}en/")
-    sheets = chromium.driver.find_elements(By.CSS_SELECTOR, ".sheet")
-    # The 30 days up to yesterday, and today since there is a file of it.
-    assert [len(each.find_elements(By.CSS_SELECTOR, f'a.cell[href*="{night.day}#"]')) for each in sheets] == [1, 1, 1]
-    assert {len(each.find_elements(By.CSS_SELECTOR, "a.cell")) for each in sheets} == {31}
-    assert "Something needs a person." in chromium.text("main")
+    days = chromium.driver.find_elements(By.CSS_SELECTOR, ".strip > li")
+    # The 30 days up to yesterday, and today since there is a file of it; each with a cell for every type.
+    assert len(days) == 31
+    assert [len(each.find_elements(By.CSS_SELECTOR, ".cell")) for each in days] == [3] * 31
+    assert "a recon file is missing or cannot be used" in chromium.text("main")
     # Of yesterday's other two files it depends on the time of day whether they are missing already.
     earlier = (date.fromisoformat(night.yesterday) - timedelta(days=10)).isoformat()
-    cell = chromium.driver.find_element(By.CSS_SELECTOR, f'a.cell[href$="{earlier}#{KYC}"]')
+    cell = chromium.driver.find_element(By.CSS_SELECTOR, f'.strip a[href$="{earlier}"] .cell')
     assert str(cell.get_attribute("title")).endswith(": missing")
-    _shot(chromium, "console-recon")
-    chromium.press(f'a.cell[href$="{night.yesterday}#{RISK}"]', until=night.yesterday)
+    # A number leads to the users behind it.
+    flagged = chromium.driver.find_element(By.CSS_SELECTOR, '.counts a[href*="status=RISK_FLAGGED"]')
+    flagged.click()
+    assert night.user_id in chromium.text(".records")
+    chromium.open(f"{console}en/recon")
+    chromium.press(f'.strip a[href$="{night.yesterday}"]', until=night.yesterday)
     assert "Statuses that changed: 1." in chromium.text(f"#{RISK} .says")
     row = _words(chromium.text(f"#{RISK} tbody"))
-    assert row.startswith(f"{night.user_id} {masking.masked(night.authorization)}")
+    assert night.user_id in row
+    assert masking.masked(night.authorization) in row
     assert re.search("verified → (became )?risk flagged", row)
     _shot(chromium, "console-day")
     chromium.driver.find_element(By.LINK_TEXT, night.user_id).click()
@@ -270,7 +275,7 @@ def test_the_calendar_leads_to_the_day_and_to_who_was_missed(night: Night, conso
 def test_a_dead_letter_says_what_to_do(stack: Stack, night: Night, console: str, chromium: Browser) -> None:
     _size(chromium, WIDE)
     chromium.open(f"{console}en/")
-    chromium.press("#letters ~ p a", until="dead-letters")
+    chromium.press('.notice a[href$="#queue-events"]', until="dead-letters")
     assert night.event_id in chromium.text("main")
     assert "KeyError" in chromium.text("section[aria-labelledby=queue-events] h3")
     for queue, way_out in (
@@ -287,7 +292,7 @@ def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
     night: Night, console: str, chromium: Browser, language: str
 ) -> None:
     before = len(chromium.traffic())
-    for path in ("", f"user?id={night.user_id}", f"recon/{night.day}", "dead-letters", "user?id=nobody-0"):
+    for path in ("", f"user?id={night.user_id}", f"recon/{night.day}", "dead-letters", "settings", "users?q=nobody-0"):
         _size(chromium, PHONE)
         chromium.open(f"{console}{language}/{path}")
         assert chromium.driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0], path
@@ -305,9 +310,9 @@ def test_every_page_fits_a_phone_masks_and_loads_nothing_from_elsewhere(
 
 
 def test_an_unknown_user_and_a_foreign_name_get_nothing(stack: Stack, console: str, chromium: Browser) -> None:
-    _look_up(chromium, f"{console}en/", "nobody-0")
+    _look_up(chromium, f"{console}en/", "nobody-0", until="users?q=")
     assert chromium.status == 404
-    assert "This id is unknown" in chromium.text("main")
+    assert "No user has the id “nobody-0”." in chromium.text("main")
     chromium.open(console.replace("127.0.0.1", "localhost"))
     assert chromium.status == 421
     chromium.open(console[:-2])

@@ -197,10 +197,14 @@ def test_each_form_of_honninctl_in_the_documents_runs(stack: Stack, mika: None, 
     ids.write_text("user-100\n", encoding="utf-8")
     values = _values(stack) | {"ids.txt": str(ids), "STATUS": "UNCONFIRMED", "NAME": _reread(stack)}
 
+    words = ["honninctl", "register", "--from", values["DAY"], "--to", values["DAY"], "--keep", "--json"]
+    kept = str(json.loads(_honninctl(stack, words, "").stdout)["name"])
+
     def run(form: str) -> tuple[str, Ended]:
         named = _NAMED.findall(form)
         # A register is never written over, and several forms write one.
         here = values | {"october.csv": str(tmp_path / f"{uuid.uuid4().hex}.csv")}
+        here |= {"NAME": kept} if "registers get" in form else {}
         words = shlex.split("honninctl {} --help".format(*named) if named else _with_values(form, here))
         # All users are not read again: other tests count the entries of their timelines.
         is_asked = {"redrive", "repairs", "--status", "--file"} & set(words)

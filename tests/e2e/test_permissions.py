@@ -138,6 +138,8 @@ _MAY: dict[str, set[str]] = {
         "read provider secret",
         "delete from vault",
         "delete Vexora's answer",
+        "read register",
+        "write register",
         "publish",
     },
 }
@@ -180,6 +182,8 @@ def _attempts(stack: Stack) -> dict[str, Callable[[Callable[[str], Any]], Any]]:
         "write recon file": lambda c: c("s3").put_object(Bucket=recon, Key="recon/probe", Body=b""),
         "write report": lambda c: c("s3").put_object(Bucket=recon, Key="reports/probe", Body=b"{}"),
         "write reread": lambda c: c("s3").put_object(Bucket=recon, Key="rereads/probe", Body=b"{}"),
+        "read register": lambda c: c("s3").get_object(Bucket=recon, Key="registers/00/probe"),
+        "write register": lambda c: c("s3").put_object(Bucket=recon, Key="registers/00/probe", Body=b"closed"),
         "delete recon file": lambda c: c("s3").delete_object(Bucket=recon, Key="recon/probe"),
         "list recon": lambda c: c("s3").list_objects_v2(Bucket=recon, MaxKeys=1),
         "tell people": lambda c: c("sns").publish(TopicArn=out["AlarmTopicArn"], Message="probe"),

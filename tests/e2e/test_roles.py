@@ -26,7 +26,7 @@ from local.demo_paypay import account_link, press_allow
 from local.demo_recon import is_settled, play_night, report
 from local.paths import TOOLS
 from local.stack import AccessKey, Merchant, Stack
-from tests.e2e import dead_letters
+from tests.e2e import dead_letters, schedules
 from tests.e2e.program import Ended, of_an_operator, ok
 from tests.permissions import POLICIES, Row, rows
 from tests.tables import template
@@ -101,7 +101,9 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     dynamodb.create_table(TableName=restored, BillingMode="PAY_PER_REQUEST", **schema)
     lost = {"pk": {"S": f"EVENT#lost-{uuid.uuid4()}"}, "sk": {"S": "EVENT"}, "user_id": {"S": user_id}}
     dynamodb.put_item(TableName=restored, Item=lost)
-    yield World(user_id, event_id, day, reread, restored, ids)
+    # What a schedule does would be taken for what a command has done.
+    with schedules.all_paused(stack):
+        yield World(user_id, event_id, day, reread, restored, ids)
     dynamodb.delete_table(TableName=restored)
 
 
@@ -139,6 +141,10 @@ _COMMANDS: Mapping[str, tuple[Arguments, set[int]]] = {
     "register": (lambda w, _: ["register", "--from", w.day, "--to", w.day], {0}),
     "register --versions": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--versions"], {0}),
     "register --erased": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--erased"], {0}),
+    "register --keep": (lambda w, _: ["register", "--from", w.day, "--to", w.day, "--keep"], {0}),
+    "registers list": (lambda w, _: ["registers", "list"], {0}),
+    # There is none of that name: only whoever may list them is told so.
+    "registers get": (lambda w, _: ["registers", "get", "20261101T000000Z-1a2b3c"], {3}),
     "submissions": (lambda w, _: ["submissions"], {0}),
     "submissions --open": (lambda w, _: ["submissions", "--open"], {0}),
     "export": (lambda w, _: ["export", w.user_id], {0}),

@@ -9,6 +9,7 @@ from typing import Any
 
 from honnin.erasure import Erasure
 from honnin.event import Event
+from honnin.kept_registers import KeptRegisters
 from honnin.paypay.account_link import AccountLinks, LinkRequest
 from honnin.paypay.archive import KycArchive
 from honnin.paypay.expiry import PayPayExpiries
@@ -161,6 +162,7 @@ class PayPayWorld:
         Erasure(
             store=self.store,
             vault=Vault("vault", self.s3),
+            registers=KeptRegisters("recon", self.s3, self.clock),
             paypay=lambda: self.paypay,
             sweep_later=later.append,
             publish=Publisher("bus", self.store, self.bus.client).user_erased,

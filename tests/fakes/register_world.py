@@ -1,19 +1,16 @@
 """A table in memory with users whose moments a test gives: for the register."""
 
-import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
 from honnin import commit
-from honnin.domain_events import KYC_STATUS_CHANGED
 from honnin.erasure import Erasure
+from honnin.kept_registers import KeptRegisters
 from honnin.register import VERIFIED, Register, Row
-from honnin.store import Store, TimelineEntry, UserStatus
-from honnin.store.keys import entry_key, status_key
-from honnin.store.overview import day_begins, placed
-from honnin.store.table import attributes, encode
+from honnin.store import Store, UserStatus
+from honnin.store.overview import day_begins
 from honnin.times import utc_text
 from honnin.vault import Vault
 from tests.fakes.memory import dynamodb, s3
@@ -36,6 +33,7 @@ class World:
         self.store = Store(
             create_table(self.db, "StateTable"), self.db, timeline_days=timeline_days, now=lambda: self.now
         )
+        self.registers = KeptRegisters("recon", s3("recon"), lambda: self.now)
         self.number = 0
 
     def move(self, user_id: str, status: str, provider: str = "paypay", at: str | None = None) -> str:
@@ -60,6 +58,7 @@ class World:
         Erasure(
             store=self.store,
             vault=Vault("vault", s3("vault")),
+            registers=self.registers,
             paypay=mock.Mock(),
             sweep_later=mock.Mock(),
             publish=mock.Mock(),
@@ -69,26 +68,3 @@ class World:
     def rows(self, first: str = FIRST, end: str = END, **more: Any) -> list[Row]:
         """The register of a period."""
         return list(Register(self.store, more.pop("wanted", VERIFIED), first, end).rows(**more))
-
-
-def crowd(world: World, users: int, seed: int) -> None:
-    """Users with random timelines and the status that these end in, written as the transactions would write them."""
-    chance = random.Random(seed)
-    begin = datetime(2026, 8, 1, tzinfo=UTC)
-    for number in range(users):
-        user_id, items = f"user-{number}", []
-        for provider in chance.choice([("paypay",), ("vexora",), ("paypay", "vexora")]):
-            moment, before, since = begin + timedelta(seconds=chance.random() * 86_400 * 60), None, ""
-            for step in range(chance.randint(1, 7)):
-                status = chance.choice(STATUSES[provider])
-                at = utc_text(moment)
-                since = at if status != before else since
-                told = (KYC_STATUS_CHANGED,) if status != before else ()
-                entry = TimelineEntry(at, f"{provider}-{step}", provider, "read", "webhook", before, status, told=told)
-                items.append(placed(entry_key(user_id, at, entry.event_id) | attributes(entry)))
-                before, moment = status, moment + timedelta(seconds=1 + chance.random() * 86_400 * 25)
-            last = UserStatus(user_id, provider, str(before), 1, since=since)
-            items.append(placed(status_key(user_id, provider) | attributes(last)))
-        for item in items:
-            world.db.put_item(TableName="StateTable", Item=encode(item))
-    world.now = datetime(2027, 6, 1, tzinfo=UTC)

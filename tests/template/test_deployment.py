@@ -4,6 +4,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import click
@@ -324,6 +325,7 @@ def test_each_class_of_data_has_a_retention_of_its_own() -> None:
     ]
     assert set(group) == {
         "PersonalDataRetentionDays",
+        "PersonalDataVersionDays",
         "ReconRetentionDays",
         "TimelineRetentionDays",
         "DeadLetterRetentionDays",
@@ -483,3 +485,18 @@ def test_a_number_that_is_commented_out_is_the_default() -> None:
     numbers = {name: value for name, value in commented.items() if parameters[name]["Type"] == "Number"}
     assert len(numbers) > 10
     assert numbers == {name: str(parameters[name]["Default"]) for name in numbers}, "correct or delete the line"
+
+
+def test_the_vault_alone_keeps_deleted_objects_and_for_seven_calendar_years_before() -> None:
+    parameters, resources = template()["Parameters"], template()["Resources"]
+    rules = resources["PersonalDataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [each["NoncurrentVersionExpiration"]["NoncurrentDays"] for each in rules] == [
+        {"Ref": "PersonalDataVersionDays"}
+    ]
+    others = resources["ReconBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {each["NoncurrentVersionExpiration"]["NoncurrentDays"] for each in others if each["Id"] == "Leftovers"} == {
+        1
+    }
+    # Any seven calendar years have at most two leap days.
+    longest = max((date(year + 7, 3, 1) - date(year, 3, 1)).days for year in range(2000, 2100))
+    assert parameters["PersonalDataRetentionDays"]["Default"] == longest

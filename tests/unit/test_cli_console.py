@@ -1,6 +1,7 @@
 """The console: who is let in, what is escaped and masked, what it says, and that it says so in both languages."""
 
 import ast
+import dataclasses
 import http.client
 import json
 import re
@@ -25,10 +26,13 @@ import honnin
 from honnin import errors
 from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
-from honninctl import command, dead_letters, people, recon, repairs
-from honninctl.console import advice, month, pages, verdict, wording
+from honninctl import command, confirmations, dead_letters, doctor, overview, people, recon, repairs, rereads
+from honninctl.checks import Check, Verdict
+from honninctl.console import advice, month, verdict, wording
 from honninctl.console import command as console_command
-from honninctl.console.pages import Asked, Page, Pages
+from honninctl.console import page as page_module
+from honninctl.console.page import Asked, Page
+from honninctl.console.pages import Pages, home
 from honninctl.console.server import ConsoleServer, listen
 from honninctl.console.verdict import Tone
 from honninctl.console.wording import LANGUAGES, Wording, preferred
@@ -42,7 +46,7 @@ NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 NOW_TEXT = "2026-11-22T01:30:00.000Z"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
-CSS = (Path(pages.__file__).parent / "console.css").read_text()
+CSS = (Path(page_module.__file__).parent / "console.css").read_text()
 
 
 def _entry(what: str, to: str, *, before: str | None = None, **more: Any) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def deployment() -> FakeDeployment:
 @pytest.fixture
 def server(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsoleServer]:
     monkeypatch.setattr(recon, "calendar", lambda *_: [])
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {})
     with listen(Pages(deployment, lambda: NOW), 0) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -228,7 +232,7 @@ def test_every_answer_forbids_scripts_frames_and_keeping(server: ConsoleServer) 
     [
         ("/{token}/xx/", 404),
         ("/{token}/en/nothing", 404),
-        ("/{token}/en/recon", 404),
+        ("/{token}/en/recons", 404),
         ("/{token}/../etc/passwd", 404),
         ("/{token}/templates/layout.html", 404),
         ("/{token}/%2e%2e/pages.py", 404),
@@ -407,8 +411,8 @@ def test_the_dead_letters_are_escaped(deployment: FakeDeployment, monkeypatch: p
 
 
 def test_the_templates_escape_by_rule() -> None:
-    assert pages._templates().autoescape is True
-    for template in (Path(pages.__file__).parent / "templates").glob("*.html"):
+    assert page_module._templates().autoescape is True
+    for template in (Path(page_module.__file__).parent / "templates").glob("*.html"):
         text = template.read_text()
         assert "|safe" not in text.replace(" ", "")
         assert "autoescape" not in text
@@ -440,7 +444,7 @@ def test_a_days_report_shows_authorizations_by_their_ends() -> None:
     assert page.status == 200
     shown = _text(page)
     assert "Still waiting: 1. Statuses that changed: 1. Not read: 1;" in shown
-    assert "user-2 a85f…0002 verified → became risk flagged" in shown
+    assert "user-2 PayPay's id a85f…0002 Status verified → became risk flagged" in shown
     assert not [each for each in USERS.values() if each in page.body.decode()]
 
 
@@ -492,7 +496,7 @@ def test_the_page_answers_in_a_sentence(deployment: FakeDeployment) -> None:
     shown = _text(_get(deployment, "user", id="user-1"))
     assert (
         "Yes. user-1 is verified at PayPay. PayPay has verified the identity. "
-        "PayPay, since Sat 21 November 2026 00:30: The notification was lost." in shown
+        "PayPay, since Sat 21 November 2026 00:30: The notification never arrived." in shown
     )
     deployment.api.append(_at_paypay("RISK_FLAGGED"))
     deployment.api.append({"entries": [], "cursor": None})
@@ -603,10 +607,11 @@ def test_trouble_is_a_plain_sentence(deployment: FakeDeployment, error: Exceptio
 
 
 def test_an_unknown_user_is_404_in_a_sentence(deployment: FakeDeployment) -> None:
-    deployment.api.extend([NotFoundError("x"), NotFoundError("x")])
+    deployment.api.extend([NotFoundError("x"), NotFoundError("x"), _counts({})])
     page = _get(deployment, "user", id="nobody")
     assert page.status == 404
-    assert "This id is unknown" in _text(page)
+    assert "No user has the id “nobody”." in _text(page)
+    assert "missing" not in page.body.decode()  # the look of an alarm
 
 
 def test_an_unexpected_error_shows_no_value(deployment: FakeDeployment) -> None:
@@ -631,7 +636,7 @@ def test_one_part_that_fails_leaves_the_other(deployment: FakeDeployment, monkey
     page = _get(deployment, "")
     assert page.status == 200
     assert "GetQueueAttributes" in _text(page)
-    assert f"/recon/{DAY}#{TYPE}" in page.body.decode()
+    assert f'/recon/{DAY}"' in page.body.decode()
     assert "Nothing needs a person" not in _text(page)
 
 
@@ -666,14 +671,16 @@ def _month(**states: DayState) -> list[CalendarDay]:
     return [CalendarDay(day, TYPE, states.get(f"d{day[-2:]}", DayState.COMPARED)) for day in reversed(days)]
 
 
-def test_a_sheet_begins_on_sunday_and_has_every_day_once() -> None:
-    [sheet] = month.sheets(_month()[:18])  # from Wednesday the 4th
-    assert [[cell.number if cell else None for cell in week] for week in sheet.weeks] == [
-        [None, None, None, 4, 5, 6, 7],
-        [8, 9, 10, 11, 12, 13, 14],
-        [15, 16, 17, 18, 19, 20, 21],
+def test_the_strip_has_every_day_once_and_names_the_months() -> None:
+    other = [CalendarDay("2026-10-31", kind, DayState.COMPARED) for kind in (TYPE, "another")]
+    found = month.strip([*_month()[-2:], *other])
+    assert [(each.month, each.number, each.opens_month) for each in found.days] == [
+        (10, 31, True),
+        (11, 1, True),
+        (11, 2, False),
     ]
-    assert [cell.first for cell in sheet.weeks[0] if cell] == [True, False, False, False]
+    assert [len(each.cells) for each in found.days] == [2, 1, 1]
+    assert found.types == [TYPE, "another"]
 
 
 def test_only_missing_days_of_the_last_seven_need_a_person() -> None:
@@ -681,16 +688,190 @@ def test_only_missing_days_of_the_last_seven_need_a_person() -> None:
     assert [each.day for each in found] == ["2026-11-15"]
 
 
-def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+# Home
+
+
+def _counts(numbers: dict[str, int]) -> dict[str, Any]:
+    return {"counts": {"paypay": numbers, "vexora": {}}, "approximate": False, "rebuilding": False}
+
+
+@pytest.fixture
+def calm(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
+    """A stack of which every source of the first page says that all is well."""
+    monkeypatch.setattr(recon, "calendar", lambda *_: _month())
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {Queue.EVENTS: 0})
+    monkeypatch.setattr(repairs, "stopped_since", lambda _: None)
+    monkeypatch.setattr(rereads, "known", lambda *_: [])
+    monkeypatch.setattr(overview, "counts", lambda _: _counts({"VERIFIED": 3}))
+    monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [])
+    deployment.api.extend([{"expiring": [], "cursor": None}] * 4)
+    return deployment
+
+
+def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
+    calm: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nothing needs a person" in _text(_get(calm, ""))
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d20=DayState.MISSING))
-    monkeypatch.setattr(dead_letters, "count", lambda _: 2)
-    shown = _text(_get(deployment, ""))
-    assert "Something needs a person." in shown
-    assert "missing or unusable: 1." in shown
-    assert "In the dead-letter queues: 2." in shown
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {Queue.EVENTS: 0, Queue.SCHEDULE: 2})
+    monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
+    monkeypatch.setattr(overview, "counts", lambda _: _counts({"VERIFIED": 3, "RISK_FLAGGED": 1}))
+    monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [confirmations.Unconfirmed("A", "", "PayPay")])
+    calm.api.insert(0, {"expiring": [{}] * 100, "cursor": "more"})
+    page = _get(calm, "")
+    shown = _text(page)
+    places = [
+        shown.index(each)
+        for each in (
+            "Repairs and rereads have been stopped since",
+            "Fri 20 November 2026: a recon file is missing",
+            "Failed runs of the schedule: 2",
+            "flagged a risk: 1",
+            "that end within 30 days: 100 or more",
+            "has not confirmed: 1",
+        )
+    ]
+    assert places == sorted(places)
+    links = [attrs["href"] for tag, attrs in _Tags(page).found if tag == "a"]
+    assert "/token/en/recon/2026-11-20" in links
+    assert "/token/en/dead-letters#queue-schedule" in links
+    assert "/token/en/users?list=expiring&days=30" in links
+    # Each count leads to the list behind it.
+    assert "/token/en/users?provider=paypay&status=VERIFIED" in links
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d02=DayState.MISSING))
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
-    assert "Nothing needs a person" in _text(_get(deployment, ""))
+    assert "a recon file is missing" not in _text(_get(calm, ""))
+
+
+def test_a_source_that_the_role_may_not_read_is_named_and_left_out(
+    calm: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoAccessError("AccessDenied: states:DescribeExecution")
+
+    monkeypatch.setattr(rereads, "known", refuse)
+    page = _get(calm, "", language="ja")
+    shown = _text(page)
+    assert "次の項目は確認できなかった" in shown
+    assert "一括再照会: お使いの認証情報では照会できません" in shown
+    assert "確認できた範囲では、対応が必要な項目はありません。" in shown
+    assert "callout good" not in page.body.decode()
+    assert "callout missing" not in page.body.decode()
+
+
+def test_charts_are_read_without_seeing_them(calm: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [CalendarDay(f"2026-11-{day}", TYPE, DayState.REPAIRED, changed=day, received=1204) for day in (19, 20)]
+    monkeypatch.setattr(recon, "calendar", lambda *_: days)
+    page = _get(calm, "")
+    tags = _Tags(page).found
+    assert len([tag for tag, attrs in tags if tag == "svg" and attrs.get("role") == "img"]) == 4
+    assert "2,408 in all. Most on Thu 19 November 2026: 1,204." in _text(page)
+    rows = re.findall(r"<tr>(.+?)</tr>", page.body.decode(), re.DOTALL)
+    assert re.findall(r"<td>(.+?)</td>", rows[1]) == ["1,204", "0", "0", "20"]
+    # A bar that is not zero is seen beside a much higher one.
+    chart = home.charts([*days, CalendarDay(DAY, "b", DayState.REPAIRED, received=10**6)])[0]
+    assert [each.height for each in chart.bars] == [3, 60]
+
+
+# Users
+
+
+def _listed(*ids: str, cursor: str | None = None) -> dict[str, Any]:
+    users = [{"userId": each, "provider": "paypay", "status": "VERIFIED", "since": NOW_TEXT} for each in ids]
+    return {"users": users, "cursor": cursor, "rebuilding": False}
+
+
+def test_an_id_leads_to_its_user(deployment: FakeDeployment) -> None:
+    deployment.api.append(_at_paypay("VERIFIED"))
+    page = _get(deployment, "users", language="ja", q=" user-1 ")
+    assert (page.status, page.location) == (303, "/token/ja/user?id=user-1")
+
+
+def test_a_part_of_an_id_finds_users_and_says_how_far_it_looked(deployment: FakeDeployment) -> None:
+    deployment.api.extend([NotFoundError("x"), NotFoundError("x"), _counts({"VERIFIED": 3000, "LINKED": 1})])
+    deployment.api.append(_listed("a-shop-7", "SHOP-9", "other", cursor="c"))
+    # 1,000 of each status: ten pages, of which the script gives one full one and then the end.
+    deployment.api.append(_listed(*[f"u-{number}" for number in range(997)], cursor="d"))
+    deployment.api.append(_listed("shop-1"))
+    page = _get(deployment, "users", q="shop")
+    shown = _text(page)
+    assert page.status == 200
+    assert "Users whose id contains it: 3." in shown
+    assert "Searched: 1,001 entries, the latest changes of each status. Earlier ones were not searched." in shown
+    assert shown.index("shop-1") < shown.index("SHOP-9")
+    assert "callout missing" not in page.body.decode()
+
+
+def test_a_search_that_is_refused_says_so_and_one_that_finds_many_says_how_many(deployment: FakeDeployment) -> None:
+    unknown = [NotFoundError("x"), NotFoundError("x")]
+    deployment.api.extend([*unknown, NoAccessError("overview")])
+    page = _get(deployment, "users", language="ja", q="shop")
+    assert page.status == 404
+    assert "ID の一部による検索はできませんでした。 お使いの認証情報では照会できません。" in _text(page)
+    deployment.api.extend([*unknown, _counts({"VERIFIED": 60}), _listed(*[f"shop-{number}" for number in range(60)])])
+    shown = _text(_get(deployment, "users", q="shop"))
+    assert "Users whose id contains it: 60. The first 50 are shown. All 60 entries were searched." in shown
+
+
+def test_a_list_has_filters_pages_and_csv(deployment: FakeDeployment) -> None:
+    deployment.api.append(_listed("user-1", cursor="next one"))
+    page = _get(deployment, "users", of="paypay/VERIFIED", since="2026-11-01")
+    links = [attrs["href"] for tag, attrs in _Tags(page).found if tag == "a"]
+    chosen = "provider=paypay&status=VERIFIED&since=2026-11-01"
+    assert f"/token/en/users?{chosen}&cursor=next+one" in links
+    assert f"/token/en/users.csv?{chosen}" in links
+    assert deployment.asked[0][2] == {
+        "provider": "paypay",
+        "status": "VERIFIED",
+        "since": "2026-11-01",
+        "limit": "50",
+    }
+    assert _get(deployment, "users", of="paypay/NONSENSE").status == 200
+    assert _get(deployment, "users.csv").status == 400
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "said"), [("ja", "利用者 ID", "本人確認済み"), ("en", "User", "verified")]
+)
+def test_a_csv_opens_in_a_spreadsheet_and_runs_nothing_there(
+    deployment: FakeDeployment, language: str, heading: str, said: str
+) -> None:
+    deployment.api.extend([_listed("user-1", cursor="c"), _listed("-1+2", '=HYPERLINK("x")')])
+    page = _get(deployment, "users.csv", language=language, provider="paypay", status="VERIFIED")
+    assert page.body.startswith(b"\xef\xbb\xbf")
+    lines = page.body.decode("utf-8-sig").split("\r\n")
+    assert lines[0].startswith(f"{heading},")
+    assert lines[1] == f"user-1,paypay,{said},{NOW_TEXT}"
+    assert lines[2].startswith("'-1+2,")
+    assert lines[3].startswith("\"'=HYPERLINK(")
+    assert page.headers["Content-Disposition"] == 'attachment; filename="honnin-status-paypay-VERIFIED.csv"'
+
+
+def test_what_ends_soon_is_a_list_as_well(deployment: FakeDeployment) -> None:
+    end = {"userId": "user-1", "provider": "paypay", "what": "link", "endsAt": NOW_TEXT}
+    deployment.api.append({"expiring": [end], "cursor": None, "until": NOW_TEXT})
+    shown = _text(_get(deployment, "users", language="ja", list="expiring", days="7"))
+    assert "7 日以内に期限が切れる利用者" in shown
+    assert "PayPay アカウントの連携" in shown
+
+
+# Settings
+
+
+def test_settings_say_what_to_ask_whom(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_ones = [confirmations.Unconfirmed("PayPayVerifiedStatuses", "", "PayPay")]
+    monkeypatch.setattr(confirmations, "unconfirmed", lambda _: open_ones)
+    found = [
+        Check("clock", Verdict.FAIL, HOSTILE, "set it"),
+        Check("parameters", Verdict.WARN, "PayPayVerifiedStatuses still has its default"),
+        Check("a new topic", Verdict.OK, "fine"),
+    ]
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter(found))
+    page = _get(deployment, "settings", language="ja")
+    _assert_harmless(page)
+    shown = _text(page)
+    assert "PayPay に確認した値を設定し、デプロイしてください" in shown
+    assert shown.index("修正が必要") < shown.index("時計") < shown.index("問題なし") < shown.index("a new topic")
+    assert "still has its default" not in shown
 
 
 @pytest.mark.parametrize(
@@ -700,17 +881,20 @@ def test_the_overview_says_what_is_to_be_done(deployment: FakeDeployment, monkey
         ([DayState.NONE, DayState.DUE, DayState.NONE], "No notification of a recon file was received"),
         ([DayState.NONE, DayState.COMPARED], "Nothing needs a person"),
         ([DayState.NONE, DayState.ANNOUNCED], "Nothing needs a person"),
-        ([DayState.NONE, DayState.DOUBTFUL], "Something needs a person"),
+        ([DayState.NONE, DayState.DOUBTFUL], "a recon file is missing or cannot be used"),
     ],
 )
 def test_what_is_not_known_is_neither_good_nor_bad(
-    deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, states: list[DayState], says: str
+    calm: FakeDeployment, monkeypatch: pytest.MonkeyPatch, states: list[DayState], says: str
 ) -> None:
     days = [CalendarDay(f"2026-11-{20 - back}", TYPE, state) for back, state in enumerate(states)]
     monkeypatch.setattr(recon, "calendar", lambda *_: days)
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
-    shown = _text(_get(deployment, ""))
-    headlines = ("No notification of a recon file was received", "Nothing needs a person", "Something needs a person")
+    shown = _text(_get(calm, ""))
+    headlines = (
+        "No notification of a recon file was received",
+        "Nothing needs a person",
+        "a recon file is missing or cannot be used",
+    )
     assert [each for each in headlines if each in shown] == [says]
 
 
@@ -743,7 +927,7 @@ def test_stopped_repairs_are_said_first_of_all(
     deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch, language: str, said: str
 ) -> None:
     monkeypatch.setattr(recon, "calendar", lambda *_: [])
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {})
     monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
     shown = _text(_get(deployment, "", language=language))
     assert said in shown
@@ -754,10 +938,10 @@ def test_stopped_repairs_are_said_first_of_all(
 def test_a_cell_says_in_words_what_it_shows(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     day = CalendarDay(DAY, TYPE, DayState.REPAIRED, late=True, changed=1204)
     monkeypatch.setattr(recon, "calendar", lambda *_: [day])
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {})
     page = _get(deployment, "")
-    assert "Fri 20 November 2026: repaired (1,204 users), after 10:15" in _text(page)
-    assert '<span class="figure">1k</span>' in page.body.decode()
+    assert "Identity updates: repaired (1,204 users), after 10:15" in _text(page)
+    assert '<span class="figure" aria-hidden="true">1k</span>' in page.body.decode()
 
 
 @pytest.mark.parametrize(
@@ -931,6 +1115,18 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
     assert set(month.LOOKS) == set(DayState)
 
 
+def test_every_topic_of_doctor_and_every_source_and_task_of_the_first_page_has_its_text() -> None:
+    names = wording.texts("en").keys()
+    topics = set(re.findall(r'Check\(\s*"(\w+)"', Path(str(doctor.__file__)).read_text()))
+    assert len(topics) > 10
+    assert {f"{table}.{each}" for table in ("topic", "topic_step") for each in topics} <= names
+    assert {f"source.{each.name}" for each in dataclasses.fields(home._Sources)} <= names
+    tasks = {f"users_{status}" for _, status in home._OPEN_STATUSES}
+    tasks |= set(re.findall(r'Task\("(\w+)"', Path(str(home.__file__)).read_text()))
+    tasks |= {"reread_failed", "reread_paused", "expiring", "expiring_more"}
+    assert {f"task.{each}{end}" for each in tasks for end in ("", "_step")} <= names
+
+
 def test_everything_that_a_timeline_tells_has_its_text() -> None:
     """`commit.effect(event, what, …)` and what stands for it in each module."""
     named = set()
@@ -944,8 +1140,8 @@ def test_everything_that_a_timeline_tells_has_its_text() -> None:
 
 def test_every_text_is_used_somewhere() -> None:
     """A text that nothing names is one that nobody keeps true."""
-    here = Path(pages.__file__).parent
-    sources = "".join(each.read_text() for each in (*here.glob("*.py"), *here.glob("templates/*.html")))
+    here = Path(page_module.__file__).parent
+    sources = "".join(each.read_text() for each in (*here.rglob("*.py"), *here.glob("templates/*.html")))
     tables = set(re.findall(r"['\"](\w+)\.['\"] ?~|f['\"](\w+)\.\{", sources))
     by_table = {name for pair in tables for name in pair if name}
     for name in wording.texts("en"):
@@ -980,7 +1176,7 @@ def test_every_text_has_contrast(scheme: int) -> None:
 
 
 def test_every_look_and_symbol_is_drawn() -> None:
-    parts = (Path(pages.__file__).parent / "templates" / "parts.html").read_text()
+    parts = (Path(page_module.__file__).parent / "templates" / "parts.html").read_text()
     drawn = set(re.findall(r'<symbol id="(\w+)"', parts))
     for look, symbol in month.LOOKS.values():
         assert symbol in drawn
@@ -993,7 +1189,7 @@ def test_every_look_and_symbol_is_drawn() -> None:
 def test_tables_have_headers_and_pages_one_heading(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recon, "report", lambda *_, **__: {"day": DAY, "files": [_file()]})
     monkeypatch.setattr(recon, "calendar", lambda *_: _month())
-    monkeypatch.setattr(dead_letters, "count", lambda _: 0)
+    monkeypatch.setattr(dead_letters, "counts", lambda *_: {})
     for steps in (("",), ("recon", DAY)):
         tags = _Tags(_get(deployment, *steps)).found
         names = [tag for tag, _ in tags]

@@ -27,7 +27,9 @@ AUTHORIZATION = "a85fe9e9-b4c9-45cf-a392-834c57d83af7"
 def world(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with memory_aws():
         made = World()
-        deployment = FakeDeployment({"StateTableName": "StateTable", "PersonalDataBucketName": "vault"})
+        deployment = FakeDeployment(
+            {"StateTableName": "StateTable", "PersonalDataBucketName": "vault", "ReconBucketName": "recon"}
+        )
         monkeypatch.setattr(FakeDeployment, "store", property(lambda _: made.store))
         monkeypatch.setattr(FakeDeployment, "patient", lambda self: self)
         monkeypatch.setattr(command, "Deployment", lambda _: deployment)
@@ -242,6 +244,59 @@ def test_a_status_is_that_of_the_provider_who_has_it(world: World) -> None:
     assert [json.loads(line)["userId"] for line in ended.stdout.splitlines()] == ["user-1"]
     ended = run("register", *PERIOD, "--provider", "vexora", "--json")
     assert [json.loads(line)["userId"] for line in ended.stdout.splitlines()] == ["user-2"]
+
+
+# --- kept registers ---
+
+
+def test_a_register_is_kept_listed_and_got_without_whoever_was_erased_since(world: World, tmp_path: Path) -> None:
+    for number in range(3):
+        world.move(f"=user-{number}", "VERIFIED", at=f"2026-10-05T03:00:0{number}.000Z")
+    kept = json.loads(run("register", *PERIOD, "--keep", "--json").stdout)
+    assert (kept["from"], kept["to"], kept["rows"]) == ("2026-10-01", "2026-10-31", 3)
+    assert kept["name"] in run("register", *PERIOD, "--keep").stderr + run("registers", "list").stdout
+    listed = json.loads(run("registers", "list", "--json").stdout)["registers"]
+    [mine] = [each for each in listed if each["name"] == kept["name"]]
+    assert len(listed) == 2
+    assert {name: mine[name] for name in kept} == kept
+
+    world.erase("=user-1")
+    path = tmp_path / "october.csv"
+    said = json.loads(run("registers", "get", kept["name"], "--output", str(path), "--lang", "ja", "--json").stdout)
+    assert (said["rows"], said["takenOut"], said["asOf"]) == (2, 1, kept["asOf"])
+    assert {each["利用者ID"] for each in read_csv(path.read_bytes())} == {"'=user-0", "'=user-2"}
+    ended = run("registers", "get", kept["name"], "--format", "jsonl")
+    assert {json.loads(line)["userId"] for line in ended.stdout.splitlines()} == {"=user-0", "=user-2"}
+    assert "1 rows were taken out" in ended.stderr
+
+
+def test_no_authorization_is_in_a_kept_register(world: World) -> None:
+    event_id = f"recon:kyc:2026-10-31:{AUTHORIZATION}:1"
+    row = Row("u", "paypay", "VERIFIED", "2026-10-05T03:00:00.000Z", event_id=event_id)
+    with mock.patch.object(Register, "rows", return_value=iter([row])):
+        assert run("register", *PERIOD, "--keep").exit_code == 0
+    keys = [each["Key"] for each in s3().list_objects_v2(Bucket="recon", Prefix="registers/")["Contents"]]
+    bodies = [s3().get_object(Bucket="recon", Key=key)["Body"].read() for key in keys]
+    assert not [each for each in bodies if AUTHORIZATION.encode() in each]
+    assert any(b"2026-10-31" in each for each in bodies)
+
+
+def test_a_register_that_is_not_kept_is_not_found(world: World) -> None:
+    ended = run("registers", "get", "20261101T000000Z-1a2b3c")
+    assert (ended.exit_code, ended.stdout) == (3, "")
+
+
+def test_no_more_registers_are_kept_than_an_erasure_has_time_for(world: World) -> None:
+    for number in range(100):
+        s3().put_object(Bucket="recon", Key=f"registers/00/{number}", Body=b"open 1\n")
+    ended = run("register", *PERIOD, "--keep")
+    assert ended.exit_code == 1
+    assert "100 registers" in ended.stderr
+
+
+@pytest.mark.parametrize("option", [["--output", "x.csv"], ["--format", "csv"], ["--lang", "ja"]])
+def test_a_kept_register_has_no_file_yet(world: World, option: list[str]) -> None:
+    assert run("register", *PERIOD, "--keep", *option).exit_code == 2
 
 
 def test_a_stdout_without_bytes_is_said() -> None:

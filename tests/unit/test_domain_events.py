@@ -173,6 +173,7 @@ class World:
         erasure = Erasure(
             store=self.store,
             vault=self.vault,
+            registers=mock.Mock(),
             paypay=lambda: pytest.fail("PayPay is not asked"),
             sweep_later=lambda _: None,
             publish=self.publisher.user_erased,

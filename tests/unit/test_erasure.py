@@ -188,6 +188,7 @@ class World:
         erasure = Erasure(
             store=self.store,
             vault=self.vault,
+            registers=mock.Mock(),
             paypay=lambda: self.paypay,
             sweep_later=self.later.append,
             publish=self.publisher.user_erased,

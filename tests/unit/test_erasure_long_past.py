@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 
@@ -150,6 +151,7 @@ def erased(killable: Killable, budgets: Callable[[], int]) -> tuple[Certificate,
         erasure = Erasure(
             store=store,
             vault=cast("Vault", bucket),
+            registers=mock.Mock(),
             paypay=lambda: pytest.fail("PayPay is not asked"),
             sweep_later=later.append,
             publish=lambda _: None,

@@ -26,7 +26,7 @@ LAYERS = (
     ("the ack path", "sqs_send webhook"),
     ("logs, settings, secrets, clients of AWS", "observability aws config secret_store"),
     ("calls to the outside", "http_client content_coding remote_file"),
-    ("what is kept", "json_objects vault store history register"),
+    ("what is kept", "json_objects vault store history register kept_registers"),
     (
         "how work is carried on",
         "publish people mass_change repairs_stop commit event_queue settling questions pace worker merchant_webhook "

@@ -614,6 +614,21 @@ def test_threads_that_come_a_moment_later_share_the_write_of_the_first() -> None
     assert world.paces.second("paypay", int(START)).live == 10
 
 
+@pytest.mark.parametrize(("work", "most"), [(Work.LIVE, 2), (Work.REPAIR, 4), (Work.REREAD, 4)])
+def test_a_batch_gets_its_slots_with_few_writes(work: Work, most: int) -> None:
+    """What can wait gets only slots of the next tenth of a second: without the longer pause, almost one for a write."""
+    world = World(50)
+    made, left = world.environment(work), 11
+    made._waiting = left
+    while made._waiting:
+        # A write takes some milliseconds.
+        world.now += 0.008
+        made._waiting -= len(made._wait_for_slots())
+    second = int(START)
+    taken = [world.paces.second("paypay", each).calls for each in (second, second + 1)]
+    assert (sum(taken), world.writes <= most) == (left, True)
+
+
 def test_a_batch_begins_without_the_slots_of_the_one_before() -> None:
     world = World(50)
     made = world.environment(Work.LIVE)

@@ -17,7 +17,7 @@ from honnin.register import VERIFIED, Register, Row
 from honnin.store.table import decode
 from honnin.times import utc_text
 from tests.fakes.memory import memory_aws
-from tests.fakes.register_world import END, FIRST, SHA, STATUSES, World, crowd
+from tests.fakes.register_world import END, FIRST, SHA, STATUSES, World
 
 
 @pytest.fixture
@@ -159,14 +159,6 @@ def test_the_register_is_what_a_recomputation_of_the_whole_table_gives(world: Wo
     assert any(each.erased_at for each in rows)
     without = world.rows()
     assert shown(without) == Counter({key: n for key, n in recomputed(world).items() if key[0]})
-
-
-def test_the_register_of_a_crowd_is_what_a_recomputation_gives(world: World) -> None:
-    # 100,000 users have been played by hand.
-    crowd(world, 3000, seed=1)
-    rows = world.rows()
-    assert shown(rows) == recomputed(world)
-    assert len(rows) > 1000
 
 
 # --- erased users ---

@@ -66,6 +66,7 @@ class World:
         erasure = Erasure(
             store=self.store,
             vault=self.vault,
+            registers=mock.Mock(),
             paypay=mock.Mock(),
             sweep_later=mock.Mock(),
             publish=mock.Mock(),

@@ -169,6 +169,17 @@ def test_erasing_takes_every_version_and_delete_marker_of_the_user_and_counts_th
     assert vault.erase("user-1") == 0
 
 
+def test_a_deleted_object_comes_back_without_its_marker_but_not_after_an_erasure(versioned: "S3Client") -> None:
+    key = "paypay/user-1/kyc_info/a.json"
+    versioned.put_object(Bucket="vault", Key=key, Body=b"1")
+    marker = versioned.delete_object(Bucket="vault", Key=key)["VersionId"]
+    versioned.delete_object(Bucket="vault", Key=key, VersionId=marker)
+    assert versioned.get_object(Bucket="vault", Key=key)["Body"].read() == b"1"
+    versioned.delete_object(Bucket="vault", Key=key)
+    Vault("vault", versioned).erase("user-1")
+    assert versions(versioned) == []
+
+
 @pytest.mark.parametrize("neighbour", ["user-10", "user-", "user-1.", "xuser-1", "USER-1"])
 def test_erasing_leaves_users_whose_ids_are_like_it(versioned: "S3Client", neighbour: str) -> None:
     versioned.put_object(Bucket="vault", Key=f"paypay/{neighbour}/kyc_info/a.json", Body=b"1")

@@ -1,4 +1,4 @@
-"""The recon calendar as a picture: a month's cells for each file type, and what a day's file comes to in a sentence."""
+"""The recon calendar as a picture: one strip of days with a row for each file type, and what became of a day's file."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -38,17 +38,12 @@ LOOKS = {
     DayState.NONE: (Look.QUIET, "dash"),
 }
 
-_WEEK = 7
-
 
 @dataclass(frozen=True)
 class Cell:
-    """One day of one file type. `first` marks the cell that has to name its month."""
+    """One file type on one day."""
 
     day: CalendarDay
-    number: int
-    month: int
-    first: bool
 
     @property
     def look(self) -> Look:
@@ -69,17 +64,34 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One file type: weeks of seven cells from Sunday to Saturday (None: outside the days asked for)."""
+class StripDay:
+    """A day of the strip. `opens_month`: it has to name its month."""
 
-    file_type: str
-    weeks: list[list[Cell | None]]
+    day: str
+    month: int
+    number: int
+    opens_month: bool
+    cells: Sequence[Cell]
 
 
-def sheets(days: Sequence[CalendarDay]) -> list[Sheet]:
-    """A sheet for each file type, oldest day first; `days` in any order."""
-    kinds = dict.fromkeys(each.file_type for each in days)
-    return [Sheet(kind, _weeks([each for each in days if each.file_type == kind])) for kind in kinds]
+@dataclass(frozen=True)
+class Strip:
+    """The days, the oldest first, and the file types in the order of each day's cells."""
+
+    types: Sequence[str]
+    days: Sequence[StripDay]
+
+
+def strip(days: Sequence[CalendarDay]) -> Strip:
+    """One column for each day, with a cell for each file type; `days` in any order."""
+    types = list(dict.fromkeys(each.file_type for each in days))
+    by_place = {(each.day, each.file_type): Cell(each) for each in days}
+    found = []
+    for position, day in enumerate(sorted({each.day for each in days})):
+        when = date.fromisoformat(day)
+        cells = [by_place[day, kind] for kind in types if (day, kind) in by_place]
+        found.append(StripDay(day, when.month, when.day, not position or when.day == 1, cells))
+    return Strip(types, found)
 
 
 def states(days: Sequence[CalendarDay]) -> list[DayState]:
@@ -119,13 +131,3 @@ def neighbours(day: str, yesterday: str) -> tuple[str, str | None]:
     when = date.fromisoformat(day)
     after = (when + timedelta(days=1)).isoformat()
     return (when - timedelta(days=1)).isoformat(), after if after <= yesterday else None
-
-
-def _weeks(days: Sequence[CalendarDay]) -> list[list[Cell | None]]:
-    ordered = sorted(days, key=lambda each: each.day)
-    cells: list[Cell | None] = [None] * (date.fromisoformat(ordered[0].day).isoweekday() % _WEEK)
-    for position, each in enumerate(ordered):
-        when = date.fromisoformat(each.day)
-        cells.append(Cell(each, when.day, when.month, first=not position or when.day == 1))
-    cells += [None] * (-len(cells) % _WEEK)
-    return [cells[start : start + _WEEK] for start in range(0, len(cells), _WEEK)]

@@ -20,7 +20,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from honninctl.console.pages import Asked, Page, Pages, plain
+from honninctl.console.page import Asked, Page, plain
+from honninctl.console.pages import Pages
 from honninctl.failures import UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -122,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, page: Page) -> None:
         self.send_response(page.status)
-        for name, value in _HEADERS.items():
+        for name, value in {**_HEADERS, **page.headers}.items():
             self.send_header(name, value)
         if page.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET")

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from honninctl.console import verdict
+
 LANGUAGES = ("ja", "en")
 
 _DEFAULT = "en"
@@ -69,6 +71,15 @@ class Wording:
         """A day (`yyyy-mm-dd`) with its weekday."""
         when = date.fromisoformat(iso)
         return self("day", year=when.year, month=self.month(when.month), number=when.day, weekday=self.weekday(when))
+
+    def short_day(self, iso: str) -> str:
+        """A day where there is little room: month and number."""
+        when = date.fromisoformat(iso)
+        return f"{when.month}/{when.day}"
+
+    def tone(self, status: str) -> str:
+        """How a status is to be taken, as a colour's name."""
+        return verdict.tone(status).value
 
     def month(self, number: int) -> str:
         """A month's name."""

@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-def _config(read_timeout_s: int = 5) -> Config:
-    return Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"mode": "standard"})
+# How many connections a client keeps: one for each thread of a worker.
+CONNECTIONS = 16
+
+
+def _config(read_timeout_s: int = 5, *, connect_timeout_s: int = 2, tries: int = 3) -> Config:
+    return Config(
+        connect_timeout=connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        max_pool_connections=CONNECTIONS,
+        # botocore makes its long default text anew for each call, which takes an eighth of the call's CPU.
+        user_agent="honnin",
+    )
 
 
 # Several threads may use a client at once, but only one thread at a time may make one.
@@ -51,7 +62,7 @@ def _once[**P, C](make: Callable[P, C]) -> Callable[P, C]:
 def dynamodb(*, hurried: bool = False) -> "DynamoDBClient":
     """DynamoDB; `hurried` is for calls for which nobody waits longer than a few seconds."""
     # Two attempts: a connection that was kept alive may turn out to be dead.
-    soon = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    soon = _config(1, connect_timeout_s=1, tries=2)
     return boto3.client("dynamodb", config=soon if hurried else _config())
 
 

@@ -1,7 +1,8 @@
 """Erasing a user's personal data, and keeping it erased.
 
-What is erased: every version of the user's objects in the vault, the PayPay link, and all data in the table that
-identifies the user at a provider (authorization and code ids, waiting events, details of the timeline).
+What is erased: every version of the user's objects in the vault, the PayPay link, all data in the table that
+identifies the user at a provider (authorization and code ids, waiting events, details of the timeline), and the user's
+rows in kept registers.
 What stays: the timeline's dates and statuses under the merchant's own id, a mark of the erasure, and the certificate.
 (The timeline's event ids contain our own submission ids, which no longer lead to any person.)
 
@@ -27,6 +28,7 @@ from honnin.errors import (
 )
 from honnin.event import Event, Provider, recon_event_id
 from honnin.http_client import Deadline
+from honnin.kept_registers import KeptRegisters
 from honnin.observability import count, logger
 from honnin.paypay.client import PayPayClient
 from honnin.problem_codes import ProblemCode
@@ -69,6 +71,7 @@ class Erasure:
         *,
         store: Store,
         vault: Vault,
+        registers: KeptRegisters,
         paypay: Callable[[], PayPayClient],
         sweep_later: Callable[[Event], None],
         publish: Callable[[Certificate], None],
@@ -76,6 +79,7 @@ class Erasure:
     ) -> None:
         self._store = store
         self._vault = vault
+        self._registers = registers
         self._paypay = paypay
         self._sweep_later = sweep_later
         self._publish = publish
@@ -109,10 +113,16 @@ class Erasure:
             self._store.erasure.release(user_id, claim)
 
     def _erase(self, user_id: str, deadline: Deadline, *, unlink: bool) -> Certificate:
+        def may_go_on() -> None:
+            if deadline.remaining_s <= 0:
+                raise ConcurrentUpdateError(
+                    "the erasure is not finished; repeat the call, and it continues where it stopped"
+                )
+
         erasures = self._store.erasure
         known = next(reversed(erasures.certificates(user_id)), None)
         if known and known.counted_at and not known.completed_at:
-            known = self._complete(known)
+            known = self._complete(known, may_go_on)
         footprint = erasures.footprint(user_id)
         if known is None and footprint.is_empty and not footprint.entries:
             raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
@@ -122,27 +132,21 @@ class Erasure:
                 code=ProblemCode.ERASED_WITHOUT_UNLINK,
             )
         if known and known.completed_at and footprint.is_empty:
+            self._registers.forget(user_id, known.completed_at, may_go_on=may_go_on)
             return _swept(known, self._store, self._vault)
         if unlink:
             self._unlink(footprint)
         begun = known if known and not known.completed_at else None
         certificate = begun or Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
         erasures.begin(certificate)
-        self._forget(footprint, certificate, deadline)
-        completed = self._complete(certificate)
+        self._forget(footprint, certificate, may_go_on)
+        completed = self._complete(certificate, may_go_on)
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})
         count("UserErased")
         return completed
 
-    def _forget(self, footprint: Footprint, certificate: Certificate, deadline: Deadline) -> None:
+    def _forget(self, footprint: Footprint, certificate: Certificate, may_go_on: Callable[[], None]) -> None:
         """Erase a user and count it. Do it again if a worker has changed the user meanwhile."""
-
-        def may_go_on() -> None:
-            if deadline.remaining_s <= 0:
-                raise ConcurrentUpdateError(
-                    "the erasure is not finished; repeat the call, and it continues where it stopped"
-                )
-
         numbers = {each: self._store.comparisons.numbers(each) for each in FILE_TYPES}
         event_ids = partial(_recon_ids, numbers=numbers)
         for _ in range(_ROUNDS):
@@ -155,10 +159,14 @@ class Erasure:
             footprint = self._store.erasure.footprint(footprint.user_id)
         raise ConcurrentUpdateError("the user is being read at this moment")
 
-    def _complete(self, certificate: Certificate) -> Certificate:
+    def _complete(self, certificate: Certificate, may_go_on: Callable[[], None]) -> Certificate:
         """Do the steps that remain after everything is erased and counted."""
+        user_id = certificate.user_id
         self._sweep_later(self._sweep(certificate))
+        clean = self._registers.forget(user_id, may_go_on=may_go_on)
         completed = self._store.erasure.end(certificate, utc_text(self._now()))
+        # A register that was begun in between may have read the timeline before it said that the user is erased.
+        self._registers.forget(user_id, completed.completed_at, clean, may_go_on)
         self._publish(completed)
         return completed
 

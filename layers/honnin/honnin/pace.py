@@ -52,8 +52,10 @@ _KNOWN_FOR_S = 4.0
 _LONGEST_PAUSE_S = 30.0
 
 _MOST_AT_ONCE = 10
-# The threads of a batch ask for slots at almost the same time. The first one waits this long for the others.
+# The threads of a batch ask for slots at almost the same time. The first one waits this long for the others. What can
+# wait gets only slots of the next tenth of a second: with a longer pause, several of them come with one write.
 _TOGETHER_S = 0.01
+_LATER_TOGETHER_S = 0.06
 _SOON_S = 0.1
 _SELDOM_S = 0.7
 _TRIES = 5
@@ -241,7 +243,7 @@ class Pace:
 
     def _wait_for_slots(self) -> list[float]:
         # The other threads of a batch come within this moment, and one write serves all of them.
-        self._sleep(_TOGETHER_S)
+        self._sleep(_TOGETHER_S if self._work is Work.LIVE else _LATER_TOGETHER_S)
         while True:
             # Only threads that already wait use the slots: none is stored for later.
             found = self.lease(min(self._waiting, _MOST_AT_ONCE))

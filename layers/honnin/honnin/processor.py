@@ -213,7 +213,9 @@ class Group:
                 raise
 
     def _process(self, event: Event) -> None:
-        record = self._known.record(event.event_id)
+        # A settle event seldom leaves a record, so none is looked for. If one comes again that has left one, its answer
+        # is nothing new by then, or the commit finds the record. The poll publishes what a crash left unpublished.
+        record = None if event.cause == SETTLE else self._known.record(event.event_id)
         if record is None:
             record = self._apply(event)
             if event.provider == Provider.PAYPAY and (at := received(event)):

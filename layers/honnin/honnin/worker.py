@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 # this is left, the next message is not started.
 _MIN_LEFT_MS = 50_000
 
-# How many groups may run at the same time: as many as a batch has messages (template.yaml, BatchSize).
-_THREADS = 10
+# How many groups may run at the same time: as many as the largest batch has messages (template.yaml, BatchSize).
+_THREADS = aws.CONNECTIONS
 
 _FIRST_DELAY_S = 5
 _FIRST_MAINTENANCE_DELAY_S = 300

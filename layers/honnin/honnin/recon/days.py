@@ -52,8 +52,9 @@ NEUTRAL = frozenset({DayState.DUE, DayState.NONE})
 class CalendarDay:
     """One file type on one JST day. `late`: compared after the report of the next morning.
 
-    Numbers of users: `changed` have another status because of the day's files, `open` still wait to be read, and for
-    `never_received` no webhook was received. `reason` says why no file closes the day.
+    Numbers of users: `changed` have another status because of the day's files, `open` still wait to be read, for
+    `received` a webhook was received and for `never_received` none, and `re_read` were read again. `reason` says why no
+    file closes the day.
     """
 
     day: str
@@ -63,6 +64,8 @@ class CalendarDay:
     changed: int = 0
     open: int = 0
     never_received: int = 0
+    received: int = 0
+    re_read: int = 0
     reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -90,6 +93,8 @@ def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime
     waiting = sum(int(each.repairs_open or 0) for each in compared)
     # A revision names the same users as the first file, so they are not added up.
     never_received = max((int(each.counts.get("webhookNeverReceived", 0)) for each in compared), default=0)
+    received = max((_received(each) for each in compared), default=0)
+    re_read = max((int(each.counts.get("reRead", 0)) for each in compared), default=0)
     closing = [each for each in compared if each.closes_day]
     if closing:
         late = min(each.compared_at or "" for each in closing) > times.utc_text(_reported_at(day))
@@ -99,7 +104,15 @@ def of_files(day: str, file_type: str, files: Sequence[ReconFile], now: datetime
         found = CalendarDay(day, file_type, state, late=late)
     else:
         found = _still_open(day, file_type, files, now)
-    return replace(found, changed=changed, open=waiting, never_received=never_received)
+    return replace(
+        found, changed=changed, open=waiting, never_received=never_received, received=received, re_read=re_read
+    )
+
+
+def _received(file: ReconFile) -> int:
+    """Linked users in a compared file for whom a webhook was received."""
+    linked = sum(int(file.counts.get(name, 0)) for name in ("upToDate", "reRead", "notRead", "leftOut"))
+    return max(0, linked - int(file.counts.get("webhookNeverReceived", 0)))
 
 
 def of_file(file: ReconFile, now: datetime) -> DayState:

@@ -110,8 +110,14 @@ class Known:
         return of(item) if item else None
 
 
+def _is_settle(event: Event) -> bool:
+    return event.cause == "settle"
+
+
 def _keys(event: Event) -> Iterator[Item]:
-    yield event_key(event.event_id)
+    if not _is_settle(event):
+        # A settle event leaves a record only if it changes something, which is seldom.
+        yield event_key(event.event_id)
     if event.provider == Provider.PAYPAY:
         yield erased_key(event.subject)
         yield link_key(event.subject)
@@ -122,7 +128,7 @@ def _keys(event: Event) -> Iterator[Item]:
 def _status_keys(known: Known, event: Event) -> Iterator[Item]:
     """The statuses that an event needs. A settle event seldom changes anything, and only a change needs the other."""
     if user := known.user(event):
-        of = (event.provider,) if event.cause == "settle" and event.provider in PROVIDERS else PROVIDERS
+        of = (event.provider,) if _is_settle(event) and event.provider in PROVIDERS else PROVIDERS
         yield from (status_key(user, provider) for provider in of)
 
 

@@ -1,0 +1,238 @@
+"""A console over a stack that is made up: the pages as a person sees them after some weeks, without AWS.
+
+Used by the test of the console's look and by what makes the documents' pictures (`python -m tests.e2e.console_look`).
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from unittest import mock
+
+from honnin.recon.days import CalendarDay, DayState
+from honninctl import confirmations, dead_letters, doctor, recon, repairs, rereads
+from honninctl.checks import Check, Verdict
+from honninctl.console.pages import Pages
+from honninctl.console.server import listen
+from honninctl.dead_letters import Places, Queue
+from honninctl.failures import NotFoundError
+from tests.fakes.cli import FakeDeployment
+
+NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+DAY = "2026-11-20"
+TYPES = (
+    "kyc_passport_sync_recon",
+    "kyc_passport_risk_sync_recon",
+    "kyc_passport_account_status_sync_recon",
+)
+# As long as an id of a user may be, and the id of somebody whose whole month is told.
+LONG = "customer:ab12cd34-0000-4000-8000-000000000000@shop.example.jp"
+USER = "user-1042"
+PAGES = (
+    "",
+    "users",
+    "users?provider=paypay&status=VERIFIED",
+    "users?list=expiring&days=30",
+    "users?q=user-x",
+    f"user?id={USER}",
+    "recon",
+    f"recon/{DAY}",
+    "dead-letters",
+    "settings",
+)
+
+
+class _Stack(FakeDeployment):
+    """Answers of the merchant API by their paths."""
+
+    def merchant(self, method: str, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The same users, whatever is asked of them."""
+        asked = query or {}
+        match path:
+            case "/overview/counts":
+                paypay = {"VERIFIED": 12_840, "LINK_PENDING": 31, "RISK_FLAGGED": 2, "EXPIRED": 118}
+                vexora = {"APPROVED": 1204, "PENDING": 7, "REJECTED": 40}
+                counts = {"paypay": paypay, "vexora": vexora}
+                return {"counts": counts, "approximate": False, "countedAt": _text(NOW), "rebuilding": False}
+            case "/overview/users":
+                return {
+                    "users": _listed(asked),
+                    "cursor": "more" if "cursor" not in asked else None,
+                    "rebuilding": False,
+                }
+            case "/overview/expiring":
+                ends = [
+                    {"userId": each, "provider": "paypay", "what": what, "endsAt": "2026-12-08T15:00:00.000Z"}
+                    for each, what in ((USER, "link"), (LONG, "residence"))
+                ]
+                return {"expiring": ends, "cursor": None, "until": _text(NOW)}
+            case _ if path == f"/users/{USER}":
+                return _user()
+            case _ if path == f"/users/{USER}/timeline":
+                return {"entries": _timeline(), "cursor": None}
+        raise NotFoundError(f"nothing is known of {path}")
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of a console that runs for the length of the block."""
+    stack = _Stack({"DeadLetterQueueUrl": "https://sqs.example/dead"})
+    with contextlib.ExitStack() as patches:
+        for module, name, answer in (
+            (recon, "calendar", _calendar()),
+            (recon, "report", {"day": DAY, "files": [_file()], "types": []}),
+            (dead_letters, "find", Places({Queue.EVENTS: "u", Queue.SCHEDULE: "v"})),
+            (dead_letters, "counts", {Queue.EVENTS: 2, Queue.SCHEDULE: 0}),
+            (dead_letters, "letters", _letters()),
+            (repairs, "stopped_since", None),
+            (rereads, "known", []),
+            (confirmations, "unconfirmed", _unconfirmed()),
+            (doctor, "examine", _checks()),
+        ):
+            patches.enter_context(mock.patch.object(module, name, lambda *_, _answer=answer, **__: _answer))
+        server = patches.enter_context(listen(Pages(stack, lambda: NOW), 0))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.url
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _listed(asked: Mapping[str, str]) -> list[dict[str, str]]:
+    facts = {"provider": asked["provider"], "status": asked["status"]}
+    return [
+        {"userId": each, **facts, "since": f"2026-11-{20 - position % 19:02}T03:04:05.000Z"}
+        for position, each in enumerate([LONG, *(f"user-{1000 + number}" for number in range(24))])
+    ]
+
+
+def _user() -> dict[str, Any]:
+    paypay = {
+        "status": "RISK_FLAGGED",
+        "providerStatus": "SUCCESS",
+        "readAt": "2026-11-21T18:20:00.000Z",
+        "scopes": ["user_kyc_passport", "user_profile"],
+        "linkExpiresAt": "2026-12-08T15:00:00.000Z",
+    }
+    return {
+        "userId": USER,
+        "providers": {"paypay": paypay},
+        "verified": False,
+        "verifiedReason": "PAYPAY_RISK_FLAGGED",
+    }
+
+
+def _timeline() -> list[dict[str, Any]]:
+    told = (
+        ("2026-11-21T18:20:00.000Z", "kyc_read", "recon", "VERIFIED", "RISK_FLAGGED"),
+        ("2026-11-18T03:00:00.000Z", "kyc_read", "webhook", "VERIFIED", "VERIFIED"),
+        ("2026-11-10T03:00:00.000Z", "kyc_read", "user", "LINKED", "VERIFIED"),
+        ("2026-11-10T02:59:00.000Z", "linked", "user", "LINK_PENDING", "LINKED"),
+        ("2026-11-10T02:55:00.000Z", "link_requested", "api", None, "LINK_PENDING"),
+    )
+    return [
+        {"at": at, "eventId": f"paypay:kyc:{position}", "provider": "paypay", "what": what, "cause": cause}
+        | {"from": before, "to": after, "detail": {"requestId": "c0ffee00-0000-4000-8000-000000000000"}}
+        for position, (at, what, cause, before, after) in enumerate(told)
+    ]
+
+
+def _calendar() -> list[CalendarDay]:
+    last = date(2026, 11, 21)
+    odd = {
+        (1, 0): DayState.MISSING,
+        (4, 1): DayState.REPAIRED,
+        (5, 0): DayState.REPAIRING,
+        (9, 2): DayState.LATE,
+        (14, 1): DayState.EXPIRED,
+        (20, 0): DayState.REPAIRED,
+        (25, 2): DayState.DOUBTFUL,
+    }
+    found = []
+    for back in range(30):
+        for position, kind in enumerate(TYPES):
+            state = odd.get((back, position), DayState.COMPARED)
+            facts: dict[str, Any] = {
+                "received": 180 + 37 * (back * 7 % 11),
+                "never_received": back % 9 == 4,
+                "re_read": 40 + back % 13,
+            }
+            changed = {DayState.REPAIRED: 30 if back == 4 else 1204, DayState.REPAIRING: 3}.get(state, 0)
+            waiting = 12 if state is DayState.REPAIRING else 0
+            day = (last - timedelta(days=back)).isoformat()
+            found.append(CalendarDay(day, kind, state, changed=changed, open=waiting, **facts))
+    return found
+
+
+def _file() -> dict[str, Any]:
+    at = "2026-11-20T18:20:00.000Z"
+    return {
+        "fileType": TYPES[1],
+        "day": DAY,
+        "state": "COMPARED",
+        "fileName": "kyc_passport_risk_1_20261120_20261120.csv",
+        "counts": {"rows": 1204, "upToDate": 1174, "reRead": 30, "changed": 2, "webhookNeverReceived": 2},
+        "changed": [
+            {
+                "userId": each,
+                "userAuthorizationId": "a85f…af7",
+                "from": "VERIFIED",
+                "to": "RISK_FLAGGED",
+                "appliedAt": at,
+            }
+            for each in (USER, LONG)
+        ],
+        "requestedAt": at,
+        "deadline": at,
+        "storedAt": at,
+        "comparedAt": at,
+        "completedAt": at,
+        "repairsOpen": 0,
+        "bytes": 44_548,
+        "sha256": "0" * 64,
+        "malformedRows": [],
+    }
+
+
+def _letters() -> list[dict[str, Any]]:
+    event = {
+        "provider": "paypay",
+        "kind": "risk",
+        "cause": "webhook",
+        "subject": "a85f…af7",
+        "event_id": "paypay:risk:1",
+    }
+    facts = {
+        "queue": "events",
+        "sentAt": "2026-11-21T04:00:00.000Z",
+        "bodyBytes": 312,
+        "function": None,
+        "webhook": None,
+    }
+    return [
+        {**facts, "messageId": f"00000000-0000-4000-8000-00000000000{number}", "errorType": name, "event": given}
+        for number, (name, given) in enumerate((("UserAnswerError", event), ("(received too often)", None)))
+    ]
+
+
+def _unconfirmed() -> list[confirmations.Unconfirmed]:
+    return [
+        confirmations.Unconfirmed("PayPayVerifiedStatuses", "SUCCESS", "PayPay"),
+        confirmations.Unconfirmed("VexoraPollMinutes", "", None),
+    ]
+
+
+def _checks() -> list[Check]:
+    return [
+        Check("credentials", Verdict.OK, "arn:aws:sts::123456789012:assumed-role/operator/ito in ap-northeast-1"),
+        Check("egress", Verdict.WARN, "the functions call from 203.0.113.10", "register it with PayPay"),
+        Check("alarms", Verdict.FAIL, "AlarmEmail is not confirmed: it gets no alarm", "follow the link in AWS's mail"),
+        Check("queues", Verdict.OK, "events: 0 waiting"),
+    ]
