@@ -33,10 +33,8 @@ build: setup ## sam build for the cloud (CONFIG=prod: that section of samconfig.
 	@$(SAM) build --cached --parallel $(if $(CONFIG),--config-env $(CONFIG))
 	@$(BIN)/python -m local.bytecode
 
-# The end-to-end tests wait more than they work, so the others run beside them.
 .PHONY: test
-test: setup ## all tests
-	@$(MAKE) test-e2e & beside=$$!; here=0; $(MAKE) test-unit test-integration || here=$$?; wait $$beside; exit $$here
+test: test-unit test-integration test-e2e ## all tests
 
 .PHONY: test-unit
 test-unit: setup ## tests without a network: units and the template

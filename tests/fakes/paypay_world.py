@@ -65,6 +65,7 @@ class PayPayWorld:
     def __init__(self) -> None:
         self.db = dynamodb()
         self.s3 = s3("vault")
+        s3("recon")
         self.clock = FakeClock()
         self.needs = VerifiedNeeds.ANY
         self.rules: Rules = RULES
