@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ import typer
 from honninctl import roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
+from honninctl.language import _
 from honninctl.screen import Screen
 
 _CONNECTION = "Which stack"
@@ -46,6 +48,10 @@ ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_CONNECTION),
 ]
+LangOption = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="LANG", help="Language of the texts: ja or en (env HONNIN_LANG; default: LANG)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and nothing else on stdout.")]
 RevealOption = Annotated[
     bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen.")
@@ -75,6 +81,7 @@ def connection(
     region: RegionOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
+    lang: LangOption = None,  # noqa: ARG001 -- `honninctl.language.choose` took it from the line already
 ) -> None:
     """Take the shared options before the name of a command, too."""
     above = ctx.obj if isinstance(ctx.obj, Given) else Given()
@@ -82,10 +89,21 @@ def connection(
     ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
 
 
+def shared_options() -> Callable[..., None]:
+    """`connection` as a callback of Typer, with its help in the language that was chosen."""
+
+    @wraps(connection)
+    def run(**typed: Any) -> None:
+        connection(**typed)
+
+    _sign(run, list(inspect.signature(connection).parameters.values()))
+    return run
+
+
 def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
-    made = typer.Typer(no_args_is_help=True, help=about, **more)
-    made.callback()(connection)
+    made = typer.Typer(no_args_is_help=True, help=_(about), **more)
+    made.callback()(shared_options())
     app.add_typer(made, name=name)
     return made
 
@@ -97,6 +115,8 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
     """
 
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        own_names = set(inspect.signature(function).parameters)
+
         @wraps(function)
         def run(
             ctx: typer.Context,
@@ -109,6 +129,8 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             **own: Any,
         ) -> None:
             above = ctx.obj if isinstance(ctx.obj, Given) else Given()
+            if "lang" not in own_names:
+                own.pop("lang")
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
             cli = Cli(Deployment(where), Screen(as_json=json or above.as_json))
             raise typer.Exit(
@@ -120,8 +142,8 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             )
 
         _describe(run, function)
-        run.__doc__ = unwrapped(function.__doc__ or "")
-        app.command(name, epilog=f"Example: {example}")(run)
+        run.__doc__ = _(unwrapped(function.__doc__ or ""))
+        app.command(name, epilog=_("Example: {example}").format(example=example))(run)
         return function
 
     return register
@@ -136,12 +158,28 @@ def _describe(run: Callable[..., Any], function: Callable[..., Any]) -> None:
     """Give the wrapper the parameters of the function and of `connection`, which Typer reads off the signature."""
     own = list(inspect.signature(function).parameters.values())[1:]
     context, *shared = inspect.signature(connection).parameters.values()
+    names = {each.name for each in own}
+    _sign(run, [context, *own, *(each for each in shared if each.name not in names)])
+
+
+def _sign(run: Callable[..., Any], wanted: list[inspect.Parameter]) -> None:
     parameters = [
-        context.replace(kind=inspect.Parameter.KEYWORD_ONLY),
-        *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)),
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_in_language(each.annotation)) for each in wanted
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def _in_language(annotation: Any) -> Any:
+    """The annotation of a parameter, whose help is English as it is written, with the help of the chosen language."""
+    translated = []
+    for each in getattr(annotation, "__metadata__", ()):
+        told = copy(each)
+        for name in ("help", "rich_help_panel"):
+            if getattr(told, name, None):
+                setattr(told, name, _(getattr(told, name)))
+        translated.append(told)
+    return Annotated[annotation.__origin__, *translated] if translated else annotation
 
 
 def _environment() -> Where:
@@ -159,7 +197,7 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        cli.screen.note("Interrupted.")
+        cli.screen.note(_("Interrupted."))
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `… | head`: not worth a word.
@@ -185,4 +223,4 @@ def _as_typed(value: Any) -> Any:
     try:
         return os.fsencode(value).decode()
     except UnicodeError:
-        raise UsageError("an argument is not text: neither in this terminal's encoding nor in UTF-8") from None
+        raise UsageError(_("an argument is not text: neither in this terminal's encoding nor in UTF-8")) from None

@@ -1,6 +1,7 @@
 """Which language honninctl speaks, and its texts: the English sentence is the key (`_`)."""
 
 import ast
+import gettext
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,9 +27,10 @@ def choose(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def speak(language: str) -> None:
-    """From now on `_` answers in this language."""
+    """From now on `_` answers in this language, and so does `gettext`, which Typer's own texts go through."""
     global _chosen
     _chosen = language
+    gettext.dgettext = lambda _domain, message: _(message)
 
 
 def _(english: str) -> str:

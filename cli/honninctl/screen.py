@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl import streams
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +87,7 @@ class Screen:
         Raises `UsageError` where nobody can be asked.
         """
         if not sys.stdin.isatty():
-            raise UsageError("this is not a terminal, so you cannot be asked: add --yes")
+            raise UsageError(_("this is not a terminal, so you cannot be asked: add --yes"))
         sys.stderr.write(question)
         sys.stderr.flush()
         line = sys.stdin.readline()
