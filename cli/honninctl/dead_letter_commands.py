@@ -11,6 +11,7 @@ from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.redrive import Moved
 
 QueueOption = Annotated[
@@ -72,7 +73,7 @@ def list_letters(
     """
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
-    with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
+    with cli.screen.progress(_("Reading the queues"), _total(cli, places)) as seen:
         found = dead_letters.letters(cli.deployment, places, takes=wanted.takes, reveal=reveal, seen=seen)
     if cli.screen.as_json:
         cli.screen.json(
@@ -85,7 +86,7 @@ def list_letters(
             }
         )
     elif not found:
-        cli.screen.line("There are no such dead letters." if wanted else "There are no dead letters.", "green")
+        cli.screen.line(_("There are no such dead letters.") if wanted else _("There are no dead letters."), "green")
     else:
         _show_list(cli, found)
     return ExitCode.FINDING if found else ExitCode.OK
@@ -140,7 +141,7 @@ def redrive_letters(
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
     if discard and queue and queue not in RUNS:
-        raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
+        raise UsageError(_("--discard is for failed runs; what is in {queue} is put back").format(queue=queue))
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)
@@ -169,7 +170,11 @@ def filter_of(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, 
     begin = moments.moment("--since", since) if since else None
     found = dead_letter_filter.of(cli.deployment, error_types or (), user_id, begin)
     if found.user and not found.user.is_known:
-        cli.screen.note(f"Nothing is known of the user {user_id}: only messages that name that id itself are found.")
+        cli.screen.note(
+            _("Nothing is known of the user {user_id}: only messages that name that id itself are found.").format(
+                user_id=user_id
+            )
+        )
     return found
 
 
@@ -189,7 +194,7 @@ def _put_back(cli: Cli, places: Places, wanted: Filter, *, dry_run: bool, yes: b
     else:
         question = f"Put about {_total(cli, queues)} dead letters back ({', '.join(queues.urls)})?"
     if not yes and not cli.screen.confirmed(question):
-        cli.screen.note("Nothing was moved.")
+        cli.screen.note(_("Nothing was moved."))
         return None
     moved = _each(
         cli, "Putting back", queues, lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen)
@@ -200,7 +205,9 @@ def _put_back(cli: Cli, places: Places, wanted: Filter, *, dry_run: bool, yes: b
             _show_counts(cli, each, done.done)
         total = _total_of(moved)
         none = "Nothing was put back." if stayed or wanted else "There were no dead letters to put back."
-        cli.screen.line(f"{total} put back." if total else none, "green" if total or not stayed else "yellow")
+        cli.screen.line(
+            _("{total} put back.").format(total=total) if total else none, "green" if total or not stayed else "yellow"
+        )
         _show_others(moved, cli.screen.line)
     return moved
 
@@ -238,19 +245,32 @@ def _stayed(cli: Cli, places: Places, moved: Mapping[Queue, Moved]) -> bool:
     for queue, number in dead_letters.counts(cli.deployment, places).items():
         _note_parts(cli, queue, moved[queue])
         if moved[queue].left:
-            cli.screen.note(f"{queue}: {moved[queue].left.total()} do not match and stay.")
+            cli.screen.note(
+                _("{queue}: {total} do not match and stay.").format(queue=queue, total=moved[queue].left.total())
+            )
         elif number and not moved[queue].refused:
-            cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for some minutes.")
+            cli.screen.note(
+                _("{queue}: about {number} stay: new ones, or hidden by another reader for some minutes.").format(
+                    queue=queue, number=number
+                )
+            )
             stayed = True
     return stayed or any(each.refused for each in moved.values())
 
 
 def _note_parts(cli: Cli, queue: Queue, moved: Moved) -> None:
     if moved.refused:
-        cli.screen.note(f"{queue}: {moved.refused} stay, for SQS did not take them. Run this again.")
+        cli.screen.note(
+            _("{queue}: {refused} stay, for SQS did not take them. Run this again.").format(
+                queue=queue, refused=moved.refused
+            )
+        )
     if not moved.is_whole:
         cli.screen.note(
-            f"{queue}: it holds more than SQS lets one look at (120,000). Run this again, without a filter if you can."
+            _(
+                "{queue}: it holds more than SQS lets one look at (120,000). Run this again, without "
+                "a filter if you can."
+            ).format(queue=queue)
         )
 
 
@@ -276,12 +296,14 @@ def _runs(
             for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
                 cli.screen.advice(f"{queue}: {number} × {kind}" + (" would be deleted" if discard else ""))
             cli.screen.advice(_TO_DISCARD.format(queue=queue))
-        elif yes or cli.screen.confirmed(f"Delete the messages of about {len(letters)} failed runs ({queue})?"):
+        elif yes or cli.screen.confirmed(
+            _("Delete the messages of about {letters} failed runs ({queue})?").format(letters=len(letters), queue=queue)
+        ):
             gone[queue] = redrive.discard(cli.deployment, url, wanted).done.total()
-            cli.screen.advice(f"{gone[queue]} deleted ({queue}).")
+            cli.screen.advice(_("{value} deleted ({queue}).").format(value=gone[queue], queue=queue))
         else:
             left[queue] = len(letters)
-            cli.screen.note("Nothing was deleted.")
+            cli.screen.note(_("Nothing was deleted."))
     return gone, left
 
 
@@ -290,7 +312,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         (each["queue"], each["sentAt"], each["errorType"], dead_letters.about(each), each["messageId"])
         for each in found
     ]
-    cli.screen.table(("queue", "sent at (UTC)", "error", "about", "message"), rows)
+    cli.screen.table((_("queue"), _("sent at (UTC)"), _("error"), _("about"), _("message")), rows)
     for queue in Queue:
         letters = [each for each in found if each["queue"] == queue]
         _show_counts(cli, queue, Counter(each["errorType"] for each in letters))
@@ -302,7 +324,11 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
             one = (
                 " (one error at a time: --error-type TYPE)" if len({each["errorType"] for each in letters}) > 1 else ""
             )
-            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}{one}")
+            cli.screen.advice(
+                _("{queue}: correct the cause, then put them back: honninctl {redriven}{one}").format(
+                    queue=queue, redriven=redriven, one=one
+                )
+            )
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
@@ -310,10 +336,10 @@ def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> 
     commands = redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters))
     if not commands:
         return
-    cli.screen.advice("Once the cause is corrected, do not wait for the next run:")
+    cli.screen.advice(_("Once the cause is corrected, do not wait for the next run:"))
     for each in commands:
         cli.screen.advice(f"  {each}")
-    cli.screen.advice("  run.json must not contain errorType: the command succeeds even when a run failed.")
+    cli.screen.advice(_("  run.json must not contain errorType: the command succeeds even when a run failed."))
 
 
 def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:
@@ -326,7 +352,9 @@ def _places(cli: Cli, queue: Queue | None) -> Places:
     for each in places.unknown:
         name = dead_letters.OUTPUTS[each]
         cli.screen.note(
-            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the current version."
+            _("Not looked at: {each}. {name} has no output {name2}; deploy the current version.").format(
+                each=each, name=cli.deployment.name, name2=name
+            )
         )
     return places
 

@@ -12,6 +12,7 @@ from typing import Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 from honninctl.queue_walk import Message, sent_ms, walk
 
 # What a queue itself moved there has no error's type.
@@ -133,7 +134,7 @@ def letter(deployment: Deployment, places: Places, name: str, *, reveal: bool) -
         named = (event(message["Body"]) or {}).get("event_id") or (found["webhook"] or {}).get("webhookId")
         if name in (message["MessageId"], named):
             return found
-    raise NotFoundError(f"no dead letter has the message id, event id or webhook id {name}")
+    raise NotFoundError(_("no dead letter has the message id, event id or webhook id {name}").format(name=name))
 
 
 def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:

@@ -21,6 +21,7 @@ from honninctl.failures import (
     UsageError,
     explained,
 )
+from honninctl.language import _
 
 # docs/providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
 _CLOCK_FAILS_S = 120
@@ -216,10 +217,10 @@ def _clock_offset(deployment: Deployment, url: str) -> float:
             AWSRequest(method="HEAD", url=url), use_proxies=not deployment.is_local, timeout_s=_PROVIDER_TIMEOUT_S
         )
     except Exception as error:
-        raise CommandError(f"{url} does not answer ({type(error).__name__})") from None
+        raise CommandError(_("{url} does not answer ({name})").format(url=url, name=type(error).__name__)) from None
     off = _offset(answer.headers.get("Date"), begun, time.time())
     if off is None:
-        raise CommandError(f"{url} sends no Date header, so its clock cannot be read")
+        raise CommandError(_("{url} sends no Date header, so its clock cannot be read").format(url=url))
     return off
 
 

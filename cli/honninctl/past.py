@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from honninctl import moments, people
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.history import FoundLater, Period
@@ -45,11 +46,14 @@ def moment(text: str) -> datetime:
         begins = found - timedelta(days=1) if len(text) == _DAY else found
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--at {text!r} is neither a day in Japan (2026-10-31) nor a moment (2026-10-31T09:30, or with +09:00 or Z)"
+            _(
+                "--at {text!r} is neither a day in Japan (2026-10-31) nor a moment (2026-10-31T09:30, "
+                "or with +09:00 or Z)"
+            ).format(text=text)
         ) from None
     present = now()
     if begins >= present:
-        raise UsageError(f"--at {text} is in the future: what will be known then cannot be said")
+        raise UsageError(_("--at {text} is in the future: what will be known then cannot be said").format(text=text))
     return min(found, present)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.store import Submission
@@ -75,7 +76,7 @@ def erase(deployment: Deployment, user_id: str, *, unlink: bool) -> dict[str, An
 def _path(user_id: str) -> str:
     if user_id in ("", ".", ".."):
         # On the way to the API these would be taken for steps in the path.
-        raise UsageError(f"{user_id!r} is no user id")
+        raise UsageError(_("{user_id!r} is no user id").format(user_id=user_id))
     return f"/users/{quote(user_id, safe='')}"
 
 

@@ -13,6 +13,7 @@ from honninctl import export as exports
 from honninctl import past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
 
@@ -80,7 +81,7 @@ def status(
         (name, _styled(each["status"]), each["providerStatus"], each["readAt"], _remark(each))
         for name, each in sorted(found["providers"].items())
     ]
-    cli.screen.table(("provider", "status", "provider's value", "read at (UTC)", ""), rows, title=user)
+    cli.screen.table((_("provider"), _("status"), _("provider's value"), _("read at (UTC)"), ""), rows, title=user)
     for line in _in_words(found):
         cli.screen.line(line)
 
@@ -102,7 +103,7 @@ def timeline(
         cli.screen.json(_timeline_json(cli, user, None if everything else limit, cursor, reveal=reveal))
         return
     if cursor:
-        raise UsageError("--cursor goes with --json")
+        raise UsageError(_("--cursor goes with --json"))
     if everything or not (cli.screen.console.is_terminal and sys.stdin.isatty()):
         entries = list(people.timeline(cli.deployment, user, limit=None if everything else limit, reveal=reveal))
         _show_entries(cli, entries)
@@ -120,7 +121,7 @@ def submissions(
     which takes a while and costs read units.
     JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
     """
-    with cli.screen.progress("Reading the index" if only_open else "Reading the table") as seen:
+    with cli.screen.progress(_("Reading the index") if only_open else _("Reading the table")) as seen:
         found = people.submissions(cli.deployment, only_open=only_open, seen=seen)
     if cli.screen.as_json:
         cli.screen.json({"submissions": found})
@@ -136,8 +137,8 @@ def submissions(
         )
         for each in found
     ]
-    cli.screen.table(("user", "status", "submitted (UTC)", "polls", "next poll (UTC)", ""), rows)
-    cli.screen.line(f"{len(found)} submission{'' if len(found) == 1 else 's'}.")
+    cli.screen.table((_("user"), _("status"), _("submitted (UTC)"), _("polls"), _("next poll (UTC)"), ""), rows)
+    cli.screen.line(_("{found} submission{value}.").format(found=len(found), value="" if len(found) == 1 else "s"))
 
 
 def export(
@@ -155,13 +156,13 @@ def export(
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
     "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "erasures", "personalData"}.
     """
-    with cli.screen.progress("Reading the stored objects") as seen:
+    with cli.screen.progress(_("Reading the stored objects")) as seen:
         found = exports.export(
             cli.deployment, user, reveal=reveal, whole_table=whole_table, now=datetime.now(UTC), seen=seen
         )
     cli.screen.json(found)
     if not whole_table:
-        cli.screen.note("Sessions of QRs that are still open are found with --whole-table only.")
+        cli.screen.note(_("Sessions of QRs that are still open are found with --whole-table only."))
 
 
 def erase(
@@ -176,13 +177,13 @@ def erase(
     JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
     """
     if not yes and not _confirmed(cli, user, unlink=unlink):
-        cli.screen.note("That is not the id: nothing was erased.")
+        cli.screen.note(_("That is not the id: nothing was erased."))
         return ExitCode.FINDING
     certificate = people.erase(cli.deployment, user, unlink=unlink)
     if cli.screen.as_json:
         cli.screen.json(certificate)
         return None
-    cli.screen.line(f"The personal data of {user} was erased. The certificate:", "green")
+    cli.screen.line(_("The personal data of {user} was erased. The certificate:").format(user=user), "green")
     cli.screen.json(certificate)
     return None
 
@@ -190,7 +191,7 @@ def erase(
 def _confirmed(cli: Cli, user: str, *, unlink: bool) -> bool:
     link = " and ends the authorization at PayPay" if unlink else ""
     warning = f"This erases all personal data of {user} in {cli.deployment.name}{link}. It cannot be undone."
-    return cli.screen.ask(f"{warning}\nType the user's id to go on: ") == user
+    return cli.screen.ask(_("{warning}\nType the user's id to go on: ").format(warning=warning)) == user
 
 
 def _timeline_json(cli: Cli, user: str, limit: int | None, cursor: str | None, *, reveal: bool) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def _page_through(cli: Cli, user: str, limit: int, *, reveal: bool) -> None:
         following = next(entries, None)
         if following is None:
             return
-        answer = cli.screen.ask("Enter for older entries, q to stop: ")
+        answer = cli.screen.ask(_("Enter for older entries, q to stop: "))
         if answer is None or answer.strip().lower() == "q":
             return
         entries = chain([following], entries)
@@ -225,7 +226,7 @@ def _show_entries(cli: Cli, entries: list[dict[str, Any]]) -> None:
         (each["at"], each["provider"], each["cause"], each["what"], _move(each), _details(each["detail"]))
         for each in entries
     ]
-    cli.screen.table(("at (UTC)", "provider", "cause", "what", "status", "details"), rows)
+    cli.screen.table((_("at (UTC)"), _("provider"), _("cause"), _("what"), _("status"), _("details")), rows)
 
 
 def _move(entry: dict[str, Any]) -> str:

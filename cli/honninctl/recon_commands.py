@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from honninctl import recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.recon.days import CalendarDay
@@ -89,7 +90,7 @@ def day(
     now = datetime.now(UTC)
     when = _day(word, now)
     if dry_run:
-        with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
+        with cli.screen.progress(_("Reading the files"), recon.stored_bytes(cli.deployment, when)) as read:
             found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)
     else:
         found = recon.report(cli.deployment, when, now, reveal=reveal)
@@ -120,7 +121,11 @@ def compare(
         cli.screen.json({"day": when, "started": started})
     else:
         for each in started:
-            cli.screen.line(f"{each['fileType']}: comparison {each['comparison']} is under way ({each['execution']})")
+            cli.screen.line(
+                _("{fileType}: comparison {comparison} is under way ({execution})").format(
+                    fileType=each["fileType"], comparison=each["comparison"], execution=each["execution"]
+                )
+            )
     return ExitCode.OK
 
 
@@ -153,7 +158,7 @@ def _day(word: str, now: datetime) -> str:
     try:
         return datetime.strptime(word, "%Y-%m-%d").replace(tzinfo=times.JST).date().isoformat()
     except ValueError:
-        raise UsageError(f"{word!r} is not a day: write it as 2026-11-20") from None
+        raise UsageError(_("{word!r} is not a day: write it as 2026-11-20").format(word=word)) from None
 
 
 def _nobody_to_read(file: dict[str, Any]) -> bool:
@@ -171,11 +176,11 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     reason = file.get("doubt") or file.get("reason")
     screen.line(f"  state       {file['state']}" + (f": {reason}" if reason else ""))
     if file.get("fileName"):
-        screen.line(f"  file        {file['fileName']}")
+        screen.line(_("  file        {fileName}").format(fileName=file["fileName"]))
     if file.get("revisionOf"):
-        screen.line(f"  revision of {file['revisionOf']}", "yellow")
+        screen.line(_("  revision of {revisionOf}").format(revisionOf=file["revisionOf"]), "yellow")
     for warning in file.get("warnings", ()):
-        screen.line(f"  warning     {warning}", "yellow")
+        screen.line(_("  warning     {warning}").format(warning=warning), "yellow")
     for label, key in (
         ("notified", "requestedAt"),
         ("stored", "storedAt"),
@@ -195,7 +200,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
 
 def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
     would = file["wouldRead"]
-    cli.screen.line(f"  {len(would)} would be read again.", "bold")
+    cli.screen.line(_("  {would} would be read again.").format(would=len(would)), "bold")
     _show_some(cli, would, ("userAuthorizationId", "userId"))
 
 
@@ -205,7 +210,12 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
     if file.get("repairsStoppedAt"):
         waiting += ", and repairs are stopped (honninctl repairs status)"
-    cli.screen.line(f"  {len(file['changed'])} had another status; {len(file['notRead'])} not read{waiting}.", "bold")
+    cli.screen.line(
+        _("  {changed} had another status; {notRead} not read{waiting}.").format(
+            changed=len(file["changed"]), notRead=len(file["notRead"]), waiting=waiting
+        ),
+        "bold",
+    )
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
@@ -213,15 +223,15 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
 def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     screen = cli.screen
     if not facts["everAnnounced"]:
-        screen.line(f"{facts['fileType']}: no notification was ever received")
+        screen.line(_("{fileType}: no notification was ever received").format(fileType=facts["fileType"]))
         return
-    screen.line(f"{facts['fileType']}  the last 7 days", "bold")
+    screen.line(_("{fileType}  the last 7 days").format(fileType=facts["fileType"]), "bold")
     for each in facts["week"]:
         reason = f": {each['reason']}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
-    screen.line(f"  last webhook received: {facts['lastWebhookAt'] or 'none within 40 days'}")
+    screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or "none within 40 days"))
     if facts["resendRequest"]:
-        screen.line("  send this to PayPay:", "bold")
+        screen.line(_("  send this to PayPay:"), "bold")
         screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
     screen.line("")
 
@@ -231,7 +241,7 @@ def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -
         return
     cli.screen.table(names, [[each[name] for name in names] for each in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
-        cli.screen.line(f"  … and {len(rows) - _SHOWN} more: --json gives all.")
+        cli.screen.line(_("  … and {value} more: --json gives all.").format(value=len(rows) - _SHOWN))
 
 
 def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
@@ -242,7 +252,7 @@ def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
     rows = [
         [each, *(_cell(by_place[each, kind]) for kind in kinds)] for each in dict.fromkeys(each.day for each in found)
     ]
-    cli.screen.table(("day (JST)", *map(_heading, kinds)), rows, title="Recon")
+    cli.screen.table((_("day (JST)"), *map(_heading, kinds)), rows, title=_("Recon"))
     for state in DayState:
         if any(each.state is state for each in found):
             cli.screen.line(f"  {state.value:<12}{_LEGEND[state]}", _STYLES[state])

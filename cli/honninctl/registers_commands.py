@@ -9,6 +9,7 @@ from honninctl import moments
 from honninctl import register as registers
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 from honninctl.register_commands import check_language, form_of, in_language
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def list_all(cli: Cli) -> None:
         cli.screen.json({"registers": found})
         return
     rows = [[each["name"], each["from"], each["to"], moments.shown(each["asOf"]), each["rows"]] for each in found]
-    cli.screen.table(("name", "from", "to", "as known at (JST)", "rows"), rows, title="Kept registers")
+    cli.screen.table(
+        (_("name"), _("from"), _("to"), _("as known at (JST)"), _("rows")), rows, title=_("Kept registers")
+    )
 
 
 def get(
@@ -44,7 +47,7 @@ def get(
     form: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
     ] = None,
-    language: Annotated[
+    lang: Annotated[
         str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
     ] = None,
     output: Annotated[
@@ -59,12 +62,12 @@ def get(
     from honnin.kept_registers import RegisterEndedError
 
     form = form_of(form, output, as_json=cli.screen.as_json)
-    check_language(language := language or in_language())
+    check_language(language := lang or in_language())
     kept = _kept(cli)
     about = kept.about(name) if name in kept.names() else None
     if about is None:
         raise NotFoundError(_ENDED.format(name=repr(name)))
-    with registers.target(output) as stream, cli.screen.progress("Rows", about["rows"]) as seen:
+    with registers.target(output) as stream, cli.screen.progress(_("Rows"), about["rows"]) as seen:
         writer = registers.Writer(stream, form, language)
         try:
             for row in kept.rows(name):
@@ -77,9 +80,13 @@ def get(
         said = {key: about[key] for key in ("name", "from", "to", "asOf")}
         cli.screen.json({**said, "rows": writer.rows, "sha256": writer.sha256, "file": str(output), "takenOut": out})
     else:
-        cli.screen.note(f"{writer.rows} rows, as known at {about['asOf']}. SHA-256: {writer.sha256}")
+        cli.screen.note(
+            _("{rows} rows, as known at {asOf}. SHA-256: {sha256}").format(
+                rows=writer.rows, asOf=about["asOf"], sha256=writer.sha256
+            )
+        )
     if out:
-        cli.screen.note(f"{out} rows were taken out since, because their users were erased.")
+        cli.screen.note(_("{out} rows were taken out since, because their users were erased.").format(out=out))
 
 
 def _kept(cli: Cli) -> "KeptRegisters":

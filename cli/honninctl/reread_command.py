@@ -10,6 +10,7 @@ from honninctl import reread as rereading
 from honninctl import rereads
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.reread import Question
 from honninctl.rereads import Asked
 from honninctl.rereads_commands import begun
@@ -73,14 +74,14 @@ def reread(
     """
     many = Asked(status, everybody, file, provider)
     if sum(map(bool, (user, status, everybody, file))) != 1:
-        raise UsageError("name one of: a user, --status, --all, --file")
+        raise UsageError(_("name one of: a user, --status, --all, --file"))
     if not user:
         return _many(cli, many, watch=watch, yes=yes)
     if provider or watch:
-        raise UsageError("--provider and --watch go with --status, --all and --file")
+        raise UsageError(_("--provider and --watch go with --status, --all and --file"))
     asked = rereading.ask(cli.deployment, user)
     if wait:
-        with cli.screen.progress("Waiting for the outcome", len(asked)) as done:
+        with cli.screen.progress(_("Waiting for the outcome"), len(asked)) as done:
             asked = rereading.outcomes(cli.deployment, user, asked, timeout_s=timeout, done=done)
     if cli.screen.as_json:
         cli.screen.json({"userId": user, "waited": wait, "readings": [each.as_json() for each in asked]})
@@ -88,21 +89,22 @@ def reread(
         for each in asked:
             cli.screen.line(f"{_ASKED[each.kind]}: {_outcome(each, waited=wait)}")
     if not wait:
-        cli.screen.advice(f"honninctl timeline {user} shows the outcome, with the cause operator.")
+        cli.screen.advice(_("honninctl timeline {user} shows the outcome, with the cause operator.").format(user=user))
         return ExitCode.OK
     if any(each.entry is None for each in asked):
         cli.screen.advice(
-            f"Not every outcome is known after {timeout} s. The rest stays queued: look at honninctl timeline {user} "
-            "later, and at "
-            "honninctl deadletters list."
+            _(
+                "Not every outcome is known after {timeout} s. The rest stays queued: look at "
+                "honninctl timeline {user} later, and at honninctl deadletters list."
+            ).format(timeout=timeout, user=user)
         )
     return _exit_code(asked)
 
 
 def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
     planned = rereads.plan(cli.deployment, asked, datetime.now(UTC))
-    if not yes and not cli.screen.confirmed(f"{planned.summary} Go on?"):
-        cli.screen.note("No user is read again.")
+    if not yes and not cli.screen.confirmed(_("{summary} Go on?").format(summary=planned.summary)):
+        cli.screen.note(_("No user is read again."))
         return ExitCode.FINDING
     if yes:
         cli.screen.note(planned.summary)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, NotFoundError, UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.reread.starting import Executions, Progress
@@ -81,7 +82,7 @@ def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
     if asked.file:
         path = Path(asked.file)
         if not path.is_file():
-            raise NotFoundError(f"there is no file {asked.file}")
+            raise NotFoundError(_("there is no file {file}").format(file=asked.file))
         with path.open("rb") as lines:
             users = sum(1 for each in lines if each.strip())
         return Plan(Reread(f"reread-file-{stamp}", Kind.FILE, **facts), str(users), path)
@@ -184,17 +185,21 @@ def _provider(asked: Asked) -> str | None:
     from honnin.store.overview import STATUSES
 
     if asked.provider and asked.provider not in STATUSES:
-        raise UsageError(f"--provider must be one of: {', '.join(sorted(STATUSES))}")
+        raise UsageError(_("--provider must be one of: {join}").format(join=", ".join(sorted(STATUSES))))
     if not asked.status:
         return asked.provider
     having = [each for each, statuses in STATUSES.items() if asked.status in tuple(statuses)]
     if not having:
         every = sorted({str(each) for statuses in STATUSES.values() for each in statuses})
-        raise UsageError(f"--status must be one of: {', '.join(every)}")
+        raise UsageError(_("--status must be one of: {join}").format(join=", ".join(every)))
     if asked.provider and asked.provider not in having:
-        raise UsageError(f"{asked.status} is not a status of {asked.provider}")
+        raise UsageError(
+            _("{status} is not a status of {provider}").format(status=asked.status, provider=asked.provider)
+        )
     if not asked.provider and len(having) > 1:
-        raise UsageError(f"{asked.status} is a status of {' and '.join(having)}: add --provider")
+        raise UsageError(
+            _("{status} is a status of {join}: add --provider").format(status=asked.status, join=" and ".join(having))
+        )
     return asked.provider or having[0]
 
 

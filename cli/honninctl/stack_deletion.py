@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from honninctl.failures import CommandError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -139,5 +140,7 @@ def delete(cloudformation: "CloudFormationClient", stack: str, say: Callable[[st
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
     except WaiterError:
         raise CommandError(
-            f"{stack} could not be deleted; see: aws cloudformation describe-stack-events --stack-name {stack}"
+            _(
+                "{stack} could not be deleted; see: aws cloudformation describe-stack-events --stack-name {stack}"
+            ).format(stack=stack)
         ) from None

@@ -10,6 +10,7 @@ from honninctl import key_rotation
 from honninctl.dead_letters import webhook_resource
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, error_code
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.store import Circuit
@@ -37,7 +38,9 @@ def test(deployment: Deployment) -> dict[str, Any]:
     answer = deployment.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"test": True}).encode())
     said = answer["Payload"].read()
     if answer.get("FunctionError"):
-        raise CommandError(f"the function {name} failed; its log says why (log group MerchantWebhookLogGroup)")
+        raise CommandError(
+            _("the function {name} failed; its log says why (log group MerchantWebhookLogGroup)").format(name=name)
+        )
     found: dict[str, Any] = json.loads(said)
     return found
 
