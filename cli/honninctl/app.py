@@ -8,6 +8,7 @@ import typer
 from honninctl import (
     dead_letter_commands,
     doctor_command,
+    help_page,
     index_commands,
     overview_commands,
     people_commands,
@@ -44,6 +45,7 @@ def program() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
         name="honninctl",
+        cls=help_page.Group,
         help=_(unwrapped(_HELP)),
         epilog=_(_EPILOG),
         add_completion=False,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from honninctl import roles
+from honninctl import help_page, roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
 from honninctl.language import _
@@ -102,7 +102,7 @@ def shared_options() -> Callable[..., None]:
 
 def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
-    made = typer.Typer(no_args_is_help=True, help=_(about), **more)
+    made = typer.Typer(no_args_is_help=True, help=_(about), **{"cls": help_page.Group, **more})
     made.callback()(shared_options())
     app.add_typer(made, name=name)
     return made
@@ -143,7 +143,7 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
 
         _describe(run, function)
         run.__doc__ = _(unwrapped(function.__doc__ or ""))
-        app.command(name, epilog=_("Example: {example}").format(example=example))(run)
+        app.command(name, cls=help_page.Command, epilog=_("Example: {example}").format(example=example))(run)
         return function
 
     return register

@@ -6,9 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from honninctl import recon
+from honninctl import help_page, recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
 from honninctl.language import _
@@ -50,7 +49,7 @@ _LEGEND = {
 }
 
 
-class _DayGroup(TyperGroup):
+class _DayGroup(help_page.Group):
     """`recon 2026-11-20` means the command for a day, with that day."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
