@@ -51,7 +51,10 @@ class Screen:
         self._notes.print(text, soft_wrap=True, markup=False)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-        """Rows of texts; None shows as a dash. A cell may be a rich renderable."""
+        """Rows of texts; None shows as a dash. A cell may be a rich renderable.
+
+        Where the terminal is too narrow for a column's longest word, each row is shown as a block of lines.
+        """
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -60,9 +63,39 @@ class Screen:
         for number, heading in enumerate(headings):
             # The first column says which row it is: in a narrow terminal the others give way.
             shown.add_column(heading, overflow="fold", no_wrap=not number)
+        cells = [[_cell(each, Text) for each in row] for row in rows]
+        for row in cells:
+            shown.add_row(*row)
+        if self.console.is_terminal and self._narrowest(headings, cells) > self.console.width:
+            self._blocks(headings, cells, title)
+        else:
+            self.console.print(shown)
+
+    def _narrowest(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """The columns of a terminal that a table needs so that no word is broken; a full-width character takes two."""
+        from rich.measure import Measurement
+
+        wide = self.console.options.update(max_width=10_000)
+        columns = list(zip(headings, *rows, strict=True))
+        needed = [[Measurement.get(self.console, wide, each) for each in column] for column in columns]
+        first = max(each.maximum for each in needed[0])
+        gaps = 2 * (len(columns) - 1)
+        return first + sum(max(each.minimum for each in column) for column in needed[1:]) + gaps
+
+    def _blocks(self, headings: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None) -> None:
+        from rich.table import Table
+
+        if title:
+            self.line(title, "italic")
         for row in rows:
-            shown.add_row(*(_cell(each, Text) for each in row))
-        self.console.print(shown)
+            block = Table.grid(padding=(0, 2, 0, 0))
+            block.add_column(no_wrap=True)
+            block.add_column(overflow="fold")
+            for heading, cell in zip(headings, row, strict=True):
+                if str(cell) not in ("", "–"):
+                    block.add_row(heading, cell)
+            self.console.print(block)
+            self.console.print()
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
