@@ -15,7 +15,7 @@ from tests.fakes.cli import run
 
 PACKAGE = Path(language.__file__).parent
 # What the catalogue still lacks. It only becomes smaller: translate what you add.
-STILL_ENGLISH = 178
+STILL_ENGLISH = 0
 
 
 @pytest.fixture
