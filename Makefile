@@ -55,7 +55,7 @@ openapi: setup ## write docs/openapi.json anew, from the code
 	@$(BIN)/python -m operations.openapi
 
 .PHONY: console-pictures
-console-pictures: setup ## write docs/images/console-*.png anew: the console on a stack that is made up (needs Chromium)
+console-pictures: setup ## write docs/images/console-*.png and sandbox-*.png anew, of a stack that is made up (needs Chromium)
 	@$(BIN)/python -m tests.e2e.console_look
 
 .PHONY: configuration

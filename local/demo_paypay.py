@@ -28,6 +28,11 @@ def press_allow(link_url: str) -> str:
     return _press(link_url, "allow")
 
 
+def flag_unnoticed(stack: Stack, user_id: str) -> None:
+    """PayPay flags a user as a risk, and its webhook is lost."""
+    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP", "delivery": "lost"})
+
+
 def _press(link_url: str, decision: str) -> str:
     with requests.Session() as session:
         session.trust_env = False
@@ -100,8 +105,7 @@ def _read_too_early(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
 
 def _webhook_lost(stack: Stack, user_id: str, _name: str) -> tuple[str, str]:
     _linked_and_verified(stack, user_id)
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, user_id)
     time.sleep(_LONG_ENOUGH_S)
     received = len(_by_webhook(stack, user_id)) or "no"
     return (

@@ -113,6 +113,7 @@ def show_addresses(screen: Console, stack: Stack) -> None:
     """Where things are, each on a line of its own that can be copied."""
     addresses = {"AWS endpoint (ministack)": stack.endpoint}
     addresses |= {key: stack.outputs[key] for key in _SHOWN_OUTPUTS if key in stack.outputs}
+    addresses["Sandbox page"] = f"{stack.sandbox_url}/"
     addresses["Sandbox dials"] = f"{stack.sandbox_url}/_sandbox/dials/vexora"
     addresses["Sandbox journal"] = f"{stack.sandbox_url}/_sandbox/journal"
     addresses["Merchant access key"] = f"{stack.merchant.access_key.key_id}:{stack.merchant.access_key.secret}"

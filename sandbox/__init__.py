@@ -18,7 +18,12 @@ The PayPay side is described in ``sandbox.paypay``. In tests::
         box.vexora.dials.put({"review": "reject"}, user_id="user-2")
         ...  # box.url, box.vexora_base_url
 
-A walk through the control API (JSON under ``/_sandbox``)::
+The page at its root (``sandbox.page``) has a button for what a user or a reviewer does, and explains the last
+signatures; ``honninctl trigger`` does the same from a terminal. Both do what the control API does, and no other host or
+site may (``sandbox.guard``).
+
+A walk through the control API (JSON under ``/_sandbox``). What notifies the merchant takes ``"delivery"``, too: sent,
+lost, twice or late (60 s), of this notification only::
 
     BOX=http://127.0.0.1:9100/_sandbox
     curl -X PUT $BOX/dials/vexora -d '{"review_delay_s": 0.5}'                        # for every user
@@ -27,7 +32,7 @@ A walk through the control API (JSON under ``/_sandbox``)::
     curl -X PUT $BOX/dials/vexora/user-4 \
          -d '{"apply_fault": {"kind": "reset", "when": "after", "times": 1}}'         # applied, answer lost
     curl $BOX/vexora/users/user-4                                                     # calls, status
-    curl -X POST $BOX/vexora/users/user-4/review -d '{"outcome": "approve"}'          # decide now
+    curl -X POST $BOX/vexora/users/user-4/review -d '{"outcome": "approve"}'          # decide now; again: callback only
     curl -X POST $BOX/vexora/users/user-4/callback -d '{"claims": "2", "forged": true}'
     curl -X POST $BOX/vexora/users/user-5/known -d '{"outcome": "approve"}'           # decided there before us
     curl -X PUT $BOX/dials/vexora -d '{"unkind": {"drop": "unseen", "bom": false}}'   # see sandbox.unkind

@@ -1,4 +1,4 @@
-"""The Flask application: the providers' endpoints, the merchant's shop, the control API under `/_sandbox`."""
+"""The Flask application: the providers' endpoints, the merchant's shop, the page, the control API under `/_sandbox`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,8 +8,11 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox.core import CONTROL_PREFIX, ControlError, Core, Provider, control_object
 from sandbox.dials import DialBoard, DialError
+from sandbox.explained import explanation
 from sandbox.faults import UnansweredResponse
+from sandbox.guard import guard
 from sandbox.journal import request_notes
+from sandbox.page import PREFIX, page_blueprint
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.provider import PayPayProvider
 from sandbox.shop import WEBHOOK_PATH, shop_blueprint
@@ -61,6 +64,8 @@ def create_app(sandbox: Sandbox) -> Flask:
         for blueprint in provider.blueprints():
             app.register_blueprint(blueprint)
     app.register_blueprint(shop_blueprint(sandbox.merchant_name))
+    app.register_blueprint(page_blueprint(sandbox))
+    guard(app, PREFIX)
     _write_journal(app, sandbox.core)
     _answer_errors_in_json(app)
     return app
@@ -136,10 +141,14 @@ def _add_dials(control: Blueprint, sandbox: Sandbox) -> None:
 def _write_journal(app: Flask, core: Core) -> None:
     @app.after_request
     def write(response: Response) -> Response:
-        # The journal is what the providers were asked; the merchant is none of them.
-        if not request.path.startswith((CONTROL_PREFIX, WEBHOOK_PATH)):
+        # The journal is what the providers were asked: the merchant is none of them, nor is who looks at the page.
+        own = (CONTROL_PREFIX, WEBHOOK_PATH, f"{PREFIX}/")
+        if request.path not in ("/", "/favicon.ico") and not request.path.startswith(own):
             status = None if isinstance(response, UnansweredResponse) else response.status_code
-            core.journal.received(request.method, request.path, status, request_notes())
+            rule = "" if request.url_rule is None else str(request.url_rule)
+            core.journal.received(
+                request.method, request.path, status, request_notes(), rule=rule, explanation=explanation()
+            )
         return response
 
 

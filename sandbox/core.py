@@ -2,13 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from flask import Blueprint, request
 
 from sandbox.clock import SandboxClock, Schedule
-from sandbox.delivery import Courier, in_thread
+from sandbox.delivery import DELIVERIES, Courier, in_thread
 from sandbox.dials import DialBoard
 from sandbox.journal import Journal
 from sandbox.unkind import Unkindness
@@ -34,6 +34,14 @@ def control_object() -> dict[str, object]:
     if not isinstance(body, dict):
         raise ControlError(400, "The body must be a JSON object.")
     return body
+
+
+def without_delivery(body: Mapping[str, object]) -> tuple[dict[str, object], str]:
+    """Split `delivery` off a control body: the rest, and one of `DELIVERIES` (sent by default). Raises ControlError."""
+    delivery = body.get("delivery", "sent")
+    if not isinstance(delivery, str) or delivery not in DELIVERIES:
+        raise ControlError(400, f"The delivery must be one of: {', '.join(DELIVERIES)}.")
+    return {name: value for name, value in body.items() if name != "delivery"}, delivery
 
 
 class Provider(Protocol):

@@ -13,6 +13,10 @@ from sandbox.journal import Journal
 MAX_ANSWER_BYTES = 4096
 SHOWN_ANSWER_CHARS = 200
 
+# What becomes of the notification of one change, where whoever makes the change says so. Dials say it of all.
+DELIVERIES = ("sent", "lost", "twice", "late")
+LATE_S = 60.0
+
 
 @dataclass(frozen=True)
 class Answer:

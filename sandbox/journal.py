@@ -8,9 +8,11 @@ from typing import Literal
 from flask import g
 
 from sandbox.clock import SandboxClock
+from sandbox.explained import Explanation
 
 # Enough for any test run; a sandbox that is left running for days must not grow without bound.
 MAX_ENTRIES = 10_000
+MAX_RECENT = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class Entry:
     fault: str | None = None
     unkind: str | None = None
     detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Recent:
+    """One of the last requests, for the page: its entry, how its signature came about, and its path without ids."""
+
+    entry: Entry
+    path: str
+    explanation: Explanation | None = None
 
 
 @dataclass
@@ -61,10 +72,23 @@ class Journal:
         self._clock = clock
         self._lock = lock
         self._entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self._recent: deque[Recent] = deque(maxlen=MAX_RECENT)
 
-    def received(self, method: str, path: str, status: int | None, notes: RequestNotes) -> None:
-        """Write down a request of the merchant; `status` is None when it got no answer."""
-        self._add(Entry(self._clock.now_iso(), "in", method, path, status, **asdict(notes)))
+    def received(
+        self,
+        method: str,
+        path: str,
+        status: int | None,
+        notes: RequestNotes,
+        *,
+        rule: str = "",
+        explanation: Explanation | None = None,
+    ) -> None:
+        """Write down a request of the merchant; `status` is None when it got no answer.
+
+        `rule` is the path with names in the places of its ids.
+        """
+        self._add(Entry(self._clock.now_iso(), "in", method, path, status, **asdict(notes)), rule, explanation)
 
     def sent(
         self,
@@ -77,18 +101,25 @@ class Journal:
         method: str = "POST",
     ) -> None:
         """Write down a request of ours; `url` must already be masked where it carries a token."""
-        self._add(Entry(self._clock.now_iso(), "out", method, url, status, user_id, signature_ok, detail=detail))
+        self._add(Entry(self._clock.now_iso(), "out", method, url, status, user_id, signature_ok, detail=detail), url)
 
     def entries(self) -> list[Entry]:
         """Return a copy of the entries, oldest first."""
         with self._lock:
             return list(self._entries)
 
+    def recent(self) -> list[Recent]:
+        """Return the last requests, newest first."""
+        with self._lock:
+            return list(self._recent)[::-1]
+
     def clear(self) -> None:
         """Forget all entries."""
         with self._lock:
             self._entries.clear()
+            self._recent.clear()
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: Entry, path: str, explanation: Explanation | None = None) -> None:
         with self._lock:
             self._entries.append(entry)
+            self._recent.append(Recent(entry, path, explanation))

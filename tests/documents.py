@@ -109,6 +109,10 @@ def _is_whole(script: str) -> bool:
     )
 
 
+# Sentences name these commands by their name alone, although they need more to run.
+NAMED = re.compile(r"^honninctl (restore|reread|register|status)(?: --status| --at)?$")
+
+
 def honninctl_forms() -> dict[str, list[str]]:
     """Every `honninctl …` that a document has, in blocks (marked ones too) and in running text; and where.
 

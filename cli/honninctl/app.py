@@ -21,6 +21,7 @@ from honninctl import (
     sign_commands,
     stack_commands,
     streams,
+    trigger_commands,
     webhook_commands,
 )
 from honninctl.command import shared_options, unwrapped
@@ -70,6 +71,7 @@ def program() -> typer.Typer:
         stack_commands,
         sign_commands,
         doctor_command,
+        trigger_commands,
         console_command,
     ):
         module.register(app)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from honninctl import moments, overview
+from honninctl import moments, overview, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
 from honninctl.language import _
@@ -134,7 +134,8 @@ def _show(
         # Ids, statuses and moments are ASCII, so a spreadsheet needs no byte order mark to read it.
         written = csv.writer(sys.stdout, lineterminator="\r\n")
         written.writerow(columns)
-        written.writerows([each.get(column) for column in columns] for each in rows)
+        cells = [[each.get(column) for column in columns] for each in rows]
+        written.writerows([spreadsheet.cell(it) if isinstance(it, str) else it for it in row] for row in cells)
     elif cli.screen.as_json:
         cli.screen.json({name: list(rows), **more})
     else:

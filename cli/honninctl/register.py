@@ -5,7 +5,6 @@ import csv
 import hashlib
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from honninctl import masking, moments
+from honninctl import masking, moments, spreadsheet
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError
 from honninctl.language import _
@@ -43,15 +42,6 @@ COLUMNS = {
     "erasedAt": ("Erased (JST)", "消去日時(日本時間)"),
 }
 _TIMES = frozenset({"since", "until", "erasedAt"})
-
-# A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection"; the wide forms count in Japanese).
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-# Excel reads these as a number or a date, and shows an id as another one: 0012 as 12, 3-4 as March 4th, and a long
-# number with zeros at its end.
-_NUMBER = re.compile(
-    r"0[0-9]+|[0-9]{12,}|[0-9]+[eE][0-9]+|[0-9]{1,4}[-/.:][0-9]{1,4}([-/.:][0-9]{1,4})?"
-    r"|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*[-/ ]?[0-9]{1,4}"
-)
 
 
 def row_json(row: "Row") -> dict[str, Any]:
@@ -85,12 +75,7 @@ def cells(row: "Row") -> list[str]:
     found = row_json(row)
     found |= {name: moments.shown(found[name]) for name in _TIMES}
     found["flags"] = "; ".join(f"{flag} {moments.shown(at)}" for at, flag in row.flags)
-    return [_as_text(found[name], is_time=name in _TIMES) for name in COLUMNS]
-
-
-def _as_text(value: str | None, *, is_time: bool) -> str:
-    text = value or ""
-    return f"'{text}" if not is_time and (_FORMULA.match(text) or _NUMBER.fullmatch(text)) else text
+    return [(found[name] or "") if name in _TIMES else spreadsheet.cell(found[name] or "") for name in COLUMNS]
 
 
 class Writer:

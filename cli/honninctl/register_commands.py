@@ -15,12 +15,22 @@ from honninctl import register as registers
 from honninctl.command import Cli, command
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
-from honninctl.language import _
+from honninctl.language import _, choose
 from honninctl.overview_commands import ProviderOption
 
 if TYPE_CHECKING:
     from honnin.register import Row
     from honnin.store import Store
+
+FormOption = Annotated[
+    str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
+]
+LanguageOption = Annotated[
+    str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,15 +54,9 @@ def the_register(
         str | None,
         typer.Option("--status", metavar="STATUS", help="Another status than VERIFIED (PayPay) and APPROVED (Vexora)."),
     ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
-    ] = None,
-    lang: Annotated[
-        str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
-    ] = None,
+    form: FormOption = None,
+    lang: LanguageOption = None,
+    output: OutputOption = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it in the recon bucket for 30 days instead: see `registers`.")
     ] = False,
@@ -226,5 +230,4 @@ def check_language(language: str) -> None:
 
 def in_language() -> str:
     """The language of the terminal."""
-    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return "ja" if named.startswith("ja") else "en"
+    return choose((), os.environ)

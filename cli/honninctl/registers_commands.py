@@ -1,6 +1,5 @@
 """`registers`: those that `register --keep` keeps in the recon bucket for 30 days."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +9,10 @@ from honninctl import register as registers
 from honninctl.command import Cli, command, group
 from honninctl.failures import NotFoundError
 from honninctl.language import _
-from honninctl.register_commands import check_language, form_of, in_language
+from honninctl.register_commands import FormOption, LanguageOption, OutputOption, check_language, form_of, in_language
 
 if TYPE_CHECKING:
     from honnin.kept_registers import KeptRegisters
-
-_ENDED = "there is no kept register {name}: registers list shows those of the last 30 days"
 
 
 def register(app: typer.Typer) -> None:
@@ -44,15 +41,9 @@ def list_all(cli: Cli) -> None:
 def get(
     cli: Cli,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `registers list` shows it.")],
-    form: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv or jsonl; default: by FILE's name, else csv.")
-    ] = None,
-    lang: Annotated[
-        str | None, typer.Option("--lang", metavar="LANG", help="Headings of the CSV: ja or en; default: LANG.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write it here; else to standard output.")
-    ] = None,
+    form: FormOption = None,
+    lang: LanguageOption = None,
+    output: OutputOption = None,
 ) -> None:
     """A kept register as a file, without the rows of users who were erased since.
 
@@ -66,7 +57,7 @@ def get(
     kept = _kept(cli)
     about = kept.about(name) if name in kept.names() else None
     if about is None:
-        raise NotFoundError(_ENDED.format(name=repr(name)))
+        raise NotFoundError(_ended(name))
     with registers.target(output) as stream, cli.screen.progress(_("Rows"), about["rows"]) as seen:
         writer = registers.Writer(stream, form, language)
         try:
@@ -74,7 +65,7 @@ def get(
                 writer.row(row)
                 seen(1)
         except RegisterEndedError:
-            raise NotFoundError(_ENDED.format(name=repr(name))) from None
+            raise NotFoundError(_ended(name)) from None
     out = about["rows"] - writer.rows
     if cli.screen.as_json and output:
         said = {key: about[key] for key in ("name", "from", "to", "asOf")}
@@ -94,3 +85,7 @@ def _kept(cli: Cli) -> "KeptRegisters":
 
     deployment = cli.deployment
     return KeptRegisters(deployment.output("ReconBucketName"), deployment.client("s3"))
+
+
+def _ended(name: str) -> str:
+    return _("there is no kept register {name!r}: registers list shows those of the last 30 days").format(name=name)

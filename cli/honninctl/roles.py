@@ -42,6 +42,11 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "restore": (MAINTENANCE,),
     "rotate-callback-key": (MAINTENANCE,),
     "doctor": (OPERATOR,),
+    # Of AWS it asks for the stack's description only, and of the local stack alone.
+    **dict.fromkeys(
+        (f"trigger {each}" for each in ("kyc", "risk", "account-status", "vexora-result", "recon-night")),
+        (READER, OFFICER, OPERATOR, MAINTENANCE),
+    ),
     "console": (OPERATOR,),
 }
 

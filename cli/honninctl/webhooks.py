@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from honninctl import key_rotation
-from honninctl.dead_letters import webhook_resource
+from honninctl.dead_letters import sends_webhooks, webhook_resource
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, error_code
 from honninctl.language import _
@@ -67,6 +67,11 @@ def state(deployment: Deployment) -> dict[str, Any]:
         "inFlight": in_flight,
         "oldestSeconds": _oldest_s(deployment, url.rpartition("/")[2]),
     }
+
+
+def held_since(deployment: Deployment) -> str | None:
+    """Since when (UTC) nothing but the probe is sent; None where they are sent, or where there are none."""
+    return deployment.store.circuit.read().opened_at if sends_webhooks(deployment) else None
 
 
 def rotate(deployment: Deployment) -> str:

@@ -25,6 +25,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
     curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # told to nobody; before linking, too
     curl -X POST $BOX/paypay/users/user-1/kyc-updated -d '{"data": {"lastName": "見本"}}'
     curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": "UNACCEPTABLE_OP"}'                    # null: clear
+    curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": null, "delivery": "lost"}'             # sandbox.delivery
     curl -X POST $BOX/paypay/users/user-1/account -d '{"status": "canceled"}'
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "expired"}'                  # no webhook
     curl -X POST $BOX/paypay/users/user-1/authorization -d '{"state": "unlinked"}'                 # in the PayPay app
@@ -50,6 +51,7 @@ of the sandbox clock, and serves them at ``/paypay/recon/<name>?expires=…&sign
 URL that is over 403. ``Range`` and ``If-Range`` are honoured. A night replaces bytes that were put by hand::
 
     curl -X POST $BOX/paypay/recon-night                         # yesterday, all three
+    curl -X POST $BOX/paypay/recon-night -d '{"day": "today"}'   # of the changes until now, as it would be tonight
     curl -X POST $BOX/paypay/recon-night -d '{"day": "2026-03-31", "types": ["kyc_passport_sync_recon"]}'
     curl -X POST $BOX/paypay/recon-nightly -d '{"at": "03:00"}'  # by itself, at that time in Japan; null: no longer
     curl $BOX/paypay/recon-files
@@ -59,9 +61,8 @@ URL that is over 403. ``Range`` and ``If-Range`` are honoured. A night replaces 
          -d '{"rows": 10000000, "fileType": "kyc_passport_sync_recon", "day": "2026-03-31"}'   # resend notifies
 
 ``rows`` lists ``sandbox.paypay.recon.generated_id(0)`` and so on; it is never held as a whole. ``fileType`` and
-``day`` are needed for a file that no night has made. To play this day's night now, move the clock on by a day, play
-it, and move the clock back: the URLs stay good, and the nightly one is planned anew from where the clock then
-stands. A clock that moves over several nights plays each of them.
+``day`` are needed for a file that no night has made. A clock that moves over several nights plays each of them; where
+it is moved back, the nightly one is planned anew from where it then stands.
 
 Dials of PayPay (for all or for a user; ``null`` unsets one). Those of recon files, from ``recon_url_ttl_s`` on, are
 set for all, for a ``fileType`` or for a file's name (it wins); those of the recon webhook for all or for ``recon``:

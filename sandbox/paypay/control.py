@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, request
 
-from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
+from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object, without_delivery
 from sandbox.dials import DialBoard
 from sandbox.paypay.account import WEBHOOK_TYPES, WebhookUrls
 from sandbox.paypay.people import Kyc
@@ -25,13 +25,11 @@ MAX_RECON_BYTES = 16 * 1024 * 1024
 View = Mapping[str, object]
 
 
-def control_blueprint(
-    core: Core, register: Register, dials: DialBoard, notifier: Notifier, urls: WebhookUrls, recon: ReconFiles
-) -> Blueprint:
+def control_blueprint(changes: "Changes", register: Register, urls: WebhookUrls, recon: ReconFiles) -> Blueprint:
     """Return the endpoints under `/_sandbox/paypay`."""
     control = Blueprint("paypay_control", "sandbox", url_prefix=f"{CONTROL_PREFIX}/paypay")
     _add_views(control, register, urls)
-    _add_changes(control, Changes(core, register, dials, notifier))
+    _add_changes(control, changes)
     _add_recon(control, recon)
     return control
 
@@ -100,8 +98,9 @@ def _add_changes(control: Blueprint, changes: "Changes") -> None:
 def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
     @control.post("/recon-night")
     def recon_night() -> View:
-        day, file_types = _night(control_object())
-        return {"files": recon.night(day, file_types, request.url_root)}
+        body, delivery = without_delivery(control_object())
+        day, file_types = _night(body, recon.today())
+        return {"files": recon.night(day, file_types, request.url_root, delivery)}
 
     @control.get("/recon-files")
     def recon_files() -> View:
@@ -124,7 +123,9 @@ def _add_recon(control: Blueprint, recon: ReconFiles) -> None:
 
 
 class Changes:
-    """What the control API can do to users. Each raises ControlError, and then has changed nothing."""
+    """What can be done to users, over the control API and on the page. Each raises ControlError, and then has changed
+    nothing. What notifies the merchant takes `delivery`, one of `sandbox.delivery.DELIVERIES`, in its body.
+    """
 
     def __init__(self, core: Core, register: Register, dials: DialBoard, notifier: Notifier) -> None:
         self._core = core
@@ -151,14 +152,16 @@ class Changes:
 
     def kyc_updated(self, name: str, body: Mapping[str, object]) -> View:
         """Change a user's KYC (nothing in particular without a body) and notify the merchant."""
+        body, delivery = without_delivery(body)
         with self._core.lock:
             user, link = self._linked(name)
             self._trail(user)
             _change_kyc(user.kyc, body)
-            return self._tell(user, link, "kyc", "updated")
+            return self._tell(user, link, "kyc", "updated", delivery)
 
     def risk(self, name: str, body: Mapping[str, object]) -> View:
         """Flag a user, or clear the flag (None), and notify the merchant."""
+        body, delivery = without_delivery(body)
         flag = body.get("flag")
         if set(body) != {"flag"} or (flag is not None and flag not in RISK_FLAGS):
             raise ControlError(400, f'The body must be {{"flag": null or one of {", ".join(RISK_FLAGS)}}}.')
@@ -166,10 +169,11 @@ class Changes:
             user, link = self._linked(name)
             self._trail(user)
             user.risk_flag = None if flag is None else str(flag)
-            return self._tell(user, link, "risk", user.risk_flag)
+            return self._tell(user, link, "risk", user.risk_flag, delivery)
 
     def account(self, name: str, body: Mapping[str, object]) -> View:
         """Change the state of a user's account and notify the merchant."""
+        body, delivery = without_delivery(body)
         status = body.get("status")
         if set(body) != {"status"} or status not in ACCOUNT_STATES:
             raise ControlError(400, f'The body must be {{"status": one of {", ".join(ACCOUNT_STATES)}}}.')
@@ -177,10 +181,11 @@ class Changes:
             user, link = self._linked(name)
             self._trail(user)
             user.account_status = str(status)
-            return self._tell(user, link, "account_status", user.account_status)
+            return self._tell(user, link, "account_status", user.account_status, delivery)
 
     def authorization(self, name: str, body: Mapping[str, object]) -> View:
         """Let a user's authorization expire or end at another time, of which nobody is told, or let the user end it."""
+        body, delivery = without_delivery(body)
         state, end = body.get("state"), body.get("expireAt")
         is_moved = set(body) == {"expireAt"} and isinstance(end, int) and not isinstance(end, bool) and end > 0
         if not is_moved and (set(body) != {"state"} or state not in ("expired", "unlinked")):
@@ -197,7 +202,7 @@ class Changes:
             else:
                 link.unlinked = True
                 # No recon file lists it, so it is not in the history.
-                self._notifier.send(user, link.id, "account_status", LINK_REVOKED)
+                self._notifier.send(user, link.id, "account_status", LINK_REVOKED, delivery)
             return self._register.view(name)
 
     def notify(self, name: str, body: Mapping[str, object]) -> View:
@@ -271,9 +276,9 @@ class Changes:
         if self._dials.number("read_lag_s", user.key):
             user.keep_as_before(self._core.clock.now())
 
-    def _tell(self, user: User, link: Authorization, kind: str, value: str | None) -> View:
+    def _tell(self, user: User, link: Authorization, kind: str, value: str | None, delivery: str) -> View:
         self._register.record(kind, link.id, value)
-        self._notifier.send(user, link.id, kind)
+        self._notifier.send(user, link.id, kind, delivery=delivery)
         return self._register.view(user.key)
 
 
@@ -315,11 +320,12 @@ def _texts(body: Mapping[str, object], known: tuple[str, ...]) -> dict[str, str]
     return {name: str(value) for name, value in body.items()}
 
 
-def _night(body: Mapping[str, object]) -> tuple[date | None, list[str]]:
+def _night(body: Mapping[str, object], today: date) -> tuple[date | None, list[str]]:
     types = body.get("types", list(RECON_TYPES))
     if set(body) - {"day", "types"} or not isinstance(types, list):
-        raise ControlError(400, 'The body may hold "day" (yyyy-mm-dd) and the list "types".')
-    return _day(body.get("day")), [name for each in types if (name := _file_type(each)) is not None]
+        raise ControlError(400, 'The body may hold "day" (yyyy-mm-dd, or today) and the list "types".')
+    day = today if body.get("day") == "today" else _day(body.get("day"))
+    return day, [name for each in types if (name := _file_type(each)) is not None]
 
 
 def _recon_content(body: Mapping[str, object]) -> bytes | int:

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, request
 
 from sandbox import faults
 from sandbox.core import Core
 from sandbox.dials import DialBoard
+from sandbox.explained import explain
 from sandbox.journal import request_notes
 from sandbox.paypay import answers, variants
 from sandbox.paypay.account import PayPayAccount, WebhookUrls
 from sandbox.paypay.answers import RefusedError
-from sandbox.paypay.control import control_blueprint
+from sandbox.paypay.control import Changes, control_blueprint
 from sandbox.paypay.dial_table import DIALS
 from sandbox.paypay.link import Linking
 from sandbox.paypay.reads import AUTHORIZATION_ID_HEADER, Reads
@@ -39,6 +41,7 @@ class PayPayProvider:
         self.urls = WebhookUrls(account.webhook_urls, core.lock)
         self.notifier = Notifier(core, self.register, self.dials, self.urls)
         self.recon = ReconFiles(core, account, self.register, self.dials, self.notifier)
+        self.changes = Changes(core, self.register, self.dials, self.notifier)
         self.linking = Linking(core, account, self.register, self.dials)
         self._core = core
         self._account = account
@@ -56,7 +59,7 @@ class PayPayProvider:
 
     def blueprints(self) -> Sequence[Blueprint]:
         """Return the API, the pages and files for URLs, and the control endpoints under `/_sandbox/paypay`."""
-        control = control_blueprint(self._core, self.register, self.dials, self.notifier, self.urls, self.recon)
+        control = control_blueprint(self.changes, self.register, self.urls, self.recon)
         pages = (self.linking.blueprint(), self._selfies.blueprint(), self.recon.blueprint())
         return (self._wire(), *pages, control)
 
@@ -154,8 +157,10 @@ class PayPayProvider:
             content_type=request.headers.get("Content-Type", ""),
             body=request.get_data(),
         )
+        authorization = request.headers.get("Authorization")
+        explain(self._gate.explanation(authorization, signed, _ids_in(signed.path)))
         try:
-            self._gate.check(request.headers.get("Authorization"), signed)
+            self._gate.check(authorization, signed)
         except SignatureError as error:
             notes.signature_ok = False
             raise RefusedError("UNAUTHORIZED", str(error)) from None
@@ -171,6 +176,12 @@ def _wire_path() -> str:
     # As it came over the wire: Flask's own `path` is decoded, and the signature covers the encoded one.
     raw = str(request.environ.get("RAW_URI") or request.path)
     return re.sub(r"^https?://[^/]*", "", raw).partition("?")[0]
+
+
+def _ids_in(path: str) -> list[str]:
+    """Return the authorization ids and code ids of a path, as they stand in it."""
+    ids = (request.view_args or {}).values()
+    return [each for each in path.split("/") if unquote(each) in ids]
 
 
 def _in_body(name: str) -> str | None:

@@ -135,18 +135,21 @@ class ReconFiles:
 
     # --- what the control API does ---
 
-    def night(self, day: date | None, file_types: Sequence[str], base_url: str) -> list[dict[str, object]]:
+    def night(
+        self, day: date | None, file_types: Sequence[str], base_url: str, delivery: str = "sent"
+    ) -> list[dict[str, object]]:
         """Make the files of a Japanese day (default: yesterday) and send their notifications; return their views.
 
-        `base_url` is the sandbox's own. Bytes that were put by hand are replaced by what happened.
+        `base_url` is the sandbox's own. Bytes that were put by hand are replaced by what happened. `delivery` is one
+        of `DELIVERIES`.
         """
         with self._core.lock:
-            day = day or self._today() - timedelta(days=1)
+            day = day or self.today() - timedelta(days=1)
             made = [self._make(RECON_TYPES[file_type], day) for file_type in file_types]
             for file in made:
                 notification = self._dials.text("recon_notification", file.name)
-                if notification != "missing":
-                    self._notify(file, base_url, notification)
+                if notification != "missing" and delivery != "lost":
+                    self._notify(file, base_url, notification, delivery)
             return [file.view() for file in made]
 
     def resend(self, name: str, base_url: str) -> dict[str, object]:
@@ -173,7 +176,7 @@ class ReconFiles:
         with self._core.lock:
             file = self._files.get(name)
             if file is None:
-                file = ReconFile(str(file_type), name, day or self._today(), new, rows, self._core.clock.now())
+                file = ReconFile(str(file_type), name, day or self.today(), new, rows, self._core.clock.now())
                 self._files[name] = file
             file.content, file.rows, file.requests = new, rows, 0
             file.file_type, file.day = file_type or file.file_type, day or file.day
@@ -193,7 +196,8 @@ class ReconFiles:
 
     # --- making ---
 
-    def _today(self) -> date:
+    def today(self) -> date:
+        """Return today's day in Japan, by the sandbox's clock."""
         return _jst(self._core.clock.now()).date()
 
     def _make(self, recon: ReconType, day: date) -> ReconFile:
@@ -222,7 +226,7 @@ class ReconFiles:
 
     # --- notifications ---
 
-    def _notify(self, file: ReconFile, base_url: str, notification: str | None) -> None:
+    def _notify(self, file: ReconFile, base_url: str, notification: str | None, delivery: str = "sent") -> None:
         """Notify of a file as the dial `recon_notification` says; its URL and `requestedAt` are always of now."""
         file_type, name = file.file_type, file.name
         if notification == "wrong_type":
@@ -239,7 +243,12 @@ class ReconFiles:
         is_ms = self._dice("recon-notification", file_type, file.name).takes("requested_at_ms")
         requested_at = str(int(now * 1000 if is_ms else now))
         file.notification = self._notifier.recon_file(
-            self._register.user("recon"), file_type, file.path, requested_at, delay_s if notification == "late" else 0.0
+            self._register.user("recon"),
+            file_type,
+            file.path,
+            requested_at,
+            delay_s if notification == "late" else 0.0,
+            delivery,
         )
 
     def _url(self, base_url: str, name: str, expires: str) -> str:

@@ -154,6 +154,11 @@ class Register:
         with self._lock:
             self.user(name).calls[endpoint] += 1
 
+    def of_the_merchant(self) -> list[User]:
+        """Return the users whom the merchant's own id names, the newest first."""
+        with self._lock:
+            return [user for user in reversed(self._users.values()) if user.reference_id is not None]
+
     def keys(self) -> list[str]:
         """Return the keys of all users that a call named."""
         with self._lock:

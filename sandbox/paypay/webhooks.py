@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from sandbox.core import Core
-from sandbox.delivery import Answer, Delivery, RetryPolicy
+from sandbox.delivery import LATE_S, Answer, Delivery, RetryPolicy
 from sandbox.dials import DialBoard
 from sandbox.paypay import variants
 from sandbox.paypay.account import WebhookUrls
@@ -66,10 +66,18 @@ class Notifier:
             self._held.clear()
 
     def send(
-        self, user: User, user_authorization_id: str, kind: str, notification_type: str | None = None
+        self,
+        user: User,
+        user_authorization_id: str,
+        kind: str,
+        notification_type: str | None = None,
+        delivery: str = "sent",
     ) -> list[Notification]:
-        """Notify the merchant that something of `kind` changed; return what was made of it."""
-        copies = int(self._dials.number("webhook_copies", user.key) or 1)
+        """Notify the merchant that something of `kind` changed; return what was made of it.
+
+        `delivery` is one of `DELIVERIES`; beside it the dials apply.
+        """
+        copies = _copies(delivery, int(self._dials.number("webhook_copies", user.key) or 1))
         is_new = self._dials.text("webhook_copy_id", user.key) == "new"
         first = new_notification_id()
         made = []
@@ -78,15 +86,22 @@ class Notifier:
             message = Message(notification_id, notification_type or NOTIFICATION_TYPES[kind], user_authorization_id)
             notification = self._notification(user, kind, message, self._dice(kind, user))
             made.append(notification)
-            self._dispatch(user, notification)
+            self._dispatch(user, notification, delivery)
         return made
 
     def recon_file(
-        self, user: User, file_type: str, path: str, requested_at: str, delay_s: float = 0.0
+        self,
+        user: User,
+        file_type: str,
+        path: str,
+        requested_at: str,
+        delay_s: float = 0.0,
+        delivery: str = "sent",
     ) -> Notification:
         """Tell the merchant that a recon file lies at `path`, as the document's "Recon File" sections show it.
 
-        `requested_at` is in epoch seconds; `delay_s` is how much later the notification is sent.
+        `requested_at` is in epoch seconds; `delay_s` is how much later the notification is sent, `delivery` one of
+        `DELIVERIES`.
         """
         fields = {
             "notification_type": "file.created",
@@ -96,8 +111,9 @@ class Notifier:
             "requestedAt": requested_at,
         }
         message = Message(fields["notification_id"], fields["notification_type"], "", recon=fields)
-        notification = self._notification(user, "recon", message, self._dice("recon", user))
-        self._dispatch(user, notification, delay_s)
+        for _ in range(_copies(delivery)):
+            notification = self._notification(user, "recon", message, self._dice("recon", user))
+            self._dispatch(user, notification, delivery, delay_s)
         return notification
 
     def send_now(self, user: User, kind: str, message: Message, url: str | None = None) -> Notification:
@@ -109,12 +125,13 @@ class Notifier:
             notification.delivery.state = "dropped"
         return notification
 
-    def _dispatch(self, user: User, notification: Notification, later_s: float = 0.0) -> None:
+    def _dispatch(self, user: User, notification: Notification, delivery: str, later_s: float = 0.0) -> None:
         drop = self._dials.text("webhook_drop", user.key)
-        if drop in ("all", notification.kind) or not notification.delivery.url:
+        if delivery == "lost" or drop in ("all", notification.kind) or not notification.delivery.url:
             notification.delivery.state = "dropped"
             return
         delay_s = later_s + (self._dials.number("webhook_delay_s", user.key) or 0.0)
+        delay_s += LATE_S if delivery == "late" else 0.0
         for place, ready in enumerate(self._in_order(user, notification)):
             self._core.courier.send(ready.delivery, delay_s + place * ORDER_GAP_S)
 
@@ -154,6 +171,10 @@ class Notifier:
         with self._core.lock:
             user.notifications.append(notification)
         return notification
+
+
+def _copies(delivery: str, dialled: int = 1) -> int:
+    return max(2, dialled) if delivery == "twice" else dialled
 
 
 def new_notification_id() -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from flask import Request
 
+from sandbox.explained import explain
 from sandbox.journal import request_notes
 from sandbox.urls import is_callback_url
 from sandbox.vexora.answers import Failure, RefusedError
-from sandbox.vexora.signature import is_signed
+from sandbox.vexora.signature import explanation, is_signed
 
 APPLY_FIELDS = frozenset({"sign", "timestamp", "userId", "callBackUrl", "usernameFurigana"})
 QUERY_FIELDS = frozenset({"sign", "timestamp", "userId"})
@@ -66,6 +67,7 @@ def check_request(
     """Check what both calls have in common: merchant, names, sign, timestamp. Raises RefusedError."""
     notes = request_notes()
     notes.signature_ok = is_signed(fields, account.app_secret)
+    explain(explanation(fields, account.app_secret))
     if merchant_no != account.merchant_no:
         raise RefusedError(Failure.MERCHANT, "header merchantNo")
     for name in sorted(required):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from flask import Blueprint, Response, request
 
 from sandbox import faults
-from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object
-from sandbox.delivery import Delivery
+from sandbox.core import CONTROL_PREFIX, ControlError, Core, control_object, without_delivery
+from sandbox.delivery import LATE_S, Delivery
 from sandbox.dials import Dial, DialBoard, copies, factor, fault_of, one_of, seconds, text
 from sandbox.journal import request_notes
 from sandbox.unkind import Dice, Document, forms, worsen
@@ -17,7 +17,9 @@ from sandbox.vexora.register import OUTCOMES, Application, Register
 
 BASE_PATH = "/japan"
 FAULT_KINDS = faults.WIRE_KINDS | {"code_8000", "refuse"}
-DELAYED_S = 60.0
+# A delivery that whoever decides asks for, as the dial `callback` calls it.
+_DIALLED = {"lost": "dropped", "twice": "duplicated", "late": "delayed"}
+AGAIN = "again"
 SUBMISSIONS = ("latest", "earlier")
 STATUSES = tuple(status.value for status in Status)
 DIALS: Mapping[str, Dial] = {
@@ -163,31 +165,35 @@ class VexoraProvider:
         self._core.schedule.after(delay_s / 2, lambda: self.register.begin_review(application))
         self._core.schedule.after(delay_s, lambda: self._decide(application, outcome))
 
-    def review_now(self, user_id: str, outcome: str) -> None:
+    def review_now(self, user_id: str, outcome: str, delivery: str = "sent") -> None:
         """Decide the open application of a user (`approve` or `reject`) and send the callback.
 
-        Raises ControlError when there is none.
+        `again` decides nothing: the callback of the latest application goes out once more, as it stands. `delivery` is
+        one of `DELIVERIES`. Raises ControlError when there is no application, or it is decided.
         """
+        if outcome == AGAIN:
+            self._send_callbacks(self._open_to_callbacks(user_id, back=False), delivery)
+            return
         application = self.register.latest(user_id)
         if application is None:
             raise ControlError(404, f"The user {user_id!r} has not applied.")
         if not self.register.decide(application, outcome):
             raise ControlError(409, f"The application of {user_id!r} is decided already.")
-        self._send_callbacks(application)
+        self._send_callbacks(application, delivery)
 
     def _decide(self, application: Application, outcome: str) -> None:
         if self.register.decide(application, outcome):
             self._send_callbacks(application)
 
-    def _send_callbacks(self, application: Application) -> None:
+    def _send_callbacks(self, application: Application, delivery: str = "sent") -> None:
         user_id = application.user_id
         if not application.callback_url:
             return
         dice = self._dice("callback", user_id)
-        mode = self.dials.text("callback", user_id) or dice.variant("callback_body") or "json"
+        mode = _DIALLED.get(delivery) or self.dials.text("callback", user_id) or dice.variant("callback_body") or "json"
         delay_s = self.dials.number("callback_delay_s", user_id)
         if delay_s is None:
-            delay_s = DELAYED_S if mode == "delayed" else 0.0
+            delay_s = LATE_S if mode == "delayed" else 0.0
         is_double = mode == "duplicated" or (mode in callbacks.BODIES and dice.takes("callback_twice"))
         count = self.dials.number("callback_count", user_id) or (2 if is_double else 1)
         claims = Status(self.dials.text("callback_claims", user_id) or application.status)
@@ -274,11 +280,11 @@ class VexoraProvider:
 
         @control.post("/<user_id>/review")
         def review(user_id: str) -> Mapping[str, object]:
-            body = control_object()
+            body, delivery = without_delivery(control_object())
             outcome = body.get("outcome")
-            if set(body) != {"outcome"} or not isinstance(outcome, str) or outcome not in OUTCOMES:
-                raise ControlError(400, 'The body must be {"outcome": "approve"} or {"outcome": "reject"}.')
-            self.review_now(user_id, outcome)
+            if set(body) != {"outcome"} or not isinstance(outcome, str) or outcome not in (*OUTCOMES, AGAIN):
+                raise ControlError(400, f'The body must be {{"outcome": one of {", ".join((*OUTCOMES, AGAIN))}}}.')
+            self.review_now(user_id, outcome, delivery)
             return self.register.view(user_id)
 
         @control.post("/<user_id>/known")

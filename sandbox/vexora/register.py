@@ -93,6 +93,16 @@ class Register:
         with self._lock:
             self._user(user_id).callbacks.append(delivery)
 
+    def newest(self) -> list[tuple[str, User]]:
+        """Return all users with their ids, the newest first."""
+        with self._lock:
+            return list(reversed(self._users.items()))
+
+    def has(self, user_id: str) -> bool:
+        """Tell whether a call has named this user."""
+        with self._lock:
+            return user_id in self._users
+
     def ids(self) -> list[str]:
         """Return the ids of all users that a call named."""
         with self._lock:

@@ -1,11 +1,11 @@
-"""Makes the console's pictures of docs/images/ anew: `make console-pictures`."""
+"""Makes the pictures of the console and of the sandbox's page in docs/images/ anew: `make console-pictures`."""
 
 from pathlib import Path
 
 from local.paths import ROOT
 from tests.e2e import browser
 from tests.e2e.browser import Browser
-from tests.fakes import console_stack
+from tests.fakes import console_stack, sandbox_page
 
 FOLDER = ROOT / "docs" / "images"
 _SHOWN = (
@@ -42,6 +42,10 @@ def main() -> None:
             for language in ("en", "ja"):
                 show(chromium, f"{url}{language}/{path}", width, dark=dark)
                 picture(chromium, FOLDER / f"console-{name}.{language}.png", width)
+        with sandbox_page.serving() as url:
+            for language in ("en", "ja"):
+                show(chromium, f"{url}?lang={language}", 1280)
+                picture(chromium, FOLDER / f"sandbox-page.{language}.png", 1280)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from honnin import times
 from local import demo, providers
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.paths import ROOT
 from local.stack import Stack
 from tests.e2e import dead_letters
@@ -79,8 +79,7 @@ def test_reread_asks_both_providers_and_tells_what_has_changed(stack: Stack) -> 
         ("paypay", True),
     }
     stack.sandbox("POST", f"/vexora/users/{user_id}/review", json={"outcome": "approve"})
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, user_id)
     ended = honninctl(stack, "reread", user_id)
     assert ended.code == 0, ended.stderr
     assert "Vexora, result: PENDING → APPROVED" in ended.stdout
@@ -200,11 +199,11 @@ def test_doctor_sees_a_placeholder_in_the_secret(stack: Stack) -> None:
 def test_recon_of_a_day_with_a_lost_webhook(stack: Stack) -> None:
     """A lost webhook stands in the day's file: the report says whose status changed, and then nobody is to be read."""
     user_id, authorization = _linked(stack)
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
-    day = datetime.now(ZoneInfo("Asia/Tokyo")).date().isoformat()
-    body = {"day": day, "types": [RISK_FILES]}
-    stack.sandbox("POST", "/paypay/recon-night", json=body)
+    assert ok(stack, "trigger", "risk", user_id, "--lost")["delivery"] == "lost"
+    assert ok(stack, "status", user_id)["providers"]["paypay"]["status"] == "VERIFIED"
+    night = ok(stack, "trigger", "recon-night", user_id)
+    assert (night["delivery"], night["named"]) == ("sent", ["risk"])
+    day = str(night["day"])
 
     def changed() -> list[dict[str, Any]]:
         stack.invoke("ReconDownloadFunction")  # its schedule would, every 5 minutes

@@ -23,7 +23,7 @@ from selenium.webdriver.common.keys import Keys
 
 from honninctl import masking
 from local import demo
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.demo_recon import is_settled, play_night, report
 from local.deployment import STACK_NAME
 from local.paths import TOOLS
@@ -69,8 +69,7 @@ def night(stack: Stack) -> Iterator[Night]:
     assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc-passport").json()["status"] == "VERIFIED"
     [link] = stack.sandbox("GET", f"/paypay/users/{user_id}")["authorizations"]
     authorization = str(link["id"])
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, user_id)
     # One file first: on a slow machine three cold starts at once take longer than
     # PayPay waits, and its retries begin as many again.
     yesterday = _day(1)

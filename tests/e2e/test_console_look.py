@@ -10,7 +10,7 @@ from local.paths import ROOT
 from tests.e2e import browser
 from tests.e2e.browser import SCREENSHOTS, Browser
 from tests.e2e.console_look import picture, show
-from tests.fakes import console_stack
+from tests.fakes import console_stack, sandbox_page
 
 pytestmark = [pytest.mark.e2e, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(300)]
 
@@ -117,3 +117,30 @@ def test_a_keyboard_reaches_everything_and_the_evidence_prints(chromium: Browser
     )
     assert shown == [False, False, True, True]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+# --- the sandbox's page ---
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_the_sandboxs_page_can_be_read_at_every_width_and_pressed(chromium: Browser, axe: str, language: str) -> None:
+    """Pressed by a browser itself: it says where a form comes from, and the sandbox takes it (sandbox.guard)."""
+    faults: dict[str, Any] = {}
+    with sandbox_page.serving() as url:
+        driver = chromium.driver
+        for width, dark in ((390, True), (800, False), (1280, False)):
+            show(chromium, f"{url}?lang={language}", width, dark=dark)
+            driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+            if (wide := driver.execute_script("return document.documentElement.scrollWidth")) > width:
+                faults[f"{width}: width"] = wide
+            driver.execute_script(axe)
+            if found := driver.execute_async_script(_EXAMINE, _RULES):
+                faults[f"{width}: axe"] = found
+            picture(chromium, SCREENSHOTS / f"look-sandbox-{width}-{language}.png", width, 2600)
+        assert not faults
+        show(chromium, f"{url}?lang={language}&q=ren", 1280)
+        assert "UNACCEPTABLE_OP" in chromium.text("article dl")
+        chromium.press("article button[value=risk-none]", until="done=done")
+        assert f"lang={language}&done=done&q=ren" in chromium.url
+        assert "UNACCEPTABLE_OP" not in chromium.text("article dl")
+        assert chromium.text("#done")

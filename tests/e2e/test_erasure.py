@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from local import demo
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.demo_recon import play_night
 from local.stack import Merchant, Stack
 from tests.e2e.program import honninctl, ok
@@ -140,8 +140,7 @@ def holding(found: Iterator[tuple[str, str]], marks: tuple[str, ...]) -> list[st
 
 def missed_and_repaired(stack: Stack, person: Person) -> None:
     """A night: the person's risk notification was lost, and the file repairs it."""
-    stack.sandbox("PUT", f"/dials/paypay/{person.user_id}", json={"webhook_drop": "risk"})
-    stack.sandbox("POST", f"/paypay/users/{person.user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, person.user_id)
     play_night(stack)
 
     def repaired() -> bool:

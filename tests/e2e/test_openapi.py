@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from honnin import webhook
 from local import demo, deployment
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.demo_recon import is_settled, play_night, report
 from local.stack import Merchant, Stack
 from operations.openapi.document import PLACE
@@ -138,8 +138,7 @@ def _day_with_a_repair(stack: Stack) -> str:
     missed = f"user.{uuid.uuid4().hex[:12]}"
     press_allow(account_link(stack, missed))
     stack.merchant.request("GET", f"/paypay/users/{missed}/kyc-passport")
-    stack.sandbox("PUT", f"/dials/paypay/{missed}", json={"webhook_drop": "risk"})
-    stack.sandbox("POST", f"/paypay/users/{missed}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, missed)
     day = play_night(stack)
 
     def shown() -> bool:

@@ -15,7 +15,7 @@ import requests
 from honnin.times import utc_text
 from honninctl.redrive import move, sending
 from local import demo
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -137,8 +137,7 @@ def test_two_workers_on_one_user_apply_every_event_once_and_the_newest_reading_s
     user_id, authorization_id = linked
     version = int((_item(stack, f"USER#{user_id}", "STATUS#paypay") or {})["version"]["N"])
     ids = [f"paypay:risk:{uuid.uuid4()}" for _ in range(12)]
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "all"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, user_id)
     batches = [_sqs_event(stack, *(_event("risk", authorization_id, each) for each in ids[n::4])) for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda batch: stack.invoke("EventProcessorFunction", batch), batches))

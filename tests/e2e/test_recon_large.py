@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from local import demo
+from local.demo_paypay import flag_unnoticed
 from local.demo_recon import report
 from local.stack import Stack
 from tests.e2e import comparisons, crowds, schedules
@@ -43,8 +44,7 @@ def test_a_comparison_that_was_stopped_is_made_anew_and_reads_everybody_once(sta
     users = crowds.linked(stack, _LINKED)
     lost = list(users)[::5]
     for each in lost:
-        stack.sandbox("PUT", f"/dials/paypay/{each}", json={"webhook_drop": "all"})
-        stack.sandbox("POST", f"/paypay/users/{each}/risk", json={"flag": "UNACCEPTABLE_OP"})
+        flag_unnoticed(stack, each)
     day = _day(5)
 
     def parts(number: int) -> set[str]:

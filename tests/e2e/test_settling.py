@@ -11,7 +11,7 @@ import pytest
 
 from honnin.times import utc_text
 from local import demo
-from local.demo_paypay import account_link, press_allow
+from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -118,8 +118,7 @@ def test_a_repair_is_worked_from_its_own_queue(stack: Stack, user_id: str) -> No
         "received_at": utc_text(datetime.now(UTC)),
         "detail": {},
     }
-    stack.sandbox("PUT", f"/dials/paypay/{user_id}", json={"webhook_drop": "risk"})
-    stack.sandbox("POST", f"/paypay/users/{user_id}/risk", json={"flag": "UNACCEPTABLE_OP"})
+    flag_unnoticed(stack, user_id)
     stack.client("sqs").send_message(QueueUrl=stack.outputs["RepairQueueUrl"], MessageBody=json.dumps(event))
     assert demo.wait_for(lambda: _status(stack, user_id) == "RISK_FLAGGED", 60)
     assert _entries(stack, user_id)[0]["cause"] == "recon"

@@ -65,5 +65,11 @@ AXES: dict[str, dict[str, Parameters]] = {
             ("MerchantWebAclArn", f"{_WEB_ACL}/api/0a1b2c3e"),
         ),
     },
-    "merchant webhooks": {"none": (), "some": (("MerchantWebhookUrl", "https://shop.example.jp/hooks"),)},
+    "merchant webhooks": {
+        "none": (),
+        "some": (
+            ("MerchantWebhookUrl", "https://shop.example.jp/hooks"),
+            ("EventBusReaderAccounts", "111122223333,444455556666"),
+        ),
+    },
 }

@@ -26,7 +26,7 @@ import honnin
 from honnin import errors
 from honnin.recon.days import MISSING, CalendarDay, DayState, to_ask_for
 from honnin.status import PayPayStatus, VerifiedNeeds, VerifiedReason, VexoraStatus, verified
-from honninctl import command, confirmations, dead_letters, doctor, overview, people, recon, repairs, rereads
+from honninctl import command, confirmations, dead_letters, doctor, overview, people, recon, repairs, rereads, webhooks
 from honninctl.checks import Check, Verdict
 from honninctl.console import advice, month, verdict, wording
 from honninctl.console import command as console_command
@@ -715,6 +715,7 @@ def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
     monkeypatch.setattr(recon, "calendar", lambda *_: _month(d20=DayState.MISSING))
     monkeypatch.setattr(dead_letters, "counts", lambda *_: {Queue.EVENTS: 0, Queue.SCHEDULE: 2})
     monkeypatch.setattr(repairs, "stopped_since", lambda _: "2026-11-20T03:00:00.000Z")
+    monkeypatch.setattr(webhooks, "held_since", lambda _: "2026-11-20T03:00:00.000Z")
     monkeypatch.setattr(overview, "counts", lambda _: _counts({"VERIFIED": 3, "RISK_FLAGGED": 1}))
     monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [confirmations.Unconfirmed("A", "", "PayPay")])
     calm.api.insert(0, {"expiring": [{}] * 100, "cursor": "more"})
@@ -724,6 +725,7 @@ def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
         shown.index(each)
         for each in (
             "Repairs and rereads have been stopped since",
+            "Webhooks to your back end have been held since",
             "Fri 20 November 2026: a recon file is missing",
             "Failed runs of the schedule: 2",
             "flagged a risk: 1",
@@ -835,7 +837,7 @@ def test_a_list_has_filters_pages_and_csv(deployment: FakeDeployment) -> None:
 def test_a_csv_opens_in_a_spreadsheet_and_runs_nothing_there(
     deployment: FakeDeployment, language: str, heading: str, said: str
 ) -> None:
-    deployment.api.extend([_listed("user-1", cursor="c"), _listed("-1+2", '=HYPERLINK("x")')])
+    deployment.api.extend([_listed("user-1", cursor="c"), _listed("-1+2", '=HYPERLINK("x")', "0012", "＝1")])
     page = _get(deployment, "users.csv", language=language, provider="paypay", status="VERIFIED")
     assert page.body.startswith(b"\xef\xbb\xbf")
     lines = page.body.decode("utf-8-sig").split("\r\n")
@@ -843,7 +845,22 @@ def test_a_csv_opens_in_a_spreadsheet_and_runs_nothing_there(
     assert lines[1] == f"user-1,paypay,{said},{NOW_TEXT}"
     assert lines[2].startswith("'-1+2,")
     assert lines[3].startswith("\"'=HYPERLINK(")
+    assert [each.partition(",")[0] for each in lines[4:6]] == ["'0012", "'＝1"]
     assert page.headers["Content-Disposition"] == 'attachment; filename="honnin-status-paypay-VERIFIED.csv"'
+
+
+@pytest.mark.parametrize(("users", "is_file"), [(10_000, True), (10_001, False)])
+def test_a_list_that_is_too_long_for_a_file_is_no_file_that_lacks_somebody(
+    deployment: FakeDeployment, users: int, is_file: bool
+) -> None:
+    ids = [f"user-{number}" for number in range(users)]
+    deployment.api.extend([_listed(*ids[:5_000], cursor="c"), _listed(*ids[5_000:])])
+    page = _get(deployment, "users.csv", provider="paypay", status="VERIFIED", since="2026-11-01")
+    if is_file:
+        assert page.body.count(b"\r\n") == 1 + users
+    else:
+        assert page.status == 400
+        assert "honninctl users --provider paypay --status VERIFIED --since 2026-11-01 --csv" in _text(page)
 
 
 def test_what_ends_soon_is_a_list_as_well(deployment: FakeDeployment) -> None:

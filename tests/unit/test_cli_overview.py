@@ -144,6 +144,16 @@ def test_users_as_csv_is_csv_and_nothing_else(stack: Stack) -> None:
     assert ended.stdout.isascii()
 
 
+@pytest.mark.parametrize("user_id", ["-1+2", "@SUM", "0012", "3-4", "12E5", "2026-10-01"])
+def test_an_id_stays_a_text_in_a_spreadsheet_and_is_itself_for_programs(stack: Stack, user_id: str) -> None:
+    listed = {"users": [USERS[0] | {"userId": user_id}], "cursor": None, "rebuilding": False}
+    stack.deployment.api.extend([listed, listed])
+    asked = ("users", "--provider", "paypay", "--status", "RISK_FLAGGED")
+    [row] = csv.DictReader(io.StringIO(run(*asked, "--csv").stdout))
+    assert row["userId"] == f"'{user_id}"
+    assert json.loads(run(*asked, "--json").stdout)["users"][0]["userId"] == user_id
+
+
 @pytest.mark.parametrize(
     "arguments", [["users", "--provider", "paypay"], ["users", "--status", "VERIFIED"], ["changes"], ["users"]]
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from honninctl import command
+from honninctl import command, webhooks
 from honninctl.app import program
 from tests.fakes.big_queue import BigQueues
 from tests.fakes.cli import FakeDeployment, Service, client_error, run, state_table
@@ -95,6 +95,7 @@ def test_a_stack_without_webhooks_is_said_with_what_to_do(stack: Stack, argument
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert "honnin-test sends no merchant webhooks: set the parameter MerchantWebhookUrl" in ended.stderr
     assert stack.secrets.calls == []
+    assert webhooks.held_since(stack.deployment) is None
 
 
 # test
@@ -166,6 +167,7 @@ def test_an_open_circuit_is_1_with_since_when_and_why(stack: Stack) -> None:
     at = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
     points = [{"Timestamp": at, "Maximum": 3700.0}, {"Timestamp": at.replace(minute=1), "Maximum": 3760.0}]
     stack.metrics.answers["get_metric_statistics"] = {"Datapoints": points}
+    assert webhooks.held_since(stack.deployment) == "2026-11-21T12:00:00.000Z"
     ended = run("webhooks", "list")
     assert ended.exit_code == 1
     assert ended.stdout.splitlines()[:3] == [

@@ -428,7 +428,7 @@ def test_connections_die_without_notice_after_a_whole_answer(box: RunningSandbox
 def test_headers_come_in_any_case_and_bodies_in_chunks(box: RunningSandbox) -> None:
     box.vexora.dials.put({"unkind": {"header_case": "upper", "chunked": True}})
     with _connected(box) as (_, used):
-        used.sendall(b"POST /japan/v1/vexora/kycStatusQuery HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        used.sendall(b"POST /japan/v1/vexora/kycStatusQuery HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         raw = b""
         while not raw.endswith(b"0\r\n\r\n"):
             raw += used.recv(4096)

@@ -46,7 +46,7 @@ _ABOUT = f"{FOLDER}about/"
 # One part for each first byte of the hash. Of a million users, a part names some 4,000 (3 MB).
 PARTS = tuple(f"{number:02x}" for number in range(256))
 
-# Parts that are opened at the same time; botocore keeps ten connections.
+# Parts that are opened at the same time: fewer than a client keeps connections (`aws.CONNECTIONS`).
 _AT_ONCE = 8
 
 # An erasure reads one part of each within one call (`honnin.erasure`, `_RUN_S`).

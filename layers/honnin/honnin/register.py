@@ -34,7 +34,7 @@ from honnin.vault import digest_of, product_of, read_at_of
 # The status of each provider that verifies a user.
 VERIFIED: Mapping[str, str] = {Provider.PAYPAY: PayPayStatus.VERIFIED, Provider.VEXORA: VexoraStatus.APPROVED}
 
-# Timelines that are read at the same time; botocore keeps ten connections.
+# Timelines that are read at the same time: fewer than a client keeps connections (`aws.CONNECTIONS`).
 _AT_ONCE = 8
 # Users whose timelines are in memory at the same time.
 _TOGETHER = 64

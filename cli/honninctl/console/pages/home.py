@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honnin.recon.days import CalendarDay, to_ask_for
-from honninctl import confirmations, dead_letters, overview, recon, repairs, rereads
+from honninctl import confirmations, dead_letters, overview, recon, repairs, rereads, webhooks
 from honninctl.console import month
 from honninctl.console.charts import Chart
 from honninctl.console.page import Found, Page, View, asking
@@ -39,6 +39,7 @@ class _Sources:
     """What each source answered; a source that the caller's role may not read has its trouble."""
 
     stopped: Found[str | None]
+    held: Found[str | None]
     days: Found[list[CalendarDay]]
     letters: Found[dict[dead_letters.Queue, int]]
     rereads: Found[list[Any]]
@@ -96,6 +97,7 @@ def _ask(view: View) -> _Sources:
     expiring = {"within": EXPIRING_WITHIN, "limit": str(_MOST_EXPIRING)}
     return _Sources(
         stopped=asking(lambda: repairs.stopped_since(stack)),
+        held=asking(lambda: webhooks.held_since(stack)),
         days=asking(lambda: recon.calendar(stack, _DAYS, view.now)),
         letters=asking(lambda: _letters(stack)),
         rereads=asking(lambda: rereads.known(stack, _REREADS)),
@@ -113,6 +115,8 @@ def _tasks(view: View, sources: _Sources) -> Iterator[Task]:
     """The most urgent first: what stops everything, what can soon be repaired no more, what failed, what is due."""
     if since := sources.stopped.value:
         yield Task("stopped", "missing", {"since": view.wording.moment(since)}, command="honninctl repairs status")
+    if since := sources.held.value:
+        yield Task("held", "missing", {"since": view.wording.moment(since)}, command="honninctl webhooks list")
     for day in _days_to_ask_for(view, sources.days.value or []):
         link = view.link("recon", day)
         yield Task("missing_file", "missing", {"day": view.wording.day(day)}, link)

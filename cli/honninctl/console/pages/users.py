@@ -5,9 +5,10 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-from honninctl import overview, people
+from honninctl import overview, people, spreadsheet
 from honninctl.console.page import Page, Trouble, View, asking, between
 from honninctl.failures import NotFoundError
 
@@ -15,10 +16,16 @@ _PAGE = "50"
 # How many users a search for a part of an id looks at: the index is ordered by time and not by id.
 _LOOKED_AT = 2_000
 _MOST_FOUND = 50
-# So many rows a CSV file of the console has at most; `honninctl users --csv` has no such bound.
+# A longer list is no file of the console, which would keep the browser waiting; `honninctl users --csv` has no bound.
 _MOST_ROWS = 10_000
 _DAYS, _MOST_DAYS = 30, 366
 _CSV = "text/csv; charset=utf-8"
+
+
+# What the template asks for where there is nothing of it.
+_NO_LIST: Mapping[str, Any] = dict.fromkeys(
+    ("chosen", "trouble", "rebuilding", "next", "first", "csv", "searched", "not_searched", "unknown")
+)
 
 
 @dataclass(frozen=True)
@@ -52,20 +59,17 @@ def page(view: View) -> Page:
     found = asking(lambda: view.deployment.merchant("GET", chosen.path, _paged(chosen, fields))) if chosen else None
     trouble = found.trouble if found else None
     rows = found.value[chosen.name] if found and found.value and chosen else []
-    return view.paint(
-        "users.html",
-        trouble.status if trouble else HTTPStatus.OK,
-        **_filters(fields),
-        chosen=chosen,
-        trouble=trouble,
-        rows=rows,
-        rebuilding=bool(found and found.value and found.value.get("rebuilding")),
-        next=_address(view, chosen, found.value["cursor"]) if found and found.value and chosen else None,
-        first=_address(view, chosen, "") if chosen and fields.get("cursor") else None,
-        csv=view.link("users.csv", **_fields_of(chosen)) if chosen and rows else None,
-        searched=None,
-        unknown=None,
-    )
+    said = {
+        "chosen": chosen,
+        "trouble": trouble,
+        "rows": rows,
+        "rebuilding": bool(found and found.value and found.value.get("rebuilding")),
+        "next": _address(view, chosen, found.value["cursor"]) if found and found.value and chosen else None,
+        "first": _address(view, chosen, "") if chosen and fields.get("cursor") else None,
+        "csv": view.link("users.csv", **_fields_of(chosen)) if chosen and rows else None,
+    }
+    status = trouble.status if trouble else HTTPStatus.OK
+    return view.paint("users.html", status, **_filters(fields), **{**_NO_LIST, **said})
 
 
 def search(view: View, part: str) -> Page:
@@ -82,22 +86,9 @@ def not_found(view: View, part: str) -> Page:
     """What can be said of an id that nobody has: the ids that hold it."""
     near = asking(lambda: _near(view, part))
     found = near.value.found if near.value else []
-    return view.paint(
-        "users.html",
-        HTTPStatus.OK if found else HTTPStatus.NOT_FOUND,
-        **_filters({}),
-        chosen=None,
-        trouble=None,
-        rows=found,
-        rebuilding=False,
-        next=None,
-        first=None,
-        csv=None,
-        searched=near.value,
-        not_searched=near.trouble,
-        unknown=part,
-        user_id=part,
-    )
+    status = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND
+    said = {"rows": found, "searched": near.value, "not_searched": near.trouble, "unknown": part, "user_id": part}
+    return view.paint("users.html", status, **_filters({}), **{**_NO_LIST, **said})
 
 
 def csv_file(view: View) -> Page:
@@ -106,9 +97,13 @@ def csv_file(view: View) -> Page:
     chosen = _chosen(fields)
     if chosen is None:
         return view.trouble(Trouble("trouble.no_list", "", HTTPStatus.BAD_REQUEST))
-    found = asking(lambda: list(_rows(view, chosen)))
+    found = asking(lambda: list(islice(_rows(view, chosen), _MOST_ROWS + 1)))
     if found.trouble:
         return view.trouble(found.trouble)
+    if len(found.value or ()) > _MOST_ROWS:
+        options = " ".join(f"--{name} {value}" for name, value in chosen.query.items())
+        command = f"honninctl {'users' if chosen.kind == 'status' else 'expiring'} {options} --csv"
+        return view.trouble(Trouble("trouble.list_too_long", "", HTTPStatus.BAD_REQUEST), command=command)
     name = "-".join(each for each in (chosen.kind, *chosen.query.values()) if each)
     headers = {"Content-Disposition": f'attachment; filename="honnin-{name}.csv"'}
     return Page(HTTPStatus.OK, _csv(view, chosen, found.value or []), _CSV, headers=headers)
@@ -197,11 +192,10 @@ def _address(view: View, chosen: _List, cursor: str | None) -> str | None:
 
 
 def _rows(view: View, chosen: _List) -> Iterator[Mapping[str, Any]]:
-    query, number = {**chosen.query, "limit": "100"}, 0
-    while number < _MOST_ROWS:
+    query = {**chosen.query, "limit": "100"}
+    while True:
         answer = view.deployment.merchant("GET", chosen.path, query)
         yield from answer[chosen.name]
-        number += len(answer[chosen.name])
         if answer["cursor"] is None:
             return
         query["cursor"] = answer["cursor"]
@@ -216,10 +210,5 @@ def _csv(view: View, chosen: _List, rows: list[Mapping[str, Any]]) -> bytes:
     for each in rows:
         name = each[third]
         said = wording.first(f"{'ends' if chosen.kind == 'expiring' else 'status'}.{name}", otherwise=name)
-        writer.writerow([_cell(each["userId"]), each["provider"], said, each[at]])
+        writer.writerow([spreadsheet.cell(each["userId"]), each["provider"], said, each[at]])
     return text.getvalue().encode("utf-8-sig")
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -46,7 +46,7 @@ STATUSES: Mapping[str, type[PayPayStatus] | type[VexoraStatus]] = {
 # How many days without any change one page reads at most: each takes a query for every shard.
 _DAYS_A_PAGE = 31
 
-# Shards that are counted at the same time; botocore keeps ten connections.
+# Shards that are counted at the same time: fewer than a client keeps connections (`aws.CONNECTIONS`).
 _AT_ONCE = 8
 
 # Items of a shard that one call reads at most.

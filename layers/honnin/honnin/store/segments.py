@@ -8,7 +8,7 @@ from typing import Any
 from honnin.store.keys import Item
 from honnin.store.table import Table, decode, encode
 
-# Segments that are read at the same time; botocore keeps ten connections.
+# Segments that are read at the same time: fewer than a client keeps connections (`aws.CONNECTIONS`).
 AT_ONCE = 8
 
 
