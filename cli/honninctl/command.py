@@ -206,8 +206,10 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        advice = f"; {roles.advice(name)}" if isinstance(explanation, NotAllowedError) else ""
-        cli.screen.note(f"honninctl: {' '.join(str(explanation).split())}{advice}")
+        told = " ".join(str(explanation).split())
+        if isinstance(explanation, NotAllowedError):
+            told = _("{error}; {advice}").format(error=told, advice=roles.advice(name))
+        cli.screen.note(f"honninctl: {told}")
         return explanation.exit_code
 
 

@@ -75,7 +75,7 @@ class Request:
                 pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
             except UnicodeDecodeError:
                 raise UsageError(_("the form of the curl command line is not text in UTF-8")) from None
-            return tuple(Field(name, value, f"form field {name}") for name, value in pairs)
+            return tuple(Field(name, value, _("form field {name}").format(name=name)) for name, value in pairs)
         return _json_fields(self.body)
 
 
@@ -192,7 +192,7 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
     elif option in ("-I", "--head"):
         draft.method = draft.method or "HEAD"
     elif not _is(option, _FLAGS) and not _is(option, _WITHOUT_EFFECT):
-        name = option if _NAME.fullmatch(option) else "an option"
+        name = option if _NAME.fullmatch(option) else _("an option")
         raise UsageError(
             _("curl's option {name} is not understood here: leave it out, or give the values themselves").format(
                 name=name
@@ -216,7 +216,7 @@ def _form_field(option: str, value: str, read_file: Callable[[str], bytes]) -> F
     name, equals, text = value.partition("=")
     if not equals:
         raise UsageError(_("the form field {name!r} has no value: write -F name=value").format(name=name))
-    origin = f"form field {name}"
+    origin = _("form field {name}").format(name=name)
     if option == "--form-string":
         return Field(name, text, origin)
     if text.startswith("@"):
@@ -231,7 +231,11 @@ def _form_field(option: str, value: str, read_file: Callable[[str], bytes]) -> F
         # Sent as a text, not as a file.
         content = _read(_form_word(text[1:]), read_file)
         try:
-            return Field(name, content.decode(), f"{origin}, from the file {_form_word(text[1:])}")
+            return Field(
+                name,
+                content.decode(),
+                _("form field {name}, from the file {file}").format(name=name, file=_form_word(text[1:])),
+            )
         except UnicodeDecodeError:
             raise UsageError(_("the file of the form field {name!r} is not text in UTF-8").format(name=name)) from None
     return Field(name, _form_word(text), origin)
@@ -283,5 +287,5 @@ def _json_fields(body: bytes) -> tuple[Field, ...]:
                     "the field {name} is neither a text nor a number, which Vexora's signing rule does not describe"
                 ).format(name=name)
             )
-        fields.append(Field(name, "" if each is None else each, f"JSON field {name}"))
+        fields.append(Field(name, "" if each is None else each, _("JSON field {name}").format(name=name)))
     return tuple(fields)

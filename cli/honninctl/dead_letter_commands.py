@@ -11,7 +11,7 @@ from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import _
+from honninctl.language import N_, _
 from honninctl.redrive import Moved
 
 QueueOption = Annotated[
@@ -39,12 +39,16 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
-    Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only.",
-    Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: look at `honninctl recon calendar`.",
+    Queue.SCHEDULE: N_(
+        "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
+        "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only."
+    ),
+    Queue.RECON_DOWNLOAD: N_(
+        "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
+        "be fetched for two hours only: look at `honninctl recon calendar`."
+    ),
 }
-_TO_DISCARD = (
+_TO_DISCARD = N_(
     "Once the cause is corrected, delete the messages, which are no longer needed: "
     "honninctl deadletters redrive --queue {queue} --discard"
 )
@@ -110,7 +114,12 @@ def show(
         if found.get(key) is not None:
             cli.screen.line(f"{key:<14}{found[key]}")
     if dead_letters.about(found) is None:
-        cli.screen.line("The body is not a message of Honnin." + ("" if reveal else " --reveal shows it."), "yellow")
+        cli.screen.line(
+            _("The body is not a message of Honnin.")
+            if reveal
+            else _("The body is not a message of Honnin. --reveal shows it."),
+            "yellow",
+        )
     if "body" in found:
         cli.screen.line(found["body"])
     for key, value in (found["event"] or found["webhook"] or {}).items():
@@ -185,26 +194,33 @@ def _put_back(cli: Cli, places: Places, wanted: Filter, *, dry_run: bool, yes: b
         return {}
     if dry_run or (wanted and not yes):
         found = _each(
-            cli, "Reading the queues", queues, lambda _, url, seen: redrive.look(cli.deployment, url, wanted, seen)
+            cli, _("Reading the queues"), queues, lambda _, url, seen: redrive.look(cli.deployment, url, wanted, seen)
         )
         _show_found(cli, found, wanted)
         if dry_run or not _total_of(found):
             return found
-        question = f"Put {_total_of(found)} dead letters back ({', '.join(queues.urls)})?"
+        question = _("Put {total} dead letters back ({queues})?").format(
+            total=_total_of(found), queues=", ".join(queues.urls)
+        )
     else:
-        question = f"Put about {_total(cli, queues)} dead letters back ({', '.join(queues.urls)})?"
+        question = _("Put about {total} dead letters back ({queues})?").format(
+            total=_total(cli, queues), queues=", ".join(queues.urls)
+        )
     if not yes and not cli.screen.confirmed(question):
         cli.screen.note(_("Nothing was moved."))
         return None
     moved = _each(
-        cli, "Putting back", queues, lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen)
+        cli,
+        _("Putting back"),
+        queues,
+        lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen),
     )
     stayed = _stayed(cli, queues, moved)
     if not cli.screen.as_json:
         for each, done in moved.items():
             _show_counts(cli, each, done.done)
         total = _total_of(moved)
-        none = "Nothing was put back." if stayed or wanted else "There were no dead letters to put back."
+        none = _("Nothing was put back.") if stayed or wanted else _("There were no dead letters to put back.")
         cli.screen.line(
             _("{total} put back.").format(total=total) if total else none, "green" if total or not stayed else "yellow"
         )
@@ -227,8 +243,11 @@ def _show_found(cli: Cli, found: Mapping[Queue, Moved], wanted: Filter) -> None:
         for kind, number in each.done.most_common():
             show(f"{queue}: {number} × {kind}")
         _note_parts(cli, queue, each)
-    stay = f", {sum(each.left.total() for each in found.values())} do not match and stay" if wanted else ""
-    show(f"{_total_of(found)} would be put back{stay}.")
+    if wanted:
+        stay = sum(each.left.total() for each in found.values())
+        show(_("{total} would be put back, {stay} do not match and stay.").format(total=_total_of(found), stay=stay))
+    else:
+        show(_("{total} would be put back.").format(total=_total_of(found)))
     _show_others(found, show)
 
 
@@ -236,7 +255,8 @@ def _show_others(found: Mapping[Queue, Moved], show: Callable[[str], None]) -> N
     """What is in the queues, where nothing of it matches: a type may be mistyped."""
     left = sum((each.left for each in found.values()), Counter[str]())
     if left and not _total_of(found):
-        show("What is there: " + ", ".join(f"{number} × {kind}" for kind, number in left.most_common()))
+        there = ", ".join(f"{number} × {kind}" for kind, number in left.most_common())
+        show(_("What is there: {there}").format(there=there))
 
 
 def _stayed(cli: Cli, places: Places, moved: Mapping[Queue, Moved]) -> bool:
@@ -294,8 +314,9 @@ def _runs(
         if dry_run or not discard:
             left[queue] = len(letters)
             for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
-                cli.screen.advice(f"{queue}: {number} × {kind}" + (" would be deleted" if discard else ""))
-            cli.screen.advice(_TO_DISCARD.format(queue=queue))
+                told = _("{queue}: {number} × {kind} would be deleted") if discard else "{queue}: {number} × {kind}"
+                cli.screen.advice(told.format(queue=queue, number=number, kind=kind))
+            cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
         elif yes or cli.screen.confirmed(
             _("Delete the messages of about {letters} failed runs ({queue})?").format(letters=len(letters), queue=queue)
         ):
@@ -318,12 +339,11 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         _show_counts(cli, queue, Counter(each["errorType"] for each in letters))
         if letters and queue in RUNS:
             _show_runs(cli, queue, letters)
-            cli.screen.advice(_TO_DISCARD.format(queue=queue))
+            cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
         elif letters:
             redriven = "webhooks redrive" if queue is Queue.WEBHOOKS else f"deadletters redrive --queue {queue}"
-            one = (
-                " (one error at a time: --error-type TYPE)" if len({each["errorType"] for each in letters}) > 1 else ""
-            )
+            several = len({each["errorType"] for each in letters}) > 1
+            one = _(" (one error at a time: --error-type TYPE)") if several else ""
             cli.screen.advice(
                 _("{queue}: correct the cause, then put them back: honninctl {redriven}{one}").format(
                     queue=queue, redriven=redriven, one=one
@@ -332,7 +352,7 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
-    cli.screen.advice(f"{queue}: {_RUN_ADVICE[queue]}")
+    cli.screen.advice(_("{what}: {why}").format(what=queue, why=_(_RUN_ADVICE[queue])))
     commands = redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters))
     if not commands:
         return

@@ -62,8 +62,10 @@ class WebhooksOffError(NotFoundError):
 
     def __init__(self, stack: str) -> None:
         super().__init__(
-            f"{stack} sends no merchant webhooks: set the parameter {_WEBHOOK_URL} to the https address of your "
-            "receiver and deploy (docs/api.md, Merchant webhooks)"
+            _(
+                "{stack} sends no merchant webhooks: set the parameter {parameter} to the https address of your "
+                "receiver and deploy (docs/api.md, Merchant webhooks)"
+            ).format(stack=stack, parameter=_WEBHOOK_URL)
         )
 
 

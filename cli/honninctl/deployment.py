@@ -128,9 +128,9 @@ class Deployment:
         if credentials is None:
             raise NoAccessError(_("no AWS credentials found; sign in, or choose others with --profile"))
         for what, value in (
-            ("access key", credentials.access_key),
-            ("secret key", credentials.secret_key),
-            ("session token", credentials.token),
+            (_("access key"), credentials.access_key),
+            (_("secret key"), credentials.secret_key),
+            (_("session token"), credentials.token),
         ):
             # An HTTP client would refuse it in words that repeat it.
             if value and not _CREDENTIAL.fullmatch(value):
@@ -310,7 +310,7 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     if 200 <= answer.status_code < 300 and isinstance(body, dict):
         return body
     problem = body if isinstance(body, dict) else {}
-    message = f"the merchant API answered {answer.status_code}"
+    message = _("the merchant API answered {status}").format(status=answer.status_code)
     # API Gateway names the kind of its own refusals here. The text of one repeats the request, its token included.
     kind = str(answer.headers.get("x-amzn-ErrorType", "")).partition(":")[0]
     no_route = problem.get("code") in ("not-signed-or-no-route", "no-such-route")
@@ -325,4 +325,6 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     # Problems of Honnin's own; their texts name a field and a rule, never a value.
     said = problem.get("detail") or problem.get("title") or ""
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}
-    raise kinds.get(answer.status_code, CommandError)(f"{message}: {said}" if said else message)
+    raise kinds.get(answer.status_code, CommandError)(
+        _("{what}: {why}").format(what=message, why=said) if said else message
+    )

@@ -186,7 +186,8 @@ def explained(error: Exception) -> CommandError:
         kinds.add("ResponseParserError")
     for names, kind, sentence in _SENTENCES:
         if not kinds.isdisjoint(names):
-            return kind(f"{_(sentence).format(where=_host(error))} ({type(error).__name__})")
+            told = _(sentence).format(where=_host(error))
+            return kind(_("{sentence} ({kind})").format(sentence=told, kind=type(error).__name__))
     if isinstance(error, OSError) and error.errno:
         return CommandError(
             _("the operating system refuses at {place}: {reason}").format(
@@ -218,7 +219,9 @@ def refused(what: str, code: str) -> NoAccessError | None:
     told = _REFUSALS.get(code)
     if told is None:
         return None
-    return (NotAllowedError if told == _NOT_ALLOWED else NoAccessError)(f"{what}: {_(told)}")
+    return (NotAllowedError if told == _NOT_ALLOWED else NoAccessError)(
+        _("{what}: {why}").format(what=what, why=_(told))
+    )
 
 
 def show_traceback(error: Exception) -> None:
@@ -227,7 +230,7 @@ def show_traceback(error: Exception) -> None:
 
 
 def _of_service(error: Exception) -> CommandError:
-    operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
+    operation, code = getattr(error, "operation_name", _("a call")), error_code(error) or _("no code")
     told = _("AWS refuses {operation} ({code})").format(operation=operation, code=code)
     return refused(told, code) or CommandError(
         _("AWS refused {operation} ({code})").format(operation=operation, code=code)

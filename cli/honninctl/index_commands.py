@@ -58,7 +58,9 @@ def replay(
         raise UsageError(
             _("--type {value}: must be one of {join}").format(value=sorted(unknown)[0], join=", ".join(sorted(known)))
         )
-    question = f"Every rule on the bus of {cli.deployment.name} gets the events from {begin} to {end} again. Go on?"
+    question = _("Every rule on the bus of {stack} gets the events from {begin} to {end} again. Go on?").format(
+        stack=cli.deployment.name, begin=begin, end=end
+    )
     if not (dry_run or yes or cli.screen.confirmed(question)):
         cli.screen.note(_("Nothing was published."))
         return ExitCode.FINDING
@@ -92,9 +94,9 @@ def replay(
     for name, number in sorted(done.published.items()):
         cli.screen.line(f"{number} × {name}")
     cli.screen.line(
-        _("{total} events {value} published again.").format(
-            total=done.published.total(), value="would be" if dry_run else "were"
-        )
+        (
+            _("{total} events would be published again.") if dry_run else _("{total} events were published again.")
+        ).format(total=done.published.total())
     )
     return ExitCode.OK
 

@@ -5,6 +5,7 @@ import gettext
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _TEXTS = Path(__file__).parent / "texts"
 ENGLISH = "en"
@@ -33,9 +34,54 @@ def speak(language: str) -> None:
     gettext.dgettext = lambda _domain, message: _(message)
 
 
+def spoken() -> str:
+    """The chosen language."""
+    return _chosen
+
+
+class Translated(str):
+    """A text in the chosen language that knows its English, which is what scripts get (`for_scripts`)."""
+
+    __slots__ = ("english",)
+    english: str
+
+    @classmethod
+    def of(cls, shown: str, english: str) -> "Translated":
+        """Both together."""
+        made = cls(shown)
+        made.english = english
+        return made
+
+    def __str__(self) -> str:
+        """Itself: the message of an error stays one of these."""
+        return self
+
+    def format(self, *values: Any, **named: Any) -> "Translated":
+        """Both with the same values, each of which has its own English."""
+        return Translated.of(
+            super().format(*values, **named), self.english.format(*map(for_scripts, values), **for_scripts(named))
+        )
+
+
+def for_scripts(value: Any) -> Any:
+    """The same with the English of every text in it: JSON is the same in each language."""
+    if isinstance(value, Translated):
+        return value.english
+    if isinstance(value, dict):
+        return {for_scripts(key): for_scripts(each) for key, each in value.items()}
+    return [for_scripts(each) for each in value] if type(value) in (list, tuple) else value
+
+
 def _(english: str) -> str:
     """The text in the chosen language; the English one where the catalogue has none."""
-    return english if _chosen == ENGLISH else texts(_chosen).get(english, english)
+    if _chosen == ENGLISH:
+        return english
+    return Translated.of(texts(_chosen).get(english, english), english)
+
+
+def N_(english: str) -> str:  # noqa: N802 -- the name that gettext's own documentation has for it
+    """The text as it is, for the catalogue: `_` translates it where it is shown."""
+    return english
 
 
 @cache

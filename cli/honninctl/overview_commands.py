@@ -11,12 +11,12 @@ import typer
 from honninctl import moments, overview, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
-from honninctl.language import _
+from honninctl.language import N_, _
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
 
-_REBUILDING = "The index behind this list is being rebuilt (honninctl reindex): somebody may be missing."
+_REBUILDING = N_("The index behind this list is being rebuilt (honninctl reindex): somebody may be missing.")
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +70,7 @@ def counts(cli: Cli, as_csv: CsvOption = False) -> None:
     if found["approximate"]:
         cli.screen.note(_("There are too many to count within one call: these numbers are estimated."))
     if found["rebuilding"]:
-        cli.screen.note(_REBUILDING)
+        cli.screen.note(_(_REBUILDING))
 
 
 def changes(
@@ -146,4 +146,4 @@ def _show(
             else _("{sum} in all").format(sum=sum(each["users"] for each in rows))
         )
     if more.get("rebuilding"):
-        cli.screen.note(_REBUILDING)
+        cli.screen.note(_(_REBUILDING))

@@ -1,6 +1,5 @@
 """`status`, `timeline`, `submissions`, `export`, `erase`."""
 
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from honninctl import export as exports
 from honninctl import past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import _
+from honninctl.language import _, spoken
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
 
@@ -189,8 +188,14 @@ def erase(
 
 
 def _confirmed(cli: Cli, user: str, *, unlink: bool) -> bool:
-    link = " and ends the authorization at PayPay" if unlink else ""
-    warning = f"This erases all personal data of {user} in {cli.deployment.name}{link}. It cannot be undone."
+    warning = (
+        _(
+            "This erases all personal data of {user} in {stack} and ends the authorization at PayPay. It cannot be "
+            "undone."
+        )
+        if unlink
+        else _("This erases all personal data of {user} in {stack}. It cannot be undone.")
+    ).format(user=user, stack=cli.deployment.name)
     return cli.screen.ask(_("{warning}\nType the user's id to go on: ").format(warning=warning)) == user
 
 
@@ -244,14 +249,10 @@ def _short(text: str) -> str:
 
 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
-    """Whether the user is verified and why, and what each status means, in the console's words.
-
-    In Japanese where the terminal speaks it.
-    """
+    """Whether the user is verified and why, and what each status means, in the console's words."""
     from honninctl.console.wording import Wording
 
-    language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    wording = Wording("ja" if language.startswith("ja") else "en")
+    wording = Wording(spoken())
     yield wording.verified(found)
     for provider, each in sorted(found["providers"].items()):
         name = wording.first(f"provider.{provider}", otherwise=provider)
@@ -260,10 +261,11 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
 
 def _remark(provider: dict[str, Any]) -> str:
     if provider.get("stale"):
-        return "still open after 30 days: honninctl reread, then ask Vexora"
+        return _("still open after 30 days: honninctl reread, then ask Vexora")
     if provider.get("submissionId"):
-        return f"submission {provider['submissionId']}"
-    return "scopes " + ", ".join(provider["scopes"]) if provider.get("scopes") else ""
+        return _("submission {id}").format(id=provider["submissionId"])
+    scopes = provider.get("scopes")
+    return _("scopes {scopes}").format(scopes=", ".join(scopes)) if scopes else ""
 
 
 def _styled(status: str) -> Any:

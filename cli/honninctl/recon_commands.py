@@ -10,7 +10,8 @@ import typer
 from honninctl import help_page, recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import _
+from honninctl.language import N_, _
+from honninctl.screen import padded
 
 if TYPE_CHECKING:
     from honnin.recon.days import CalendarDay
@@ -35,17 +36,17 @@ _STYLES = {
     "none": "dim",
 }
 _LEGEND = {
-    "compared": "compared; no status was different",
-    "repaired": "the number of users whose status was corrected; no user waits",
-    "repairing": "the number of users who still have to be read",
-    "late": "compared after 10:15 of the next day",
-    "missing": "no notification was received: ask PayPay to resend it",
-    "doubtful": "compared, but not accepted for its day: ask PayPay to resend it",
-    "expired": "the notification was received, but the file was not downloaded within two hours",
-    "stored": "downloaded, being compared",
-    "announced": "notification received, being downloaded",
-    "due": "may come until 10:00 of the next day",
-    "none": "nothing is known",
+    "compared": N_("compared; no status was different"),
+    "repaired": N_("the number of users whose status was corrected; no user waits"),
+    "repairing": N_("the number of users who still have to be read"),
+    "late": N_("compared after 10:15 of the next day"),
+    "missing": N_("no notification was received: ask PayPay to resend it"),
+    "doubtful": N_("compared, but not accepted for its day: ask PayPay to resend it"),
+    "expired": N_("the notification was received, but the file was not downloaded within two hours"),
+    "stored": N_("downloaded, being compared"),
+    "announced": N_("notification received, being downloaded"),
+    "due": N_("may come until 10:00 of the next day"),
+    "none": N_("nothing is known"),
 }
 
 
@@ -173,7 +174,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen = cli.screen
     screen.line(f"{file['fileType']}  {file['day']}", "bold")
     reason = file.get("doubt") or file.get("reason")
-    screen.line(f"  state       {file['state']}" + (f": {reason}" if reason else ""))
+    screen.line(f"  {padded(_('state'), 12)}{file['state']}" + (f": {reason}" if reason else ""))
     if file.get("fileName"):
         screen.line(_("  file        {fileName}").format(fileName=file["fileName"]))
     if file.get("revisionOf"):
@@ -181,15 +182,16 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     for warning in file.get("warnings", ()):
         screen.line(_("  warning     {warning}").format(warning=warning), "yellow")
     for label, key in (
-        ("notified", "requestedAt"),
-        ("stored", "storedAt"),
-        ("compared", "comparedAt"),
-        ("completed", "completedAt"),
+        (_("notified"), "requestedAt"),
+        (_("stored"), "storedAt"),
+        (_("compared"), "comparedAt"),
+        (_("completed"), "completedAt"),
     ):
         if file.get(key):
-            screen.line(f"  {label:<12}{file[key]}")
+            screen.line(f"  {padded(label, 12)}{file[key]}")
     if file.get("counts"):
-        screen.line("  counts      " + "  ".join(f"{name} {number}" for name, number in file["counts"].items()))
+        counts = "  ".join(f"{name} {number}" for name, number in file["counts"].items())
+        screen.line(f"  {padded(_('counts'), 12)}{counts}")
     if dry_run:
         _show_dry_run(cli, file)
     else:
@@ -206,15 +208,13 @@ def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
 def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if "changed" not in file:
         return
-    waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
+    told = _("  {changed} had another status; {not_read} not read.")
+    if waiting := file.get("repairsOpen"):
+        told = _("  {changed} had another status; {not_read} not read; {waiting} still waiting.")
+    numbers = {"changed": len(file["changed"]), "not_read": len(file["notRead"]), "waiting": waiting}
+    cli.screen.line(told.format(**numbers), "bold")
     if file.get("repairsStoppedAt"):
-        waiting += ", and repairs are stopped (honninctl repairs status)"
-    cli.screen.line(
-        _("  {changed} had another status; {notRead} not read{waiting}.").format(
-            changed=len(file["changed"]), notRead=len(file["notRead"]), waiting=waiting
-        ),
-        "bold",
-    )
+        cli.screen.line(_("  Repairs are stopped (honninctl repairs status)."), "bold red")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
@@ -228,7 +228,7 @@ def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     for each in facts["week"]:
         reason = f": {each['reason']}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
-    screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or "none within 40 days"))
+    screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or _("none within 40 days")))
     if facts["resendRequest"]:
         screen.line(_("  send this to PayPay:"), "bold")
         screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
@@ -254,7 +254,7 @@ def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
     cli.screen.table((_("day (JST)"), *map(_heading, kinds)), rows, title=_("Recon"))
     for state in DayState:
         if any(each.state is state for each in found):
-            cli.screen.line(f"  {state.value:<12}{_LEGEND[state]}", _STYLES[state])
+            cli.screen.line(f"  {state.value:<12}{_(_LEGEND[state])}", _STYLES[state])
 
 
 def _heading(file_type: str) -> str:
@@ -274,5 +274,5 @@ def _cell(each: "CalendarDay") -> Any:
     elif each.state is DayState.REPAIRING:
         text += f" {each.open}"
     if each.late and each.state is not DayState.LATE:
-        text += ", late"
+        text += _(", late")
     return Text(text, style=_STYLES[each.state])

@@ -61,7 +61,9 @@ def resume(
     state = repairs.look(cli.deployment)
     if not cli.screen.as_json:
         _show(cli, state)
-    question = f"Repairs and rereads of {cli.deployment.name} go on. Are keys, X-ASSUME-MERCHANT and base URLs right?"
+    question = _("Repairs and rereads of {stack} go on. Are keys, X-ASSUME-MERCHANT and base URLs right?").format(
+        stack=cli.deployment.name
+    )
     if not (yes or cli.screen.confirmed(question)):
         cli.screen.note(_("Nothing was changed."))
         return ExitCode.FINDING
@@ -118,10 +120,12 @@ def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
 def _show(cli: Cli, state: repairs.State) -> None:
     shown = _as_json(cli, state)
     if found := shown["stop"]:
-        why = f": {found['reason']}" if found["reason"] else ", because many users lost their verification"
-        cli.screen.line(
-            _("Repairs and rereads are stopped since {at}{why}.").format(at=found["at"], why=why), "bold red"
+        told = (
+            _("Repairs and rereads are stopped since {at}: {reason}.")
+            if found["reason"]
+            else _("Repairs and rereads are stopped since {at}, because many users lost their verification.")
         )
+        cli.screen.line(told.format(at=found["at"], reason=found["reason"]), "bold red")
         if not found["reason"]:
             lost = sum(each["users"] for each in found["losses"])
             cli.screen.line(

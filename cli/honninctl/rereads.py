@@ -51,10 +51,19 @@ class Plan:
     def summary(self) -> str:
         """What it will do, in a sentence."""
         reread = self.reread
-        where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", "PayPay and Vexora")
-        whom = f"with the status {reread.status}" if reread.status else ""
-        whom = whom or (f"of {self.file.name}" if self.file else "in all")
-        return f"{self.users} users {whom} are read again at {where}, some thousands at a time, after all live events."
+        where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", _("PayPay and Vexora"))
+        told = _("{users} users in all are read again at {where}, some thousands at a time, after all live events.")
+        if self.file:
+            told = _(
+                "{users} users of {file} are read again at {where}, some thousands at a time, after all live events."
+            )
+        if reread.status:
+            told = _(
+                "{users} users with the status {status} are read again at {where}, some thousands at a time, after all "
+                "live events."
+            )
+        file = self.file.name if self.file else ""
+        return told.format(users=self.users, file=file, status=reread.status, where=where)
 
 
 def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
@@ -90,7 +99,7 @@ def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
     segments = _MOST_SEGMENTS if number is None else number // _USERS_OF_A_SEGMENT
     segments = min(max(segments, _LEAST_SEGMENTS), _MOST_SEGMENTS)
     reread = Reread(f"reread-all-{stamp}", Kind.ALL, segments=segments, **facts)
-    return Plan(reread, "All" if number is None else f"About {number}")
+    return Plan(reread, _("All") if number is None else _("About {number}").format(number=number))
 
 
 def _everybody(deployment: Deployment, provider: str | None) -> int | None:

@@ -119,7 +119,10 @@ def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
 
 def _line(progress: "Progress") -> str:
     found = rereads.as_json(progress)
-    pace = f"; {progress.per_second:.1f} a second, done at {progress.expected_end}" if progress.per_second else ""
-    return (
-        f"{found['state']}: {found['sent']} of {found['users']} sent, {found['done']} done, {found['open']} open{pace}"
-    )
+    told = _("{state}: {sent} of {users} sent, {done} done, {open} open")
+    if progress.per_second:
+        told = _(
+            "{state}: {sent} of {users} sent, {done} done, {open} open; {per_second:.1f} a second, done at "
+            "{expected_end}"
+        )
+    return told.format(**{**found, "per_second": progress.per_second, "expected_end": progress.expected_end})

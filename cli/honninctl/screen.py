@@ -3,13 +3,14 @@
 import contextlib
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from honninctl import streams
 from honninctl.failures import UsageError
-from honninctl.language import _
+from honninctl.language import _, for_scripts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +36,7 @@ class Screen:
 
     def json(self, value: object) -> None:
         """The result for a script: one JSON document on stdout, without loss in any encoding."""
+        value = for_scripts(value)
         text = json.dumps(value, ensure_ascii=False, indent=2)
         sys.stdout.write((text if streams.shows(text) else json.dumps(value, indent=2)) + "\n")
 
@@ -112,7 +114,8 @@ class Screen:
 
     def confirmed(self, question: str) -> bool:
         """Whether a person answers the question with yes. Raises `UsageError` where nobody can be asked."""
-        return (self.ask(f"{question} [y/N] ") or "").strip().lower() in ("y", "yes")
+        typed = unicodedata.normalize("NFKC", self.ask(_("{question} [y/N] ").format(question=question)) or "")
+        return typed.strip().lower() in ("y", "yes", "はい")
 
     def ask(self, question: str) -> str | None:
         """What a person types after the question, which goes to stderr; None for Ctrl-D, the end of the input.
@@ -129,6 +132,12 @@ class Screen:
             sys.stderr.write("\n")
             return None
         return line.rstrip("\n")
+
+
+def padded(text: str, columns: int) -> str:
+    """The text with blanks up to that many columns of a terminal, in which a full-width character takes two."""
+    taken = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+    return text + " " * (columns - taken)
 
 
 def _console(*, stderr: bool) -> "Console":

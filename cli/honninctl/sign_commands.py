@@ -16,7 +16,7 @@ from honninctl import curl, sign
 from honninctl.command import Cli, command, group
 from honninctl.curl import Field
 from honninctl.failures import CommandError, ExitCode, UsageError
-from honninctl.language import _
+from honninctl.language import N_, _
 from honninctl.sign import Explanation, OpaRequest
 
 SecretFileOption = Annotated[
@@ -133,13 +133,13 @@ def _opa_request(raw: _Raw, api_key: str, nonce: str | None, epoch: str | None) 
     carried = sign.opa_header(authorization) if authorization else None
     chosen: dict[str, Any] = {}
     if nonce:
-        chosen |= {"nonce": nonce, "nonce_origin": "as given"}
+        chosen |= {"nonce": nonce, "nonce_origin": N_("as given")}
     elif carried:
-        chosen |= {"nonce": carried.nonce, "nonce_origin": "from the Authorization header"}
+        chosen |= {"nonce": carried.nonce, "nonce_origin": N_("from the Authorization header")}
     if epoch:
-        chosen |= {"epoch": epoch, "epoch_origin": "as given"}
+        chosen |= {"epoch": epoch, "epoch_origin": N_("as given")}
     elif carried:
-        chosen |= {"epoch": carried.epoch, "epoch_origin": "from the Authorization header"}
+        chosen |= {"epoch": carried.epoch, "epoch_origin": N_("from the Authorization header")}
     return OpaRequest(
         method=method,
         path=path,
@@ -197,7 +197,7 @@ def _secret(cli: Cli, key: str, file: Path | None, *, prompt: bool, alone: bool 
         return getpass.getpass(f"{key}: ", stream=sys.stderr)
     if not cli.deployment.has_name:
         raise UsageError(_("where is the secret? Name a stack (--stack), a file (--secret-file), or add --prompt"))
-    return _usable(cli.deployment.provider_secret(), key, "the stack's provider secret")
+    return _usable(cli.deployment.provider_secret(), key, _("the stack's provider secret"))
 
 
 def _bytes(file: Path) -> bytes:
@@ -241,12 +241,18 @@ def _explain(cli: Cli, explanation: Explanation) -> None:
     screen = cli.screen
     rows = [(number, sign.escaped(part.text), part.origin) for number, part in enumerate(explanation.parts, start=1)]
     if explanation.secret_follows:
-        rows.append((len(rows) + 1, sign.NOT_SHOWN, "the secret, appended; not shown"))
+        rows.append((len(rows) + 1, sign.NOT_SHOWN, _("the secret, appended; not shown")))
     screen.table(("", _("bytes, escaped"), _("where from")), rows, title=_("The string to sign, part by part"))
     for name, reason in explanation.left_out.items():
         screen.line(_("not signed: {name} ({reason})").format(name=name, reason=reason), "dim")
     data = explanation.string_to_sign.encode("utf-8", "surrogatepass")
-    screen.line(f"\nIn one piece, {len(data)} bytes" + (" before the secret:" if explanation.secret_follows else ":"))
+    screen.line("")
+    told = (
+        _("In one piece, {number} bytes before the secret:")
+        if explanation.secret_follows
+        else _("In one piece, {number} bytes:")
+    )
+    screen.line(told.format(number=len(data)))
     for offset, digits, text in sign.hex_rows(data):
         screen.line(f"  {offset}  {digits:<47}  {text}")
     screen.line("")

@@ -70,14 +70,14 @@ def bring_back(
         return
     for kind, number in sorted(outcome.brought.items()):
         cli.screen.line(f"{number} × {kind}")
-    done = "would be brought back" if dry_run else "brought back"
-    cli.screen.line(
-        _("{total} items {done}; {erased_users} users were erased since.").format(
-            total=outcome.brought.total(), done=done, erased_users=len(facts.erased_users)
-        )
+    told = (
+        _("{total} items would be brought back; {erased_users} users were erased since.")
+        if dry_run
+        else _("{total} items brought back; {erased_users} users were erased since.")
     )
+    cli.screen.line(told.format(total=outcome.brought.total(), erased_users=len(facts.erased_users)))
     for reason, number in sorted(outcome.left_out.items()):
-        cli.screen.line(_("{number} left out: {reason}").format(number=number, reason=reason))
+        cli.screen.line(_("{number} left out: {reason}").format(number=number, reason=_(reason)))
 
 
 def rotate_callback_key(

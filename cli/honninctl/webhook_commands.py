@@ -38,16 +38,19 @@ def test(cli: Cli) -> ExitCode:
     delivered.
     """
     found = webhooks.test(cli.deployment)
-    after = f"after {found['seconds']:.1f} s"
+    seconds = found["seconds"]
     if cli.screen.as_json:
         cli.screen.json(found)
     elif found["delivered"]:
         cli.screen.line(
-            _("Delivered: your endpoint answered HTTP {status} {after}.").format(status=found["status"], after=after),
+            _("Delivered: your endpoint answered HTTP {status} after {seconds:.1f} s.").format(
+                status=found["status"], seconds=seconds
+            ),
             "green",
         )
     else:
-        cli.screen.line(_("Not delivered: {reason} ({after}).").format(reason=found["reason"], after=after), "bold red")
+        told = _("Not delivered: {reason} (after {seconds:.1f} s).")
+        cli.screen.line(told.format(reason=found["reason"], seconds=seconds), "bold red")
         cli.screen.advice(_advice(found["status"]))
     return ExitCode.OK if found["delivered"] else ExitCode.FINDING
 
@@ -144,22 +147,21 @@ def rotate(
 
 def _advice(status: int | None) -> str:
     if status is None:
-        return "Look at the name, the certificate and the firewall of MerchantWebhookUrl (docs/api.md)."
+        return _("Look at the name, the certificate and the firewall of MerchantWebhookUrl (docs/api.md).")
     if 300 <= status < 400:
-        return "No redirect is followed: set MerchantWebhookUrl to where it leads."
+        return _("No redirect is followed: set MerchantWebhookUrl to where it leads.")
     if status in (401, 403):
-        return "Does your receiver have the secret? honninctl webhooks rotate --help says where it is."
-    return "Your receiver must answer any 2xx; its own log says why it did not."
+        return _("Does your receiver have the secret? honninctl webhooks rotate --help says where it is.")
+    return _("Your receiver must answer any 2xx; its own log says why it did not.")
 
 
 def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     circuit = state["circuit"]
     if circuit["since"]:
-        why = f": {circuit['reason']}" if circuit["reason"] else ""
-        cli.screen.line(
-            _("The circuit is open since {minute} UTC{why}.").format(minute=_minute(circuit["since"]), why=why),
-            "bold red",
-        )
+        told = _("The circuit is open since {minute} UTC.")
+        if circuit["reason"]:
+            told = _("The circuit is open since {minute} UTC: {reason}.")
+        cli.screen.line(told.format(minute=_minute(circuit["since"]), reason=circuit["reason"]), "bold red")
         cli.screen.line(_("One message is tried each minute. Try it yourself: honninctl webhooks test"))
     elif circuit["open"]:
         cli.screen.line(
@@ -170,16 +172,19 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
         )
         cli.screen.line(_("The probe enables it within a minute. Does it run? honninctl deadletters list"))
     else:
-        failed = f"; the last {circuit['failures']} tries failed: {circuit['reason']}" if circuit["failures"] else ""
-        cli.screen.line(_("The circuit is closed{failed}.").format(failed=failed), "yellow" if failed else "green")
-    oldest = state["oldestSeconds"]
-    age = "not known" if oldest is None else str(timedelta(seconds=oldest))
-    aged = f"; age of the oldest: {age}" if state["waiting"] or state["inFlight"] or oldest is not None else ""
-    cli.screen.line(
-        _("{waiting} waiting, {inFlight} in flight{aged}.").format(
-            waiting=state["waiting"], inFlight=state["inFlight"], aged=aged
+        failed = circuit["failures"]
+        told = (
+            _("The circuit is closed; the last {failures} tries failed: {reason}.")
+            if failed
+            else _("The circuit is closed.")
         )
-    )
+        cli.screen.line(told.format(failures=failed, reason=circuit["reason"]), "yellow" if failed else "green")
+    oldest = state["oldestSeconds"]
+    age = _("not known") if oldest is None else str(timedelta(seconds=oldest))
+    told = _("{waiting} waiting, {flying} in flight.")
+    if state["waiting"] or state["inFlight"] or oldest is not None:
+        told = _("{waiting} waiting, {flying} in flight; age of the oldest: {age}.")
+    cli.screen.line(told.format(waiting=state["waiting"], flying=state["inFlight"], age=age))
 
 
 def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:

@@ -84,8 +84,10 @@ def rotate(deployment: Deployment) -> str:
     old = key_rotation.only(
         client,
         name,
-        "webhooks still carry the signature of a previous secret, which a third one would end. "
-        "When your receiver has the current one, run this with --drop-previous, then again.",
+        _(
+            "webhooks still carry the signature of a previous secret, which a third one would end. "
+            "When your receiver has the current one, run this with --drop-previous, then again."
+        ),
     )
     new = _PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     key_rotation.write(client, name, new, old)
