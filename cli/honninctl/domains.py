@@ -14,7 +14,7 @@ def check(deployment: Deployment) -> Iterator[Check]:
         return
     # Both APIs may have the same name: then it is the webhooks'.
     names = {
-        deployment.parameters.get(_("{api}DomainName").format(api=api), ""): api for api in ("Merchant", "Webhook")
+        deployment.parameters.get(f"{api}DomainName", ""): api for api in ("Merchant", "Webhook")
     }
     for name, api in names.items():
         if name:
@@ -24,7 +24,7 @@ def check(deployment: Deployment) -> Iterator[Check]:
 def _check(deployment: Deployment, api: str, name: str) -> Check:
     is_shown = deployment.parameters.get("DomainInUrls", "true") == "true"
     if not _is_in_dns(name):
-        target = deployment.outputs.get(_("{api}DomainTarget").format(api=api), "")
+        target = deployment.outputs.get(f"{api}DomainTarget", "")
         if is_shown:
             found = _("{name}: DNS does not know it, and the URLs have it already").format(name=name)
         else:

@@ -41,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Plan:
-    """A reread that has not begun, and of how many users in words."""
+    """A reread that has not begun, and of how many users in words: empty for all, where nobody has counted them."""
 
     reread: "Reread"
     users: str
@@ -53,6 +53,8 @@ class Plan:
         reread = self.reread
         where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", _("PayPay and Vexora"))
         told = _("{users} users in all are read again at {where}, some thousands at a time, after all live events.")
+        if not self.users:
+            told = _("All users are read again at {where}, some thousands at a time, after all live events.")
         if self.file:
             told = _(
                 "{users} users of {file} are read again at {where}, some thousands at a time, after all live events."
@@ -99,7 +101,7 @@ def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
     segments = _MOST_SEGMENTS if number is None else number // _USERS_OF_A_SEGMENT
     segments = min(max(segments, _LEAST_SEGMENTS), _MOST_SEGMENTS)
     reread = Reread(f"reread-all-{stamp}", Kind.ALL, segments=segments, **facts)
-    return Plan(reread, _("All") if number is None else _("About {number}").format(number=number))
+    return Plan(reread, "" if number is None else _("About {number}").format(number=number))
 
 
 def _everybody(deployment: Deployment, provider: str | None) -> int | None:
