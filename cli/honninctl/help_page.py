@@ -5,6 +5,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from honninctl import usage
 from honninctl.language import _
 
 
@@ -25,6 +26,16 @@ class _Page:
         rich_utils.Columns = joined  # type: ignore[attr-defined,misc,assignment]
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """The line with the command's form."""
+        pieces = " ".join(self.collect_usage_pieces(ctx))  # type: ignore[attr-defined]
+        formatter.write_usage(ctx.command_path, pieces, prefix=_("Usage: "))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the line; what is wrong with it is said in the chosen language."""
+        with usage.explained(self, args):
+            return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
+
     def get_help_option(self, ctx: Any) -> Any:
         """`--help`, whose own text Typer does not send through gettext."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
@@ -39,3 +50,8 @@ class Command(_Page, TyperCommand):
 
 class Group(_Page, TyperGroup):
     """A group of commands whose help is such a page."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is named; where there is none, that is said in the chosen language."""
+        with usage.explained(self, args):
+            return super().resolve_command(ctx, args)
