@@ -50,7 +50,7 @@ _QUEUES = {
 # Those of the merchant webhooks, which not every stack has, by logical id.
 WEBHOOK_QUEUES = {
     N_("merchant webhooks"): "MerchantWebhookQueue",
-    f"dead letters, {dead_letters.Queue.WEBHOOKS}": dead_letters.WEBHOOK_DEAD_LETTERS,
+    N_("dead letters, {queue}").format(queue=dead_letters.Queue.WEBHOOKS): dead_letters.WEBHOOK_DEAD_LETTERS,
 }
 
 type _Look = Callable[[Deployment, str, str], Iterator[Check]]
@@ -384,7 +384,9 @@ def _words(deployment: Deployment) -> Iterator[Check]:
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
-    dead_letter_queues = {f"dead letters, {queue}": key for queue, key in dead_letters.OUTPUTS.items()}
+    dead_letter_queues = {
+        N_("dead letters, {queue}").format(queue=queue): key for queue, key in dead_letters.OUTPUTS.items()
+    }
     for what, key in {**_QUEUES, **dead_letter_queues}.items():
         url = deployment.outputs.get(key)
         if url is None:

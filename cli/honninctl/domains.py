@@ -13,9 +13,7 @@ def check(deployment: Deployment) -> Iterator[Check]:
     if deployment.is_local:
         return
     # Both APIs may have the same name: then it is the webhooks'.
-    names = {
-        deployment.parameters.get(f"{api}DomainName", ""): api for api in ("Merchant", "Webhook")
-    }
+    names = {deployment.parameters.get(f"{api}DomainName", ""): api for api in ("Merchant", "Webhook")}
     for name, api in names.items():
         if name:
             yield _check(deployment, api, name)

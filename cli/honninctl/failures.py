@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from honninctl.language import _
+from honninctl.language import N_, _
 
 _PACKAGE = Path(__file__).parent
 
@@ -66,9 +66,9 @@ class UnreachableError(CommandError):
 
 
 # Codes of AWS services that say who the caller is, or what the caller may not do; and what a person does about it.
-_SIGN_IN = "your AWS session has ended: sign in again"
-_SIGNATURE = "the signature is wrong or too old: look at the secret key and at this machine's clock"
-_NOT_ALLOWED = "your credentials do not allow it"
+_SIGN_IN = N_("your AWS session has ended: sign in again")
+_SIGNATURE = N_("the signature is wrong or too old: look at the secret key and at this machine's clock")
+_NOT_ALLOWED = N_("your credentials do not allow it")
 _REFUSALS: Mapping[str, str] = {
     "403": _NOT_ALLOWED,  # the answer to a HEAD has no body, hence no better code
     "AccessDenied": _NOT_ALLOWED,

@@ -7,6 +7,7 @@ and fields; in English the parser's own words are kept.
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,9 @@ def _told(error: Any, command: Any, arguments: Sequence[str]) -> str:
     if kind == "MissingParameter" and error.param is not None:
         return _missing(error.param)
     if kind == "NoSuchOption":
-        return _with_proposals(_("There is no option {name}.").format(name=error.option_name), error.possibilities or ())
+        return _with_proposals(
+            _("There is no option {name}.").format(name=error.option_name), error.possibilities or ()
+        )
     if kind == "BadOptionUsage":
         flag = any(getattr(each, "is_flag", False) for each in command.params if error.option_name in each.opts)
         told = _("The option {name} takes no value.") if flag else _("The option {name} needs a value.")
@@ -58,11 +61,11 @@ def _missing(parameter: Any) -> str:
 
 
 def _wrong(parameter: Any) -> str:
-    name, kind = _name(parameter), parameter.type
-    if choices := getattr(kind, "choices", None):
-        shown = ", ".join(str(getattr(each, "value", each)) for each in choices)
-        return _("{name} must be one of: {choices}.").format(name=name, choices=shown)
-    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    name, kind = _name(parameter), getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        choices = ", ".join(str(each.value) for each in kind)
+        return _("{name} must be one of: {choices}.").format(name=name, choices=choices)
+    least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
     if least is not None and most is not None:
         return _("{name} must be a number from {least} to {most}.").format(name=name, least=least, most=most)
     if least is not None:
