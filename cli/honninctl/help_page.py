@@ -23,7 +23,7 @@ class _Page:
             text.overflow = "fold"
             return text
 
-        rich_utils.Columns = joined  # type: ignore[attr-defined,misc,assignment]
+        rich_utils.Columns = joined  # type: ignore[attr-defined,assignment]
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:

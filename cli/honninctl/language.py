@@ -31,7 +31,11 @@ def speak(language: str) -> None:
     """From now on `_` answers in this language, and so does `gettext`, which Typer's own texts go through."""
     global _chosen
     _chosen = language
-    gettext.dgettext = lambda _domain, message: _(message)
+    gettext.dgettext = _of_typer
+
+
+def _of_typer(domain: str, message: str) -> str:  # noqa: ARG001 -- gettext's own signature
+    return _(message)
 
 
 def spoken() -> str:

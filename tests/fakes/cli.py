@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+import typer.rich_utils  # takes its own texts from gettext now, in English for every test that comes
 import typer.testing
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result

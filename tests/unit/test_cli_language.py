@@ -35,7 +35,7 @@ def _said_in_code() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "N_"):
                 [said] = node.args
-                if isinstance(said, ast.Constant):
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
                     yield said.value
 
 
