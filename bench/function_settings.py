@@ -19,7 +19,7 @@ def template() -> dict[str, Any]:
 def variables(function: str, parameters: Mapping[str, str], queue_url: Callable[[str], str]) -> dict[str, str]:
     """The variables of the function with this logical id. `parameters` win over the template's defaults.
 
-    A queue is its URL, every other resource its logical id. What cannot be told without a deployment is left out: the
+    A queue is its URL, every other resource its logical id. What cannot be known without a deployment is left out: the
     function says so when it misses it.
     """
     given = template()["Resources"][function]["Properties"]["Environment"]["Variables"]

@@ -73,7 +73,7 @@ class GuardedDynamoDB(Guarded):
 
 
 class Bus:
-    """EventBridge. `published` is what was told, by kind; `early` what was before its effect was in the table."""
+    """EventBridge. `published` is what was published, by kind; `early` what was before its effect was in the table."""
 
     def __init__(self, boundary: Boundary, is_applied: Callable[[str], bool]) -> None:
         self.published: list[tuple[str, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""What must hold after every schedule of any world: nothing lost, nothing applied twice, all told as it happened."""
+"""What must hold after every schedule of any world: nothing lost, nothing applied twice, all published as it was."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def played[W: Environment[Any]](
 
 
 def is_record(row: Row) -> bool:
-    """Whether it is the record of an event; what is told beside it of an end has one without an entry."""
+    """Whether it is the record of an event. What is published beside it about an end has a record without an entry."""
     return row["sk"] == "EVENT" and row.get("detail_type") not in (AUTHORIZATION_EXPIRING, AUTHORIZATION_EXPIRED)
 
 
@@ -77,9 +77,9 @@ def check_dead_letters(world: Environment[Any]) -> None:
 
 
 def check_not_sent(connections: Connections) -> None:
-    """What a caller was told was not sent, the provider never took, then or later."""
+    """What was reported to a caller as not sent never reached the provider, then or later."""
     late = set(connections.unsent) & {each.number for each in connections.taken}
-    hold(not late, "broken", f"told as not sent, but the provider took it: requests {sorted(late)}")
+    hold(not late, "broken", f"reported as not sent, but the provider took it: requests {sorted(late)}")
 
 
 def check_one_entry(rows: Sequence[Row]) -> Counter[str]:
@@ -120,12 +120,12 @@ def _check_move(
     next_version = max(version + 1, int(datetime.fromisoformat(entries[0]["at"]).timestamp() * 1000))
     hold(row["version"] == next_version, "twice", f"{row['user_id']}: version {version} -> {row['version']}")
     chained = entries[0].get("from_status") == current and entries[0]["to_status"] == row["status"]
-    hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is told as {entries[0]}")
+    hold(chained, "twice", f"{row['user_id']}: {current} -> {row['status']} is published as {entries[0]}")
     return int(row["version"]), str(row["status"])
 
 
 def check_published(bus: Bus, rows: Sequence[Row]) -> None:
-    """Each change of a status in `rows` is on the bus, told as it happened and never before it was in the table.
+    """Each change of a status in `rows` is on the bus, published as it happened and never before it was in the table.
 
     So is one that only `verified` follows: PayPay's flag under a link that has ended.
     """

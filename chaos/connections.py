@@ -1,7 +1,7 @@
 """The connections under `honnin.http_client.send`: refused, dead, without an answer, given up and thawed later.
 
 Real: `send`, with its second request after a dead connection, and the flag by which *not sent* and *no answer* are
-told apart. Simulated: the session of `requests`, and the thread that a caller waits for.
+distinguished. Simulated: the session of `requests`, and the thread that a caller waits for.
 """
 
 import socket
@@ -41,7 +41,7 @@ class Taken:
 class Connections:
     """One provider's connections. `answer` is what the provider does with a request; `fail` answers a failure.
 
-    `taken` are the requests that arrived; `unsent` are the numbers of those that the caller was told were not sent.
+    `taken` are the requests that arrived; `unsent` are the numbers of those that the caller got as not sent.
     """
 
     def __init__(

@@ -170,7 +170,7 @@ class PayPay:
         return granted
 
     def extend(self, user_id: str) -> None:
-        """PayPay lets the user's last authorization live a day longer, and tells nobody."""
+        """PayPay lets the user's last authorization live a day longer, without a notification."""
         self.pass_time()
         self.authorizations[user_id][-1].ends_at += timedelta(days=1)
 

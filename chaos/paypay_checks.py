@@ -31,7 +31,7 @@ What PayPay refused to be asked, or what no read fits, does not count as receive
   has the code of the last QR. Nobody is verified without an active link.
 
 Besides: every successful KYC read has its snapshot in the vault, as PayPay gave it; no value of a person is in
-table, queue, bus or log, no authorization id in bus or log. What a caller was told was not sent, PayPay never took,
+table, queue, bus or log, no authorization id in bus or log. What a caller got as not sent, PayPay never took,
 then or later; and no signature reached it twice.
 """
 
@@ -216,7 +216,7 @@ def _check_status(world: PayPayWorld, user_id: str, status: Row | None, read: Se
 
 
 def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
-    """Each end of a link is told once, and neither before it has come nor without it."""
+    """Each end of a link is published once, and neither before it has come nor without it."""
     expired: set[tuple[str, str]] = set()
     for commit, row in moves(world.table.journal, "paypay"):
         hold(row["facets"]["link"] != "EXPIRED" or "expired_at" in row, "lost", f"{row['user_id']}: expired at no time")
@@ -228,8 +228,8 @@ def _check_ends(world: PayPayWorld, rows: Sequence[Row]) -> None:
     for kind, detail in world.bus.published:
         if kind == AUTHORIZATION_EXPIRED:
             published.setdefault((detail["userId"], detail["expiredAt"]), set()).add(detail["eventId"])
-    hold(set(published) == expired, "lost", f"ended: {sorted(expired)}, told: {sorted(published)}")
-    hold(all(len(each) == 1 for each in published.values()), "twice", f"an end told twice: {published}")
+    hold(set(published) == expired, "lost", f"ended: {sorted(expired)}, published: {sorted(published)}")
+    hold(all(len(each) == 1 for each in published.values()), "twice", f"an end published twice: {published}")
     due = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and "due_at" in row]
     now = utc_text(world.clock.peek() - timedelta(minutes=5))
     late = [row["user_id"] for row in rows if row["sk"].startswith("EXPIRY#") and row.get("due_at", "9") < now]

@@ -67,7 +67,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Extend:
-    """PayPay extends the user's authorization, and tells nobody."""
+    """PayPay extends the user's authorization, without a notification."""
 
     user: int
 

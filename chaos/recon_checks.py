@@ -1,7 +1,7 @@
 """What must hold in the recon world after every schedule: whatever webhooks are lost, it ends in PayPay's truth.
 
 **0 lost.** Every event that was queued took effect. Each night's file is fetched, compared and reported, and
-`ReconCompleted` told: the numbers are those of the file. Whoever a file names was read by a call that began after the
+`ReconCompleted` said: the numbers are those of the file. Whoever a file names was read by a call that began after the
 file's notification was received, for the question that the file asks.
 
 **0 applied twice.** An event takes effect once for each comparison, however often it is sent. Each change of a status
@@ -133,7 +133,7 @@ def _check_read(
     for each in listed:
         user = users[owners[each]]
         if kind == "risk" and PASSPORT[0] not in user["scopes"]:
-            continue  # no read tells it
+            continue  # no read shows it
         if not world.schedule.recheck_all and (kind, each) in received:
             continue
         read = [answer["at"] for answer in user["answers"] if answer["call"] in _ANSWERS[kind]]

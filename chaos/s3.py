@@ -35,7 +35,7 @@ class Version:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def facts(self) -> dict[str, Any]:
-        """What S3 tells of it without its body."""
+        """What S3 says of it without its body."""
         return {"ContentLength": len(self.body or b""), "ETag": self.etag, "ContentType": self.content_type}
 
 
@@ -59,7 +59,7 @@ class _Current(Mapping[str, bytes]):
 
 
 class MemoryS3:
-    """One bucket, whatever it is called. `told` hears of each new object, as S3's notifications do."""
+    """One bucket, whatever it is called. `told` is called with each new object, as S3's notifications are."""
 
     exceptions = SimpleNamespace(NoSuchKey=NoSuchKey, NoSuchUpload=NoSuchUpload)
 

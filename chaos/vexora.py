@@ -73,7 +73,7 @@ class Change:
 
 @dataclass
 class User:
-    """Everything that Vexora knows of one `userId`, and what it told us."""
+    """Everything that Vexora knows of one `userId`, and what it answered us."""
 
     applications: list[Application] = field(default_factory=list)
     history: list[Change] = field(default_factory=lambda: [Change(START, None, silent=True)])
@@ -96,7 +96,7 @@ class _Present:
 
 
 class Vexora:
-    """The register and its API. `wrong` collects what no caller may do; `unsent` are requests told as not sent,
+    """The register and its API. `wrong` collects what no caller may do; `unsent` are requests reported as not sent,
     `answers` all bodies that were answered.
     """
 
@@ -151,7 +151,7 @@ class Vexora:
     # --- the API ---
 
     def exchange(self, prepared: requests.PreparedRequest, exchange: Callable[[], Answer]) -> Answer:
-        """Watch one request, which `exchange` makes: what was sent while what may have arrived, and what was told."""
+        """Watch one request, which `exchange` makes: what was sent, what may have arrived, what was reported."""
         self.arrive()
         self._calls += 1
         present = _Present(prepared)

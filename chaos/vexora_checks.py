@@ -11,7 +11,7 @@ its record and entry, and begins where the one before ended; each is published, 
 **0 diverged.** At rest, when every open submission has been asked for, the status is what a question about the user
 answers. Two exceptions: a change that Vexora made without an open submission of ours (a correction, an application
 elsewhere) may be unknown until the next hint; and FAILED or SUBMITTING stand for "no application", the second only
-where ours may have arrived. Then Vexora decides whatever is open and tells nobody, and the poll alone finds it out.
+where ours may have arrived. Then Vexora decides whatever is open without a callback, and the poll alone finds it out.
 Nobody is APPROVED before an answer that says so was read. Who was not submitted is what they were before.
 
 Besides: whatever decided is in the vault as Vexora answered it; a rejection has its reason; the furigana is in no

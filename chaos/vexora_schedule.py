@@ -23,8 +23,8 @@ class Manners:
     """What Vexora's page leaves open, one way of reading it.
 
     `query_user_id`, `apply_user_id`: absent, same or other. `success`: boolean, text or absent. `numbers`:
-    whether the status is a number. `timestamp`: number, text or absent. `again`: what becomes of an application
-    over an open one or an approval: refused, or accepted. `unknown_listed`: whether we were told the code for a
+    whether the status is a number. `timestamp`: number, text or absent. `again`: the fate of an application
+    over an open one or an approval: refused, or accepted. `unknown_listed`: whether we know the code for a
     user who has no application. `before_us`: the status that each user had at Vexora before we came, or "".
     """
 

@@ -66,7 +66,7 @@ class Called:
 
 
 class _Watched(Connections):
-    """Connections at whose far end Vexora notes what was sent and what was told."""
+    """Connections at whose far end Vexora notes what was sent and what was reported."""
 
     vexora: Vexora
 
@@ -241,7 +241,7 @@ class VexoraWorld(Environment[Step]):
             self.drain()
 
     def close(self) -> None:
-        """Vexora decides what is open, and tells nobody."""
+        """Vexora decides what is open, without a callback."""
         for number, user_id in enumerate(list(self.vexora.users)):
             self.vexora.review(user_id, ("approve", "reject")[number % 2])
 

@@ -69,7 +69,7 @@ def _compile(source: Path, layer: Path) -> None:
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
     except py_compile.PyCompileError as error:
-        # Packages may carry templates that are no Python; whoever imports a broken file hears of it then.
+        # Packages may carry templates that are no Python; whoever imports a broken file gets its error then.
         print(f"not compiled: {source}: {error.exc_value}", file=sys.stderr)
 
 

@@ -55,7 +55,7 @@ class ShownSteps:
 
 def show_results(screen: Console, results: Sequence[Result]) -> None:
     """The table: one row per user."""
-    table = Table(title="Users, as the merchant API tells it", show_lines=True, title_justify="left")
+    table = Table(title="Users, as the merchant API gives them", show_lines=True, title_justify="left")
     for heading in ("user", "expected", "got"):
         table.add_column(heading, overflow="fold")
     table.add_column("timeline (UTC, newest first)", no_wrap=True)

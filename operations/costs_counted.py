@@ -194,6 +194,8 @@ def is_made(template: Mapping[str, Any], condition: str | None, parameters: Mapp
                 return any(map(value, several))
             case {"Fn::Join": [between, several]}:
                 return between.join(str(value(several)).split(","))
+            case {"Fn::Select": [place, several]}:
+                return str(value(several)).split(",")[int(place)]
             case str() | int():
                 return of
         raise ValueError(f"a condition that cannot be counted: {of}")

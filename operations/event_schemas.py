@@ -59,7 +59,7 @@ def _object(content: Any) -> Json:
 
 
 def _property(hint: Any) -> Json:
-    # `NotRequired` is told by the keys that are required.
+    # `NotRequired` is known from the keys that are required.
     kind, *said = get_args(hint) if get_origin(hint) is Annotated else get_args(get_args(hint)[0])
     described: Json = {}
     for each in said:

@@ -76,7 +76,7 @@ class Core:
         self.when_set_back: list[Callable[[], None]] = []
 
     def is_stopping(self) -> bool:
-        """Tell whether the sandbox is being stopped, so that what has no end of its own must end."""
+        """Return whether the sandbox is being stopped, so that what has no end of its own must end."""
         return self._stopping.is_set()
 
     def hold(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ from sandbox.journal import Journal
 MAX_ANSWER_BYTES = 4096
 SHOWN_ANSWER_CHARS = 200
 
-# What becomes of the notification of one change, where whoever makes the change says so. Dials say it of all.
+# How the notification of one change is delivered, if whoever makes the change says so. Dials say it for all.
 DELIVERIES = ("sent", "lost", "twice", "late")
 LATE_S = 60.0
 
@@ -60,7 +60,7 @@ def always() -> bool:
 
 @dataclass
 class Delivery:
-    """One notification. `shown_url` is `url` with its token masked; `state` tells how far it is.
+    """One notification. `shown_url` is `url` with its token masked; `state` says how far it is.
 
     States: waiting, accepted, given_up, dropped (not sent, or not repeated, by a dial). `may_send` is asked
     before every try.

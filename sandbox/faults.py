@@ -84,7 +84,7 @@ def _is_whole(value: object, low: int, high: int) -> bool:
 
 
 def is_seconds(value: object) -> bool:
-    """Tell whether `value` is a finite number of seconds from 0 to `MAX_SECONDS`."""
+    """Return whether `value` is a finite number of seconds from 0 to `MAX_SECONDS`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(float(str(value))) and 0 <= float(str(value)) <= MAX_SECONDS
 

@@ -107,7 +107,7 @@ FORMS: Mapping[str, Form] = {
 
 
 class Dice:
-    """The draws for one answer. `taken` tells which forms it got."""
+    """The draws for one answer. `taken` says which forms it got."""
 
     def __init__(self, key: str | None, forced: Mapping[str, object]) -> None:
         self.taken: list[str] = []
@@ -115,7 +115,7 @@ class Dice:
         self._forced = forced
 
     def takes(self, form: str) -> bool:
-        """Tell whether this answer has a form."""
+        """Return whether this answer has a form."""
         return self.variant(form) is not None
 
     def variant(self, form: str) -> str | None:

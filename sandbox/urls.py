@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def is_callback_url(url: str) -> bool:
-    """Tell whether `url` is https, or (for local use only) http to this machine."""
+    """Return whether `url` is https, or (for local use only) http to this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

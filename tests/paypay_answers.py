@@ -20,7 +20,7 @@ READS = (*KYC_CALLS, Call.AUTHORIZATION)
 WORDS = frozenset({"COMPLETED", "(unreadable)"})
 
 # Base document, "Response code list" and the tables under it: link, KYC, flag; a KYC or a flag that a KYC read
-# tells of says that the link works.
+# speaks of says that the link works.
 ABOUT_THE_USER: dict[str, tuple[int, Link | None, Kyc | None, Flag | None]] = {
     "CANCELED_USER": (400, Link.CANCELLED, None, None),
     "INVALID_USER_AUTHORIZATION_ID": (401, Link.UNLINKED, None, None),
@@ -219,7 +219,7 @@ def facets_in_short(found: Facets) -> tuple[Link, Kyc, Flag, str | None, str | N
     return found.link, found.kyc, found.flag, found.authorization, found.expires_at
 
 
-# Answers that meet each other often: few moments, few authorizations, and what is told most.
+# Answers that meet each other often: few moments, few authorizations, and what is answered most.
 _TOLD: tuple[tuple[int, str | None, str, bool], ...] = (
     (200, "SUCCESS", "COMPLETED", True),
     (200, "SUCCESS", "COMPLETED", True),

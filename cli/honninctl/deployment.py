@@ -221,7 +221,7 @@ class Deployment:
 
     @property
     def aws_options(self) -> list[str]:
-        """What the AWS CLI has to be told to reach the same stack."""
+        """What the AWS CLI needs to reach the same stack."""
         options = {"region": self.region, "profile": self._where.profile, "endpoint-url": self.endpoint}
         return [f"--{name} {value}" for name, value in options.items() if value]
 

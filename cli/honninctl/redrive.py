@@ -27,7 +27,7 @@ _WEBHOOKS = "MerchantWebhookQueue"
 # SQS takes no more in one call, and counts what is around a body, too.
 _MOST_BYTES = 250_000
 
-# What becomes of messages: the ids of those that are done. Which queue a body is sent to.
+# Results for messages: the ids of those that are done. Which queue a body is sent to.
 type Act = Callable[[Sequence[Message]], set[str]]
 type Target = Callable[[str], str]
 

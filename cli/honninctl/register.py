@@ -35,9 +35,9 @@ COLUMNS = {
     "cause": ("Cause", "契機"),
     "eventId": ("Event ID", "イベントID"),
     "requestId": ("X-REQUEST-ID", "X-REQUEST-ID"),
-    "object": ("Kept answer", "保管したレスポンス"),
-    "objectVersion": ("Version of the kept answer", "保管したレスポンスのバージョン"),
-    "sha256": ("SHA-256 of the kept answer", "保管したレスポンスのSHA-256"),
+    "object": ("Kept answer", "保存したレスポンス"),
+    "objectVersion": ("Version of the kept answer", "保存したレスポンスのバージョン"),
+    "sha256": ("SHA-256 of the kept answer", "保存したレスポンスのSHA-256"),
     "flags": ("Flags since then (JST)", "その後のフラグ(日本時間)"),
     "erasedAt": ("Erased (JST)", "消去日時(日本時間)"),
 }

@@ -1,4 +1,4 @@
-"""The sandbox of a local stack: what a user, a reviewer or a provider does there, and what becomes of its webhook.
+"""The sandbox of a local stack: what a user, a reviewer or a provider does there, and whether its webhook is sent.
 
 Only the sandbox is ever called. An address that is not of this machine, or at which something else listens, gets
 nothing: a real provider must not be sent what a test meant for the sandbox.
@@ -24,7 +24,7 @@ LATE_S = 60
 
 
 class Delivery(StrEnum):
-    """What becomes of the webhook of one change."""
+    """How the webhook of one change is delivered."""
 
     SENT = "sent"
     LOST = "lost"
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """What becomes of a user's account at PayPay; `unlinked`: of the link, which the user ends in the app."""
+    """The state that a user's account at PayPay gets; `unlinked`: the user ends the link in the app."""
 
     ACTIVE = "active"
     INACTIVE = "inactive"
@@ -63,7 +63,7 @@ class Sandbox:
     url: str
 
     def kyc(self, user: str, delivery: Delivery, *, completed: bool | None = None) -> Delivery:
-        """A user's KYC was updated. Returns what becomes of the webhook, by the sandbox's settings too."""
+        """A user's KYC was updated. Returns how the webhook is delivered, by the sandbox's settings too."""
         change = {} if completed is None else {"completed": completed}
         return self._paypay(user, "kyc-updated", change, delivery)
 
@@ -205,6 +205,6 @@ def _json(content: bytes) -> Any:
 
 
 def _told(webhooks: Any, state: str, delivery: Delivery) -> Delivery:
-    """What becomes of the newest webhook: as asked, or lost by a setting of the sandbox."""
+    """How the newest webhook is delivered: as asked, or lost by a setting of the sandbox."""
     newest = webhooks[-1] if isinstance(webhooks, list) and webhooks else {}
     return Delivery.LOST if newest.get(state) == "dropped" else delivery

@@ -135,7 +135,7 @@ def recon_night(
     twice: TwiceOption = False,
     late: LateOption = False,
 ) -> ExitCode:
-    """PayPay makes the three recon files of a day, of all changes until now, and tells Honnin of them.
+    """PayPay makes the three recon files of a day, of all changes until now, and notifies Honnin of them.
 
     JSON: {"trigger", "user", "delivery", "day", "files", "named", "next", "look"}. Exit code 1 when no file names the
     user, 3 when the user has linked no account.

@@ -24,7 +24,7 @@ _SECRET = "MerchantWebhookSecret"  # noqa: S105 -- its logical id
 _ENABLED = ("Enabled", "Enabling", "Creating")
 _PREFIX = "whsec_"
 _KEY_BYTES = 32
-# SQS tells CloudWatch the age of the oldest message each minute, some minutes late.
+# SQS reports to CloudWatch the age of the oldest message each minute, some minutes late.
 _LOOK_BACK = timedelta(minutes=15)
 _PERIOD_S = 60
 

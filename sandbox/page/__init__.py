@@ -35,7 +35,7 @@ def page_blueprint(sandbox: "Sandbox") -> Blueprint:
     def protect(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = _CSP
         response.headers["X-Content-Type-Options"] = "nosniff"
-        # A form of this page must say where it comes from (sandbox.guard); nobody else is told.
+        # A form of this page must say where it comes from (sandbox.guard); it is given to nobody else.
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cache-Control"] = "no-store"
         return response

@@ -1,4 +1,4 @@
-"""What the page's buttons do. Each returns what becomes of the webhook, or `set`; each raises ControlError."""
+"""What the page's buttons do. Each returns how the webhook is delivered, or `set`; each raises ControlError."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING

@@ -22,7 +22,7 @@ Users are named by ``referenceId`` or ``userAuthorizationId``, in dials and in t
 
     BOX=http://127.0.0.1:9100/_sandbox
     curl -X PUT $BOX/paypay/webhooks -d '{"kyc": "http://127.0.0.1:4566/…/webhooks/paypay/kyc"}'   # null: none
-    curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # told to nobody; before linking, too
+    curl -X PUT $BOX/paypay/users/user-1/kyc -d '{"completed": false}'        # no webhook; before linking, too
     curl -X POST $BOX/paypay/users/user-1/kyc-updated -d '{"data": {"lastName": "見本"}}'
     curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": "UNACCEPTABLE_OP"}'                    # null: clear
     curl -X POST $BOX/paypay/users/user-1/risk -d '{"flag": null, "delivery": "lost"}'             # sandbox.delivery

@@ -96,7 +96,7 @@ def check_contract(link: LinkRequest, forbidden_scopes: object, forbidden_domain
 
 
 def is_verifier(verifier: str, challenge: str) -> bool:
-    """Tell whether a PKCE verifier belongs to an S256 challenge."""
+    """Return whether a PKCE verifier belongs to an S256 challenge."""
     digest = hashlib.sha256(verifier.encode("utf-8", "replace")).digest()
     made = base64.urlsafe_b64encode(digest).rstrip(b"=")
     return hmac.compare_digest(made, challenge.encode("ascii"))

@@ -1,4 +1,4 @@
-"""The control endpoints of PayPay: what happens to a user, and what the merchant is told of it."""
+"""The control endpoints of PayPay: what happens to a user, and which notifications the merchant gets."""
 
 import base64
 import binascii
@@ -134,7 +134,7 @@ class Changes:
         self._notifier = notifier
 
     def link(self, body: Mapping[str, object]) -> View:
-        """Link many users at once, as if each had pressed "allow" (`users`, `scopes`); the merchant is not told."""
+        """Link many users at once, as if each had pressed "allow" (`users`, `scopes`), without a notification."""
         users, scopes = body.get("users"), body.get("scopes")
         if set(body) != {"users", "scopes"} or not _are_texts(users) or not _are_texts(scopes):
             raise ControlError(400, 'The body must be {"users": [names], "scopes": [scopes]}.')
@@ -184,7 +184,7 @@ class Changes:
             return self._tell(user, link, "account_status", user.account_status, delivery)
 
     def authorization(self, name: str, body: Mapping[str, object]) -> View:
-        """Let a user's authorization expire or end at another time, of which nobody is told, or let the user end it."""
+        """Let a user's authorization expire or end at another time, without a notification, or let the user end it."""
         body, delivery = without_delivery(body)
         state, end = body.get("state"), body.get("expireAt")
         is_moved = set(body) == {"expireAt"} and isinstance(end, int) and not isinstance(end, bool) and end > 0

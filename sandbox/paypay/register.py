@@ -1,4 +1,4 @@
-"""The users that PayPay knows: their links, their KYC, what changed, and what they were told about it."""
+"""The users that PayPay knows: their links, their KYC, what changed, and which notifications were sent about it."""
 
 import secrets
 import threading
@@ -224,7 +224,7 @@ class Register:
             return shown, _link_of(shown if is_there else user, authorization_id)
 
     def is_active(self, user: User, authorization: Authorization) -> bool:
-        """Tell whether an authorization stands: linked, not expired, of an active account."""
+        """Return whether an authorization stands: linked, not expired, of an active account."""
         with self._lock:
             alive = not authorization.unlinked and authorization.expire_at > self._clock.now()
             return alive and user.account_status == "active"

@@ -70,7 +70,7 @@ class Selfies:
         return self._unkindly(_image(selfie_id), user_key)
 
     def _unkindly(self, image: Response, user_key: str) -> Response:
-        """Name another content type or none, and pack it, as a file store does that nobody told what it holds."""
+        """Name another content type or none, and pack it, as a file store does that does not know what it holds."""
         dice = self._core.unkindness.dice("paypay/selfie", user_key, self._dials.value("unkind", user_key))
         if (content_type := dice.variant("selfie_type")) is not None:
             image.headers["Content-Type"] = content_type

@@ -183,5 +183,5 @@ def new_notification_id() -> str:
 
 
 def is_accepted(answer: Answer) -> bool:
-    """Tell whether the merchant took the notification: HTTP 200, the body does not matter."""
+    """Return whether the merchant took the notification: HTTP 200, the body does not matter."""
     return answer.status == 200

@@ -124,7 +124,7 @@ def delivery(
 
 
 def is_ok(answer: Answer) -> bool:
-    """Tell whether the merchant took the callback: 200 and the plain text OK."""
+    """Return whether the merchant took the callback: 200 and the plain text OK."""
     return answer.status == 200 and answer.body.strip() == "OK"
 
 

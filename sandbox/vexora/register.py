@@ -18,7 +18,7 @@ class Application:
     status: Status = Status.PENDING
 
     def is_open(self) -> bool:
-        """Tell whether it still waits for its outcome."""
+        """Return whether it still waits for its outcome."""
         return self.status in (Status.PENDING, Status.UNDER_REVIEW)
 
 
@@ -99,7 +99,7 @@ class Register:
             return list(reversed(self._users.items()))
 
     def has(self, user_id: str) -> bool:
-        """Tell whether a call has named this user."""
+        """Return whether a call has named this user."""
         with self._lock:
             return user_id in self._users
 

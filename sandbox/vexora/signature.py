@@ -57,6 +57,6 @@ def _value(name: str, value: str) -> tuple[Run, ...]:
 
 
 def is_signed(fields: Mapping[str, str], app_secret: str) -> bool:
-    """Tell whether the `sign` among `fields` is right."""
+    """Return whether the `sign` among `fields` is right."""
     given = fields.get("sign", "").encode("utf-8", "replace")
     return hmac.compare_digest(given, expected_sign(fields, app_secret).encode("ascii"))

@@ -32,7 +32,7 @@ MOTO: Mapping[Case, str] = {
         "ChangeMessageVisibility of a message that is not in flight is a MessageNotInflight (its API reference); moto "
         "hides it. Memory is right."
     ),
-    s3.versions: "a quiet DeleteObjects tells of errors only (its API reference); moto tells all. Memory is right.",
+    s3.versions: "a quiet DeleteObjects reports errors only (its API reference); moto reports all. Memory is right.",
 }
 MINISTACK: Mapping[Case, str] = {
     dynamodb.a_transaction_without_a_key: "an item without its sort key is a ValidationException; ministack takes it.",

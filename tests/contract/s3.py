@@ -23,7 +23,7 @@ def objects(call: Recorder) -> None:
 
 
 def _facts(call: Recorder, key: str) -> None:
-    """What S3 tells of an object without its body."""
+    """What S3 says of an object without its body."""
     answer = call.client.head_object(Bucket=call.target, Key=key)
     call.answers.append(("facts", [answer[name] for name in ("ContentType", "ContentLength", "ETag")]))
 

@@ -75,7 +75,7 @@ def night(stack: Stack) -> Iterator[Night]:
     yesterday = _day(1)
     _notify(stack, yesterday, f"userAuthorizationId\r\n{authorization}\r\n")
     _fetch_until(stack, yesterday, lambda files: any(_changed(each) == 1 for each in files))
-    # At 10:15 somebody would have been told of the two files that never came.
+    # At 10:15 a mail would have named the two files that never came.
     stack.invoke("ReconDeadlineFunction")
     day = play_night(stack)
     # Another test's files of this day may be settled already: the user must have been read for both days.

@@ -32,7 +32,7 @@ class Person:
 
 
 def live(stack: Stack) -> Person:
-    """Link, be read, be told of, link anew, submit."""
+    """Link, be read, be notified about, link anew, submit."""
     user_id, mark = f"erased.{uuid.uuid4().hex[:12]}", uuid.uuid4().hex[:10]
     names = {"lastName": f"ケシ印{mark}", "firstName": f"名{mark}", "lastNameKana": f"カナ{mark}"}
     address = {"postalCode": f"000-{mark}", "street": f"八丁目{mark}"}
@@ -52,7 +52,7 @@ def live(stack: Stack) -> Person:
         stack.sandbox("POST", f"/paypay/users/{user_id}/account", json={"status": "active"})
         assert demo.wait_for(lambda received=received: len(_received(stack, user_id)) >= received + 2)  # type: ignore[misc]
         stack.sandbox("POST", f"/paypay/users/{user_id}/authorization", json={"state": "unlinked"})
-        # PayPay tells of it; else that notification would come to the link after this one.
+        # PayPay sends a notification of it; else that notification would come to the link after this one.
         assert demo.wait_for(lambda: demo.status(stack, user_id, "paypay") == "INACTIVE")
     press_allow(account_link(stack, user_id))
     assert stack.merchant.request("GET", f"/paypay/users/{user_id}/kyc").status_code == 200

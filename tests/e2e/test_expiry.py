@@ -37,7 +37,7 @@ def _paypay(stack: Stack, user_id: str) -> dict[str, Any]:
 
 
 def _received(stack: Stack) -> Callable[[str], list[dict[str, Any]]]:
-    """What the bus tells of a user from now on."""
+    """What is published about a user from now on."""
     sqs, events = stack.client("sqs"), stack.client("events")
     queue = sqs.create_queue(QueueName="expiry-listener")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -75,7 +75,7 @@ def test_a_link_expires_on_time_and_one_that_was_extended_does_not(stack: Stack)
         _known(stack, user_id, end)
     _ends(stack, extended, end + 365 * _DAY)
     stack.fire(_SCHEDULE)
-    # The end is near: it is told of the one that PayPay has not extended.
+    # The end is near: it is published for the one that PayPay has not extended.
     assert demo.wait_for(lambda: "AuthorizationExpiring" in [each["detail-type"] for each in received(expired)])
     assert demo.wait_for(lambda: _end_of(stack, extended) == end + 365 * _DAY)
     assert _paypay(stack, expired)["status"] == "VERIFIED"

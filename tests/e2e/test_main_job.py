@@ -15,7 +15,7 @@ from local.steps import QuietSteps
 
 pytestmark = pytest.mark.e2e
 
-# What the bus tells of a change, but for the provider's word.
+# What is published about a change, but for the provider's word.
 _TOLD = frozenset(
     {
         *("userId", "provider", "from", "to", "submissionId", "verified", "verifiedReason"),

@@ -94,7 +94,7 @@ def test_the_browser_never_sees_the_authorization_id_and_the_token_stays_in_its_
     assert authorization_id not in json.dumps([events, sources])
     assert not any(token in source for source in sources)
     assert [each for each in requests if token in each["request"]["url"]] == [back]
-    # What our answer to that URL says, and what the merchant's page is told of where the browser was.
+    # What our answer to that URL says, and what the merchant's page learns of where the browser was.
     [onward] = [each for each in requests if each.get("redirectResponse", {}).get("url") == back["request"]["url"]]
     answer = onward["redirectResponse"]
     assert answer["status"] == 303

@@ -26,7 +26,7 @@ TYPES = (
     "kyc_passport_risk_sync_recon",
     "kyc_passport_account_status_sync_recon",
 )
-# As long as an id of a user may be, and the id of somebody whose whole month is told.
+# As long as an id of a user may be, and the id of somebody whose whole month is listed.
 LONG = "customer:ab12cd34-0000-4000-8000-000000000000@shop.example.jp"
 USER = "user-1042"
 PAGES = (

@@ -1,4 +1,4 @@
-"""A user whose link ends at a time that PayPay moves: what `expiry_watch` queues, and what becomes of it."""
+"""A user whose link ends at a time that PayPay moves: what `expiry_watch` queues, and what follows."""
 
 import json
 from collections import Counter
@@ -100,7 +100,7 @@ class ExpiryWorld(PayPayWorld):
         assert self.user(user_id).status == "VERIFIED"
 
     def extend(self, ends: datetime, linked: str = LINKED) -> None:
-        """PayPay moves the end; nobody is told."""
+        """PayPay moves the end, without a notification."""
         self.ending.ends[linked] = int(ends.timestamp())
 
     def watch(self, left_ms: int = 600_000) -> dict[str, int]:
@@ -148,7 +148,7 @@ class ExpiryWorld(PayPayWorld):
             publisher.publish(record)
 
     def events(self, detail_type: str, user_id: str = USER) -> list[dict[str, str]]:
-        """What the bus told of the user, repeats dropped by their id as consumers do."""
+        """What was published about the user, repeats dropped by their id as consumers do."""
         found = [json.loads(each["Detail"]) for each in self.bus.entries if each["DetailType"] == detail_type]
         return list({each["eventId"]: each for each in found if each["userId"] == user_id}.values())
 

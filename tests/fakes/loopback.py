@@ -29,7 +29,7 @@ class Reply:
 
     `wait_s` passes before the answer; `drip_s` between two bytes of what `drips` names (headers or body); with
     `instead` the connection is reset or closed unanswered; `close` ends it after the answer, `short_by` bytes
-    before the declared length. `framing` says how the end of the body is told: by `Content-Length` (`says_length`
+    before the declared length. `framing` says how the end of the body is marked: by `Content-Length` (`says_length`
     where it lies), in chunks, or by closing. With `forever` the body is repeated until the peer has had enough.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class FakePace:
-    """Counts the turns that were asked for, and keeps what was told of refusals."""
+    """Counts the turns that were asked for, and keeps what was reported of refusals."""
 
     waits_s: float = 0.0
     error: Exception | None = None

@@ -71,7 +71,7 @@ class ForgetfulEvents(Events):
     """Marks a change as published before it is."""
 
     def apply(self, effect: Effect) -> None:
-        """A crash before the publishing leaves a change that nobody hears of."""
+        """A crash before the publishing leaves a change that was never published."""
         super().apply(effect)
         if effect.change:
             self.mark_published(effect.event_id, effect.at)

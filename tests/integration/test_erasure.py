@@ -36,7 +36,7 @@ class Shop:
         self._serial = 0
 
     def live(self, user_id: str = USER) -> list[str]:
-        """Link twice, be read and told of; returns both authorization ids, the present one last."""
+        """Link twice, be read and notified about; returns both authorization ids, the present one last."""
         self.box.paypay.register.user(user_id).kyc.data.update(KYC)
         self.merchant.link(user_id)
         first = self.linked(user_id)
@@ -393,7 +393,7 @@ def test_later_notifications_recreate_nothing_and_do_not_fail(shop: Shop, stack:
         for kind in shop.hooks:
             shop.notify(kind, linked)
         shop.notify("kyc", linked, notification_type="kyc_passport.unknown")
-    shop.notify("kyc", authorizations[-1], notification_id="evt_1")  # once more what was told before
+    shop.notify("kyc", authorizations[-1], notification_id="evt_1")  # the same notification once more
     stack.function("vexora_result_webhook")(callback(submission, '{"authenticationStatus": "2"}'))
     assert stack.process(shop.processor, 120_000) == []
 

@@ -25,7 +25,7 @@ INFO = ["get_kyc_info"]
 
 
 class Bench:
-    """The deployed functions, the sandbox behind them, and what the events queue was told."""
+    """The deployed functions, the sandbox behind them, and what was sent to the events queue."""
 
     def __init__(self, stack: Deployment, box: RunningSandbox) -> None:
         self.stack = stack
@@ -521,7 +521,7 @@ def test_poison_is_dead_lettered_at_its_third_receive_with_the_kind_of_error(ben
     assert dead["MessageAttributes"]["errorType"]["StringValue"] == "MalformedEventError"
 
 
-# The change is told
+# The change is published
 
 
 def test_a_crash_between_commit_and_publish_is_made_good_on_redelivery(

@@ -53,7 +53,7 @@ class Bench:
         return found.status
 
     def published(self) -> list[tuple[str, dict[str, Any]]]:
-        """What the bus has told since."""
+        """What has been published since."""
         return [(each["detail-type"], each["detail"]) for each in self.stack.published()]
 
 

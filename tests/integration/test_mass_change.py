@@ -99,7 +99,7 @@ def test_the_deployed_processor_stops_what_may_wait_tells_people_and_goes_on_liv
     assert "many users lost their verification" in mail["Subject"]
     assert "VERIFIED -> UNLINKED (recon)" in mail["Message"]
 
-    # A batch that is received all the same is not even asked about, and nobody is told twice.
+    # A batch that is received all the same is not even asked about, and no second mail is sent.
     calls = bench.box.paypay.register.view("user-2")["calls"]
     bench.queue(queue, two, cause)
     assert len(bench.stack.work(bench.processor, queue)) == 1

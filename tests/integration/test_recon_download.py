@@ -20,7 +20,7 @@ ROWS = 1000
 
 
 class PayPay:
-    """The sandbox as the one who makes files, and the functions as those who hear of them."""
+    """The sandbox as the one who makes files, and the functions as those who are notified of them."""
 
     def __init__(self, stack: Deployment, box: RunningSandbox) -> None:
         self.stack = stack
@@ -28,7 +28,7 @@ class PayPay:
         self.processor = stack.function("event_processor")
 
     def make(self, content: bytes | int = ROWS) -> None:
-        """Make the file of a day, or give it other bytes; nobody is told."""
+        """Make the file of a day, or give it other bytes, without a notification."""
         self.box.paypay.recon.put(NAME, content, KYC, date(2026, 3, 31))
 
     def dials(self, **dials: Any) -> None:

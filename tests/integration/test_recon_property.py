@@ -119,7 +119,7 @@ def asking(question: type[Question]) -> type[RangeComparison]:
 
 
 class ForgetfulSummaries(Summaries):
-    """Takes a comparison that is recorded as over for one that has been told of."""
+    """Takes a comparison that is recorded as over for one that has been reported."""
 
     def run(self, comparison: Comparison) -> dict[str, Any]:
         """Nothing where it is over."""

@@ -123,7 +123,7 @@ def test_what_fails_again_meanwhile_does_not_keep_it_going(queues: Queues, monke
         queues.add(f"body-{number}", "KeyError")
 
     def sends_and_fails_again(**request: Any) -> Any:
-        time.sleep(1.1)  # the queue tells its time in whole seconds
+        time.sleep(1.1)  # the queue gives its time in whole seconds
         for each in request["Entries"]:
             queues.add(each["MessageBody"], "KeyError")
         return {"Successful": [{"Id": each["Id"]} for each in request["Entries"]]}
@@ -171,7 +171,7 @@ def test_without_a_target_they_are_deleted_and_what_came_meanwhile_stays(
     remove = queues.sqs.delete_message_batch
 
     def deletes_and_another_comes(**request: Any) -> Any:
-        time.sleep(1.1)  # the queue tells its time in whole seconds
+        time.sleep(1.1)  # the queue gives its time in whole seconds
         queues.add("body-3")
         return remove(**request)
 
@@ -193,7 +193,7 @@ def test_a_messages_age_is_by_the_queues_clock(queues: Queues, monkeypatch: pyte
 
     def deletes_and_another_comes(**request: Any) -> Any:
         if not dead_lettered:
-            time.sleep(1.1)  # the queue tells its time in whole seconds
+            time.sleep(1.1)  # the queue gives its time in whole seconds
             dead_lettered.append("again")
             queues.add("body-3")
         return remove(**request)

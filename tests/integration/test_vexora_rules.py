@@ -1,4 +1,4 @@
-"""What becomes of a user at Vexora: every end of an application, and what an answer about the user may decide."""
+"""The statuses of a user at Vexora: every end of an application, and what an answer about the user may decide."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The poll: who is due is asked for, at the times of the issue, and what a crash left untold is told."""
+"""The poll: who is due is asked for, at the times of the issue, and what a crash left unpublished is published."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The chat channel that is told of alarms: who may do what through it."""
+"""The chat channel that gets the alarms: who may do what through it."""
 
 import re
 from typing import Any

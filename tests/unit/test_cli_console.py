@@ -1198,7 +1198,7 @@ def test_every_look_and_symbol_is_drawn() -> None:
     for look, symbol in month.LOOKS.values():
         assert symbol in drawn
         assert f".{look} {{" in CSS or f".{look}," in CSS or f", .{look}" in CSS
-    assert len({symbol for _, symbol in month.LOOKS.values()}) == len(DayState)  # each is told apart without colour
+    assert len({symbol for _, symbol in month.LOOKS.values()}) == len(DayState)  # each is distinguished without colour
     assert "url(" not in CSS
     assert "@import" not in CSS
 

@@ -37,7 +37,7 @@ CHANGE = {
 
 
 class Bus:
-    """EventBridge: what it was told, and how many entries it refuses at first."""
+    """EventBridge: what was published, and how many entries it refuses at first."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
@@ -59,7 +59,7 @@ class Stack:
     """A stack with a table and a bus in memory, whose merchant API answers what the test says."""
 
     def __init__(self) -> None:
-        # Not the clock of the day on which the tests run: what was told ends after 400 days.
+        # Not the clock of the day on which the tests run: what was published ends after 400 days.
         self.store = Store(state_table(), dynamodb(), now=lambda: self.now)
         self.bus = Bus()
         self.deployment = FakeDeployment({"StateTableName": "StateTable", "EventBusName": "bus"})
@@ -68,7 +68,7 @@ class Stack:
         self.number = 0
 
     def move(self, user_id: str, status: str, provider: str = "paypay", *, stale: bool = False) -> dict[str, Any]:
-        """A change, published as the functions do; what the bus was told."""
+        """A change, published as the functions do; what was published."""
         self.number += 1
         self.now += timedelta(minutes=1)
         before = self.store.users.status(user_id, provider)
@@ -280,7 +280,7 @@ def test_a_dry_run_publishes_nothing(stack: Stack) -> None:
 
 
 def _replay(stack: Stack, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
-    """Everything that was told in April, ten a second."""
+    """Everything that was published in April, ten a second."""
     replaying.replay(
         stack.deployment,
         "2026-03-31T15:00:00.000Z",
@@ -408,7 +408,7 @@ def test_nobody_is_asked_where_nobody_can_be(stack: Stack) -> None:
 
 
 def test_what_was_told_of_ends_comes_again_under_its_own_id(stack: Stack) -> None:
-    """Such events have records of their own; of a residence period a user has one, which tells of the latest."""
+    """Such events have records of their own; of a residence period a user has one, which names the latest."""
     before = paypay_user("user-1", "VERIFIED", 1, linked="auth-1", at=AT)
     first = commit.effect("e-1", "linked", None, replace(before, version=0), {}, at=stack.now)
     stack.store.events.apply(replace(first, links=True))

@@ -342,7 +342,7 @@ def test_what_fails_again_at_once_does_not_keep_it_going() -> None:
     again = iter(range(10_000))
 
     def fails_again() -> None:
-        sqs.now_ms += 1500  # the queue tells its time in whole seconds
+        sqs.now_ms += 1500  # the queue gives its time in whole seconds
         for _ in range(10):
             sqs.add(DEAD, f"again-{next(again)}", "KeyError", age_s=0)
 

@@ -237,7 +237,7 @@ def test_a_submission_that_is_open_for_a_month_is_told_once(world: World, status
     }
     assert 0 < published["version"] <= now.version
     assert (now.stale_at or "") <= published["occurredAt"] <= utc_text(world.clock())
-    # Everything that was told is marked so.
+    # Everything that was published is marked so.
     assert list(world.store.events.unpublished("2099-01-01T00:00:00.000Z")) == []
 
 
@@ -308,7 +308,7 @@ def test_what_a_message_brings_again_is_not_put_into_the_index_of_what_is_to_pub
 
 
 def test_what_a_crash_left_untold_of_a_repair_is_told_though_repairs_are_stopped_then(world: World) -> None:
-    """Its message comes again, but waits for a person who resumes the repairs: the poll tells its change."""
+    """Its message comes again, but waits for a person who resumes the repairs: the poll publishes its change."""
     watch = BatchWatch(world.store, Decimal(5), lambda _stop: None, world.tick)
     world.processor = EventProcessor(
         store=world.store, publisher=world.publisher, vexora=world.vexora, now=world.tick, watch=watch

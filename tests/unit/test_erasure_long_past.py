@@ -180,7 +180,7 @@ def assert_right(killable: Killable, certificate: Certificate) -> None:
         "vaultObjects": OBJECTS,
     }
     left = {item["pk"]["S"].partition("#")[0] for item in killable.items()}
-    # The event is that which tells of the erasure.
+    # The event is that which reports the erasure.
     assert left == {"USER", "SUBMISSION", "ERASED", "EVENT"}
     assert [item["pk"]["S"] for item in killable.items() if item["sk"]["S"] == "EVENT"] == [
         f"EVENT#erased:{certificate.certificate_id}"

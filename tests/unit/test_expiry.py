@@ -109,7 +109,7 @@ def test_the_end_is_told_once_thirty_days_before_and_again_only_where_it_has_mov
 @pytest.mark.parametrize("failure", [DOWN, REFUSED])
 @pytest.mark.parametrize("extended", [True, False])
 def test_nothing_is_told_ahead_without_an_answer(world: ExpiryWorld, failure: Exception, extended: bool) -> None:
-    """Whoever is told to link again may have extended the link, by a payment, while PayPay did not answer."""
+    """Whoever is asked to link again may have extended the link, by a payment, while PayPay did not answer."""
     world.linked(END)
     world.clock.now = END - timedelta(days=30)
     with world.silent(failure):
@@ -305,7 +305,7 @@ def test_what_expires_is_listed_by_its_end(world: ExpiryWorld) -> None:
     for number, end in enumerate(ends):
         world.linked(end, f"user-{number}", f"0a1b2c3d-0000-4000-8000-{number:012}")
     world.clock.now = END - timedelta(days=61)
-    world.watch()  # one of them is told
+    world.watch()  # one of them is published
     found = [(each.user_id, each.ends_at) for each in world.store.links.expiring(utc_text(END + timedelta(days=30)))]
     assert found == [(f"user-{number}", utc_text(ends[number])) for number in (1, 2, 0)]
 

@@ -46,7 +46,7 @@ _step = st.one_of(
 
 
 class _Watched(ExpiryWorld):
-    """The world, with what PayPay has told us of the end."""
+    """The world, with what PayPay has answered about the end."""
 
     def check(self) -> None:
         user = self.user()

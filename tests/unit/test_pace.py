@@ -572,7 +572,7 @@ def test_the_environments_threads_share_what_one_of_them_leases(monkeypatch: pyt
             return take(**request)
 
     world.db.update_item = slow  # type: ignore[method-assign]
-    # The wait for other threads is none for a slot: it is told apart by its sign.
+    # The wait for other threads is none for a slot: it is distinguished by its sign.
     monkeypatch.setattr("honnin.pace._TOGETHER_S", -1.0)
     made = Pace("paypay", world.paces, 1000, clock=lambda: START, sleep=lambda s: made_at.append(s) if s >= 0 else None)
     made.begin(Work.LIVE, 60_000)

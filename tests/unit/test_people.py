@@ -1,4 +1,4 @@
-"""What is told to people: one message, a mail for whom reads mail and a notification for the chat."""
+"""What is sent to people: one message, a mail for whom reads mail and a notification for the chat."""
 
 import json
 from typing import Any

@@ -432,7 +432,7 @@ def test_all_words_are_there_in_both_languages() -> None:
         assert set(words.counts) == set(daily_report._COUNTS)
 
 
-# --- who is told ---
+# --- who gets it ---
 
 
 def test_all_types_are_in_one_mail(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

@@ -424,7 +424,7 @@ def test_a_url_that_was_renewed_while_the_old_one_failed_is_kept(bench: Download
     assert [each.received_at for each in bench.to_fetch()] == ["2026-04-01T05:00:00.000Z"]
 
 
-# --- people are told, and not too often ---
+# --- mails to people, and not too many ---
 
 
 def test_people_are_told_after_half_an_hour_with_the_reason_and_the_host(bench: DownloadBench) -> None:
@@ -486,7 +486,7 @@ def test_nobody_is_told_of_duds_on_a_day_that_is_closed(
 def test_no_mail_says_that_a_file_cannot_be_fetched_which_is_there(
     bench: DownloadBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that proves nothing is told of by its comparison, and one that waits for its comparison may be good."""
+    """One that proves nothing is reported by its comparison, and one that waits for its comparison may be good."""
     with FileServer(b"") as server, LoopbackServer(Reply(404)) as bad:
         bench.fetch(server)
         bench.notify(bad.url, "dud_20260331.csv")

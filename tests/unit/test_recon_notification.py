@@ -228,7 +228,7 @@ def test_the_very_same_notification_a_day_later_is_to_be_fetched_again(bench: Be
 
 
 def after(bench: Bench, found: Notification, state: str) -> None:
-    """What becomes of a notification until its file is in this state."""
+    """The way of a notification until its file is in this state."""
     if state == "EXPIRED":
         bench.store.recon.expired(replace(bench.file(), reason=None), "HTTP 403")
     elif state != "ANNOUNCED":

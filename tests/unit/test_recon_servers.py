@@ -1,4 +1,4 @@
-"""What servers do, byte by byte, and what becomes of it: the file, or "not yet" with its reason. Real sockets."""
+"""What servers do, byte by byte, and what follows: the file, or "not yet" with its reason. Real sockets."""
 
 import gzip
 import threading

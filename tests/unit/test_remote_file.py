@@ -294,7 +294,7 @@ def test_an_allowed_name_that_leads_to_loopback_gets_no_byte(
 
 
 class Wires:
-    """Sockets that connect to nothing: where each was told to connect to, and whether it was closed."""
+    """Sockets that connect to nothing: where each had to connect to, and whether it was closed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str, really: str = "") -> None:
         self.connected: list[str] = []

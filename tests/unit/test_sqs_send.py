@@ -149,7 +149,7 @@ KEYS = {
 
 @pytest.mark.parametrize("path", ["/a//b", "/a/./b", "/a/../b", "//", "/.", "/a/b/.."])
 def test_paths_that_botocore_normalises_are_signed_as_they_are_sent(path: str) -> None:
-    # The one known difference. No endpoint has such a path; this notices when botocore changes its mind.
+    # The one known difference. No endpoint has such a path; this fails when botocore changes its mind.
     mine = signed_headers(path=path, body=b"{}", **KEYS)
     assert mine["authorization"] != botocore_signature(path=path, body=b"{}", **KEYS)
 

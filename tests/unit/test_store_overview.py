@@ -335,7 +335,7 @@ def test_what_was_told_without_a_change_is_replayed_and_is_no_change(world: Worl
 
 
 def test_many_entries_without_a_change_take_few_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day on which many ends are told ahead."""
+    """A day on which many ends are published ahead."""
     monkeypatch.setattr(index, "PLACES", ("0",))
     monkeypatch.setattr(index, "_shard", lambda _: "0")
     day = jst_day(world.clock())

@@ -45,7 +45,7 @@ class Wording:
         return self._texts[name].format(**values)
 
     def first(self, *names: str, otherwise: str) -> str:
-        """The first of the texts that exists: what a newer stack tells may be unknown here."""
+        """The first of the texts that exists: what a newer stack sends may be unknown here."""
         return next((self._texts[name] for name in names if name in self._texts), otherwise)
 
     def verified(self, user: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ from honnin.problem_codes import ProblemCode
 
 
 class HonninError(Exception):
-    """Root of the tree. `retryable` tells whether the same call may succeed later.
+    """Root of the tree. `retryable` says whether the same call may succeed later.
 
     Two attributes say how a worker (`honnin.worker`) retries a message of a queue that failed with the error. `wait_s`:
     the message was not tried at all, and comes again after these seconds. `schedule_s`: the seconds before each further

@@ -190,7 +190,7 @@ def use_session(number: int) -> None:
 
 
 @cache
-def session(number: int = 0) -> requests.Session:  # noqa: ARG001 -- the cache tells them apart by it
+def session(number: int = 0) -> requests.Session:  # noqa: ARG001 -- the cache distinguishes them by it
     """A kept-alive session for the life of the execution environment: no proxy, no .netrc, no cookies."""
     return new_session()
 

@@ -32,7 +32,7 @@ _MOST_DAYS = 366
 
 _STATUS_NAMES = tuple(dict.fromkeys([*PayPayStatus, *VexoraStatus]))
 _CURSOR = "must be the cursor of an earlier page of the same list"
-# A moment as `utc_text` writes it, and what tells two of them apart.
+# A moment as `utc_text` writes it, and what distinguishes two of them.
 _PLACE = re.compile(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z(#[A-Za-z0-9._:@-]{1,80})?")
 
 _STANDING: JsonDict = {

@@ -24,7 +24,7 @@ _MAIL = """\
 {lines}
 
 停止したもの: キュー「repairs」と「rereads」。再開するまで反映されません。Webhook と API による照会は続いています。
-処理待ちのイベントは失われず、再開するまでキューに残ります（最長 14 日）。
+処理待ちのイベントは、再開するまでキューに残ります（最長 14 日）。
 
 確認してください:
   1. プロバイダーのシークレットの paypay_api_key、paypay_api_secret、vexora_merchant_no、vexora_app_secret

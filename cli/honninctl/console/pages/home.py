@@ -13,7 +13,7 @@ from honninctl.deployment import Deployment
 
 _DAYS = 30
 _REREADS = 5
-# Ends that are told in advance, and how many are counted: one page of the API.
+# Ends that are shown in advance, and how many are counted: one page of the API.
 EXPIRING_WITHIN = "30"
 _MOST_EXPIRING = 100
 # Statuses of which each user is waiting for somebody of yours.
