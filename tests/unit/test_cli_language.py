@@ -72,7 +72,7 @@ def test_a_translation_names_no_other_values_than_the_english_text() -> None:
 
 def test_help_and_errors_are_japanese_and_what_machines_read_is_not() -> None:
     shown = run("status", "--help", env={"COLUMNS": "80", "HONNIN_LANG": "ja"}).stdout
-    assert "貴社システムの利用者 ID。" in shown
+    assert "自社システムの利用者 ID。" in shown
     assert "この説明を表示して終了します。" in shown
     assert "例：honninctl status user-100" in shown
     assert "…" not in shown
