@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from honninctl import moments
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError, explained
+from honninctl.language import _
 from honninctl.recorded import Action
 
 if TYPE_CHECKING:
@@ -67,16 +68,18 @@ def record(
     from honnin.times import utc_text
 
     if user_id is not None and not is_user_id(user_id):
-        raise UsageError(f"{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most")
+        raise UsageError(
+            _("{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most").format(user_id=user_id)
+        )
     reason = checked_reason(reason)
     # That there is no such stack is said in its own words.
-    _ = deployment.outputs
+    __ = deployment.outputs
     try:
         at = utc_text(datetime.now(UTC))
         deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason, options))
     except Exception as error:
         cause = explained(error)
-        said = f"nothing was shown or done, because the access record cannot be written: {cause}"
+        said = _("nothing was shown or done, because the access record cannot be written: {cause}").format(cause=cause)
         raise type(cause)(said).with_traceback(error.__traceback__) from None
 
 
@@ -89,9 +92,9 @@ def checked_reason(reason: str | None) -> str | None:
     """A reason on one line; None for an empty one. Raises `UsageError` for one that is too long."""
     said = " ".join((reason or "").split())
     if len(said) > LONGEST_REASON:
-        raise UsageError(f"--reason has more than {LONGEST_REASON} characters")
+        raise UsageError(_("--reason has more than {most} characters").format(most=LONGEST_REASON))
     if not said.isprintable():
-        raise UsageError("--reason contains a character that cannot be shown")
+        raise UsageError(_("--reason contains a character that cannot be shown"))
     return said or None
 
 

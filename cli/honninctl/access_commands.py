@@ -10,6 +10,7 @@ from honninctl import access as accesses
 from honninctl import moments
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.language import _
 from honninctl.recorded import Action
 
 
@@ -39,7 +40,7 @@ def access(
     "more"}; userId is null with --recent, and more is true when there are older ones than --limit shows.
     """
     if bool(user) == recent:
-        raise UsageError("name a user, or add --recent for lists of users")
+        raise UsageError(_("name a user, or add --recent for lists of users"))
     day = [moments.day(each, datetime.now(UTC)) if each else None for each in (first, last)]
     since = accesses.bound("--from", day[0]) if day[0] else "0"
     until = accesses.bound("--to", day[1], ends=True) if day[1] else "9"
@@ -53,9 +54,10 @@ def access(
         (moments.shown(each["at"]), each["action"], each["who"], _with(each), each["reason"] or _gone(each))
         for each in shown
     ]
-    cli.screen.table(("at (JST)", "action", "who", "with", "reason"), rows, title=user or "Lists of users")
+    headings = (_("at (JST)"), _("action"), _("who"), _("with"), _("reason"))
+    cli.screen.table(headings, rows, title=user or _("Lists of users"))
     if len(found) > limit:
-        cli.screen.note(f"There are older ones: add --limit, or --to {shown[-1]['at']}.")
+        cli.screen.note(_("There are older ones: add --limit, or --to {at}.").format(at=shown[-1]["at"]))
 
 
 def _with(access: Mapping[str, Any]) -> str:
@@ -63,4 +65,4 @@ def _with(access: Mapping[str, Any]) -> str:
 
 
 def _gone(access: Mapping[str, Any]) -> str:
-    return "(erased with the user)" if access["reasonErasedAt"] else ""
+    return _("(erased with the user)") if access["reasonErasedAt"] else ""

@@ -1,5 +1,6 @@
 """The program: its commands, and what its own help says."""
 
+import os
 import sys
 
 import typer
@@ -8,6 +9,7 @@ from honninctl import (
     access_commands,
     dead_letter_commands,
     doctor_command,
+    help_page,
     index_commands,
     local_commands,
     overview_commands,
@@ -24,9 +26,10 @@ from honninctl import (
     trigger_commands,
     webhook_commands,
 )
-from honninctl.command import PROGRAM, connection, unwrapped
+from honninctl.command import PROGRAM, shared_options, unwrapped
 from honninctl.console import command as console_command
 from honninctl.failures import ExitCode
+from honninctl.language import _, choose, speak
 
 _HELP = """Honnin for the people who run it.
 
@@ -45,15 +48,16 @@ def program() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
         name=PROGRAM,
-        help=unwrapped(_HELP),
-        epilog=_EPILOG,
+        cls=help_page.Group,
+        help=_(unwrapped(_HELP)),
+        epilog=_(_EPILOG),
         add_completion=False,
         no_args_is_help=True,
         # Tracebacks of the library would print local variables: ids and secrets.
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(connection)
+    app.callback()(shared_options())
     for module in (
         people_commands,
         access_commands,
@@ -82,11 +86,13 @@ def main() -> None:
     """The console script."""
     # From here on the layer's modules are imported: bytecode beside them would get into the next deployment.
     sys.dont_write_bytecode = True
+    speak(choose(sys.argv[1:], os.environ))
     has_stdout = sys.stdout is not None
     streams.prepare()
     if not has_stdout:
         # Nothing is done either: an erasure's certificate would be lost.
-        sys.stderr.write("honninctl: standard output is closed; send it to /dev/null if you do not need it\n")
+        closed = _("standard output is closed; send it to /dev/null if you do not need it")
+        sys.stderr.write(f"honninctl: {closed}\n")
         sys.exit(ExitCode.USAGE)
     with streams.flushed():
         program()(prog_name="honninctl")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from honninctl import key_rotation
 from honninctl.key_rotation import WAIT_S, RotationError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -34,8 +35,10 @@ def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[fl
     old = key_rotation.only(
         client,
         secret_id,
-        "the previous key is still accepted, and only two keys can be accepted at once. When no submission that "
-        "was made with the previous key is open any more, run this with --drop-previous, and then run it again.",
+        _(
+            "the previous key is still accepted, and only two keys can be accepted at once. When no submission that "
+            "was made with the previous key is open any more, run this with --drop-previous, and then run it again."
+        ),
     )
     new = secrets.token_hex(32)
     key_rotation.write(client, secret_id, old, new)
@@ -43,7 +46,9 @@ def rotate(client: "SecretsManagerClient", secret_id: str, *, wait: Callable[[fl
         wait(WAIT_S)
     except KeyboardInterrupt:
         raise RotationError(
-            "stopped while waiting. The old key is still in use, and no URL was made with the new key. "
-            "Run this with --drop-previous now, and then run it again."
+            _(
+                "stopped while waiting. The old key is still in use, and no URL was made with the new key. "
+                "Run this with --drop-previous now, and then run it again."
+            )
         ) from None
     key_rotation.write(client, secret_id, new, old)

@@ -5,15 +5,17 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import access, recorded, roles
+from honninctl import access, help_page, recorded, roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
+from honninctl.language import _
 from honninctl.recorded import Action
 from honninctl.screen import Screen
 
@@ -49,6 +51,10 @@ RegionOption = Annotated[
 ProfileOption = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="AWS profile.", rich_help_panel=_CONNECTION),
+]
+LangOption = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="LANG", help="Language of the texts: ja or en (env HONNIN_LANG; default: LANG)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and nothing else on stdout.")]
 RevealOption = Annotated[
@@ -87,7 +93,9 @@ class Cli:
     def need_reason(self, what: str) -> None:
         """Raises `UsageError` if no --reason was given."""
         if self.reason is None:
-            raise UsageError(f"{what} needs --reason: it is kept in the access record (no personal data in it)")
+            raise UsageError(
+                _("{what} needs --reason: it is kept in the access record (no personal data in it)").format(what=what)
+            )
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ def connection(
     region: RegionOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
+    lang: LangOption = None,  # noqa: ARG001 -- `honninctl.language.choose` took it from the line already
 ) -> None:
     """Take the shared options before the name of a command, too."""
     above = ctx.obj if isinstance(ctx.obj, Given) else Given()
@@ -112,10 +121,21 @@ def connection(
     ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
 
 
+def shared_options() -> Callable[..., None]:
+    """`connection` as a callback of Typer, with its help in the language that was chosen."""
+
+    @wraps(connection)
+    def run(**typed: Any) -> None:
+        connection(**typed)
+
+    _sign(run, list(inspect.signature(connection).parameters.values()))
+    return run
+
+
 def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
     """A group of commands of `app`, which takes the shared options, too. `about` is its help, `more` is Typer's."""
-    made = typer.Typer(name=name, no_args_is_help=True, help=about, **more)
-    made.callback()(connection)
+    made = typer.Typer(name=name, no_args_is_help=True, help=_(about), **{"cls": help_page.Group, **more})
+    made.callback()(shared_options())
     app.add_typer(made, name=name)
     return made
 
@@ -130,7 +150,7 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
     is_recorded = recorded.is_recorded(known_as)
 
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
-        own_reason = "reason" in inspect.signature(function).parameters
+        own_names = set(inspect.signature(function).parameters)
 
         @wraps(function)
         def run(
@@ -144,6 +164,8 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
             **own: Any,
         ) -> None:
             above = ctx.obj if isinstance(ctx.obj, Given) else Given()
+            if "lang" not in own_names:
+                own.pop("lang")
             where = Where(stack, endpoint, region, profile).or_else(above.where).or_else(_environment())
             path = ctx.command_path.partition(" ")[2]
             cli = Cli(Deployment(where), Screen(as_json=json or above.as_json), path)
@@ -152,14 +174,14 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
                 typed = {name: _as_typed(value) for name, value in own.items()}
                 if not is_recorded:
                     return function(cli, **typed)
-                reason = access.checked_reason(typed["reason"] if own_reason else typed.pop("reason"))
+                reason = access.checked_reason(typed["reason"] if "reason" in own_names else typed.pop("reason"))
                 return function(replace(cli, reason=reason, options=_given(ctx, own)), **typed)
 
             raise typer.Exit(_ended(cli, path, call))
 
-        _describe(run, function, asks_reason=is_recorded and not own_reason)
-        run.__doc__ = unwrapped(function.__doc__ or "")
-        app.command(name, epilog=f"Example: {example}")(run)
+        _describe(run, function, asks_reason=is_recorded and "reason" not in own_names)
+        run.__doc__ = _(unwrapped(function.__doc__ or ""))
+        app.command(name, cls=help_page.Command, epilog=_("Example: {example}").format(example=example))(run)
         return function
 
     return register
@@ -190,12 +212,28 @@ def _describe(run: Callable[..., Any], function: Callable[..., Any], *, asks_rea
     if asks_reason:
         own.append(inspect.Parameter("reason", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ReasonOption))
     context, *shared = inspect.signature(connection).parameters.values()
+    names = {each.name for each in own}
+    _sign(run, [context, *own, *(each for each in shared if each.name not in names)])
+
+
+def _sign(run: Callable[..., Any], wanted: list[inspect.Parameter]) -> None:
     parameters = [
-        context.replace(kind=inspect.Parameter.KEYWORD_ONLY),
-        *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)),
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=_in_language(each.annotation)) for each in wanted
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def _in_language(annotation: Any) -> Any:
+    """The annotation of a parameter, whose help is English as it is written, with the help of the chosen language."""
+    translated = []
+    for each in getattr(annotation, "__metadata__", ()):
+        told = copy(each)
+        for name in ("help", "rich_help_panel"):
+            if getattr(told, name, None):
+                setattr(told, name, _(getattr(told, name)))
+        translated.append(told)
+    return Annotated[annotation.__origin__, *translated] if translated else annotation
 
 
 def _environment() -> Where:
@@ -213,7 +251,7 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        cli.screen.note("Interrupted.")
+        cli.screen.note(_("Interrupted."))
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `… | head`: not worth a word.
@@ -222,8 +260,10 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        advice = f"; {roles.advice(name)}" if isinstance(explanation, NotAllowedError) else ""
-        cli.screen.note(f"honninctl: {' '.join(str(explanation).split())}{advice}")
+        told = " ".join(str(explanation).split())
+        if isinstance(explanation, NotAllowedError):
+            told = _("{error}; {advice}").format(error=told, advice=roles.advice(name))
+        cli.screen.note(f"honninctl: {told}")
         return explanation.exit_code
 
 
@@ -239,4 +279,4 @@ def _as_typed(value: Any) -> Any:
     try:
         return os.fsencode(value).decode()
     except UnicodeError:
-        raise UsageError("an argument is not text: neither in this terminal's encoding nor in UTF-8") from None
+        raise UsageError(_("an argument is not text: neither in this terminal's encoding nor in UTF-8")) from None

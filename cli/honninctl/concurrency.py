@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from honninctl.language import _
+
 # Functions that WebhookReservedConcurrency and WebhookProvisionedConcurrency are for, each.
 _WEBHOOKS = 5
 # Queues that process ProcessorConcurrency batches at once each: events, repairs, rereads.
@@ -13,8 +15,6 @@ _NOTIFICATIONS = 2
 _OTHERS = 20
 # AWS, AWS Lambda developer guide, "Configuring reserved concurrency": so many stay unreserved, whatever is asked for.
 _ALWAYS_UNRESERVED = 100
-
-_RAISE = 'ask AWS to raise the quota "Concurrent executions" to 1000 first (docs/deploying.md, "Concurrency")'
 
 
 @dataclass(frozen=True)
@@ -62,29 +62,61 @@ def shortages(limits: Limits) -> Iterator[Shortage]:
     """Each thing that is too small, the worst first."""
     webhooks = 0 if limits.reserved else _WEBHOOKS * max(1, limits.warm)
     if limits.unreserved < limits.queues + webhooks:
-        found = f"{_shared(limits)}; the queues take up to {limits.queues} of them"
-        found += ", and webhooks are refused meanwhile" if webhooks else ", and the merchant API fails meanwhile"
-        yield Shortage(found, f"{_RAISE}; until then deploy with ProcessorConcurrency=2", refuses=True)
+        if webhooks:
+            found = _("{shared}; the queues take up to {queues} of them, and webhooks are refused meanwhile").format(
+                shared=_shared(limits), queues=limits.queues
+            )
+        else:
+            found = _("{shared}; the queues take up to {queues} of them, and the merchant API fails meanwhile").format(
+                shared=_shared(limits), queues=limits.queues
+            )
+        yield Shortage(
+            found, _("{first}; until then deploy with ProcessorConcurrency=2").format(first=_raise()), refuses=True
+        )
     elif limits.unreserved < limits.queues + webhooks + _OTHERS:
-        found = f"{_shared(limits)}; the queues ({limits.queues}), webhooks and the merchant API can fill that"
-        yield Shortage(found, _RAISE, refuses=False)
+        found = _("{shared}; the queues ({queues}), webhooks and the merchant API can fill that").format(
+            shared=_shared(limits), queues=limits.queues
+        )
+        yield Shortage(found, _raise(), refuses=False)
     elif not limits.warm and not limits.most_reserved:
-        found = f"{_shared(limits)}; WebhookReservedConcurrency cannot be set, AWS keeps {_ALWAYS_UNRESERVED} free"
-        yield Shortage(found, _RAISE, refuses=False)
+        found = _("{shared}; WebhookReservedConcurrency cannot be set, AWS keeps {free} free").format(
+            shared=_shared(limits), free=_ALWAYS_UNRESERVED
+        )
+        yield Shortage(found, _raise(), refuses=False)
     if limits.warm and not limits.reserved and _WEBHOOKS * limits.warm > limits.unreserved - _ALWAYS_UNRESERVED:
         needed = _WEBHOOKS * limits.warm + _ALWAYS_UNRESERVED
-        found = f"WebhookProvisionedConcurrency={limits.warm} needs {needed} unreserved, there are {limits.unreserved}"
-        yield Shortage(found, f"{_RAISE}; until then deploy with WebhookProvisionedConcurrency=0", refuses=True)
+        found = _("WebhookProvisionedConcurrency={warm} needs {needed} unreserved, there are {unreserved}").format(
+            warm=limits.warm, needed=needed, unreserved=limits.unreserved
+        )
+        yield Shortage(
+            found,
+            _("{first}; until then deploy with WebhookProvisionedConcurrency=0").format(first=_raise()),
+            refuses=True,
+        )
     if 0 < limits.reserved < limits.warm:
-        found = f"WebhookReservedConcurrency={limits.reserved} is less than WebhookProvisionedConcurrency={limits.warm}"
-        yield Shortage(found, "make it at least as large: the next deployment would fail", refuses=True)
+        found = _("WebhookReservedConcurrency={reserved} is less than WebhookProvisionedConcurrency={warm}").format(
+            reserved=limits.reserved, warm=limits.warm
+        )
+        yield Shortage(found, _("make it at least as large: the next deployment would fail"), refuses=True)
 
 
 def in_order(limits: Limits) -> str:
     """What to say where nothing is too small."""
-    own = f"{limits.reserved} kept for each webhook function" if limits.reserved else "none kept for webhooks"
-    return f"{_shared(limits)}, {own} (WebhookReservedConcurrency may be {limits.most_reserved} at most)"
+    if limits.reserved:
+        return _(
+            "{shared}, {reserved} kept for each webhook function (WebhookReservedConcurrency may be "
+            "{most_reserved} at most)"
+        ).format(shared=_shared(limits), reserved=limits.reserved, most_reserved=limits.most_reserved)
+    return _("{shared}, none kept for webhooks (WebhookReservedConcurrency may be {most_reserved} at most)").format(
+        shared=_shared(limits), most_reserved=limits.most_reserved
+    )
+
+
+def _raise() -> str:
+    return _('ask AWS to raise the quota "Concurrent executions" to 1000 first (docs/deploying.md, "Concurrency")')
 
 
 def _shared(limits: Limits) -> str:
-    return f"the account runs {limits.account} at once, {limits.unreserved} of them unreserved"
+    return _("the account runs {account} at once, {unreserved} of them unreserved").format(
+        account=limits.account, unreserved=limits.unreserved
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 # curl's options, by what they do to what a signature covers. Those of the first line take no value.
 _FLAGS = (
@@ -73,8 +74,8 @@ class Request:
             try:
                 pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
             except UnicodeDecodeError:
-                raise UsageError("the form of the curl command line is not text in UTF-8") from None
-            return tuple(Field(name, value, f"form field {name}") for name, value in pairs)
+                raise UsageError(_("the form of the curl command line is not text in UTF-8")) from None
+            return tuple(Field(name, value, _("form field {name}").format(name=name)) for name, value in pairs)
         return _json_fields(self.body)
 
 
@@ -99,15 +100,15 @@ def parse(text: str, read_file: Callable[[str], bytes] = lambda name: Path(name)
     """
     words = _words(text)
     if not words or Path(words[0]).name != "curl":
-        raise UsageError("this is not a curl command line: it must begin with curl")
+        raise UsageError(_("this is not a curl command line: it must begin with curl"))
     draft = _Draft()
     for option, value in _options(words[1:]):
         _take(draft, option, value, read_file)
     if not draft.url:
-        raise UsageError("the curl command line has no URL")
+        raise UsageError(_("the curl command line has no URL"))
     if not draft.path_as_is and _DOT_SEGMENT.search(split(draft.url).path):
         # Which of them it resolves (/%2e%2e/ as well?) depends on curl's version.
-        raise UsageError("curl resolves /./ and /../ before it sends: write the path as it is sent, or --path-as-is")
+        raise UsageError(_("curl resolves /./ and /../ before it sends: write the path as it is sent, or --path-as-is"))
     return _finished(draft)
 
 
@@ -116,7 +117,7 @@ def split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise UsageError("that URL cannot be read") from None
+        raise UsageError(_("that URL cannot be read")) from None
 
 
 def _words(text: str) -> list[str]:
@@ -127,7 +128,7 @@ def _words(text: str) -> list[str]:
     try:
         return shlex.split(plain)
     except ValueError as error:
-        raise UsageError(f"the curl command line cannot be read: {error}") from None
+        raise UsageError(_("the curl command line cannot be read: {error}").format(error=error)) from None
 
 
 def _unescaped(text: str) -> str:
@@ -174,12 +175,12 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
     if option in ("-X", "--request"):
         draft.method = value.upper()
     elif option in ("-H", "--header"):
-        name, _, text = value.partition(":")
+        name, _colon, text = value.partition(":")
         draft.headers[name.strip().lower()] = text.strip()
     elif option == "--url":
         if draft.url:
             # Not repeated: an Authorization header whose quotes are missing comes here in pieces.
-            raise UsageError("the curl command line has two URLs, or a header or body without quotes")
+            raise UsageError(_("the curl command line has two URLs, or a header or body without quotes"))
         draft.url = value if "://" in value else f"http://{value}"
     elif _is(option, _BODY):
         draft.is_json = draft.is_json or option == "--json"
@@ -191,8 +192,12 @@ def _take(draft: _Draft, option: str, value: str, read_file: Callable[[str], byt
     elif option in ("-I", "--head"):
         draft.method = draft.method or "HEAD"
     elif not _is(option, _FLAGS) and not _is(option, _WITHOUT_EFFECT):
-        name = option if _NAME.fullmatch(option) else "an option"
-        raise UsageError(f"curl's option {name} is not understood here: leave it out, or give the values themselves")
+        name = option if _NAME.fullmatch(option) else _("an option")
+        raise UsageError(
+            _("curl's option {name} is not understood here: leave it out, or give the values themselves").format(
+                name=name
+            )
+        )
 
 
 def _data(option: str, value: str, read_file: Callable[[str], bytes]) -> bytes:
@@ -210,21 +215,29 @@ def _form_field(option: str, value: str, read_file: Callable[[str], bytes]) -> F
     """A field of -F as curl takes it apart (its man page, "-F")."""
     name, equals, text = value.partition("=")
     if not equals:
-        raise UsageError(f"the form field {name!r} has no value: write -F name=value")
-    origin = f"form field {name}"
+        raise UsageError(_("the form field {name!r} has no value: write -F name=value").format(name=name))
+    origin = _("form field {name}").format(name=name)
     if option == "--form-string":
         return Field(name, text, origin)
     if text.startswith("@"):
         return Field(name, "", origin, is_file=True)
     if text.startswith("("):
-        raise UsageError(f"the form field {name!r} has several parts, which Vexora's signing rule does not describe")
+        raise UsageError(
+            _("the form field {name!r} has several parts, which Vexora's signing rule does not describe").format(
+                name=name
+            )
+        )
     if text.startswith("<"):
         # Sent as a text, not as a file.
         content = _read(_form_word(text[1:]), read_file)
         try:
-            return Field(name, content.decode(), f"{origin}, from the file {_form_word(text[1:])}")
+            return Field(
+                name,
+                content.decode(),
+                _("form field {name}, from the file {file}").format(name=name, file=_form_word(text[1:])),
+            )
         except UnicodeDecodeError:
-            raise UsageError(f"the file of the form field {name!r} is not text in UTF-8") from None
+            raise UsageError(_("the file of the form field {name!r} is not text in UTF-8").format(name=name)) from None
     return Field(name, _form_word(text), origin)
 
 
@@ -239,12 +252,16 @@ def _read(name: str, read_file: Callable[[str], bytes]) -> bytes:
     try:
         return read_file(name)
     except OSError as error:
-        raise UsageError(f"the file {name} of the curl command line cannot be read: {error.strerror}") from None
+        raise UsageError(
+            _("the file {name} of the curl command line cannot be read: {strerror}").format(
+                name=name, strerror=error.strerror
+            )
+        ) from None
 
 
 def _finished(draft: _Draft) -> Request:
     if draft.form and draft.body:
-        raise UsageError("the curl command line has both a form (-F) and a body (-d)")
+        raise UsageError(_("the curl command line has both a form (-F) and a body (-d)"))
     separator = b"" if draft.is_json else b"&"
     body = separator.join(draft.body)
     if draft.is_json:
@@ -261,12 +278,14 @@ def _json_fields(body: bytes) -> tuple[Field, ...]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise UsageError("the body is neither a form nor a JSON object")
+        raise UsageError(_("the body is neither a form nor a JSON object"))
     fields = []
     for name, each in value.items():
         if isinstance(each, dict | list | bool):
             raise UsageError(
-                f"the field {name} is neither a text nor a number, which Vexora's signing rule does not describe"
+                _(
+                    "the field {name} is neither a text nor a number, which Vexora's signing rule does not describe"
+                ).format(name=name)
             )
-        fields.append(Field(name, "" if each is None else each, f"JSON field {name}"))
+        fields.append(Field(name, "" if each is None else each, _("JSON field {name}").format(name=name)))
     return tuple(fields)

@@ -12,6 +12,7 @@ from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import N_, _
 from honninctl.recorded import Action
 from honninctl.redrive import Moved
 
@@ -40,12 +41,16 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 # Why a failed run is not put back, and what is left to a person.
 _RUN_ADVICE: Mapping[Queue, str] = {
-    Queue.SCHEDULE: "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
-    "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only.",
-    Queue.RECON_DOWNLOAD: "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
-    "be fetched for two hours only: look at `honninctl recon calendar`.",
+    Queue.SCHEDULE: N_(
+        "Nothing to put back: a later run does the work of a failed one. The poll of Vexora comes every "
+        "10 minutes, the probe of your webhook endpoint every minute; the check for missing files comes at 10:15 only."
+    ),
+    Queue.RECON_DOWNLOAD: N_(
+        "Nothing to put back: the next run, within 5 minutes, fetches what is due. A file can "
+        "be fetched for two hours only: look at `honninctl recon calendar`."
+    ),
 }
-_TO_DISCARD = (
+_TO_DISCARD = N_(
     "Once the cause is corrected, delete the messages, which are no longer needed: "
     "honninctl deadletters redrive --queue {queue} --discard"
 )
@@ -76,7 +81,7 @@ def list_letters(
     cli.record(Action.REVEALED if reveal else Action.LISTED, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
-    with cli.screen.progress("Reading the queues", _total(cli, places)) as seen:
+    with cli.screen.progress(_("Reading the queues"), _total(cli, places)) as seen:
         found = dead_letters.letters(cli.deployment, places, takes=wanted.takes, reveal=reveal, seen=seen)
     if cli.screen.as_json:
         cli.screen.json(
@@ -89,7 +94,7 @@ def list_letters(
             }
         )
     elif not found:
-        cli.screen.line("There are no such dead letters." if wanted else "There are no dead letters.", "green")
+        cli.screen.line(_("There are no such dead letters.") if wanted else _("There are no dead letters."), "green")
     else:
         _show_list(cli, found)
     return ExitCode.FINDING if found else ExitCode.OK
@@ -120,7 +125,12 @@ def show(
         if found.get(key) is not None:
             cli.screen.line(f"{key:<14}{found[key]}")
     if dead_letters.about(found) is None:
-        cli.screen.line("The body is not a message of Honnin." + ("" if reveal else " --reveal shows it."), "yellow")
+        cli.screen.line(
+            _("The body is not a message of Honnin.")
+            if reveal
+            else _("The body is not a message of Honnin. --reveal shows it."),
+            "yellow",
+        )
     if "body" in found:
         cli.screen.line(found["body"])
     for key, value in (found["event"] or found["webhook"] or {}).items():
@@ -151,7 +161,7 @@ def redrive_letters(
     Exit code 1 when you did not confirm, and for a --queue of failed runs without --discard.
     """
     if discard and queue and queue not in RUNS:
-        raise UsageError(f"--discard is for failed runs; what is in {queue} is put back")
+        raise UsageError(_("--discard is for failed runs; what is in {queue} is put back").format(queue=queue))
     cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
@@ -181,7 +191,11 @@ def filter_of(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, 
     begin = moments.moment("--since", since) if since else None
     found = dead_letter_filter.of(cli.deployment, error_types or (), user_id, begin)
     if found.user and not found.user.is_known:
-        cli.screen.note(f"Nothing is known of the user {user_id}: only messages that name that id itself are found.")
+        cli.screen.note(
+            _("Nothing is known of the user {user_id}: only messages that name that id itself are found.").format(
+                user_id=user_id
+            )
+        )
     return found
 
 
@@ -192,27 +206,36 @@ def _put_back(cli: Cli, places: Places, wanted: Filter, *, dry_run: bool, yes: b
         return {}
     if dry_run or (wanted and not yes):
         found = _each(
-            cli, "Reading the queues", queues, lambda _, url, seen: redrive.look(cli.deployment, url, wanted, seen)
+            cli, _("Reading the queues"), queues, lambda _, url, seen: redrive.look(cli.deployment, url, wanted, seen)
         )
         _show_found(cli, found, wanted)
         if dry_run or not _total_of(found):
             return found
-        question = f"Put {_total_of(found)} dead letters back ({', '.join(queues.urls)})?"
+        question = _("Put {total} dead letters back ({queues})?").format(
+            total=_total_of(found), queues=", ".join(queues.urls)
+        )
     else:
-        question = f"Put about {_total(cli, queues)} dead letters back ({', '.join(queues.urls)})?"
+        question = _("Put about {total} dead letters back ({queues})?").format(
+            total=_total(cli, queues), queues=", ".join(queues.urls)
+        )
     if not yes and not cli.screen.confirmed(question):
-        cli.screen.note("Nothing was moved.")
+        cli.screen.note(_("Nothing was moved."))
         return None
     moved = _each(
-        cli, "Putting back", queues, lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen)
+        cli,
+        _("Putting back"),
+        queues,
+        lambda queue, url, seen: redrive.put_back(cli.deployment, queue, url, wanted, seen),
     )
     stayed = _stayed(cli, queues, moved)
     if not cli.screen.as_json:
         for each, done in moved.items():
             _show_counts(cli, each, done.done)
         total = _total_of(moved)
-        none = "Nothing was put back." if stayed or wanted else "There were no dead letters to put back."
-        cli.screen.line(f"{total} put back." if total else none, "green" if total or not stayed else "yellow")
+        none = _("Nothing was put back.") if stayed or wanted else _("There were no dead letters to put back.")
+        cli.screen.line(
+            _("{total} put back.").format(total=total) if total else none, "green" if total or not stayed else "yellow"
+        )
         _show_others(moved, cli.screen.line)
     return moved
 
@@ -232,8 +255,11 @@ def _show_found(cli: Cli, found: Mapping[Queue, Moved], wanted: Filter) -> None:
         for kind, number in each.done.most_common():
             show(f"{queue}: {number} × {kind}")
         _note_parts(cli, queue, each)
-    stay = f", {sum(each.left.total() for each in found.values())} do not match and stay" if wanted else ""
-    show(f"{_total_of(found)} would be put back{stay}.")
+    if wanted:
+        stay = sum(each.left.total() for each in found.values())
+        show(_("{total} would be put back, {stay} do not match and stay.").format(total=_total_of(found), stay=stay))
+    else:
+        show(_("{total} would be put back.").format(total=_total_of(found)))
     _show_others(found, show)
 
 
@@ -241,7 +267,8 @@ def _show_others(found: Mapping[Queue, Moved], show: Callable[[str], None]) -> N
     """What is in the queues, where nothing of it matches: a type may be mistyped."""
     left = sum((each.left for each in found.values()), Counter[str]())
     if left and not _total_of(found):
-        show("What is there: " + ", ".join(f"{number} × {kind}" for kind, number in left.most_common()))
+        there = ", ".join(f"{number} × {kind}" for kind, number in left.most_common())
+        show(_("What is there: {there}").format(there=there))
 
 
 def _stayed(cli: Cli, places: Places, moved: Mapping[Queue, Moved]) -> bool:
@@ -250,19 +277,32 @@ def _stayed(cli: Cli, places: Places, moved: Mapping[Queue, Moved]) -> bool:
     for queue, number in dead_letters.counts(cli.deployment, places).items():
         _note_parts(cli, queue, moved[queue])
         if moved[queue].left:
-            cli.screen.note(f"{queue}: {moved[queue].left.total()} do not match and stay.")
+            cli.screen.note(
+                _("{queue}: {total} do not match and stay.").format(queue=queue, total=moved[queue].left.total())
+            )
         elif number and not moved[queue].refused:
-            cli.screen.note(f"{queue}: about {number} stay: new ones, or hidden by another reader for some minutes.")
+            cli.screen.note(
+                _("{queue}: about {number} stay: new ones, or hidden by another reader for some minutes.").format(
+                    queue=queue, number=number
+                )
+            )
             stayed = True
     return stayed or any(each.refused for each in moved.values())
 
 
 def _note_parts(cli: Cli, queue: Queue, moved: Moved) -> None:
     if moved.refused:
-        cli.screen.note(f"{queue}: {moved.refused} stay, for SQS did not take them. Run this again.")
+        cli.screen.note(
+            _("{queue}: {refused} stay, for SQS did not take them. Run this again.").format(
+                queue=queue, refused=moved.refused
+            )
+        )
     if not moved.is_whole:
         cli.screen.note(
-            f"{queue}: it holds more than SQS lets one look at (120,000). Run this again, without a filter if you can."
+            _(
+                "{queue}: it holds more than SQS lets one look at (120,000). Run this again, without "
+                "a filter if you can."
+            ).format(queue=queue)
         )
 
 
@@ -286,14 +326,17 @@ def _runs(
         if dry_run or not discard:
             left[queue] = len(letters)
             for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
-                cli.screen.advice(f"{queue}: {number} × {kind}" + (" would be deleted" if discard else ""))
-            cli.screen.advice(_TO_DISCARD.format(queue=queue))
-        elif yes or cli.screen.confirmed(f"Delete the messages of about {len(letters)} failed runs ({queue})?"):
+                told = _("{queue}: {number} × {kind} would be deleted") if discard else "{queue}: {number} × {kind}"
+                cli.screen.advice(told.format(queue=queue, number=number, kind=kind))
+            cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
+        elif yes or cli.screen.confirmed(
+            _("Delete the messages of about {letters} failed runs ({queue})?").format(letters=len(letters), queue=queue)
+        ):
             gone[queue] = redrive.discard(cli.deployment, url, wanted).done.total()
-            cli.screen.advice(f"{gone[queue]} deleted ({queue}).")
+            cli.screen.advice(_("{value} deleted ({queue}).").format(value=gone[queue], queue=queue))
         else:
             left[queue] = len(letters)
-            cli.screen.note("Nothing was deleted.")
+            cli.screen.note(_("Nothing was deleted."))
     return gone, left
 
 
@@ -302,30 +345,33 @@ def _show_list(cli: Cli, found: Sequence[Mapping[str, Any]]) -> None:
         (each["queue"], each["sentAt"], each["errorType"], dead_letters.about(each), each["messageId"])
         for each in found
     ]
-    cli.screen.table(("queue", "sent at (UTC)", "error", "about", "message"), rows)
+    cli.screen.table((_("queue"), _("sent at (UTC)"), _("error"), _("about"), _("message")), rows)
     for queue in Queue:
         letters = [each for each in found if each["queue"] == queue]
         _show_counts(cli, queue, Counter(each["errorType"] for each in letters))
         if letters and queue in RUNS:
             _show_runs(cli, queue, letters)
-            cli.screen.advice(_TO_DISCARD.format(queue=queue))
+            cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
         elif letters:
             redriven = "webhooks redrive" if queue is Queue.WEBHOOKS else f"deadletters redrive --queue {queue}"
-            one = (
-                " (one error at a time: --error-type TYPE)" if len({each["errorType"] for each in letters}) > 1 else ""
+            several = len({each["errorType"] for each in letters}) > 1
+            one = _(" (one error at a time: --error-type TYPE)") if several else ""
+            cli.screen.advice(
+                _("{queue}: correct the cause, then put them back: honninctl {redriven}{one}").format(
+                    queue=queue, redriven=redriven, one=one
+                )
             )
-            cli.screen.advice(f"{queue}: correct the cause, then put them back: honninctl {redriven}{one}")
 
 
 def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> None:
-    cli.screen.advice(f"{queue}: {_RUN_ADVICE[queue]}")
+    cli.screen.advice(_("{what}: {why}").format(what=queue, why=_(_RUN_ADVICE[queue])))
     commands = redrive.make_up(cli.deployment, queue, (letter["function"] for letter in letters))
     if not commands:
         return
-    cli.screen.advice("Once the cause is corrected, do not wait for the next run:")
+    cli.screen.advice(_("Once the cause is corrected, do not wait for the next run:"))
     for each in commands:
         cli.screen.advice(f"  {each}")
-    cli.screen.advice("  run.json must not contain errorType: the command succeeds even when a run failed.")
+    cli.screen.advice(_("  run.json must not contain errorType: the command succeeds even when a run failed."))
 
 
 def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:
@@ -338,7 +384,9 @@ def _places(cli: Cli, queue: Queue | None) -> Places:
     for each in places.unknown:
         name = dead_letters.OUTPUTS[each]
         cli.screen.note(
-            f"Not looked at: {each}. {cli.deployment.name} has no output {name}; deploy the current version."
+            _("Not looked at: {each}. {name} has no output {name2}; deploy the current version.").format(
+                each=each, name=cli.deployment.name, name2=name
+            )
         )
     return places
 

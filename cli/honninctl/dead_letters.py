@@ -12,6 +12,7 @@ from typing import Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 from honninctl.queue_walk import Message, sent_ms, walk
 
 # What a queue itself moved there has no error's type.
@@ -65,8 +66,10 @@ class WebhooksOffError(NotFoundError):
 
     def __init__(self, stack: str) -> None:
         super().__init__(
-            f"{stack} sends no merchant webhooks: set the parameter {_WEBHOOK_URL} to the https address of your "
-            "receiver and deploy (docs/api.md, Merchant webhooks)"
+            _(
+                "{stack} sends no merchant webhooks: set the parameter {parameter} to the https address of your "
+                "receiver and deploy (docs/api.md, Merchant webhooks)"
+            ).format(stack=stack, parameter=_WEBHOOK_URL)
         )
 
 
@@ -137,7 +140,7 @@ def message(deployment: Deployment, places: Places, name: str) -> tuple[Queue, M
         named = (event(found["Body"]) or {}).get("event_id") or (webhook or {}).get("webhookId")
         if name in (found["MessageId"], named):
             return queue, found
-    raise NotFoundError(f"no dead letter has the message id, event id or webhook id {name}")
+    raise NotFoundError(_("no dead letter has the message id, event id or webhook id {name}").format(name=name))
 
 
 def counts(deployment: Deployment, places: Places) -> dict[Queue, int]:

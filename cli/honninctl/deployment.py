@@ -19,6 +19,7 @@ from honninctl.failures import (
     explained,
     refused,
 )
+from honninctl.language import _
 
 if TYPE_CHECKING:
     import botocore.session
@@ -91,9 +92,11 @@ class Deployment:
     def name(self) -> str:
         """The stack's name. Raises `UsageError` when none was given, or one that no stack can have."""
         if not self._where.stack:
-            raise UsageError("name the stack: --stack honnin-prod, or HONNIN_STACK")
+            raise UsageError(_("name the stack: --stack honnin-prod, or HONNIN_STACK"))
         if not _STACK.fullmatch(self._where.stack):
-            raise UsageError(f"{self._where.stack!r} is not the name of a stack (--stack, HONNIN_STACK)")
+            raise UsageError(
+                _("{stack!r} is not the name of a stack (--stack, HONNIN_STACK)").format(stack=self._where.stack)
+            )
         return self._where.stack
 
     @cached_property
@@ -101,7 +104,9 @@ class Deployment:
         """--region, else that of the environment or profile, else Tokyo. Raises `UsageError` for what is none."""
         region = self._where.region or self._session.get_config_variable("region") or DEFAULT_REGION
         if not _REGION.fullmatch(region):
-            raise UsageError(f"{region!r} is not the name of an AWS region (--region, AWS_DEFAULT_REGION)")
+            raise UsageError(
+                _("{region!r} is not the name of an AWS region (--region, AWS_DEFAULT_REGION)").format(region=region)
+            )
         return str(region)
 
     @cached_property
@@ -120,21 +125,25 @@ class Deployment:
             if isinstance(explanation, NoAccessError | UnreachableError):
                 raise explanation from None
             raise NoAccessError(
-                f"your AWS credentials could not be loaded ({type(error).__name__}): look at your profile, and at its "
-                "credential_process, role or sign-in"
+                _(
+                    "your AWS credentials could not be loaded ({name}): look at your profile, and at its "
+                    "credential_process, role or sign-in"
+                ).format(name=type(error).__name__)
             ) from None
         if credentials is None:
-            raise NoAccessError("no AWS credentials found; sign in, or choose others with --profile")
+            raise NoAccessError(_("no AWS credentials found; sign in, or choose others with --profile"))
         for what, value in (
-            ("access key", credentials.access_key),
-            ("secret key", credentials.secret_key),
-            ("session token", credentials.token),
+            (_("access key"), credentials.access_key),
+            (_("secret key"), credentials.secret_key),
+            (_("session token"), credentials.token),
         ):
             # An HTTP client would refuse it in words that repeat it.
             if value and not _CREDENTIAL.fullmatch(value):
                 raise NoAccessError(
-                    f"the {what} of your AWS credentials contains a line break, a blank or another character "
-                    "that is never part of it: copy it again"
+                    _(
+                        "the {what} of your AWS credentials contains a line break, a blank or another "
+                        "character that is never part of it: copy it again"
+                    ).format(what=what)
                 )
         return credentials
 
@@ -168,7 +177,7 @@ class Deployment:
         except ValueError:
             # Region and endpoint are looked at above: it is a variable that only botocore reads.
             raise UsageError(
-                "one of your AWS settings is not valid: look at the variables AWS_… and at ~/.aws/config"
+                _("one of your AWS settings is not valid: look at the variables AWS_… and at ~/.aws/config")
             ) from None
 
     @cached_property
@@ -180,7 +189,11 @@ class Deployment:
             answer = self.client("cloudformation").describe_stacks(StackName=self.name)
         except ClientError as error:
             if error_code(error) == "ValidationError":
-                raise NotFoundError(f"there is no stack {self.name!r} in {self.region} for these credentials") from None
+                raise NotFoundError(
+                    _("there is no stack {name!r} in {region} for these credentials").format(
+                        name=self.name, region=self.region
+                    )
+                ) from None
             raise
         found: Mapping[str, Any] = answer["Stacks"][0]
         return found
@@ -205,7 +218,9 @@ class Deployment:
         """One output. Raises `NotFoundError` for a stack that is not Honnin's, or of a version without it."""
         if key not in self.outputs:
             raise NotFoundError(
-                f"{self.name} has no output {key}: it is not a stack of Honnin, or it has an older version"
+                _("{name} has no output {key}: it is not a stack of Honnin, or it has an older version").format(
+                    name=self.name, key=key
+                )
             )
         return self.outputs[key]
 
@@ -246,7 +261,7 @@ class Deployment:
         except (KeyError, ValueError):
             values = None
         if not isinstance(values, dict):
-            raise CommandError("the provider secret is not a JSON object; set it again (docs/deploying.md)")
+            raise CommandError(_("the provider secret is not a JSON object; set it again (docs/deploying.md)"))
         return {str(name): str(value) for name, value in values.items()}
 
     def merchant(
@@ -303,8 +318,10 @@ def _endpoint(url: str) -> str:
     )
     if not is_server:
         raise UsageError(
-            "the AWS endpoint (--endpoint, HONNIN_ENDPOINT, AWS_ENDPOINT_URL) is not the address of a server: write "
-            "scheme, host and port only, such as http://127.0.0.1:4566"
+            _(
+                "the AWS endpoint (--endpoint, HONNIN_ENDPOINT, AWS_ENDPOINT_URL) is not the address "
+                "of a server: write scheme, host and port only, such as http://127.0.0.1:4566"
+            )
         )
     return url
 
@@ -317,17 +334,21 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     if 200 <= answer.status_code < 300 and isinstance(body, dict):
         return body
     problem = body if isinstance(body, dict) else {}
-    message = f"the merchant API answered {answer.status_code}"
+    message = _("the merchant API answered {status}").format(status=answer.status_code)
     # API Gateway names the kind of its own refusals here. The text of one repeats the request, its token included.
     kind = str(answer.headers.get("x-amzn-ErrorType", "")).partition(":")[0]
     no_route = problem.get("code") in ("not-signed-or-no-route", "no-such-route")
     if kind == "MissingAuthenticationTokenException" or no_route:
         # So API Gateway names a path that it does not know.
-        raise CommandError("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
+        raise CommandError(
+            _("the merchant API does not know this call: is the stack up to date, and the id well-formed?")
+        )
     if answer.status_code in (401, 403):
         explanation = refused(message, kind.removesuffix("Exception")) or refused(message, kind)
-        raise explanation or NotAllowedError(f"{message}: your credentials do not allow it")
+        raise explanation or NotAllowedError(_("{message}: your credentials do not allow it").format(message=message))
     # Problems of Honnin's own; their texts name a field and a rule, never a value.
     said = problem.get("detail") or problem.get("title") or ""
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}
-    raise kinds.get(answer.status_code, CommandError)(f"{message}: {said}" if said else message)
+    raise kinds.get(answer.status_code, CommandError)(
+        _("{what}: {why}").format(what=message, why=said) if said else message
+    )

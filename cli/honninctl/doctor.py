@@ -21,6 +21,7 @@ from honninctl.failures import (
     UsageError,
     explained,
 )
+from honninctl.language import N_, _
 
 # docs/providers.md §1.1: PayPay refuses a signature whose time is more than 2 minutes off. Warn long before.
 _CLOCK_FAILS_S = 120
@@ -40,16 +41,16 @@ _OF_EVERY_VERSION = ("StateTableName", "EventQueueUrl", "DeadLetterQueueUrl")
 
 # The queues that are processed, by output.
 _QUEUES = {
-    "events": "EventQueueUrl",
-    "recon notifications": "ReconNoticeQueueUrl",
-    "repairs": "RepairQueueUrl",
-    "rereads": "RereadQueueUrl",
+    N_("events"): "EventQueueUrl",
+    N_("recon notifications"): "ReconNoticeQueueUrl",
+    N_("repairs"): "RepairQueueUrl",
+    N_("rereads"): "RereadQueueUrl",
 }
 
 # Those of the merchant webhooks, which not every stack has, by logical id.
 WEBHOOK_QUEUES = {
-    "merchant webhooks": "MerchantWebhookQueue",
-    f"dead letters, {dead_letters.Queue.WEBHOOKS}": dead_letters.WEBHOOK_DEAD_LETTERS,
+    N_("merchant webhooks"): "MerchantWebhookQueue",
+    N_("dead letters, {queue}").format(queue=dead_letters.Queue.WEBHOOKS): dead_letters.WEBHOOK_DEAD_LETTERS,
 }
 
 type _Look = Callable[[Deployment, str, str], Iterator[Check]]
@@ -102,23 +103,38 @@ def _guarded(topic: str, examination: _Examination, what: str = "") -> Iterator[
         explanation = explained(error)
         if topic in ("credentials", "stack") and isinstance(explanation, NoAccessError | NotFoundError | UsageError):
             raise explanation from None
-        advice = roles.advice("doctor") if isinstance(explanation, NotAllowedError) else "correct that first"
-        yield Check(topic, Verdict.FAIL, f"{what}: {explanation}" if what else str(explanation), advice)
+        advice = roles.advice("doctor") if isinstance(explanation, NotAllowedError) else _("correct that first")
+        yield Check(
+            topic,
+            Verdict.FAIL,
+            _("{what}: {why}").format(what=what, why=str(explanation)) if what else str(explanation),
+            advice,
+        )
 
 
 def _credentials(deployment: Deployment) -> Iterator[Check]:
     who = deployment.client("sts").get_caller_identity()
-    yield Check("credentials", Verdict.OK, f"{who['Arn']} in {deployment.region}")
+    yield Check("credentials", Verdict.OK, _("{arn} in {region}").format(arn=who["Arn"], region=deployment.region))
 
 
 def _stack(deployment: Deployment) -> Iterator[Check]:
     status = str(deployment.description["StackStatus"])
     if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        yield Check("stack", Verdict.OK, f"{deployment.name} is {status}")
+        yield Check("stack", Verdict.OK, _("{name} is {status}").format(name=deployment.name, status=status))
     elif status.endswith("_IN_PROGRESS"):
-        yield Check("stack", Verdict.WARN, f"{deployment.name} is {status}", "wait until it is deployed")
+        yield Check(
+            "stack",
+            Verdict.WARN,
+            _("{name} is {status}").format(name=deployment.name, status=status),
+            _("wait until it is deployed"),
+        )
     else:
-        yield Check("stack", Verdict.FAIL, f"{deployment.name} is {status}", "read the stack's events and deploy again")
+        yield Check(
+            "stack",
+            Verdict.FAIL,
+            _("{name} is {status}").format(name=deployment.name, status=status),
+            _("read the stack's events and deploy again"),
+        )
 
 
 def _repairs(deployment: Deployment) -> Iterator[Check]:
@@ -135,19 +151,26 @@ def _secret(deployment: Deployment) -> Iterator[Check]:
         if not isinstance(explained(error), NotAllowedError):
             raise
         # On purpose: with these credentials anybody can ask the providers for any user's personal data.
-        advice = "OperatorPolicy leaves it out on purpose: have whoever fills the secret run this as well"
-        yield Check("secret", Verdict.WARN, "not looked at: your credentials may not read the provider secret", advice)
+        advice = _("OperatorPolicy leaves it out on purpose: have whoever fills the secret run this as well")
+        yield Check(
+            "secret", Verdict.WARN, _("not looked at: your credentials may not read the provider secret"), advice
+        )
         return
     for provider, keys in _SECRET_KEYS.items():
         missing = [key for key in keys if values.get(key, "").strip() in ("", PLACEHOLDER)]
         wrong = [key for key in keys if not values.get(key, "").isascii()]
         if len(missing) == len(keys):
-            yield Check("secret", Verdict.WARN, f"{provider} is not set up", f"fine if you do not use {provider}")
+            yield Check(
+                "secret",
+                Verdict.WARN,
+                _("{provider} is not set up").format(provider=provider),
+                _("fine if you do not use {provider}").format(provider=provider),
+            )
         elif missing or wrong:
-            found = f"no usable value for {', '.join(missing + wrong)}"
-            yield Check("secret", Verdict.FAIL, found, "set it with put-secret-value (docs/deploying.md)")
+            found = _("no usable value for {names}").format(names=", ".join(missing + wrong))
+            yield Check("secret", Verdict.FAIL, found, _("set it with put-secret-value (docs/deploying.md)"))
         else:
-            yield Check("secret", Verdict.OK, f"{provider}: complete")
+            yield Check("secret", Verdict.OK, _("{provider}: complete").format(provider=provider))
     yield from _secret_details(values, PLACEHOLDER)
 
 
@@ -155,16 +178,19 @@ def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Che
     secret = values.get("paypay_api_secret", "").strip()
     if secret and secret != placeholder and not _is_base64(secret):
         # docs/providers.md §1.3: the key of the responseToken is the base64-decoded API secret.
-        found = "paypay_api_secret is not base64, so no responseToken can be checked"
-        yield Check("secret", Verdict.FAIL, found, "copy it again from PayPay, without blanks or quotes")
+        found = _("paypay_api_secret is not base64, so no responseToken can be checked")
+        yield Check("secret", Verdict.FAIL, found, _("copy it again from PayPay, without blanks or quotes"))
     for key in _OPTIONAL_SECRET_KEYS:
         if values.get(key, "").strip() in ("", placeholder):
-            advice = "set it if you want ready-made requests to PayPay's support"
-            yield Check("secret", Verdict.WARN, f"{key} is not set", advice)
+            advice = _("set it if you want ready-made requests to PayPay's support")
+            yield Check("secret", Verdict.WARN, _("{key} is not set").format(key=key), advice)
     known = {*_OPTIONAL_SECRET_KEYS, *(key for keys in _SECRET_KEYS.values() for key in keys)}
     if unknown := sorted(set(values) - known):
         yield Check(
-            "secret", Verdict.WARN, f"unknown: {', '.join(unknown)}", "no function reads it; is the name misspelled?"
+            "secret",
+            Verdict.WARN,
+            _("unknown: {unknown}").format(unknown=", ".join(unknown)),
+            _("no function reads it; is the name misspelled?"),
         )
 
 
@@ -183,12 +209,20 @@ def _clocks(deployment: Deployment) -> Iterator[Check]:
         try:
             off = _clock_offset(deployment, url)
         except CommandError as error:
-            advice = "perhaps from this machine only; the alarms say whether the functions reach it"
-            yield Check("clock", Verdict.WARN, f"{provider}: {error}", advice)
+            advice = _("perhaps from this machine only; the alarms say whether the functions reach it")
+            yield Check("clock", Verdict.WARN, _("{what}: {why}").format(what=provider, why=str(error)), advice)
             continue
-        yield _clock(f"this machine and {provider}", off, "set this machine's clock; signatures made here would fail")
+        yield _clock(
+            _("this machine and {provider}").format(provider=provider),
+            off,
+            _("set this machine's clock; signatures made here would fail"),
+        )
         if aws_off is not None:
-            yield _clock(f"AWS and {provider}", off - aws_off, f"ask {provider}: the functions' signatures may fail")
+            yield _clock(
+                _("AWS and {provider}").format(provider=provider),
+                off - aws_off,
+                _("ask {provider}: the functions' signatures may fail").format(provider=provider),
+            )
 
 
 def _clock(which: str, off_s: float, advice: str) -> Check:
@@ -196,7 +230,10 @@ def _clock(which: str, off_s: float, advice: str) -> Check:
     if abs(off_s) > _CLOCK_WARNS_S:
         verdict = Verdict.FAIL if abs(off_s) > _CLOCK_FAILS_S else Verdict.WARN
     # A Date header has whole seconds only.
-    found = f"{which}: {'less than 2' if abs(off_s) < 2 else format(abs(off_s), '.0f')} s apart"
+    if abs(off_s) < 2:
+        found = _("{which}: less than 2 s apart").format(which=which)
+    else:
+        found = _("{which}: {seconds:.0f} s apart").format(which=which, seconds=abs(off_s))
     return Check("clock", verdict, found, "" if verdict is Verdict.OK else advice)
 
 
@@ -216,10 +253,10 @@ def _clock_offset(deployment: Deployment, url: str) -> float:
             AWSRequest(method="HEAD", url=url), use_proxies=not deployment.is_local, timeout_s=_PROVIDER_TIMEOUT_S
         )
     except Exception as error:
-        raise CommandError(f"{url} does not answer ({type(error).__name__})") from None
+        raise CommandError(_("{url} does not answer ({name})").format(url=url, name=type(error).__name__)) from None
     off = _offset(answer.headers.get("Date"), begun, time.time())
     if off is None:
-        raise CommandError(f"{url} sends no Date header, so its clock cannot be read")
+        raise CommandError(_("{url} sends no Date header, so its clock cannot be read").format(url=url))
     return off
 
 
@@ -236,7 +273,7 @@ def _offset(date: str | None, begun: float, ended: float) -> float | None:
 
 def _egress(deployment: Deployment, registered: Sequence[str]) -> Iterator[Check]:
     if deployment.is_local:
-        yield Check("egress", Verdict.OK, "local: the sandbox accepts calls from every address")
+        yield Check("egress", Verdict.OK, _("local: the sandbox accepts calls from every address"))
         return
     found = egress.find(deployment)
     if not found.in_vpc:
@@ -244,46 +281,63 @@ def _egress(deployment: Deployment, registered: Sequence[str]) -> Iterator[Check
         return
     if found.unclear:
         subnets = ", ".join(found.unclear)
-        advice = (
+        advice = _(
             "if there is another way out (Transit Gateway, firewall, NAT instance), ask your network team for its "
             "public address, and register it with PayPay; if there is none, add a default route to a NAT gateway"
         )
         # Who names the address has asked; whether it is the right one cannot be seen from here.
         verdict = Verdict.WARN if registered else Verdict.FAIL
-        yield Check("egress", verdict, f"no NAT gateway behind {subnets}: its address is not known here", advice)
+        yield Check(
+            "egress",
+            verdict,
+            _("no NAT gateway behind {subnets}: its address is not known here").format(subnets=subnets),
+            advice,
+        )
     yield from _compared(found.addresses, registered, whole=not found.unclear)
 
 
 def _without_vpc(registered: Sequence[str]) -> Check:
-    advice = (
+    advice = _(
         "PayPay accepts calls from registered addresses only: deploy into a VPC with a NAT gateway, and register it"
     )
-    found = "the functions have no fixed address (no VPC)"
     if registered:
-        return Check("egress", Verdict.FAIL, f"{found}, so they do not call from {', '.join(registered)}", advice)
-    return Check("egress", Verdict.WARN, found, advice)
+        addresses = ", ".join(registered)
+        found = _("the functions have no fixed address (no VPC), so they do not call from {addresses}").format(
+            addresses=addresses
+        )
+        return Check("egress", Verdict.FAIL, found, advice)
+    return Check("egress", Verdict.WARN, _("the functions have no fixed address (no VPC)"), advice)
 
 
 def _compared(ours: Sequence[str], registered: Sequence[str], *, whole: bool) -> Iterator[Check]:
     """Our addresses against the registered ones. If not `whole`, we have more addresses than are known here."""
     if not registered:
         if ours:
-            advice = "register it with PayPay, then check with --told-ip"
-            yield Check("egress", Verdict.WARN, f"the functions call from {', '.join(ours)}", advice)
+            advice = _("register it with PayPay, then check with --told-ip")
+            yield Check(
+                "egress", Verdict.WARN, _("the functions call from {ours}").format(ours=", ".join(ours)), advice
+            )
         return
     if unregistered := sorted(set(ours) - set(registered)):
-        found = f"the functions call from {', '.join(unregistered)}, which is not registered with PayPay"
-        yield Check("egress", Verdict.FAIL, found, "register it with PayPay; until then its API refuses those calls")
+        found = _("the functions call from {unregistered}, which is not registered with PayPay").format(
+            unregistered=", ".join(unregistered)
+        )
+        yield Check("egress", Verdict.FAIL, found, _("register it with PayPay; until then its API refuses those calls"))
     elif ours:
-        yield Check("egress", Verdict.OK, f"registered with PayPay: {', '.join(ours)}")
+        yield Check("egress", Verdict.OK, _("registered with PayPay: {ours}").format(ours=", ".join(ours)))
     if unused := sorted(set(registered) - set(ours)):
-        found = f"registered with PayPay: {', '.join(unused)}"
+        addresses = ", ".join(unused)
         if whole:
-            advice = "ask PayPay to remove it, unless something else of yours calls from it"
-            yield Check("egress", Verdict.WARN, f"{found}, which is not an address of this stack", advice)
+            found = _("registered with PayPay: {addresses}, which is not an address of this stack").format(
+                addresses=addresses
+            )
+            advice = _("ask PayPay to remove it, unless something else of yours calls from it")
         else:
-            advice = "keep it registered until your network team has answered"
-            yield Check("egress", Verdict.WARN, f"{found}; it is not known whether this stack uses it", advice)
+            found = _("registered with PayPay: {addresses}; it is not known whether this stack uses it").format(
+                addresses=addresses
+            )
+            advice = _("keep it registered until your network team has answered")
+        yield Check("egress", Verdict.WARN, found, advice)
 
 
 def _tables(deployment: Deployment) -> Iterator[Check]:
@@ -298,7 +352,12 @@ def _tables(deployment: Deployment) -> Iterator[Check]:
 def _table(deployment: Deployment, name: str) -> Iterator[Check]:
     status = deployment.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
     verdict = Verdict.OK if status == "ACTIVE" else Verdict.FAIL
-    yield Check("table", verdict, f"{name} is {status}", "" if verdict is Verdict.OK else "look at it in DynamoDB")
+    yield Check(
+        "table",
+        verdict,
+        _("{name} is {status}").format(name=name, status=status),
+        "" if verdict is Verdict.OK else _("look at it in DynamoDB"),
+    )
 
 
 def _words(deployment: Deployment) -> Iterator[Check]:
@@ -310,20 +369,24 @@ def _words(deployment: Deployment) -> Iterator[Check]:
     listed = {each.strip() for each in deployment.parameters.get("PayPayVerifiedStatuses", "").split(",")}
     unlisted = {word: at for word, at in sorted(seen.items()) if word not in listed}
     for word, at in unlisted.items():
-        found = f"PayPay answered a KYC read with the status {word}, last at {at}: such users are UNCONFIRMED"
-        advice = (
+        found = _("PayPay answered a KYC read with the status {word}, last at {at}: such users are UNCONFIRMED").format(
+            word=word, at=at
+        )
+        advice = _(
             "ask PayPay what it means; if it means a completed KYC, add it to PayPayVerifiedStatuses, deploy, and "
             "run honninctl reread --status UNCONFIRMED"
         )
         yield Check("words", Verdict.WARN, found, advice)
     if not unlisted:
         yield Check(
-            "words", Verdict.OK, "PayPayVerifiedStatuses lists every status that a KYC read of PayPay has had so far"
+            "words", Verdict.OK, _("PayPayVerifiedStatuses lists every status that a KYC read of PayPay has had so far")
         )
 
 
 def _queues(deployment: Deployment) -> Iterator[Check]:
-    dead_letter_queues = {f"dead letters, {queue}": key for queue, key in dead_letters.OUTPUTS.items()}
+    dead_letter_queues = {
+        N_("dead letters, {queue}").format(queue=queue): key for queue, key in dead_letters.OUTPUTS.items()
+    }
     for what, key in {**_QUEUES, **dead_letter_queues}.items():
         url = deployment.outputs.get(key)
         if url is None:
@@ -341,23 +404,32 @@ def _by_name(look: _Look, deployment: Deployment, what: str, logical_id: str) ->
 
 
 def _waiting(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
-    yield Check("queues", Verdict.OK, f"{what}: {dead_letters.waiting(deployment, url)} waiting")
+    yield Check(
+        "queues",
+        Verdict.OK,
+        _("{what}: {waiting} waiting").format(what=_queue_name(what), waiting=dead_letters.waiting(deployment, url)),
+    )
 
 
 def _left(deployment: Deployment, what: str, url: str) -> Iterator[Check]:
     if number := dead_letters.waiting(deployment, url):
         advice = f"honninctl deadletters list --queue {what.rpartition(' ')[2]}"
-        yield Check("queues", Verdict.WARN, f"{what}: {number}", advice)
+        yield Check("queues", Verdict.WARN, _("{what}: {number}").format(what=_queue_name(what), number=number), advice)
     else:
-        yield Check("queues", Verdict.OK, f"{what}: none")
+        yield Check("queues", Verdict.OK, _("{what}: none").format(what=_queue_name(what)))
+
+
+def _queue_name(what: str) -> str:
+    words, comma, queue = what.partition(", ")
+    return _("dead letters, {queue}").format(queue=queue) if comma else _(words)
 
 
 def _without(deployment: Deployment, topic: str, key: str) -> Check:
     """A stack of an older version says nothing of what came later; but some outputs every version has."""
-    found = f"not looked at: {deployment.name} has no output {key}"
+    found = _("not looked at: {name} has no output {key}").format(name=deployment.name, key=key)
     if key in _OF_EVERY_VERSION:
-        return Check(topic, Verdict.FAIL, found, "is it a stack of Honnin?")
-    return Check(topic, Verdict.WARN, found, "the stack has an older version: deploy the current one")
+        return Check(topic, Verdict.FAIL, found, _("is it a stack of Honnin?"))
+    return Check(topic, Verdict.WARN, found, _("the stack has an older version: deploy the current one"))
 
 
 def _buckets(deployment: Deployment) -> Iterator[Check]:
@@ -388,10 +460,10 @@ def _webhook_urls(deployment: Deployment) -> Iterator[Check]:
     urls["redirect"] = deployment.output("WebhookApiUrl").rstrip("/") + "/paypay/account-links/callback"
     for name, url in urls.items():
         if url.startswith("https://") or deployment.is_local:
-            yield Check("webhooks", Verdict.OK, f"PayPay {name}: {url}", "registered with PayPay?")
+            yield Check("webhooks", Verdict.OK, f"PayPay {name}: {url}", _("registered with PayPay?"))
         else:
             yield Check(
-                "webhooks", Verdict.FAIL, f"PayPay {name}: {url}", "it is not https: deploy outside Stage=local"
+                "webhooks", Verdict.FAIL, f"PayPay {name}: {url}", _("it is not https: deploy outside Stage=local")
             )
     yield from domains.check(deployment)
 
@@ -410,7 +482,7 @@ def _concurrency(deployment: Deployment) -> Iterator[Check]:
 def _alarms(deployment: Deployment) -> Iterator[Check]:
     """Whether anybody receives alarms and the daily report."""
     if deployment.is_local:
-        yield Check("alarms", Verdict.OK, "local: no mail is sent")
+        yield Check("alarms", Verdict.OK, _("local: no mail is sent"))
         return
     found = _subscriptions(deployment, deployment.output("AlarmTopicArn"))
     # Until the link in AWS's mail is followed, this stands in the place of an ARN.
@@ -419,13 +491,15 @@ def _alarms(deployment: Deployment) -> Iterator[Check]:
     if email and not any(each["Endpoint"].lower() == email.lower() for each in confirmed):
         verdict = Verdict.WARN if confirmed else Verdict.FAIL
         # AWS deletes what nobody confirms within 48 hours, and takes one back that gets more than 10 mails a second.
-        advice = "follow the link in AWS's mail; if it is older than 48 hours, subscribe the address again in SNS"
-        yield Check("alarms", verdict, "AlarmEmail is not confirmed: it gets no alarm and no daily report", advice)
+        advice = _("follow the link in AWS's mail; if it is older than 48 hours, subscribe the address again in SNS")
+        yield Check("alarms", verdict, _("AlarmEmail is not confirmed: it gets no alarm and no daily report"), advice)
     elif not confirmed:
-        found_none = "the alarm topic has no subscriber: nobody receives alarms or the daily report"
-        yield Check("alarms", Verdict.WARN, found_none, "set AlarmEmail and deploy, and confirm AWS's mail")
+        found_none = _("the alarm topic has no subscriber: nobody receives alarms or the daily report")
+        yield Check("alarms", Verdict.WARN, found_none, _("set AlarmEmail and deploy, and confirm AWS's mail"))
     else:
-        yield Check("alarms", Verdict.OK, f"confirmed subscribers of the alarm topic: {len(confirmed)}")
+        yield Check(
+            "alarms", Verdict.OK, _("confirmed subscribers of the alarm topic: {number}").format(number=len(confirmed))
+        )
 
 
 def _subscriptions(deployment: Deployment, topic_arn: str) -> list[Mapping[str, Any]]:
@@ -444,10 +518,20 @@ def _parameters(deployment: Deployment) -> Iterator[Check]:
     open_ones = unconfirmed(deployment)
     for each in open_ones:
         shown = each.value if len(each.value) <= _LONGEST_VALUE else f"{each.value[: _LONGEST_VALUE - 1]}…"
-        advice = f"ask {each.provider}, set it and deploy" if each.provider else "choose it, set it and deploy"
-        yield Check("parameters", Verdict.WARN, f"{each.name} still has its default: {shown or 'empty'}", advice)
+        shown = shown or _("(empty)")
+        advice = (
+            _("ask {provider}, set it and deploy").format(provider=each.provider)
+            if each.provider
+            else _("choose it, set it and deploy")
+        )
+        yield Check(
+            "parameters",
+            Verdict.WARN,
+            _("{name} still has its default: {shown}").format(name=each.name, shown=shown),
+            advice,
+        )
     if not open_ones:
-        yield Check("parameters", Verdict.OK, "every parameter that the providers do not publish is set")
+        yield Check("parameters", Verdict.OK, _("every parameter that the providers do not publish is set"))
 
 
 def report(checks: Sequence[Check], now: datetime) -> dict[str, Any]:

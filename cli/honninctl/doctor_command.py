@@ -10,6 +10,7 @@ from honninctl import doctor as examination
 from honninctl.checks import Check, Verdict
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 
 _MARKS = {Verdict.OK: "ok  ", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
@@ -34,7 +35,7 @@ def doctor(
     Exit code 1 when a line is FAIL; 3 and 4 when nothing could be checked.
     """
     registered = [_address(each) for each in told_ip or ()]
-    with cli.screen.progress("Examining", examination.TOPICS) as done:
+    with cli.screen.progress(_("Examining"), examination.TOPICS) as done:
         checks = list(examination.examine(cli.deployment, registered, done))
     if cli.screen.as_json:
         cli.screen.json(examination.report(checks, datetime.now(UTC)))
@@ -49,11 +50,15 @@ def _show(cli: Cli, checks: list[Check]) -> None:
         if each.advice:
             cli.screen.line(f"{'':<18}→ {each.advice}")
     counts = examination.report(checks, datetime.now(UTC))["summary"]
-    cli.screen.line(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed.")
+    cli.screen.line(
+        _("{ok} ok, {warn} to look at, {fail} failed.").format(
+            ok=counts["ok"], warn=counts["warn"], fail=counts["fail"]
+        )
+    )
 
 
 def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
-        raise UsageError(f"--told-ip {text!r} is not an address") from None
+        raise UsageError(_("--told-ip {text!r} is not an address").format(text=text)) from None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from honninctl.checks import Check, Verdict
 from honninctl.deployment import Deployment
+from honninctl.language import _
 
 
 def check(deployment: Deployment) -> Iterator[Check]:
@@ -22,14 +23,21 @@ def _check(deployment: Deployment, api: str, name: str) -> Check:
     is_shown = deployment.parameters.get("DomainInUrls", "true") == "true"
     if not _is_in_dns(name):
         target = deployment.outputs.get(f"{api}DomainTarget", "")
-        found = f"{name}: DNS does not know it" + (", and the URLs have it already" if is_shown else "")
-        advice = f"make a CNAME to {target}, or wait until DNS knows the record"
+        if is_shown:
+            found = _("{name}: DNS does not know it, and the URLs have it already").format(name=name)
+        else:
+            found = _("{name}: DNS does not know it").format(name=name)
+        advice = _("make a CNAME to {target}, or wait until DNS knows the record").format(target=target)
         return Check("webhooks", Verdict.FAIL if is_shown else Verdict.WARN, found, advice)
     if not is_shown:
-        first = "register its URLs with PayPay, then " if api == "Webhook" else ""
-        advice = f"{first}deploy with DomainInUrls=true"
-        return Check("webhooks", Verdict.WARN, f"{name}: DNS knows it, the URLs do not have it yet", advice)
-    return Check("webhooks", Verdict.OK, f"{name}: DNS knows it")
+        if api == "Webhook":
+            advice = _("register its URLs with PayPay, then deploy with DomainInUrls=true")
+        else:
+            advice = _("deploy with DomainInUrls=true")
+        return Check(
+            "webhooks", Verdict.WARN, _("{name}: DNS knows it, the URLs do not have it yet").format(name=name), advice
+        )
+    return Check("webhooks", Verdict.OK, _("{name}: DNS knows it").format(name=name))
 
 
 def _is_in_dns(name: str) -> bool:

@@ -9,6 +9,7 @@ from honninctl import access as accesses
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 from honninctl.people import certificate_json, submission_json
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def export(
     objects = _vault_objects(deployment, user_id)
     held = _of_table(deployment.store, footprint, whole_table=whole_table, reveal=reveal)
     if not objects and not any(held.values()):
-        raise NotFoundError(f"nothing is stored about {user_id}")
+        raise NotFoundError(_("nothing is stored about {user_id}").format(user_id=user_id))
     if reveal:
         for each in objects:
             each["content"] = _content(deployment, each)

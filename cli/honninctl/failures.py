@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from honninctl.language import N_, _
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -64,9 +66,9 @@ class UnreachableError(CommandError):
 
 
 # Codes of AWS services that say who the caller is, or what the caller may not do; and what a person does about it.
-_SIGN_IN = "your AWS session has ended: sign in again"
-_SIGNATURE = "the signature is wrong or too old: look at the secret key and at this machine's clock"
-_NOT_ALLOWED = "your credentials do not allow it"
+_SIGN_IN = N_("your AWS session has ended: sign in again")
+_SIGNATURE = N_("the signature is wrong or too old: look at the secret key and at this machine's clock")
+_NOT_ALLOWED = N_("your credentials do not allow it")
 _REFUSALS: Mapping[str, str] = {
     "403": _NOT_ALLOWED,  # the answer to a HEAD has no body, hence no better code
     "AccessDenied": _NOT_ALLOWED,
@@ -184,10 +186,19 @@ def explained(error: Exception) -> CommandError:
         kinds.add("ResponseParserError")
     for names, kind, sentence in _SENTENCES:
         if not kinds.isdisjoint(names):
-            return kind(f"{sentence.format(where=_host(error))} ({type(error).__name__})")
+            told = _(sentence).format(where=_host(error))
+            return kind(_("{sentence} ({kind})").format(sentence=told, kind=type(error).__name__))
     if isinstance(error, OSError) and error.errno:
-        return CommandError(f"the operating system refuses at {_place(error)}: {os.strerror(error.errno)}")
-    return CommandError(f"an unexpected {type(error).__name__} at {_place(error)}; HONNIN_DEBUG=1 shows where from")
+        return CommandError(
+            _("the operating system refuses at {place}: {reason}").format(
+                place=_place(error), reason=os.strerror(error.errno)
+            )
+        )
+    return CommandError(
+        _("an unexpected {kind} at {place}; HONNIN_DEBUG=1 shows where from").format(
+            kind=type(error).__name__, place=_place(error)
+        )
+    )
 
 
 def error_code(error: Exception) -> str:
@@ -208,7 +219,9 @@ def refused(what: str, code: str) -> NoAccessError | None:
     told = _REFUSALS.get(code)
     if told is None:
         return None
-    return NotAllowedError(f"{what}: {told}") if told == _NOT_ALLOWED else NoAccessError(f"{what}: {told}")
+    return (NotAllowedError if told == _NOT_ALLOWED else NoAccessError)(
+        _("{what}: {why}").format(what=what, why=_(told))
+    )
 
 
 def show_traceback(error: Exception) -> None:
@@ -217,13 +230,16 @@ def show_traceback(error: Exception) -> None:
 
 
 def _of_service(error: Exception) -> CommandError:
-    operation, code = getattr(error, "operation_name", "a call"), error_code(error) or "no code"
-    return refused(f"AWS refuses {operation} ({code})", code) or CommandError(f"AWS refused {operation} ({code})")
+    operation, code = getattr(error, "operation_name", _("a call")), error_code(error) or _("no code")
+    told = _("AWS refuses {operation} ({code})").format(operation=operation, code=code)
+    return refused(told, code) or CommandError(
+        _("AWS refused {operation} ({code})").format(operation=operation, code=code)
+    )
 
 
 def _is_of_parser(error: Exception) -> bool:
     """Whether botocore stumbled over an answer: over what another server says, it does so with any error."""
-    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [frame.f_globals.get("__name__") for frame, _line in traceback.walk_tb(error.__traceback__)]
     return bool(modules) and modules[-1] == "botocore.parsers"
 
 
@@ -235,10 +251,10 @@ def _host(error: Exception) -> str:
         host = urlsplit(str(url or "")).hostname
     except ValueError:
         return ""
-    return f" at {host}" if host else ""
+    return _(" at {host}").format(host=host) if host else ""
 
 
 def _place(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if Path(each.filename).is_relative_to(_PACKAGE)] or frames
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else _("an unknown place")

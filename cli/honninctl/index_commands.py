@@ -10,6 +10,7 @@ from honninctl import moments
 from honninctl import replay as replaying
 from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, ExitCode, UsageError
+from honninctl.language import _
 from honninctl.recorded import Action
 from honninctl.replay import Replayed
 
@@ -52,18 +53,22 @@ def replay(
     begin = _text(moments.moment("--since", since))
     end = _text(moments.moment("--until", until, ends=True) if until else now)
     if begin >= end:
-        raise UsageError("--since must be before --until")
+        raise UsageError(_("--since must be before --until"))
     known = _types()
     if unknown := set(types or ()) - known:
-        raise UsageError(f"--type {sorted(unknown)[0]}: must be one of {', '.join(sorted(known))}")
-    question = f"Every rule on the bus of {cli.deployment.name} gets the events from {begin} to {end} again. Go on?"
+        raise UsageError(
+            _("--type {value}: must be one of {join}").format(value=sorted(unknown)[0], join=", ".join(sorted(known)))
+        )
+    question = _("Every rule on the bus of {stack} gets the events from {begin} to {end} again. Go on?").format(
+        stack=cli.deployment.name, begin=begin, end=end
+    )
     if not (dry_run or yes or cli.screen.confirmed(question)):
-        cli.screen.note("Nothing was published.")
+        cli.screen.note(_("Nothing was published."))
         return ExitCode.FINDING
     cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
     done = Replayed()
     try:
-        with cli.screen.progress("Counting" if dry_run else "Publishing") as seen:
+        with cli.screen.progress(_("Counting") if dry_run else _("Publishing")) as seen:
             replaying.replay(
                 cli.deployment,
                 begin,
@@ -78,7 +83,11 @@ def replay(
     except (Exception, KeyboardInterrupt) as error:
         # An error of AWS, such as a session that has ended, says nothing of where it came; a `CommandError` does.
         if done.last_at and not dry_run and not isinstance(error, CommandError):
-            cli.screen.note(f"{done.published.total()} were published. To continue: --since {done.last_at}")
+            cli.screen.note(
+                _("{total} were published. To continue: --since {last_at}").format(
+                    total=done.published.total(), last_at=done.last_at
+                )
+            )
         raise
     said = {"since": begin, "until": end, "dryRun": dry_run, "published": dict(done.published), "lastAt": done.last_at}
     if cli.screen.as_json:
@@ -86,7 +95,11 @@ def replay(
         return ExitCode.OK
     for name, number in sorted(done.published.items()):
         cli.screen.line(f"{number} × {name}")
-    cli.screen.line(f"{done.published.total()} events {'would be' if dry_run else 'were'} published again.")
+    cli.screen.line(
+        (
+            _("{total} events would be published again.") if dry_run else _("{total} events were published again.")
+        ).format(total=done.published.total())
+    )
     return ExitCode.OK
 
 
@@ -109,7 +122,7 @@ def reindex(
     index = cli.deployment.store.reindex
     run = index.begin(_text(datetime.now(UTC)), segments)
     total, lock = [0, 0], Lock()
-    with cli.screen.progress("Reading the table") as seen:
+    with cli.screen.progress(_("Reading the table")) as seen:
 
         def advance(page: Progress) -> None:
             with lock:
@@ -121,7 +134,11 @@ def reindex(
     if cli.screen.as_json:
         cli.screen.json({"startedAt": run.started_at, "lookedAt": total[0], "mended": total[1]})
         return
-    cli.screen.line(f"{total[0]} items were read, and {total[1]} of them were corrected in the index.")
+    cli.screen.line(
+        _("{value} items were read, and {value2} of them were corrected in the index.").format(
+            value=total[0], value2=total[1]
+        )
+    )
 
 
 def _types() -> frozenset[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from honninctl.failures import CommandError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -21,7 +22,7 @@ def read(client: "SecretsManagerClient", secret_id: str) -> Mapping[str, str]:
     """The keys. Raises `RotationError` where there is no current one."""
     keys: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
     if not keys.get("current"):
-        raise RotationError("the secret has no current key")
+        raise RotationError(_("the secret has no current key"))
     return keys
 
 

@@ -14,11 +14,23 @@ import typer
 
 from honninctl.command import Cli, command, group
 from honninctl.failures import CommandError, UsageError
+from honninctl.language import _
 
 _MARKS = ("template.yaml", "local/stack.py")
 
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="Which one, if several run side by side.")]
-PortHelp = "0: any free one. Default: 4566 and 9100; with another --name any free one."
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--port", help="Of the AWS emulator. 0: any free one. Default: 4566; with another --name any free one."
+    ),
+]
+SandboxPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sandbox-port", help="Of the sandbox. 0: any free one. Default: 9100; with another --name any free one."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +51,8 @@ def register(app: typer.Typer) -> None:
 def up(
     cli: Cli,
     name: NameOption = "run",
-    port: Annotated[int | None, typer.Option("--port", help=f"Of the AWS emulator. {PortHelp}")] = None,
-    sandbox_port: Annotated[int | None, typer.Option("--sandbox-port", help=f"Of the sandbox. {PortHelp}")] = None,
+    port: PortOption = None,
+    sandbox_port: SandboxPortOption = None,
     host: Annotated[
         str | None, typer.Option("--host", help="The address to listen on: 127.0.0.1, or in a container 0.0.0.0.")
     ] = None,
@@ -112,7 +124,9 @@ def _passed_on(cli: Cli, name: str, stack: str, *arguments: str) -> None:
     checkout = _checkout()
     python = checkout / ".venv" / "bin" / "python"
     if not python.exists():
-        raise CommandError(f"the tools of {checkout} are not installed: run `make setup` there")
+        raise CommandError(
+            _("the tools of {checkout} are not installed: run `make setup` there").format(checkout=checkout)
+        )
     as_json = ["--json"] if cli.screen.as_json and name != "events" else []  # events are JSON always
     _become(python, ["-m", "local", name, f"--name={stack}", *arguments, *as_json], checkout)
 
@@ -124,7 +138,10 @@ def _checkout() -> Path:
         if all((each / mark).is_file() for mark in _MARKS):
             return each
     raise UsageError(
-        "`honninctl local` works within a checkout of Honnin's repository only: change to its directory and try again"
+        _(
+            "`honninctl local` works within a checkout of Honnin's repository only: change to its directory and try "
+            "again"
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 
 def day(word: str, now: datetime) -> str:
@@ -36,5 +37,7 @@ def moment(option: str, text: str, *, ends: bool = False) -> datetime:
         return found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)"
+            _("{option} {text!r} is neither a day in Japan (2026-11-20) nor a time (2026-11-20T03:00:00Z)").format(
+                option=option, text=text
+            )
         ) from None

@@ -11,12 +11,13 @@ import typer
 from honninctl import moments, overview, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.language import N_, _
 from honninctl.recorded import Action
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
 
-_REBUILDING = "The index behind this list is being rebuilt (honninctl reindex): somebody may be missing."
+_REBUILDING = N_("The index behind this list is being rebuilt (honninctl reindex): somebody may be missing.")
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +48,7 @@ def users(
     """
     cli.record(Action.LISTED)
     query = {"provider": provider, "status": status, "since": since}
-    with cli.screen.progress("Reading the list") as seen:
+    with cli.screen.progress(_("Reading the list")) as seen:
         found, rebuilding = overview.users(cli.deployment, query, seen)
     _show(cli, "users", ("userId", "provider", "status", "since"), found, {"rebuilding": rebuilding}, as_csv=as_csv)
 
@@ -69,9 +70,9 @@ def counts(cli: Cli, as_csv: CsvOption = False) -> None:
     else:
         _show(cli, "counts", ("provider", "status", "users"), rows, {}, as_csv=as_csv)
     if found["approximate"]:
-        cli.screen.note("There are too many to count within one call: these numbers are estimated.")
+        cli.screen.note(_("There are too many to count within one call: these numbers are estimated."))
     if found["rebuilding"]:
-        cli.screen.note(_REBUILDING)
+        cli.screen.note(_(_REBUILDING))
 
 
 def changes(
@@ -94,7 +95,7 @@ def changes(
     cli.record(Action.LISTED)
     first = _day(day)
     query = {"from": first, "to": _day(last) if last else first, "provider": provider, "toStatus": to_status}
-    with cli.screen.progress("Reading the changes") as seen:
+    with cli.screen.progress(_("Reading the changes")) as seen:
         found, rebuilding = overview.changes(cli.deployment, query, seen)
     names = ("at", "userId", "provider", "from", "to", "cause", "eventId")
     _show(cli, "changes", names, found, {"rebuilding": rebuilding}, as_csv=as_csv)
@@ -112,7 +113,7 @@ def expiring(
     JSON: {"expiring": [{"userId", "provider", "what", "endsAt"}]}; what is link or residence. CSV: the same columns.
     """
     cli.record(Action.LISTED)
-    with cli.screen.progress("Reading the list") as seen:
+    with cli.screen.progress(_("Reading the list")) as seen:
         found = overview.expiring(cli.deployment, within, seen)
     _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)
 
@@ -132,7 +133,7 @@ def _show(
 ) -> None:
     """The rows as CSV, as JSON under `name`, or as a table with their number."""
     if as_csv and cli.screen.as_json:
-        raise UsageError("choose one of --csv and --json")
+        raise UsageError(_("choose one of --csv and --json"))
     if as_csv:
         # Ids, statuses and moments are ASCII, so a spreadsheet needs no byte order mark to read it.
         written = csv.writer(sys.stdout, lineterminator="\r\n")
@@ -143,6 +144,10 @@ def _show(
         cli.screen.json({name: list(rows), **more})
     else:
         cli.screen.table(columns, [[each.get(column) for column in columns] for each in rows])
-        cli.screen.line(f"{len(rows)} {name}" if name != "counts" else f"{sum(each['users'] for each in rows)} in all")
+        cli.screen.line(
+            f"{len(rows)} {name}"
+            if name != "counts"
+            else _("{sum} in all").format(sum=sum(each["users"] for each in rows))
+        )
     if more.get("rebuilding"):
-        cli.screen.note(_REBUILDING)
+        cli.screen.note(_(_REBUILDING))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from honninctl import moments, people
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
+from honninctl.language import N_, _
+from honninctl.screen import padded
 
 if TYPE_CHECKING:
     from honnin.history import FoundLater, Period
@@ -45,11 +47,14 @@ def moment(text: str) -> datetime:
         begins = found - timedelta(days=1) if len(text) == _DAY else found
     except (ValueError, OverflowError):
         raise UsageError(
-            f"--at {text!r} is neither a day in Japan (2026-10-31) nor a moment (2026-10-31T09:30, or with +09:00 or Z)"
+            _(
+                "--at {text!r} is neither a day in Japan (2026-10-31) nor a moment (2026-10-31T09:30, "
+                "or with +09:00 or Z)"
+            ).format(text=text)
         ) from None
     present = now()
     if begins >= present:
-        raise UsageError(f"--at {text} is in the future: what will be known then cannot be said")
+        raise UsageError(_("--at {text} is in the future: what will be known then cannot be said").format(text=text))
     return min(found, present)
 
 
@@ -87,67 +92,86 @@ def status_at(
 
 def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     """The same for a person; times are Japan's."""
-    yield f"{found['userId']}, as known at {moments.shown(found['at'])} (Japan's time)" + (
-        f", at the end of {asked}" if len(asked) == _DAY and moments.shown(found["at"]).endswith("23:59:59") else ""
-    )
+    at = moments.shown(found["at"])
+    if len(asked) == _DAY and at.endswith("23:59:59"):
+        told = _("{user}, as known at {at} (Japan's time), at the end of {day}")
+    else:
+        told = _("{user}, as known at {at} (Japan's time)")
+    yield told.format(user=found["userId"], at=at, day=asked)
     if not found["providers"]:
         yield from _nothing(found)
     for name, each in found["providers"].items():
         yield f"{name}: {each['status']}"
-        yield from (f"  {label:<10} {text}" for label, text in _facts(each) if text)
+        yield from (f"  {padded(label, 10)} {text}" for label, text in _facts(each) if text)
     if found["providers"]:
-        yes = "verified" if found["verified"] else "not verified"
-        yield f"{yes} ({found['verifiedReason']}), by today's setting VerifiedNeeds={found['verifiedNeeds']}"
+        told = (
+            _("verified ({reason}), by today's setting VerifiedNeeds={needs}")
+            if found["verified"]
+            else _("not verified ({reason}), by today's setting VerifiedNeeds={needs}")
+        )
+        yield told.format(reason=found["verifiedReason"], needs=found["verifiedNeeds"])
     for each in found["foundLater"]:
-        yield "found out only later, about that time or before:"
+        yield _("found out only later, about that time or before:")
         yield f"  {moments.shown(each['at'])} {each['provider']}: {each['from'] or '–'} → {each['to']}"
-        yield f"  {_WHY[each['why']].format_map(each | {'endedAt': moments.shown(each['endedAt'])})}"
+        yield "  " + _(_WHY[each["why"]]).format(**(each | {"endedAt": moments.shown(each["endedAt"])}))
     if found["erasedAt"]:
         erased = moments.shown(found["erasedAt"])
-        yield f"The user was erased on {erased}: times, statuses and causes are left, no evidence."
+        yield _("The user was erased on {erased}: times, statuses and causes are left, no evidence.").format(
+            erased=erased
+        )
     for label, name in (
-        ("certificate", "certificateId"),
-        ("asked by", "requestedBy"),
-        ("reason", "reason"),
-        ("ticket", "ticket"),
+        (_("certificate"), "certificateId"),
+        (_("asked by"), "requestedBy"),
+        (_("reason"), "reason"),
+        (_("ticket"), "ticket"),
     ):
         if text := (found["erasure"] or {}).get(name):
-            yield f"  {label:<11} {text}"
+            yield f"  {padded(label, 11)} {text}"
 
 
 _WHY = {
-    "recon": "because PayPay's recon file of {day} named the user ({cause})",
-    "link_ended": "because the link had ended at {endedAt}, by the end that PayPay had given",
+    "recon": N_("because PayPay's recon file of {day} named the user ({cause})"),
+    "link_ended": N_("because the link had ended at {endedAt}, by the end that PayPay had given"),
 }
 
 
 def _nothing(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "Nothing was known of the user at that time."
+    yield _("Nothing was known of the user at that time.")
     if found["firstEntryAt"]:
         first = moments.shown(found["firstEntryAt"])
-        yield f"The timeline begins on {first}; older entries end after TimelineRetentionDays."
+        yield _("The timeline begins on {first}; older entries end after TimelineRetentionDays.").format(first=first)
     else:
-        yield "The timeline has no entry any more (TimelineRetentionDays); honninctl status shows the present status."
+        yield _(
+            "The timeline has no entry any more (TimelineRetentionDays); honninctl status shows the present status."
+        )
 
 
 def _facts(period: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if period["since"]:
-        yield "since", f"{moments.shown(period['since'])}, {period['what']}, cause {period['cause']}"
+        yield (
+            _("since"),
+            _("{at}, {what}, cause {cause}").format(
+                at=moments.shown(period["since"]), what=period["what"], cause=period["cause"]
+            ),
+        )
     else:
-        yield "since", "not kept any more: before the oldest entry of the timeline"
-    yield "event", period["eventId"] or ""
-    yield "until", f"{moments.shown(period['until'])}, then {period['endedBy']}" if period["until"] else "now"
+        yield _("since"), _("not kept any more: before the oldest entry of the timeline")
+    yield _("event"), period["eventId"] or ""
+    if period["until"]:
+        yield _("until"), _("{at}, then {next}").format(at=moments.shown(period["until"]), next=period["endedBy"])
+    else:
+        yield _("until"), _("now")
     if period["confirmedAt"] != period["since"]:
         yield (
-            "last seen",
-            f"{moments.shown(period['confirmedAt'])}, cause {period['confirmedCause']}"
+            _("last seen"),
+            _("{at}, cause {cause}").format(at=moments.shown(period["confirmedAt"]), cause=period["confirmedCause"])
             if period["confirmedAt"]
             else "",
         )
-    yield "flag", period["flag"] if period["flag"] != "NONE" else ""
-    yield "product", period["product"] or ""
-    yield "request id", period["requestId"] or ""
-    yield "answer", period["object"] or ""
+    yield _("flag"), period["flag"] if period["flag"] != "NONE" else ""
+    yield _("product"), period["product"] or ""
+    yield _("request id"), period["requestId"] or ""
+    yield _("kept answer"), period["object"] or ""
     yield "SHA-256", period["sha256"] or ""
 
 

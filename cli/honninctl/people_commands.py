@@ -1,6 +1,5 @@
 """`status`, `timeline`, `submissions`, `export`, `contract-end`, `erase`."""
 
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from honninctl import export as exports
 from honninctl import moments, past, people
 from honninctl.command import Cli, RevealOption, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _, spoken
 from honninctl.recorded import Action
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
@@ -85,7 +85,7 @@ def status(
         (name, _styled(each["status"]), each["providerStatus"], each["readAt"], _remark(each))
         for name, each in sorted(found["providers"].items())
     ]
-    cli.screen.table(("provider", "status", "provider's value", "read at (UTC)", ""), rows, title=user)
+    cli.screen.table((_("provider"), _("status"), _("provider's value"), _("read at (UTC)"), ""), rows, title=user)
     for line in _in_words(found):
         cli.screen.line(line)
 
@@ -104,7 +104,7 @@ def timeline(
     JSON: {"entries": [...], "cursor"} as GET /users/{userId}/timeline answers; with --all the cursor is null.
     """
     if cursor and not cli.screen.as_json:
-        raise UsageError("--cursor goes with --json")
+        raise UsageError(_("--cursor goes with --json"))
     cli.record(Action.REVEALED if reveal else Action.LOOKED, user)
     if cli.screen.as_json:
         cli.screen.json(_timeline_json(cli, user, None if everything else limit, cursor, reveal=reveal))
@@ -127,7 +127,7 @@ def submissions(
     JSON: {"submissions": [{"submissionId", "userId", "status", "submittedAt", "polls", "nextPollAt", "outcome"}]}.
     """
     cli.record(Action.LISTED)
-    with cli.screen.progress("Reading the index" if only_open else "Reading the table") as seen:
+    with cli.screen.progress(_("Reading the index") if only_open else _("Reading the table")) as seen:
         found = people.submissions(cli.deployment, only_open=only_open, seen=seen)
     if cli.screen.as_json:
         cli.screen.json({"submissions": found})
@@ -143,8 +143,8 @@ def submissions(
         )
         for each in found
     ]
-    cli.screen.table(("user", "status", "submitted (UTC)", "polls", "next poll (UTC)", ""), rows)
-    cli.screen.line(f"{len(found)} submission{'' if len(found) == 1 else 's'}.")
+    cli.screen.table((_("user"), _("status"), _("submitted (UTC)"), _("polls"), _("next poll (UTC)"), ""), rows)
+    cli.screen.line(_("{found} submission{value}.").format(found=len(found), value="" if len(found) == 1 else "s"))
 
 
 def export(
@@ -167,13 +167,13 @@ def export(
     if reveal:
         cli.need_reason("--reveal")
     cli.record(Action.REVEALED if reveal else Action.EXPORTED, user)
-    with cli.screen.progress("Reading the stored objects") as seen:
+    with cli.screen.progress(_("Reading the stored objects")) as seen:
         found = exports.export(
             cli.deployment, user, reveal=reveal, whole_table=whole_table, now=datetime.now(UTC), seen=seen
         )
     cli.screen.json(found)
     if not whole_table:
-        cli.screen.note("Sessions of QRs that are still open are found with --whole-table only.")
+        cli.screen.note(_("Sessions of QRs that are still open are found with --whole-table only."))
 
 
 def contract_end(
@@ -194,18 +194,18 @@ def contract_end(
     JSON: {"userId", "endedOn", "toldAt", "reason", "keptUntil"}, as /users/{userId}/contract-end answers.
     """
     if (on is None) is not cancel:
-        raise UsageError("say either --on DAY or --cancel")
+        raise UsageError(_("say either --on DAY or --cancel"))
     day = moments.day(on, datetime.now(UTC)) if on is not None else None
     cli.record(Action.ENDED, user)
     found = people.contract_end(cli.deployment, user, day, None if cancel else cli.reason)
     if cli.screen.as_json:
         cli.screen.json(found)
     elif found["endedOn"] is None:
-        cli.screen.line(f"No end of the contract of {user} is known.")
+        cli.screen.line(_("No end of the contract of {user} is known.").format(user=user))
     else:
-        until = found["keptUntil"]
-        cli.screen.line(f"The contract of {user} ended on {found['endedOn']}. The data is kept until {until};")
-        cli.screen.line("then the user is erased. To take it back: honninctl contract-end USER --cancel")
+        said = _("The contract of {user} ended on {day}. The data is kept until {until};")
+        cli.screen.line(said.format(user=user, day=found["endedOn"], until=found["keptUntil"]))
+        cli.screen.line(_("then the user is erased. To take it back: honninctl contract-end USER --cancel"))
 
 
 def erase(
@@ -227,9 +227,9 @@ def erase(
     Repeating it does no harm.
     JSON: the certificate, as DELETE /users/{userId}/personal-data answers. Exit code 1 when you did not confirm.
     """
-    cli.need_reason("An erasure")
+    cli.need_reason(_("An erasure"))
     if not yes and not _confirmed(cli, user, unlink=unlink):
-        cli.screen.note("That is not the id: nothing was erased.")
+        cli.screen.note(_("That is not the id: nothing was erased."))
         return ExitCode.FINDING
     cli.record(Action.ERASED, user)
     certificate = people.erase(
@@ -238,15 +238,21 @@ def erase(
     if cli.screen.as_json:
         cli.screen.json(certificate)
         return None
-    cli.screen.line(f"The personal data of {user} was erased. The certificate:", "green")
+    cli.screen.line(_("The personal data of {user} was erased. The certificate:").format(user=user), "green")
     cli.screen.json(certificate)
     return None
 
 
 def _confirmed(cli: Cli, user: str, *, unlink: bool) -> bool:
-    link = " and ends the authorization at PayPay" if unlink else ""
-    warning = f"This erases all personal data of {user} in {cli.deployment.name}{link}. It cannot be undone."
-    return cli.screen.ask(f"{warning}\nType the user's id to go on: ") == user
+    warning = (
+        _(
+            "This erases all personal data of {user} in {stack} and ends the authorization at PayPay. It cannot be "
+            "undone."
+        )
+        if unlink
+        else _("This erases all personal data of {user} in {stack}. It cannot be undone.")
+    ).format(user=user, stack=cli.deployment.name)
+    return cli.screen.ask(_("{warning}\nType the user's id to go on: ").format(warning=warning)) == user
 
 
 def _timeline_json(cli: Cli, user: str, limit: int | None, cursor: str | None, *, reveal: bool) -> dict[str, Any]:
@@ -270,7 +276,7 @@ def _page_through(cli: Cli, user: str, limit: int, *, reveal: bool) -> None:
         following = next(entries, None)
         if following is None:
             return
-        answer = cli.screen.ask("Enter for older entries, q to stop: ")
+        answer = cli.screen.ask(_("Enter for older entries, q to stop: "))
         if answer is None or answer.strip().lower() == "q":
             return
         entries = chain([following], entries)
@@ -281,7 +287,7 @@ def _show_entries(cli: Cli, entries: list[dict[str, Any]]) -> None:
         (each["at"], each["provider"], each["cause"], each["what"], _move(each), _details(each["detail"]))
         for each in entries
     ]
-    cli.screen.table(("at (UTC)", "provider", "cause", "what", "status", "details"), rows)
+    cli.screen.table((_("at (UTC)"), _("provider"), _("cause"), _("what"), _("status"), _("details")), rows)
 
 
 def _move(entry: dict[str, Any]) -> str:
@@ -299,14 +305,10 @@ def _short(text: str) -> str:
 
 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
-    """Whether the user is verified and why, and what each status means, in the console's words.
-
-    In Japanese where the terminal speaks it.
-    """
+    """Whether the user is verified and why, and what each status means, in the console's words."""
     from honninctl.console.wording import Wording
 
-    language = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    wording = Wording("ja" if language.startswith("ja") else "en")
+    wording = Wording(spoken())
     yield wording.verified(found)
     for provider, each in sorted(found["providers"].items()):
         name = wording.first(f"provider.{provider}", otherwise=provider)
@@ -315,10 +317,11 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
 
 def _remark(provider: dict[str, Any]) -> str:
     if provider.get("stale"):
-        return "still open after 30 days: honninctl reread, then ask Vexora"
+        return _("still open after 30 days: honninctl reread, then ask Vexora")
     if provider.get("submissionId"):
-        return f"submission {provider['submissionId']}"
-    return "scopes " + ", ".join(provider["scopes"]) if provider.get("scopes") else ""
+        return _("submission {id}").format(id=provider["submissionId"])
+    scopes = provider.get("scopes")
+    return _("scopes {scopes}").format(scopes=", ".join(scopes)) if scopes else ""
 
 
 def _styled(status: str) -> Any:

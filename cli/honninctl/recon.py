@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from honninctl import masking
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.recon.bucket import ReconBucket
@@ -45,7 +46,9 @@ def report(deployment: Deployment, day: str, now: datetime, *, reveal: bool) -> 
         if not shown:
             files.append({"fileType": each.file_type.name, "day": day, "state": "NONE"})
     if all(each["state"] == "NONE" for each in files):
-        raise NotFoundError(f"nothing is known of {day}: no notification was received, and none is missing")
+        raise NotFoundError(
+            _("nothing is known of {day}: no notification was received, and none is missing").format(day=day)
+        )
     senders = type_facts.senders(deployment.store)
     return {"day": day, "files": files, "types": [each.as_json(senders) for each in types]}
 
@@ -69,7 +72,7 @@ def dry_run(
         stored = [each for each in deployment.store.recon.files(file_type, day, day) if each.is_stored]
         files += [_compared_anew(deployment, bucket, each, read, reveal=reveal) for each in stored]
     if not files:
-        raise NotFoundError(f"no recon file of {day} is stored")
+        raise NotFoundError(_("no recon file of {day} is stored").format(day=day))
     return {"day": day, "dryRun": True, "files": files}
 
 
@@ -186,7 +189,7 @@ def compare(deployment: Deployment, day: str, now: datetime) -> list[dict[str, A
                 }
             )
     if not found:
-        raise NotFoundError(f"no recon file of {day} is stored")
+        raise NotFoundError(_("no recon file of {day} is stored").format(day=day))
     return found
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from honninctl import recon
+from honninctl import help_page, recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import N_, _
 from honninctl.recorded import Action
+from honninctl.screen import padded
 
 if TYPE_CHECKING:
     from honnin.recon.days import CalendarDay
@@ -36,21 +37,21 @@ _STYLES = {
     "none": "dim",
 }
 _LEGEND = {
-    "compared": "compared; no status was different",
-    "repaired": "the number of users whose status was corrected; no user waits",
-    "repairing": "the number of users who still have to be read",
-    "late": "compared after 10:15 of the next day",
-    "missing": "no notification was received: ask PayPay to resend it",
-    "doubtful": "compared, but not accepted for its day: ask PayPay to resend it",
-    "expired": "the notification was received, but the file was not downloaded within two hours",
-    "stored": "downloaded, being compared",
-    "announced": "notification received, being downloaded",
-    "due": "may come until 10:00 of the next day",
-    "none": "nothing is known",
+    "compared": N_("compared; no status was different"),
+    "repaired": N_("the number of users whose status was corrected; no user waits"),
+    "repairing": N_("the number of users who still have to be read"),
+    "late": N_("compared after 10:15 of the next day"),
+    "missing": N_("no notification was received: ask PayPay to resend it"),
+    "doubtful": N_("compared, but not accepted for its day: ask PayPay to resend it"),
+    "expired": N_("the notification was received, but the file was not downloaded within two hours"),
+    "stored": N_("downloaded, being compared"),
+    "announced": N_("notification received, being downloaded"),
+    "due": N_("may come until 10:00 of the next day"),
+    "none": N_("nothing is known"),
 }
 
 
-class _DayGroup(TyperGroup):
+class _DayGroup(help_page.Group):
     """`recon 2026-11-20` means the command for a day, with that day."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -91,7 +92,7 @@ def day(
     when = _day(word, now)
     cli.record(Action.REVEALED if reveal else Action.LISTED)
     if dry_run:
-        with cli.screen.progress("Reading the files", recon.stored_bytes(cli.deployment, when)) as read:
+        with cli.screen.progress(_("Reading the files"), recon.stored_bytes(cli.deployment, when)) as read:
             found = recon.dry_run(cli.deployment, when, reveal=reveal, read=read)
     else:
         found = recon.report(cli.deployment, when, now, reveal=reveal)
@@ -123,7 +124,11 @@ def compare(
         cli.screen.json({"day": when, "started": started})
     else:
         for each in started:
-            cli.screen.line(f"{each['fileType']}: comparison {each['comparison']} is under way ({each['execution']})")
+            cli.screen.line(
+                _("{fileType}: comparison {comparison} is under way ({execution})").format(
+                    fileType=each["fileType"], comparison=each["comparison"], execution=each["execution"]
+                )
+            )
     return ExitCode.OK
 
 
@@ -156,7 +161,7 @@ def _day(word: str, now: datetime) -> str:
     try:
         return datetime.strptime(word, "%Y-%m-%d").replace(tzinfo=times.JST).date().isoformat()
     except ValueError:
-        raise UsageError(f"{word!r} is not a day: write it as 2026-11-20") from None
+        raise UsageError(_("{word!r} is not a day: write it as 2026-11-20").format(word=word)) from None
 
 
 def _nobody_to_read(file: dict[str, Any]) -> bool:
@@ -172,23 +177,24 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen = cli.screen
     screen.line(f"{file['fileType']}  {file['day']}", "bold")
     reason = file.get("doubt") or file.get("reason")
-    screen.line(f"  state       {file['state']}" + (f": {reason}" if reason else ""))
+    screen.line(f"  {padded(_('state'), 12)}{file['state']}" + (f": {reason}" if reason else ""))
     if file.get("fileName"):
-        screen.line(f"  file        {file['fileName']}")
+        screen.line(_("  file        {fileName}").format(fileName=file["fileName"]))
     if file.get("revisionOf"):
-        screen.line(f"  revision of {file['revisionOf']}", "yellow")
+        screen.line(_("  revision of {revisionOf}").format(revisionOf=file["revisionOf"]), "yellow")
     for warning in file.get("warnings", ()):
-        screen.line(f"  warning     {warning}", "yellow")
+        screen.line(_("  warning     {warning}").format(warning=warning), "yellow")
     for label, key in (
-        ("notified", "requestedAt"),
-        ("stored", "storedAt"),
-        ("compared", "comparedAt"),
-        ("completed", "completedAt"),
+        (_("notified"), "requestedAt"),
+        (_("stored"), "storedAt"),
+        (_("compared"), "comparedAt"),
+        (_("completed"), "completedAt"),
     ):
         if file.get(key):
-            screen.line(f"  {label:<12}{file[key]}")
+            screen.line(f"  {padded(label, 12)}{file[key]}")
     if file.get("counts"):
-        screen.line("  counts      " + "  ".join(f"{name} {number}" for name, number in file["counts"].items()))
+        counts = "  ".join(f"{name} {number}" for name, number in file["counts"].items())
+        screen.line(f"  {padded(_('counts'), 12)}{counts}")
     if dry_run:
         _show_dry_run(cli, file)
     else:
@@ -198,17 +204,20 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
 
 def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
     would = file["wouldRead"]
-    cli.screen.line(f"  {len(would)} would be read again.", "bold")
+    cli.screen.line(_("  {would} would be read again.").format(would=len(would)), "bold")
     _show_some(cli, would, ("userAuthorizationId", "userId"))
 
 
 def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if "changed" not in file:
         return
-    waiting = f"; {file['repairsOpen']} still waiting" if file.get("repairsOpen") else ""
+    told = _("  {changed} had another status; {not_read} not read.")
+    if waiting := file.get("repairsOpen"):
+        told = _("  {changed} had another status; {not_read} not read; {waiting} still waiting.")
+    numbers = {"changed": len(file["changed"]), "not_read": len(file["notRead"]), "waiting": waiting}
+    cli.screen.line(told.format(**numbers), "bold")
     if file.get("repairsStoppedAt"):
-        waiting += ", and repairs are stopped (honninctl repairs status)"
-    cli.screen.line(f"  {len(file['changed'])} had another status; {len(file['notRead'])} not read{waiting}.", "bold")
+        cli.screen.line(_("  Repairs are stopped (honninctl repairs status)."), "bold red")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
     _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
 
@@ -216,15 +225,15 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
 def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
     screen = cli.screen
     if not facts["everAnnounced"]:
-        screen.line(f"{facts['fileType']}: no notification was ever received")
+        screen.line(_("{fileType}: no notification was ever received").format(fileType=facts["fileType"]))
         return
-    screen.line(f"{facts['fileType']}  the last 7 days", "bold")
+    screen.line(_("{fileType}  the last 7 days").format(fileType=facts["fileType"]), "bold")
     for each in facts["week"]:
         reason = f": {each['reason']}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
-    screen.line(f"  last webhook received: {facts['lastWebhookAt'] or 'none within 40 days'}")
+    screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or _("none within 40 days")))
     if facts["resendRequest"]:
-        screen.line("  send this to PayPay:", "bold")
+        screen.line(_("  send this to PayPay:"), "bold")
         screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
     screen.line("")
 
@@ -234,7 +243,7 @@ def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -
         return
     cli.screen.table(names, [[each[name] for name in names] for each in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
-        cli.screen.line(f"  … and {len(rows) - _SHOWN} more: --json gives all.")
+        cli.screen.line(_("  … and {value} more: --json gives all.").format(value=len(rows) - _SHOWN))
 
 
 def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
@@ -245,10 +254,10 @@ def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
     rows = [
         [each, *(_cell(by_place[each, kind]) for kind in kinds)] for each in dict.fromkeys(each.day for each in found)
     ]
-    cli.screen.table(("day (JST)", *map(_heading, kinds)), rows, title="Recon")
+    cli.screen.table((_("day (JST)"), *map(_heading, kinds)), rows, title=_("Recon"))
     for state in DayState:
         if any(each.state is state for each in found):
-            cli.screen.line(f"  {state.value:<12}{_LEGEND[state]}", _STYLES[state])
+            cli.screen.line(f"  {state.value:<12}{_(_LEGEND[state])}", _STYLES[state])
 
 
 def _heading(file_type: str) -> str:
@@ -268,5 +277,5 @@ def _cell(each: "CalendarDay") -> Any:
     elif each.state is DayState.REPAIRING:
         text += f" {each.open}"
     if each.late and each.state is not DayState.LATE:
-        text += ", late"
+        text += _(", late")
     return Text(text, style=_STYLES[each.state])

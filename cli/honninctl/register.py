@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from honninctl import masking, moments, spreadsheet
 from honninctl.deployment import Deployment
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.register import Row
@@ -124,18 +125,18 @@ def target(path: Path | None) -> Iterator[IO[bytes]]:
     if path is None:
         stream = getattr(sys.stdout, "buffer", None)
         if stream is None:
-            raise UsageError("standard output takes no bytes here: add --output FILE")
+            raise UsageError(_("standard output takes no bytes here: add --output FILE"))
         sys.stdout.flush()
         yield stream
         stream.flush()
         return
     if path.exists():
-        raise UsageError(f"{path} exists already: choose another name, or delete it")
+        raise UsageError(_("{path} exists already: choose another name, or delete it").format(path=path))
     try:
         # Only its owner may read it: it says who is verified.
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+        raise UsageError(_("{path} cannot be written: {strerror}").format(path=path, strerror=error.strerror)) from None
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:

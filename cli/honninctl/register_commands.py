@@ -15,6 +15,7 @@ from honninctl import register as registers
 from honninctl.command import Cli, command
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, UsageError
+from honninctl.language import _, choose
 from honninctl.overview_commands import ProviderOption
 from honninctl.recorded import Action
 
@@ -54,7 +55,7 @@ def the_register(
         typer.Option("--status", metavar="STATUS", help="Another status than VERIFIED (PayPay) and APPROVED (Vexora)."),
     ] = None,
     form: FormOption = None,
-    language: LanguageOption = None,
+    lang: LanguageOption = None,
     output: OutputOption = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it in the recon bucket for 30 days instead: see `registers`.")
@@ -78,14 +79,14 @@ def the_register(
     first, last = moments.day(first, past.now()), moments.day(last, past.now())
     wanted = Wanted(first, last, period(first, last), statuses(provider, status), erased=erased, versions=versions)
     if keep:
-        if form or language or output:
-            raise UsageError("--keep has no file yet: name FILE, format and language in `registers get`")
+        if form or lang or output:
+            raise UsageError(_("--keep has no file yet: name FILE, format and language in `registers get`"))
         _keep(cli, wanted)
     else:
-        language = language or in_language()
+        language = lang or in_language()
         _write(cli, wanted, output, form_of(form, output, as_json=cli.screen.as_json), language)
     if not erased:
-        cli.screen.note("Users who were erased since are not in it; --erased adds them, without their ids.")
+        cli.screen.note(_("Users who were erased since are not in it; --erased adds them, without their ids."))
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,11 @@ def _write(cli: Cli, wanted: Wanted, output: Path | None, form: str, language: s
         said = {"from": wanted.first, "to": wanted.last, "asOf": as_of, "rows": writer.rows, "sha256": writer.sha256}
         cli.screen.json({**said, "file": str(output)})
     else:
-        cli.screen.note(f"{writer.rows} rows, as known at {as_of}. SHA-256: {writer.sha256}")
+        cli.screen.note(
+            _("{rows} rows, as known at {as_of}. SHA-256: {sha256}").format(
+                rows=writer.rows, as_of=as_of, sha256=writer.sha256
+            )
+        )
 
 
 def _keep(cli: Cli, wanted: Wanted) -> None:
@@ -127,17 +132,19 @@ def _keep(cli: Cli, wanted: Wanted) -> None:
             as_of = _read(cli, deployment, wanted, lambda row: made.add(registers.masked(row)))
             rows = made.write()
     except TooManyRegistersError:
-        raise CommandError("100 registers of the last 30 days are kept already: get one of them, or wait") from None
+        raise CommandError(_("100 registers of the last 30 days are kept already: get one of them, or wait")) from None
     except ConcurrentUpdateError:
-        raise CommandError("users were erased again and again while it was written: try again later") from None
+        raise CommandError(_("users were erased again and again while it was written: try again later")) from None
     said = {"name": name, "from": wanted.first, "to": wanted.last, "asOf": as_of, "rows": rows}
     more = {"statuses": dict(wanted.statuses), "erased": wanted.erased, "versions": wanted.versions}
     KeptRegisters(bucket, s3).end(name, said | more)
     if cli.screen.as_json:
         cli.screen.json(said)
     else:
-        cli.screen.line(f"{name}: {rows} rows, as known at {as_of}, kept for 30 days.")
-        cli.screen.advice(f"To get it: honninctl registers get {name} --output FILE")
+        cli.screen.line(
+            _("{name}: {rows} rows, as known at {as_of}, kept for 30 days.").format(name=name, rows=rows, as_of=as_of)
+        )
+        cli.screen.advice(_("To get it: honninctl registers get {name} --output FILE").format(name=name))
 
 
 def _ready(cli: Cli, wanted: Wanted) -> Deployment:
@@ -154,7 +161,7 @@ def _read(cli: Cli, deployment: Deployment, wanted: Wanted, take: Callable[["Row
     from honnin.register import Register
 
     version_of = registers.version_of(deployment) if wanted.versions else None
-    with cli.screen.progress("Users") as seen:
+    with cli.screen.progress(_("Users")) as seen:
         made = Register(deployment.store, wanted.statuses, *wanted.period, version_of=version_of, seen=seen)
         for row in made.rows(erased=wanted.erased):
             take(row)
@@ -165,7 +172,9 @@ def _read(cli: Cli, deployment: Deployment, wanted: Wanted, take: Callable[["Row
 def not_rebuilding(store: "Store") -> None:
     """Raises `CommandError` while the index is rebuilt."""
     if store.overview.rebuilding():
-        raise CommandError("the index is being rebuilt (honninctl reindex), so somebody would be missing: wait for it")
+        raise CommandError(
+            _("the index is being rebuilt (honninctl reindex), so somebody would be missing: wait for it")
+        )
 
 
 def period(first: str, last: str) -> tuple[str, str]:
@@ -179,11 +188,11 @@ def period(first: str, last: str) -> tuple[str, str]:
             raise ValueError
         following = date.fromordinal(end.toordinal() + 1)
     except (ValueError, OverflowError):
-        raise UsageError("--from and --to must be days in Japan, such as 2026-10-01") from None
+        raise UsageError(_("--from and --to must be days in Japan, such as 2026-10-01")) from None
     if end < begin:
-        raise UsageError("--from must not be after --to")
+        raise UsageError(_("--from must not be after --to"))
     if begin.isoformat() > jst_day(past.now()):
-        raise UsageError("--from is in the future: who will be verified then cannot be said")
+        raise UsageError(_("--from is in the future: who will be verified then cannot be said"))
     return day_begins(begin.isoformat()), day_begins(following.isoformat())
 
 
@@ -193,14 +202,14 @@ def statuses(provider: str | None, status: str | None) -> dict[str, str]:
     from honnin.store.overview import STATUSES
 
     if provider and provider not in STATUSES:
-        raise UsageError(f"--provider must be one of {', '.join(sorted(STATUSES))}")
+        raise UsageError(_("--provider must be one of {join}").format(join=", ".join(sorted(STATUSES))))
     providers = [provider] if provider else list(STATUSES)
     if not status:
         return {each: VERIFIED[each] for each in providers}
     found = {each: status for each in providers if status in STATUSES[each]}
     if not found:
         known = sorted({name for each in providers for name in STATUSES[each]})
-        raise UsageError(f"--status must be one of {', '.join(known)}")
+        raise UsageError(_("--status must be one of {join}").format(join=", ".join(known)))
     return found
 
 
@@ -209,19 +218,18 @@ def form_of(form: str | None, output: Path | None, *, as_json: bool) -> str:
     by_name = "jsonl" if output and output.suffix == ".jsonl" else "csv"
     found = form or ("jsonl" if as_json and not output else by_name)
     if found not in registers.FORMATS:
-        raise UsageError("--format must be csv or jsonl")
+        raise UsageError(_("--format must be csv or jsonl"))
     if as_json and not output and found == "csv":
-        raise UsageError("choose one of --json and --format csv, or add --output FILE")
+        raise UsageError(_("choose one of --json and --format csv, or add --output FILE"))
     return found
 
 
 def check_language(language: str) -> None:
     """Raises `UsageError` for a language that a CSV has no headings in."""
     if language not in registers.LANGUAGES:
-        raise UsageError("--lang must be ja or en")
+        raise UsageError(_("--lang must be ja or en"))
 
 
 def in_language() -> str:
     """The language of the terminal."""
-    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
-    return "ja" if named.startswith("ja") else "en"
+    return choose((), os.environ)

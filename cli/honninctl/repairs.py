@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from honninctl import dead_letters
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.store import Counted, Losses
@@ -104,7 +105,11 @@ def _set_enabled(deployment: Deployment, *, enabled: bool) -> None:
         mapping = deployment.resource(logical_id)
         while not set_enabled(client, mapping, enabled=enabled):
             if time.monotonic() > until:
-                raise CommandError(f"the mapping of {queue} ({mapping}) is being changed elsewhere: run this again")
+                raise CommandError(
+                    _("the mapping of {queue} ({mapping}) is being changed elsewhere: run this again").format(
+                        queue=queue, mapping=mapping
+                    )
+                )
             time.sleep(_AGAIN_S)
 
 

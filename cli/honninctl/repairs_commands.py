@@ -9,6 +9,7 @@ import typer
 from honninctl import repairs
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.recorded import Action
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -62,21 +63,24 @@ def resume(
     state = repairs.look(cli.deployment)
     if not cli.screen.as_json:
         _show(cli, state)
-    question = f"Repairs and rereads of {cli.deployment.name} go on. Are keys, X-ASSUME-MERCHANT and base URLs right?"
+    question = _("Repairs and rereads of {stack} go on. Are keys, X-ASSUME-MERCHANT and base URLs right?").format(
+        stack=cli.deployment.name
+    )
     if not (yes or cli.screen.confirmed(question)):
-        cli.screen.note("Nothing was changed.")
+        cli.screen.note(_("Nothing was changed."))
         return ExitCode.FINDING
     until = _text(datetime.now(UTC) + timedelta(hours=no_limit_for)) if no_limit_for else None
     repairs.resume(cli.deployment, until)
     if cli.screen.as_json:
         cli.screen.json(_as_json(cli, repairs.look(cli.deployment)))
         return ExitCode.OK
-    cli.screen.line("Repairs and rereads go on.")
+    cli.screen.line(_("Repairs and rereads go on."))
     if state.counted.stop and not state.counted.stop.reason:
         cli.screen.advice(
-            "Users who were changed wrongly before the stop: honninctl changes lists them, and honninctl reread reads "
-            "them again "
-            "(docs/runbook.md#repairs-stopped)."
+            _(
+                "Users who were changed wrongly before the stop: honninctl changes lists them, and "
+                "honninctl reread reads them again (docs/runbook.md#repairs-stopped)."
+            )
         )
     return ExitCode.OK
 
@@ -93,19 +97,22 @@ def stop(
     JSON: that of `repairs status`. Exit code 1 when you did not confirm.
     """
     if not reason.strip():
-        raise UsageError("--reason must not be empty")
+        raise UsageError(_("--reason must not be empty"))
     cli.record(Action.OPERATED)
     if not (
-        yes or cli.screen.confirmed(f"Repairs and rereads of {cli.deployment.name} stop until they are resumed. Go on?")
+        yes
+        or cli.screen.confirmed(
+            _("Repairs and rereads of {name} stop until they are resumed. Go on?").format(name=cli.deployment.name)
+        )
     ):
-        cli.screen.note("Nothing was changed.")
+        cli.screen.note(_("Nothing was changed."))
         return ExitCode.FINDING
     is_new = repairs.stop(cli.deployment, reason.strip(), _text(datetime.now(UTC)))
     if cli.screen.as_json:
         cli.screen.json(_as_json(cli, repairs.look(cli.deployment)))
         return ExitCode.OK
-    cli.screen.line("Repairs and rereads are stopped." if is_new else "They were already stopped.")
-    cli.screen.advice("honninctl repairs resume lets them go on.")
+    cli.screen.line(_("Repairs and rereads are stopped.") if is_new else _("They were already stopped."))
+    cli.screen.advice(_("honninctl repairs resume lets them go on."))
     return ExitCode.OK
 
 
@@ -116,26 +123,44 @@ def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
 def _show(cli: Cli, state: repairs.State) -> None:
     shown = _as_json(cli, state)
     if found := shown["stop"]:
-        why = f": {found['reason']}" if found["reason"] else ", because many users lost their verification"
-        cli.screen.line(f"Repairs and rereads are stopped since {found['at']}{why}.", "bold red")
+        told = (
+            _("Repairs and rereads are stopped since {at}: {reason}.")
+            if found["reason"]
+            else _("Repairs and rereads are stopped since {at}, because many users lost their verification.")
+        )
+        cli.screen.line(told.format(at=found["at"], reason=found["reason"]), "bold red")
         if not found["reason"]:
             lost = sum(each["users"] for each in found["losses"])
-            cli.screen.line(f"In the hour before, {lost} of {found['readings']} readings took users out:")
+            cli.screen.line(
+                _("In the hour before, {lost} of {readings} readings took users out:").format(
+                    lost=lost, readings=found["readings"]
+                )
+            )
             _show_losses(cli, found["losses"])
     elif not state.is_running:
-        cli.screen.line("Repairs and rereads are not processed: a mapping is disabled.", "bold red")
-        cli.screen.advice("honninctl repairs resume enables it.")
+        cli.screen.line(_("Repairs and rereads are not processed: a mapping is disabled."), "bold red")
+        cli.screen.advice(_("honninctl repairs resume enables it."))
     else:
-        cli.screen.line("Repairs and rereads are processed.")
+        cli.screen.line(_("Repairs and rereads are processed."))
     if until := shown["noLimitUntil"]:
-        cli.screen.line(f"They are not stopped again before {until}, whatever the number of losses.")
+        cli.screen.line(
+            _("They are not stopped again before {until}, whatever the number of losses.").format(until=until)
+        )
     hour = shown["lastHour"]
     lost = sum(each["users"] for each in hour["losses"])
-    cli.screen.line(f"Last hour: {hour['readings']} readings, {lost} out of VERIFIED or APPROVED.")
+    cli.screen.line(
+        _("Last hour: {readings} readings, {lost} out of VERIFIED or APPROVED.").format(
+            readings=hour["readings"], lost=lost
+        )
+    )
     if not found:
         _show_losses(cli, hour["losses"])
     for queue, mapping in shown["mappings"].items():
-        cli.screen.line(f"{queue}: {shown['waiting'][queue]} waiting, mapping {mapping}")
+        cli.screen.line(
+            _("{queue}: {value} waiting, mapping {mapping}").format(
+                queue=queue, value=shown["waiting"][queue], mapping=mapping
+            )
+        )
 
 
 def _show_losses(cli: Cli, losses: Sequence[dict[str, Any]]) -> None:

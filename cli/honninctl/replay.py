@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError
+from honninctl.language import _
 
 # What EventBridge does not take at once it may take a little later.
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -58,7 +59,9 @@ def replay(
                     break
                 if pause_s is None:
                     raise CommandError(
-                        f"EventBridge accepts no more events; continue with --since {left[0].applied_at}"
+                        _("EventBridge accepts no more events; continue with --since {applied_at}").format(
+                            applied_at=left[0].applied_at
+                        )
                     )
                 sleep(pause_s)
         replayed.published.update(each.detail_type for each in wanted)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.store import TimelineEntry, UserStatus
@@ -55,9 +56,9 @@ def ask(deployment: Deployment, user_id: str) -> list[Question]:
     """Queue a reading of the user for each provider that knows them. Raises the same as `questions`."""
     asked = _planned(deployment, user_id)
     queue_url = deployment.output("RereadQueueUrl")
-    for _, body in asked:
+    for _question, body in asked:
         deployment.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)
-    return [question for question, _ in asked]
+    return [question for question, _body in asked]
 
 
 def questions(deployment: Deployment, user_id: str) -> list[Question]:
@@ -78,11 +79,15 @@ def _planned(deployment: Deployment, user_id: str) -> "list[tuple[Question, str]
     if not statuses:
         erased = bool(deployment.store.erasure.certificates(user_id))
         raise NotFoundError(
-            f"{user_id} was erased, so there is nothing to read" if erased else f"no provider knows a user {user_id}"
+            _("{user_id} was erased, so there is nothing to read").format(user_id=user_id)
+            if erased
+            else _("no provider knows a user {user_id}").format(user_id=user_id)
         )
     asked = list(_questions(statuses))
     if not asked:
-        raise UsageError(f"{user_id} has not agreed at PayPay yet, so there is nothing to read")
+        raise UsageError(
+            _("{user_id} has not agreed at PayPay yet, so there is nothing to read").format(user_id=user_id)
+        )
     return asked
 
 
@@ -103,7 +108,7 @@ def outcomes(
     until = monotonic() + timeout_s
     found: dict[str, TimelineEntry] = {}
     while True:
-        entries, _ = deployment.store.users.timeline(user_id, _ENTRIES)
+        entries, _cursor = deployment.store.users.timeline(user_id, _ENTRIES)
         known = len(found)
         ids = {each.event_id for each in asked}
         found |= {each.event_id: each for each in entries if each.event_id in ids}

@@ -10,6 +10,7 @@ from honninctl import reread as rereading
 from honninctl import rereads
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import N_, _
 from honninctl.recorded import Action
 from honninctl.reread import Question
 from honninctl.rereads import Asked
@@ -18,15 +19,15 @@ from honninctl.rereads_commands import begun
 _MANY = "Many users"
 
 _ASKED = {
-    "kyc_result": "Vexora, result",
-    "account_status": "PayPay, authorization",
-    "kyc": "PayPay, KYC",
+    "kyc_result": N_("Vexora, result"),
+    "account_status": N_("PayPay, authorization"),
+    "kyc": N_("PayPay, KYC"),
 }
 # What an entry of the timeline says of a question that was not answered.
 _NOT_READ = {
-    "reading_refused": "the provider refused the read",
-    "no_read_fits_scopes": "the user's scopes allow no KYC read",
-    "other_authorization": "the user has linked again meanwhile; run this again",
+    "reading_refused": N_("the provider refused the read"),
+    "no_read_fits_scopes": N_("the user's scopes allow no KYC read"),
+    "other_authorization": N_("the user has linked again meanwhile; run this again"),
 }
 
 
@@ -74,37 +75,39 @@ def reread(
     """
     many = Asked(status, everybody, file, provider)
     if sum(map(bool, (user, status, everybody, file))) != 1:
-        raise UsageError("name one of: a user, --status, --all, --file")
+        raise UsageError(_("name one of: a user, --status, --all, --file"))
     if user and (provider or watch):
-        raise UsageError("--provider and --watch go with --status, --all and --file")
+        raise UsageError(_("--provider and --watch go with --status, --all and --file"))
     cli.record(Action.REREAD, user or None)
     if not user:
         return _many(cli, many, watch=watch, yes=yes)
     asked = rereading.ask(cli.deployment, user)
     if wait:
-        with cli.screen.progress("Waiting for the outcome", len(asked)) as done:
+        with cli.screen.progress(_("Waiting for the outcome"), len(asked)) as done:
             asked = rereading.outcomes(cli.deployment, user, asked, timeout_s=timeout, done=done)
     if cli.screen.as_json:
         cli.screen.json({"userId": user, "waited": wait, "readings": [each.as_json() for each in asked]})
     else:
         for each in asked:
-            cli.screen.line(f"{_ASKED[each.kind]}: {_outcome(each, waited=wait)}")
+            told = _("{what}: {outcome}")
+            cli.screen.line(told.format(what=_(_ASKED[each.kind]), outcome=_outcome(each, waited=wait)))
     if not wait:
-        cli.screen.advice(f"honninctl timeline {user} shows the outcome, with the cause operator.")
+        cli.screen.advice(_("honninctl timeline {user} shows the outcome, with the cause operator.").format(user=user))
         return ExitCode.OK
     if any(each.entry is None for each in asked):
         cli.screen.advice(
-            f"Not every outcome is known after {timeout} s. The rest stays queued: look at honninctl timeline {user} "
-            "later, and at "
-            "honninctl deadletters list."
+            _(
+                "Not every outcome is known after {timeout} s. The rest stays queued: look at "
+                "honninctl timeline {user} later, and at honninctl deadletters list."
+            ).format(timeout=timeout, user=user)
         )
     return _exit_code(asked)
 
 
 def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
     planned = rereads.plan(cli.deployment, asked, datetime.now(UTC))
-    if not yes and not cli.screen.confirmed(f"{planned.summary} Go on?"):
-        cli.screen.note("No user is read again.")
+    if not yes and not cli.screen.confirmed(_("{summary} Go on?").format(summary=planned.summary)):
+        cli.screen.note(_("No user is read again."))
         return ExitCode.FINDING
     if yes:
         cli.screen.note(planned.summary)
@@ -115,13 +118,15 @@ def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
 def _outcome(question: Question, *, waited: bool) -> str:
     entry = question.entry
     if entry is None:
-        return f"{question.before}; {'no outcome yet' if waited else 'queued'}"
+        told = _("{status}; no outcome yet") if waited else _("{status}; queued")
+        return told.format(status=question.before)
     code = entry.detail.get("providerCode")
     said = f" ({code})" if code else ""
     if not question.is_read:
-        return f"{entry.to_status}, not read: {_NOT_READ.get(entry.what, entry.what)}{said}"
+        why = _(_NOT_READ.get(entry.what, entry.what))
+        return _("{status}, not read: {why}").format(status=entry.to_status, why=why) + said
     if entry.from_status == entry.to_status:
-        return f"{entry.to_status}, unchanged{said}"
+        return _("{status}, unchanged").format(status=entry.to_status) + said
     return f"{entry.from_status or '–'} → {entry.to_status}{said}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, NotFoundError, UsageError
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.reread.starting import Executions, Progress
@@ -40,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Plan:
-    """A reread that has not begun, and of how many users in words."""
+    """A reread that has not begun, and of how many users in words: empty for all, where nobody has counted them."""
 
     reread: "Reread"
     users: str
@@ -50,10 +51,21 @@ class Plan:
     def summary(self) -> str:
         """What it will do, in a sentence."""
         reread = self.reread
-        where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", "PayPay and Vexora")
-        whom = f"with the status {reread.status}" if reread.status else ""
-        whom = whom or (f"of {self.file.name}" if self.file else "in all")
-        return f"{self.users} users {whom} are read again at {where}, some thousands at a time, after all live events."
+        where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", _("PayPay and Vexora"))
+        told = _("{users} users in all are read again at {where}, some thousands at a time, after all live events.")
+        if not self.users:
+            told = _("All users are read again at {where}, some thousands at a time, after all live events.")
+        if self.file:
+            told = _(
+                "{users} users of {file} are read again at {where}, some thousands at a time, after all live events."
+            )
+        if reread.status:
+            told = _(
+                "{users} users with the status {status} are read again at {where}, some thousands at a time, after all "
+                "live events."
+            )
+        file = self.file.name if self.file else ""
+        return told.format(users=self.users, file=file, status=reread.status, where=where)
 
 
 def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
@@ -81,7 +93,7 @@ def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
     if asked.file:
         path = Path(asked.file)
         if not path.is_file():
-            raise NotFoundError(f"there is no file {asked.file}")
+            raise NotFoundError(_("there is no file {file}").format(file=asked.file))
         with path.open("rb") as lines:
             users = sum(1 for each in lines if each.strip())
         return Plan(Reread(f"reread-file-{stamp}", Kind.FILE, **facts), str(users), path)
@@ -89,7 +101,7 @@ def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:
     segments = _MOST_SEGMENTS if number is None else number // _USERS_OF_A_SEGMENT
     segments = min(max(segments, _LEAST_SEGMENTS), _MOST_SEGMENTS)
     reread = Reread(f"reread-all-{stamp}", Kind.ALL, segments=segments, **facts)
-    return Plan(reread, "All" if number is None else f"About {number}")
+    return Plan(reread, "" if number is None else _("About {number}").format(number=number))
 
 
 def _everybody(deployment: Deployment, provider: str | None) -> int | None:
@@ -184,17 +196,21 @@ def _provider(asked: Asked) -> str | None:
     from honnin.store.overview import STATUSES
 
     if asked.provider and asked.provider not in STATUSES:
-        raise UsageError(f"--provider must be one of: {', '.join(sorted(STATUSES))}")
+        raise UsageError(_("--provider must be one of: {join}").format(join=", ".join(sorted(STATUSES))))
     if not asked.status:
         return asked.provider
     having = [each for each, statuses in STATUSES.items() if asked.status in tuple(statuses)]
     if not having:
         every = sorted({str(each) for statuses in STATUSES.values() for each in statuses})
-        raise UsageError(f"--status must be one of: {', '.join(every)}")
+        raise UsageError(_("--status must be one of: {join}").format(join=", ".join(every)))
     if asked.provider and asked.provider not in having:
-        raise UsageError(f"{asked.status} is not a status of {asked.provider}")
+        raise UsageError(
+            _("{status} is not a status of {provider}").format(status=asked.status, provider=asked.provider)
+        )
     if not asked.provider and len(having) > 1:
-        raise UsageError(f"{asked.status} is a status of {' and '.join(having)}: add --provider")
+        raise UsageError(
+            _("{status} is a status of {join}: add --provider").format(status=asked.status, join=" and ".join(having))
+        )
     return asked.provider or having[0]
 
 

@@ -7,6 +7,7 @@ import typer
 from honninctl import rereads
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode
+from honninctl.language import _
 from honninctl.recorded import Action
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def list_all(
         return
     names = ("name", "state", "users", "sent", "done", "changed", "notRead")
     progress = map(rereads.as_json, found)
-    cli.screen.table(names, [[each[name] for name in names] for each in progress], title="Rereads")
+    cli.screen.table(names, [[each[name] for name in names] for each in progress], title=_("Rereads"))
 
 
 def show(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCode:
@@ -59,7 +60,7 @@ def pause(cli: Cli, name: NameArgument) -> ExitCode:
     """
     cli.record(Action.OPERATED)
     rereads.pause(cli.deployment, name)
-    cli.screen.advice(f"To continue it: honninctl rereads resume {name}")
+    cli.screen.advice(_("To continue it: honninctl rereads resume {name}").format(name=name))
     _show_progress(cli, rereads.progress(cli.deployment, name))
     return ExitCode.OK
 
@@ -78,13 +79,13 @@ def resume(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitC
 def begun(cli: Cli, name: str, execution: str, *, watch: bool) -> ExitCode:
     """Say that a reread is under way, or follow it to its end."""
     if watch:
-        cli.screen.note(f"{name} is under way ({execution}).")
+        cli.screen.note(_("{name} is under way ({execution}).").format(name=name, execution=execution))
         return watched(cli, name)
     if cli.screen.as_json:
         cli.screen.json({"name": name, "execution": execution})
     else:
-        cli.screen.line(f"{name} is under way ({execution}).")
-        cli.screen.advice(f"To see its progress: honninctl rereads show {name} --watch")
+        cli.screen.line(_("{name} is under way ({execution}).").format(name=name, execution=execution))
+        cli.screen.advice(_("To see its progress: honninctl rereads show {name} --watch").format(name=name))
     return ExitCode.OK
 
 
@@ -110,14 +111,21 @@ def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
         for key in ("users", "sent", "done", "open", "skipped", "read", "changed", "notRead", "gone", "left"):
             cli.screen.line(f"  {key:<12}{found[key]}")
         if progress.per_second:
-            cli.screen.line(f"  {progress.per_second:.1f} users a second; done at {progress.expected_end}")
+            cli.screen.line(
+                _("  {per_second:.1f} users a second; done at {expected_end}").format(
+                    per_second=progress.per_second, expected_end=progress.expected_end
+                )
+            )
     missed = progress.reread.not_read or progress.reread.left
     return ExitCode.FINDING if progress.state is State.FAILED or missed else ExitCode.OK
 
 
 def _line(progress: "Progress") -> str:
     found = rereads.as_json(progress)
-    pace = f"; {progress.per_second:.1f} a second, done at {progress.expected_end}" if progress.per_second else ""
-    return (
-        f"{found['state']}: {found['sent']} of {found['users']} sent, {found['done']} done, {found['open']} open{pace}"
-    )
+    told = _("{state}: {sent} of {users} sent, {done} done, {open} open")
+    if progress.per_second:
+        told = _(
+            "{state}: {sent} of {users} sent, {done} done, {open} open; {per_second:.1f} a second, done at "
+            "{expected_end}"
+        )
+    return told.format(**{**found, "per_second": progress.per_second, "expected_end": progress.expected_end})

@@ -26,6 +26,7 @@ from honnin.store.restore import Stored
 from honnin.store.segments import AT_ONCE, side_by_side
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError
+from honninctl.language import N_, _
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -150,18 +151,18 @@ def _read_all[R](
 def why_left_out(stored: Stored, facts: LiveFacts, now: int) -> str | None:
     """Why an item must not come back; None where it may."""
     if stored.expires_at is not None and stored.expires_at <= now:
-        return "expired since"
+        return N_("expired since")
     if stored.kind == "overview":
-        return "of a rebuilding of the index"
+        return N_("of a rebuilding of the index")
     if stored.kind in _STAYING:
         return None  # it proves the erasure, or who looked, and names nobody at a provider
     if stored.user_id in facts.erased_users:
-        return "of users erased since"
+        return N_("of users erased since")
     # The mark itself belongs to an erased authorization. What has a user was decided by the user.
     if stored.kind != "erased" and stored.user_id is None and stored.authorizations & facts.erased:
-        return "of users erased since"
+        return N_("of users erased since")
     if stored.kind in _UNTIL_LINKED and stored.authorizations & facts.linked:
-        return "of authorizations linked since"
+        return N_("of authorizations linked since")
     return None
 
 
@@ -180,7 +181,7 @@ def stores(deployment: Deployment, restored: str) -> tuple[Store, Store, int | N
     """
     live = deployment.output("StateTableName")
     if restored == live:
-        raise RestoreError(f"{restored} is the live table itself; name the restored copy")
+        raise RestoreError(_("{name} is the live table itself; name the restored copy").format(name=restored))
     db: DynamoDBClient = deployment.client("dynamodb")
     # DynamoDB counts every six hours only; a table that was just restored may count as empty.
     counts = [db.describe_table(TableName=name)["Table"].get("ItemCount", 0) for name in (restored, live)]

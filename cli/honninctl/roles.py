@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from honninctl.language import _
+
 READER, OFFICER, OPERATOR, MAINTENANCE = "ReaderPolicy", "OfficerPolicy", "OperatorPolicy", "MaintenancePolicy"
 
 # By command, with whatever options. tests/template/test_roles.py compares this with the policies themselves. A command
@@ -56,5 +58,6 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
 def advice(command: str) -> str:
     """What somebody does about it whom AWS does not let do this."""
     if allowed := ALLOWED_BY.get(command):
-        return f"the stack's {' or '.join(allowed)} allows this command (docs/security.md#roles)"
-    return "no policy of the stack allows this command, it is for administrators (docs/security.md#roles)"
+        policies = _(" or ").join(allowed)
+        return _("the stack's {policies} allows this command (docs/security.md#roles)").format(policies=policies)
+    return _("no policy of the stack allows this command, it is for administrators (docs/security.md#roles)")

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from honninctl import streams
 from honninctl.failures import UsageError
+from honninctl.language import _, for_scripts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +36,7 @@ class Screen:
 
     def json(self, value: object) -> None:
         """The result for a script: one JSON document on stdout, without loss in any encoding."""
+        value = for_scripts(value)
         text = json.dumps(value, ensure_ascii=False, indent=2)
         sys.stdout.write((text if streams.shows(text) else json.dumps(value, indent=2)) + "\n")
 
@@ -50,7 +53,10 @@ class Screen:
         self._notes.print(text, soft_wrap=True, markup=False)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-        """Rows of texts; None shows as a dash. A cell may be a rich renderable."""
+        """Rows of texts; None shows as a dash. A cell may be a rich renderable.
+
+        Where the terminal is too narrow for a column's longest word, each row is shown as a block of lines.
+        """
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -59,9 +65,39 @@ class Screen:
         for number, heading in enumerate(headings):
             # The first column says which row it is: in a narrow terminal the others give way.
             shown.add_column(heading, overflow="fold", no_wrap=not number)
+        cells = [[_cell(each, Text) for each in row] for row in rows]
+        for row in cells:
+            shown.add_row(*row)
+        if self.console.is_terminal and self._narrowest(headings, cells) > self.console.width:
+            self._blocks(headings, cells, title)
+        else:
+            self.console.print(shown)
+
+    def _narrowest(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """The columns of a terminal that a table needs so that no word is broken; a full-width character takes two."""
+        from rich.measure import Measurement
+
+        wide = self.console.options.update(max_width=10_000)
+        columns = list(zip(headings, *rows, strict=True))
+        needed = [[Measurement.get(self.console, wide, each) for each in column] for column in columns]
+        first = max(each.maximum for each in needed[0])
+        gaps = 2 * (len(columns) - 1)
+        return first + sum(max(each.minimum for each in column) for column in needed[1:]) + gaps
+
+    def _blocks(self, headings: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None) -> None:
+        from rich.table import Table
+
+        if title:
+            self.line(title, "italic")
         for row in rows:
-            shown.add_row(*(_cell(each, Text) for each in row))
-        self.console.print(shown)
+            block = Table.grid(padding=(0, 2, 0, 0))
+            block.add_column(no_wrap=True)
+            block.add_column(overflow="fold")
+            for heading, cell in zip(headings, row, strict=True):
+                if str(cell) not in ("", "–"):
+                    block.add_row(heading, cell)
+            self.console.print(block)
+            self.console.print()
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
@@ -78,7 +114,8 @@ class Screen:
 
     def confirmed(self, question: str) -> bool:
         """Whether a person answers the question with yes. Raises `UsageError` where nobody can be asked."""
-        return (self.ask(f"{question} [y/N] ") or "").strip().lower() in ("y", "yes")
+        typed = unicodedata.normalize("NFKC", self.ask(_("{question} [y/N] ").format(question=question)) or "")
+        return typed.strip().lower() in ("y", "yes", "はい")
 
     def ask(self, question: str) -> str | None:
         """What a person types after the question, which goes to stderr; None for Ctrl-D, the end of the input.
@@ -86,7 +123,7 @@ class Screen:
         Raises `UsageError` where nobody can be asked.
         """
         if not sys.stdin.isatty():
-            raise UsageError("this is not a terminal, so you cannot be asked: add --yes")
+            raise UsageError(_("this is not a terminal, so you cannot be asked: add --yes"))
         sys.stderr.write(question)
         sys.stderr.flush()
         line = sys.stdin.readline()
@@ -95,6 +132,12 @@ class Screen:
             sys.stderr.write("\n")
             return None
         return line.rstrip("\n")
+
+
+def padded(text: str, columns: int) -> str:
+    """The text with blanks up to that many columns of a terminal, in which a full-width character takes two."""
+    taken = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+    return text + " " * (columns - taken)
 
 
 def _console(*, stderr: bool) -> "Console":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from honninctl.curl import Field
+from honninctl.language import N_, _
 
 NOT_SHOWN = "‹app secret›"
 
@@ -96,23 +97,25 @@ def vexora(fields: Sequence[Field], app_secret: str) -> Explanation:
 
 def _left_out(each: Field) -> str | None:
     if each.name == "sign":
-        return "the signature itself"
+        return _("the signature itself")
     if each.is_file:
-        return "contents of a file"
+        return _("contents of a file")
     if not each.value:
-        return "empty; better not sent at all"
+        return _("empty; better not sent at all")
     return None
 
 
 def _vexora_remarks(fields: Sequence[Field], given: str | None, result: str) -> tuple[str, ...]:
     names = [each.name for each in fields]
-    remarks = [f"the field {name} comes twice; the last one counts here" for name in _repeated(names)]
+    remarks = [
+        _("the field {name} comes twice; the last one counts here").format(name=name) for name in _repeated(names)
+    ]
     if "timestamp" not in names:
-        remarks.append("there is no timestamp, which Vexora asks for")
+        remarks.append(_("there is no timestamp, which Vexora asks for"))
     if "merchantNo" in names:
-        remarks.append("merchantNo is among the fields: it is a header, and is not signed")
+        remarks.append(_("merchantNo is among the fields: it is a header, and is not signed"))
     if given and given != result and given.lower() == result:
-        remarks.append("the sign that was given is in upper case; Vexora asks for lower case")
+        remarks.append(_("the sign that was given is in upper case; Vexora asks for lower case"))
     return tuple(remarks)
 
 
@@ -131,9 +134,9 @@ class OpaRequest:
     api_key: str
     content_type: str | None = None
     body: bytes = b""
-    path_origin: str = "the URL's path"
-    nonce_origin: str = "a random text, new for every try"
-    epoch_origin: str = "seconds since 1970, now"
+    path_origin: str = N_("the URL's path")
+    nonce_origin: str = N_("a random text, new for every try")
+    epoch_origin: str = N_("seconds since 1970, now")
     given: str | None = None
 
 
@@ -150,7 +153,7 @@ class OpaHeader:
 
 def opa_header(value: str) -> OpaHeader | None:
     """Take a header's value apart, or None when it is not of that form."""
-    scheme, _, rest = value.partition("OPA-Auth:")
+    scheme, _mark, rest = value.partition("OPA-Auth:")
     parts = rest.split(":")
     if scheme.strip() != "hmac" or len(parts) != 5:
         return None
@@ -199,14 +202,18 @@ def paypay(request: OpaRequest, api_secret: str, *, now: float | None = None) ->
 
 
 def _opa_parts(lines: Sequence[str], request: OpaRequest) -> tuple[Part, ...]:
-    nothing = "the word for “no body”"
+    nothing = _("the word for “no body”")
     origins = (
-        f"path: {request.path_origin}; no host, no query",
-        "method, in upper case",
-        f"nonce: {request.nonce_origin}",
-        f"epoch: {request.epoch_origin}",
-        "content type: the Content-Type header, byte for byte" if request.body else f"content type: {nothing}",
-        f"hash: base64(MD5(content type ‖ body of {len(request.body)} bytes))" if request.body else f"hash: {nothing}",
+        _("path: {origin}; no host, no query").format(origin=_(request.path_origin)),
+        _("method, in upper case"),
+        _("nonce: {origin}").format(origin=_(request.nonce_origin)),
+        _("epoch: {origin}").format(origin=_(request.epoch_origin)),
+        _("content type: the Content-Type header, byte for byte")
+        if request.body
+        else _("content type: {nothing}").format(nothing=nothing),
+        _("hash: base64(MD5(content type ‖ body of {number} bytes))").format(number=len(request.body))
+        if request.body
+        else _("hash: {nothing}").format(nothing=nothing),
     )
     last = len(lines) - 1
     return tuple(
@@ -216,28 +223,34 @@ def _opa_parts(lines: Sequence[str], request: OpaRequest) -> tuple[Part, ...]:
 
 
 def _opa_left_out(request: OpaRequest) -> dict[str, str]:
-    left_out = {"host and query": "only the path is signed", "other headers": "only Content-Type is signed"}
+    left_out = {
+        _("host and query"): _("only the path is signed"),
+        _("other headers"): _("only Content-Type is signed"),
+    }
     if request.content_type and not request.body:
-        left_out["Content-Type"] = "there is no body"
+        left_out["Content-Type"] = _("there is no body")
     return left_out
 
 
 def _opa_remarks(request: OpaRequest, right: str, now: float) -> tuple[str, ...]:
     remarks = []
     if request.epoch.isdecimal() and abs(now - int(request.epoch)) > _EPOCH_TOLERANCE_S:
-        remarks.append(
-            f"the epoch is {abs(now - int(request.epoch)):.0f} s away from this machine's clock; PayPay allows 120 s"
-            + (" (it looks like milliseconds)" if len(request.epoch) == 13 else "")
-        )
+        told = _("the epoch is {seconds:.0f} s away from this machine's clock; PayPay allows 120 s")
+        if len(request.epoch) == 13:
+            told = _(
+                "the epoch is {seconds:.0f} s away from this machine's clock; PayPay allows 120 s (it looks like "
+                "milliseconds)"
+            )
+        remarks.append(told.format(seconds=abs(now - int(request.epoch))))
     if request.given is None or request.given == right:
         return tuple(remarks)
     theirs, ours = opa_header(request.given), opa_header(right)
     if theirs is None or ours is None:
-        remarks.append("the Authorization header that was given is not of the form hmac OPA-Auth:…, five parts")
+        remarks.append(_("the Authorization header that was given is not of the form hmac OPA-Auth:…, five parts"))
     elif theirs.digest != ours.digest:
-        remarks.append("the hash differs: body or content type are not the very bytes that were signed")
+        remarks.append(_("the hash differs: body or content type are not the very bytes that were signed"))
     elif theirs.mac != ours.mac:
-        remarks.append("the hash is right and the mac differs: path, method or content type, or another secret")
+        remarks.append(_("the hash is right and the mac differs: path, method or content type, or another secret"))
     return tuple(remarks)
 
 

@@ -16,6 +16,7 @@ from honninctl import curl, sign
 from honninctl.command import Cli, command, group
 from honninctl.curl import Field
 from honninctl.failures import CommandError, ExitCode, UsageError
+from honninctl.language import N_, _
 from honninctl.sign import Explanation, OpaRequest
 
 SecretFileOption = Annotated[
@@ -72,7 +73,7 @@ def sign_vexora(
     JSON: see cli/README.md. Exit code 1 when the request holds a `sign` that is not the right one.
     """
     if bool(line) == bool(fields):
-        raise UsageError("give either a curl command line (- for stdin) or --field NAME=VALUE")
+        raise UsageError(_("give either a curl command line (- for stdin) or --field NAME=VALUE"))
     found = curl.parse(_line(line)).fields() if line else tuple(map(_field, fields or ()))
     explanation = sign.vexora(found, _secret(cli, "vexora_app_secret", secret_file, prompt=prompt))
     return _shown(cli, explanation)
@@ -100,9 +101,9 @@ def sign_paypay(
     JSON: see cli/README.md. Exit code 1 when the request holds a header that is not the right one.
     """
     if bool(line) == bool(url):
-        raise UsageError("give either a curl command line (- for stdin) or --url, with --method, --body and so on")
+        raise UsageError(_("give either a curl command line (- for stdin) or --url, with --method, --body and so on"))
     if body is not None and body_file is not None:
-        raise UsageError("give --body or --body-file, not both")
+        raise UsageError(_("give --body or --body-file, not both"))
     if line:
         request = _from_curl(curl.parse(_line(line)))
     else:
@@ -112,7 +113,7 @@ def sign_paypay(
     secret = _secret(cli, "paypay_api_secret", secret_file, prompt=prompt)
     opa = _opa_request(request, key, nonce, epoch)
     if opa.body and not opa.content_type:
-        raise UsageError("a body is signed together with its content type: give --content-type")
+        raise UsageError(_("a body is signed together with its content type: give --content-type"))
     return _shown(cli, sign.paypay(opa, secret))
 
 
@@ -122,7 +123,7 @@ type _Raw = tuple[str, str, str | None, bytes, str | None]
 
 def _from_curl(request: curl.Request) -> _Raw:
     if request.form:
-        raise UsageError("PayPay's API takes JSON bodies: a form (-F) has no fixed bytes to sign")
+        raise UsageError(_("PayPay's API takes JSON bodies: a form (-F) has no fixed bytes to sign"))
     headers = request.headers
     return request.method, request.path, headers.get("content-type"), request.body, headers.get("authorization")
 
@@ -132,13 +133,13 @@ def _opa_request(raw: _Raw, api_key: str, nonce: str | None, epoch: str | None) 
     carried = sign.opa_header(authorization) if authorization else None
     chosen: dict[str, Any] = {}
     if nonce:
-        chosen |= {"nonce": nonce, "nonce_origin": "as given"}
+        chosen |= {"nonce": nonce, "nonce_origin": N_("as given")}
     elif carried:
-        chosen |= {"nonce": carried.nonce, "nonce_origin": "from the Authorization header"}
+        chosen |= {"nonce": carried.nonce, "nonce_origin": N_("from the Authorization header")}
     if epoch:
-        chosen |= {"epoch": epoch, "epoch_origin": "as given"}
+        chosen |= {"epoch": epoch, "epoch_origin": N_("as given")}
     elif carried:
-        chosen |= {"epoch": carried.epoch, "epoch_origin": "from the Authorization header"}
+        chosen |= {"epoch": carried.epoch, "epoch_origin": N_("from the Authorization header")}
     return OpaRequest(
         method=method,
         path=path,
@@ -155,14 +156,14 @@ def _api_key(cli: Cli, authorization: str | None, secret_file: Path | None, *, p
     if carried:
         return carried.api_key
     if prompt:
-        raise UsageError("with --prompt give the API key, too: --api-key")
+        raise UsageError(_("with --prompt give the API key, too: --api-key"))
     return _secret(cli, "paypay_api_key", secret_file, prompt=False, alone=False)
 
 
 def _path(url: str) -> str:
     path = curl.split(url).path
     if not path.startswith("/"):
-        raise UsageError("--url must be a URL, or a path that begins with a slash")
+        raise UsageError(_("--url must be a URL, or a path that begins with a slash"))
     return path
 
 
@@ -175,13 +176,13 @@ def _text(data: bytes, where: str) -> str:
     for encoding in ("utf-8-sig", locale.getpreferredencoding(do_setlocale=False)):
         with contextlib.suppress(UnicodeDecodeError):
             return data.decode(encoding)
-    raise UsageError(f"{where} is not text: neither UTF-8 nor this terminal's encoding")
+    raise UsageError(_("{where} is not text: neither UTF-8 nor this terminal's encoding").format(where=where))
 
 
 def _field(text: str) -> Field:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise UsageError(f"--field {text!r} is not of the form NAME=VALUE")
+        raise UsageError(_("--field {text!r} is not of the form NAME=VALUE").format(text=text))
     return Field(name, value, f"--field {name}")
 
 
@@ -195,15 +196,15 @@ def _secret(cli: Cli, key: str, file: Path | None, *, prompt: bool, alone: bool 
     if prompt:
         return getpass.getpass(f"{key}: ", stream=sys.stderr)
     if not cli.deployment.has_name:
-        raise UsageError("where is the secret? Name a stack (--stack), a file (--secret-file), or add --prompt")
-    return _usable(cli.deployment.provider_secret(), key, "the stack's provider secret")
+        raise UsageError(_("where is the secret? Name a stack (--stack), a file (--secret-file), or add --prompt"))
+    return _usable(cli.deployment.provider_secret(), key, _("the stack's provider secret"))
 
 
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise UsageError(_("{file} cannot be read: {strerror}").format(file=file, strerror=error.strerror)) from None
 
 
 def _of_file(file: Path, key: str, *, alone: bool) -> str:
@@ -215,7 +216,7 @@ def _of_file(file: Path, key: str, *, alone: bool) -> str:
     if isinstance(values, dict):
         return _usable(values, key, str(file))
     if not alone:
-        raise UsageError(f"{file} holds the secret only: give the API key with --api-key")
+        raise UsageError(_("{file} holds the secret only: give the API key with --api-key").format(file=file))
     return text
 
 
@@ -224,7 +225,7 @@ def _usable(values: Any, key: str, where: str) -> str:
 
     value = str(values.get(key, "")).strip()
     if not value or value == PLACEHOLDER:
-        raise CommandError(f"{where} has no value for {key}")
+        raise CommandError(_("{where} has no value for {key}").format(where=where, key=key))
     return value
 
 
@@ -240,12 +241,18 @@ def _explain(cli: Cli, explanation: Explanation) -> None:
     screen = cli.screen
     rows = [(number, sign.escaped(part.text), part.origin) for number, part in enumerate(explanation.parts, start=1)]
     if explanation.secret_follows:
-        rows.append((len(rows) + 1, sign.NOT_SHOWN, "the secret, appended; not shown"))
-    screen.table(("", "bytes, escaped", "where from"), rows, title="The string to sign, part by part")
+        rows.append((len(rows) + 1, sign.NOT_SHOWN, _("the secret, appended; not shown")))
+    screen.table(("", _("bytes, escaped"), _("where from")), rows, title=_("The string to sign, part by part"))
     for name, reason in explanation.left_out.items():
-        screen.line(f"not signed: {name} ({reason})", "dim")
+        screen.line(_("not signed: {name} ({reason})").format(name=name, reason=reason), "dim")
     data = explanation.string_to_sign.encode("utf-8", "surrogatepass")
-    screen.line(f"\nIn one piece, {len(data)} bytes" + (" before the secret:" if explanation.secret_follows else ":"))
+    screen.line("")
+    told = (
+        _("In one piece, {number} bytes before the secret:")
+        if explanation.secret_follows
+        else _("In one piece, {number} bytes:")
+    )
+    screen.line(told.format(number=len(data)))
     for offset, digits, text in sign.hex_rows(data):
         screen.line(f"  {offset}  {digits:<47}  {text}")
     screen.line("")
@@ -255,8 +262,8 @@ def _explain(cli: Cli, explanation: Explanation) -> None:
         screen.line(f"! {remark}", "yellow")
     if explanation.matches is not None:
         screen.line(
-            "The signature in the request is right."
+            _("The signature in the request is right.")
             if explanation.matches
-            else "The signature in the request is WRONG.",
+            else _("The signature in the request is WRONG."),
             "green" if explanation.matches else "bold red",
         )

@@ -9,6 +9,7 @@ import typer
 from honninctl import callback_key, key_rotation, stack_deletion
 from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.recorded import Action
 
 
@@ -56,7 +57,7 @@ def bring_back(
     # A table that is read whole is throttled now and then.
     deployment = cli.deployment.patient()
     source, live, total = restore.stores(deployment, restored)
-    with cli.screen.progress("Reading items", total) as seen:
+    with cli.screen.progress(_("Reading items"), total) as seen:
         facts = restore.live_facts(source, live, moment, erased or (), seen)
         outcome = restore.bring_back(source, live, facts, now=int(time.time()), dry_run=dry_run, advance=seen)
     if cli.screen.as_json:
@@ -71,10 +72,14 @@ def bring_back(
         return
     for kind, number in sorted(outcome.brought.items()):
         cli.screen.line(f"{number} × {kind}")
-    done = "would be brought back" if dry_run else "brought back"
-    cli.screen.line(f"{outcome.brought.total()} items {done}; {len(facts.erased_users)} users were erased since.")
+    told = (
+        _("{total} items would be brought back; {erased_users} users were erased since.")
+        if dry_run
+        else _("{total} items brought back; {erased_users} users were erased since.")
+    )
+    cli.screen.line(told.format(total=outcome.brought.total(), erased_users=len(facts.erased_users)))
     for reason, number in sorted(outcome.left_out.items()):
-        cli.screen.line(f"{number} left out: {reason}")
+        cli.screen.line(_("{number} left out: {reason}").format(number=number, reason=_(reason)))
 
 
 def rotate_callback_key(
@@ -96,14 +101,18 @@ def rotate_callback_key(
     if drop_previous:
         key_rotation.drop_previous(client, secret_id)
     else:
-        cli.screen.note(f"Waiting {key_rotation.WAIT_S // 60} minutes until every function knows the new key …")
+        cli.screen.note(
+            _("Waiting {value} minutes until every function knows the new key …").format(
+                value=key_rotation.WAIT_S // 60
+            )
+        )
         callback_key.rotate(client, secret_id)
     if cli.screen.as_json:
         cli.screen.json({"droppedPrevious": drop_previous})
     elif drop_previous:
-        cli.screen.line("Now only the current key is accepted.")
+        cli.screen.line(_("Now only the current key is accepted."))
     else:
-        cli.screen.line("The new key is in use; the old one is accepted until --drop-previous.")
+        cli.screen.line(_("The new key is in use; the old one is accepted until --drop-previous."))
 
 
 def delete_stack(
@@ -121,14 +130,14 @@ def delete_stack(
     waiting = stack_deletion.waiting_messages(cli.deployment.client("sqs"), resources)
     for line in stack_deletion.explanation(name, resources, waiting):
         cli.screen.advice(line)
-    if not yes and (cli.screen.ask(f"Type {name} to delete it: ") or "").strip() != name:
-        cli.screen.note("Nothing was deleted.")
+    if not yes and (cli.screen.ask(_("Type {name} to delete it: ").format(name=name)) or "").strip() != name:
+        cli.screen.note(_("Nothing was deleted."))
         return ExitCode.FINDING
     stack_deletion.delete(cloudformation, name, cli.screen.note)
     if cli.screen.as_json:
         cli.screen.json(stack_deletion.as_json(resources))
     else:
-        cli.screen.line(f"{name} is deleted. What stays is listed above.")
+        cli.screen.line(_("{name} is deleted. What stays is listed above.").format(name=name))
     return ExitCode.OK
 
 
@@ -142,4 +151,6 @@ def _moment(text: str) -> str:
             raise ValueError
         return utc_text(moment)
     except (ValueError, OverflowError):
-        raise UsageError(f"--since {text!r} is not a time with its offset (2026-11-20T03:00:00Z)") from None
+        raise UsageError(
+            _("--since {text!r} is not a time with its offset (2026-11-20T03:00:00Z)").format(text=text)
+        ) from None

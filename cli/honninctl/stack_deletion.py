@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from honninctl.failures import CommandError
+from honninctl.language import N_, _
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -36,9 +37,9 @@ REMOVAL: Mapping[str, Sequence[str]] = {
         "aws backup delete-backup-vault --backup-vault-name {id}",
     ),
     "AWS::SecretsManager::Secret": ("aws secretsmanager delete-secret --secret-id {id} --recovery-window-in-days 30",),
-    "AWS::ApiGateway::Account": ("# a setting of the account, shared by all its APIs: nothing to remove",),
+    "AWS::ApiGateway::Account": (N_("# a setting of the account, shared by all its APIs: nothing to remove"),),
     "AWS::IAM::Role": (
-        "# only if no other API of the account writes access logs with it:",
+        N_("# only if no other API of the account writes access logs with it:"),
         "aws iam detach-role-policy --role-name {id}"
         " --policy-arn arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs",
         "aws iam delete-role --role-name {id}",
@@ -94,31 +95,41 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
     goes = Counter(each.kind for each in resources if not each.stays)
     order = {kind: place for place, kind in enumerate(REMOVAL)}
     stays = sorted((each for each in resources if each.stays), key=lambda each: order.get(each.kind, -1))
-    lines = [f"Deleting {stack} removes {goes.total()} resources for good, every log and alarm among them:"]
+    lines = [
+        _("Deleting {stack} removes {number} resources for good, every log and alarm among them:").format(
+            stack=stack, number=goes.total()
+        )
+    ]
     lines += [f"  {number:3d} {kind}" for kind, number in sorted(goes.items())]
     lines += [
         "",
-        "Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs.",
+        _("Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs."),
     ]
     if domains := [each.physical_id for each in resources if each.kind == "AWS::ApiGateway::DomainName"]:
-        lines.append(f"It has the same URLs under {' and '.join(domains)}, if you give it the same domain parameters.")
+        told = _("It has the same URLs under {domains}, if you give it the same domain parameters.")
+        lines.append(told.format(domains=_(" and ").join(domains)))
     if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
-        lines.append("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
+        lines.append(
+            _("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
+        )
         lines += [f"  {each}" for each in policies]
     for name, number in waiting.items():
-        lines.append(f"{name} has about {number} messages, which nothing will process any more.")
+        told = _("{name} has about {number} messages, which nothing will process any more.")
+        lines.append(told.format(name=name, number=number))
     if not stays:
-        return [*lines, "", "Nothing stays after the deletion."]
+        return [*lines, "", _("Nothing stays after the deletion.")]
     lines += [
         "",
-        "The resources below stay after the deletion, and continue to cost money. A new stack of the same name does "
-        "not use them.",
-        "To remove them for good, afterwards, in this order:",
+        _(
+            "The resources below stay after the deletion, and continue to cost money. A new stack of the same name "
+            "does not use them."
+        ),
+        _("To remove them for good, afterwards, in this order:"),
     ]
     for each in stays:
-        commands = REMOVAL.get(each.kind, ("# no command is known here for this type",))
+        commands = REMOVAL.get(each.kind, (N_("# no command is known here for this type"),))
         lines += ["", f"  {each.logical_id} ({each.kind}): {each.physical_id}"]
-        lines += [f"    {command.format(id=each.physical_id)}" for command in commands]
+        lines += [f"    {_(command).format(id=each.physical_id)}" for command in commands]
     return [*lines, ""]
 
 
@@ -145,5 +156,7 @@ def delete(cloudformation: "CloudFormationClient", stack: str, say: Callable[[st
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
     except WaiterError:
         raise CommandError(
-            f"{stack} could not be deleted; see: aws cloudformation describe-stack-events --stack-name {stack}"
+            _(
+                "{stack} could not be deleted; see: aws cloudformation describe-stack-events --stack-name {stack}"
+            ).format(stack=stack)
         ) from None

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from honninctl.deployment import Deployment, send
 from honninctl.failures import CommandError, NotFoundError, UnreachableError, UsageError
+from honninctl.language import _
 
 _CONTROL = "/_sandbox"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -79,7 +80,7 @@ class Sandbox:
     def review(self, user: str, delivery: Delivery, outcome: Outcome) -> Delivery:
         """A reviewer of Vexora decides."""
         path = f"/vexora/users/{quote(user, safe='')}/review"
-        found = self._call("POST", path, {"outcome": outcome, "delivery": delivery}, _NOT_APPLIED.format(user=user))
+        found = self._call("POST", path, {"outcome": outcome, "delivery": delivery}, _not_applied(user))
         return _told(found.get("callbacks"), "state", delivery)
 
     def night(self, delivery: Delivery, day: str) -> list[dict[str, Any]]:
@@ -92,9 +93,9 @@ class Sandbox:
         from honnin import times
 
         path = f"/paypay/users/{quote(user, safe='')}"
-        found = self._call("GET", path, None, _NOT_LINKED.format(user=user))
+        found = self._call("GET", path, None, _not_linked(user))
         if not found["authorizations"]:
-            raise NotFoundError(_NOT_LINKED.format(user=user))
+            raise NotFoundError(_not_linked(user))
         kinds = [
             each["kind"]
             for each in found["history"]
@@ -105,7 +106,7 @@ class Sandbox:
 
     def _paypay(self, user: str, path: str, change: Mapping[str, object], delivery: Delivery) -> Delivery:
         place = f"/paypay/users/{quote(user, safe='')}/{path}"
-        found = self._call("POST", place, {**change, "delivery": delivery}, _NOT_LINKED.format(user=user))
+        found = self._call("POST", place, {**change, "delivery": delivery}, _not_linked(user))
         return _told(found.get("notifications"), "outcome", delivery)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None, missing: str) -> dict[str, Any]:
@@ -116,14 +117,23 @@ class Sandbox:
         if status == 404 and missing:
             raise NotFoundError(missing)
         if status == 409:
-            raise CommandError("Vexora's reviewer has decided already: --outcome again sends the callback once more")
-        raise CommandError(f"the sandbox at {self.url} answered HTTP {status}: is it of another version?")
+            raise CommandError(_("Vexora's reviewer has decided already: --outcome again sends the callback once more"))
+        raise CommandError(
+            _("the sandbox at {url} answered HTTP {status}: is it of another version?").format(
+                url=self.url, status=status
+            )
+        )
 
 
-_NOT_LINKED = (
-    "{user} has no PayPay account linked in the sandbox: call POST /paypay/account-links, and open its linkQRCodeURL"
-)
-_NOT_APPLIED = "{user} has not applied to Vexora in the sandbox: call POST /vexora/submissions"
+def _not_linked(user: str) -> str:
+    return _(
+        "{user} has no PayPay account linked in the sandbox: call POST /paypay/account-links, and open its "
+        "linkQRCodeURL"
+    ).format(user=user)
+
+
+def _not_applied(user: str) -> str:
+    return _("{user} has not applied to Vexora in the sandbox: call POST /vexora/submissions").format(user=user)
 
 
 def sandbox(deployment: Deployment, provider: str) -> Sandbox:
@@ -135,19 +145,25 @@ def sandbox(deployment: Deployment, provider: str) -> Sandbox:
     parameter = {"paypay": "PayPayBaseUrl", "vexora": "VexoraBaseUrl"}[provider]
     if not deployment.is_local:
         raise UsageError(
-            f"{deployment.name} is not the stack of `make run` (its parameter Stage is not local): trigger plays the "
-            "providers' sandbox only, and nothing was sent"
+            _(
+                "{name} is not the stack of `make run` (its parameter Stage is not local): trigger plays the "
+                "providers' sandbox only, and nothing was sent"
+            ).format(name=deployment.name)
         )
     url = _root(deployment.parameters.get(parameter, ""))
     if url is None:
         raise UsageError(
-            f"the parameter {parameter} of {deployment.name} is not the address of the sandbox on this machine: "
-            "trigger never calls a provider, and nothing was sent"
+            _(
+                "the parameter {parameter} of {name} is not the address of the sandbox on this machine: trigger "
+                "never calls a provider, and nothing was sent"
+            ).format(parameter=parameter, name=deployment.name)
         )
     status, answer = _sent(url, "GET", "/health", None)
     known = answer.get("providers") if isinstance(answer, dict) else None
     if status != 200 or not isinstance(known, list) or provider not in known:
-        raise CommandError(f"what answers at {url} is not the sandbox of `make run`: nothing was sent to it")
+        raise CommandError(
+            _("what answers at {url} is not the sandbox of `make run`: nothing was sent to it").format(url=url)
+        )
     return Sandbox(url)
 
 
@@ -176,7 +192,9 @@ def _sent(url: str, method: str, path: str, body: Mapping[str, object] | None) -
         answer = send(request, use_proxies=False, timeout_s=_TIMEOUT_S)
         return answer.status_code, _json(answer.content)
     except BotoCoreError:
-        raise UnreachableError(f"the sandbox at {url} does not answer: is `make run` still running?") from None
+        raise UnreachableError(
+            _("the sandbox at {url} does not answer: is `make run` still running?").format(url=url)
+        ) from None
 
 
 def _json(content: bytes) -> Any:

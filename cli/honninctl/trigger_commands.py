@@ -8,6 +8,7 @@ import typer
 from honninctl import trigger
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.trigger import LATE_S, AccountStatus, Delivery, Outcome, RiskFlag
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="Your own id of the user.")]
@@ -46,7 +47,7 @@ def kyc(
     JSON: {"trigger", "user", "delivery", "next", "look"}. Exit code 3 when the user has linked no account.
     """
     told = trigger.sandbox(cli.deployment, "paypay").kyc(user, _delivery(lost, twice, late), completed=completed)
-    _show(cli, "kyc", user, told, f"PayPay has updated the KYC of {user}.", _next(user, told))
+    _show(cli, "kyc", user, told, _("PayPay has updated the KYC of {user}.").format(user=user), _next(user, told))
 
 
 def risk(
@@ -64,7 +65,11 @@ def risk(
     """
     wanted = _delivery(lost, twice, late)
     told = trigger.sandbox(cli.deployment, "paypay").risk(user, wanted, None if clear else flag)
-    done = f"PayPay has cleared the risk flag of {user}." if clear else f"PayPay has flagged {user}: {flag}."
+    done = (
+        _("PayPay has cleared the risk flag of {user}.").format(user=user)
+        if clear
+        else _("PayPay has flagged {user}: {flag}.").format(user=user, flag=flag)
+    )
     # A recon file lists who became flagged, not who no longer is.
     _show(cli, "risk", user, told, done, _next(user, told, in_files=not clear))
 
@@ -85,7 +90,11 @@ def account_status(
     """
     told = trigger.sandbox(cli.deployment, "paypay").account(user, _delivery(lost, twice, late), status)
     unlinked = status is AccountStatus.UNLINKED
-    done = f"{user} has ended the link in the PayPay app." if unlinked else f"PayPay's account of {user}: {status}."
+    done = (
+        _("{user} has ended the link in the PayPay app.").format(user=user)
+        if unlinked
+        else _("PayPay's account of {user}: {status}.").format(user=user, status=status)
+    )
     _show(cli, "account-status", user, told, done, _next(user, told, in_files=not unlinked))
 
 
@@ -107,9 +116,9 @@ def vexora_result(
     """
     told = trigger.sandbox(cli.deployment, "vexora").review(user, _delivery(lost, twice, late), outcome)
     done = {
-        Outcome.APPROVE: f"Vexora has approved {user}.",
-        Outcome.REJECT: f"Vexora has rejected {user}.",
-        Outcome.AGAIN: f"Vexora's callback about {user} is sent once more.",
+        Outcome.APPROVE: _("Vexora has approved {user}.").format(user=user),
+        Outcome.REJECT: _("Vexora has rejected {user}.").format(user=user),
+        Outcome.AGAIN: _("Vexora's callback about {user} is sent once more.").format(user=user),
     }[outcome]
     _show(cli, "vexora-result", user, told, done, _next_of_vexora(user, told))
 
@@ -137,19 +146,28 @@ def recon_night(
     of_day = str(files[0]["day"])
     kinds = None if user is None else box.changed_on(user, of_day)
     told = Delivery.LOST if any(each["notification"] in (None, "dropped") for each in files) else wanted
-    lines = [f"PayPay has made the recon files of {of_day}:"]
-    lines += [f"  {each['fileType']:<38}{each['rows']:>8} rows" for each in files]
+    lines = [_("PayPay has made the recon files of {of_day}:").format(of_day=of_day)]
+    lines += [
+        _("  {fileType:<38}{rows:>8} rows").format(fileType=each["fileType"], rows=each["rows"]) for each in files
+    ]
     if kinds:
-        lines.append(f"They name {user}: {', '.join(kinds)}.")
+        lines.append(_("They name {user}: {kinds}.").format(user=user, kinds=", ".join(kinds)))
     elif kinds is not None:
-        lines.append(f"They do not name {user}: nothing that such a file lists has changed on that day.")
+        lines.append(
+            _("They do not name {user}: nothing that such a file lists has changed on that day.").format(user=user)
+        )
     look = f"honninctl recon {of_day}"
     following = _next_of_night(told, of_day)
     if cli.screen.as_json:
         facts = {"day": of_day, "files": files, "named": kinds, "next": following, "look": look}
         cli.screen.json({"trigger": "recon-night", "user": user, "delivery": told, **facts})
     else:
-        for line in (*lines, _said(told), f"Next: {following}", f"Look: {look}"):
+        for line in (
+            *lines,
+            _said(told),
+            _("Next: {following}").format(following=following),
+            _("Look: {look}").format(look=look),
+        ):
             cli.screen.line(line)
     return ExitCode.FINDING if kinds == [] else ExitCode.OK
 
@@ -157,7 +175,7 @@ def recon_night(
 def _delivery(lost: bool, twice: bool, late: bool) -> Delivery:
     found = [each for each, given in ((Delivery.LOST, lost), (Delivery.TWICE, twice), (Delivery.LATE, late)) if given]
     if len(found) > 1:
-        raise UsageError("give one of --lost, --twice and --late")
+        raise UsageError(_("give one of --lost, --twice and --late"))
     return found[0] if found else Delivery.SENT
 
 
@@ -167,46 +185,56 @@ def _day(word: str) -> str:
     try:
         return date.fromisoformat(word).isoformat()
     except ValueError:
-        raise UsageError(f"{word!r} is not a day: write it as 2026-11-20, or today") from None
+        raise UsageError(_("{word!r} is not a day: write it as 2026-11-20, or today").format(word=word)) from None
 
 
 def _said(delivery: Delivery) -> str:
     return {
-        Delivery.SENT: "The webhook is sent.",
-        Delivery.LOST: "The webhook is lost.",
-        Delivery.TWICE: "The webhook is sent twice.",
-        Delivery.LATE: f"The webhook is sent in {LATE_S} seconds.",
+        Delivery.SENT: _("The webhook is sent."),
+        Delivery.LOST: _("The webhook is lost."),
+        Delivery.TWICE: _("The webhook is sent twice."),
+        Delivery.LATE: _("The webhook is sent in {LATE_S} seconds.").format(LATE_S=LATE_S),
     }[delivery]
 
 
 def _next(user: str, delivery: Delivery, *, in_files: bool = True) -> str:
     if delivery is Delivery.LOST:
         if in_files:
-            return f"Honnin learns of it from the day's recon file: honninctl trigger recon-night {user}"
-        return f"no recon file lists this; Honnin learns of it when it asks again: honninctl reread {user}"
+            return _("Honnin learns of it from the day's recon file: honninctl trigger recon-night {user}").format(
+                user=user
+            )
+        return _("no recon file lists this; Honnin learns of it when it asks again: honninctl reread {user}").format(
+            user=user
+        )
     return _read(delivery, "PayPay")
 
 
 def _next_of_vexora(user: str, delivery: Delivery) -> str:
     if delivery is Delivery.LOST:
-        return f"Honnin learns of it when its poll asks Vexora; at once with honninctl reread {user}"
+        return _("Honnin learns of it when its poll asks Vexora; at once with honninctl reread {user}").format(
+            user=user
+        )
     return _read(delivery, "Vexora")
 
 
 def _read(delivery: Delivery, provider: str) -> str:
     return {
-        Delivery.SENT: f"Honnin asks {provider}, within seconds",
-        Delivery.TWICE: f"Honnin asks {provider}, within seconds; the second webhook changes nothing more",
-        Delivery.LATE: f"Honnin knows nothing of it until then, and asks {provider} within seconds after it",
+        Delivery.SENT: _("Honnin asks {provider}, within seconds").format(provider=provider),
+        Delivery.TWICE: _("Honnin asks {provider}, within seconds; the second webhook changes nothing more").format(
+            provider=provider
+        ),
+        Delivery.LATE: _("Honnin knows nothing of it until then, and asks {provider} within seconds after it").format(
+            provider=provider
+        ),
     }[delivery]
 
 
 def _next_of_night(delivery: Delivery, day: str) -> str:
     if delivery is Delivery.LOST:
-        return (
-            f"Honnin knows nothing of these files until they are made again: honninctl trigger recon-night --day {day}"
-        )
-    return "Honnin downloads the files (here within a minute), compares them, and asks PayPay about whom they name"
+        return _(
+            "Honnin knows nothing of these files until they are made again: honninctl trigger recon-night --day {day}"
+        ).format(day=day)
+    return _("Honnin downloads the files (here within a minute), compares them, and asks PayPay about whom they name")
 
 
 def _show(cli: Cli, name: str, user: str, delivery: Delivery, done: str, following: str) -> None:
@@ -214,5 +242,9 @@ def _show(cli: Cli, name: str, user: str, delivery: Delivery, done: str, followi
     if cli.screen.as_json:
         cli.screen.json({"trigger": name, "user": user, "delivery": delivery, "next": following, "look": look})
         return
-    for line in (f"{done} {_said(delivery)}", f"Next: {following}", f"Look: {look}"):
+    for line in (
+        _("{done} {webhook}").format(done=done, webhook=_said(delivery)),
+        _("Next: {following}").format(following=following),
+        _("Look: {look}").format(look=look),
+    ):
         cli.screen.line(line)

@@ -18,6 +18,7 @@ from honninctl.dead_letter_commands import (
 )
 from honninctl.dead_letters import Queue
 from honninctl.failures import ExitCode, UsageError
+from honninctl.language import _
 from honninctl.recorded import Action
 
 
@@ -39,13 +40,19 @@ def test(cli: Cli) -> ExitCode:
     """
     cli.record(Action.OPERATED)
     found = webhooks.test(cli.deployment)
-    after = f"after {found['seconds']:.1f} s"
+    seconds = found["seconds"]
     if cli.screen.as_json:
         cli.screen.json(found)
     elif found["delivered"]:
-        cli.screen.line(f"Delivered: your endpoint answered HTTP {found['status']} {after}.", "green")
+        cli.screen.line(
+            _("Delivered: your endpoint answered HTTP {status} after {seconds:.1f} s.").format(
+                status=found["status"], seconds=seconds
+            ),
+            "green",
+        )
     else:
-        cli.screen.line(f"Not delivered: {found['reason']} ({after}).", "bold red")
+        told = _("Not delivered: {reason} (after {seconds:.1f} s).")
+        cli.screen.line(told.format(reason=found["reason"], seconds=seconds), "bold red")
         cli.screen.advice(_advice(found["status"]))
     return ExitCode.OK if found["delivered"] else ExitCode.FINDING
 
@@ -66,7 +73,7 @@ def list_webhooks(
     places = dead_letters.find(cli.deployment, Queue.WEBHOOKS)
     wanted = dead_letter_commands.filter_of(cli, error_type, user, since)
     with cli.screen.progress(
-        "Reading the dead letters", sum(dead_letters.counts(cli.deployment, places).values())
+        _("Reading the dead letters"), sum(dead_letters.counts(cli.deployment, places).values())
     ) as seen:
         letters = dead_letters.letters(cli.deployment, places, takes=wanted.takes, seen=seen)
     if cli.screen.as_json:
@@ -111,7 +118,7 @@ def rotate(
     JSON: {"droppedPrevious", "secretId", "signedWithBothFrom", "secret"}; the last one with --reveal, else null.
     """
     if drop_previous and reveal:
-        raise UsageError("--reveal shows a new secret, and --drop-previous makes none")
+        raise UsageError(_("--reveal shows a new secret, and --drop-previous makes none"))
     cli.record(Action.OPERATED)
     if drop_previous:
         webhooks.drop_previous(cli.deployment)
@@ -128,57 +135,74 @@ def rotate(
         )
         return
     if new is None:
-        cli.screen.line("Webhooks carry the signature of the current secret alone, within six minutes.")
+        cli.screen.line(_("Webhooks carry the signature of the current secret alone, within six minutes."))
         return
-    cli.screen.line(f"There is a new secret. From {known:%H:%M} UTC on each webhook carries both signatures.", "green")
+    cli.screen.line(
+        _("There is a new secret. From {known:%H:%M} UTC on each webhook carries both signatures.").format(known=known),
+        "green",
+    )
     if reveal:
         cli.screen.line(new)
     else:
-        cli.screen.line("The new one is current. Read it with:")
+        cli.screen.line(_("The new one is current. Read it with:"))
         cli.screen.line(f"  {webhooks.reading(cli.deployment)}")
-    cli.screen.advice("Give it to your receiver after that; then: honninctl webhooks rotate --drop-previous")
+    cli.screen.advice(_("Give it to your receiver after that; then: honninctl webhooks rotate --drop-previous"))
 
 
 def _advice(status: int | None) -> str:
     if status is None:
-        return "Look at the name, the certificate and the firewall of MerchantWebhookUrl (docs/api.md)."
+        return _("Look at the name, the certificate and the firewall of MerchantWebhookUrl (docs/api.md).")
     if 300 <= status < 400:
-        return "No redirect is followed: set MerchantWebhookUrl to where it leads."
+        return _("No redirect is followed: set MerchantWebhookUrl to where it leads.")
     if status in (401, 403):
-        return "Does your receiver have the secret? honninctl webhooks rotate --help says where it is."
-    return "Your receiver must answer any 2xx; its own log says why it did not."
+        return _("Does your receiver have the secret? honninctl webhooks rotate --help says where it is.")
+    return _("Your receiver must answer any 2xx; its own log says why it did not.")
 
 
 def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     circuit = state["circuit"]
     if circuit["since"]:
-        why = f": {circuit['reason']}" if circuit["reason"] else ""
-        cli.screen.line(f"The circuit is open since {_minute(circuit['since'])} UTC{why}.", "bold red")
-        cli.screen.line("One message is tried each minute. Try it yourself: honninctl webhooks test")
+        told = _("The circuit is open since {minute} UTC.")
+        if circuit["reason"]:
+            told = _("The circuit is open since {minute} UTC: {reason}.")
+        cli.screen.line(told.format(minute=_minute(circuit["since"]), reason=circuit["reason"]), "bold red")
+        cli.screen.line(_("One message is tried each minute. Try it yourself: honninctl webhooks test"))
     elif circuit["open"]:
-        cli.screen.line(f"The circuit is closed, but nothing is sent: the mapping is {circuit['mapping']}.", "bold red")
-        cli.screen.line("The probe enables it within a minute. Does it run? honninctl deadletters list")
+        cli.screen.line(
+            _("The circuit is closed, but nothing is sent: the mapping is {mapping}.").format(
+                mapping=circuit["mapping"]
+            ),
+            "bold red",
+        )
+        cli.screen.line(_("The probe enables it within a minute. Does it run? honninctl deadletters list"))
     else:
-        failed = f"; the last {circuit['failures']} tries failed: {circuit['reason']}" if circuit["failures"] else ""
-        cli.screen.line(f"The circuit is closed{failed}.", "yellow" if failed else "green")
+        failed = circuit["failures"]
+        told = (
+            _("The circuit is closed; the last {failures} tries failed: {reason}.")
+            if failed
+            else _("The circuit is closed.")
+        )
+        cli.screen.line(told.format(failures=failed, reason=circuit["reason"]), "yellow" if failed else "green")
     oldest = state["oldestSeconds"]
-    age = "not known" if oldest is None else str(timedelta(seconds=oldest))
-    aged = f"; age of the oldest: {age}" if state["waiting"] or state["inFlight"] or oldest is not None else ""
-    cli.screen.line(f"{state['waiting']} waiting, {state['inFlight']} in flight{aged}.")
+    age = _("not known") if oldest is None else str(timedelta(seconds=oldest))
+    told = _("{waiting} waiting, {flying} in flight.")
+    if state["waiting"] or state["inFlight"] or oldest is not None:
+        told = _("{waiting} waiting, {flying} in flight; age of the oldest: {age}.")
+    cli.screen.line(told.format(waiting=state["waiting"], flying=state["inFlight"], age=age))
 
 
 def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:
     if not letters:
-        cli.screen.line("There are no such dead letters." if is_filtered else "There are no dead letters.")
+        cli.screen.line(_("There are no such dead letters.") if is_filtered else _("There are no dead letters."))
         return
     rows = []
     for each in letters:
         told = each["webhook"] or {}
         rows.append((_minute(each["sentAt"]), told.get("type"), told.get("userId"), each["errorType"]))
-    cli.screen.table(("since (UTC)", "type", "user", "error"), rows)
+    cli.screen.table((_("since (UTC)"), _("type"), _("user"), _("error")), rows)
     for kind, number in Counter(each["errorType"] for each in letters).most_common():
         cli.screen.line(f"{number} × {kind}")
-    cli.screen.advice("Correct the cause, then: honninctl webhooks redrive")
+    cli.screen.advice(_("Correct the cause, then: honninctl webhooks redrive"))
 
 
 def _minute(moment: str) -> str:

@@ -10,6 +10,7 @@ from honninctl import key_rotation
 from honninctl.dead_letters import sends_webhooks, webhook_resource
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, error_code
+from honninctl.language import _
 
 if TYPE_CHECKING:
     from honnin.store import Circuit
@@ -37,7 +38,9 @@ def test(deployment: Deployment) -> dict[str, Any]:
     answer = deployment.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"test": True}).encode())
     said = answer["Payload"].read()
     if answer.get("FunctionError"):
-        raise CommandError(f"the function {name} failed; its log says why (log group MerchantWebhookLogGroup)")
+        raise CommandError(
+            _("the function {name} failed; its log says why (log group MerchantWebhookLogGroup)").format(name=name)
+        )
     found: dict[str, Any] = json.loads(said)
     return found
 
@@ -81,8 +84,10 @@ def rotate(deployment: Deployment) -> str:
     old = key_rotation.only(
         client,
         name,
-        "webhooks still carry the signature of a previous secret, which a third one would end. "
-        "When your receiver has the current one, run this with --drop-previous, then again.",
+        _(
+            "webhooks still carry the signature of a previous secret, which a third one would end. "
+            "When your receiver has the current one, run this with --drop-previous, then again."
+        ),
     )
     new = _PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     key_rotation.write(client, name, new, old)

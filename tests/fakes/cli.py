@@ -1,24 +1,26 @@
 """A deployment for the tests of honninctl, with scripted answers of CloudFormation and of the merchant API."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import boto3
+import typer.rich_utils  # takes its own texts from gettext now, in English for every test that comes
 import typer.testing
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from honnin.store import Access
-from honninctl import app
+from honninctl import app, language
 from honninctl.deployment import Deployment, Where
 from tests.tables import create_table
 
 API = "https://api.example.jp/v1"
 
 # The program is the same for every test; to build its commands takes longer than most of them.
-_program = cache(app.program)
+_program = cache(lambda _language: app.program())
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]  # not a name of its API
 
 
@@ -101,6 +103,12 @@ def state_table() -> str:
 
 def run(*arguments: str, given: str | None = None, env: Mapping[str, str] | None = None) -> Result:
     """Run honninctl in this process. Nothing on the terminal's side: stdin is `given`, no colours."""
-    return CliRunner().invoke(
-        _program(), list(arguments), input=given, env={"HONNIN_STACK": "honnin-test", **(env or {})}
-    )
+    env = {"HONNIN_STACK": "honnin-test", **(env or {})}
+    # Not LANG of the machine on which the tests run.
+    around = {name: value for name, value in os.environ.items() if name != "LANG"}
+    before = language.spoken()
+    language.speak(language.choose(arguments, {**around, **env}))
+    try:
+        return CliRunner().invoke(_program(language.spoken()), list(arguments), input=given, env=env)
+    finally:
+        language.speak(before)

@@ -1,6 +1,7 @@
 """`doctor`: one test per thing that may be wrong; nothing of it needs AWS or a provider."""
 
 import json
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -189,6 +190,19 @@ def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None
     assert "FAIL  buckets" in ended.stdout
     assert "→ the stack's OperatorPolicy allows this command (docs/security.md#roles)" in ended.stdout
     assert "FAIL  egress" in ended.stdout
+
+
+def test_doctor_speaks_japanese_to_people_and_english_to_scripts(deployment: FakeDeployment) -> None:
+    deployment.services["s3"] = Service(get_bucket_location=client_error("AccessDenied", "GetBucketLocation"))
+    line = ("doctor", "--told-ip", "203.0.113.10")
+    english, japanese = (json.loads(run(*line, "--json", "--lang", each).stdout) for each in ("en", "ja"))
+    assert [each["found"] for each in japanese["checks"]] == [each["found"] for each in english["checks"]]
+    assert [each["advice"] for each in japanese["checks"]] == [each["advice"] for each in english["checks"]]
+    shown = run(*line, "--lang", "ja")
+    assert shown.exit_code == 1
+    assert "このコマンドは、スタックの OperatorPolicy で許可されます" in shown.stdout
+    assert "お使いの認証情報では許可されていません" in shown.stdout
+    assert not re.search(r"[a-z]{3,} (is|are|the|of|not|with) [a-z]", shown.stdout)
 
 
 def test_without_credentials_nothing_is_checked(deployment: FakeDeployment) -> None:
