@@ -8,6 +8,8 @@
 - An event bus that is described is the resource of that call; ministack takes it for a rule.
 - `dynamodb:LeadingKeys` holds the partition keys of a call ("Using IAM policy conditions for fine-grained access
   control"); ministack does not know it. Here a partition key is always called `pk` (or `id`, in the table of answers).
+- `*` of a policy is any combination of characters (IAM user guide, "Resource"); that of ministack is none with the end
+  of a line, which a path may hold.
 
 It ends the emulator with a sentence when ministack is no longer made as it expects. tests/e2e/test_permissions.py and
 tests/e2e/test_roles.py show that it works.
@@ -18,6 +20,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 type Action = Callable[[str, str], str | None]
@@ -33,20 +36,21 @@ _PARTITION = re.compile(r"\s*#?\w+\s*=\s*(:\w+)")
 def main() -> None:
     """Put this module's functions in the place of ministack's."""
     # Not at the top: the tools that check this file have no ministack.
-    from ministack.core import iam_actions  # type: ignore[import-not-found]
+    from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
 
     request = ["service", "method", "path", "headers", "body", "query_params"]
-    wrapped: dict[str, tuple[list[str], Callable[[Any], Any]]] = {
-        "_lambda_action": (["method", "path"], _of_one_mapping_too),
-        "extract_iam_action": (request, _batches_as_single),
-        "extract_resource_arn": ([*request, "region", "account_id"], _described_buses),
-        "dynamodb_service_context": (["body"], _with_leading_keys),
+    wrapped: dict[str, tuple[Any, list[str], Callable[[Any], Any]]] = {
+        "_lambda_action": (iam_actions, ["method", "path"], _of_one_mapping_too),
+        "extract_iam_action": (iam_actions, request, _batches_as_single),
+        "extract_resource_arn": (iam_actions, [*request, "region", "account_id"], _described_buses),
+        "dynamodb_service_context": (iam_actions, ["body"], _with_leading_keys),
+        "_fnmatch_compile": (iam_evaluator, ["pattern", "ignore_case"], _of_any_characters),
     }
-    for name, (parameters, wrap) in wrapped.items():
-        found = getattr(iam_actions, name, None)
+    for name, (module, parameters, wrap) in wrapped.items():
+        found = getattr(module, name, None)
         if found is None or [*inspect.signature(found).parameters] != parameters:
             sys.exit(f"Error: ministack's {name} is different in this version: adapt local/permissions_as_on_aws.py.")
-        setattr(iam_actions, name, wrap(found))
+        setattr(module, name, wrap(found))
 
 
 def _of_one_mapping_too(action_of: Action) -> Action:
@@ -106,6 +110,15 @@ def _keys(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for each in asked:
             for part in each.values():
                 yield from _keys(part)
+
+
+def _of_any_characters(compile_of: Callable[[str, bool], re.Pattern[str]]) -> Callable[[str, bool], re.Pattern[str]]:
+    @cache
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        made = compile_of(pattern, ignore_case)
+        return re.compile(made.pattern, made.flags | re.DOTALL)
+
+    return compiled
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import runpy
 import subprocess
 import sys
@@ -45,11 +46,17 @@ def ministack(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             extract_resource_arn=lambda service, method, path, headers, body, query_params, region, account_id: "*",
             dynamodb_service_context=lambda body: {"dynamodb:Select": "ALL_ATTRIBUTES"},
         ),
+        iam_evaluator=SimpleNamespace(
+            _fnmatch_compile=lambda pattern, ignore_case: re.compile(
+                f"^{pattern.replace('*', '.*')}$", re.I * ignore_case
+            )
+        ),
     )
     modules = {"ministack": ModuleType("ministack"), "ministack.core": ModuleType("ministack.core")}
     modules["ministack.services"] = ModuleType("ministack.services")
     modules["ministack.core"].lambda_runtime = parts.lambda_runtime  # type: ignore[attr-defined]
     modules["ministack.core"].iam_actions = parts.iam_actions  # type: ignore[attr-defined]
+    modules["ministack.core"].iam_evaluator = parts.iam_evaluator  # type: ignore[attr-defined]
     modules["ministack.services"].scheduler = parts.scheduler  # type: ignore[attr-defined]
     modules["ministack.services"].sqs = parts.sqs  # type: ignore[attr-defined]
     for name, module in modules.items():
@@ -181,11 +188,27 @@ def test_the_partition_keys_of_a_call_can_be_a_condition(
     assert found == ({"dynamodb:LeadingKeys": keys} if keys else {})
 
 
+@pytest.mark.parametrize("ignore_case", [False, True])
+def test_any_characters_are_also_the_end_of_a_line(ministack: SimpleNamespace, ignore_case: bool) -> None:
+    permissions_as_on_aws.main()
+    compiled = ministack.iam_evaluator._fnmatch_compile("arn:users/*/timeline", ignore_case)
+    assert compiled.match("arn:users/a\n\rb/timeline")
+    assert not compiled.match("arn:users/a\nb/timelines")
+    assert bool(compiled.match("ARN:users/a/timeline")) is ignore_case
+
+
 @pytest.mark.parametrize(
-    "function", ["_lambda_action", "extract_iam_action", "extract_resource_arn", "dynamodb_service_context"]
+    ("module", "function"),
+    [
+        ("iam_actions", "_lambda_action"),
+        ("iam_actions", "extract_iam_action"),
+        ("iam_actions", "extract_resource_arn"),
+        ("iam_actions", "dynamodb_service_context"),
+        ("iam_evaluator", "_fnmatch_compile"),
+    ],
 )
-def test_another_ministack_has_other_permissions(ministack: SimpleNamespace, function: str) -> None:
-    delattr(ministack.iam_actions, function)
+def test_another_ministack_has_other_permissions(ministack: SimpleNamespace, module: str, function: str) -> None:
+    delattr(getattr(ministack, module), function)
     with pytest.raises(SystemExit, match=r"adapt local/permissions_as_on_aws\.py"):
         permissions_as_on_aws.main()
 
