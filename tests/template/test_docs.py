@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from honninctl.app import program
 from tests import documents
-from tests.documents import DOCUMENTS, README, ROOT, TUTORIAL, Block, commands, prose, shell_blocks, text
+from tests.documents import DOCUMENTS, OTHER_WORDS, README, ROOT, TUTORIAL, Block, commands, prose, shell_blocks, text
 from tests.tables import template
 from tests.template.transformed import access_log, transformed
 
@@ -559,68 +559,6 @@ def test_both_languages_link_to_the_same_pages(english: Path, japanese: Path) ->
         return sorted(target for target in targets if target != english.name)
 
     assert pages(english) == pages(japanese)
-
-
-# One word for one thing in every Japanese text, and the kinds of words that a reader of Japanese marked as wrong or as
-# translated; beside each form what to write.
-OTHER_WORDS = {
-    r"リコン(?!ファイル（突合ファイル）)": "突合",  # that once only in requests to PayPay, which says so itself
-    r"比較": "照合",
-    r"ユーザー?": "利用者",
-    r"プロバイダ(?!ー)": "プロバイダー",
-    r"お知らせ(?!ください)|案内": "通知",
-    r"ブラウザ(?!ー)": "ブラウザー",
-    r"交換(?!業)|(鍵|キー|認証情報)[のを]更新": "ローテーション",
-    r"終わらせ|認可を(終了|終え)": "失効",
-    r"掃除": "もう一度削除",
-    r"知られていな": "記録はない",
-    r"(メモ|リカバ)リ(?!ー)": "メモリー、リカバリー",
-    r"パラメータ(?!ー)": "パラメーター",
-    r"読み(直|返)|再読み取り|再照会(を行な|す(?!る|べ))": "再照会",
-    r"退避": "デッドレターキューに移す",
-    r"効果を持": "1 回だけ反映される",
-    r"適用(済み|されるのは)": "反映",
-    r"鍵": "キー",
-    r"却下": "否認",
-    r"試験": "テスト",
-    r"索引": "インデックス",
-    r"リストア": "復元",
-    r"保管庫": "個人データ用バケット",
-    # Honnin 保存 what it stores; a person 保管 a certificate outside it.
-    r"保管(した(レスポンス|顔写真|一覧|台帳|ファイル)|されて)": "保存",
-    r"無差別(?!スキャン)|探索": "無差別スキャン",
-    r"あきらめ|諦め|時間切れ": "タイムアウトする",
-    r"急ぎ方|ひとこと|一言": "緊急度、概要",
-    r"機械": "開発用マシン、コンピューター",
-    r"手元": "開発用マシン、出力したファイル",
-    r"穴": "欠落",
-    r"欠け": "欠落している、ない",
-    r"(?<![記掲搭満積])載[らりるれせっ]": "記載",
-    r"見せ(る|ます)": "確認できること、表示",
-    r"尋ね": "問い合わせる",
-    r"要りません|[、。]することはありません|何もする必要": "不要、対応は不要",
-    r"知らない|知りません": "未知の、届いていない",
-    r"たどり": "リダイレクトに従う",
-    r"貴社": "自社",
-    r"ボディ": "本文",
-    r"ステートテーブル": "状態テーブル",
-    r"日本の日付": "日本時間の日付",
-    r"ランブック": "運用手順書",
-    r"確認済み利用者の一覧": "台帳",
-    r"入れ替え": "ローテーション",
-    r"(^|[をがはもてで、。：「 ])直(し(ます|て|た)|す|せ)": "修正",
-    r"連携未確認": "同意待ち",
-    r"(アカウント|利用者|認可|連携)(は|が|を|の)?無効|無効な(アカウント|利用者|連携)": "停止・解約、連携解除",
-    r"(?<!再送)依頼文": "再送依頼文",
-    r"本人確認として": "本人確認済みとして",
-    r"リスクがある": "リスクフラグが設定されている",
-    r"プロバイダーの停止": "プロバイダーの障害",
-    r"何も証明しない|何の証明に": "内容を確認できない、根拠として使えない",
-    r"失われ": "届かない、なくなる",
-    r"を持って戻": "署名付きトークンで確認",
-    r"(?<!担当者の)回答(?!があ)": "レスポンス（人の返事は「回答がある」）",
-    r"個人情報(?!保護法)": "個人データ",
-}
 
 
 _JAPANESE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff]")

@@ -15,8 +15,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from honninctl import app, failures, language, screen
+from tests.documents import OTHER_WORDS
 from tests.fakes.cli import run
-from tests.template.test_docs import OTHER_WORDS
 
 PACKAGE = Path(language.__file__).parent
 # What looks like a sentence and is none: commands, styles, and expressions that are looked for in the template.
