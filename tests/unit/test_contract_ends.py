@@ -128,14 +128,22 @@ def test_seven_calendar_years_have_passed_by_then_whatever_the_leap_days() -> No
 def test_nobody_is_erased_sooner_than_a_week_after_it_was_told(world: Contracts) -> None:
     """A wrong year can be corrected."""
     world.link()
-    world.store.contracts.cancel(world.store.contracts.get(USER))
-    dynamodb().delete_item(TableName="StateTable", Key={"pk": {"S": f"USER#{USER}"}, "sk": {"S": "CONTRACT"}})
-    told = world.tell("1999-12-31")
+    ended_on = world.today()
+    world.pass_days(DAYS + 100)
+    told = world.tell(ended_on)
     assert kept_until(told) == jst_day(world.clock.now + timedelta(days=7))
     world.pass_days(6.9)
     assert world.run() == numbers()
     world.pass_days(1.1)
     assert world.run() == numbers(erased=1)
+
+
+def test_a_contract_that_began_before_contracts_were_kept_is_not_taken_for_an_ended_one(world: Contracts) -> None:
+    world.link()
+    dynamodb().delete_item(TableName="StateTable", Key={"pk": {"S": f"USER#{USER}"}, "sk": {"S": "CONTRACT"}})
+    with pytest.raises(ConflictError):
+        world.tell("2017-05-01")
+    assert kept_until(world.tell(world.today()))
 
 
 def test_the_latest_statement_counts_and_the_same_once_more_changes_nothing(world: Contracts) -> None:
@@ -290,6 +298,18 @@ def test_authorizations_are_ended_first_and_for_a_week_the_user_waits_for_that(w
         world.pass_days(8)
         assert world.run() == numbers(erased=1)
     assert "unlinkedAtPayPay" not in world.store.erasure.certificates(USER)[0].counts
+
+
+@pytest.mark.parametrize(("shorter_by", "late"), [(0, 1), (0, 30), (60, 1)], ids=["in time", "late", "shortened"])
+def test_whenever_it_comes_to_it_paypay_is_asked_first(world: Contracts, shorter_by: int, late: int) -> None:
+    """No run came for a month, or PersonalDataRetentionDays was made shorter after the end was reported."""
+    world.link()
+    world.tell(world.today())
+    world.days = DAYS - shorter_by
+    world.pass_days(DAYS + late)
+    with mock.patch.object(world.paypay, "unlink", side_effect=ProviderUnavailableError("paypay", "x")) as asked:
+        assert world.run() == (numbers(later=1) if late < 7 else numbers(erased=1))
+    asked.assert_called_once_with(LINKED)
 
 
 def test_an_authorization_is_ended_with_the_user(world: Contracts) -> None:
@@ -497,6 +517,24 @@ def test_a_certificate_of_a_run_that_died_is_completed_by_the_next_although_the_
     assert world.run() == numbers(erased=1)
     [certificate] = world.store.erasure.certificates(USER)
     assert (certificate.certificate_id, certificate.reason, bool(certificate.completed_at)) == ("c-1", "r", True)
+    assert world.run() == numbers()
+
+
+def test_who_came_back_after_an_erasure_that_was_not_completed_stays(world: Contracts) -> None:
+    world.submit()
+    world.tell(world.today())
+    world.pass_days(DAYS + 1)
+    with mock.patch.object(Erasure, "_complete", side_effect=ConcurrentUpdateError("the run died")):
+        assert world.run() == numbers(later=1)
+    assert not world.is_there()
+    world.submit()
+    assert world.run() == numbers(erased=1)
+    assert world.is_there()
+    [certificate] = world.store.erasure.certificates(USER)
+    assert certificate.completed_at
+    # A run that had read its list before that.
+    world.erasure().finish(replace(certificate, completed_at=None))
+    assert world.is_there()
     assert world.run() == numbers()
 
 

@@ -20,7 +20,7 @@ from honnin.errors import (
 )
 from honnin.observability import logger
 from honnin.problem_codes import ProblemCode
-from honnin.store import Contract, Store
+from honnin.store import Certificate, Contract, Store
 from honnin.times import JST, jst_day, utc_text
 
 # Nobody is erased sooner than this after the end was reported, however long ago it was: a wrong year can be corrected.
@@ -29,6 +29,9 @@ NOTICE = timedelta(days=7)
 # For so long after the day on which a user is to be erased, PayPay is asked to end the authorizations first. After that
 # the user is erased without it.
 _UNLINK_FOR = timedelta(days=7)
+
+# What the timeline says when a user is submitted to Vexora or links an account of PayPay's.
+_BEGINNINGS = ("submission_started", "linked")
 
 # If the user is being changed at the moment, the end is written again.
 _ROUNDS = 5
@@ -75,7 +78,8 @@ class ContractEnds:
             known = self._store.contracts.get(user_id)
             if (known.ended_on, known.reason) == (ended_on, reason):
                 return known
-            if known.started_at and known.started_at >= utc_text(_begin_of(day + timedelta(days=1))):
+            started_at = known.started_at or self._started_at(user_id)
+            if started_at >= utc_text(_begin_of(day + timedelta(days=1))):
                 raise ConflictError(
                     "the user was submitted or linked after that day", code=ProblemCode.CONTRACT_STARTED_AGAIN
                 )
@@ -89,6 +93,12 @@ class ContractEnds:
             logger().info("the end of a contract was reported", user_id=user_id, due_at=ended.due_at)
             return ended
         raise ConcurrentUpdateError("the user is being changed at this moment")
+
+    def _started_at(self, user_id: str) -> str:
+        """When the user was last submitted or linked before contracts were kept (UTC); "" if that is not known."""
+        return max(
+            (each.at for each in self._store.users.whole_timeline(user_id) if each.what in _BEGINNINGS), default=""
+        )
 
     def cancel(self, user_id: str) -> Contract:
         """Forget that a contract ended. Repeating it does no harm. Raises as `tell`."""
@@ -153,11 +163,11 @@ class DueErasures:
         for certificate in self._store.erasure.unfinished(begun_at):
             if not self._has_time(left_ms):
                 break
-            self._try(certificate.user_id, self._finish)
+            self._try(certificate.user_id, partial(self._finish, certificate))
         for contract in self._store.contracts.due(begun_at):
             if not self._has_time(left_ms):
                 break
-            self._try(contract.user_id, partial(self._erase_if_due, now=begun_at))
+            self._try(contract.user_id, partial(self._erase_if_due, contract.user_id, begun_at))
         logger().info("users whose contracts ended were erased", erased=self._counts)
         if self._counts["failed"]:
             raise NotErasedError(f"{self._counts['failed']} users who are due could not be erased; see the log")
@@ -169,9 +179,9 @@ class DueErasures:
         logger().warning("not all users who are due were erased; the next run continues")
         return False
 
-    def _try(self, user_id: str, step: Callable[[str], str]) -> None:
+    def _try(self, user_id: str, step: Callable[[], str]) -> None:
         try:
-            done = step(user_id)
+            done = step()
         except (ConcurrentUpdateError, ProviderError) as error:
             logger().warning("a user who is due will be erased later", user_id=user_id, error=type(error).__name__)
             done = "later"
@@ -180,9 +190,9 @@ class DueErasures:
             done = "failed"
         self._counts[done] += 1
 
-    def _finish(self, user_id: str) -> str:
+    def _finish(self, certificate: Certificate) -> str:
         """Complete an erasure that was interrupted. What could be unlinked was unlinked before it began."""
-        self._erasure.erase(user_id, unlink=False)
+        self._erasure.finish(certificate)
         return "erased"
 
     def _erase_if_due(self, user_id: str, now: str) -> str:
@@ -193,11 +203,16 @@ class DueErasures:
             # PersonalDataRetentionDays was raised since.
             self._store.contracts.move(contract, due)
             return "moved"
-        late = datetime.fromisoformat(now) - datetime.fromisoformat(due)
+        # From the later of both: what became due by a shorter PersonalDataRetentionDays has its week, too.
+        late = datetime.fromisoformat(now) - datetime.fromisoformat(max(contract.due_at, due))
         try:
-            self._erase(contract, unlink=late < _UNLINK_FOR)
+            self._erase(contract, unlink=True)
         except ConflictError:
             # An earlier erasure has left an authorization that is not known any more. Nobody can end it here.
+            self._erase(contract, unlink=False)
+        except ProviderError:
+            if late < _UNLINK_FOR:
+                raise
             self._erase(contract, unlink=False)
         return "erased"
 

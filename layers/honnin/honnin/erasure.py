@@ -13,6 +13,7 @@ later, everything that was read until shortly after the erasure is deleted from 
 
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -144,23 +145,37 @@ class Erasure:
             The user is being read or erased at this moment, the contract has changed, or there is more to erase than
             one run has time for. Repeat the call.
         """
+        with self._claimed(user_id):
+            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink, request=request, contract=contract)
+
+    def finish(self, begun: Certificate) -> None:
+        """Complete this erasure, which was interrupted, and begin no other: who came back after it stays.
+
+        Raises `ConcurrentUpdateError` as `erase`.
+        """
+        with self._claimed(begun.user_id):
+            known = next(reversed(self._store.erasure.certificates(begun.user_id)), None)
+            if known is None or known.certificate_id != begun.certificate_id or known.completed_at:
+                return
+            if known.counted_at:
+                self._complete(known, _until(Deadline(_RUN_S)))
+            else:
+                self._erase(begun.user_id, Deadline(_RUN_S), unlink=False, request=UNEXPLAINED, contract=None)
+
+    @contextmanager
+    def _claimed(self, user_id: str) -> Iterator[None]:
         now = self._now()
         if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
             raise ConcurrentUpdateError("the user is being erased at this moment")
         try:
-            return self._erase(user_id, Deadline(_RUN_S), unlink=unlink, request=request, contract=contract)
+            yield
         finally:
             self._store.erasure.release(user_id, claim)
 
     def _erase(
         self, user_id: str, deadline: Deadline, *, unlink: bool, request: ErasureRequest, contract: Contract | None
     ) -> Certificate:
-        def may_go_on() -> None:
-            if deadline.remaining_s <= 0:
-                raise ConcurrentUpdateError(
-                    "the erasure is not finished; repeat the call, and it continues where it stopped"
-                )
-
+        may_go_on = _until(deadline)
         erasures = self._store.erasure
         known = next(reversed(erasures.certificates(user_id)), None)
         if known and known.counted_at and not known.completed_at:
@@ -249,6 +264,18 @@ class Erasure:
             subject=certificate.user_id,
             received_at=utc_text(self._now()),
         )
+
+
+def _until(deadline: Deadline) -> Callable[[], None]:
+    """Raises `ConcurrentUpdateError` once there is no time left."""
+
+    def may_go_on() -> None:
+        if deadline.remaining_s <= 0:
+            raise ConcurrentUpdateError(
+                "the erasure is not finished; repeat the call, and it continues where it stopped"
+            )
+
+    return may_go_on
 
 
 class ErasureSweep:
