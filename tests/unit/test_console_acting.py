@@ -97,7 +97,7 @@ def test_what_is_not_confirmed_is_not_done(console: Console, form: dict[str, str
     assert page.status == 409
     assert says in page.body.decode()
     assert console.erased == []
-    assert [each[0] for each in console.accesses()] == ["looked"]
+    assert {each[0] for each in console.accesses()} == {"looked"}
 
 
 def test_a_token_is_for_one_act_on_one_user_as_it_was_shown(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,3 +269,16 @@ def test_the_register_asks_for_a_period_that_there_is(console: Console, monkeypa
     file = console.get("register.csv", **period)
     assert file.body.startswith("\ufeffUser ID".encode())
     assert "honnin-register-2026-10-01-2026-10-31.csv" in file.headers["Content-Disposition"]
+
+
+def test_a_form_shows_nothing_that_is_not_recorded(console: Console) -> None:
+    for steps in (("user",), ("users.csv",), ("register.csv",), ("access",), ("settings",)):
+        asked = Asked("/token", ("en", *steps), {"id": "user-1", "from": "2026-10-01", "to": "2026-10-31"}, "", {})
+        assert console.pages.page(asked).status == 405
+    token = console.token("erase", id="user-1")
+    looked = len(console.accesses())
+    for form in ({"token": "made-up"}, {}, {"token": token}):
+        assert console.post("erase", form, id="user-2").status == 409
+        looked += 1
+        assert console.accesses()[-1][:2] == ("looked", "user-2")
+        assert len(console.accesses()) == looked

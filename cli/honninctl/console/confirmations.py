@@ -51,6 +51,11 @@ class Confirmations:
         found = self._known.get(token)
         return found if found and found.act == act and found.target == dict(target) else None
 
+    def was_shown(self, token: str, user_id: str) -> bool:
+        """Whether the page with this token was shown, and was about this user ("" for none)."""
+        found = self._known.get(token)
+        return found is not None and found.target.get("id", "") == user_id
+
     def is_fresh(self, found: Confirmation) -> bool:
         """Whether the page is young enough to be acted on."""
         return self._monotonic() - found.issued < _GOOD_FOR_S

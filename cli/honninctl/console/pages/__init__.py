@@ -61,10 +61,7 @@ class Pages:
 
 def _not_recorded(view: View, steps: list[str]) -> Page | None:
     """Write the access record of a page about a user or a list of users; the trouble if that cannot be done."""
-    fields = view.asked.fields
-    if view.asked.form is not None:
-        # An act writes its own record.
-        return None
+    fields, form = view.asked.fields, view.asked.form
     user_id = fields.get("id", "").strip() if steps[0] in ("user", "act", "access") else ""
     match steps:
         case ["users" | "users.csv"]:
@@ -75,6 +72,9 @@ def _not_recorded(view: View, steps: list[str]) -> Page | None:
             lists = register.is_asked(fields)
         case _:
             lists = False
+    if form is not None and view.desk and view.desk.confirmations.was_shown(form.get("token", ""), user_id):
+        # That page was recorded when it was shown, and an act writes its own record.
+        return None
     if not (user_id or lists):
         return None
     action = Action.LOOKED if user_id else Action.REGISTERED if steps[0].startswith("register") else Action.LISTED
@@ -96,6 +96,8 @@ def _not_recorded(view: View, steps: list[str]) -> Page | None:
 
 
 def _page(view: View, steps: list[str]) -> Page:
+    if view.asked.form is not None and steps[0] != "act":
+        return plain(HTTPStatus.METHOD_NOT_ALLOWED, "That page takes no form.")
     match steps:
         case [""]:
             return home.page(view)
