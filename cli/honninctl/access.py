@@ -31,7 +31,8 @@ __all__ = [
 
 LONGEST_REASON = 200
 _PAGE = 100
-# Those of the merchant API (`honnin.merchant_api`). What is typed as an id by mistake, a name say, is not written.
+# Those of the merchant API (`honnin.merchant_api`). Most of what is typed as an id by mistake is none, and not written;
+# a mail address is one (docs/security.md, "Access record").
 _USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
 
 

@@ -17,7 +17,7 @@ from honnin.errors import ConcurrentUpdateError, NotFoundError
 from honnin.event import Event
 from honnin.store import Access, Store
 from honnin.times import utc_text
-from honninctl import access, app, command, dead_letters, export, recorded
+from honninctl import access, app, command, dead_letters, export, moments, recorded
 from honninctl.console.page import Asked, Page
 from honninctl.console.pages import Pages
 from honninctl.dead_letters import Queue
@@ -505,3 +505,15 @@ def test_an_export_has_who_looked_at_the_user(world: World, monkeypatch: pytest.
         ("export", "…", None),
         ("status", "…", "--all"),
     ]
+
+
+@pytest.mark.parametrize("sk", ["2026-11-28T00:00:00.000Z#a", "no time", "9"])
+def test_an_entry_that_honnin_did_not_write_hides_no_other(world: World, sk: str) -> None:
+    """Whoever may add an entry can also add something else under the user."""
+    access.record(world.deployment, Action.LOOKED, "u-1", what="status")
+    put = {"pk": {"S": "ACCESS#u-1"}, "sk": {"S": sk}}
+    world.store.table.db.put_item(TableName=world.store.table.name, Item=put)
+    shown = {each["action"]: each for each in access.all_of(world.deployment, "u-1", until="z")}
+    assert shown.keys() == {"looked", "unreadable"}
+    assert shown["unreadable"]["what"] == sk
+    assert moments.shown(shown["unreadable"]["at"])

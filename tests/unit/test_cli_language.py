@@ -31,7 +31,7 @@ def japanese(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _said_in_code() -> Iterator[str]:
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "N_"):
                 [said] = node.args

@@ -282,3 +282,10 @@ def test_a_form_shows_nothing_that_is_not_recorded(console: Console) -> None:
         looked += 1
         assert console.accesses()[-1][:2] == ("looked", "user-2")
         assert len(console.accesses()) == looked
+
+
+def test_an_act_is_recorded_with_what_it_is_on(console: Console) -> None:
+    token = console.token("erase", id="user-1", unlink="1")
+    assert console.post("erase", {"token": token, **GIVEN}, id="user-1", unlink="1").status == 303
+    kept = console.deployment.accesses[-1]
+    assert (kept.user_id, kept.what, kept.options) == ("user-1", "act/erase", "unlink 1")

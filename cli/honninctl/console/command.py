@@ -14,6 +14,7 @@ import typer
 
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 
 def register(app: typer.Typer) -> None:
@@ -40,14 +41,15 @@ def console(
     from honninctl.console.server import listen
 
     if read_only and reveal:
-        raise UsageError("--read-only has no export: leave out --reveal")
+        raise UsageError(_("--read-only has no export: leave out --reveal"))
     # A stack that is not there, or not the caller's to see, ends the command and not only every page.
-    _ = cli.deployment.outputs
+    __ = cli.deployment.outputs
     with listen(Pages(cli.deployment, is_read_only=read_only, may_reveal=reveal), port) as server:
         if cli.screen.as_json:
             cli.screen.json({"url": server.url})
         else:
-            cli.screen.line(f"The console of {cli.deployment.name}, until Ctrl-C:\n{server.url}")
+            said = _("The console of {stack}, until Ctrl-C:")
+            cli.screen.line(f"{said.format(stack=cli.deployment.name)}\n{server.url}")
         # A reader of a pipe waits for the address.
         sys.stdout.flush()
         # Ctrl-C is how a console ends: no error.

@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from honninctl.console.page import Asked, Page, plain
 from honninctl.console.pages import Pages
 from honninctl.failures import UsageError
+from honninctl.language import _
 
 LOOPBACK = "127.0.0.1"
 
@@ -92,9 +93,8 @@ def listen(pages: Pages, port: int) -> ConsoleServer:
     try:
         return ConsoleServer(pages, port)
     except OSError as error:
-        raise UsageError(
-            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); --port 0 uses a free one"
-        ) from None
+        said = _("port {port} of {host} cannot be used ({why}); --port 0 uses a free one")
+        raise UsageError(said.format(port=port, host=LOOPBACK, why=error.strerror)) from None
 
 
 @dataclass(frozen=True)

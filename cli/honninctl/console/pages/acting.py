@@ -17,7 +17,7 @@ from honninctl.console.acts import Given, Outcome, Plan, Reason
 from honninctl.console.page import NO_PAGE, Desk, Page, View, asking
 from honninctl.console.rights import Act, policies
 from honninctl.console.wording import Wording
-from honninctl.recorded import Action
+from honninctl.recorded import Action, options
 
 _ABOUT_A_USER = (Act.REREAD, Act.EXPORT, Act.ERASE)
 
@@ -132,6 +132,7 @@ def _done(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> Pag
             user_id,
             _reason(form) or None,
             what=f"act/{planned.act}",
+            options=options({name: value for name, value in planned.target.items() if name != "id"}),
             source=Source.CONSOLE,
         )
         return acts.do(view.deployment, planned, Given(reason, ticket))

@@ -8,14 +8,19 @@ why).
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from honnin.errors import ConcurrentUpdateError
-from honnin.store.keys import access_key
+from honnin.store.keys import Item, access_key
 from honnin.store.table import UNSTORED, Table, attributes, encode, read
+from honnin.times import utc_text
 
 # With so many characters nobody can guess the key of an item, and overwrite it.
 _RANDOM_BYTES = 16
+
+# The action of an entry that cannot be read, and the time that stands for its own.
+UNREADABLE = "unreadable"
+_NO_TIME = "1970-01-01T00:00:00.000Z"
 
 # Of so many reasons, an erasure removes each in some hundredths of a second, before it looks at its time.
 _AT_ONCE = 40
@@ -111,5 +116,14 @@ class Accesses:
             **({"ExclusiveStartKey": encode({"pk": pk, "sk": cursor})} if cursor else {}),
         }
         items, last = self._table.page(request)
-        found = [read(Access, each, at=str(each["sk"]).partition("#")[0], user_id=user_id) for each in items]
-        return AccessPage(found, str(last["sk"]) if last else None)
+        return AccessPage([_access(each, user_id) for each in items], str(last["sk"]) if last else None)
+
+
+def _access(item: Item, user_id: str | None) -> Access:
+    """An entry. One that Honnin did not write is shown as such: it must not keep anybody from reading the others."""
+    key = str(item["sk"])
+    try:
+        at = utc_text(datetime.fromisoformat(key.partition("#")[0]).astimezone(UTC))
+        return read(Access, item, at=at, user_id=user_id)
+    except (KeyError, ValueError):
+        return Access(_NO_TIME, UNREADABLE, "", "", key, user_id)
