@@ -19,7 +19,7 @@ from honninctl.failures import (
     explained,
     refused,
 )
-from honninctl.language import _
+from honninctl.language import _, said
 
 if TYPE_CHECKING:
     import botocore.session
@@ -346,9 +346,15 @@ def _meaning(answer: "AWSResponse") -> dict[str, Any]:
     if answer.status_code in (401, 403):
         explanation = refused(message, kind.removesuffix("Exception")) or refused(message, kind)
         raise explanation or NotAllowedError(_("{message}: your credentials do not allow it").format(message=message))
-    # Problems of Honnin's own; their texts name a field and a rule, never a value.
-    said = problem.get("detail") or problem.get("title") or ""
+    why = _why(problem)
     kinds: dict[int, type[CommandError]] = {400: UsageError, 404: NotFoundError, 422: UsageError}
     raise kinds.get(answer.status_code, CommandError)(
-        _("{what}: {why}").format(what=message, why=said) if said else message
+        _("{what}: {why}").format(what=message, why=why) if why else message
     )
+
+
+def _why(problem: Mapping[str, Any]) -> str:
+    """What a problem of Honnin's own says: it names a field and a rule, never a value."""
+    for each in problem.get("errors") or ():
+        return _("{what}: {why}").format(what=each["field"], why=said(each["rule"]))
+    return said(problem.get("detail") or problem.get("title") or "")

@@ -1,14 +1,24 @@
-"""Which language honninctl speaks, and its texts: the English sentence is the key (`_`)."""
+"""Which language honninctl speaks, and its texts: the English sentence is the key (`_`).
+
+What the stack says (its API, its table, the layer's errors) is English, too. It is translated by `said`, and its
+sentences have the context `stack` in the catalogue.
+"""
 
 import ast
 import gettext
-from collections.abc import Mapping, Sequence
+import re
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _TEXTS = Path(__file__).parent / "texts"
 ENGLISH = "en"
+JAPANESE = "ja"
+# Between context and text in a key of gettext.
+_CONTEXT_END = "\x04"
 _VARIABLES = ("HONNIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 _chosen = ENGLISH
 
@@ -32,6 +42,17 @@ def speak(language: str) -> None:
     global _chosen
     _chosen = language
     gettext.dgettext = _of_typer
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak another language for a while: a page of the console has its own. Only for one thread at a time."""
+    before = spoken()
+    speak(language)
+    try:
+        yield
+    finally:
+        speak(before)
 
 
 def _of_typer(domain: str, message: str) -> str:  # noqa: ARG001 -- gettext's own signature
@@ -88,6 +109,60 @@ def N_(english: str) -> str:  # noqa: N802 -- the name that gettext's own docume
     return english
 
 
+def said(text: str) -> str:
+    """What the stack says, in the chosen language. What the catalogue does not know is shown as it is, in quotes.
+
+    So are sentences of a newer or an older stack.
+    """
+    if _chosen == ENGLISH:
+        return text
+    found = known(text, _chosen)
+    return Translated.of(_('"{text}"').format(text=text) if found is None else found, str(text))
+
+
+def known(text: str, language: str) -> str | None:
+    """A sentence of the stack in a language; None for any other text, such as a person's or a provider's.
+
+    A `honnin.wording.Wording` has its Japanese with it. Of a sentence with values, such as a limit, the catalogue has
+    the pattern. A value may be a sentence itself.
+    """
+    from honnin.wording import Wording
+
+    if language == JAPANESE and isinstance(text, Wording):
+        return text.japanese
+    if language == ENGLISH or not text:
+        return None
+    catalogue = texts(language)
+    if exact := catalogue.get(of_stack(text)):
+        return exact
+    for pattern, translated in _patterns(language):
+        if found := pattern.fullmatch(text):
+            values = {name: known(value, language) or value for name, value in found.groupdict().items()}
+            return translated.format(**values)
+    return None
+
+
+def of_stack(english: str) -> str:
+    """The key of a sentence of the stack in the catalogue."""
+    return f"stack{_CONTEXT_END}{english}"
+
+
+@cache
+def _patterns(language: str) -> Sequence[tuple[re.Pattern[str], str]]:
+    """The stack's sentences that have values; the one with most text of its own is first."""
+    found = []
+    for key, translated in texts(language).items():
+        if not key.startswith(of_stack("")):
+            continue
+        parts = list(string.Formatter().parse(key.removeprefix(of_stack(""))))
+        if any(name for _before, name, _form, _conversion in parts):
+            pattern = "".join(
+                re.escape(before) + (f"(?P<{name}>.+?)" if name else "") for before, name, _form, _conversion in parts
+            )
+            found.append((sum(len(each[0]) for each in parts), re.compile(pattern, re.DOTALL), translated))
+    return [each[1:] for each in sorted(found, key=lambda each: -each[0])]
+
+
 @cache
 def texts(language: str) -> Mapping[str, str]:
     """The catalogue of a language, read from its .po file: no build step is needed."""
@@ -95,10 +170,11 @@ def texts(language: str) -> Mapping[str, str]:
 
 
 def read_po(text: str) -> dict[str, str]:
-    """English to translation. Entries that are empty or fuzzy are left out, as msgfmt does."""
+    """English to translation. Entries that are empty or fuzzy are left out, and a context is put before the key, as
+    msgfmt does."""
     found: dict[str, str] = {}
     for block in text.split("\n\n"):
-        parts = {"msgid": "", "msgstr": ""}
+        parts = {"msgctxt": "", "msgid": "", "msgstr": ""}
         part, fuzzy = "", False
         for line in block.splitlines():
             fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
@@ -109,5 +185,6 @@ def read_po(text: str) -> dict[str, str]:
             if quoted.startswith('"') and part:
                 parts[part] += ast.literal_eval(quoted)
         if parts["msgid"] and parts["msgstr"] and not fuzzy:
-            found[parts["msgid"]] = parts["msgstr"]
+            context = parts["msgctxt"] + _CONTEXT_END if parts["msgctxt"] else ""
+            found[context + parts["msgid"]] = parts["msgstr"]
     return found

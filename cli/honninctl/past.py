@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from honninctl import moments, people
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
-from honninctl.language import N_, _
+from honninctl.language import N_, _, known, spoken
 from honninctl.screen import padded
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def status_at(
 
 def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     """The same for a person; times are Japan's."""
+    from honninctl.console.wording import Wording
+
     at = moments.shown(found["at"])
     if len(asked) == _DAY and at.endswith("23:59:59"):
         told = _("{user}, as known at {at} (Japan's time), at the end of {day}")
@@ -104,12 +106,8 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
         yield f"{name}: {each['status']}"
         yield from (f"  {padded(label, 10)} {text}" for label, text in _facts(each) if text)
     if found["providers"]:
-        told = (
-            _("verified ({reason}), by today's setting VerifiedNeeds={needs}")
-            if found["verified"]
-            else _("not verified ({reason}), by today's setting VerifiedNeeds={needs}")
-        )
-        yield told.format(reason=found["verifiedReason"], needs=found["verifiedNeeds"])
+        yield Wording(spoken()).verified(found)
+        yield _("That is by today's setting VerifiedNeeds={needs}.").format(needs=found["verifiedNeeds"])
     for each in found["foundLater"]:
         yield _("found out only later, about that time or before:")
         yield f"  {moments.shown(each['at'])} {each['provider']}: {each['from'] or '–'} → {each['to']}"
@@ -126,7 +124,7 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
         (_("ticket"), "ticket"),
     ):
         if text := (found["erasure"] or {}).get(name):
-            yield f"  {padded(label, 11)} {text}"
+            yield f"  {padded(label, 11)} {known(text, spoken()) or text}"
 
 
 _WHY = {

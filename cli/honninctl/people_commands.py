@@ -292,7 +292,7 @@ def _show_entries(cli: Cli, entries: list[dict[str, Any]]) -> None:
 
 def _move(entry: dict[str, Any]) -> str:
     if entry["from"] == entry["to"]:
-        return f"{entry['to']} (unchanged)"
+        return _("{status} (unchanged)").format(status=entry["to"])
     return f"{entry['from'] or '–'} → {entry['to']}"
 
 
@@ -301,7 +301,8 @@ def _details(detail: dict[str, str]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
+    shown = text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
+    return f'"{shown}"' if " " in shown else shown
 
 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:

@@ -10,8 +10,9 @@ import typer
 from honninctl import help_page, recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import N_, _
+from honninctl.language import N_, _, said
 from honninctl.recorded import Action
+from honninctl.reread import why_not
 from honninctl.screen import padded
 
 if TYPE_CHECKING:
@@ -177,13 +178,13 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen = cli.screen
     screen.line(f"{file['fileType']}  {file['day']}", "bold")
     reason = file.get("doubt") or file.get("reason")
-    screen.line(f"  {padded(_('state'), 12)}{file['state']}" + (f": {reason}" if reason else ""))
+    screen.line(f"  {padded(_('state'), 12)}{file['state']}" + (f": {said(reason)}" if reason else ""))
     if file.get("fileName"):
         screen.line(_("  file        {fileName}").format(fileName=file["fileName"]))
     if file.get("revisionOf"):
         screen.line(_("  revision of {revisionOf}").format(revisionOf=file["revisionOf"]), "yellow")
     for warning in file.get("warnings", ()):
-        screen.line(_("  warning     {warning}").format(warning=warning), "yellow")
+        screen.line(_("  warning     {warning}").format(warning=said(warning)), "yellow")
     for label, key in (
         (_("notified"), "requestedAt"),
         (_("stored"), "storedAt"),
@@ -219,7 +220,8 @@ def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if file.get("repairsStoppedAt"):
         cli.screen.line(_("  Repairs are stopped (honninctl repairs status)."), "bold red")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))
-    _show_some(cli, file["notRead"], ("userAuthorizationId", "userId", "why"))
+    missed = [{**each, "why": why_not(each["why"])} for each in file["notRead"]]
+    _show_some(cli, missed, ("userAuthorizationId", "userId", "why"))
 
 
 def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
@@ -229,7 +231,7 @@ def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
         return
     screen.line(_("{fileType}  the last 7 days").format(fileType=facts["fileType"]), "bold")
     for each in facts["week"]:
-        reason = f": {each['reason']}" if each["reason"] else ""
+        reason = f": {said(each['reason'])}" if each["reason"] else ""
         screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
     screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or _("none within 40 days")))
     if facts["resendRequest"]:

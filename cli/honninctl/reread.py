@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl.deployment import Deployment
 from honninctl.failures import NotFoundError, UsageError
-from honninctl.language import _
+from honninctl.language import N_, _
 
 if TYPE_CHECKING:
     from honnin.store import TimelineEntry, UserStatus
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.5
 # The newest entries of a user; among them are those of questions that were asked just now.
 _ENTRIES = 100
+
+# What an entry of the timeline says of a question that was not answered.
+_NOT_READ = {
+    "reading_refused": N_("the provider refused the read"),
+    "no_read_fits_scopes": N_("the user's scopes allow no KYC read"),
+    "other_authorization": N_("the user has linked again meanwhile; run this again"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,11 @@ def questions(deployment: Deployment, user_id: str) -> list[Question]:
         There is nothing to read yet: the user has not agreed at PayPay.
     """
     return [question for question, _ in _planned(deployment, user_id)]
+
+
+def why_not(what: str) -> str:
+    """Why a user was not read, by the entry of the timeline about it; the entry's own word if it is another one."""
+    return _(_NOT_READ[what]) if what in _NOT_READ else what
 
 
 def _planned(deployment: Deployment, user_id: str) -> "list[tuple[Question, str]]":

@@ -12,7 +12,7 @@ from honninctl.command import Cli, command
 from honninctl.failures import ExitCode, UsageError
 from honninctl.language import N_, _
 from honninctl.recorded import Action
-from honninctl.reread import Question
+from honninctl.reread import Question, why_not
 from honninctl.rereads import Asked
 from honninctl.rereads_commands import begun
 
@@ -22,12 +22,6 @@ _ASKED = {
     "kyc_result": N_("Vexora, result"),
     "account_status": N_("PayPay, authorization"),
     "kyc": N_("PayPay, KYC"),
-}
-# What an entry of the timeline says of a question that was not answered.
-_NOT_READ = {
-    "reading_refused": N_("the provider refused the read"),
-    "no_read_fits_scopes": N_("the user's scopes allow no KYC read"),
-    "other_authorization": N_("the user has linked again meanwhile; run this again"),
 }
 
 
@@ -123,8 +117,7 @@ def _outcome(question: Question, *, waited: bool) -> str:
     code = entry.detail.get("providerCode")
     said = f" ({code})" if code else ""
     if not question.is_read:
-        why = _(_NOT_READ.get(entry.what, entry.what))
-        return _("{status}, not read: {why}").format(status=entry.to_status, why=why) + said
+        return _("{status}, not read: {why}").format(status=entry.to_status, why=why_not(entry.what)) + said
     if entry.from_status == entry.to_status:
         return _("{status}, unchanged").format(status=entry.to_status) + said
     return f"{entry.from_status or '–'} → {entry.to_status}{said}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl.deployment import Deployment
 from honninctl.failures import CommandError, NotFoundError, UsageError
-from honninctl.language import _
+from honninctl.language import _, said
 
 if TYPE_CHECKING:
     from honnin.reread.starting import Executions, Progress
@@ -220,6 +220,6 @@ def _as_command_error[R](call: Callable[[], R]) -> R:
     try:
         return call()
     except UnknownRereadError as error:
-        raise NotFoundError(str(error)) from None
+        raise NotFoundError(said(str(error))) from None
     except RereadConflictError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(said(str(error))) from None

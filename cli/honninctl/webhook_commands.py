@@ -18,7 +18,7 @@ from honninctl.dead_letter_commands import (
 )
 from honninctl.dead_letters import Queue
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import _
+from honninctl.language import _, said
 from honninctl.recorded import Action
 
 
@@ -52,7 +52,7 @@ def test(cli: Cli) -> ExitCode:
         )
     else:
         told = _("Not delivered: {reason} (after {seconds:.1f} s).")
-        cli.screen.line(told.format(reason=found["reason"], seconds=seconds), "bold red")
+        cli.screen.line(told.format(reason=said(found["reason"]), seconds=seconds), "bold red")
         cli.screen.advice(_advice(found["status"]))
     return ExitCode.OK if found["delivered"] else ExitCode.FINDING
 
@@ -161,11 +161,12 @@ def _advice(status: int | None) -> str:
 
 def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     circuit = state["circuit"]
+    reason = said(circuit["reason"] or "")
     if circuit["since"]:
         told = _("The circuit is open since {minute} UTC.")
         if circuit["reason"]:
             told = _("The circuit is open since {minute} UTC: {reason}.")
-        cli.screen.line(told.format(minute=_minute(circuit["since"]), reason=circuit["reason"]), "bold red")
+        cli.screen.line(told.format(minute=_minute(circuit["since"]), reason=reason), "bold red")
         cli.screen.line(_("One message is tried each minute. Try it yourself: honninctl webhooks test"))
     elif circuit["open"]:
         cli.screen.line(
@@ -182,7 +183,7 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
             if failed
             else _("The circuit is closed.")
         )
-        cli.screen.line(told.format(failures=failed, reason=circuit["reason"]), "yellow" if failed else "green")
+        cli.screen.line(told.format(failures=failed, reason=reason), "yellow" if failed else "green")
     oldest = state["oldestSeconds"]
     age = _("not known") if oldest is None else str(timedelta(seconds=oldest))
     told = _("{waiting} waiting, {flying} in flight.")

@@ -34,14 +34,18 @@ def test(deployment: Deployment) -> dict[str, Any]:
 
     `{"delivered", "status", "reason", "seconds"}`. Raises `CommandError` when the function itself fails.
     """
+    from honnin.wording import Wording
+
     name = webhook_resource(deployment, _FUNCTION)
     answer = deployment.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"test": True}).encode())
-    said = answer["Payload"].read()
+    answered = answer["Payload"].read()
     if answer.get("FunctionError"):
         raise CommandError(
             _("the function {name} failed; its log says why (log group MerchantWebhookLogGroup)").format(name=name)
         )
-    found: dict[str, Any] = json.loads(said)
+    found: dict[str, Any] = json.loads(answered)
+    if japanese := found.pop("japanese", None):
+        found["reason"] = Wording(found["reason"], japanese)
     return found
 
 

@@ -62,5 +62,6 @@ def test_a_test_says_what_became_of_it(webhook: Function, receiver: LoopbackServ
     assert (answer["delivered"], answer["status"], answer["reason"]) == (True, 204, "")
     receiver.replies[0] = Reply(401)
     answer = webhook({"test": True}, 120_000)
-    assert (answer["delivered"], answer["status"], answer["reason"]) == (False, 401, "the answer was HTTP 401")
+    assert (answer["delivered"], answer["status"], answer["reason"]) == (False, 401, "the response was HTTP 401")
+    assert answer["japanese"] == "レスポンスが HTTP 401 だった"
     assert [json.loads(each.body)["type"] for each in receiver.received] == ["honnin.test"] * 2

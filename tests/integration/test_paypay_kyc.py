@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -228,6 +229,9 @@ def test_a_selfie_that_cannot_be_fetched_does_not_cost_the_snapshot(
     assert (answer["statusCode"], answer["json"]["status"], status_of(stack)) == (200, "VERIFIED", "VERIFIED")
     assert detail["selfie"] == "not_fetched"
     assert detail["selfieReason"]
+    assert re.fullmatch(
+        "UrlRefusedError|File(NotFetched|Gone|TooLarge)Error|TransferFailedError", detail["selfieError"]
+    )
     assert vault_keys(stack) == [detail["snapshot"]]
     assert json.loads(stored(stack, detail["snapshot"])[0]) == answer["json"]["kyc"]
     assert "SelfieNotFetched" in counted(capsys)
@@ -261,6 +265,7 @@ def test_a_selfie_address_that_breaks_a_rule_is_not_fetched(
     detail = last_entry(stack).detail
     assert detail["selfie"] == "not_fetched"
     assert url not in detail["selfieReason"]
+    assert detail["selfieError"] in ("UrlRefusedError", "TransferFailedError")
     assert vault_keys(stack) == [detail["snapshot"]]
 
 

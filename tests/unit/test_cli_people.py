@@ -149,7 +149,7 @@ _JAPANESE = {
         ("en_GB.UTF-8", "Not verified. No provider has verified the identity. (NOT_VERIFIED)", _ENGLISH),
         (
             "ja_JP.UTF-8",
-            "本人確認済みではありません。 本人確認が完了したプロバイダーはありません。 (NOT_VERIFIED)",
+            "本人確認済みではありません。本人確認が完了したプロバイダーはありません。（NOT_VERIFIED）",
             _JAPANESE,
         ),
     ],

@@ -112,9 +112,9 @@ def test_a_delivered_test_is_0_and_says_the_status(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "advice"),
     [
-        (500, "the answer was HTTP 500", "own log"),
-        (301, "the answer was HTTP 301", "No redirect is followed"),
-        (401, "the answer was HTTP 401", "Does your receiver have the secret?"),
+        (500, "the response was HTTP 500", "own log"),
+        (301, "the response was HTTP 301", "No redirect is followed"),
+        (401, "the response was HTTP 401", "Does your receiver have the secret?"),
         (None, "no connection", "the certificate and the firewall"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_stack_in_order_is_0(stack: Stack) -> None:
 
 def test_an_open_circuit_is_1_with_since_when_and_why(stack: Stack) -> None:
     for _ in range(10):
-        stack.deployment.store.circuit.fail("the answer was HTTP 503", "endpoint")
+        stack.deployment.store.circuit.fail("the response was HTTP 503", "endpoint")
     stack.deployment.store.circuit.open("2026-11-21T12:00:00.000Z")
     stack.functions.answers["get_event_source_mapping"] = {"State": "Disabled"}
     stack.sqs.add(WAITING, "{}")
@@ -171,7 +171,7 @@ def test_an_open_circuit_is_1_with_since_when_and_why(stack: Stack) -> None:
     ended = run("webhooks", "list")
     assert ended.exit_code == 1
     assert ended.stdout.splitlines()[:3] == [
-        "The circuit is open since 2026-11-21 12:00 UTC: the answer was HTTP 503.",
+        "The circuit is open since 2026-11-21 12:00 UTC: the response was HTTP 503.",
         "One message is tried each minute. Try it yourself: honninctl webhooks test",
         "1 waiting, 2 in flight; age of the oldest: 1:02:40.",
     ]
@@ -180,7 +180,7 @@ def test_an_open_circuit_is_1_with_since_when_and_why(stack: Stack) -> None:
         "circuit": {
             "open": True,
             "since": "2026-11-21T12:00:00.000Z",
-            "reason": "the answer was HTTP 503",
+            "reason": "the response was HTTP 503",
             "failures": 10,
             "mapping": "Disabled",
         },

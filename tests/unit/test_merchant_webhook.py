@@ -35,6 +35,7 @@ from honnin.merchant_webhook.sender import MerchantWebhook
 from honnin.merchant_webhook.waiting import WaitingQueue
 from honnin.store import Certificate, Circuit, Store
 from honnin.times import utc_text
+from honnin.wording import in_japanese
 from tests.fakes import FakeClock, FakeLambdaContext, LoopbackServer, RawServer, Reply
 from tests.fakes.clocks import START
 
@@ -525,7 +526,7 @@ class World:
         if status and 200 <= status < 300:
             self.delivered[message.message_id] += 1
             return Outcome(True, status, "", 0.1)
-        return Outcome(False, status, f"the answer was HTTP {status}" if status else "no answer", 0.1)
+        return Outcome(False, status, remote_file.answered(status) if status else "no answer", 0.1)
 
     def tell(self, event_id: str, **detail: Any) -> str:
         """Put an event on the queue; returns its message id."""
@@ -640,7 +641,8 @@ def test_after_so_many_failures_in_a_row_the_circuit_opens_and_the_mapping_is_di
     world.tell("one more")
     world.poll()
     assert not world.mapping.enabled
-    assert world.store.circuit.read().reason == "the answer was HTTP 503"
+    reason = world.store.circuit.read().reason
+    assert (reason, in_japanese(reason or "")) == ("the response was HTTP 503", "レスポンスが HTTP 503 だった")
     tries = len(world.tries)
     world.poll()
     assert len(world.tries) == tries
@@ -661,7 +663,7 @@ def test_410_opens_the_circuit_at_once(world: World) -> None:
     world.tell("e-1")
     world.poll()
     assert not world.mapping.enabled
-    assert world.store.circuit.read().reason == "the answer was HTTP 410"
+    assert world.store.circuit.read().reason == "the response was HTTP 410"
 
 
 def opened(world: World, messages: int = 30) -> list[str]:
@@ -878,7 +880,7 @@ def test_another_endpoint_does_not_inherit_the_circuit(world: World) -> None:
     assert world.store.circuit.read() == Circuit()
     # With nothing waiting, too: else the alarm would go on, about an endpoint that has not failed.
     for _ in range(MOST_FAILURES - 1):
-        world.store.circuit.fail("the answer was HTTP 500", "another")
+        world.store.circuit.fail("the response was HTTP 500", "another")
     world.probe()
     assert world.store.circuit.read().failures == 0
 

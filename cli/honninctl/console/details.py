@@ -53,7 +53,7 @@ def _detail(t: Wording, name: str, value: str) -> Detail:
     if "://" in value:
         return Detail(label, code=masking.url(value))
     match name:
-        case "error":
+        case "error" | "selfieError":
             return Detail(label, error_name(t, value))
         case "product":
             return Detail(label, product_name(t, value))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from honninctl.console import verdict
+from honninctl.language import known
 
 LANGUAGES = ("ja", "en")
 
@@ -53,16 +54,15 @@ class Wording:
         return [name.removeprefix(f"{table}.") for name in self._texts if name.startswith(f"{table}.")]
 
     def said(self, text: str) -> str:
-        """A reason that was stored in both languages (`honnin.wording`); in English where it was not."""
-        from honnin.wording import in_japanese
-
-        return in_japanese(text) if self.language == "ja" else str(text)
+        """What the stack says; as it is where nothing says it in this language."""
+        return known(text, self.language) or str(text)
 
     def verified(self, user: Mapping[str, Any]) -> str:
         """Whether the API calls a user verified, and why."""
         reason = str(user["verifiedReason"])
         why = self.first(f"reason.{reason}", otherwise=reason)
-        return f"{self(f'verified.{str(user["verified"]).lower()}')} {why} ({reason})"
+        answer = self(f"verified.{str(user['verified']).lower()}")
+        return self("verified.because", answer=answer, why=why, reason=reason)
 
     def standing(self, provider: str, status: str) -> str:
         """What a status at a provider means, in a sentence."""

@@ -113,6 +113,11 @@ class ContractEnds:
         raise ConcurrentUpdateError("the user is being changed at this moment")
 
 
+def ended_reason(ended_on: str, reason: str | None) -> str:
+    """Why a user is erased whose contract ended on a JST day; `reason` is a person's."""
+    return f"the contract ended on {ended_on}: {reason}" if reason else f"the contract ended on {ended_on}"
+
+
 def due_at(contract: Contract, days: int) -> str:
     """From when on (UTC) the user of an ended contract is to be erased: the first moment after the last day kept."""
     ended, told = date.fromisoformat(contract.ended_on or ""), datetime.fromisoformat(contract.told_at or "")
@@ -217,7 +222,5 @@ class DueErasures:
         return "erased"
 
     def _erase(self, contract: Contract, *, unlink: bool) -> None:
-        said = f"the contract ended on {contract.ended_on}"
-        reason = f"{said}: {contract.reason}" if contract.reason else said
-        request = ErasureRequest(contract.told_by, reason, None)
+        request = ErasureRequest(contract.told_by, ended_reason(contract.ended_on or "", contract.reason), None)
         self._erasure.erase(contract.user_id, unlink=unlink, request=request, contract=contract)

@@ -117,6 +117,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def answered(status: int) -> Wording:
+    """The text that the answer had an HTTP status which does not help."""
+    return Wording(f"the response was HTTP {status}", f"レスポンスが HTTP {status} だった")
+
+
 def larger_than(most: int) -> Wording:
     """The text that a file has more than this number of bytes."""
     return Wording(f"the file is larger than {most} bytes", f"ファイルが {most} バイトを超えている")
@@ -198,9 +203,7 @@ def opened(
             answer = _answer(reader)
             if answer.status not in accepted:
                 gone = answer.status in (403, 404, 410)
-                raise (FileGoneError if gone else FileNotFetchedError)(
-                    Wording(f"the response was HTTP {answer.status}", f"レスポンスが HTTP {answer.status} だった")
-                )
+                raise (FileGoneError if gone else FileNotFetchedError)(answered(answer.status))
             yield answer
 
 

@@ -91,9 +91,9 @@ class Endpoint:
                 with suppress(RemoteFileError):  # the status alone decides
                     _read_some(answer)
         except RemoteFileError as error:
-            reason = str(error.reason)
+            reason = error.reason
         else:
-            reason = "" if 200 <= status < 300 else f"the answer was HTTP {status}"
+            reason = "" if 200 <= status < 300 else remote_file.answered(status)
         return Outcome(not reason, status, reason, round(time.monotonic() - began, 3))
 
 

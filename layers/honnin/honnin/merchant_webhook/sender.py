@@ -24,6 +24,7 @@ from honnin.merchant_webhook.message import Message
 from honnin.merchant_webhook.waiting import Waiting, WaitingQueue
 from honnin.observability import count_for_alarm, logger
 from honnin.store import Circuit, Store
+from honnin.wording import Wording
 
 # While the circuit is open, an older message is moved to the dead-letter queue, from where it can be redriven. In its
 # own queue, SQS would delete it after 14 days.
@@ -117,9 +118,14 @@ class MerchantWebhook:
         return {"open": self._circuit.read().is_open}
 
     def test(self) -> dict[str, Any]:
-        """Send a message of the type `honnin.test` now, whatever the circuit says, and say what became of it."""
+        """Send a message of the type `honnin.test` now, whatever the circuit says, and say what became of it.
+
+        `japanese` is the reason in Japanese, where there is one.
+        """
         try:
-            return asdict(self._endpoint.send(Message.test(self._now())))
+            outcome = self._endpoint.send(Message.test(self._now()))
+            said = {"japanese": outcome.reason.japanese} if isinstance(outcome.reason, Wording) else {}
+            return {**asdict(outcome), **said}
         except ConfigurationError as error:
             return {"delivered": False, "status": None, "reason": str(error), "seconds": 0.0}
 

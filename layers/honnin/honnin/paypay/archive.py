@@ -55,7 +55,8 @@ class KycArchive:
             image, content_type = self._selfies.fetch(url)
         except RemoteFileError as error:
             count("SelfieNotFetched")
-            evidence.facts |= {"selfie": "not_fetched", "selfieReason": str(error)}
+            why = {"selfieError": type(error).__name__, "selfieReason": str(error)}
+            evidence.facts |= {"selfie": "not_fetched", **why}
             return
         evidence.add("selfie", selfie(evidence.facts["snapshot"], image, content_type))
 

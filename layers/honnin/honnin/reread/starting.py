@@ -73,7 +73,7 @@ class Executions:
         reread = self._reread(name)
         state = self.state(reread)
         if state in (State.RUNNING, State.DONE):
-            raise RereadConflictError(f"{name} is {state}")
+            raise RereadConflictError(f"the reread {name} is {state}")
         return self._start(reread)
 
     def pause(self, name: str) -> None:
@@ -84,7 +84,7 @@ class Executions:
         reread = self._reread(name)
         state = self.state(reread)
         if state is not State.RUNNING:
-            raise RereadConflictError(f"{name} is {state}")
+            raise RereadConflictError(f"the reread {name} is {state}")
         # This is done first: the function that is running now sees it and sends nothing more.
         self._store.rereads.pause(reread)
         self._client.stop_execution(executionArn=self._arn(reread), cause="paused by an operator")
@@ -119,7 +119,7 @@ class Executions:
     def _start(self, before: Reread) -> str:
         reread = self._store.rereads.next_execution(before)
         if reread is None:
-            raise RereadConflictError(f"{before.name} was just started by another command")
+            raise RereadConflictError(f"the reread {before.name} was just started by another command")
         execution = execution_name(reread)
         self._client.start_execution(
             stateMachineArn=self._machine_arn, name=execution, input=json.dumps(execution_input(reread))
