@@ -7,6 +7,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from honninctl import usage
 from honninctl.language import _
+from honninctl.line_breaks import follow_japanese
 
 
 class _Page:
@@ -23,6 +24,7 @@ class _Page:
             text.overflow = "fold"
             return text
 
+        follow_japanese()
         rich_utils.Columns = joined  # type: ignore[attr-defined,assignment]
         super().format_help(ctx, formatter)  # type: ignore[misc]
 

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from honninctl import streams
 from honninctl.failures import UsageError
 from honninctl.language import _, for_scripts
+from honninctl.line_breaks import follow_japanese
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 # Where there is no terminal: lines of a fixed width, so that a pipe always gets the same, and a row stays one line.
 _PLAIN_WIDTH = 240
+
+# The columns of a terminal that rich's box takes around a table, and between two columns of it.
+_EDGES, _GAP = 2, 3
 
 
 class Screen:
@@ -61,28 +65,29 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for number, heading in enumerate(headings):
-            # The first column says which row it is: in a narrow terminal the others give way.
-            shown.add_column(heading, overflow="fold", no_wrap=not number)
         cells = [[_cell(each, Text) for each in row] for row in rows]
+        columns = [self._measured(column) for column in zip(headings, *cells, strict=True)]
+        # The first column says which row it is: in a narrow terminal the others give way.
+        columns[0] = (columns[0][1], columns[0][1])
+        plain: list[int | None] = [None] * len(columns)
+        widths = _widths(columns, self.console.width) if self.console.is_terminal else plain
+        if not widths:
+            self._blocks(headings, cells, title)
+            return
+        shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+            shown.add_column(heading, overflow="fold", no_wrap=not number, width=width)
         for row in cells:
             shown.add_row(*row)
-        if self.console.is_terminal and self._narrowest(headings, cells) > self.console.width:
-            self._blocks(headings, cells, title)
-        else:
-            self.console.print(shown)
+        self.console.print(shown)
 
-    def _narrowest(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
-        """The columns of a terminal that a table needs so that no word is broken; a full-width character takes two."""
+    def _measured(self, column: Sequence[Any]) -> tuple[int, int]:
+        """The longest word of a column and its longest cell; a full-width character takes two columns."""
         from rich.measure import Measurement
 
         wide = self.console.options.update(max_width=10_000)
-        columns = list(zip(headings, *rows, strict=True))
-        needed = [[Measurement.get(self.console, wide, each) for each in column] for column in columns]
-        first = max(each.maximum for each in needed[0])
-        gaps = 2 * (len(columns) - 1)
-        return first + sum(max(each.minimum for each in column) for column in needed[1:]) + gaps
+        measured = [Measurement.get(self.console, wide, each) for each in column]
+        return max(each.minimum for each in measured), max(each.maximum for each in measured)
 
     def _blocks(self, headings: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None) -> None:
         from rich.table import Table
@@ -134,6 +139,20 @@ class Screen:
         return line.rstrip("\n")
 
 
+def _widths(columns: Sequence[tuple[int, int]], width: int) -> Sequence[int | None]:
+    """The width of each column (its longest word, its longest cell) of a table; none if a word would be broken."""
+    free = width - _EDGES - _GAP * (len(columns) - 1) - sum(least for least, _ in columns)
+    if free < 0:
+        return []
+    found = [least for least, _ in columns]
+    by_need = sorted(range(len(columns)), key=lambda each: columns[each][1] - columns[each][0])
+    for done, each in enumerate(by_need):
+        more = min(columns[each][1] - columns[each][0], free // (len(columns) - done))
+        found[each] += more
+        free -= more
+    return found
+
+
 def padded(text: str, columns: int) -> str:
     """The text with blanks up to that many columns of a terminal, in which a full-width character takes two."""
     taken = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
@@ -142,6 +161,8 @@ def padded(text: str, columns: int) -> str:
 
 def _console(*, stderr: bool) -> "Console":
     from rich.console import Console
+
+    follow_japanese()
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
