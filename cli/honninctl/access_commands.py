@@ -10,7 +10,7 @@ from honninctl import access as accesses
 from honninctl import moments
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
-from honninctl.language import _
+from honninctl.language import _, field
 from honninctl.recorded import Action
 
 
@@ -51,7 +51,7 @@ def access(
         cli.screen.json({"userId": user or None, "accesses": shown, "more": len(found) > limit})
         return
     rows = [
-        (moments.shown(each["at"]), each["action"], each["who"], _with(each), each["reason"] or _gone(each))
+        (moments.shown(each["at"]), field(each["action"]), each["who"], _with(each), each["reason"] or _gone(each))
         for each in shown
     ]
     headings = (_("at (JST)"), _("action"), _("who"), _("with"), _("reason"))
@@ -61,7 +61,8 @@ def access(
 
 
 def _with(access: Mapping[str, Any]) -> str:
-    return f"{access['source']}: {access['what']} {access['options'] or ''}".rstrip()
+    what = f"{access['what']} {access['options'] or ''}".rstrip()
+    return _("{what}: {why}").format(what=field(access["source"]), why=what)
 
 
 def _gone(access: Mapping[str, Any]) -> str:

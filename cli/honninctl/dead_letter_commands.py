@@ -12,9 +12,10 @@ from honninctl.command import Cli, RevealOption, command, group
 from honninctl.dead_letter_filter import Filter
 from honninctl.dead_letters import RUNS, Places, Queue
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import N_, _
+from honninctl.language import N_, _, field
 from honninctl.recorded import Action
 from honninctl.redrive import Moved
+from honninctl.screen import padded
 
 QueueOption = Annotated[
     Queue | None,
@@ -123,7 +124,7 @@ def show(
         return
     for key in ("queue", "messageId", "sentAt", "errorType", "error", "bodyBytes", "function"):
         if found.get(key) is not None:
-            cli.screen.line(f"{key:<14}{found[key]}")
+            cli.screen.line(f"{padded(field(key), 14)}{found[key]}")
     if dead_letters.about(found) is None:
         cli.screen.line(
             _("The body is not a message of Honnin.")
@@ -253,7 +254,7 @@ def _show_found(cli: Cli, found: Mapping[Queue, Moved], wanted: Filter) -> None:
     show = cli.screen.note if cli.screen.as_json else cli.screen.line
     for queue, each in found.items():
         for kind, number in each.done.most_common():
-            show(f"{queue}: {number} × {kind}")
+            show(_("{queue}: {number} × {kind}").format(queue=queue, number=number, kind=kind))
         _note_parts(cli, queue, each)
     if wanted:
         stay = sum(each.left.total() for each in found.values())
@@ -326,7 +327,7 @@ def _runs(
         if dry_run or not discard:
             left[queue] = len(letters)
             for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
-                told = _("{queue}: {number} × {kind} would be deleted") if discard else "{queue}: {number} × {kind}"
+                told = _("{queue}: {number} × {kind} would be deleted") if discard else _("{queue}: {number} × {kind}")
                 cli.screen.advice(told.format(queue=queue, number=number, kind=kind))
             cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
         elif yes or cli.screen.confirmed(
@@ -376,7 +377,7 @@ def _show_runs(cli: Cli, queue: Queue, letters: Iterable[Mapping[str, Any]]) -> 
 
 def _show_counts(cli: Cli, queue: Queue, counts: Counter[str]) -> None:
     for kind, number in counts.most_common():
-        cli.screen.line(f"{queue}: {number} × {kind}")
+        cli.screen.line(_("{queue}: {number} × {kind}").format(queue=queue, number=number, kind=kind))
 
 
 def _places(cli: Cli, queue: Queue | None) -> Places:

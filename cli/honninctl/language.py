@@ -1,7 +1,7 @@
 """Which language honninctl speaks, and its texts: the English sentence is the key (`_`).
 
 What the stack says (its API, its table, the layer's errors) is English, too. It is translated by `said`, and its
-sentences have the context `stack` in the catalogue.
+sentences have the context `stack` in the catalogue; the names of fields in tables have `field`.
 """
 
 import ast
@@ -140,6 +140,13 @@ def known(text: str, language: str) -> str | None:
             values = {name: known(value, language) or value for name, value in found.groupdict().items()}
             return translated.format(**values)
     return None
+
+
+def field(name: str) -> str:
+    """A field of the JSON as the heading of a table or the label of a line; its name where it has no other."""
+    if _chosen == ENGLISH:
+        return name
+    return Translated.of(texts(_chosen).get(f"field{_CONTEXT_END}{name}", name), name)
 
 
 def of_stack(english: str) -> str:

@@ -11,12 +11,18 @@ import typer
 from honninctl import moments, overview, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
-from honninctl.language import N_, _
+from honninctl.language import N_, _, field
 from honninctl.recorded import Action
 
 ProviderOption = Annotated[str | None, typer.Option("--provider", metavar="PROVIDER", help="vexora or paypay.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="CSV for a spreadsheet, and nothing else on stdout.")]
 
+_HOW_MANY = {
+    "users": N_("{rows} users"),
+    "counts": N_("{sum} in all"),
+    "changes": N_("{rows} changes"),
+    "expiring": N_("{rows} expiring"),
+}
 _REBUILDING = N_("The index behind this list is being rebuilt (honninctl reindex): somebody may be missing.")
 
 
@@ -143,11 +149,9 @@ def _show(
     elif cli.screen.as_json:
         cli.screen.json({name: list(rows), **more})
     else:
-        cli.screen.table(columns, [[each.get(column) for column in columns] for each in rows])
-        cli.screen.line(
-            f"{len(rows)} {name}"
-            if name != "counts"
-            else _("{sum} in all").format(sum=sum(each["users"] for each in rows))
-        )
+        cells = [[each.get(column) for column in columns] for each in rows]
+        cli.screen.table([field(column) for column in columns], cells)
+        told = _(_HOW_MANY[name]).format(rows=len(rows), sum=sum(each.get("users", 0) for each in rows))
+        cli.screen.line(told)
     if more.get("rebuilding"):
         cli.screen.note(_(_REBUILDING))

@@ -103,8 +103,8 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     if not found["providers"]:
         yield from _nothing(found)
     for name, each in found["providers"].items():
-        yield f"{name}: {each['status']}"
-        yield from (f"  {padded(label, 10)} {text}" for label, text in _facts(each) if text)
+        yield _("{what}: {why}").format(what=name, why=each["status"])
+        yield from (f"  {padded(label, 13)} {text}" for label, text in _facts(each) if text)
     if found["providers"]:
         yield Wording(spoken()).verified(found)
         yield _("That is by today's setting VerifiedNeeds={needs}.").format(needs=found["verifiedNeeds"])

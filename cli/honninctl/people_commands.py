@@ -313,7 +313,7 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield wording.verified(found)
     for provider, each in sorted(found["providers"].items()):
         name = wording.first(f"provider.{provider}", otherwise=provider)
-        yield f"{name}: {wording.standing(provider, each['status'])}"
+        yield _("{what}: {why}").format(what=name, why=wording.standing(provider, each["status"]))
 
 
 def _remark(provider: dict[str, Any]) -> str:

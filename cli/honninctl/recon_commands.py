@@ -10,7 +10,7 @@ import typer
 from honninctl import help_page, recon
 from honninctl.command import Cli, RevealOption, command, group
 from honninctl.failures import ExitCode, UsageError
-from honninctl.language import N_, _, said
+from honninctl.language import N_, _, field, said
 from honninctl.recorded import Action
 from honninctl.reread import why_not
 from honninctl.screen import padded
@@ -194,7 +194,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
         if file.get(key):
             screen.line(f"  {padded(label, 12)}{file[key]}")
     if file.get("counts"):
-        counts = "  ".join(f"{name} {number}" for name, number in file["counts"].items())
+        counts = "  ".join(f"{field(name)} {number}" for name, number in file["counts"].items())
         screen.line(f"  {padded(_('counts'), 12)}{counts}")
     if dry_run:
         _show_dry_run(cli, file)
@@ -243,7 +243,7 @@ def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
 def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     if not rows:
         return
-    cli.screen.table(names, [[each[name] for name in names] for each in rows[:_SHOWN]])
+    cli.screen.table([field(each) for each in names], [[each[name] for name in names] for each in rows[:_SHOWN]])
     if len(rows) > _SHOWN:
         cli.screen.line(_("  … and {value} more: --json gives all.").format(value=len(rows) - _SHOWN))
 
@@ -265,7 +265,7 @@ def _show_calendar(cli: Cli, found: "Sequence[CalendarDay]") -> None:
 def _heading(file_type: str) -> str:
     from honnin.recon.file_types import FILE_TYPES
 
-    return FILE_TYPES[file_type].kind.replace("_", " ")
+    return field(FILE_TYPES[file_type].kind.replace("_", " "))
 
 
 def _cell(each: "CalendarDay") -> Any:

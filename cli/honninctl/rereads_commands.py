@@ -7,8 +7,9 @@ import typer
 from honninctl import rereads
 from honninctl.command import Cli, command, group
 from honninctl.failures import ExitCode
-from honninctl.language import _
+from honninctl.language import _, field
 from honninctl.recorded import Action
+from honninctl.screen import padded
 
 if TYPE_CHECKING:
     from honnin.reread.starting import Progress
@@ -39,7 +40,9 @@ def list_all(
         return
     names = ("name", "state", "users", "sent", "done", "changed", "notRead")
     progress = map(rereads.as_json, found)
-    cli.screen.table(names, [[each[name] for name in names] for each in progress], title=_("Rereads"))
+    cli.screen.table(
+        [field(each) for each in names], [[each[name] for name in names] for each in progress], title=_("Rereads")
+    )
 
 
 def show(cli: Cli, name: NameArgument, *, watch: WatchOption = False) -> ExitCode:
@@ -109,7 +112,7 @@ def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
     else:
         cli.screen.line(f"{found['name']}  {found['state']}", "bold")
         for key in ("users", "sent", "done", "open", "skipped", "read", "changed", "notRead", "gone", "left"):
-            cli.screen.line(f"  {key:<12}{found[key]}")
+            cli.screen.line(f"  {padded(field(key), 12)}{found[key]}")
         if progress.per_second:
             cli.screen.line(
                 _("  {per_second:.1f} users a second; done at {expected_end}").format(

@@ -136,10 +136,10 @@ _ENGLISH = {
     "INACTIVE": "PayPay: The user's PayPay account or its link is not active any more.",
 }
 _JAPANESE = {
-    "LINK_DECLINED": "PayPay: 利用者が PayPay での連携を拒否しました。",
+    "LINK_DECLINED": "PayPay：利用者が PayPay での連携を拒否しました。",
     "UNCONFIRMED": "その値は「本人確認済み」を表すものとして設定されていません。",
-    "EXPIRED": "PayPay: 同意の期限が切れました。再連携が必要です。",
-    "INACTIVE": "PayPay: PayPay アカウントが停止・解約されたか、連携が停止されました。",
+    "EXPIRED": "PayPay：同意の期限が切れました。再連携が必要です。",
+    "INACTIVE": "PayPay：PayPay アカウントが停止・解約されたか、連携が停止されました。",
 }
 
 

@@ -1,5 +1,7 @@
 """What the stack says, on Japanese screens: no sentence of the layer stays English, wherever honninctl puts it."""
 
+import ast
+import inspect
 import io
 import json
 import re
@@ -14,25 +16,30 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from honnin.contract_ends import ended_reason
 from honnin.recon.file_types import FILE_TYPES
-from honnin.recon.outcomes import _NOT_READ
+from honnin.recon.outcomes import _NOT_READ, ENDS
 from honnin.reread.starting import RereadConflictError, UnknownRereadError
 from honnin.status import VerifiedReason
 from honnin.wording import Wording
 from honninctl import (
+    dead_letter_commands,
     deployment,
     language,
+    overview_commands,
     past,
     people_commands,
     recon_commands,
     reread,
     reread_command,
     rereads,
+    rereads_commands,
     webhook_commands,
     webhooks,
 )
+from honninctl.access import Source
 from honninctl.command import Cli
 from honninctl.console import wording as console
 from honninctl.failures import CommandError
+from honninctl.recorded import Action
 from honninctl.screen import Screen
 from tests.documents import OTHER_WORDS
 from tests.fakes.cli import FakeDeployment
@@ -136,6 +143,26 @@ def test_it_is_said_in_japanese_and_in_english_to_scripts(english: str, expected
     assert language.for_scripts(said) == english
     with language.speaking("en"):
         assert language.said(english) == english
+
+
+def test_each_field_of_a_table_has_its_japanese() -> None:
+    named = {*map(str, Action), *map(str, Source), *ENDS}
+    for module in (overview_commands, recon_commands, rereads_commands, dead_letter_commands):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            named |= {str(name.value) for each in _fields(node) for name in each.elts if isinstance(name, ast.Constant)}
+    assert len(named) > 40
+    assert sorted(each for each in named if language.field(each) == each) == []
+
+
+def _fields(node: ast.AST) -> list[ast.Tuple]:
+    """The names of fields: `_show(…, ("at", …))`, `names = ("name", …)`, `for key in ("users", …)`."""
+    found: list[ast.expr] = []
+    match node:
+        case ast.Call(func=ast.Name(id="_show" | "_show_some"), args=found):
+            pass
+        case ast.Assign(targets=[ast.Name(id="names")], value=value) | ast.For(iter=value):
+            found = [value]
+    return [each for each in found if isinstance(each, ast.Tuple)]
 
 
 # Every place where honninctl says it
