@@ -21,8 +21,10 @@ from honnin.reread.starting import RereadConflictError, UnknownRereadError
 from honnin.status import VerifiedReason
 from honnin.wording import Wording
 from honninctl import (
+    confirmations,
     dead_letter_commands,
     deployment,
+    doctor,
     language,
     overview_commands,
     past,
@@ -36,8 +38,11 @@ from honninctl import (
     webhooks,
 )
 from honninctl.access import Source
+from honninctl.checks import Check, Verdict
 from honninctl.command import Cli
 from honninctl.console import wording as console
+from honninctl.console.page import Asked
+from honninctl.console.pages import Pages
 from honninctl.failures import CommandError
 from honninctl.recorded import Action
 from honninctl.screen import Screen
@@ -276,3 +281,22 @@ def test_why_a_reread_cannot_go_on() -> None:
 def test_a_detail_of_the_timeline_that_is_a_sentence_is_in_quotes() -> None:
     shown = people_commands._details({"selfieError": "FileGoneError", "selfieReason": "the response was HTTP 410"})
     assert shown == 'selfieError=FileGoneError  selfieReason="the response was HTTP 410"'
+
+
+@pytest.mark.parametrize(
+    ("page", "found"), [("ja", "DynamoDB で状態を確認してください"), ("en", "look at it in DynamoDB")]
+)
+@pytest.mark.parametrize("terminal", ["ja", "en"])
+def test_a_page_of_the_console_is_in_one_language_whatever_the_terminals_is(
+    monkeypatch: pytest.MonkeyPatch, terminal: str, page: str, found: str
+) -> None:
+    def examine(*_: object) -> Iterator[Check]:
+        yield Check("table", Verdict.WARN, language._("look at it in DynamoDB"))
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [])
+    with language.speaking(terminal):
+        shown = Pages(FakeDeployment({})).page(Asked("/t", (page, "settings"), {}, "")).body.decode()
+        assert language.spoken() == terminal
+    assert found in shown
+    assert 'lang="en"' not in re.sub("<html.*?>|<nav.*?</nav>|<header.*?</header>", "", shown, flags=re.DOTALL)
