@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from honnin import contract_ends
+from honnin.store import Certificate
 from honnin.times import jst_day, utc_text
 from sandbox.server import RunningSandbox
 from tests.fakes.deployment import Deployment, sample, utc_now
@@ -24,6 +25,14 @@ def report(shop: Shop, body: str | None, user_id: str = USER) -> tuple[int, dict
     return shop.call("POST", f"/users/{user_id}/contract-end", user_id, body)
 
 
+def show(shop: Shop, user_id: str = USER) -> tuple[int, dict[str, Any]]:
+    """`GET /users/{userId}/contract-end`, of the function that has the route."""
+    others, shop.functions["GET"] = shop.functions["GET"], shop.functions["DELETE"]
+    shown = shop.call("GET", f"/users/{user_id}/contract-end", user_id)
+    shop.functions["GET"] = others
+    return shown
+
+
 def test_an_end_is_reported_shown_cancelled_and_reported_again(shop: Shop, stack: Deployment) -> None:
     shop.live()
     today = jst_day(utc_now())
@@ -33,11 +42,13 @@ def test_an_end_is_reported_shown_cancelled_and_reported_again(shop: Shop, stack
     assert (first["endedOn"], first["reason"]) == (today, "解約")
     assert first["keptUntil"] > today
     assert report(shop, said) == (200, first)
+    assert show(shop) == (200, first)
     path = f"/users/{USER}/contract-end"
     nothing = {"userId": USER, "endedOn": None, "reportedAt": None, "reason": None, "keptUntil": None}
     assert shop.call("DELETE", path) == (200, nothing)
     assert shop.call("DELETE", path) == (200, nothing)
     assert not [item for item in stack.items() if "due_kind" in item and item["sk"] == "CONTRACT"]
+    assert show(shop) == (200, nothing)
     assert report(shop, said)[0] == 200
 
 
@@ -71,9 +82,19 @@ def test_what_is_not_valid_is_refused_by_field_and_rule(
 def test_nobody_is_a_404_and_an_earlier_contract_a_409(shop: Shop) -> None:
     assert report(shop, '{"endedOn": "2026-01-01"}', "nobody")[0] == 404
     assert shop.call("DELETE", "/users/nobody/contract-end", "nobody")[0] == 404
+    assert show(shop, "nobody")[0] == 404
     shop.live()
     status, problem = report(shop, '{"endedOn": "2001-01-01"}')
     assert (status, problem["code"]) == (409, "contract-started-again")
+
+
+def test_a_cancellation_after_the_erasure_has_begun_is_a_409(shop: Shop, stack: Deployment) -> None:
+    shop.live()
+    stack.store.erasure.begin(Certificate("c-1", USER, utc_text(utc_now())))
+    status, problem = shop.call("DELETE", f"/users/{USER}/contract-end")
+    assert (status, problem["code"]) == (409, "erasure-begun")
+    assert stack.function("retention")(sample("retention"), 900_000)["erased"] == 1
+    assert stack.store.users.statuses(USER) == []
 
 
 def test_the_hourly_run_erases_and_unlinks_who_is_due(
