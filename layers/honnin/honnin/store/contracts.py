@@ -7,7 +7,7 @@ reported is listed in the index `due` at the time from which the user is to be e
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from honnin.errors import ConcurrentUpdateError
@@ -102,13 +102,12 @@ def contract_submitted(table: Table, earlier: Contract, at: str, submission_id: 
     return {**_put(table, begun), **_unchanged(earlier)}
 
 
-def contract_back(table: Table, earlier: Contract, submission_id: str) -> Item:
-    """The put of what was known before a submission that was not sent, if nothing was said or done since."""
-    ours = {":ours": submission_id}
+def contract_back(table: Table, earlier: Contract) -> Item:
+    """The put of what was known before `earlier.submission_id` was not sent, if nothing was said or done since."""
     return {
-        **_put(table, earlier),
-        "ConditionExpression": "submission_id = :ours",
-        "ExpressionAttributeValues": encode(ours),
+        **_put(table, replace(earlier, submission_id=None)),
+        "ConditionExpression": "submission_id = :unsent",
+        "ExpressionAttributeValues": encode({":unsent": earlier.submission_id}),
     }
 
 

@@ -99,9 +99,9 @@ class Effect:
     is open, and no longer after it is decided. `outcome` marks that submission (`unclear`, `refused`). `links`: the
     user has just linked the authorization in `after`. `link` is the link to be stored, even if it is not new;
     `takes_from` is the status (as read) of the user who had the link until now. `withdraws` is a submission that was
-    never sent: it is no longer polled and loses its user. `restores` is what was known of the contract before a
-    submission that was not sent (None: it stays as it is). `evidence` is the provider's answer; `honnin.commit` writes
-    it to the vault before this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
+    never sent: it is no longer polled and loses its user. `restores` is what was known of the contract before its
+    submission, which was not sent. `evidence` is the provider's answer; `honnin.commit` writes it to the vault before
+    this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
     is the status at the other provider, if it was read already (at most one; None: it was not). `comes_again`: until
     its change is published, a message on a queue brings the event again. So the poll need not look for it, and it is
     not written to the index `due` and taken out again.
@@ -394,14 +394,11 @@ class _Beside:
 
 def _contract_puts(table: Table, effect: Effect, earlier: Contract | None) -> list[Item]:
     """That the contract begins (again), or that it did not. `earlier` is the one before a new submission."""
-    user_id = effect.after.user_id
     if effect.opens and earlier:
         return [contract_submitted(table, earlier, effect.at, effect.opens.submission_id)]
     if effect.links:
-        return [contract_begin(table, user_id, effect.at)]
-    if effect.restores and effect.before:
-        return [contract_back(table, effect.restores, effect.before.submission_id or "")]
-    return []
+        return [contract_begin(table, effect.after.user_id, effect.at)]
+    return [contract_back(table, effect.restores)] if effect.restores else []
 
 
 def _link_writes(table: Table, effect: Effect) -> list[Write]:

@@ -132,7 +132,7 @@ class Submissions:
         submission = self._store.submissions.get(submission_id)
         if submission is None or self._store.contracts.get(user_id).submission_id != submission_id:
             return None
-        return Contract(user_id, **(submission.earlier_contract or {}))
+        return Contract(user_id, submission_id=submission_id, **(submission.earlier_contract or {}))
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
         """The status of a user whose application was refused: what Vexora knows of the user, otherwise see `failed`."""
